@@ -1,0 +1,76 @@
+# Every verb of the project. `make` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PORT ?= 11434
+
+SERVICES := wire telemetry gateway inference cli
+SOURCES := services tests models benchmarks docs
+EDITABLE := $(foreach service,$(filter-out inference cli,$(SERVICES)),-e services/$(service)) \
+	-e 'services/inference[torch]' -e services/cli
+PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inference/setup.py
+# pip passes on a warning of setuptools about every editable installation.
+PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint types walls format bench-engine bench-gateway toys clean
+
+help:  ## List these verbs
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(VENV)/.services  ## Install the services into .venv
+
+run: $(VENV)/.services  ## Serve the three toy sizes on port 11434 (PORT=...)
+	@$(BIN)/sizeup up --port $(PORT)
+
+test: $(VENV)/.tools  ## Run every test
+	@$(BIN)/python -m pytest -q
+
+check: lint types walls  ## Lint, types and walls
+
+lint: $(VENV)/.tools  ## Style and common mistakes
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+
+types: $(VENV)/.tools  ## Static types, strict
+	@$(BIN)/mypy $(SOURCES)
+
+walls: $(VENV)/.tools  ## Who may import whom
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.tools  ## Rewrite sources in the house style
+	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+bench-engine: $(VENV)/.services  ## Tokens per second beside transformers' generate
+	@$(BIN)/python benchmarks/engine.py
+
+bench-gateway: $(VENV)/.services  ## Latency the gateway adds
+	@$(BIN)/python benchmarks/gateway.py
+
+toys: $(VENV)/.services  ## Train the three toy models anew (about two hours)
+	@$(BIN)/python models/toy/train.py
+
+clean:  ## Remove .venv and everything built
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sizeup needs Python 3.11 or newer; say which: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "install: virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.services: $(PROJECTS) | $(VENV)/bin/python
+	@echo "install: torch, transformers and the services (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) torch)
+	@$(PIP) $(EDITABLE)
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.services requirements-dev.txt
+	@echo "install: test and lint tools"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
