@@ -1,0 +1,1 @@
+"""What every sizeup process shares: logs, request ids, metric buckets, serving and draining."""

@@ -1,0 +1,19 @@
+"""Histogram buckets in seconds, the same in every process so that dashboards can add them up."""
+
+TIME_TO_FIRST_TOKEN_SECONDS = (
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+)  # fmt: skip
+"""From a toy model's milliseconds to a cold 72B's minutes."""
+
+INTER_TOKEN_SECONDS = (
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5,
+)  # fmt: skip
+"""Densest around 10 to 100 ms, where people notice the difference between sizes."""
+
+END_TO_END_SECONDS = (
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+)  # fmt: skip
+"""Up to the half hour a long answer of a large model may take."""
+
+BATCH_SIZE = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Sequences in one step."""

@@ -1,0 +1,179 @@
+"""Run a process's ASGI application, its metrics port and its shutdown."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sizeup_telemetry.drain import Drain
+
+_LAST_WORDS_SECONDS = 2.0
+"""After the drain deadline, streams get this long to write their error and close."""
+
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 s after which load balancers drop idle connections: they close first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to serve; port 0 takes a free one."""
+
+    host: str
+    port: int
+    metrics_port: int | None
+    """Serve the metrics application here as well; None serves it nowhere else."""
+    drain_seconds: float
+    stalled_write_seconds: float = 60.0
+    """A connection whose reader takes nothing for so long is cut. By then 64 KiB wait for it, and
+    nothing short of an abort frees them: a polite close would wait for the reader as well."""
+    header_seconds: float = 10.0
+    """Time for sending the headers of a request; a person's worst mobile network needs less."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that waits for ever neither for a stalled reader nor for slow headers."""
+
+    stalled_write_seconds: float
+    header_seconds: float
+    _stalled: asyncio.TimerHandle | None = None
+    _headers: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # uvicorn starts its idle timer after a reply only; this one is for who never asks.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._headers = self.loop.call_later(self.header_seconds, self.transport.abort)
+
+    def on_headers_complete(self) -> None:
+        self._forget_headers()
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.stalled_write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_stall()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_stall()
+        self._forget_headers()
+        super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Whatever is still unsent now has waited longer than any reader may take.
+        self.transport.abort()
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _forget_headers(self) -> None:
+        if self._headers is not None:
+            self._headers.cancel()
+            self._headers = None
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that tells a Drain about SIGTERM and SIGINT."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._drain_seconds = drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._drain.draining:
+            self._drain.begin()
+            loop.call_later(self._drain_seconds, self._drain.expire)
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn raises the signals it caught again at the end, which would kill the process
+        # before its callers have closed what they hold; a drain that ended well exits with 0.
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
+class _Silent(uvicorn.Server):
+    """A uvicorn server that leaves signals to somebody else."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _protocol(listen: Listen) -> type[_Protocol]:
+    """Make a protocol class for one server: uvicorn gives instances no settings of ours."""
+    limits = {
+        "stalled_write_seconds": listen.stalled_write_seconds,
+        "header_seconds": listen.header_seconds,
+    }
+    return type("Protocol", (_Protocol,), limits)
+
+
+def _config(app: ASGIApp, listen: Listen, *, lifespan: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_protocol(listen),
+        lifespan=lifespan,  # type: ignore[arg-type]  # uvicorn's Literal, spelled by our callers
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=round(listen.drain_seconds + _LAST_WORDS_SECONDS),
+    )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Bind a socket for uvicorn; raise OSError when the port is taken.
+
+    The protocol is named because asyncio sets TCP_NODELAY only where it is: without it every
+    reply waits 40 ms for the reader's delayed acknowledgement, and tokens arrive in lumps.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+async def serve(app: ASGIApp, metrics_app: ASGIApp, listen: Listen, drain: Drain) -> None:
+    """Serve until a signal, then drain.
+
+    Raises OSError when a port is taken.
+    """
+    sockets = [listening_socket(listen.host, listen.port)]
+    server = _Server(_config(app, listen, lifespan="on"), drain, listen.drain_seconds)
+    if listen.metrics_port is None:
+        await server.serve(sockets=sockets)
+        return
+    metrics_socket = listening_socket(listen.host, listen.metrics_port)
+    metrics = _Silent(_config(metrics_app, listen, lifespan="off"))
+    beside = asyncio.create_task(metrics.serve(sockets=[metrics_socket]))
+    try:
+        await server.serve(sockets=sockets)
+    finally:
+        metrics.should_exit = True
+        await beside

@@ -1,0 +1,76 @@
+"""The catalogue: which models exist, what people call them, where their replicas are.
+
+One schema for the ladder the CLI ships, for the file `sizeup up` writes for the gateway and for
+the ConfigMap of the chart. Reading the YAML is the caller's business.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pydantic import Field
+
+from sizeup_wire.message import Message
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?:[/:][A-Za-z0-9_][A-Za-z0-9_.-]{0,79}){0,3}")
+"""Ollama's grammar, [host/][namespace/]model[:tag], each part at most 80 characters."""
+
+_HUB_HOSTS = ("hf.co/", "huggingface.co/")
+_QUANTIZATION_SUFFIX = re.compile(r"-(?:q\d[a-z0-9_]{0,12}|fp16|bf16)$")
+"""Ollama tags name a quantization (q4_K_M); here dtype is the deployment's choice, so it is
+ignored. Bounded, since replies repeat a name as it was written in every chunk."""
+
+
+class CatalogEntry(Message):
+    """One model: its identity, its names, and where it is served."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")
+    """Hugging Face id (`Qwen/Qwen1.5-0.5B-Chat`), or a bare name for a local folder."""
+    names: tuple[str, ...] = Field(min_length=1)
+    """Public names with tags; the first is the one listed."""
+    revision: str | None = None
+    parameters: int | None = Field(None, gt=0)
+    """Approximate, for people choosing a size before anything is loaded."""
+    replicas: tuple[str, ...] = ()
+    """Base URLs of inference processes."""
+
+
+class Catalog(Message):
+    """Models by key; the key is used in logs, metrics and Kubernetes names."""
+
+    models: Mapping[str, CatalogEntry]
+
+
+def is_legal_name(name: str) -> bool:
+    """Tell whether a name follows Ollama's grammar; anything else cannot name a model."""
+    return _NAME.fullmatch(name) is not None
+
+
+class NameIndex:
+    """Find models by any name people use for them, case-insensitively.
+
+    The order is: exact name, name with `:latest` added, name with `:latest` taken away,
+    Hugging Face id (with or without hf.co/), name without a quantization suffix.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Index every name and id; raise ValueError when two models claim the same one."""
+        self._keys: dict[str, str] = {}
+        for key, entry in catalog.models.items():
+            for name in (key, *entry.names, entry.id):
+                taken = self._keys.setdefault(name.lower(), key)
+                if taken != key:
+                    raise ValueError(f"models {taken!r} and {key!r} both answer to {name!r}")
+
+    def find(self, name: str) -> str | None:
+        """Return the key of the model that answers to a name, or None."""
+        return next((self._keys[c] for c in _candidates(name.lower()) if c in self._keys), None)
+
+
+def _candidates(name: str) -> Iterator[str]:
+    for host in _HUB_HOSTS:
+        name = name.removeprefix(host)
+    yield name
+    if ":" not in name:
+        yield f"{name}:latest"
+    yield name.removesuffix(":latest")
+    yield _QUANTIZATION_SUFFIX.sub("", name)

@@ -1,0 +1,87 @@
+"""`GET /internal/v1/model` and `/internal/v1/stats`, `POST /internal/v1/tokenize` and `/embed`."""
+
+from pydantic import Field
+
+from sizeup_wire.generate import Prompt, Sampling
+from sizeup_wire.message import Message
+
+
+class ModelInfo(Message):
+    """Describe the model a process has loaded. It does not change while the process lives."""
+
+    id: str
+    """Hugging Face id, or the folder's name for a local model."""
+    revision: str | None
+    architecture: str
+    """model_type of config.json: qwen2, qwen3, ..."""
+    parameters: int
+    weight_bytes: int
+    device_bytes: int
+    """Weights and KV pool on accelerators; 0 on a CPU."""
+    dtype: str
+    device: str
+    layers: int
+    hidden_size: int
+    intermediate_size: int
+    heads: int
+    kv_heads: int
+    vocab_size: int
+    rope_theta: float | None
+    context_length: int
+    """Tokens of prompt and answer this process accepts."""
+    template: str
+    """The chat template's text; empty for a base model without one."""
+    capabilities: tuple[str, ...]
+    """Of completion, tools, thinking, embedding."""
+    license: str
+    """Text of the LICENSE file beside the weights; empty when there is none."""
+    digest: str
+    """64 hex digits that change with the weights or their configuration."""
+    modified_at: float
+    """Unix time of the weights on disk."""
+    eos_token_ids: tuple[int, ...]
+    sampling: Sampling
+    """Defaults from generation_config.json."""
+    load_ns: int
+    """How long loading and warming up took."""
+
+
+class Stats(Message):
+    """Say what a process is doing now."""
+
+    running: int
+    waiting: int
+    pages_used: int
+    pages_total: int
+    max_waiting: int
+    steps: int
+    prompt_tokens: int
+    """Since start, like the next."""
+    completion_tokens: int
+
+
+class TokenizeRequest(Message):
+    """Turn a prompt into token ids exactly as generate does."""
+
+    prompt: Prompt
+
+
+class TokenizeResponse(Message):
+    """Token ids, and the rendered text of a chat prompt."""
+
+    token_ids: tuple[int, ...]
+    rendered: str | None = None
+
+
+class EmbedRequest(Message):
+    """Embed each prompt as the mean of its last hidden states."""
+
+    prompts: tuple[Prompt, ...] = Field(min_length=1, max_length=2048)
+    truncate: bool = True
+
+
+class EmbedResponse(Message):
+    """One vector per prompt, not normalised: float32[hidden_size]."""
+
+    embeddings: tuple[tuple[float, ...], ...]
+    prompt_tokens: int

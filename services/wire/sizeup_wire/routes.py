@@ -1,0 +1,10 @@
+"""Paths of inference's internal API, said once for both ends."""
+
+GENERATE = "/internal/v1/generate"
+EMBED = "/internal/v1/embed"
+TOKENIZE = "/internal/v1/tokenize"
+MODEL = "/internal/v1/model"
+STATS = "/internal/v1/stats"
+LIVEZ = "/livez"
+READYZ = "/readyz"
+METRICS = "/metrics"

@@ -1,0 +1,79 @@
+import pytest
+from pydantic import ValidationError
+
+from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex, is_legal_name
+
+
+def make_index() -> NameIndex:
+    return NameIndex(
+        Catalog(
+            models={
+                "qwen-0.5b": CatalogEntry(
+                    id="Qwen/Qwen1.5-0.5B-Chat", names=("qwen:0.5b", "qwen:0.5b-chat")
+                ),
+                "qwen-4b": CatalogEntry(
+                    id="Qwen/Qwen1.5-4B-Chat", names=("qwen:4b", "qwen:latest")
+                ),
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("qwen:0.5b", "qwen-0.5b"),
+        ("QWEN:0.5B", "qwen-0.5b"),
+        ("qwen", "qwen-4b"),
+        ("qwen:latest", "qwen-4b"),
+        ("Qwen/Qwen1.5-0.5B-Chat", "qwen-0.5b"),
+        ("qwen/qwen1.5-0.5b-chat:latest", "qwen-0.5b"),
+        ("hf.co/Qwen/Qwen1.5-4B-Chat", "qwen-4b"),
+        ("qwen:0.5b-chat-q4_K_M", "qwen-0.5b"),
+        ("qwen:0.5b-fp16", "qwen-0.5b"),
+        ("qwen-4b", "qwen-4b"),
+    ],
+)
+def test_every_way_of_writing_a_name_finds_its_model(name: str, key: str) -> None:
+    assert make_index().find(name) == key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "qwen:7b",
+        "qwen:0.5",
+        "../qwen:0.5b",
+        "qwen:0.5b ",
+        "http://x",
+        "qwen:0.5b-q4" + "k" * 99,
+    ],
+)
+def test_a_name_nobody_claims_finds_nothing(name: str) -> None:
+    assert make_index().find(name) is None
+
+
+def test_two_models_cannot_claim_one_name() -> None:
+    entry = CatalogEntry(id="a/b", names=("x:1",))
+    other = CatalogEntry(id="a/c", names=("X:1",))
+    with pytest.raises(ValueError, match="both answer to 'X:1'"):
+        NameIndex(Catalog(models={"one": entry, "two": other}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "../../etc/passwd", "a b", "a\x00b", "x" * 81, "http://evil/x", "模型", "a:b:c:d:e"],
+)
+def test_illegal_names_are_told_apart(name: str) -> None:
+    assert not is_legal_name(name)
+
+
+@pytest.mark.parametrize("name", ["qwen:0.5b", "Qwen/Qwen1.5-0.5B", "hf.co/Qwen/X-GGUF:Q4_K_M"])
+def test_ollama_and_hub_names_are_legal(name: str) -> None:
+    assert is_legal_name(name)
+
+
+def test_an_id_with_a_path_in_it_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        CatalogEntry(id="../../etc/passwd", names=("x:1",))

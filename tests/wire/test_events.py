@@ -1,0 +1,56 @@
+import pytest
+from pydantic import ValidationError
+
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import Failed, Finished, FinishReason, Started, Text, event_adapter
+from sizeup_wire.generate import ChatMessage, ChatPrompt, GenerateRequest, Sampling
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Started(queued_ns=1, load_ns=0, prompt_tokens=3),
+        Text(text="你好 🙂"),
+        Finished(
+            reasons=(FinishReason.STOP,),
+            prompt_tokens=3,
+            completion_tokens=1,
+            prompt_eval_ns=5,
+            eval_ns=7,
+        ),
+        Failed(code=ErrorCode.INTERNAL, message="no"),
+    ],
+)
+def test_an_event_survives_its_line(event: Started | Text | Finished | Failed) -> None:
+    assert event_adapter.validate_json(event.model_dump_json()) == event
+
+
+def test_an_unknown_event_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        event_adapter.validate_json('{"event": "rumour"}')
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        GenerateRequest.model_validate({"prompt": {"kind": "text", "text": "a"}, "temprature": 1.0})
+
+
+@pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -0.1])
+def test_a_temperature_nobody_can_mean_is_refused(temperature: float) -> None:
+    with pytest.raises(ValidationError):
+        Sampling(temperature=temperature)
+
+
+def test_a_prompt_without_messages_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        ChatPrompt(messages=())
+
+
+def test_a_request_survives_json() -> None:
+    request = GenerateRequest(
+        prompt=ChatPrompt(messages=(ChatMessage(role="user", content="hi"),)),
+        sampling=Sampling(temperature=0, logit_bias={7: -100}),
+        stop=("\n",),
+        seed=1,
+    )
+    assert GenerateRequest.model_validate_json(request.model_dump_json()) == request
