@@ -1,0 +1,1 @@
+"""One Qwen model, one process, one compute thread."""

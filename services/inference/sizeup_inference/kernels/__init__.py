@@ -1,0 +1,1 @@
+"""Optional compiled kernels; attention.py alone calls them."""

@@ -1,0 +1,261 @@
+"""Find a model on disk and refuse one that must not be loaded. Standard library only.
+
+A folder is a Hugging Face model folder or a snapshot of the Hugging Face cache, whose files are
+links: `models--org--name/snapshots/<commit>/file -> ../../blobs/<sha256>`. The safetensors library
+catches a file whose structure is broken but loads one whose bytes were changed, so the content of
+a cached weight file is compared with the sha256 that is its name. Reading 100 GB takes minutes:
+`sizeup pull` does it once and leaves a marker, which holds while size and mtime stay the same.
+"""
+
+import hashlib
+import json
+import os
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+CONFIG = "config.json"
+SINGLE_WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+
+_REMOTE_CODE_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation_internal")
+"""Config keys that make transformers import code from the model's folder or from a hub."""
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
+
+_HEADER_LIMIT = 100_000_000
+"""Largest header in bytes that the safetensors library reads."""
+_READ_BYTES = 1 << 20
+"""Large enough that hashing, not the system call, is the cost."""
+
+
+class WeightsError(Exception):
+    """A model cannot be loaded; the message names the file or the model at fault."""
+
+    code = "weights_unusable"
+
+
+class ModelNotFoundError(WeightsError):
+    """Neither a folder nor a complete model of the cache."""
+
+    code = "weights_not_found"
+
+
+def is_hub_id(model: str) -> bool:
+    """Tell whether a string has the form org/name, so that it names one folder of the cache."""
+    return _ID.fullmatch(model) is not None
+
+
+def is_revision(revision: str) -> bool:
+    """Tell whether a string can be a branch, tag or commit: a path that stays where it is."""
+    return _REVISION.fullmatch(revision) is not None
+
+
+def is_commit(revision: str) -> bool:
+    """Tell whether a revision is a full commit, which never moves."""
+    return _COMMIT.fullmatch(revision) is not None
+
+
+def is_shard_name(name: str) -> bool:
+    """Tell whether an index may name this file: a safetensors file of the same folder."""
+    return _SHARD.fullmatch(name) is not None
+
+
+def repository_folder(model_id: str, cache: Path) -> Path:
+    """Return where the Hugging Face cache keeps a repository."""
+    return cache / f"models--{model_id.replace('/', '--')}"
+
+
+def find_model(model: str, revision: str | None, cache: Path) -> Path:
+    """Return the folder of a model: a folder is itself, an org/name id is looked up in the cache.
+
+    Raises ModelNotFoundError. Nothing is read but the reference; see verify.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if not is_hub_id(model):
+        raise ModelNotFoundError(f"{model}: there is no such folder, and it is not an org/name id")
+    return _find_snapshot(model, revision or "main", cache)
+
+
+def _find_snapshot(model_id: str, revision: str, cache: Path) -> Path:
+    if not is_revision(revision):
+        raise ModelNotFoundError(f"{model_id}: {revision!r} is not a revision")
+    repository = repository_folder(model_id, cache)
+    commit = _read_reference(repository / "refs" / revision) or revision
+    snapshot = repository / "snapshots" / commit
+    if not is_commit(commit) or not snapshot.is_dir():
+        raise ModelNotFoundError(
+            f"{model_id} (revision {revision}) is not in {cache}; try: sizeup pull {model_id}"
+        )
+    return snapshot
+
+
+def _read_reference(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def verify(folder: Path) -> None:
+    """Raise WeightsError unless the folder holds whole safetensors that need no code of their own.
+
+    Reads all bytes of the weight files whose content is promised by their name and not yet known
+    to be right: a second or so per GB.
+    """
+    check_structure(folder)
+    known = read_marker(folder)
+    for name in weight_names(folder):
+        path = folder / name
+        digest = promised_sha256(path)
+        if digest and known.get(digest) != fingerprint(path) and sha256_of(path) != digest:
+            raise WeightsError(
+                f"{path}: its content is not what its sha256 promises; pull it again"
+            )
+
+
+def check_structure(folder: Path) -> None:
+    """Raise WeightsError for all that verify refuses, wrong bytes excepted: a matter of moments."""
+    refuse_remote_code(read_json(folder / CONFIG), folder / CONFIG)
+    for name in weight_names(folder):
+        _check_header(folder / name)
+
+
+def refuse_remote_code(config: Mapping[str, Any], path: Path | str) -> None:
+    """Raise WeightsError when a config asks for code outside transformers."""
+    for key in _REMOTE_CODE_KEYS:
+        if config.get(key):
+            raise WeightsError(f"{path}: the model needs code of its own ({key}); refused")
+    for value in config.values():
+        if isinstance(value, dict):
+            refuse_remote_code(value, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, or raise WeightsError naming the file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: not a JSON object")
+    return value
+
+
+def weight_names(folder: Path) -> tuple[str, ...]:
+    """Return the safetensors files that transformers would load, in name order."""
+    if _exists(folder / SINGLE_WEIGHTS):
+        return (SINGLE_WEIGHTS,)
+    index = folder / WEIGHTS_INDEX
+    if _exists(index):
+        return shard_names(read_json(index), index)
+    raise WeightsError(f"{folder / SINGLE_WEIGHTS}: missing; only safetensors are loaded")
+
+
+def shard_names(index: Mapping[str, Any], path: Path | str) -> tuple[str, ...]:
+    """Return the files an index names, in name order, or raise WeightsError."""
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise WeightsError(f"{path}: has no weight_map")
+    names = sorted({str(name) for name in weight_map.values()})
+    for name in names:
+        if not is_shard_name(name):
+            raise WeightsError(f"{path}: names {name!r}, which is not a safetensors file beside it")
+    return tuple(names)
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()  # a dangling link is a broken file, not a missing one
+
+
+def _check_header(path: Path) -> None:
+    """Compare the file's size with what its header says; zero tensors are a broken file too."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            prefix = file.read(8)
+            (length,) = struct.unpack("<Q", prefix) if len(prefix) == 8 else (_HEADER_LIMIT + 1,)
+            header = file.read(length) if length <= min(size, _HEADER_LIMIT) else b""
+    except OSError as error:
+        raise WeightsError(f"{path}: not readable ({error.strerror})") from error
+    end = 8 + len(header) + _data_bytes(header, path)
+    if end != size:
+        raise WeightsError(f"{path}: {size} bytes long, but its header says {end}")
+
+
+def _data_bytes(header: bytes, path: Path) -> int:
+    try:
+        tensors = json.loads(header)
+        tensors.pop("__metadata__", None)
+        return max(_tensor_end(tensor["data_offsets"]) for tensor in tensors.values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: not a safetensors file") from error
+
+
+def _tensor_end(offsets: list[int]) -> int:
+    begin, end = offsets
+    if not (isinstance(begin, int) and isinstance(end, int) and 0 <= begin <= end):
+        raise ValueError("offsets out of order")
+    return end
+
+
+def promised_sha256(path: Path) -> str | None:
+    """Return the sha256 that names the cache blob behind a snapshot's file, if it is one.
+
+    Only the first link is followed: a blob may itself be a link into a store shared by caches.
+    """
+    if not path.is_symlink():
+        return None
+    target = path.readlink()
+    promised = target.parent.name == "blobs" and _SHA256.fullmatch(target.name)
+    return target.name if promised else None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex digest of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_READ_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fingerprint(path: Path) -> tuple[int, int]:
+    """Return size in bytes and mtime in nanoseconds: what changes when a file is written to."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def marker_path(snapshot: Path) -> Path:
+    """Return where the completion marker of a snapshot is."""
+    return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.json"
+
+
+def read_marker(snapshot: Path) -> dict[str, tuple[int, int]]:
+    """Return digest -> fingerprint of the blobs that were verified; empty without a marker."""
+    try:
+        verified = json.loads(marker_path(snapshot).read_bytes())["verified"]
+        return {digest: (int(size), int(mtime)) for digest, (size, mtime) in verified.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_marker(snapshot: Path, files: Iterable[Path]) -> None:
+    """Record atomically that the content of these files of a snapshot was verified just now."""
+    digests = {promised_sha256(path): fingerprint(path) for path in files}
+    verified = {digest: print_ for digest, print_ in digests.items() if digest}
+    path = marker_path(snapshot)
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(json.dumps({"verified": verified}), encoding="ascii")
+    draft.replace(path)

@@ -1,0 +1,31 @@
+"""A Qwen2 with random weights, small enough for hundreds of requests in a test."""
+
+from transformers import PreTrainedModel, Qwen2Config
+
+from inference.engines import pooled, random_model
+
+VOCABULARY = 97
+
+
+def small_config() -> Qwen2Config:
+    """Make a new one each time: models write into the configuration they are given."""
+    return Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        use_sliding_window=False,
+    )
+
+
+def small_model() -> PreTrainedModel:
+    """Return the model as transformers runs it."""
+    return random_model(small_config())
+
+
+def small_pooled_model() -> PreTrainedModel:
+    """Return the same model as the engine runs it."""
+    return pooled(random_model(small_config()))

@@ -1,0 +1,276 @@
+"""The internal HTTP API over real sockets."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from inference.serving import (
+    DEADLINE_SECONDS,
+    chat_prompt,
+    fake_load,
+    hang,
+    running,
+    served,
+    text_prompt,
+    until,
+)
+from sizeup_inference.app import Composition
+from sizeup_inference.engine import Deliver, EngineRequest
+from sizeup_inference.fake import FakeEngine, FakeLimits, echo
+from sizeup_inference.fake_model import IM_END, ByteTokenizer
+from sizeup_inference.running import Progress, RunningModel
+from sizeup_inference.settings import Settings
+from sizeup_inference.tokenizer import EncodedPrompt
+from sizeup_telemetry.drain import Drain
+from sizeup_wire import routes
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import (
+    Event,
+    Finished,
+    FinishReason,
+    ToolCall,
+)
+from sizeup_wire.model import EmbedResponse, ModelInfo, Stats, TokenizeResponse
+
+
+def say(text: str) -> Any:
+    """Make a script that says a text and stops."""
+
+    def script(_request: EngineRequest, _choice: int) -> Iterator[int]:
+        return chain(text.encode(), repeat(IM_END))
+
+    return script
+
+
+def test_http_answers_while_the_model_loads() -> None:
+    go_on = threading.Event()
+    engines: list[FakeEngine] = []
+
+    def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
+        progress("weights", 0.25)
+        go_on.wait(DEADLINE_SECONDS)
+        return fake_load(FakeLimits(), echo, engines)(settings, deliver, progress)
+
+    async def scenario() -> None:
+        settings = Settings(model="fake", engine="fake")
+        composition = Composition(settings, Drain(), CollectorRegistry(), lambda: None, load)
+        async with served(composition, engines, []) as process:
+            assert (await process.get(routes.LIVEZ))[0] == 200
+            loading = {"state": "loading", "stage": "weights", "progress": 0.25}
+            await process.until_readyz(503, loading)
+            for path in (routes.GENERATE, routes.EMBED, routes.TOKENIZE):
+                status, failure = await process.post(path, {})
+                assert (status, failure["code"]) == (503, ErrorCode.NOT_READY)
+            assert (await process.get(routes.MODEL))[0] == 503
+            go_on.set()
+            await process.until_readyz(200, {"state": "ready"})
+            assert process.sample("load_seconds") > 0
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_process() -> None:
+    def load(_settings: Settings, _deliver: Deliver, _progress: Progress) -> Any:
+        raise OSError("no such weights")
+
+    async def scenario() -> None:
+        fatal: list[str] = []
+        settings = Settings(model="fake", engine="fake")
+        composition = Composition(
+            settings, Drain(), CollectorRegistry(), lambda: fatal.append("fatal"), load
+        )
+        async with served(composition, [], fatal) as process:
+            await until(lambda: process.fatal == ["fatal"])
+            assert (await process.get(routes.READYZ))[0] == 503
+
+    asyncio.run(scenario())
+
+
+def test_liveness_answers_while_a_long_prompt_is_encoded() -> None:
+    """The tokenizer is held; health, and streams already under way, go on."""
+    hold, held = threading.Event(), threading.Event()
+
+    class Held(ByteTokenizer):
+        def encode_text(self, text: str) -> EncodedPrompt:
+            held.set()
+            hold.wait(DEADLINE_SECONDS)
+            raise AssertionError("the job that waited was cancelled with its client")
+
+    def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
+        running = fake_load(FakeLimits(), echo, engines)(settings, deliver, progress)
+        return replace(running, tokenizer=Held())
+
+    engines: list[FakeEngine] = []
+
+    async def scenario() -> None:
+        settings = Settings(model="fake", engine="fake")
+        composition = Composition(settings, Drain(), CollectorRegistry(), lambda: None, load)
+        async with served(composition, engines, []) as process:
+            await process.until_readyz(200, {"state": "ready"})
+            task = asyncio.create_task(hang(process))
+            await until(held.is_set)
+            for _ in range(20):
+                assert (await process.get(routes.LIVEZ))[0] == 200
+            task.cancel()
+            await until(lambda: process.sample("requests_total", outcome="cancelled") == 1)
+            hold.set()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"[]", None),
+        ({"prompt": {"kind": "song"}}, "prompt"),
+        ({"prompt": text_prompt("x"), "n": 99}, "n"),
+        ({"prompt": text_prompt("x"), "sampling": {"top_p": 2}}, "sampling.top_p"),
+        ({"prompt": text_prompt("")}, "prompt"),
+        ({"prompt": {"kind": "tokens", "token_ids": [1, 999]}}, "prompt.token_ids"),
+        ({"prompt": text_prompt("x"), "stop_token_ids": [-1]}, "stop_token_ids"),
+        ({"prompt": text_prompt("x"), "sampling": {"logit_bias": {999: 1}}}, "sampling.logit_bias"),
+        (b'{"prompt": ' + b"[" * 50_000, None),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_is_refused_by_name(body: object, param: str | None) -> None:
+    async def scenario() -> tuple[int, Any]:
+        async with running() as process:
+            return await process.post(routes.GENERATE, body)
+
+    status, failure = asyncio.run(scenario())
+    assert status == 400
+    assert failure["code"] == ErrorCode.INVALID_REQUEST
+    assert failure["message"]
+    if param is not None:
+        assert failure["param"] == param
+
+
+def test_an_endless_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sizeup_inference.streaming.MAX_BODY_BYTES", 1000)
+
+    async def scenario() -> tuple[int, Any]:
+        async with running() as process:
+            return await process.post(routes.GENERATE, b" " * 2000)
+
+    assert asyncio.run(scenario())[0] == 413
+
+
+def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers() -> None:
+    async def scenario() -> tuple[tuple[int, Any], list[Event]]:
+        async with running(max_model_len=20) as process:
+            refused = await process.post(routes.GENERATE, {"prompt": text_prompt("x" * 20)})
+            return refused, await process.generate(prompt=text_prompt("x" * 19))
+
+    (status, failure), fitting = asyncio.run(scenario())
+    assert status == 400
+    assert failure["code"] == ErrorCode.CONTEXT_LENGTH_EXCEEDED
+    assert "20" in failure["message"]
+    assert "19" in failure["message"]
+    assert isinstance(fitting[-1], Finished)
+    assert fitting[-1].reasons == (FinishReason.LENGTH,)
+    assert fitting[-1].completion_tokens == 1
+
+
+@pytest.mark.parametrize("more", [{"thinking": True}])
+def test_what_the_model_cannot_do_is_refused(more: dict[str, Any]) -> None:
+    async def scenario() -> tuple[int, Any]:
+        async with running() as process:
+            return await process.post(routes.GENERATE, {"prompt": chat_prompt("x", **more)})
+
+    status, failure = asyncio.run(scenario())
+    assert (status, failure["code"]) == (400, ErrorCode.UNSUPPORTED)
+
+
+def test_tool_calls_are_events_of_their_own() -> None:
+    call = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+    tool = {"type": "function", "function": {"name": "add"}}
+
+    async def scenario() -> list[Event]:
+        async with running(script=say(call)) as process:
+            return await process.generate(prompt=chat_prompt("1+1", tools=[tool]))
+
+    _, called, finished = asyncio.run(scenario())
+    assert isinstance(called, ToolCall)
+    assert (called.index, called.name, called.arguments) == (0, "add", {"a": 1})
+    assert called.id.startswith("call_")
+    assert isinstance(finished, Finished)
+    assert finished.reasons == (FinishReason.TOOL_CALLS,)
+
+
+def test_tokenize_shows_what_generate_would_see() -> None:
+    async def scenario() -> tuple[int, Any]:
+        async with running() as process:
+            return await process.post(routes.TOKENIZE, {"prompt": chat_prompt("<|im_end|>")})
+
+    status, body = asyncio.run(scenario())
+    answer = TokenizeResponse.model_validate(body)
+    assert status == 200
+    assert answer.token_ids.count(IM_END) == 1
+    assert answer.rendered is not None
+    assert answer.rendered.count("<|im_end|>") == 2
+
+
+def test_embedding_nothing_is_refused() -> None:
+    async def scenario() -> None:
+        async with running() as process:
+            status, failure = await process.post(routes.EMBED, {"prompts": [text_prompt("")]})
+            assert (status, failure["param"]) == (400, "prompt")
+            assert process.engine.stats().steps == 0
+
+    asyncio.run(scenario())
+
+
+def test_embed_gives_a_vector_for_each_prompt() -> None:
+    async def scenario() -> tuple[int, Any]:
+        async with running(FakeLimits(max_num_seqs=2, max_waiting=8)) as process:
+            prompts = [text_prompt(text) for text in ["a", "bb", "a"] + ["c"] * 20]
+            return await process.post(routes.EMBED, {"prompts": prompts})
+
+    status, body = asyncio.run(scenario())
+    answer = EmbedResponse.model_validate(body)
+    assert status == 200
+    assert len(answer.embeddings) == 23
+    assert answer.embeddings[0] == answer.embeddings[2] != answer.embeddings[1]
+    assert answer.prompt_tokens == 24
+
+
+def test_model_stats_and_metrics_describe_the_process() -> None:
+    async def scenario() -> None:
+        async with running() as process:
+            await process.generate(prompt=text_prompt("abc"))
+            info = ModelInfo.model_validate((await process.get(routes.MODEL))[1])
+            assert info.id == "fake"
+            stats = Stats.model_validate((await process.get(routes.STATS))[1])
+            assert (stats.prompt_tokens, stats.completion_tokens) == (3, 4)
+            async with process.http.get(process.url + routes.METRICS) as response:
+                exposition = await response.text()
+            assert 'sizeup_inference_completion_tokens_total{model="fake"} 4.0' in exposition
+            assert process.sample("time_to_first_token_seconds_count") == 1
+            assert process.sample("inter_token_seconds_count") == 3
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("GET", routes.GENERATE, 405), ("POST", routes.MODEL, 405)],
+)
+def test_every_refusal_has_the_same_shape(method: str, path: str, status: int) -> None:
+    async def scenario() -> tuple[int, Any]:
+        async with (
+            running() as process,
+            process.http.request(method, process.url + path) as response,
+        ):
+            return response.status, await response.json()
+
+    got, failure = asyncio.run(scenario())
+    assert got == status
+    assert set(failure) == {"code", "message", "param"}

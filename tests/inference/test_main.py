@@ -1,0 +1,151 @@
+"""The process itself: its exit codes, its log, and that the fake needs no torch."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+DEADLINE_SECONDS = 30.0
+TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+MODULE = ("-m", "sizeup_inference")
+DYING = """
+import sys
+from sizeup_inference import fake_model
+from sizeup_inference.__main__ import main
+from sizeup_inference.fake import FakeEngine
+
+def broken(request, choice):
+    raise RuntimeError("the device is on fire")
+    yield
+
+fake_model.FakeEngine = lambda deliver, limits: FakeEngine(deliver, limits, broken)
+sys.exit(main())
+"""
+"""The process, with an engine that dies of the first request."""
+
+
+@contextmanager
+def process(
+    port: int, program: tuple[str, ...] = MODULE, **settings: str
+) -> Iterator[subprocess.Popen[str]]:
+    names = {"ENGINE": "fake", "MODEL": "fake", "PORT": str(port)} | settings
+    environment = dict(os.environ) | {f"SIZEUP_INFERENCE_{k}": v for k, v in names.items()}
+    with subprocess.Popen(
+        [sys.executable, *program],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def until_ready(port: int) -> None:
+    end = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+                return
+        except OSError:  # not listening, or 503
+            time.sleep(0.02)
+    raise TimeoutError("the process did not become ready")
+
+
+def generate(port: int, prompt: dict[str, object]) -> list[dict[str, object]]:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/internal/v1/generate",
+        data=json.dumps({"prompt": prompt}).encode(),
+    )
+    with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:
+        return [json.loads(line) for line in response]
+
+
+def test_it_serves_and_ends_with_zero_after_sigterm() -> None:
+    port = free_port()
+    with process(port, FAKE_TOKEN_SECONDS="0") as running:
+        until_ready(port)
+        events = generate(port, {"kind": "text", "text": "hi"})
+        assert [event["event"] for event in events] == ["started", "text", "text", "finished"]
+        running.send_signal(signal.SIGTERM)
+        _, log = running.communicate(timeout=DEADLINE_SECONDS)
+        assert running.returncode == 0
+        lines = [json.loads(line) for line in log.splitlines()]
+        assert "model.ready" in {line["event"] for line in lines}
+
+
+def test_the_fake_speaks_a_real_tokenizers_language() -> None:
+    port = free_port()
+    with process(port, MODEL=str(TOY), FAKE_TOKEN_SECONDS="0"):
+        until_ready(port)
+        events = generate(port, {"kind": "text", "text": "你好 twelve"})
+        assert "".join(str(event.get("text", "")) for event in events) == "你好 twelve"
+
+
+def test_a_model_that_does_not_load_ends_it_with_one_and_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with process(free_port(), MODEL=str(tmp_path)) as running:
+        _, log = running.communicate(timeout=DEADLINE_SECONDS)
+        assert running.returncode == 1
+        failed = [line for line in log.splitlines() if '"model.load_failed"' in line]
+        assert len(failed) == 1
+        assert "Traceback" not in log
+
+
+def test_it_ends_with_one_when_its_engine_dies_and_says_so_to_who_waits() -> None:
+    port = free_port()
+    with process(port, ("-c", DYING)) as running:
+        until_ready(port)
+        events = generate(port, {"kind": "text", "text": "hi"})
+        assert [event["event"] for event in events] == ["started", "failed"]
+        _, log = running.communicate(timeout=DEADLINE_SECONDS)
+        assert running.returncode == 1
+        assert '"engine.died"' in log
+
+
+def test_a_taken_port_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with process(taken.getsockname()[1]) as running:
+            _, log = running.communicate(timeout=DEADLINE_SECONDS)
+            assert running.returncode == 1
+            assert "listen.failed" in log
+
+
+def test_wrong_settings_are_said() -> None:
+    with process(free_port(), DRAIN_SECONDS="soon") as running:
+        _, log = running.communicate(timeout=DEADLINE_SECONDS)
+        assert running.returncode == 1
+        assert "drain_seconds" in log
+
+
+@pytest.mark.parametrize("module", ["torch", "transformers", "tokenizers"])
+def test_the_fake_needs_no(module: str) -> None:
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; import sizeup_inference.__main__ as m; "
+        "from sizeup_inference.loading import load; from sizeup_inference.settings import Settings;"
+        "running = load(Settings(model='fake', engine='fake'), print, print); "
+        "running.engine.close(5)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=DEADLINE_SECONDS, check=False)
+    assert done.returncode == 0

@@ -1,0 +1,56 @@
+from prometheus_client import CollectorRegistry, generate_latest
+
+from sizeup_inference.engine import EngineStats
+from sizeup_inference.metrics import InferenceMetrics
+
+STATS = EngineStats(
+    running=1,
+    waiting=2,
+    pages_used=3,
+    pages_total=4,
+    steps=5,
+    prompt_tokens=6,
+    completion_tokens=7,
+    preemptions=8,
+    last_batch_size=9,
+    last_step_seconds=0.5,
+)
+
+
+def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(f"sizeup_inference_{name}", {"model": "m"} | labels)
+
+
+def test_the_engines_numbers_are_read_at_the_scrape() -> None:
+    registry = CollectorRegistry()
+    InferenceMetrics(registry, "m").watch(lambda: STATS)
+    names = ("running", "waiting", "kv_pages_used", "kv_pages_total", "steps_total")
+    assert [sample(registry, name) for name in names] == [1, 2, 3, 4, 5]
+    counters = ("prompt_tokens_total", "completion_tokens_total", "preemptions_total")
+    assert [sample(registry, name) for name in counters] == [6, 7, 8]
+    assert sample(registry, "last_step_seconds") == 0.5
+
+
+def test_only_steps_that_made_tokens_have_a_batch_size() -> None:
+    registry = CollectorRegistry()
+    metrics = InferenceMetrics(registry, "m")
+    for tokens in (0, 3, 0, 5):
+        metrics.on_step(tokens)
+    assert sample(registry, "batch_size_count") == 2
+    assert sample(registry, "batch_size_sum") == 8
+
+
+def test_outcomes_are_counted_under_the_model() -> None:
+    registry = CollectorRegistry()
+    metrics = InferenceMetrics(registry, "m")
+    metrics.count("ok")
+    metrics.count("busy")
+    metrics.count("ok")
+    assert sample(registry, "requests_total", outcome="ok") == 2
+    assert sample(registry, "requests_total", outcome="busy") == 1
+
+
+def test_the_exposition_is_whole() -> None:
+    registry = CollectorRegistry()
+    InferenceMetrics(registry, "m").watch(lambda: STATS)
+    assert b"sizeup_inference_inter_token_seconds_bucket" in generate_latest(registry)

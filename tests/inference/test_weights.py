@@ -1,0 +1,209 @@
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from sizeup_inference import weights
+from sizeup_inference.settings import HubCacheSettings, Settings
+from sizeup_inference.weights import ModelNotFoundError, WeightsError, find_model, verify
+
+COMMIT = "c" * 40
+CONFIG = b'{"model_type": "qwen2"}'
+
+
+def safetensors_bytes(data: bytes = b"\x01\x02\x03\x04") -> bytes:
+    header = {"w": {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}
+    encoded = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + data
+
+
+def make_folder(folder: Path, **files: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    return folder
+
+
+def whole_model(folder: Path) -> Path:
+    return make_folder(folder, config__json=CONFIG, model__safetensors=safetensors_bytes())
+
+
+def cached_model(cache: Path, *, branch: str | None = "main") -> Path:
+    """Lay out one model as huggingface_hub does and return its snapshot."""
+    repository = cache / "models--Qwen--tiny"
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for name, content in (("config.json", CONFIG), ("model.safetensors", safetensors_bytes())):
+        blob = repository / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.write_bytes(content)
+        (snapshot / name).symlink_to(f"../../blobs/{blob.name}")
+    if branch:
+        (repository / "refs").mkdir()
+        (repository / "refs" / branch).write_text(COMMIT)
+    return snapshot
+
+
+def flip_last_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_folder_is_itself(tmp_path: Path) -> None:
+    assert find_model(str(tmp_path), None, tmp_path / "cache") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("branch", "revision"), [("main", None), ("main", COMMIT), ("v1", "v1"), (None, COMMIT)]
+)
+def test_an_id_is_found_by_branch_and_by_commit(
+    tmp_path: Path, branch: str | None, revision: str | None
+) -> None:
+    snapshot = cached_model(tmp_path, branch=branch)
+    assert find_model("Qwen/tiny", revision, tmp_path) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("model", "revision"),
+    [
+        ("Qwen/other", None),
+        ("Qwen/tiny", "v2"),
+        ("Qwen/tiny", "../../../etc"),
+        ("Qwen/tiny", "d" * 40),
+        ("../escape", None),
+        ("no-such-folder", None),
+    ],
+)
+def test_what_is_not_cached_is_not_found(tmp_path: Path, model: str, revision: str | None) -> None:
+    cached_model(tmp_path)
+    with pytest.raises(ModelNotFoundError, match=r"tiny|other|escape|no-such"):
+        find_model(model, revision, tmp_path)
+
+
+def test_a_whole_folder_and_a_whole_snapshot_are_accepted(tmp_path: Path) -> None:
+    verify(whole_model(tmp_path / "folder"))
+    verify(cached_model(tmp_path / "cache"))
+
+
+def test_shards_are_taken_from_the_index(tmp_path: Path) -> None:
+    index = json.dumps({"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}).encode()
+    folder = make_folder(tmp_path, config__json=CONFIG)
+    (folder / weights.WEIGHTS_INDEX).write_bytes(index)
+    (folder / "m-1.safetensors").write_bytes(safetensors_bytes())
+    with pytest.raises(WeightsError, match=r"m-2\.safetensors"):
+        verify(folder)
+    (folder / "m-2.safetensors").write_bytes(safetensors_bytes())
+    verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b"<html></html>"),
+        ("config.json", b"[]"),
+        ("config.json", b"\xff\xfe"),
+        ("config.json", b'{"auto_map": {"AutoModel": "modeling_x.X"}}'),
+        ("config.json", b'{"text_config": {"auto_map": {"AutoModel": "modeling_x.X"}}}'),
+        ("config.json", b'{"_attn_implementation_internal": "someone/kernel"}'),
+        ("model.safetensors", b""),
+        ("model.safetensors", b"<!doctype html><html>busy</html>"),
+        ("model.safetensors", safetensors_bytes()[:-1]),
+        ("model.safetensors", safetensors_bytes() + b"x"),
+        ("model.safetensors", struct.pack("<Q", 2**62) + b"{}"),
+        ("model.safetensors", struct.pack("<Q", 2) + b"{}"),
+        ("model.safetensors", struct.pack("<Q", 4) + b"null"),
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"),
+    ],
+)
+def test_a_broken_file_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = whole_model(tmp_path)
+    (folder / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=name):
+        verify(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    folder = whole_model(tmp_path)
+    (folder / name).unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(WeightsError, match=name):
+        verify(folder)
+
+
+@pytest.mark.parametrize("shard", ["../outside.safetensors", "/etc/passwd", "x.bin", "a/b", ""])
+def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, shard: str) -> None:
+    folder = make_folder(tmp_path, config__json=CONFIG)
+    (folder / weights.WEIGHTS_INDEX).write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(WeightsError, match="index"):
+        verify(folder)
+
+
+def test_a_dangling_link_is_refused(tmp_path: Path) -> None:
+    snapshot = cached_model(tmp_path)
+    (snapshot / "model.safetensors").resolve().unlink()
+    with pytest.raises(WeightsError, match=r"model\.safetensors"):
+        verify(snapshot)
+
+
+def test_a_flipped_byte_of_the_same_size_is_refused(tmp_path: Path) -> None:
+    snapshot = cached_model(tmp_path)
+    flip_last_byte((snapshot / "model.safetensors").resolve())
+    with pytest.raises(WeightsError, match="sha256"):
+        verify(snapshot)
+
+
+def test_a_marker_saves_hashing_and_dies_with_the_file_it_speaks_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = cached_model(tmp_path)
+    weights.write_marker(snapshot, [snapshot / "model.safetensors"])
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "sha256_of", lambda path: pytest.fail(f"{path} was read again"))
+        verify(snapshot)
+    flip_last_byte((snapshot / "model.safetensors").resolve())
+    with pytest.raises(WeightsError, match="sha256"):
+        verify(snapshot)
+
+
+@pytest.mark.parametrize("marker", [b"", b"null", b'{"verified": 3}', b'{"verified": {"a": [1]}}'])
+def test_a_broken_marker_counts_as_none(tmp_path: Path, marker: bytes) -> None:
+    snapshot = cached_model(tmp_path)
+    weights.marker_path(snapshot).parent.mkdir()
+    weights.marker_path(snapshot).write_bytes(marker)
+    verify(snapshot)
+
+
+def test_a_blob_that_links_into_a_shared_store_is_still_held_to_its_name(tmp_path: Path) -> None:
+    snapshot = cached_model(tmp_path / "cache")
+    blob = (snapshot / "model.safetensors").resolve()
+    blob.rename(tmp_path / "store")
+    blob.symlink_to(tmp_path / "store")
+    verify(snapshot)
+    flip_last_byte(tmp_path / "store")
+    with pytest.raises(WeightsError, match="sha256"):
+        verify(snapshot)
+
+
+@pytest.mark.parametrize(
+    ("environment", "cache"),
+    [
+        ({}, "~/.cache/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub"),
+        ({"HF_HOME": "~/hf", "XDG_CACHE_HOME": "/x"}, "~/hf/hub"),
+        ({"HUGGINGFACE_HUB_CACHE": "/legacy", "HF_HOME": "/hf"}, "/legacy"),
+        ({"HF_HUB_CACHE": "$HOME/c", "HUGGINGFACE_HUB_CACHE": "/legacy"}, "~/c"),
+    ],
+)
+def test_the_cache_is_where_huggingface_has_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], cache: str
+) -> None:
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert HubCacheSettings().hub_cache == Path(cache).expanduser()
+    assert Settings(model="m").hub_cache == Path(cache).expanduser()
