@@ -1,0 +1,64 @@
+"""Several requests at one time -> one stream of events."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from sizeup_wire.events import Event, Failed, Finished, Started
+
+
+async def merge(streams: Sequence[AsyncGenerator[Event]], n: int) -> AsyncGenerator[Event]:
+    """Yield the events of streams of `n` choices each as those of one stream.
+
+    Choice j of stream i becomes choice i * n + j. There is one Started (the first) and one
+    terminal event: the sum of all, or the first failure. Raises what any of the streams raises.
+    """
+    pending = {asyncio.create_task(_step(stream)): i for i, stream in enumerate(streams)}
+    finished: dict[int, Finished] = {}
+    started = False
+    try:
+        while pending:
+            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                i = pending.pop(task)
+                event = task.result()
+                if isinstance(event, Failed):
+                    yield event
+                    return
+                if isinstance(event, Finished):
+                    finished[i] = event
+                    continue
+                if not isinstance(event, Started):
+                    yield _shift(event, i * n)
+                elif not started:
+                    started = True
+                    yield event
+                pending[asyncio.create_task(_step(streams[i]))] = i
+        yield _sum(finished)
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for stream in streams:
+            await stream.aclose()
+
+
+async def _step(stream: AsyncGenerator[Event]) -> Event:
+    return await anext(stream)
+
+
+def _shift(event: Event, by: int) -> Event:
+    if isinstance(event, Started | Failed | Finished):
+        return event
+    return event.model_copy(update={"choice": event.choice + by})
+
+
+def _sum(finished: Mapping[int, Finished]) -> Finished:
+    ends = [finished[i] for i in sorted(finished)]
+    return Finished(
+        reasons=tuple(reason for end in ends for reason in end.reasons),
+        prompt_tokens=sum(end.prompt_tokens for end in ends),
+        completion_tokens=sum(end.completion_tokens for end in ends),
+        reasoning_tokens=sum(end.reasoning_tokens for end in ends),
+        prompt_eval_ns=max(end.prompt_eval_ns for end in ends),
+        eval_ns=max(end.eval_ns for end in ends),
+    )

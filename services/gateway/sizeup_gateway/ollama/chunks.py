@@ -1,0 +1,169 @@
+"""Events -> Ollama's chunks and replies. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sizeup_gateway.stream import Json, Moment
+from sizeup_gateway.transcript import Transcript
+from sizeup_wire.events import (
+    Event,
+    Finished,
+    FinishReason,
+    Started,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+)
+
+
+class ChatChunks:
+    """Say the events of /api/chat."""
+
+    def __init__(self, model: str, *, images: bool = False) -> None:
+        """Echo the model as the request wrote it."""
+        self._model = model
+        self._images = images
+        self._load_ns = 0
+
+    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
+        """Return one chunk for each event but Started."""
+        match event:
+            case Started():
+                self._load_ns = event.load_ns
+                return ()
+            case Text():
+                return (self._chunk(moment, _say(event.text), event.logprobs),)
+            case Thinking():
+                said = {**_say(""), "thinking": event.text}
+                return (self._chunk(moment, said, event.logprobs),)
+            case ToolCall():
+                said = {**_say(""), "tool_calls": [_tool_call(event)]}
+                return (self._chunk(moment, said, ()),)
+            case Finished():
+                return (self._last(moment, _say(""), event, ()),)
+        return ()
+
+    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+        """Return the last chunk with everything in it."""
+        choice = transcript.choices[0]
+        message = _say(choice.text)
+        if self._images:
+            message["images"] = None
+        if choice.thinking:
+            message["thinking"] = choice.thinking
+        if choice.tool_calls:
+            message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
+        self._load_ns = _load_ns(transcript)
+        logprobs = (*choice.thinking_logprobs, *choice.logprobs)
+        return self._last(moment, message, transcript.end, logprobs)
+
+    def _chunk(self, moment: Moment, message: Json, logprobs: Sequence[TokenLogprob]) -> Json:
+        return {
+            "model": self._model,
+            "created_at": timestamp(moment.at),
+            "message": message,
+            "done": False,
+            **_logprobs(logprobs),
+        }
+
+    def _last(
+        self, moment: Moment, message: Json, end: Finished, logprobs: Sequence[TokenLogprob]
+    ) -> Json:
+        chunk = self._chunk(moment, message, logprobs)
+        return chunk | statistics(end, self._load_ns, moment)
+
+
+class GenerateChunks:
+    """Say the events of /api/generate."""
+
+    def __init__(self, model: str) -> None:
+        """Echo the model as the request wrote it."""
+        self._model = model
+        self._load_ns = 0
+
+    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
+        """Return one chunk for each event but Started."""
+        match event:
+            case Started():
+                self._load_ns = event.load_ns
+                return ()
+            case Text():
+                return (self._chunk(moment, event.text) | _logprobs(event.logprobs),)
+            case Thinking():
+                chunk = self._chunk(moment, "") | {"thinking": event.text}
+                return (chunk | _logprobs(event.logprobs),)
+            case Finished():
+                return (self._chunk(moment, "") | self._end(moment, event),)
+        return ()
+
+    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+        """Return the last chunk with everything in it."""
+        choice = transcript.choices[0]
+        self._load_ns = _load_ns(transcript)
+        reply = self._chunk(moment, choice.text)
+        if choice.thinking:
+            reply["thinking"] = choice.thinking
+        reply |= _logprobs((*choice.thinking_logprobs, *choice.logprobs))
+        return reply | self._end(moment, transcript.end)
+
+    def _chunk(self, moment: Moment, text: str) -> Json:
+        return {
+            "model": self._model,
+            "created_at": timestamp(moment.at),
+            "response": text,
+            "done": False,
+        }
+
+    def _end(self, moment: Moment, end: Finished) -> Json:
+        context = {} if end.context is None else {"context": list(end.context)}
+        return statistics(end, self._load_ns, moment) | context
+
+
+def statistics(end: Finished, load_duration_ns: int, moment: Moment) -> Json:
+    """Return what the last chunk adds: why it ended, and the six figures, in nanoseconds."""
+    return {
+        "done": True,
+        "done_reason": "length" if FinishReason.LENGTH in end.reasons else "stop",
+        "total_duration": moment.elapsed_ns,
+        "load_duration": load_duration_ns,
+        "prompt_eval_count": end.prompt_tokens,
+        "prompt_eval_duration": end.prompt_eval_ns,
+        "eval_count": end.completion_tokens,
+        "eval_duration": end.eval_ns,
+    }
+
+
+def timestamp(at: datetime) -> str:
+    """Write a UTC time with six digits and Z: Python before 3.11 reads no other count."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _load_ns(transcript: Transcript) -> int:
+    """Return how long the request waited for weights."""
+    return 0 if transcript.started is None else transcript.started.load_ns
+
+
+def _say(text: str) -> Json:
+    return {"role": "assistant", "content": text}
+
+
+def _tool_call(call: ToolCall) -> Json:
+    function = {"index": call.index, "name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "function": function}
+
+
+def _logprobs(logprobs: Sequence[TokenLogprob]) -> Json:
+    if not logprobs:
+        return {}
+    return {"logprobs": [_token(token) for token in logprobs]}
+
+
+def _token(token: TokenLogprob) -> Json:
+    said: Json = {"token": token.token, "logprob": token.logprob, "bytes": list(token.bytes)}
+    if token.top:
+        said["top_logprobs"] = [
+            {"token": top.token, "logprob": top.logprob, "bytes": list(top.bytes)}
+            for top in token.top
+        ]
+    return said

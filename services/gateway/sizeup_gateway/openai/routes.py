@@ -1,0 +1,136 @@
+"""OpenAI's routes."""
+
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable
+
+from pydantic_core import ErrorDetails
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sizeup_gateway.answer import Answer
+from sizeup_gateway.body import dotted, reason
+from sizeup_gateway.catalog import Model
+from sizeup_gateway.errors import InvalidRequestError, UnsupportedError
+from sizeup_gateway.merge import merge
+from sizeup_gateway.openai import schema, translate
+from sizeup_gateway.openai.chunks import ChatChunks, Heading
+from sizeup_gateway.openai.completion_chunks import CompletionChunks
+from sizeup_gateway.service import JsonResponse, Service
+from sizeup_gateway.stream import Json, SseFraming
+from sizeup_wire.events import Event
+from sizeup_wire.generate import GenerateRequest
+
+_OWNER = "sizeup"
+
+
+class OpenAIRoutes:
+    """Serve /v1."""
+
+    def __init__(self, service: Service) -> None:
+        """Use the gateway's parts."""
+        self._service = service
+        self._since = int(time.time())
+        """`created` of models nothing is known of yet."""
+
+    def routes(self) -> list[Route]:
+        """List the routes; a model id may hold a slash."""
+        return [
+            Route("/v1/models", self.models, methods=["GET"]),
+            Route("/v1/models/{model:path}", self.model, methods=["GET"]),
+            Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            Route("/v1/completions", self.completions, methods=["POST"]),
+        ]
+
+    async def models(self, _request: Request) -> Response:
+        """List every model of the catalogue."""
+        models = self._service.models.by_key.values()
+        data = [self._entry(model.listed_name, model) for model in models]
+        return JsonResponse({"object": "list", "data": data})
+
+    async def model(self, request: Request) -> Response:
+        """Describe one model under the name it was asked by."""
+        name = request.path_params["model"]
+        return JsonResponse(self._entry(name, self._service.find(request, name)))
+
+    async def chat(self, request: Request) -> Answer:
+        """Answer a conversation."""
+        body = await self._service.read(request, schema.ChatRequest, _describe)
+        model = self._find(request, body.model)
+        if body.tools and body.tool_choice != "none" and model.info and not model.can("tools"):
+            raise UnsupportedError(f'"{body.model}" does not support tools', "tools")
+        wire = translate.from_chat(body, can_think=model.can("thinking"))
+        heading = _heading("chatcmpl", body.model or "", model)
+        logprobs = wire.logprobs is not None
+        chunks = ChatChunks(heading, wire.n, usage=_wants_usage(body), logprobs=logprobs)
+        return self._answer(body, chunks, wire.n, model, [wire], translate.chat_param)
+
+    async def completions(self, request: Request) -> Answer:
+        """Continue one or several prompts."""
+        body = await self._service.read(request, schema.CompletionRequest, _describe)
+        model = self._find(request, body.model)
+        wires = translate.from_completion(body)
+        choices = len(wires) * wires[0].n
+        chunks = CompletionChunks(
+            _heading("cmpl", body.model or "", model),
+            choices,
+            usage=_wants_usage(body),
+            logprobs=body.logprobs is not None,
+        )
+        return self._answer(body, chunks, choices, model, wires, translate.completion_param)
+
+    def _answer(
+        self,
+        body: schema.SamplingRequest,
+        chunks: ChatChunks | CompletionChunks,
+        choices: int,
+        model: Model,
+        wires: list[GenerateRequest],
+        to_param: Callable[[str], str],
+    ) -> Answer:
+        def events() -> AsyncGenerator[Event]:
+            dispatch = self._service.dispatcher.generate
+            streams = [dispatch(model, body.model or "", wire) for wire in wires]
+            return streams[0] if len(streams) == 1 else merge(streams, wires[0].n)
+
+        return Answer(
+            events=events,
+            chunks=chunks,
+            framing=SseFraming(),
+            streams=bool(body.stream),
+            choices=choices,
+            admission=self._service.admission,
+            to_param=to_param,
+        )
+
+    def _find(self, request: Request, name: str | None) -> Model:
+        if not name:
+            raise InvalidRequestError("model is required", "model")
+        return self._service.find(request, name)
+
+    def _entry(self, name: str, model: Model) -> Json:
+        info = model.info
+        entry: Json = {
+            "id": name,
+            "object": "model",
+            "created": int(info.modified_at) if info else self._since,
+            "owned_by": _OWNER,
+        }
+        return entry | {"max_model_len": info.context_length} if info else entry
+
+
+def _wants_usage(body: schema.SamplingRequest) -> bool:
+    """Tell whether a stream ends in a usage chunk; without a stream the option means nothing."""
+    return bool(body.stream_options and body.stream_options.include_usage)
+
+
+def _heading(prefix: str, name: str, model: Model) -> Heading:
+    fingerprint = f"fp_{model.info.digest[:10]}" if model.info else None
+    return Heading(f"{prefix}-{uuid.uuid4().hex}", int(time.time()), name, fingerprint)
+
+
+def _describe(details: ErrorDetails) -> InvalidRequestError:
+    """Name the field first, as OpenAI's messages do."""
+    field = dotted(details)
+    return InvalidRequestError(f"{field}: {reason(details)}", field)

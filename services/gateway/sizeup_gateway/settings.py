@@ -1,0 +1,64 @@
+"""Settings of the gateway, from SIZEUP_GATEWAY_* variables."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything a deployment decides about the gateway."""
+
+    model_config = SettingsConfigDict(env_prefix="SIZEUP_GATEWAY_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(11434, ge=0, le=65535, description="port of both public APIs; Ollama's own")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="port that serves /metrics alone; none by default"
+    )
+    catalog: Path = Field(description="YAML file with the models and their replicas")
+    api_keys_file: Path | None = Field(
+        None, description="file with one accepted API key per line; without it everybody is served"
+    )
+    drain_seconds: float = Field(
+        30.0, ge=0, le=3600, description="time running answers get after SIGTERM"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+    stream_default: Literal["auto", "ollama", "seed"] = Field(
+        "auto",
+        description="/api/chat without `stream`: ollama streams, seed sends one object, "
+        "auto sends one object for Hugging Face ids and streams for other names",
+    )
+
+    max_body_bytes: int = Field(
+        20 * 2**20, ge=1024, le=2**30, description="size limit of a request body"
+    )
+    body_seconds: float = Field(30.0, gt=0, le=3600, description="time limit for sending a body")
+    max_in_flight: int = Field(
+        2048, ge=1, le=65536, description="requests at one time; more are refused (busy)"
+    )
+    connect_seconds: float = Field(
+        5.0, gt=0, le=300, description="time limit for connecting to a replica"
+    )
+    first_event_seconds: float = Field(
+        300.0,
+        gt=0,
+        le=86400,
+        description="time limit for leaving the replica's queue, and again for the first token",
+    )
+    between_events_seconds: float = Field(
+        300.0, gt=0, le=86400, description="time limit between two tokens of one answer"
+    )
+    total_seconds: float = Field(
+        1800.0, gt=0, le=86400, description="time limit of a whole request"
+    )
+    write_timeout_seconds: float = Field(
+        60.0, gt=0, le=3600, description="time after which a reader that stopped reading is cut"
+    )
+    probe_interval_seconds: float = Field(
+        1.0, gt=0, le=60, description="pause between two readiness probes of a replica"
+    )
+    probe_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="time limit of one probe; two in a row take a replica out"
+    )

@@ -1,0 +1,232 @@
+"""An inference process on a loopback port that does what a test tells it to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from sizeup_telemetry import request_id
+from sizeup_wire import routes
+from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.events import Event, Finished, FinishReason, Started, Text
+from sizeup_wire.generate import GenerateRequest, Sampling
+from sizeup_wire.model import ModelInfo, TokenizeRequest, TokenizeResponse
+
+Script = Callable[[GenerateRequest], AsyncIterator[Event | bytes]]
+
+WORDS = ("Hello", ",", " 世", "界", " 😀", "!")
+
+
+def started(prompt_tokens: int = 7) -> Started:
+    return Started(queued_ns=1000, load_ns=1_334_875, prompt_tokens=prompt_tokens, cached_tokens=2)
+
+
+def finished(
+    completion_tokens: int, *reasons: FinishReason, context: tuple[int, ...] | None = None
+) -> Finished:
+    return Finished(
+        reasons=reasons or (FinishReason.STOP,),
+        prompt_tokens=7,
+        completion_tokens=completion_tokens,
+        prompt_eval_ns=342_546_000,
+        eval_ns=4_535_599_000,
+        context=context,
+    )
+
+
+def saying(*words: str, reason: FinishReason = FinishReason.STOP) -> Script:
+    """Answer every choice with the same words, one event a word."""
+
+    async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
+        yield started()
+        for word in words:
+            for choice in range(request.n):
+                yield Text(choice=choice, text=word)
+        context = (1, 2, 3) if request.return_context else None
+        yield finished(len(words) * request.n, *[reason] * request.n, context=context)
+
+    return script
+
+
+def events(*script_events: Event | bytes) -> Script:
+    """Answer with these events, whatever is asked."""
+
+    async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
+        for event in script_events:
+            yield event
+
+    return script
+
+
+def refusing(
+    code: ErrorCode, status: int, message: str = "refused", param: str | None = None
+) -> Script:
+    """Answer with an HTTP refusal."""
+
+    async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
+        raise Refusal(status, Failure(code=code, message=message, param=param))
+        yield
+
+    return script
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.status = status
+        self.failure = failure
+
+
+class KillConnection(Exception):
+    """Raised by a script: the connection is reset where it stands."""
+
+
+def model_info(
+    model_id: str = "Qwen/Qwen2.5-0.5B-Instruct",
+    capabilities: Iterable[str] = ("completion", "tools"),
+    template: str = "{{ messages }} {{ tools }}",
+) -> ModelInfo:
+    return ModelInfo(
+        id=model_id,
+        revision="abc",
+        architecture="qwen2",
+        parameters=494_032_768,
+        weight_bytes=988_065_536,
+        device_bytes=0,
+        dtype="bfloat16",
+        device="cpu",
+        layers=24,
+        hidden_size=896,
+        intermediate_size=4864,
+        heads=14,
+        kv_heads=2,
+        vocab_size=151_936,
+        rope_theta=1e6,
+        context_length=32_768,
+        template=template,
+        capabilities=tuple(capabilities),
+        license="",
+        digest="ab" * 32,
+        modified_at=1_767_323_045.678901,
+        eos_token_ids=(151_645,),
+        sampling=Sampling(temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.05),
+        load_ns=1,
+    )
+
+
+class FakeInference:
+    """Records what it is asked and answers by its script."""
+
+    def __init__(self, script: Script | None = None, info: ModelInfo | None = None) -> None:
+        self.script = script or saying(*WORDS)
+        self.info = info or model_info()
+        self.ready = True
+        self.hangs = asyncio.Event()
+        """While set, probes are never answered and the reply to tokenize stops halfway."""
+        self.requests: list[GenerateRequest] = []
+        self.request_ids: list[str] = []
+        self.live = 0
+        self.most_live = 0
+        self.cancelled = 0
+        """Answers that nobody waited for: a write may notice before aiohttp cancels."""
+        self.probes = 0
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        """Listen; a restart takes the same port."""
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_post(routes.GENERATE, self._generate)
+        app.router.add_post(routes.TOKENIZE, self._tokenize)
+        app.router.add_get(routes.MODEL, self._model)
+        app.router.add_get(routes.READYZ, self._readyz)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True, backlog=1024)
+        await site.start()
+        self._port = runner.addresses[0][1]
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Close the port and every connection: what a killed process leaves behind."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            if runner.server is not None:
+                for connection in runner.server.connections:
+                    if connection.transport is not None:
+                        connection.transport.abort()
+            await runner.cleanup()
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        self.probes += 1
+        if self.hangs.is_set():
+            await asyncio.Event().wait()
+        return web.Response(status=200 if self.ready else 503)
+
+    async def _model(self, _request: web.Request) -> web.Response:
+        return web.Response(text=self.info.model_dump_json(), content_type="application/json")
+
+    async def _tokenize(self, request: web.Request) -> web.StreamResponse:
+        TokenizeRequest.model_validate_json(await request.read())
+        reply = TokenizeResponse(token_ids=(1, 2), rendered="<|im_start|>user")
+        if self.hangs.is_set():
+            return await self._half(request, reply.model_dump_json().encode())
+        return web.Response(text=reply.model_dump_json(), content_type="application/json")
+
+    async def _half(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        self.live += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.live -= 1
+        return response
+
+    async def _generate(self, http: web.Request) -> web.StreamResponse:
+        request = GenerateRequest.model_validate_json(await http.read())
+        self.requests.append(request)
+        self.request_ids.append(http.headers.get(request_id.HEADER, ""))
+        self.live += 1
+        self.most_live = max(self.most_live, self.live)
+        try:
+            return await self._answer(http, request)
+        except Refusal as refusal:
+            text = refusal.failure.model_dump_json()
+            return web.Response(text=text, status=refusal.status)
+        except (asyncio.CancelledError, ConnectionError):
+            self.cancelled += 1
+            raise
+        finally:
+            self.live -= 1
+
+    async def _answer(self, http: web.Request, request: GenerateRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        try:
+            async for event in self.script(request):
+                if not response.prepared:
+                    await response.prepare(http)
+                line = event if isinstance(event, bytes) else event.model_dump_json().encode()
+                await response.write(line + b"\n")
+        except KillConnection:
+            if http.transport is not None:
+                http.transport.abort()
+        return response
+
+
+@asynccontextmanager
+async def fake_inference(
+    script: Script | None = None, info: ModelInfo | None = None
+) -> AsyncIterator[FakeInference]:
+    fake = FakeInference(script, info)
+    await fake.start()
+    try:
+        yield fake
+    finally:
+        await fake.stop()

@@ -1,0 +1,62 @@
+"""The text a model would see, shown instead of an answer."""
+
+import asyncio
+
+from gateway.fake_inference import fake_inference
+from gateway.harness import MODEL, running_gateway, until
+
+RENDERED = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "hi"}],
+    "_debug_render_only": True,
+}
+
+
+def test_the_rendered_prompt_can_be_asked_for() -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            chat = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
+            for path, body in (
+                ("/api/chat", chat),
+                ("/api/generate", {"model": MODEL, "prompt": "x"}),
+            ):
+                _, _, text = await gateway.post(path, body | {"_debug_render_only": True})
+                assert '"_debug_info":{"rendered_template":"<|im_start|>user"}' in text
+        assert fake.requests == []
+
+    asyncio.run(scenario())
+
+
+def test_a_rendered_prompt_that_stops_halfway_is_not_waited_for_and_takes_a_place() -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(
+                fake, first_event_seconds=0.5, probe_interval_seconds=60, max_in_flight=1
+            ) as gateway,
+        ):
+            fake.hangs.set()
+            asking = asyncio.create_task(gateway.post("/api/chat", RENDERED))
+            await until(lambda: fake.live == 1)
+            assert (await gateway.post("/api/chat", RENDERED))[0] == 503
+            status, _, text = await asking
+            assert (status, "too long" in text) == (504, True)
+            await until(lambda: fake.live == 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_dies_while_it_renders_a_prompt_is_an_error_status() -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, probe_interval_seconds=60) as gateway,
+        ):
+            fake.hangs.set()
+            asking = asyncio.create_task(gateway.post("/api/chat", RENDERED))
+            await until(lambda: fake.live == 1)
+            await fake.stop()
+            status, _, text = await asking
+            assert (status, "went away" in text) == (502, True)
+
+    asyncio.run(scenario())
