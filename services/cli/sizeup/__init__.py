@@ -1,0 +1,1 @@
+"""The `sizeup` command: run, ask and compare the Qwen sizes from a terminal."""

@@ -1,0 +1,5 @@
+"""`python -m sizeup`."""
+
+from sizeup.main import main
+
+main()

@@ -1,0 +1,37 @@
+"""Run a service module in a process that dies with the one that started it.
+
+`python -m sizeup.child PARENT_PID MODULE`: ask the kernel to kill this process when its parent is
+gone, then run the module as `python -m MODULE` would. Asking here, after exec, is safe where code
+between fork and exec (preexec_fn) is not. Only Linux has the request (prctl); elsewhere a child
+outlives a parent that is killed with SIGKILL, and with no other signal.
+"""
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
+
+def die_with(parent_pid: int) -> None:
+    """Be killed when the parent dies; exit at once if it is dead already."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before the request
+        sys.exit(1)
+
+
+def main() -> None:
+    """Read the parent's pid and the module from the command line, and become the module."""
+    _, parent_pid, module = sys.argv
+    die_with(int(parent_pid))
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The Hugging Face cache as pull writes it: every step is one rename, nothing trusts a lock.
+
+models--org--name/blobs/<digest>                 a whole, verified file
+                  blobs/<digest>.<host>.<pid>.<random>.incomplete   one process's draft
+                  snapshots/<commit>/<file>      link to a blob; config.json comes last
+                  refs/<branch>                  the commit; comes after the snapshot
+                  .sizeup/<commit>.json          completion marker; see sizeup_inference.weights
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from sizeup.errors import DiskError
+from sizeup.hub.repository import RemoteFile
+from sizeup_inference.weights import (
+    CONFIG,
+    fingerprint,
+    is_commit,
+    read_marker,
+    repository_folder,
+    sha256_of,
+    write_marker,
+)
+
+_SPARE_BYTES = 64 << 20
+"""Left free on the disk: logs and other programs must not be the next to fail."""
+_SUFFIX = ".incomplete"
+
+
+class RepositoryCache:
+    """One model's folder of the cache."""
+
+    def __init__(self, cache: Path, model_id: str, patience_seconds: float) -> None:
+        """Name the folder; prepare makes it. Drafts older than the patience are abandoned."""
+        self._patience_seconds = patience_seconds
+        self.folder = repository_folder(model_id, cache)
+        self._blobs = self.folder / "blobs"
+        self._known: dict[str, tuple[int, int]] = {}
+        self._lock_path = cache / ".locks" / self.folder.name / "sizeup.lock"
+
+    def prepare(self) -> None:
+        """Make the folders and see that they can be written; learn what was verified before."""
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        for part in ("blobs", "snapshots", "refs"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        for snapshot in (self.folder / "snapshots").iterdir():
+            self._known |= read_marker(snapshot)
+
+    def blob(self, file: RemoteFile) -> Path:
+        """Return where a whole file is or will be."""
+        return self._blobs / file.digest
+
+    def has(self, file: RemoteFile) -> bool:
+        """Tell whether a file is here whole and right; delete it when it is not."""
+        blob = self.blob(file)
+        if not blob.is_file():
+            return False
+        if self._known.get(file.digest) == fingerprint(blob):
+            return True
+        if blob.stat().st_size == file.size and content_digest(blob, file.digest) == file.digest:
+            return True
+        blob.unlink(missing_ok=True)
+        return False
+
+    def require_room(self, files: Iterable[RemoteFile]) -> None:
+        """Raise DiskError unless the missing files fit on the disk."""
+        needed = sum(file.size - self._begun(file) for file in files) + _SPARE_BYTES
+        free = shutil.disk_usage(self._blobs).free
+        if needed > free:
+            raise DiskError(
+                f"{self._blobs} has {free / 2**30:.2f} GiB free, the model needs "
+                f"{needed / 2**30:.2f}"
+            )
+
+    def _begun(self, file: RemoteFile) -> int:
+        sizes = [_size(path) for path in self._abandoned(file)]
+        return min(max(sizes, default=0), file.size)
+
+    def _abandoned(self, file: RemoteFile) -> list[Path]:
+        drafts = self._blobs.glob(f"{file.digest}*{_SUFFIX}")
+        return [path for path in drafts if _is_abandoned(path, self._patience_seconds)]
+
+    def draft(self, file: RemoteFile) -> Path:
+        """Return the path of a partial file of this process alone.
+
+        The longest draft of a dead process is taken over and the others are deleted. A rename
+        has one winner, so no two processes go on with the same one.
+        """
+        host, random = _host(), secrets.token_hex(8)
+        mine = self._blobs / f"{file.digest}.{host}.{os.getpid()}.{random}{_SUFFIX}"
+        for path in sorted(self._abandoned(file), key=_size, reverse=True):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink() if mine.exists() else path.rename(mine)
+        return mine
+
+    def keep(self, draft: Path, file: RemoteFile) -> None:
+        """Make a verified draft the blob."""
+        with draft.open("rb") as content:
+            os.fsync(content.fileno())
+        draft.replace(self.blob(file))
+
+    def link(self, commit: str, files: Iterable[RemoteFile]) -> Path:
+        """Link verified blobs into the commit's snapshot, leave the marker; return the snapshot."""
+        snapshot = self.folder / "snapshots" / commit
+        snapshot.mkdir(parents=True, exist_ok=True)
+        files = sorted(files, key=lambda file: file.name == CONFIG)
+        for file in files:
+            _link(snapshot / file.name, f"../../blobs/{file.digest}")
+        write_marker(snapshot, [snapshot / file.name for file in files])
+        return snapshot
+
+    def point(self, revision: str, commit: str) -> None:
+        """Let a branch or tag mean this commit; a commit means itself."""
+        if not is_commit(revision):
+            _write(self.folder / "refs" / revision, commit)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[Callable[[], bool]]:
+        """Give a function that tells whether no other pull of this model is known to run.
+
+        Only saves work: some network file systems grant the lock to everybody.
+        """
+        with self._lock_path.open("ab") as file:
+            yield lambda: _flock(file.fileno())
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOLCK, errno.ENOTSUP):
+            raise
+        return False
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())
+
+
+def _is_abandoned(draft: Path, patience_seconds: float) -> bool:
+    """Tell whether the process that wrote a draft is gone.
+
+    On this host its pid says so; elsewhere, that it has not written for longer than a live
+    download is silent.
+    """
+    try:
+        if time.time() - draft.stat().st_mtime > patience_seconds:
+            return True
+    except FileNotFoundError:
+        return False
+    _, *owner = draft.name.removesuffix(_SUFFIX).split(".")
+    if len(owner) != 3 or owner[0] != _host() or not owner[1].isdecimal():
+        return False
+    pid = int(owner[1])
+    return pid == os.getpid() or not _is_running(pid)  # ours is new: this was an earlier container
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _link(path: Path, target: str) -> None:
+    """Put a link in place, over whatever is there, in one step."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft.symlink_to(target)
+    draft.replace(path)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft.write_text(text, encoding="ascii")
+    draft.replace(path)
+
+
+def content_digest(path: Path, like: str) -> str:
+    """Return the sha256 of a file, or git's blob id when `like` is as short as that."""
+    if len(like) == 64:
+        return sha256_of(path)
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()

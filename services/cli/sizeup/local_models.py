@@ -1,0 +1,105 @@
+"""From what a person wrote to a model that is on this machine."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sizeup.errors import UsageError
+from sizeup.settings import Settings
+from sizeup_inference.weights import CONFIG, WeightsError, find_model, is_hub_id
+from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
+
+DEFAULT_MODELS = ("toy:0.5m", "toy:2m", "toy:5m")
+"""What `up` serves when nothing is said: the models that come with the source."""
+
+_HUB_HOSTS = ("hf.co/", "huggingface.co/")
+_CHECKOUT = Path(__file__).resolve().parents[3]
+"""Of an editable installation; anywhere else it simply has no models/toy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model ready to be served."""
+
+    key: str
+    entry: CatalogEntry
+    model: str
+    """What inference is given: a folder, or an id of the Hugging Face cache."""
+    folder: Path
+
+
+class Shelf:
+    """Look models up: by path, by catalogue name, by Hugging Face id."""
+
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+        """Raise UsageError when two models of the catalogue claim one name."""
+        self.catalog = catalog
+        self._settings = settings
+        try:
+            self._index = NameIndex(catalog)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    def named(self, name: str) -> tuple[str, CatalogEntry]:
+        """Return key and entry of a catalogue name or of any Hugging Face id."""
+        key = self._index.find(name)
+        if key is not None:
+            return key, self.catalog.models[key]
+        for host in _HUB_HOSTS:
+            name = name.removeprefix(host)
+        name = name.removesuffix(":latest")
+        if not is_hub_id(name):
+            raise UsageError(f"no model is called {name!r}; `sizeup models --all` lists the names")
+        return key_of(name), CatalogEntry(id=name, names=(f"{name}:latest",))
+
+    def locate(self, entry: CatalogEntry) -> Path:
+        """Return the folder of a model on this machine, or raise UsageError."""
+        if "/" not in entry.id:
+            return self._toy(entry.id)
+        try:
+            return find_model(entry.id, entry.revision, self._settings.hub_cache)
+        except WeightsError as error:
+            raise UsageError(str(error)) from error
+
+    def find(self, text: str) -> LocalModel:
+        """Return the model a person means by a path, a name or an id, or raise UsageError."""
+        folder = Path(text).expanduser()
+        if (folder / CONFIG).is_file():
+            return _from_folder(folder.resolve())
+        if folder.is_dir() or text.startswith((".", "/", "~")):
+            raise UsageError(f"{text}: not a Hugging Face model folder ({CONFIG} is missing)")
+        key, entry = self.named(text)
+        folder = self.locate(entry)
+        model = entry.id if "/" in entry.id else str(folder)
+        return LocalModel(key, entry, model, folder)
+
+    def _toy(self, name: str) -> Path:
+        given = self._settings.toy_dir
+        parents = (given,) if given else (Path.cwd() / "models" / "toy", _CHECKOUT / "models/toy")
+        for parent in parents:
+            if (parent / name / CONFIG).is_file():
+                return (parent / name).resolve()
+        raise UsageError(
+            f"{name} is not in {parents[0]}; run sizeup in its source folder or set SIZEUP_TOY_DIR"
+        )
+
+
+def split_names(texts: Iterable[str]) -> Iterator[str]:
+    """Take `a,b` apart, but leave a path with a comma whole."""
+    for text in texts:
+        if Path(text).exists():
+            yield text
+        else:
+            yield from filter(None, (part.strip() for part in text.split(",")))
+
+
+def key_of(text: str) -> str:
+    """Make a key for logs and metrics from an id or a folder's name."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "model"
+
+
+def _from_folder(folder: Path) -> LocalModel:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.")[:80] or "model"
+    entry = CatalogEntry(id=name, names=(f"{name}:latest",))
+    return LocalModel(key_of(name), entry, str(folder), folder)

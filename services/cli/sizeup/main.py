@@ -1,0 +1,209 @@
+"""The `sizeup` command: options, and nothing else; each command's work is in its own module."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from sizeup import ask as asking
+from sizeup import up as upping
+from sizeup.backoff import Policy
+from sizeup.catalogue import load_catalog
+from sizeup.chat import Chat, Conversation, read_line
+from sizeup.errors import SizeupError, UsageError
+from sizeup.hub.client import make_hub
+from sizeup.hub.pull import pull as pull_model
+from sizeup.local_models import DEFAULT_MODELS, Shelf, split_names
+from sizeup.model_list import list_models, served_names, table_of
+from sizeup.plan import Options
+from sizeup.pull_report import make_pull_report
+from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
+
+app = typer.Typer(
+    help="Serve the Qwen sizes side by side, ask them, and bring new ones in.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Url = Annotated[str | None, typer.Option(help="The gateway; default: SIZEUP_URL or this machine.")]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", help="YAML file with models of your own.")
+]
+MaxTokens = Annotated[int | None, typer.Option(help="Longest answer in tokens.")]
+System = Annotated[str | None, typer.Option(help="System message.")]
+Temperature = Annotated[float | None, typer.Option(help="0 is greedy.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer.")]
+
+
+class LogLevel(StrEnum):
+    """How much the services write to their logs."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@app.command()
+def up(
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL", help="Like --models.")
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="Names, pulled Hugging Face ids or folders, by comma; may be repeated."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = DEFAULT_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="CPU threads per model. By default each model may use all cores: "
+            "models that are not asked cost nothing.",
+        ),
+    ] = None,
+    drain_seconds: Annotated[
+        float | None, typer.Option(min=0, help="Time for running answers after Ctrl-C.")
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="Of all processes.")] = LogLevel.INFO,
+    catalog: CatalogFile = None,
+) -> None:
+    """Serve models behind one gateway until Ctrl-C; the toy models when none is named."""
+    settings = Settings()
+    shelf = Shelf(load_catalog(settings, catalog), settings)
+    chosen = [*(models or ()), *(more or ())] or DEFAULT_MODELS
+    found = {model.model: model for model in map(shelf.find, split_names(chosen))}
+    options = Options(
+        host=host,
+        port=port,
+        drain_seconds=settings.drain_seconds if drain_seconds is None else drain_seconds,
+        log_level=log_level.value,
+        log_dir=upping.log_folder(settings.log_dir, port),
+        engine=settings.engine,
+        environment=inherited_environment(),
+        restart=Policy(first_seconds=settings.restart_seconds),
+        threads=threads,
+    )
+    upping.check(list(found.values()), options)
+    raise typer.Exit(asyncio.run(upping.up(list(found.values()), options, Console())))
+
+
+@app.command()
+def ask(
+    model: str,
+    prompt: str,
+    url: Url = None,
+    max_tokens: MaxTokens = None,
+    system: System = None,
+    temperature: Temperature = None,
+    seed: Seed = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask a model once; print its answer with lengths in tokens."""
+    settings = Settings()
+    question = asking.Question(model, prompt, system, max_tokens, temperature, seed)
+    answer = asyncio.run(asking.ask(question, url or settings.url, settings.answer_seconds))
+    typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else repr(answer))
+
+
+@app.command()
+def chat(
+    model: str,
+    url: Url = None,
+    max_tokens: MaxTokens = None,
+    system: System = None,
+    temperature: Temperature = None,
+    seed: Seed = None,
+) -> None:
+    """Talk with a model; /bye or Ctrl-D leaves, Ctrl-C stops an answer."""
+    settings = Settings()
+    conversation = Conversation(model, asking.options(max_tokens, temperature, seed))
+    if system:
+        conversation.messages.append({"role": "system", "content": system})
+    talk = Chat(conversation, url or settings.url, settings.answer_seconds, Console())
+    if not talk.run(read_line):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Also those that could be pulled.")
+    ] = False,
+    url: Url = None,
+    catalog: CatalogFile = None,
+) -> None:
+    """List the models on this machine and those being served."""
+    settings = Settings()
+    address = url or settings.url
+    served = asyncio.run(served_names(address))
+    rows = list_models(Shelf(load_catalog(settings, catalog), settings), served or ())
+    shown = [row for row in rows if show_all or row.served or row.disk_bytes is not None]
+    console = Console()
+    console.print(table_of(shown))
+    if served is None:
+        console.print(f"no gateway answers at {address}", style="dim")
+    if pullable := sum("/" in row.id for row in rows if row not in shown):
+        console.print(f"{pullable} more can be pulled: sizeup models --all")
+
+
+@app.command()
+def pull(
+    model: str,
+    endpoint: Annotated[
+        str | None, typer.Option(help="The hub or a mirror; default: HF_ENDPOINT.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Cache folder; default: HF_HUB_CACHE or HF_HOME.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    catalog: CatalogFile = None,
+) -> None:
+    """Download a model into the Hugging Face cache and verify every weight file."""
+    settings = Settings()
+    _, entry = Shelf(load_catalog(settings, catalog), settings).named(model)
+    if "/" not in entry.id:
+        raise UsageError(f"{model} comes with the source; there is nothing to pull")
+    hub = make_hub(
+        endpoint or settings.hf_endpoint,
+        settings.hf_token.get_secret_value() if settings.hf_token else None,
+        settings.hub_seconds,
+        settings.hub_attempts,
+        settings.hub_backoff_seconds,
+    )
+    folder = (cache or settings.hub_cache).expanduser()
+    with make_pull_report(Console()) as report:
+        asked = revision or entry.revision or "main"
+        snapshot = asyncio.run(pull_model(hub, entry.id, asked, folder, report))
+    typer.echo(f"{entry.id} is complete and verified: {snapshot}")
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run a command line and return its exit code; errors become one line on stderr."""
+    try:
+        command()
+    except SizeupError as error:
+        print(f"sizeup: {error}", file=sys.stderr)
+        return 1
+    except ValidationError as error:
+        for problem in error.errors():
+            where = ".".join(map(str, problem["loc"]))
+            print(f"sizeup: setting {where}: {problem['msg']}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def main() -> None:
+    """Be the console script."""
+    sys.exit(run(app))

@@ -1,0 +1,89 @@
+"""`sizeup models`: what is known by name, what is on this machine, what is being served."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from sizeup.errors import SizeupError, UsageError
+from sizeup.gateway import connect
+from sizeup.local_models import Shelf
+from sizeup_wire.catalog import CatalogEntry
+
+_BILLION = 1_000_000_000
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model of the list."""
+
+    name: str
+    id: str
+    parameters: int | None
+    disk_bytes: int | None
+    """None: not on this machine."""
+    served: bool
+
+
+async def served_names(url: str) -> tuple[str, ...] | None:
+    """Return what the gateway serves, or None when there is no gateway."""
+    try:
+        async with connect(url, answer_seconds=5.0) as gateway:  # a list takes no thinking
+            return tuple(await gateway.served())
+    except SizeupError:
+        return None
+
+
+def list_models(shelf: Shelf, served: Sequence[str]) -> list[Row]:
+    """Return a row per model of the catalogue, then those served under other names."""
+    left = {name.lower(): name for name in served}
+    rows = []
+    for entry in shelf.catalog.models.values():
+        names = {entry.id.lower(), f"{entry.id}:latest".lower(), *map(str.lower, entry.names)}
+        found = names & left.keys()
+        for name in found:
+            del left[name]
+        rows.append(_row(shelf, entry, served=bool(found)))
+    return [*rows, *(Row(name, "", None, None, served=True) for name in left.values())]
+
+
+def _row(shelf: Shelf, entry: CatalogEntry, *, served: bool) -> Row:
+    try:
+        disk_bytes = size_on_disk(shelf.locate(entry))
+    except UsageError:
+        disk_bytes = None
+    return Row(entry.names[0], entry.id, entry.parameters, disk_bytes, served)
+
+
+def size_on_disk(folder: Path) -> int:
+    """Return the bytes of a model's files, the blobs behind links included; 0 when none is left."""
+    return sum(path.stat().st_size for path in _files(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.is_file())
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    """Lay the list out."""
+    table = Table()
+    for heading in ("name", "Hugging Face id"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("parameters", "on disk", "served"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        disk = "" if row.disk_bytes is None else f"{row.disk_bytes / 2**20:,.1f} MiB"
+        served = "yes" if row.served else ""
+        table.add_row(row.name, row.id, short_count(row.parameters), disk, served)
+    return table
+
+
+def short_count(count: int | None) -> str:
+    """Write a number of parameters as people say it: 620M, 7.7B."""
+    if count is None:
+        return ""
+    if count >= _BILLION:
+        return f"{count / _BILLION:.3g}B"
+    return f"{count / _MILLION:.3g}M"

@@ -1,0 +1,44 @@
+"""TCP ports: which are free, and whether one is taken."""
+
+import errno
+import socket
+from contextlib import ExitStack
+
+from sizeup.errors import PortInUseError, UsageError
+
+_LOOPBACK = "127.0.0.1"
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise PortInUseError or UsageError unless a server could listen here now."""
+    try:
+        _bound(host, port).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"port {port} on {host} is in use (Ollama, or another sizeup?); "
+                f"stop it or choose another: --port {port + 1}"
+            ) from error
+        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def free_loopback_ports(count: int) -> list[int]:
+    """Return ports nobody listens on; all are held until all are found, so they differ."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(_bound(_LOOPBACK, 0)) for _ in range(count)]
+        return [int(bound.getsockname()[1]) for bound in sockets]
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(1)  # SO_REUSEADDR lets two sockets bind; only listening tells them apart
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,145 @@
+"""What `up` shows: live bars on a terminal, plain lines elsewhere."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sizeup import readiness
+from sizeup.local_models import LocalModel
+from sizeup.plan import Options
+from sizeup.settings import DEFAULT_PORT
+from sizeup_wire.model import ModelInfo
+
+_QUESTION = "What is 12 + 30?"
+
+
+class Report(Protocol):
+    """Shows loading; also the supervisor's observer."""
+
+    def note(self, line: str) -> None:
+        """Show a line that stays."""
+
+    def progress(self, name: str, progress: readiness.Progress) -> None:
+        """Show how far a child is."""
+
+    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+        """Show that a child is brought back."""
+
+    def finish(self) -> None:
+        """Take the live part away."""
+
+
+class PlainReport:
+    """One line per change of stage, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        """Print to a console."""
+        self._console = console
+        self._stages: dict[str, str] = {}
+
+    def note(self, line: str) -> None:
+        """Print a line as it is."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self, name: str, progress: readiness.Progress) -> None:
+        """Print a stage once, not every step of it."""
+        if self._stages.get(name) != progress.stage:
+            self._stages[name] = progress.stage
+            self.note(f"{name}: {progress.stage}")
+
+    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+        """Print why and when it comes back."""
+        self._stages.pop(name, None)
+        self.note(f"{name} died ({reason}); starting it again in {wait_seconds:g} s")
+
+    def finish(self) -> None:
+        """Do nothing: nothing is live."""
+
+
+class LiveReport(PlainReport):
+    """A bar per child until it is ready; lines above them."""
+
+    def __init__(self, console: Console) -> None:
+        """Show the bars at once."""
+        super().__init__(console)
+        self._bars = Progress(
+            TextColumn("{task.fields[name]}"),
+            BarColumn(),
+            TextColumn("{task.fields[stage]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._live = True
+        self._bars.start()
+
+    def progress(self, name: str, progress: readiness.Progress) -> None:
+        """Move a bar; after finish, print like the plain report."""
+        if not self._live:
+            super().progress(name, progress)
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=1.0, name=name, stage="")
+        self._bars.update(self._tasks[name], completed=progress.fraction, stage=progress.stage)
+
+    def finish(self) -> None:
+        """Remove the bars."""
+        self._live = False
+        self._bars.stop()
+
+
+def make_report(console: Console) -> Report:
+    """Choose by whether a person is looking."""
+    return LiveReport(console) if console.is_terminal else PlainReport(console)
+
+
+def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Table:
+    """Lay out what is served."""
+    table = Table(title="ready")
+    for heading in ("name", "id"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("parameters", "layers", "dtype", "weights MiB"):
+        table.add_column(heading, justify="right")
+    for model, info in zip(models, infos, strict=True):
+        table.add_row(
+            model.entry.names[0],
+            info.id,
+            f"{info.parameters:,}",
+            str(info.layers),
+            info.dtype,
+            f"{info.weight_bytes / 2**20:.1f}",
+        )
+    return table
+
+
+def lines_to_paste(model: LocalModel, options: Options) -> list[str]:
+    """Return commands that ask one model, in both dialects and with sizeup itself."""
+    name, url = model.entry.names[0], options.local_url
+    body = json.dumps({"model": name, "messages": [{"role": "user", "content": _QUESTION}]})
+    elsewhere = "" if options.port == DEFAULT_PORT else f" --url {url}"
+    return [
+        f"curl {url}/api/chat -d '{body}'",
+        f"curl {url}/v1/chat/completions -d '{body}'",
+        f'{sizeup_command()} ask {name} "{_QUESTION}"{elsewhere}',
+        f"{sizeup_command()} chat {name}{elsewhere}",
+    ]
+
+
+def sizeup_command() -> str:
+    """Return what to type for this very command: its name where the shell finds it, else its path.
+
+    `make run` installs into a virtual environment that is not on the shell's path.
+    """
+    script = Path(sys.argv[0])
+    if script.name != "sizeup" or shutil.which("sizeup") == str(script):
+        return "sizeup"
+    return os.path.relpath(script)

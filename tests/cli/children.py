@@ -1,0 +1,114 @@
+"""Small programs to supervise, and ways to see whether a process lives."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sizeup.backoff import Policy
+from sizeup.process import Command
+from sizeup.readiness import Progress
+from sizeup.supervisor import Supervisor
+
+DEADLINE_SECONDS = 60.0
+"""A guard against hangs, wide enough for a machine that does much else."""
+QUICK = Policy(first_seconds=0.01, longest_seconds=0.05, steady_seconds=60.0, attempts=3)
+
+RUN_FOR_EVER = "import time; print('up', flush=True); time.sleep(600)"
+FAIL = "import sys; print('no weights here', flush=True); sys.exit(3)"
+DRAIN = """
+import signal, sys, time
+def drain(*_):
+    print('draining', flush=True)
+    time.sleep(0.2)
+    print('drained', flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, drain)
+print('up', flush=True)
+time.sleep(600)
+"""
+IGNORE_SIGTERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('up', flush=True)
+time.sleep(600)
+"""
+
+
+class Recorder:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.deaths: list[str] = []
+
+    def progress(self, name: str, progress: Progress) -> None:
+        self.stages.append(progress.stage)
+
+    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+        self.deaths.append(reason)
+
+
+def command(folder: Path, program: str, *arguments: str) -> Command:
+    return Command(
+        name="child",
+        argv=(sys.executable, "-c", program, *arguments),
+        environment=dict(os.environ),
+        log_path=folder / "child.log",
+    )
+
+
+class Supervised:
+    """A supervisor whose child is ready once it has printed something."""
+
+    def __init__(self, folder: Path, program: str, policy: Policy = QUICK) -> None:
+        self.recorder = Recorder()
+        self.log = folder / "child.log"
+        self.log.touch()
+        self.silent = False
+        """Let the child seem to hang."""
+        self.supervisor = Supervisor(command(folder, program), self._probe, self.recorder, policy)
+
+    async def _probe(self) -> Progress:
+        ready = self.log.read_text().count("up\n") > len(self.recorder.deaths)
+        ready = ready and not self.silent
+        return Progress(ready=ready, stage="ready" if ready else "starting")
+
+    @property
+    def pid(self) -> int:
+        process = self.supervisor._process
+        assert process is not None
+        return process._process.pid
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something to become true; TimeoutError when it does not."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something to become true, without a loop."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process lives; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of a process's children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

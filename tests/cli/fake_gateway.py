@@ -1,0 +1,102 @@
+"""A gateway on a real socket that answers what a test tells it, and remembers what it was asked."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+STATISTICS = {
+    "done": True,
+    "done_reason": "stop",
+    "total_duration": 2_000_000_000,
+    "load_duration": 0,
+    "prompt_eval_count": 12,
+    "prompt_eval_duration": 1_000_000,
+    "eval_count": 5,
+    "eval_duration": 500_000_000,
+}
+
+
+@dataclass
+class FakeGateway:
+    """Answers /api/chat with these pieces of text, and /api/tags with these names."""
+
+    pieces: list[str] = field(default_factory=lambda: ["4", "2"])
+    names: list[str] = field(default_factory=list)
+    status: int = 200
+    error: str = ""
+    raw: bytes | None = None
+    """Sent instead of any answer."""
+    cut: bool = False
+    """End a stream before its last line."""
+    hold: threading.Event | None = None
+    """Wait for this after the first piece of a stream."""
+    first_sent: threading.Event = field(default_factory=threading.Event)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.bodies.append(body)
+        if self.raw is not None:
+            return web.Response(body=self.raw)
+        if self.error:
+            return web.json_response({"error": self.error}, status=self.status)
+        head = {"model": body["model"], "created_at": "2026-01-01T00:00:00Z"}
+        if not body["stream"]:
+            message = {"role": "assistant", "content": "".join(self.pieces)}
+            return web.json_response({**head, "message": message, **STATISTICS})
+        return await self._stream(request, head)
+
+    async def _stream(self, request: web.Request, head: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        for text in self.pieces:
+            line = {**head, "message": {"role": "assistant", "content": text}, "done": False}
+            await response.write(json.dumps(line).encode() + b"\n")
+            self.first_sent.set()
+            if self.hold:
+                await asyncio.to_thread(self.hold.wait, 30)
+        if not self.cut:
+            last = {**head, "message": {"role": "assistant", "content": ""}, **STATISTICS}
+            await response.write(json.dumps(last).encode() + b"\n")
+        return response
+
+    async def tags(self, _request: web.Request) -> web.Response:
+        return web.json_response({"models": [{"name": name} for name in self.names]})
+
+
+@contextmanager
+def running_gateway() -> Iterator[FakeGateway]:
+    """Serve in a thread until the block ends."""
+    gateway, started, stop = FakeGateway(), threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(gateway, started, stop)))
+    thread.start()
+    try:
+        assert started.wait(10), "the gateway did not start"
+        yield gateway
+    finally:
+        if gateway.hold:
+            gateway.hold.set()
+        stop.set()
+        thread.join(20)
+
+
+async def _serve(gateway: FakeGateway, started: threading.Event, stop: threading.Event) -> None:
+    app = web.Application()
+    app.router.add_post("/api/chat", gateway.chat)
+    app.router.add_get("/api/tags", gateway.tags)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        started.set()
+        await asyncio.to_thread(stop.wait)
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,71 @@
+"""Pull from the loopback hub, in this process or as the command, and look at the cache."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hub_server import (
+    MODEL_ID,
+    HubServer,
+)
+from sizeup.hub.client import make_hub
+from sizeup.hub.pull import pull
+from sizeup_inference.weights import WeightsError, find_model, verify
+
+DEADLINE_SECONDS = 60
+
+
+class RecordingReport:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.sizes: dict[str, int] = {}
+        self.came: dict[str, int] = {}
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def file(self, name: str, size: int) -> None:
+        self.sizes[name] = size
+        self.came[name] = 0
+
+    def advance(self, size: int) -> None:
+        self.came[list(self.came)[-1]] += size
+
+
+def run_pull(
+    server: HubServer,
+    cache: Path,
+    *,
+    revision: str = "main",
+    token: str | None = None,
+    silence_seconds: float = 5.0,
+    report: RecordingReport | None = None,
+) -> Path:
+    hub = make_hub(server.url, token, silence_seconds, attempts=5, first_wait=0.01)
+    return asyncio.run(pull(hub, MODEL_ID, revision, cache, report or RecordingReport()))
+
+
+def is_loadable(cache: Path, revision: str | None = None) -> bool:
+    try:
+        verify(find_model(MODEL_ID, revision, cache))
+    except WeightsError:
+        return False
+    return True
+
+
+def drafts(cache: Path) -> list[Path]:
+    return list(cache.rglob("*.incomplete"))
+
+
+def pull_command(
+    server: HubServer, cache: Path, program: str = "from sizeup.main import main; main()"
+) -> subprocess.Popen[bytes]:
+    settings = {"SIZEUP_HUB_BACKOFF_SECONDS": "0.01", "HF_ENDPOINT": server.url}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "pull", MODEL_ID, "--cache", str(cache)],
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )

@@ -1,0 +1,269 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.children import wait_until
+from cli.pulling import (
+    DEADLINE_SECONDS,
+    RecordingReport,
+    drafts,
+    is_loadable,
+    pull_command,
+    run_pull,
+)
+from hub_server import (
+    COMMIT,
+    WEIGHTS,
+    HubServer,
+    Mode,
+    running_hub,
+    safetensors_bytes,
+    sha256,
+    tiny_model,
+)
+from sizeup.errors import (
+    CorruptFileError,
+    DiskError,
+    HubAnswerError,
+    HubRefusedError,
+    HubUnreachableError,
+    PullError,
+    UnsuitableModelError,
+)
+
+
+def test_another_commit_than_the_pinned_one_is_refused(hub: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(HubAnswerError, match="instead of"):
+        run_pull(hub, tmp_path, revision="f" * 40)
+    assert not is_loadable(tmp_path, COMMIT)
+
+
+def test_a_changed_blob_is_fetched_again(hub: HubServer, tmp_path: Path) -> None:
+    snapshot = run_pull(hub, tmp_path)
+    blob = (snapshot / WEIGHTS).resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\x00")
+    assert not is_loadable(tmp_path)
+    run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
+
+
+def test_errors_that_pass_are_waited_out(hub: HubServer, tmp_path: Path) -> None:
+    hub.mode = Mode.UNAVAILABLE_TWICE
+    run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
+
+
+FAULTS = {
+    Mode.FLIPPED_BYTE: (CorruptFileError, "other bytes than it promised"),
+    Mode.TRUNCATED: (HubAnswerError, "announces"),
+    Mode.LYING_LENGTH: (HubAnswerError, "announces"),
+    Mode.ENDLESS: (HubAnswerError, "too much"),
+    Mode.WRONG_SIZE: (HubAnswerError, "announces"),
+    Mode.SHORT_BODY: (HubUnreachableError, "cut its answer short"),
+    Mode.HTML: (HubAnswerError, "web page"),
+    Mode.API_HTML: (HubAnswerError, "web page instead of JSON"),
+    Mode.API_NOT_FOUND: (HubRefusedError, "404"),
+    Mode.NOT_FOUND: (HubRefusedError, "404"),
+    Mode.FORBIDDEN: (HubRefusedError, "HF_TOKEN"),
+    Mode.UNAVAILABLE: (HubUnreachableError, "503"),
+    Mode.REDIRECT_LOOP: (HubAnswerError, "redirects"),
+    Mode.HUGE: (DiskError, "GiB free"),
+}
+
+
+@pytest.mark.parametrize("mode", FAULTS)
+def test_a_broken_hub_gives_a_clear_error_and_nothing_that_loads(
+    hub: HubServer, tmp_path: Path, mode: Mode
+) -> None:
+    hub.mode = mode
+    kind, words = FAULTS[mode]
+    with pytest.raises(kind, match=words):
+        run_pull(hub, tmp_path)
+    assert not is_loadable(tmp_path)
+    assert not is_loadable(tmp_path, COMMIT)
+
+
+@pytest.mark.parametrize("mode", FAULTS)
+def test_after_any_fault_a_good_hub_gives_the_model(
+    hub: HubServer, tmp_path: Path, mode: Mode
+) -> None:
+    hub.mode = mode
+    with pytest.raises(PullError):
+        run_pull(hub, tmp_path)
+    hub.mode = Mode.OK
+    snapshot = run_pull(hub, tmp_path)
+    assert (snapshot / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
+    assert is_loadable(tmp_path)
+    assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", FAULTS)
+def test_a_fault_does_not_harm_the_model_that_was_there(
+    hub: HubServer, tmp_path: Path, mode: Mode
+) -> None:
+    run_pull(hub, tmp_path)
+    hub.files = tiny_model() | {WEIGHTS: safetensors_bytes(seed=2)}
+    hub.mode = mode
+    with pytest.raises(PullError):
+        run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
+
+
+@pytest.mark.parametrize("mode", [Mode.SILENT, Mode.HALF_THEN_HOLD])
+def test_a_silent_hub_is_given_up(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
+    hub.mode = mode
+    with pytest.raises(HubUnreachableError, match="silent"):
+        run_pull(hub, tmp_path, silence_seconds=0.2)
+    assert not is_loadable(tmp_path)
+
+
+def test_a_hub_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    with running_hub() as server:
+        pass
+    with pytest.raises(HubUnreachableError, match="cannot be reached"):
+        run_pull(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({WEIGHTS: None}, "no safetensors"),
+        ({"config.json": None}, r"no config\.json"),
+        ({"config.json": b'{"auto_map": {"AutoModel": "modeling_tiny.M"}}'}, "auto_map"),
+        ({"config.json": b"<html>"}, "JSON"),
+        ({WEIGHTS: None, "model.safetensors.index.json": b'{"weight_map": {"a": "../x"}}'}, "x"),
+        (
+            {
+                WEIGHTS: None,
+                "model.safetensors.index.json": b'{"weight_map": {"a": "gone.safetensors"}}',
+            },
+            "gone",
+        ),
+    ],
+)
+def test_an_unsuitable_model_is_refused_before_its_weights(
+    tmp_path: Path, change: dict[str, bytes | None], words: str
+) -> None:
+    files = {name: content for name, content in (tiny_model() | change).items() if content}
+    with running_hub(files) as server, pytest.raises(UnsuitableModelError, match=words):
+        run_pull(server, tmp_path)
+    assert not [seen for seen in server.seen if seen.server == "store"]
+    assert not is_loadable(tmp_path)
+
+
+def test_a_file_that_was_broken_before_it_was_uploaded_is_refused(tmp_path: Path) -> None:
+    files = tiny_model() | {WEIGHTS: safetensors_bytes()[:-5]}
+    with running_hub(files) as server, pytest.raises(CorruptFileError, match="header"):
+        run_pull(server, tmp_path)
+    assert not is_loadable(tmp_path)
+
+
+def leave_draft(cache: Path, content: bytes, digest: str) -> Path:
+    blobs = cache / "models--Qwen--Tiny" / "blobs"
+    blobs.mkdir(parents=True)
+    path = blobs / f"{digest}.incomplete"
+    path.write_bytes(content)
+    os.utime(path, (1, 1))
+    return path
+
+
+@pytest.mark.parametrize("mode", [Mode.OK, Mode.NO_RANGES])
+def test_an_abandoned_draft_is_gone_on_with(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
+    hub.mode = mode
+    content = hub.files[WEIGHTS]
+    leave_draft(tmp_path, content[:100_000], sha256(content))
+    report = RecordingReport()
+    run_pull(hub, tmp_path, report=report)
+    assert is_loadable(tmp_path)
+    assert [seen.range for seen in hub.seen if seen.server == "store"] == ["bytes=100000-"]
+    assert report.came == report.sizes
+    assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish", b"x" * 400_000, b""])
+def test_an_abandoned_draft_of_other_bytes_does_no_harm(
+    hub: HubServer, tmp_path: Path, rubbish: bytes
+) -> None:
+    leave_draft(tmp_path, rubbish, sha256(hub.files[WEIGHTS]))
+    report = RecordingReport()
+    run_pull(hub, tmp_path, report=report)
+    assert is_loadable(tmp_path)
+    assert report.came == report.sizes
+    assert drafts(tmp_path) == []
+
+
+def test_the_draft_of_a_live_process_here_is_left_alone_and_a_dead_ones_is_not(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    digest = sha256(hub.files[WEIGHTS])
+    blobs = leave_draft(tmp_path, b"", digest).parent
+    host = re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())
+    live, dead = (
+        blobs / f"{digest}.{host}.{pid}.0.incomplete" for pid in (os.getppid(), ended.pid)
+    )
+    for draft in (live, dead):
+        draft.write_bytes(b"theirs")
+    run_pull(hub, tmp_path)
+    assert live.exists()
+    assert not dead.exists()
+
+
+def test_the_draft_of_a_live_process_elsewhere_is_left_alone(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    draft = leave_draft(tmp_path, b"theirs", sha256(hub.files[WEIGHTS]))
+    os.utime(draft)
+    run_pull(hub, tmp_path)
+    assert draft.read_bytes() == b"theirs"
+
+
+def test_kill_9_midway_leaves_nothing_that_loads_and_the_next_pull_goes_on(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    hub.mode = Mode.HALF_THEN_HOLD
+    with pull_command(hub, tmp_path) as process:
+        assert hub.half_sent.wait(DEADLINE_SECONDS)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=DEADLINE_SECONDS)
+    assert not is_loadable(tmp_path)
+    hub.mode = Mode.OK
+    hub.release.set()
+    hub.seen.clear()
+    run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
+    assert drafts(tmp_path) == []
+    (stored,) = [seen for seen in hub.seen if seen.server == "store"]
+    assert stored.range is not None
+
+
+NO_LOCKS = "import fcntl; fcntl.flock = lambda *_: None; from sizeup.main import main; main()"
+"""As on network file systems that grant every lock."""
+
+
+def test_pulls_at_the_same_time_download_once(hub: HubServer, tmp_path: Path) -> None:
+    processes = [pull_command(hub, tmp_path) for _ in range(3)]
+    for process in processes:
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+        assert (process.returncode, err) == (0, b"")
+    assert is_loadable(tmp_path)
+    assert len([seen for seen in hub.seen if seen.server == "store"]) == 1
+
+
+def test_pulls_at_the_same_time_are_safe_without_locks(hub: HubServer, tmp_path: Path) -> None:
+    hub.mode = Mode.HALF_THEN_HOLD  # so that all are in the middle at once
+    processes = [pull_command(hub, tmp_path, NO_LOCKS) for _ in range(3)]
+    wait_until(lambda: len([seen for seen in hub.seen if seen.server == "store"]) == 3)
+    hub.release.set()
+    for process in processes:
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+        assert (process.returncode, err) == (0, b"")
+    assert is_loadable(tmp_path)
+    assert drafts(tmp_path) == []

@@ -1,0 +1,304 @@
+"""A server on loopback with the shape of the Hugging Face hub, and the ways it goes wrong.
+
+The hub answers the API and redirects weight files to a store on another port, as the real one
+does. It runs in a thread of its own, so that blocking code and other processes can use it.
+"""
+
+import asyncio
+import hashlib
+import json
+import random
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+MODEL_ID = "Qwen/Tiny"
+WEIGHTS = "model.safetensors"
+_HTML = "<!doctype html><html><body>We will be back soon</body></html>"
+
+
+class Mode(StrEnum):
+    """What the server does with weight files, or with everything where it says so."""
+
+    OK = auto()
+    FLIPPED_BYTE = auto()
+    TRUNCATED = auto()
+    """One byte less, and the Content-Length says so."""
+    SHORT_BODY = auto()
+    """The Content-Length is right and the connection ends before it."""
+    LYING_LENGTH = auto()
+    """The Content-Length says more than the file has."""
+    ENDLESS = auto()
+    """No Content-Length, and more bytes than the file has."""
+    WRONG_SIZE = auto()
+    """The API promises another size with the same digest."""
+    HUGE = auto()
+    """The API promises more than any disk holds."""
+    HTML = auto()
+    API_HTML = auto()
+    API_NOT_FOUND = auto()
+    NOT_FOUND = auto()
+    FORBIDDEN = auto()
+    """Every request without a token."""
+    UNAVAILABLE_TWICE = auto()
+    """Each address answers 503 twice and then well."""
+    UNAVAILABLE = auto()
+    """Everything."""
+    SILENT = auto()
+    """Everything is accepted and nothing answered."""
+    REDIRECT_LOOP = auto()
+    PLAIN_API = auto()
+    """The API leaves sizes and digests out, as some mirrors do: HEAD has them."""
+    MOVED = auto()
+    """As PLAIN_API, and small files are elsewhere on the hub: a redirect without a host."""
+    NO_RANGES = auto()
+    """A Range header gets the whole file."""
+    HALF_THEN_HOLD = auto()
+    """Half of a weight file comes, then nothing until `release` is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request the server got."""
+
+    server: str
+    """hub or store."""
+    method: str
+    path: str
+    authorization: str | None
+    range: str | None
+
+
+@dataclass
+class HubServer:
+    """The files it serves, how it behaves, and what it saw."""
+
+    files: Mapping[str, bytes]
+    mode: Mode = Mode.OK
+    prefix: str = ""
+    """Path below which the hub lives."""
+    url: str = ""
+    store_url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    half_sent: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+    _refused: dict[str, int] = field(default_factory=dict)
+
+    def hub_app(self) -> web.Application:
+        """Make the application that people call the hub."""
+        app = web.Application(middlewares=[self._faults("hub")])
+        app.router.add_get(self.prefix + "/api/models/{id:.+}/revision/{revision}", self._api)
+        app.router.add_route(
+            "*", self.prefix + "/{org}/{name}/resolve/{revision}/{file}", self._resolve
+        )
+        return app
+
+    def store_app(self) -> web.Application:
+        """Make the application that holds large files, on another port."""
+        app = web.Application(middlewares=[self._faults("store")])
+        app.router.add_get("/lfs/{file}", self._stored)
+        return app
+
+    def _faults(self, server: str) -> Middleware:
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            headers = request.headers
+            self.seen.append(
+                Seen(
+                    server,
+                    request.method,
+                    request.path,
+                    headers.get("Authorization"),
+                    headers.get("Range"),
+                )
+            )
+            return await self._fault(request) or await handler(request)
+
+        return middleware
+
+    async def _fault(self, request: web.Request) -> web.StreamResponse | None:
+        refused = self._refused.get(request.path, 0)
+        if self.mode is Mode.UNAVAILABLE or (self.mode is Mode.UNAVAILABLE_TWICE and refused < 2):
+            self._refused[request.path] = refused + 1
+            return web.Response(status=503, text="busy")
+        if self.mode is Mode.SILENT:
+            await self._held()
+        if self.mode is Mode.FORBIDDEN and "Authorization" not in request.headers:
+            return web.Response(status=401, text="token needed")
+        return None
+
+    async def _api(self, request: web.Request) -> web.Response:
+        if self.mode is Mode.API_HTML:
+            return web.Response(text=_HTML, content_type="text/html")
+        if self.mode is Mode.API_NOT_FOUND or request.match_info["id"] != MODEL_ID:
+            return web.json_response({"error": "Repository not found"}, status=404)
+        detailed = request.query.get("blobs") == "true" and self.mode not in (
+            Mode.PLAIN_API,
+            Mode.MOVED,
+        )
+        siblings = [self._sibling(name, detailed=detailed) for name in self.files]
+        return web.json_response({"id": MODEL_ID, "sha": COMMIT, "siblings": siblings})
+
+    def _sibling(self, name: str, *, detailed: bool) -> dict[str, object]:
+        sibling: dict[str, object] = {"rfilename": name}
+        if detailed:
+            size = self._promised_size(name)
+            sibling |= {"size": size, "blobId": git_blob_id(self.files[name])}
+            if is_large(name):
+                sibling["lfs"] = {"sha256": sha256(self.files[name]), "size": size}
+        return sibling
+
+    def _promised_size(self, name: str) -> int:
+        size = len(self.files[name])
+        if is_large(name) and self.mode is Mode.WRONG_SIZE:
+            return size + 7
+        return 10**16 if is_large(name) and self.mode is Mode.HUGE else size
+
+    async def _resolve(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["file"]
+        if name not in self.files or (is_large(name) and self.mode is Mode.NOT_FOUND):
+            return web.Response(status=404, text="Entry not found")
+        content = self.files[name]
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{git_blob_id(content)}"'}
+        if not is_large(name) and self.mode is Mode.MOVED and request.query_string != "moved":
+            return web.Response(status=307, headers={"Location": f"{request.path}?moved"})
+        if not is_large(name):
+            return web.Response(body=content, headers=headers)
+        loops = self.mode is Mode.REDIRECT_LOOP
+        headers |= {
+            "X-Linked-Etag": f'"{sha256(content)}"',
+            "X-Linked-Size": str(len(content)),
+            "Location": str(request.url)
+            if loops
+            else f"{self.store_url}/lfs/{name}?Signature=a%2Bb",
+        }
+        return web.Response(status=302, headers=headers)
+
+    async def _stored(self, request: web.Request) -> web.StreamResponse:
+        content = self._content(self.files[request.match_info["file"]])
+        if request.query.get("Signature") != "a+b":
+            return web.Response(status=403, text="the redirect's query was changed")
+        if self.mode is Mode.HTML:
+            return web.Response(text=_HTML, content_type="text/html")
+        if self.mode is Mode.ENDLESS:
+            return await self._send(request, content + b"more", None)
+        if self.mode is Mode.LYING_LENGTH:
+            return await self._send(request, content, len(content) + 100)
+        if self.mode is Mode.SHORT_BODY:
+            return await self._send(request, content[: len(content) // 2], len(content))
+        return await self._ranged(request, content)
+
+    def _content(self, content: bytes) -> bytes:
+        if self.mode is Mode.TRUNCATED:
+            return content[:-1]
+        if self.mode is Mode.FLIPPED_BYTE:
+            return content[:-1] + bytes((content[-1] ^ 1,))
+        return content
+
+    async def _ranged(self, request: web.Request, content: bytes) -> web.StreamResponse:
+        asked = request.http_range.start
+        start = asked if asked and self.mode is not Mode.NO_RANGES else 0
+        headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        response = web.StreamResponse(
+            status=206 if start else 200, headers=headers if start else None
+        )
+        response.content_length = len(content) - start
+        await response.prepare(request)
+        rest = content[start:]
+        if self.mode is Mode.HALF_THEN_HOLD:
+            await response.write(rest[: len(rest) // 2])
+            self.half_sent.set()
+            await self._held()
+            rest = rest[len(rest) // 2 :]
+        await response.write(rest)
+        return response
+
+    async def _send(
+        self, request: web.Request, content: bytes, length: int | None
+    ) -> web.StreamResponse:
+        """Send bytes under a Content-Length of one's choosing, and hang up."""
+        response = web.StreamResponse()
+        response.content_length = length
+        response.force_close()
+        await response.prepare(request)
+        await response.write(content)
+        if request.transport:
+            request.transport.close()
+        return response
+
+    async def _held(self) -> None:
+        await asyncio.to_thread(self.release.wait, 30)  # a guard: tests release it
+
+
+def is_large(name: str) -> bool:
+    """Tell which files are in large-file storage, under their sha256."""
+    return name.endswith(".safetensors")
+
+
+def sha256(content: bytes) -> str:
+    """Return the digest the hub promises for a large file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def git_blob_id(content: bytes) -> str:
+    """Return the digest the hub promises for a small file."""
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content).hexdigest()
+
+
+def safetensors_bytes(size: int = 300_000, seed: int = 1) -> bytes:
+    """Make a well-formed weight file with that many bytes of data."""
+    tensor = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    header = json.dumps({"weight": tensor}).encode()
+    return struct.pack("<Q", len(header)) + header + random.Random(seed).randbytes(size)
+
+
+def tiny_model() -> dict[str, bytes]:
+    """Make the files of a repository, those that must never be downloaded included."""
+    return {
+        "config.json": b'{"model_type": "qwen2"}',
+        "tokenizer.json": b'{"version": "1.0"}',
+        "LICENSE": b"Apache License",
+        "README.md": b"# Tiny",
+        "modeling_tiny.py": b"raise SystemExit('code of the repository ran')",
+        "pytorch_model.bin": b"pickle",
+        WEIGHTS: safetensors_bytes(),
+    }
+
+
+@contextmanager
+def running_hub(files: Mapping[str, bytes] | None = None, prefix: str = "") -> Iterator[HubServer]:
+    """Serve files until the block ends."""
+    hub = HubServer(tiny_model() if files is None else files, prefix=prefix)
+    started, stop = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(hub, started, stop)))
+    thread.start()
+    try:
+        assert started.wait(10), "the hub did not start"
+        yield hub
+    finally:
+        hub.release.set()
+        stop.set()
+        thread.join(20)
+
+
+async def _serve(hub: HubServer, started: threading.Event, stop: threading.Event) -> None:
+    runners = [web.AppRunner(app, shutdown_timeout=1.0) for app in (hub.hub_app(), hub.store_app())]
+    urls = []
+    try:
+        for runner in runners:
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            urls.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        hub.url, hub.store_url = urls[0] + hub.prefix, urls[1]
+        started.set()
+        await asyncio.to_thread(stop.wait)
+    finally:
+        for runner in runners:
+            await runner.cleanup()
