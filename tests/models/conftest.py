@@ -1,0 +1,22 @@
+"""Load the ladder's tokenizer once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from tokenizer import load_tokenizer
+
+
+@pytest.fixture(scope="session")
+def ladder() -> Path:
+    """Give the folder that holds the three model folders."""
+    return Path(__file__).resolve().parents[2] / "models" / "toy"
+
+
+@pytest.fixture(scope="session")
+def tokenizer(ladder: Path) -> PreTrainedTokenizerBase:
+    """Give the tokenizer all three share."""
+    return load_tokenizer(ladder / "toy-0.5m")
