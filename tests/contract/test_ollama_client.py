@@ -1,0 +1,333 @@
+"""The official Ollama client, unmodified, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import ollama
+import pytest
+
+from gateway.fake_inference import (
+    WORDS,
+    Script,
+    events,
+    fake_inference,
+    finished,
+    model_info,
+    refusing,
+    saying,
+    started,
+)
+from gateway.harness import HUB_ID, MODEL, running_gateway
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import (
+    Failed,
+    Finished,
+    FinishReason,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+    TopLogprob,
+)
+from sizeup_wire.generate import ChatPrompt, GenerateRequest
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+TEXT = "".join(WORDS)
+
+Scenario = Callable[[ollama.AsyncClient], Awaitable[None]]
+
+
+def run(scenario: Scenario, script: Script | None = None, **info: Any) -> list[GenerateRequest]:
+    async def whole() -> list[GenerateRequest]:
+        async with fake_inference(script, model_info(**info)) as fake:
+            async with (
+                running_gateway(fake) as gateway,
+                ollama.AsyncClient(host=gateway.url) as client,
+            ):
+                await scenario(client)
+            return fake.requests
+
+    return asyncio.run(whole())
+
+
+async def stream_of(answer: AsyncIterator[Any]) -> list[Any]:
+    return [part async for part in answer]
+
+
+def test_chat_in_one_piece() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        reply = await client.chat(MODEL, MESSAGES)
+        assert reply.message.content == TEXT
+        assert reply.message.role == "assistant"
+        assert (reply.model, reply.done, reply.done_reason) == (MODEL, True, "stop")
+        assert reply.total_duration is not None
+        assert reply.total_duration > 0
+        assert (reply.load_duration, reply.prompt_eval_count) == (1_334_875, 7)
+        assert (reply.prompt_eval_duration, reply.eval_count) == (342_546_000, len(WORDS))
+        assert reply.eval_duration == 4_535_599_000
+
+    run(scenario)
+
+
+def test_chat_streamed_is_the_same_text_word_by_word() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        parts = await stream_of(await client.chat(MODEL, MESSAGES, stream=True))
+        assert [part.message.content for part in parts] == [*WORDS, ""]
+        assert [part.done for part in parts] == [False] * len(WORDS) + [True]
+        assert parts[-1].eval_count == len(WORDS)
+
+    run(scenario)
+
+
+def test_generate_in_one_piece_and_streamed_and_its_context_goes_on() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        reply = await client.generate(MODEL, "hi", system="be kind")
+        assert (reply.response, reply.done_reason) == (TEXT, "stop")
+        assert reply.context == [1, 2, 3]
+        answer = await client.generate(MODEL, "more", context=reply.context, stream=True)
+        parts = await stream_of(answer)
+        assert "".join(part.response for part in parts) == TEXT
+        assert parts[-1].done is True
+
+    first, second = run(scenario)
+    assert isinstance(first.prompt, ChatPrompt)
+    assert [(m.role, m.content) for m in first.prompt.messages] == [
+        ("system", "be kind"),
+        ("user", "hi"),
+    ]
+    assert isinstance(second.prompt, ChatPrompt)
+    assert second.prompt.prefix_token_ids == (1, 2, 3)
+
+
+def test_raw_generate_skips_the_template_and_gives_no_context() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        reply = await client.generate(MODEL, "<|im_start|>", raw=True)
+        assert reply.context is None
+
+    (request,) = run(scenario)
+    assert request.prompt.model_dump() == {"kind": "text", "text": "<|im_start|>"}
+
+
+def test_every_option_reaches_inference() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        options = ollama.Options(
+            num_ctx=2048,
+            num_predict=5,
+            seed=42,
+            temperature=0.5,
+            top_k=7,
+            top_p=0.6,
+            repeat_last_n=33,
+            repeat_penalty=1.2,
+            presence_penalty=0.3,
+            frequency_penalty=0.4,
+            stop=["a", "b"],
+        )
+        await client.chat(MODEL, MESSAGES, options=options, logprobs=True, top_logprobs=3)
+
+    (request,) = run(scenario)
+    assert request.model_dump(
+        exclude={"prompt", "fallback", "sampling"}, exclude_defaults=True
+    ) == {
+        "max_tokens": 5,
+        "stop": ("a", "b"),
+        "seed": 42,
+        "logprobs": 3,
+        "max_context": 2048,
+        "truncate": True,
+    }
+    assert request.sampling.model_dump(exclude_none=True) == {
+        "temperature": 0.5,
+        "top_k": 7,
+        "top_p": 0.6,
+        "repetition_penalty": 1.2,
+        "presence_penalty": 0.3,
+        "frequency_penalty": 0.4,
+        "repeat_last_n": 33,
+    }
+    assert request.fallback.model_dump(exclude_none=True) == {
+        "temperature": 0.8,
+        "top_k": 40,
+        "top_p": 0.9,
+        "repeat_last_n": 64,
+    }
+
+
+def weather(city: str) -> str:
+    """Tell the weather.
+
+    Args:
+        city: where
+    """
+    return city
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_is_called_and_its_result_is_sent_back(stream: bool) -> None:
+    call = ToolCall(index=0, id="call_1", name="weather", arguments={"city": "北京"})
+    script = events(started(), call, finished(5, FinishReason.TOOL_CALLS))
+
+    async def scenario(client: ollama.AsyncClient) -> None:
+        if stream:
+            answer = await client.chat(MODEL, MESSAGES, tools=[weather], stream=True)
+            parts = await stream_of(answer)
+            (message,) = [part.message for part in parts if part.message.tool_calls]
+            assert parts[-1].done_reason == "stop"
+        else:
+            message = (await client.chat(MODEL, MESSAGES, tools=[weather])).message
+        assert message.tool_calls is not None
+        (called,) = message.tool_calls
+        assert called.function.name == "weather"
+        assert called.function.arguments == {"city": "北京"}
+        result = {"role": "tool", "content": "sunny", "tool_name": "weather"}
+        await client.chat(MODEL, [*MESSAGES, message, result], tools=[weather])
+
+    first, second = run(scenario, script)
+    assert isinstance(first.prompt, ChatPrompt)
+    (tool,) = first.prompt.tools
+    assert tool["function"]["name"] == "weather"
+    assert tool["function"]["parameters"]["properties"]["city"]["type"] == "string"
+    assert isinstance(second.prompt, ChatPrompt)
+    asked, answered = second.prompt.messages[1:]
+    assert asked.tool_calls[0].arguments == {"city": "北京"}
+    assert (answered.role, answered.name, answered.content) == ("tool", "weather", "sunny")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thinking_is_kept_apart_from_the_answer(stream: bool) -> None:
+    script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
+
+    async def scenario(client: ollama.AsyncClient) -> None:
+        if stream:
+            parts = await stream_of(await client.chat(MODEL, MESSAGES, think=True, stream=True))
+            assert [p.message.thinking for p in parts if p.message.thinking] == ["hm"]
+            assert "".join(p.message.content or "" for p in parts) == "yes"
+        else:
+            message = (await client.chat(MODEL, MESSAGES, think="high")).message
+            assert (message.thinking, message.content) == ("hm", "yes")
+
+    (request,) = run(scenario, script, capabilities=("completion", "thinking"))
+    assert isinstance(request.prompt, ChatPrompt)
+    assert request.prompt.thinking is True
+
+
+def test_logprobs_have_the_bytes_of_their_tokens() -> None:
+    top = TopLogprob(token="ok", bytes=tuple(b"ok"), logprob=-0.2)
+    token = TokenLogprob(token="好", bytes=tuple("好".encode()), logprob=-0.1, top=(top,))
+    script = events(started(), Text(text="好", logprobs=(token,)), finished(1))
+
+    async def scenario(client: ollama.AsyncClient) -> None:
+        reply = await client.chat(MODEL, MESSAGES, logprobs=True, top_logprobs=1)
+        assert reply.logprobs is not None
+        (said,) = reply.logprobs
+        assert (said.token, said.logprob) == ("好", -0.1)
+        assert said.top_logprobs is not None
+        assert said.top_logprobs[0].token == "ok"
+
+    run(scenario, script)
+
+
+def test_length_is_said_as_the_reason() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        reply = await client.chat(MODEL, MESSAGES, options={"num_predict": 1})
+        assert (reply.done_reason, reply.eval_count) == ("length", 1)
+
+    run(scenario, saying("x", reason=FinishReason.LENGTH))
+
+
+def test_errors_are_raised_with_their_text_and_status() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        with pytest.raises(ollama.ResponseError, match="model 'nobody' not found") as unknown:
+            await client.chat("nobody", MESSAGES)
+        assert unknown.value.status_code == 404
+        with pytest.raises(ollama.ResponseError, match="server busy") as busy:
+            await client.chat(MODEL, MESSAGES)
+        assert busy.value.status_code == 503
+
+    run(scenario, refusing(ErrorCode.BUSY, 503))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        events(started(), Text(text="one")),
+        events(started(), Text(text="one"), Failed(code=ErrorCode.INTERNAL, message="broken")),
+    ],
+)
+def test_a_stream_that_breaks_raises(broken: Script) -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        said: list[str | None] = []
+        with pytest.raises(ollama.ResponseError):  # noqa: PT012 - raised while reading
+            async for part in await client.chat(MODEL, MESSAGES, stream=True):
+                said.append(part.message.content)
+        assert said == ["one"]
+
+    run(scenario, broken)
+
+
+def test_the_models_are_listed_shown_and_resident() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        (model,) = (await client.list()).models
+        assert model.model == MODEL
+        assert model.size == 988_065_536
+        assert model.digest == "ab" * 32
+        assert model.modified_at is not None
+        assert model.details is not None
+        assert model.details.family == "qwen2"
+        assert model.details.parameter_size == "494.03M"
+        assert model.details.quantization_level == "BF16"
+        shown = await client.show(MODEL)
+        assert shown.modelinfo is not None
+        assert shown.modelinfo["qwen2.context_length"] == 32_768
+        assert shown.capabilities == ["completion", "tools"]
+        assert shown.template is not None
+        assert "tools" in shown.template
+        assert all([shown.license, shown.modelfile, shown.parameters, shown.modified_at])
+        (process,) = (await client.ps()).models
+        assert (process.name, process.size_vram, process.context_length) == (MODEL, 0, 32_768)
+        assert process.expires_at is not None
+
+    run(scenario)
+
+
+def test_loading_and_unloading_are_acknowledged_without_a_token() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        loaded = await client.generate(MODEL, keep_alive=-1)
+        assert (loaded.response, loaded.done, loaded.done_reason) == ("", True, "load")
+        unloaded = await client.generate(MODEL, keep_alive=0)
+        assert unloaded.done_reason == "unload"
+        assert (await client.chat(MODEL)).done_reason == "load"
+        assert (await client.chat(MODEL, keep_alive="0s")).done_reason == "unload"
+
+    assert run(scenario) == []
+
+
+def test_the_hub_id_is_a_name_as_well_and_is_echoed() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        assert (await client.chat(HUB_ID, MESSAGES)).model == HUB_ID
+
+    run(scenario)
+
+
+def test_the_synchronous_client_works_too() -> None:
+    async def whole() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+
+            def ask() -> str:
+                with ollama.Client(host=gateway.url) as client:
+                    answer = client.chat(MODEL, MESSAGES, stream=True)
+                    return "".join(part.message.content or "" for part in answer)
+
+            assert await asyncio.to_thread(ask) == TEXT
+
+    asyncio.run(whole())
+
+
+def test_finished_alone_is_an_empty_answer() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        reply = await client.chat(MODEL, MESSAGES)
+        assert (reply.message.content, reply.eval_count) == ("", 0)
+
+    end: Finished = finished(0)
+    run(scenario, events(started(), end))

@@ -1,0 +1,263 @@
+"""The official OpenAI client, unmodified, over real sockets."""
+
+from typing import Any
+
+import openai
+import pytest
+from openai.types.chat import ChatCompletionChunk
+
+from contract.openai_session import MESSAGES, TEXT, TOOLS, run
+from gateway.fake_inference import (
+    WORDS,
+    events,
+    finished,
+    saying,
+    started,
+)
+from gateway.harness import MODEL
+from sizeup_wire.events import (
+    FinishReason,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+    TopLogprob,
+)
+from sizeup_wire.generate import ChatPrompt
+
+
+def test_a_chat_completion_in_one_piece() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
+        assert reply.id.startswith("chatcmpl-")
+        assert (reply.object, reply.model) == ("chat.completion", MODEL)
+        (choice,) = reply.choices
+        assert (choice.index, choice.finish_reason, choice.logprobs) == (0, "stop", None)
+        assert (choice.message.role, choice.message.content) == ("assistant", TEXT)
+        assert choice.message.refusal is None
+        assert reply.usage is not None
+        assert reply.usage.prompt_tokens == 7
+        assert reply.usage.completion_tokens == len(WORDS)
+        assert reply.usage.total_tokens == 7 + len(WORDS)
+        assert reply.usage.prompt_tokens_details is not None
+        assert reply.usage.prompt_tokens_details.cached_tokens == 2
+
+    run(scenario)
+
+
+def test_a_streamed_chat_completion_has_the_role_once_and_the_usage_last() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        stream = await client.chat.completions.create(
+            model=MODEL, messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+        )
+        chunks: list[ChatCompletionChunk] = [chunk async for chunk in stream]
+        first, *middle, last, usage = chunks
+        assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "")
+        assert [chunk.choices[0].delta.content for chunk in middle] == list(WORDS)
+        assert {chunk.choices[0].delta.role for chunk in middle} == {None}
+        assert (last.choices[0].finish_reason, last.choices[0].delta.content) == ("stop", None)
+        assert usage.choices == []
+        assert usage.usage is not None
+        assert usage.usage.completion_tokens == len(WORDS)
+        assert {chunk.usage for chunk in chunks[:-1]} == {None}
+        assert len({(chunk.id, chunk.created) for chunk in chunks}) == 1
+
+    run(scenario)
+
+
+def test_the_stream_helper_builds_the_same_completion() -> None:
+    call = ToolCall(index=0, id="call_1", name="weather", arguments={"city": "北京"})
+    script = events(started(), Text(text="look"), call, finished(5, FinishReason.TOOL_CALLS))
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        async with client.chat.completions.stream(
+            model=MODEL, messages=MESSAGES, tools=TOOLS
+        ) as stream:
+            reply = await stream.get_final_completion()
+        (choice,) = reply.choices
+        assert (choice.finish_reason, choice.message.role) == ("tool_calls", "assistant")
+        assert choice.message.content == "look"
+        assert choice.message.tool_calls is not None
+        (called,) = choice.message.tool_calls
+        assert (called.id, called.function.name) == ("call_1", "weather")
+        assert called.function.arguments == '{"city": "北京"}'
+
+    run(scenario, script)
+
+
+def test_a_tool_is_called_and_its_result_is_sent_back() -> None:
+    call = ToolCall(index=0, id="call_1", name="weather", arguments={"city": "北京"})
+    script = events(started(), call, finished(5, FinishReason.TOOL_CALLS))
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        reply = await client.chat.completions.create(
+            model=MODEL, messages=MESSAGES, tools=TOOLS, tool_choice="auto"
+        )
+        message = reply.choices[0].message
+        assert (message.content, reply.choices[0].finish_reason) == (None, "tool_calls")
+        assert message.tool_calls is not None
+        assert message.tool_calls[0].id == "call_1"
+        turns: Any = [
+            *MESSAGES,
+            message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+        ]
+        await client.chat.completions.create(model=MODEL, messages=turns, tools=TOOLS)
+        await client.chat.completions.create(
+            model=MODEL, messages=MESSAGES, tools=TOOLS, tool_choice="none"
+        )
+
+    first, second, third = run(scenario, script)
+    assert isinstance(first.prompt, ChatPrompt)
+    assert list(first.prompt.tools) == TOOLS
+    assert isinstance(second.prompt, ChatPrompt)
+    asked, answered = second.prompt.messages[1:]
+    assert asked.tool_calls[0].arguments == {"city": "北京"}
+    assert (answered.role, answered.name, answered.content) == ("tool", "weather", "sunny")
+    assert isinstance(third.prompt, ChatPrompt)
+    assert third.prompt.tools == ()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_several_choices_keep_apart(stream: bool) -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        said = ["", ""]
+        ends: list[str | None] = []
+        if stream:
+            async for chunk in await client.chat.completions.create(
+                model=MODEL, messages=MESSAGES, n=2, stream=True
+            ):
+                (choice,) = chunk.choices
+                said[choice.index] += choice.delta.content or ""
+                ends += [choice.finish_reason] if choice.finish_reason else []
+        else:
+            reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
+            for whole in reply.choices:
+                said[whole.index] = whole.message.content or ""
+                ends.append(whole.finish_reason)
+        assert said == [TEXT, TEXT]
+        assert ends == ["stop", "stop"]
+
+    run(scenario)
+
+
+def test_every_parameter_reaches_inference() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        await client.chat.completions.create(
+            model=MODEL,
+            messages=[
+                {"role": "developer", "content": "be kind"},
+                {"role": "user", "content": [{"type": "text", "text": "a"}]},
+                {"role": "assistant", "content": "so"},
+            ],
+            temperature=0.5,
+            top_p=0.6,
+            presence_penalty=0.3,
+            frequency_penalty=-0.4,
+            logit_bias={"5": -100},
+            seed=42,
+            max_tokens=9,
+            max_completion_tokens=5,
+            stop="a",
+            n=2,
+            logprobs=True,
+            top_logprobs=3,
+            user="somebody",
+            extra_body={
+                "top_k": 7,
+                "min_p": 0.1,
+                "repetition_penalty": 1.2,
+                "min_tokens": 2,
+                "stop_token_ids": [3],
+                "ignore_eos": True,
+                "options": {"num_ctx": 2048},
+                "chat_template_kwargs": {"enable_thinking": False},
+                "continue_final_message": True,
+            },
+        )
+
+    script = saying("x")
+    (request,) = run(scenario, script, capabilities=("completion", "thinking"))
+    assert request.model_dump(
+        exclude={"prompt", "fallback", "sampling"}, exclude_defaults=True
+    ) == {
+        "max_tokens": 5,
+        "min_tokens": 2,
+        "stop": ("a",),
+        "stop_token_ids": (3,),
+        "ignore_eos": True,
+        "seed": 42,
+        "n": 2,
+        "logprobs": 3,
+        "max_context": 2048,
+    }
+    assert request.sampling.model_dump(exclude_none=True) == {
+        "temperature": 0.5,
+        "top_k": 7,
+        "top_p": 0.6,
+        "min_p": 0.1,
+        "repetition_penalty": 1.2,
+        "presence_penalty": 0.3,
+        "frequency_penalty": -0.4,
+        "logit_bias": {5: -100.0},
+    }
+    assert request.fallback.model_dump(exclude_none=True) == {"temperature": 1.0, "top_p": 1.0}
+    assert isinstance(request.prompt, ChatPrompt)
+    assert [m.role for m in request.prompt.messages] == ["system", "user", "assistant"]
+    assert (request.prompt.thinking, request.prompt.continue_final) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("extra", "thinks"),
+    [
+        ({}, None),
+        ({"reasoning_effort": "none"}, False),
+        ({"reasoning_effort": "minimal"}, True),
+        ({"reasoning_effort": "xhigh"}, True),
+        ({"think": False}, False),
+        ({"chat_template_kwargs": {"enable_thinking": True}}, True),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_thinking_is_asked_for_in_three_ways_and_said_in_two_words(
+    extra: dict[str, Any], thinks: bool | None, stream: bool
+) -> None:
+    script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        reply: Any = await client.chat.completions.create(
+            model=MODEL, messages=MESSAGES, stream=stream, extra_body=extra
+        )
+        if stream:
+            deltas = [chunk.choices[0].delta async for chunk in reply]
+            thought = [d.reasoning for d in deltas if hasattr(d, "reasoning")]
+            assert thought == [d.reasoning_content for d in deltas if hasattr(d, "reasoning")]
+            assert thought == ["hm"]
+        else:
+            message = reply.choices[0].message
+            assert (message.reasoning, message.reasoning_content) == ("hm", "hm")
+            assert message.content == "yes"
+
+    (request,) = run(scenario, script, capabilities=("completion", "thinking"))
+    assert isinstance(request.prompt, ChatPrompt)
+    assert request.prompt.thinking is thinks
+
+
+def test_logprobs_of_a_chat() -> None:
+    top = TopLogprob(token="ok", bytes=tuple(b"ok"), logprob=-0.2)
+    token = TokenLogprob(token="好", bytes=tuple("好".encode()), logprob=-0.1, top=(top,))
+    script = events(started(), Text(text="好", logprobs=(token,)), finished(1))
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        reply = await client.chat.completions.create(
+            model=MODEL, messages=MESSAGES, logprobs=True, top_logprobs=1
+        )
+        logprobs = reply.choices[0].logprobs
+        assert logprobs is not None
+        assert logprobs.content is not None
+        (said,) = logprobs.content
+        assert "".join(t.token for t in logprobs.content) == reply.choices[0].message.content
+        assert (said.logprob, said.bytes) == (-0.1, list("好".encode()))
+        assert [t.token for t in said.top_logprobs] == ["ok"]
+
+    run(scenario, script)

@@ -1,0 +1,175 @@
+"""The official OpenAI client, unmodified, over real sockets: completions, models, errors."""
+
+import asyncio
+
+import httpx
+import openai
+import pytest
+
+from contract.openai_session import MESSAGES, TEXT, run
+from gateway.fake_inference import (
+    Script,
+    events,
+    fake_inference,
+    finished,
+    refusing,
+    saying,
+    started,
+)
+from gateway.harness import HUB_ID, MODEL, running_gateway
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import (
+    Failed,
+    Text,
+    TokenLogprob,
+)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_completions_of_several_prompts_are_numbered_by_prompt_and_choice(stream: bool) -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        said = [""] * 4
+        if stream:
+            async for chunk in await client.completions.create(
+                model=MODEL, prompt=["a", "b"], n=2, stream=True
+            ):
+                assert chunk.object == "text_completion"
+                said[chunk.choices[0].index] += chunk.choices[0].text
+        else:
+            reply = await client.completions.create(model=MODEL, prompt=["a", "b"], n=2)
+            assert reply.usage is not None
+            assert reply.usage.prompt_tokens == 14
+            for choice in reply.choices:
+                said[choice.index] = choice.text
+                assert choice.finish_reason == "stop"
+        assert said == [TEXT] * 4
+
+    requests = run(scenario)
+    assert sorted(r.prompt.model_dump()["text"] for r in requests) == ["a", "b"]
+    assert {r.max_tokens for r in requests} == {16}
+
+
+def test_completions_take_token_ids() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        await client.completions.create(model=MODEL, prompt=[1, 2, 3], max_tokens=4)
+
+    (request,) = run(scenario)
+    assert request.prompt.model_dump() == {"kind": "tokens", "token_ids": (1, 2, 3)}
+    assert request.max_tokens == 4
+
+
+def test_logprobs_of_a_completion() -> None:
+    tokens = tuple(
+        TokenLogprob(token=text, bytes=tuple(text.encode()), logprob=-0.5) for text in ("ab", "c")
+    )
+    script = events(
+        started(),
+        Text(text="ab", logprobs=tokens[:1]),
+        Text(text="c", logprobs=tokens[1:]),
+        finished(2),
+    )
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        reply = await client.completions.create(model=MODEL, prompt="x", logprobs=0)
+        logprobs = reply.choices[0].logprobs
+        assert logprobs is not None
+        assert (logprobs.tokens, logprobs.text_offset) == (["ab", "c"], [0, 2])
+        assert logprobs.token_logprobs == [-0.5, -0.5]
+        assert logprobs.top_logprobs == [{"ab": -0.5}, {"c": -0.5}]
+
+    run(scenario, script)
+
+
+def test_models_are_listed_and_retrieved_by_any_name_with_a_slash_in_both_spellings() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        models = [model async for model in client.models.list()]
+        assert [(m.id, m.object, m.owned_by) for m in models] == [(MODEL, "model", "sizeup")]
+        assert (await client.models.retrieve(HUB_ID)).id == HUB_ID
+        async with httpx.AsyncClient() as http:
+            for spelled in (HUB_ID, HUB_ID.replace("/", "%2F")):
+                reply = await http.get(f"{client.base_url}models/{spelled}")
+                assert (reply.status_code, reply.json()["id"]) == (200, HUB_ID)
+        with pytest.raises(openai.NotFoundError) as unknown:
+            await client.models.retrieve("nobody/nothing")
+        assert unknown.value.code == "model_not_found"
+
+    run(scenario)
+
+
+def test_errors_are_raised_by_their_class() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        create = client.chat.completions.create
+        with pytest.raises(openai.NotFoundError) as unknown:
+            await create(model="nobody", messages=MESSAGES)
+        assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
+        with pytest.raises(openai.BadRequestError) as bad:
+            await create(model=MODEL, messages=MESSAGES, temperature=3)
+        assert bad.value.param == "temperature"
+        with pytest.raises(openai.RateLimitError) as busy:
+            await create(model=MODEL, messages=MESSAGES)
+        assert busy.value.response.headers["retry-after"] == "1"
+
+    run(scenario, refusing(ErrorCode.BUSY, 503))
+
+
+def test_a_refusal_of_inference_names_the_field_as_the_request_does() -> None:
+    too_long = ErrorCode.CONTEXT_LENGTH_EXCEEDED
+
+    async def chat(client: openai.AsyncOpenAI) -> None:
+        with pytest.raises(openai.BadRequestError) as error:
+            await client.chat.completions.create(model=MODEL, messages=MESSAGES)
+        assert (error.value.code, error.value.param) == ("context_length_exceeded", "messages")
+
+    async def completion(client: openai.AsyncOpenAI) -> None:
+        with pytest.raises(openai.BadRequestError) as error:
+            await client.completions.create(model=MODEL, prompt="x")
+        assert (error.value.code, error.value.param) == ("context_length_exceeded", "prompt")
+
+    async def sampling(client: openai.AsyncOpenAI) -> None:
+        with pytest.raises(openai.BadRequestError) as error:
+            await client.completions.create(model=MODEL, prompt="x")
+        assert error.value.param == "logit_bias"
+
+    run(chat, refusing(too_long, 400, param="prompt"))
+    run(completion, refusing(too_long, 400, param="prompt"))
+    run(sampling, refusing(ErrorCode.INVALID_REQUEST, 400, param="sampling.logit_bias"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        events(started(), Text(text="one")),
+        events(started(), Text(text="one"), Failed(code=ErrorCode.INTERNAL, message="broken")),
+    ],
+)
+def test_a_stream_that_breaks_raises(broken: Script) -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        said: list[str] = []
+        stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+        with pytest.raises(openai.APIError):  # noqa: PT012 - raised while reading
+            async for chunk in stream:
+                said.append(chunk.choices[0].delta.content or "")
+        assert said == ["", "one"]
+
+    run(scenario, broken)
+
+
+def test_a_client_that_retries_gets_its_answer_from_a_queue_that_was_full() -> None:
+    async def whole() -> None:
+        async with fake_inference(refusing(ErrorCode.BUSY, 503)) as fake:
+            async with running_gateway(fake) as gateway:
+
+                async def recover(_request: httpx.Request) -> None:
+                    if fake.requests:
+                        fake.script = saying("ok")
+
+                http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [recover]})
+                client = openai.AsyncOpenAI(
+                    base_url=f"{gateway.url}/v1", api_key="none", http_client=http
+                )
+                async with client:
+                    reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
+            assert reply.choices[0].message.content == "ok"
+            assert len(fake.requests) == 2
+
+    asyncio.run(whole())

@@ -1,0 +1,37 @@
+"""What /proc tells of processes. Linux only."""
+
+import re
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of a process's children, whichever of its threads started them."""
+    lists = (_PROC / str(pid) / "task").glob("*/children")
+    return [int(child) for path in lists for child in path.read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process lives; a zombie does not."""
+    try:
+        state = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """Return the environment a process was started with; empty when it has ended."""
+    try:
+        raw = (_PROC / str(pid) / "environ").read_text(errors="surrogateescape")
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return dict(entry.split("=", 1) for entry in raw.split("\0") if "=" in entry)
+
+
+def resident_mib(pid: int) -> float:
+    """Return the memory a process holds, in MiB."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", (_PROC / str(pid) / "status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024

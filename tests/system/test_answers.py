@@ -1,0 +1,194 @@
+"""The calls a person makes first, through the real processes, against transformers itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from system.asking import DONE, Question, chat, payloads, post, run, text_of, text_of_stream
+from system.deployment import Deployment
+from system.models import ENDLESS, TOY, TOY_FOLDER
+
+GREEDY = {"temperature": 0, "num_predict": 48}
+PROMPTS = ("Hello", "What is 12 + 30?", "Tell me a story.", "Count from 3 to 9.", "你好")
+
+
+class Reference:
+    """What transformers makes of the same folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._model: Any = AutoModelForCausalLM.from_pretrained(folder)
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        turns = [{"role": "user", "content": prompt}]
+        text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        ids: list[int] = self.tokenizer(text)["input_ids"]
+        return ids
+
+    def answer_ids(self, prompt: str, max_tokens: int) -> list[int]:
+        ids = torch.tensor([self.prompt_ids(prompt)])
+        made = self._model.generate(ids, do_sample=False, max_new_tokens=max_tokens)
+        answer: list[int] = made[0, ids.shape[1] :].tolist()
+        return answer
+
+    def text(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return Reference(TOY_FOLDER)
+
+
+def check_statistics(reply: dict[str, Any]) -> None:
+    """Six figures, each possible beside the others."""
+    durations = [reply[f"{part}_duration"] for part in ("load", "prompt_eval", "eval")]
+    assert reply["prompt_eval_duration"] > 0
+    assert reply["eval_duration"] > 0
+    assert sum(durations) <= reply["total_duration"]
+    assert reply["prompt_eval_count"] > 0
+    assert reply["eval_count"] > 0
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_greedy_answers_are_those_of_generate(
+    serving: Deployment, reference: Reference, prompt: str
+) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        body = chat(TOY, prompt, stream=False, options=GREEDY)
+        reply = await post(http, f"{serving.url}/api/chat", body)
+        expected = reference.answer_ids(prompt, GREEDY["num_predict"])
+        assert reply["message"] == {"role": "assistant", "content": reference.text(expected)}
+        assert reply["eval_count"] == len(expected)
+        assert reply["prompt_eval_count"] == len(reference.prompt_ids(prompt))
+        check_statistics(reply)
+
+    run(scenario)
+
+
+def test_a_stream_arrives_token_by_token(serving: Deployment) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        options = {"seed": 1, "num_predict": 100}
+        body = chat(ENDLESS, "Hello", stream=True, options=options)
+        async with http.post(f"{serving.url}/api/chat", json=body) as response:
+            assert response.headers["content-type"] == "application/x-ndjson"
+            reads = [read async for read in response.content.iter_any()]
+        *said, last = [json.loads(line) for line in b"".join(reads).splitlines()]
+        assert len(reads) >= 10
+        stamps = [part["created_at"] for part in (*said, last)]
+        assert stamps == sorted(set(stamps))
+        assert [part["done"] for part in said] == [False] * len(said)
+        assert all(part["message"]["content"] for part in said)
+        # Half a character shows no text: it comes with the token that completes it.
+        assert 50 <= len(said) <= last["eval_count"] == 100
+        assert (last["done"], last["done_reason"]) == (True, "length")
+        check_statistics(last)
+
+    run(scenario)
+
+
+def test_a_stream_of_server_sent_events_is_framed_as_clients_expect(serving: Deployment) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        body = chat(TOY, "Hello", stream=True, temperature=0, max_tokens=20)
+        body["stream_options"] = {"include_usage": True}
+        url = f"{serving.url}/v1/chat/completions"
+        async with http.post(url, json=body) as response:
+            assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+            *parts, end = [part async for part in payloads(response)]
+        chunks = [json.loads(part) for part in parts]
+        assert end == DONE
+        assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        *_, finish, usage = chunks
+        assert finish["choices"][0]["finish_reason"] in ("stop", "length")
+        assert usage["choices"] == []
+        says = [c for c in chunks[1:-2] if c["choices"][0]["delta"]["content"]]
+        unseen = finish["choices"][0]["finish_reason"] == "stop"  # the end-of-sequence token
+        assert usage["usage"]["completion_tokens"] == len(says) + unseen
+        assert {chunk["model"] for chunk in chunks} == {TOY}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question("/api/chat", chat(TOY, "Tell me a story.", options=GREEDY)),
+        Question("/v1/chat/completions", chat(TOY, "Tell me a story.", temperature=0)),
+        Question("/api/generate", {"model": TOY, "prompt": "Tell me a story.", "options": GREEDY}),
+        Question(
+            "/v1/completions",
+            {"model": TOY, "prompt": "Once upon a time", "temperature": 0, "max_tokens": 30},
+        ),
+    ],
+    ids=lambda question: question.path,
+)
+def test_a_stream_says_what_one_object_says(serving: Deployment, question: Question) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        url = serving.url + question.path
+        whole = await post(http, url, question.sent(stream=False))
+        async with http.post(url, json=question.sent(stream=True)) as response:
+            parts = [part async for part in payloads(response)]
+        assert text_of(whole) == text_of_stream(parts) != ""
+        assert whole["model"] == TOY
+
+    run(scenario)
+
+
+def test_generate_returns_the_tokens_it_counts(serving: Deployment, reference: Reference) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        body = {"model": TOY, "prompt": "What is 7 + 5?", "stream": False, "options": GREEDY}
+        reply = await post(http, f"{serving.url}/api/generate", body)
+        prompt, answer = reply["prompt_eval_count"], reply["eval_count"]
+        assert reply["context"][:prompt] == reference.prompt_ids("What is 7 + 5?")
+        assert len(reply["context"]) == prompt + answer
+        assert reference.text(reply["context"][prompt:]) == reply["response"]
+        check_statistics(reply)
+
+    run(scenario)
+
+
+def test_completions_continue_the_text_as_it_is(serving: Deployment, reference: Reference) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        text = "Once upon a time"
+        body = {"model": TOY, "prompt": text, "temperature": 0, "max_tokens": 12}
+        reply = await post(http, f"{serving.url}/v1/completions", body)
+        usage = reply["usage"]
+        assert usage["prompt_tokens"] == len(reference.tokenizer(text)["input_ids"])
+        assert 0 < usage["completion_tokens"] <= 12
+        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+    run(scenario)
+
+
+def test_a_hub_id_without_stream_gets_one_object_with_null_images(serving: Deployment) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        body = chat(ENDLESS, "What is 2 + 2?", options={"num_predict": 8, "seed": 3})
+        async with http.post(f"{serving.url}/api/chat", data=json.dumps(body)) as response:
+            assert response.content_type == "application/json"
+            reply = json.loads(await response.text())
+        assert set(reply) >= {"created_at", "done", "message", "model"}
+        assert reply["done"] is True
+        assert reply["model"] == ENDLESS
+        assert set(reply["message"]) == {"content", "images", "role"}
+        assert reply["message"]["images"] is None
+        assert reply["message"]["role"] == "assistant"
+        assert reply["message"]["content"]
+
+    run(scenario)
+
+
+def test_a_name_without_stream_gets_a_stream(serving: Deployment) -> None:
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        async with http.post(
+            f"{serving.url}/api/chat", data=json.dumps(chat(TOY, "Hello", options=GREEDY))
+        ) as response:
+            parts = [json.loads(part) async for part in payloads(response)]
+        assert [part["done"] for part in parts] == [False] * (len(parts) - 1) + [True]
+        assert len(parts) > 2
+
+    run(scenario)
