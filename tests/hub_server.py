@@ -87,7 +87,6 @@ class HubServer:
     url: str = ""
     store_url: str = ""
     seen: list[Seen] = field(default_factory=list)
-    half_sent: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
     _refused: dict[str, int] = field(default_factory=dict)
 
@@ -214,7 +213,6 @@ class HubServer:
         rest = content[start:]
         if self.mode is Mode.HALF_THEN_HOLD:
             await response.write(rest[: len(rest) // 2])
-            self.half_sent.set()
             await self._held()
             rest = rest[len(rest) // 2 :]
         await response.write(rest)
