@@ -15,7 +15,7 @@ PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inf
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types walls format bench-engine bench-gateway toys clean
+.PHONY: help setup run test check lint types walls format bench-engine toys clean
 
 help:  ## List these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,10 +47,7 @@ format: $(VENV)/.tools  ## Rewrite sources in the house style
 bench-engine: $(VENV)/.services  ## Tokens per second beside transformers' generate
 	@$(BIN)/python benchmarks/engine.py
 
-bench-gateway: $(VENV)/.services  ## Latency the gateway adds
-	@$(BIN)/python benchmarks/gateway.py
-
-toys: $(VENV)/.services  ## Train the three toy models anew (about two hours)
+toys: $(VENV)/.services  ## Train the three toy models anew (45 minutes of one core)
 	@$(BIN)/python models/toy/train.py
 
 clean:  ## Remove .venv and everything built
