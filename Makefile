@@ -33,6 +33,7 @@ check: lint types walls  ## Lint, types and walls
 lint: $(VENV)/.tools  ## Style and common mistakes
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/hadolint images/*/Dockerfile
 
 types: $(VENV)/.tools  ## Static types, strict
 	@$(BIN)/mypy $(SOURCES)
