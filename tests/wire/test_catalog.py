@@ -77,3 +77,31 @@ def test_ollama_and_hub_names_are_legal(name: str) -> None:
 def test_an_id_with_a_path_in_it_is_refused() -> None:
     with pytest.raises(ValidationError):
         CatalogEntry(id="../../etc/passwd", names=("x:1",))
+
+
+def entry(**fields: object) -> CatalogEntry:
+    return CatalogEntry.model_validate({"id": "a/b", "names": ["x:1"], **fields})
+
+
+def test_a_model_on_a_cluster_is_found_by_its_service() -> None:
+    scale = {"deployment": "sizeup-x"}
+    placed = entry(service="sizeup-x", scale_to_zero=scale)
+    assert placed.scale_to_zero is not None
+    assert placed.scale_to_zero.keep_alive_seconds == 300
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"replicas": ["http://a"], "service": "x"}, "exclude each other"),
+        ({"scale_to_zero": {"deployment": "x"}}, "needs a service"),
+        ({"service": "Not_A_Label"}, "should match pattern"),
+        ({"service": "x" * 64}, "should match pattern"),
+        ({"service": "x", "scale_to_zero": {"deployment": "../x"}}, "should match pattern"),
+        ({"service": "x", "scale_to_zero": {"deployment": "x", "min": 1}}, "not permitted"),
+        ({"endpoint": "x"}, "not permitted"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        entry(**fields)

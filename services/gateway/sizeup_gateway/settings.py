@@ -62,3 +62,29 @@ class Settings(BaseSettings):
     probe_timeout_seconds: float = Field(
         5.0, gt=0, le=60, description="time limit of one probe; two in a row take a replica out"
     )
+
+    discovery: Literal["static", "kubernetes"] = Field(
+        "static", description="where replicas are found: the catalogue, or EndpointSlices as well"
+    )
+    namespace: str | None = Field(
+        None, description="Kubernetes namespace; that of the service account by default"
+    )
+    endpoint_selector: str = Field(
+        "app.kubernetes.io/component=inference",
+        description="label selector of the EndpointSlices of the models' Services",
+    )
+    kubeconfig_file: Path | None = Field(
+        None, description="kubeconfig for the API server; the pod's service account by default"
+    )
+    catalog_poll_seconds: float = Field(
+        2.0, gt=0, le=3600, description="pause between two looks at the catalogue file"
+    )
+    activation_queue: int = Field(
+        100,
+        ge=1,
+        le=65536,
+        description="requests held for one model while it is scaled from zero; more are refused",
+    )
+    activation_seconds: float = Field(
+        600.0, gt=0, le=86400, description="how long such a request is held, at most"
+    )

@@ -6,8 +6,9 @@ the ConfigMap of the chart. Reading the YAML is the caller's business.
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sizeup_wire.message import Message
 
@@ -18,6 +19,21 @@ _HUB_HOSTS = ("hf.co/", "huggingface.co/")
 _QUANTIZATION_SUFFIX = re.compile(r"-(?:q\d[a-z0-9_]{0,12}|fp16|bf16)$")
 """Ollama tags name a quantization (q4_K_M); here dtype is the deployment's choice, so it is
 ignored. Bounded, since replies repeat a name as it was written in every chunk."""
+
+
+_DNS_LABEL = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+"""Names of Kubernetes Services (RFC 1035)."""
+_DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+"""Names of Kubernetes Deployments (RFC 1123)."""
+
+
+class ScaleToZero(Message):
+    """How a model comes and goes with its use."""
+
+    deployment: str = Field(pattern=_DNS_SUBDOMAIN)
+    """Kubernetes Deployment that is scaled between 0 and 1."""
+    keep_alive_seconds: float = 300.0
+    """Default residence after the last answer, Ollama's own; negative is for ever."""
 
 
 class CatalogEntry(Message):
@@ -31,7 +47,19 @@ class CatalogEntry(Message):
     parameters: int | None = Field(None, gt=0)
     """Approximate, for people choosing a size before anything is loaded."""
     replicas: tuple[str, ...] = ()
-    """Base URLs of inference processes."""
+    """Base URLs of inference processes, where these do not change."""
+    service: str | None = Field(None, pattern=_DNS_LABEL)
+    """Kubernetes Service of the gateway's namespace whose EndpointSlices hold the replicas."""
+    scale_to_zero: ScaleToZero | None = None
+    """None keeps the model resident."""
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if self.replicas and self.service:
+            raise ValueError("replicas and service exclude each other")
+        if self.scale_to_zero and not self.service:
+            raise ValueError("scale_to_zero needs a service")
+        return self
 
 
 class Catalog(Message):
