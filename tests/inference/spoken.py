@@ -21,6 +21,7 @@ from sizeup_inference.fake_model import IM_END, ByteTokenizer
 from sizeup_inference.generation import Generation, ServedModel, accept, prepare
 from sizeup_inference.mailbox import Mailboxes
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_inference.residence import Residence
 from sizeup_inference.tokenizing import TokenizingThread
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Finished, Text
@@ -83,7 +84,9 @@ async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
     tokenizing = TokenizingThread(4)
     mailboxes = Mailboxes(asyncio.get_running_loop())
     metrics = InferenceMetrics(registry, info.id)
-    model = ServedModel(typed, info, ByteTokenizer(), mailboxes, tokenizing, Drain(), metrics)
+    model = ServedModel(
+        typed, info, ByteTokenizer(), mailboxes, tokenizing, Drain(), metrics, Residence(None, 0.0)
+    )
     try:
         yield Scene(engine, model, registry)
     finally:

@@ -18,6 +18,7 @@ from sizeup_inference.generation import ServedModel
 from sizeup_inference.health import Health
 from sizeup_inference.mailbox import Mailboxes
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_inference.residence import Residence
 from sizeup_inference.running import StartEngine, reported_id
 from sizeup_inference.service import Service
 from sizeup_inference.settings import Settings
@@ -114,6 +115,7 @@ async def _load(composition: Composition, service: Service) -> ServedModel:
         tokenizing=TokenizingThread(settings.max_waiting + settings.max_num_seqs),
         drain=composition.drain,
         metrics=service.metrics,
+        residence=Residence(settings.keep_alive_seconds, time.time()),
     )
 
 

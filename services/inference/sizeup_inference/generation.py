@@ -21,6 +21,7 @@ from sizeup_inference.errors import (
 from sizeup_inference.fit import encode_to_fit
 from sizeup_inference.mailbox import Interrupted, Mailbox, Mailboxes, MailboxEvent
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_inference.residence import Residence
 from sizeup_inference.resolve import (
     answer_tokens,
     check_prompt_ids,
@@ -55,6 +56,16 @@ class ServedModel:
     tokenizing: TokenizingThread
     drain: Drain
     metrics: InferenceMetrics
+    residence: Residence
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the model from expiring inside the block; its end starts the clock."""
+        self.residence.begin()
+        try:
+            yield
+        finally:
+            self.residence.end(time.time())
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,14 @@ from sizeup_inference.streaming import (
 from sizeup_telemetry.metrics import metrics_route
 from sizeup_wire import routes as paths
 from sizeup_wire.generate import GenerateRequest
-from sizeup_wire.model import EmbedRequest, Stats, TokenizeRequest, TokenizeResponse
+from sizeup_wire.model import (
+    EmbedRequest,
+    ResidenceRequest,
+    ResidenceResponse,
+    Stats,
+    TokenizeRequest,
+    TokenizeResponse,
+)
 
 _LARGE_BODY_BYTES = 64 * 1024
 """Larger bodies take milliseconds to validate, so they are validated off the event loop."""
@@ -52,6 +59,7 @@ def routes(service: Service, registry: CollectorRegistry) -> list[BaseRoute]:
         Route(paths.GENERATE, Work(service, _generate), methods=["POST"]),
         Route(paths.EMBED, Work(service, _embed), methods=["POST"]),
         Route(paths.TOKENIZE, Work(service, _tokenize), methods=["POST"]),
+        Route(paths.RESIDENCE, Work(service, _reside), methods=["POST"]),
         Route(paths.MODEL, model, methods=["GET"]),
         Route(paths.STATS, stats, methods=["GET"]),
         Route(paths.LIVEZ, livez, methods=["GET"]),
@@ -88,9 +96,10 @@ class Work:
         """Serve one request; refusals are counted and raised for Starlette to answer."""
         try:
             model = self._service.accepting()
-            body = await read_body(receive)
-            work = self._handler(model, body, Answer(scope, receive, send))
-            await unless_disconnected(receive, work)
+            with model.in_use():
+                body = await read_body(receive)
+                work = self._handler(model, body, Answer(scope, receive, send))
+                await unless_disconnected(receive, work)
         except ClientGoneError:
             self._service.metrics.count("cancelled")
         except InferenceError as error:
@@ -99,7 +108,9 @@ class Work:
 
 
 async def _generate(model: ServedModel, body: bytes, answer: Answer) -> None:
-    prepared = await prepare(model, await _parse(GenerateRequest, body))
+    request = await _parse(GenerateRequest, body)
+    _keep_alive(model, request.keep_alive_seconds)
+    prepared = await prepare(model, request)
     with accept(model, prepared) as generation:
         await answer.events.start()
         async for events in generation.events():
@@ -108,7 +119,9 @@ async def _generate(model: ServedModel, body: bytes, answer: Answer) -> None:
 
 
 async def _embed(model: ServedModel, body: bytes, answer: Answer) -> None:
-    await answer.json(await embed(model, await _parse(EmbedRequest, body)))
+    request = await _parse(EmbedRequest, body)
+    _keep_alive(model, request.keep_alive_seconds)
+    await answer.json(await embed(model, request))
     model.metrics.count("ok")
 
 
@@ -118,6 +131,17 @@ async def _tokenize(model: ServedModel, body: bytes, answer: Answer) -> None:
     encoded = await model.tokenizing.run(lambda: encode(model.tokenizer, request.prompt))
     await answer.json(TokenizeResponse(token_ids=encoded.token_ids, rendered=encoded.rendered))
     model.metrics.count("ok")
+
+
+async def _reside(model: ServedModel, body: bytes, answer: Answer) -> None:
+    request = await _parse(ResidenceRequest, body)
+    _keep_alive(model, request.keep_alive_seconds)
+    await answer.json(ResidenceResponse(expires_at=model.residence.expires_at(time.time())))
+
+
+def _keep_alive(model: ServedModel, seconds: float | None) -> None:
+    if seconds is not None:
+        model.residence.keep_alive(seconds)
 
 
 async def _parse(kind: type[Body], body: bytes) -> Body:
@@ -135,14 +159,18 @@ async def _parse(kind: type[Body], body: bytes) -> Body:
 
 
 def _stats(model: ServedModel, service: Service) -> Stats:
-    now = model.engine.stats()
+    engine, now = model.engine.stats(), time.time()
     return Stats(
-        running=now.running,
-        waiting=now.waiting,
-        pages_used=now.pages_used,
-        pages_total=now.pages_total,
+        running=engine.running,
+        waiting=engine.waiting,
+        pages_used=engine.pages_used,
+        pages_total=engine.pages_total,
         max_waiting=service.settings.max_waiting,
-        steps=now.steps,
-        prompt_tokens=now.prompt_tokens,
-        completion_tokens=now.completion_tokens,
+        steps=engine.steps,
+        prompt_tokens=engine.prompt_tokens,
+        completion_tokens=engine.completion_tokens,
+        # a hang-up leaves the engine at work until the end of its step
+        idle=model.residence.is_idle and not engine.running and not engine.waiting,
+        expires_at=model.residence.expires_at(now),
+        now=now,
     )

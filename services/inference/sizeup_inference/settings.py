@@ -54,6 +54,12 @@ class Settings(HubCacheSettings):
     drain_seconds: float = Field(
         30.0, ge=0, le=3600, description="time running answers get after SIGTERM"
     )
+    keep_alive_seconds: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="time the model stays after its last answer, for who scales it to zero; a "
+        "request may say otherwise; default: for ever",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
 
     device: str = Field(

@@ -120,3 +120,6 @@ class GenerateRequest(Message):
     """Drop the oldest turns, keeping system messages and the last one, until the prompt fits."""
     return_context: bool = False
     """Put the token ids of prompt and answer in `finished` (Ollama's /api/generate)."""
+    keep_alive_seconds: float | None = None
+    """How long the model stays after its last answer; the latest request to say so decides. 0 is
+    until it is idle, below 0 for ever, None leaves what was said before (Ollama's keep_alive)."""

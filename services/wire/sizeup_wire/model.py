@@ -1,4 +1,4 @@
-"""`GET /internal/v1/model` and `/internal/v1/stats`, `POST /internal/v1/tokenize` and `/embed`."""
+"""`GET /internal/v1/{model,stats}`, `POST /internal/v1/{tokenize,embed,residence}`."""
 
 from pydantic import Field
 
@@ -58,6 +58,13 @@ class Stats(Message):
     prompt_tokens: int
     """Since start, like the next."""
     completion_tokens: int
+    idle: bool
+    """Nothing is running, waiting or being tokenised."""
+    expires_at: float | None
+    """Unix time from which an idle model may be unloaded; None means never. The clock starts when
+    the last request has ended, so while one runs this moves along."""
+    now: float
+    """The process's own clock, for comparing with expires_at: another host's may be off."""
 
 
 class TokenizeRequest(Message):
@@ -78,6 +85,8 @@ class EmbedRequest(Message):
 
     prompts: tuple[Prompt, ...] = Field(min_length=1, max_length=2048)
     truncate: bool = True
+    keep_alive_seconds: float | None = None
+    """As in GenerateRequest."""
 
 
 class EmbedResponse(Message):
@@ -85,3 +94,15 @@ class EmbedResponse(Message):
 
     embeddings: tuple[tuple[float, ...], ...]
     prompt_tokens: int
+
+
+class ResidenceRequest(Message):
+    """Say how long the model stays, without asking it anything; counts as a use of it."""
+
+    keep_alive_seconds: float
+
+
+class ResidenceResponse(Message):
+    """When the model may be unloaded, as in Stats."""
+
+    expires_at: float | None

@@ -1,0 +1,150 @@
+"""keep_alive over HTTP: what a process says of its own end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from inference.serving import DEADLINE_SECONDS, Process, running, text_prompt, until
+from sizeup_inference.fake import FakeLimits
+from sizeup_wire import routes
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.model import ResidenceResponse, Stats
+
+STUCK = FakeLimits(token_seconds=600.0)
+"""Keeps what it admits in prefill for longer than any test."""
+
+
+async def stats_of(process: Process) -> Stats:
+    status, body = await process.get(routes.STATS)
+    assert status == 200
+    return Stats.model_validate(body)
+
+
+async def reside(process: Process, seconds: float) -> float | None:
+    status, body = await process.post(routes.RESIDENCE, {"keep_alive_seconds": seconds})
+    assert status == 200
+    return ResidenceResponse.model_validate(body).expires_at
+
+
+async def until_idle(process: Process) -> Stats:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not (stats := await stats_of(process)).idle:  # noqa: ASYNC110  # it has no event
+            await asyncio.sleep(0.002)
+        return stats
+
+
+def left(stats: Stats) -> float:
+    assert stats.expires_at is not None
+    return stats.expires_at - stats.now
+
+
+def test_without_a_setting_the_model_stays() -> None:
+    async def scenario() -> Stats:
+        async with running() as process:
+            return await stats_of(process)
+
+    stats = asyncio.run(scenario())
+    assert stats.idle
+    assert stats.expires_at is None
+
+
+def test_the_setting_counts_from_becoming_ready_and_again_from_each_use() -> None:
+    async def scenario() -> tuple[Stats, Stats]:
+        async with running(keep_alive_seconds=1000) as process:
+            fresh = await stats_of(process)
+            await process.generate(prompt=text_prompt("x"))
+            return fresh, await until_idle(process)
+
+    fresh, used = asyncio.run(scenario())
+    assert 0 < left(fresh) <= 1000
+    assert fresh.expires_at is not None
+    assert used.expires_at is not None
+    assert used.expires_at > fresh.expires_at
+
+
+@pytest.mark.parametrize("path", [routes.GENERATE, routes.EMBED])
+@pytest.mark.parametrize(("seconds", "expires"), [(0, True), (5000, False), (-1, False)])
+def test_a_request_says_how_long(path: str, seconds: float, expires: bool) -> None:
+    prompt = text_prompt("x")
+    asked: dict[str, Any] = {"prompt": prompt} if path == routes.GENERATE else {"prompts": [prompt]}
+
+    async def scenario() -> Stats:
+        async with running(keep_alive_seconds=100) as process:
+            body = asked | {"keep_alive_seconds": seconds}
+            async with process.http.post(process.url + path, json=body) as response:
+                assert response.status == 200
+                await response.read()
+            return await until_idle(process)
+
+    stats = asyncio.run(scenario())
+    assert (stats.expires_at is None) == (seconds < 0)
+    assert (stats.expires_at is not None and stats.expires_at <= stats.now) == expires
+
+
+def test_what_runs_does_not_expire_and_hanging_up_starts_the_clock() -> None:
+    async def scenario() -> tuple[Stats, Stats]:
+        async with running(STUCK) as process:
+            request = {"prompt": text_prompt("x"), "keep_alive_seconds": 0}
+            task = asyncio.create_task(process.post(routes.GENERATE, request))
+            await until(lambda: process.engine.stats().running == 1)
+            await reside(process, 0)
+            busy = await stats_of(process)
+            task.cancel()
+            return busy, await until_idle(process)
+
+    busy, gone = asyncio.run(scenario())
+    assert not busy.idle
+    assert gone.expires_at is not None
+    assert busy.now < gone.expires_at <= gone.now
+
+
+def test_a_refused_request_starts_the_clock_too() -> None:
+    async def scenario() -> tuple[Stats, Stats]:
+        async with running(keep_alive_seconds=1000) as process:
+            before = await stats_of(process)
+            assert (await process.post(routes.GENERATE, {"prompt": text_prompt("")}))[0] == 400
+            return before, await until_idle(process)
+
+    before, after = asyncio.run(scenario())
+    assert before.expires_at is not None
+    assert after.expires_at is not None
+    assert after.expires_at > before.expires_at
+
+
+def test_residence_loads_and_unloads_without_an_answer() -> None:
+    async def scenario() -> None:
+        async with running(keep_alive_seconds=100) as process:
+            assert await reside(process, -1) is None
+            assert (await until_idle(process)).expires_at is None
+            gone = await reside(process, 0)
+            stats = await until_idle(process)
+            assert gone is not None
+            assert stats.expires_at is not None
+            assert stats.expires_at <= stats.now
+            assert process.engine.stats().prompt_tokens == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"keep_alive_seconds": None}, {"keep_alive_seconds": "5m"}, b"{", b"[]"]
+)
+def test_a_residence_nobody_can_keep_is_refused(body: object) -> None:
+    async def scenario() -> tuple[int, Any, Stats]:
+        async with running() as process:
+            return *await process.post(routes.RESIDENCE, body), await stats_of(process)
+
+    status, failure, stats = asyncio.run(scenario())
+    assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST)
+    assert stats.expires_at is None
+
+
+def test_a_draining_process_promises_nothing() -> None:
+    async def scenario() -> tuple[int, Any]:
+        async with running() as process:
+            process.drain.begin()
+            return await process.post(routes.RESIDENCE, {"keep_alive_seconds": -1})
+
+    status, failure = asyncio.run(scenario())
+    assert (status, failure["code"]) == (503, ErrorCode.DRAINING)
