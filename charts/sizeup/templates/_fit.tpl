@@ -1,0 +1,49 @@
+{{/*
+Does a size fit its profile? All in GiB.
+
+The engine loads the weights and gives a share of what they leave free to the KV cache, so a KV
+cache of k needs k / share. On GPUs share is the engine's own (loader.py); on CPUs the chart sets
+the cache's size itself. KV: 2 x layers x kvHeads x headDim values a token, float32 on CPUs.
+*/}}
+{{- define "sizeup.fit" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- $share := $model.gpu | ternary 0.85 0.6 -}}
+{{- /* a CUDA context per GPU, or Python with torch */ -}}
+{{- $runtime := $model.gpu | ternary (mulf 0.5 $model.count) 0.75 -}}
+{{- $gib := 1073741824.0 -}}
+{{- $weights := divf $model.weightBytes $gib -}}
+{{- $bytes := $model.gpu | ternary $model.bytesPerValue 4 -}}
+{{- $s := $model.shape -}}
+{{- $tokens := mul $model.maxModelLen $root.Values.fit.concurrency -}}
+{{- $kv := 0.0 -}}
+{{- if $s }}{{ $kv = divf (mulf 2 $s.layers $s.kvHeads $s.headDim $bytes $tokens) $gib }}{{ end -}}
+{{- $memory := dig "limits" "memory" "" $model.resources -}}
+{{- $have := $model.gpu | ternary (mulf $model.profile.gpuMemoryGiB $model.count) (include "sizeup.gibibytes" $memory | float64) -}}
+{{- $need := addf $weights $runtime (divf $kv $share) -}}
+{{- $known := and $model.needsWeights (gt (float64 $model.parameters) 0.0) (gt $have 0.0) -}}
+{{- $verdict := $known | ternary (le $need $have | ternary "yes" "no") "unknown" -}}
+{{- if not $model.needsWeights }}{{ $verdict = "yes" }}{{ $weights = 0.0 }}{{ $kv = 0.0 }}{{ end -}}
+{{- $room := mulf $share (subf $have $weights $runtime) $gib -}}
+{{- $cpuCache := and (not $model.gpu) $known (gt $room 0.0) -}}
+{{- dict "weights" $weights "runtime" $runtime "kv" $kv "share" $share "need" $need "have" $have "verdict" $verdict
+  "cpuCacheBytes" ($cpuCache | ternary (int64 $room) 0) | toJson -}}
+{{- end }}
+
+{{/* sizeup.misfit: list root, model. What is wrong, in numbers, and what would help. */}}
+{{- define "sizeup.misfit" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- $fit := $model.fit -}}
+models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerValue }} bytes) + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} x {{ $model.maxModelLen }} tokens) / {{ $fit.share }}, the share of free memory it gets = {{ printf "%.1f" $fit.need }} GiB; there are {{ printf "%.1f" $fit.have }} GiB.
+{{- if $model.gpu }}
+{{- $perGpu := subf $model.profile.gpuMemoryGiB 0.5 }} {{ $model.profileName }}:{{ divf (addf $fit.weights (divf $fit.kv $fit.share)) $perGpu | ceil }} would do.
+{{- end }} A smaller maxModelLen or fit.concurrency needs less KV cache; fit.onFailure=warn installs it anyway.
+{{- end }}
+
+{{/* A Kubernetes quantity of memory in GiB; 0 for what is not one. */}}
+{{- define "sizeup.gibibytes" -}}
+{{- $unit := regexFind "[A-Za-z]*$" (toString .) -}}
+{{- $factor := get (dict "Ti" 1024.0 "Gi" 1.0 "Mi" 0.0009765625 "Ki" 0.00000095367431640625 "T" 931.3225746154785 "G" 0.9313225746154785 "M" 0.0009313225746154785) $unit | default 0.0 -}}
+{{- mulf (regexFind "^[0-9.]+" (toString .) | float64) $factor -}}
+{{- end }}

@@ -1,0 +1,113 @@
+{{/* The sizes with everything decided, as JSON by key: what the templates read. */}}
+{{- define "sizeup.models" -}}
+{{- $ladder := .Files.Get "files/ladder.yaml" | fromYaml -}}
+{{- $models := dict -}}
+{{- range $key, $values := .Values.models -}}
+{{- if dig "enabled" true $values -}}
+{{- $known := get $ladder $values.id | default dict -}}
+{{- $_ := set $models $key (include "sizeup.model" (list $ $key $values $known) | fromJson) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $models -}}
+{{- end }}
+
+{{/* sizeup.model: list root, key, its values, what the ladder knows of its id */}}
+{{- define "sizeup.model" -}}
+{{- $root := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- $values := index . 2 -}}
+{{- $known := index . 3 -}}
+{{- $model := dict "key" $key "id" $values.id -}}
+{{- $_ := set $model "name" (include "sizeup.name" (list $root $key)) -}}
+{{- $_ := set $model "revision" ($values.revision | default "main") -}}
+{{- $_ := set $model "names" ($values.names | default $known.names | default (list $key)) -}}
+{{- $_ := set $model "engine" ($values.engine | default "transformers") -}}
+{{- $_ := set $model "dtype" ($values.dtype | default "auto") -}}
+{{- $_ := set $model "replicas" ($values.replicas | default 1) -}}
+{{- $_ := set $model "maxModelLen" ($values.maxModelLen | default 0) -}}
+{{- $_ := set $model "concurrency" (dig "limits" "concurrency" 256 $values) -}}
+{{- $_ := set $model "queue" (dig "limits" "queue" 512 $values) -}}
+{{- $_ := set $model "scaleToZero" (dig "scaleToZero" "enabled" false $values) -}}
+{{- $_ := set $model "keepAliveSeconds" (include "sizeup.seconds" (dig "scaleToZero" "keepAlive" "5m" $values)) -}}
+{{- $_ := set $model "parameters" ($values.parameters | default $known.parameters | default 0) -}}
+{{- $_ := set $model "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) -}}
+{{- $_ := set $model "bytesPerValue" (eq $model.dtype "float32" | ternary 4 2) -}}
+{{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
+{{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
+{{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
+{{- $_ := set $model "env" ($values.env | default list) -}}
+{{- $_ := set $model "affinity" ($values.affinity | default dict) -}}
+{{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
+{{- $_ := merge $model $hardware -}}
+{{- $image := $model.needsWeights | ternary $root.Values.inference.image $root.Values.inference.fakeImage -}}
+{{- $image = mergeOverwrite (deepCopy $image) $model.profile.image -}}
+{{- $_ := set $model "image" (include "sizeup.image" (list $root $image ($model.needsWeights | ternary "" "-fake"))) -}}
+{{- $_ := set $model "fit" (include "sizeup.fit" (list $root $model) | fromJson) -}}
+{{- $_ := set $model "startupSeconds" (include "sizeup.startupSeconds" (list $model $values)) -}}
+{{- $_ := set $model "strategy" ($values.strategy | default (include "sizeup.strategy" $model | fromYaml)) -}}
+{{- toJson $model -}}
+{{- end }}
+
+{{/* sizeup.hardware: list root, key, values of a model. The profile, times its count. */}}
+{{- define "sizeup.hardware" -}}
+{{- $root := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- $values := index . 2 -}}
+{{- $parts := splitList ":" ($values.profile | default "cpu") -}}
+{{- $profile := get $root.Values.profiles (first $parts) -}}
+{{- if not $profile -}}
+{{- fail (printf "models.%s.profile: there is no profile %q, only %s" $key (first $parts) (keys $root.Values.profiles | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- $count := gt (len $parts) 1 | ternary (last $parts) "1" | int -}}
+{{- $gpu := gt ($profile.gpuMemoryGiB | float64) 0.0 -}}
+{{- if and (gt $count 1) (not $gpu) -}}
+{{- fail (printf "models.%s.profile: %s has no GPU to take %d of" $key (first $parts) $count) -}}
+{{- end -}}
+{{- $resources := deepCopy $profile.resources -}}
+{{- range $amounts := values $resources -}}
+{{- range $resource, $amount := $amounts -}}
+{{- if contains "/" $resource -}}
+{{- $_ := set $amounts $resource (mul $amount $count) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $nodes := mergeOverwrite (deepCopy ($profile.nodeSelector | default dict)) ($values.nodeSelector | default dict) -}}
+{{- $tolerations := concat ($profile.tolerations | default list) ($values.tolerations | default list) -}}
+{{- dict "profileName" (first $parts) "count" $count "gpu" $gpu "resources" $resources
+  "nodeSelector" $nodes "tolerations" $tolerations "runtimeClassName" ($profile.runtimeClassName | default "")
+  "profile" (dict "image" ($profile.image | default dict) "gpuMemoryGiB" $profile.gpuMemoryGiB "hourlyCost" ($profile.hourlyCost | default 0))
+  | toJson -}}
+{{- end }}
+
+{{- define "sizeup.endpoint" -}}
+{{- .Values.huggingface.endpoint | default (.Values.mirror.enabled | ternary (include "sizeup.mirrorUrl" .) "") -}}
+{{- end }}
+
+{{/* Two minutes to start Python and torch and to warm up, and one for every billion parameters:
+     a network volume that gives 35 MB/s. Ten minutes where the size is unknown. */}}
+{{- define "sizeup.startupSeconds" -}}
+{{- $model := index . 0 -}}
+{{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $model.parameters 1e9 | ceil))) 600 -}}
+{{- (index . 1).startupSeconds | default $computed | int64 -}}
+{{- end }}
+
+{{/* GPUs of a full pool are free only when the old pod is gone; CPUs are shared, so the new pod
+     comes first. */}}
+{{- define "sizeup.strategy" -}}
+{{- if and .gpu (or (eq (int .replicas) 1) .scaleToZero) -}}
+type: Recreate
+{{- else if .gpu -}}
+type: RollingUpdate
+rollingUpdate: {maxSurge: 0, maxUnavailable: 1}
+{{- else -}}
+type: RollingUpdate
+rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+{{- end -}}
+{{- end }}
+
+{{/* Seconds of a number, or of a duration with s, m or h. */}}
+{{- define "sizeup.seconds" -}}
+{{- $text := toString . -}}
+{{- $factor := get (dict "s" 1 "m" 60 "h" 3600) (trimAll "0123456789" $text) | default 1 -}}
+{{- mul (trimAll "smh" $text | int64) $factor -}}
+{{- end }}

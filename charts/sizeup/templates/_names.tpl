@@ -1,0 +1,28 @@
+{{/* Names of objects. A name that is too long is refused, not cut: cut names collide. */}}
+
+{{- define "sizeup.fullname" -}}
+{{- $own := printf "%s-sizeup" .Release.Name -}}
+{{- .Values.fullnameOverride | default (contains "sizeup" .Release.Name | ternary .Release.Name $own) -}}
+{{- end }}
+
+{{/* sizeup.name: list root, suffix... */}}
+{{- define "sizeup.name" -}}
+{{- $name := printf "%s-%s" (include "sizeup.fullname" (first .)) (rest . | join "-") -}}
+{{- if gt (len $name) 63 -}}
+{{- fail (printf "the name %s has %d characters and Kubernetes allows 63: choose a shorter release name, fullnameOverride or model key" $name (len $name)) -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
+
+{{/* sizeup.image: list root, image, suffix of the default tag */}}
+{{- define "sizeup.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- $tag := $image.tag | default (printf "%s%s" $root.Chart.AppVersion (index . 2)) -}}
+{{- with $root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $tag }}{{ end -}}
+{{- end }}
+
+{{- define "sizeup.mirrorUrl" -}}
+http://{{ include "sizeup.name" (list . "mirror") }}:8090
+{{- end }}

@@ -1,0 +1,87 @@
+{{/* sizeup.pullContainer: list root, model. Downloads and verifies; the only holder of the token. */}}
+{{- define "sizeup.pullContainer" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- $hub := $root.Values.huggingface -}}
+- name: pull
+  image: {{ include "sizeup.image" (list $root $root.Values.modelCache.download.image "") }}
+  {{- include "sizeup.container" $root | nindent 2 }}
+  command: [sizeup]
+  args: [pull, {{ $model.id }}, --revision, {{ $model.revision | quote }}, --metrics-port, "9090"]
+  env:
+    - {name: HF_HUB_CACHE, value: /models}
+    - {name: HOME, value: /tmp}
+    # Failures in a row before the Job's own, slower retries: a mirror takes minutes to start.
+    - {name: SIZEUP_HUB_ATTEMPTS, value: "10"}
+    {{- with $model.endpoint }}
+    - {name: HF_ENDPOINT, value: {{ . | quote }}}
+    {{- end }}
+    {{- if kindIs "invalid" $hub.disableXet | ternary $model.endpoint $hub.disableXet }}
+    - {name: HF_HUB_DISABLE_XET, value: "1"}
+    {{- end }}
+    {{- with $hub.existingSecret.name }}
+    - name: HF_TOKEN
+      valueFrom:
+        secretKeyRef: {name: {{ . }}, key: {{ $hub.existingSecret.key }}}
+    {{- end }}
+    {{- if or $hub.proxy.http $hub.proxy.https }}
+    {{- with $hub.proxy.http }}
+    - {name: HTTP_PROXY, value: {{ . | quote }}}
+    {{- end }}
+    {{- with $hub.proxy.https }}
+    - {name: HTTPS_PROXY, value: {{ . | quote }}}
+    {{- end }}
+    - {name: NO_PROXY, value: {{ list $hub.proxy.noProxy (include "sizeup.name" (list $root "mirror")) | compact | join "," | quote }}}
+    {{- end }}
+    {{- if $hub.caConfigMap.name }}
+    - {name: SSL_CERT_FILE, value: /etc/sizeup-ca/{{ $hub.caConfigMap.key }}}
+    {{- end }}
+  ports:
+    - {name: metrics, containerPort: 9090}
+  resources:
+    {{- toYaml $root.Values.modelCache.download.resources | nindent 4 }}
+  volumeMounts:
+    - {name: models, mountPath: /models}
+    - {name: tmp, mountPath: /tmp}
+    {{- if $hub.caConfigMap.name }}
+    - {name: ca, mountPath: /etc/sizeup-ca, readOnly: true}
+    {{- end }}
+{{- end }}
+
+{{- define "sizeup.caVolume" -}}
+{{- with .Values.huggingface.caConfigMap.name }}
+- name: ca
+  configMap: {name: {{ . }}}
+{{- end }}
+{{- end }}
+
+{{/* sizeup.pullJob: list root, model. The spec, apart because its hash names the Job. */}}
+{{- define "sizeup.pullJob" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- $download := $root.Values.modelCache.download -}}
+backoffLimit: {{ $download.backoffLimit }}
+activeDeadlineSeconds: {{ int64 $download.deadlineSeconds }}
+podFailurePolicy:
+  rules:
+    # An evicted download goes on where it was; that is no failure of it.
+    - action: Ignore
+      onPodConditions:
+        - {type: DisruptionTarget, status: "True"}
+template:
+  metadata:
+    labels:
+      {{- include "sizeup.selector" (list $root "download" $model.key) | nindent 6 }}
+  spec:
+    {{- include "sizeup.pod" (list $root "download" $download) | nindent 4 }}
+    restartPolicy: Never
+    terminationGracePeriodSeconds: 30
+    containers:
+      {{- include "sizeup.pullContainer" . | nindent 6 }}
+    volumes:
+      - name: models
+        {{- include "sizeup.cacheVolume" . | nindent 8 }}
+      - name: tmp
+        emptyDir: {sizeLimit: 64Mi}
+      {{- include "sizeup.caVolume" $root | nindent 6 }}
+{{- end }}

@@ -1,0 +1,45 @@
+{{/* A size that scales itself keeps the number of pods it has: an upgrade neither starts nor
+     stops it. */}}
+{{- define "sizeup.replicas" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- if $model.scaleToZero -}}
+{{- $running := lookup "apps/v1" "Deployment" $root.Release.Namespace $model.name -}}
+{{- dig "spec" "replicas" 0 $running -}}
+{{- else -}}
+{{- $model.replicas -}}
+{{- end -}}
+{{- end }}
+
+{{/* Which model, where its weights are, and where to listen: for the main container and `wait`. */}}
+{{- define "sizeup.modelEnv" -}}
+- {name: SIZEUP_INFERENCE_MODEL, value: {{ .id | quote }}}
+- {name: SIZEUP_INFERENCE_REVISION, value: {{ .revision | quote }}}
+- {name: SIZEUP_INFERENCE_HOST, value: 0.0.0.0}
+- {name: SIZEUP_INFERENCE_PORT, value: "8080"}
+- {name: HF_HUB_CACHE, value: /models}
+- {name: HF_HUB_OFFLINE, value: "1"}
+- {name: HOME, value: /tmp}
+{{- end }}
+
+{{- define "sizeup.engineEnv" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+- {name: SIZEUP_INFERENCE_METRICS_PORT, value: "9090"}
+- {name: SIZEUP_INFERENCE_ENGINE, value: {{ $model.engine }}}
+- {name: SIZEUP_INFERENCE_DEVICE, value: {{ $model.gpu | ternary "cuda" "cpu" }}}
+- {name: SIZEUP_INFERENCE_DTYPE, value: {{ $model.dtype }}}
+{{- with $model.maxModelLen }}
+- {name: SIZEUP_INFERENCE_MAX_MODEL_LEN, value: {{ int64 . | quote }}}
+{{- end }}
+{{- with $model.fit.cpuCacheBytes }}
+- {name: SIZEUP_INFERENCE_KV_CACHE_BYTES, value: {{ int64 . | quote }}}
+{{- end }}
+- {name: SIZEUP_INFERENCE_MAX_NUM_SEQS, value: {{ int64 $model.concurrency | quote }}}
+- {name: SIZEUP_INFERENCE_MAX_WAITING, value: {{ int64 $model.queue | quote }}}
+- {name: SIZEUP_INFERENCE_DRAIN_SECONDS, value: {{ $root.Values.inference.drainSeconds | quote }}}
+- {name: SIZEUP_INFERENCE_LOG_LEVEL, value: {{ $root.Values.inference.logLevel }}}
+{{- if $model.scaleToZero }}
+- {name: SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS, value: {{ $model.keepAliveSeconds | quote }}}
+{{- end }}
+{{- end }}
