@@ -1,0 +1,166 @@
+"""Build the product's images with docker or buildah, whichever is there.
+
+From a shell: `PYTHONPATH=tests python -m images.build gateway inference-fake cli toys`. Only the
+standard library is used, so that no virtual environment is needed.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.tools import BuildError, Tool, find_tool, run
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTRY = "docker.io/library"
+"""What Kubernetes reads before a name without a registry, so the chart's defaults find these."""
+PUBLIC_BASE = "docker.io/library/python:3.11-slim-bookworm"
+OWN_BASE = f"{REGISTRY}/sizeup-base:bookworm"
+_OWN_BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+_BASE_SECONDS = 900
+_PASSED_ON = ("PIP_CERT", "PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_DEFAULT = ("gateway", "inference-cpu", "cli", "toys")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A target of a Dockerfile and what its image is called."""
+
+    folder: str
+    """Below images/."""
+    target: str | None
+    repository: str
+    suffix: str = ""
+    """Of the tag: variants of one repository differ in it."""
+
+    @property
+    def dockerfile(self) -> Path:
+        """The Dockerfile in the repository."""
+        return ROOT / "images" / self.folder / "Dockerfile"
+
+    def reference(self, tag: str) -> str:
+        """Return the image's full name."""
+        return f"{REGISTRY}/{self.repository}:{tag}{self.suffix}"
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "gateway": Recipe("gateway", None, "sizeup-gateway"),
+    "inference-fake": Recipe("inference", "fake", "sizeup-inference", "-fake"),
+    "inference-cpu": Recipe("inference", "cpu", "sizeup-inference"),
+    "inference-cuda": Recipe("inference", "cuda", "sizeup-inference", "-cuda"),
+    "cli": Recipe("cli", "cli", "sizeup-cli"),
+    "toys": Recipe("cli", "toys", "sizeup-toys"),
+}
+
+
+class Images:
+    """Images of one tag from one base."""
+
+    def __init__(self, tool: Tool, tag: str | None = None, base: str | None = None) -> None:
+        """Choose: the tag defaults to the chart's appVersion, the base to what can be had."""
+        self.tool = tool
+        self.tag = tag or chart_version()
+        self.base = base or find_base(tool)
+        self.built: list[str] = []
+        """References, in the order of building."""
+
+    def build(self, name: str, torch_index: str | None = None) -> str:
+        """Build an image of RECIPES and return its reference.
+
+        torch_index: where torch comes from; empty is PyPI, None the Dockerfile's own choice.
+        """
+        recipe = RECIPES[name]
+        arguments = {"BASE_IMAGE": self.base, **passed_on(os.environ)}
+        if torch_index is not None:
+            arguments["TORCH_INDEX"] = torch_index
+        reference = recipe.reference(self.tag)
+        self.tool.build(recipe.dockerfile, ROOT, reference, recipe.target, arguments)
+        self.built.append(reference)
+        return reference
+
+    def bytes_above_base(self, reference: str) -> int:
+        """Return what an image adds to its base."""
+        return self.tool.size(reference) - self.tool.size(self.base)
+
+    def remove(self) -> None:
+        """Take out of the local store what was built here; the base stays."""
+        self.tool.remove(self.built)
+        self.built.clear()
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the build arguments that say how this machine reaches the network."""
+    return {name: environment[name] for name in _PASSED_ON if environment.get(name)}
+
+
+def chart_version() -> str:
+    """Return the chart's appVersion, which is the tag its images have by default."""
+    chart = (ROOT / "charts/sizeup/Chart.yaml").read_text(encoding="utf-8")
+    found = re.search(r'^appVersion: *"?([^"\s]+)', chart, re.MULTILINE)
+    if found is None:
+        raise BuildError("charts/sizeup/Chart.yaml has no appVersion")
+    return found[1]
+
+
+def find_base(tool: Tool) -> str:
+    """Return Python's own image, or one made from Debian's archive when no registry answers."""
+    for reference in (PUBLIC_BASE, OWN_BASE):
+        if tool.has(reference):
+            return reference
+    try:
+        tool.pull(PUBLIC_BASE)
+    except BuildError:
+        return make_base(tool)
+    return PUBLIC_BASE
+
+
+def make_base(tool: Tool) -> str:
+    """Make a small Debian with Python and return its reference."""
+    with tempfile.TemporaryDirectory(prefix="sizeup-base-") as folder:
+        archive = Path(folder) / "rootfs.tar"
+        options = ["--variant=minbase", f"--include={_OWN_BASE_PACKAGES}"]
+        run(["mmdebstrap", *options, "bookworm", str(archive)], _BASE_SECONDS)
+        tool.adopt(archive, OWN_BASE)
+    return OWN_BASE
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="images.build", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="IMAGE", help=", ".join(RECIPES))
+    parser.add_argument("--tag", help="default: the chart's appVersion")
+    parser.add_argument("--base", help="base image; default: Python's, or a Debian made here")
+    parser.add_argument("--torch-index", help="package index of torch; empty: PyPI")
+    parser.add_argument(
+        "--store", type=Path, default=Path("/var/lib/sizeup-images"), help="buildah's folder"
+    )
+    asked = parser.parse_args(argv)
+    if unknown := [name for name in asked.names if name not in RECIPES]:
+        parser.error(f"no image is called {unknown[0]}; there are {', '.join(RECIPES)}")
+    return asked
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Build what is asked for and print name, size and time of each."""
+    asked = parse(argv)
+    try:
+        images = Images(find_tool(asked.store), asked.tag, asked.base)
+        print(f"base {images.base}", flush=True)
+        for name in asked.names or _DEFAULT:
+            begun = time.monotonic()
+            reference = images.build(name, asked.torch_index)
+            added, seconds = images.bytes_above_base(reference), time.monotonic() - begun
+            print(f"{reference}  base + {added / 1e6:.0f} MB  {seconds:.0f} s", flush=True)
+    except BuildError as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
