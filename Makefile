@@ -7,10 +7,11 @@ TORCH_INDEX ?=
 PORT ?= 11434
 
 SERVICES := wire telemetry gateway inference cli
-SOURCES := services tests models benchmarks docs
+SOURCES := services loadtest tests models benchmarks docs
 EDITABLE := $(foreach service,$(filter-out inference cli,$(SERVICES)),-e services/$(service)) \
-	-e 'services/inference[torch]' -e services/cli
-PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inference/setup.py
+	-e 'services/inference[torch]' -e services/cli -e loadtest
+PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inference/setup.py \
+	loadtest/pyproject.toml
 # pip passes on a warning of setuptools about every editable installation.
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 

@@ -1,0 +1,1 @@
+"""The load test that compares sizes: speaks public HTTP only."""
