@@ -74,29 +74,41 @@ class FakeGateway:
 @contextmanager
 def running_gateway() -> Iterator[FakeGateway]:
     """Serve in a thread until the block ends."""
-    gateway, started, stop = FakeGateway(), threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(gateway, started, stop)))
-    thread.start()
-    try:
-        assert started.wait(10), "the gateway did not start"
-        yield gateway
-    finally:
-        if gateway.hold:
-            gateway.hold.set()
-        stop.set()
-        thread.join(20)
-
-
-async def _serve(gateway: FakeGateway, started: threading.Event, stop: threading.Event) -> None:
+    gateway = FakeGateway()
     app = web.Application()
     app.router.add_post("/api/chat", gateway.chat)
     app.router.add_get("/api/tags", gateway.tags)
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    await runner.setup()
+    with serving(app) as url:
+        gateway.url = url
+        try:
+            yield gateway
+        finally:
+            if gateway.hold:
+                gateway.hold.set()
+
+
+@contextmanager
+def serving(app: web.Application) -> Iterator[str]:
+    """Serve an application in a thread until the block ends; yield its address."""
+    urls: list[str] = []
+    started, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        runner = web.AppRunner(app, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            urls.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+            started.set()
+            await asyncio.to_thread(stop.wait)
+        finally:
+            await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        started.set()
-        await asyncio.to_thread(stop.wait)
+        assert started.wait(10), "the server did not start"
+        yield urls[0]
     finally:
-        await runner.cleanup()
+        stop.set()
+        thread.join(20)

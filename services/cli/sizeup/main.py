@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from sizeup import ask as asking
+from sizeup import check as checking
 from sizeup import up as upping
 from sizeup.backoff import Policy
 from sizeup.catalogue import load_catalog
@@ -21,6 +22,8 @@ from sizeup.errors import SizeupError, UsageError
 from sizeup.hub.client import make_hub
 from sizeup.hub.pull import pull as pull_model
 from sizeup.local_models import DEFAULT_MODELS, Shelf, split_names
+from sizeup.mirror import DEFAULT_PORT as MIRROR_PORT
+from sizeup.mirror import mirror as serve_mirror
 from sizeup.model_list import list_models, served_names, table_of
 from sizeup.plan import Options
 from sizeup.pull_report import make_pull_report
@@ -185,6 +188,52 @@ def pull(
         asked = revision or entry.revision or "main"
         snapshot = asyncio.run(pull_model(hub, entry.id, asked, folder, report))
     typer.echo(f"{entry.id} is complete and verified: {snapshot}")
+
+
+@app.command()
+def check(
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL")] = None,
+    url: Url = None,
+    if_ready: Annotated[
+        list[str] | None, typer.Option(help="A model that may be not ready; may be repeated.")
+    ] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="The gateway's file of keys.")] = None,
+) -> None:
+    """Ask each model on both APIs, whole and streamed; fail when one answer is not right."""
+    settings = Settings()
+    address, key = (url or settings.url).rstrip("/"), checking.read_key(api_key_file)
+    asked = [*(models or ()), *(if_ready or ())]
+    if not asyncio.run(_check(address, asked, set(if_ready or ()), key, settings.answer_seconds)):
+        raise typer.Exit(1)
+
+
+async def _check(
+    url: str, models: list[str], optional: set[str], key: str | None, answer_seconds: float
+) -> bool:
+    skipped = await checking.unready(url, optional, key) if optional else set()
+    for model in sorted(skipped):
+        typer.echo(f"{model}  not ready: skipped")
+    fine = True
+    asked = [model for model in models if model not in skipped]
+    async for result in checking.check(url, asked, key, answer_seconds):
+        typer.echo(str(result))
+        fine = fine and result.fault is None
+    return fine
+
+
+@app.command()
+def mirror(
+    folder: Annotated[
+        Path, typer.Argument(help="Holds Hugging Face model folders, or is a Hugging Face cache.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = MIRROR_PORT,
+) -> None:
+    """Serve the models below a folder as a hub, for pull --endpoint and HF_ENDPOINT.
+
+    Links that lead out of the folder and hidden files are not served.
+    """
+    serve_mirror(folder, host, port)
 
 
 def run(command: Callable[[], object]) -> int:
