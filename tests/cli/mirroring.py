@@ -1,0 +1,102 @@
+"""`sizeup mirror` in a process of its own, a folder to serve, and requests as bytes."""
+
+import asyncio
+import http.client
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.children import DEADLINE_SECONDS, wait_until
+from cli.pulling import RecordingReport
+from hub_server import COMMIT, git_blob_id, is_large, sha256, tiny_model
+from sizeup.hub.client import make_hub
+from sizeup.hub.pull import pull
+from sizeup.ports import free_loopback_ports
+
+PLAIN_ID = "sizeup/tiny"
+CACHED_ID = "Qwen/Tiny"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+@dataclass(frozen=True)
+class RunningMirror:
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a path as it is, dots and all."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request(method, path, headers=dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, "the mirror ended"
+        try:
+            return self.ask("/readyz").status == 200
+        except ConnectionRefusedError:
+            return False
+
+
+@contextmanager
+def running_mirror(folder: Path) -> Iterator[RunningMirror]:
+    """Serve a folder until the block ends."""
+    [port] = free_loopback_ports(1)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sizeup", "mirror", str(folder), "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            mirror = RunningMirror(port, process)
+            wait_until(mirror.is_ready)
+            yield mirror
+        finally:
+            process.kill()
+
+
+def write_plain(folder: Path, files: Mapping[str, bytes] | None = None) -> Path:
+    """Make a model folder as `save_pretrained` or `git clone` leaves it."""
+    for name, content in (tiny_model() if files is None else files).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def write_cached(cache: Path, reference: str = "main") -> Path:
+    """Make a repository of a Hugging Face cache; return its snapshot."""
+    repository = cache / "models--Qwen--Tiny"
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for name, content in tiny_model().items():
+        digest = sha256(content) if is_large(name) else git_blob_id(content)
+        (repository / "blobs" / digest).write_bytes(content)
+        (snapshot / name).symlink_to(f"../../blobs/{digest}")
+    (repository / "refs" / reference).parent.mkdir(parents=True)
+    (repository / "refs" / reference).write_text(COMMIT)
+    return snapshot
+
+
+def pull_from(mirror: RunningMirror, model_id: str, cache: Path, revision: str = "main") -> Path:
+    hub = make_hub(mirror.url, None, DEADLINE_SECONDS, attempts=3, first_wait=0.01)
+    return asyncio.run(pull(hub, model_id, revision, cache, RecordingReport()))
