@@ -1,0 +1,111 @@
+"""One cluster for all tests of this folder, and its logs beside whatever fails.
+
+`make cluster-test` runs them; the ordinary run of the tests passes this folder by.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster import images, kind
+from cluster.diagnosis import describe
+from cluster.own import requirements
+from cluster.own.binaries import built
+from cluster.own.cluster import OwnCluster
+from cluster.release import Release
+from cluster.running import Cluster
+
+CACHE = Path(__file__).resolve().parents[2] / ".cluster"
+"""What is built once, and the logs of the last run."""
+IMAGES = ("gateway", "inference-fake", "cli", "toys")
+"""Those of most tests: the engine is the fake one, since here the platform is tested."""
+_TEST_SECONDS = 900
+"""Of one test without its fixtures, whose steps have deadlines of their own."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cluster",
+        choices=("own", "kind"),
+        default="own",
+        help="own: a Kubernetes started here (Linux, root); kind: the one of kubectl's context",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(folder):
+            item.add_marker(pytest.mark.timeout(_TEST_SECONDS, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Start or find the cluster, and give it the images of this checkout."""
+    start = _own if request.config.getoption("--cluster") == "own" else _kind
+    running = start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def _own() -> Cluster:
+    if reason := requirements.why_not():
+        pytest.skip(reason)
+    requirements.install_packages()
+    # The last steps that need the network of the machine.
+    binaries = built(CACHE / "bin")
+    pause, saved = images.pause(binaries.pause), images.built(IMAGES)
+    running = OwnCluster(CACHE, binaries, pause)
+    _load(running, saved)
+    return running
+
+
+def _kind() -> Cluster:
+    if reason := kind.why_not():
+        pytest.skip(reason)
+    running = kind.KindCluster(CACHE / "logs")
+    _load(running, images.built(IMAGES))
+    return running
+
+
+def _load(running: Cluster, saved: dict[str, images.SavedImage]) -> None:
+    try:
+        for image in saved.values():
+            running.load(image)
+    except BaseException:
+        running.stop()
+        raise
+
+
+@pytest.fixture(scope="module")
+def new_release(cluster: Cluster) -> Iterator[Callable[[str], Release]]:
+    """Make empty releases, each in a namespace of its own that goes with the module's last test."""
+    made: list[Release] = []
+
+    def make(namespace: str) -> Release:
+        made.append(Release(cluster, namespace))
+        return made[-1]
+
+    yield make
+    for release in made:
+        release.remove()
+
+
+@pytest.fixture(autouse=True)
+def _cluster_stays_up(cluster: Cluster) -> Iterator[None]:
+    yield
+    cluster.check()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    running = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and running is not None:
+        report.sections.append(("the cluster", describe(running)))
+    return report

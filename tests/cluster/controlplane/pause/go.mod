@@ -1,0 +1,3 @@
+module sizeup.dev/tests/cluster/controlplane/pause
+
+go 1.24.0

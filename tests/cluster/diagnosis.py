@@ -1,0 +1,42 @@
+"""What a cluster looks like when a test has failed."""
+
+from cluster.command import CommandError
+from cluster.kubectl import Json
+from cluster.running import Cluster
+
+_EVENTS = 40
+_LOG_LINES = 60
+_ORDINARY = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+
+def describe(cluster: Cluster) -> str:
+    """Return pods, late events and logs of every namespace of these tests."""
+    try:
+        names = sorted(cluster.kubectl.names("namespaces") - _ORDINARY)
+        parts = [part for name in names for part in _namespace(cluster, name)]
+    except CommandError as error:
+        parts = [f"the API server does not say: {error}"]
+    return "\n".join((*parts, f"logs of the cluster's own processes: {cluster.logs}"))
+
+
+def _namespace(cluster: Cluster, name: str) -> list[str]:
+    kubectl = cluster.kubectl.within(name)
+    pods = kubectl.items("pods")
+    events = kubectl("get", "events", "--sort-by=.lastTimestamp").splitlines()[-_EVENTS:]
+    logs = [_log(cluster, pod, container) for pod in pods for container in _containers(pod)]
+    return [f"=== {name}", kubectl("get", "pods,jobs,pvc", "-o", "wide"), *events, *logs]
+
+
+def _containers(pod: Json) -> list[str]:
+    spec = pod["spec"]
+    return [c["name"] for c in (*spec.get("initContainers", ()), *spec["containers"])]
+
+
+def _log(cluster: Cluster, pod: Json, container: str) -> str:
+    name = pod["metadata"]["name"]
+    kubectl = cluster.kubectl.within(pod["metadata"]["namespace"])
+    try:
+        said = kubectl("logs", name, f"--container={container}", f"--tail={_LOG_LINES}")
+    except CommandError as error:
+        said = str(error)
+    return f"--- {name}/{container}\n{said}"

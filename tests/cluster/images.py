@@ -1,0 +1,54 @@
+"""The images that the cluster runs, built from this repository by what this machine has."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.build import ROOT, Images
+from images.tools import Tool, find_tool
+
+STORE = Path("/var/lib/sizeup-images")
+"""Where buildah keeps layers for the next run, as `make images` does."""
+TAG = "cluster-test"
+_PAUSE = ROOT / "tests/cluster/controlplane/pause/Dockerfile"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedImage:
+    """An image in the store of the tool that has built it."""
+
+    tool: Tool
+    reference: str
+
+    @contextlib.contextmanager
+    def archive(self, folder: Path) -> Iterator[Path]:
+        """Write it to a file that is deleted at the end: the largest has 5 GB."""
+        archive = folder / "image.tar"
+        try:
+            self.tool.save(self.reference, archive)
+            yield archive
+        finally:
+            archive.unlink(missing_ok=True)
+
+
+def built(names: tuple[str, ...]) -> dict[str, SavedImage]:
+    """Build images of `images.build.RECIPES` with the tag of these tests."""
+    images = Images(find_tool(STORE), TAG)
+    saved = {}
+    for name in names:
+        log.info("building image %s", name)
+        saved[name] = SavedImage(images.tool, images.build(name))
+    return saved
+
+
+def pause(program: Path) -> SavedImage:
+    """Build the image that holds a pod's namespaces from its program, once."""
+    tool = find_tool(STORE)
+    reference = f"sizeup.test/{program.name.replace('-', ':')}"
+    if not tool.has(reference):
+        tool.build(_PAUSE, program.parent, reference, None, {"PROGRAM": program.name})
+    return SavedImage(tool, reference)

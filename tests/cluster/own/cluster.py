@@ -1,0 +1,104 @@
+"""A Kubernetes of our own: one at a time on a machine, and nothing of it left afterwards."""
+
+import fcntl
+import logging
+import shutil
+from pathlib import Path
+from typing import TextIO
+
+from cluster.images import SavedImage
+from cluster.kubectl import Json
+from cluster.own import cgroups
+from cluster.own.binaries import Binaries
+from cluster.own.namespace import ADDRESS
+from cluster.own.started import Started
+from cluster.release import CLAIM
+
+_CACHE_SIZE = "1Gi"
+"""Of the toy models, which have 16 MB; nothing holds a folder to it."""
+
+log = logging.getLogger(__name__)
+
+
+class OwnCluster:
+    """A running cluster, whose network this thread is in from now on."""
+
+    node_address = ADDRESS
+
+    def __init__(self, cache: Path, binaries: Binaries, pause: SavedImage) -> None:
+        """Start it; RuntimeError when another run has one, or with the log of what failed."""
+        self.logs = cache / "logs"
+        self._lock = _lock(cache / "lock")
+        self._folder = cache / "run"
+        self._sweep()
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir()
+        self._started = Started(binaries, self._folder, self.logs, pause.reference)
+        self.kubectl = self._started.kubectl
+        self.kubeconfig: Path | None = self._started.kubeconfig
+        try:
+            self._start(pause)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, pause: SavedImage) -> None:
+        self._started.start_runtime()
+        self.load(pause)
+        self._started.start_control_plane()
+        self._started.start_node()
+        log.info("the cluster is up; logs in %s", self.logs)
+
+    def load(self, image: SavedImage) -> None:
+        """Give the node an image."""
+        log.info("loading %s", image.reference)
+        with image.archive(self._folder) as archive:
+            self._started.ctr("images", "import", archive)
+
+    def check(self) -> None:
+        """Raise RuntimeError, with its log, when a process of the cluster has ended by itself."""
+        self._started.check()
+
+    def make_cache(self, namespace: str) -> Json:
+        """Make a volume in a folder of the node, which the only claim of its kind then gets."""
+        folder = self._folder / "lib" / f"cache-{namespace}"
+        folder.mkdir()
+        folder.chmod(0o777)  # pods write as their own users, and no driver changes the owner
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"cache-{namespace}"},
+            "spec": {
+                "capacity": {"storage": _CACHE_SIZE},
+                "accessModes": ["ReadWriteMany"],
+                "storageClassName": "",
+                # The same folder, where the node has it.
+                "hostPath": {"path": f"/var/lib/{folder.name}", "type": "Directory"},
+                "claimRef": {"namespace": namespace, "name": CLAIM},
+            },
+        }
+        self.kubectl.apply(volume)
+        return {"storageClass": "-", "size": _CACHE_SIZE}
+
+    def stop(self) -> None:
+        """End it; only the logs stay."""
+        self._started.stop()
+        self._sweep()
+        self._lock.close()
+
+    def _sweep(self) -> None:
+        """Remove what is left of a run: its processes and mounts have died with it."""
+        cgroups.remove()
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+
+
+def _lock(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise RuntimeError(f"another run has a cluster up ({path} is locked)") from None
+    return lock

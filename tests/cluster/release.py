@@ -1,0 +1,122 @@
+"""helm, from Python: one installation of the chart in a namespace of its own."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.command import run
+from cluster.images import TAG
+from cluster.kubectl import Json
+from cluster.running import Cluster
+from images.build import ROOT
+
+CHART = ROOT / "charts/sizeup"
+NAME = "sizeup"
+"""Of the release in each namespace, and so the prefix of its objects."""
+CLAIM = f"{NAME}-cache"
+_HELM_SECONDS = 300.0
+"""Of one call, whose hooks may run pods."""
+_ROLLOUT_SECONDS = 240.0
+"""Of a few small pods on a machine with two cores and other work."""
+
+COMMON: Json = {
+    "gateway": {
+        "image": {"tag": TAG},
+        # Reached from outside of the pods' network, by anybody there.
+        "service": {"type": "NodePort"},
+        "resources": {"requests": {"cpu": "10m"}},
+        # Seconds for what takes minutes elsewhere: the answers of these tests are short.
+        "drainSeconds": 30,
+        "preStopSeconds": 3,
+    },
+    "auth": {"allowAnonymous": True},
+    "inference": {
+        "image": {"tag": TAG},
+        "fakeImage": {"tag": f"{TAG}-fake"},
+        "drainSeconds": 30,
+        "preStopSeconds": 3,
+    },
+    "mirror": {"image": {"tag": TAG}},
+    "modelCache": {"download": {"image": {"tag": TAG}, "resources": {"requests": {"cpu": "10m"}}}},
+    "profiles": {
+        "cpu": {
+            "resources": {
+                "requests": {"cpu": "10m", "memory": "128Mi"},
+                "limits": {"cpu": "2", "memory": "256Mi"},
+            }
+        }
+    },
+}
+"""What every installation here has: images built here, and requests that fit a small node."""
+
+
+class Release:
+    """An installation."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        """Make its namespace, where Pod Security lets in only what is restricted."""
+        self.cluster = cluster
+        self.namespace = namespace
+        self.kubectl = cluster.kubectl.within(namespace)
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        metadata = {"name": namespace, "labels": labels}
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+    def install(self, values: Json, chart: Path = CHART) -> None:
+        """Install the chart, or upgrade to these values, and wait for nothing."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(merged(COMMON, values), file)
+            file.flush()
+            self.helm("upgrade", "--install", NAME, str(chart), "--values", file.name)
+
+    def wait(self, *deployments: str, seconds: float = _ROLLOUT_SECONDS) -> None:
+        """Wait until deployments, all by default, are rolled out; CommandError when late."""
+        names = deployments or tuple(sorted(self.kubectl.names("deployments")))
+        for name in names:
+            self.kubectl.rolled_out(f"deployment/{name}", seconds)
+
+    def helm(self, *arguments: str) -> str:
+        """Return what helm prints; CommandError when it fails."""
+        config = {"KUBECONFIG": str(self.cluster.kubeconfig)} if self.cluster.kubeconfig else {}
+        argv = [_helm(), "--namespace", self.namespace, *arguments]
+        return run(argv, seconds=_HELM_SECONDS, environment=os.environ | config)
+
+    @property
+    def url(self) -> str:
+        """Where the gateway's Service answers."""
+        ports = self.kubectl.get(f"service/{NAME}-gateway")["spec"]["ports"]
+        return f"http://{self.cluster.node_address}:{ports[0]['nodePort']}"
+
+    def pods(self, key: str) -> list[Json]:
+        """Return the pods of a size."""
+        return self.kubectl.items("pods", f"--selector=sizeup.dev/model={key}")
+
+    def uids(self, component: str = "") -> dict[str, str]:
+        """Return pod names to uids, of a component or of all."""
+        selector = f"app.kubernetes.io/component={component}" if component else ""
+        found = self.kubectl.items("pods", f"--selector={selector}")
+        return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found}
+
+    def remove(self) -> None:
+        """Take away the namespace with all that is in it."""
+        self.kubectl("delete", f"namespace/{self.namespace}", "--wait=false")
+
+
+def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> Json:
+    """Return values with others over them, as helm merges files."""
+    both = dict(values)
+    for key, value in over.items():
+        known = both.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = merged(known, value)
+        both[key] = value
+    return both
+
+
+def _helm() -> str:
+    """Return the client that the virtual environment has."""
+    return str(Path(sys.executable).parent / "helm")

@@ -1,0 +1,30 @@
+"""What the tests need of a running cluster, whoever started it."""
+
+from pathlib import Path
+from typing import Protocol
+
+from cluster.images import SavedImage
+from cluster.kubectl import Json, Kubectl
+
+
+class Cluster(Protocol):
+    """A Kubernetes with one node that runs pods."""
+
+    logs: Path
+    kubectl: Kubectl
+    kubeconfig: Path | None
+    """None: kubectl's own."""
+    node_address: str
+    """Where a Service's node port answers to the tests."""
+
+    def load(self, image: SavedImage) -> None:
+        """Give the node an image."""
+
+    def make_cache(self, namespace: str) -> Json:
+        """Return the chart's modelCache values that get a release in this namespace a volume."""
+
+    def check(self) -> None:
+        """Raise RuntimeError when a process of the cluster has ended by itself."""
+
+    def stop(self) -> None:
+        """End what was started."""
