@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
+# Of cluster-test: own, or kind for the cluster of kubectl's context.
+CLUSTER ?= own
+PYTEST_ARGS ?=
 
 SERVICES := wire telemetry gateway inference cli
 SOURCES := services loadtest tests models benchmarks docs
@@ -16,7 +19,7 @@ PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inf
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types walls format bench-engine toys clean
+.PHONY: help setup run test check lint types walls format cluster-test bench-engine toys clean
 
 help:  ## List these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +31,9 @@ run: $(VENV)/.services  ## Serve the three toy sizes on port 11434 (PORT=...)
 
 test: $(VENV)/.tools  ## Run every test
 	@$(BIN)/python -m pytest -q
+
+cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: on yours)
+	@$(BIN)/python -m pytest -v -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) $(PYTEST_ARGS) tests/cluster
 
 check: lint types walls  ## Lint, types and walls
 
