@@ -129,7 +129,7 @@ def test_a_taken_port_is_said() -> None:
         with process(taken.getsockname()[1]) as running:
             _, log = running.communicate(timeout=DEADLINE_SECONDS)
             assert running.returncode == 1
-            assert "listen.failed" in log
+            assert "serving.failed" in log
 
 
 def test_wrong_settings_are_said() -> None:

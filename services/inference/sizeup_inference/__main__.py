@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
@@ -14,7 +16,7 @@ from sizeup_inference.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
-from sizeup_telemetry.serving import Listen, serve
+from sizeup_telemetry.serving import LifespanError, Listen, serve
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +41,21 @@ def main() -> int:
     composition = Composition(settings, Drain(), CollectorRegistry(), on_fatal)
     try:
         asyncio.run(_serve(composition))
-    except OSError as error:
-        log.error("listen.failed", extra={"error": str(error)})  # noqa: TRY400  # says it all
+    except (OSError, LifespanError) as error:
+        log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # says it all
         return 1
     return 1 if fatal else 0
 
 
 async def _serve(composition: Composition) -> None:
     settings = composition.settings
-    listen = Listen(settings.host, settings.port, settings.metrics_port, settings.drain_seconds)
+    listen = Listen(
+        settings.host,
+        settings.port,
+        settings.metrics_port,
+        settings.drain_seconds,
+        listens_while_draining=True,  # gateways take `draining` to another replica
+    )
     await serve(
         create_app(composition), metrics_app(composition.registry), listen, composition.drain
     )
@@ -57,5 +65,12 @@ def _already_served(_number: int, _frame: FrameType | None) -> None:
     """Let uvicorn, which raises each signal again after its shutdown, return instead."""
 
 
+def _leave(code: int) -> NoReturn:
+    """End at once: everything is closed, and to take torch's modules apart takes seconds."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

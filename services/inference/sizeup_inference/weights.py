@@ -238,7 +238,7 @@ def fingerprint(path: Path) -> tuple[int, int]:
 
 def marker_path(snapshot: Path) -> Path:
     """Return where the completion marker of a snapshot is."""
-    return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.json"
+    return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.complete"
 
 
 def read_marker(snapshot: Path) -> dict[str, tuple[int, int]]:

@@ -19,6 +19,13 @@ _LAST_WORDS_SECONDS = 2.0
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s after which load balancers drop idle connections: they close first."""
 
+_DRAIN_POLL_SECONDS = 0.05
+"""Unseen beside the tenth of a second uvicorn takes to notice a signal."""
+
+
+class LifespanError(RuntimeError):
+    """The application failed as it started or shut down; the log says how."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -34,6 +41,8 @@ class Listen:
     nothing short of an abort frees them: a polite close would wait for the reader as well."""
     header_seconds: float = 10.0
     """Time for sending the headers of a request; a person's worst mobile network needs less."""
+    listens_while_draining: bool = False
+    """Take new connections until what runs has ended, or the drain is over."""
 
 
 class _Protocol(HttpToolsProtocol):
@@ -90,17 +99,35 @@ class _Protocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     """A uvicorn server that tells a Drain about SIGTERM and SIGINT."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain, listen: Listen) -> None:
         super().__init__(config)
         self._drain = drain
-        self._drain_seconds = drain_seconds
+        self._listen = listen
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         loop = asyncio.get_running_loop()
         if not self._drain.draining:
             self._drain.begin()
-            loop.call_later(self._drain_seconds, self._drain.expire)
+            loop.call_later(self._listen.drain_seconds, self._drain.expire)
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:  # uvicorn's word for a lifespan that failed
+            raise LifespanError("the application did not start") from error
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._listen.listens_while_draining:
+            await self._until_idle()
+        await super().shutdown(sockets)
+        if self.lifespan.should_exit:
+            raise LifespanError("the application did not shut down")
+
+    async def _until_idle(self) -> None:
+        tasks = self.server_state.tasks  # uvicorn's own, which has no event
+        while tasks and not self._drain.expired and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -129,6 +156,7 @@ def _protocol(listen: Listen) -> type[_Protocol]:
 
 
 def _config(app: ASGIApp, listen: Listen, *, lifespan: str) -> uvicorn.Config:
+    drained = listen.listens_while_draining  # uvicorn's own shutdown begins when that is over
     return uvicorn.Config(
         app,
         http=_protocol(listen),
@@ -138,7 +166,9 @@ def _config(app: ASGIApp, listen: Listen, *, lifespan: str) -> uvicorn.Config:
         server_header=False,
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=round(listen.drain_seconds + _LAST_WORDS_SECONDS),
+        timeout_graceful_shutdown=round(
+            (0 if drained else listen.drain_seconds) + _LAST_WORDS_SECONDS
+        ),
     )
 
 
@@ -162,18 +192,19 @@ def listening_socket(host: str, port: int) -> socket.socket:
 async def serve(app: ASGIApp, metrics_app: ASGIApp, listen: Listen, drain: Drain) -> None:
     """Serve until a signal, then drain.
 
-    Raises OSError when a port is taken.
+    Raises OSError when a port is taken and LifespanError when the application's lifespan fails.
     """
-    sockets = [listening_socket(listen.host, listen.port)]
-    server = _Server(_config(app, listen, lifespan="on"), drain, listen.drain_seconds)
-    if listen.metrics_port is None:
-        await server.serve(sockets=sockets)
-        return
-    metrics_socket = listening_socket(listen.host, listen.metrics_port)
-    metrics = _Silent(_config(metrics_app, listen, lifespan="off"))
-    beside = asyncio.create_task(metrics.serve(sockets=[metrics_socket]))
-    try:
-        await server.serve(sockets=sockets)
-    finally:
-        metrics.should_exit = True
-        await beside
+    with contextlib.ExitStack() as open_sockets:  # uvicorn closes only those it got to serve
+        bound = open_sockets.enter_context(listening_socket(listen.host, listen.port))
+        server = _Server(_config(app, listen, lifespan="on"), drain, listen)
+        if listen.metrics_port is None:
+            await server.serve(sockets=[bound])
+            return
+        beside = open_sockets.enter_context(listening_socket(listen.host, listen.metrics_port))
+        metrics = _Silent(_config(metrics_app, listen, lifespan="off"))
+        serving = asyncio.create_task(metrics.serve(sockets=[beside]))
+        try:
+            await server.serve(sockets=[bound])
+        finally:
+            metrics.should_exit = True
+            await serving

@@ -4,7 +4,8 @@ models--org--name/blobs/<digest>                 a whole, verified file
                   blobs/<digest>.<host>.<pid>.<random>.incomplete   one process's draft
                   snapshots/<commit>/<file>      link to a blob; config.json comes last
                   refs/<branch>                  the commit; comes after the snapshot
-                  .sizeup/<commit>.json          completion marker; see sizeup_inference.weights
+                  .sizeup/<commit>.complete      completion marker; see sizeup_inference.weights
+                  .sizeup/<revision>.progress    for who waits; see sizeup_inference.download
 """
 
 import contextlib

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from inference.test_weights import COMMIT, cached_model, whole_model
+from sizeup_inference.download import (
+    DownloadState,
+    is_complete,
+    progress_path,
+    read_progress,
+    write_progress,
+)
+from sizeup_inference.weights import marker_path, write_marker
+
+MODEL = "Qwen/tiny"
+
+
+@pytest.mark.parametrize("revision", [None, "main", COMMIT])
+def test_a_model_is_complete_once_its_marker_is_there(tmp_path: Path, revision: str | None) -> None:
+    snapshot = cached_model(tmp_path)
+    assert not is_complete(MODEL, revision, tmp_path)
+    write_marker(snapshot, [snapshot / "model.safetensors"])
+    assert marker_path(snapshot).name == f"{COMMIT}.complete"
+    assert is_complete(MODEL, revision, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "revision"), [(MODEL, "v2"), ("Qwen/other", None), ("tiny", None)]
+)
+def test_what_is_not_there_is_not_complete(
+    tmp_path: Path, model: str, revision: str | None
+) -> None:
+    snapshot = cached_model(tmp_path)
+    write_marker(snapshot, [snapshot / "model.safetensors"])
+    assert not is_complete(model, revision, tmp_path)
+
+
+def test_a_marker_without_its_files_is_nothing(tmp_path: Path) -> None:
+    snapshot = cached_model(tmp_path)
+    write_marker(snapshot, [snapshot / "model.safetensors"])
+    (snapshot / "config.json").resolve().unlink()
+    assert not is_complete(MODEL, None, tmp_path)
+
+
+def test_a_folder_needs_no_download(tmp_path: Path) -> None:
+    assert is_complete(str(whole_model(tmp_path / "model")), None, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("revision", [None, "main", "release/v1", "../../x"])
+def test_progress_survives_the_file_and_stays_beside_the_marker(
+    tmp_path: Path, revision: str | None
+) -> None:
+    path = progress_path(MODEL, revision, tmp_path)
+    assert path.parent == tmp_path / "models--Qwen--tiny" / ".sizeup"
+    state = DownloadState("failed", 0.25, "huggingface.co answered 404: 没有")
+    write_progress(path, state)
+    assert read_progress(path) == state
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"null", b"[]", b'{"state": "failed"}', b'{"state": 1, "progress": "x", "message": 2}',
+     b"\xff", b"[" * 100_000],
+)  # fmt: skip
+def test_what_cannot_be_read_has_not_begun(tmp_path: Path, said: bytes) -> None:
+    path = tmp_path / "main.progress"
+    path.write_bytes(said)
+    assert read_progress(path) == DownloadState()
+    assert read_progress(tmp_path / "nowhere") == DownloadState()
+
+
+@pytest.mark.parametrize(("said", "progress"), [("7", 1.0), ("-1", 0.0), ("1e999", 1.0)])
+def test_progress_is_a_share(tmp_path: Path, said: str, progress: float) -> None:
+    path = tmp_path / "main.progress"
+    path.write_text(f'{{"state": "downloading", "progress": {said}, "message": ""}}')
+    assert read_progress(path).progress == progress
