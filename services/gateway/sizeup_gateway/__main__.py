@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sizeup_gateway.app import create_app
+from sizeup_gateway.app import Cluster, create_app
 from sizeup_gateway.catalog import load_catalog
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
@@ -21,10 +23,13 @@ def main() -> None:
         settings = Settings()
         catalog = load_catalog(settings.catalog)
         configure_logging(settings.log_level)
-        registry, drain = CollectorRegistry(), Drain()
-        app = create_app(settings, catalog, registry, drain)
+        asyncio.run(_serve(settings, catalog))
     except (OSError, ValueError, yaml.YAMLError) as error:
         sys.exit(f"sizeup-gateway: {error}")
+
+
+async def _serve(settings: Settings, catalog: Catalog) -> None:
+    registry, drain = CollectorRegistry(), Drain()
     listen = Listen(
         settings.host,
         settings.port,
@@ -32,10 +37,23 @@ def main() -> None:
         settings.drain_seconds,
         settings.write_timeout_seconds,
     )
-    try:
-        asyncio.run(serve(app, metrics_app(registry), listen, drain))
-    except OSError as error:
-        sys.exit(f"sizeup-gateway: {error}")
+    async with _cluster(settings) as cluster:
+        app = create_app(settings, catalog, registry, drain, cluster)
+        await serve(app, metrics_app(registry), listen, drain)
+
+
+@asynccontextmanager
+async def _cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
+    if settings.discovery == "static":
+        yield None
+        return
+    # Costs most of a second: not for a gateway without Kubernetes.
+    from sizeup_gateway.cluster_client import open_cluster
+
+    async with open_cluster(
+        settings.kubeconfig_file, settings.namespace, settings.endpoint_selector
+    ) as cluster:
+        yield cluster
 
 
 if __name__ == "__main__":
