@@ -5,9 +5,15 @@ BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
+# Of install: a file of charts/sizeup/values; more options of helm.
+VALUES ?= kind
+HELM_ARGS ?=
 # Of cluster-test: own, or kind for the cluster of kubectl's context.
 CLUSTER ?= own
 PYTEST_ARGS ?=
+
+VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
+IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys
 
 SERVICES := wire telemetry gateway inference cli
 SOURCES := services loadtest tests models benchmarks docs
@@ -19,7 +25,8 @@ PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inf
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types walls format cluster-test bench-engine toys clean
+.PHONY: help setup run test check lint types walls format cluster-test images kind-up kind-load \
+	install bench-engine toys clean
 
 help:  ## List these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +38,19 @@ run: $(VENV)/.services  ## Serve the three toy sizes on port 11434 (PORT=...)
 
 test: $(VENV)/.tools  ## Run every test
 	@$(BIN)/python -m pytest -q
+
+images:  ## Build the images with docker or buildah
+	@PYTHONPATH=tests $(PYTHON) -m images.build $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+
+kind-up:  ## Start a kind cluster of one node
+	@kind create cluster --config charts/kind-cluster.yaml
+
+kind-load: images  ## Build the images and load them into the kind cluster
+	@kind load docker-image --name sizeup $(IMAGES:%=%:$(VERSION))
+
+install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
+	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \
+		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
 
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: on yours)
 	@$(BIN)/python -m pytest -v -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) $(PYTEST_ARGS) tests/cluster

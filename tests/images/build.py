@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ REGISTRY = "docker.io/library"
 """What Kubernetes reads before a name without a registry, so the chart's defaults find these."""
 PUBLIC_BASE = "docker.io/library/python:3.11-slim-bookworm"
 OWN_BASE = f"{REGISTRY}/sizeup-base:bookworm"
+TORCH_SERVER = "https://download.pytorch.org/whl/cpu/"
 _OWN_BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 _BASE_SECONDS = 900
+_SERVER_SECONDS = 20
 _PASSED_ON = ("PIP_CERT", "PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-_DEFAULT = ("gateway", "inference-cpu", "cli", "toys")
+DEFAULT = ("gateway", "inference-cpu", "cli", "toys")
+"""What the chart installs on a cluster without GPUs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,13 @@ class Images:
     def build(self, name: str, torch_index: str | None = None) -> str:
         """Build an image of RECIPES and return its reference.
 
-        torch_index: where torch comes from; empty is PyPI, None the Dockerfile's own choice.
+        torch_index: where torch comes from; empty is PyPI. None is the Dockerfile's own choice, or
+        PyPI where PyTorch's server cannot be reached: it has the same torch, with CUDA.
         """
         recipe = RECIPES[name]
         arguments = {"BASE_IMAGE": self.base, **passed_on(os.environ)}
+        if torch_index is None and recipe.target == "cpu" and not is_reachable(TORCH_SERVER):
+            torch_index = ""
         if torch_index is not None:
             arguments["TORCH_INDEX"] = torch_index
         reference = recipe.reference(self.tag)
@@ -96,6 +103,15 @@ class Images:
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the build arguments that say how this machine reaches the network."""
     return {name: environment[name] for name in _PASSED_ON if environment.get(name)}
+
+
+def is_reachable(url: str) -> bool:
+    """Tell whether a server answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=_SERVER_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def chart_version() -> str:
@@ -151,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         images = Images(find_tool(asked.store), asked.tag, asked.base)
         print(f"base {images.base}", flush=True)
-        for name in asked.names or _DEFAULT:
+        for name in asked.names or DEFAULT:
             begun = time.monotonic()
             reference = images.build(name, asked.torch_index)
             added, seconds = images.bytes_above_base(reference), time.monotonic() - begun

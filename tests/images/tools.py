@@ -13,6 +13,8 @@ _BUILD_SECONDS = 3600
 """PyTorch with CUDA is 3 GB to download and 5 GB to pack."""
 _SHORT_SECONDS = 300
 _SHOWN_LINES = 40
+_BUILDKIT = ("env", "DOCKER_BUILDKIT=1", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
+"""Only the stages of the target, and no attestation beside the image, which kind cannot load."""
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -91,8 +93,8 @@ class Docker:
     ) -> None:
         """Build a Dockerfile's target and name the image."""
         options = build_options(target, arguments)
-        command = ["docker", "build", f"--file={dockerfile}", f"--tag={reference}", *options]
-        run([*command, str(context)], _BUILD_SECONDS)
+        named = [f"--file={dockerfile}", f"--tag={reference}"]
+        run([*_BUILDKIT, "docker", "build", *named, *options, str(context)], _BUILD_SECONDS)
 
     def pull(self, reference: str) -> None:
         """Fetch an image from its registry, or raise BuildError."""
