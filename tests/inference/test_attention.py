@@ -18,7 +18,7 @@ from inference.engines import (
     request,
     running_engine,
 )
-from sizeup_inference.attention import _causal_mask, pooled_attention
+from sizeup_inference.attention import _attend, _attend_folded, _causal_mask, pooled_attention
 from sizeup_inference.kernels.decode import LIBRARY, load_decode_attention
 from sizeup_inference.kv_cache import Move
 from sizeup_inference.kv_pool import KVPool, PoolLayout
@@ -51,6 +51,49 @@ def test_who_may_look_at_whom(
 ) -> None:
     mask = _causal_mask(length, kv_length, window, CPU)
     assert ["".join(str(int(cell)) for cell in row) for row in mask.tolist()] == rows
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_folded_heads_are_grouped_heads(length: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    query, keys, values = (
+        torch.randn(1, n, heads, HEAD_DIM, generator=generator).transpose(1, 2)
+        for n, heads in ((length, 6), (9, 2), (9, 2))
+    )
+    mask = _causal_mask(length, 9, None, CPU)
+    grouped = scaled_dot_product_attention(
+        query, keys, values, attn_mask=mask, scale=0.3, enable_gqa=True
+    )
+    folded = _attend_folded(query, keys, values, mask, 0.3)
+    torch.testing.assert_close(folded, grouped)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize(("length", "kv_length"), [(1, 9), (4, 9), (9, 9)])
+def test_off_the_cpu_a_mask_never_meets_grouped_heads(
+    length: int, kv_length: int, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they leave only the kernel that writes every score down."""
+    calls: list[tuple[bool, bool]] = []
+
+    def recorded(
+        query: torch.Tensor,
+        _keys: torch.Tensor,
+        _values: torch.Tensor,
+        *,
+        attn_mask: torch.Tensor | None = None,
+        enable_gqa: bool = False,
+        **_: Any,
+    ) -> torch.Tensor:
+        calls.append((attn_mask is not None, enable_gqa))
+        return query
+
+    monkeypatch.setattr("sizeup_inference.attention.scaled_dot_product_attention", recorded)
+    query = torch.empty(1, HEADS, length, HEAD_DIM, device="meta")
+    keys = torch.empty(1, KV_HEADS, kv_length, HEAD_DIM, device="meta")
+    assert _attend(query, keys, keys, None, window).shape == query.shape
+    assert len(calls) == 1
+    assert calls[0] != (True, True)
 
 
 class Layer:

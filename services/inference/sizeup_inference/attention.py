@@ -119,6 +119,8 @@ def _attend(
     mask = None
     if length > 1 and (length != kv_length or window is not None):
         mask = _causal_mask(length, kv_length, window, query.device)
+    if gqa and (length == 1 or (mask is not None and query.device.type != "cpu")):
+        return _attend_folded(query, keys, values, mask, scaling)
     return scaled_dot_product_attention(
         query,
         keys,
@@ -128,6 +130,29 @@ def _attend(
         scale=scaling,
         enable_gqa=gqa,
     )
+
+
+def _attend_folded(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+) -> torch.Tensor:
+    """Attend with the heads that share keys as further queries of one head.
+
+    On CUDA a mask beside `enable_gqa` leaves only the kernel that writes every score down: 8 GB in
+    float32 for 512 tokens that see 64,000 through 64 heads. A lone query reads each key once so.
+    """
+    group = query.shape[1] // keys.shape[1]
+    attended = scaled_dot_product_attention(
+        query.reshape(1, keys.shape[1], -1, query.shape[3]),
+        keys,
+        values,
+        attn_mask=None if mask is None else mask.repeat(group, 1),
+        scale=scaling,
+    )
+    return attended.reshape(query.shape)
 
 
 def _causal_mask(
