@@ -16,11 +16,11 @@ _OF_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 class Limits:
     """What one connection may take."""
 
-    stalled_write_seconds: float = 60.0
+    stalled_write_seconds: float
     """A connection whose reader takes nothing for so long is cut. By then 64 KiB wait for it, and
     nothing short of an abort frees them: a polite close would wait for the reader as well."""
-    header_seconds: float = 10.0
-    """Time for sending the headers of a request; a person's worst mobile network needs less."""
+    header_seconds: float
+    """Time for sending the headers of a request."""
     header_bytes: int = 64 * 2**10
     """Headers that take more than one read may have so much beside the first; h11's own limit."""
 
@@ -28,7 +28,7 @@ class Limits:
 class LimitedProtocol(HttpToolsProtocol):
     """Wait for ever neither for a stalled reader, nor for slow headers, nor for an idle client."""
 
-    limits: ClassVar[Limits] = Limits()
+    limits: ClassVar[Limits]
     _stalled: asyncio.TimerHandle | None = None
     _headers: asyncio.TimerHandle | None = None
     _header_bytes = 0

@@ -9,9 +9,9 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.protocol import Limits, limited_protocol
 
 _LAST_WORDS_SECONDS = 2.0
 """After the drain deadline, streams get this long to write their error and close."""
@@ -37,63 +37,11 @@ class Listen:
     """Serve the metrics application here as well; None serves it nowhere else."""
     drain_seconds: float
     stalled_write_seconds: float = 60.0
-    """A connection whose reader takes nothing for so long is cut. By then 64 KiB wait for it, and
-    nothing short of an abort frees them: a polite close would wait for the reader as well."""
+    """A connection whose reader takes nothing for so long is cut."""
     header_seconds: float = 10.0
     """Time for sending the headers of a request; a person's worst mobile network needs less."""
     listens_while_draining: bool = False
     """Take new connections until what runs has ended, or the drain is over."""
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that waits for ever neither for a stalled reader nor for slow headers."""
-
-    stalled_write_seconds: float
-    header_seconds: float
-    _stalled: asyncio.TimerHandle | None = None
-    _headers: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        # uvicorn starts its idle timer after a reply only; this one is for who never asks.
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._headers = self.loop.call_later(self.header_seconds, self.transport.abort)
-
-    def on_headers_complete(self) -> None:
-        self._forget_headers()
-        super().on_headers_complete()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stalled = self.loop.call_later(self.stalled_write_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._forget_stall()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_stall()
-        self._forget_headers()
-        super().connection_lost(exc)
-
-    def timeout_keep_alive_handler(self) -> None:
-        # Whatever is still unsent now has waited longer than any reader may take.
-        self.transport.abort()
-
-    def _forget_stall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-
-    def _forget_headers(self) -> None:
-        if self._headers is not None:
-            self._headers.cancel()
-            self._headers = None
 
 
 class _Server(uvicorn.Server):
@@ -146,20 +94,11 @@ class _Silent(uvicorn.Server):
         yield
 
 
-def _protocol(listen: Listen) -> type[_Protocol]:
-    """Make a protocol class for one server: uvicorn gives instances no settings of ours."""
-    limits = {
-        "stalled_write_seconds": listen.stalled_write_seconds,
-        "header_seconds": listen.header_seconds,
-    }
-    return type("Protocol", (_Protocol,), limits)
-
-
 def _config(app: ASGIApp, listen: Listen, *, lifespan: str) -> uvicorn.Config:
     drained = listen.listens_while_draining  # uvicorn's own shutdown begins when that is over
     return uvicorn.Config(
         app,
-        http=_protocol(listen),
+        http=limited_protocol(Limits(listen.stalled_write_seconds, listen.header_seconds)),
         lifespan=lifespan,  # type: ignore[arg-type]  # uvicorn's Literal, spelled by our callers
         log_config=None,
         access_log=False,

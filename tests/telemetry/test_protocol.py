@@ -1,0 +1,188 @@
+"""What one connection may take, over real sockets."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from sizeup_telemetry.protocol import Limits, limited_protocol
+
+DEADLINE_SECONDS = 30.0
+"""A guard against hangs, wide enough for a machine that does much else."""
+IDLE_SECONDS = 1
+LIMITS = Limits(stalled_write_seconds=600.0, header_seconds=600.0, header_bytes=1000)
+LENGTH = b"content-length"
+_H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+Dialog = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def echo(request: Request) -> Response:
+    body = await request.body()
+    return PlainTextResponse(f"{request.method} {request.url.path} {body.decode()}")
+
+
+async def ignore(_request: Request) -> Response:
+    return PlainTextResponse("unread")
+
+
+@asynccontextmanager
+async def served(limits: Limits) -> AsyncIterator[int]:
+    routes = [Route("/echo", echo, methods=["GET", "POST"]), Route("/ignore", ignore)]
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        http=limited_protocol(limits),
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=IDLE_SECONDS,
+    )
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def talk(dialog: Dialog, limits: Limits = LIMITS) -> None:
+    """Hold a dialog over one connection."""
+
+    async def whole() -> None:
+        async with served(limits) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                await dialog(reader, writer)
+            finally:
+                writer.transport.abort()
+
+    asyncio.run(asyncio.wait_for(whole(), DEADLINE_SECONDS))
+
+
+def request(line: str, fields: str = "", body: bytes = b"") -> bytes:
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{line} HTTP/1.1\r\nHost: localhost\r\n{fields}{length}\r\n".encode() + body
+
+
+async def reply(reader: asyncio.StreamReader) -> bytes:
+    """Return the body of one reply; every reply here says its length."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(v for k, _, v in (h.partition(b": ") for h in head.split(b"\r\n")) if k == LENGTH)
+    return await reader.readexactly(int(length))
+
+
+@pytest.mark.parametrize(
+    ("opening", "more"),
+    [
+        (b"", b"\r\n"),
+        (request("GET /echo"), b"\r\n"),
+        (request("GET /ignore", "Content-Length: 1000000\r\n"), b"x"),
+        (request("GET /ignore", "Transfer-Encoding: chunked\r\n"), b"1\r\nx\r\n"),
+    ],
+    ids=["line ends at first", "line ends after a reply", "unread body", "unread chunks"],
+)
+def test_bytes_that_ask_nothing_do_not_keep_a_connection(opening: bytes, more: bytes) -> None:
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(opening)
+        if opening:
+            await reply(reader)
+        end = asyncio.create_task(reader.read())
+        while not end.done():
+            writer.write(more)
+            await asyncio.wait({end}, timeout=IDLE_SECONDS / 10)
+        with contextlib.suppress(ConnectionError):
+            assert end.result() == b""
+
+    talk(dialog)
+
+
+def test_a_connection_that_goes_on_asking_is_kept() -> None:
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for i in range(3):
+            writer.write(b"\r\n" + request("POST /echo", body=b"%d" % i))
+            assert await reply(reader) == b"POST /echo %d" % i
+
+    talk(dialog)
+
+
+def test_headers_without_end_are_refused_before_they_fill_the_memory() -> None:
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX: ")
+        answer = asyncio.create_task(reader.read())
+        while not answer.done():
+            writer.write(b"x" * 100)
+            await asyncio.wait({answer}, timeout=0.01)
+        with contextlib.suppress(ConnectionError):  # what was written after the refusal
+            assert answer.result().startswith(b"HTTP/1.1 400 ")
+
+    talk(dialog)
+
+
+def test_headers_in_several_pieces_are_taken() -> None:
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for byte in request("GET /echo", f"X: {'x' * 100}\r\n"):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert await reply(reader) == b"GET /echo "
+
+    talk(dialog)
+
+
+@pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "body later"])
+def test_an_offer_to_upgrade_does_not_cost_the_body(pieces: int) -> None:
+    """Java's HTTP client offers h2c with every request to an http address."""
+
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            whole = request("POST /echo", _H2C, b"the body")
+            writer.write(whole[:-4] if pieces == 2 else whole)
+            if pieces == 2:
+                await asyncio.sleep(0.05)  # lets it arrive by itself; correct either way
+                writer.write(whole[-4:])
+            assert await reply(reader) == b"POST /echo the body"
+
+    talk(dialog)
+
+
+def test_an_offer_of_websockets_is_answered_as_the_request_it_is() -> None:
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(request("GET /echo", "Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+        assert await reply(reader) == b"GET /echo "
+
+    talk(dialog)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+        b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+    ],
+    ids=["connect", "two lengths", "length and chunks", "tls"],
+)
+def test_what_is_no_request_is_refused_and_the_connection_closed(raw: bytes) -> None:
+    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+    talk(dialog)
