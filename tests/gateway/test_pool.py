@@ -68,3 +68,36 @@ def test_the_one_to_avoid_is_taken_only_when_it_is_alone() -> None:
 
 def test_a_slash_at_the_end_of_an_address_does_not_double() -> None:
     assert Pool(["http://a/"]).replicas[0].url == "http://a"
+
+
+def test_a_replica_that_stays_keeps_its_requests_and_a_new_one_is_down() -> None:
+    pool = ready_pool(2)
+    a, b = pool.replicas
+    with pool.lease() as leased:
+        pool.set_endpoints(["http://replica-1", "http://replica-2/"])
+        kept, new = pool.replicas
+        assert (kept, leased, a in pool.replicas) == (b, a, False)
+        assert (kept.ready, new.ready, new.url) == (True, False, "http://replica-2")
+        assert (a.in_flight, pool.in_flight) == (1, 1)
+    assert (a.in_flight, pool.in_flight) == (0, 0)
+
+
+def test_the_same_list_changes_nothing_and_a_double_counts_once() -> None:
+    pool = ready_pool(2)
+    before = pool.replicas
+    pool.set_endpoints(["http://replica-0", "http://replica-1/", "http://replica-0/"])
+    assert pool.replicas is before
+    pool.set_endpoints([])
+    assert (pool.replicas, pool.pick()) == ((), None)
+
+
+def test_who_waits_is_called_when_a_replica_begins_to_take_requests() -> None:
+    pool = Pool(["http://a", "http://b"])
+    called: list[int] = []
+    pool.on_ready(lambda: called.append(pool.ready_count))
+    a, b = pool.replicas
+    pool.set_ready(a, ready=False)
+    pool.set_ready(a, ready=True)
+    pool.set_ready(a, ready=True)
+    pool.set_ready(b, ready=True)
+    assert called == [1, 2]

@@ -15,6 +15,7 @@ from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
 from sizeup_telemetry.serving import Listen, serve
+from sizeup_wire.catalog import Catalog
 
 
 def main() -> None:

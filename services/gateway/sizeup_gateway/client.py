@@ -1,6 +1,7 @@
 """The only HTTP to inference."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Finished, Started, event_adapter
 from sizeup_wire.generate import GenerateRequest
-from sizeup_wire.model import ModelInfo, TokenizeRequest, TokenizeResponse
+from sizeup_wire.model import (
+    ModelInfo,
+    ResidenceRequest,
+    ResidenceResponse,
+    Stats,
+    TokenizeRequest,
+    TokenizeResponse,
+)
 
 MAX_LINE_BYTES = 8 * 2**20
 """A million token ids of `context` fit; a line that never ends does not fill the memory."""
@@ -38,6 +46,15 @@ class Timeouts:
     """For leaving the queue, and again for the first token, which ends the prefill."""
     between_events: float
     probe: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a replica says of itself."""
+
+    ready: bool
+    state: str | None = None
+    progress: float | None = None
 
 
 class InferenceClient:
@@ -96,30 +113,44 @@ class InferenceClient:
 
     async def tokenize(self, base_url: str, request: TokenizeRequest) -> TokenizeResponse:
         """Turn a prompt into tokens; raise like generate."""
-        url, seconds = base_url + routes.TOKENIZE, self._timeouts.first_event
+        body = await self._reply(base_url + routes.TOKENIZE, request, self._timeouts.first_event)
+        return TokenizeResponse.model_validate_json(body)
+
+    async def reside(self, base_url: str, seconds: float) -> ResidenceResponse:
+        """Say how long a model stays once it is idle, negative for ever; raise like generate."""
+        request = ResidenceRequest(keep_alive_seconds=seconds)
+        body = await self._reply(base_url + routes.RESIDENCE, request, self._timeouts.probe)
+        return ResidenceResponse.model_validate_json(body)
+
+    async def health(self, base_url: str) -> Health:
+        """Ask a replica whether it takes requests; raise OSError or TimeoutError like aiohttp."""
+        async with asyncio.timeout(self._timeouts.probe):
+            response = await self._opened.get(base_url + routes.READYZ)
+            body = await _whole(response, _MAX_REFUSAL_BYTES)
+        return _health(response.status, body)
+
+    async def model(self, base_url: str) -> ModelInfo:
+        """Ask a replica what it serves; raise OSError, TimeoutError or ValueError."""
+        return ModelInfo.model_validate_json(await self._get(base_url + routes.MODEL))
+
+    async def stats(self, base_url: str) -> Stats:
+        """Ask a replica what it does; raise OSError, TimeoutError or ValueError."""
+        return Stats.model_validate_json(await self._get(base_url + routes.STATS))
+
+    async def _get(self, url: str) -> bytes:
+        async with asyncio.timeout(self._timeouts.probe):
+            response = await self._opened.get(url)
+            return await _whole(response, MAX_LINE_BYTES)
+
+    async def _reply(self, url: str, request: BaseModel, seconds: float) -> bytes:
         response = await self._post(url, request, seconds)
         try:
             async with asyncio.timeout(seconds):
-                body = await _whole(response, MAX_LINE_BYTES)
-            return TokenizeResponse.model_validate_json(body)
+                return await _whole(response, MAX_LINE_BYTES)
         except TimeoutError as error:
             raise UpstreamError(_late()) from error
         except aiohttp.ClientError as error:
             raise UpstreamError(_lost()) from error
-
-    async def is_ready(self, base_url: str) -> bool:
-        """Ask a replica whether it takes requests; raise OSError or TimeoutError like aiohttp."""
-        async with (
-            asyncio.timeout(self._timeouts.probe),
-            self._opened.get(base_url + routes.READYZ) as response,
-        ):
-            return response.status == 200
-
-    async def model(self, base_url: str) -> ModelInfo:
-        """Ask a replica what it serves; raise OSError, TimeoutError or ValueError."""
-        async with asyncio.timeout(self._timeouts.probe):
-            response = await self._opened.get(base_url + routes.MODEL)
-            return ModelInfo.model_validate_json(await _whole(response, MAX_LINE_BYTES))
 
     @property
     def _opened(self) -> aiohttp.ClientSession:
@@ -157,6 +188,20 @@ async def _refusal(response: aiohttp.ClientResponse) -> UpstreamError | ReplicaU
     if response.status == 503 and failure.code in _DOWN:
         return ReplicaUnavailableError(failure.message, failure.code, is_down=True)
     return UpstreamError(failure)
+
+
+def _health(status: int, body: bytes) -> Health:
+    """Read what /readyz says; a body in no known words is no news."""
+    try:
+        said = json.loads(body)
+        state, progress = said.get("state"), said.get("progress")
+    except (ValueError, AttributeError):
+        state = progress = None
+    return Health(
+        ready=status == 200,
+        state=state if isinstance(state, str) else None,
+        progress=float(progress) if isinstance(progress, int | float) else None,
+    )
 
 
 async def _whole(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -5,6 +5,7 @@ GatewayError                  carries a code, a message, perhaps the field at fa
 ├── UnsupportedError          the model, or this release, cannot do what is asked
 ├── ModelNotFoundError        no model answers to the name
 ├── BusyError                 too many requests at one time
+│   └── HoldFullError         too many requests wait for a model to start
 ├── NotReadyError             no replica of the model is ready
 ├── UpstreamError             inference refused or failed; the code is inference's
 ├── ReplicaUnavailableError   a replica cannot be reached, and has not begun to answer
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sizeup_gateway.state import ModelState, in_words
 from sizeup_wire.errors import ErrorCode, Failure
 
 
@@ -32,6 +34,9 @@ class AccessCode(StrEnum):
 
 class GatewayError(Exception):
     """Refuse a request; the message may be shown to the person."""
+
+    status: int | None = None
+    """HTTP status in both dialects, where it is not the code's own."""
 
     def __init__(
         self, code: ErrorCode | AccessCode, message: str, param: str | None = None
@@ -77,12 +82,19 @@ class BusyError(GatewayError):
         super().__init__(ErrorCode.BUSY, "too many requests at one time, please try again")
 
 
-class NotReadyError(GatewayError):
-    """Say that a model is loading or down."""
+class HoldFullError(BusyError):
+    """Say that as many requests wait for a model to start as may."""
 
-    def __init__(self, name: str) -> None:
+    status = 429
+
+
+class NotReadyError(GatewayError):
+    """Say that a model does not answer now, and why."""
+
+    def __init__(self, name: str, state: ModelState) -> None:
         """Name the model as the request does."""
-        super().__init__(ErrorCode.NOT_READY, f"model '{name}' is loading, please try again")
+        message = f"model '{name}' {in_words(state)}, please try again"
+        super().__init__(ErrorCode.NOT_READY, message)
 
 
 class UpstreamError(GatewayError):
@@ -207,5 +219,6 @@ def to_reply(error: GatewayError, path: str) -> Reply:
     if looks.retry_after_seconds is not None:
         headers["Retry-After"] = str(looks.retry_after_seconds)
     if is_openai_path(path):
-        return Reply(looks.openai_status or looks.status, openai_body(error), headers)
-    return Reply(looks.status, ollama_body(error), headers)
+        status = error.status or looks.openai_status or looks.status
+        return Reply(status, openai_body(error), headers)
+    return Reply(error.status or looks.status, ollama_body(error), headers)

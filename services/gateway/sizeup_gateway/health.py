@@ -1,5 +1,6 @@
 """Health of the gateway itself: whether models answer is their own readiness."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 
 from starlette.requests import Request
@@ -14,8 +15,12 @@ PATHS = frozenset({"/livez", "/readyz", "/health"})
 """Served without a key: kubelets have none."""
 
 
-def health_routes(models: Models, drain: Drain) -> list[Route]:
-    """Make /livez, /readyz and /health."""
+def health_routes(models: Models, drain: Drain, is_settled: Callable[[], bool]) -> list[Route]:
+    """Make /livez, /readyz and /health.
+
+    Ready is from when it has been seen which replicas answer, `is_settled`: earlier, requests
+    would be refused that another gateway would serve.
+    """
     release = version("sizeup-gateway")  # reads a file, which no request should wait for
 
     async def livez(_request: Request) -> Response:
@@ -24,6 +29,8 @@ def health_routes(models: Models, drain: Drain) -> list[Route]:
     async def readyz(_request: Request) -> Response:
         if drain.draining:
             return JsonResponse({"status": "draining"}, status_code=503)
+        if not is_settled():
+            return JsonResponse({"status": "starting"}, status_code=503)
         return JsonResponse({"status": "ok"})
 
     async def health(_request: Request) -> Response:

@@ -1,11 +1,15 @@
 """Every metric of the gateway. Labels come from the catalogue and from closed sets."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
-from sizeup_gateway.pool import Pool
+from sizeup_gateway.catalog import Models
+from sizeup_gateway.state import ModelState
 from sizeup_telemetry.buckets import (
     END_TO_END_SECONDS,
     INTER_TOKEN_SECONDS,
@@ -30,11 +34,10 @@ class Metrics:
     prompt_tokens: Counter
     completion_tokens: Counter
     upstream_retries: Counter
-    replicas_ready: Gauge
-
-    def follow_pool(self, key: str, pool: Pool) -> None:
-        """Report how many replicas of a model are ready whenever the metrics are read."""
-        self.replicas_ready.labels(key).set_function(lambda: pool.ready_count)
+    held: Gauge
+    hold_seconds: Histogram
+    activations: Counter
+    catalog_reloads: Counter
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -68,5 +71,34 @@ class Metrics:
             counter("prompt_tokens_total", "Prompt tokens of finished requests", "model"),
             counter("completion_tokens_total", "Tokens generated for finished requests", "model"),
             counter("upstream_retries_total", "Requests given to a second replica", "model"),
-            gauge("replicas_ready", "Replicas that take requests"),
+            gauge("held_requests", "Requests held until their model is there"),
+            histogram(
+                "hold_seconds",
+                "How long a request was held, whether it was answered or not",
+                TIME_TO_FIRST_TOKEN_SECONDS,
+            ),
+            counter("activations_total", "Tries to scale a model from zero", "model", "outcome"),
+            counter("catalog_reloads_total", "Changes of the catalogue file", "outcome"),
         )
+
+
+class ModelCollector(Collector):
+    """Report the models of the catalogue as it is when the metrics are read."""
+
+    def __init__(self, models: Models) -> None:
+        """Report these models."""
+        self._models = models
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield what is known of each model."""
+        ready = _family("replicas_ready", "Replicas that take requests")
+        states = _family("model_state", "1 for the state a model is in", "state")
+        for key, model in self._models.by_key.items():
+            ready.add_metric([key], model.pool.ready_count)
+            for state in ModelState:
+                states.add_metric([key, state], float(model.state is state))
+        yield from (ready, states)
+
+
+def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(_PREFIX + name, text, labels=["model", *labels])

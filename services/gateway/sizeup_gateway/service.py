@@ -11,6 +11,7 @@ from sizeup_gateway.body import B, BodyReader, Describe, validate
 from sizeup_gateway.catalog import Model, Models
 from sizeup_gateway.dispatch import Dispatcher
 from sizeup_gateway.observation import observation_of
+from sizeup_gateway.residence import Residence
 from sizeup_gateway.stream import JSON_TYPE, encode
 
 
@@ -30,6 +31,7 @@ class Service:
 
     models: Models
     dispatcher: Dispatcher
+    residence: Residence
     admission: Admission
     reader: BodyReader
 

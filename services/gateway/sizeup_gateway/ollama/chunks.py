@@ -33,21 +33,21 @@ class ChatChunks:
                 self._load_ns = event.load_ns
                 return ()
             case Text():
-                return (self._chunk(moment, _say(event.text), event.logprobs),)
+                return (self._chunk(moment, say(event.text), event.logprobs),)
             case Thinking():
-                said = {**_say(""), "thinking": event.text}
+                said = {**say(""), "thinking": event.text}
                 return (self._chunk(moment, said, event.logprobs),)
             case ToolCall():
-                said = {**_say(""), "tool_calls": [_tool_call(event)]}
+                said = {**say(""), "tool_calls": [_tool_call(event)]}
                 return (self._chunk(moment, said, ()),)
             case Finished():
-                return (self._last(moment, _say(""), event, ()),)
+                return (self._last(moment, say(""), event, ()),)
         return ()
 
     def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
         """Return the last chunk with everything in it."""
         choice = transcript.choices[0]
-        message = _say(choice.text)
+        message = say(choice.text)
         if self._images:
             message["images"] = None
         if choice.thinking:
@@ -120,6 +120,22 @@ class GenerateChunks:
         return statistics(end, self._load_ns, moment) | context
 
 
+class ResidenceReply:
+    """Say that a model has been loaded, or may go: one object, whatever was asked for."""
+
+    def __init__(self, model: str, said: Json, reason: str) -> None:
+        """Put an empty answer, `said`, beside the reason."""
+        self._reply = {"model": model, **said, "done": True, "done_reason": reason}
+
+    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
+        """Return nothing: there are no events."""
+        return ()
+
+    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+        """Return the object."""
+        return {**self._reply, "created_at": timestamp(moment.at)}
+
+
 def statistics(end: Finished, load_duration_ns: int, moment: Moment) -> Json:
     """Return what the last chunk adds: why it ended, and the six figures, in nanoseconds."""
     return {
@@ -144,7 +160,8 @@ def _load_ns(transcript: Transcript) -> int:
     return 0 if transcript.started is None else transcript.started.load_ns
 
 
-def _say(text: str) -> Json:
+def say(text: str) -> Json:
+    """Return a message of the model's."""
     return {"role": "assistant", "content": text}
 
 

@@ -14,6 +14,9 @@ _UNKNOWN = "unknown"
 _FOREVER = timedelta(days=292 * 365)
 """Go's longest duration, which Ollama adds when a model never expires."""
 
+_LAST_SECOND = 2.5e11
+"""Of the year 9892: dates end soon after."""
+
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
@@ -28,15 +31,26 @@ def to_tag(model: Model, now: datetime) -> Json:
     }
 
 
-def to_process(model: Model, info: ModelInfo, now: datetime) -> Json:
-    """Describe a ready model as /api/ps does; it stays until the process is stopped."""
+def to_process(model: Model, now: datetime) -> Json:
+    """Describe a model that has a process as /api/ps does, with its state."""
+    info = model.info
     return {
         **_identity(model),
         "details": _details(model),
-        "expires_at": timestamp(now + _FOREVER),
-        "size_vram": info.device_bytes,
-        "context_length": info.context_length,
+        "expires_at": timestamp(_expires_at(model, now)),
+        "size_vram": info.device_bytes if info else 0,
+        "context_length": info.context_length if info else 0,
+        "state": model.state,
     }
+
+
+def _expires_at(model: Model, now: datetime) -> datetime:
+    """Return when the last of its replicas may go; one that is not scaled stays."""
+    times = [replica.expires_at for replica in model.pool.replicas if replica.ready]
+    known = [at for at in times if at is not None]
+    if model.entry.scale_to_zero is None or not known or len(known) < len(times):
+        return now + _FOREVER
+    return min(datetime.fromtimestamp(min(max(known), _LAST_SECOND), UTC), now + _FOREVER)
 
 
 def to_show(model: Model, name: str, user_agent: str, now: datetime) -> Json:

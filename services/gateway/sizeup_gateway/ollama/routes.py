@@ -1,5 +1,6 @@
 """Ollama's routes."""
 
+from collections.abc import AsyncGenerator, Awaitable
 from datetime import UTC, datetime
 
 from pydantic_core import ErrorDetails
@@ -13,16 +14,21 @@ from sizeup_gateway.catalog import Model
 from sizeup_gateway.errors import (
     InvalidRequestError,
     ModelNotFoundError,
-    NotReadyError,
     UnsupportedError,
 )
 from sizeup_gateway.ollama import schema, translate
-from sizeup_gateway.ollama.chunks import ChatChunks, GenerateChunks, timestamp
+from sizeup_gateway.ollama.chunks import (
+    ChatChunks,
+    GenerateChunks,
+    ResidenceReply,
+    say,
+    timestamp,
+)
 from sizeup_gateway.ollama.describe import to_process, to_show, to_tag
-from sizeup_gateway.ollama.keep_alive import keep_alive_seconds
 from sizeup_gateway.service import JsonResponse, Service
 from sizeup_gateway.stream import Json, NdjsonFraming
 from sizeup_wire.catalog import is_legal_name
+from sizeup_wire.events import Event
 from sizeup_wire.generate import Prompt
 from sizeup_wire.model import TokenizeRequest
 
@@ -76,11 +82,10 @@ class OllamaRoutes:
         return JsonResponse({"models": tags})
 
     async def processes(self, _request: Request) -> Response:
-        """List the models that answer now."""
+        """List the models that have a process, those that are still loading among them."""
         now = datetime.now(UTC)
-        models = self._service.models.by_key.values()
-        ready = [(m, m.info) for m in models if m.info is not None and m.pool.ready_count]
-        return JsonResponse({"models": [to_process(model, info, now) for model, info in ready]})
+        models = [m for m in self._service.models.by_key.values() if m.is_present]
+        return JsonResponse({"models": [to_process(model, now) for model in models]})
 
     async def show(self, request: Request) -> Response:
         """Describe one model."""
@@ -96,7 +101,7 @@ class OllamaRoutes:
         name = body.model or ""
         model = self._find(request, name)
         if not body.messages:
-            return _residence(body, model, name, {"message": {"role": "assistant", "content": ""}})
+            return self._reside(body, model, name, {"message": say("")})
         _check_abilities(body, model, name, tools=bool(body.tools))
         if body.debug_render_only:
             return await self._render(name, model, translate.chat_prompt(body))
@@ -120,7 +125,7 @@ class OllamaRoutes:
             raise ModelNotFoundError(name)
         model = self._find(request, name)
         if not body.prompt:
-            return _residence(body, model, name, {"response": ""})
+            return self._reside(body, model, name, {"response": ""})
         _check_abilities(body, model, name, tools=False)
         has_template = model.info is None or bool(model.info.template)
         if body.debug_render_only:
@@ -132,6 +137,26 @@ class OllamaRoutes:
             chunks=GenerateChunks(name),
             framing=NdjsonFraming(),
             streams=body.stream is not False,
+            choices=1,
+            admission=self._service.admission,
+        )
+
+    def _reside(self, body: schema.ModelRequest, model: Model, name: str, said: Json) -> Answer:
+        """Answer a request to load or unload a model: it has nothing to say."""
+        seconds = translate.keep_alive(body)
+        unloads = seconds == 0
+
+        async def reside() -> None:
+            if unloads:
+                await self._service.residence.unload(model)
+            else:
+                await self._service.residence.load(model, name, seconds)
+
+        return Answer(
+            events=lambda: _silent(reside()),
+            chunks=ResidenceReply(name, said, "unload" if unloads else "load"),
+            framing=NdjsonFraming(),
+            streams=False,
             choices=1,
             admission=self._service.admission,
         )
@@ -157,6 +182,13 @@ class OllamaRoutes:
         return self._service.find(request, name)
 
 
+async def _silent(work: Awaitable[None]) -> AsyncGenerator[Event]:
+    """Do the work, and yield nothing."""
+    await work
+    return
+    yield
+
+
 def _check_abilities(body: schema.ModelRequest, model: Model, name: str, *, tools: bool) -> None:
     """Refuse what the model cannot do, in Ollama's words."""
     if model.info is None:
@@ -165,26 +197,6 @@ def _check_abilities(body: schema.ModelRequest, model: Model, name: str, *, tool
         raise UnsupportedError(f'"{name}" does not support thinking', "think")
     if tools and not model.can("tools"):
         raise UnsupportedError(f'"{name}" does not support tools', "tools")
-
-
-def _residence(body: schema.ModelRequest, model: Model, name: str, said: Json) -> Response:
-    """Answer a request to load or unload a model.
-
-    A model here is resident: loading it is done when a replica is ready, and unloading it is
-    acknowledged and has no effect on others who use it.
-    """
-    unload = body.keep_alive is not None and keep_alive_seconds(body.keep_alive) == 0
-    if not unload and not model.pool.ready_count:
-        raise NotReadyError(name)
-    return JsonResponse(
-        {
-            "model": name,
-            "created_at": timestamp(datetime.now(UTC)),
-            **said,
-            "done": True,
-            "done_reason": "unload" if unload else "load",
-        }
-    )
 
 
 def _describe(details: ErrorDetails) -> InvalidRequestError:

@@ -116,8 +116,13 @@ class OpenAIRoutes:
             "object": "model",
             "created": int(info.modified_at) if info else self._since,
             "owned_by": _OWNER,
+            "state": model.state,
         }
-        return entry | {"max_model_len": info.context_length} if info else entry
+        if info is not None:
+            entry["max_model_len"] = info.context_length
+        if model.progress is not None:
+            entry["progress"] = model.progress
+        return entry
 
 
 def _wants_usage(body: schema.SamplingRequest) -> bool:

@@ -1,0 +1,122 @@
+"""EndpointSlices -> the addresses of each Service. Pure.
+
+A Service has one slice or several. An endpoint can be in two of them while it moves, and a pod of
+a dual-stack Service has an address of each family: either way a pod is one replica.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Json = Mapping[str, Any]
+
+PORT_NAME = "http"
+"""The port of inference's internal API; pods have others."""
+
+_SERVICE_LABEL = "kubernetes.io/service-name"
+_FAMILIES = ("IPv4", "IPv6")
+"""In order of preference; names (FQDN) are for Services outside the cluster."""
+
+
+class _Part(BaseModel):
+    """Part of an EndpointSlice: what is used of it, null where Go has an empty list."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Metadata(_Part):
+    name: str
+    labels: dict[str, str] | None = None
+
+
+class _Conditions(_Part):
+    terminating: bool | None = None
+
+
+class _TargetRef(_Part):
+    uid: str | None = None
+
+
+class _Endpoint(_Part):
+    addresses: tuple[str, ...]
+    conditions: _Conditions | None = None
+    target: _TargetRef | None = Field(None, alias="targetRef")
+
+
+class _Port(_Part):
+    name: str | None = None
+    port: int | None = None
+
+
+class _Slice(_Part):
+    metadata: _Metadata
+    family: str = Field(alias="addressType")
+    endpoints: tuple[_Endpoint, ...] | None = None
+    ports: tuple[_Port, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """One address of one pod."""
+
+    pod: str
+    """Its uid; the address itself where there is no pod behind it."""
+    family: str
+    url: str
+    terminating: bool
+
+
+class Endpoints:
+    """Know the addresses of every Service from its slices."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._slices: dict[str, tuple[str, tuple[_Address, ...]]] = {}
+        """Service and addresses, by the slice's name."""
+
+    def replace(self, slices: Iterable[Json]) -> None:
+        """Take a whole list in place of what was known; raise ValueError on what is no slice."""
+        self._slices = dict(_read(_Slice.model_validate(item)) for item in slices)
+
+    def set(self, item: Json) -> None:
+        """Take one slice, new or changed; raise ValueError on what is no slice."""
+        name, known = _read(_Slice.model_validate(item))
+        self._slices[name] = known
+
+    def remove(self, item: Json) -> None:
+        """Forget one slice."""
+        self._slices.pop(_Slice.model_validate(item).metadata.name, None)
+
+    def urls(self, service: str) -> tuple[str, ...]:
+        """Return one base URL for each pod of a Service that is not going away, in stable order."""
+        found = [
+            a for owner, addresses in self._slices.values() if owner == service for a in addresses
+        ]
+        going = {address.pod for address in found if address.terminating}
+        by_pod: dict[str, str] = {}
+        for address in sorted(found, key=lambda a: (_FAMILIES.index(a.family), a.url)):
+            if address.pod not in going:
+                by_pod.setdefault(address.pod, address.url)
+        return tuple(dict.fromkeys(by_pod.values()))
+
+
+def _read(item: _Slice) -> tuple[str, tuple[str, tuple[_Address, ...]]]:
+    service = (item.metadata.labels or {}).get(_SERVICE_LABEL, "")
+    port = next((p.port for p in item.ports or () if p.name == PORT_NAME), None)
+    if port is None or item.family not in _FAMILIES:
+        return item.metadata.name, (service, ())
+    addresses = [_address(item.family, port, e) for e in item.endpoints or () if e.addresses]
+    return item.metadata.name, (service, tuple(addresses))
+
+
+def _address(family: str, port: int, endpoint: _Endpoint) -> _Address:
+    """Take the first address: all are the same pod's, and Kubernetes itself uses no other."""
+    ip = ipaddress.ip_address(endpoint.addresses[0])
+    host = f"[{ip}]" if ip.version == 6 else str(ip)
+    url = f"http://{host}:{port}"
+    pod = (endpoint.target.uid if endpoint.target else None) or url
+    going = endpoint.conditions is not None and endpoint.conditions.terminating is True
+    return _Address(pod, family, url, going)

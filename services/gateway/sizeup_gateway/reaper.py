@@ -1,0 +1,123 @@
+"""Scale to zero: a model whose time is over goes. Every gateway looks; the first one does it."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Collection
+
+import aiohttp
+
+from sizeup_gateway.activator import Activator
+from sizeup_gateway.catalog import Model, Models
+from sizeup_gateway.client import InferenceClient
+from sizeup_gateway.cluster import ClusterError, ConflictError, Scale, ScaleApi
+from sizeup_gateway.pool import Replica
+from sizeup_wire.catalog import ScaleToZero
+from sizeup_wire.model import Stats
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_SCALE_SECONDS = 5.0
+"""Pause between two looks at the scale of a model that is not ready: only the API server knows
+whether another gateway has started it."""
+
+
+def is_due(replicas: Collection[Stats]) -> bool:
+    """Tell whether a model may go: each replica is idle, and past its time by its own clock."""
+    return bool(replicas) and all(
+        stats.idle and stats.expires_at is not None and stats.expires_at <= stats.now
+        for stats in replicas
+    )
+
+
+class Reaper:
+    """Watch over the models that come and go with their use."""
+
+    def __init__(
+        self,
+        models: Models,
+        client: InferenceClient,
+        scales: ScaleApi,
+        activator: Activator,
+        activation_seconds: float,
+    ) -> None:
+        """Look at nothing yet."""
+        self._models = models
+        self._client = client
+        self._scales = scales
+        self._activator = activator
+        self._activation_seconds = activation_seconds
+        self._down_since: dict[Model, float] = {}
+        self._looked_at: dict[Model, float] = {}
+        """When the scale was read; both by the loop's clock, and only of models that are down."""
+
+    async def run(self) -> None:
+        """Look at every model until cancelled."""
+        while True:
+            models = [m for m in self._models.by_key.values() if m.entry.scale_to_zero is not None]
+            await asyncio.gather(*[self._look(m, m.entry.scale_to_zero) for m in models])
+            for known in (self._down_since, self._looked_at):
+                for model in known.keys() - set(models):
+                    del known[model]
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look(self, model: Model, scaling: ScaleToZero | None) -> None:
+        if scaling is None:
+            return
+        ready = [replica for replica in model.pool.replicas if replica.ready]
+        try:
+            if ready:
+                await self._look_at_ready(model, scaling, ready)
+            else:
+                await self._look_at_down(model, scaling)
+        except ClusterError as error:
+            _log.warning("model.scale_failed", extra={"model": model.key, "error": str(error)})
+
+    async def _look_at_ready(
+        self, model: Model, scaling: ScaleToZero, ready: Collection[Replica]
+    ) -> None:
+        self._down_since.pop(model, None)
+        self._looked_at.pop(model, None)
+        stats = await asyncio.gather(*[self._stats(replica) for replica in ready])
+        known = [s for s in stats if s is not None]
+        if len(known) == len(ready) and is_due(known):
+            await self._scale_down(model, scaling, "expired")
+
+    async def _stats(self, replica: Replica) -> Stats | None:
+        """Ask one replica; None when it does not say, which keeps it."""
+        try:
+            stats = await self._client.stats(replica.url)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            _log.debug("replica.silent", extra={"replica": replica.url, "error": repr(error)})
+            return None
+        ends = stats.expires_at
+        replica.expires_at = None if ends is None else time.time() + ends - stats.now
+        return stats
+
+    async def _look_at_down(self, model: Model, scaling: ScaleToZero) -> None:
+        """Know the scale; take down what was started for nobody and never became ready."""
+        now = asyncio.get_running_loop().time()
+        since = self._down_since.setdefault(model, now)
+        if now - self._looked_at.get(model, -math.inf) >= _SCALE_SECONDS:
+            self._looked_at[model] = now
+            model.desired = (await self._scales.read_scale(scaling.deployment)).replicas
+        if not model.desired:
+            self._down_since[model] = now
+        elif now - since > self._activation_seconds + max(scaling.keep_alive_seconds, 0.0):
+            self._down_since[model] = now
+            await self._scale_down(model, scaling, "never ready")
+
+    async def _scale_down(self, model: Model, scaling: ScaleToZero, reason: str) -> None:
+        """Scale to zero unless there is work; somebody else's change goes before ours."""
+        scale = await self._scales.read_scale(scaling.deployment)
+        if model.pool.in_flight or self._activator.held(model):
+            return
+        if scale.replicas:
+            try:
+                await self._scales.write_scale(scaling.deployment, Scale(0, scale.version))
+            except ConflictError:
+                return
+            _log.info("model.scaled_down", extra={"model": model.key, "reason": reason})
+        model.desired = 0
