@@ -80,6 +80,7 @@ class KVPool:
         self.values = [torch.empty(shape, dtype=dtype, device=d) for d in devices]
         self._slots: dict[torch.device, torch.Tensor] = {}
         self._bounds: dict[int | None, torch.Tensor] = {}
+        self._tables: dict[tuple[int, torch.device], torch.Tensor] = {}
         self.plan = Plan((), 0, ())
 
     def begin(self, plan: Plan) -> None:
@@ -87,6 +88,7 @@ class KVPool:
         self.plan = plan
         self._slots = {}
         self._bounds = {}
+        self._tables = {}
 
     def update(
         self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
@@ -126,8 +128,15 @@ class KVPool:
 
     def _gather(self, pool: torch.Tensor, span: Span) -> torch.Tensor:
         pages = pool.view(self.layout.pages, self.layout.page_size, *pool.shape[1:])
-        table = torch.tensor(span.block_table, device=pool.device)
+        table = self._table_on(pool.device, span)
         return pages[table].flatten(0, 1)[: span.kv_length].transpose(0, 1)[None]
+
+    def _table_on(self, device: torch.device, span: Span) -> torch.Tensor:
+        """Copy a block table to a device once per step: each copy makes the CPU wait for a GPU."""
+        key = (span.row_start, device)
+        if key not in self._tables:
+            self._tables[key] = torch.tensor(span.block_table, device=device)
+        return self._tables[key]
 
     def _slots_on(self, device: torch.device) -> torch.Tensor:
         if device not in self._slots:
