@@ -269,3 +269,12 @@ def test_pulls_at_the_same_time_are_safe_without_locks(hub: HubServer, tmp_path:
         assert (process.returncode, err) == (0, b"")
     assert is_loadable(tmp_path)
     assert drafts(tmp_path) == []
+
+
+def test_sigterm_ends_a_pull_at_once(hub: HubServer, tmp_path: Path) -> None:
+    hub.mode = Mode.SILENT
+    with pull_command(hub, tmp_path) as process:
+        wait_until(lambda: bool(hub.seen))
+        process.terminate()
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, err) == (128 + signal.SIGTERM, b"")

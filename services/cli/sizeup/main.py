@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -255,4 +257,11 @@ def run(command: Callable[[], object]) -> int:
 
 def main() -> None:
     """Be the console script."""
+    # The first process of a container is deaf to signals it has no handler for.
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(run(app))
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End in the way and with the code that shells know."""
+    sys.exit(128 + number)
