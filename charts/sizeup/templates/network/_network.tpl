@@ -1,0 +1,74 @@
+{{/* Parts of NetworkPolicies. */}}
+
+{{/* sizeup.policy: list root, component. Metadata and the pods it is about. */}}
+{{- define "sizeup.policy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "sizeup.name" . }}
+  namespace: {{ (index . 0).Release.Namespace }}
+  labels:
+    {{- include "sizeup.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "sizeup.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* sizeup.peer: list root, component. Pods of this release. */}}
+{{- define "sizeup.peer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "sizeup.selector" . | nindent 6 }}
+{{- end }}
+
+{{- define "sizeup.toDns" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end }}
+
+{{- define "sizeup.fromPrometheus" -}}
+- from:
+    {{- toYaml (list .Values.networkPolicy.prometheus) | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: 9090}
+{{- end }}
+
+{{/* Where weights come from: the hub or a proxy outside, and the mirror in the cluster. */}}
+{{- define "sizeup.toHub" -}}
+{{- $policy := .Values.networkPolicy.download -}}
+{{- if $policy.cidrs -}}
+- to:
+    {{- range $policy.cidrs }}
+    - ipBlock: {cidr: {{ . }}{{ with $policy.exceptCidrs }}, except: {{ toJson . }}{{ end }}}
+    {{- end }}
+  ports:
+    {{- range include "sizeup.hubPorts" . | fromJsonArray }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- if .Values.mirror.enabled }}
+- to:
+    {{- include "sizeup.peer" (list . "mirror") | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: 8090}
+{{- end }}
+{{- end }}
+
+{{/* The ports of the endpoints and proxies in use, and those the values add. */}}
+{{- define "sizeup.hubPorts" -}}
+{{- $hub := .Values.huggingface -}}
+{{- $urls := list $hub.endpoint $hub.proxy.http $hub.proxy.https -}}
+{{- range .Values.models }}{{ $urls = append $urls .endpoint }}{{ end -}}
+{{- $ports := .Values.networkPolicy.download.ports -}}
+{{- range compact $urls -}}
+{{- $scheme := hasPrefix "https:" . | ternary "443" "80" -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default $scheme | int) -}}
+{{- end -}}
+{{- $numbers := list -}}
+{{- range $ports }}{{ $numbers = append $numbers (int .) }}{{ end -}}
+{{- $numbers | uniq | toJson -}}
+{{- end }}
