@@ -18,6 +18,7 @@ from sizeup_inference.engine import (
     RequestTooLargeError,
     SamplingParams,
     Token,
+    TooManyChoicesError,
 )
 from sizeup_inference.fake import FakeEngine, FakeLimits, echo
 
@@ -156,7 +157,7 @@ def test_the_queue_is_bounded(stuck: FakeEngine, recorder: Recorder) -> None:
 
 
 def test_a_request_that_can_never_fit_is_refused(stuck: FakeEngine) -> None:
-    with pytest.raises(RequestTooLargeError):
+    with pytest.raises(TooManyChoicesError):
         stuck.submit(request(choices=2))
     with pytest.raises(RequestTooLargeError):
         stuck.submit(request(max_tokens=2**30))

@@ -18,6 +18,7 @@ from sizeup_inference.engine import (
     QueueFullError,
     RequestTooLargeError,
     Token,
+    TooManyChoicesError,
 )
 from sizeup_inference.errors import (
     BusyError,
@@ -178,6 +179,7 @@ def test_a_token_the_model_has_no_embedding_for_never_reaches_the_engine() -> No
         (QueueFullError("full"), BusyError),
         (EngineDeadError("dead"), NotReadyError),
         (RequestTooLargeError("large"), ContextLengthError),
+        (TooManyChoicesError("many"), InvalidRequestError),
     ],
 )
 def test_a_refusal_of_the_engine_is_one_of_ours(

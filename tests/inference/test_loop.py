@@ -17,6 +17,7 @@ from sizeup_inference.engine import (
     QueueFullError,
     RequestTooLargeError,
     Token,
+    TooManyChoicesError,
 )
 
 torch.set_num_threads(1)
@@ -45,12 +46,22 @@ def test_a_full_queue_refuses_at_once_and_takes_again_later(model: PreTrainedMod
 
 def test_every_choice_takes_a_place_in_the_queue(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
+        harness.engine.submit(request("one", [1], LONG))
         with pytest.raises(QueueFullError):
-            harness.engine.submit(request("four", [1], choices=4))
+            harness.engine.submit(request("three", [1], choices=3))
+        harness.engine.cancel("one")
+        harness.recorder.wait_ended(["one"])
         harness.engine.submit(request("three", [1], 2, choices=3))
         harness.recorder.wait_ended(["three"], choices=3)
         admitted = [e for e in harness.recorder.events["three"] if isinstance(e, Admitted)]
         assert len(admitted) == 1
+        assert_settled(harness)
+
+
+def test_more_choices_than_there_are_places_are_refused_for_good(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
+        with pytest.raises(TooManyChoicesError, match="4 choices, and 3 is the most"):
+            harness.engine.submit(request("four", [1], choices=4))
         assert_settled(harness)
 
 

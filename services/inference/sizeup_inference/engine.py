@@ -153,6 +153,10 @@ class RequestTooLargeError(Exception):
     """The request can never be admitted: its tokens do not fit the KV pool."""
 
 
+class TooManyChoicesError(Exception):
+    """The request can never be admitted: its choices exceed the places to run and to wait."""
+
+
 class Engine(Protocol):
     """Turn token ids into token ids.
 
@@ -160,7 +164,7 @@ class Engine(Protocol):
     """
 
     def submit(self, request: EngineRequest) -> None:
-        """Take a request, or raise QueueFullError, RequestTooLargeError or EngineDeadError."""
+        """Take a request, or raise one of the errors above."""
 
     def cancel(self, request_id: str) -> None:
         """End a request at the next step; unknown and ended ids are ignored."""

@@ -26,6 +26,7 @@ from sizeup_inference.engine import (
     QueueFullError,
     RequestTooLargeError,
     Token,
+    TooManyChoicesError,
 )
 
 PAGE_SIZE = 16
@@ -85,12 +86,13 @@ class FakeEngine:
         self._thread.start()
 
     def submit(self, request: EngineRequest) -> None:
-        """Take a request, or raise QueueFullError, RequestTooLargeError or EngineDeadError."""
+        """Take a request, or raise an error of engine.py that says why not."""
         tokens = len(request.prompt_ids) + request.max_tokens
-        if (
-            request.choices > self._limits.max_num_seqs
-            or tokens * request.choices > self._limits.pages * PAGE_SIZE
-        ):
+        if request.choices > self._limits.max_num_seqs:
+            raise TooManyChoicesError(
+                f"{request.choices} choices, and {self._limits.max_num_seqs} is the most"
+            )
+        if tokens * request.choices > self._limits.pages * PAGE_SIZE:
             raise RequestTooLargeError("prompt and answer do not fit the KV pool")
         with self._changed:
             if self._closing or not self._thread.is_alive():

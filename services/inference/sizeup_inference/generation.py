@@ -16,6 +16,7 @@ from sizeup_inference.errors import (
     BusyError,
     ContextLengthError,
     DrainingError,
+    InvalidRequestError,
     NotReadyError,
 )
 from sizeup_inference.fit import encode_to_fit
@@ -106,7 +107,7 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> Prepared:
 def accept(model: ServedModel, prepared: Prepared) -> Iterator["Generation"]:
     """Submit a request; inside the block its events can be read, after it nothing of it is left.
 
-    Raises BusyError, NotReadyError, DrainingError or ContextLengthError at once.
+    Raises at once what the engine refuses it for, or DrainingError.
     """
     if model.drain.draining:
         raise DrainingError("the process is shutting down")
@@ -147,6 +148,8 @@ def submit(engine: Engine, request: EngineRequest) -> None:
         raise NotReadyError(str(error)) from error
     except engine_events.RequestTooLargeError as error:
         raise ContextLengthError(str(error), param="max_tokens") from error
+    except engine_events.TooManyChoicesError as error:
+        raise InvalidRequestError(str(error), param="n") from error
 
 
 class Generation:

@@ -22,6 +22,7 @@ from sizeup_inference.engine import (
     QueueFullError,
     RequestTooLargeError,
     Token,
+    TooManyChoicesError,
 )
 from sizeup_inference.runner import ModelRunner, StepOutput
 from sizeup_inference.sampler import sample
@@ -91,6 +92,10 @@ class EngineLoop:
         if pages > self._scheduler.pages.total:
             raise RequestTooLargeError(
                 f"{total} tokens need {pages} pages of {self._scheduler.pages.total}"
+            )
+        if request.choices > self._capacity:
+            raise TooManyChoicesError(
+                f"{request.choices} choices, and {self._capacity} is the most that run and wait"
             )
         with self._lock:
             if self._dead:
