@@ -7,7 +7,7 @@
   image: {{ include "sizeup.image" (list $root $root.Values.modelCache.download.image "") }}
   {{- include "sizeup.container" $root | nindent 2 }}
   command: [sizeup]
-  args: [pull, {{ $model.id }}, --revision, {{ $model.revision | quote }}, --metrics-port, "9090"]
+  args: [pull, {{ $model.id }}, --revision, {{ $model.revision | quote }}, --progress-file, --metrics-port, "9090"]
   env:
     - {name: HF_HUB_CACHE, value: /models}
     - {name: HOME, value: /tmp}
@@ -34,7 +34,7 @@
     - {name: NO_PROXY, value: {{ list $hub.proxy.noProxy (include "sizeup.name" (list $root "mirror")) | compact | join "," | quote }}}
     {{- end }}
     {{- if $hub.caConfigMap.name }}
-    - {name: SSL_CERT_FILE, value: /etc/sizeup-ca/{{ $hub.caConfigMap.key }}}
+    - {name: SIZEUP_CA_FILE, value: /etc/sizeup-ca/{{ $hub.caConfigMap.key }}}
     {{- end }}
   ports:
     - {name: metrics, containerPort: 9090}
