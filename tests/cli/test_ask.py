@@ -85,12 +85,19 @@ def test_an_answer_that_is_none_is_an_error(ask: Any, gateway: FakeGateway, raw:
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "not a url"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:1/"])
 def test_without_a_gateway_it_says_how_to_start_one(ask: Any, url: str) -> None:
     done = ask("--url", url)
     assert (done.code, done.out) == (1, "")
     assert "make run" in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:11434", "localhost:11434", "not a url"])
+def test_an_address_that_is_none_is_told(ask: Any, url: str) -> None:
+    done = ask("--url", url)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"sizeup: {url!r} is no address of a gateway: http://HOST:PORT\n"
 
 
 def test_the_url_may_come_from_the_environment(

@@ -1,12 +1,15 @@
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from rich.console import Console
 
+from cli.children import DEADLINE_SECONDS
 from cli.command import Command
 from cli.fake_gateway import FakeGateway
 from sizeup.chat import Chat, Conversation, printable, speed
@@ -154,3 +157,17 @@ def test_a_failed_last_turn_is_the_exit_code(
     done = Command(capsys, monkeypatch, "chat", "toy:5m", "--url", "http://127.0.0.1:1")
     assert done.code == 1
     assert "make run" in done.err
+
+
+def test_letters_the_terminal_does_not_know_are_escaped(gateway: FakeGateway) -> None:
+    gateway.pieces = ["你好"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "sizeup", "chat", "m", "--url", gateway.url],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        input=b"hi\n",
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout.startswith(rb"\u4f60\u597d")

@@ -53,6 +53,17 @@ def test_a_pulled_model_is_known_by_name_and_id(tmp_path: Path, name: str) -> No
     assert model.folder.name == COMMIT
 
 
+@pytest.mark.parametrize("text", ["~nobody-is-called-so/model", "x" * 300, "./" + "x" * 300])
+def test_what_cannot_be_a_path_is_told(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError):
+        shelf(tmp_path).find(text)
+
+
+def test_a_list_may_be_longer_than_any_path() -> None:
+    names = ["qwen2.5:0.5b"] * 400
+    assert list(split_names([",".join(names)])) == names
+
+
 def test_a_model_that_is_not_pulled_says_how_to(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"try: sizeup pull Qwen/Qwen1\.5-72B-Chat"):
         shelf(tmp_path).find("qwen:72b")

@@ -36,16 +36,28 @@ def free_port() -> int:
         return int(bound.getsockname()[1])
 
 
+# Give a program a pipe whose reader is gone: `sizeup up | head -0`.
+_DEAF = """
+exec "$0" -c 'import os, sys
+reading, writing = os.pipe()
+os.close(reading)
+os.dup2(writing, 1)
+os.execv(sys.argv[1], sys.argv[1:])' "$0" "$@"
+"""
+
+
 class Up:
     """`sizeup up` in a process of its own."""
 
-    def __init__(self, state: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, state: Path, *arguments: str, before: tuple[str, ...] = (), **environment: str
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         state.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sizeup", "up", *arguments, "--port", str(self.port)],
+            [*before, sys.executable, "-m", "sizeup", "up", *arguments, "--port", str(self.port)],
             env={
                 **os.environ,
                 "SIZEUP_ENGINE": "fake",
@@ -97,6 +109,16 @@ class Up:
             answer: dict[str, Any] = json.loads(response.read())
             return answer
 
+    def answers(self) -> bool:
+        """Tell whether the model is reached through the gateway."""
+        try:
+            return bool(self.ask(model="My-model", stream=False)["done"])
+        except urllib.error.HTTPError as error:  # the gateway has not looked yet
+            error.close()
+        except urllib.error.URLError:
+            pass
+        return False
+
 
 @pytest.fixture
 def up(tmp_path: Path, model_folder: Path) -> Iterator[Up]:
@@ -138,14 +160,7 @@ def test_a_killed_model_comes_back_at_the_same_address(up: Up) -> None:
     wait_until(lambda: up.lines.count("my-model: ready") == 2)
     assert set(children_of(up.process.pid)) != before
 
-    def answers() -> bool:
-        try:
-            return bool(up.ask(model="My-model", stream=False)["done"])
-        except urllib.error.HTTPError as error:  # the gateway has not looked yet
-            error.close()
-            return False
-
-    wait_until(answers)
+    wait_until(up.answers)
 
 
 def test_an_answer_that_runs_is_finished_before_the_end(up: Up) -> None:
@@ -175,6 +190,34 @@ def test_a_second_interrupt_ends_everything_at_once(up: Up) -> None:
     up.process.send_signal(signal.SIGINT)
     assert up.end() == 130
     assert not any(map(is_running, children))
+
+
+def test_it_serves_on_when_nobody_reads_its_lines(tmp_path: Path, model_folder: Path) -> None:
+    up = Up(tmp_path / "state", str(model_folder), before=("/bin/sh", "-c", _DEAF))
+    try:
+        wait_until(up.answers)
+        up.process.send_signal(signal.SIGTERM)
+        assert up.end() == 0
+        assert len(up.lines) == 0
+    finally:
+        up.close()
+
+
+def test_a_hang_up_stops_it(up: Up) -> None:
+    up.process.send_signal(signal.SIGHUP)
+    assert up.end() == 0
+
+
+def test_nohup_is_heeded(tmp_path: Path, model_folder: Path) -> None:
+    up = Up(tmp_path / "state", str(model_folder), before=("nohup",))
+    try:
+        up.wait_ready()
+        status = Path(f"/proc/{up.process.pid}/status").read_text()
+        ignored = re.search(r"SigIgn:\s+([0-9a-f]+)", status)
+        assert ignored is not None
+        assert int(ignored[1], 16) & 1 << (signal.SIGHUP - 1)
+    finally:
+        up.close()
 
 
 def test_a_model_that_cannot_start_ends_it_with_the_reason(

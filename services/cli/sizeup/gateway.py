@@ -8,7 +8,12 @@ from typing import Any
 
 import aiohttp
 
-from sizeup.errors import BrokenAnswerError, GatewayRefusedError, GatewayUnreachableError
+from sizeup.errors import (
+    BrokenAnswerError,
+    GatewayRefusedError,
+    GatewayUnreachableError,
+    UsageError,
+)
 
 _CONNECT_SECONDS = 5.0
 """The gateway is near: on this machine or in this cluster."""
@@ -76,7 +81,9 @@ def _translated(url: str) -> Iterator[None]:
     """Turn the client library's errors into ours."""
     try:
         yield
-    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise UsageError(f"{url!r} is no address of a gateway: http://HOST:PORT") from error
+    except aiohttp.ClientConnectorError as error:
         raise GatewayUnreachableError(
             f"nobody answers at {url}; start sizeup with `make run` or `sizeup up`"
         ) from error

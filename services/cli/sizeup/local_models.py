@@ -64,10 +64,14 @@ class Shelf:
 
     def find(self, text: str) -> LocalModel:
         """Return the model a person means by a path, a name or an id, or raise UsageError."""
-        folder = Path(text).expanduser()
-        if (folder / CONFIG).is_file():
+        try:
+            folder = Path(text).expanduser()
+            is_model, is_folder = (folder / CONFIG).is_file(), folder.is_dir()
+        except (OSError, RuntimeError) as error:  # may not be read, too long, ~ of nobody
+            raise UsageError(f"not a model: {error}") from error
+        if is_model:
             return _from_folder(folder.resolve())
-        if folder.is_dir() or text.startswith((".", "/", "~")):
+        if is_folder or text.startswith((".", "/", "~")):
             raise UsageError(f"{text}: not a Hugging Face model folder ({CONFIG} is missing)")
         key, entry = self.named(text)
         folder = self.locate(entry)
@@ -88,10 +92,17 @@ class Shelf:
 def split_names(texts: Iterable[str]) -> Iterator[str]:
     """Take `a,b` apart, but leave a path with a comma whole."""
     for text in texts:
-        if Path(text).exists():
+        if _is_path(text):
             yield text
         else:
             yield from filter(None, (part.strip() for part in text.split(",")))
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:  # a list may be longer than any path
+        return False
 
 
 def key_of(text: str) -> str:

@@ -1,6 +1,7 @@
 """The `sizeup` command: options, and nothing else; each command's work is in its own module."""
 
 import asyncio
+import io
 import json
 import signal
 import sys
@@ -29,6 +30,7 @@ from sizeup.mirror import mirror as serve_mirror
 from sizeup.model_list import list_models, served_names, table_of
 from sizeup.plan import Options
 from sizeup.pull_report import make_pull_report
+from sizeup.report import PatientConsole
 from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
 
 app = typer.Typer(
@@ -99,7 +101,7 @@ def up(
         threads=threads,
     )
     upping.check(list(found.values()), options)
-    raise typer.Exit(asyncio.run(upping.up(list(found.values()), options, Console())))
+    raise typer.Exit(asyncio.run(upping.up(list(found.values()), options, PatientConsole())))
 
 
 @app.command()
@@ -257,6 +259,9 @@ def run(command: Callable[[], object]) -> int:
 
 def main() -> None:
     """Be the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know fewer letters than a model
+            stream.reconfigure(errors="backslashreplace")
     # The first process of a container is deaf to signals it has no handler for.
     signal.signal(signal.SIGTERM, _end)
     sys.exit(run(app))

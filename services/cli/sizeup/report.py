@@ -21,6 +21,17 @@ from sizeup_wire.model import ModelInfo
 _QUESTION = "What is 12 + 30?"
 
 
+class PatientConsole(Console):
+    """Go on without a reader: `up` serves others than the one who reads its lines."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing any more; what Python flushes at its end goes nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 class Report(Protocol):
     """Shows loading; also the supervisor's observer."""
 
