@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from inference.small_model import small_model
 from sizeup_inference.attention import ATTENTION_NAME
@@ -19,6 +19,7 @@ from sizeup_inference.loader import (
     available_memory_bytes,
     choose_device_map,
     count_pages,
+    free_gpu_bytes,
     load_model,
     make_pool,
 )
@@ -68,6 +69,25 @@ def test_where_the_layers_go(
 def test_a_device_that_is_not_there_is_refused(device: str, gpus: list[int]) -> None:
     with pytest.raises(LoadError, match=rf"no device '{device}' here: {len(gpus)} GPU"):
         choose_device_map(device, 1, gpus)
+
+
+@pytest.mark.parametrize(
+    ("device", "asked"), [("cpu", []), ("cuda:1", []), ("auto", [0, 1]), ("cuda", [0, 1])]
+)
+def test_only_gpus_that_are_chosen_among_are_asked(
+    device: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def mem_get_info(gpu: int) -> tuple[int, int]:
+        calls.append(gpu)
+        return 70 + gpu, 100
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", mem_get_info)
+    assert list(free_gpu_bytes(device))[: len(asked)] == [70 + gpu for gpu in asked]
+    assert calls == asked
+    assert choose_device_map(device, 1, free_gpu_bytes(device))
 
 
 @pytest.mark.parametrize(
@@ -133,6 +153,19 @@ def test_a_folder_with_pickled_weights_alone_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(OSError, match=r"model\.safetensors"):
         load_model(LoadOptions(folder, "cpu", "auto"))
+
+
+@pytest.mark.parametrize("kind", ["qwen3_5_text", "qwen3_next"])
+def test_layers_that_keep_no_keys_are_refused_before_the_weights(tmp_path: Path, kind: str) -> None:
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    with pytest.raises(LoadError, match=f"{kind} has layers .*: linear_attention"):
+        load_model(LoadOptions(tmp_path, "cpu", "auto"))
+
+
+def test_attention_that_softens_its_scores_is_refused(tmp_path: Path) -> None:
+    AutoConfig.for_model("gemma2").save_pretrained(tmp_path)
+    with pytest.raises(LoadError, match="gemma2 caps its attention's scores"):
+        load_model(LoadOptions(tmp_path, "cpu", "auto"))
 
 
 def test_a_missing_weight_is_not_made_up(folder: Path) -> None:

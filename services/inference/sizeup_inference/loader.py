@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from sizeup_inference.attention import ATTENTION_NAME, usable_decode_function
 from sizeup_inference.kv_pool import KVPool, PoolLayout
@@ -24,6 +24,9 @@ _GPU_KV_SHARE = 0.85
 
 _SINGLE_GPU_SHARE = 0.8
 """Weights up to this share of one GPU stay on it; larger ones are spread by accelerate."""
+
+_LAYER_KINDS = {"full_attention", "sliding_attention"}
+"""Kinds of layers, in transformers' words, whose state is keys and values and nothing else."""
 
 PAGE_SIZE = 16
 """Tokens a page holds, as in vLLM: half a page is wasted per sequence on average."""
@@ -59,17 +62,19 @@ class PoolOptions:
 def load_model(options: LoadOptions) -> PreTrainedModel:
     """Load weights for inference with the pooled attention.
 
-    Raises LoadError for a device that is not there, for weights that are not in the files or do not
-    fit the devices, and transformers' own errors for weights that do not fit their configuration.
+    Raises LoadError for a device that is not there, for a model the engine cannot run, for weights
+    that are not in the files or do not fit the devices, and transformers' own errors for weights
+    that do not fit their configuration.
     """
-    # Asking a GPU takes some hundred MB of it, which a model on the CPU has no right to.
-    gpus = 0 if options.device == "cpu" else torch.cuda.device_count()
-    free = [torch.cuda.mem_get_info(i)[0] for i in range(gpus)]
     weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
+    device_map = choose_device_map(options.device, weights, free_gpu_bytes(options.device))
+    _require_supported(
+        AutoConfig.from_pretrained(options.folder, trust_remote_code=False, local_files_only=True)
+    )
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         options.folder,
         dtype=options.dtype,
-        device_map=choose_device_map(options.device, weights, free),
+        device_map=device_map,
         attn_implementation=ATTENTION_NAME,
         use_safetensors=True,
         trust_remote_code=False,
@@ -86,11 +91,35 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     return model
 
 
+def _require_supported(config: PretrainedConfig) -> None:
+    """Raise LoadError for a model whose tokens would come out wrong, or not at all."""
+    text: PretrainedConfig = config.get_text_config()
+    if unknown := set(getattr(text, "layer_types", None) or ()) - _LAYER_KINDS:
+        raise LoadError(
+            f"{text.model_type} has layers of a kind that is not supported: "
+            + ", ".join(sorted(unknown))
+        )
+    if getattr(text, "attn_logit_softcapping", None) is not None:
+        raise LoadError(f"{text.model_type} caps its attention's scores, which is not supported")
+
+
 def _require_in_place(model: PreTrainedModel) -> None:
     """Raise LoadError when accelerate has put layers off the GPUs: each step would fetch them."""
     absent = sum(parameter.is_meta for parameter in model.parameters())
     if absent:
         raise LoadError(f"the GPUs here are too small: {absent} weights do not fit them")
+
+
+def free_gpu_bytes(device: str) -> Seq[int]:
+    """Return the free memory of each GPU that is here; 0 where no choice depends on it.
+
+    Asking takes some hundred MB of the GPU asked, which on the others belongs to somebody else.
+    """
+    if device == "cpu":
+        return []
+    choosing = device in ("auto", "cuda")
+    gpus = range(torch.cuda.device_count())
+    return [torch.cuda.mem_get_info(gpu)[0] if choosing else 0 for gpu in gpus]
 
 
 def choose_device_map(
