@@ -36,7 +36,7 @@ setup: $(VENV)/.services  ## Install the services into .venv
 run: $(VENV)/.services  ## Serve the three toy sizes on port 11434 (PORT=...)
 	@$(BIN)/sizeup up --port $(PORT)
 
-test: $(VENV)/.tools  ## Run every test
+test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 	@$(BIN)/python -m pytest -q
 
 images:  ## Build the images with docker or buildah
@@ -79,7 +79,7 @@ toys: $(VENV)/.services  ## Train the three toy models anew (45 minutes of one c
 	@$(BIN)/python models/toy/train.py
 
 clean:  ## Remove .venv and everything built
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-checkov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:
@@ -98,4 +98,11 @@ $(VENV)/.services: $(PROJECTS) | $(VENV)/bin/python
 $(VENV)/.tools: $(VENV)/.services requirements-dev.txt
 	@echo "install: test and lint tools"
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# Apart from the services: its pins contradict theirs.
+$(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
+	@echo "install: checkov in $(VENV)-checkov"
+	@$(BIN)/python -m venv $(VENV)-checkov
+	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
