@@ -73,7 +73,8 @@ class FakeCluster:
         """While set, every call ends in this status."""
         self._history: list[tuple[int, Json]] = []
         self._news = asyncio.Condition()
-        self._watchers: set[web.StreamResponse] = set()
+        self.watching = 0
+        self._round = 0
         self._reacting: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -96,6 +97,9 @@ class FakeCluster:
         """Be away: every connection is cut."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
+            for site in list(runner.sites):
+                await site.stop()
+            await asyncio.sleep(0)  # connections that were just accepted are counted from now
             if runner.server is not None:
                 for connection in runner.server.connections:
                     if connection.transport is not None:
@@ -138,13 +142,10 @@ class FakeCluster:
         self.oldest = self.version
 
     async def end_watches(self) -> None:
-        """Cut every watch where it is."""
-        for watcher in tuple(self._watchers):
-            await watcher.write_eof()
-
-    @property
-    def watching(self) -> int:
-        return len(self._watchers)
+        """End every watch once it has said everything, as the API server does after a while."""
+        self._round += 1
+        async with self._news:
+            self._news.notify_all()
 
     def add_deployment(self, name: str, replicas: int = 0) -> None:
         self.version += 1
@@ -153,6 +154,10 @@ class FakeCluster:
     def replicas(self, name: str) -> int:
         count: int = self.scales[name]["replicas"]
         return count
+
+    @property
+    def _newest(self) -> int:
+        return self._history[-1][0] if self._history else 0
 
     async def _record(self, kind: str, item: Json) -> None:
         self.version += 1
@@ -181,16 +186,20 @@ class FakeCluster:
             gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
             await response.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
             return response
-        self._watchers.add(response)
+        self.watching += 1
+        begun = self._round
         try:
             while True:
                 for at, event in [(at, e) for at, e in self._history if at > version]:
                     await response.write(json.dumps(event).encode() + b"\n")
                     version = at
+                if self._round != begun:
+                    return response
                 async with self._news:
-                    await self._news.wait()
+                    while self._round == begun and self._newest <= version:
+                        await self._news.wait()
         finally:
-            self._watchers.discard(response)
+            self.watching -= 1
 
     async def _read_scale(self, request: web.Request) -> web.Response:
         self.scale_reads += 1

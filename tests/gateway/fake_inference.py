@@ -11,7 +11,14 @@ from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text
 from sizeup_wire.generate import GenerateRequest, Sampling
-from sizeup_wire.model import ModelInfo, TokenizeRequest, TokenizeResponse
+from sizeup_wire.model import (
+    ModelInfo,
+    ResidenceRequest,
+    ResidenceResponse,
+    Stats,
+    TokenizeRequest,
+    TokenizeResponse,
+)
 
 Script = Callable[[GenerateRequest], AsyncIterator[Event | bytes]]
 
@@ -131,6 +138,17 @@ class FakeInference:
         self.cancelled = 0
         """Answers that nobody waited for: a write may notice before aiohttp cancels."""
         self.probes = 0
+        self.state: str | None = None
+        """What /readyz says while it is not ready; None says nothing."""
+        self.keep_alive: float = -1.0
+        """Seconds, negative for ever; what a request says stays said."""
+        self.residences: list[float] = []
+        self.looks = 0
+        self.silent = False
+        """While true, it says nothing of what it does."""
+        self.now = 1000.0
+        """Its clock, which only a test moves."""
+        self._used_at = self.now
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -138,12 +156,23 @@ class FakeInference:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def expires_at(self) -> float | None:
+        since = self.now if self.live else self._used_at
+        return None if self.keep_alive < 0 else since + self.keep_alive
+
     async def start(self) -> None:
         """Listen; a restart takes the same port."""
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post(routes.GENERATE, self._generate)
         app.router.add_post(routes.TOKENIZE, self._tokenize)
         app.router.add_get(routes.MODEL, self._model)
+        app.router.add_get(routes.STATS, self._stats)
+        app.router.add_post(routes.RESIDENCE, self._reside)
         app.router.add_get(routes.READYZ, self._readyz)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
@@ -166,7 +195,37 @@ class FakeInference:
         self.probes += 1
         if self.hangs.is_set():
             await asyncio.Event().wait()
-        return web.Response(status=200 if self.ready else 503)
+        if self.ready:
+            return web.json_response({"state": "ready"})
+        if self.state is None:
+            return web.Response(status=503)
+        return web.json_response({"state": self.state, "progress": 0.5}, status=503)
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        self.looks += 1
+        if self.silent:
+            return web.Response(status=500)
+        stats = Stats(
+            running=self.live,
+            waiting=0,
+            pages_used=0,
+            pages_total=1,
+            max_waiting=1,
+            steps=0,
+            prompt_tokens=0,
+            completion_tokens=0,
+            idle=not self.live,
+            expires_at=self.expires_at,
+            now=self.now,
+        )
+        return web.Response(text=stats.model_dump_json(), content_type="application/json")
+
+    async def _reside(self, request: web.Request) -> web.Response:
+        said = ResidenceRequest.model_validate_json(await request.read())
+        self.residences.append(said.keep_alive_seconds)
+        self.keep_alive, self._used_at = said.keep_alive_seconds, self.now
+        reply = ResidenceResponse(expires_at=self.expires_at)
+        return web.Response(text=reply.model_dump_json(), content_type="application/json")
 
     async def _model(self, _request: web.Request) -> web.Response:
         return web.Response(text=self.info.model_dump_json(), content_type="application/json")
@@ -192,6 +251,8 @@ class FakeInference:
     async def _generate(self, http: web.Request) -> web.StreamResponse:
         request = GenerateRequest.model_validate_json(await http.read())
         self.requests.append(request)
+        if request.keep_alive_seconds is not None:
+            self.keep_alive = request.keep_alive_seconds
         self.request_ids.append(http.headers.get(request_id.HEADER, ""))
         self.live += 1
         self.most_live = max(self.most_live, self.live)
@@ -205,6 +266,7 @@ class FakeInference:
             raise
         finally:
             self.live -= 1
+            self._used_at = self.now
 
     async def _answer(self, http: web.Request, request: GenerateRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})

@@ -17,7 +17,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from gateway.fake_inference import FakeInference
-from sizeup_gateway.app import create_app
+from sizeup_gateway.app import Cluster, create_app
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.serving import listening_socket
@@ -97,18 +97,26 @@ def catalog(*replicas: str) -> Catalog:
 
 
 def settings(**changes: Any) -> Settings:
-    fast = {"catalog": Path("unused.yaml"), "probe_interval_seconds": 0.05}
+    fast = {
+        "catalog": Path("unused.yaml"),
+        "catalog_poll_seconds": 3600,
+        "probe_interval_seconds": 0.05,
+    }
     return Settings.model_validate(fast | changes)
 
 
 @asynccontextmanager
 async def running_gateway(
-    *fakes: FakeInference, models: Catalog | None = None, wait: bool = True, **changes: Any
+    *fakes: FakeInference,
+    models: Catalog | None = None,
+    cluster: Cluster | None = None,
+    wait: bool = True,
+    **changes: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve the replicas as one model; with `wait`, from when all of them are ready."""
     registry, drain = CollectorRegistry(), Drain()
     known = models or catalog(*[fake.url for fake in fakes])
-    app = create_app(settings(**changes), known, registry, drain)
+    app = create_app(settings(**changes), known, registry, drain, cluster)
     config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, ws="none")
     server = Server(config)
     listening = listening_socket("127.0.0.1", 0)

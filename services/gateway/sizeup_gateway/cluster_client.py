@@ -27,7 +27,8 @@ from sizeup_gateway.cluster import (
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
-_CALL_SECONDS = 10.0
+_CALL_SECONDS = 5.0
+"""An API server answers in milliseconds; somebody is held meanwhile."""
 _WATCH_SECONDS = 60
 """A watch ends after so long and is resumed: a connection that died in silence is noticed then."""
 _WATCH_GRACE_SECONDS = 10.0
