@@ -164,6 +164,19 @@ def test_statistics_count_what_was_delivered(model: PreTrainedModel) -> None:
         assert_settled(harness)
 
 
+def test_what_is_in_the_first_step_already_counts_as_running(model: PreTrainedModel) -> None:
+    """Else a device that hangs in it looks like an engine without work."""
+    with running_engine(model) as harness:
+        gate = Gate(harness)
+        with gate.closed():
+            harness.engine.submit(request("a", [1], 2))
+            gate.wait_held()
+            stats = harness.engine.stats()
+        assert (stats.running, stats.waiting, stats.pages_used) == (1, 0, 1)
+        harness.recorder.wait_ended(["a"])
+        assert_settled(harness)
+
+
 def test_an_embedding_that_was_preempted_starts_over(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

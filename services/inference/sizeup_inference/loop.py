@@ -163,6 +163,7 @@ class EngineLoop:
         step = self._scheduler.schedule()
         if not step.chunks:
             raise RuntimeError("the scheduler has work and makes no progress")
+        self._refresh_stats()  # a step may hang, and who watches must see that there is work
         events: list[EngineEvent] = list(self._admissions(step))
         try:
             output = self._runner.run(step)
