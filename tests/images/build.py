@@ -41,6 +41,8 @@ class Recipe:
     repository: str
     suffix: str = ""
     """Of the tag: variants of one repository differ in it."""
+    most_bytes: int | None = None
+    """Above the base."""
 
     @property
     def dockerfile(self) -> Path:
@@ -53,7 +55,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "gateway": Recipe("gateway", None, "sizeup-gateway"),
+    "gateway": Recipe("gateway", None, "sizeup-gateway", most_bytes=250 * 10**6),
     "inference-fake": Recipe("inference", "fake", "sizeup-inference", "-fake"),
     "inference-cpu": Recipe("inference", "cpu", "sizeup-inference"),
     "inference-cuda": Recipe("inference", "cuda", "sizeup-inference", "-cuda"),
@@ -88,6 +90,9 @@ class Images:
         reference = recipe.reference(self.tag)
         self.tool.build(recipe.dockerfile, ROOT, reference, recipe.target, arguments)
         self.built.append(reference)
+        if recipe.most_bytes is not None and self.bytes_above_base(reference) > recipe.most_bytes:
+            added = self.bytes_above_base(reference) / 1e6
+            raise BuildError(f"{reference} adds {added:.0f} MB to its base, which is too much")
         return reference
 
     def bytes_above_base(self, reference: str) -> int:

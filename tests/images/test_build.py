@@ -14,10 +14,11 @@ from images.tools import Buildah, BuildError, find_tool, read_size
 class RecordingTool:
     """A store of images without a program behind it."""
 
-    def __init__(self, *present: str, registry: bool = False) -> None:
+    def __init__(self, *present: str, registry: bool = False, built_bytes: int = 130) -> None:
         self.images = dict.fromkeys(present, 100)
         self.arguments: dict[str, Mapping[str, str]] = {}
         self._registry = registry
+        self._built_bytes = built_bytes
 
     def build(
         self,
@@ -28,7 +29,7 @@ class RecordingTool:
         arguments: Mapping[str, str],
     ) -> None:
         assert dockerfile.is_relative_to(context)
-        self.images[reference] = 130
+        self.images[reference] = self._built_bytes
         self.arguments[reference] = {**arguments, "target": target or ""}
 
     def pull(self, reference: str) -> None:
@@ -75,6 +76,12 @@ def test_an_image_has_the_name_the_chart_asks_for() -> None:
     assert images.bytes_above_base(reference) == 30
     images.remove()
     assert list(tool.images) == [PUBLIC_BASE]
+
+
+def test_a_gateway_that_grows_is_refused() -> None:
+    tool = RecordingTool("some-base", built_bytes=100 + 250 * 10**6 + 1)
+    with pytest.raises(BuildError, match="adds 250 MB to its base"):
+        Images(tool, "t", "some-base").build("gateway")
 
 
 def test_torch_comes_from_where_it_is_said_to() -> None:
