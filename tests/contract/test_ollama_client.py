@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import ollama
@@ -18,7 +19,8 @@ from gateway.fake_inference import (
     saying,
     started,
 )
-from gateway.harness import HUB_ID, MODEL, running_gateway
+from gateway.harness import HUB_ID, KEY, MODEL, running_gateway, until
+from gateway.orchestra import DEPLOYMENT, gateway_on, orchestra
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import (
     Failed,
@@ -331,3 +333,30 @@ def test_finished_alone_is_an_empty_answer() -> None:
 
     end: Finished = finished(0)
     run(scenario, events(started(), end))
+
+
+def test_a_model_comes_and_goes_as_the_client_asks(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            orchestra() as made,
+            gateway_on(made, tmp_path) as gateway,
+            ollama.AsyncClient(host=gateway.url) as client,
+        ):
+            assert (await client.ps()).models == []
+            made.starts.clear()
+            asking = asyncio.create_task(client.chat(MODEL, MESSAGES, keep_alive="10m"))
+            await until(lambda: gateway.sample("model_state", model=KEY, state="loading") == 1)
+            (process,) = (await client.ps()).models
+            assert process.model == MODEL
+            made.starts.set()
+            reply = await asking
+            assert reply.message.content == TEXT
+            assert reply.load_duration is not None
+            assert reply.load_duration > 1_334_875
+            assert made.pod.requests[0].keep_alive_seconds == 600
+            await client.generate(MODEL, keep_alive=-1)
+            await client.generate(MODEL, keep_alive=0)
+            assert made.pod.residences == [-1, 0]
+            await until(lambda: made.cluster.writes == [(DEPLOYMENT, 1), (DEPLOYMENT, 0)])
+
+    asyncio.run(scenario())

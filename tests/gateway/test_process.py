@@ -18,6 +18,8 @@ import yaml
 
 from gateway.fake_inference import FakeInference, fake_inference, finished, started
 from gateway.harness import MODEL, catalog, until
+from gateway.orchestra import orchestra, placed
+from sizeup_wire.catalog import Catalog
 from sizeup_wire.events import Event, Text
 from sizeup_wire.generate import GenerateRequest
 
@@ -45,10 +47,11 @@ class Process:
 
 @asynccontextmanager
 async def gateway_process(
-    fake: FakeInference, folder: Path, **settings: object
+    served: FakeInference | Catalog, folder: Path, **settings: object
 ) -> AsyncIterator[Process]:
     file, port = folder / "catalog.yaml", free_port()
-    file.write_text(yaml.safe_dump(catalog(fake.url).model_dump(mode="json")), encoding="utf-8")
+    models = catalog(served.url) if isinstance(served, FakeInference) else served
+    file.write_text(yaml.safe_dump(models.model_dump(mode="json")), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -168,6 +171,18 @@ def test_readers_that_stopped_reading_are_cut(tmp_path: Path) -> None:
         ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", {}, "both answer to"),
         ("models: {}", {"port": "many"}, "port"),
         ("models: {}", {"api_keys_file": "/nonexistent"}, "No such file"),
+        ("models: {}", {"discovery": "dns"}, "static"),
+        ("models: {}", {"discovery": "kubernetes"}, "no way to the API server"),
+        (
+            "models: {}",
+            {"discovery": "kubernetes", "kubeconfig_file": "/nonexistent"},
+            "no way to the API server",
+        ),
+        (
+            "models: {a: {id: x, names: [n], service: s}}",
+            {},
+            "needs SIZEUP_GATEWAY_DISCOVERY=kubernetes",
+        ),
     ],
 )
 def test_a_configuration_that_cannot_work_is_said_in_words(
@@ -188,6 +203,28 @@ def test_a_configuration_that_cannot_work_is_said_in_words(
     assert "sizeup-gateway: " in ended.stderr
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_gateway_without_kubernetes_does_not_wait_for_its_client() -> None:
+    code = "import sys, sizeup_gateway.__main__; sys.exit('kubernetes' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_the_process_finds_its_models_in_a_cluster(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with orchestra() as made:
+            found = {
+                "discovery": "kubernetes",
+                "kubeconfig_file": made.cluster.kubeconfig(tmp_path),
+            }
+            await made.add_pod()
+            async with gateway_process(placed(scales=False), tmp_path, **found) as gateway:
+                async with gateway.http.post(gateway.url + "/api/chat", json=CHAT) as response:
+                    assert (response.status, b'"done":true' in await response.read()) == (200, True)
+                gateway.process.terminate()
+                assert await gateway.process.wait() == 0
+
+    asyncio.run(scenario())
 
 
 def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:

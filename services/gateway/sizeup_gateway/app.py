@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -58,50 +59,76 @@ def create_app(
     With a cluster, Services of the catalogue are looked up and scaled there.
     """
     check_places(catalog, services=cluster is not None)
-    models, metrics = Models(catalog), Metrics.register(registry)
-    registry.register(ModelCollector(models))
-    client = InferenceClient(_timeouts(settings))
-    limits = HoldLimits(settings.activation_queue, settings.activation_seconds)
-    activator = Activator(cluster, limits, metrics)
-    endpoints = Endpoints()
-    locate = endpoints.urls if cluster is not None else None
-    discovery = Discovery(models, client, settings.probe_interval_seconds, locate)
-
-    def apply(changed: Catalog) -> None:
-        check_places(changed, services=cluster is not None)
-        for model in models.apply(changed):
-            activator.forget(model)
-        discovery.refresh()
-
-    jobs: dict[str, Job] = {
-        "discovery": discovery.run,
-        "catalog": CatalogFile(
-            settings.catalog, catalog, apply, metrics, settings.catalog_poll_seconds
-        ).run,
-    }
-    if cluster is not None:
-        jobs["watch"] = EndpointWatch(cluster, endpoints, discovery.refresh).run
-        jobs["reaper"] = Reaper(models, client, cluster, activator, settings.activation_seconds).run
+    parts = _parts(settings, catalog, registry, cluster)
     service = Service(
-        models,
-        Dispatcher(client, activator, metrics),
-        Residence(client, activator),
+        parts.models,
+        Dispatcher(parts.client, parts.activator, parts.metrics),
+        Residence(parts.client, parts.activator),
         Admission(settings.max_in_flight, settings.total_seconds, drain),
         BodyReader(settings.max_body_bytes, settings.body_seconds),
     )
+    jobs = _jobs(settings, catalog, parts, cluster)
     app = Starlette(
         routes=[
             *OllamaRoutes(service, settings.stream_default).routes(),
             *OpenAIRoutes(service).routes(),
-            *health_routes(models, drain, lambda: discovery.settled),
+            *health_routes(parts.models, drain, lambda: parts.discovery.settled),
             metrics_route(registry),
         ],
-        middleware=_middleware(settings, metrics),
+        middleware=_middleware(settings, parts.metrics),
         exception_handlers=exception_handlers(),
-        lifespan=lambda _app: _lifespan(client, jobs),
+        lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
     app.router.redirect_slashes = False
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What requests and the work beside them share."""
+
+    models: Models
+    metrics: Metrics
+    client: InferenceClient
+    activator: Activator
+    endpoints: Endpoints
+    discovery: Discovery
+
+
+def _parts(
+    settings: Settings, catalog: Catalog, registry: CollectorRegistry, cluster: Cluster | None
+) -> _Parts:
+    models, metrics = Models(catalog), Metrics.register(registry)
+    registry.register(ModelCollector(models))
+    client = InferenceClient(_timeouts(settings))
+    limits = HoldLimits(settings.activation_queue, settings.activation_seconds)
+    endpoints = Endpoints()
+    locate = None if cluster is None else endpoints.urls
+    discovery = Discovery(models, client, settings.probe_interval_seconds, locate)
+    activator = Activator(cluster, limits, metrics)
+    return _Parts(models, metrics, client, activator, endpoints, discovery)
+
+
+def _jobs(
+    settings: Settings, catalog: Catalog, parts: _Parts, cluster: Cluster | None
+) -> Mapping[str, Job]:
+    """List what goes on beside the requests, by name."""
+
+    def apply(changed: Catalog) -> None:
+        check_places(changed, services=cluster is not None)
+        for model in parts.models.apply(changed):
+            parts.activator.forget(model)
+        parts.discovery.refresh()
+
+    file = CatalogFile(
+        settings.catalog, catalog, apply, parts.metrics, settings.catalog_poll_seconds
+    )
+    jobs: dict[str, Job] = {"discovery": parts.discovery.run, "catalog": file.run}
+    if cluster is not None:
+        jobs["watch"] = EndpointWatch(cluster, parts.endpoints, parts.discovery.refresh).run
+        seconds = settings.activation_seconds
+        jobs["reaper"] = Reaper(parts.models, parts.client, cluster, parts.activator, seconds).run
+    return jobs
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
