@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import random
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping
@@ -88,6 +89,7 @@ class HubServer:
     store_url: str = ""
     seen: list[Seen] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
+    tls: ssl.SSLContext | None = None
     _refused: dict[str, int] = field(default_factory=dict)
 
     def hub_app(self) -> web.Application:
@@ -271,9 +273,11 @@ def tiny_model() -> dict[str, bytes]:
 
 
 @contextmanager
-def running_hub(files: Mapping[str, bytes] | None = None, prefix: str = "") -> Iterator[HubServer]:
+def running_hub(
+    files: Mapping[str, bytes] | None = None, prefix: str = "", tls: ssl.SSLContext | None = None
+) -> Iterator[HubServer]:
     """Serve files until the block ends."""
-    hub = HubServer(tiny_model() if files is None else files, prefix=prefix)
+    hub = HubServer(tiny_model() if files is None else files, prefix=prefix, tls=tls)
     started, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(hub, started, stop)))
     thread.start()
@@ -292,8 +296,9 @@ async def _serve(hub: HubServer, started: threading.Event, stop: threading.Event
     try:
         for runner in runners:
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            urls.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=hub.tls).start()
+            scheme = "https" if hub.tls else "http"
+            urls.append(f"{scheme}://127.0.0.1:{runner.addresses[0][1]}")
         hub.url, hub.store_url = urls[0] + hub.prefix, urls[1]
         started.set()
         await asyncio.to_thread(stop.wait)

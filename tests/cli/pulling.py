@@ -11,15 +11,19 @@ from hub_server import (
     HubServer,
 )
 from sizeup.hub.client import make_hub
+from sizeup.hub.progress import CountingReport
 from sizeup.hub.pull import pull
 from sizeup_inference.weights import WeightsError, find_model, verify
 
 DEADLINE_SECONDS = 60
+MAIN = "from sizeup.main import main; main()"
 
 
-class RecordingReport:
+class RecordingReport(CountingReport):
     def __init__(self) -> None:
+        super().__init__()
         self.notes: list[str] = []
+        self.retries: list[str] = []
         self.sizes: dict[str, int] = {}
         self.came: dict[str, int] = {}
 
@@ -27,11 +31,21 @@ class RecordingReport:
         self.notes.append(line)
 
     def file(self, name: str, size: int) -> None:
+        super().file(name, size)
         self.sizes[name] = size
         self.came[name] = 0
 
-    def advance(self, size: int) -> None:
+    def resumed(self, size: int) -> None:
+        super().resumed(size)
         self.came[list(self.came)[-1]] += size
+
+    def received(self, size: int) -> None:
+        super().received(size)
+        self.came[list(self.came)[-1]] += size
+
+    def retry(self, reason: str) -> None:
+        super().retry(reason)
+        self.retries.append(reason)
 
 
 def run_pull(
@@ -42,9 +56,12 @@ def run_pull(
     token: str | None = None,
     silence_seconds: float = 5.0,
     report: RecordingReport | None = None,
+    offline: bool = False,
+    ca_file: Path | None = None,
 ) -> Path:
-    hub = make_hub(server.url, token, silence_seconds, attempts=5, first_wait=0.01)
-    return asyncio.run(pull(hub, MODEL_ID, revision, cache, report or RecordingReport()))
+    hub = make_hub(server.url, token, silence_seconds, 5, 0.01, ca_file)
+    shown = report or RecordingReport()
+    return asyncio.run(pull(hub, MODEL_ID, revision, cache, shown, offline=offline))
 
 
 def is_loadable(cache: Path, revision: str | None = None) -> bool:
@@ -60,12 +77,16 @@ def drafts(cache: Path) -> list[Path]:
 
 
 def pull_command(
-    server: HubServer, cache: Path, program: str = "from sizeup.main import main; main()"
+    server: HubServer,
+    cache: Path,
+    program: str = MAIN,
+    *arguments: str,
+    **environment: str,
 ) -> subprocess.Popen[bytes]:
     settings = {"SIZEUP_HUB_BACKOFF_SECONDS": "0.01", "HF_ENDPOINT": server.url}
     return subprocess.Popen(
-        [sys.executable, "-c", program, "pull", MODEL_ID, "--cache", str(cache)],
-        env={**os.environ, **settings},
+        [sys.executable, "-c", program, "pull", MODEL_ID, "--cache", str(cache), *arguments],
+        env={**os.environ, **settings, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

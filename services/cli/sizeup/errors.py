@@ -1,10 +1,15 @@
-"""Everything the commands fail with: one line for the person, exit code 1."""
+"""Everything the commands fail with: one line for the person, and an exit code.
+
+1: it may work another time. 3: it will not, as long as the hub or the model is what it is. Given
+elsewhere: 2 for options that do not exist, 130 for Ctrl-C, 143 for SIGTERM.
+"""
 
 
 class SizeupError(Exception):
     """A command cannot go on; the message says why and, where there is one, what to do."""
 
     code = "failed"
+    exit_code = 1
 
 
 class UsageError(SizeupError):
@@ -59,6 +64,7 @@ class HubRefusedError(PullError):
     """The hub says that the model does not exist or may not be read."""
 
     code = "hub_refused"
+    exit_code = 3
 
 
 class HubAnswerError(PullError):
@@ -77,6 +83,7 @@ class UnsuitableModelError(PullError):
     """The repository has no safetensors or needs code of its own."""
 
     code = "unsuitable_model"
+    exit_code = 3
 
 
 class DiskError(PullError):

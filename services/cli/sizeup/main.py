@@ -23,13 +23,12 @@ from sizeup.catalogue import load_catalog
 from sizeup.chat import Chat, Conversation, read_line
 from sizeup.errors import SizeupError, UsageError
 from sizeup.hub.client import make_hub
-from sizeup.hub.pull import pull as pull_model
 from sizeup.local_models import DEFAULT_MODELS, Shelf, split_names
 from sizeup.mirror import DEFAULT_PORT as MIRROR_PORT
 from sizeup.mirror import mirror as serve_mirror
 from sizeup.model_list import list_models, served_names, table_of
 from sizeup.plan import Options
-from sizeup.pull_report import make_pull_report
+from sizeup.pulling import PullOptions, run_pull
 from sizeup.report import PatientConsole
 from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
 
@@ -173,6 +172,13 @@ def pull(
         Path | None, typer.Option(help="Cache folder; default: HF_HUB_CACHE or HF_HOME.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Serve the progress to Prometheus here.")
+    ] = None,
+    progress_file: Annotated[
+        bool,
+        typer.Option("--progress-file", help="Keep the progress in the cache, for who waits."),
+    ] = False,
     catalog: CatalogFile = None,
 ) -> None:
     """Download a model into the Hugging Face cache and verify every weight file."""
@@ -186,11 +192,19 @@ def pull(
         settings.hub_seconds,
         settings.hub_attempts,
         settings.hub_backoff_seconds,
+        settings.ca_file,
     )
-    folder = (cache or settings.hub_cache).expanduser()
-    with make_pull_report(Console()) as report:
-        asked = revision or entry.revision or "main"
-        snapshot = asyncio.run(pull_model(hub, entry.id, asked, folder, report))
+    options = PullOptions(
+        hub=hub,
+        model_id=entry.id,
+        revision=revision or entry.revision or "main",
+        cache=(cache or settings.hub_cache).expanduser(),
+        offline=settings.hf_hub_offline,
+        metrics_port=metrics_port,
+        progress_file=progress_file,
+        umask=settings.umask,
+    )
+    snapshot = run_pull(options, Console())
     typer.echo(f"{entry.id} is complete and verified: {snapshot}")
 
 
@@ -246,7 +260,7 @@ def run(command: Callable[[], object]) -> int:
         command()
     except SizeupError as error:
         print(f"sizeup: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     except ValidationError as error:
         for problem in error.errors():
             where = ".".join(map(str, problem["loc"]))

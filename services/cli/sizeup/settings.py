@@ -47,6 +47,21 @@ class Settings(HubCacheSettings):
         0.5, ge=0, le=60, description="first wait after a failure of the hub; doubles each time"
     )
 
+    ca_file: Path | None = Field(
+        None, description="certificates that pull trusts beside the system's, in PEM form"
+    )
+    umask: str | None = Field(
+        None,
+        pattern="^[0-7]{3,4}$",
+        description="permissions, octal, that pull withholds from what it writes, for a cache that "
+        "other users read; default: the process's own",
+    )
+
+    hf_hub_offline: bool = Field(
+        False,
+        validation_alias="HF_HUB_OFFLINE",
+        description="pull asks nobody and is content with a model that is complete",
+    )
     hf_endpoint: str = Field(
         "https://huggingface.co", validation_alias="HF_ENDPOINT", description="the hub or a mirror"
     )

@@ -23,6 +23,7 @@ from sizeup_inference.running import StartEngine, reported_id
 from sizeup_inference.service import Service
 from sizeup_inference.settings import Settings
 from sizeup_inference.tokenizing import TokenizingThread
+from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.request_id import RequestIdMiddleware
 
@@ -101,7 +102,7 @@ async def _load(composition: Composition, service: Service) -> ServedModel:
 
     mailboxes = Mailboxes(loop, on_step=service.metrics.on_step)
     job = functools.partial(composition.load, settings, mailboxes.deliver, progress)
-    running = await loading.in_thread(job)
+    running = await in_thread(job, "loading")
     service.metrics.load_seconds.set(time.monotonic() - begun)
     service.metrics.watch(running.engine.stats)
     service.health.set_running(running.engine)

@@ -22,8 +22,8 @@ from starlette.routing import Route
 
 from sizeup_inference.download import DownloadState, is_complete, progress_path, read_progress
 from sizeup_inference.health import livez, readiness_response
-from sizeup_inference.loading import in_thread
 from sizeup_inference.settings import Settings
+from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.serving import LifespanError, Listen, serve

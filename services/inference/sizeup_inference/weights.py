@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -256,6 +257,6 @@ def write_marker(snapshot: Path, files: Iterable[Path]) -> None:
     verified = {digest: print_ for digest, print_ in digests.items() if digest}
     path = marker_path(snapshot)
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
     draft.write_text(json.dumps({"verified": verified}), encoding="ascii")
     draft.replace(path)

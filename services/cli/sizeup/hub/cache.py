@@ -2,6 +2,7 @@
 
 models--org--name/blobs/<digest>                 a whole, verified file
                   blobs/<digest>.<host>.<pid>.<random>.incomplete   one process's draft
+                  blobs/<digest>.<random>.released.incomplete       nobody's any more
                   snapshots/<commit>/<file>      link to a blob; config.json comes last
                   refs/<branch>                  the commit; comes after the snapshot
                   .sizeup/<commit>.complete      completion marker; see sizeup_inference.weights
@@ -30,12 +31,12 @@ from sizeup_inference.weights import (
     read_marker,
     repository_folder,
     sha256_of,
-    write_marker,
 )
 
 _SPARE_BYTES = 64 << 20
 """Left free on the disk: logs and other programs must not be the next to fail."""
 _SUFFIX = ".incomplete"
+_RELEASED = "released"
 
 
 class RepositoryCache:
@@ -104,6 +105,12 @@ class RepositoryCache:
                 path.unlink() if mine.exists() else path.rename(mine)
         return mine
 
+    def release(self, draft: Path, file: RemoteFile) -> None:
+        """Leave a draft to whoever comes next, on whichever host; there may be none."""
+        name = f"{file.digest}.{secrets.token_hex(8)}.{_RELEASED}{_SUFFIX}"
+        with contextlib.suppress(OSError):  # it is then abandoned like that of a killed process
+            draft.rename(self._blobs / name)
+
     def keep(self, draft: Path, file: RemoteFile) -> None:
         """Make a verified draft the blob."""
         with draft.open("rb") as content:
@@ -111,13 +118,12 @@ class RepositoryCache:
         draft.replace(self.blob(file))
 
     def link(self, commit: str, files: Iterable[RemoteFile]) -> Path:
-        """Link verified blobs into the commit's snapshot, leave the marker; return the snapshot."""
+        """Link verified blobs into the commit's snapshot and return that."""
         snapshot = self.folder / "snapshots" / commit
         snapshot.mkdir(parents=True, exist_ok=True)
         files = sorted(files, key=lambda file: file.name == CONFIG)
         for file in files:
             _link(snapshot / file.name, f"../../blobs/{file.digest}")
-        write_marker(snapshot, [snapshot / file.name for file in files])
         return snapshot
 
     def point(self, revision: str, commit: str) -> None:
@@ -160,6 +166,8 @@ def _is_abandoned(draft: Path, patience_seconds: float) -> bool:
             return True
     except FileNotFoundError:
         return False
+    if draft.name.endswith(f".{_RELEASED}{_SUFFIX}"):
+        return True
     _, *owner = draft.name.removesuffix(_SUFFIX).split(".")
     if len(owner) != 3 or owner[0] != _host() or not owner[1].isdecimal():
         return False

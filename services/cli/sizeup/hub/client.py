@@ -7,10 +7,12 @@ behind. The cache it lays out is the one written here.
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from yarl import URL
 
 from sizeup.backoff import Policy, wait_seconds
 from sizeup.errors import HubAnswerError, HubRefusedError, HubUnreachableError, UsageError
+from sizeup.hub.proxies import proxy_for
 
 T = TypeVar("T")
 
@@ -28,6 +31,10 @@ _CONNECT_SECONDS = 10.0
 _JSON_BYTES = 16 << 20
 """A repository's description lists its files: far less, even for thousands of them."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+OnRetry = Callable[[str], None]
+"""Is told what failed and is tried again."""
 
 
 class TransientError(HubUnreachableError):
@@ -44,6 +51,8 @@ class Hub:
     silence_seconds: float
     attempts: int
     backoff: Policy
+    ca_file: Path | None = None
+    """Certificates to trust beside the system's (which SSL_CERT_FILE replaces)."""
 
     def url(self, *parts: str) -> URL:
         """Return the address of a path below the endpoint; slashes inside parts stay."""
@@ -52,7 +61,12 @@ class Hub:
 
 
 def make_hub(
-    endpoint: str, token: str | None, silence_seconds: float, attempts: int, first_wait: float
+    endpoint: str,
+    token: str | None,
+    silence_seconds: float,
+    attempts: int,
+    first_wait: float,
+    ca_file: Path | None = None,
 ) -> Hub:
     """Check the endpoint, or raise UsageError."""
     url = URL(endpoint)
@@ -60,17 +74,22 @@ def make_hub(
         raise UsageError(f"the endpoint {endpoint!r} is not an http or https address")
     policy = Policy(first_seconds=first_wait, longest_seconds=max(first_wait, 8.0))
     clean = token.strip() if token else None
-    return Hub(endpoint.rstrip("/"), clean or None, silence_seconds, attempts, policy)
+    return Hub(endpoint.rstrip("/"), clean or None, silence_seconds, attempts, policy, ca_file)
 
 
 class HubClient:
     """Ask one hub. Belongs to one event loop; see connect."""
 
-    def __init__(self, hub: Hub, session: aiohttp.ClientSession) -> None:
+    def __init__(self, hub: Hub, session: aiohttp.ClientSession, on_retry: OnRetry) -> None:
         """Use a session that lives longer than this."""
         self.hub = hub
         self._session = session
+        self._on_retry = on_retry
         self._home = URL(hub.endpoint).origin()
+
+    def impatient(self) -> "HubClient":
+        """Return a client that tries once: whoever has an answer already need not wait for one."""
+        return HubClient(replace(self.hub, attempts=1), self._session, self._on_retry)
 
     async def get_json(self, url: URL) -> dict[str, Any]:
         """Return a JSON object, trying again what may pass."""
@@ -116,12 +135,13 @@ class HubClient:
         for failures in range(1, self.hub.attempts):
             try:
                 return await once()
-            except TransientError:
-                await self.pause(failures)
+            except TransientError as error:
+                await self.pause(failures, error)
         return await once()
 
-    async def pause(self, failures: int) -> None:
-        """Wait as long as suits this many failures in a row."""
+    async def pause(self, failures: int, error: TransientError) -> None:
+        """Wait as long as suits this many failures in a row, of which this is the last."""
+        self._on_retry(str(error))
         await asyncio.sleep(wait_seconds(failures, self.hub.backoff))
 
     @asynccontextmanager
@@ -147,11 +167,16 @@ class HubClient:
             headers["Authorization"] = f"Bearer {self.hub.token}"
         try:
             async with self._session.request(
-                method, url, headers=headers, allow_redirects=False
+                method, url, headers=headers, allow_redirects=False, proxy=proxy_for(url)
             ) as response:
                 yield response
         except TimeoutError as error:
             raise TransientError(f"{url.host} was silent for too long") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise HubAnswerError(
+                f"{url.host} has a certificate that is not trusted; SIZEUP_CA_FILE may name its "
+                f"authority's ({error.certificate_error})"
+            ) from error
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
             raise TransientError(f"{url.host} cut its answer short") from error
         except aiohttp.ClientConnectionError as error:
@@ -161,16 +186,27 @@ class HubClient:
 
 
 @asynccontextmanager
-async def connect(hub: Hub) -> AsyncIterator[HubClient]:
-    """Open a client; proxies of the environment are used, as huggingface_hub does."""
+async def connect(hub: Hub, on_retry: OnRetry) -> AsyncIterator[HubClient]:
+    """Open a client; `on_retry` learns why something is tried again. Raises UsageError."""
     timeout = aiohttp.ClientTimeout(
         total=None,
         sock_connect=_CONNECT_SECONDS,
         connect=_CONNECT_SECONDS,
         sock_read=hub.silence_seconds,
     )
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-        yield HubClient(hub, session)
+    connector = aiohttp.TCPConnector(ssl=_trusted(hub.ca_file))
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        yield HubClient(hub, session, on_retry)
+
+
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()  # the system's, or SSL_CERT_FILE's
+    try:
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(f"SIZEUP_CA_FILE {ca_file}: no certificates in PEM form") from error
+    return context
 
 
 def _is_redirect(response: aiohttp.ClientResponse) -> bool:

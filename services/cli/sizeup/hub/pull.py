@@ -5,19 +5,27 @@ import errno
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from sizeup.errors import CorruptFileError, DiskError, UnsuitableModelError, UsageError
+from sizeup.errors import (
+    CorruptFileError,
+    DiskError,
+    HubUnreachableError,
+    UnsuitableModelError,
+    UsageError,
+)
 from sizeup.hub.cache import RepositoryCache
 from sizeup.hub.client import Hub, HubClient, connect
 from sizeup.hub.download import Download
+from sizeup.hub.progress import PullReport
 from sizeup.hub.repository import RemoteFile, Repository, describe, file_url
 from sizeup_inference.weights import (
     CONFIG,
     SINGLE_WEIGHTS,
     WEIGHTS_INDEX,
     WeightsError,
+    check_structure,
     find_model,
     is_commit,
     is_revision,
@@ -26,7 +34,10 @@ from sizeup_inference.weights import (
     refuse_remote_code,
     shard_names,
     verify,
+    weight_names,
+    write_marker,
 )
+from sizeup_telemetry.background import in_thread
 
 _LOCK_POLL_SECONDS = 0.5
 _LOCK_SECONDS = 3600.0
@@ -35,48 +46,54 @@ _PATIENCE = 4
 """A draft nobody wrote to for this many silences is abandoned: a live one may pause for a retry."""
 
 
-class PullReport(Protocol):
-    """Shows how far a pull is."""
-
-    def note(self, line: str) -> None:
-        """Show a line that stays."""
-
-    def file(self, name: str, size: int) -> None:
-        """Show that a file of this many bytes begins."""
-
-    def advance(self, size: int) -> None:
-        """Move the bar of the present file by bytes, back when negative."""
-
-
-async def pull(hub: Hub, model_id: str, revision: str, cache: Path, report: PullReport) -> Path:
+async def pull(
+    hub: Hub,
+    model_id: str,
+    revision: str,
+    cache: Path,
+    report: PullReport,
+    *,
+    offline: bool = False,
+) -> Path:
     """Return the snapshot of a revision once it is complete and verified.
 
-    Raises PullError or UsageError; whatever was there before and is right stays.
+    One that is complete already is enough where the hub cannot be asked for a newer one. Raises
+    PullError or UsageError; whatever was there before and is right stays.
     """
     if not is_revision(revision):
         raise UsageError(f"{revision!r} is not a branch, a tag or a commit")
-    if is_commit(revision) and (
-        whole := await asyncio.to_thread(_whole, model_id, revision, cache)
-    ):
-        report.note(f"{model_id} at {revision[:12]} is already complete")
-        return whole
-    patience_seconds = _PATIENCE * hub.silence_seconds
     try:
-        async with connect(hub) as client:
+        whole = await in_thread(partial(_whole, model_id, revision, cache, adopt=offline))
+        if whole and (offline or is_commit(revision)):
+            report.note(f"{model_id} at {whole.name[:12]} is already complete")
+            return whole
+        if offline:
+            raise UsageError(f"{model_id} is not complete in {cache}, and HF_HUB_OFFLINE is set")
+        patience_seconds = _PATIENCE * hub.silence_seconds
+        async with connect(hub, report.retry) as client:
             folder = RepositoryCache(cache, model_id, patience_seconds)
-            return await Pull(client, folder, report).run(model_id, revision)
+            return await Pull(client, folder, report).run(model_id, revision, whole)
     except OSError as error:
         raise _disk_error(error, cache) from error
 
 
-def _whole(model_id: str, commit: str, cache: Path) -> Path | None:
-    """Return the snapshot of a commit that an earlier pull finished: it needs no network."""
+def _whole(model_id: str, revision: str, cache: Path, *, adopt: bool) -> Path | None:
+    """Return the snapshot that an earlier pull finished.
+
+    What another tool has put there counts only when it is adopted: nobody has said that all its
+    files came, and its weights are read once to see that they are right.
+    """
     try:
-        snapshot = find_model(model_id, commit, cache)
-        verify(snapshot)
+        snapshot = find_model(model_id, revision, cache)
+        if marker_path(snapshot).is_file() or adopt:
+            verify(snapshot)
     except WeightsError:
         return None
-    return snapshot if marker_path(snapshot).is_file() else None
+    if marker_path(snapshot).is_file():
+        return snapshot
+    if adopt:
+        write_marker(snapshot, [snapshot / name for name in weight_names(snapshot)])
+    return snapshot if adopt else None
 
 
 def _disk_error(error: OSError, cache: Path) -> DiskError:
@@ -95,18 +112,32 @@ class Pull:
         self._cache = cache
         self._report = report
 
-    async def run(self, model_id: str, revision: str) -> Path:
-        """Download, verify and publish."""
-        repository = await describe(self._client, model_id, revision)
+    async def run(self, model_id: str, revision: str, whole: Path | None) -> Path:
+        """Download, verify and publish, unless the hub is away and a whole snapshot is here."""
+        try:
+            client = self._client.impatient() if whole else self._client
+            repository = await describe(client, model_id, revision)
+        except HubUnreachableError as error:
+            if whole is None:
+                raise
+            self._report.note(f"{error}; {model_id} at {whole.name[:12]} is already complete")
+            return whole
         self._cache.prepare()
         async with self._alone():
-            small = repository.small_files()
-            await self._fetch(repository, small)
-            weights = repository.weights(self._weight_names(repository))
-            await self._fetch(repository, weights)
-            snapshot = self._cache.link(repository.commit, (*small, *weights))
-            await asyncio.to_thread(_require_loadable, snapshot)
+            snapshot = await self._bring(repository)
             self._cache.point(revision, repository.commit)
+        return snapshot
+
+    async def _bring(self, repository: Repository) -> Path:
+        small = repository.small_files()
+        await self._fetch(repository, small)
+        weights = repository.weights(self._weight_names(repository))
+        files = (*small, *weights)
+        self._report.plan(len(files), sum(file.size for file in files))
+        await self._fetch(repository, weights)
+        snapshot = self._cache.link(repository.commit, files)
+        _require_loadable(snapshot)
+        write_marker(snapshot, [snapshot / file.name for file in files])
         return snapshot
 
     def _weight_names(self, repository: Repository) -> tuple[str, ...]:
@@ -123,12 +154,18 @@ class Pull:
             raise UnsuitableModelError(str(error)) from error
 
     async def _fetch(self, repository: Repository, files: Iterable[RemoteFile]) -> None:
-        missing = [f for f in files if not await asyncio.to_thread(self._cache.has, f)]
+        missing = []
+        for file in files:
+            if await in_thread(partial(self._cache.has, file)):
+                self._report.kept(file.size)
+            else:
+                missing.append(file)
         self._cache.require_room(missing)
         for file in missing:
             self._report.file(file.name, file.size)
             url = file_url(self._client, repository.id, repository.commit, file.name)
-            await Download(self._client, self._cache, file, url).fetch(self._report.advance)
+            await Download(self._client, self._cache, file, self._report).fetch(url)
+            self._report.kept(file.size)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -146,6 +183,6 @@ class Pull:
 
 def _require_loadable(snapshot: Path) -> None:
     try:
-        verify(snapshot)
+        check_structure(snapshot)  # the bytes were compared when they came
     except WeightsError as error:
         raise CorruptFileError(str(error)) from error

@@ -1,0 +1,38 @@
+"""Run a long, blocking function without keeping the process from ending."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_thread(function: Callable[[], T], name: str = "background") -> asyncio.Future[T]:
+    """Run a function in a daemon thread: unlike an executor's, the end of the loop is not its own.
+
+    Cancelling the future leaves the function running, and nobody waits for it.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # None only with an error
+
+    def run() -> None:
+        result, caught = None, None
+        try:
+            result = function()
+        except BaseException as error:  # noqa: BLE001  # it is the awaiting task's to handle
+            caught = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+            loop.call_soon_threadsafe(settle, result, caught)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future

@@ -1,0 +1,161 @@
+"""Proxies, authorities, and a hub that is away."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.certificates import make_certificate
+from cli.forward_proxy import running_proxy
+from cli.pulling import DEADLINE_SECONDS, MAIN, RecordingReport, is_loadable, pull_command, run_pull
+from hub_server import COMMIT, MODEL_ID, WEIGHTS, HubServer, Mode, running_hub
+from sizeup.errors import HubAnswerError, HubUnreachableError, UsageError
+from sizeup_inference.weights import marker_path
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_the_proxy_of_the_environment_is_used(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
+    assert len(proxy.asked) == len(hub.seen)
+    assert any(asked.startswith(f"GET {hub.store_url}/lfs/") for asked in proxy.asked)
+
+
+def test_https_goes_through_the_proxy_as_a_tunnel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, ca_file = make_certificate(tmp_path)
+    with running_proxy() as proxy, running_hub(tls=tls) as server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
+        run_pull(server, tmp_path / "cache", ca_file=ca_file, token="hf_secret")
+    assert {asked.split()[0] for asked in proxy.asked} == {"CONNECT"}
+
+
+def test_no_proxy_takes_hosts_out(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "example.org,127.0.0.1")
+        run_pull(hub, tmp_path)
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[::1"])
+def test_a_proxy_that_is_no_address_is_said(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(UsageError, match="proxy"):
+        run_pull(hub, tmp_path)
+
+
+def test_a_netrc_does_not_get_in_the_way_of_the_token(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    run_pull(hub, tmp_path / "cache", token="hf_secret")
+    told = {(seen.server, seen.authorization) for seen in hub.seen}
+    assert told == {("hub", "Bearer hf_secret"), ("store", None)}
+
+
+def test_an_unknown_authority_is_not_tried_again_and_the_setting_is_named(tmp_path: Path) -> None:
+    tls, _ = make_certificate(tmp_path)
+    report = RecordingReport()
+    with running_hub(tls=tls) as server, pytest.raises(HubAnswerError, match="SIZEUP_CA_FILE"):
+        run_pull(server, tmp_path / "cache", report=report)
+    assert report.retries == []
+
+
+@pytest.mark.parametrize("variable", ["SIZEUP_CA_FILE", "SSL_CERT_FILE"])
+def test_an_authority_of_ones_own_is_trusted(tmp_path: Path, variable: str) -> None:
+    tls, ca_file = make_certificate(tmp_path)
+    with running_hub(tls=tls) as server:
+        cache = tmp_path / "cache"
+        with pull_command(server, cache, MAIN, **{variable: str(ca_file)}) as process:
+            _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, err) == (0, b"")
+    assert is_loadable(cache)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_file_without_certificates_is_said(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with running_hub() as server, pytest.raises(UsageError, match=r"ca\.pem"):
+        run_pull(server, tmp_path / "cache", ca_file=file)
+
+
+@pytest.mark.parametrize("mode", [Mode.UNAVAILABLE, Mode.SILENT])
+def test_a_complete_model_needs_no_hub(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
+    snapshot = run_pull(hub, tmp_path)
+    hub.mode = mode
+    hub.seen.clear()
+    report = RecordingReport()
+    assert run_pull(hub, tmp_path, silence_seconds=0.2, report=report) == snapshot
+    assert len(hub.seen) == 1  # an answer is there: asking again and again is in vain
+    assert any("already complete" in note for note in report.notes)
+
+
+def test_a_newer_commit_that_does_not_come_is_an_error(hub: HubServer, tmp_path: Path) -> None:
+    run_pull(hub, tmp_path)
+    (tmp_path / "models--Qwen--Tiny" / "refs" / "main").write_text("f" * 40)
+    shutil.copytree(
+        tmp_path / "models--Qwen--Tiny" / "snapshots" / COMMIT,
+        tmp_path / "models--Qwen--Tiny" / "snapshots" / ("f" * 40),
+        symlinks=True,
+    )
+    hub.mode = Mode.UNAVAILABLE
+    with pytest.raises(HubUnreachableError):  # what is called main was never complete
+        run_pull(hub, tmp_path)
+
+
+def test_offline_a_complete_model_is_enough(hub: HubServer, tmp_path: Path) -> None:
+    snapshot = run_pull(hub, tmp_path)
+    hub.seen.clear()
+    assert run_pull(hub, tmp_path, offline=True) == snapshot
+    assert hub.seen == []
+
+
+def test_offline_a_model_of_another_tool_is_read_once_and_adopted(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    marker = marker_path(run_pull(hub, tmp_path))
+    marker.unlink()
+    run_pull(hub, tmp_path, offline=True)
+    assert marker.is_file()
+
+
+def test_offline_a_model_that_is_not_whole_is_refused(hub: HubServer, tmp_path: Path) -> None:
+    snapshot = run_pull(hub, tmp_path)
+    marker_path(snapshot).unlink()
+    blob = (snapshot / WEIGHTS).resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\x00")
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name
+    for cache in (tmp_path, tmp_path / "empty"):
+        with pytest.raises(UsageError, match="HF_HUB_OFFLINE"):
+            run_pull(hub, cache, offline=True)
+    assert not marker_path(snapshot).exists()
+
+
+def test_the_variable_keeps_the_command_off_the_network(hub: HubServer, tmp_path: Path) -> None:
+    with pull_command(hub, tmp_path, MAIN, HF_HUB_OFFLINE="1") as process:
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 1
+    assert f"{MODEL_ID} is not complete".encode() in err
+    assert hub.seen == []
