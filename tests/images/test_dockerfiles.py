@@ -148,11 +148,10 @@ def test_what_images_need_is_sent(path: str) -> None:
 
 def test_every_local_dependency_is_copied(dockerfile: Path) -> None:
     """A distribution that is left out would be looked for in the package index."""
-    copied = {
-        Path(i.words[0]).parts[1]
-        for i in read_dockerfile(dockerfile)
-        if i.name == "COPY" and i.words[0].startswith("services/")
-    }
+    copies = [i.words[0] for i in read_dockerfile(dockerfile) if i.name == "COPY"]
+    copied = {source.removeprefix("services/") for source in copies if source.count("/") == 1}
+    described = {Path(source).parts[1] for source in copies if source.endswith("/pyproject.toml")}
+    assert described == copied
     needed: set[str] = set()
     for service in copied:
         project = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())
