@@ -3,7 +3,8 @@
 `make cluster-test` runs them; the ordinary run of the tests passes this folder by.
 """
 
-from collections.abc import Callable, Generator, Iterator
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".cluster"
 """What is built once, and the logs of the last run."""
 IMAGES = ("gateway", "inference-fake", "cli", "toys")
 """Those of most tests: the engine is the fake one, since here the platform is tested."""
+TORCH_IMAGE = "inference-cpu"
 _TEST_SECONDS = 900
 """Of one test without its fixtures, whose steps have deadlines of their own."""
 
@@ -31,6 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="own",
         help="own: a Kubernetes started here (Linux, root); kind: the one of kubectl's context",
     )
+    parser.addoption(
+        "--torch-index", default="", help="package index of torch; default: PyPI, with CUDA"
+    )
+
+
+def pytest_configure() -> None:
+    for client in ("httpx", "httpx2"):  # the official clients' own: a line for every request
+        logging.getLogger(client).setLevel(logging.WARNING)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,37 +53,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Start or find the cluster, and give it the images of this checkout."""
+    torch = any("torch" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    names = (*IMAGES, TORCH_IMAGE) if torch else IMAGES
+    index = request.config.getoption("--torch-index")
     start = _own if request.config.getoption("--cluster") == "own" else _kind
-    running = start()
+    running = start(names, index)
     try:
         yield running
     finally:
         running.stop()
 
 
-def _own() -> Cluster:
+@pytest.fixture(scope="session")
+def torch(cluster: Cluster) -> None:
+    """Ask for the image that computes; it takes minutes, so only who names this one gets it."""
+
+
+def _own(names: Sequence[str], torch_index: str) -> Cluster:
     if reason := requirements.why_not():
         pytest.skip(reason)
     requirements.install_packages()
     # The last steps that need the network of the machine.
     binaries = built(CACHE / "bin")
-    pause, saved = images.pause(binaries.pause), images.built(IMAGES)
+    pause, saved = images.pause(binaries.pause), images.built(names, torch_index)
     running = OwnCluster(CACHE, binaries, pause)
     _load(running, saved)
     return running
 
 
-def _kind() -> Cluster:
+def _kind(names: Sequence[str], torch_index: str) -> Cluster:
     if reason := kind.why_not():
         pytest.skip(reason)
     running = kind.KindCluster(CACHE / "logs")
-    _load(running, images.built(IMAGES))
+    _load(running, images.built(names, torch_index))
     return running
 
 
-def _load(running: Cluster, saved: dict[str, images.SavedImage]) -> None:
+def _load(running: Cluster, saved: list[images.SavedImage]) -> None:
     try:
-        for image in saved.values():
+        for image in saved:
             running.load(image)
     except BaseException:
         running.stop()

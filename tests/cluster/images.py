@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +35,13 @@ class SavedImage:
             archive.unlink(missing_ok=True)
 
 
-def built(names: tuple[str, ...]) -> dict[str, SavedImage]:
+def built(names: Sequence[str], torch_index: str) -> list[SavedImage]:
     """Build images of `images.build.RECIPES` with the tag of these tests."""
     images = Images(find_tool(STORE), TAG)
-    saved = {}
+    saved = []
     for name in names:
         log.info("building image %s", name)
-        saved[name] = SavedImage(images.tool, images.build(name))
+        saved.append(SavedImage(images.tool, images.build(name, torch_index)))
     return saved
 
 

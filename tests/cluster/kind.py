@@ -34,6 +34,7 @@ class KindCluster:
         """Find its node; CommandError where it does not answer."""
         self.logs = logs
         self.kubeconfig: Path | None = None
+        self.cache_values: Json = {"accessModes": ["ReadWriteOnce"]}
         self.kubectl = Kubectl(["kubectl"])
         self._name = str(_context()).removeprefix(_PREFIX)
         addresses = self.kubectl.items("nodes")[0]["status"]["addresses"]
@@ -46,10 +47,8 @@ class KindCluster:
             load = ["kind", "load", "image-archive", str(archive), f"--name={self._name}"]
             run(load, seconds=_LOAD_SECONDS)
 
-    def make_cache(self, namespace: str) -> Json:
-        """Return the values of a model cache: kind's own class of volumes makes it."""
-        del namespace
-        return {"accessModes": ["ReadWriteOnce"], "size": "1Gi"}
+    def make_cache(self, namespace: str) -> None:
+        """Leave it to kind's own class of volumes."""
 
     def check(self) -> None:
         """Its processes are not ours to watch."""

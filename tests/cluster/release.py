@@ -12,6 +12,7 @@ from cluster.command import run
 from cluster.images import TAG
 from cluster.kubectl import Json
 from cluster.running import Cluster
+from cluster.waiting import wait_for
 from images.build import ROOT
 
 CHART = ROOT / "charts/sizeup"
@@ -66,12 +67,17 @@ class Release:
         metadata = {"name": namespace, "labels": labels}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
-    def install(self, values: Json, chart: Path = CHART) -> None:
-        """Install the chart, or upgrade to these values, and wait for nothing."""
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(merged(COMMON, values), file)
-            file.flush()
-            self.helm("upgrade", "--install", NAME, str(chart), "--values", file.name)
+    def install(self, values: Json, file: str | None = None, chart: Path = CHART) -> None:
+        """Install the chart, or upgrade it, and wait for nothing.
+
+        values: over those of these tests, over the named file of the chart's values/.
+        """
+        files = [str(CHART / "values" / file)] if file else []
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as ours:
+            json.dump(merged(COMMON, values), ours)
+            ours.flush()
+            given = (part for name in (*files, ours.name) for part in ("--values", name))
+            self.helm("upgrade", "--install", NAME, str(chart), *given)
 
     def wait(self, *deployments: str, seconds: float = _ROLLOUT_SECONDS) -> None:
         """Wait until deployments, all by default, are rolled out; CommandError when late."""
@@ -91,15 +97,27 @@ class Release:
         ports = self.kubectl.get(f"service/{NAME}-gateway")["spec"]["ports"]
         return f"http://{self.cluster.node_address}:{ports[0]['nodePort']}"
 
+    def replicas(self, key: str) -> int:
+        """Return the number of pods that a size is to have."""
+        return int(self.kubectl.get(f"deployment/{NAME}-{key}")["spec"]["replicas"])
+
     def pods(self, key: str) -> list[Json]:
         """Return the pods of a size."""
         return self.kubectl.items("pods", f"--selector=sizeup.dev/model={key}")
 
-    def uids(self, component: str = "") -> dict[str, str]:
-        """Return pod names to uids, of a component or of all."""
-        selector = f"app.kubernetes.io/component={component}" if component else ""
-        found = self.kubectl.items("pods", f"--selector={selector}")
+    def uids(self) -> dict[str, str]:
+        """Return the names of all pods to their uids."""
+        found = self.kubectl.items("pods")
         return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found}
+
+    def leaving(self) -> set[str]:
+        """Return the names of the pods that have been told to go."""
+        found = self.kubectl.items("pods")
+        return {p["metadata"]["name"] for p in found if "deletionTimestamp" in p["metadata"]}
+
+    def wait_gone(self, seconds: float = _ROLLOUT_SECONDS) -> None:
+        """Wait until every pod that has been told to go is gone; TimeoutError when one stays."""
+        wait_for(lambda: not self.leaving(), "end of the old pods", seconds)
 
     def remove(self) -> None:
         """Take away the namespace with all that is in it."""

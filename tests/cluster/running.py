@@ -16,12 +16,14 @@ class Cluster(Protocol):
     """None: kubectl's own."""
     node_address: str
     """Where a Service's node port answers to the tests."""
+    cache_values: Json
+    """modelCache of the chart, for the kind of volumes there are."""
 
     def load(self, image: SavedImage) -> None:
         """Give the node an image."""
 
-    def make_cache(self, namespace: str) -> Json:
-        """Return the chart's modelCache values that get a release in this namespace a volume."""
+    def make_cache(self, namespace: str) -> None:
+        """See to it that a release in this namespace gets a volume."""
 
     def check(self) -> None:
         """Raise RuntimeError when a process of the cluster has ended by itself."""

@@ -14,8 +14,8 @@ from cluster.own.namespace import ADDRESS
 from cluster.own.started import Started
 from cluster.release import CLAIM
 
-_CACHE_SIZE = "1Gi"
-"""Of the toy models, which have 16 MB; nothing holds a folder to it."""
+_CACHE_SIZE = "1Ti"
+"""As much as any claim asks for; nothing holds a folder to it."""
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class OwnCluster:
         self.logs.mkdir()
         self._started = Started(binaries, self._folder, self.logs, pause.reference)
         self.kubectl = self._started.kubectl
+        self.cache_values: Json = {"storageClass": "-"}
         self.kubeconfig: Path | None = self._started.kubeconfig
         try:
             self._start(pause)
@@ -59,7 +60,7 @@ class OwnCluster:
         """Raise RuntimeError, with its log, when a process of the cluster has ended by itself."""
         self._started.check()
 
-    def make_cache(self, namespace: str) -> Json:
+    def make_cache(self, namespace: str) -> None:
         """Make a volume in a folder of the node, which the only claim of its kind then gets."""
         folder = self._folder / "lib" / f"cache-{namespace}"
         folder.mkdir()
@@ -70,7 +71,7 @@ class OwnCluster:
             "metadata": {"name": f"cache-{namespace}"},
             "spec": {
                 "capacity": {"storage": _CACHE_SIZE},
-                "accessModes": ["ReadWriteMany"],
+                "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
                 "storageClassName": "",
                 # The same folder, where the node has it.
                 "hostPath": {"path": f"/var/lib/{folder.name}", "type": "Directory"},
@@ -78,7 +79,6 @@ class OwnCluster:
             },
         }
         self.kubectl.apply(volume)
-        return {"storageClass": "-", "size": _CACHE_SIZE}
 
     def stop(self) -> None:
         """End it; only the logs stay."""

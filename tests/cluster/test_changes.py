@@ -1,0 +1,85 @@
+"""helm upgrade: what changes is replaced, and nothing else is."""
+
+from collections.abc import Callable
+
+import ollama
+import pytest
+
+from cluster.asking import HELLO, ollama_at
+from cluster.kubectl import Json
+from cluster.release import Release
+from cluster.waiting import wait_for
+
+_APPLIED_SECONDS = 150.0
+"""A changed ConfigMap reaches a pod when the kubelet next looks: within a minute or so."""
+_LISTS = 12
+"""So many connections reach both gateways but once in two thousand."""
+
+
+def _values(small: Json) -> Json:
+    large = {"id": "Qwen/Qwen1.5-1.8B-Chat", "engine": "fake"}
+    return {
+        "models": {
+            "small": {"id": "Qwen/Qwen1.5-0.5B-Chat", "engine": "fake", **small},
+            "large": large,
+        }
+    }
+
+
+@pytest.fixture(scope="module")
+def _installed(new_release: Callable[[str], Release]) -> Release:
+    return new_release("changes")
+
+
+@pytest.fixture
+def release(_installed: Release) -> Release:
+    """The same two sizes before each test."""
+    _installed.install(_values({}))
+    _installed.wait()
+    _installed.wait_gone()
+    return _installed
+
+
+def test_a_changed_size_restarts_no_other(release: Release) -> None:
+    before = release.uids()
+    release.install(_values({"maxModelLen": 1024}))
+    release.wait()
+    release.wait_gone()
+    after = release.uids()
+    kept = before.items() & after.items()
+    assert {name for name in before if "-small-" not in name} == {name for name, _ in kept}
+    assert len(after) == len(before)
+
+
+def test_a_changed_catalogue_applies_without_a_restart(release: Release) -> None:
+    before = release.uids()
+    release.install(_values({"names": ["newcomer"]}))
+    with ollama_at(release.url) as client:
+        _wait_listed(client, "newcomer", True)
+        assert "Hello" in (client.chat("newcomer", [HELLO]).message.content or "")
+    assert release.uids() == before
+
+
+def test_a_size_comes_and_goes_beside_the_others(release: Release) -> None:
+    before = release.uids()
+    added = {"id": "Qwen/Qwen1.5-4B-Chat", "engine": "fake", "names": ["added"]}
+    values = _values({})
+    with ollama_at(release.url) as client:
+        release.install({"models": {**values["models"], "added": added}})
+        release.wait()
+        _wait_listed(client, "added", True)
+        assert "Hello" in (client.chat("added", [HELLO]).message.content or "")
+        release.install(values)
+        _wait_listed(client, "added", False)
+    release.wait_gone()
+    assert release.uids() == before
+
+
+def _wait_listed(client: ollama.Client, name: str, listed: bool) -> None:
+    """Wait until a name is, or is not, in a row of lists: each gateway reads its own copy."""
+
+    def agree() -> bool:
+        lists = ([str(m.model) for m in client.list().models] for _ in range(_LISTS))
+        return all(any(m.startswith(name) for m in models) is listed for models in lists)
+
+    wait_for(agree, f"the gateways' lists with {name}: {listed}", _APPLIED_SECONDS)

@@ -1,0 +1,38 @@
+"""Restarts under load lose nothing: of the gateway, and of a size with two replicas."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from cluster.load import during
+from cluster.release import Release
+
+MODEL = "Qwen/Qwen1.5-0.5B-Chat"
+REQUESTS = 500
+_ROLLOUT_SECONDS = 300.0
+
+
+@pytest.fixture(scope="module")
+def release(new_release: Callable[[str], Release]) -> Release:
+    made = new_release("rollouts")
+    made.install({"models": {"small": {"id": MODEL, "engine": "fake", "replicas": 2}}})
+    made.wait()
+    return made
+
+
+@pytest.mark.parametrize("component", ["gateway", "small"])
+def test_a_rolling_restart_under_load_loses_nothing(release: Release, component: str) -> None:
+    before = release.uids()
+    deployment = f"deployment/sizeup-{component}"
+
+    def restart() -> None:
+        release.kubectl("rollout", "restart", deployment)
+        release.kubectl.rolled_out(deployment, _ROLLOUT_SECONDS)
+        release.wait_gone()
+
+    tally = asyncio.run(during(release.url, [MODEL], restart, REQUESTS))
+    replaced = set(before.values()) - set(release.uids().values())
+    assert len(replaced) == 2, "both pods are new"
+    assert tally.answered >= REQUESTS
+    assert tally.lost == []
