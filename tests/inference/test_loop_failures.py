@@ -32,13 +32,14 @@ def model() -> PreTrainedModel:
     return small_pooled_model()
 
 
-def test_failures_that_are_not_in_a_row_do_not_kill_the_engine(model: PreTrainedModel) -> None:
+def test_two_failures_in_a_row_do_not_kill_the_engine(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         gate = Gate(harness)
         for i in range(5):
-            gate.failures = 1
-            harness.engine.submit(request(f"bad{i}", [1], 5))
-            harness.recorder.wait_ended([f"bad{i}"])
+            gate.failures = 2
+            for name in (f"bad{i}", f"worse{i}"):
+                harness.engine.submit(request(name, [1], 5))
+                harness.recorder.wait_ended([name])
             assert len(harness.run([request(f"good{i}", [1], 3)])[f"good{i}"]) == 3
 
 

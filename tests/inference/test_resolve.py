@@ -57,6 +57,7 @@ def test_the_context_is_the_smaller_one() -> None:
 def test_a_context_without_room_for_an_answer_is_refused() -> None:
     with pytest.raises(InvalidRequestError):
         context_of(request(max_context=1), INFO)
+    assert context_of(request(max_context=2), INFO) == 2
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 30), (10, 10), (99, 30), (0, 0)])
@@ -113,3 +114,7 @@ def test_not_thinking_can_be_asked_of_any_model() -> None:
 def test_tokens_outside_the_vocabulary_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match="no token"):
         check_token_parameters(request(**fields), INFO)
+
+
+def test_the_first_and_the_last_token_are_of_the_vocabulary() -> None:
+    check_token_parameters(request(stop_token_ids=[0, INFO.vocab_size - 1]), INFO)
