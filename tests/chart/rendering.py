@@ -1,0 +1,153 @@
+"""Render the chart with helm, as people do."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+
+HELM = Path(sys.executable).parent / "helm"
+CHART = Path(__file__).parents[2] / "charts" / "sizeup"
+VALUES = tuple(sorted(path.stem for path in (CHART / "values").glob("*.yaml")))
+"""Names of the ready-made values files."""
+
+EVERYTHING: Json = {
+    "models": {
+        "small": {
+            "id": "Qwen/Qwen1.5-0.5B-Chat",
+            "profile": "cpu",
+            "maxModelLen": 2048,
+            "replicas": 2,
+        },
+        "middle": {
+            "id": "Qwen/Qwen1.5-7B-Chat",
+            "revision": "0123456789abcdef0123456789abcdef01234567",
+            "profile": "gpu-48g",
+            "maxModelLen": 2048,
+            "replicas": 2,
+            "env": [{"name": "CUDA_DEVICE_ORDER", "value": "PCI_BUS_ID"}],
+        },
+        "sleeper": {
+            "id": "Qwen/Qwen1.5-72B-Chat",
+            "profile": "gpu-80g:4",
+            "maxModelLen": 8192,
+            "scaleToZero": {"enabled": True, "keepAlive": "90s"},
+        },
+        "pretender": {"id": "sizeup/pretender", "profile": "cpu-small", "engine": "fake"},
+        "absent": {"id": "Qwen/Qwen2-7B", "enabled": False},
+    },
+    "auth": {"existingSecret": {"name": "keys"}},
+    "gateway": {
+        "autoscaling": {"enabled": True},
+        "ingress": {"enabled": True, "hosts": ["sizeup.example.com"]},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
+    },
+    "huggingface": {
+        "endpoint": "https://hub.example.com:8443",
+        "existingSecret": {"name": "hub"},
+        "proxy": {"http": "http://proxy:3128", "https": "http://proxy:3128"},
+        "caConfigMap": {"name": "authority"},
+    },
+    "mirror": {"enabled": True, "existingClaim": "hub", "folder": "/hub"},
+    "monitoring": {
+        "serviceMonitor": {"enabled": True},
+        "podMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "dashboards": {"enabled": True},
+    },
+}
+"""Values that make every kind of object the chart has."""
+
+VARIANTS: dict[str, Json] = {
+    **{name: yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text()) for name in VALUES},
+    "nothing": {},
+    "everything": EVERYTHING,
+    "ephemeral": {**EVERYTHING, "modelCache": {"mode": "ephemeral"}},
+    "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
+}
+"""Every shape the chart takes, for what must hold in all of them."""
+
+
+class RefusedError(Exception):
+    """Helm did not render; the message is what a person reads."""
+
+
+def render(values: Mapping[str, Any], release: str = "sizeup", chart: Path = CHART) -> list[Json]:
+    """Return the objects of an installation, or raise RefusedError."""
+    text = json.dumps(values, sort_keys=True)
+    return [json.loads(one) for one in _rendered(text, release, chart)]
+
+
+@cache
+def _rendered(values: str, release: str, chart: Path) -> tuple[str, ...]:
+    command = [str(HELM), "template", release, str(chart), "--namespace", "models", "--values", "-"]
+    done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise RefusedError(done.stderr)
+    return tuple(json.dumps(one) for one in yaml.safe_load_all(done.stdout) if one)
+
+
+def notes(values: Mapping[str, Any], folder: Path) -> str:
+    """Return what `helm install` says at its end; `folder` is for a copy of the chart."""
+    chart = folder / "chart"
+    shutil.copytree(CHART, chart)
+    shown = 'notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}\n'
+    (chart / "templates" / "shown.yaml").write_text(shown)
+    return next(str(one["notes"]) for one in render(values, chart=chart) if "notes" in one)
+
+
+def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> Json:
+    """Return values with others over them, as helm merges files."""
+    merged = dict(values)
+    for key, value in more.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = over(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def of_kind(objects: Iterable[Json], *kinds: str) -> list[Json]:
+    """Return the objects of some kinds."""
+    return [one for one in objects if one["kind"] in kinds]
+
+
+def named(objects: Iterable[Json], kind: str, name: str) -> Json:
+    """Return the one object of this kind and name."""
+    (found,) = [one for one in of_kind(objects, kind) if one["metadata"]["name"] == name]
+    return found
+
+
+def identity(one: Json) -> tuple[str, str]:
+    """Return what names an object."""
+    return one["kind"], one["metadata"]["name"]
+
+
+def pod_of(one: Json) -> Json | None:
+    """Return the pod (metadata and spec) that an object makes or is, if any."""
+    if one["kind"] == "Pod":
+        return one
+    return one["spec"].get("template") if one["kind"] in ("Deployment", "Job") else None
+
+
+def pods(objects: Iterable[Json]) -> Iterator[tuple[str, Json]]:
+    """Yield every pod, with the name of its object."""
+    for one in objects:
+        if pod := pod_of(one):
+            yield "/".join(identity(one)), pod
+
+
+def containers(pod: Json) -> list[Json]:
+    """Return all containers of a pod, the ones that come first included."""
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
+def environment(container: Json) -> dict[str, Any]:
+    """Return a container's variables: their values, or where they come from."""
+    return {e["name"]: e.get("value", e.get("valueFrom")) for e in container.get("env", [])}

@@ -1,0 +1,236 @@
+"""One Job per model writes the cache; everybody else reads it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chart.rendering import (
+    EVERYTHING,
+    VARIANTS,
+    Json,
+    RefusedError,
+    containers,
+    environment,
+    identity,
+    named,
+    of_kind,
+    over,
+    pods,
+    render,
+)
+
+
+def jobs(values: dict[str, Any]) -> dict[str, Json]:
+    """Return the download Jobs by model."""
+    found = of_kind(render(values), "Job")
+    return {one["metadata"]["labels"]["sizeup.dev/model"]: one for one in found}
+
+
+def pull(values: dict[str, Any], model: str = "middle") -> Json:
+    """Return the container that downloads a model."""
+    (container,) = containers(jobs(values)[model]["spec"]["template"])
+    return container
+
+
+def test_every_model_with_weights_has_a_job_that_is_no_hook() -> None:
+    assert jobs(EVERYTHING).keys() == {"small", "middle", "sleeper"}
+    for job in jobs(EVERYTHING).values():
+        assert "annotations" not in job["metadata"]
+
+
+def test_the_job_says_what_to_download() -> None:
+    container = pull(EVERYTHING)
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    assert container["command"] == ["sizeup"]
+    assert container["args"][:4] == ["pull", "Qwen/Qwen1.5-7B-Chat", "--revision", revision]
+    assert environment(container)["HF_HUB_CACHE"] == "/models"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_only_downloads_write_to_the_cache(variant: str) -> None:
+    for name, pod in pods(render(VARIANTS[variant])):
+        for container in containers(pod):
+            for mount in container["volumeMounts"]:
+                if mount["mountPath"] not in ("/tmp",) and container["name"] != "pull":
+                    assert mount.get("readOnly") is True, (name, mount)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_sizes_read_offline_what_their_job_writes(variant: str) -> None:
+    objects = render(VARIANTS[variant])
+
+    def claim(pod: Json) -> str | None:
+        volumes = {v["name"]: v for v in pod["spec"]["volumes"]}
+        found = volumes.get("models", {}).get("persistentVolumeClaim", {}).get("claimName")
+        return str(found) if found else None
+
+    for one in of_kind(objects, "Deployment"):
+        model = one["metadata"]["labels"].get("sizeup.dev/model")
+        if model is None:
+            continue
+        serving = containers(one["spec"]["template"])[-1]
+        assert environment(serving)["HF_HUB_OFFLINE"] == "1"
+        if model in (made := jobs(VARIANTS[variant])):
+            assert claim(one["spec"]["template"]) == claim(made[model]["spec"]["template"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": {"middle": {"revision": "v2"}}},
+        {"models": {"middle": {"id": "Qwen/Qwen1.5-7B"}}},
+        {"models": {"middle": {"endpoint": "https://other.example.com"}}},
+        {"huggingface": {"endpoint": "https://other.example.com"}},
+        {"modelCache": {"download": {"image": {"tag": "0.2.0"}}}},
+        {"huggingface": {"existingSecret": {"name": "other"}}},
+    ],
+)
+def test_what_a_job_does_is_in_its_name_since_a_job_cannot_change(change: dict[str, Any]) -> None:
+    before, after = jobs(EVERYTHING)["middle"], jobs(over(EVERYTHING, change))["middle"]
+    assert before["metadata"]["name"] != after["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": {"middle": {"maxModelLen": 4096}}},
+        {"models": {"middle": {"names": ["other:name"]}}},
+        {"gateway": {"logLevel": "debug"}},
+        {"models": {"more": {"id": "Qwen/Qwen2-0.5B"}}},
+    ],
+)
+def test_a_change_that_is_not_about_the_download_starts_none(change: dict[str, Any]) -> None:
+    assert jobs(over(EVERYTHING, change))["middle"] == jobs(EVERYTHING)["middle"]
+
+
+def test_the_endpoint_is_the_models_own_the_hubs_or_the_mirrors() -> None:
+    def endpoint(values: dict[str, Any], **model: Any) -> str | None:
+        models = {"middle": {"id": "Qwen/Qwen1.5-0.5B-Chat", **model}}
+        found = environment(pull({**values, "models": models})).get("HF_ENDPOINT")
+        return str(found) if found else None
+
+    mirror = {"mirror": {"enabled": True}}
+    hub = {"huggingface": {"endpoint": "https://hub.example.com"}}
+    assert endpoint({}) is None
+    assert endpoint(mirror) == "http://sizeup-mirror:8090"
+    assert endpoint({**mirror, **hub}) == "https://hub.example.com"
+    assert (
+        endpoint({**mirror, **hub}, endpoint="https://own.example.com") == "https://own.example.com"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hub", "off"),
+    [
+        ({}, False),
+        ({"endpoint": "https://hub.example.com"}, True),
+        ({"endpoint": "https://hub.example.com", "disableXet": False}, False),
+        ({"disableXet": True}, True),
+        ({"disableXet": None}, False),
+    ],
+)
+def test_xet_is_off_where_an_endpoint_is_set(hub: dict[str, Any], off: bool) -> None:
+    values = {"models": {"middle": {"id": "Qwen/Qwen1.5-0.5B-Chat"}}, "huggingface": hub}
+    assert ("HF_HUB_DISABLE_XET" in environment(pull(values))) is off
+
+
+def test_token_proxy_and_authority_reach_the_download() -> None:
+    variables = environment(pull(EVERYTHING))
+    assert variables["HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "token"}}
+    assert variables["HTTP_PROXY"] == variables["HTTPS_PROXY"] == "http://proxy:3128"
+    assert variables["NO_PROXY"] == "sizeup-mirror"
+    assert variables["SIZEUP_CA_FILE"] == "/etc/sizeup-ca/ca.crt"
+    mounted = {mount["mountPath"] for mount in pull(EVERYTHING)["volumeMounts"]}
+    assert "/etc/sizeup-ca" in mounted
+
+
+def claims(values: dict[str, Any]) -> dict[str, Json]:
+    """Return the claims by name."""
+    found = of_kind(render(values), "PersistentVolumeClaim")
+    return {one["metadata"]["name"]: one for one in found}
+
+
+def size(claim: Json) -> str:
+    """Return what a claim asks for."""
+    return str(claim["spec"]["resources"]["requests"]["storage"])
+
+
+def test_one_cache_holds_all_weights_and_a_fifth_more() -> None:
+    ((name, claim),) = claims(EVERYTHING).items()
+    assert name == "sizeup-cache"
+    weights = (620_000_000 + 7_720_000_000 + 72_300_000_000) * 2
+    assert size(claim) == f"{-(-weights * 12 // 10 // 2**30)}Gi"
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert "storageClassName" not in claim["spec"]
+
+
+def test_a_cache_per_model_is_as_large_as_the_model() -> None:
+    sizes = {name: size(claim) for name, claim in claims(VARIANTS["per-model"]).items()}
+    assert sizes == {
+        "sizeup-cache-small": "2Gi",
+        "sizeup-cache-middle": "18Gi",
+        "sizeup-cache-sleeper": "162Gi",
+    }
+
+
+def test_storage_can_be_said() -> None:
+    cache = {"size": "9Gi", "storageClass": "fast", "accessModes": ["ReadWriteOnce"], "keep": False}
+    (claim,) = claims({**EVERYTHING, "modelCache": cache}).values()
+    assert (size(claim), claim["spec"]["storageClassName"]) == ("9Gi", "fast")
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+    assert "annotations" not in claim["metadata"]
+    (static,) = claims({**EVERYTHING, "modelCache": {"storageClass": "-"}}).values()
+    assert static["spec"]["storageClassName"] == ""
+
+
+def test_a_volume_that_is_there_already_is_used_as_it_is() -> None:
+    cache = {"existingClaim": "filled", "download": {"enabled": False}}
+    objects = render({**EVERYTHING, "modelCache": cache})
+    assert of_kind(objects, "PersistentVolumeClaim", "Job") == []
+    serving = named(objects, "Deployment", "sizeup-middle")
+    volumes = {v["name"]: v for v in serving["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["models"]["persistentVolumeClaim"]["claimName"] == "filled"
+
+
+def test_without_a_volume_each_pod_downloads_first() -> None:
+    objects = render(VARIANTS["ephemeral"])
+    assert of_kind(objects, "PersistentVolumeClaim", "Job") == []
+    spec = named(objects, "Deployment", "sizeup-middle")["spec"]["template"]["spec"]
+    assert [c["name"] for c in spec["initContainers"]] == ["pull"]
+    volumes = {v["name"]: v for v in spec["volumes"]}
+    assert volumes["models"]["emptyDir"] == {"sizeLimit": "18Gi"}
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        {"mode": "perModel", "existingClaim": "filled"},
+        {"mode": "ephemeral", "download": {"enabled": False}},
+    ],
+)
+def test_contradictions_are_refused(cache: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError, match="modelCache"):
+        render({"modelCache": cache})
+
+
+def test_the_fake_engine_needs_no_weights() -> None:
+    objects = render({"models": {"pretender": EVERYTHING["models"]["pretender"]}})
+    assert of_kind(objects, "PersistentVolumeClaim", "Job") == []
+    pretender = named(objects, "Deployment", "sizeup-pretender")["spec"]["template"]["spec"]
+    assert "initContainers" not in pretender
+    assert "models" not in json.dumps([v["name"] for v in pretender["volumes"]])
+
+
+def test_a_mirror_serves_its_image_or_a_volume() -> None:
+    own = named(render({"mirror": {"enabled": True}}), "Deployment", "sizeup-mirror")
+    (container,) = own["spec"]["template"]["spec"]["containers"]
+    assert container["args"][:2] == ["mirror", "/toys"]
+    mounted = named(render(EVERYTHING), "Deployment", "sizeup-mirror")
+    (container,) = mounted["spec"]["template"]["spec"]["containers"]
+    assert {"name": "models", "mountPath": "/hub", "readOnly": True} in container["volumeMounts"]
+
+
+def test_without_a_mirror_nothing_of_it_is_made() -> None:
+    assert [name for _, name in map(identity, render(VARIANTS["gpu"])) if "mirror" in name] == []

@@ -1,0 +1,183 @@
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import sizeup
+import sizeup_inference
+from chart.rendering import (
+    CHART,
+    EVERYTHING,
+    VARIANTS,
+    RefusedError,
+    containers,
+    environment,
+    named,
+    notes,
+    over,
+    render,
+)
+
+SEVEN = ["0.5b", "1.8b", "4b", "7b", "14b", "32b", "72b"]
+
+
+def one(size: str = "72B", **values: Any) -> dict[str, Any]:
+    """Return values with one size of Qwen1.5."""
+    return {"models": {"one": {"id": f"Qwen/Qwen1.5-{size}-Chat", **values}}}
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers() -> None:
+    with pytest.raises(RefusedError) as refused:
+        render(one(profile="gpu-80g:2", maxModelLen=8192))
+    # 72.3e9 x 2 bytes; 2 answers x 8192 tokens x 2 x 80 layers x 64 heads x 128 x 2 bytes
+    for said in ("models.one", "gpu-80g:2", "134.7 GiB", "72.30 billion", "KV cache 40.0 GiB"):
+        assert said in str(refused.value)
+    assert "2 x 8192 tokens" in str(refused.value)
+    assert "there are 158.0 GiB" in str(refused.value)
+    assert "gpu-80g:3 would do" in str(refused.value)
+
+
+def test_what_is_said_to_do_does() -> None:
+    assert render(one(profile="gpu-80g:3", maxModelLen=8192))
+
+
+@pytest.mark.parametrize(
+    ("refused", "accepted"),
+    [
+        (
+            {"maxModelLen": 8192, "profile": "gpu-80g:2"},
+            {"maxModelLen": 1024, "profile": "gpu-80g:2"},
+        ),
+        (
+            {"dtype": "float32", "profile": "gpu-80g:3"},
+            {"dtype": "bfloat16", "profile": "gpu-80g:3"},
+        ),
+        ({"profile": "gpu-80g"}, {"profile": "gpu-80g:2"}),
+    ],
+)
+def test_length_dtype_and_gpus_count(refused: dict[str, Any], accepted: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError, match="does not fit"):
+        render(one(**refused))
+    assert render(one(**accepted))
+
+
+def test_the_number_of_long_answers_is_a_value() -> None:
+    values = one("7B", profile="gpu-24g", maxModelLen=4096)
+    assert render(values)
+    with pytest.raises(RefusedError, match="4 x 4096 tokens"):
+        render({**values, "fit": {"concurrency": 4}})
+
+
+def test_a_size_on_cpus_is_measured_by_its_memory_limit() -> None:
+    assert render(one("1.8B", profile="cpu", maxModelLen=1024))
+    with pytest.raises(RefusedError, match=r"there are 6\.0 GiB"):
+        render(one("4B", profile="cpu", maxModelLen=1024))
+
+
+def test_a_misfit_may_be_installed_with_a_warning(tmp_path: Path) -> None:
+    values = {**one(profile="gpu-80g"), "fit": {"onFailure": "warn"}}
+    assert render(values)
+    assert "WARNING: models.one does not fit" in notes(values, tmp_path)
+
+
+def test_every_misfit_is_named_at_once() -> None:
+    values = over(one(profile="gpu-24g"), {"models": {"two": {"id": "Qwen/Qwen1.5-32B-Chat"}}})
+    with pytest.raises(RefusedError) as refused:
+        render(values)
+    assert "models.one" in str(refused.value)
+    assert "models.two" in str(refused.value)
+
+
+def test_a_model_of_ones_own_says_its_parameters_and_shape() -> None:
+    model = {
+        "id": "me/mine",
+        "profile": "gpu-24g",
+        "parameters": 8_000_000_000,
+        "maxModelLen": 4096,
+    }
+    assert render({"models": {"mine": model}})
+    wide = {**model, "shape": {"layers": 80, "kvHeads": 64, "headDim": 128}}
+    with pytest.raises(RefusedError, match=r"8\.00 billion"):
+        render({"models": {"mine": wide}})
+
+
+def test_a_model_of_unknown_size_is_not_judged(tmp_path: Path) -> None:
+    values = {"models": {"mine": {"id": "me/mine", "profile": "gpu-24g"}}}
+    (row,) = [line for line in notes(values, tmp_path).splitlines() if line.startswith("mine ")]
+    assert row.split()[1:3] == ["?", "?"]
+    assert "unknown" in row
+
+
+def test_the_cache_on_cpus_has_the_size_that_was_counted() -> None:
+    """Outside cgroup v2 the engine would measure the node's memory, not the pod's."""
+    size = named(render(EVERYTHING), "Deployment", "sizeup-small")
+    variables = environment(containers(size["spec"]["template"])[-1])
+    left = 6 - 620e6 * 2 / 2**30 - 0.75
+    assert int(variables["SIZEUP_INFERENCE_KV_CACHE_BYTES"]) == pytest.approx(0.6 * left * 2**30)
+    large = named(render(EVERYTHING), "Deployment", "sizeup-middle")
+    assert "SIZEUP_INFERENCE_KV_CACHE_BYTES" not in environment(
+        containers(large["spec"]["template"])[-1]
+    )
+
+
+def test_the_share_of_gpu_memory_is_the_engines() -> None:
+    source = Path(sizeup_inference.__file__).with_name("loader.py").read_text()
+    assigned = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == "_GPU_KV_SHARE"
+    ]
+    text = (CHART / "templates" / "_fit.tpl").read_text()
+    assert f"ternary {assigned[0]} 0.6" in text
+
+
+def test_the_notes_have_the_table_of_sizes(tmp_path: Path) -> None:
+    rows = notes(VARIANTS["gpu"], tmp_path).splitlines()
+    table = [row.split() for row in rows if row.startswith("qwen1-5-")]
+    assert [row[0].removeprefix("qwen1-5-").replace("-", ".") for row in table] == SEVEN
+    assert table[-1][:7] == [
+        "qwen1-5-72b", "72.3B", "134.7Gi", "gpu-80g:4", "230.8", "316.0", "yes",
+    ]  # fmt: skip
+
+
+def test_the_notes_say_what_to_do_next(tmp_path: Path) -> None:
+    said = notes(EVERYTHING, tmp_path)
+    for part in (
+        "http://sizeup.example.com",
+        "http://sizeup-gateway.models:11434",
+        "port-forward svc/sizeup-gateway",
+        "helm -n models test sizeup",
+        "Authorization: Bearer",
+        "starts with its first request",
+    ):
+        assert part in said
+
+
+def test_notes_without_a_size_say_how_to_get_one(tmp_path: Path) -> None:
+    assert "No size is enabled" in notes({}, tmp_path)
+
+
+def test_the_ladder_is_the_command_lines() -> None:
+    """Names and parameters stand in two files, which must agree."""
+    known = yaml.safe_load((CHART / "files" / "ladder.yaml").read_text())
+    ours = {id: (m["parameters"], m["names"]) for id, m in known.items()}
+    source = yaml.safe_load(Path(sizeup.__file__).with_name("qwen.yaml").read_text())
+    assert ours == {
+        m["id"] if "/" in m["id"] else f"sizeup/{m['id']}": (m["parameters"], m["names"])
+        for m in source["models"].values()
+    }
+
+
+@pytest.mark.parametrize("toy", ["toy-0.5m", "toy-2m", "toy-5m"])
+def test_the_shapes_of_the_toys_are_those_of_their_files(toy: str) -> None:
+    config = yaml.safe_load((CHART.parents[1] / "models/toy" / toy / "config.json").read_text())
+    known = yaml.safe_load((CHART / "files" / "ladder.yaml").read_text())[f"sizeup/{toy}"]
+    assert (known["layers"], known["kvHeads"], known["headDim"]) == (
+        config["num_hidden_layers"],
+        config["num_key_value_heads"],
+        config["hidden_size"] // config["num_attention_heads"],
+    )

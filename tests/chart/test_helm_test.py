@@ -1,0 +1,54 @@
+"""The pod that `helm test` runs."""
+
+from typing import Any
+
+import pytest
+
+from chart.rendering import EVERYTHING, Json, named, of_kind, render
+from cli.command import Command
+
+
+def pod(values: dict[str, Any]) -> Json:
+    """Return the test pod."""
+    return named(render(values), "Pod", "sizeup-test")
+
+
+def arguments(values: dict[str, Any]) -> list[str]:
+    """Return what its command line says."""
+    (container,) = pod(values)["spec"]["containers"]
+    assert container["command"] == ["sizeup"]
+    return [str(argument) for argument in container["args"]]
+
+
+def test_every_size_is_asked_and_those_that_sleep_only_when_they_are_ready() -> None:
+    assert arguments(EVERYTHING) == [
+        "check",
+        "--url=http://sizeup-gateway:11434",
+        "--api-key-file=/etc/sizeup-keys/keys",
+        "middle",
+        "pretender",
+        "--if-ready=sleeper",
+        "small",
+    ]
+
+
+def test_the_command_line_understands_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the key file, which is not here."""
+    done = Command(capsys, monkeypatch, *arguments(EVERYTHING))
+    assert (done.code, "no API key" in done.err) == (1, True)
+
+
+def test_the_pod_goes_when_it_succeeded_unless_its_log_is_wanted() -> None:
+    policy = "helm.sh/hook-delete-policy"
+    gone = "before-hook-creation,hook-succeeded"
+    assert pod(EVERYTHING)["metadata"]["annotations"][policy] == gone
+    kept = pod({**EVERYTHING, "tests": {"keepPod": True}})["metadata"]["annotations"]
+    assert kept == {"helm.sh/hook": "test", policy: "before-hook-creation"}
+
+
+def test_nothing_to_ask_needs_no_pod() -> None:
+    assert of_kind(render({}), "Pod") == []
+    off = render({**EVERYTHING, "tests": {"enabled": False}})
+    assert [o for o in off if o["metadata"]["name"] == "sizeup-test"] == []

@@ -1,0 +1,61 @@
+"""Changing one size must leave the others, and the gateway, as they are."""
+
+from typing import Any
+
+import pytest
+
+from chart.rendering import EVERYTHING, VARIANTS, identity, over, pods, render
+
+CHANGES: list[dict[str, Any]] = [
+    {"maxModelLen": 4096},
+    {"revision": "v2"},
+    {"replicas": 3},
+    {"names": ["other:name"]},
+    {"limits": {"concurrency": 8}},
+    {"env": [{"name": "CUDA_LAUNCH_BLOCKING", "value": "1"}]},
+    {"profile": "gpu-80g"},
+    {"scaleToZero": {"enabled": True}},
+    {"endpoint": "https://other.example.com"},
+]
+SHARED = {
+    ("ConfigMap", "sizeup-models"),
+    ("Role", "sizeup-gateway"),  # names what may be scaled
+    ("Pod", "sizeup-test"),  # asks each size
+    ("NetworkPolicy", "sizeup-download"),  # ports of the endpoints
+}
+"""What speaks of all sizes; none of it is a pod that serves."""
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda c: next(iter(c)))
+def test_only_its_own_objects_and_the_catalogue_change(change: dict[str, Any]) -> None:
+    before = {identity(o): o for o in render(EVERYTHING)}
+    after = {identity(o): o for o in render(over(EVERYTHING, {"models": {"middle": change}}))}
+    changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
+    assert changed, "the change changes nothing"
+    assert {(kind, name) for kind, name in changed - SHARED if "middle" not in name} == set()
+
+
+@pytest.mark.parametrize(
+    "more", [{"more": {"id": "Qwen/Qwen2-0.5B"}}, {"middle": {"enabled": False}}]
+)
+def test_a_size_that_comes_or_goes_restarts_nothing(more: dict[str, Any]) -> None:
+    before = dict(pods(render(EVERYTHING)))
+    after = dict(pods(render(over(EVERYTHING, {"models": more}))))
+    kept = (before.keys() & after.keys()) - {"Pod/sizeup-test"}
+    assert {name for name in kept if before[name] != after[name]} == set()
+    assert len(kept) > 5
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_new_version_of_the_chart_alone_restarts_nothing(variant: str) -> None:
+    for name, pod in pods(render(VARIANTS[variant])):
+        if not name.startswith("Pod/"):
+            assert "helm.sh/chart" not in pod["metadata"]["labels"]
+            assert "app.kubernetes.io/version" not in pod["metadata"]["labels"]
+
+
+def test_the_gateway_reads_the_catalogue_from_a_folder_that_follows_its_changes() -> None:
+    gateway = dict(pods(render(EVERYTHING)))["Deployment/sizeup-gateway"]
+    (container,) = gateway["spec"]["containers"]
+    assert [m for m in container["volumeMounts"] if "subPath" in m] == []
+    assert "checksum/catalogue" not in gateway["metadata"].get("annotations", {})

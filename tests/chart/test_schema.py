@@ -1,0 +1,97 @@
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.rendering import CHART, RefusedError, render
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
+
+MODEL = {"id": "Qwen/Qwen1.5-0.5B-Chat"}
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"modles": {}}, "modles"),
+    ({"gateway": {"replica": 2}}, "replica"),
+    ({"models": {"a": {**MODEL, "scaleToZero": {"keepalive": "5m"}}}}, "keepalive"),
+    ({"models": {"a": {**MODEL, "paramters": 1}}}, "paramters"),
+    ({"models": {"a": {}}}, "id is required"),
+    ({"models": {"a": {"id": "toy-5m"}}}, "models.a.id"),
+    ({"models": {"Qwen_7B": MODEL}}, "Qwen_7B"),
+    ({"models": {"qwen1.5-7b": MODEL}}, "qwen1.5-7b"),
+    ({"models": {"a" * 41: MODEL}}, "a" * 41),
+    ({"models": [MODEL]}, "models"),
+    ({"models": {"a": {**MODEL, "profile": "cpu:0"}}}, "models.a.profile"),
+    ({"models": {"a": {**MODEL, "replicas": 0}}}, "models.a.replicas"),
+    ({"models": {"a": {**MODEL, "replicas": "1"}}}, "models.a.replicas"),
+    ({"models": {"a": {**MODEL, "dtype": "int4"}}}, "models.a.dtype"),
+    ({"models": {"a": {**MODEL, "quantization": "awq"}}}, "models.a.quantization"),
+    ({"models": {"a": {**MODEL, "names": []}}}, "models.a.names"),
+    ({"models": {"a": {**MODEL, "names": ["no spaces"]}}}, "models.a.names"),
+    ({"models": {"a": {**MODEL, "endpoint": "hf-mirror.com"}}}, "models.a.endpoint"),
+    ({"models": {"a": {**MODEL, "scaleToZero": {"keepAlive": "-1"}}}}, "keepAlive"),
+    ({"profiles": {"x": {"gpuMemoryGiB": 24}}}, "resources is required"),
+    ({"profiles": {"cpu": {"resources": {"limits": {"memory": "4 GB"}}}}}, "memory"),
+    ({"profiles": {"cpu": {"resources": {"limits": {"gpu": 1}}}}}, "gpu"),
+    ({"huggingface": {"token": "hf_secret"}}, "token"),
+    ({"huggingface": {"disableXet": "yes"}}, "disableXet"),
+    ({"modelCache": {"mode": "hostPath"}}, "modelCache.mode"),
+    ({"modelCache": {"accessModes": []}}, "accessModes"),
+    ({"gateway": {"ingress": {"enabled": True}}}, "hosts"),
+    ({"gateway": {"service": {"type": "ExternalName"}}}, "gateway.service.type"),
+    ({"gateway": {"image": {"digest": "sha256:abc"}}}, "gateway.image.digest"),
+    ({"networkPolicy": {"apiServer": {"cidrs": []}}}, "apiServer.cidrs"),
+    ({"auth": {"keys": ["secret"]}}, "keys"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), REFUSED)
+def test_what_cannot_be_meant_is_refused_by_name(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        render(values)
+    assert "schema" in str(refused.value)
+    assert said in str(refused.value)
+
+
+def objects_of(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every part of a schema that lists properties."""
+    if isinstance(schema, dict):
+        if "properties" in schema and path.rpartition("/")[2] not in ("if", "then"):
+            yield path, schema
+        for key, below in schema.items():
+            yield from objects_of(below, f"{path}/{key}")
+
+
+def test_every_list_of_keys_is_complete() -> None:
+    open_ended = [
+        p for p, part in objects_of(SCHEMA) if part.get("additionalProperties") is not False
+    ]
+    assert open_ended == []
+
+
+def missing(values: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Yield the keys that only one of values.yaml and the schema has."""
+    if reference := schema.get("$ref"):
+        schema = SCHEMA["definitions"][reference.rpartition("/")[2]]
+    properties = schema.get("properties", {})
+    if (
+        not isinstance(values, dict) or not properties or path.endswith(".resources")
+    ):  # Kubernetes' own shape
+        return
+    yield from (f"{path}.{key}" for key in properties.keys() ^ values.keys())
+    for key in properties.keys() & values.keys():
+        yield from missing(values[key], properties[key], f"{path}.{key}")
+
+
+def test_every_key_has_a_default_that_people_can_read() -> None:
+    # A parent chart's; the other way to name a peer.
+    known = {".global", ".networkPolicy.prometheus.ipBlock"}
+    assert set(missing(DEFAULTS, SCHEMA, "")) - known == set()
+
+
+@pytest.mark.parametrize("part", ["model", "profile"])
+def test_every_key_of_a_model_and_a_profile_is_shown(part: str) -> None:
+    text = (CHART / "values.yaml").read_text()
+    keys = SCHEMA["definitions"][part]["properties"]
+    assert [key for key in keys if f"{key}:" not in text] == []
