@@ -28,6 +28,7 @@ def run(text: str, stops: list[str], size: int) -> tuple[str, bool]:
         ("你好。世界", ["。"], ("你好", True)),
         ("abc", [], ("abc", False)),
         ("xabc", ["abc", "bc"], ("x", True)),
+        ("aabaaabaaaa", ["aabaaaa"], ("aaba", True)),
     ],
 )
 def test_text_is_cut_at_the_first_stop_string_to_be_complete(
@@ -38,7 +39,7 @@ def test_text_is_cut_at_the_first_stop_string_to_be_complete(
 
 def test_random_texts_agree_with_a_search_of_the_whole() -> None:
     chance = random.Random(3)
-    for _ in range(5000):
+    for _ in range(500):
         text = "".join(chance.choices("ab", k=30))
         stop = "".join(chance.choices("ab", k=chance.randrange(1, 9)))
         before, found, _ = text.partition(stop)
