@@ -77,6 +77,22 @@ def test_a_second_pull_downloads_nothing(hub: HubServer, tmp_path: Path) -> None
     assert [seen.path for seen in hub.seen] == [f"/api/models/{MODEL_ID}/revision/main"]
 
 
+def test_a_second_pull_writes_nothing(hub: HubServer, tmp_path: Path) -> None:
+    run_pull(hub, tmp_path)
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    report = RecordingReport()
+    run_pull(hub, tmp_path, report=report)
+    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert report.notes == [f"{MODEL_ID} at {COMMIT[:12]} is already complete"]
+
+
+def test_a_small_file_that_is_wrong_is_brought_again(hub: HubServer, tmp_path: Path) -> None:
+    tokenizer = run_pull(hub, tmp_path) / "tokenizer.json"
+    tokenizer.resolve().write_bytes(b"{}")
+    run_pull(hub, tmp_path)
+    assert tokenizer.read_bytes() == hub.files["tokenizer.json"]
+
+
 def test_a_complete_commit_needs_no_network(hub: HubServer, tmp_path: Path) -> None:
     first = run_pull(hub, tmp_path, revision=COMMIT)
     hub.seen.clear()

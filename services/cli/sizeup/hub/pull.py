@@ -30,6 +30,7 @@ from sizeup_inference.weights import (
     is_commit,
     is_revision,
     marker_path,
+    promised_sha256,
     read_json,
     refuse_remote_code,
     shard_names,
@@ -122,11 +123,23 @@ class Pull:
                 raise
             self._report.note(f"{error}; {model_id} at {whole.name[:12]} is already complete")
             return whole
+        if whole and await self._is_here(repository, whole):
+            self._report.note(f"{model_id} at {whole.name[:12]} is already complete")
+            return whole
         self._cache.prepare()
         async with self._alone():
             snapshot = await self._bring(repository)
             self._cache.point(revision, repository.commit)
         return snapshot
+
+    async def _is_here(self, repository: Repository, whole: Path) -> bool:
+        """Tell whether a pull would change nothing: it then need not be able to write."""
+        weights = {promised_sha256(whole / name) for name in weight_names(whole)}
+        promised = {file.digest for file in repository.files.values()}
+        if whole.name != repository.commit or not weights <= promised:
+            return False
+        small = repository.small_files()
+        return all([await in_thread(partial(self._cache.has, file)) for file in small])
 
     async def _bring(self, repository: Repository) -> Path:
         small = repository.small_files()
