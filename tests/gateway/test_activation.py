@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.fake_inference import FakeInference, refusing, saying
+from gateway.fake_inference import FakeInference, refusing
 from gateway.harness import KEY, MODEL, Gateway, settings, until
 from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from gateway.test_cancellation import hang_up
@@ -213,26 +213,30 @@ def test_a_hang_up_while_held_frees_the_place(tmp_path: Path) -> None:
     scaling(tmp_path, scenario, activation_queue=1)
 
 
-def test_a_replica_lost_on_the_way_is_waited_for_again(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        draining = FakeInference(refusing(ErrorCode.DRAINING, 503, "draining"))
-        await made.add_pod(draining)
-        made.cluster.add_deployment(DEPLOYMENT, 1)
-        await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
-        draining.script = drained_once(made, draining)
-        assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        assert gateway.sample("hold_seconds_count", model=KEY) >= 1
+def test_replicas_lost_on_the_way_are_waited_for_again(tmp_path: Path) -> None:
+    """More of them than a request is otherwise given to."""
 
-    def drained_once(made: Orchestra, draining: FakeInference) -> Any:
-        refuse = refusing(ErrorCode.DRAINING, 503, "draining")
+    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+        made.cluster.add_deployment(DEPLOYMENT, 1)
+        await made.add_pod(leaving(made, 2))
+        await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
+        assert (await gateway.post("/api/chat", CHAT))[0] == 200
+        asked = [len(pod.requests) for pod in made.pods.values()]
+        assert asked == [1, 1, 1, 1]
+        assert gateway.sample("hold_seconds_count", model=KEY) >= 3
+
+    def leaving(made: Orchestra, more: int) -> FakeInference:
+        """Make a pod that refuses its first request, and whose successors do the same."""
+        pod = FakeInference()
 
         async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-            draining.ready = False
-            await made.add_pod(FakeInference(saying("hi")))
-            async for event in refuse(request):
+            pod.ready = False
+            await made.add_pod(leaving(made, more - 1) if more else FakeInference())
+            async for event in refusing(ErrorCode.DRAINING, 503, "draining")(request):
                 yield event
 
-        return script
+        pod.script = script
+        return pod
 
     scaling(tmp_path, scenario)
 

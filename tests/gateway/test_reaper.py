@@ -165,6 +165,26 @@ def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
+def test_a_model_that_has_just_come_is_looked_at_twice(tmp_path: Path) -> None:
+    """Another gateway may be about to send it what it holds."""
+
+    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+        looks_before: list[int] = []
+
+        async def note() -> None:
+            looks_before.append(pod.looks)
+
+        made.cluster.before_write = note
+        pod = FakeInference()
+        pod.keep_alive = 0.0
+        made.cluster.add_deployment(DEPLOYMENT, 1)
+        await made.add_pod(pod)
+        await until(lambda: made.cluster.writes == [DOWN])
+        assert looks_before == [2]
+
+    scaling(tmp_path, scenario)
+
+
 def test_a_hung_replica_keeps_its_model(tmp_path: Path) -> None:
     async def scenario(made: Orchestra, gateway: Gateway) -> None:
         await gateway.post("/api/chat", CHAT)

@@ -57,6 +57,22 @@ def test_pods_come_and_go(tmp_path: Path) -> None:
     watching(tmp_path, scenario)
 
 
+def test_a_pod_whose_slice_is_gone_is_asked_nothing_more(tmp_path: Path) -> None:
+    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+        left, kept = await made.add_pod(), await made.add_pod()
+        await until(lambda: ready(gateway) == 2)
+        await made.cluster.delete("pod-1")
+        await until(lambda: ready(gateway) == 1)
+        probes, others = left.probes, kept.probes
+        await until(lambda: kept.probes > others + 5)
+        assert left.probes <= probes + 1  # one may have been on its way
+        for _ in range(3):
+            assert (await gateway.post("/api/chat", CHAT))[0] == 200
+        assert (len(left.requests), len(kept.requests)) == (0, 3)
+
+    watching(tmp_path, scenario)
+
+
 def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None:
     go = asyncio.Event()
 

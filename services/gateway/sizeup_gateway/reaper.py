@@ -52,16 +52,23 @@ class Reaper:
         self._down_since: dict[Model, float] = {}
         self._looked_at: dict[Model, float] = {}
         """When the scale was read; both by the loop's clock, and only of models that are down."""
+        self._due: set[Model] = set()
+        """Models that were due at the last look. They go at the next: what a gateway holds for a
+        model that has just come needs a moment to get there, and only that gateway knows of it."""
 
     async def run(self) -> None:
         """Look at every model until cancelled."""
         while True:
             models = [m for m in self._models.by_key.values() if m.entry.scale_to_zero is not None]
             await asyncio.gather(*[self._look(m, m.entry.scale_to_zero) for m in models])
-            for known in (self._down_since, self._looked_at):
-                for model in known.keys() - set(models):
-                    del known[model]
+            self._forget_all_but(set(models))
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _forget_all_but(self, models: set[Model]) -> None:
+        self._due &= models
+        for known in (self._down_since, self._looked_at):
+            for model in known.keys() - models:
+                del known[model]
 
     async def _look(self, model: Model, scaling: ScaleToZero | None) -> None:
         if scaling is None:
@@ -82,8 +89,12 @@ class Reaper:
         self._looked_at.pop(model, None)
         stats = await asyncio.gather(*[self._stats(replica) for replica in ready])
         known = [s for s in stats if s is not None]
-        if len(known) == len(ready) and is_due(known):
+        if len(known) < len(ready) or not is_due(known):
+            self._due.discard(model)
+        elif model in self._due:
             await self._scale_down(model, scaling, "expired")
+        else:
+            self._due.add(model)
 
     async def _stats(self, replica: Replica) -> Stats | None:
         """Ask one replica; None when it does not say, which keeps it."""
@@ -98,6 +109,7 @@ class Reaper:
 
     async def _look_at_down(self, model: Model, scaling: ScaleToZero) -> None:
         """Know the scale; take down what was started for nobody and never became ready."""
+        self._due.discard(model)
         now = asyncio.get_running_loop().time()
         since = self._down_since.setdefault(model, now)
         if now - self._looked_at.get(model, -math.inf) >= _SCALE_SECONDS:
