@@ -91,7 +91,9 @@ def test_a_model_that_cannot_be_loaded_ends_the_process() -> None:
         )
         async with served(composition, [], fatal) as process:
             await until(lambda: process.fatal == ["fatal"])
-            assert (await process.get(routes.READYZ))[0] == 503
+            process.drain.begin()  # as the signal does that ends the process
+            failed = {"state": "failed", "stage": "no such weights", "progress": 0.0}
+            assert await process.get(routes.READYZ) == (503, failed)
 
     asyncio.run(scenario())
 

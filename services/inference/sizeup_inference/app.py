@@ -84,6 +84,7 @@ async def _live(composition: Composition, service: Service) -> None:
             },
             exc_info=log.isEnabledFor(logging.DEBUG),
         )
+        service.health.set_failed(str(error))
         composition.on_fatal()
         return
     while service.model.engine.is_alive():  # noqa: ASYNC110  # it dies in another thread

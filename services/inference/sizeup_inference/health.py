@@ -45,6 +45,7 @@ class Health:
         self.loading = Loading()
         self._drain = drain
         self._engine: Engine | None = None
+        self._failure: str | None = None
         self._stall = StallDetector()
 
     def set_progress(self, stage: str, progress: float) -> None:
@@ -55,8 +56,14 @@ class Health:
         """Say that the model has generated a token."""
         self._engine = engine
 
+    def set_failed(self, reason: str) -> None:
+        """Say that the model cannot be loaded: the process is about to end."""
+        self._failure = reason
+
     def state(self, now: float) -> dict[str, Any]:
         """Return what /readyz says; ready when `state` is `ready`."""
+        if self._failure is not None:
+            return {"state": "failed", "stage": self._failure, "progress": self.loading.progress}
         if self._drain.draining:
             return {"state": "draining"}
         if self._engine is None:
