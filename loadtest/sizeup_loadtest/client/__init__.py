@@ -1,0 +1,1 @@
+"""One request -> one Record, over HTTP, whatever the server does."""

@@ -1,0 +1,42 @@
+"""What the load test takes from the environment; nothing else reads it."""
+
+import os
+from dataclasses import dataclass
+
+from sizeup_loadtest.errors import ConfigError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of the plan this process sends."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a shard that is not there."""
+        if not 0 <= self.index < self.count:
+            raise UsageError(f"shard {self.index} of {self.count}: count from 0 up")
+
+
+def default_url() -> str | None:
+    """Return SIZEUP_URL, which `sizeup` reads too."""
+    return os.environ.get("SIZEUP_URL") or None  # noqa: TID251
+
+
+def api_key(variable: str | None) -> str | None:
+    """Return the key in a variable a config names; ConfigError when it is not set."""
+    if variable is None:
+        return None
+    key = os.environ.get(variable)  # noqa: TID251
+    if not key:
+        raise ConfigError(f"target.api_key_env: the variable {variable} is not set")
+    return key
+
+
+def shard_index() -> int:
+    """Return the index an Indexed Job gives its pod, else 0."""
+    text = os.environ.get("JOB_COMPLETION_INDEX", "0")  # noqa: TID251
+    if not text.isdecimal():
+        raise UsageError(f"JOB_COMPLETION_INDEX is not a number: {text[:32]!r}")
+    return int(text)
