@@ -4,6 +4,7 @@
 """
 
 import logging
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     names = (*IMAGES, TORCH_IMAGE) if torch else IMAGES
     index = request.config.getoption("--torch-index")
     start = _own if request.config.getoption("--cluster") == "own" else _kind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
     running = start(names, index)
     try:
         yield running

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ _HELM_SECONDS = 300.0
 """Of one call, whose hooks may run pods."""
 _ROLLOUT_SECONDS = 240.0
 """Of a few small pods on a machine with two cores and other work."""
+
+_CONNECT_SECONDS = 5.0
 
 COMMON: Json = {
     "gateway": {
@@ -80,10 +83,16 @@ class Release:
             self.helm("upgrade", "--install", NAME, str(chart), *given)
 
     def wait(self, *deployments: str, seconds: float = _ROLLOUT_SECONDS) -> None:
-        """Wait until deployments, all by default, are rolled out; CommandError when late."""
+        """Wait until deployments, all by default, are rolled out and the Service leads there.
+
+        CommandError or TimeoutError when they are late.
+        """
         names = deployments or tuple(sorted(self.kubectl.names("deployments")))
         for name in names:
             self.kubectl.rolled_out(f"deployment/{name}", seconds)
+        # A moment passes before every node has heard of a ready pod.
+        port = self.node_port
+        wait_for(lambda: _accepts(self.cluster.node_address, port), "the Service", seconds)
 
     def helm(self, *arguments: str) -> str:
         """Return what helm prints; CommandError when it fails."""
@@ -94,8 +103,12 @@ class Release:
     @property
     def url(self) -> str:
         """Where the gateway's Service answers."""
-        ports = self.kubectl.get(f"service/{NAME}-gateway")["spec"]["ports"]
-        return f"http://{self.cluster.node_address}:{ports[0]['nodePort']}"
+        return f"http://{self.cluster.node_address}:{self.node_port}"
+
+    @property
+    def node_port(self) -> int:
+        """The port of the gateway's Service on each node."""
+        return int(self.kubectl.get(f"service/{NAME}-gateway")["spec"]["ports"][0]["nodePort"])
 
     def replicas(self, key: str) -> int:
         """Return the number of pods that a size is to have."""
@@ -133,6 +146,14 @@ def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> Json:
             value = merged(known, value)
         both[key] = value
     return both
+
+
+def _accepts(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), _CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _helm() -> str:
