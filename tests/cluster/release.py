@@ -50,7 +50,7 @@ COMMON: Json = {
         "cpu": {
             "resources": {
                 "requests": {"cpu": "10m", "memory": "128Mi"},
-                "limits": {"cpu": "2", "memory": "256Mi"},
+                "limits": {"cpu": "2", "memory": "1Gi"},
             }
         }
     },
