@@ -1,0 +1,148 @@
+"""Find the largest load a size carries: try loads through the runner until the search is done."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from math import ceil
+from random import Random
+
+from sizeup_loadtest import knee, measure, schedule, search
+from sizeup_loadtest.config import Config
+from sizeup_loadtest.measure import Objective
+from sizeup_loadtest.prompts import Prompt, Source
+from sizeup_loadtest.record import Outcome, Record
+from sizeup_loadtest.results import CapacityPoint, CapacityResult
+from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.search import Bounds
+
+_FIRST_PLACE = 1_000_000
+"""Prompts from here on: those of the speed phase may lie in the server's prefix cache."""
+_FIRST_REQUESTS = 200
+"""Of a closed loop while nothing is known of the server's pace."""
+_MOST_REQUESTS = 20_000
+"""Of one load: their raw times are held in memory."""
+_MOST_LOADS = 40
+"""Doubling to 10,000 and halving back takes 28."""
+
+RunLevel = Callable[[float, int], Awaitable[Sequence[Record]]]
+"""Send one load and return what was seen; the number counts earlier tries of the same load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, and everything it saw."""
+
+    result: CapacityResult
+    records: tuple[Record, ...]
+
+
+async def find(run_level: RunLevel, bounds: Bounds, objective: Objective) -> Found:
+    """Try loads until the largest within the objective is known."""
+    seen: dict[float, list[Record]] = {}
+    points: dict[float, CapacityPoint] = {}
+    while len(seen) < _MOST_LOADS:
+        level = search.next_level(list(points.values()), bounds)
+        if level is None:
+            break
+        records = seen.setdefault(level, [])
+        for attempt in range(search.TRIES):
+            fresh = await run_level(level, attempt)
+            records += fresh
+            if records:
+                points[level] = point(records, bounds.mode, level, objective)
+            if not fresh or not search.uncertain(points[level], bounds.target):
+                break
+        if not records:  # the run's own time is up
+            break
+    return Found(
+        result(tuple(points.values()), bounds), tuple(r for rs in seen.values() for r in rs)
+    )
+
+
+def point(
+    records: Sequence[Record], mode: search.Mode, level: float, objective: Objective
+) -> CapacityPoint:
+    """Describe one load; several tries of it are counted together, as blocks."""
+    first = records[0]
+    load = measure.Load(first.stage, mode, level, first.planned.length, first.api)
+    found = measure.stage_result(load, records, objective, Random(0))
+    if found.attainment is None:
+        raise ValueError(f"{first.stage}: no requests were counted")
+    return CapacityPoint(
+        level=level,
+        attainment=found.attainment,
+        out_tok_s=found.out_tok_s.value if found.out_tok_s else 0.0,
+        ttft_p50=found.ttft_sched.p50 if found.ttft_sched else None,
+        tpot_p50=found.tpot.p50 if found.tpot else None,
+        saturated=mode == "open" and any(map(search.saturated, _tries(records))),
+    )
+
+
+def _tries(records: Sequence[Record]) -> list[list[Record]]:
+    numbers = sorted({r.planned.block for r in records})
+    return [[r for r in records if r.planned.block == number] for number in numbers]
+
+
+def result(points: Sequence[CapacityPoint], bounds: Bounds) -> CapacityResult:
+    """Judge all loads that were tried."""
+    ordered = tuple(sorted(points, key=lambda p: p.level))
+    curve = [(p.level, p.out_tok_s) for p in ordered]
+    bend, best = knee.find(curve), search.largest(ordered, bounds.target)
+    return CapacityResult(
+        mode=bounds.mode,
+        largest=best,
+        bounded_by_limit=best is not None and best == bounds.most,
+        knee=bend,
+        effective_parallelism=(
+            knee.effective_parallelism(curve, bend) if bounds.mode == "closed" else None
+        ),
+        points=ordered,
+    )
+
+
+class Levels:
+    """Lay out the loads of one size's search: segments for the runner, each with fresh prompts."""
+
+    def __init__(self, config: Config, model: str, source: Source) -> None:
+        self.prompts: dict[str, Prompt] = {}
+        """Every prompt that was laid out, by key."""
+        self._config = config
+        self._model = model
+        self._source = source
+        self._places = count(_FIRST_PLACE)
+        self._fastest: float | None = None
+
+    @property
+    def bounds(self) -> Bounds:
+        """Return what the config asks the search for."""
+        capacity = self._config.capacity
+        return Bounds(capacity.mode, self._config.slo.attainment, capacity.max)
+
+    def segment(self, level: float, attempt: int) -> Segment:
+        """Lay out one load, as many requests as its time may take."""
+        config = self._config
+        mode, words = config.capacity.mode, (config.prompts.words or (None,))[0]
+        arrival = config.load.open.arrival if mode == "open" else None
+        key = f"capacity-{mode}-{level:g}"
+        stage = Stage(key, mode, level, config.lengths[0], arrival, words)
+        drawn = [self._source(next(self._places), words) for _ in range(self._count(level))]
+        self.prompts |= {prompt.key: prompt for prompt in drawn}
+        made = schedule.segment(config, stage, self._model, drawn, attempt)
+        return replace(made, seconds=config.capacity.seconds)
+
+    def learn(self, records: Sequence[Record]) -> None:
+        """Remember the fastest answer: how many requests a load may take follows from it."""
+        times = [t for r in records if r.outcome is Outcome.OK and (t := measure.e2e(r))]
+        self._fastest = min([*times, *([self._fastest] if self._fastest else [])], default=None)
+
+    def _count(self, level: float) -> int:
+        seconds = self._config.capacity.seconds
+        if self._config.capacity.mode == "open":
+            # A Poisson stage has more than its mean by a third less often than once in a thousand
+            # from 100 requests on; what is not needed is not sent.
+            wanted = ceil(level * seconds * 1.33) + 20
+        elif self._fastest is None:
+            wanted = _FIRST_REQUESTS
+        else:
+            wanted = ceil(level * seconds / self._fastest) + int(level)
+        return min(wanted, _MOST_REQUESTS)
