@@ -216,7 +216,7 @@ class Config(Section):
         """Take a bare name for a model of that name."""
         if not isinstance(value, list | tuple):
             return value
-        return [{"name": item} if isinstance(item, str) else item for item in value]
+        return tuple({"name": item} if isinstance(item, str) else item for item in value)
 
     @property
     def lengths(self) -> tuple[Length, ...]:

@@ -16,16 +16,22 @@ from sizeup_loadtest.errors import ConfigError
 MAX_BYTES = 1 << 20
 
 
-def load(path_or_name: str, *, url: str | None = None, models: Sequence[str] = ()) -> Config:
+def load(
+    path_or_name: str,
+    *,
+    url: str | None = None,
+    models: Sequence[str] = (),
+    fallback_url: str | None = None,
+) -> Config:
     """Read a config file or a scenario that comes with the package; ConfigError tells mistakes.
 
     `models` takes the place of the file's; a model of the file keeps its price and bandwidth.
+    `url` goes before the file's own, `fallback_url` behind it.
     """
     name, text, folder = _read(path_or_name)
     data = parse(text, name)
     data["scenario"] = name
-    if url is not None:
-        data["target"] = _section(data, "target") | {"url": url}
+    data |= _address(data, url, fallback_url)
     if models:
         data["models"] = _chosen(data.get("models"), models)
     prompts = _section(data, "prompts")
@@ -96,6 +102,14 @@ def _read(path_or_name: str) -> tuple[str, str, Path | None]:
 def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
     value = data.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _address(data: dict[str, Any], url: str | None, fallback: str | None) -> dict[str, Any]:
+    target = data.get("target", {})
+    if not isinstance(target, dict):
+        return {}
+    chosen = url or target.get("url") or fallback
+    return {"target": target | {"url": chosen}} if chosen else {}
 
 
 def _chosen(known: object, names: Sequence[str]) -> list[Any]:

@@ -5,14 +5,17 @@ that was sent has ended; each has a deadline of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Length, Planned, Record
+from sizeup_loadtest.record import Planned, Record
 from sizeup_loadtest.schedule import Segment
+
+SHOWN = 8
+"""Answers of each stage that are kept to be shown."""
 
 _SECOND_NS = 1_000_000_000
 
@@ -49,9 +52,9 @@ class Loader:
     keep_text: Callable[[Planned], bool]
 
 
-def shows(length: Length, planned: Planned) -> bool:
+def shows(planned: Planned) -> bool:
     """Keep the first answers of natural length: a report shows them side by side."""
-    return length == "natural" and planned.block == 0 and planned.index < 8
+    return planned.length == "natural" and planned.block == 0 and planned.index < SHOWN
 
 
 async def run_segment(
@@ -125,11 +128,6 @@ async def sleep_until(due_ns: int, clock: Callable[[], int]) -> None:
 def keep_all(planned: Planned) -> bool:
     """Keep every answer's text."""
     return True
-
-
-def in_flight(records: Sequence[Record], at_ns: int) -> int:
-    """Count the requests that had been sent and had not ended at a moment."""
-    return sum(record.sent_ns <= at_ns < record.ended_ns for record in records)
 
 
 def _last_moment(segment: Segment, began_ns: int, deadline_ns: int) -> int:

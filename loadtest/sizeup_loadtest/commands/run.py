@@ -1,0 +1,31 @@
+"""`sizeup-bench run`."""
+
+from sizeup_loadtest.options import (
+    Models,
+    Out,
+    Scenario,
+    ShardIndex,
+    Shards,
+    StartAt,
+    Together,
+    Url,
+    out_folder,
+    read_config,
+    to_shard,
+)
+
+
+def command(
+    scenario: Scenario = "size-sweep",
+    url: Url = None,
+    models: Models = None,
+    out: Out = None,
+    shards: Shards = 1,
+    shard: ShardIndex = None,
+    start_at: StartAt = None,
+) -> None:
+    """Measure everything the config enables, and report it."""
+    from sizeup_loadtest.start import start
+
+    config = read_config(scenario, url, models)
+    start(config, out_folder(out, config), Together(to_shard(shards, shard), start_at))

@@ -1,0 +1,32 @@
+"""`sizeup-bench speed`."""
+
+from sizeup_loadtest.options import (
+    Models,
+    Out,
+    Scenario,
+    ShardIndex,
+    Shards,
+    StartAt,
+    Together,
+    Url,
+    out_folder,
+    read_config,
+    to_shard,
+)
+
+
+def command(
+    scenario: Scenario = "smoke",
+    url: Url = None,
+    models: Models = None,
+    out: Out = None,
+    shards: Shards = 1,
+    shard: ShardIndex = None,
+    start_at: StartAt = None,
+) -> None:
+    """Measure how fast every size answers under the config's loads."""
+    from sizeup_loadtest.start import start
+
+    config = read_config(scenario, url, models)
+    together = Together(to_shard(shards, shard), start_at)
+    start(config, out_folder(out, config), together, {"warm_up", "speed"})

@@ -1,0 +1,72 @@
+"""How late the client itself was: its event loop, and its sending."""
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from sizeup_loadtest.load import sleep_until
+from sizeup_loadtest.record import Record
+from sizeup_loadtest.results import Lag
+
+INTERVAL_NS = 10_000_000
+"""Between two looks at the loop: shorter than any gap between tokens that is worth measuring."""
+
+MAX_SAMPLES = 2_000_000
+"""Five hours and a half; 16 MB."""
+
+_NS = 1e-9
+
+
+class LoopLag:
+    """Samples of how late the loop woke a sleeper, in nanoseconds."""
+
+    def __init__(self) -> None:
+        """Begin without samples."""
+        self.samples = array("q")
+
+    async def watch(self, clock: Callable[[], int]) -> None:
+        """Sample until cancelled. A sample counts from when the sleeper was due."""
+        while len(self.samples) < MAX_SAMPLES:
+            due = clock() + INTERVAL_NS
+            await sleep_until(due, clock)
+            self.samples.append(max(0, clock() - due))
+
+    def lag(self) -> Lag | None:
+        """Sum up the samples so far."""
+        return lag_of(self.samples)
+
+
+@asynccontextmanager
+async def watched_loop(clock: Callable[[], int]) -> AsyncIterator[LoopLag]:
+    """Watch the running loop for as long as the block runs."""
+    lag = LoopLag()
+    task = asyncio.create_task(lag.watch(clock))
+    try:
+        yield lag
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def send_lag(records: Iterable[Record]) -> Lag | None:
+    """Return how late open-loop requests were sent; None when there were none."""
+    return lag_of([r.sent_ns - r.scheduled_ns for r in records if r.planned.offset_ns is not None])
+
+
+def lag_of(samples_ns: Sequence[int]) -> Lag | None:
+    """Sum up samples, by nearest rank; None for no samples."""
+    if not samples_ns:
+        return None
+    ordered = sorted(samples_ns)
+    return Lag(
+        n=len(ordered),
+        p50=_rank(ordered, 0.5) * _NS,
+        p99=_rank(ordered, 0.99) * _NS,
+        high=ordered[-1] * _NS,
+    )
+
+
+def _rank(ordered: Sequence[int], share: float) -> int:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,58 @@
+"""The first requests of every size, which no figure counts: they load it and show that it answers.
+
+Where the server has Ollama's API, the very first goes there, because it says how long loading took.
+"""
+
+from sizeup_loadtest import facts
+from sizeup_loadtest.client.http import Client
+from sizeup_loadtest.errors import TargetError
+from sizeup_loadtest.prompts import Message, Prompt
+from sizeup_loadtest.record import Outcome, Planned, Record
+from sizeup_loadtest.running import Phase, Run
+from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.settings import api_key
+
+COLD = Stage("cold-start", "closed", 1, "natural")
+
+LOADED_SECONDS = 0.05
+"""Less than this is looking a loaded model up."""
+
+_NS = 1e-9
+
+
+async def run(run: Run) -> None:
+    """Load, warm and describe every size; TargetError when one does not answer."""
+    await _cold_starts(run)
+    for segment in run.plan.warm_up:
+        records = await run.load(segment, run.plan.prompts)
+        if records and all(record.outcome is not Outcome.OK for record in records):
+            first = records[0]
+            raise TargetError(f"{segment.model} does not answer: {first.outcome}: {first.error}")
+    url = run.config.target.url
+    run.facts |= await facts.facts(run.client.session, url, run.models)
+
+
+async def _cold_starts(run: Run) -> None:
+    target = run.config.target.model_copy(update={"api": "ollama"})
+    if not await facts.has_ollama(run.client.session, target.url):
+        return
+    key = api_key(target.api_key_env)
+    async with Client(target, run.config.sampling, run.clock, key=key) as client:
+        for model in run.models:
+            segment, prompt = _probe(model)
+            for record in await run.load(segment, {prompt.key: prompt}, client=client):
+                _note(run, record)
+
+
+def _probe(model: str) -> tuple[Segment, Prompt]:
+    prompt = Prompt(COLD.key, (Message("user", "Hello"),))
+    planned = Planned(0, 0, model, prompt.key, 1, "natural", None, warm_up=True)
+    return Segment(COLD, 0, model, (planned,)), prompt
+
+
+def _note(run: Run, record: Record) -> None:
+    if record.server is not None and record.server.load * _NS >= LOADED_SECONDS:
+        run.load_seconds[record.planned.model] = record.server.load * _NS
+
+
+PHASE = Phase("warm_up", 0, run, by_shards=True)

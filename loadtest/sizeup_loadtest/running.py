@@ -1,0 +1,221 @@
+"""A run from its first request to its folder: what every phase shares, and the phases in turn."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from sizeup_loadtest import facts
+from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.clock import Clock
+from sizeup_loadtest.config import Config
+from sizeup_loadtest.environment import environment, tool_version
+from sizeup_loadtest.errors import BenchError, ConfigError
+from sizeup_loadtest.lag import LoopLag, watched_loop
+from sizeup_loadtest.live import LiveView
+from sizeup_loadtest.load import Loader, run_segment, shows, sleep_until
+from sizeup_loadtest.prompts import Prompt
+from sizeup_loadtest.record import Planned, Record
+from sizeup_loadtest.results import ModelFacts, Results
+from sizeup_loadtest.rundir import Info, Recorder, RunFolder
+from sizeup_loadtest.schedule import Plan, Segment, share
+from sizeup_loadtest.settings import Shard, api_key
+
+_SECOND_NS = 1_000_000_000
+
+
+class StoppedError(BenchError):
+    """The run was stopped from outside."""
+
+    exit_code = 130
+
+
+@dataclass(slots=True)
+class Run:
+    """What a phase works with."""
+
+    config: Config
+    plan: Plan
+    client: Client
+    clock: Clock
+    folder: RunFolder
+    recorder: Recorder
+    view: LiveView
+    console: Console
+    shard: Shard
+    facts: dict[str, ModelFacts] = field(default_factory=dict)
+    load_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def deadline_ns(self) -> int:
+        """Return when the run must stop sending."""
+        return round(self.config.limits.max_minutes * 60 * _SECOND_NS)
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Return the names of the sizes."""
+        return [model.name for model in self.config.models]
+
+    async def load(
+        self,
+        segment: Segment,
+        prompts: Mapping[str, Prompt],
+        keep_text: Callable[[Planned], bool] | None = None,
+        client: Client | None = None,
+    ) -> list[Record]:
+        """Send a segment, or this shard's part of it; its records are written as they come.
+
+        Answers' texts are kept where a report shows them, or where `keep_text` says
+        (`load.keep_all`: everywhere).
+        """
+        keep = keep_text or _shown
+        loader = Loader(client or self.client, self, self.clock, self.deadline_ns, keep)
+        records = await run_segment(share(segment, self.shard), prompts, loader)
+        self.recorder.flush()
+        return records
+
+    async def at_slot(self, number: int) -> None:
+        """With several shards, wait until a segment's own time, so that they run it together."""
+        seconds = self.config.load.stage_seconds
+        if self.shard.count > 1 and seconds is not None:
+            slot = round((seconds + self.config.load.drain_seconds) * _SECOND_NS)
+            await sleep_until(number * slot, self.clock)
+
+    def over(self) -> bool:
+        """Tell whether the run's time is over."""
+        return self.clock() > self.deadline_ns
+
+    def began(self, segment: Segment) -> None:
+        """Show that a segment begins."""
+        self.view.began(segment)
+
+    def sent(self, request: Request) -> None:
+        """Show that a request is sent."""
+        self.view.sent(request)
+
+    def ended(self, record: Record) -> None:
+        """Write a record and show it."""
+        self.recorder.add(record)
+        self.view.ended(record)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of a run. A module in `phases/` offers one as PHASE; `order` says when it runs."""
+
+    name: str
+    order: int
+    run: Callable[[Run], Awaitable[None]]
+    wanted: Callable[[Config], bool] = lambda config: True
+    by_shards: bool = False
+    """Whether several shards run it beside each other; else one process alone does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """What is made from results. A module in `phases/` offers one as FINISHER."""
+
+    name: str
+    run: Callable[[RunFolder, Results], Sequence[Path]]
+    """Writes files and names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how a run is made."""
+
+    folder: RunFolder
+    console: Console
+    shard: Shard = field(default_factory=Shard)
+    start_at: float | None = None
+    """Unix seconds: the common start of several shards."""
+
+
+async def execute(config: Config, plan: Plan, phases: Sequence[Phase], place: Place) -> None:
+    """Run phases in their order; the folder has everything afterwards but results.
+
+    Stopped by SIGTERM or Ctrl-C it keeps what it has, and raises StoppedError.
+    """
+    if place.shard.count > 1 and config.load.stage_seconds is None:
+        raise ConfigError("load.stage_seconds: several shards need it, to keep in step")
+    clock = Clock(place.start_at)
+    key = api_key(config.target.api_key_env)
+    place.folder.begin(config, plan)
+    started = datetime.now(UTC)
+    view = LiveView(place.console, [m.name for m in config.models], plan.requests, config.slo)
+    client = Client(config.target, config.sampling, clock, key=key, shard=place.shard.index)
+    complete = False
+    with place.folder.recorder() as recorder:
+        async with client, watched_loop(clock) as lag:
+            run = Run(
+                config,
+                plan,
+                client,
+                clock,
+                place.folder,
+                recorder,
+                view,
+                place.console,
+                place.shard,
+            )
+            try:
+                with view:
+                    await facts.check_names(client.session, config.target.url, run.models)
+                    await _phases(run, phases)
+                complete = True
+            finally:
+                place.folder.write_piece("run", _info(run, lag, started, complete))
+
+
+async def _phases(run: Run, phases: Sequence[Phase]) -> None:
+    async with _stoppable():
+        for phase in sorted(phases, key=lambda phase: phase.order):
+            if phase.wanted(run.config) and (run.shard.count == 1 or phase.by_shards):
+                await phase.run(run)
+
+
+@asynccontextmanager
+async def _stoppable() -> AsyncIterator[None]:
+    """Turn SIGINT and SIGTERM into StoppedError where the block is."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    told: list[str] = []
+
+    def stop(name: str) -> None:
+        told.append(name)
+        if task is not None:
+            task.cancel()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stop, number.name)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        raise StoppedError(f"stopped by {told[0]}; what was measured is kept") from None
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _shown(planned: Planned) -> bool:
+    return not planned.warm_up and shows(planned)
+
+
+def _info(run: Run, lag: LoopLag, started: datetime, complete: bool) -> Info:
+    return Info(
+        tool_version=tool_version(),
+        started_at=started.isoformat(timespec="seconds"),
+        seconds=(datetime.now(UTC) - started).total_seconds(),
+        environment=environment(),
+        loop_lag=lag.lag(),
+        facts=run.facts,
+        load_seconds=run.load_seconds,
+        complete=complete,
+    )

@@ -1,0 +1,62 @@
+"""Start a run from a command line: config, plan, folder, phases, results."""
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+
+from sizeup_loadtest import phases, prompts, schedule, summary
+from sizeup_loadtest.assemble import assemble
+from sizeup_loadtest.config import Config
+from sizeup_loadtest.errors import BenchError
+from sizeup_loadtest.options import Together
+from sizeup_loadtest.results import Results
+from sizeup_loadtest.rundir import RunFolder
+from sizeup_loadtest.running import Place, StoppedError, execute
+
+
+class InvalidRunError(BenchError):
+    """The run's figures are not to be trusted."""
+
+    exit_code = 3
+
+
+def start(
+    config: Config, out: Path, together: Together, wanted: Collection[str] | None = None
+) -> None:
+    """Run the phases that are wanted, or all the config enables, and show what was found.
+
+    Raises InvalidRunError after everything has been written, when the figures are not valid.
+    """
+    console = Console()
+    plan = schedule.compile(config, prompts.source(config.prompts))
+    folder = RunFolder.create(out)
+    place = Place(folder, console, together.shard, together.start_at)
+    stopped: StoppedError | None = None
+    try:
+        asyncio.run(execute(config, plan, phases.find(wanted), place))
+    except StoppedError as error:
+        stopped = error
+    if together.shard.count == 1:
+        _finish(folder, console)
+    console.print(f"everything is in {out}", soft_wrap=True)
+    if stopped is not None:
+        raise stopped
+
+
+def _finish(folder: RunFolder, console: Console) -> None:
+    results = write_results(folder)
+    summary.show(results, console)
+    for finisher in phases.finishers():
+        for file in finisher.run(folder, results):
+            console.print(f"{finisher.name}: {file}", soft_wrap=True)
+    if not results.validity.valid:
+        raise InvalidRunError("; ".join(results.validity.reasons))
+
+
+def write_results(folder: RunFolder) -> Results:
+    """Make results.json from what a folder holds."""
+    results = assemble(folder)
+    folder.write_piece("results", results)
+    return results

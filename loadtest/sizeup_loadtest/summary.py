@@ -1,0 +1,53 @@
+"""What a run found, in a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results
+from sizeup_loadtest.selection import alone
+
+
+def show(results: Results, console: Console) -> None:
+    """Print a row per size, the verdict, and whether the figures can be trusted."""
+    console.print(table(results))
+    if results.verdict is not None:
+        console.print(results.verdict.sentence, soft_wrap=True)
+    for warning in results.validity.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
+    for reason in results.validity.reasons:
+        console.print(f"NOT VALID: {reason}", style="bold red", soft_wrap=True)
+
+
+def table(results: Results) -> Table:
+    """Draw each size under its lightest load."""
+    drawn = Table(title=f"{results.scenario}, one user at a time", title_justify="left")
+    drawn.add_column("size")
+    for heading in ("TTFT p50", "tokens/s/user", "errors", "ability", "$ per 1M tokens"):
+        drawn.add_column(heading, justify="right")
+    for model in results.models:
+        drawn.add_row(model.name, *_cells(model))
+    return drawn
+
+
+def _cells(model: ModelResult) -> tuple[str, ...]:
+    stage, ability, cost = alone(model), model.ability, model.cost
+    dollars = cost.per_million_output_tokens if cost else None
+    return (
+        _milliseconds(stage.ttft if stage else None),
+        _estimate(stage.tok_s_user if stage else None),
+        str(sum(sum(s.errors.values()) for s in model.stages)),
+        "–" if ability is None else f"{ability.overall.value:.0%}",
+        "–" if dollars is None else f"{dollars:.3g}",
+    )
+
+
+def _milliseconds(times: Distribution | None) -> str:
+    return "–" if times is None or times.p50 is None else f"{times.p50 * 1000:.1f} ms"
+
+
+def _estimate(value: Estimate | None) -> str:
+    if value is None:
+        return "–"
+    if value.low is None or value.high is None:
+        return f"{value.value:.1f}"
+    return f"{value.value:.1f} ({value.low:.1f}–{value.high:.1f})"
