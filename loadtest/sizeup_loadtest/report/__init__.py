@@ -1,0 +1,1 @@
+"""Results made readable: one HTML page, Markdown, CSV. Everything here is pure."""

@@ -1,0 +1,92 @@
+"""Numbers as people write them: three digits that mean something, and a unit."""
+
+import math
+
+from sizeup_loadtest.results import Estimate, Proportion
+
+NONE = "–"
+
+
+def number(value: float) -> str:
+    """Write three significant digits, with commas in thousands."""
+    if value == 0:
+        return "0"
+    places = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{round(value, places):,.{places}f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.rstrip("0").rstrip(".") if "." in text and places > 2 else text
+
+
+def tick(value: float) -> str:
+    """Write a round value without digits it does not need."""
+    return f"{value:,.10g}"
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...], write: object = number) -> str:
+    writer = tick if write is tick else number
+    for size, unit in units:
+        if abs(value) >= size * 0.9995:
+            return f"{writer(value / size)} {unit}"
+    size, unit = units[-1]
+    return f"{writer(value / size)} {unit}"
+
+
+_SECONDS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+_COUNTS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def seconds(value: float) -> str:
+    """Write a duration: 184 ms, 1.24 s, 3.5 min."""
+    return "0 s" if value == 0 else _scaled(value, _SECONDS)
+
+
+def seconds_tick(value: float) -> str:
+    """Write a duration for an axis."""
+    return "0" if value == 0 else _scaled(value, _SECONDS, tick)
+
+
+def size_of(value: float) -> str:
+    """Write bytes by powers of ten."""
+    return _scaled(value, _BYTES)
+
+
+def size_tick(value: float) -> str:
+    """Write bytes for an axis."""
+    return "0" if value == 0 else _scaled(value, _BYTES, tick)
+
+
+def parameters(value: float) -> str:
+    """Write how many parameters: 494 M, 7.62 B."""
+    return _scaled(value, _COUNTS)
+
+
+def percent(value: float) -> str:
+    """Write a share: whole percents, and tenths near the ends where they matter."""
+    near_end = 0 < value < 0.0995 or 0.995 <= value < 1
+    return f"{value * 100:.{1 if near_end else 0}f} %"
+
+
+def dollars(value: float) -> str:
+    """Write money: cents and below by significant digits."""
+    if value == 0:
+        return "$0"
+    return f"${value:,.2f}" if value >= 1 else f"${value:.2g}" if value >= 1e-4 else f"${value:.1e}"
+
+
+def times(value: float) -> str:
+    """Write a ratio."""
+    return f"{number(value)} ×"
+
+
+def interval(estimate: Estimate, write: object = number) -> str:
+    """Write an estimate's interval, or why there is none."""
+    writer = write if callable(write) else number
+    if estimate.low is None or estimate.high is None:
+        return "no interval: fewer than 5 blocks"
+    return f"{writer(estimate.low)} to {writer(estimate.high)}"
+
+
+def share(proportion: Proportion) -> str:
+    """Write a share with its interval in percent."""
+    low, high = proportion.low * 100, proportion.high * 100
+    return f"{percent(proportion.value)} ({low:.0f} to {high:.0f})"
