@@ -26,9 +26,14 @@ class LoopLag:
         self.samples = array("q")
 
     async def watch(self, clock: Callable[[], int]) -> None:
-        """Sample until cancelled. A sample counts from when the sleeper was due."""
+        """Sample until cancelled. A sample counts from when the sleeper was due.
+
+        Moments that pass while the loop stands still are samples too: a stall of a second would
+        else be one late sample among hundreds that were on time.
+        """
+        due = clock()
         while len(self.samples) < MAX_SAMPLES:
-            due = clock() + INTERVAL_NS
+            due += INTERVAL_NS
             await sleep_until(due, clock)
             self.samples.append(max(0, clock() - due))
 

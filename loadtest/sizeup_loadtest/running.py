@@ -217,5 +217,6 @@ def _info(run: Run, lag: LoopLag, started: datetime, complete: bool) -> Info:
         loop_lag=lag.lag(),
         facts=run.facts,
         load_seconds=run.load_seconds,
+        shards=run.shard.count,
         complete=complete,
     )

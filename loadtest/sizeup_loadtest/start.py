@@ -39,13 +39,14 @@ def start(
     except StoppedError as error:
         stopped = error
     if together.shard.count == 1:
-        _finish(folder, console)
+        finish(folder, console)
     console.print(f"everything is in {out}", soft_wrap=True)
     if stopped is not None:
         raise stopped
 
 
-def _finish(folder: RunFolder, console: Console) -> None:
+def finish(folder: RunFolder, console: Console) -> None:
+    """Make a folder's results, show and report them; InvalidRunError when they are not valid."""
     results = write_results(folder)
     summary.show(results, console)
     for finisher in phases.finishers():
