@@ -21,7 +21,7 @@ def seconds(segment: Segment, tok_s: float) -> float:
 def table(plan: Plan, tok_s: float) -> Table:
     """Draw a row per stage."""
     drawn = Table()
-    drawn.add_column("stage")
+    drawn.add_column("stage", no_wrap=True)
     for heading in ("load", "blocks", "sizes", "requests", "tokens at most", "minutes"):
         drawn.add_column(heading, justify="right")
     for stage in plan.stages:

@@ -98,8 +98,8 @@ class LiveView:
         """Draw a row per size."""
         done = sum(row.done for row in self._rows.values())
         table = Table(title=f"{done} requests of {self._total} planned", title_justify="left")
-        table.add_column("size")
-        table.add_column("stage")
+        table.add_column("size", no_wrap=True)
+        table.add_column("stage", no_wrap=True)
         for heading in ("in flight", "done", "errors", "TTFT p50", "tokens/s/user"):
             table.add_column(heading, justify="right")
         table.add_column("")

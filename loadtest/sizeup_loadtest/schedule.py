@@ -116,18 +116,19 @@ def segment(
 
 
 def share(segment: Segment, shard: Shard) -> Segment:
-    """Return one shard's part: every n-th request, and its part of the concurrent ones.
+    """Return one shard's part: its share of the workers with theirs, or every n-th arrival.
 
     An open loop keeps its offsets, so the shards together send what one would have sent.
     """
     if shard.count == 1:
         return segment
-    stage, mine = segment.stage, segment.requests[shard.index :: shard.count]
-    if stage.mode == "closed":
-        whole = int(stage.level)
-        workers = whole // shard.count + (shard.index < whole % shard.count)
-        stage, mine = replace(stage, level=workers), mine if workers else ()
-    return replace(segment, stage=stage, requests=mine)
+    stage, requests = segment.stage, segment.requests
+    if stage.mode == "open":
+        return replace(segment, requests=requests[shard.index :: shard.count])
+    whole = int(stage.level)
+    workers = [worker for worker in range(whole) if worker % shard.count == shard.index]
+    mine = tuple(r for place, r in enumerate(requests) if place % whole in workers)
+    return replace(segment, stage=replace(stage, level=len(workers)), requests=mine)
 
 
 def order(models: Sequence[str], block: int) -> Sequence[str]:

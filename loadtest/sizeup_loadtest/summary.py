@@ -21,7 +21,7 @@ def show(results: Results, console: Console) -> None:
 def table(results: Results) -> Table:
     """Draw each size under its lightest load."""
     drawn = Table(title=f"{results.scenario}, one user at a time", title_justify="left")
-    drawn.add_column("size")
+    drawn.add_column("size", no_wrap=True)
     for heading in ("TTFT p50", "tokens/s/user", "errors", "ability", "$ per 1M tokens"):
         drawn.add_column(heading, justify="right")
     for model in results.models:

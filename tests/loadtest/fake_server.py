@@ -1,0 +1,157 @@
+"""A server that says exactly the bytes a test tells it to, over real sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class Kill(Exception):
+    """Reset the connection."""
+
+
+Reply = Callable[[Asked], AsyncIterator[bytes]]
+
+
+@dataclass
+class FakeServer:
+    """Answers by path; what it does not know is 404."""
+
+    replies: dict[str, Reply]
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            asked = await _read(reader)
+            self.asked.append(asked)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            try:
+                async for piece in self.replies.get(asked.path, not_found)(asked):
+                    writer.write(piece)
+                    await writer.drain()
+            finally:
+                self.in_flight -= 1
+            writer.close()
+        except (Kill, OSError, asyncio.IncompleteReadError):
+            writer.transport.abort()
+
+    def bodies(self, path: str) -> list[dict[str, Any]]:
+        return [asked.body for asked in self.asked if asked.path == path]
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+    method, path, _ = head[0].split(" ")
+    fields = (line.partition(":") for line in head[1:] if line)
+    headers = {name.lower(): value.strip() for name, _, value in fields}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Asked(method, path, headers, json.loads(body) if body else {})
+
+
+@asynccontextmanager
+async def fake_server(**replies: Reply) -> AsyncIterator[FakeServer]:
+    """Serve; keywords are chat, ollama, or whole paths given through a mapping."""
+    paths = {_PATHS.get(name, name): reply for name, reply in replies.items()}
+    fake = FakeServer(paths)
+    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield fake
+    finally:
+        server.close()
+
+
+_PATHS = {
+    "chat": "/v1/chat/completions",
+    "ollama": "/api/chat",
+    "models": "/v1/models",
+    "tags": "/api/tags",
+    "show": "/api/show",
+    "ps": "/api/ps",
+}
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def saying(*pieces: bytes) -> Reply:
+    """Stream these bytes, each written by itself, and close."""
+
+    async def reply(_: Asked) -> AsyncIterator[bytes]:
+        yield STREAM
+        for piece in pieces:
+            yield piece
+
+    return reply
+
+
+def status(code: int, body: object) -> Reply:
+    """Reply in one piece."""
+
+    async def reply(_: Asked) -> AsyncIterator[bytes]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        yield f"HTTP/1.1 {code} X\r\nContent-Length: {len(data)}\r\n".encode()
+        yield b"Connection: close\r\n\r\n" + data
+
+    return reply
+
+
+not_found = status(404, {"error": {"message": "not found"}})
+
+
+def sse(value: object) -> bytes:
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def delta(**said: object) -> bytes:
+    return sse({"choices": [{"index": 0, "delta": said, "finish_reason": None}]})
+
+
+def openai_end(prompt_tokens: int, completion_tokens: int, reason: str = "stop") -> bytes:
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+    last = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": None})
+    return last + sse({"choices": [], "usage": usage}) + b"data: [DONE]\n\n"
+
+
+def line(value: object) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def openai_answer(words: Iterable[str] = ("one", " two", " three")) -> list[bytes]:
+    said = list(words)
+    return [*(delta(content=word) for word in said), openai_end(5, len(said))]
+
+
+OLLAMA_ANSWER = (
+    line({"message": {"role": "assistant", "content": "one"}, "done": False}),
+    line({"message": {"role": "assistant", "content": " two"}, "done": False}),
+    line(
+        {
+            "message": {"role": "assistant", "content": ""},
+            "done": True,
+            "done_reason": "stop",
+            "total_duration": 400_000_000,
+            "load_duration": 250_000_000,
+            "prompt_eval_count": 7,
+            "prompt_eval_duration": 30_000_000,
+            "eval_count": 2,
+            "eval_duration": 20_000_000,
+        }
+    ),
+)
