@@ -41,6 +41,25 @@ sys.exit(main())
 """
 """The process, with an engine that dies of the first request."""
 
+HANGING = """
+import ctypes, sys
+from sizeup_inference import fake_model
+from sizeup_inference.__main__ import _leave, main
+from sizeup_inference.engine import Token
+from sizeup_inference.fake import FakeEngine
+
+def hanging(deliver, limits):
+    def hang_after(events):
+        deliver(events)
+        if any(isinstance(event, Token) for event in events):
+            ctypes.CDLL(None).sleep(3600)
+    return FakeEngine(hang_after, limits)
+
+fake_model.FakeEngine = hanging
+_leave(main())
+"""
+"""The process, with an engine that hangs in native code after its first token."""
+
 
 @contextmanager
 def process(
@@ -120,6 +139,20 @@ def test_it_ends_with_one_when_its_engine_dies_and_says_so_to_who_waits() -> Non
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 1
         assert '"engine.died"' in log
+
+
+def test_it_ends_with_one_when_its_engine_hangs_for_good_and_says_so_to_who_waits() -> None:
+    port = free_port()
+    with process(
+        port, ("-c", HANGING), STALLED_SECONDS="0.1", LOST_SECONDS="0.1", DRAIN_SECONDS="3600"
+    ) as running:
+        until_ready(port)
+        events = generate(port, {"kind": "text", "text": "hello"})
+        assert [event["event"] for event in events] == ["started", "text", "failed"]
+        _, log = running.communicate(timeout=DEADLINE_SECONDS)
+        assert running.returncode == 1
+        assert log.count('"engine.stalled"') == 1
+        assert "Traceback" not in log
 
 
 def test_a_taken_port_is_said() -> None:

@@ -13,9 +13,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from sizeup_inference import loading, routes
+from sizeup_inference.engine import Engine
 from sizeup_inference.errors import EXCEPTION_HANDLERS
 from sizeup_inference.generation import ServedModel
-from sizeup_inference.health import Health
+from sizeup_inference.health import Health, StallLimits
 from sizeup_inference.mailbox import Mailboxes
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_inference.residence import Residence
@@ -30,7 +31,7 @@ from sizeup_telemetry.request_id import RequestIdMiddleware
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 1.0
-"""How soon a dead engine is noticed; its requests have been told by then."""
+"""How soon an engine that died or hangs is noticed; a dead one has told its requests by then."""
 
 _CLOSE_SECONDS = 5.0
 """At the end the engine's thread gets this long for the step it is in."""
@@ -44,14 +45,16 @@ class Composition:
     drain: Drain
     registry: CollectorRegistry
     on_fatal: Callable[[], None]
-    """Ends the process: the model cannot be loaded, or its engine has died."""
+    """Ends the process: the model cannot be loaded, or its engine has died or hangs."""
     load: StartEngine = loading.load
 
 
 def create_app(composition: Composition) -> Starlette:
     """Make the application; its lifespan loads the model."""
     metrics = InferenceMetrics(composition.registry, reported_id(composition.settings))
-    service = Service(composition.settings, composition.drain, metrics, Health(composition.drain))
+    settings, drain = composition.settings, composition.drain
+    health = Health(drain, StallLimits(settings.stalled_seconds, settings.lost_seconds))
+    service = Service(settings, drain, metrics, health)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -72,7 +75,7 @@ def create_app(composition: Composition) -> Starlette:
 
 
 async def _live(composition: Composition, service: Service) -> None:
-    """Load the model, then watch its engine until it dies."""
+    """Load the model, then watch its engine until it dies or hangs."""
     try:
         service.model = await _load(composition, service)
     except Exception as error:  # whatever keeps the model from loading
@@ -87,10 +90,23 @@ async def _live(composition: Composition, service: Service) -> None:
         service.health.set_failed(str(error))
         composition.on_fatal()
         return
-    while service.model.engine.is_alive():  # noqa: ASYNC110  # it dies in another thread
-        await asyncio.sleep(_WATCH_SECONDS)
-    log.error("engine.died", extra={"model": service.model.info.id})
+    extra = {"model": service.model.info.id}
+    if await _outlived(service.model.engine, service.health):
+        # Nothing of what runs can end any more: it is told so now, not at the drain's end.
+        log.error("engine.stalled", extra=extra)
+        composition.drain.expire()
+    else:
+        log.error("engine.died", extra=extra)
     composition.on_fatal()
+
+
+async def _outlived(engine: Engine, health: Health) -> bool:
+    """Watch the engine to its end: return False when it dies, True when it hangs for good."""
+    while engine.is_alive():
+        if health.is_lost(time.monotonic()):
+            return True
+        await asyncio.sleep(_WATCH_SECONDS)
+    return False
 
 
 async def _load(composition: Composition, service: Service) -> ServedModel:

@@ -1,4 +1,7 @@
-"""Whether this process can answer. Liveness asks nothing of the engine: a busy one is alive."""
+"""Whether this process can answer, and when it never will again.
+
+Liveness asks nothing of the engine: a busy one is alive. A process whose engine hangs ends itself.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,24 +12,39 @@ from starlette.responses import JSONResponse, Response
 from sizeup_inference.engine import Engine
 from sizeup_telemetry.drain import Drain
 
-STALL_SECONDS = 60.0
-"""Running sequences and no finished step for so long: the engine hangs. The slowest step in use,
-512 tokens of a 72B model on a CPU's memory, takes about half of it."""
+
+@dataclass(frozen=True, slots=True)
+class StallLimits:
+    """How long an engine may run sequences without finishing a step."""
+
+    stalled_seconds: float
+    """From then on it is not ready: the engine hangs, or the machine does."""
+    lost_seconds: float
+    """Stalled for so long beyond that, it is not waited for any more."""
 
 
 class StallDetector:
     """Notice an engine that has work and makes no steps. Pure: the clock is an argument."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: StallLimits) -> None:
         """Know nothing."""
+        self._limits = limits
         self._steps = -1
         self._since = 0.0
 
     def is_stalled(self, *, running: int, steps: int, now: float) -> bool:
         """Take a sample and judge; `now` in seconds."""
+        return self._still(running, steps, now) > self._limits.stalled_seconds
+
+    def is_lost(self, *, running: int, steps: int, now: float) -> bool:
+        """Take a sample and judge whether the engine is to be given up."""
+        limits = self._limits
+        return self._still(running, steps, now) > limits.stalled_seconds + limits.lost_seconds
+
+    def _still(self, running: int, steps: int, now: float) -> float:
         if not running or steps != self._steps:
             self._steps, self._since = steps, now
-        return now - self._since > STALL_SECONDS
+        return now - self._since
 
 
 @dataclass(slots=True)
@@ -40,13 +58,13 @@ class Loading:
 class Health:
     """Everything readiness depends on; belongs to the event loop."""
 
-    def __init__(self, drain: Drain) -> None:
+    def __init__(self, drain: Drain, stall: StallLimits) -> None:
         """Begin loading."""
         self.loading = Loading()
         self._drain = drain
         self._engine: Engine | None = None
         self._failure: str | None = None
-        self._stall = StallDetector()
+        self._stall = StallDetector(stall)
 
     def set_progress(self, stage: str, progress: float) -> None:
         """Say how far loading has come, 0 to 1."""
@@ -59,6 +77,13 @@ class Health:
     def set_failed(self, reason: str) -> None:
         """Say that the model cannot be loaded: the process is about to end."""
         self._failure = reason
+
+    def is_lost(self, now: float) -> bool:
+        """Tell whether the engine hangs for good; a process that drains ends by itself."""
+        if self._engine is None or self._drain.draining:
+            return False
+        stats = self._engine.stats()
+        return self._stall.is_lost(running=stats.running, steps=stats.steps, now=now)
 
     def state(self, now: float) -> dict[str, Any]:
         """Return what /readyz says; ready when `state` is `ready`."""

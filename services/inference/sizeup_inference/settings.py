@@ -92,6 +92,21 @@ class Settings(HubCacheSettings):
         description="KV pool; default: a share of the free memory, at most what is usable",
     )
 
+    stalled_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="time without a finished step after which an engine with work counts as "
+        "stalled: twice the slowest step in use, 512 tokens of a 72B model on a CPU",
+    )
+    lost_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="time a stalled engine gets to recover; then the process ends with 1, and "
+        "whoever started it starts it again",
+    )
+
     fake_token_seconds: float = Field(
         0.02, ge=0, le=60, description="pace of the fake engine, seconds per token"
     )
