@@ -70,7 +70,24 @@ def dollars(value: float) -> str:
     """Write money: cents and below by significant digits."""
     if value == 0:
         return "$0"
-    return f"${value:,.2f}" if value >= 1 else f"${value:.2g}" if value >= 1e-4 else f"${value:.1e}"
+    return (
+        f"${value:,.2f}" if value >= 0.1 else f"${value:.2g}" if value >= 1e-4 else f"${value:.1e}"
+    )
+
+
+def dollars_tick(value: float) -> str:
+    """Write money for an axis."""
+    return f"${tick(value)}"
+
+
+def milliseconds(value: float) -> str:
+    """Write seconds as milliseconds, however few: for figures that are compared in them."""
+    return f"{number(value * 1e3)} ms"
+
+
+def milliseconds_tick(value: float) -> str:
+    """Write seconds as milliseconds for an axis."""
+    return "0" if value == 0 else f"{tick(value * 1e3)} ms"
 
 
 def times(value: float) -> str:
@@ -83,7 +100,9 @@ def interval(estimate: Estimate, write: object = number) -> str:
     writer = write if callable(write) else number
     if estimate.low is None or estimate.high is None:
         return "no interval: fewer than 5 blocks"
-    return f"{writer(estimate.low)} to {writer(estimate.high)}"
+    low, high = writer(estimate.low), writer(estimate.high)
+    bare, _, unit = low.rpartition(" ")
+    return f"{bare} to {high}" if bare and high.endswith(f" {unit}") else f"{low} to {high}"
 
 
 def share(proportion: Proportion) -> str:

@@ -1,0 +1,1 @@
+"""Charts, one a file: results in, SVG out; None where nothing was measured."""

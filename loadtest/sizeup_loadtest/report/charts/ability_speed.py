@@ -1,0 +1,150 @@
+"""Ability against speed, cost as area: what a size costs in time and money, and what it buys."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sizeup_loadtest.report import axes, labels, scales, svg, words
+from sizeup_loadtest.report.axes import Frame
+from sizeup_loadtest.report.charts.rows import shortened
+from sizeup_loadtest.report.markup import Markup, join
+from sizeup_loadtest.results import Bar, Estimate, ModelResult, Proportion, Verdict
+from sizeup_loadtest.selection import alone
+
+_WIDTH, _HEIGHT = 600.0, 410.0
+_FRAME = Frame(56, 38, 586, 358)
+_LARGEST = 24.0
+"""Radius of the most expensive size, in pixels."""
+_SMALLEST = 5.0
+_HIDING = 10.0
+"""Radius from which a disc hides most error bars."""
+_UNPRICED = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    name: str
+    class_: str
+    speed: Estimate
+    ability: Proportion
+    cost: float | None
+
+
+def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | None:
+    """Return the chart; None unless some size has both speed and ability."""
+    places = [p for i, m in enumerate(models) if (p := _place(i, m)) is not None]
+    if not places:
+        return None
+    bar = verdict.bar if verdict else Bar()
+    across = _across(places, bar)
+    up = scales.Linear(0.0, 1.0, _FRAME.bottom, _FRAME.top, 5)
+    radii = _radii([p.cost for p in places])
+    centres = [(across.at(p.speed.value), up.at(p.ability.value)) for p in places]
+    return svg.drawing(
+        _WIDTH,
+        _HEIGHT,
+        "Ability against speed, cost as area",
+        _description(places),
+        axes.below(_FRAME, across, words.tick, "tokens per second for one user  (faster →)"),
+        axes.beside(_FRAME, up, words.percent, "share of questions answered right  (abler ↑)"),
+        _enough(bar, across, up),
+        svg.polyline(centres, "thread"),
+        *(
+            _mark(_errors(p, across, up), _disc(p, centre, radius, verdict), radius)
+            for p, centre, radius in zip(places, centres, radii, strict=True)
+        ),
+        _names(places, centres, radii),
+        key="ability-speed",
+    )
+
+
+def _place(i: int, model: ModelResult) -> _Place | None:
+    stage = alone(model)
+    if stage is None or stage.tok_s_user is None or model.ability is None:
+        return None
+    cost = model.cost.per_million_output_tokens if model.cost else None
+    return _Place(model.name, f"s{i}", stage.tok_s_user, model.ability.overall, cost)
+
+
+def _across(places: Sequence[_Place], bar: Bar) -> scales.Scale:
+    values = [p.speed.value for p in places]
+    values += [v for p in places for v in (p.speed.low, p.speed.high) if v is not None]
+    asked = bar.tok_s_user
+    if asked and min(values) / 5 < asked < max(values) * 5:
+        values.append(asked)
+    if max(values) / min(values) >= 4:
+        return scales.around(values, _FRAME.left, _FRAME.right, 8)
+    return scales.from_zero([max(values) * 1.08], _FRAME.left, _FRAME.right, 6)
+
+
+def _radii(costs: Sequence[float | None]) -> list[float]:
+    """Return radii whose areas are as the costs; a cost of zero or none gets a fixed small disc."""
+    top = max((c for c in costs if c), default=None)
+    return [
+        max(_SMALLEST, _LARGEST * math.sqrt(c / top)) if c and top else _UNPRICED for c in costs
+    ]
+
+
+def _enough(bar: Bar, across: scales.Scale, up: scales.Scale) -> Markup | None:
+    """Shade what passes the bar; its corner is what is asked."""
+    if bar.ability is None and bar.tok_s_user is None:
+        return None
+    left = across.at(bar.tok_s_user) if bar.tok_s_user else _FRAME.left
+    left = min(max(left, _FRAME.left), _FRAME.right)
+    bottom = up.at(bar.ability) if bar.ability is not None else _FRAME.bottom
+    return join(
+        (
+            svg.rect((left, _FRAME.top), (_FRAME.right - left, bottom - _FRAME.top), "enough"),
+            svg.line((left, bottom), (_FRAME.right, bottom), "asked"),
+            svg.line((left, bottom), (left, _FRAME.top), "asked"),
+            svg.label((_FRAME.right - 8, _FRAME.top + 17), "passes your bar", "asked", "end"),
+        )
+    )
+
+
+def _errors(place: _Place, across: scales.Scale, up: scales.Scale) -> Markup:
+    x, y = across.at(place.speed.value), up.at(place.ability.value)
+    parts = [axes.error_y(x, up.at(place.ability.low), up.at(place.ability.high))]
+    if place.speed.low is not None and place.speed.high is not None:
+        parts.append(axes.error_x(y, across.at(place.speed.low), across.at(place.speed.high)))
+    return svg.group(*parts, class_=place.class_)
+
+
+def _mark(errors: Markup, disc: Markup, radius: float) -> Markup:
+    """Put error bars over a disc that would hide them, and under one they would hide."""
+    return join((disc, errors) if radius > _HIDING else (errors, disc))
+
+
+def _disc(place: _Place, centre: svg.Point, radius: float, verdict: Verdict | None) -> Markup:
+    chosen = verdict is not None and verdict.smallest == place.name
+    ring = svg.circle(centre, radius + 4.5, "ring") if chosen else None
+    look = "disc" if place.cost is not None else "disc hollow"
+    return svg.group(ring, svg.circle(centre, radius, look, _told(place)), class_=place.class_)
+
+
+def _names(
+    places: Sequence[_Place], centres: Sequence[svg.Point], radii: Sequence[float]
+) -> Markup:
+    texts = [_label(p) for p in places]
+    discs = [(x, y, r + 4) for (x, y), r in zip(centres, radii, strict=True)]
+    within = labels.Box(_FRAME.left, _FRAME.top + 20, _FRAME.right, _FRAME.bottom)
+    spots = labels.around(discs, texts, within)
+    return join(
+        svg.label((spot.x, spot.y), text, f"label {p.class_}", spot.anchor)
+        for p, spot, text in zip(places, spots, texts, strict=True)
+    )
+
+
+def _label(place: _Place) -> str:
+    name = shortened(place.name)
+    return name if place.cost is None else f"{name} · {words.dollars(place.cost)}"
+
+
+def _told(place: _Place) -> str:
+    cost = "cost not known" if place.cost is None else f"{words.dollars(place.cost)} per M tokens"
+    speed = words.number(place.speed.value)
+    return f"{place.name}: {words.percent(place.ability.value)} right, {speed} tokens/s, {cost}"
+
+
+def _description(places: Sequence[_Place]) -> str:
+    return "; ".join(_told(p) for p in places) + "."

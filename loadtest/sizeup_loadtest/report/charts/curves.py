@@ -1,0 +1,177 @@
+"""What a user waits as the load grows: total throughput across, latency up, a line per size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sizeup_loadtest.report import axes, labels, scales, svg, words
+from sizeup_loadtest.report.axes import Frame
+from sizeup_loadtest.report.charts.rows import shortened
+from sizeup_loadtest.report.markup import Markup, join
+from sizeup_loadtest.results import ModelResult
+from sizeup_loadtest.selection import curve
+
+_WIDTH, _HEIGHT = 520.0, 330.0
+_FRAME = Frame(58, 34, 400, 282)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One load: what the server gave in all, and what one user waited."""
+
+    level: float
+    throughput: float
+    wait: float
+    saturated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One size over its loads."""
+
+    name: str
+    class_: str
+    points: tuple[Point, ...]
+    knee: float | None
+    largest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Which latency a chart is of."""
+
+    figure: str
+    """ttft or tpot."""
+    title: str
+    objective: float | None
+
+
+def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
+    """Return the chart; None unless some size was measured under two loads."""
+    drawn = [line for line in lines(models, panel.figure) if len(line.points) > 1]
+    if not drawn:
+        return None
+    across = scales.fitting(
+        [p.throughput for line in drawn for p in line.points], _FRAME.left, _FRAME.right, 5
+    )
+    waits = [p.wait for line in drawn for p in line.points]
+    if panel.objective and panel.objective < 4 * max(waits):
+        waits.append(panel.objective)
+    up = scales.fitting(waits, _FRAME.bottom, _FRAME.top, 6)
+    return svg.drawing(
+        _WIDTH,
+        _HEIGHT,
+        panel.title,
+        _description(drawn),
+        axes.below(_FRAME, across, words.tick, "tokens per second in all"),
+        axes.beside(_FRAME, up, words.seconds_tick, panel.title),
+        _objective(panel.objective, up),
+        *(_line(line, across, up) for line in drawn),
+        _names(drawn, across, up),
+        key=f"curve-{panel.figure}",
+    )
+
+
+def lines(models: Sequence[ModelResult], figure: str) -> list[Line]:
+    """Return every size's line, from its capacity search where there was one, else its stages."""
+    return [_of(i, model, figure) for i, model in enumerate(models)]
+
+
+def _of(i: int, model: ModelResult, figure: str) -> Line:
+    searched = model.capacity
+    points = _searched(model, figure) if searched else _staged(model, figure)
+    return Line(
+        model.name,
+        f"s{i}",
+        points,
+        searched.knee if searched else None,
+        searched.largest if searched else None,
+    )
+
+
+def _searched(model: ModelResult, figure: str) -> tuple[Point, ...]:
+    found = []
+    for point in model.capacity.points if model.capacity else ():
+        wait = point.ttft_p50 if figure == "ttft" else point.tpot_p50
+        if wait is not None and point.out_tok_s > 0:
+            found.append(Point(point.level, point.out_tok_s, wait, point.saturated))
+    return tuple(sorted(found, key=lambda p: p.level))
+
+
+def _staged(model: ModelResult, figure: str) -> tuple[Point, ...]:
+    found = []
+    for stage in curve(model):
+        seen = stage.ttft if figure == "ttft" else stage.tpot
+        if stage.out_tok_s and stage.out_tok_s.value > 0 and seen and seen.p50 is not None:
+            found.append(Point(stage.level, stage.out_tok_s.value, seen.p50, False))
+    return tuple(found)
+
+
+def _objective(seconds: float | None, up: scales.Scale) -> Markup | None:
+    if seconds is None:
+        return None
+    y = up.at(seconds)
+    if not _FRAME.top <= y <= _FRAME.bottom:
+        return None
+    return join(
+        (
+            svg.line((_FRAME.left, y), (_FRAME.right, y), "asked"),
+            svg.label((_FRAME.left + 6, y - 5), f"objective {words.seconds(seconds)}", "asked"),
+        )
+    )
+
+
+def _line(line: Line, across: scales.Scale, up: scales.Scale) -> Markup:
+    pixels = [(across.at(p.throughput), up.at(p.wait)) for p in line.points]
+    marks = [
+        svg.circle(at, 3, "mark hollow" if p.saturated else "mark", _told(line, p))
+        for p, at in zip(line.points, pixels, strict=True)
+    ]
+    return svg.group(
+        svg.polyline(pixels, "trace"),
+        *marks,
+        _knee(line, pixels),
+        _largest(line, pixels),
+        class_=line.class_,
+    )
+
+
+def _knee(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
+    """Ring the tried load next to the knee, which lies between loads."""
+    if line.knee is None:
+        return None
+    knee = line.knee
+    near = min(range(len(pixels)), key=lambda i: abs(line.points[i].level - knee))
+    return svg.circle(pixels[near], 7.5, "knee", f"{line.name}: knee at load {words.tick(knee)}")
+
+
+def _largest(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
+    for point, at in zip(line.points, pixels, strict=True):
+        if point.level == line.largest:
+            return svg.diamond(at, 6.5, "mark", f"{line.name}: the most within the objective")
+    return None
+
+
+def _names(drawn: Sequence[Line], across: scales.Scale, up: scales.Scale) -> Markup:
+    ends = [(across.at(x.points[-1].throughput), up.at(x.points[-1].wait)) for x in drawn]
+    heights = labels.spread([y for _, y in ends], labels.HEIGHT, _FRAME.bottom)
+    at = _FRAME.right + 12
+    return join(
+        svg.group(
+            svg.line(end, (at - 3, y), "leader"),
+            svg.label((at, y + 4), shortened(line.name, 14), f"label {line.class_}"),
+            class_=line.class_,
+        )
+        for line, end, y in zip(drawn, ends, heights, strict=True)
+    )
+
+
+def _told(line: Line, point: Point) -> str:
+    return (
+        f"{line.name}, load {words.tick(point.level)}: {words.number(point.throughput)} tokens/s "
+        f"in all, {words.seconds(point.wait)}{', saturated' if point.saturated else ''}"
+    )
+
+
+def _description(drawn: Sequence[Line]) -> str:
+    ends = (f"{x.name} ends at {_told(x, x.points[-1])}" for x in drawn)
+    return f"A line per size over rising load. {'; '.join(ends)}."

@@ -1,0 +1,112 @@
+"""A run as Markdown: the verdict, a table of sizes, and whether to trust it."""
+
+from collections.abc import Sequence
+
+from sizeup_loadtest.report import words
+from sizeup_loadtest.results import Check, Estimate, ModelResult, Proportion, Results
+from sizeup_loadtest.selection import alone
+
+_HEADS = (
+    "size", "bar", "ability (95 %)", "tokens/s, one user (95 %)", "first token p50", "carries",
+    "$ per M tokens", "memory", "load",
+)  # fmt: skip
+
+
+def render(results: Results) -> str:
+    """Return the report; a blank cell was not measured."""
+    lines = ["# Which size do you need?", "", *_banner(results)]
+    if results.verdict is not None:
+        lines += [f"**{escape(results.verdict.sentence)}**", ""]
+    lines += [*_table(results), "", *_caveats(results), *_origin(results)]
+    return "\n".join(lines) + "\n"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines; cells are escaped."""
+    written = [[escape(cell) for cell in row] for row in rows]
+    ruler = ["---", *("---:" for _ in heads[1:])]
+    return [f"| {' | '.join(row)} |" for row in (list(heads), ruler, *written)]
+
+
+def escape(text: str) -> str:
+    """Keep text from being read as Markdown or HTML."""
+    for character in "\\`*_[]<>|#&":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())
+
+
+def _banner(results: Results) -> list[str]:
+    if results.validity.valid:
+        return []
+    reasons = [f"> - {escape(reason)}" for reason in results.validity.reasons]
+    return ["> **This run is invalid: do not use its figures.**", ">", *reasons, ""]
+
+
+def _table(results: Results) -> list[str]:
+    checks = {c.model: c for c in results.verdict.checks} if results.verdict else {}
+    asked = results.verdict is not None and any(
+        value is not None for value in results.verdict.bar.model_dump().values()
+    )
+    rows = [_row(m, checks.get(m.name) if asked else None) for m in results.models]
+    return table(_HEADS, rows)
+
+
+def _row(model: ModelResult, check: Check | None) -> list[str]:
+    stage = alone(model)
+    capacity, cost, facts = model.capacity, model.cost, model.facts
+    first = stage.ttft.p50 if stage and stage.ttft else None
+    million = cost.per_million_output_tokens if cost else None
+    start = model.load_seconds
+    return [
+        model.name,
+        _passes(check),
+        share(model.ability.overall if model.ability else None),
+        estimate(stage.tok_s_user if stage else None),
+        words.NONE if first is None else words.seconds(first),
+        words.NONE if capacity is None else _carries(capacity.largest),
+        words.NONE if million is None else words.dollars(million),
+        words.NONE if facts.device_bytes is None else words.size_of(facts.device_bytes),
+        words.NONE if start is None else words.seconds(start),
+    ]
+
+
+def _carries(largest: float | None) -> str:
+    return "none" if largest is None else words.tick(largest)
+
+
+def _passes(check: Check | None) -> str:
+    if check is None:
+        return words.NONE
+    if check.passes:
+        return "✓"
+    return f"{'✗' if check.passes is False else '?'} {'; '.join(check.misses)}"
+
+
+def share(seen: Proportion | None) -> str:
+    """Write a share with its interval."""
+    return words.NONE if seen is None else words.share(seen)
+
+
+def estimate(seen: Estimate | None) -> str:
+    """Write an estimate with its interval."""
+    if seen is None:
+        return words.NONE
+    if seen.low is None:
+        return words.number(seen.value)
+    return f"{words.number(seen.value)} ({words.interval(seen)})"
+
+
+def _caveats(results: Results) -> list[str]:
+    found = [f"- warning: {escape(warning)}" for warning in results.validity.warnings]
+    return [*found, ""] if found else []
+
+
+def _origin(results: Results) -> list[str]:
+    return [
+        f"{words.NONE} is not measured. Speed: one request at a time; load and cost: within the"
+        " objective.",
+        "",
+        f"{escape(results.scenario)} against {escape(results.target)}, {results.started_at},"
+        f" {words.seconds(results.seconds)}, schedule `{results.schedule_hash[:16]}`,"
+        f" sizeup-bench {escape(results.tool_version)}.",
+    ]

@@ -1,0 +1,132 @@
+"""What happens as more people ask at once: throughput against latency, knee, capacity."""
+
+from collections.abc import Mapping
+
+from sizeup_loadtest.report import words
+from sizeup_loadtest.report.charts import curves, split
+from sizeup_loadtest.report.markup import Markup, join, tag
+from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.tables import Cell, Row, blank, table
+from sizeup_loadtest.results import ModelResult, Results, StageResult
+
+_ONE_LOAD = "one load alone makes no curve (config: load.closed, load.open, capacity)"
+
+
+def section(results: Results) -> Section:
+    """Return throughput-latency curves and the table of every load."""
+    slo = results.config.get("slo")
+    asked = slo if isinstance(slo, Mapping) else {}
+    first = curves.Panel("ttft", "median time to first token", _number(asked, "ttft_seconds"))
+    pace = curves.Panel("tpot", "median time per output token", _number(asked, "tpot_seconds"))
+    charts = grid(
+        figure(curves.draw(results.models, first), _ONE_LOAD),
+        figure(curves.draw(results.models, pace), _ONE_LOAD),
+        class_="grid wide",
+    )
+    return Section(
+        "load",
+        "How much each size carries",
+        "Load",
+        "Each line is a size under rising load, from left: more tokens per second in all, and a"
+        " longer wait for each user. A ring marks the knee, a diamond the largest load within the"
+        " objective, a hollow dot a load whose queue kept growing.",
+        join((charts, _capacity(results), _loads(results))),
+    )
+
+
+def _number(section: Mapping[str, object], key: str) -> float | None:
+    value = section.get(key)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _capacity(results: Results) -> Markup:
+    heads = (
+        "Size",
+        "Largest load|within objective",
+        "Knee|load",
+        "Effective parallelism",
+        "Loads tried",
+    )
+    found = [_carried(i, model) for i, model in enumerate(results.models)]
+    return table(heads, found, "Capacity")
+
+
+def _carried(i: int, model: ModelResult) -> Row:
+    searched = model.capacity
+    if searched is None:
+        why = blank("capacity was not searched (config: capacity.enabled)")
+        return Row(model.name, (why,) * 4, class_=f"s{i}")
+    unit = "concurrent requests" if searched.mode == "closed" else "requests/s"
+    limit = f"{unit}; the search's own limit" if searched.bounded_by_limit else unit
+    none = "not even the smallest load kept the objective"
+    largest = blank(none) if searched.largest is None else Cell(words.tick(searched.largest), limit)
+    tried = ", ".join(words.tick(p.level) for p in sorted(searched.points, key=lambda p: p.level))
+    cell = cells.of_value
+    return Row(
+        model.name,
+        (
+            largest,
+            cell(searched.knee, words.number, "throughput does not bend in the loads tried"),
+            cell(searched.effective_parallelism, words.times, "no knee, so no parallelism at it"),
+            Cell(tried),
+        ),
+        class_=f"s{i}",
+    )
+
+
+def _loads(results: Results) -> Markup | None:
+    heads = (
+        "Size|stage", "Requests", "Errors", "Tokens/s|in all", "Tokens/s|one user",
+        "First token|p50", "First token|p95", "Per token|p50", "Whole answer|p50",
+        "From schedule|p50", "In objective", "Goodput|requests/s",
+    )  # fmt: skip
+    found = [
+        _stage(i, model, stage) for i, model in enumerate(results.models) for stage in model.stages
+    ]
+    if not found:
+        return None
+    numbers = table(heads, found, "Every size under every load")
+    return tag("details", tag("summary", "Every size under every load"), numbers)
+
+
+def _stage(i: int, model: ModelResult, stage: StageResult) -> Row:
+    whole, planned = stage.e2e, stage.e2e_sched
+    errors = ", ".join(f"{count} {kind}" for kind, count in stage.errors.items())
+    first, pace = stage.ttft, stage.tpot
+    return Row(
+        model.name,
+        (
+            Cell(str(stage.n)),
+            Cell(errors or "0"),
+            cells.of_estimate(stage.out_tok_s, words.number),
+            cells.of_estimate(stage.tok_s_user, words.number),
+            cells.of_percentile(first.p50 if first else None, first),
+            cells.of_percentile(first.p95 if first else None, first),
+            cells.of_percentile(pace.p50 if pace else None, pace),
+            cells.of_percentile(whole.p50 if whole else None, whole),
+            cells.of_percentile(planned.p50 if planned else None, planned),
+            cells.of_share(stage.attainment, "no objective was asked"),
+            cells.of_estimate(stage.goodput, words.number, "no objective was asked"),
+        ),
+        class_=f"s{i}",
+        detail=stage.stage,
+    )
+
+
+def where_time_goes(results: Results) -> Section:
+    """Return latency in parts, from the server's own durations."""
+    why = "no server durations were received (Ollama's API alone sends them; config: target.api)"
+    heads = ("Size", *split.PARTS)
+    found = [
+        Row(p.name, tuple(Cell(words.seconds(s)) for s in p.seconds), class_=None)
+        for p in split.parted(results.models)
+    ]
+    numbers = table(heads, found, "Mean time of one answer") if found else None
+    return Section(
+        "split",
+        "Where an answer's time goes",
+        "Time in parts",
+        "By the server's own durations: loading the model, waiting and travelling (what is left of"
+        " the whole), reading the prompt, writing the answer.",
+        join((figure(split.draw(results.models), why), numbers)),
+    )

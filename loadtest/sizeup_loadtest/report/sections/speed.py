@@ -1,0 +1,174 @@
+"""How fast a size is for one user, and how much of that is size and how much is overhead."""
+
+from collections.abc import Sequence
+
+from sizeup_loadtest.report import words
+from sizeup_loadtest.report.charts import rows
+from sizeup_loadtest.report.markup import Markup, join, tag
+from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.tables import Cell, Row, blank, table
+from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results, StageResult
+from sizeup_loadtest.selection import alone
+
+_NO_BOUND = "no bandwidth in the config (models[].bandwidth_gb_s), or the weights' size is unknown"
+_NO_LAYERS = "the server does not say how many layers"
+
+
+def section(results: Results) -> Section:
+    """Return first token, time per token, time per layer and the bound, by size."""
+    models = results.models
+    lead = "One request at a time; means with 95 % intervals over blocks. "
+    if any(m.bound_tok_s for m in models):
+        lead += "The upright tick is the bandwidth bound: weights cannot be read faster. "
+    lead += (
+        "Where time per layer is the same for every size, the software's own overhead is measured"
+        " and not the size."
+    )
+    charts = grid(
+        figure(_first(models), cells.NO_STAGE),
+        figure(_pace(models), cells.NO_STAGE),
+        figure(_layer(models), _NO_LAYERS),
+    )
+    body = join((charts, _means(models), _percentiles(models)))
+    return Section("speed", "Speed by size", "Speed", lead, body)
+
+
+def _first(models: Sequence[ModelResult]) -> Markup | None:
+    look = rows.Look("ttft", "Time to first token", words.seconds, words.seconds_tick)
+    return rows.draw([_timed(i, m, "ttft") for i, m in enumerate(models)], look)
+
+
+def _pace(models: Sequence[ModelResult]) -> Markup | None:
+    look = rows.Look("tpot", "Time per output token", words.seconds, words.seconds_tick)
+    return rows.draw([_timed(i, m, "tpot") for i, m in enumerate(models)], look)
+
+
+def _timed(i: int, model: ModelResult, name: str) -> rows.Row:
+    stage = alone(model)
+    seen = (stage.ttft if name == "ttft" else stage.tpot) if stage else None
+    bound = 1 / model.bound_tok_s if name == "tpot" and model.bound_tok_s else None
+    if seen is None:
+        return rows.Row(model.name, f"s{i}", None)
+    mean = seen.mean
+    return rows.Row(model.name, f"s{i}", mean.value, mean.low, mean.high, bound)
+
+
+def _layer(models: Sequence[ModelResult]) -> Markup | None:
+    title = "Time per output token and layer"
+    look = rows.Look("layer", title, words.milliseconds, words.milliseconds_tick)
+    return rows.draw([_layered(i, m) for i, m in enumerate(models)], look)
+
+
+def _layered(i: int, model: ModelResult) -> rows.Row:
+    each = _per_layer(model, alone(model))
+    if each is None:
+        note = "not measured" if model.facts.layers else "layers not known"
+        return rows.Row(model.name, f"s{i}", None, note=note)
+    return rows.Row(model.name, f"s{i}", each.value, each.low, each.high)
+
+
+def _per_layer(model: ModelResult, stage: StageResult | None) -> Estimate | None:
+    """Divide the mean time per token by the layers it goes through."""
+    layers = model.facts.layers
+    if stage is None or stage.tpot is None or not layers:
+        return None
+    mean = stage.tpot.mean
+    low, high = (None if end is None else end / layers for end in (mean.low, mean.high))
+    return Estimate(value=mean.value / layers, low=low, high=high)
+
+
+def _means(models: Sequence[ModelResult]) -> Markup:
+    heads = (
+        "Size|stage", "First token|mean", "Per token|mean", "Tokens/s|one user",
+        "Per layer|mean", "Of the bound|tokens/s", "Answer|tokens",
+        "Prompt|tokens", "Requests",
+    )  # fmt: skip
+    found = [_row(i, model, stage) for i, model in enumerate(models) for stage in _lone(model)]
+    return table(heads, found, "One request at a time: means")
+
+
+def _lone(model: ModelResult) -> list[StageResult | None]:
+    """Return the least load of each length; one blank row where nothing was measured."""
+    found = [alone(model, length) for length in ("forced", "natural")]
+    return [stage for stage in found if stage is not None] or [None]
+
+
+def _row(i: int, model: ModelResult, stage: StageResult | None) -> Row:
+    layer = _per_layer(model, stage)
+    no_layer = cells.NO_STAGE if stage is None else _NO_LAYERS
+    of = cells.of_estimate
+    return Row(
+        model.name,
+        (
+            of(_mean(stage.ttft if stage else None), words.seconds),
+            of(_mean(stage.tpot if stage else None), words.seconds),
+            of(stage.tok_s_user if stage else None, words.number),
+            of(layer, words.milliseconds, no_layer),
+            _of_bound(model, stage),
+            of(stage.completion_tokens if stage else None, words.number),
+            of(stage.prompt_tokens if stage else None, words.number, "the server did not count"),
+            Cell(str(stage.n)) if stage else blank(cells.NO_STAGE),
+        ),
+        class_=f"s{i}",
+        detail=stage.stage if stage else None,
+    )
+
+
+def _mean(seen: Distribution | None) -> Estimate | None:
+    return seen.mean if seen else None
+
+
+def _of_bound(model: ModelResult, stage: StageResult | None) -> Cell:
+    if stage is None or stage.tok_s_user is None:
+        return blank(cells.NO_STAGE)
+    if not model.bound_tok_s:
+        return blank(_NO_BOUND)
+    share = stage.tok_s_user.value / model.bound_tok_s
+    return Cell(words.percent(share), f"of {words.number(model.bound_tok_s)}")
+
+
+_POINTS = ("p50", "p90", "p95", "p99")
+
+
+def _percentiles(models: Sequence[ModelResult]) -> Markup | None:
+    """Return every percentile n allows, of every size's least load."""
+    found = [
+        _points(i, model, stage, title, seen)
+        for i, model in enumerate(models)
+        for stage in _lone(model)
+        if stage is not None
+        for title, seen in _distributions(stage)
+    ]
+    if not found:
+        return None
+    heads = ("Size|stage, figure", *_POINTS, "Smallest", "Largest", "n")
+    numbers = table(heads, found, "One request at a time: percentiles")
+    return tag("details", tag("summary", "Percentiles"), numbers)
+
+
+def _distributions(stage: StageResult) -> tuple[tuple[str, Distribution | None], ...]:
+    return (
+        ("first token", stage.ttft),
+        ("first token from schedule", stage.ttft_sched),
+        ("per token", stage.tpot),
+        ("chunk gap", stage.itl),
+        ("whole answer", stage.e2e),
+        ("whole answer from schedule", stage.e2e_sched),
+        ("whole answer per token", stage.norm_latency),
+    )
+
+
+def _points(
+    i: int, model: ModelResult, stage: StageResult, title: str, seen: Distribution | None
+) -> Row:
+    if seen is None:
+        told: tuple[Cell, ...] = (blank("no request gave this figure"),) * (len(_POINTS) + 3)
+    else:
+        points = (seen.p50, seen.p90, seen.p95, seen.p99)
+        ends = (seen.low, seen.high)
+        told = (
+            *(cells.of_percentile(point, seen) for point in points),
+            *(Cell(words.seconds(end)) for end in ends),
+            Cell(str(seen.n)),
+        )
+    return Row(model.name, told, class_=f"s{i}", detail=f"{stage.stage}, {title}")
