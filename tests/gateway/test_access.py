@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from gateway.fake_inference import fake_inference
 from gateway.harness import MODEL, catalog, running_gateway, settings
-from sizeup_gateway.access import is_local_host
+from sizeup_gateway.access import is_known_origin, is_local_host
 from sizeup_gateway.app import create_app
 from sizeup_gateway.health import PATHS
 from sizeup_telemetry.drain import Drain
@@ -161,7 +161,9 @@ def test_a_foreign_host_is_refused_only_where_this_machine_alone_is_served(
 def test_only_pages_of_this_machine_may_read_replies(origin: str, allowed: bool) -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
-            _, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
+            status, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
+            assert status == (200 if allowed else 403)
+            assert len(fake.requests) == allowed
             assert headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
             preflight = {
                 "Origin": origin,
@@ -173,5 +175,49 @@ def test_only_pages_of_this_machine_may_read_replies(origin: str, allowed: bool)
                 granted = response.headers.get("Access-Control-Allow-Origin")
                 assert granted == (origin if allowed else None)
                 assert "Access-Control-Allow-Credentials" not in response.headers
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("path", LIST_PATHS)
+def test_a_foreign_page_is_refused_in_the_shape_of_the_dialect(path: str) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            status, body = await gateway.get(path, Origin="http://evil.example")
+            assert status == 403
+            assert isinstance(body["error"], dict) == path.startswith("/v1")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "known"),
+    [
+        ("http://localhost:3000", "localhost:11434", True),
+        ("https://Chat.example", "chat.example", True),
+        ("http://chat.example:8080", "chat.example:8080", True),
+        ("http://chat.example:8080", "chat.example", False),
+        ("http://evil.example", "chat.example", False),
+        ("ftp://chat.example", "chat.example", False),
+        ("http://", "", False),
+        ("null", "null", False),
+        ("", "", False),
+    ],
+)
+def test_a_page_of_the_same_name_is_no_foreign_one(origin: str, host: str, known: bool) -> None:
+    assert is_known_origin(origin, host) is known
+
+
+def test_a_page_of_this_machine_may_read_why_it_is_refused(keys: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, api_keys_file=keys) as gateway,
+        ):
+            origin = "http://localhost:3000"
+            for headers, expected in (({}, 401), ({"Host": "evil.example"}, 403)):
+                status, got, _ = await gateway.post("/api/chat", CHAT, Origin=origin, **headers)
+                assert status == expected
+                assert got["Access-Control-Allow-Origin"] == origin
 
     asyncio.run(scenario())

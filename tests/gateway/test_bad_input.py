@@ -150,6 +150,7 @@ def test_a_declared_length_beyond_the_limit_is_refused_without_reading(url: str,
         "POST {path} HTTP/1.1\r\nHost : h\r\n\r\n",
         "NONSENSE\r\n\r\n",
         "GET /api/version HTTP/1.1\r\n\r\n",
+        "GET /api/version HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
     ],
 )
 def test_malformed_http_is_a_400(url: str, head: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,11 +30,16 @@ def cors_middleware() -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origin_regex=_ORIGINS,
-            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+            allow_methods=["DELETE", "GET", "HEAD", "POST", "OPTIONS"],
             allow_headers=["*"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     ]
+
+
+def origin_middleware() -> list[Middleware]:
+    """Refuse foreign pages; CORS alone hides the reply from them, after the work is done."""
+    return [Middleware(OriginMiddleware)]
 
 
 def host_middleware(bound_to: str) -> list[Middleware]:
@@ -51,6 +57,32 @@ def key_middleware(keys_file: Path | None) -> list[Middleware]:
     return [Middleware(KeyMiddleware, keys=[key for key in keys if key])]
 
 
+class OriginMiddleware:
+    """Refuse what pages of other origins send: browsers post text/plain without asking first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope, or raise AccessError."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            host = headers.get("host", "")
+            if not all(is_known_origin(origin, host) for origin in headers.getlist("origin")):
+                message = "this origin is not served here"
+                raise AccessError(AccessCode.FORBIDDEN_ORIGIN, message)
+        await self._app(scope, receive, send)
+
+
+def is_known_origin(origin: str, host: str) -> bool:
+    """Tell whether an Origin header is of this machine, or the one the Host header names."""
+    if re.fullmatch(_ORIGINS, origin):
+        return True
+    scheme, separator, address = origin.lower().partition("://")
+    return bool(separator and address) and scheme in ("http", "https") and address == host.lower()
+
+
 class HostMiddleware:
     """Refuse foreign Host headers: a page whose name was rebound to 127.0.0.1 sends its own."""
 
@@ -66,7 +98,10 @@ class HostMiddleware:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        host = Headers(scope=scope).get("host")
+        hosts = Headers(scope=scope).getlist("host")
+        if len(hosts) > 1:
+            raise InvalidRequestError("there is more than one Host header")
+        host = hosts[0] if hosts else None
         if host is None and scope["http_version"] == "1.1":
             raise InvalidRequestError("the Host header is missing")
         if self._local_only and not is_local_host(host or ""):

@@ -11,7 +11,12 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sizeup_gateway.access import cors_middleware, host_middleware, key_middleware
+from sizeup_gateway.access import (
+    cors_middleware,
+    host_middleware,
+    key_middleware,
+    origin_middleware,
+)
 from sizeup_gateway.activator import Activator, HoldLimits
 from sizeup_gateway.answer import Admission
 from sizeup_gateway.body import BodyReader
@@ -137,7 +142,9 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         Middleware(ObservationMiddleware, metrics=metrics),
         Middleware(RefusalMiddleware),
         *cors_middleware(),
+        Middleware(RefusalMiddleware),  # inside: pages of this machine may read why
         *host_middleware(settings.host),
+        *origin_middleware(),
         *key_middleware(settings.api_keys_file),
     ]
 

@@ -30,6 +30,7 @@ class AccessCode(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_API_KEY = "invalid_api_key"
     FORBIDDEN_HOST = "forbidden_host"
+    FORBIDDEN_ORIGIN = "forbidden_origin"
 
 
 class GatewayError(Exception):
@@ -170,6 +171,7 @@ _SHAPES: Mapping[str, Shape] = {
     AccessCode.UNSUPPORTED_ENCODING: Shape(415, openai_code="unsupported_encoding"),
     AccessCode.INVALID_API_KEY: Shape(401, openai_code="invalid_api_key"),
     AccessCode.FORBIDDEN_HOST: Shape(403, openai_code="forbidden_host"),
+    AccessCode.FORBIDDEN_ORIGIN: Shape(403, openai_code="forbidden_origin"),
 }
 
 _UNKNOWN = Shape(500, "server_error")
