@@ -100,6 +100,10 @@ class Release:
         argv = [_helm(), "--namespace", self.namespace, *arguments]
         return run(argv, seconds=_HELM_SECONDS, environment=os.environ | config)
 
+    def releases(self) -> list[dict[str, str]]:
+        """Return what helm lists in the namespace."""
+        return list(json.loads(self.helm("list", "--output=json")))
+
     @property
     def url(self) -> str:
         """Where the gateway's Service answers."""
