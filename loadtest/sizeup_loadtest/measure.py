@@ -71,12 +71,14 @@ def _since(record: Record, begun_ns: int) -> float | None:
 def tpot(record: Record) -> float | None:
     """Return seconds per token after the first; None for fewer than two tokens or one chunk.
 
-    An answer that came in one piece says nothing about its tokens' pace.
+    An answer that came in one piece says nothing about its tokens' pace. The last token is where
+    the finish reason is: tokens without text are counted, and sent in no chunk of their own.
     """
     tokens = record.completion_tokens or 0
     if record.outcome is not Outcome.OK or tokens < 2 or len(record.chunk_ns) < 2:
         return None
-    return (record.chunk_ns[-1] - record.chunk_ns[0]) * _NS / (tokens - 1)
+    last = max(record.chunk_ns[-1], record.finished_ns or 0)
+    return (last - record.chunk_ns[0]) * _NS / (tokens - 1)
 
 
 def e2e(record: Record) -> float | None:

@@ -86,3 +86,6 @@ class Record:
     """The answer, kept where a report shows it or ability is graded; else empty."""
     server: ServerTimes | None = None
     shard: int = 0
+    finished_ns: int | None = None
+    """Arrival of the chunk with the finish reason: the last token's, also where it has no text, as
+    the end of an answer has none, nor what follows it in forced length."""

@@ -119,6 +119,29 @@ def test_events_may_be_cut_anywhere() -> None:
     assert (record.outcome, record.text, len(record.chunk_ns)) == (Outcome.OK, "山水", 2)
 
 
+@pytest.mark.parametrize("api", ["openai", "ollama"])
+def test_the_end_is_stamped_with_its_reason(api: Api) -> None:
+    """Tokens without text, as those after a forced answer's own end, come in no chunk."""
+
+    async def run() -> Record:
+        answers = {"openai": openai_answer(), "ollama": [*OLLAMA_ANSWER]}
+        *said, end = answers[api]
+        ready = asyncio.Event()
+
+        async def reply(_: Asked) -> AsyncIterator[bytes]:
+            yield STREAM + b"".join(said)
+            await ready.wait()
+            yield end
+
+        asyncio.get_running_loop().call_later(0.05, ready.set)
+        async with fake_server(chat=reply, ollama=reply) as fake:
+            return await one(fake, api)
+
+    record = asyncio.run(run())
+    assert record.finished_ns is not None
+    assert record.chunk_ns[-1] + 30_000_000 < record.finished_ns <= record.ended_ns
+
+
 def test_one_chunk_may_hold_several_tokens() -> None:
     record = send(saying(delta(content="one two three four"), openai_end(1, 4)))
     assert (record.completion_tokens, len(record.chunk_ns)) == (4, 1)
@@ -126,6 +149,7 @@ def test_one_chunk_may_hold_several_tokens() -> None:
 
 def test_without_usage_chunks_are_counted_and_it_is_said() -> None:
     record = send(saying(delta(content="a"), delta(content="b"), b"data: [DONE]\n\n"))
+    assert record.finished_ns is None
     assert (record.completion_tokens, record.counted_by) == (2, "chunks")
     assert record.prompt_tokens is None
 

@@ -26,6 +26,8 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
+    finished_ns: int | None = None
+    """Arrival of the chunk with the finish reason."""
     complete: bool = False
     """The API's last event has come."""
     error: str = ""

@@ -139,6 +139,7 @@ class Client:
             finish_reason=answer.finish_reason,
             text="".join(answer.text) if request.keep_text else "",
             server=answer.server,
+            finished_ns=answer.finished_ns,
             shard=self._shard,
         )
 

@@ -68,6 +68,7 @@ class LineReader:
             self.answer.text.append(content)
         if chunk.get("done") is True:
             self._last(chunk)
+            self.answer.finished_ns = at_ns
 
     def _last(self, chunk: Json) -> None:
         answer, reason = self.answer, chunk.get("done_reason")

@@ -95,3 +95,4 @@ class SseReader:
             self.answer.text.append(content)
         if isinstance(said.get("finish_reason"), str):
             self.answer.finish_reason = said["finish_reason"]
+            self.answer.finished_ns = at_ns
