@@ -42,7 +42,6 @@ def test_tokens_and_chunks_are_not_the_same() -> None:
     assert measure.tpot(made) == pytest.approx(0.1 / 20)
 
 
-@pytest.mark.parametrize("made", [record(tokens=1), record(tokens=9, chunks=1), record(tokens=0)])
 def test_the_last_token_is_where_the_finish_reason_is() -> None:
     """An answer whose last 10 of 21 tokens have no text: 100 ms more, and the same pace."""
     made = replace(record(tokens=11), completion_tokens=21)
@@ -51,6 +50,7 @@ def test_the_last_token_is_where_the_finish_reason_is() -> None:
     assert measure.tpot(silent) == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize("made", [record(tokens=1), record(tokens=9, chunks=1), record(tokens=0)])
 def test_an_answer_without_a_second_moment_has_no_pace(made: Record) -> None:
     assert measure.tpot(made) is None
 
