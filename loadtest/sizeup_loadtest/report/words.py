@@ -12,8 +12,7 @@ def number(value: float) -> str:
     if value == 0:
         return "0"
     places = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{round(value, places):,.{places}f}" if abs(value) < 1000 else f"{value:,.0f}"
-    return text.rstrip("0").rstrip(".") if "." in text and places > 2 else text
+    return f"{round(value, places):,.{places}f}"
 
 
 def tick(value: float) -> str:

@@ -64,8 +64,8 @@ def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
         _description(drawn),
         axes.below(_FRAME, across, words.tick, "tokens per second in all"),
         axes.beside(_FRAME, up, words.seconds_tick, panel.title),
-        _objective(panel.objective, up),
         *(_line(line, across, up) for line in drawn),
+        _objective(panel.objective, up),
         _names(drawn, across, up),
         key=f"curve-{panel.figure}",
     )

@@ -1,0 +1,140 @@
+"""A gate against regressions: fails only where the interval excludes the change that is allowed.
+
+Noise therefore never fails a run, and a change that is too small to see never passes as proof of
+none: such a case is undecided when there is no interval at all, and passes when the interval
+holds the allowed change. Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from sizeup_loadtest.compare import Change, Comparison
+from sizeup_loadtest.report import changes
+from sizeup_loadtest.report.markdown import escape, table
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """How much worse each figure may become, as shares: 0.05 is 5 % or 5 points."""
+
+    slowdown: float = 0.05
+    """Of times: first token, per token, whole answer."""
+    throughput_loss: float = 0.05
+    ability_loss: float = 0.0
+    attainment_loss: float = 0.02
+
+
+class Outcome(StrEnum):
+    """How a case ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    """There is no interval: fewer than 5 blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One figure of one size against what is allowed."""
+
+    change: Change
+    outcome: Outcome
+    limit: float
+    """The ratio or difference at which it begins to fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Every case, and what makes the whole fail regardless of them."""
+
+    cases: tuple[Case, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether nothing failed and something was decided."""
+        return not self.faults and not any(c.outcome is Outcome.FAILED for c in self.cases)
+
+
+def judge(compared: Comparison, allowed: Allowed, *, any_schedule: bool = False) -> Gate:
+    """Judge every change; a run that is invalid or of another schedule proves nothing."""
+    cases = tuple(_case(change, allowed) for change in compared.changes)
+    faults = [w for w in compared.warnings if "invalid" in w]
+    if not compared.same_schedule and not any_schedule:
+        faults.append("the runs' schedules differ (allow it with --any-schedule)")
+    if not any(case.outcome is not Outcome.UNDECIDED for case in cases):
+        faults.append("nothing could be decided: both runs need 5 blocks and a size in common")
+    return Gate(cases, tuple(faults))
+
+
+def _case(change: Change, allowed: Allowed) -> Case:
+    limit = _limit(change, allowed)
+    low, high = change.change.low, change.change.high
+    if low is None or high is None:
+        return Case(change, Outcome.UNDECIDED, limit)
+    worse = high < limit if change.larger_is_better else low > limit
+    return Case(change, Outcome.FAILED if worse else Outcome.PASSED, limit)
+
+
+def _limit(change: Change, allowed: Allowed) -> float:
+    if change.kind == "difference":
+        return -(allowed.ability_loss if change.figure == "ability" else allowed.attainment_loss)
+    return 1 - allowed.throughput_loss if change.larger_is_better else 1 + allowed.slowdown
+
+
+def junit(gate: Gate) -> str:
+    """Return the gate as JUnit XML: a case per figure, faults as errors of their own."""
+    counts = {outcome: _count(gate.cases, outcome) for outcome in Outcome}
+    suite = Element(
+        "testsuite",
+        name="sizeup-bench check",
+        tests=str(len(gate.cases) + len(gate.faults)),
+        failures=str(counts[Outcome.FAILED]),
+        errors=str(len(gate.faults)),
+        skipped=str(counts[Outcome.UNDECIDED]),
+    )
+    for fault in gate.faults:
+        case = SubElement(suite, "testcase", classname="run", name="comparable")
+        SubElement(case, "error", message=_legal(fault))
+    for one in gate.cases:
+        _add(suite, one)
+    return tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add(suite: Element, one: Case) -> None:
+    change = one.change
+    name = f"{change.stage or 'ability'}: {change.figure}"
+    case = SubElement(suite, "testcase", classname=_legal(change.model), name=_legal(name))
+    told = f"{changes.written(change)}, limit {changes.amount(change, one.limit)}"
+    if one.outcome is Outcome.FAILED:
+        SubElement(case, "failure", message=told)
+    elif one.outcome is Outcome.UNDECIDED:
+        SubElement(case, "skipped", message=f"no interval: fewer than 5 blocks; {told}")
+
+
+def _legal(text: str) -> str:
+    """Leave out control characters, which XML 1.0 cannot hold, and lone surrogates."""
+    known = text.encode("utf-8", "replace").decode()
+    return "".join(c for c in known if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
+
+
+def _count(cases: Sequence[Case], outcome: Outcome) -> int:
+    return sum(case.outcome is outcome for case in cases)
+
+
+def markdown(gate: Gate) -> str:
+    """Return the gate as Markdown: failures first."""
+    word = "passed" if gate.passes else "failed"
+    counts = ", ".join(f"{_count(gate.cases, outcome)} {outcome}" for outcome in Outcome)
+    lines = [f"# Regression check {word}", "", f"{counts}."]
+    lines += [f"- {escape(fault)}" for fault in gate.faults]
+    order = (Outcome.FAILED, Outcome.UNDECIDED, Outcome.PASSED)
+    ordered = sorted(gate.cases, key=lambda case: order.index(case.outcome))
+    rows = [
+        [*changes.row(c.change), changes.amount(c.change, c.limit), c.outcome.value]
+        for c in ordered
+    ]
+    heads = (*changes.HEADS, "limit", "outcome")
+    return "\n".join([*lines, "", *table(heads, rows)]) + "\n"
