@@ -28,14 +28,16 @@ class LoopLag:
     async def watch(self, clock: Callable[[], int]) -> None:
         """Sample until cancelled. A sample counts from when the sleeper was due.
 
-        Moments that pass while the loop stands still are samples too: a stall of a second would
+        Every moment that passes while the loop stands still is a sample: a stall of a second would
         else be one late sample among hundreds that were on time.
         """
-        due = clock()
+        due = clock() + INTERVAL_NS
         while len(self.samples) < MAX_SAMPLES:
-            due += INTERVAL_NS
             await sleep_until(due, clock)
-            self.samples.append(max(0, clock() - due))
+            now = clock()
+            missed = range(due, max(now, due) + 1, INTERVAL_NS)
+            self.samples.extend(max(0, now - moment) for moment in missed)
+            due += len(missed) * INTERVAL_NS
 
     def lag(self) -> Lag | None:
         """Sum up the samples so far."""

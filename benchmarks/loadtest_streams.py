@@ -1,0 +1,127 @@
+"""Hold many streams from one process, and say how late that process was.
+
+    python benchmarks/loadtest_streams.py [--streams 1000] [--tokens 100] [--gap 0.1]
+
+The server of known truth runs in another process. Requests come at an even rate until all streams
+are open at once. Printed are how late the client's event loop woke, how late requests were sent,
+and how long after the server wrote a chunk the client had read it (one machine, one clock).
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from time import perf_counter_ns
+
+from mock_process import mock_process
+from sizeup_loadtest import lag, load, schedule
+from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.config import Config, Model, Sampling, Target
+from sizeup_loadtest.load import Loader
+from sizeup_loadtest.prompts import Message, Prompt
+from sizeup_loadtest.record import Outcome, Record
+from sizeup_loadtest.results import Lag
+from sizeup_loadtest.schedule import Segment, Stage
+
+MODEL = "mock:1b"
+GOAL_SECONDS = 0.05
+"""Loop lag at p99: half of the shortest gap between tokens of a thousand streams."""
+_DEADLINE_NS = 600 * 10**9
+
+
+class Quiet:
+    """Watch nothing."""
+
+    def began(self, segment: Segment) -> None:
+        """Let a segment begin."""
+
+    def sent(self, request: Request) -> None:
+        """Let a request be sent."""
+
+    def ended(self, record: Record) -> None:
+        """Let a request end."""
+
+
+def lay_out(args: argparse.Namespace) -> tuple[Segment, dict[str, Prompt]]:
+    """Plan one request per stream, evenly over the ramp."""
+    config = Config(models=(Model(name=MODEL),), max_tokens=args.tokens, length="forced")
+    stage = Stage("streams", "open", args.streams / args.ramp, "forced", "constant")
+    prompts = [Prompt(f"p{i}", (Message("user", f"stream {i}"),)) for i in range(args.streams)]
+    return schedule.segment(config, stage, MODEL, prompts), {p.key: p for p in prompts}
+
+
+async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag | None, str]:
+    """Run all streams; return their records, the loop's lag, and the server's own times."""
+    segment, prompts = lay_out(args)
+    target = Target(url=url, timeout_seconds=_DEADLINE_NS / 1e9)
+    async with Client(target, Sampling(), perf_counter_ns) as client:
+        deadline = perf_counter_ns() + _DEADLINE_NS
+        loader = Loader(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
+        async with lag.watched_loop(perf_counter_ns) as watched:
+            records = await load.run_segment(segment, prompts, loader)
+        async with client.session.get(f"{url}/truth") as response:
+            return records, watched.lag(), await response.text()
+
+
+def most_at_once(records: Sequence[Record]) -> int:
+    """Return how many requests were under way at one time, at most."""
+    steps = [(r.sent_ns, 1) for r in records] + [(r.ended_ns, -1) for r in records]
+    now = most = 0
+    for _, step in sorted(steps):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def delays(records: Sequence[Record], truth: str) -> Lag | None:
+    """Return how long after a chunk was written it was read."""
+    written = {answer["prompt"]: answer["written_ns"] for answer in json.loads(truth)}
+    return lag.lag_of(
+        [
+            read - wrote
+            for record in records
+            for read, wrote in zip(
+                record.chunk_ns, written[f"stream {record.planned.index}"], strict=False
+            )
+        ]
+    )
+
+
+def show(name: str, found: Lag | None) -> None:
+    """Print one row."""
+    if found is not None:
+        times = (found.p50, found.p99, found.high)
+        print(f"{name:14} n {found.n:7d}  " + "  ".join(f"{t * 1000:8.2f}" for t in times))
+
+
+def main() -> int:
+    """Run, print, and return 1 when a stream was not whole or the loop too late."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--tokens", type=int, default=100)
+    parser.add_argument("--gap", type=float, default=0.1, help="seconds between tokens")
+    parser.add_argument("--ramp", type=float, default=4.0, help="seconds until all have been sent")
+    args = parser.parse_args()
+    options = [f"--parallel={args.streams}", f"--gap={args.gap}", "--ttft=0.5"]
+    with mock_process(options) as url:
+        records, loop, truth = asyncio.run(measure(url, args))
+    whole = [
+        r
+        for r in records
+        if r.outcome is Outcome.OK and r.completion_tokens == len(r.chunk_ns) == args.tokens
+    ]
+    chunks = sum(len(r.chunk_ns) for r in records)
+    seconds = (max(r.ended_ns for r in records) - min(r.sent_ns for r in records)) / 1e9
+    print(f"{len(whole)} of {len(records)} streams whole, {most_at_once(records)} at once")
+    print(f"{chunks} chunks in {seconds:.1f} s, {chunks / seconds:.0f} a second")
+    print("milliseconds                   p50       p99       max")
+    show("loop lag", loop)
+    show("send lag", lag.send_lag(records))
+    show("written-read", delays(records, truth))
+    late = loop is None or loop.p99 > GOAL_SECONDS
+    return 1 if len(whole) < args.streams or late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
