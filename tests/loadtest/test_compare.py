@@ -1,0 +1,110 @@
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from loadtest import sample_results as sample
+from loadtest.recording import record
+from sizeup_loadtest import check, compare
+from sizeup_loadtest.results import Estimate, Results
+from sizeup_loadtest.statistics import wilson
+
+RUN = sample.results()
+
+
+def slower(results: Results, factor: float, spread: float | None = 0.01) -> Results:
+    """Return the run with every time per token longer by a factor."""
+
+    def worse(mean: Estimate) -> Estimate:
+        value = mean.value * factor
+        if spread is None:
+            return Estimate(value=value)
+        return Estimate(value=value, low=value * (1 - spread), high=value * (1 + spread))
+
+    models = []
+    for model in results.models:
+        stages = []
+        for stage in model.stages:
+            assert stage.tpot
+            tpot = stage.tpot.model_copy(update={"mean": worse(stage.tpot.mean)})
+            stages.append(stage.model_copy(update={"tpot": tpot}))
+        models.append(model.model_copy(update={"stages": tuple(stages)}))
+    return results.model_copy(update={"models": tuple(models)})
+
+
+def test_ratio_of_two_estimates_adds_their_errors() -> None:
+    one = Estimate(value=10, low=9, high=11)
+    found = compare.ratio(one, Estimate(value=20, low=18, high=22))
+    assert found
+    assert found.value == 2
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1.8 < 2.2 < found.high
+    assert compare.ratio(one, Estimate(value=20)) == Estimate(value=2)
+
+
+def test_difference_is_newcombes() -> None:
+    # Newcombe 1998, table II, (a) 56/70 - 48/80 by method 10
+    found = compare.difference(wilson(48, 80), wilson(56, 70))
+    assert found.value == pytest.approx(0.2)
+    assert found.low == pytest.approx(0.0524, abs=5e-5)
+    assert found.high == pytest.approx(0.3339, abs=5e-5)
+
+
+def test_a_run_against_itself_shows_no_change_and_passes() -> None:
+    compared = compare.runs(RUN, RUN)
+    assert not compared.warnings
+    assert {c.change.value for c in compared.changes} <= {0.0, 1.0}
+    assert check.judge(compared, check.Allowed()).passes
+
+
+def test_the_gate_fails_only_where_the_interval_excludes_what_is_allowed() -> None:
+    allowed = check.Allowed(slowdown=0.05)
+    assert not check.judge(compare.runs(RUN, slower(RUN, 1.3)), allowed).passes
+    assert check.judge(compare.runs(RUN, slower(RUN, 1.06)), allowed).passes  # interval holds 1.05
+    assert check.judge(compare.runs(RUN, slower(RUN, 0.5)), allowed).passes
+
+
+def test_no_interval_is_undecided() -> None:
+    gate = check.judge(compare.runs(RUN, slower(RUN, 3, spread=None)), check.Allowed())
+    tpot = {c.outcome for c in gate.cases if c.change.figure == "tpot"}
+    assert tpot == {check.Outcome.UNDECIDED}
+
+
+def test_runs_with_nothing_in_common_do_not_pass() -> None:
+    other = RUN.model_copy(update={"models": ()})
+    assert not check.judge(compare.runs(RUN, other), check.Allowed()).passes
+
+
+def test_an_invalid_run_or_another_schedule_does_not_pass() -> None:
+    assert not check.judge(compare.runs(RUN, sample.invalid()), check.Allowed()).passes
+    other = compare.runs(RUN, RUN.model_copy(update={"schedule_hash": "00" * 32}))
+    assert other.warnings
+    assert not check.judge(other, check.Allowed()).passes
+    assert check.judge(other, check.Allowed(), any_schedule=True).passes
+
+
+def test_raw_events_of_one_schedule_are_compared_request_by_request() -> None:
+    name = RUN.models[0].name
+    stage = RUN.models[0].stages[0].stage
+    first = [record(i, block=i % 5, model=name, stage=stage, gap=10 + i) for i in range(20)]
+    second = [record(i, block=i % 5, model=name, stage=stage, gap=20 + 2 * i) for i in range(20)]
+    found = compare.runs(RUN, RUN, (first, second))
+    [tpot] = [c for c in found.changes if c.paired and c.figure == "tpot"]
+    assert tpot.change.value == pytest.approx(2)
+    assert tpot.change.high == pytest.approx(2)
+
+
+def test_junit_counts_and_says_what_failed() -> None:
+    gate = check.judge(compare.runs(RUN, slower(RUN, 1.3)), check.Allowed())
+    suite = fromstring(check.junit(gate))
+    failed = [case for case in suite if case.find("failure") is not None]
+    assert len(failed) == int(suite.attrib["failures"]) > 0
+    assert int(suite.attrib["tests"]) == len(suite)
+    assert "failed" in check.markdown(gate)
+
+
+def test_junit_is_xml_whatever_a_name_holds() -> None:
+    names = {"name": 'a"<\x00\x1b&\ud800'}
+    odd = RUN.model_copy(update={"models": (RUN.models[0].model_copy(update=names),)})
+    gate = check.judge(compare.runs(odd, odd), check.Allowed())
+    assert fromstring(check.junit(gate))

@@ -1,0 +1,159 @@
+import csv as standard_csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from loadtest import sample_results as sample
+from sizeup_loadtest.report import csv, html, labels, markdown, scales, words
+from sizeup_loadtest.report.markup import Markup, tag
+from sizeup_loadtest.results import Results, SideBySide
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028\"'&"
+RUNS = {"full": sample.results(), "empty": sample.empty(), "invalid": sample.invalid()}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "input", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def evil() -> Results:
+    run = sample.results()
+    models = (run.models[0].model_copy(update={"name": EVIL}), *run.models[1:])
+    answers = (SideBySide(prompt=EVIL, answers={EVIL: EVIL}),)
+    return run.model_copy(update={"models": models, "answers": answers, "target": EVIL})
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_page_is_well_formed_and_needs_nothing_else(name: str) -> None:
+    page = html.render(RUNS[name])
+    found = Page(page)
+    assert found.open == []
+    named = [value for key, value in found.attributes if key == "id"]
+    assert len(named) == len(set(named))
+    links = [value or "" for key, value in found.attributes if key in ("src", "href")]
+    assert all(link.startswith("#") and link[1:] in named for link in links)
+    assert "link" not in found.tags
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_answers_cannot_break_out() -> None:
+    page = html.render(evil())
+    found = Page(page)
+    assert found.tags.count("script") == 2
+    assert "img" not in found.tags
+    assert not [key for key, _ in found.attributes if key.startswith("on")]
+    data = re.search(r'<script type="application/json" id="results">(.*?)</script>', page)
+    assert data
+    assert not set("<>&\u2028") & set(data[1])
+    assert json.loads(data[1])["answers"][0]["prompt"] == EVIL
+
+
+def test_the_embedded_results_are_the_results() -> None:
+    page = html.render(RUNS["full"])
+    data = re.search(r'id="results">(.*?)</script>', page)
+    assert data
+    assert Results.model_validate_json(data[1]) == RUNS["full"]
+
+
+def test_the_verdict_comes_first_and_names_the_size() -> None:
+    page = html.render(RUNS["full"])
+    text = " ".join(Page(page[page.index("<main") : page.index("</main>")]).text)
+    assert text.index(" is ") < text.index("qwen2.5:7b") < text.index("What a size buys")
+
+
+def test_what_was_not_measured_says_so() -> None:
+    page = html.render(RUNS["empty"])
+    assert "<svg" not in page
+    assert page.count("Not drawn:") >= 8
+    assert "no speed was measured for this size" in page
+    cells = re.findall(r'<span class="figure">([^<]*)</span>', page)
+    assert "0 s" not in cells
+    assert "$0" not in cells
+
+
+def test_an_invalid_run_carries_a_banner_and_a_valid_one_none() -> None:
+    told = "This run is invalid"
+    assert told in html.render(RUNS["invalid"])
+    assert told in markdown.render(RUNS["invalid"])
+    assert told not in html.render(RUNS["full"])
+    assert told not in markdown.render(RUNS["full"])
+
+
+def test_every_drawing_has_a_title_and_a_description() -> None:
+    page = html.render(RUNS["full"])
+    assert page.count("<svg") == page.count("<desc") >= 12
+    for key in re.findall(r'<svg [^>]*aria-labelledby="([^"]+)"', page):
+        assert all(f'id="{part}"' in page for part in key.split())
+
+
+def test_markup_escapes_text_and_keeps_markup() -> None:
+    assert tag("p", "<b>", Markup("<i></i>"), title='"') == '<p title="&quot;">&lt;b&gt;<i></i></p>'
+
+
+def test_csv_has_every_figure_and_blanks_for_none() -> None:
+    read = list(standard_csv.DictReader(io.StringIO(csv.render(RUNS["full"]))))
+    first = {r["figure"]: r for r in read if r["stage"] == "closed-1-forced"}
+    assert float(first["tpot/p50"]["value"]) > 0
+    assert first["tpot/p99"]["value"] == ""
+    blank = list(standard_csv.DictReader(io.StringIO(csv.render(RUNS["empty"]))))
+    assert {row["value"] for row in blank} == {""}
+
+
+def test_csv_gives_no_formula_to_a_spreadsheet() -> None:
+    run = RUNS["full"]
+    named = run.models[0].model_copy(update={"name": "=HYPERLINK(1)"})
+    text = csv.render(run.model_copy(update={"models": (named,)}))
+    assert all(line.startswith("'=") for line in text.splitlines()[1:])
+
+
+def test_markdown_escapes() -> None:
+    assert not re.search(r"(?<!\\)[<&]", markdown.render(evil()))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.1844, "184 ms"), (1.2, "1.20 s"), (210, "3.50 min"), (0, "0 s")]
+)
+def test_seconds(value: float, told: str) -> None:
+    assert words.seconds(value) == told
+
+
+def test_scales() -> None:
+    assert scales.from_zero([3, 93], 0, 100).ticks() == (0, 20, 40, 60, 80, 100)
+    assert isinstance(scales.fitting([1, 100], 0, 1), scales.Log)
+    assert isinstance(scales.fitting([0, 100], 0, 1), scales.Linear)
+    log = scales.Log(1, 100, 0, 200)
+    assert log.at(10) == pytest.approx(100)
+    assert log.ticks() == pytest.approx((1, 3, 10, 30, 100))
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    spots = labels.spread([10, 11, 12, 100], 15, 100)
+    ordered = sorted(spots)
+    assert all(b - a >= 15 - 1e-9 for a, b in pairwise(ordered))
+    assert max(ordered) <= 100
