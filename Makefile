@@ -53,7 +53,7 @@ install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
 
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: on yours)
-	@$(BIN)/python -m pytest -v -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) $(PYTEST_ARGS) tests/cluster
+	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) $(PYTEST_ARGS) tests/cluster
 
 check: lint types walls  ## Lint, types and walls
 
@@ -79,7 +79,7 @@ toys: $(VENV)/.services  ## Train the three toy models anew (45 minutes of one c
 	@$(BIN)/python models/toy/train.py
 
 clean:  ## Remove .venv and everything built
-	rm -rf $(VENV) $(VENV)-checkov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-checkov .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:

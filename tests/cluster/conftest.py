@@ -95,6 +95,7 @@ def _load(running: Cluster, saved: list[images.SavedImage]) -> None:
     try:
         for image in saved:
             running.load(image)
+            image.remove()
     except BaseException:
         running.stop()
         raise

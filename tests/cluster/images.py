@@ -34,6 +34,13 @@ class SavedImage:
         finally:
             archive.unlink(missing_ok=True)
 
+    def remove(self) -> None:
+        """Take it out of that store, which would grow by 5 GB with every change of a source.
+
+        The layers that it was built from stay for the next time.
+        """
+        self.tool.remove([self.reference])
+
 
 def built(names: Sequence[str], torch_index: str) -> list[SavedImage]:
     """Build images of `images.build.RECIPES` with the tag of these tests."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import openai
 import pytest
 
 from cluster.asking import HELLO, ollama_at, openai_at
@@ -9,6 +10,7 @@ from cluster.command import CommandError
 from cluster.kubectl import Json
 from cluster.release import CLAIM, Release
 from cluster.running import Cluster
+from cluster.waiting import wait_for
 
 LADDER = {"toy-0-5m": "sizeup/toy-0.5m", "toy-2m": "sizeup/toy-2m", "toy-5m": "sizeup/toy-5m"}
 """The keys and ids of kind.yaml."""
@@ -16,6 +18,8 @@ _LARGEST = "toy-5m"
 _READY_SECONDS = 900.0
 """Of three processes that import torch at the same time, on two cores."""
 _DOWNLOAD_SECONDS = 300.0
+_FAILED_SECONDS = 300.0
+"""The Job asks the mirror ten times before it gives up, and the catalogue must reach the gateways."""
 _WRITES = "open('/models/written', 'w')"
 
 
@@ -23,13 +27,17 @@ _WRITES = "open('/models/written', 'w')"
 def release(cluster: Cluster, new_release: Callable[[str], Release], torch: None) -> Release:
     made = new_release("ladder")
     cluster.make_cache(made.namespace)
-    # The one size of kind.yaml that needs the network of the machine.
-    without = {"qwen1-5-0-5b": {"enabled": False}}
-    made.install({"models": without, "modelCache": cluster.cache_values}, file="kind.yaml")
+    _install(made, cluster)
     for job in made.kubectl.names("jobs"):
         made.kubectl.wait(f"job/{job}", "condition=complete", _DOWNLOAD_SECONDS)
     made.wait(seconds=_READY_SECONDS)
     return made
+
+
+def _install(release: Release, cluster: Cluster, **more: Json) -> None:
+    # The one size of kind.yaml that needs the network of the machine is left out.
+    models = {"qwen1-5-0-5b": {"enabled": False}, **more}
+    release.install({"models": models, "modelCache": cluster.cache_values}, file="kind.yaml")
 
 
 @pytest.mark.parametrize("model", LADDER.values())
@@ -76,8 +84,32 @@ def _writes_cache(pod: Json) -> bool:
     return any(mount["name"] in claims and not mount.get("readOnly") for mount in mounts)
 
 
-def test_a_job_says_how_far_it_is_and_what_it_verified(release: Release) -> None:
-    for key in LADDER:
-        selector = f"app.kubernetes.io/component=download,sizeup.dev/model={key}"
-        said = release.kubectl("logs", f"--selector={selector}", "--tail=-1")
-        assert "verified" in said or "complete" in said, said
+@pytest.mark.parametrize(("key", "model"), LADDER.items())
+def test_a_job_says_what_it_downloads_and_verified(release: Release, key: str, model: str) -> None:
+    selector = f"app.kubernetes.io/component=download,sizeup.dev/model={key}"
+    said = release.kubectl("logs", f"--selector={selector}", "--tail=-1")
+    assert "model.safetensors (" in said
+    assert f"{model} is complete and verified" in said
+    marker = f"ls /models/models--{model.replace('/', '--')}/.sizeup/*.complete"
+    release.kubectl("exec", f"deploy/sizeup-{key}", "--", "sh", "-c", marker)
+
+
+def test_a_download_that_fails_is_told_and_disturbs_nobody(
+    release: Release, cluster: Cluster
+) -> None:
+    before = release.uids()
+    _install(release, cluster, missing={"id": "sizeup/toy-9b", "profile": "cpu-small"})
+    wait_for(lambda: _states(release).get("missing") == "failed", "the failure", _FAILED_SECONDS)
+    others = {state for name, state in _states(release).items() if name != "missing"}
+    assert others == {"ready"}
+    with openai_at(release.url) as client:
+        with pytest.raises(openai.InternalServerError, match="failed"):
+            client.chat.completions.create(model="missing", messages=[HELLO])
+        client.chat.completions.create(model=LADDER[_LARGEST], messages=[HELLO])
+    assert before.items() <= release.uids().items()
+
+
+def _states(release: Release) -> dict[str, str]:
+    with openai_at(release.url) as client:
+        entries = list(client.models.list())
+    return {e.id.removesuffix(":latest"): str(getattr(e, "state", "")) for e in entries}
