@@ -19,7 +19,7 @@ _READY_SECONDS = 900.0
 """Of three processes that import torch at the same time, on two cores."""
 _DOWNLOAD_SECONDS = 300.0
 _FAILED_SECONDS = 300.0
-"""The Job asks the mirror ten times before it gives up, and the catalogue must reach the gateways."""
+"""The Job asks the mirror ten times before it gives up; the catalogue is slower."""
 _WRITES = "open('/models/written', 'w')"
 
 
