@@ -27,7 +27,7 @@ MODEL = "qwen2.5:0.5b"
 HUB_ID = "Qwen/Qwen2.5-0.5B-Instruct"
 KEY = "qwen2.5-0.5b"
 
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 60.0
 
 
 class Server(uvicorn.Server):

@@ -105,6 +105,27 @@ def test_a_compressed_body_is_refused(http: httpx.Client, path: str) -> None:
     assert_shape(path, response)
 
 
+def test_a_second_content_encoding_counts(http: httpx.Client) -> None:
+    headers = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
+    assert http.post(OLLAMA, content=chat(), headers=headers).status_code == 415
+
+
+def test_a_number_of_many_digits_is_refused_in_our_own_words(http: httpx.Client) -> None:
+    response = http.post(OLLAMA, content=b'{"x":' + b"9" * 5000 + b"}")
+    assert response.json() == {"error": "invalid JSON: a number is too long"}
+
+
+@pytest.mark.parametrize(("path", "status"), [(OLLAMA, 503), (OPENAI, 429)])
+def test_bodies_that_arrive_share_a_budget_and_give_it_back(path: str, status: int) -> None:
+    with background_gateway(FakeInference, max_bodies_bytes=100_000) as url:
+        big = chat(x="a" * 120_000)
+        for _ in range(3):
+            response = httpx.post(url + path, content=big)
+            assert (response.status_code, response.headers["Retry-After"]) == (status, "1")
+            assert_shape(path, response)
+            assert httpx.post(url + path, content=chat()).status_code == 200
+
+
 @pytest.mark.parametrize("path", [OLLAMA, OPENAI])
 def test_an_endless_chunked_body_is_refused_before_it_ends(url: str, path: str) -> None:
     host, port = url.removeprefix("http://").split(":")

@@ -62,7 +62,7 @@ async def gateway_process(
     async with aiohttp.ClientSession() as http:
         try:
             running = Process(f"http://127.0.0.1:{port}", process, http)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await serves_a_model(running):  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.02)
             yield running
@@ -128,7 +128,28 @@ def test_at_the_deadline_of_the_drain_a_stream_ends_in_an_error(tmp_path: Path) 
                 rest = await response.read()
             assert json.loads(rest) == {"error": "the server is shutting down"}
             assert await gateway.process.wait() == 0
-            assert fake.live == 0
+            await until(lambda: fake.live == 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_still_arrives_at_the_deadline_of_the_drain_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            gateway_process(fake, tmp_path, drain_seconds=0.2) as gateway,
+        ):
+            host, port = gateway.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            head = f"POST /api/chat HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\n"
+            writer.write(head.encode() + b"Content-Length: 100\r\n\r\n{")
+            assert b"100" in await reader.readuntil(b"\r\n\r\n")
+            gateway.process.terminate()
+            reply = await reader.read()
+            writer.close()
+            assert reply.startswith(b"HTTP/1.1 503")
+            assert b'{"error":"the server is shutting down"}' in reply
+            assert await gateway.process.wait() == 0
 
     asyncio.run(scenario())
 

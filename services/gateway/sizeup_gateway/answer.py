@@ -18,9 +18,13 @@ from sizeup_gateway.errors import BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observation import Observation, observation_of
 from sizeup_gateway.stream import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Moment, encode
 from sizeup_gateway.transcript import Transcript
-from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.drain import Drain, pass_now
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Text
+
+_PIECE_BYTES = 2**16
+"""A reply is sent in pieces so that each waits for the reader: a slow one that reads is not
+taken for one that has stopped."""
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +103,7 @@ class Answer:
         drain = self.admission.drain
         try:
             async with asyncio.timeout(self.admission.total_seconds) as deadline:
-                with drain.guard(partial(_pass_now, deadline)):
+                with drain.guard(partial(pass_now, deadline)):
                     async with aclosing(self.events()) as events:
                         await (self._stream if self.streams else self._gather)(
                             events, line, observation
@@ -134,7 +138,9 @@ class Answer:
             transcript.add(event)
         body = encode(self.chunks.to_reply(transcript, _moment(observation)))
         await line.begin(JSON_TYPE, {"Content-Length": str(len(body))})
-        await line.end(body)
+        for start in range(0, len(body), _PIECE_BYTES):
+            await line.write(body[start : start + _PIECE_BYTES])
+        await line.end(b"")
 
 
 class _Line:
@@ -180,12 +186,6 @@ def _failure(event: Failed) -> UpstreamError:
 def _internal() -> UpstreamError:
     message = "internal error, see the log for this request id"
     return UpstreamError(Failure(code=ErrorCode.INTERNAL, message=message))
-
-
-def _pass_now(deadline: asyncio.Timeout) -> None:
-    """Let a deadline pass at once; one that has passed cannot be moved."""
-    if not deadline.expired():
-        deadline.reschedule(asyncio.get_running_loop().time())
 
 
 def _overdue(drain: Drain) -> UpstreamError:

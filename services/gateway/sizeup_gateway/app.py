@@ -19,7 +19,7 @@ from sizeup_gateway.access import (
 )
 from sizeup_gateway.activator import Activator, HoldLimits
 from sizeup_gateway.answer import Admission
-from sizeup_gateway.body import BodyReader
+from sizeup_gateway.body import BodyLimits, BodyReader
 from sizeup_gateway.catalog import Models, check_places
 from sizeup_gateway.catalog_file import CatalogFile
 from sizeup_gateway.client import InferenceClient, Timeouts
@@ -70,7 +70,7 @@ def create_app(
         Dispatcher(parts.client, parts.activator, parts.metrics),
         Residence(parts.client, parts.activator),
         Admission(settings.max_in_flight, settings.total_seconds, drain),
-        BodyReader(settings.max_body_bytes, settings.body_seconds),
+        BodyReader(_body_limits(settings), drain),
     )
     jobs = _jobs(settings, catalog, parts, cluster)
     app = Starlette(
@@ -147,6 +147,10 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         *origin_middleware(),
         *key_middleware(settings.api_keys_file),
     ]
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
 
 
 def _timeouts(settings: Settings) -> Timeouts:

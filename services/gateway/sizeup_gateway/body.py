@@ -7,13 +7,23 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect, Request
 
-from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
+from sizeup_gateway.errors import (
+    AccessCode,
+    AccessError,
+    BusyError,
+    GatewayError,
+    InvalidRequestError,
+)
+from sizeup_telemetry.drain import Drain, pass_now
+from sizeup_wire.errors import ErrorCode
 
 _MAX_DEPTH = 64
 """JSON schemas of tools nest about 10 deep; deeper trees exhaust the stack of what walks them."""
@@ -24,8 +34,12 @@ _MAX_CONTAINERS = 1_000_000
 _THREAD_BYTES = 2**18
 """Bodies above this are parsed off the event loop: 256 KiB take about 2 ms."""
 
+_MAX_DIGITS = 4300
+"""Python's own bound, beyond which converting takes quadratic time."""
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SHOWN_MESSAGE_CHARACTERS = 300
+_CLOSE = {"Connection": "close"}
 _TOO_DEEP = "nested too deep"
 
 
@@ -65,17 +79,31 @@ MAX_TOOLS = 1024
 """Eight times OpenAI's 128; each is part of the prompt anyway."""
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """What request bodies may take."""
+
+    max_bytes: int
+    """Of one body."""
+    max_total_bytes: int
+    """Of all that are arriving at one time."""
+    seconds: float
+    """For one body to arrive."""
+
+
 class BodyReader:
     """Read JSON objects from requests."""
 
-    def __init__(self, max_bytes: int, seconds: float) -> None:
-        """Bound the size of a body and the time it may take to arrive."""
-        self._max_bytes = max_bytes
-        self._seconds = seconds
+    def __init__(self, limits: BodyLimits, drain: Drain) -> None:
+        """Read until the drain's deadline at most: who still sends then is told so."""
+        self._limits = limits
+        self._drain = drain
+        self._held_bytes = 0
 
     async def read(self, request: Request) -> dict[str, Any]:
         """Return the body, or raise AccessError or InvalidRequestError."""
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
+        encodings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+        if any(encoding.strip() not in ("", "identity") for encoding in encodings):
             message = "compressed request bodies are not supported"
             raise AccessError(AccessCode.UNSUPPORTED_ENCODING, message)
         raw = await self._read_bytes(request)
@@ -85,24 +113,41 @@ class BodyReader:
 
     async def _read_bytes(self, request: Request) -> bytes:
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and len(length) < 20 and int(length) > self._max_bytes:
+        max_bytes = self._limits.max_bytes
+        if length.isdecimal() and len(length) < 20 and int(length) > max_bytes:
             raise self._too_large()
         body = bytearray()
         try:
-            async with asyncio.timeout(self._seconds):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > self._max_bytes:
-                        raise self._too_large()
+            async with asyncio.timeout(self._limits.seconds) as deadline:
+                with self._drain.guard(partial(pass_now, deadline)):
+                    async for chunk in request.stream():
+                        self._held_bytes += len(chunk)
+                        body += chunk
+                        self._check(len(body))
         except TimeoutError:
-            message = "the request body did not arrive in time"
-            raise AccessError(AccessCode.BODY_TIMEOUT, message, {"Connection": "close"}) from None
+            raise self._overdue() from None
         except ClientDisconnect:
             raise InvalidRequestError("the request body ended early") from None
+        finally:
+            self._held_bytes -= len(body)
         return bytes(body)
 
+    def _check(self, size: int) -> None:
+        if size > self._limits.max_bytes:
+            raise self._too_large()
+        if self._held_bytes > self._limits.max_total_bytes:
+            raise BusyError
+
+    def _overdue(self) -> GatewayError:
+        if self._drain.expired:
+            error = GatewayError(ErrorCode.DRAINING, "the server is shutting down")
+            error.headers = _CLOSE
+            return error
+        message = "the request body did not arrive in time"
+        return AccessError(AccessCode.BODY_TIMEOUT, message, _CLOSE)
+
     def _too_large(self) -> AccessError:
-        message = f"the request body is larger than {self._max_bytes} bytes"
+        message = f"the request body is larger than {self._limits.max_bytes} bytes"
         return AccessError(AccessCode.BODY_TOO_LARGE, message)
 
 
@@ -134,6 +179,7 @@ def parse_json(raw: bytes) -> Any:
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
             parse_float=_finite,
+            parse_int=_integer,
         )
         if _SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode()
@@ -154,6 +200,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("a number is too long")
+    return int(digits)
 
 
 def _finite(digits: str) -> float:

@@ -34,6 +34,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         20 * 2**20, ge=1024, le=2**30, description="size limit of a request body"
     )
+    max_bodies_bytes: int = Field(
+        512 * 2**20,
+        ge=1024,
+        le=2**40,
+        description="bytes of all bodies that are arriving at one time; more are refused (busy)",
+    )
     body_seconds: float = Field(30.0, gt=0, le=3600, description="time limit for sending a body")
     max_in_flight: int = Field(
         2048, ge=1, le=65536, description="requests at one time; more are refused (busy)"

@@ -1,5 +1,6 @@
 """Draining: from SIGTERM on nothing new is taken, and at the deadline what is left is told so."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -41,3 +42,9 @@ class Drain:
             yield
         finally:
             self._on_deadline.discard(end)
+
+
+def pass_now(deadline: asyncio.Timeout) -> None:
+    """Let a deadline pass at once; one that has passed cannot be moved."""
+    if not deadline.expired():
+        deadline.reschedule(asyncio.get_running_loop().time())
