@@ -1,0 +1,119 @@
+"""Put an independent client beside ours, on the same server of known truth: guidellm.
+
+    python benchmarks/loadtest_crosscheck.py [--environment .crosscheck] [--requests 24]
+
+guidellm needs another set of packages, so it gets an environment of its own, which borrows the
+packages of this interpreter (torch above all) instead of fetching them again. Its "ITL" is our
+tpot, (last token - first token) / (tokens - 1); its "TPOT" has the first token in it.
+"""
+
+import argparse
+import asyncio
+import json
+import site
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+from loadtest_streams import MODEL, Quiet
+from mock_process import mock_process
+from sizeup_loadtest import load, measure, schedule
+from sizeup_loadtest.client.http import Client
+from sizeup_loadtest.config import Config, Model, Sampling, Target
+from sizeup_loadtest.load import Loader
+from sizeup_loadtest.prompts import Message, Prompt
+from sizeup_loadtest.record import Record
+from sizeup_loadtest.schedule import Stage
+
+GUIDELLM = "guidellm==0.8.1"
+GOAL = 0.03
+"""Share by which the medians of both may differ."""
+_RUN_SECONDS = 600
+TOKENS = 64
+STREAMS = 4
+
+
+def environment(folder: Path) -> Path:
+    """Make guidellm's environment unless it is there; return its command."""
+    command = folder / "bin" / "guidellm"
+    if not command.exists():
+        venv.create(folder, with_pip=True)
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        borrowed = folder / "lib" / version / "site-packages" / "borrowed.pth"
+        borrowed.write_text("\n".join(site.getsitepackages()) + "\n")
+        subprocess.run([folder / "bin" / "pip", "install", "-q", GUIDELLM], check=True)
+    return command
+
+
+def theirs(command: Path, url: str, requests: int) -> list[dict[str, Any]]:
+    """Run guidellm; return its finished requests."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, report = Path(folder) / "d.jsonl", Path(folder) / "g.json"
+        line = {"prompt": "What is known of this?", "output_tokens_count": TOKENS}
+        data.write_text((json.dumps(line) + "\n") * requests)
+        arguments = [
+            f"--backend=kind=openai_http,target={url},model={MODEL}",
+            f"--profile=kind=concurrent,streams={STREAMS}",
+            f"--constraint=kind=max_requests,count={requests}",
+            f"--data=kind=json_file,path={data}",
+            f"--output=kind=json,path={report}",
+            "--disable-console-interactive",
+        ]
+        done = subprocess.run(
+            [command, "run", *arguments], capture_output=True, text=True, timeout=_RUN_SECONDS
+        )
+        if done.returncode or not report.exists():
+            raise RuntimeError(f"guidellm failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        found: list[dict[str, Any]] = json.loads(report.read_text())["benchmarks"][0]["requests"][
+            "successful"
+        ]
+        return found
+
+
+async def ours(url: str, requests: int) -> Sequence[Record]:
+    """Send the same load with our client."""
+    config = Config(models=(Model(name=MODEL),), max_tokens=TOKENS, length="forced")
+    prompts = [
+        Prompt(f"p{i}", (Message("user", "What is known of this?"),)) for i in range(requests)
+    ]
+    stage = Stage("closed", "closed", STREAMS, "forced")
+    segment = schedule.segment(config, stage, MODEL, prompts)
+    async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
+        loader = Loader(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
+        return await load.run_segment(segment, {p.key: p for p in prompts}, loader)
+
+
+def middle(values: Sequence[float | None]) -> float:
+    """Return the median of what is known, in milliseconds."""
+    return median(value for value in values if value is not None) * 1000
+
+
+def main() -> int:
+    """Run both, print both, and return 1 when they differ by more than the goal."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--environment", type=Path, default=Path(".crosscheck"))
+    parser.add_argument("--requests", type=int, default=24)
+    args = parser.parse_args()
+    command = environment(args.environment)
+    with mock_process([f"--parallel={STREAMS}", f"--tokens={TOKENS}"]) as url:
+        records = asyncio.run(ours(url, args.requests))
+        other = theirs(command.resolve(), url, args.requests)
+    pace = middle([measure.tpot(r) for r in records])
+    their_pace = middle([r["inter_token_latency_ms"] / 1000 for r in other])
+    first = middle([measure.ttft(r) for r in records])
+    their_first = middle([r["time_to_first_token_ms"] / 1000 for r in other])
+    print(f"medians of {len(records)} and {len(other)} requests, milliseconds")
+    print(f"       configured      ours  {GUIDELLM}")
+    print(f"ttft       200.00  {first:8.2f}  {their_first:8.2f}")
+    print(f"tpot        20.00  {pace:8.2f}  {their_pace:8.2f}  ({pace / their_pace - 1:+.2%})")
+    return 0 if abs(pace / their_pace - 1) <= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
