@@ -1,0 +1,159 @@
+"""Whether an answer is right: strict about what it says, lenient about how it is wrapped. Pure.
+
+Passed over are thinking, what stands before a last "Answer:", Markdown, full-width forms, commas in
+numbers, numbering of lists. An answer in which nothing of the asked form is found is not parsed,
+and wrong.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sizeup_loadtest.ability.item import Item
+from sizeup_loadtest.ability.rules import kept
+
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"(?:final\s+answer|answer|答案|回答)\s*(?:is|是|为)?\s*[:=]", re.IGNORECASE)
+_MARKDOWN = re.compile(r"[*`_]{1,3}(?=\S)|(?<=\S)[*`_]{1,3}|\\boxed\{|[{}$]")
+_NUMBERING = re.compile(r"^\s*(?:\d+[.)、]|[-•])\s+", re.MULTILINE)
+_THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
+_FENCE = re.compile(r"```[\w-]*\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What an answer is worth."""
+
+    right: bool
+    parsed: bool
+    """An answer of the asked form was found."""
+
+
+UNPARSED = Grade(right=False, parsed=False)
+
+
+def grade(item: Item, text: str) -> Grade:
+    """Judge an answer's text."""
+    said = _THOUGHT.sub("", text).strip()
+    if not said:
+        return UNPARSED
+    match item.check:
+        case "rules":
+            return Grade(kept(_unwrapped(said), json.loads(item.expected)), parsed=True)
+        case "json":
+            return _json(json.loads(item.expected), said)
+        case "number":
+            return _number(item.expected, _plain(said))
+        case "choice":
+            return _choice(item, _plain(said))
+        case "numbers" | "words" | "letters" as check:
+            return _row(check, item.expected, _plain(said))
+
+
+def _plain(text: str) -> str:
+    """Bring characters to one form: full-width digits, minus signs, Markdown."""
+    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-")
+    return _MARKDOWN.sub("", text)
+
+
+def _tagged(text: str) -> str | None:
+    """Return what follows the last tag; None without one."""
+    tags = list(_TAG.finditer(text))
+    return text[tags[-1].end() :].strip() if tags else None
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2].strip()
+
+
+def _number(expected: str, text: str) -> Grade:
+    tagged = _tagged(text)
+    if tagged is not None:  # "Answer: 12 + 13 = 25 marbles": the result comes after the sum
+        text = tagged.partition("\n")[0].rpartition("=")[2]
+    numbers = _numbers(_THOUSANDS.sub("", text))
+    if not numbers:
+        return UNPARSED
+    return Grade(numbers[0 if tagged is not None else -1] == Decimal(expected), parsed=True)
+
+
+def _numbers(text: str) -> list[Decimal]:
+    return [Decimal(found) for found in _NUMBER.findall(text)]
+
+
+def _choice(item: Item, text: str) -> Grade:
+    """One option must be named, and no other; a longer text is judged by its last line."""
+    tagged = _tagged(text)
+    for part in [tagged] if tagged is not None else [_last_line(text), text]:
+        named = {option for option in item.options if _names(part, option)}
+        if named:
+            return Grade(named == {item.expected}, parsed=True)
+    return UNPARSED
+
+
+def _names(text: str, option: str) -> bool:
+    if not option.isascii():
+        return option in text
+    return re.search(rf"\b{re.escape(option)}\b", text, re.IGNORECASE) is not None
+
+
+def _row(check: str, expected: str, text: str) -> Grade:
+    """A list must be there exactly, in one of the places where an answer may stand."""
+    wanted = _entries(check, expected)
+    found = [_entries(check, part) for part in _places(text)]
+    return Grade(wanted in found, parsed=any(found))
+
+
+def _places(text: str) -> Iterator[str]:
+    """Yield where an answer may stand: after a tag, else all, the last line, after a colon."""
+    tagged = _tagged(text)
+    whole = text if tagged is None else tagged
+    for part in (whole, _last_line(whole), whole.rpartition(":")[2]):
+        yield part
+        yield _NUMBERING.sub("", part)
+
+
+def _entries(check: str, text: str) -> Sequence[object]:
+    if check == "numbers":
+        return _numbers(text)
+    words = re.findall(r"[^\W_]+", text.casefold())
+    return "".join(words) if check == "letters" else words
+
+
+def _unwrapped(text: str) -> str:
+    fenced = _FENCE.search(text)
+    text = (fenced[1] if fenced else text).strip()
+    return (
+        text[1:-1].strip() if len(text) > 1 and text[0] + text[-1] in ('""', "“”", "**") else text
+    )
+
+
+def _json(expected: Any, text: str) -> Grade:
+    """The last JSON object of the text must be equal, types included."""
+    found = [value for value in map(_parsed, _objects(text)) if value is not None]
+    if not found:
+        return UNPARSED
+    return Grade(_canonical(found[-1]) == _canonical(expected), parsed=True)
+
+
+def _canonical(value: object) -> str:
+    # Text, because True == 1 in Python and not in JSON.
+    return json.dumps(value, sort_keys=True)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _objects(text: str) -> Iterator[str]:
+    """Yield the outermost braces of a text, from the first to the last."""
+    yield from (block for block in _FENCE.findall(text) if block.lstrip().startswith("{"))
+    if "```" not in text and "{" in text:
+        yield text[text.index("{") : text.rfind("}") + 1]

@@ -1,0 +1,127 @@
+"""Every kind of question with its levels, and items of them from a seed. Pure.
+
+A level is a rung, 1 to 6; what grows from rung to rung is the kind's own (digits, steps, words).
+The rungs are meant to keep the smallest real sizes (0.5B) near a third right over all of them and
+the largest (72B) below 95 %. That is an aim of design: it was not measured on real sizes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from sizeup_loadtest.ability import (
+    arithmetic,
+    facts,
+    haystack,
+    lists,
+    problems,
+    rules,
+    shape,
+    tracking,
+)
+from sizeup_loadtest.ability.held_out import BUCKETS, held_out
+from sizeup_loadtest.ability.item import Asked, Item, Make
+from sizeup_loadtest.errors import ConfigError
+from sizeup_loadtest.prompts import Message
+
+LEVELS = (1, 2, 3, 4, 5, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How questions of a kind are made."""
+
+    make: Make
+    sizes: tuple[int, int, int, int, int, int]
+    """By level."""
+    family: str | None = None
+    """Of the toys' own tasks with the same wording; see `held_out`."""
+
+
+KINDS: Mapping[str, Kind] = {
+    "addition": Kind(arithmetic.addition, (1, 2, 3, 4, 5, 6), "add"),
+    "addition-zh": Kind(arithmetic.addition_zh, (1, 2, 3, 4, 5, 6), "add"),
+    "subtraction": Kind(arithmetic.subtraction, (1, 2, 3, 4, 5, 6)),
+    "multiplication": Kind(arithmetic.multiplication, (1, 2, 3, 4, 5, 6)),
+    "word-problem": Kind(problems.word_problem, (1, 2, 4, 6, 9, 12)),
+    "word-problem-zh": Kind(problems.word_problem_zh, (1, 2, 4, 6, 9, 12)),
+    "tracking": Kind(tracking.boxes, (1, 3, 6, 10, 16, 24)),
+    "reversing": Kind(lists.reversing, (3, 4, 6, 8, 16, 32), "reverse"),
+    "copying": Kind(lists.copying, (3, 5, 7, 10, 30, 60), "copy"),
+    "copying-zh": Kind(lists.copying_zh, (3, 4, 6, 7, 30, 60), "copy"),
+    "counting": Kind(lists.counting, (3, 4, 5, 6, 20, 40), "count"),
+    "sequence": Kind(lists.sequence, (5, 8, 16, 30, 60, 90), "sequence"),
+    "sorting": Kind(lists.sorting, (3, 5, 8, 12, 20, 30)),
+    "position": Kind(lists.position, (4, 6, 10, 16, 24, 40)),
+    "spelling": Kind(lists.spelling, (3, 5, 8, 12, 16, 24)),
+    "facts": Kind(facts.facts, (1, 2, 3, 4, 8, 12), "fact"),
+    "facts-zh": Kind(facts.facts_zh, (1, 2, 3, 4, 5, 7), "fact"),
+    "instructions": Kind(rules.instructions, (1, 2, 3, 4, 5, 6)),
+    "json": Kind(shape.json_object, (1, 2, 3, 4, 6, 8)),
+    "needle": Kind(haystack.needle, (50, 150, 400, 1000, 2000, 4000)),
+    "needle-zh": Kind(haystack.needle_zh, (80, 200, 600, 1500, 3000, 6000)),
+}
+
+
+def items(kind: str, level: int, seed: int, n: int) -> tuple[Item, ...]:
+    """Return the first `n` items of a level; fewer where it has no more different ones.
+
+    The first ones do not depend on `n`. No two are about the same subject.
+    """
+    draw, found = Random(f"{seed}/{kind}/{level}"), dict[str, Asked]()
+    maker, size = KINDS[kind], KINDS[kind].sizes[level - 1]
+    for _ in range(50 * BUCKETS * n):  # a level with as few as n subjects is still found whole
+        if len(found) == n:
+            break
+        asked = maker.make(draw, size)
+        if maker.family is None or held_out(maker.family, asked.subject):
+            found.setdefault(asked.subject, asked)
+    return tuple(_placed(kind, level, i, asked) for i, asked in enumerate(found.values()))
+
+
+def _placed(kind: str, level: int, place: int, asked: Asked) -> Item:
+    return Item(
+        kind=kind,
+        level=level,
+        key=f"ability-{kind}-{level}-{place}",
+        messages=(Message("user", asked.text),),
+        expected=asked.expected,
+        check=asked.check,
+        options=asked.options,
+    )
+
+
+def ladder(
+    kinds: Sequence[str] | None, levels: Sequence[int] | None, seed: int, n: int
+) -> tuple[Item, ...]:
+    """Return about `n` items spread evenly over kinds and levels (None: all); at least one of each.
+
+    ConfigError names a kind or level that is not there.
+    """
+    cells = [(kind, level) for kind in _known(kinds) for level in _rungs(levels)]
+    each, more = divmod(max(n, len(cells)), len(cells))
+    return tuple(
+        item
+        for place, (kind, level) in enumerate(_spread(cells))
+        for item in items(kind, level, seed, each + (place < more))
+    )
+
+
+def _spread(cells: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Order cells by level, so that one item more goes to every kind alike."""
+    return iter(sorted(cells, key=lambda cell: cell[1]))
+
+
+def _known(kinds: Sequence[str] | None) -> Sequence[str]:
+    unknown = sorted(set(kinds or ()) - set(KINDS))
+    if unknown:
+        known = ", ".join(KINDS)
+        raise ConfigError(f"ability.kinds: no such kind: {', '.join(unknown)}; known: {known}")
+    return list(dict.fromkeys(kinds)) if kinds else list(KINDS)
+
+
+def _rungs(levels: Sequence[int] | None) -> Sequence[int]:
+    unknown = sorted(set(levels or ()) - set(LEVELS))
+    if unknown:
+        raise ConfigError(f"ability.levels: {unknown[0]} is not one of 1 to {LEVELS[-1]}")
+    return sorted(set(levels)) if levels else LEVELS

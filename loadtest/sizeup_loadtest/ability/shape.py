@@ -1,0 +1,43 @@
+"""Facts in a sentence, wanted as JSON of a given shape, by the number of fields."""
+
+import json
+from random import Random
+
+from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.vocabulary import CITIES, COLOURS, NAMES, THINGS
+
+_END = "Write a JSON object with exactly these keys"
+
+
+def json_object(draw: Random, count: int) -> Asked:
+    """Turn `count` facts into an object of strings, numbers, truth values and lists."""
+    who, age, city = draw.choice(NAMES), draw.randint(18, 90), draw.choice(CITIES)
+    colour, things = draw.choice(COLOURS), draw.sample(THINGS, 3)
+    member, height, guests = draw.random() < 0.5, draw.randint(150, 199), draw.sample(NAMES, 2)
+    fields: list[tuple[str, str, object, str]] = [
+        ("name", "string", who, f"This is {who}."),
+        ("age", "number", age, f"{who} is {age} years old."),
+        ("city", "string", city, f"{who} lives in {city}."),
+        ("things", "list of strings, in the order told", things, _owns(who, things)),
+        ("member", "true or false", member, _joined(who, member)),
+        ("height_cm", "number", height, f"{who} is {height} centimetres tall."),
+        ("guests", "list of strings, in the order told", guests, _invites(who, guests)),
+        ("colour", "string", colour, f"The favourite colour of {who} is {colour}."),
+    ]
+    chosen = [fields[0], *draw.sample(fields[1:], count - 1)]
+    story = " ".join(said for *_, said in chosen)
+    keys = ", ".join(f'"{key}" ({form})' for key, form, *_ in chosen)
+    expected = json.dumps({key: value for key, _, value, _ in chosen})
+    return Asked(story, f"{story}\n{_END}: {keys}. Answer with the JSON only.", expected, "json")
+
+
+def _owns(who: str, things: list[str]) -> str:
+    return f"{who} owns a {things[0]}, a {things[1]} and a {things[2]}."
+
+
+def _joined(who: str, member: bool) -> str:
+    return f"{who} is {'' if member else 'not '}a member of the club."
+
+
+def _invites(who: str, guests: list[str]) -> str:
+    return f"{who} invites {guests[0]} and {guests[1]}."

@@ -1,0 +1,61 @@
+"""Questions with one right answer, the same to every size, the sizes taking turns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+from sizeup_loadtest import schedule
+from sizeup_loadtest.ability import score
+from sizeup_loadtest.ability.item import Item
+from sizeup_loadtest.ability.items import ladder
+from sizeup_loadtest.load import keep_all
+from sizeup_loadtest.prompts import Prompt
+from sizeup_loadtest.record import Record
+from sizeup_loadtest.rundir import AbilityPiece
+from sizeup_loadtest.running import Phase, Run
+from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.statistics import MIN_BLOCKS
+
+STAGE = "ability"
+
+
+async def run(run: Run) -> None:
+    """Ask everything in as many blocks as an interval needs, and grade what was answered."""
+    asked = run.config.ability
+    items = ladder(asked.kinds, asked.levels, asked.seed, asked.items)
+    prompts = {item.key: Prompt(item.key, item.messages) for item in items}
+    records: dict[str, list[Record]] = {model: [] for model in run.models}
+    for block in range(MIN_BLOCKS):
+        part = [prompts[item.key] for item in items[block::MIN_BLOCKS]]
+        for model in schedule.order(run.models, block):
+            if part and not run.over():
+                segment = _segment(run, model, part, block)
+                records[model] += await run.load(segment, prompts, keep_all)
+    run.folder.write_piece("ability", piece(items, records, run.plan.sha256))
+
+
+def piece(
+    items: Sequence[Item], records: Mapping[str, Sequence[Record]], seed: str
+) -> AbilityPiece:
+    """Grade every size's answers; a size without any is left out."""
+    given = {model: score.grades(items, of_model) for model, of_model in records.items()}
+    results = {
+        model: found
+        for model, of_model in records.items()
+        if (found := score.result(items, of_model, given[model], Random(f"{seed}/{model}")))
+    }
+    return AbilityPiece(results=results, paired=score.pairs(given))
+
+
+def _segment(run: Run, model: str, part: Sequence[Prompt], block: int) -> Segment:
+    asked = run.config.ability
+    stage = Stage(STAGE, "closed", asked.concurrency, "natural")
+    made = schedule.segment(run.config, stage, model, part, block)
+    requests = tuple(
+        replace(request, max_tokens=asked.max_tokens, index=block + MIN_BLOCKS * request.index)
+        for request in made.requests
+    )
+    return replace(made, requests=requests, seconds=None)
+
+
+PHASE = Phase("ability", 30, run, wanted=lambda config: config.ability.enabled)
