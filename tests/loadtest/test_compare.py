@@ -108,3 +108,20 @@ def test_junit_is_xml_whatever_a_name_holds() -> None:
     odd = RUN.model_copy(update={"models": (RUN.models[0].model_copy(update=names),)})
     gate = check.judge(compare.runs(odd, odd), check.Allowed())
     assert fromstring(check.junit(gate))
+
+
+def test_shares_alone_do_not_prove_speed() -> None:
+    def without_intervals(results: Results) -> Results:
+        models = []
+        for model in results.models:
+            [stage, *_] = model.stages
+            assert stage.tpot
+            tpot = stage.tpot.model_copy(update={"mean": Estimate(value=0.01)})
+            kept = {"ttft": None, "e2e": None, "out_tok_s": None, "goodput": None, "tpot": tpot}
+            models.append(model.model_copy(update={"stages": (stage.model_copy(update=kept),)}))
+        return results.model_copy(update={"models": tuple(models)})
+
+    bare = without_intervals(RUN)
+    gate = check.judge(compare.runs(bare, bare), check.Allowed())
+    assert any(case.outcome is check.Outcome.PASSED for case in gate.cases)
+    assert not gate.passes

@@ -66,7 +66,7 @@ def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
         axes.beside(_FRAME, up, words.seconds_tick, panel.title),
         *(_line(line, across, up) for line in drawn),
         _objective(panel.objective, up),
-        _names(drawn, across, up),
+        _names(drawn, across, up, panel.objective),
         key=f"curve-{panel.figure}",
     )
 
@@ -112,12 +112,7 @@ def _objective(seconds: float | None, up: scales.Scale) -> Markup | None:
     y = up.at(seconds)
     if not _FRAME.top <= y <= _FRAME.bottom:
         return None
-    return join(
-        (
-            svg.line((_FRAME.left, y), (_FRAME.right, y), "asked"),
-            svg.label((_FRAME.left + 6, y - 5), f"objective {words.seconds(seconds)}", "asked"),
-        )
-    )
+    return svg.line((_FRAME.left, y), (_FRAME.right, y), "asked")
 
 
 def _line(line: Line, across: scales.Scale, up: scales.Scale) -> Markup:
@@ -151,17 +146,24 @@ def _largest(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
     return None
 
 
-def _names(drawn: Sequence[Line], across: scales.Scale, up: scales.Scale) -> Markup:
+def _names(
+    drawn: Sequence[Line], across: scales.Scale, up: scales.Scale, objective: float | None
+) -> Markup:
+    """Name every line at its end, and the objective at its own, without covering each other."""
     ends = [(across.at(x.points[-1].throughput), up.at(x.points[-1].wait)) for x in drawn]
+    named = [(shortened(x.name, 14), x.class_) for x in drawn]
+    if objective is not None and _FRAME.top <= up.at(objective) <= _FRAME.bottom:
+        ends.append((_FRAME.right, up.at(objective)))
+        named.append((f"≤ {words.seconds(objective)}", "asked"))
     heights = labels.spread([y for _, y in ends], labels.HEIGHT, _FRAME.bottom)
     at = _FRAME.right + 12
     return join(
         svg.group(
             svg.line(end, (at - 3, y), "leader"),
-            svg.label((at, y + 4), shortened(line.name, 14), f"label {line.class_}"),
-            class_=line.class_,
+            svg.label((at, y + 4), name, "asked" if class_ == "asked" else f"label {class_}"),
+            class_=class_,
         )
-        for line, end, y in zip(drawn, ends, heights, strict=True)
+        for (name, class_), end, y in zip(named, ends, heights, strict=True)
     )
 
 

@@ -9,7 +9,7 @@ from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 from sizeup_loadtest.results import ModelResult, Results, StageResult
 
-_ONE_LOAD = "one load alone makes no curve (config: load.closed, load.open, capacity)"
+_ONE_LOAD = "a curve needs two loads with a median each, which needs 6 requests (config: load)"
 
 
 def section(results: Results) -> Section:
@@ -28,8 +28,9 @@ def section(results: Results) -> Section:
         "How much each size carries",
         "Load",
         "Each line is a size under rising load, from left: more tokens per second in all, and a"
-        " longer wait for each user. A ring marks the knee, a diamond the largest load within the"
-        " objective, a hollow dot a load whose queue kept growing.",
+        " longer wait for each user. The dashed line is the objective. A ring marks the knee, a"
+        " diamond the largest load within the objective, a hollow dot a load whose queue kept"
+        " growing.",
         join((charts, _capacity(results), _loads(results))),
     )
 
