@@ -29,6 +29,7 @@ from sizeup_gateway.dispatch import Dispatcher
 from sizeup_gateway.endpoints import Endpoints
 from sizeup_gateway.health import health_routes
 from sizeup_gateway.metrics import Metrics, ModelCollector
+from sizeup_gateway.not_served import unserved_routes
 from sizeup_gateway.observation import ObservationMiddleware
 from sizeup_gateway.ollama.routes import OllamaRoutes
 from sizeup_gateway.openai.routes import OpenAIRoutes
@@ -77,6 +78,7 @@ def create_app(
         routes=[
             *OllamaRoutes(service, settings.stream_default).routes(),
             *OpenAIRoutes(service).routes(),
+            *unserved_routes(),
             *health_routes(parts.models, drain, lambda: parts.discovery.settled),
             metrics_route(registry),
         ],

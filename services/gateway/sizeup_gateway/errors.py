@@ -31,6 +31,7 @@ class AccessCode(StrEnum):
     INVALID_API_KEY = "invalid_api_key"
     FORBIDDEN_HOST = "forbidden_host"
     FORBIDDEN_ORIGIN = "forbidden_origin"
+    NOT_IMPLEMENTED = "not_implemented"
 
 
 class GatewayError(Exception):
@@ -171,6 +172,7 @@ _SHAPES: Mapping[str, Shape] = {
     AccessCode.UNSUPPORTED_ENCODING: Shape(415, openai_code="unsupported_encoding"),
     AccessCode.INVALID_API_KEY: Shape(401, openai_code="invalid_api_key"),
     AccessCode.FORBIDDEN_HOST: Shape(403, openai_code="forbidden_host"),
+    AccessCode.NOT_IMPLEMENTED: Shape(501, openai_code="not_implemented"),
     AccessCode.FORBIDDEN_ORIGIN: Shape(403, openai_code="forbidden_origin"),
 }
 
