@@ -105,6 +105,17 @@ def test_a_compressed_body_is_refused(http: httpx.Client, path: str) -> None:
     assert_shape(path, response)
 
 
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI])
+def test_a_context_without_room_is_refused_in_the_dialects_words(
+    http: httpx.Client, path: str
+) -> None:
+    response = http.post(path, content=chat(options={"num_ctx": 1}))
+    assert response.status_code == 400
+    assert_shape(path, response)
+    assert "options.num_ctx: must be" in response.text
+    assert http.post(path, content=chat(options={"num_ctx": 0})).status_code == 200
+
+
 def test_a_second_content_encoding_counts(http: httpx.Client) -> None:
     headers = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
     assert http.post(OLLAMA, content=chat(), headers=headers).status_code == 415
@@ -220,7 +231,7 @@ def test_a_wrong_method_is_a_405_that_says_which_are_right(
         "/api/",
         "/api/nothing",
         "/api/chat/",
-        "/api/pull",
+        "/api/pulls",
         "/v1",
         "/v1/",
         "/v1/nothing",

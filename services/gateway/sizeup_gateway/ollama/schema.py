@@ -44,6 +44,12 @@ def _top_logprobs(value: int | None) -> int | None:
     return value
 
 
+def _room(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
+    return value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -94,7 +100,8 @@ TopLogprobs = Annotated[int | None, AfterValidator(_top_logprobs)]
 class Options(Body):
     """Sampling and context; options about hardware and removed ones are ignored."""
 
-    num_ctx: Annotated[Integer | None, Field(ge=0)] = None
+    num_ctx: Annotated[Integer | None, Field(ge=0), AfterValidator(_room)] = None
+    """0: the model's own."""
     num_predict: Integer | None = None
     """Negative: until the model stops."""
     seed: Annotated[Integer | None, Field(ge=-(2**63), lt=2**64)] = None

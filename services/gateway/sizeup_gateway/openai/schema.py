@@ -100,6 +100,12 @@ def _top_k(value: int | None) -> int | None:
     return None if value is None else min(max(value, 0), _MAX_COUNT)
 
 
+def _room(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
+    return value
+
+
 Count = Annotated[int | None, Field(ge=0, le=_MAX_COUNT)]
 TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 StopString = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -120,7 +126,8 @@ class StreamOptions(Body):
 class ContextOptions(Body):
     """Ollama's options as far as this API has no word of its own for them."""
 
-    num_ctx: Count = None
+    num_ctx: Annotated[Count, AfterValidator(_room)] = None
+    """0: the model's own."""
 
 
 class TemplateOptions(Body):
