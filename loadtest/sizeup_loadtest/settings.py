@@ -34,6 +34,11 @@ def api_key(variable: str | None) -> str | None:
     return key
 
 
+def lm_eval_environment(key: str | None) -> dict[str, str]:
+    """Return the environment lm-eval starts with: this one, and the key where it looks for it."""
+    return {**os.environ} | ({} if key is None else {"OPENAI_API_KEY": key})  # noqa: TID251
+
+
 def shard_index() -> int:
     """Return the index an Indexed Job gives its pod, else 0."""
     text = os.environ.get("JOB_COMPLETION_INDEX", "0")  # noqa: TID251

@@ -41,15 +41,15 @@ def kept(text: str, rules: dict[str, Any]) -> bool:
 def _keeps(text: str, words: list[str], name: str, value: Any) -> bool:
     match name:
         case "words":
-            return len(words) == value
+            return bool(len(words) == value)
         case "upper":
             return text == (text.upper() if value else text.lower())
         case "first":
-            return words[0].lower() == value
+            return bool(words[0].lower() == value)
         case "last":
-            return words[-1].lower() == value
+            return bool(words[-1].lower() == value)
         case "without":
             return value not in text.lower()
         case "commas":
-            return text.count(",") + text.count("，") == value
+            return not set(text) & {",", "，"}
     raise ValueError(f"no such rule: {name}")

@@ -1,4 +1,4 @@
-"""Write the data of the shipped lm-eval tasks: `python -m sizeup_loadtest.ability.tasks_data DIR`."""
+"""Write the data of the shipped lm-eval tasks: `python -m` this module, and a folder."""
 
 import json
 import sys
