@@ -200,6 +200,11 @@ def test_shards_share_the_plan(tmp_path: Path) -> None:
     assert {r.shard for r in seen} == {1}
     assert not any(r.stage.startswith("closed-1-") for r in seen)
     assert not (folder.path / "results.json").exists()
+    slots = {
+        (segment.stage.key, segment.block, segment.model): number * 60_000_000
+        for number, segment in enumerate(folder.plan().segments)
+    }
+    assert all(r.scheduled_ns >= slots[r.stage, r.planned.block, r.planned.model] for r in seen)
 
 
 def test_shards_need_a_timetable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
