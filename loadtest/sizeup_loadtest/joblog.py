@@ -11,11 +11,11 @@ A line may have anything before the marker or the data that ends in a space, as 
 """
 
 import base64
-import binascii
 import gzip
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
@@ -68,7 +68,7 @@ def _unpacked(name: str, parts: list[str], digest: str) -> bytes:
     try:
         packed = b"".join(base64.b64decode(part, validate=True) for part in parts)
         data = _gunzipped(name, packed)
-    except (binascii.Error, ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         raise UsageError(f"{name}: damaged in the log: {error}") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise UsageError(f"{name}: damaged in the log: lines are missing or from elsewhere")

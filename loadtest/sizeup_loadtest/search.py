@@ -5,7 +5,7 @@ the target, or requests pile up), then the gap is halved. A load that misses, bu
 tried again, its requests counted together, before its value decides.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -94,15 +94,19 @@ def largest(points: Sequence[CapacityPoint], target: float) -> float | None:
 def saturated(records: Sequence[Record]) -> bool:
     """Tell whether an open loop's requests piled up: more and more in flight, later and later.
 
-    Both slopes over the order of sending must be certainly positive. One alone is no proof: in
-    flight grows while a stage begins, and the time to the first token with longer prompts. In a
-    closed loop nothing can pile up.
+    Both slopes over the order of sending must be certainly positive. One alone is no proof: the
+    time to the first token also grows with longer prompts. Until the first answer has ended, any
+    load is in growing flight; those requests are left out. In a closed loop nothing can pile up.
     """
+    filled = min((r.ended_ns for r in records), default=0)
     ordered = sorted(records, key=lambda r: r.scheduled_ns)
     begun = [r.scheduled_ns for r in ordered]
     ended = sorted(r.ended_ns for r in ordered)
-    flying = [bisect_right(begun, at) - bisect_left(ended, at) for at in begun]
-    waited = [_waited(r) for r in ordered]
+    steady = [r for r in ordered if r.scheduled_ns >= filled]
+    flying = [
+        bisect_right(begun, r.scheduled_ns) - bisect_right(ended, r.scheduled_ns) for r in steady
+    ]
+    waited = [_waited(r) for r in steady]
     return statistics.slope_is_positive([float(n) for n in flying]) and (
         statistics.slope_is_positive(waited)
     )

@@ -1,0 +1,44 @@
+from random import Random
+
+import pytest
+
+from sizeup_loadtest import joblog
+from sizeup_loadtest.errors import UsageError
+
+DATA = Random(1).randbytes(20_000)
+
+
+def test_files_come_back_from_a_log_with_other_lines_around() -> None:
+    log = ["starting", *joblog.lines("a.json", DATA), "", *joblog.lines("b", b""), "done"]
+    assert joblog.files(log) == {"a.json": DATA, "b": b""}
+    assert max(map(len, log)) <= 4096
+
+
+def test_what_kubectl_puts_before_a_line_is_passed_over() -> None:
+    prefix = "[pod/x-0/loadtest] 2026-01-01T00:00:00.000000001Z "
+    assert joblog.files(f"{prefix}{line}\n" for line in joblog.lines("a", DATA)) == {"a": DATA}
+
+
+def test_the_last_of_a_name_counts() -> None:
+    log = [*joblog.lines("a", b"old"), *joblog.lines("a", b"new")]
+    assert joblog.files(log) == {"a": b"new"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: lines[:-1],
+        lambda lines: lines[1:],
+        lambda lines: lines[:2] + lines[3:],
+        lambda lines: [lines[0], "a line of another process", *lines[1:]],
+        lambda lines: [lines[0].replace(" a ", " ../a "), *lines[1:]],
+    ],
+)
+def test_damage_is_told(damage) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    with pytest.raises(UsageError):
+        joblog.files(damage(list(joblog.lines("a", DATA))))
+
+
+def test_a_name_with_a_folder_is_refused() -> None:
+    with pytest.raises(UsageError, match="not the name of a file"):
+        list(joblog.lines("../a", b""))

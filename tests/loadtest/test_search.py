@@ -1,0 +1,97 @@
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from loadtest.recording import failed, record
+from sizeup_loadtest import search, statistics
+from sizeup_loadtest.record import Outcome
+from sizeup_loadtest.results import CapacityPoint
+from sizeup_loadtest.search import Bounds
+
+CLOSED = Bounds("closed", 0.9, 64)
+OPEN = Bounds("open", 0.9, 64)
+
+
+def point(level: float, good: int = 100, n: int = 100, saturated: bool = False) -> CapacityPoint:
+    return CapacityPoint(
+        level=level,
+        attainment=statistics.wilson(good, n),
+        out_tok_s=level,
+        ttft_p50=None,
+        tpot_p50=None,
+        saturated=saturated,
+    )
+
+
+def path(bounds: Bounds, carries: float) -> list[float]:
+    """Search a server that keeps the objective up to a load, and no further."""
+    points: list[CapacityPoint] = []
+    while (level := search.next_level(points, bounds)) is not None:
+        points.append(point(level, 100 if level <= carries else 50))
+        assert len(points) < 40
+    return [p.level for p in points]
+
+
+@pytest.mark.parametrize(
+    ("carries", "tried"),
+    [
+        (4, [1, 2, 4, 8, 6, 5]),
+        (7, [1, 2, 4, 8, 6, 7]),
+        (1, [1, 2]),
+        (0, [1]),
+        (100, [1, 2, 4, 8, 16, 32, 64]),
+    ],
+)
+def test_a_closed_loop_doubles_then_halves_the_gap(carries: float, tried: list[float]) -> None:
+    assert path(CLOSED, carries) == tried
+
+
+@pytest.mark.parametrize("carries", [0.1, 0.7, 3.3, 20, 63])
+def test_an_open_loop_comes_within_its_resolution(carries: float) -> None:
+    found = max(level for level in path(OPEN, carries) if level <= carries)
+    assert found <= carries <= found * (1 + search.RESOLUTION)
+
+
+def test_an_open_loop_gives_up_on_a_server_that_carries_nothing() -> None:
+    assert min(path(OPEN, 0)) >= 1 / 64
+
+
+def test_a_limit_between_two_doublings_is_tried() -> None:
+    assert path(replace(CLOSED, limit=10.5), 100)[-1] == 10
+    assert path(replace(OPEN, limit=0.5), 100) == [0.5]
+
+
+def test_requests_that_pile_up_fail_a_load_that_kept_the_objective() -> None:
+    assert search.passes(point(4), 0.9)
+    assert not search.passes(point(4, saturated=True), 0.9)
+    assert search.largest([point(1), point(2), point(4, saturated=True)], 0.9) == 2
+    assert search.largest([point(1, 10)], 0.9) is None
+
+
+def test_only_a_miss_that_may_be_chance_is_uncertain() -> None:
+    assert search.uncertain(point(4, 17, 20), 0.9)
+    assert not search.uncertain(point(4, 170, 200), 0.9)
+    assert not search.uncertain(point(4, 19, 20), 0.9)
+    assert not search.uncertain(point(4, 17, 20, saturated=True), 0.9)
+
+
+def test_piling_up_needs_both_signs() -> None:
+    """Ten a second; in turn: each waits for those before it, none waits, each is a bit slower."""
+    rng = Random(4)
+    piled = [record(i, sent=100 * i, first=50 + 80 * i + rng.uniform(0, 9)) for i in range(40)]
+    steady = [record(i, sent=100 * i, first=50 + rng.uniform(0, 9)) for i in range(40)]
+    slower = [record(i, sent=1000 * i, first=50 + 9 * i + rng.uniform(0, 9)) for i in range(40)]
+    assert search.saturated(piled)
+    assert not search.saturated(steady)
+    assert not search.saturated(slower)
+
+
+def test_a_load_that_begins_does_not_pile_up() -> None:
+    """Ten at once in flight before the first ends, and a little slower each: no more than noise."""
+    assert not search.saturated([record(i, sent=100 * i, first=900 + i) for i in range(20)])
+
+
+def test_requests_that_ended_late_without_an_answer_pile_up_too() -> None:
+    late = [record(i, sent=100 * i, first=50 + 80 * i) for i in range(40)]
+    assert search.saturated([failed(r, Outcome.TIMEOUT) for r in late])
