@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 from sizeup_loadtest.ability.items import ladder
 
@@ -18,7 +19,8 @@ TASKS: Mapping[str, tuple[str, tuple[int, ...]]] = {
 def lines(task: str) -> str:
     """Return the JSON lines of a task."""
     kind, levels = TASKS[task]
-    items = ladder([kind], levels, SEED, ITEMS)
+    items = list(ladder([kind], levels, SEED, ITEMS))
+    Random(SEED).shuffle(items)  # lm-eval's --limit takes the first ones: they should be a mixture
     rows = ({"question": i.messages[-1].content, "answer": i.expected} for i in items)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
