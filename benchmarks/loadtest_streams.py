@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time
 
 from mock_process import mock_process
 from sizeup_loadtest import lag, load, schedule
@@ -104,6 +104,7 @@ def main() -> int:
     parser.add_argument("--ramp", type=float, default=4.0, help="seconds until all have been sent")
     args = parser.parse_args()
     options = [f"--parallel={args.streams}", f"--gap={args.gap}", "--ttft=0.5"]
+    started = process_time()
     with mock_process(options) as url:
         records, loop, truth = asyncio.run(measure(url, args))
     whole = [
@@ -115,6 +116,7 @@ def main() -> int:
     seconds = (max(r.ended_ns for r in records) - min(r.sent_ns for r in records)) / 1e9
     print(f"{len(whole)} of {len(records)} streams whole, {most_at_once(records)} at once")
     print(f"{chunks} chunks in {seconds:.1f} s, {chunks / seconds:.0f} a second")
+    print(f"{process_time() - started:.1f} s of this process's CPU time")
     print("milliseconds                   p50       p99       max")
     show("loop lag", loop)
     show("send lag", lag.send_lag(records))
