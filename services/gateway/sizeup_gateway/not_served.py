@@ -25,6 +25,8 @@ _REASONS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/messages"): _CHAT_INSTEAD,
 }
 
+PATHS = frozenset(path for _, path in _REASONS)
+
 
 def unserved_routes() -> list[Route]:
     """List the routes; each answers 501."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sizeup_gateway import not_served
 from sizeup_gateway.metrics import UNKNOWN_MODEL, Metrics
 from sizeup_wire.events import Event, Failed, Finished, Started, ToolCall
 
@@ -18,6 +19,7 @@ _QUIET = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
 _ROUTES = frozenset(
     {
+        *not_served.PATHS,
         "/",
         "/api/version",
         "/api/tags",
