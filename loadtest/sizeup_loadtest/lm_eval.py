@@ -8,6 +8,7 @@ with log probabilities on /v1/completions, which is not asked for here.
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -63,12 +64,21 @@ def suite(config: Config, model: str, folder: Path) -> Suite:
     return Suite(tuple(command), folder / "log.txt", folder / "out")
 
 
+def check(command: str) -> None:
+    """Raise UsageError when a command is not there."""
+    if shutil.which(command) is None:
+        raise UsageError(
+            f"lm_eval.command: no command {command}; install lm-eval in an environment of its own "
+            '(pip install "lm-eval[api]") and give its path'
+        )
+
+
 async def evaluate(
     suite: Suite, environment: Mapping[str, str], seconds: float
 ) -> dict[str, float]:
     """Run lm-eval to its end, at most some seconds, and return its scores by task.
 
-    Raises UsageError when the command is not there, LmEvalError when it ends without scores.
+    Raises LmEvalError when it cannot be started or ends without scores.
     """
     suite.output.mkdir(parents=True, exist_ok=True)
     with suite.log.open("wb") as log:
@@ -83,10 +93,7 @@ async def evaluate(
                 start_new_session=True,
             )
         except OSError as error:
-            raise UsageError(
-                f"lm_eval.command: {suite.command[0]}: {error.strerror}; install it in an "
-                'environment of its own (pip install "lm-eval[api]") and give its path'
-            ) from None
+            raise LmEvalError(f"{suite.command[0]}: {error.strerror}") from None
         await _ended(process, suite, seconds)
     if process.returncode:
         raise LmEvalError(f"lm-eval ended with {process.returncode}: {_last_words(suite.log)}")

@@ -39,10 +39,15 @@ def test_scores_are_read_from_the_output_folder(tmp_path: Path) -> None:
     assert evaluate(script(code, tmp_path)) == {"gsm8k": 0.25}
 
 
-def test_a_missing_command_is_told(tmp_path: Path) -> None:
-    suite = Suite(("/nowhere/lm_eval",), tmp_path / "log.txt", tmp_path / "out")
-    with pytest.raises(UsageError, match=r"/nowhere/lm_eval: No such file.*lm-eval\[api\]"):
-        evaluate(suite)
+def test_a_missing_command_is_told() -> None:
+    with pytest.raises(UsageError, match=r"no command /nowhere/lm_eval; .*lm-eval\[api\]"):
+        lm_eval.check("/nowhere/lm_eval")
+    lm_eval.check(sys.executable)
+
+
+def test_a_command_that_went_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LmEvalError, match="/nowhere/lm_eval: No such file"):
+        evaluate(Suite(("/nowhere/lm_eval",), tmp_path / "log.txt", tmp_path / "out"))
 
 
 def test_its_last_words_are_told(tmp_path: Path) -> None:

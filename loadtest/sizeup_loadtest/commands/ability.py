@@ -34,4 +34,9 @@ def command(
         update={"enabled": True, "items": items or config.ability.items}
     )
     config = config.model_copy(update={"ability": asked})
-    start(config, out_folder(out, config), Together(), {"warm_up", "ability", "suites"})
+    start(
+        config,
+        out_folder(out, config),
+        Together(),
+        {"suites_there", "warm_up", "ability", "suites"},
+    )

@@ -19,7 +19,11 @@ async def run(run: Run) -> None:
         # Numbered, because a model's name may not be one of a folder.
         suite = lm_eval.suite(run.config, model, run.folder.path / f"lm-eval-{number}")
         run.console.print(f"lm-eval  {model}  log: {suite.log}", highlight=False, soft_wrap=True)
-        found[model] = await lm_eval.evaluate(suite, environment, left)
+        try:
+            found[model] = await lm_eval.evaluate(suite, environment, left)
+        except lm_eval.LmEvalError as error:  # what was measured before is still to be reported
+            run.console.print(f"no suites of {model}: {error}", markup=False, soft_wrap=True)
+            continue
         run.folder.write_piece("suites", SuitesPiece(results=found))
 
 
