@@ -14,7 +14,7 @@ from cluster import images, kind
 from cluster.diagnosis import describe
 from cluster.own import requirements
 from cluster.own.binaries import built
-from cluster.own.cluster import OwnCluster
+from cluster.own.cluster import OwnCluster, only_one
 from cluster.release import Release
 from cluster.running import Cluster
 
@@ -74,11 +74,12 @@ def torch(cluster: Cluster) -> None:
 def _own(names: Sequence[str], torch_index: str) -> Cluster:
     if reason := requirements.why_not():
         pytest.skip(reason)
+    lock = only_one(CACHE / "lock")
     requirements.install_packages()
     # The last steps that need the network of the machine.
     binaries = built(CACHE / "bin")
     pause, saved = images.pause(binaries.pause), images.built(names, torch_index)
-    running = OwnCluster(CACHE, binaries, pause)
+    running = OwnCluster(CACHE, lock, binaries, pause)
     _load(running, saved)
     return running
 

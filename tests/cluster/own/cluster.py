@@ -25,10 +25,10 @@ class OwnCluster:
 
     node_address = ADDRESS
 
-    def __init__(self, cache: Path, binaries: Binaries, pause: SavedImage) -> None:
-        """Start it; RuntimeError when another run has one, or with the log of what failed."""
+    def __init__(self, cache: Path, lock: TextIO, binaries: Binaries, pause: SavedImage) -> None:
+        """Start it, holding the lock until its end; RuntimeError with the log of what failed."""
         self.logs = cache / "logs"
-        self._lock = _lock(cache / "lock")
+        self._lock = lock
         self._folder = cache / "run"
         self._sweep()
         shutil.rmtree(self.logs, ignore_errors=True)
@@ -93,12 +93,13 @@ class OwnCluster:
             shutil.rmtree(self._folder)
 
 
-def _lock(path: Path) -> TextIO:
+def only_one(path: Path) -> TextIO:
+    """Return a lock that is held until it is closed; RuntimeError when another run holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise RuntimeError(f"another run has a cluster up ({path} is locked)") from None
+        raise RuntimeError(f"another run is under way ({path} is locked)") from None
     return lock
