@@ -44,7 +44,12 @@ class CompletionChunks:
         """Return the whole completion."""
         end, started = transcript.end, transcript.started
         choices = [
-            self._choice(i, choice.thinking + choice.text, choice.logprobs, end.reasons[i])
+            self._choice(
+                i,
+                choice.thinking + choice.text,
+                (*choice.thinking_logprobs, *choice.logprobs),
+                end.reasons[i],
+            )
             for i, choice in enumerate(transcript.choices)
         ]
         usage = to_usage(end, started.cached_tokens if started else 0)
