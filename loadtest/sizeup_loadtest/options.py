@@ -26,6 +26,9 @@ Shards = Annotated[int, typer.Option(min=1, max=1000, help="Processes that share
 ShardIndex = Annotated[
     int | None, typer.Option(min=0, help="Which of them this is; default: JOB_COMPLETION_INDEX.")
 ]
+PrintFiles = Annotated[
+    bool, typer.Option("--print-files", help="Print the run's files for `extract` at the end.")
+]
 StartAt = Annotated[float | None, typer.Option(help="Common start of the shards, Unix seconds.")]
 
 
@@ -35,6 +38,8 @@ class Together:
 
     shard: Shard = field(default_factory=Shard)
     start_at: float | None = None
+    print_files: bool = False
+    """Whether the files of the run end up on standard output: where a log is all that stays."""
 
 
 def read_config(scenario: str, url: str | None, models: str | None) -> Config:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from sizeup_loadtest.errors import ConfigError, UsageError
 
@@ -25,12 +26,28 @@ def default_url() -> str | None:
 
 
 def api_key(variable: str | None) -> str | None:
-    """Return the key in a variable a config names; ConfigError when it is not set."""
+    """Return the key in a variable a config names, else the one in SIZEUP_API_KEY_FILE, if any.
+
+    ConfigError when what is named holds none.
+    """
     if variable is None:
-        return None
+        path = os.environ.get("SIZEUP_API_KEY_FILE")  # noqa: TID251
+        return _first_line(Path(path)) if path else None
     key = os.environ.get(variable)  # noqa: TID251
     if not key:
         raise ConfigError(f"target.api_key_env: the variable {variable} is not set")
+    return key
+
+
+def _first_line(file: Path) -> str:
+    """Return the first key of a gateway's file of keys, one a line."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"SIZEUP_API_KEY_FILE: {file}: {error}") from None
+    key = next((line.strip() for line in text.splitlines() if line.strip()), None)
+    if key is None:
+        raise ConfigError(f"SIZEUP_API_KEY_FILE: no key in {file}")
     return key
 
 

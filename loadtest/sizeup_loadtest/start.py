@@ -1,12 +1,13 @@
 """Start a run from a command line: config, plan, folder, phases, results."""
 
 import asyncio
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
 
-from sizeup_loadtest import phases, prompts, schedule, summary
+from sizeup_loadtest import joblog, phases, prompts, schedule, summary
 from sizeup_loadtest.assemble import assemble
 from sizeup_loadtest.config import Config
 from sizeup_loadtest.errors import BenchError
@@ -38,11 +39,23 @@ def start(
         asyncio.run(execute(config, plan, phases.find(wanted), place))
     except StoppedError as error:
         stopped = error
-    if together.shard.count == 1:
-        finish(folder, console)
+    try:
+        if together.shard.count == 1:
+            finish(folder, console)
+    finally:
+        # Of an invalid run too: its page says why.
+        if together.print_files:
+            _print_files(folder)
     console.print(f"everything is in {out}", soft_wrap=True)
     if stopped is not None:
         raise stopped
+
+
+def _print_files(folder: RunFolder) -> None:
+    for file in sorted(path for path in folder.path.iterdir() if path.is_file()):
+        for line in joblog.lines(file.name, file.read_bytes()):
+            print(line)
+    sys.stdout.flush()
 
 
 def finish(folder: RunFolder, console: Console) -> None:

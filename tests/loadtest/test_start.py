@@ -251,3 +251,35 @@ def test_the_environment_names_address_and_key(
     written = b"".join(f.read_bytes() for f in (tmp_path / "b").iterdir())
     assert b"secret" not in written
     assert json.loads((tmp_path / "b" / "run.json").read_text())["complete"] is True
+
+
+def test_the_key_may_be_in_a_file_of_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / "keys"
+    monkeypatch.setenv("SIZEUP_API_KEY_FILE", str(keys))
+    with background(**WHOLE) as fake:
+        assert speed(tmp_path, fake) == 2
+        keys.write_text("\n")
+        assert speed(tmp_path, fake) == 2
+        keys.write_text("\n first \nsecond\n")
+        assert speed(tmp_path, fake) == 0
+    assert {asked.headers.get("authorization") for asked in fake.asked} == {"Bearer first"}
+    assert capsys.readouterr().err.count("SIZEUP_API_KEY_FILE: ") == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_log_is_enough_to_have_the_run(
+    fails: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = "loop_lag_seconds: 0.0000001" if fails else "loop_lag_seconds: 5"
+    (tmp_path / "sizes.yaml").write_text(CONFIG.replace("loop_lag_seconds: 5", limit))
+    with background(**WHOLE) as fake:
+        arguments = ("--url", fake.url, "--out", str(tmp_path / "run"), "--print-files")
+        assert bench("run", "-c", str(tmp_path / "sizes.yaml"), *arguments) == (3 if fails else 0)
+    log = tmp_path / "log"
+    log.write_text("".join(f"[pod/x] {line}\n" for line in capsys.readouterr().out.splitlines()))
+    assert bench("extract", str(log), "--out", str(tmp_path / "extracted")) == 0
+    there = {path.name: path.read_bytes() for path in (tmp_path / "extracted").iterdir()}
+    assert there == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert {"results.json", "records.jsonl", "report.html"} <= there.keys()

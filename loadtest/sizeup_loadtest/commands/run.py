@@ -3,6 +3,7 @@
 from sizeup_loadtest.options import (
     Models,
     Out,
+    PrintFiles,
     Scenario,
     ShardIndex,
     Shards,
@@ -23,9 +24,11 @@ def command(
     shards: Shards = 1,
     shard: ShardIndex = None,
     start_at: StartAt = None,
+    print_files: PrintFiles = False,
 ) -> None:
     """Measure everything the config enables, and report it."""
     from sizeup_loadtest.start import start
 
     config = read_config(scenario, url, models)
-    start(config, out_folder(out, config), Together(to_shard(shards, shard), start_at))
+    together = Together(to_shard(shards, shard), start_at, print_files)
+    start(config, out_folder(out, config), together)
