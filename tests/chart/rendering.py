@@ -62,14 +62,28 @@ EVERYTHING: Json = {
         "prometheusRule": {"enabled": True},
         "dashboards": {"enabled": True},
     },
+    "loadtest": {"enabled": True},
 }
 """Values that make every kind of object the chart has."""
+
+SHARDS: Json = {
+    "enabled": True,
+    "config": {
+        "models": [{"name": "qwen:0.5b", "price_per_hour": 0.6}, "qwen:7b"],
+        "load": {"stage_seconds": 30, "closed": [64, 256]},
+    },
+    "shards": 4,
+    "startAt": 1_900_000_000,
+    "existingClaim": "runs",
+}
+"""A load test of several pods with a config and a volume of its own."""
 
 VARIANTS: dict[str, Json] = {
     **{name: yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text()) for name in VALUES},
     "nothing": {},
     "everything": EVERYTHING,
     "ephemeral": {**EVERYTHING, "modelCache": {"mode": "ephemeral"}},
+    "shards": {**EVERYTHING, "auth": {}, "gateway": {}, "loadtest": SHARDS},
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
 }
 """Every shape the chart takes, for what must hold in all of them."""

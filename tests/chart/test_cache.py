@@ -24,7 +24,8 @@ from chart.rendering import (
 def jobs(values: dict[str, Any]) -> dict[str, Json]:
     """Return the download Jobs by model."""
     found = of_kind(render(values), "Job")
-    return {one["metadata"]["labels"]["sizeup.dev/model"]: one for one in found}
+    labels = [(one["metadata"]["labels"], one) for one in found]
+    return {own["sizeup.dev/model"]: one for own, one in labels if "sizeup.dev/model" in own}
 
 
 def pull(values: dict[str, Any], model: str = "middle") -> Json:
@@ -52,7 +53,7 @@ def test_only_downloads_write_to_the_cache(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for container in containers(pod):
             for mount in container["volumeMounts"]:
-                if mount["mountPath"] not in ("/tmp",) and container["name"] != "pull":
+                if mount["mountPath"] not in ("/tmp", "/runs") and container["name"] != "pull":
                     assert mount.get("readOnly") is True, (name, mount)
 
 
@@ -187,8 +188,9 @@ def test_storage_can_be_said() -> None:
 
 def test_a_volume_that_is_there_already_is_used_as_it_is() -> None:
     cache = {"existingClaim": "filled", "download": {"enabled": False}}
-    objects = render({**EVERYTHING, "modelCache": cache})
-    assert of_kind(objects, "PersistentVolumeClaim", "Job") == []
+    values = {**EVERYTHING, "modelCache": cache}
+    objects = render(values)
+    assert (of_kind(objects, "PersistentVolumeClaim"), jobs(values)) == ([], {})
     serving = named(objects, "Deployment", "sizeup-middle")
     volumes = {v["name"]: v for v in serving["spec"]["template"]["spec"]["volumes"]}
     assert volumes["models"]["persistentVolumeClaim"]["claimName"] == "filled"
@@ -196,7 +198,7 @@ def test_a_volume_that_is_there_already_is_used_as_it_is() -> None:
 
 def test_without_a_volume_each_pod_downloads_first() -> None:
     objects = render(VARIANTS["ephemeral"])
-    assert of_kind(objects, "PersistentVolumeClaim", "Job") == []
+    assert (of_kind(objects, "PersistentVolumeClaim"), jobs(VARIANTS["ephemeral"])) == ([], {})
     spec = named(objects, "Deployment", "sizeup-middle")["spec"]["template"]["spec"]
     assert [c["name"] for c in spec["initContainers"]] == ["pull"]
     volumes = {v["name"]: v for v in spec["volumes"]}

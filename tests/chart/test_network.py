@@ -20,6 +20,7 @@ INTENDED: list[Flow] = [
     ("foreigner", "gateway", 11434, "TCP"),
     ("internet", "gateway", 11434, "TCP"),
     ("test", "gateway", 11434, "TCP"),
+    ("loadtest", "gateway", 11434, "TCP"),
     ("gateway", "inference", 8080, "TCP"),
     ("gateway", "api server", 443, "TCP"),
     ("gateway", "api server", 6443, "TCP"),
@@ -28,8 +29,8 @@ INTENDED: list[Flow] = [
     ("download", "internet", 8443, "TCP"),  # huggingface.endpoint's own port
     ("download", "internet", 3128, "TCP"),  # the proxy's
     *(("prometheus", pod, 9090, "TCP") for pod in ("gateway", "inference", "download")),
-    *((pod, "dns", 53, "UDP") for pod in ("gateway", "download", "test")),
-    *((pod, "dns", 53, "TCP") for pod in ("gateway", "download", "test")),
+    *((pod, "dns", 53, "UDP") for pod in ("gateway", "download", "test", "loadtest")),
+    *((pod, "dns", 53, "TCP") for pod in ("gateway", "download", "test", "loadtest")),
 ]
 FORBIDDEN: list[Flow] = [
     *(("inference", to, 443, "TCP") for to in ("internet", "api server", "metadata", "gateway")),
@@ -53,6 +54,11 @@ FORBIDDEN: list[Flow] = [
     ("mirror", "dns", 53, "UDP"),
     ("test", "internet", 443, "TCP"),
     ("test", "inference", 8080, "TCP"),
+    *(("loadtest", to, 443, "TCP") for to in ("internet", "api server", "metadata")),
+    ("loadtest", "inference", 8080, "TCP"),
+    ("loadtest", "mirror", 8090, "TCP"),
+    ("loadtest", "gateway", 9090, "TCP"),
+    *((who, "loadtest", 9090, "TCP") for who in ("stranger", "prometheus", "gateway")),
 ]
 
 
@@ -99,6 +105,7 @@ def test_callers_of_the_gateway_can_be_named() -> None:
     values = over(EVERYTHING, {"networkPolicy": {"gatewayFrom": [front]}})
     assert allowed(values, ("stranger", "gateway", 11434, "TCP"))
     assert allowed(values, ("test", "gateway", 11434, "TCP"))
+    assert allowed(values, ("loadtest", "gateway", 11434, "TCP"))
     assert not allowed(values, ("foreigner", "gateway", 11434, "TCP"))
     assert not allowed(values, ("internet", "gateway", 11434, "TCP"))
 

@@ -155,8 +155,9 @@ def test_the_hubs_token_is_with_the_downloads_alone() -> None:
     assert holders(VARIANTS["ephemeral"], "hub") == {("inference", "pull")}
 
 
-def test_api_keys_are_files_of_the_gateway_and_the_test() -> None:
-    assert holders(EVERYTHING, "keys") == {("gateway", "gateway"), ("test", "check")}
+def test_api_keys_are_files_of_the_gateway_and_of_who_asks_it() -> None:
+    asking = {("test", "check"), ("loadtest", "loadtest")}
+    assert holders(EVERYTHING, "keys") == {("gateway", "gateway"), *asking}
     gateway = named(render(EVERYTHING), "Deployment", "sizeup-gateway")
     assert "secretKeyRef" not in json.dumps(gateway)
 

@@ -179,6 +179,7 @@ def test_images_go_by_registry_tag_and_digest() -> None:
         ("pull", f"{team}/sizeup-cli:0.1.0"),
         ("check", f"{team}/sizeup-cli:0.1.0"),
         ("mirror", f"{team}/sizeup-toys:0.1.0"),
+        ("loadtest", f"{team}/sizeup-loadtest:0.1.0"),
     } == found
     for _, pod in pods(render(values)):
         assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}]

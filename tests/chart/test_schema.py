@@ -42,6 +42,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"service": {"type": "ExternalName"}}}, "gateway.service.type"),
     ({"gateway": {"image": {"digest": "sha256:abc"}}}, "gateway.image.digest"),
     ({"networkPolicy": {"apiServer": {"cidrs": []}}}, "apiServer.cidrs"),
+    ({"loadtest": {"scenario": "chat"}}, "loadtest.scenario"),
+    ({"loadtest": {"shards": 0}}, "loadtest.shards"),
+    ({"loadtest": {"resources": {"limits": {"cpu": 1}}}}, "limits"),
     ({"auth": {"keys": ["secret"]}}, "keys"),
 ]
 

@@ -1,5 +1,7 @@
 """A variable that no Settings class reads is a value that does nothing."""
 
+import inspect
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -7,10 +9,11 @@ import pytest
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
-from chart.rendering import EVERYTHING, VARIANTS, containers, environment, pods, render
+from chart.rendering import EVERYTHING, VARIANTS, Json, containers, environment, pods, render
 from sizeup.settings import Settings as CliSettings
 from sizeup_gateway.settings import Settings as GatewaySettings
 from sizeup_inference.settings import Settings as InferenceSettings
+from sizeup_loadtest import settings as loadtest_settings
 
 SETTINGS: dict[str, type[BaseSettings]] = {
     "gateway": GatewaySettings,
@@ -49,11 +52,24 @@ def variables_of(settings: type[BaseSettings]) -> Iterator[str]:
             yield str(alias)
 
 
+def read_by(container: str) -> set[str]:
+    """Return the variables that what runs in a container reads."""
+    if container == "loadtest":
+        source = inspect.getsource(loadtest_settings)
+        return set(re.findall(r'environ\.get\("(\w+)"', source))
+    return set(variables_of(SETTINGS[container]))
+
+
+def in_arguments(container: Json) -> set[str]:
+    """Return the variables that Kubernetes puts into a command line."""
+    return set(re.findall(r"\$\((\w+)\)", " ".join(map(str, container.get("args", [])))))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variable_is_read_by_somebody(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for container in containers(pod):
-            known = {*variables_of(SETTINGS[container["name"]]), *OTHERS}
+            known = {*read_by(container["name"]), *OTHERS, *in_arguments(container)}
             assert environment(container).keys() - known == set(), name
 
 

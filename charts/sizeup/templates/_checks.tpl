@@ -3,6 +3,7 @@
 {{- include "sizeup.checkNames" . -}}
 {{- include "sizeup.checkFit" . -}}
 {{- include "sizeup.checkAccess" . -}}
+{{- include "sizeup.checkLoadtest" . -}}
 {{- if and .Values.modelCache.existingClaim (ne .Values.modelCache.mode "shared") -}}
 {{- fail (printf "modelCache.existingClaim is one volume for all sizes: it needs mode shared, not %s" .Values.modelCache.mode) -}}
 {{- end -}}
@@ -39,5 +40,17 @@
 {{- $outside := or .Values.gateway.ingress.enabled .Values.gateway.httpRoute.enabled (ne .Values.gateway.service.type "ClusterIP") -}}
 {{- if and $outside (not .Values.auth.existingSecret.name) (not .Values.auth.allowAnonymous) -}}
 {{- fail "the gateway can be reached from outside the cluster and asks for no API key: set auth.existingSecret.name, or auth.allowAnonymous=true" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "sizeup.checkLoadtest" -}}
+{{- $loadtest := .Values.loadtest -}}
+{{- if $loadtest.enabled -}}
+{{- if and (gt (int $loadtest.shards) 1) (or (not $loadtest.startAt) (not (dig "load" "stage_seconds" 0 $loadtest.config))) -}}
+{{- fail "loadtest.shards above 1 needs loadtest.startAt and loadtest.config with load.stage_seconds: the pods begin together and keep in step by them" -}}
+{{- end -}}
+{{- if not (or $loadtest.config (include "sizeup.loadtestModels" .)) -}}
+{{- fail "loadtest: there is no size to measure: enable one, or name it in loadtest.models" -}}
+{{- end -}}
 {{- end -}}
 {{- end }}

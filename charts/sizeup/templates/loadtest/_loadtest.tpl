@@ -1,0 +1,130 @@
+{{/* The Job that measures the sizes through the gateway. */}}
+
+{{- define "sizeup.loadtestConfigHash" -}}
+{{- toJson .Values.loadtest.config | sha256sum | trunc 8 -}}
+{{- end }}
+
+{{/* What is asked: the public names of the sizes, where a scenario would name its own. */}}
+{{- define "sizeup.loadtestModels" -}}
+{{- $names := list -}}
+{{- range $model := include "sizeup.models" . | fromJson }}{{ $names = append $names (first $model.names) }}{{ end -}}
+{{- .Values.loadtest.models | default $names | join "," -}}
+{{- end }}
+
+{{- define "sizeup.loadtestArguments" -}}
+- run
+{{- if .Values.loadtest.config }}
+- --config=/etc/sizeup-loadtest/loadtest.yaml
+{{- with .Values.loadtest.models }}
+- --models={{ join "," . }}
+{{- end }}
+{{- else }}
+- --scenario={{ .Values.loadtest.scenario }}
+- --models={{ include "sizeup.loadtestModels" . }}
+{{- end }}
+{{- if gt (int .Values.loadtest.shards) 1 }}
+# Each pod takes its JOB_COMPLETION_INDEX of them.
+- --shards={{ .Values.loadtest.shards }}
+- --start-at={{ int64 .Values.loadtest.startAt }}
+{{- end }}
+- --out=/runs/$(POD_NAME)
+{{- if not .Values.loadtest.existingClaim }}
+- --print-files
+{{- end }}
+{{- end }}
+
+{{/* Away from the pods it measures, and one shard from another: preferences, since a single node
+     takes them all. */}}
+{{- define "sizeup.loadtestAffinity" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "sizeup.selector" (list . "inference") | nindent 12 }}
+{{- end }}
+
+{{- define "sizeup.loadtestContainer" -}}
+- name: loadtest
+  image: {{ include "sizeup.image" (list . .Values.loadtest.image "") }}
+  {{- include "sizeup.container" . | nindent 2 }}
+  command: [sizeup-bench]
+  args:
+    {{- include "sizeup.loadtestArguments" . | nindent 4 }}
+  env:
+    - {name: HOME, value: /tmp}
+    - {name: SIZEUP_URL, value: "http://{{ include "sizeup.name" (list . "gateway") }}:{{ .Values.gateway.service.port }}"}
+    {{- if .Values.auth.existingSecret.name }}
+    - {name: SIZEUP_API_KEY_FILE, value: /etc/sizeup-keys/{{ .Values.auth.existingSecret.key }}}
+    {{- end }}
+    - name: POD_NAME
+      valueFrom:
+        fieldRef: {fieldPath: metadata.name}
+  # Equal, so that no neighbour takes what a measurement needs.
+  resources:
+    requests:
+      {{- toYaml .Values.loadtest.resources | nindent 6 }}
+    limits:
+      {{- toYaml .Values.loadtest.resources | nindent 6 }}
+  volumeMounts:
+    - {name: runs, mountPath: /runs}
+    - {name: tmp, mountPath: /tmp}
+    {{- if .Values.loadtest.config }}
+    - {name: config, mountPath: /etc/sizeup-loadtest, readOnly: true}
+    {{- end }}
+    {{- if .Values.auth.existingSecret.name }}
+    - {name: keys, mountPath: /etc/sizeup-keys, readOnly: true}
+    {{- end }}
+{{- end }}
+
+{{- define "sizeup.loadtestVolumes" -}}
+- name: runs
+  {{- if .Values.loadtest.existingClaim }}
+  persistentVolumeClaim: {claimName: {{ .Values.loadtest.existingClaim }}}
+  {{- else }}
+  emptyDir: {sizeLimit: 1Gi}
+  {{- end }}
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- if .Values.loadtest.config }}
+- name: config
+  configMap: {name: {{ include "sizeup.name" (list . "loadtest" (include "sizeup.loadtestConfigHash" .)) }}}
+{{- end }}
+{{- with .Values.auth.existingSecret.name }}
+- name: keys
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+
+{{/* The spec, apart because its hash names the Job. */}}
+{{- define "sizeup.loadtestJob" -}}
+{{- $loadtest := .Values.loadtest -}}
+{{- $affinity := $loadtest.affinity | default (include "sizeup.loadtestAffinity" . | fromYaml) -}}
+completionMode: Indexed
+completions: {{ $loadtest.shards }}
+parallelism: {{ $loadtest.shards }}
+# A second try would be another measurement.
+backoffLimit: 0
+activeDeadlineSeconds: {{ int64 $loadtest.deadlineSeconds }}
+ttlSecondsAfterFinished: {{ int64 $loadtest.ttlSeconds }}
+template:
+  metadata:
+    labels:
+      {{- include "sizeup.selector" (list . "loadtest") | nindent 6 }}
+    {{- with $loadtest.run }}
+    annotations:
+      sizeup.dev/run: {{ . | quote }}
+    {{- end }}
+  spec:
+    {{- include "sizeup.pod" (list . "loadtest" (merge (dict "affinity" $affinity) $loadtest)) | nindent 4 }}
+    {{- include "sizeup.spread" (list . "loadtest") | nindent 4 }}
+    restartPolicy: Never
+    # What was measured until then is reported.
+    terminationGracePeriodSeconds: 60
+    containers:
+      {{- include "sizeup.loadtestContainer" . | nindent 6 }}
+    volumes:
+      {{- include "sizeup.loadtestVolumes" . | nindent 6 }}
+{{- end }}
