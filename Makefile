@@ -11,9 +11,12 @@ HELM_ARGS ?=
 # Of cluster-test: own, or kind for the cluster of kubectl's context.
 CLUSTER ?= own
 PYTEST_ARGS ?=
+# Of loadtest: a scenario or a config file; more options of `sizeup-bench run`.
+SCENARIO ?= size-sweep
+LOADTEST_ARGS ?=
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
-IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys
+IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys sizeup-loadtest
 
 SERVICES := wire telemetry gateway inference cli
 SOURCES := services loadtest tests models benchmarks docs
@@ -25,7 +28,7 @@ PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inf
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types walls format cluster-test images kind-up kind-load \
+.PHONY: help setup run loadtest test check lint types walls format cluster-test images kind-up kind-load \
 	install bench-engine toys clean
 
 help:  ## List these verbs
@@ -35,6 +38,9 @@ setup: $(VENV)/.services  ## Install the services into .venv
 
 run: $(VENV)/.services  ## Serve the three toy sizes on port 11434 (PORT=...)
 	@$(BIN)/sizeup up --port $(PORT)
+
+loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENARIO=... LOADTEST_ARGS=...)
+	@$(BIN)/sizeup-bench run --scenario $(SCENARIO) --url http://127.0.0.1:$(PORT) $(LOADTEST_ARGS)
 
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 	@$(BIN)/python -m pytest -q

@@ -27,7 +27,7 @@ _OWN_BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 _BASE_SECONDS = 900
 _SERVER_SECONDS = 20
 _PASSED_ON = ("PIP_CERT", "PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-DEFAULT = ("gateway", "inference-cpu", "cli", "toys")
+DEFAULT = ("gateway", "inference-cpu", "cli", "toys", "loadtest")
 """What the chart installs on a cluster without GPUs."""
 
 
@@ -61,6 +61,7 @@ RECIPES: Mapping[str, Recipe] = {
     "inference-cuda": Recipe("inference", "cuda", "sizeup-inference", "-cuda"),
     "cli": Recipe("cli", "cli", "sizeup-cli"),
     "toys": Recipe("cli", "toys", "sizeup-toys"),
+    "loadtest": Recipe("loadtest", None, "sizeup-loadtest", most_bytes=100 * 10**6),
 }
 
 
