@@ -15,6 +15,7 @@ from chart.rendering import (
     RefusedError,
     environment,
     named,
+    notes,
     of_kind,
     over,
     render,
@@ -149,3 +150,10 @@ def test_without_a_size_there_is_nothing_to_measure() -> None:
     with pytest.raises(RefusedError, match="no size to measure"):
         render({"loadtest": {"enabled": True}})
     assert render({"loadtest": {"enabled": True, "models": ["elsewhere"]}})
+
+
+def test_the_notes_say_where_the_report_is(tmp_path: Path) -> None:
+    said = notes(EVERYTHING, tmp_path / "log")
+    assert "app.kubernetes.io/component=loadtest --tail=-1 | sizeup-bench extract" in said
+    assert "has its runs in runs:" in notes(VARIANTS["shards"], tmp_path / "volume")
+    assert "load test" not in notes(SIZE, tmp_path / "none")
