@@ -20,7 +20,7 @@ from cluster.running import Cluster
 
 CACHE = Path(__file__).resolve().parents[2] / ".cluster"
 """What is built once, and the logs of the last run."""
-IMAGES = ("gateway", "inference-fake", "cli", "toys")
+IMAGES = ("gateway", "inference-fake", "cli", "toys", "loadtest")
 """Those of most tests: the engine is the fake one, since here the platform is tested."""
 TORCH_IMAGE = "inference-cpu"
 _TEST_SECONDS = 900
