@@ -60,16 +60,16 @@ class Tool(Protocol):
 def run(argv: Sequence[str], seconds: float = _SHORT_SECONDS) -> str:
     """Return what a command prints, or raise BuildError with its last lines."""
     try:
-        done = subprocess.run(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False
-        )
+        # Apart: buildah warns of what an interrupted build has left, beside what it is asked for.
+        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False)
     except FileNotFoundError as error:
         raise BuildError(f"{argv[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{' '.join(argv)}: not done after {seconds:.0f} s") from error
     output = done.stdout.decode(errors="replace")
     if done.returncode:
-        tail = "\n".join(output.splitlines()[-_SHOWN_LINES:])
+        said = output + done.stderr.decode(errors="replace")
+        tail = "\n".join(said.splitlines()[-_SHOWN_LINES:])
         raise BuildError(f"{' '.join(argv)}: exit code {done.returncode}\n{tail}")
     return output
 
