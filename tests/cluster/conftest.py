@@ -3,6 +3,7 @@
 `make cluster-test` runs them; the ordinary run of the tests passes this folder by.
 """
 
+import contextlib
 import logging
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -59,11 +60,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     index = request.config.getoption("--torch-index")
     start = _own if request.config.getoption("--cluster") == "own" else _kind
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
-    running = start(names, index)
-    try:
+    with start(names, index) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -71,35 +69,36 @@ def torch(cluster: Cluster) -> None:
     """Ask for the image that computes; it takes minutes, so only who names this one gets it."""
 
 
-def _own(names: Sequence[str], torch_index: str) -> Cluster:
+@contextlib.contextmanager
+def _own(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
     if reason := requirements.why_not():
         pytest.skip(reason)
-    lock = only_one(CACHE / "lock")
-    requirements.install_packages()
-    # The last steps that need the network of the machine.
-    binaries = built(CACHE / "bin")
-    pause, saved = images.pause(binaries.pause), images.built(names, torch_index)
-    running = OwnCluster(CACHE, lock, binaries, pause)
-    _load(running, saved)
-    return running
+    with only_one(CACHE / "lock"):
+        requirements.install_packages()
+        # The last steps that need the network of the machine.
+        binaries = built(CACHE / "bin")
+        pause, saved = images.pause(binaries.pause), images.built(names, torch_index)
+        running = OwnCluster(CACHE, binaries, pause)
+        try:
+            _load(running, saved)
+            yield running
+        finally:
+            running.stop()
 
 
-def _kind(names: Sequence[str], torch_index: str) -> Cluster:
+@contextlib.contextmanager
+def _kind(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
     if reason := kind.why_not():
         pytest.skip(reason)
     running = kind.KindCluster(CACHE / "logs")
     _load(running, images.built(names, torch_index))
-    return running
+    yield running
 
 
 def _load(running: Cluster, saved: list[images.SavedImage]) -> None:
-    try:
-        for image in saved:
-            running.load(image)
-            image.remove()
-    except BaseException:
-        running.stop()
-        raise
+    for image in saved:
+        running.load(image)
+        image.remove()
 
 
 @pytest.fixture(scope="module")

@@ -53,9 +53,6 @@ class KindCluster:
     def check(self) -> None:
         """Its processes are not ours to watch."""
 
-    def stop(self) -> None:
-        """Leave it running."""
-
 
 def _context() -> str | None:
     try:

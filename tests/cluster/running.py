@@ -27,6 +27,3 @@ class Cluster(Protocol):
 
     def check(self) -> None:
         """Raise RuntimeError when a process of the cluster has ended by itself."""
-
-    def stop(self) -> None:
-        """End what was started."""

@@ -1,10 +1,11 @@
 """A Kubernetes of our own: one at a time on a machine, and nothing of it left afterwards."""
 
+import contextlib
 import fcntl
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from cluster.images import SavedImage
 from cluster.kubectl import Json
@@ -25,10 +26,9 @@ class OwnCluster:
 
     node_address = ADDRESS
 
-    def __init__(self, cache: Path, lock: TextIO, binaries: Binaries, pause: SavedImage) -> None:
-        """Start it, holding the lock until its end; RuntimeError with the log of what failed."""
+    def __init__(self, cache: Path, binaries: Binaries, pause: SavedImage) -> None:
+        """Start it, when no other run has one; RuntimeError with the log of what failed."""
         self.logs = cache / "logs"
-        self._lock = lock
         self._folder = cache / "run"
         self._sweep()
         shutil.rmtree(self.logs, ignore_errors=True)
@@ -84,7 +84,6 @@ class OwnCluster:
         """End it; only the logs stay."""
         self._started.stop()
         self._sweep()
-        self._lock.close()
 
     def _sweep(self) -> None:
         """Remove what is left of a run: its processes and mounts have died with it."""
@@ -93,13 +92,13 @@ class OwnCluster:
             shutil.rmtree(self._folder)
 
 
-def only_one(path: Path) -> TextIO:
-    """Return a lock that is held until it is closed; RuntimeError when another run holds it."""
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold a lock during the block; RuntimeError when another run holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise RuntimeError(f"another run is under way ({path} is locked)") from None
-    return lock
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another run is under way ({path} is locked)") from None
+        yield
