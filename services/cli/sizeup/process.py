@@ -43,8 +43,17 @@ class Process:
         finally:
             self._copying.cancel()
             await asyncio.gather(self._copying, return_exceptions=True)
+            self._close_output()
         words = self._log.last_words()
         return f"{describe_exit(code)}; last it said: {words}" if words else describe_exit(code)
+
+    def _close_output(self) -> None:
+        """Let go of an ended child's pipe, whose other end a grandchild may hold for ever.
+
+        asyncio gives no public way; without it the transport outlives its event loop.
+        """
+        if self._process.returncode is not None:
+            self._process._transport.close()  # type: ignore[attr-defined]
 
     def terminate(self) -> None:
         """Ask it to end; nothing happens if it has."""
