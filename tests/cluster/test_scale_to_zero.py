@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import ollama
 import pytest
 
-from cluster.asking import HELLO, ollama_at, openai_at
+from cluster.asking import HELLO, ollama_at, openai_at, states
 from cluster.release import Release
 from cluster.waiting import wait_for
 
@@ -54,14 +54,9 @@ def _wait_gone(release: Release, key: str) -> None:
         return release.replicas(key) == 0 and not release.pods(key)
 
     wait_for(gone, f"{key} at zero", _GONE_SECONDS)
-    wait_for(lambda: _states(release)[key] == "unloaded", f"{key} unloaded", _GONE_SECONDS)
-
-
-def _states(release: Release) -> dict[str, str]:
-    """Return what one of the gateways says in /v1/models."""
-    with openai_at(release.url) as client:
-        entries = list(client.models.list())
-    return {e.id.removesuffix(":latest"): str(getattr(e, "state", "")) for e in entries}
+    wait_for(
+        lambda: (states(release.url) or {}).get(key) == "unloaded", f"{key} unloaded", _GONE_SECONDS
+    )
 
 
 def test_the_first_request_starts_a_pod_and_its_absence_ends_it(release: Release) -> None:

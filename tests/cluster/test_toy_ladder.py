@@ -5,7 +5,7 @@ from collections.abc import Callable
 import openai
 import pytest
 
-from cluster.asking import HELLO, ollama_at, openai_at
+from cluster.asking import HELLO, ollama_at, openai_at, states
 from cluster.command import CommandError
 from cluster.kubectl import Json
 from cluster.release import CLAIM, Release
@@ -99,9 +99,8 @@ def test_a_download_that_fails_is_told_and_disturbs_nobody(
 ) -> None:
     before = release.uids()
     _install(release, cluster, missing={"id": "sizeup/toy-9b", "profile": "cpu-small"})
-    wait_for(lambda: _states(release).get("missing") == "failed", "the failure", _FAILED_SECONDS)
-    others = {state for name, state in _states(release).items() if name != "missing"}
-    assert others == {"ready"}
+    told = wait_for(lambda: _with_failure(release), "the failure", _FAILED_SECONDS)
+    assert {state for name, state in told.items() if name != "missing"} == {"ready"}
     with openai_at(release.url) as client:
         with pytest.raises(openai.InternalServerError, match="failed"):
             client.chat.completions.create(model="missing", messages=[HELLO])
@@ -109,7 +108,6 @@ def test_a_download_that_fails_is_told_and_disturbs_nobody(
     assert before.items() <= release.uids().items()
 
 
-def _states(release: Release) -> dict[str, str]:
-    with openai_at(release.url) as client:
-        entries = list(client.models.list())
-    return {e.id.removesuffix(":latest"): str(getattr(e, "state", "")) for e in entries}
+def _with_failure(release: Release) -> dict[str, str] | None:
+    found = states(release.url)
+    return found if found and found.get("missing") == "failed" else None
