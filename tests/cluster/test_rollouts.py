@@ -34,5 +34,5 @@ def test_a_rolling_restart_under_load_loses_nothing(release: Release, component:
     tally = asyncio.run(during(release.url, [MODEL], restart, REQUESTS))
     replaced = set(before.values()) - set(release.uids().values())
     assert len(replaced) == 2, "both pods are new"
-    assert tally.answered >= REQUESTS
     assert tally.lost == []
+    assert tally.answered >= REQUESTS

@@ -38,8 +38,8 @@ def test_an_upgrade_with_other_values_loses_nothing(release: Release) -> None:
         release.wait_gone()
 
     tally = asyncio.run(during(release.url, [MODEL], upgrade, REQUESTS))
-    assert tally.answered >= REQUESTS
     assert tally.lost == []
+    assert tally.answered >= REQUESTS
     assert before.isdisjoint(release.uids()), "the changed size has new pods"
     [listed] = release.releases()
     assert (listed["revision"], listed["status"]) == ("2", "deployed")
