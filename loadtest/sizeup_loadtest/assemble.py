@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from random import Random
 
-from sizeup_loadtest import cost, lag, measure, validity, verdict
+from sizeup_loadtest import capacity, cost, lag, measure, validity, verdict
 from sizeup_loadtest.config import Config, Model
 from sizeup_loadtest.record import Api, Outcome, Record
 from sizeup_loadtest.results import (
@@ -46,7 +46,7 @@ def assemble(folder: RunFolder) -> Results:
         environment=info.environment,
         models=models,
         paired=_paired(folder, plan, [model.name for model in models], by),
-        validity=_validity(config, plan, info, records),
+        validity=_validity(folder, config, plan, info, records),
         verdict=verdict.decide(models, config.bar),
         answers=_side_by_side(plan, records),
     )
@@ -63,15 +63,11 @@ def _models(
     folder: RunFolder, config: Config, plan: Plan, info: Info, by: By
 ) -> tuple[ModelResult, ...]:
     """Return every size, smallest first where the server says how large they are."""
-    capacity = folder.piece("capacity", CapacityPiece)
+    searches = folder.piece("capacity", CapacityPiece)
     ability = folder.piece("ability", AbilityPiece)
     suites = folder.piece("suites", SuitesPiece)
     made = []
     for model in config.models:
-        found = ability.results.get(model.name) if ability else None
-        scores = suites.results.get(model.name) if suites else None
-        if found is not None and scores is not None:
-            found = found.model_copy(update={"suites": scores})
         facts = info.facts.get(model.name, ModelFacts())
         result = ModelResult(
             name=model.name,
@@ -79,8 +75,9 @@ def _models(
             load_seconds=info.load_seconds.get(model.name),
             bound_tok_s=bound(model, facts),
             stages=_stages(config, plan, model.name, by),
-            capacity=capacity.results.get(model.name) if capacity else None,
-            ability=found,
+            capacity=searches.results.get(model.name) if searches else None,
+            ability=ability.results.get(model.name) if ability else None,
+            suites=suites.results.get(model.name, {}) if suites else {},
         )
         priced = cost.of(result, model.price_per_hour, config.slo.attainment)
         made.append(result.model_copy(update={"cost": priced}))
@@ -125,20 +122,26 @@ def _paired(folder: RunFolder, plan: Plan, models: Sequence[str], by: By) -> tup
     return (*pairs, *(ability.paired if ability else ()))
 
 
-def _validity(config: Config, plan: Plan, info: Info, records: Sequence[Record]) -> Validity:
+def _validity(
+    folder: RunFolder, config: Config, plan: Plan, info: Info, records: Sequence[Record]
+) -> Validity:
     known = {stage.key for stage in plan.stages}
     sent = [record for record in records if record.stage in known]
-    # A search for capacity overloads the server on purpose: its errors are its result.
-    counted = [record for record in records if not record.stage.startswith("capacity")]
+    searched = [record for record in records if capacity.is_search(record.stage)]
+    counted = [record for record in records if not capacity.is_search(record.stage)]
     planned = plan.requests if sent else 0
     warnings = [] if info.complete else ["the run was stopped before its end"]
+    suites = folder.piece("suites", SuitesPiece)
+    warnings += [f"{name}: {why}" for name, why in suites.failed.items()] if suites else []
     return validity.judge(
         config.limits,
-        send=lag.send_lag(records),
+        send=lag.send_lag(counted),
         loop=info.loop_lag,
         errors=sum(record.outcome is not Outcome.OK for record in counted),
-        sent=len(records),
+        sent=len(counted),
         unsent=max(0, planned - len(sent)),
+        searched=len(searched),
+        search_send=lag.send_lag(searched),
         warnings=warnings,
     )
 

@@ -15,8 +15,12 @@ from sizeup_loadtest.results import CapacityPoint, CapacityResult
 from sizeup_loadtest.schedule import Segment, Stage
 from sizeup_loadtest.search import Bounds
 
+_STAGES = "capacity"
+"""Begins the keys of a search's stages."""
 _FIRST_PLACE = 1_000_000
 """Prompts from here on: those of the speed phase may lie in the server's prefix cache."""
+_ALONE = 3
+"""Requests that say how fast an answer can be."""
 _FIRST_REQUESTS = 200
 """Of a closed loop while nothing is known of the server's pace."""
 _MOST_REQUESTS = 20_000
@@ -100,6 +104,21 @@ def result(points: Sequence[CapacityPoint], bounds: Bounds) -> CapacityResult:
     )
 
 
+def is_search(stage: str) -> bool:
+    """Tell a search's stages from the plan's by their key."""
+    return stage.startswith(f"{_STAGES}-")
+
+
+def first_rate(fastest: float | None) -> float:
+    """Return the rate to begin with, given the seconds of an answer nobody disturbed.
+
+    A server answers that often even one at a time. Beginning above what it carries would leave
+    requests that all have to be waited for.
+    """
+    known = search.FIRST_RATE if fastest is None else min(search.FIRST_RATE, 1 / fastest)
+    return max(known, search.SLOWEST_RATE)
+
+
 class Levels:
     """Lay out the loads of one size's search: segments for the runner, each with fresh prompts."""
 
@@ -116,16 +135,23 @@ class Levels:
     def bounds(self) -> Bounds:
         """Return what the config asks the search for."""
         capacity = self._config.capacity
-        return Bounds(capacity.mode, self._config.slo.attainment, capacity.max)
+        first = first_rate(self._fastest) if capacity.mode == "open" else 1
+        return Bounds(capacity.mode, self._config.slo.attainment, capacity.max, first)
+
+    def alone(self) -> Segment:
+        """Lay out one request at a time: `bounds` of an open loop follow from what is learned."""
+        return self._segment("closed", 1, 0, _ALONE)
 
     def segment(self, level: float, attempt: int) -> Segment:
         """Lay out one load, as many requests as its time may take."""
-        config = self._config
-        mode, words = config.capacity.mode, (config.prompts.words or (None,))[0]
+        return self._segment(self._config.capacity.mode, level, attempt, self._count(level))
+
+    def _segment(self, mode: search.Mode, level: float, attempt: int, requests: int) -> Segment:
+        config, words = self._config, (self._config.prompts.words or (None,))[0]
         arrival = config.load.open.arrival if mode == "open" else None
-        key = f"capacity-{mode}-{level:g}"
+        key = f"{_STAGES}-{mode}-{level:g}"
         stage = Stage(key, mode, level, config.lengths[0], arrival, words)
-        drawn = [self._source(next(self._places), words) for _ in range(self._count(level))]
+        drawn = [self._source(next(self._places), words) for _ in range(requests)]
         self.prompts |= {prompt.key: prompt for prompt in drawn}
         made = schedule.segment(config, stage, self._model, drawn, attempt)
         return replace(made, seconds=config.capacity.seconds)

@@ -164,6 +164,12 @@ class LmEval(Section):
 
     enabled: bool = False
     tasks: tuple[Name, ...] = ()
+    """Tasks that let a model write, through the chat route."""
+    likelihood_tasks: tuple[Name, ...] = ()
+    """Tasks that ask how likely a text is, on a server whose /v1/completions echoes a prompt with
+    its log-probabilities; they need `tokenizer`. Base models have no others."""
+    tokenizer: Name | None = None
+    """The models': a folder, or a name on the hub. lm-eval sends their token ids."""
     limit: Annotated[int, Field(ge=1)] | None = None
     command: tuple[Name, ...] = ("lm_eval",)
 
@@ -250,6 +256,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _has_tasks(self) -> Self:
-        if self.lm_eval.enabled and not self.lm_eval.tasks:
-            raise ValueError("lm_eval.tasks: name at least one")
+        asked = self.lm_eval
+        if asked.enabled and not (asked.tasks or asked.likelihood_tasks):
+            raise ValueError("lm_eval: name at least one of `tasks` or `likelihood_tasks`")
+        if asked.likelihood_tasks and asked.tokenizer is None:
+            raise ValueError("lm_eval.tokenizer: likelihood tasks need the models' tokenizer")
         return self

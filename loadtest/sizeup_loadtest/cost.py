@@ -45,6 +45,7 @@ def of(model: ModelResult, price_per_hour: float | None, attainment: float = 0.9
         price_per_hour=price_per_hour,
         per_million_output_tokens=per_token * _MILLION,
         at_level=best.level,
+        within=best.within,
         per_correct_answer=_per_correct(per_token, model.ability),
     )
 

@@ -1,8 +1,8 @@
 """Standard suites by lm-eval (EleutherAI), as a process of its own.
 
-lm-eval is installed by the user in an environment of its own: `pip install "lm-eval[api]"`. Only
-generation tasks, through the chat route: tasks of likelihood need a server that echoes a prompt
-with log probabilities on /v1/completions, which is not asked for here.
+lm-eval is installed by the user in an environment of its own: `pip install "lm-eval[api]"`.
+Generation tasks go through the chat route. Likelihood tasks go through /v1/completions, with token
+ids, and need a server that echoes a prompt with its log-probabilities (see `client/echo.py`).
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sizeup_loadtest.config import Config
@@ -37,31 +37,62 @@ class Suite:
     """One start of lm-eval."""
 
     command: tuple[str, ...]
+    tasks: tuple[str, ...]
     log: Path
     output: Path
+    needs_echo: bool = False
+    """Whether the server must say a prompt's log-probabilities."""
 
 
-def suite(config: Config, model: str, folder: Path) -> Suite:
-    """Say how lm-eval is started for one size; `folder` is new and its own."""
+def generation(config: Config, model: str, folder: Path) -> Suite:
+    """Say how lm-eval is started for one size's generation tasks; `folder` is new and its own."""
+    route = {
+        "base_url": f"{config.target.url}/v1/chat/completions",
+        "tokenizer_backend": None,  # the server tokenizes; none need be downloaded
+    }
+    kind = ("local-chat-completions", "--apply_chat_template")
+    return _suite(config, model, folder, kind, config.lm_eval.tasks, route)
+
+
+def likelihood(config: Config, model: str, folder: Path) -> Suite:
+    """Say how lm-eval is started for one size's likelihood tasks; `folder` is new and its own."""
+    tokenizer = config.lm_eval.tokenizer or ""
+    local = Path(tokenizer).absolute()  # lm-eval is started elsewhere
+    route = {
+        "base_url": f"{config.target.url}/v1/completions",
+        "tokenizer_backend": "huggingface",
+        "tokenizer": str(local) if local.is_dir() else tokenizer,
+    }
+    asked = config.lm_eval.likelihood_tasks
+    suite = _suite(config, model, folder, ("local-completions",), asked, route)
+    return replace(suite, needs_echo=True)
+
+
+def _suite(
+    config: Config,
+    model: str,
+    folder: Path,
+    kind: Sequence[str],
+    tasks: tuple[str, ...],
+    route: Mapping[str, object],
+) -> Suite:
     asked, folder = config.lm_eval, folder.absolute()
-    url = f"{config.target.url}/v1/chat/completions"
     arguments = {
         "model": model,
-        "base_url": url,
         "num_concurrent": config.ability.concurrency,
         "max_retries": 2,
-        "tokenizer_backend": None,  # the server tokenizes; none need be downloaded
         "timeout": round(config.target.timeout_seconds),
+        **route,
     }
     command = [
         *asked.command,
-        *("--model", "local-chat-completions", "--apply_chat_template", "--log_samples"),
+        *("--model", *kind, "--log_samples"),
         *("--model_args", json.dumps(arguments)),  # JSON, because a name may have a comma
-        *("--include_path", str(TASKS), "--tasks", ",".join(asked.tasks)),
+        *("--include_path", str(TASKS), "--tasks", ",".join(tasks)),
         *("--seed", str(config.ability.seed), "--output_path", str(folder / "out")),
     ]
     command += ["--limit", str(asked.limit)] if asked.limit else []
-    return Suite(tuple(command), folder / "log.txt", folder / "out")
+    return Suite(tuple(command), tasks, folder / "log.txt", folder / "out")
 
 
 def check(command: str) -> None:
@@ -97,7 +128,7 @@ async def evaluate(
         await _ended(process, suite, seconds)
     if process.returncode:
         raise LmEvalError(f"lm-eval ended with {process.returncode}: {_last_words(suite.log)}")
-    return scores(suite.output)
+    return scores(suite.output, suite.tasks)
 
 
 async def _ended(process: asyncio.subprocess.Process, suite: Suite, seconds: float) -> None:
@@ -129,24 +160,35 @@ def _last_words(log: Path) -> str:
     return text[-LAST_CHARACTERS:] or "it said nothing"
 
 
-def scores(output: Path) -> dict[str, float]:
-    """Read the scores of lm-eval's newest results file; LmEvalError when there is none."""
+def scores(output: Path, tasks: Collection[str]) -> dict[str, float]:
+    """Read the scores of lm-eval's newest results file; LmEvalError when there is none.
+
+    Parts of a group (the subjects of mmlu) are left out: the group's own score has them.
+    """
     files = sorted(output.rglob("results_*.json"))
     if not files:
         raise LmEvalError(f"lm-eval left no results in {output}")
     try:
-        results = json.loads(files[-1].read_text(encoding="utf-8"))["results"]
-        found = {task: _score(metrics) for task, metrics in results.items()}
+        written = json.loads(files[-1].read_text(encoding="utf-8"))
+        better = written.get("higher_is_better", {})
+        found = {
+            task: _score(metrics, better.get(task) or {})
+            for task, metrics in written["results"].items()
+            if task in tasks
+        }
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise LmEvalError(f"{files[-1]}: not lm-eval's results: {error!r}") from None
+    if missing := sorted(set(tasks) - found.keys()):
+        raise LmEvalError(f"{files[-1]}: no results of {', '.join(missing)}")
     return {task: score for task, score in found.items() if score is not None}
 
 
-def _score(metrics: Mapping[str, object]) -> float | None:
-    """Return a task's first share of 0 to 1; keys are `metric,filter`."""
-    known: Sequence[str] = [key for key in metrics if "," in key and "_stderr," not in key]
-    for key in known:
-        value = metrics[key]
+def _score(metrics: Mapping[str, object], better: Mapping[str, object]) -> float | None:
+    """Return a task's first share of 0 to 1 of which more is better; keys are `metric,filter`."""
+    for key, value in metrics.items():
+        name, comma, _ = key.partition(",")
+        if not comma or name.endswith("_stderr") or better.get(name) is False:
+            continue
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
             return float(value)
     return None

@@ -147,8 +147,6 @@ class AbilityResult(Result):
     """Requests without an answer; not graded, and part of validity."""
     seconds_per_answer: Estimate | None
     tokens_per_answer: Estimate | None
-    suites: Mapping[str, float] = {}
-    """Scores of standard suites, 0 to 1, by name (lm-eval)."""
 
 
 class Cost(Result):
@@ -158,6 +156,8 @@ class Cost(Result):
     per_million_output_tokens: float | None
     at_level: float | None
     """The load whose throughput was used."""
+    within: bool | None = None
+    """Whether that load kept the objective; when none did, it is the one of highest throughput."""
     per_correct_answer: float | None
 
 
@@ -185,6 +185,8 @@ class ModelResult(Result):
     stages: tuple[StageResult, ...] = ()
     capacity: CapacityResult | None = None
     ability: AbilityResult | None = None
+    suites: Mapping[str, float] = {}
+    """Scores of standard suites, 0 to 1, by name (lm-eval)."""
     cost: Cost | None = None
 
 

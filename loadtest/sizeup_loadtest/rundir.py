@@ -68,9 +68,12 @@ class AbilityPiece(BaseModel):
 
 
 class SuitesPiece(BaseModel):
-    """What suites.json holds: model -> suite -> score, 0 to 1."""
+    """What suites.json holds."""
 
     results: Mapping[str, Mapping[str, float]]
+    """Model -> suite -> score, 0 to 1."""
+    failed: Mapping[str, str] = {}
+    """Model -> why suites of it have no score."""
 
 
 class Recorder:

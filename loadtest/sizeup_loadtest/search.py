@@ -21,8 +21,9 @@ TRIES = 3
 RESOLUTION = 0.1
 """Open loop: the search ends when the smallest load that fails is this share above the largest
 that passes. Attainment of a few dozen requests does not tell closer loads apart."""
-_FIRST_RATE = 1.0
-_SLOWEST_RATE = 1 / 64
+FIRST_RATE = 1.0
+"""Open loop: where a search begins, unless the server is known to be slower."""
+SLOWEST_RATE = 1 / 64
 """A request a minute: a slower server has no capacity worth a search."""
 
 
@@ -35,6 +36,8 @@ class Bounds:
     """Share of requests that must keep the objective."""
     limit: float
     """Concurrent requests, or requests per second."""
+    first: float = 1
+    """The load to begin with."""
 
     @property
     def most(self) -> float:
@@ -45,7 +48,7 @@ class Bounds:
 def next_level(points: Sequence[CapacityPoint], bounds: Bounds) -> float | None:
     """Return the next load, or None when the search is done. `points` has a load once."""
     if not points:
-        return min(_FIRST_RATE, bounds.limit) if bounds.mode == "open" else 1
+        return min(bounds.first, bounds.most)
     passed = [p.level for p in points if passes(p, bounds.target)]
     failed = [p.level for p in points if not passes(p, bounds.target)]
     low = max(passed, default=None)
@@ -66,7 +69,7 @@ def _smaller(high: float, bounds: Bounds) -> float | None:
     """Halve; a closed loop has nothing below one request at a time."""
     if bounds.mode == "closed":
         return None if high <= 1 else max(1, int(high) // 2)
-    return high / 2 if high / 2 >= _SLOWEST_RATE else None
+    return high / 2 if high / 2 >= SLOWEST_RATE else None
 
 
 def _between(low: float, high: float, mode: Mode) -> float | None:

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from sizeup_loadtest.report import words
 from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results
 from sizeup_loadtest.selection import alone
 
@@ -19,10 +20,10 @@ def show(results: Results, console: Console) -> None:
 
 
 def table(results: Results) -> Table:
-    """Draw each size under its lightest load."""
+    """Draw each size under its lightest load, the largest load it carries, and what it buys."""
     drawn = Table(title=f"{results.scenario}, one user at a time", title_justify="left")
     drawn.add_column("size", no_wrap=True)
-    for heading in ("TTFT p50", "tokens/s/user", "errors", "ability", "$ per 1M tokens"):
+    for heading in ("TTFT p50", "tokens/s/user", "carries", "errors", "ability", "$ per 1M tokens"):
         drawn.add_column(heading, justify="right")
     for model in results.models:
         drawn.add_row(model.name, *_cells(model))
@@ -35,19 +36,20 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
     return (
         _milliseconds(stage.ttft if stage else None),
         _estimate(stage.tok_s_user if stage else None),
+        words.carries(model.capacity) or words.NONE,
         str(sum(sum(s.errors.values()) for s in model.stages)),
-        "–" if ability is None else f"{ability.overall.value:.0%}",
-        "–" if dollars is None else f"{dollars:.3g}",
+        words.NONE if ability is None else f"{ability.overall.value:.0%}",
+        words.NONE if dollars is None else f"{dollars:.3g}",
     )
 
 
 def _milliseconds(times: Distribution | None) -> str:
-    return "–" if times is None or times.p50 is None else f"{times.p50 * 1000:.1f} ms"
+    return words.NONE if times is None or times.p50 is None else f"{times.p50 * 1000:.1f} ms"
 
 
 def _estimate(value: Estimate | None) -> str:
     if value is None:
-        return "–"
+        return words.NONE
     if value.low is None or value.high is None:
         return f"{value.value:.1f}"
     return f"{value.value:.1f} ({value.low:.1f}–{value.high:.1f})"

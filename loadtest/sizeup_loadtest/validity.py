@@ -14,9 +14,16 @@ def judge(
     errors: int,
     sent: int,
     unsent: int,
+    searched: int = 0,
+    search_send: Lag | None = None,
     warnings: Sequence[str] = (),
 ) -> Validity:
-    """Name every limit that was passed; one is enough to make a run invalid."""
+    """Name every limit that was passed; one is enough to make a run invalid.
+
+    `searched` requests, of a search for capacity, overload a server on purpose: their errors are
+    the search's result, and neither among `errors` nor among `sent`. Late sends of the search
+    (`search_send`) make its own loads look worse than they are, and no other figure.
+    """
     share = errors / sent if sent else 0.0
     reasons = [
         *_late("requests were sent", send, limits.max_send_lag_seconds),
@@ -24,9 +31,16 @@ def judge(
     ]
     if share > limits.max_error_share:
         reasons.append(f"{errors} of {sent} requests failed (limit {limits.max_error_share:.0%})")
-    if not sent:
+    if not sent + searched:
         reasons.append("no request was sent")
-    told = list(warnings)
+    told = [
+        *warnings,
+        *_late(
+            "in the search for capacity, requests were sent",
+            search_send,
+            limits.max_send_lag_seconds,
+        ),
+    ]
     if unsent:
         told.append(f"{unsent} planned requests were not sent: their time was over")
     return Validity(

@@ -158,7 +158,6 @@ def ability(size: Size) -> AbilityResult:
         errors=0,
         seconds_per_answer=estimate(size.words * size.gap),
         tokens_per_answer=estimate(size.words),
-        suites={"gsm8k": size.ability + 0.1},
     )
 
 
@@ -182,6 +181,7 @@ def model(size: Size) -> ModelResult:
         ),
         capacity=capacity(size),
         ability=ability(size),
+        suites={"gsm8k": size.ability + 0.1},
     )
     return made.model_copy(update={"cost": cost.of(made, size.price)})
 

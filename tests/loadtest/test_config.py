@@ -68,7 +68,11 @@ def test_a_key_of_a_model_is_corrected_too() -> None:
         ("models: [a]\ntarget: {url: 'localhost:1'}", "target.url"),
         ("models: [a]\ntarget: {api: ollama}", "cannot force a length"),
         ("models: [a]\nprompts: {words: [3]}", "prompts.words"),
-        ("models: [a]\nlm_eval: {enabled: true}", "lm_eval.tasks"),
+        ("models: [a]\nlm_eval: {enabled: true}", "lm_eval: name"),
+        (
+            "models: [a]\nlm_eval: {enabled: true, likelihood_tasks: [b]}",
+            "lm_eval.tokenizer",
+        ),
         ("models: [a]\nlimits: {max_minutes: .inf}", "max_minutes"),
         ("models: [a]\nslo: {preset: fast}", "slo.preset"),
     ],

@@ -2,6 +2,7 @@ import pytest
 
 from loadtest import sample_results as sample
 from sizeup_loadtest import cost
+from sizeup_loadtest.report import words
 
 MODEL = sample.model(sample.SIZES[0]).model_copy(update={"capacity": None})
 
@@ -26,6 +27,20 @@ def test_load_beyond_the_objective_is_not_used_while_any_is_within() -> None:
     assert found.within
     assert found.level == model.capacity.largest
     assert max(p.out_tok_s for p in model.capacity.points) > found.tokens_per_second
+
+
+def test_a_size_that_keeps_no_objective_has_a_price_that_says_so() -> None:
+    model = sample.model(sample.SIZES[4])
+    found = cost.of(model, 1.0, attainment=1.01)
+    assert found
+    assert found.within is False
+    assert (
+        words.at_load(found) == f"at load {words.tick(found.at_level or 0)}, beyond the objective"
+    )
+    kept = cost.of(model, 1.0)
+    assert kept
+    assert kept.within
+    assert "beyond" not in (words.at_load(kept) or "")
 
 
 def test_no_price_no_cost() -> None:

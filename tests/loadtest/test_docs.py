@@ -56,4 +56,4 @@ def test_what_it_points_to_is_there() -> None:
 
 def test_there_is_something_to_paste() -> None:
     assert len(commands()) >= 10
-    assert len(configs()) == 2
+    assert len(configs()) == 3

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,24 +20,40 @@ RESULTS = {
             "exact_match_stderr,strict-match": 0.1,
             "exact_match,flexible-extract": 0.5,
         },
-        "perplexing": {"alias": "perplexing", "perplexity,none": 12.5},
-    }
+        "wikitext": {"perplexity,none": 12.5, "bits_per_byte,none": 0.7},
+        "mmlu": {"acc,none": 0.6, "acc_stderr,none": 0.01},
+        "mmlu_law": {"acc,none": 0.4},
+    },
+    "higher_is_better": {"wikitext": {"perplexity": False, "bits_per_byte": False}},
 }
 
 
 def script(code: str, tmp_path: Path) -> Suite:
     """Return a suite whose command is a Python program."""
-    return Suite((sys.executable, "-c", code), tmp_path / "log.txt", tmp_path / "out")
+    command = (sys.executable, "-c", code)
+    return Suite(command, ("gsm8k", "wikitext", "mmlu"), tmp_path / "log.txt", tmp_path / "out")
 
 
 def evaluate(suite: Suite, seconds: float = 60) -> dict[str, float]:
     return asyncio.run(lm_eval.evaluate(suite, {}, seconds))
 
 
-def test_scores_are_read_from_the_output_folder(tmp_path: Path) -> None:
+def writing(results: object, tmp_path: Path) -> Suite:
+    """Return a suite that leaves results as lm-eval does."""
     file = tmp_path / "out" / "results_2026-01-01.json"
-    code = f"import pathlib; pathlib.Path({str(file)!r}).write_text({json.dumps(RESULTS)!r})"
-    assert evaluate(script(code, tmp_path)) == {"gsm8k": 0.25}
+    text = json.dumps(results)
+    return script(f"import pathlib; pathlib.Path({str(file)!r}).write_text({text!r})", tmp_path)
+
+
+def test_the_shares_of_the_tasks_that_were_asked_are_read(tmp_path: Path) -> None:
+    """Neither what is better when it is less, nor a group's parts."""
+    assert evaluate(writing(RESULTS, tmp_path)) == {"gsm8k": 0.25, "mmlu": 0.6}
+
+
+def test_a_task_without_results_is_told(tmp_path: Path) -> None:
+    less = {"results": {"gsm8k": {"exact_match,none": 0.25}}}
+    with pytest.raises(LmEvalError, match="no results of mmlu, wikitext"):
+        evaluate(writing(less, tmp_path))
 
 
 def test_a_missing_command_is_told() -> None:
@@ -47,7 +64,7 @@ def test_a_missing_command_is_told() -> None:
 
 def test_a_command_that_went_away_is_told(tmp_path: Path) -> None:
     with pytest.raises(LmEvalError, match="/nowhere/lm_eval: No such file"):
-        evaluate(Suite(("/nowhere/lm_eval",), tmp_path / "log.txt", tmp_path / "out"))
+        evaluate(replace(script("", tmp_path), command=("/nowhere/lm_eval",)))
 
 
 def test_its_last_words_are_told(tmp_path: Path) -> None:
@@ -65,16 +82,47 @@ def test_it_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
         evaluate(script("import time; time.sleep(600)", tmp_path), seconds=1)
 
 
+def config(**asked: object) -> Config:
+    return Config(models=(Model(name="m:1b"),), lm_eval=LmEval.model_validate(asked))
+
+
+def after(option: str, suite: Suite) -> str:
+    return suite.command[suite.command.index(option) + 1]
+
+
 def test_the_command_names_the_size_and_the_tasks(tmp_path: Path) -> None:
-    asked = LmEval(enabled=True, tasks=("a", "b"), limit=5, command=("uvx", "lm_eval"))
-    config = Config(models=(Model(name="m:1b"),), lm_eval=asked)
-    command = lm_eval.suite(config, "m:1b", tmp_path).command
-    assert command[:2] == ("uvx", "lm_eval")
-    arguments = json.loads(command[command.index("--model_args") + 1])
+    asked = config(enabled=True, tasks=["a", "b"], limit=5, command=["uvx", "lm_eval"])
+    suite = lm_eval.generation(asked, "m:1b", tmp_path)
+    assert suite.command[:2] == ("uvx", "lm_eval")
+    arguments = json.loads(after("--model_args", suite))
     assert arguments["model"] == "m:1b"
     assert arguments["base_url"] == "http://127.0.0.1:11434/v1/chat/completions"
-    assert command[command.index("--tasks") + 1] == "a,b"
-    assert command[-2:] == ("--limit", "5")
+    assert after("--model", suite) == "local-chat-completions"
+    assert after("--tasks", suite) == "a,b"
+    assert suite.command[-2:] == ("--limit", "5")
+    assert not suite.needs_echo
+
+
+def test_likelihood_goes_by_token_ids_of_the_models_tokenizer(tmp_path: Path) -> None:
+    asked = config(enabled=True, likelihood_tasks=["c"], tokenizer="Qwen/Qwen2.5-0.5B")
+    suite = lm_eval.likelihood(asked, "m:1b", tmp_path)
+    arguments = json.loads(after("--model_args", suite))
+    assert arguments["base_url"] == "http://127.0.0.1:11434/v1/completions"
+    assert arguments["tokenizer"] == "Qwen/Qwen2.5-0.5B"
+    assert after("--model", suite) == "local-completions"
+    assert "--apply_chat_template" not in suite.command
+    assert after("--tasks", suite) == "c"
+    assert suite.needs_echo
+
+
+def test_a_tokenizers_folder_is_found_from_where_lm_eval_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    monkeypatch.chdir(tmp_path)
+    asked = config(enabled=True, likelihood_tasks=["c"], tokenizer="tokenizer")
+    suite = lm_eval.likelihood(asked, "m:1b", tmp_path)
+    assert json.loads(after("--model_args", suite))["tokenizer"] == str(tmp_path / "tokenizer")
 
 
 @pytest.mark.parametrize("task", tasks_data.TASKS)

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from loadtest.recording import failed, record
-from sizeup_loadtest import search, statistics
+from sizeup_loadtest import capacity, search, statistics
 from sizeup_loadtest.record import Outcome
 from sizeup_loadtest.results import CapacityPoint
 from sizeup_loadtest.search import Bounds
@@ -55,6 +55,14 @@ def test_an_open_loop_comes_within_its_resolution(carries: float) -> None:
 
 def test_an_open_loop_gives_up_on_a_server_that_carries_nothing() -> None:
     assert min(path(OPEN, 0)) >= 1 / 64
+
+
+def test_an_open_loop_begins_where_the_server_is_known_to_follow() -> None:
+    assert capacity.first_rate(None) == search.FIRST_RATE
+    assert capacity.first_rate(0.2) == search.FIRST_RATE
+    assert capacity.first_rate(8.0) == 1 / 8
+    assert capacity.first_rate(3600.0) == search.SLOWEST_RATE
+    assert path(replace(OPEN, first=1 / 8), 0.6)[:4] == [1 / 8, 1 / 4, 1 / 2, 1]
 
 
 def test_a_limit_between_two_doublings_is_tried() -> None:

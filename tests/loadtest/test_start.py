@@ -207,6 +207,27 @@ def test_shards_share_the_plan(tmp_path: Path) -> None:
     assert all(r.scheduled_ns >= slots[r.stage, r.planned.block, r.planned.model] for r in seen)
 
 
+def test_shards_are_merged_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = CONFIG.replace("requests_per_block: 3", "requests_per_block: 4, stage_seconds: 0.05")
+    file = tmp_path / "sizes.yaml"
+    file.write_text(config.replace("load: {", "load: {drain_seconds: 0.01, "))
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    with background(**WHOLE) as fake:
+        for shard, folder in enumerate(folders):
+            asked = ("--url", fake.url, "--shards", "2", "--shard", str(shard), "--out", folder)
+            assert bench("speed", "-c", str(file), *asked) == 0
+    assert bench("merge", folders[0], "--out", str(tmp_path / "part")) == 2
+    assert "1 of 2 shards" in capsys.readouterr().err
+    assert bench("merge", *folders, "--out", str(tmp_path / "all")) == 0
+    made = RunFolder(tmp_path / "all").results()
+    planned = RunFolder(tmp_path / "all").plan().requests
+    assert sum(s.n for m in made.models for s in m.stages) <= planned
+    assert {r.shard for r in RunFolder(tmp_path / "all").records()} == {0, 1}
+    assert (tmp_path / "all" / "report.html").is_file()
+
+
 def test_shards_need_a_timetable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with background(**WHOLE) as fake:
         assert speed(tmp_path, fake, CONFIG, "--shards", "2", "--shard", "1") == 2

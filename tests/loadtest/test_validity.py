@@ -12,10 +12,15 @@ def lag(p99: float) -> Lag:
 
 
 def judged(
-    send: float = 0, loop: float = 0, errors: int = 0, sent: int = 100, unsent: int = 0
+    send: float = 0,
+    loop: float = 0,
+    errors: int = 0,
+    sent: int = 100,
+    unsent: int = 0,
+    searched: int = 0,
 ) -> Validity:
-    found = {"send": lag(send), "loop": lag(loop), "errors": errors, "sent": sent, "unsent": unsent}
-    return judge(Limits(), **found)  # type: ignore[arg-type]
+    counts = {"errors": errors, "sent": sent, "unsent": unsent, "searched": searched}
+    return judge(Limits(), send=lag(send), loop=lag(loop), **counts)  # type: ignore[arg-type]
 
 
 def test_a_run_within_its_limits_is_valid() -> None:
@@ -36,6 +41,28 @@ def test_each_limit_alone_makes_it_invalid(found: Validity, word: str) -> None:
     assert not found.valid
     assert len(found.reasons) == 1
     assert word in found.reasons[0]
+
+
+def test_a_search_for_capacity_alone_is_a_run() -> None:
+    found = judged(sent=0, searched=100)
+    assert (found.valid, found.error_share) == (True, 0.0)
+
+
+def test_a_search_that_was_sent_late_is_a_warning() -> None:
+    found = judge(
+        Limits(),
+        send=None,
+        loop=None,
+        errors=0,
+        sent=9,
+        unsent=0,
+        searched=9,
+        search_send=lag(0.06),
+    )
+    assert found.valid
+    assert found.warnings == (
+        "in the search for capacity, requests were sent 60.0 ms late at p99 (limit 50 ms)",
+    )
 
 
 def test_what_was_not_sent_is_a_warning() -> None:

@@ -13,6 +13,8 @@ async def run(run: Run) -> None:
     found = {}
     for model in run.models:
         levels = capacity.Levels(run.config, model, prompts.source(run.config.prompts))
+        if run.config.capacity.mode == "open":
+            levels.learn(await run.load(levels.alone(), levels.prompts))
         searched = await capacity.find(_runner(run, levels), levels.bounds, run.config.slo)
         found[model] = searched.result
         run.folder.write_piece("capacity", CapacityPiece(results=found))

@@ -51,6 +51,7 @@ def _of_size(model: ModelResult) -> Iterator[Row]:
         ("knee", "load", capacity.knee if capacity else None),
         ("effective_parallelism", "", capacity.effective_parallelism if capacity else None),
         ("price", "$/h", cost.price_per_hour if cost else None),
+        ("cost_level", "load", cost.at_level if cost else None),
         ("cost_per_million_tokens", "$", cost.per_million_output_tokens if cost else None),
         ("cost_per_correct_answer", "$", cost.per_correct_answer if cost else None),
     )
@@ -59,7 +60,7 @@ def _of_size(model: ModelResult) -> Iterator[Row]:
     yield _share(where, "ability", ability.overall if ability else None)
     for kind in ability.kinds if ability else ():
         yield _share(where, f"ability/{kind.kind}/{kind.level}", kind.score)
-    for suite, score in ability.suites.items() if ability else ():
+    for suite, score in model.suites.items():
         yield _row(where, f"suite/{suite}", "share", score)
 
 

@@ -63,15 +63,11 @@ def _row(model: ModelResult, check: Check | None) -> list[str]:
         share(model.ability.overall if model.ability else None),
         estimate(stage.tok_s_user if stage else None),
         words.NONE if first is None else words.seconds(first),
-        words.NONE if capacity is None else _carries(capacity.largest),
+        words.carries(capacity) or words.NONE,
         words.NONE if million is None else words.dollars(million),
         words.NONE if facts.device_bytes is None else words.size_of(facts.device_bytes),
         words.NONE if start is None else words.seconds(start),
     ]
-
-
-def _carries(largest: float | None) -> str:
-    return "none" if largest is None else words.tick(largest)
 
 
 def _passes(check: Check | None) -> str:

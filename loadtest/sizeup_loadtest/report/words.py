@@ -2,7 +2,7 @@
 
 import math
 
-from sizeup_loadtest.results import Estimate, Proportion
+from sizeup_loadtest.results import CapacityResult, Cost, Estimate, Proportion
 
 NONE = "–"
 
@@ -92,6 +92,24 @@ def milliseconds_tick(value: float) -> str:
 def times(value: float) -> str:
     """Write a ratio."""
     return f"{number(value)} ×"
+
+
+def carries(capacity: CapacityResult | None) -> str | None:
+    """Write the largest load within the objective; None where none was searched."""
+    if capacity is None:
+        return None
+    if capacity.largest is None:
+        return "none"
+    return f"{'≥ ' if capacity.bounded_by_limit else ''}{tick(capacity.largest)}"
+
+
+def at_load(cost: Cost) -> str | None:
+    """Say which load a cost is of, and when it is one that missed the objective."""
+    if cost.at_level is None:
+        return None
+    return (
+        f"at load {tick(cost.at_level)}{', beyond the objective' if cost.within is False else ''}"
+    )
 
 
 def interval(estimate: Estimate, write: object = number) -> str:

@@ -59,7 +59,7 @@ def _row(i: int, model: ModelResult) -> Row:
 
 
 def _suites(models: Sequence[ModelResult]) -> Markup | None:
-    names = list(dict.fromkeys(n for m in models if m.ability for n in m.ability.suites))
+    names = list(dict.fromkeys(name for m in models for name in m.suites))
     if not names:
         return None
     rows = [
@@ -67,7 +67,7 @@ def _suites(models: Sequence[ModelResult]) -> Markup | None:
             model.name,
             tuple(
                 cells.of_value(
-                    model.ability.suites.get(name) if model.ability else None,
+                    model.suites.get(name),
                     words.percent,
                     "this suite was not run for this size",
                 )

@@ -182,10 +182,8 @@ def _carries(model: ModelResult) -> Cell:
     if found is None:
         return blank("capacity was not searched (config: capacity.enabled)")
     unit = "requests" if found.mode == "closed" else "requests/s"
-    if found.largest is None:
-        return Cell("none", "not even the smallest load")
-    sign = "≥ " if found.bounded_by_limit else ""
-    return Cell(f"{sign}{words.tick(found.largest)}", unit)
+    beside = "not even the smallest load" if found.largest is None else unit
+    return Cell(words.carries(found), beside)
 
 
 def _money(model: ModelResult) -> tuple[Cell, Cell]:
@@ -194,8 +192,8 @@ def _money(model: ModelResult) -> tuple[Cell, Cell]:
     million = cells.of_value(
         per_million, words.dollars, cells.NO_PRICE if cost is None else "no throughput was measured"
     )
-    if million.text is not None and cost and cost.at_level is not None:
-        million = Cell(million.text, f"at load {words.tick(cost.at_level)}")
+    if million.text is not None and cost:
+        million = Cell(million.text, words.at_load(cost))
     wait = seconds_per_correct(ability)
     right = cells.of_value(
         wait, words.seconds, cells.NO_ABILITY if ability is None else "no answer was right"

@@ -125,5 +125,4 @@ def _million(model: ModelResult) -> Cell:
         return blank(cells.NO_PRICE)
     if cost.per_million_output_tokens is None:
         return blank("no throughput was measured")
-    level = None if cost.at_level is None else f"at load {words.tick(cost.at_level)}"
-    return Cell(words.dollars(cost.per_million_output_tokens), level)
+    return Cell(words.dollars(cost.per_million_output_tokens), words.at_load(cost))
