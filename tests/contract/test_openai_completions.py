@@ -20,6 +20,8 @@ from gateway.harness import HUB_ID, MODEL, running_gateway
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import (
     Failed,
+    PromptToken,
+    PromptTokens,
     Text,
     TokenLogprob,
 )
@@ -78,6 +80,46 @@ def test_logprobs_of_a_completion() -> None:
         assert logprobs.top_logprobs == [{"ab": -0.5}, {"c": -0.5}]
 
     run(scenario, script)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_echo_begins_with_the_prompt_and_its_logprobs(stream: bool) -> None:
+    prompt = tuple(
+        PromptToken(token=text, bytes=tuple(text.encode()), logprob=value)
+        for text, value in (("ab", None), ("c", -1.5))
+    )
+    answer = TokenLogprob(token="d", bytes=(100,), logprob=-0.5)
+    script = events(
+        started(),
+        PromptTokens(text="ab", tokens=prompt[:1]),
+        PromptTokens(text="c", tokens=prompt[1:]),
+        Text(text="d", logprobs=(answer,)),
+        finished(1),
+    )
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        create = client.completions.create
+        text, values, offsets = "", [], []
+        if stream:
+            chunks = [
+                chunk
+                async for chunk in await create(
+                    model=MODEL, prompt=[1, 2], echo=True, logprobs=0, max_tokens=1, stream=True
+                )
+            ]
+            choices = [choice for chunk in chunks for choice in chunk.choices]
+        else:
+            reply = await create(model=MODEL, prompt=[1, 2], echo=True, logprobs=0, max_tokens=1)
+            choices = reply.choices
+        for choice in choices:
+            text += choice.text
+            if choice.logprobs is not None:
+                values += choice.logprobs.token_logprobs or []
+                offsets += choice.logprobs.text_offset or []
+        assert (text, values, offsets) == ("abcd", [None, -1.5, -0.5], [0, 2, 3])
+
+    (request,) = run(scenario, script)
+    assert (request.echo, request.logprobs) == (True, 0)
 
 
 def test_models_are_listed_and_retrieved_by_any_name_with_a_slash_in_both_spellings() -> None:

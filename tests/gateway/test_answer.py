@@ -10,6 +10,7 @@ from starlette.types import Message
 from gateway.fake_inference import started
 from gateway.harness import until
 from sizeup_gateway.answer import Admission, Answer
+from sizeup_gateway.gathering import Gathering
 from sizeup_gateway.metrics import Metrics
 from sizeup_gateway.observation import ObservationMiddleware
 from sizeup_gateway.ollama.chunks import ChatChunks
@@ -37,7 +38,7 @@ class Asking:
             framing=NdjsonFraming(),
             streams=True,
             choices=1,
-            admission=Admission(1, total_seconds, drain),
+            admission=Admission(1, total_seconds, drain, Gathering(1000)),
         )
         observed = ObservationMiddleware(answer, Metrics.register(self.registry))
         scope = {"type": "http", "path": "/api/chat"}

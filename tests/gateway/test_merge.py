@@ -7,7 +7,7 @@ from gateway.fake_inference import finished, started
 from sizeup_gateway.errors import BusyError
 from sizeup_gateway.merge import merge
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import Event, Failed, Finished, FinishReason, Text
+from sizeup_wire.events import Event, Failed, Finished, FinishReason, PromptTokens, Text
 
 
 class Stream:
@@ -46,6 +46,16 @@ def test_choices_are_numbered_by_stream_and_ends_are_added_up() -> None:
     assert isinstance(last, Finished)
     assert last.reasons == ("stop", "stop", "length", "length")
     assert (last.prompt_tokens, last.completion_tokens) == (14, 7)
+
+
+def test_a_prompt_keeps_to_the_first_of_its_choices() -> None:
+    ends = [FinishReason.STOP] * 2
+    one = Stream(started(), PromptTokens(text="a"), Text(choice=1, text="x"), finished(1, *ends))
+    two = Stream(started(), PromptTokens(text="b"), finished(1, *ends))
+    events = gather(one, two, n=2)
+    prompts = {(e.choice, e.text) for e in events if isinstance(e, PromptTokens)}
+    assert prompts == {(0, "a"), (2, "b")}
+    assert Text(choice=1, text="x") in events
 
 
 def test_the_first_failure_ends_everything() -> None:

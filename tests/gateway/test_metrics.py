@@ -23,7 +23,7 @@ from sizeup_gateway.health import PATHS
 from sizeup_gateway.observation import route_label
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import Event, FinishReason, Text, Thinking, ToolCall
+from sizeup_wire.events import Event, FinishReason, PromptTokens, Text, Thinking, ToolCall
 from sizeup_wire.generate import GenerateRequest
 
 SECRET = "the quick brown fox"
@@ -93,6 +93,19 @@ def test_what_is_no_finished_answer_has_no_end_to_end_time() -> None:
             await until(lambda: counted <= outcomes(gateway))
             assert gateway.sample("request_seconds_count", model=KEY) == 0
             assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_prompt_that_is_said_back_is_no_first_token() -> None:
+    async def scenario() -> None:
+        script = events(started(), PromptTokens(text="abc"), finished(0))
+        body = {"model": MODEL, "prompt": "abc", "echo": True, "max_tokens": 0}
+        async with fake_inference(script) as fake, running_gateway(fake) as gateway:
+            status, _, _ = await gateway.post("/v1/completions", body)
+            assert status == 200
+            await until(lambda: gateway.sample("request_seconds_count", model=KEY) == 1)
+            assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 0
 
     asyncio.run(scenario())
 

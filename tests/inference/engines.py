@@ -15,6 +15,7 @@ from sizeup_inference.engine import (
     EngineEvent,
     EngineRequest,
     Failed,
+    PromptLogprobs,
     SamplingParams,
     Token,
 )
@@ -56,7 +57,8 @@ class Recorder:
     def ended(self, request_id: str) -> int:
         """Count terminal events."""
         return sum(
-            not isinstance(e, Admitted) and not (isinstance(e, Token) and e.finish is None)
+            not isinstance(e, Admitted | PromptLogprobs)
+            and not (isinstance(e, Token) and e.finish is None)
             for e in self.events[request_id]
         )
 

@@ -14,6 +14,8 @@ from sizeup_inference.engine import (
     EngineRequest,
     Failed,
     Finish,
+    Logprobs,
+    PromptLogprobs,
     QueueFullError,
     RequestTooLargeError,
     SamplingParams,
@@ -123,6 +125,24 @@ def test_every_choice_ends(engine: FakeEngine, recorder: Recorder) -> None:
 def test_an_embedding_is_one_event(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request(embed=True))
     assert not tokens(recorder.until(Embedded))
+
+
+def test_a_prompt_is_told_once_and_before_the_answer(
+    engine: FakeEngine, recorder: Recorder
+) -> None:
+    engine.submit(request(choices=2, prompt_logprobs=1))
+    events = recorder.until_finished(choices=2)
+    (told,) = [e for e in events if isinstance(e, PromptLogprobs)]
+    assert events.index(told) == 1
+    assert (told.start, told.logprobs) == (
+        1,
+        (Logprobs(-1.0, ((2, -1.0),)), Logprobs(-2.0, ((3, -2.0),))),
+    )
+
+
+def test_a_prompt_of_one_token_has_nothing_to_tell(engine: FakeEngine, recorder: Recorder) -> None:
+    engine.submit(request(prompt_ids=(1,), prompt_logprobs=1))
+    assert not [e for e in recorder.until_finished() if isinstance(e, PromptLogprobs)]
 
 
 def test_a_cancel_is_answered_in_prefill_and_in_the_queue(

@@ -1,6 +1,7 @@
 """Failing steps fail their requests; failing for good fails everything. Nobody ends twice."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from sizeup_inference.engine import (
     EngineDeadError,
     EngineRequest,
     Failed,
+    PromptLogprobs,
     SamplingParams,
     Token,
 )
@@ -82,7 +84,8 @@ def random_request(rng: random.Random, name: str) -> EngineRequest:
     if rng.random() < 0.15:
         return request(name, prompt, embed=True)
     tokens, choices = rng.randint(1, 30), rng.choice((1, 1, 1, 3))
-    return request(name, prompt, tokens, sampling, stop=stop, choices=choices)
+    made = request(name, prompt, tokens, sampling, stop=stop, choices=choices)
+    return replace(made, prompt_logprobs=rng.choice((None, 1)))
 
 
 def test_every_choice_ends_exactly_once_under_a_random_mix(model: PreTrainedModel) -> None:
@@ -105,12 +108,22 @@ def test_every_choice_ends_exactly_once_under_a_random_mix(model: PreTrainedMode
 
 
 def finished_once(harness: Harness, made: EngineRequest) -> bool:
-    """Tell whether a request ended by one event, or by one per choice, and nothing came after."""
+    """Tell whether a request ended by one event, or by one per choice, and nothing came after.
+
+    What was told of its prompt came before its tokens, in order and once.
+    """
     events = harness.recorder.events[made.id]
-    ends = [e for e in events if not isinstance(e, Admitted | Token)]
+    ends = [e for e in events if not isinstance(e, Admitted | PromptLogprobs | Token)]
+    told = [e for e in events if isinstance(e, PromptLogprobs)]
+    assert all(isinstance(e, PromptLogprobs) for e in events[1 : 1 + len(told)])
+    length = 0
+    for piece in told:
+        assert piece.start == length + 1
+        length += len(piece.logprobs)
     if ends:
         return len(ends) == 1 and events[-1] is ends[0]
     tokens = [e for e in events if isinstance(e, Token)]
+    assert not tokens or length == (made.prompt_logprobs is not None) * (len(made.prompt_ids) - 1)
     return sorted(t.choice for t in tokens if t.finish) == list(range(made.choices))
 
 

@@ -77,6 +77,26 @@ def test_end_tokens_stop_unless_they_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"echo": True, "logprobs": 3}, 3),
+        ({"echo": True, "logprobs": 0}, 0),
+        ({"echo": True}, None),
+        ({"logprobs": 3}, None),
+    ],
+)
+def test_a_prompt_is_told_where_echo_and_logprobs_are_asked_for(
+    fields: dict[str, Any], expected: int | None
+) -> None:
+    assert to_engine_request("r", request(**fields), INFO, (3,), 4).prompt_logprobs == expected
+
+
+def test_a_prompt_alone_takes_one_token_of_one_choice() -> None:
+    asked = to_engine_request("r", request(echo=True, logprobs=1, n=4), INFO, (3,), 0)
+    assert (asked.max_tokens, asked.choices) == (1, 1)
+
+
+@pytest.mark.parametrize(
     ("asked", "changes", "error", "param"),
     [
         (chat(), {"template": ""}, UnsupportedError, "prompt"),

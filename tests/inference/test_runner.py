@@ -1,6 +1,7 @@
 """A step laid out as one row, and what the model makes of it."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,6 +95,31 @@ def test_only_the_last_chunk_of_a_prompt_has_logits(
     assert len(run(runner, Chunk(chunked, 0, 3)).logits) == 0
     assert len(run(runner, Chunk(chunked, 3, 3)).logits) == 0
     same(run(runner, Chunk(chunked, 6, 1)).logits[0], last_logits(plain, prompt))
+
+
+def test_prompt_logprobs_are_of_the_rows_that_are_asked_for_and_still_owed(
+    plain: PreTrainedModel, runner: ModelRunner
+) -> None:
+    prompt = [1, 2, 3, 4, 5, 6, 7]
+    asking = Sequence(replace(request("a", prompt), prompt_logprobs=0), 0, 0)
+    asking.block_table = [5, 6]
+    output = run(runner, Chunk(sequence([9, 8], [2]), 0, 2), Chunk(asking, 0, 3))
+    with torch.inference_mode():
+        rows = plain(torch.tensor([prompt])).logits[0].log_softmax(-1)
+    expected = [float(rows[i, prompt[i + 1]]) for i in range(6)]
+
+    def chosen(output: StepOutput) -> list[float]:
+        ((owner, told),) = output.prompt_logprobs.items()
+        assert owner is asking
+        assert told is not None
+        return [logprobs.chosen for logprobs in told]
+
+    assert chosen(output) == pytest.approx(expected[:3], abs=1e-4)
+    asking.num_prompt_logprobs = 2
+    assert chosen(run(runner, Chunk(asking, 0, 5))) == pytest.approx(expected[2:5], abs=1e-4)
+    output = run(runner, Chunk(asking, 5, 2))
+    assert chosen(output) == pytest.approx(expected[5:], abs=1e-4)
+    same(output.logits[0], last_logits(plain, prompt))
 
 
 def test_moves_come_before_the_forward(plain: PreTrainedModel, runner: ModelRunner) -> None:

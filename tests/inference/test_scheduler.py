@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -45,6 +45,32 @@ def lengths(step: Step) -> dict[str, int]:
 
 def names(sequences: tuple[Sequence, ...] | list[Sequence]) -> list[str]:
     return [s.request.id for s in sequences]
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "told", "positions"),
+    [
+        (0, 4, 0, range(4)),
+        (4, 3, 4, range(4, 7)),
+        (7, 3, 7, range(7, 9)),  # the last position tells of the answer
+        (0, 6, 4, range(4, 6)),  # computed again
+        (0, 4, 4, range(0)),
+        (10, 1, 9, range(0)),
+    ],
+)
+def test_a_chunk_owes_what_of_the_prompt_it_is_the_first_to_compute(
+    start: int, length: int, told: int, positions: range
+) -> None:
+    made = replace(request("a", range(10)), prompt_logprobs=0)
+    first = Sequence(made, 0, 0)
+    first.num_prompt_logprobs = told
+    assert Chunk(first, start, length).prompt_logprob_positions == positions
+    for other in (
+        Sequence(made, 1, 0),
+        Sequence(replace(made, prompt_logprobs=None), 0, 0),
+        Sequence(replace(made, embed=True), 0, 0),
+    ):
+        assert not Chunk(other, start, length).prompt_logprob_positions
 
 
 def test_admits_in_the_order_of_arrival_up_to_the_number_of_sequences() -> None:

@@ -25,6 +25,7 @@ from sizeup_wire.events import (
     Failed,
     Finished,
     FinishReason,
+    PromptTokens,
     Started,
     Text,
     event_adapter,
@@ -51,6 +52,24 @@ def test_a_stream_is_started_then_text_then_finished() -> None:
     assert isinstance(finished, Finished)
     assert finished.reasons == (FinishReason.STOP,)
     assert (finished.prompt_tokens, finished.completion_tokens) == (10, 11)
+
+
+def test_a_prompt_comes_back_with_its_logprobs_before_the_answer() -> None:
+    async def scenario() -> list[Event]:
+        async with running() as process:
+            return await process.generate(
+                prompt=text_prompt("ab" * 200), echo=True, logprobs=1, max_tokens=1
+            )
+
+    started, *pieces, text, finished = asyncio.run(scenario())
+    assert isinstance(started, Started)
+    tokens = [token for e in pieces if isinstance(e, PromptTokens) for token in e.tokens]
+    assert [token.logprob for token in tokens] == [None, *(-float(i) for i in range(1, 400))]
+    assert "".join(e.text for e in pieces if isinstance(e, PromptTokens)) == "ab" * 200
+    assert isinstance(text, Text)
+    assert text.text == "a"
+    assert isinstance(finished, Finished)
+    assert (finished.prompt_tokens, finished.completion_tokens) == (400, 1)
 
 
 def test_events_arrive_as_their_tokens_are_made() -> None:

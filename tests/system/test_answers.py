@@ -36,6 +36,12 @@ class Reference:
         answer: list[int] = made[0, ids.shape[1] :].tolist()
         return answer
 
+    def logprobs(self, ids: list[int]) -> torch.Tensor:
+        """Return float32[tokens - 1, vocabulary]: row p is of what may follow token p."""
+        with torch.inference_mode():
+            rows: torch.Tensor = self._model(torch.tensor([ids])).logits[0, :-1].float()
+        return rows.log_softmax(-1)
+
     def text(self, ids: list[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
@@ -161,6 +167,38 @@ def test_completions_continue_the_text_as_it_is(serving: Deployment, reference: 
         assert usage["prompt_tokens"] == len(reference.tokenizer(text)["input_ids"])
         assert 0 < usage["completion_tokens"] <= 12
         assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("continuation", [" a time", " zebra 你好"])
+def test_lm_evals_slices_are_the_continuations_log_probabilities(
+    serving: Deployment, reference: Reference, continuation: str
+) -> None:
+    """As `lm_eval/models/openai_completions.py` asks and slices for a loglikelihood."""
+    context: list[int] = reference.tokenizer("Once upon")["input_ids"]
+    answer: list[int] = reference.tokenizer(continuation)["input_ids"]
+    ids = context + answer
+    asked = {"max_tokens": 1, "logprobs": 1, "echo": True, "temperature": 0, "seed": 1234}
+
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        body = {"model": TOY, "prompt": [ids]} | asked
+        reply = await post(http, f"{serving.url}/v1/completions", body)
+        assert reply["usage"]["prompt_tokens"] == len(ids)
+        (choice,) = reply["choices"]
+        logprobs = choice["logprobs"]
+        assert choice["text"].startswith("Once upon" + continuation)
+        assert logprobs["token_logprobs"][0] is logprobs["top_logprobs"][0] is None
+        rows = reference.logprobs(ids)[len(context) - 1 :]
+        expected = [float(row[token_id]) for row, token_id in zip(rows, answer, strict=True)]
+        ours = logprobs["token_logprobs"][len(context) : -1]
+        assert ours == pytest.approx(expected, abs=1e-4)
+        for row, top in zip(rows, logprobs["top_logprobs"][len(context) : -1], strict=True):
+            assert max(top.values()) == pytest.approx(float(row.max()), abs=1e-4)
+        likeliest = [max(top, key=top.__getitem__) for top in logprobs["top_logprobs"][1:]]
+        greedy = reference.logprobs(ids).argmax(-1).tolist()
+        same = [n == t for n, t in zip(likeliest[:-1], logprobs["tokens"][1:-1], strict=True)]
+        assert same == [ours == theirs for ours, theirs in zip(greedy, ids[1:], strict=True)]
 
     run(scenario)
 

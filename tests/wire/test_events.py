@@ -2,7 +2,18 @@ import pytest
 from pydantic import ValidationError
 
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import Failed, Finished, FinishReason, Started, Text, event_adapter
+from sizeup_wire.events import (
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    PromptToken,
+    PromptTokens,
+    Started,
+    Text,
+    TopLogprob,
+    event_adapter,
+)
 from sizeup_wire.generate import ChatMessage, ChatPrompt, GenerateRequest, Sampling
 
 
@@ -10,6 +21,20 @@ from sizeup_wire.generate import ChatMessage, ChatPrompt, GenerateRequest, Sampl
     "event",
     [
         Started(queued_ns=1, load_ns=0, prompt_tokens=3),
+        PromptTokens(text="a"),
+        PromptTokens(
+            choice=3,
+            text="é",
+            tokens=(
+                PromptToken(token="�", bytes=(0xC3,), logprob=None),
+                PromptToken(
+                    token="�",
+                    bytes=(0xA9,),
+                    logprob=-0.5,
+                    top=(TopLogprob(token="b", bytes=(98,), logprob=-0.25),),
+                ),
+            ),
+        ),
         Text(text="你好 🙂"),
         Finished(
             reasons=(FinishReason.STOP,),
@@ -21,7 +46,7 @@ from sizeup_wire.generate import ChatMessage, ChatPrompt, GenerateRequest, Sampl
         Failed(code=ErrorCode.INTERNAL, message="no"),
     ],
 )
-def test_an_event_survives_its_line(event: Started | Text | Finished | Failed) -> None:
+def test_an_event_survives_its_line(event: Event) -> None:
     assert event_adapter.validate_json(event.model_dump_json()) == event
 
 
@@ -52,5 +77,6 @@ def test_a_request_survives_json() -> None:
         sampling=Sampling(temperature=0, logit_bias={7: -100}),
         stop=("\n",),
         seed=1,
+        echo=True,
     )
     assert GenerateRequest.model_validate_json(request.model_dump_json()) == request

@@ -15,6 +15,7 @@ from functools import partial
 from starlette.types import Receive, Scope, Send
 
 from sizeup_gateway.errors import BusyError, GatewayError, UpstreamError
+from sizeup_gateway.gathering import Gathering
 from sizeup_gateway.observation import Observation, observation_of
 from sizeup_gateway.stream import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Moment, encode
 from sizeup_gateway.transcript import Transcript
@@ -32,10 +33,13 @@ _log = logging.getLogger(__name__)
 class Admission:
     """Bound how many requests are answered at one time."""
 
-    def __init__(self, limit: int, total_seconds: float, drain: Drain) -> None:
+    def __init__(
+        self, limit: int, total_seconds: float, drain: Drain, gathering: Gathering
+    ) -> None:
         """Share the limits of all requests."""
         self.total_seconds = total_seconds
         self.drain = drain
+        self.gathering = gathering
         self._limit = limit
         self._taken = 0
 
@@ -130,13 +134,15 @@ class Answer:
     async def _gather(
         self, events: AsyncGenerator[Event], line: "_Line", observation: Observation
     ) -> None:
-        transcript = Transcript.of(self.choices)
-        async for event in events:
-            if isinstance(event, Failed):
-                raise _failure(event)
-            observation.saw(event)
-            transcript.add(event)
-        body = encode(self.chunks.to_reply(transcript, _moment(observation)))
+        with self.admission.gathering.reply() as count:
+            transcript = Transcript.of(self.choices)
+            async for event in events:
+                if isinstance(event, Failed):
+                    raise _failure(event)
+                count(event)
+                observation.saw(event)
+                transcript.add(event)
+            body = encode(self.chunks.to_reply(transcript, _moment(observation)))
         await line.begin(JSON_TYPE, {"Content-Length": str(len(body))})
         for start in range(0, len(body), _PIECE_BYTES):
             await line.write(body[start : start + _PIECE_BYTES])

@@ -27,6 +27,7 @@ from sizeup_gateway.cluster import ScaleApi, SliceSource
 from sizeup_gateway.discovery import Discovery
 from sizeup_gateway.dispatch import Dispatcher
 from sizeup_gateway.endpoints import Endpoints
+from sizeup_gateway.gathering import Gathering
 from sizeup_gateway.health import health_routes
 from sizeup_gateway.metrics import Metrics, ModelCollector
 from sizeup_gateway.not_served import unserved_routes
@@ -70,7 +71,12 @@ def create_app(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),
         Residence(parts.client, parts.activator),
-        Admission(settings.max_in_flight, settings.total_seconds, drain),
+        Admission(
+            settings.max_in_flight,
+            settings.total_seconds,
+            drain,
+            Gathering(settings.max_gathered_logprobs),
+        ),
         BodyReader(_body_limits(settings), drain),
     )
     jobs = _jobs(settings, catalog, parts, cluster)

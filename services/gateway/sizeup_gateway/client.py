@@ -15,7 +15,7 @@ from sizeup_gateway.errors import ReplicaUnavailableError, UpstreamError
 from sizeup_telemetry import request_id
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
-from sizeup_wire.events import Event, Failed, Finished, Started, event_adapter
+from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, event_adapter
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
     ModelInfo,
@@ -102,7 +102,7 @@ class InferenceClient:
                     if not begun and isinstance(event, Failed):
                         _raise_if_unavailable(event)
                     begun, over = True, isinstance(event, Finished | Failed)
-                    if not isinstance(event, Started):
+                    if not isinstance(event, Started | PromptTokens):
                         seconds = self._timeouts.between_events
                     yield event
         finally:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway import not_served
 from sizeup_gateway.metrics import UNKNOWN_MODEL, Metrics
-from sizeup_wire.events import Event, Failed, Finished, Started, ToolCall
+from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, ToolCall
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Observation:
                 self._finished = event
             case ToolCall():
                 self._saw_tokens(event.choice, 0)  # how many it took is not said
-            case Started() | Failed():
+            case Started() | PromptTokens() | Failed():
                 pass
             case _:
                 self._saw_tokens(event.choice, event.tokens)

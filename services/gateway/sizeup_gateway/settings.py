@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         2048, ge=1, le=65536, description="requests at one time; more are refused (busy)"
     )
+    max_gathered_logprobs: int = Field(
+        500_000,  # some 300 MB; 64 prompts of 2,048 tokens with the likeliest one are 262,144
+        ge=1024,
+        description="log-probabilities that replies in one piece hold at one time; a reply with "
+        "more is refused, or told to come again when others hold them (busy)",
+    )
     connect_seconds: float = Field(
         5.0, gt=0, le=300, description="time limit for connecting to a replica"
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from sizeup_wire.events import (
     Event,
     Finished,
+    PromptToken,
+    PromptTokens,
     Started,
     Text,
     Thinking,
@@ -17,6 +19,9 @@ from sizeup_wire.events import (
 class Choice:
     """One answer."""
 
+    prompt: str = ""
+    """What was said of the prompt; the first of the choices that share it has it for all."""
+    prompt_tokens: list[PromptToken] = field(default_factory=list)
     text: str = ""
     thinking: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
@@ -43,6 +48,10 @@ class Transcript:
         match event:
             case Started():
                 self.started = event
+            case PromptTokens():
+                choice = self.choices[event.choice]
+                choice.prompt += event.text
+                choice.prompt_tokens.extend(event.tokens)
             case Text():
                 choice = self.choices[event.choice]
                 choice.text += event.text

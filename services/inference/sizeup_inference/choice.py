@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sizeup_inference.detokenize import TextStream
-from sizeup_inference.engine import Finish, Logprobs, Token
+from sizeup_inference.engine import Finish, Token
+from sizeup_inference.logprobs import token_logprob
 from sizeup_inference.parse import Answer, AnswerParser, Call, Part
 from sizeup_inference.stop_strings import StopMatcher, StopStrings
 from sizeup_inference.tokenizer import Tokenizer
-from sizeup_wire.events import FinishReason, Text, Thinking, TokenLogprob, ToolCall, TopLogprob
+from sizeup_wire.events import FinishReason, Text, Thinking, TokenLogprob, ToolCall
 
 ChoiceEvent = Text | Thinking | ToolCall
 
@@ -27,6 +28,8 @@ class TextRules:
     is_thinking: bool
     """The prompt has already opened <think>."""
     tools: bool
+    every_logprob: bool
+    """Say those of tokens that show no text as well: the end-of-sequence token, special tokens."""
 
 
 class Choice:
@@ -37,6 +40,7 @@ class Choice:
         self._index = index
         self._tokenizer = tokenizer
         self._min_tokens = rules.min_tokens
+        self._every_logprob = rules.every_logprob
         self._text = TextStream(tokenizer)
         self._stop = StopMatcher(rules.stops)
         self._parser = AnswerParser(
@@ -55,17 +59,20 @@ class Choice:
         self.token_ids.append(token.token_id)
         thinking = self._parser.is_thinking
         if token.finish is Finish.STOP:
+            if self._every_logprob:
+                self._keep_logprob(token)
             parts = self._end(FinishReason.STOP)
         else:
-            self._count(token)
+            self._pending_tokens += 1
+            self._keep_logprob(token)
             parts = self._take(token)
         self.reasoning_tokens += thinking or self._parser.is_thinking
-        return list(self._events(parts))
+        return [*self._events(parts), *self._left_over()]
 
-    def _count(self, token: Token) -> None:
-        self._pending_tokens += 1
+    def _keep_logprob(self, token: Token) -> None:
         if token.logprobs is not None:
-            self._pending_logprobs.append(self._logprob(token.token_id, token.logprobs))
+            logprob = token_logprob(self._tokenizer, token.token_id, token.logprobs)
+            self._pending_logprobs.append(logprob)
 
     def _take(self, token: Token) -> list[Part]:
         text = self._text.feed(token.token_id)
@@ -103,15 +110,9 @@ class Choice:
                 kind = Text if isinstance(part, Answer) else Thinking
                 yield kind(choice=self._index, text=part.text, tokens=tokens, logprobs=logprobs)
 
-    def _logprob(self, token_id: int, logprobs: Logprobs) -> TokenLogprob:
-        chosen = self._tokenizer.token_bytes(token_id)
-        return TokenLogprob(
-            token=chosen.decode(errors="replace"),
-            bytes=tuple(chosen),
-            logprob=logprobs.chosen,
-            top=tuple(self._top(*candidate) for candidate in logprobs.top),
-        )
-
-    def _top(self, token_id: int, logprob: float) -> TopLogprob:
-        token = self._tokenizer.token_bytes(token_id)
-        return TopLogprob(token=token.decode(errors="replace"), bytes=tuple(token), logprob=logprob)
+    def _left_over(self) -> Iterator[Text]:
+        """Say, at the end, the log-probabilities of tokens that no text followed."""
+        if self.reason is not None and self._every_logprob and self._pending_logprobs:
+            yield Text(
+                choice=self._index, text="", tokens=0, logprobs=tuple(self._pending_logprobs)
+            )

@@ -2,6 +2,7 @@
 
 Commands go in by `submit` and `cancel` from any thread; events come out in batches, one batch per
 step, on the engine's own thread, through the `Deliver` callable given to its constructor.
+Where `prompt_logprobs` are asked for, all `PromptLogprobs` come before the first `Token`.
 Every submitted request ends in exactly one of: a `Token` with `finish` for each of its choices,
 `Embedded`, `Cancelled`, or `Failed`. Nothing about a request is delivered after that.
 """
@@ -59,6 +60,9 @@ class EngineRequest:
     choices: int = 1
     embed: bool = False
     """Run the prompt only and deliver Embedded; max_tokens is not used."""
+    prompt_logprobs: int | None = None
+    """None: none; k >= 0: those of the prompt's tokens, each with those of the k likeliest.
+    Not used by an embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,22 @@ class Logprobs:
     chosen: float
     top: tuple[tuple[int, float], ...] = ()
     """(token id, logprob), likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLogprobs:
+    """Log-probabilities of consecutive tokens of the prompt, which all choices share.
+
+    They are the model's own: before penalties, bias and temperature. The pieces of a request come
+    in order and once, also where a preempted prompt is computed again, and cover every token but
+    the first, which follows nothing.
+    """
+
+    request_id: str
+    start: int
+    """Position in the prompt of the first one; at least 1."""
+    logprobs: tuple[Logprobs, ...]
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +139,7 @@ class Failed:
     at_ns: int
 
 
-EngineEvent = Admitted | Token | Embedded | Cancelled | Failed
+EngineEvent = Admitted | PromptLogprobs | Token | Embedded | Cancelled | Failed
 Deliver = Callable[[Sequence[EngineEvent]], None]
 """Called on the engine's thread with what one step made, in order; must not block or raise."""
 

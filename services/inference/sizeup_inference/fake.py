@@ -23,6 +23,7 @@ from sizeup_inference.engine import (
     Failed,
     Finish,
     Logprobs,
+    PromptLogprobs,
     QueueFullError,
     RequestTooLargeError,
     Token,
@@ -215,6 +216,8 @@ class FakeEngine:
             if running.request.embed:
                 events.append(self._embed(running.request))
                 running.scripts.clear()
+            elif not running.made:
+                events += self._prompt_logprobs(running.request)
             for choice, script in tuple(running.scripts.items()):
                 events.append(self._token(running, choice, next(script)))
             if not running.scripts:
@@ -237,6 +240,17 @@ class FakeEngine:
         if request.sampling.logprobs is not None:
             logprobs = Logprobs(0.0, ((token_id, 0.0),)[: request.sampling.logprobs])
         return Token(request.id, choice, token_id, time.monotonic_ns(), finish, logprobs)
+
+    @staticmethod
+    def _prompt_logprobs(request: EngineRequest) -> list[PromptLogprobs]:
+        """Say -1.0 of the second token, -2.0 of the third, and so on; each is the likeliest."""
+        count, ids = request.prompt_logprobs, request.prompt_ids
+        if count is None or len(ids) == 1:
+            return []
+        logprobs = tuple(
+            Logprobs(-float(i), ((ids[i], -float(i)),)[:count]) for i in range(1, len(ids))
+        )
+        return [PromptLogprobs(request.id, 1, logprobs, time.monotonic_ns())]
 
     @staticmethod
     def _embed(request: EngineRequest) -> Embedded:

@@ -6,12 +6,12 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sizeup_inference import engine as engine_events
 from sizeup_inference.choice import Choice, ChoiceEvent, TextRules
-from sizeup_inference.engine import Admitted, Engine, EngineRequest, Token
+from sizeup_inference.engine import Admitted, Engine, EngineRequest, PromptLogprobs, Token
 from sizeup_inference.errors import (
     BusyError,
     ContextLengthError,
@@ -22,6 +22,7 @@ from sizeup_inference.errors import (
 from sizeup_inference.fit import encode_to_fit
 from sizeup_inference.mailbox import Interrupted, Mailbox, Mailboxes, MailboxEvent
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_inference.prompt_echo import PromptEcho
 from sizeup_inference.residence import Residence
 from sizeup_inference.resolve import (
     answer_tokens,
@@ -36,7 +37,7 @@ from sizeup_inference.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_inference.tokenizing import TokenizingThread
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import Event, Failed, Finished, FinishReason, Started, Text
+from sizeup_wire.events import Event, Failed, Finished, FinishReason, PromptTokens, Started, Text
 from sizeup_wire.generate import ChatPrompt, GenerateRequest
 from sizeup_wire.model import ModelInfo
 
@@ -79,6 +80,16 @@ class Prepared:
     max_tokens: int
     arrived_ns: int
 
+    @property
+    def tells_prompt(self) -> bool:
+        """Tell whether the prompt's log-probabilities are asked for."""
+        return self.wire.echo and self.wire.logprobs is not None
+
+    @property
+    def engine_choices(self) -> int:
+        """Choices the engine makes: none where it is asked nothing, one for the prompt alone."""
+        return self.wire.n if self.max_tokens else int(self.tells_prompt)
+
 
 async def prepare(model: ServedModel, request: GenerateRequest) -> Prepared:
     """Validate and encode a request; raise InferenceError for one that cannot be served."""
@@ -113,9 +124,11 @@ def accept(model: ServedModel, prepared: Prepared) -> Iterator["Generation"]:
         raise DrainingError("the process is shutting down")
     request_id = uuid.uuid4().hex  # the caller's X-Request-Id need not be unique
     cancel = functools.partial(model.engine.cancel, request_id)
-    with model.mailboxes.open(request_id, choices=prepared.wire.n, on_overflow=cancel) as box:
+    with model.mailboxes.open(
+        request_id, choices=prepared.engine_choices, on_overflow=cancel
+    ) as box:
         generation = Generation(model, prepared, box)
-        if prepared.max_tokens:
+        if prepared.engine_choices:
             submit(
                 model.engine,
                 to_engine_request(
@@ -133,7 +146,7 @@ def accept(model: ServedModel, prepared: Prepared) -> Iterator["Generation"]:
             with model.drain.guard(end):
                 yield generation
         finally:
-            if prepared.max_tokens and not generation.engine_is_done:
+            if not generation.engine_is_done:
                 cancel()
             generation.record()
 
@@ -167,13 +180,17 @@ class Generation:
             thinking=chat is not None and "thinking" in model.info.capabilities,
             is_thinking=chat is not None and prepared.prompt.is_thinking,
             tools=chat is not None and bool(chat.tools),
+            every_logprob=prepared.tells_prompt,
+        )
+        self._echo = PromptEcho(
+            model.tokenizer, prepared.prompt.token_ids, logprobs=prepared.tells_prompt
         )
         self._choices = [Choice(i, model.tokenizer, rules) for i in range(prepared.wire.n)]
         self._submitted_ns = time.monotonic_ns()
         self._admitted_ns = self._first_ns = self._last_ns = 0
         self._choice_ns: dict[int, int] = {}
         self._outcome = "cancelled"
-        self._running = prepared.wire.n
+        self._running = prepared.engine_choices
         """Choices the engine has not ended."""
 
     @property
@@ -183,17 +200,25 @@ class Generation:
 
     async def events(self) -> AsyncIterator[Sequence[Event]]:
         """Yield what each step settles, or silence; the last event is `finished` or `failed`."""
-        if not self._prepared.max_tokens:
+        if not self._prepared.engine_choices:
             yield self._nothing_asked()
             return
         while True:
             batch: list[Event] = []
+            silent = True
             for engine_event in await self._box.take_while(self._model.engine.is_alive):
-                batch += self._translate(engine_event)
-                if batch and isinstance(batch[-1], Finished | Failed):
-                    yield batch
-                    return
-            yield batch or _SILENCE
+                for event in self._translate(engine_event):
+                    batch.append(event)
+                    silent = False
+                    if isinstance(event, Finished | Failed):
+                        yield batch
+                        return
+                    if isinstance(event, PromptTokens):
+                        yield batch
+                        batch = []
+                        await asyncio.sleep(0)  # a step tells of thousands: others have their turn
+            if batch or silent:
+                yield batch or _SILENCE
 
     def record(self) -> None:
         """Count and log the request, however it ended."""
@@ -215,10 +240,12 @@ class Generation:
             },
         )
 
-    def _translate(self, event: MailboxEvent) -> Sequence[Event]:
+    def _translate(self, event: MailboxEvent) -> Iterable[Event]:
         match event:
             case Admitted():
-                return [self._started(event)]
+                return [self._started(event), *self._said_at_once()]
+            case PromptLogprobs():
+                return self._echo.go_on(event.logprobs)
             case Token():
                 return self._token(event)
             case Interrupted():
@@ -239,8 +266,14 @@ class Generation:
             cached_tokens=event.cached_tokens,
         )
 
+    def _said_at_once(self) -> Iterable[PromptTokens]:
+        return self._echo.begin() if self._prepared.wire.echo else ()
+
     def _token(self, token: Token) -> Sequence[Event]:
         self._running -= token.finish is not None
+        if not self._prepared.max_tokens:  # the prompt has been told, which is all
+            self._first_ns = self._last_ns = token.at_ns
+            return [self._end_of_nothing()]
         choice = self._choices[token.choice]
         if choice.reason is not None:
             return []  # a stop string ended it here; the engine has yet to hear
@@ -262,13 +295,17 @@ class Generation:
         self._choice_ns[token.choice] = self._last_ns = token.at_ns
 
     def _nothing_asked(self) -> Sequence[Event]:
-        self._outcome = "ok"
         started = Started(
             queued_ns=0, load_ns=0, prompt_tokens=len(self._prepared.prompt.token_ids)
         )
+        return [started, *self._said_at_once(), self._end_of_nothing()]
+
+    def _end_of_nothing(self) -> Finished:
+        """End every choice before its first token."""
+        self._outcome = "ok"
         for choice in self._choices:
             choice.reason = FinishReason.LENGTH
-        return [started, self._finished()]
+        return self._finished()
 
     def _finished(self) -> Finished:
         prompt_ids = self._prepared.prompt.token_ids

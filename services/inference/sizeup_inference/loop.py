@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from sizeup_inference.engine import (
     EngineRequest,
     EngineStats,
     Failed,
+    PromptLogprobs,
     QueueFullError,
     RequestTooLargeError,
     Token,
@@ -193,9 +194,11 @@ class EngineLoop:
             c.sequence for c in step.chunks if c.completes and not c.sequence.request.embed
         ]
         sampled = list(zip(sequences, sample(output.logits, sequences), strict=True))
-        lost = {sequence.request.id for sequence, drawn in sampled if drawn is None}
+        told = output.prompt_logprobs.items()
+        lost = {sequence.request.id for sequence, made in (*sampled, *told) if made is None}
         events += self._fail(lost, "the model's output is not a number")
         now = time.monotonic_ns()
+        events += self._tell_prompts(output, lost, now)
         for sequence, drawn in sampled:
             request_id = sequence.request.id
             if drawn is None or request_id in lost:
@@ -206,6 +209,17 @@ class EngineLoop:
             self._completion_tokens += 1
             if finish is not None:
                 self._finish(sequence)
+
+    @staticmethod
+    def _tell_prompts(
+        output: StepOutput, lost: Container[str], now: int
+    ) -> Iterator[PromptLogprobs]:
+        for sequence, logprobs in output.prompt_logprobs.items():
+            if logprobs is None or sequence.request.id in lost:
+                continue
+            start = sequence.num_prompt_logprobs + 1
+            sequence.num_prompt_logprobs += len(logprobs)
+            yield PromptLogprobs(sequence.request.id, start, logprobs, now)
 
     def _embed(self, step: Step, output: StepOutput, events: list[EngineEvent]) -> None:
         for chunk in step.chunks:

@@ -10,7 +10,8 @@ from sizeup_inference.engine import Cancelled, Embedded, EngineEvent, Failed, To
 from sizeup_wire.errors import ErrorCode
 
 CAPACITY = 4096
-"""Events a reader may lag behind: some 40 s of a 100 tokens/s stream, under a megabyte."""
+"""Events a reader may lag behind: some 40 s of a 100 tokens/s stream, under a megabyte. What
+is told of a prompt comes on top: some megabytes for a long one, bounded by the context."""
 
 ALIVE_CHECK_SECONDS = 5.0
 """A silent engine is asked this often whether it lives; a dying one says so itself, so this only

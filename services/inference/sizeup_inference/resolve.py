@@ -98,16 +98,21 @@ def to_engine_request(
     token_ids: tuple[int, ...],
     max_tokens: int,
 ) -> EngineRequest:
-    """Put everything together; max_tokens is at least 1."""
+    """Put everything together.
+
+    With max_tokens 0 only the prompt is asked about: one token is made, which costs nothing beside
+    it and is not shown.
+    """
     end = () if request.ignore_eos else info.eos_token_ids
     return EngineRequest(
         id=request_id,
         prompt_ids=token_ids,
         sampling=resolve_sampling(request, info.sampling),
-        max_tokens=max_tokens,
+        max_tokens=max(max_tokens, 1),
         min_tokens=request.min_tokens,
         stop_token_ids=frozenset(request.stop_token_ids) | frozenset(end),
-        choices=request.n,
+        choices=request.n if max_tokens else 1,
+        prompt_logprobs=request.logprobs if request.echo else None,
     )
 
 

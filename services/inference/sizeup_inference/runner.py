@@ -1,12 +1,14 @@
 """Run one step of the scheduler through the model. The only caller of the model's forward."""
 
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from transformers import PreTrainedModel
 
+from sizeup_inference.engine import Logprobs
 from sizeup_inference.kv_pool import KVPool, Plan, Span
+from sizeup_inference.prompt_logprobs import prompt_logprobs
 from sizeup_inference.scheduler import Chunk, Step
 from sizeup_inference.sequence import Sequence
 
@@ -22,6 +24,8 @@ class StepOutput:
     """float32[completing chunks that sample, vocabulary], in the order of the step's chunks."""
     hidden_sums: dict[Sequence, torch.Tensor]
     """Of each embedding chunk, the sum of its tokens' last hidden states: float32[hidden_size]."""
+    prompt_logprobs: dict[Sequence, tuple[Logprobs, ...] | None] = field(default_factory=dict)
+    """Of each chunk with positions that owe some, one for each; None where one is not a number."""
 
 
 class ModelRunner:
@@ -42,14 +46,17 @@ class ModelRunner:
         hidden = self._forward(step.chunks)
         sampled: list[int] = []
         embedded: dict[Sequence, torch.Tensor] = {}
+        told: dict[Sequence, tuple[Logprobs, ...] | None] = {}
         row = 0
         for chunk in step.chunks:
             if chunk.sequence.request.embed:
                 embedded[chunk.sequence] = hidden[row : row + chunk.length].float().sum(0)
             elif chunk.completes:
                 sampled.append(row + chunk.length - 1)
+            if chunk.prompt_logprob_positions:
+                told[chunk.sequence] = self._prompt_logprobs(hidden, row, chunk)
             row += chunk.length
-        return StepOutput(self._logits(hidden, sampled), embedded)
+        return StepOutput(self._logits(hidden, sampled), embedded, told)
 
     def _forward(self, chunks: Seq[Chunk]) -> torch.Tensor:
         """Return the last hidden states of the flat row: [tokens, hidden_size]."""
@@ -65,6 +72,18 @@ class ModelRunner:
         )
         hidden: torch.Tensor = output.last_hidden_state[0]
         return hidden
+
+    def _prompt_logprobs(
+        self, hidden: torch.Tensor, row: int, chunk: Chunk
+    ) -> tuple[Logprobs, ...] | None:
+        positions, request = chunk.prompt_logprob_positions, chunk.sequence.request
+        first = row + positions.start - chunk.start
+        return prompt_logprobs(
+            self._head,
+            hidden[first : first + len(positions)],
+            request.prompt_ids[positions.start + 1 : positions.stop + 1],
+            request.prompt_logprobs or 0,
+        )
 
     def _logits(self, hidden: torch.Tensor, rows: list[int]) -> torch.Tensor:
         if not rows:

@@ -23,7 +23,7 @@ _COLDEST = 1e-30
 """Lower temperatures draw the same token; a GPU multiplies by the reciprocal, and this one's is
 finite in float32."""
 
-_LEAST_LOGPROB = -9999.0
+LEAST_LOGPROB = -9999.0
 """Stands for minus infinity, which JSON cannot say; vLLM's and OpenAI's choice."""
 
 
@@ -139,7 +139,7 @@ def _pick(weights: torch.Tensor, uniform: float) -> int:
 def _logprobs(row: torch.Tensor, token_id: int, count: int | None) -> Logprobs | None:
     if count is None:
         return None
-    logprobs = row.log_softmax(-1).clamp(min=_LEAST_LOGPROB)
+    logprobs = row.log_softmax(-1).clamp(min=LEAST_LOGPROB)
     values, ids = logprobs.topk(min(count, row.shape[-1]))
     top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
     return Logprobs(float(logprobs[token_id]), top)

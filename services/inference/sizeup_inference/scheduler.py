@@ -62,6 +62,18 @@ class Chunk:
         """Tell whether the sequence's last token is among them, so that the next is sampled."""
         return self.end == self.sequence.num_tokens
 
+    @property
+    def prompt_logprob_positions(self) -> range:
+        """Positions whose logits tell of the next prompt token and are asked for, and still owed.
+
+        The first choice owes them for all: the prompt is the same.
+        """
+        request = self.sequence.request
+        if request.prompt_logprobs is None or request.embed or self.sequence.choice:
+            return range(0)
+        first = max(self.start, self.sequence.num_prompt_logprobs)
+        return range(first, min(self.end, len(request.prompt_ids) - 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -22,6 +22,8 @@ class Sequence:
     block_table: BlockTable = field(default_factory=list)
     answer_counts: Counter[int] = field(default_factory=Counter)
     """How often each token occurs in the answer, for presence and frequency penalties."""
+    num_prompt_logprobs: int = 0
+    """Prompt tokens after the first whose log-probabilities have been delivered."""
     num_preemptions: int = 0
     generator: random.Random = field(init=False)
     """Draws for this choice alone, so that neighbours and preemption never change its text."""

@@ -1,7 +1,8 @@
 """`POST /internal/v1/generate`: the answer, one JSON event per line.
 
-A stream is `started`, then any number of `text`, `thinking` and `tool_call`, then exactly one
-`finished` or `failed`. Nothing follows the terminal event; a stream without one was cut.
+A stream is `started`, then any number of `prompt` where `echo` was asked for, then any number of
+`text`, `thinking` and `tool_call`, then exactly one `finished` or `failed`. Nothing follows the
+terminal event; a stream without one was cut.
 """
 
 from enum import StrEnum
@@ -55,6 +56,28 @@ class Started(Message):
     prompt_tokens: int
     cached_tokens: int = 0
     """Prompt tokens whose KV was reused."""
+
+
+class PromptToken(Message):
+    """A token of the prompt, by the model's own distribution: no penalties, bias or temperature."""
+
+    token: str
+    bytes: tuple[int, ...]
+    logprob: float | None
+    """None for the first token of a prompt, which follows nothing."""
+    top: tuple[TopLogprob, ...] = ()
+
+
+class PromptTokens(Message):
+    """The next piece of the prompt; a long one comes in several, since a line has a bound."""
+
+    event: Literal["prompt"] = "prompt"
+    choice: int = 0
+    """The first of the request's choices: all of them share the prompt."""
+    text: str
+    """Whole characters only; special tokens by their names."""
+    tokens: tuple[PromptToken, ...] = ()
+    """Those of this piece where `logprobs` were asked for, else none."""
 
 
 class Text(Message):
@@ -122,7 +145,8 @@ class Failed(Message):
 
 
 Event = Annotated[
-    Started | Text | Thinking | ToolCall | Finished | Failed, Field(discriminator="event")
+    Started | PromptTokens | Text | Thinking | ToolCall | Finished | Failed,
+    Field(discriminator="event"),
 ]
 
 event_adapter: TypeAdapter[Event] = TypeAdapter(Event)

@@ -114,6 +114,10 @@ class GenerateRequest(Message):
     n: int = Field(1, ge=1, le=MAX_CHOICES)
     logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
     """None: no logprobs; 0: the chosen token's; k: the k likeliest as well."""
+    echo: bool = False
+    """The prompt comes back before the answer, in `prompt` events. With `logprobs` each of its
+    tokens has its own, and so has each of the answer's, the end-of-sequence token included:
+    evaluation suites ask for one token of answer and drop the last entry, whatever it is."""
     max_context: int | None = Field(None, ge=1)
     """Upper bound on prompt plus answer in tokens, below the model's own (Ollama's num_ctx)."""
     truncate: bool = False

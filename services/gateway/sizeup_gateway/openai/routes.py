@@ -75,6 +75,7 @@ class OpenAIRoutes:
         chunks = CompletionChunks(
             _heading("cmpl", body.model or "", model),
             choices,
+            per_prompt=wires[0].n,
             usage=_wants_usage(body),
             logprobs=body.logprobs is not None,
         )

@@ -81,12 +81,6 @@ def _free_choice(value: object) -> object:
     return value
 
 
-def _no_echo(value: object) -> object:
-    if value not in (None, False):
-        raise ValueError("echo is not available")
-    return None
-
-
 def _no_suffix(value: object) -> object:
     if value not in (None, ""):
         raise ValueError("suffix is not supported: the model does not support insert")
@@ -228,6 +222,6 @@ class CompletionRequest(SamplingRequest):
         WrapValidator(_prompts),
     ]
     best_of: int | None = None
-    echo: Annotated[None, BeforeValidator(_no_echo)] = None
+    echo: bool | None = None
     suffix: Annotated[None, BeforeValidator(_no_suffix)] = None
     logprobs: Annotated[int | None, Field(ge=0, le=5)] = None

@@ -60,7 +60,8 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
         TextPrompt(text=prompt) if isinstance(prompt, str) else TokenPrompt(token_ids=tuple(prompt))
         for prompt in body.prompt
     ]
-    return [_request(body, prompt, limit, body.logprobs) for prompt in prompts]
+    echo = bool(body.echo)
+    return [_request(body, prompt, limit, body.logprobs, echo=echo) for prompt in prompts]
 
 
 def chat_param(wire_field: str) -> str:
@@ -83,7 +84,12 @@ def _param(wire_field: str, prompt_field: str) -> str:
 
 
 def _request(
-    body: schema.SamplingRequest, prompt: Prompt, max_tokens: int | None, logprobs: int | None
+    body: schema.SamplingRequest,
+    prompt: Prompt,
+    max_tokens: int | None,
+    logprobs: int | None,
+    *,
+    echo: bool = False,
 ) -> GenerateRequest:
     num_ctx = body.options.num_ctx if body.options else None
     return GenerateRequest(
@@ -98,6 +104,7 @@ def _request(
         seed=None if body.seed is None else body.seed & _SEED_MASK,
         n=body.n or 1,
         logprobs=logprobs,
+        echo=echo,
         max_context=num_ctx or None,
     )
 
