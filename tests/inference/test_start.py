@@ -9,7 +9,7 @@ from inference.engines import DEADLINE_SECONDS, Recorder, random_model, request
 from sizeup_inference.describe import read_eos_token_ids, read_folder, read_sampling
 from sizeup_inference.loader import LoadError
 from sizeup_inference.settings import Settings
-from sizeup_inference.start import available_cpus, context_length, start_engine
+from sizeup_inference.start import available_cpus, context_length, start_engine, step_threads
 from sizeup_inference.weights import WeightsError
 
 TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
@@ -99,6 +99,11 @@ def test_the_context_is_what_was_asked_up_to_what_was_trained(
     asked: int | None, given: int
 ) -> None:
     assert context_length(2048, asked) == given
+
+
+def test_a_small_model_has_one_thread_and_a_real_one_every_core() -> None:
+    assert step_threads(5_000_000, 8) == 1
+    assert step_threads(464_000_000, 8) == 8
 
 
 def test_at_least_one_cpu_is_available() -> None:

@@ -73,7 +73,7 @@ def up(
         int | None,
         typer.Option(
             min=1,
-            help="CPU threads per model. By default each model may use all cores: "
+            help="CPU threads per model. By default each model but a toy may use all cores: "
             "models that are not asked cost nothing.",
         ),
     ] = None,

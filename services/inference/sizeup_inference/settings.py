@@ -70,7 +70,11 @@ class Settings(HubCacheSettings):
         "auto", description="auto: as the model's config says"
     )
     threads: int | None = Field(
-        None, ge=1, le=1024, description="CPU threads of one step; default: the cores available"
+        None,
+        ge=1,
+        le=1024,
+        description="CPU threads of one step; default: the cores available, "
+        "and one for a model of less than 20 million parameters",
     )
     max_model_len: int | None = Field(
         None, ge=2, description="tokens of prompt and answer; default: as the model's config says"
