@@ -40,27 +40,42 @@ class Found:
     records: tuple[Record, ...]
 
 
-async def find(run_level: RunLevel, bounds: Bounds, objective: Objective) -> Found:
-    """Try loads until the largest within the objective is known."""
-    seen: dict[float, list[Record]] = {}
-    points: dict[float, CapacityPoint] = {}
-    while len(seen) < _MOST_LOADS:
-        level = search.next_level(list(points.values()), bounds)
+class Search:
+    """One size's search, a load at a time, so that several sizes can take turns."""
+
+    def __init__(self, run_level: RunLevel, bounds: Bounds, objective: Objective) -> None:
+        """Begin with nothing known."""
+        self._run_level = run_level
+        self._bounds = bounds
+        self._objective = objective
+        self._seen: dict[float, list[Record]] = {}
+        self._points: dict[float, CapacityPoint] = {}
+
+    async def step(self) -> bool:
+        """Try the next load, as often as it takes to judge it; False when the search is done."""
+        level = self._next()
         if level is None:
-            break
-        records = seen.setdefault(level, [])
+            return False
+        records = self._seen.setdefault(level, [])
         for attempt in range(search.TRIES):
-            fresh = await run_level(level, attempt)
+            fresh = await self._run_level(level, attempt)
             records += fresh
             if records:
-                points[level] = point(records, bounds.mode, level, objective)
-            if not fresh or not search.uncertain(points[level], bounds.target):
+                made = point(records, self._bounds.mode, level, self._objective)
+                self._points[level] = made
+            if not fresh or not search.uncertain(self._points[level], self._bounds.target):
                 break
-        if not records:  # the run's own time is up
-            break
-    return Found(
-        result(tuple(points.values()), bounds), tuple(r for rs in seen.values() for r in rs)
-    )
+        return bool(records)  # none: the run's own time is up
+
+    def found(self) -> Found:
+        """Return what the search has found so far."""
+        seen = tuple(record for records in self._seen.values() for record in records)
+        return Found(result(tuple(self._points.values()), self._bounds), seen)
+
+    def _next(self) -> float | None:
+        if len(self._seen) >= _MOST_LOADS:
+            return None
+        return search.next_level(list(self._points.values()), self._bounds)
 
 
 def point(

@@ -45,7 +45,10 @@ async def search(asked: Config) -> tuple[capacity.Found, MockServer]:
             levels.learn(records)
             return records
 
-        return await capacity.find(run_level, levels.bounds, asked.slo), server
+        searching = capacity.Search(run_level, levels.bounds, asked.slo)
+        while await searching.step():
+            pass
+        return searching.found(), server
 
 
 def test_a_closed_loop_finds_the_servers_places() -> None:
@@ -71,5 +74,7 @@ def test_a_run_whose_time_is_over_keeps_what_it_has() -> None:
         return []
 
     bounds = capacity.Levels(config("closed"), "m", prompts.source(config("closed").prompts)).bounds
-    found = asyncio.run(capacity.find(nothing, bounds, config("closed").slo))
+    searching = capacity.Search(nothing, bounds, config("closed").slo)
+    assert not asyncio.run(searching.step())
+    found = searching.found()
     assert (found.result.largest, found.result.points) == (None, ())

@@ -1,4 +1,4 @@
-"""The search for the largest load of every size, one size after the other."""
+"""The search for the largest load of every size; the sizes take turns, a load each."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,25 @@ from sizeup_loadtest.running import Phase, Run
 
 
 async def run(run: Run) -> None:
-    """Search every size; what was found before the run's time was over is kept."""
+    """Search every size; what was found before the run's time was over is kept.
+
+    A machine that is slow for a minute is so for all of them.
+    """
     found = {}
-    for model in run.models:
-        levels = capacity.Levels(run.config, model, prompts.source(run.config.prompts))
-        if run.config.capacity.mode == "open":
-            levels.learn(await run.load(levels.alone(), levels.prompts))
-        searched = await capacity.find(_runner(run, levels), levels.bounds, run.config.slo)
-        found[model] = searched.result
-        run.folder.write_piece("capacity", CapacityPiece(results=found))
+    searches = {model: await _begin(run, model) for model in run.models}
+    while searches:
+        for model, search in tuple(searches.items()):
+            if not await search.step():
+                found[model] = search.found().result
+                run.folder.write_piece("capacity", CapacityPiece(results=found))
+                del searches[model]
+
+
+async def _begin(run: Run, model: str) -> capacity.Search:
+    levels = capacity.Levels(run.config, model, prompts.source(run.config.prompts))
+    if run.config.capacity.mode == "open":
+        levels.learn(await run.load(levels.alone(), levels.prompts))
+    return capacity.Search(_runner(run, levels), levels.bounds, run.config.slo)
 
 
 def _runner(run: Run, levels: capacity.Levels) -> capacity.RunLevel:
