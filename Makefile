@@ -5,6 +5,13 @@ BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
+# Of images, push and save: which (inference-cuda ...; default: all of a cluster without GPUs), their
+# tag (default: the chart's), an image with Python to build them from, and where they go.
+NAMES ?=
+TAG ?=
+BASE ?=
+REGISTRY ?=
+FOLDER ?=
 # Of install: a file of charts/sizeup/values; more options of helm.
 VALUES ?= kind
 HELM_ARGS ?=
@@ -17,9 +24,11 @@ LOADTEST_ARGS ?=
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
 IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys sizeup-loadtest
+BUILD = $(PYTHON) -m images.build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE),--base $(BASE)) \
+	$(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
 SERVICES := wire telemetry gateway inference cli
-SOURCES := services loadtest tests models benchmarks docs
+SOURCES := services loadtest images tests models benchmarks docs
 EDITABLE := $(foreach service,$(filter-out inference cli,$(SERVICES)),-e services/$(service)) \
 	-e 'services/inference[torch]' -e services/cli -e loadtest
 PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inference/setup.py \
@@ -28,8 +37,8 @@ PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inf
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types walls format cluster-test images kind-up kind-load \
-	install bench-engine toys clean
+.PHONY: help setup run loadtest test check lint types walls format cluster-test images push save kind-up \
+	kind-load install bench-engine toys clean
 
 help:  ## List these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,14 +54,20 @@ loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENAR
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 	@$(BIN)/python -m pytest -q
 
-images:  ## Build the images with docker or buildah
-	@PYTHONPATH=tests $(PYTHON) -m images.build $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+images:  ## Build the images with docker or buildah (NAMES=... TAG=... BASE=...)
+	@$(BUILD)
+
+push:  ## Build the images and send them to a registry (REGISTRY=host/folder NAMES=... TAG=...)
+	@$(BUILD) --push $(or $(REGISTRY),$(error where to? make push REGISTRY=registry.example.com/team))
+
+save:  ## Build the images and write each to a file (FOLDER=... NAMES=... TAG=...)
+	@$(BUILD) --save $(or $(FOLDER),$(error where to? make save FOLDER=carry/images))
 
 kind-up:  ## Start a kind cluster of one node
 	@kind create cluster --config charts/kind-cluster.yaml
 
 kind-load: images  ## Build the images and load them into the kind cluster
-	@kind load docker-image --name sizeup $(IMAGES:%=%:$(VERSION))
+	@kind load docker-image --name sizeup $(IMAGES:%=%:$(or $(TAG),$(VERSION)))
 
 install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \

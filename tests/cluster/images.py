@@ -42,14 +42,20 @@ class SavedImage:
         self.tool.remove([self.reference])
 
 
-def built(names: Sequence[str], torch_index: str) -> list[SavedImage]:
-    """Build images of `images.build.RECIPES` with the tag of these tests."""
+@contextlib.contextmanager
+def built(names: Sequence[str], torch_index: str) -> Iterator[list[SavedImage]]:
+    """Build images of `images.build.RECIPES` with the tag of these tests.
+
+    What is still in the store when the block ends, or the building, is removed.
+    """
     images = Images(find_tool(STORE), TAG)
-    saved = []
-    for name in names:
-        log.info("building image %s", name)
-        saved.append(SavedImage(images.tool, images.build(name, torch_index)))
-    return saved
+    try:
+        for name in names:
+            log.info("building image %s", name)
+            images.build(name, torch_index)
+        yield [SavedImage(images.tool, reference) for reference in images.built]
+    finally:
+        images.remove()
 
 
 def pause(program: Path) -> SavedImage:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from images import build
 from images.build import OWN_BASE, PUBLIC_BASE, Images, chart_version, find_base, main, passed_on
-from images.tools import Buildah, BuildError, find_tool, read_size
+from images.tools import Buildah, BuildError, Docker, Tool, find_tool, read_size
 
 
 class RecordingTool:
@@ -17,6 +18,7 @@ class RecordingTool:
     def __init__(self, *present: str, registry: bool = False, built_bytes: int = 130) -> None:
         self.images = dict.fromkeys(present, 100)
         self.arguments: dict[str, Mapping[str, str]] = {}
+        self.pushed: dict[str, str] = {}
         self._registry = registry
         self._built_bytes = built_bytes
 
@@ -48,7 +50,12 @@ class RecordingTool:
         return self.images[reference]
 
     def save(self, reference: str, archive: Path) -> None:
+        assert not archive.exists()
         archive.write_text(reference)
+
+    def push(self, reference: str, target: str) -> None:
+        assert reference in self.images
+        self.pushed[target] = reference
 
     def remove(self, references: Sequence[str]) -> None:
         for reference in references:
@@ -102,6 +109,31 @@ def test_a_base_comes_from_the_registry() -> None:
     assert find_base(RecordingTool(registry=True)) == PUBLIC_BASE
 
 
+def test_a_base_of_ones_own_is_fetched_too() -> None:
+    tool = RecordingTool(registry=True)
+    images = Images(tool, "t", "registry.example.com/python:3.11")
+    assert images.bytes_above_base(images.build("cli")) == 30
+
+
+def test_an_image_is_pushed_by_the_name_that_the_chart_gives_it() -> None:
+    tool = RecordingTool(PUBLIC_BASE)
+    images = Images(tool)
+    built = images.build("inference-cuda")
+    images.push("inference-cuda", "registry.example.com/team/")
+    name = f"registry.example.com/team/sizeup-inference:{chart_version()}-cuda"
+    assert tool.pushed == {name: built}
+
+
+def test_an_image_is_written_to_a_file_again_and_again(tmp_path: Path) -> None:
+    tool = RecordingTool(PUBLIC_BASE)
+    images = Images(tool, "1.2")
+    built = images.build("inference-cuda")
+    for _ in range(2):
+        archive = images.save("inference-cuda", tmp_path / "carry")
+    assert archive == tmp_path / "carry" / "sizeup-inference-1.2-cuda.tar"
+    assert archive.read_text() == built
+
+
 def test_without_a_registry_a_base_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_on_path(tmp_path, monkeypatch, mmdebstrap='for last; do :; done; : > "$last"')
     tool = RecordingTool()
@@ -151,6 +183,50 @@ def test_buildah_works_in_its_own_folder_with_the_machine_s_certificates(
     assert words[:2] == [f"--root={tmp_path / 's' / 'root'}", f"--runroot={tmp_path / 's' / 'run'}"]
     assert "--volume=/etc/ca:/etc/ca:ro" in words
     assert {"--target=fake", "--build-arg=BASE_IMAGE=b", "--tag=name:tag"} <= set(words)
+
+
+@pytest.mark.parametrize("name", ["docker", "buildah"])
+def test_both_tools_push_and_save(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    put_on_path(tmp_path, monkeypatch, **{name: f'echo "$@" >> {told}'})
+    tool: Tool = Docker() if name == "docker" else Buildah(tmp_path / "store")
+    tool.push("mine:1", "registry.example.com/team/mine:1")
+    tool.save("mine:1", tmp_path / "mine.tar")
+    place = f"--root={tmp_path}/store/root --runroot={tmp_path}/store/run push --quiet"
+    archive = f"docker-archive:{tmp_path}/mine.tar:mine:1"
+    assert (
+        told.read_text().splitlines()
+        == {
+            "docker": [
+                "tag mine:1 registry.example.com/team/mine:1",
+                "push --quiet registry.example.com/team/mine:1",
+                f"save --output={tmp_path}/mine.tar mine:1",
+            ],
+            "buildah": [
+                f"{place} mine:1 docker://registry.example.com/team/mine:1",
+                f"{place} --disable-compression mine:1 {archive}",
+            ],
+        }[name]
+    )
+
+
+def test_what_is_built_is_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = RecordingTool("base")
+    monkeypatch.setattr(build, "find_tool", lambda _store: tool)
+    folder = tmp_path / "carry"
+    handed_on = ["--push", "registry.example.com", "--save", str(folder)]
+    assert main(["gateway", "cli", "--tag", "7", "--base", "base", *handed_on]) == 0
+    names = [f"registry.example.com/sizeup-{name}:7" for name in ("gateway", "cli")]
+    assert list(tool.pushed) == names
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "sizeup-cli-7.tar",
+        "sizeup-gateway-7.tar",
+    ]
+    assert f"pushed {names[0]}" in capsys.readouterr().out
 
 
 def test_buildah_s_list_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

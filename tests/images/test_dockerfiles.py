@@ -186,12 +186,29 @@ def test_skaffold_builds_what_the_chart_installs() -> None:
         assert (ROOT / file).is_file()
 
 
+def make(*words: str) -> str:
+    """Return what make would run, or the words it ends with."""
+    argv = ["make", "--dry-run", *words]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stderr if done.returncode else done.stdout
+
+
 def test_make_loads_what_it_builds_into_the_cluster_it_starts() -> None:
-    said = subprocess.run(
-        ["make", "-n", "kind-up", "kind-load"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    said = make("kind-up", "kind-load")
     config = re.findall(r"--config (\S+)", said)
     assert yaml.safe_load((ROOT / config[0]).read_text())["name"] == "sizeup"
     loaded = re.findall(r"load docker-image --name sizeup (.*)", said)[0].split()
     names = {RECIPES[name].reference(chart_version()) for name in DEFAULT}
     assert {f"{REGISTRY}/{name}" for name in loaded} == names
+
+
+def test_another_tag_is_built_and_loaded() -> None:
+    said = make("kind-load", "TAG=7")
+    assert "--tag 7" in said
+    assert "sizeup-gateway:7 sizeup-inference:7 " in said
+
+
+@pytest.mark.parametrize(("verb", "option"), [("push", "REGISTRY="), ("save", "FOLDER=")])
+def test_images_go_where_somebody_says(verb: str, option: str) -> None:
+    assert f"make {verb} {option}" in make(verb)
+    assert f"--{verb} there" in make(verb, f"{option}there")

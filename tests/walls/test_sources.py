@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     file
-    for folder in ("services", "loadtest", "models", "benchmarks")
+    for folder in ("services", "loadtest", "images", "models", "benchmarks")
     for file in (ROOT / folder).rglob("*.py")
     if not {".work", "build"} & set(file.parts)
 )

@@ -1,4 +1,4 @@
-"""Docker and buildah behind one interface: what building, measuring and removing images needs."""
+"""Docker and buildah behind one interface: what building images and handing them on needs."""
 
 import json
 import os
@@ -12,6 +12,8 @@ from typing import Any, Protocol
 _BUILD_SECONDS = 3600
 """PyTorch with CUDA is 3 GB to download and 5 GB to pack."""
 _SHORT_SECONDS = 300
+_CARRY_SECONDS = 3600
+"""The image with CUDA has 5 GB, and a registry may be far away."""
 _SHOWN_LINES = 40
 _BUILDKIT = ("env", "DOCKER_BUILDKIT=1", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
 """Only the stages of the target, and no attestation beside the image, which kind cannot load."""
@@ -49,6 +51,9 @@ class Tool(Protocol):
 
     def save(self, reference: str, archive: Path) -> None:
         """Write an image as `docker save` does, uncompressed; containerd and kind import that."""
+
+    def push(self, reference: str, target: str) -> None:
+        """Send an image to the registry that `target` names, under that name."""
 
     def remove(self, references: Sequence[str]) -> None:
         """Take images out of the local store; those that are not there are passed over."""
@@ -114,7 +119,12 @@ class Docker:
 
     def save(self, reference: str, archive: Path) -> None:
         """Write an image as `docker save` does."""
-        run(["docker", "save", f"--output={archive}", reference])
+        run(["docker", "save", f"--output={archive}", reference], _CARRY_SECONDS)
+
+    def push(self, reference: str, target: str) -> None:
+        """Send an image to a registry; docker knows it by the name of where it goes."""
+        run(["docker", "tag", reference, target])
+        run(["docker", "push", "--quiet", target], _CARRY_SECONDS)
 
     def remove(self, references: Sequence[str]) -> None:
         """Take images out of the local store."""
@@ -186,7 +196,12 @@ class Buildah:
     def save(self, reference: str, archive: Path) -> None:
         """Write an image as `docker save` does."""
         place = f"docker-archive:{archive}:{reference}"
-        run(self._command("push", "--quiet", "--disable-compression", reference, place))
+        flags = ["--quiet", "--disable-compression"]
+        run(self._command("push", *flags, reference, place), _CARRY_SECONDS)
+
+    def push(self, reference: str, target: str) -> None:
+        """Send an image to a registry."""
+        run(self._command("push", "--quiet", reference, f"docker://{target}"), _CARRY_SECONDS)
 
     def remove(self, references: Sequence[str]) -> None:
         """Take images out of the local store."""

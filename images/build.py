@@ -1,6 +1,6 @@
-"""Build the product's images with docker or buildah, whichever is there.
+"""Build the product's images with docker or buildah, whichever is there, and hand them on.
 
-From a shell: `PYTHONPATH=tests python -m images.build gateway inference-fake cli toys`. Only the
+From the repository's root: `python -m images.build gateway inference-fake cli toys`. Only the
 standard library is used, so that no virtual environment is needed.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from images.tools import BuildError, Tool, find_tool, run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 REGISTRY = "docker.io/library"
 """What Kubernetes reads before a name without a registry, so the chart's defaults find these."""
 PUBLIC_BASE = "docker.io/library/python:3.11-slim-bookworm"
@@ -49,9 +49,9 @@ class Recipe:
         """The Dockerfile in the repository."""
         return ROOT / "images" / self.folder / "Dockerfile"
 
-    def reference(self, tag: str) -> str:
+    def reference(self, tag: str, registry: str = REGISTRY) -> str:
         """Return the image's full name."""
-        return f"{REGISTRY}/{self.repository}:{tag}{self.suffix}"
+        return f"{registry}/{self.repository}:{tag}{self.suffix}"
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -73,6 +73,8 @@ class Images:
         self.tool = tool
         self.tag = tag or chart_version()
         self.base = base or find_base(tool)
+        if not tool.has(self.base):
+            tool.pull(self.base)
         self.built: list[str] = []
         """References, in the order of building."""
 
@@ -95,6 +97,22 @@ class Images:
             added = self.bytes_above_base(reference) / 1e6
             raise BuildError(f"{reference} adds {added:.0f} MB to its base, which is too much")
         return reference
+
+    def push(self, name: str, registry: str) -> str:
+        """Send an image to a registry, below host or host/folder; return its name there."""
+        recipe = RECIPES[name]
+        target = recipe.reference(self.tag, registry.rstrip("/"))
+        self.tool.push(recipe.reference(self.tag), target)
+        return target
+
+    def save(self, name: str, folder: Path) -> Path:
+        """Write an image to a file in a folder, as `docker save` does; return the file."""
+        reference = RECIPES[name].reference(self.tag)
+        archive = folder / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
+        folder.mkdir(parents=True, exist_ok=True)
+        archive.unlink(missing_ok=True)  # buildah would add to an archive, and cannot
+        self.tool.save(reference, archive)
+        return archive
 
     def bytes_above_base(self, reference: str) -> int:
         """Return what an image adds to its base."""
@@ -158,6 +176,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tag", help="default: the chart's appVersion")
     parser.add_argument("--base", help="base image; default: Python's, or a Debian made here")
     parser.add_argument("--torch-index", help="package index of torch; empty: PyPI")
+    parser.add_argument("--push", metavar="REGISTRY", help="send them there: host, or host/folder")
+    parser.add_argument("--save", metavar="FOLDER", type=Path, help="write each to a file there")
     parser.add_argument(
         "--store", type=Path, default=Path("/var/lib/sizeup-images"), help="buildah's folder"
     )
@@ -168,7 +188,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build what is asked for and print name, size and time of each."""
+    """Build what is asked for, hand it on, and print name, size and time of each."""
     asked = parse(argv)
     try:
         images = Images(find_tool(asked.store), asked.tag, asked.base)
@@ -178,6 +198,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             reference = images.build(name, asked.torch_index)
             added, seconds = images.bytes_above_base(reference), time.monotonic() - begun
             print(f"{reference}  base + {added / 1e6:.0f} MB  {seconds:.0f} s", flush=True)
+            if asked.push:
+                print(f"pushed {images.push(name, asked.push)}", flush=True)
+            if asked.save:
+                print(f"saved {images.save(name, asked.save)}", flush=True)
     except BuildError as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
