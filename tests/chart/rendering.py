@@ -78,12 +78,51 @@ SHARDS: Json = {
 }
 """A load test of several pods with a config and a volume of its own."""
 
+EXTENDED: Json = {
+    "models": {"small": EVERYTHING["models"]["small"]},
+    "auth": {"allowAnonymous": True},
+    "gateway": {
+        "podLabels": {"team": "search"},
+        "serviceAccount": {"annotations": {"cloud": "gateway"}},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "rack",
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/component": "gateway"}},
+            }
+        ],
+        "service": {
+            "type": "LoadBalancer",
+            "nodePort": 30434,
+            "loadBalancerClass": "example.com/internal",
+            "loadBalancerSourceRanges": ["10.0.0.0/8", "fd00::/8"],
+            "externalTrafficPolicy": "Local",
+        },
+    },
+    "inference": {
+        "podLabels": {"team": "models"},
+        "serviceAccount": {"annotations": {"cloud": "inference"}},
+        "extraVolumes": [{"name": "more", "configMap": {"name": "more"}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more", "readOnly": True}],
+    },
+    "modelCache": {
+        "download": {
+            "podAnnotations": {"sidecar.istio.io/inject": "false"},
+            "serviceAccount": {"annotations": {"cloud": "download"}},
+        }
+    },
+    "loadtest": {"enabled": True, "podAnnotations": {"sidecar.istio.io/inject": "false"}},
+}
+"""Values of what an installation adds to the chart's objects."""
+
 VARIANTS: dict[str, Json] = {
     **{name: yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text()) for name in VALUES},
     "nothing": {},
     "everything": EVERYTHING,
     "ephemeral": {**EVERYTHING, "modelCache": {"mode": "ephemeral"}},
     "shards": {**EVERYTHING, "auth": {}, "gateway": {}, "loadtest": SHARDS},
+    "extended": EXTENDED,
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
 }
 """Every shape the chart takes, for what must hold in all of them."""
@@ -109,12 +148,29 @@ def _rendered(values: str, release: str, chart: Path) -> tuple[str, ...]:
 
 
 def notes(values: Mapping[str, Any], folder: Path) -> str:
-    """Return what `helm install` says at its end; `folder` is for a copy of the chart."""
+    """Return what `helm install` says at its end.
+
+    folder: for a copy of the chart.
+    """
     chart = folder / "chart"
     shutil.copytree(CHART, chart)
     shown = 'notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}\n'
     (chart / "templates" / "shown.yaml").write_text(shown)
     return next(str(one["notes"]) for one in render(values, chart=chart) if "notes" in one)
+
+
+def upgraded(values: Mapping[str, Any], live: Mapping[str, Json], folder: Path) -> list[Json]:
+    """Return the objects of an upgrade where `live`, by name, is in the cluster.
+
+    folder: for a copy of the chart.
+    """
+    chart = folder / "chart"
+    shutil.copytree(CHART, chart)
+    found = f"get (fromJson `{json.dumps(live)}`) (index . 2) | default dict | toJson"
+    (chart / "templates" / "_live.tpl").write_text(
+        f'{{{{- define "sizeup.live" -}}}}{{{{ {found} }}}}{{{{- end }}}}'
+    )
+    return render(values, chart=chart)
 
 
 def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> Json:

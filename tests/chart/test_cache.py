@@ -1,6 +1,7 @@
 """One Job per model writes the cache; everybody else reads it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from chart.rendering import (
     environment,
     identity,
     named,
+    notes,
     of_kind,
     over,
     pods,
     render,
+    upgraded,
 )
 
 
@@ -177,9 +180,14 @@ def test_a_cache_per_model_is_as_large_as_the_model() -> None:
 
 
 def test_storage_can_be_said() -> None:
-    cache = {"size": "9Gi", "storageClass": "fast", "accessModes": ["ReadWriteOnce"], "keep": False}
+    cache = {
+        "size": "200Gi",
+        "storageClass": "fast",
+        "accessModes": ["ReadWriteOnce"],
+        "keep": False,
+    }
     (claim,) = claims({**EVERYTHING, "modelCache": cache}).values()
-    assert (size(claim), claim["spec"]["storageClassName"]) == ("9Gi", "fast")
+    assert (size(claim), claim["spec"]["storageClassName"]) == ("200Gi", "fast")
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
     assert "annotations" not in claim["metadata"]
     (static,) = claims({**EVERYTHING, "modelCache": {"storageClass": "-"}}).values()
@@ -203,6 +211,93 @@ def test_without_a_volume_each_pod_downloads_first() -> None:
     assert [c["name"] for c in spec["initContainers"]] == ["pull"]
     volumes = {v["name"]: v for v in spec["volumes"]}
     assert volumes["models"]["emptyDir"] == {"sizeLimit": "18Gi"}
+
+
+def live(size: str) -> dict[str, Json]:
+    """Return the claim of an earlier installation."""
+    return {"sizeup-cache": {"spec": {"resources": {"requests": {"storage": size}}}}}
+
+
+def test_the_claim_of_an_earlier_installation_keeps_its_size(tmp_path: Path) -> None:
+    objects = upgraded(EVERYTHING, live("170Gi"), tmp_path)
+    (claim,) = of_kind(objects, "PersistentVolumeClaim")
+    assert size(claim) == "170Gi"
+
+
+def test_more_models_than_the_volume_holds_are_refused_with_the_numbers(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError) as refused:
+        upgraded(EVERYTHING, live("100Gi"), tmp_path / "full")
+    said = "sizeup-cache has 100Gi (100.0 GiB) and the weights of 3 models take 150.2 GiB"
+    assert said in str(refused.value)
+    assert "modelCache.size=181Gi" in str(refused.value)
+    larger = {**EVERYTHING, "modelCache": {"size": "181Gi"}}
+    (claim,) = of_kind(upgraded(larger, live("100Gi"), tmp_path / "grown"), "PersistentVolumeClaim")
+    assert size(claim) == "181Gi"
+
+
+def test_a_volume_that_is_too_small_may_be_warned_about(tmp_path: Path) -> None:
+    values = {**EVERYTHING, "modelCache": {"size": "9Gi"}, "fit": {"onFailure": "warn"}}
+    assert "WARNING: the volume sizeup-cache has 9Gi" in notes(values, tmp_path)
+
+
+DISK: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"]}}
+"""A disk of one node."""
+
+
+def neighbours(pod: Json) -> list[Json]:
+    """Return the selectors of the pods that must be on the same node."""
+    affinity = pod["spec"].get("affinity", {}).get("podAffinity", {})
+    return [
+        term["labelSelector"]
+        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", [])
+        if term["topologyKey"] == "kubernetes.io/hostname"
+    ]
+
+
+@pytest.mark.parametrize("mode", ["shared", "perModel"])
+def test_who_shares_a_disk_of_one_node_is_put_on_one(mode: str) -> None:
+    values = over(EVERYTHING, over(DISK, {"modelCache": {"mode": mode}}))
+    for name, pod in pods(render(values)):
+        labels = pod["metadata"]["labels"]
+        mounts = {
+            v["persistentVolumeClaim"]["claimName"]
+            for v in pod["spec"]["volumes"]
+            if "persistentVolumeClaim" in v
+        }
+        if not any("cache" in claim for claim in mounts):
+            assert neighbours(pod) == [], name
+            continue
+        (selector,) = neighbours(pod)
+        assert selector["matchLabels"].items() <= labels.items(), "the first one may go anywhere"
+        assert ("sizeup.dev/model" in selector["matchLabels"]) is (mode == "perModel")
+        (expression,) = selector["matchExpressions"]
+        assert expression["values"] == ["inference", "download"]
+
+
+def test_a_download_to_such_a_disk_can_go_where_its_size_goes() -> None:
+    toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    values = over(EVERYTHING, {"models": {"middle": {"tolerations": [toleration]}}})
+    assert "tolerations" not in jobs(values)["middle"]["spec"]["template"]["spec"]
+    job = jobs(over(values, DISK))["middle"]
+    assert job["spec"]["template"]["spec"]["tolerations"] == [toleration]
+
+
+def test_an_affinity_of_ones_own_stays_beside_it() -> None:
+    own: Json = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+    values = over(over(EVERYTHING, DISK), {"models": {"middle": {"affinity": own}}})
+    middle = named(render(values), "Deployment", "sizeup-middle")["spec"]["template"]
+    assert middle["spec"]["affinity"].keys() == {"podAntiAffinity", "podAffinity"}
+
+
+def test_sizes_of_different_nodes_cannot_share_such_a_disk() -> None:
+    apart = {
+        name: {"nodeSelector": {"zone": zone}} for name, zone in (("small", "a"), ("middle", "b"))
+    }
+    values = over(EVERYTHING, {"models": apart})
+    assert render(values)
+    with pytest.raises(RefusedError, match="needs ReadWriteMany, or mode perModel"):
+        render(over(values, DISK))
+    assert render(over(values, over(DISK, {"modelCache": {"mode": "perModel"}})))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_what_is_said_to_do_does() -> None:
             {"dtype": "float32", "profile": "gpu-80g:3"},
             {"dtype": "bfloat16", "profile": "gpu-80g:3"},
         ),
-        ({"profile": "gpu-80g"}, {"profile": "gpu-80g:2"}),
+        ({"profile": "gpu-80g"}, {"profile": "gpu-80g:3"}),
     ],
 )
 def test_length_dtype_and_gpus_count(refused: dict[str, Any], accepted: dict[str, Any]) -> None:
@@ -68,6 +68,41 @@ def test_the_number_of_long_answers_is_a_value() -> None:
     assert render(values)
     with pytest.raises(RefusedError, match="4 x 4096 tokens"):
         render({**values, "fit": {"concurrency": 4}})
+
+
+def test_without_a_length_the_engine_cuts_the_context_and_a_usable_one_must_have_room(
+    tmp_path: Path,
+) -> None:
+    """As start.py does: the model's own context, or what the KV pool holds."""
+    values = one("7B", profile="gpu-24g")
+    (row,) = [line for line in notes(values, tmp_path).splitlines() if line.startswith("one ")]
+    left = 0.85 * (22 - 7.72e9 * 2 / 2**30 - 0.5) * 2**30
+    assert row.split()[7] == str(int(left / (2 * 32 * 32 * 128 * 2)))
+    with pytest.raises(RefusedError, match="2 x 32768 tokens"):
+        render(one("7B", profile="gpu-24g", maxModelLen=32768))
+    with pytest.raises(RefusedError, match="2 x 4096 tokens, the least without a maxModelLen"):
+        render(one("14B", profile="gpu-24g"))
+
+
+def test_the_context_shown_is_the_one_asked_for_or_the_models_own(tmp_path: Path) -> None:
+    models = {
+        "asked": {"id": "Qwen/Qwen1.5-7B-Chat", "profile": "gpu-80g", "maxModelLen": 8192},
+        "own": {"id": "Qwen/Qwen1.5-0.5B-Chat", "profile": "gpu-80g", "names": ["own"]},
+        "toy": {"id": "sizeup/toy-5m", "profile": "cpu-small"},
+        "unknown": {"id": "me/mine", "profile": "gpu-80g"},
+    }
+    rows = [line.split() for line in notes({"models": models}, tmp_path).splitlines()]
+    shown = {row[0]: row[7] for row in rows if row and row[0] in models}
+    assert shown == {"asked": "8192", "own": "32768", "toy": "2048", "unknown": "?"}
+
+
+def test_a_gpu_must_be_asked_for() -> None:
+    resources = {"limits": {"memory": "16Gi", "nvidia.com/gpu": None}}
+    profiles = {"gpu-24g": {"resources": resources}}
+    with pytest.raises(
+        RefusedError, match=r"profiles\.gpu-24g has gpuMemoryGiB and asks for no GPU"
+    ):
+        render({**one("0.5B", profile="gpu-24g"), "profiles": profiles})
 
 
 def test_a_size_on_cpus_is_measured_by_its_memory_limit() -> None:
@@ -164,6 +199,7 @@ def test_notes_without_a_size_say_how_to_get_one(tmp_path: Path) -> None:
 def test_the_ladder_is_the_command_lines() -> None:
     """Names and parameters stand in two files, which must agree."""
     known = yaml.safe_load((CHART / "files" / "ladder.yaml").read_text())
+    assert [id for id, m in known.items() if m.get("context", 0) < 2048] == []
     ours = {id: (m["parameters"], m["names"]) for id, m in known.items()}
     source = yaml.safe_load(Path(sizeup.__file__).with_name("qwen.yaml").read_text())
     assert ours == {
@@ -176,8 +212,9 @@ def test_the_ladder_is_the_command_lines() -> None:
 def test_the_shapes_of_the_toys_are_those_of_their_files(toy: str) -> None:
     config = yaml.safe_load((CHART.parents[1] / "models/toy" / toy / "config.json").read_text())
     known = yaml.safe_load((CHART / "files" / "ladder.yaml").read_text())[f"sizeup/{toy}"]
-    assert (known["layers"], known["kvHeads"], known["headDim"]) == (
+    assert (known["layers"], known["kvHeads"], known["headDim"], known["context"]) == (
         config["num_hidden_layers"],
         config["num_key_value_heads"],
         config["hidden_size"] // config["num_attention_heads"],
+        config["max_position_embeddings"],
     )

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import EVERYTHING, Json, named, of_kind, render
+from chart.rendering import EVERYTHING, Json, environment, named, of_kind, render
 from cli.command import Command
+
+HELM_SECONDS = 300
+"""What `helm test` waits by default."""
 
 
 def pod(values: dict[str, Any]) -> Json:
@@ -20,16 +23,24 @@ def arguments(values: dict[str, Any]) -> list[str]:
     return [str(argument) for argument in container["args"]]
 
 
-def test_every_size_is_asked_and_those_that_sleep_only_when_they_are_ready() -> None:
+def test_every_size_that_is_ready_is_asked() -> None:
     assert arguments(EVERYTHING) == [
         "check",
         "--url=http://sizeup-gateway:11434",
         "--api-key-file=/etc/sizeup-keys/keys",
-        "middle",
-        "pretender",
+        "--if-ready=middle",
+        "--if-ready=pretender",
         "--if-ready=sleeper",
-        "small",
+        "--if-ready=small",
     ]
+
+
+def test_it_ends_before_helm_stops_waiting() -> None:
+    spec = pod(EVERYTHING)["spec"]
+    assert spec["activeDeadlineSeconds"] < HELM_SECONDS
+    (container,) = spec["containers"]
+    calls = 4 * float(environment(container)["SIZEUP_ANSWER_SECONDS"])
+    assert calls < spec["activeDeadlineSeconds"], "a size that hangs leaves time for the others"
 
 
 def test_the_command_line_understands_it(

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
+from chart import queries
 from chart.rendering import (
     CHART,
     EVERYTHING,
     VARIANTS,
+    Json,
     containers,
     environment,
     named,
@@ -30,21 +32,38 @@ from sizeup_wire.catalog import Catalog, CatalogEntry
 ADDED = {"namespace", "pod", "size"}
 """Labels that Prometheus and the PodMonitor add to every series."""
 
-_SELECTOR = re.compile(r"\b(sizeup_(?:gateway|inference|pull)_\w+)(?:\{([^}]*)\})?")
-_MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
-_GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
+FOREIGN = {"kube_job_failed": {"namespace", "job_name", "condition"}}
+"""Of kube-state-metrics."""
 
 
 @cache
-def declared() -> dict[str, set[str]]:
-    """Return the labels of every series the services have, by its name."""
+def registries() -> tuple[CollectorRegistry, ...]:
+    """Return everything the services measure, by process."""
     gateway, inference, pull = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     Metrics.register(gateway)
     catalog = Catalog(models={"toy": CatalogEntry(id="sizeup/toy", names=("toy",))})
     gateway.register(ModelCollector(Models(catalog)))
     InferenceMetrics(inference, "toy").watch(lambda: EngineStats(*[0] * 10))
     pull.register(PullMetrics("toy", PullProgress()))
-    return {name: labels for r in (gateway, inference, pull) for name, labels in series(r)}
+    return gateway, inference, pull
+
+
+@cache
+def declared() -> dict[str, set[str]]:
+    """Return the labels of every series there is, by its name."""
+    ours = {name: labels | ADDED for r in registries() for name, labels in series(r)}
+    return {**ours, **FOREIGN}
+
+
+@cache
+def largest_buckets() -> dict[str, float]:
+    """Return the largest finite bucket of every histogram, by the name of its series."""
+    collectors = {c: n for r in registries() for c, n in r._collector_to_names.items()}
+    return {
+        f"{names[0]}_bucket": collector._upper_bounds[-2]
+        for collector, names in collectors.items()
+        if isinstance(collector, Histogram)
+    }
 
 
 def series(registry: CollectorRegistry) -> Iterator[tuple[str, set[str]]]:
@@ -69,33 +88,64 @@ def dashboards() -> Iterator[tuple[str, str]]:
             yield f"{file.stem}: ${variable['name']}", variable["query"]["query"]
 
 
-def alerts() -> Iterator[tuple[str, str]]:
-    """Yield every query of every alert."""
+def rules() -> list[Json]:
+    """Return every alert."""
     (rule,) = of_kind(render(EVERYTHING), "PrometheusRule")
-    for group in rule["spec"]["groups"]:
-        for one in group["rules"]:
-            yield f"alert {one['alert']}", one["expr"]
+    return [one for group in rule["spec"]["groups"] for one in group["rules"]]
 
 
-QUERIES = [*dashboards(), *alerts()]
+QUERIES = [*dashboards(), *((f"alert {one['alert']}", one["expr"]) for one in rules())]
 
 
 @pytest.mark.parametrize(("where", "query"), QUERIES, ids=[name for name, _ in QUERIES])
 def test_a_query_is_about_series_and_labels_that_exist(where: str, query: str) -> None:
-    selectors = _SELECTOR.findall(query)
-    assert selectors
-    grouped = {label.strip() for group in _GROUPING.findall(query) for label in group.split(",")}
-    for name, matchers in selectors:
-        assert name in declared()
-        known = declared()[name] | ADDED
-        assert set(_MATCHER.findall(matchers)) <= known
-        assert grouped <= known
+    tree = queries.parse(query)
+    assert queries.series_of(tree)
+    queries.labels_of(tree, declared())
 
 
-def test_every_brace_of_a_query_is_closed() -> None:
-    for where, query in QUERIES:
-        for opening, closing in ("()", "{}", "[]"):
-            assert query.count(opening) == query.count(closing), where
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "sizeup_gateway_in_flight{model=}",
+        "rate(sizeup_gateway_in_flight)",
+        "sizeup_gateway_inflight",
+        'sizeup_gateway_in_flight{state="ready"}',
+        "sum by (state) (sizeup_gateway_in_flight)",
+        "sum by (model) (sizeup_gateway_in_flight) / on (pod) sizeup_gateway_in_flight",
+        "histogram_quantile(0.5, sum by (model) (rate(sizeup_gateway_hold_seconds_bucket[5m])))",
+    ],
+)
+def test_a_wrong_query_would_be_found(wrong: str) -> None:
+    with pytest.raises((ValueError, queries.QueryError)):
+        queries.labels_of(queries.parse(wrong), declared())
+
+
+def test_an_alert_names_labels_that_its_query_leaves() -> None:
+    for alert in rules():
+        said = set(re.findall(r"\$labels\.(\w+)", json.dumps(alert["annotations"])))
+        assert said <= queries.labels_of(queries.parse(alert["expr"]), declared()), alert["alert"]
+
+
+def test_a_threshold_of_a_quantile_can_be_exceeded() -> None:
+    """A quantile is never more than the largest finite bucket."""
+    found = [pair for _, query in QUERIES for pair in queries.thresholds(queries.parse(query))]
+    assert len(found) == 2
+    for name, number in found:
+        assert number < largest_buckets()[name], name
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    rule = schema["properties"]["monitoring"]["properties"]["prometheusRule"]["properties"]
+    for value, series in (
+        ("firstTokenSeconds", "time_to_first_token"),
+        ("coldStartSeconds", "hold"),
+    ):
+        largest = largest_buckets()[f"sizeup_gateway_{series}_seconds_bucket"]
+        assert rule[value]["exclusiveMaximum"] == largest
+
+
+def test_alerts_about_downloads_are_about_this_release_alone() -> None:
+    (expression,) = [r["expr"] for r in rules() if r["alert"] == "SizeupDownloadGivenUp"]
+    assert 'namespace="models", job_name=~"sizeup-pull-.+"' in expression
 
 
 def test_dashboards_are_found_by_grafana() -> None:

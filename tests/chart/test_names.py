@@ -51,6 +51,7 @@ def test_the_catalogue_says_where_a_size_is_and_how_it_sleeps() -> None:
     assert model.scale_to_zero is not None
     assert model.scale_to_zero.deployment == "sizeup-sleeper"
     assert model.scale_to_zero.keep_alive_seconds == 90
+    assert model.scale_to_zero.startup_seconds == 120 + 73 * 60
     assert model.parameters == 72_300_000_000
     assert model.names == ("qwen:72b", "qwen:72b-chat")
     assert catalogue(EVERYTHING).models["middle"].scale_to_zero is None
@@ -81,6 +82,14 @@ def test_two_sizes_cannot_claim_one_name(second: dict[str, Any]) -> None:
     values = {"models": {"first": {"id": "Qwen/Qwen1.5-0.5B-Chat"}, "second": second}}
     with pytest.raises(RefusedError, match="both answer to"):
         render(values)
+
+
+@pytest.mark.parametrize("key", ["gateway", "gateway-metrics", "mirror"])
+def test_a_size_cannot_have_the_name_of_a_part_of_the_chart(key: str) -> None:
+    with pytest.raises(
+        RefusedError, match=f"models.{key}: sizeup-{key} is the name of the chart's"
+    ):
+        render({"models": {key: {"id": "Qwen/Qwen1.5-0.5B-Chat"}}})
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

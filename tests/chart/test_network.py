@@ -6,8 +6,11 @@ from chart.network import Place, allows
 from chart.rendering import EVERYTHING, VARIANTS, Json, of_kind, over, pods, render
 
 INTERNET = Place(address="203.0.113.7")
+INTERNET_6 = Place(address="2001:db8::7")
 METADATA = Place(address="169.254.169.254")
+METADATA_6 = Place(address="fd00:ec2::254")
 API_SERVER = Place(address="10.96.0.1")
+API_SERVER_6 = Place(address="fd00:10:96::1")
 DNS = Place({"k8s-app": "kube-dns"}, "kube-system")
 PROMETHEUS = Place({"app.kubernetes.io/name": "prometheus"}, "monitoring")
 STRANGER = Place({"app": "stranger"}, "models")
@@ -24,6 +27,8 @@ INTENDED: list[Flow] = [
     ("gateway", "inference", 8080, "TCP"),
     ("gateway", "api server", 443, "TCP"),
     ("gateway", "api server", 6443, "TCP"),
+    ("gateway", "api server 6", 443, "TCP"),
+    ("download", "internet 6", 443, "TCP"),
     ("download", "mirror", 8090, "TCP"),
     ("download", "internet", 443, "TCP"),
     ("download", "internet", 8443, "TCP"),  # huggingface.endpoint's own port
@@ -46,6 +51,7 @@ FORBIDDEN: list[Flow] = [
     *((who, "gateway", 9090, "TCP") for who in ("stranger", "foreigner", "internet", "test")),
     *((who, "download", 9090, "TCP") for who in ("stranger", "gateway", "inference")),
     ("download", "metadata", 443, "TCP"),
+    ("download", "metadata 6", 443, "TCP"),
     ("download", "internet", 80, "TCP"),
     ("download", "gateway", 11434, "TCP"),
     ("download", "inference", 8080, "TCP"),
@@ -69,6 +75,7 @@ def places(objects: list[Json]) -> dict[str, Place]:
         for _, pod in pods(objects)
     }
     others = {"internet": INTERNET, "metadata": METADATA, "api server": API_SERVER, "dns": DNS}
+    others |= {"internet 6": INTERNET_6, "metadata 6": METADATA_6, "api server 6": API_SERVER_6}
     strangers = {"prometheus": PROMETHEUS, "stranger": STRANGER, "foreigner": FOREIGNER}
     return {**ours, **others, **strangers}
 
@@ -134,6 +141,35 @@ def test_pods_that_download_for_themselves_may_reach_the_hub_and_no_more() -> No
     assert allowed(values, ("inference", "dns", 53, "UDP"))
     assert not allowed(values, ("inference", "internet", 80, "TCP"))
     assert not allowed(values, ("inference", "metadata", 443, "TCP"))
+
+
+def blocks(values: dict[str, Any]) -> dict[str, Json]:
+    """Return the blocks of addresses that downloads may reach, by cidr."""
+    policies = of_kind(render(values), "NetworkPolicy")
+    download = next(p for p in policies if p["metadata"]["name"] == "sizeup-download")
+    found = [peer.get("ipBlock") for rule in download["spec"]["egress"] for peer in rule["to"]]
+    return {block["cidr"]: block for block in found if block}
+
+
+def test_exceptions_are_only_in_blocks_they_lie_in() -> None:
+    """Kubernetes refuses the others."""
+    download = {"cidrs": ["0.0.0.0/0", "::/0", "203.0.113.0/24", "2001:db8::/32"]}
+    assert blocks({"networkPolicy": {"download": download}}) == {
+        "0.0.0.0/0": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]},
+        "::/0": {"cidr": "::/0", "except": ["fe80::/10", "fd00:ec2::254/128"]},
+        "203.0.113.0/24": {"cidr": "203.0.113.0/24"},
+        "2001:db8::/32": {"cidr": "2001:db8::/32"},
+    }
+
+
+def test_resolvers_may_listen_on_another_port() -> None:
+    values = over(EVERYTHING, {"networkPolicy": {"dnsPort": 5353}})
+    assert allowed(values, ("gateway", "dns", 5353, "UDP"))
+    assert not allowed(values, ("gateway", "dns", 53, "UDP"))
+
+
+def test_minikubes_api_server_is_reached() -> None:
+    assert allowed(VARIANTS["minikube"], ("gateway", "api server", 8443, "TCP"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

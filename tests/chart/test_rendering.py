@@ -8,13 +8,21 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from kubernetes_validate import utils as tool
 
-from chart.rendering import CHART, HELM, VALUES, VARIANTS, identity, over, render
+from chart import custom
+from chart.rendering import (
+    CHART,
+    EVERYTHING,
+    HELM,
+    VALUES,
+    VARIANTS,
+    identity,
+    of_kind,
+    over,
+    render,
+)
 
 KUBERNETES = ("1.30", "1.34", "1.37")
 """The oldest the chart takes, the one the cluster test runs, the newest the tool knows."""
-
-CUSTOM = {"HTTPRoute", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
-"""Kinds whose types Kubernetes itself does not know."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -29,7 +37,9 @@ def schemas_are_read_once() -> Iterator[None]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_object_is_one_of_kubernetes(variant: str, version: str) -> None:
     for one in render(VARIANTS[variant]):
-        if one["kind"] not in CUSTOM:
+        if one["kind"] in custom.KINDS:
+            custom.validate(one)
+        else:
             kubernetes_validate.validate(one, version, strict=True)
 
 
@@ -40,6 +50,15 @@ def test_a_misspelt_field_would_be_found() -> None:
     ] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(one, KUBERNETES[-1], strict=True)
+
+
+@pytest.mark.parametrize("kind", custom.KINDS)
+def test_a_misspelt_field_of_a_kind_of_others_would_be_found(kind: str) -> None:
+    (one,) = of_kind(render(EVERYTHING), kind)
+    custom.validate(one)
+    one["spec"]["slector"] = {}
+    with pytest.raises(ValueError, match="slector"):
+        custom.validate(one)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

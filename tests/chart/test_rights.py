@@ -7,6 +7,7 @@ import pytest
 
 from chart.rendering import (
     EVERYTHING,
+    EXTENDED,
     VARIANTS,
     Json,
     RefusedError,
@@ -59,6 +60,16 @@ RESTRICTED = {
 def test_every_pod_is_restricted(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         assert security(pod) == RESTRICTED, name
+
+
+def test_openshift_chooses_the_ids_itself() -> None:
+    values = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
+    for name, pod in pods(render({**EVERYTHING, "podSecurityContext": values})):
+        assert pod["spec"]["securityContext"] == {
+            "runAsNonRoot": True,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }, name
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -121,6 +132,14 @@ def test_the_gateway_may_read_endpoints_and_scale_what_sleeps() -> None:
 def test_where_nothing_sleeps_nothing_may_be_scaled() -> None:
     (rule,) = named(render(VARIANTS["gpu"]), "Role", "sizeup-gateway")["rules"]
     assert rule["resources"] == ["endpointslices"]
+
+
+def test_accounts_have_the_annotations_of_the_cloud() -> None:
+    accounts = of_kind(render(EXTENDED), "ServiceAccount")
+    found = {a["metadata"]["name"]: a["metadata"].get("annotations") for a in accounts}
+    for component in ("gateway", "inference", "download"):
+        assert found[f"sizeup-{component}"] == {"cloud": component}
+    assert found["sizeup-test"] is None
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -1,11 +1,13 @@
 """How pods come, stay and go."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chart.rendering import (
     EVERYTHING,
+    EXTENDED,
     VARIANTS,
     Json,
     containers,
@@ -14,6 +16,7 @@ from chart.rendering import (
     of_kind,
     pods,
     render,
+    upgraded,
 )
 
 
@@ -155,6 +158,45 @@ def test_an_autoscaler_has_the_say_over_the_gateways() -> None:
     assert "replicas" not in size("gateway")["spec"]
     (scaler,) = of_kind(render(EVERYTHING), "HorizontalPodAutoscaler")
     assert scaler["spec"]["scaleTargetRef"]["name"] == "sizeup-gateway"
+
+
+def test_an_autoscaler_that_is_turned_on_finds_the_gateways_that_run(tmp_path: Path) -> None:
+    """A Deployment whose number goes from the manifest gets one pod."""
+    live = {"sizeup-gateway": {"spec": {"replicas": 5}}}
+    objects = upgraded(EVERYTHING, live, tmp_path)
+    assert named(objects, "Deployment", "sizeup-gateway")["spec"]["replicas"] == 5
+
+
+def test_a_size_that_sleeps_keeps_its_pods_at_an_upgrade(tmp_path: Path) -> None:
+    live = {"sizeup-sleeper": {"spec": {"replicas": 1}}}
+    objects = upgraded(EVERYTHING, live, tmp_path)
+    assert named(objects, "Deployment", "sizeup-sleeper")["spec"]["replicas"] == 1
+
+
+def test_pods_have_the_labels_and_volumes_that_were_added() -> None:
+    small, gateway = size("small", EXTENDED), size("gateway", EXTENDED)
+    assert small["spec"]["template"]["metadata"]["labels"]["team"] == "models"
+    assert gateway["spec"]["template"]["metadata"]["labels"]["team"] == "search"
+    for deployment in (small, gateway):
+        assert "team" not in deployment["spec"]["selector"]["matchLabels"]
+    (inference,) = small["spec"]["template"]["spec"]["containers"]
+    assert inference["volumeMounts"][-1]["mountPath"] == "/more"
+    spread = gateway["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in spread] == ["rack"]
+
+
+def test_jobs_can_be_left_without_a_sidecar() -> None:
+    for job in of_kind(render(EXTENDED), "Job"):
+        annotations = job["spec"]["template"]["metadata"]["annotations"]
+        assert annotations == {"sidecar.istio.io/inject": "false"}
+
+
+@pytest.mark.parametrize("file", ["gpu", "scale-to-zero"])
+def test_pods_with_gpus_tolerate_the_taint_of_their_nodes(file: str) -> None:
+    for deployment in of_kind(render(VARIANTS[file]), "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        if "nvidia.com/gpu" in spec["containers"][0]["resources"]["limits"]:
+            assert [t["key"] for t in spec["tolerations"]] == ["nvidia.com/gpu"]
 
 
 def test_images_go_by_registry_tag_and_digest() -> None:

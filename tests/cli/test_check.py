@@ -123,6 +123,13 @@ def test_a_model_that_may_be_unready_is_asked_only_when_it_is_ready(
     assert "big  not ready: skipped" in done.out
 
 
+def test_a_check_that_asked_nobody_has_shown_nothing(check: Any, answers: Answers) -> None:
+    answers.states = {"big": "downloading", "small": "unloaded"}
+    done = check("--if-ready", "big", "--if-ready", "small")
+    assert (done.code, answers.asked) == (1, [])
+    assert "no model is ready" in done.out
+
+
 def test_the_first_key_of_the_gateways_file_is_sent(
     check: Any, answers: Answers, tmp_path: Path
 ) -> None:

@@ -2,20 +2,20 @@
 {{- define "sizeup.checks" -}}
 {{- include "sizeup.checkNames" . -}}
 {{- include "sizeup.checkFit" . -}}
+{{- include "sizeup.checkCache" . -}}
 {{- include "sizeup.checkAccess" . -}}
+{{- include "sizeup.checkService" . -}}
+{{- include "sizeup.checkGatewayMemory" . -}}
 {{- include "sizeup.checkLoadtest" . -}}
-{{- if and .Values.modelCache.existingClaim (ne .Values.modelCache.mode "shared") -}}
-{{- fail (printf "modelCache.existingClaim is one volume for all sizes: it needs mode shared, not %s" .Values.modelCache.mode) -}}
-{{- end -}}
-{{- if and (eq .Values.modelCache.mode "ephemeral") (not .Values.modelCache.download.enabled) -}}
-{{- fail "modelCache.mode ephemeral starts empty: it needs modelCache.download.enabled" -}}
-{{- end -}}
 {{- end }}
 
 {{/* As the gateway does: a name belongs to one model, whatever its case. */}}
 {{- define "sizeup.checkNames" -}}
 {{- $owners := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- if has $key (list "gateway" "gateway-metrics" "mirror") -}}
+{{- fail (printf "models.%s: %s is the name of the chart's own, choose another key" $key $model.name) -}}
+{{- end -}}
 {{- range $name := concat (list $key $model.id) $model.names -}}
 {{- $owner := get $owners (lower $name) | default $key -}}
 {{- if ne $owner $key -}}
@@ -33,6 +33,47 @@
 {{- end -}}
 {{- if and $misfits (eq .Values.fit.onFailure "fail") -}}
 {{- fail (printf "\n%s" (join "\n" $misfits)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "sizeup.checkCache" -}}
+{{- $cache := .Values.modelCache -}}
+{{- if and $cache.existingClaim (ne $cache.mode "shared") -}}
+{{- fail (printf "modelCache.existingClaim is one volume for all sizes: it needs mode shared, not %s" $cache.mode) -}}
+{{- end -}}
+{{- if and (eq $cache.mode "ephemeral") (not $cache.download.enabled) -}}
+{{- fail "modelCache.mode ephemeral starts empty: it needs modelCache.download.enabled" -}}
+{{- end -}}
+{{- with include "sizeup.apart" . -}}
+{{- fail (printf "%smodelCache.accessModes is a disk of one node: it needs ReadWriteMany, or mode perModel" .) -}}
+{{- end -}}
+{{- $small := include "sizeup.smallClaims" . | fromJsonArray -}}
+{{- if and $small (eq .Values.fit.onFailure "fail") -}}
+{{- fail (printf "\n%s" (join "\n" $small)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "sizeup.checkService" -}}
+{{- $service := .Values.gateway.service -}}
+{{- if and $service.nodePort (eq $service.type "ClusterIP") -}}
+{{- fail "gateway.service.nodePort needs type NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") -}}
+{{- fail "gateway.service.externalTrafficPolicy needs type NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- if and (or $service.loadBalancerClass $service.loadBalancerSourceRanges) (ne $service.type "LoadBalancer") -}}
+{{- fail "gateway.service.loadBalancerClass and loadBalancerSourceRanges need type LoadBalancer" -}}
+{{- end -}}
+{{- end }}
+
+{{/* 128 MiB are Python, the libraries and requests in flight. */}}
+{{- define "sizeup.checkGatewayMemory" -}}
+{{- $limits := .Values.gateway.limits -}}
+{{- $memory := dig "limits" "memory" "" .Values.gateway.resources -}}
+{{- $have := mulf 1024 (include "sizeup.gibibytes" $memory | float64) -}}
+{{- $need := addf 128 $limits.bodiesMiB $limits.repliesMiB -}}
+{{- if and (gt $have 0.0) (gt $need $have) -}}
+{{- fail (printf "gateway.resources.limits.memory is %s, and the gateway needs %.0fMi: 128 for itself, gateway.limits.bodiesMiB=%v and repliesMiB=%v" $memory $need $limits.bodiesMiB $limits.repliesMiB) -}}
 {{- end -}}
 {{- end }}
 

@@ -31,6 +31,7 @@
 {{- $_ := set $model "keepAliveSeconds" (include "sizeup.seconds" (dig "scaleToZero" "keepAlive" "5m" $values)) -}}
 {{- $_ := set $model "parameters" ($values.parameters | default $known.parameters | default 0) -}}
 {{- $_ := set $model "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) -}}
+{{- $_ := set $model "context" ($known.context | default 0) -}}
 {{- $_ := set $model "bytesPerValue" (eq $model.dtype "float32" | ternary 4 2) -}}
 {{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
@@ -60,6 +61,9 @@
 {{- end -}}
 {{- $count := gt (len $parts) 1 | ternary (last $parts) "1" | int -}}
 {{- $gpu := gt ($profile.gpuMemoryGiB | float64) 0.0 -}}
+{{- if and $gpu (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $profile.resources)))) -}}
+{{- fail (printf "profiles.%s has gpuMemoryGiB and asks for no GPU: resources.limits needs nvidia.com/gpu or its like" (first $parts)) -}}
+{{- end -}}
 {{- if and (gt $count 1) (not $gpu) -}}
 {{- fail (printf "models.%s.profile: %s has no GPU to take %d of" $key (first $parts) $count) -}}
 {{- end -}}

@@ -8,13 +8,11 @@ serviceAccountName: {{ include "sizeup.name" (list (index . 0) (index . 1)) }}
 automountServiceAccountToken: {{ eq (index . 1) "gateway" }}
 enableServiceLinks: false
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  # A chown of every weight file takes minutes on a network volume.
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile: {type: RuntimeDefault}
+  {{- range $field, $value := (index . 0).Values.podSecurityContext }}
+  {{- if not (kindIs "invalid" $value) }}
+  {{ $field }}: {{ toJson $value }}
+  {{- end }}
+  {{- end }}
 {{- with (index . 0).Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -33,6 +31,22 @@ imagePullSecrets:
 {{ $field }}: {{ . }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* sizeup.account: list root, component, its annotations */}}
+{{- define "sizeup.account" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "sizeup.name" (list (index . 0) (index . 1)) }}
+  namespace: {{ (index . 0).Release.Namespace }}
+  labels:
+    {{- include "sizeup.labels" (list (index . 0) (index . 1)) | nindent 4 }}
+  {{- with index . 2 }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
 {{- end }}
 
 {{- define "sizeup.container" -}}

@@ -233,6 +233,9 @@ async def _check(
         typer.echo(f"{model}  not ready: skipped")
     fine = True
     asked = [model for model in models if model not in skipped]
+    if skipped and not asked:
+        typer.echo("no model is ready")
+        return False
     async for result in checking.check(url, asked, key, answer_seconds):
         typer.echo(str(result))
         fine = fine and result.fault is None

@@ -27,7 +27,7 @@ persistentVolumeClaim: {claimName: {{ $cache.existingClaim | default (include "s
 {{- $name := index . 1 -}}
 {{- $cache := $root.Values.modelCache -}}
 {{- /* A claim cannot shrink, and few can grow: the size it was made with stays. */ -}}
-{{- $made := lookup "v1" "PersistentVolumeClaim" $root.Release.Namespace $name | dig "spec" "resources" "requests" "storage" "" -}}
+{{- $made := include "sizeup.cacheMade" (list $root $name) -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
@@ -49,4 +49,43 @@ spec:
   resources:
     requests:
       storage: {{ $cache.size | default $made | default (include "sizeup.cacheSize" (index . 2)) }}
+{{- end }}
+
+{{/* sizeup.cacheMade: list root, name. The size a claim was made with; nothing for one that is not there. */}}
+{{- define "sizeup.cacheMade" -}}
+{{- include "sizeup.live" (list (index . 0) "PersistentVolumeClaim" (index . 1)) | fromJson | dig "spec" "resources" "requests" "storage" "" -}}
+{{- end }}
+
+{{/* The claims the chart makes: the models in each, as JSON by name. */}}
+{{- define "sizeup.claims" -}}
+{{- $root := . -}}
+{{- $claims := dict -}}
+{{- $cache := .Values.modelCache -}}
+{{- if and (ne $cache.mode "ephemeral") (not $cache.existingClaim) -}}
+{{- range $model := include "sizeup.models" . | fromJson -}}
+{{- if $model.needsWeights -}}
+{{- $name := eq $cache.mode "perModel" | ternary (list $root "cache" $model.key) (list $root "cache") | include "sizeup.name" -}}
+{{- $_ := set $claims $name (append (get $claims $name | default list) $model) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $claims -}}
+{{- end }}
+
+{{/* The claims that are too small for the weights of their models, in words, as JSON. */}}
+{{- define "sizeup.smallClaims" -}}
+{{- $root := . -}}
+{{- $small := list -}}
+{{- range $name, $models := include "sizeup.claims" . | fromJson -}}
+{{- $size := $root.Values.modelCache.size | default (include "sizeup.cacheMade" (list $root $name)) -}}
+{{- $have := include "sizeup.gibibytes" $size | float64 -}}
+{{- $bytes := 0.0 -}}
+{{- /* two bytes a parameter, as they are published, whatever dtype they are loaded as */ -}}
+{{- range $models }}{{ $bytes = addf $bytes (mulf .parameters 2) }}{{ end -}}
+{{- $need := divf $bytes 1073741824.0 -}}
+{{- if and $size (gt $have 0.0) (gt $need $have) -}}
+{{- $small = append $small (printf "the volume %s has %s (%.1f GiB) and the weights of %d models take %.1f GiB: modelCache.size=%s holds them, where the storage class lets a volume grow" $name $size $have (len $models) $need (include "sizeup.cacheSize" $models)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $small -}}
 {{- end }}

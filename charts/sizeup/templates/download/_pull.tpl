@@ -72,8 +72,12 @@ template:
   metadata:
     labels:
       {{- include "sizeup.selector" (list $root "download" $model.key) | nindent 6 }}
+    {{- with $download.podAnnotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
   spec:
-    {{- include "sizeup.pod" (list $root "download" $download) | nindent 4 }}
+    {{- include "sizeup.pod" (list $root "download" (merge (include "sizeup.pullPlacement" . | fromJson) $download)) | nindent 4 }}
     restartPolicy: Never
     terminationGracePeriodSeconds: 30
     containers:

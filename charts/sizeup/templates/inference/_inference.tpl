@@ -4,8 +4,7 @@
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- if $model.scaleToZero -}}
-{{- $running := lookup "apps/v1" "Deployment" $root.Release.Namespace $model.name -}}
-{{- dig "spec" "replicas" 0 $running -}}
+{{- include "sizeup.live" (list $root "Deployment" $model.name) | fromJson | dig "spec" "replicas" 0 -}}
 {{- else -}}
 {{- $model.replicas -}}
 {{- end -}}

@@ -113,9 +113,14 @@ template:
   metadata:
     labels:
       {{- include "sizeup.selector" (list . "loadtest") | nindent 6 }}
-    {{- with $loadtest.run }}
+    {{- if or $loadtest.run $loadtest.podAnnotations }}
     annotations:
+      {{- with $loadtest.run }}
       sizeup.dev/run: {{ . | quote }}
+      {{- end }}
+      {{- with $loadtest.podAnnotations }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
     {{- end }}
   spec:
     {{- include "sizeup.pod" (list . "loadtest" (merge (dict "affinity" $affinity) $loadtest)) | nindent 4 }}

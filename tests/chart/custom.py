@@ -1,0 +1,131 @@
+"""The kinds of the Gateway API and the Prometheus operator: the fields the chart uses, no others.
+
+Kubernetes' own schemas do not have them, and an API server takes unknown fields of them in silence.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Duration = Annotated[str, StringConstraints(pattern="^([0-9]{1,5}(h|m|s|ms)){1,4}$")]
+Name = Annotated[str, StringConstraints(pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Strict(BaseModel):
+    """Takes no field that is not named."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Metadata(Strict):
+    name: Name
+    namespace: Name
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+
+
+class Match(Strict):
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: list[str] = []
+
+
+class Selector(Strict):
+    matchLabels: dict[str, str] = {}
+    matchExpressions: list[Match] = []
+
+
+class Relabeling(Strict):
+    sourceLabels: list[str]
+    targetLabel: str
+
+
+class Endpoint(Strict):
+    port: Name
+    interval: Duration
+    relabelings: list[Relabeling] = []
+
+
+class ServiceMonitorSpec(Strict):
+    selector: Selector
+    endpoints: list[Endpoint] = Field(min_length=1)
+
+
+class PodMonitorSpec(Strict):
+    selector: Selector
+    podMetricsEndpoints: list[Endpoint] = Field(min_length=1)
+
+
+class Alert(Strict):
+    alert: Annotated[str, StringConstraints(pattern="^Sizeup[A-Za-z]+$")]
+    expr: str
+    for_: Duration | None = Field(None, alias="for")
+    labels: dict[Literal["severity"], Literal["warning", "critical"]]
+    annotations: dict[Literal["summary"], str]
+
+
+class Group(Strict):
+    name: str
+    rules: list[Alert] = Field(min_length=1)
+
+
+class PrometheusRuleSpec(Strict):
+    groups: list[Group]
+
+
+class ParentReference(Strict):
+    group: str | None = None
+    kind: str | None = None
+    namespace: Name | None = None
+    name: Name
+    sectionName: Name | None = None
+    port: Port | None = None
+
+
+class Path(Strict):
+    type: Literal["Exact", "PathPrefix", "RegularExpression"]
+    value: Annotated[str, StringConstraints(pattern="^/")]
+
+
+class RouteMatch(Strict):
+    path: Path
+
+
+class Timeouts(Strict):
+    request: Duration
+
+
+class Backend(Strict):
+    name: Name
+    port: Port
+
+
+class RouteRule(Strict):
+    matches: list[RouteMatch]
+    timeouts: Timeouts
+    backendRefs: list[Backend]
+
+
+class HTTPRouteSpec(Strict):
+    parentRefs: list[ParentReference] = Field(min_length=1)
+    hostnames: list[Name] = []
+    rules: list[RouteRule]
+
+
+KINDS: dict[str, tuple[str, type[Strict]]] = {
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", HTTPRouteSpec),
+    "ServiceMonitor": ("monitoring.coreos.com/v1", ServiceMonitorSpec),
+    "PodMonitor": ("monitoring.coreos.com/v1", PodMonitorSpec),
+    "PrometheusRule": ("monitoring.coreos.com/v1", PrometheusRuleSpec),
+}
+"""By kind: its version and the shape of its spec."""
+
+
+def validate(one: dict[str, Any]) -> None:
+    """Raise ValueError for an object that is not as its kind says."""
+    version, spec = KINDS[one["kind"]]
+    if one.keys() != {"apiVersion", "kind", "metadata", "spec"} or one["apiVersion"] != version:
+        raise ValueError(f"{one['kind']} of {one['apiVersion']} with {sorted(one)}")
+    Metadata.model_validate(one["metadata"])
+    spec.model_validate(one["spec"])
