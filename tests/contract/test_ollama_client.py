@@ -288,6 +288,7 @@ def test_the_models_are_listed_shown_and_resident() -> None:
         assert all([shown.license, shown.modelfile, shown.parameters, shown.modified_at])
         (process,) = (await client.ps()).models
         assert (process.name, process.size_vram, process.context_length) == (MODEL, 0, 32_768)
+        assert process.size == 1_200_000_000
         assert process.expires_at is not None
 
     run(scenario)

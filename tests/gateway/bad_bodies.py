@@ -174,6 +174,7 @@ ONLY_OLLAMA: dict[str, tuple[bytes, int]] = {
     "images empty": (messages([{"role": "user", "content": "x", "images": []}]), 200),
     "keep_alive -1": (chat(keep_alive=-1), 200),
     "keep_alive long": (chat(keep_alive="99999h"), 200),
+    "keep_alive huge": (chat(keep_alive=10**400), 200),
     "keep_alive word": (chat(keep_alive="abc"), 400),
     "keep_alive without a unit": (chat(keep_alive="10"), 400),
     "keep_alive list": (chat(keep_alive=[]), 400),

@@ -100,6 +100,7 @@ def model_info(
         architecture="qwen2",
         parameters=494_032_768,
         weight_bytes=988_065_536,
+        memory_bytes=1_200_000_000,
         device_bytes=0,
         dtype="bfloat16",
         device="cpu",
@@ -142,7 +143,7 @@ class FakeInference:
         """What /readyz says while it is not ready; None says nothing."""
         self.keep_alive: float = -1.0
         """Seconds, negative for ever; what a request says stays said."""
-        self.residences: list[float] = []
+        self.residences: list[float | None] = []
         self.looks = 0
         self.silent = False
         """While true, it says nothing of what it does."""
@@ -223,7 +224,9 @@ class FakeInference:
     async def _reside(self, request: web.Request) -> web.Response:
         said = ResidenceRequest.model_validate_json(await request.read())
         self.residences.append(said.keep_alive_seconds)
-        self.keep_alive, self._used_at = said.keep_alive_seconds, self.now
+        if said.keep_alive_seconds is not None:
+            self.keep_alive = said.keep_alive_seconds
+        self._used_at = self.now
         reply = ResidenceResponse(expires_at=self.expires_at)
         return web.Response(text=reply.model_dump_json(), content_type="application/json")
 

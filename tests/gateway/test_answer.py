@@ -1,15 +1,17 @@
-"""How one answer ends when several things end it."""
+"""How one answer ends when several things end it, and what it holds until then."""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 
+import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message
 
-from gateway.fake_inference import started
+from gateway.fake_inference import finished, started
 from gateway.harness import until
 from sizeup_gateway.answer import Admission, Answer
+from sizeup_gateway.errors import BusyError
 from sizeup_gateway.gathering import Gathering
 from sizeup_gateway.metrics import Metrics
 from sizeup_gateway.observation import ObservationMiddleware
@@ -22,23 +24,27 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Asking:
-    """One streamed request without a server around it; the person stays on the line."""
+    """One request without a server around it; the person stays on the line."""
 
     def __init__(
         self,
         events: Callable[[], AsyncGenerator[Event]],
         drain: Drain,
         total_seconds: float = _PATIENCE_SECONDS,
+        gathering: Gathering | None = None,
     ) -> None:
+        """Stream, or with a gathering answer in one piece."""
         self.registry = CollectorRegistry()
         self.body = b""
+        self.begun, self.reads = asyncio.Event(), asyncio.Event()
+        self.reads.set()
+        bound = gathering or Gathering(1000, 1000)
         answer = Answer(
             events=events,
             chunks=ChatChunks("m"),
             framing=NdjsonFraming(),
-            streams=True,
-            choices=1,
-            admission=Admission(1, total_seconds, drain, Gathering(1000)),
+            streams=gathering is None,
+            admission=Admission(1, total_seconds, drain, bound),
         )
         observed = ObservationMiddleware(answer, Metrics.register(self.registry))
         scope = {"type": "http", "path": "/api/chat"}
@@ -58,6 +64,8 @@ class Asking:
 
     async def _send(self, message: Message) -> None:
         self.body += message.get("body", b"")
+        self.begun.set()
+        await self.reads.wait()
 
 
 async def endless() -> AsyncGenerator[Event]:
@@ -112,5 +120,41 @@ def test_an_answer_the_server_cuts_is_not_counted_as_a_good_one() -> None:
         await asyncio.gather(asking.task, return_exceptions=True)
         assert asking.task.cancelled()
         assert asking.count("cancelled") == 1
+
+    asyncio.run(scenario())
+
+
+async def large() -> AsyncGenerator[Event]:
+    yield started()
+    yield Text(text="x" * 2**17)
+    yield finished(1)
+
+
+def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
+    async def scenario() -> None:
+        gathering = Gathering(2**20, 2**16)
+        slow = Asking(large, Drain(), gathering=gathering)
+        slow.reads.clear()
+        await slow.begun.wait()
+        with pytest.raises(BusyError):
+            await Asking(large, Drain(), gathering=gathering).task
+        slow.reads.set()
+        await slow.task
+        after = Asking(large, Drain(), gathering=gathering)
+        await after.task
+        assert len(json.loads(after.body)["message"]["content"]) == 2**17
+
+    asyncio.run(scenario())
+
+
+def test_a_reply_whose_reader_goes_away_counts_no_longer() -> None:
+    async def scenario() -> None:
+        gathering = Gathering(2**20, 2**16)
+        gone = Asking(large, Drain(), gathering=gathering)
+        gone.reads.clear()
+        await gone.begun.wait()
+        gone.task.cancel()
+        await asyncio.gather(gone.task, return_exceptions=True)
+        await Asking(large, Drain(), gathering=gathering).task
 
     asyncio.run(scenario())

@@ -53,6 +53,10 @@ def reloads(gateway: Gateway, outcome: str) -> float:
     return gateway.sample("catalog_reloads_total", outcome=outcome)
 
 
+def refused(gateway: Gateway) -> bool:
+    return gateway.sample("catalog_refused") == 1
+
+
 Scenario = Callable[[Mount, Gateway, FakeInference, FakeInference], Awaitable[None]]
 
 
@@ -150,12 +154,15 @@ def test_a_catalogue_that_cannot_be_used_changes_nothing(
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
+        labels = {"outcome": "failed"}
+        name = "sizeup_gateway_catalog_reloads_total"
+        assert gateway.registry.get_sample_value(name, labels) == 0
         mount.put(content)
-        await until(lambda: reloads(gateway, "failed") == 1)
+        await until(lambda: refused(gateway))
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         mount.put(with_other(two.url, known=catalog(one.url)))
-        await until(lambda: reloads(gateway, "ok") == 1)
-        assert reloads(gateway, "failed") == 1
+        await until(lambda: not refused(gateway))
+        assert (reloads(gateway, "ok"), reloads(gateway, "failed")) == (1, 1)
 
     reloading(tmp_path, scenario)
     (record,) = [r for r in caplog.records if r.getMessage() == "catalog.refused"]
@@ -167,8 +174,12 @@ def test_a_file_that_is_away_for_a_while_changes_nothing(tmp_path: Path) -> None
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
         mount.file.unlink()
-        await until(lambda: reloads(gateway, "failed") == 1)
+        await until(lambda: refused(gateway))
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
+        mount.file.symlink_to(Path("..data") / "models.yaml")
+        await until(lambda: not refused(gateway))
+        mount.file.unlink()
+        await until(lambda: reloads(gateway, "failed") == 2)
         mount.put(with_other(two.url, known=catalog(one.url)))
         mount.file.symlink_to(Path("..data") / "models.yaml")
         await until(lambda: reloads(gateway, "ok") == 1)
@@ -198,6 +209,26 @@ def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(tmp_path: Path)
         made.starts.set()
         made.pod.ready = True
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
+
+    asyncio.run(run())
+
+
+def test_a_new_catalogue_does_not_stand_for_the_first_list_of_slices(tmp_path: Path) -> None:
+    async def run() -> None:
+        mount = Mount(tmp_path)
+        mount.put(placed())
+        async with orchestra() as made:
+            await made.add_pod()
+            made.cluster.refusal = 503
+            async with gateway_on(
+                made, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
+            ) as gateway:
+                mount.put(placed(names=("renamed:1b",)))
+                await until(lambda: reloads(gateway, "ok") == 1)
+                assert await gateway.get("/readyz") == (503, {"status": "starting"})
+                made.cluster.refusal = None
+                await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
+                assert await gateway.get("/readyz") == (200, {"status": "ok"})
 
     asyncio.run(run())
 

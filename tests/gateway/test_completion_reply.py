@@ -1,3 +1,6 @@
+"""A completion in one piece says what its stream says."""
+
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -6,7 +9,7 @@ import pytest
 from sizeup_gateway.openai.chunks import Heading
 from sizeup_gateway.openai.completion_chunks import CompletionChunks
 from sizeup_gateway.stream import Moment
-from sizeup_gateway.transcript import Transcript
+from sizeup_gateway.written import pieces_of
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -54,14 +57,12 @@ def chunks(choices: int = 1, per_prompt: int = 1, *, logprobs: bool = True) -> C
     return CompletionChunks(heading, choices, per_prompt=per_prompt, usage=True, logprobs=logprobs)
 
 
-def reply(said_by: CompletionChunks, choices: int, *events: Event) -> list[dict[str, Any]]:
-    transcript = Transcript.of(choices)
+def reply(said_by: CompletionChunks, *events: Event) -> list[dict[str, Any]]:
     for event in events:
-        transcript.add(event)
-    made: list[dict[str, Any]] = said_by.to_reply(transcript, Moment(datetime.now(UTC), 0))[
-        "choices"
-    ]
-    return made
+        said_by.gather(event)
+    made = b"".join(pieces_of(said_by.to_reply(Moment(datetime.now(UTC), 0))))
+    choices: list[dict[str, Any]] = json.loads(made)["choices"]
+    return choices
 
 
 def streamed(said_by: CompletionChunks, index: int, *events: Event) -> dict[str, Any]:
@@ -80,7 +81,6 @@ def streamed(said_by: CompletionChunks, index: int, *events: Event) -> dict[str,
 def test_the_tokens_of_a_completion_that_thinks_spell_its_text() -> None:
     (choice,) = reply(
         chunks(),
-        1,
         Thinking(text="hm", logprobs=(logprob("hm"),)),
         Text(text=" yes", logprobs=(logprob(" yes"),)),
         finished(),
@@ -100,7 +100,7 @@ ECHO: tuple[Event, ...] = (
 
 
 def test_an_echo_begins_with_the_prompt_whose_first_token_has_no_logprob() -> None:
-    (choice,) = reply(chunks(), 1, *ECHO, finished())
+    (choice,) = reply(chunks(), *ECHO, finished())
     assert choice["text"] == "Once upon a time"
     assert choice["logprobs"] == {
         "tokens": ["Once", " upon", " a", " time"],
@@ -111,16 +111,14 @@ def test_an_echo_begins_with_the_prompt_whose_first_token_has_no_logprob() -> No
 
 
 def test_an_echo_without_logprobs_is_text_alone() -> None:
-    (choice,) = reply(
-        chunks(logprobs=False), 1, PromptTokens(text="ab"), Text(text="c"), finished()
-    )
+    (choice,) = reply(chunks(logprobs=False), PromptTokens(text="ab"), Text(text="c"), finished())
     assert (choice["text"], choice["logprobs"]) == ("abc", None)
 
 
 @pytest.mark.parametrize("events", [ECHO, ECHO[:2]])
 def test_a_stream_says_what_the_reply_says(events: tuple[Event, ...]) -> None:
     end = finished(FinishReason.LENGTH)
-    (whole,) = reply(chunks(), 1, *events, end)
+    (whole,) = reply(chunks(), *events, end)
     parts = streamed(chunks(), 0, *events, end)
     assert parts == {"text": whole["text"], "logprobs": whole["logprobs"]}
 
@@ -136,10 +134,11 @@ def test_each_choice_begins_with_the_prompt_it_shares() -> None:
         ),
         finished(*[FinishReason.STOP] * 4),
     )  # fmt: skip
-    whole = reply(chunks(4, 2), 4, *events)
+    whole = reply(chunks(4, 2), *events)
     assert [choice["text"] for choice in whole] == ["a0", "a1", "b2", "b3"]
     for i, choice in enumerate(whole):
         assert choice["logprobs"]["token_logprobs"] == [None, -0.5]
+        assert choice["logprobs"]["text_offset"] == [0, 1]
         assert choice["logprobs"]["text_offset"] == [0, 1]
         parts = streamed(chunks(4, 2), i, *events)
         assert parts == {"text": choice["text"], "logprobs": choice["logprobs"]}
@@ -149,7 +148,6 @@ def test_offsets_are_those_of_the_text_where_a_character_is_several_tokens() -> 
     first, second = "é".encode()[:1], "é".encode()[1:]
     (choice,) = reply(
         chunks(),
-        1,
         PromptTokens(text="", tokens=(said(first, None),)),
         PromptTokens(text="é!", tokens=(said(second, -1.0), said("!", -1.0))),
         Text(text="é", logprobs=(logprob(first), logprob(second))),
@@ -163,7 +161,7 @@ def test_offsets_are_those_of_the_text_where_a_character_is_several_tokens() -> 
 def test_parts_of_characters_have_names_that_tell_them_apart() -> None:
     """Else a reader takes a token for the likeliest because another part looks the same."""
     token = said(b"\xe4\xbd", -3.0, (b"\xe4", -0.25), ("�", -1.0))
-    (choice,) = reply(chunks(), 1, PromptTokens(text="", tokens=(token,)), finished())
+    (choice,) = reply(chunks(), PromptTokens(text="", tokens=(token,)), finished())
     assert choice["logprobs"]["tokens"] == [r"bytes:\xe4\xbd"]
     assert choice["logprobs"]["top_logprobs"] == [
         {r"bytes:\xe4": -0.25, "�": -1.0, r"bytes:\xe4\xbd": -3.0}
@@ -174,7 +172,6 @@ def test_an_answer_does_not_complete_a_character_of_its_prompt() -> None:
     first, second = "é".encode()[:1], "é".encode()[1:]
     (choice,) = reply(
         chunks(),
-        1,
         PromptTokens(text="�", tokens=(said(first, None),)),
         Text(text="�", logprobs=(logprob(second),)),
         Text(text="x", logprobs=(logprob("x"),)),

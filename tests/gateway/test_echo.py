@@ -175,19 +175,32 @@ def test_a_reply_too_large_to_hold_is_refused_and_streams() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,
-            running_gateway(fake, max_gathered_logprobs=LONG) as gateway,
+            running_gateway(fake, max_reply_bytes=10 * LONG) as gateway,
         ):
             body = {"model": MODEL, "max_tokens": 1, "echo": True, "logprobs": 1}
             status, _, text = await gateway.post("/v1/completions", body | {"prompt": "x" * LONG})
             assert status == 400
             error = json.loads(text)["error"]
-            assert error["param"] == "logprobs"
-            assert f"more than {LONG} log-probabilities" in error["message"]
+            assert error["type"] == "invalid_request_error"
+            assert f"larger than {10 * LONG} bytes" in error["message"]
             streamed = body | {"prompt": "x" * LONG, "stream": True}
             _, _, text = await gateway.post("/v1/completions", streamed)
             (choice,) = joined(text)
             assert len(choice["logprobs"]["token_logprobs"]) == LONG + 1
             status, _, text = await gateway.post("/v1/completions", body | {"prompt": "ab"})
             assert status == 200, text
+
+    asyncio.run(scenario())
+
+
+def test_text_that_comes_back_counts_as_well() -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference(echoing) as fake,
+            running_gateway(fake, max_reply_bytes=LONG) as gateway,
+        ):
+            body = {"model": MODEL, "max_tokens": 0, "echo": True, "prompt": "x" * (LONG + 1)}
+            status, _, _ = await gateway.post("/v1/completions", body)
+            assert status == 400
 
     asyncio.run(scenario())

@@ -1,42 +1,45 @@
-"""How much a reply in one piece may hold, and what is said when it would hold more."""
+"""How much replies in one piece may hold, and what is said when they would hold more."""
 
 import pytest
 
 from sizeup_gateway.errors import BusyError, InvalidRequestError
 from sizeup_gateway.gathering import Gathering
-from sizeup_wire.events import PromptToken, PromptTokens, Text, Thinking, TokenLogprob, TopLogprob
 
-TOP = TopLogprob(token="a", bytes=(97,), logprob=-1.0)
-OWN = TokenLogprob(token="a", bytes=(97,), logprob=-1.0, top=(TOP,))
-TOLD = PromptToken(token="a", bytes=(97,), logprob=-1.0, top=(TOP, TOP, TOP))
+FREE = 2**16
+"""Of each reply."""
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        PromptTokens(text="aa", tokens=(TOLD, TOLD)),
-        Text(text="aaaa", logprobs=(OWN,) * 4),
-        Thinking(text="aaaa", logprobs=(OWN,) * 4),
-    ],
-)
-def test_a_reply_that_alone_is_too_large_is_told_what_to_do(event: Text) -> None:
-    with Gathering(8).reply() as count:
-        count(event)
-    with Gathering(7).reply() as count, pytest.raises(InvalidRequestError, match="or stream"):
-        count(event)
+def test_a_reply_that_alone_is_too_large_is_told_what_to_do() -> None:
+    with Gathering(8, FREE).reply() as count:
+        count(5)
+        count(3)
+        with pytest.raises(InvalidRequestError, match="or stream"):
+            count(1)
 
 
 def test_one_that_is_too_large_beside_others_may_come_again() -> None:
-    gathering = Gathering(8)
+    gathering = Gathering(10 * FREE, 2 * FREE)
     with gathering.reply() as first:
-        first(Text(text="aaaa", logprobs=(OWN,) * 4))
+        first(2 * FREE)
         with gathering.reply() as second, pytest.raises(BusyError):
-            second(Text(text="a", logprobs=(OWN,)))
+            second(2 * FREE + 1)
     with gathering.reply() as third:
-        third(Text(text="aaaa", logprobs=(OWN,) * 4))
+        third(3 * FREE)
 
 
-def test_text_without_log_probabilities_counts_nothing() -> None:
-    with Gathering(1).reply() as count:
-        for _ in range(100):
-            count(Text(text="a"))
+def test_small_replies_are_not_refused_because_of_large_ones() -> None:
+    gathering = Gathering(10 * FREE, FREE)
+    with gathering.reply() as large:
+        large(2 * FREE)
+        with gathering.reply() as small:
+            for _ in range(FREE):
+                small(1)
+
+
+def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
+    gathering = Gathering(10 * FREE, FREE)
+    for _ in range(3):
+        with gathering.reply() as count, pytest.raises(BusyError):
+            count(3 * FREE)
+    with gathering.reply() as count:
+        count(2 * FREE)

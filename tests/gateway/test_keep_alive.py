@@ -1,8 +1,6 @@
-import math
-
 import pytest
 
-from sizeup_gateway.ollama.keep_alive import keep_alive_seconds
+from sizeup_gateway.ollama.keep_alive import FOR_EVER, keep_alive_seconds
 
 
 @pytest.mark.parametrize(
@@ -11,7 +9,9 @@ from sizeup_gateway.ollama.keep_alive import keep_alive_seconds
         (0, 0),
         (300, 300),
         (0.5, 0.5),
-        (-1, math.inf),
+        (-1, FOR_EVER),
+        (10**400, FOR_EVER),
+        (-(10**400), FOR_EVER),
         ("0", 0),
         ("0s", 0),
         ("300ms", 0.3),
@@ -21,7 +21,7 @@ from sizeup_gateway.ollama.keep_alive import keep_alive_seconds
         ("+5s", 5),
         (".5s", 0.5),
         ("5.s", 5),
-        ("-1m", math.inf),
+        ("-1m", FOR_EVER),
         ("1us1ns", 1.001e-6),
     ],
 )

@@ -20,6 +20,7 @@ from gateway.harness import (
 )
 from sizeup_gateway.app import create_app
 from sizeup_gateway.health import PATHS
+from sizeup_gateway.metrics import Metrics
 from sizeup_gateway.observation import route_label
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.errors import ErrorCode
@@ -134,6 +135,17 @@ def test_tokens_are_timed_by_choice_and_those_of_one_event_share_its_time() -> N
             assert 0 < spent < gateway.sample("request_seconds_sum", model=KEY) * 2
 
     asyncio.run(scenario())
+
+
+def test_who_is_held_for_most_of_an_hour_is_counted_as_such() -> None:
+    registry = CollectorRegistry()
+    Metrics.register(registry).hold_seconds.labels(KEY).observe(3000)
+
+    def up_to(seconds: float) -> float | None:
+        labels = {"model": KEY, "le": str(seconds)}
+        return registry.get_sample_value("sizeup_gateway_hold_seconds_bucket", labels)
+
+    assert (up_to(600.0), up_to(2700.0), up_to(3600.0)) == (0, 0, 1)
 
 
 def test_every_route_is_counted_under_its_own_label() -> None:

@@ -13,7 +13,8 @@ import pytest
 from gateway.fake_inference import FakeInference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, until
 from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
-from sizeup_gateway.reaper import is_due
+from sizeup_gateway.pool import Replica
+from sizeup_gateway.reaper import Start, is_due
 from sizeup_wire.catalog import ScaleToZero
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
@@ -129,7 +130,7 @@ def test_zero_lets_a_model_go_with_its_answer(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("keep_alive", [-1, "-1m"])
+@pytest.mark.parametrize("keep_alive", [-1, "-1m", pytest.param(10**400, id="huge")])
 def test_below_zero_a_model_stays(tmp_path: Path, keep_alive: object) -> None:
     async def scenario(made: Orchestra, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": keep_alive}))[0] == 200
@@ -153,9 +154,11 @@ def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
         reply = json.loads(text)
         assert (status, reply["done_reason"], reply["response"]) == (200, "load", "")
         assert made.cluster.writes == [UP]
-        assert made.pod.residences == [300]
+        assert made.pod.residences == [None]
         await gateway.post("/api/chat", {"model": MODEL, "messages": [], "keep_alive": "10m"})
-        assert made.pod.residences == [300, 600]
+        await gateway.post("/api/generate", {"model": MODEL})
+        assert made.pod.residences == [None, 600, None]
+        assert made.pod.keep_alive == 600
         shown = (await process(gateway))["expires_at"]
         assert shown.startswith(datetime.fromtimestamp(1600).strftime("%Y-%m"))
         assert made.pod.requests == []
@@ -237,5 +240,77 @@ def test_what_never_becomes_ready_is_taken_down_in_the_end(tmp_path: Path) -> No
         assert status == 503
         await until(lambda: made.cluster.writes == [UP, DOWN])
 
-    models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, keep_alive_seconds=0.1))
+    times = {"keep_alive_seconds": 0.1, "startup_seconds": 0.1}
+    models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
     scaling(tmp_path, scenario, models=models, activation_seconds=0.2)
+
+
+def test_who_holds_nothing_leaves_a_model_its_time_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One gateway holds a request; the other sees a model that is not ready, and nobody there."""
+    monkeypatch.setattr("sizeup_gateway.reaper._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("sizeup_gateway.reaper._SCALE_SECONDS", 0.0)
+    times = {"keep_alive_seconds": 0.0, "startup_seconds": 3600.0}
+    models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
+
+    async def scenario() -> None:
+        async with (
+            orchestra() as made,
+            gateway_on(made, tmp_path, models) as holding,
+            gateway_on(made, tmp_path, models, activation_seconds=0.05),
+        ):
+            made.starts.clear()
+            asking = asyncio.create_task(holding.post("/api/chat", CHAT))
+            await until(lambda: made.cluster.writes == [UP])
+            seen = made.cluster.scale_reads
+            await until(lambda: made.cluster.scale_reads > seen + 40)
+            made.starts.set()
+            assert (await asking)[0] == 200
+            assert made.cluster.writes == [UP]
+
+    asyncio.run(scenario())
+
+
+def said(state: str | None, progress: float | None = None) -> Replica:
+    return Replica("http://a", state=state, progress=progress)
+
+
+def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
+    start = Start(now=0.0)
+    steps = [
+        said(None),
+        said("downloading", 0.0),
+        said("downloading", 0.5),
+        said("loading", 0.0),
+        said("loading", 0.9),
+    ]
+    assert start.still_seconds([], now=100.0) == 100.0
+    still = [
+        (start.still_seconds([step], now), start.still_seconds([step], now + 99.0))
+        for now, step in zip(range(200, 700, 100), steps, strict=True)
+    ]
+    assert still == [(200.0, 299.0), *[(0.0, 99.0)] * 4]
+
+
+@pytest.mark.parametrize(
+    "replicas",
+    [
+        [],
+        [said("failed", 0.5)],
+        [said(None)],
+        [said("loading", 0.0)],
+        [said("loading", 0.5)],
+        [said("downloading", 1.0), said("loading", 0.1)],
+    ],
+)
+def test_what_begins_again_comes_no_further(replicas: list[Replica]) -> None:
+    start = Start(now=0.0)
+    assert start.still_seconds([said("loading", 0.5)], now=10.0) == 0.0
+    assert start.still_seconds(replicas, now=30.0) == 20.0
+
+
+def test_the_furthest_replica_counts() -> None:
+    start = Start(now=0.0)
+    start.still_seconds([said("loading", 0.1)], now=10.0)
+    assert start.still_seconds([said(None), said("loading", 0.2)], now=20.0) == 0.0

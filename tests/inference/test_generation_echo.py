@@ -140,6 +140,25 @@ def test_every_token_of_the_answer_has_a_logprob_beside_an_echo(
     assert values == [-float(i) for i in range(said_of)]
 
 
+@pytest.mark.parametrize("echo", [True, False])
+def test_a_stop_string_takes_its_logprobs_with_it(echo: bool) -> None:
+    async def scenario() -> list[Event]:
+        async with scene() as stage:
+            asked = request("p", echo=echo, logprobs=0, stop=("STOP",))
+            prepared = await prepare(stage.model, asked)
+            with accept(stage.model, prepared) as generation:
+                request_id = stage.engine.submitted[0].id
+                stage.speak(Admitted(request_id, 0))
+                for i, token_id in enumerate(b"abSTOP"):
+                    logprobs = Logprobs(-float(i))
+                    stage.speak(Token(request_id, 0, token_id, i, None, logprobs))
+                return await stage.all_events(generation)
+
+    events = asyncio.run(scenario())
+    assert text_of(events) == "ab"
+    assert [t.logprob for e in events if isinstance(e, Text) for t in e.logprobs] == [0.0, -1.0]
+
+
 def test_one_step_of_a_long_prompt_is_sent_in_pieces() -> None:
     """Each in a turn of the event loop of its own, and none of them beside a silent text."""
 

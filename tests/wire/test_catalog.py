@@ -88,6 +88,7 @@ def test_a_model_on_a_cluster_is_found_by_its_service() -> None:
     placed = entry(service="sizeup-x", scale_to_zero=scale)
     assert placed.scale_to_zero is not None
     assert placed.scale_to_zero.keep_alive_seconds == 300
+    assert placed.scale_to_zero.startup_seconds == 600
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,10 @@ def test_a_model_on_a_cluster_is_found_by_its_service() -> None:
         ({"service": "x" * 64}, "should match pattern"),
         ({"service": "x", "scale_to_zero": {"deployment": "../x"}}, "should match pattern"),
         ({"service": "x", "scale_to_zero": {"deployment": "x", "min": 1}}, "not permitted"),
+        (
+            {"service": "x", "scale_to_zero": {"deployment": "x", "startup_seconds": 0}},
+            "greater than 0",
+        ),
         ({"endpoint": "x"}, "not permitted"),
     ],
 )

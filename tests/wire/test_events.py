@@ -55,11 +55,6 @@ def test_an_unknown_event_is_refused() -> None:
         event_adapter.validate_json('{"event": "rumour"}')
 
 
-def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(ValidationError):
-        GenerateRequest.model_validate({"prompt": {"kind": "text", "text": "a"}, "temprature": 1.0})
-
-
 @pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -0.1])
 def test_a_temperature_nobody_can_mean_is_refused(temperature: float) -> None:
     with pytest.raises(ValidationError):

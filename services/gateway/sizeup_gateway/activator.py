@@ -1,6 +1,7 @@
 """Scale from zero: requests are held while their model starts."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Iterator
@@ -31,12 +32,27 @@ class HoldLimits:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Hold:
+    """What one request may wait: one deadline and one place, however many prompts it has."""
+
+    model: Model
+    name: str
+    """The model's, as the person wrote it: for errors."""
+    deadline: float
+    """By the loop's clock."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Taken by the prompt that waits, for all of them."""
+
+
 @dataclass(slots=True, eq=False)
 class _Line:
     """The requests held for one model."""
 
     held: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while nothing is held."""
     activation: asyncio.Task[None] | None = None
 
 
@@ -50,10 +66,6 @@ class Activator:
         self._metrics = metrics
         self._lines: dict[Model, _Line] = {}
 
-    def deadline(self) -> float:
-        """Return until when a request that arrives now may be held, by the loop's clock."""
-        return asyncio.get_running_loop().time() + self._limits.seconds
-
     def scales(self, model: Model) -> bool:
         """Tell whether a model comes and goes with its use."""
         return self._scales is not None and model.entry.scale_to_zero is not None
@@ -62,35 +74,46 @@ class Activator:
         """Count the requests held for a model."""
         return self._lines[model].held if model in self._lines else 0
 
-    async def hold(self, model: Model, name: str, deadline: float) -> int:
+    def hold(self, model: Model, name: str) -> Hold:
+        """Start the clock of a request that may have to wait."""
+        return Hold(model, name, asyncio.get_running_loop().time() + self._limits.seconds)
+
+    async def wait(self, hold: Hold) -> int:
         """Return when a replica is ready, with the nanoseconds that took.
 
         Raises HoldFullError, and NotReadyError at the deadline or at once for a model that is not
         scaled. Leaving early (a person who hangs up) frees the place.
         """
-        if self._scales is None or not self.scales(model):
-            raise NotReadyError(name, model.state)
-        line = self._line(model)
-        if line.held >= self._limits.requests:
-            raise HoldFullError
-        started = asyncio.get_running_loop().time()
-        with self._place(model, line, self._scales):
-            try:
-                async with asyncio.timeout_at(deadline):
-                    while not model.pool.ready_count and not model.removed:
-                        line.wake.clear()
-                        await line.wake.wait()
-            except TimeoutError:
-                raise NotReadyError(name, model.state) from None
-        if model.removed:
-            raise ModelNotFoundError(name)
-        return round((asyncio.get_running_loop().time() - started) * 1e9)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with hold.turn:
+            if not hold.model.pool.ready_count:
+                await self._wait(hold)
+        return round((loop.time() - started) * 1e9)
 
     def forget(self, model: Model) -> None:
         """Let go of a model that is gone, and of what is held for it."""
         line = self._lines.pop(model, None)
         if line is not None:
             line.wake.set()
+
+    async def _wait(self, hold: Hold) -> None:
+        model = hold.model
+        if self._scales is None or not self.scales(model):
+            raise NotReadyError(hold.name, model.state)
+        line = self._line(model)
+        if line.held >= self._limits.requests:
+            raise HoldFullError
+        with self._place(model, line, self._scales):
+            try:
+                async with asyncio.timeout_at(hold.deadline):
+                    while not model.pool.ready_count and not model.removed:
+                        line.wake.clear()
+                        await line.wake.wait()
+            except TimeoutError:
+                raise NotReadyError(hold.name, model.state) from None
+        if model.removed:
+            raise ModelNotFoundError(hold.name)
 
     def _line(self, model: Model) -> _Line:
         line = self._lines.get(model)
@@ -105,9 +128,10 @@ class Activator:
         loop = asyncio.get_running_loop()
         started, gauge = loop.time(), self._metrics.held.labels(model.key)
         line.held += 1
+        line.left.clear()
         gauge.inc()
         if line.activation is None:
-            line.activation = asyncio.create_task(self._activate(model, scales))
+            line.activation = asyncio.create_task(self._activate(model, line, scales))
             line.activation.add_done_callback(_report)
         try:
             yield
@@ -116,27 +140,37 @@ class Activator:
             gauge.dec()
             self._metrics.hold_seconds.labels(model.key).observe(loop.time() - started)
             if not line.held:
-                line.activation.cancel()
-                line.activation = None
+                line.left.set()
 
-    async def _activate(self, model: Model, scales: ScaleApi) -> None:
-        """Keep a model scaled up for as long as anything is held for it."""
+    async def _activate(self, model: Model, line: _Line, scales: ScaleApi) -> None:
+        """Keep a model scaled up for as long as anything is held for it.
+
+        A try that has begun is ended, whoever leaves: a person who hangs up at once has still
+        asked for the model, and will find it started on coming back.
+        """
         failures, before = 0, ""
-        while True:
-            try:
-                outcome = await _scale_up(model, scales)
-                failures, pause = 0, _LOOK_SECONDS
-            except ClusterError as error:
-                outcome, failures = "failed", failures + 1
-                pause = pause_seconds(failures, random.random())
-                _log.warning(
-                    "model.activation_failed", extra={"model": model.key, "error": str(error)}
-                )
-            if outcome != before or outcome != "present":
-                self._metrics.activations.labels(model.key, outcome).inc()
-                _log.info("model.activation", extra={"model": model.key, "outcome": outcome})
-            before = outcome
-            await asyncio.sleep(pause)
+        try:
+            while True:
+                try:
+                    outcome = await _scale_up(model, scales)
+                    failures, pause = 0, _LOOK_SECONDS
+                except ClusterError as error:
+                    outcome, failures = "failed", failures + 1
+                    pause = pause_seconds(failures, random.random())
+                    _log.warning(
+                        "model.activation_failed", extra={"model": model.key, "error": str(error)}
+                    )
+                if outcome != before or outcome != "present":
+                    self._metrics.activations.labels(model.key, outcome).inc()
+                    _log.info("model.activation", extra={"model": model.key, "outcome": outcome})
+                before = outcome
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await line.left.wait()
+                if not line.held:
+                    return
+        finally:
+            line.activation = None
 
 
 async def _scale_up(model: Model, scales: ScaleApi) -> str:

@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from sizeup_gateway.errors import BusyError, GatewayError, UpstreamError
 from sizeup_gateway.gathering import Gathering
 from sizeup_gateway.observation import Observation, observation_of
-from sizeup_gateway.stream import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Moment, encode
-from sizeup_gateway.transcript import Transcript
+from sizeup_gateway.stream import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Moment
+from sizeup_gateway.written import packed, pieces_of
 from sizeup_telemetry.drain import Drain, pass_now
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Text
@@ -62,7 +62,6 @@ class Answer:
     chunks: Chunks
     framing: Framing
     streams: bool
-    choices: int
     admission: Admission
     to_param: Callable[[str], str] = str
     """Name a wire field as the request's dialect does; Ollama's errors name none."""
@@ -135,18 +134,16 @@ class Answer:
         self, events: AsyncGenerator[Event], line: "_Line", observation: Observation
     ) -> None:
         with self.admission.gathering.reply() as count:
-            transcript = Transcript.of(self.choices)
             async for event in events:
                 if isinstance(event, Failed):
                     raise _failure(event)
-                count(event)
+                count(self.chunks.gather(event))
                 observation.saw(event)
-                transcript.add(event)
-            body = encode(self.chunks.to_reply(transcript, _moment(observation)))
-        await line.begin(JSON_TYPE, {"Content-Length": str(len(body))})
-        for start in range(0, len(body), _PIECE_BYTES):
-            await line.write(body[start : start + _PIECE_BYTES])
-        await line.end(b"")
+            body = list(pieces_of(self.chunks.to_reply(_moment(observation))))
+            await line.begin(JSON_TYPE, {"Content-Length": str(sum(map(len, body)))})
+            for piece in packed(body, _PIECE_BYTES):
+                await line.write(piece)
+            await line.end(b"")
 
 
 class _Line:

@@ -73,9 +73,9 @@ def create_app(
         Residence(parts.client, parts.activator),
         Admission(
             settings.max_in_flight,
-            settings.total_seconds,
+            settings.total_seconds + (settings.activation_seconds if cluster is not None else 0.0),
             drain,
-            Gathering(settings.max_gathered_logprobs),
+            Gathering(settings.max_reply_bytes, settings.max_replies_bytes),
         ),
         BodyReader(_body_limits(settings), drain),
     )
@@ -138,7 +138,7 @@ def _jobs(
     )
     jobs: dict[str, Job] = {"discovery": parts.discovery.run, "catalog": file.run}
     if cluster is not None:
-        jobs["watch"] = EndpointWatch(cluster, parts.endpoints, parts.discovery.refresh).run
+        jobs["watch"] = EndpointWatch(cluster, parts.endpoints, parts.discovery.located).run
         seconds = settings.activation_seconds
         jobs["reaper"] = Reaper(parts.models, parts.client, cluster, parts.activator, seconds).run
     return jobs

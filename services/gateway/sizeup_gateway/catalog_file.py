@@ -34,10 +34,12 @@ class CatalogFile:
         self._apply = apply
         self._metrics = metrics
         self._poll_seconds = poll_seconds
-        self._seen: bytes | None = None
-        """The content that has been dealt with."""
+        self._seen: tuple[bytes, str | None] | None = None
+        """The content that has been dealt with, and what is wrong with it."""
         self._trouble: str | None = None
         """What is wrong with the file now, and has been said."""
+        for outcome in ("ok", "failed"):
+            metrics.catalog_reloads.labels(outcome)  # 0 until the first, so that it is an increase
 
     async def run(self) -> None:
         """Look at the file until cancelled."""
@@ -45,14 +47,15 @@ class CatalogFile:
             try:
                 content = await asyncio.to_thread(self._path.read_bytes)
             except OSError as error:
-                self._refuse(error)
+                self._say(str(error))
             else:
-                self._take(content)
+                if self._seen is None or content != self._seen[0]:
+                    self._seen = content, self._take(content)
+                self._say(self._seen[1])
             await asyncio.sleep(self._poll_seconds)
 
-    def _take(self, content: bytes) -> None:
-        if content == self._seen:
-            return
+    def _take(self, content: bytes) -> str | None:
+        """Use another content, or return what is wrong with it."""
         try:
             catalog = parse_catalog(content)
             if catalog != self._catalog:
@@ -60,15 +63,14 @@ class CatalogFile:
                 self._metrics.catalog_reloads.labels("ok").inc()
                 _log.info("catalog.reloaded", extra={"models": sorted(catalog.models)})
         except (ValueError, yaml.YAMLError) as error:
-            self._refuse(error)
-        else:
-            self._catalog, self._trouble = catalog, None
-        self._seen = content
+            return str(error)
+        self._catalog = catalog
+        return None
 
-    def _refuse(self, error: Exception) -> None:
-        """Say once that the file cannot be used."""
-        if str(error) == self._trouble:
-            return
-        self._trouble = str(error)
-        self._metrics.catalog_reloads.labels("failed").inc()
-        _log.error("catalog.refused", extra={"file": str(self._path), "error": str(error)})
+    def _say(self, trouble: str | None) -> None:
+        """Show whether the file can be used, and say once why it cannot."""
+        self._metrics.catalog_refused.set(trouble is not None)
+        if trouble is not None and trouble != self._trouble:
+            self._metrics.catalog_reloads.labels("failed").inc()
+            _log.error("catalog.refused", extra={"file": str(self._path), "error": trouble})
+        self._trouble = trouble

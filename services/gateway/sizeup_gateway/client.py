@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
-from pydantic import BaseModel
 
 from sizeup_gateway.errors import ReplicaUnavailableError, UpstreamError
 from sizeup_telemetry import request_id
@@ -17,6 +16,7 @@ from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, event_adapter
 from sizeup_wire.generate import GenerateRequest
+from sizeup_wire.message import Message
 from sizeup_wire.model import (
     ModelInfo,
     ResidenceRequest,
@@ -116,8 +116,8 @@ class InferenceClient:
         body = await self._reply(base_url + routes.TOKENIZE, request, self._timeouts.first_event)
         return TokenizeResponse.model_validate_json(body)
 
-    async def reside(self, base_url: str, seconds: float) -> ResidenceResponse:
-        """Say how long a model stays once it is idle, negative for ever; raise like generate."""
+    async def reside(self, base_url: str, seconds: float | None) -> ResidenceResponse:
+        """Say how long a model stays, as in ResidenceRequest; raise like generate."""
         request = ResidenceRequest(keep_alive_seconds=seconds)
         body = await self._reply(base_url + routes.RESIDENCE, request, self._timeouts.probe)
         return ResidenceResponse.model_validate_json(body)
@@ -142,7 +142,7 @@ class InferenceClient:
             response = await self._opened.get(url)
             return await _whole(response, MAX_LINE_BYTES)
 
-    async def _reply(self, url: str, request: BaseModel, seconds: float) -> bytes:
+    async def _reply(self, url: str, request: Message, seconds: float) -> bytes:
         response = await self._post(url, request, seconds)
         try:
             async with asyncio.timeout(seconds):
@@ -158,14 +158,13 @@ class InferenceClient:
             raise RuntimeError("the client is used outside its context")
         return self._session
 
-    async def _post(self, url: str, body: BaseModel, seconds: float) -> aiohttp.ClientResponse:
+    async def _post(self, url: str, body: Message, seconds: float) -> aiohttp.ClientResponse:
         headers = {"Content-Type": "application/json"}
         if request_id.current.get():
             headers[request_id.HEADER] = request_id.current.get()
-        data = body.model_dump_json().encode()
         try:
             async with asyncio.timeout(seconds):
-                response = await self._opened.post(url, data=data, headers=headers)
+                response = await self._opened.post(url, data=body.asked(), headers=headers)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ReplicaUnavailableError(_UNREACHABLE, is_down=True) from error
         except (aiohttp.ClientError, ConnectionError) as error:

@@ -54,10 +54,14 @@ class Discovery:
         """True from when every replica known at the start has been probed once: before, a model
         that is ready elsewhere looks down from here."""
 
+    def located(self) -> None:
+        """Follow the Services: from now on it is known where their replicas are."""
+        self._located = True
+        self.refresh()
+
     def refresh(self) -> None:
-        """Follow the catalogue and the Services as they are now."""
+        """Follow the catalogue, and what is known of the Services."""
         if self._locate is not None:
-            self._located = True
             for model in self._models.by_key.values():
                 if model.entry.service is not None:
                     model.pool.set_endpoints(self._locate(model.entry.service))

@@ -1,57 +1,53 @@
-"""What replies in one piece hold of log-probabilities: bounded, because nothing else bounds it.
+"""What replies in one piece hold: bounded, because nothing else bounds it.
 
-A body of 20 MB may ask for those of a million tokens; a stream passes them on and holds none.
+A body of 20 MB may ask for the log-probabilities of a million tokens, or for its prompts to come
+back; a stream passes them on and holds none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sizeup_gateway.errors import BusyError, InvalidRequestError
-from sizeup_wire.events import Event, PromptToken, PromptTokens, Text, Thinking, TokenLogprob
+
+_FREE_BYTES = 2**16
+"""Of each reply: an answer without more is bounded by the number of requests at one time, and is
+not refused because others are large. Some 15,000 tokens of text."""
 
 
 class Gathering:
-    """Count the log-probabilities of all replies being gathered, the likeliest included."""
+    """Count the bytes of all replies being gathered or sent."""
 
-    def __init__(self, limit: int) -> None:
-        """Share one limit among all requests; each takes about 0.6 kB."""
-        self._limit = limit
+    def __init__(self, max_reply_bytes: int, max_total_bytes: int) -> None:
+        """Bound one reply, and all of them together."""
+        self._max_reply_bytes = max_reply_bytes
+        self._max_total_bytes = max_total_bytes
         self._held = 0
 
     @contextmanager
-    def reply(self) -> Iterator[Callable[[Event], None]]:
-        """Give what counts each event of one reply, until the reply has been sent.
+    def reply(self) -> Iterator[Callable[[int], None]]:
+        """Give what counts bytes of one reply, until the reply has been sent.
 
         It raises InvalidRequestError for a reply that alone is too large, and BusyError for one
         that is too large beside the others.
         """
-        own = 0
+        own = counted = 0
 
-        def count(event: Event) -> None:
-            nonlocal own
-            values = _values(event)
-            own += values
-            self._held += values
-            if own > self._limit:
+        def count(size: int) -> None:
+            nonlocal own, counted
+            own += size
+            if own > self._max_reply_bytes:
                 message = (
-                    f"more than {self._limit} log-probabilities in one reply: "
-                    "ask for fewer prompts or tokens at one time, or stream"
+                    f"the reply is larger than {self._max_reply_bytes} bytes: ask for fewer "
+                    "prompts, tokens or log-probabilities at one time, or stream"
                 )
-                raise InvalidRequestError(message, "logprobs")
-            if self._held > self._limit:
+                raise InvalidRequestError(message)
+            beyond = max(0, own - _FREE_BYTES)
+            self._held += beyond - counted
+            counted = beyond
+            if self._held > self._max_total_bytes:
                 raise BusyError
 
         try:
             yield count
         finally:
-            self._held -= own
-
-
-def _values(event: Event) -> int:
-    tokens: Sequence[PromptToken | TokenLogprob] = ()
-    match event:
-        case PromptTokens():
-            tokens = event.tokens
-        case Text() | Thinking():
-            tokens = event.logprobs
-    return sum(1 + len(token.top) for token in tokens)
+            self._held -= counted

@@ -12,6 +12,7 @@ from sizeup_gateway.catalog import Models
 from sizeup_gateway.state import ModelState
 from sizeup_telemetry.buckets import (
     END_TO_END_SECONDS,
+    HOLD_SECONDS,
     INTER_TOKEN_SECONDS,
     TIME_TO_FIRST_TOKEN_SECONDS,
 )
@@ -38,6 +39,7 @@ class Metrics:
     hold_seconds: Histogram
     activations: Counter
     catalog_reloads: Counter
+    catalog_refused: Gauge
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -46,15 +48,15 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(_PREFIX + name, text, labels, registry=registry)
 
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(_PREFIX + name, text, ["model"], registry=registry)
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(_PREFIX + name, text, labels, registry=registry)
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(_PREFIX + name, text, ["model"], registry=registry, buckets=buckets)
 
         return cls(
             counter("requests_total", "Requests answered", "model", "route", "outcome"),
-            gauge("in_flight", "Requests being answered"),
+            gauge("in_flight", "Requests being answered", "model"),
             histogram(
                 "time_to_first_token_seconds",
                 "From the request's arrival to its first token",
@@ -71,14 +73,15 @@ class Metrics:
             counter("prompt_tokens_total", "Prompt tokens of finished requests", "model"),
             counter("completion_tokens_total", "Tokens generated for finished requests", "model"),
             counter("upstream_retries_total", "Requests given to a second replica", "model"),
-            gauge("held_requests", "Requests held until their model is there"),
+            gauge("held_requests", "Requests held until their model is there", "model"),
             histogram(
                 "hold_seconds",
                 "How long a request was held, whether it was answered or not",
-                TIME_TO_FIRST_TOKEN_SECONDS,
+                HOLD_SECONDS,
             ),
             counter("activations_total", "Tries to scale a model from zero", "model", "outcome"),
             counter("catalog_reloads_total", "Changes of the catalogue file", "outcome"),
+            gauge("catalog_refused", "1 while the catalogue file cannot be used as it is"),
         )
 
 

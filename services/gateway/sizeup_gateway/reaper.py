@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import aiohttp
 
@@ -18,6 +18,11 @@ from sizeup_wire.model import Stats
 
 _log = logging.getLogger(__name__)
 
+_STAGES = ("downloading", "loading")
+"""What a replica says of itself on its way, in this order."""
+_NOWHERE = (-1, 0.0)
+"""Before the first stage; the second number is the progress within one."""
+
 _LOOK_SECONDS = 1.0
 _SCALE_SECONDS = 5.0
 """Pause between two looks at the scale of a model that is not ready: only the API server knows
@@ -30,6 +35,32 @@ def is_due(replicas: Collection[Stats]) -> bool:
         stats.idle and stats.expires_at is not None and stats.expires_at <= stats.now
         for stats in replicas
     )
+
+
+class Start:
+    """A model on its way to being ready. Pure: the clock is an argument, in seconds."""
+
+    def __init__(self, now: float) -> None:
+        """Begin the clock."""
+        self._since = now
+        self._furthest = _NOWHERE
+
+    def still_seconds(self, replicas: Iterable[Replica], now: float) -> float:
+        """Return for how long no replica has come further than one had before.
+
+        Only further counts: a process that fails and starts again says what was said before.
+        """
+        furthest = max((_stage(replica) for replica in replicas), default=_NOWHERE)
+        if furthest > self._furthest:
+            self._furthest, self._since = furthest, now
+        return now - self._since
+
+
+def _stage(replica: Replica) -> tuple[int, float]:
+    """Say how far a replica has come, in a way that compares."""
+    if replica.state not in _STAGES:
+        return _NOWHERE
+    return _STAGES.index(replica.state), replica.progress or 0.0
 
 
 class Reaper:
@@ -49,9 +80,10 @@ class Reaper:
         self._scales = scales
         self._activator = activator
         self._activation_seconds = activation_seconds
-        self._down_since: dict[Model, float] = {}
+        self._starts: dict[Model, Start] = {}
+        """Of models that have been scaled up and are not ready."""
         self._looked_at: dict[Model, float] = {}
-        """When the scale was read; both by the loop's clock, and only of models that are down."""
+        """When the scale was read, by the loop's clock; only of models that are down."""
         self._due: set[Model] = set()
         """Models that were due at the last look. They go at the next: what a gateway holds for a
         model that has just come needs a moment to get there, and only that gateway knows of it."""
@@ -66,9 +98,8 @@ class Reaper:
 
     def _forget_all_but(self, models: set[Model]) -> None:
         self._due &= models
-        for known in (self._down_since, self._looked_at):
-            for model in known.keys() - models:
-                del known[model]
+        self._starts = {m: start for m, start in self._starts.items() if m in models}
+        self._looked_at = {m: at for m, at in self._looked_at.items() if m in models}
 
     async def _look(self, model: Model, scaling: ScaleToZero | None) -> None:
         if scaling is None:
@@ -85,7 +116,7 @@ class Reaper:
     async def _look_at_ready(
         self, model: Model, scaling: ScaleToZero, ready: Collection[Replica]
     ) -> None:
-        self._down_since.pop(model, None)
+        self._starts.pop(model, None)
         self._looked_at.pop(model, None)
         stats = await asyncio.gather(*[self._stats(replica) for replica in ready])
         known = [s for s in stats if s is not None]
@@ -108,18 +139,24 @@ class Reaper:
         return stats
 
     async def _look_at_down(self, model: Model, scaling: ScaleToZero) -> None:
-        """Know the scale; take down what was started for nobody and never became ready."""
+        """Know the scale; take down what was started and comes no nearer to being ready."""
         self._due.discard(model)
         now = asyncio.get_running_loop().time()
-        since = self._down_since.setdefault(model, now)
         if now - self._looked_at.get(model, -math.inf) >= _SCALE_SECONDS:
             self._looked_at[model] = now
             model.desired = (await self._scales.read_scale(scaling.deployment)).replicas
         if not model.desired:
-            self._down_since[model] = now
-        elif now - since > self._activation_seconds + max(scaling.keep_alive_seconds, 0.0):
-            self._down_since[model] = now
+            self._starts.pop(model, None)
+            return
+        start = self._starts.setdefault(model, Start(now))
+        if start.still_seconds(model.pool.replicas, now) > self._patience_seconds(scaling):
             await self._scale_down(model, scaling, "never ready")
+            self._starts.pop(model, None)
+
+    def _patience_seconds(self, scaling: ScaleToZero) -> float:
+        """Return how long a model may come no nearer: another gateway may hold requests for it."""
+        starting = max(scaling.startup_seconds, self._activation_seconds)
+        return starting + max(scaling.keep_alive_seconds, 0.0)
 
     async def _scale_down(self, model: Model, scaling: ScaleToZero, reason: str) -> None:
         """Scale to zero unless there is work; somebody else's change goes before ours."""

@@ -23,30 +23,28 @@ class Residence:
     async def load(self, model: Model, name: str, seconds: float | None) -> None:
         """Return when the model is ready and stays so long after its last use, or GatewayError.
 
-        None is the catalogue's default; negative is for ever.
+        None leaves what was said before, at first the process's own setting; negative is for ever.
         """
-        scaling = model.entry.scale_to_zero
-        if scaling is None or not self._activator.scales(model):
+        if not self._activator.scales(model):
             if not model.pool.ready_count:
                 raise NotReadyError(name, model.state)
             return
-        deadline = self._activator.deadline()
-        stays = scaling.keep_alive_seconds if seconds is None else seconds
-        while not await self._tell(model, stays):
-            await self._activator.hold(model, name, deadline)
+        hold = self._activator.hold(model, name)
+        while not await self._tell(model, seconds):
+            await self._activator.wait(hold)
 
     async def unload(self, model: Model) -> None:
         """Let the model go as soon as it is idle."""
         if self._activator.scales(model):
             await self._tell(model, 0.0)
 
-    async def _tell(self, model: Model, seconds: float) -> int:
+    async def _tell(self, model: Model, seconds: float | None) -> int:
         """Tell every ready replica, and return how many have heard it."""
         ready = [replica for replica in model.pool.replicas if replica.ready]
         heard = await asyncio.gather(*[self._tell_one(replica, seconds) for replica in ready])
         return sum(heard)
 
-    async def _tell_one(self, replica: Replica, seconds: float) -> bool:
+    async def _tell_one(self, replica: Replica, seconds: float | None) -> bool:
         try:
             reply = await self._client.reside(replica.url, seconds)
         except ReplicaUnavailableError as error:

@@ -12,7 +12,8 @@ from sizeup_gateway.catalog import Model, Models
 from sizeup_gateway.dispatch import Dispatcher
 from sizeup_gateway.observation import observation_of
 from sizeup_gateway.residence import Residence
-from sizeup_gateway.stream import JSON_TYPE, encode
+from sizeup_gateway.stream import JSON_TYPE
+from sizeup_gateway.written import encode
 
 
 class JsonResponse(Response):

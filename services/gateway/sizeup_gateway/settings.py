@@ -44,11 +44,18 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         2048, ge=1, le=65536, description="requests at one time; more are refused (busy)"
     )
-    max_gathered_logprobs: int = Field(
-        500_000,  # some 300 MB; 64 prompts of 2,048 tokens with the likeliest one are 262,144
+    max_reply_bytes: int = Field(
+        64 * 2**20,  # 64 prompts of 2,048 tokens, each with the likeliest one, are 8 MB
         ge=1024,
-        description="log-probabilities that replies in one piece hold at one time; a reply with "
-        "more is refused, or told to come again when others hold them (busy)",
+        le=2**40,
+        description="size limit of a reply in one piece; a stream has none",
+    )
+    max_replies_bytes: int = Field(
+        256 * 2**20,
+        ge=1024,
+        le=2**40,
+        description="bytes of all large replies that are gathered or sent in one piece at one "
+        "time; more are refused (busy)",
     )
     connect_seconds: float = Field(
         5.0, gt=0, le=300, description="time limit for connecting to a replica"
@@ -63,7 +70,11 @@ class Settings(BaseSettings):
         300.0, gt=0, le=86400, description="time limit between two tokens of one answer"
     )
     total_seconds: float = Field(
-        1800.0, gt=0, le=86400, description="time limit of a whole request"
+        1800.0,
+        gt=0,
+        le=86400,
+        description="time limit of a whole request, beside the time it may be held "
+        "while its model starts",
     )
     write_timeout_seconds: float = Field(
         60.0, gt=0, le=3600, description="time after which a reader that stopped reading is cut"

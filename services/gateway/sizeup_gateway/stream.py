@@ -1,13 +1,12 @@
 """Chunks -> bytes: server-sent events for OpenAI, one JSON object a line for Ollama."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from sizeup_gateway.errors import GatewayError, ollama_body, openai_body
-from sizeup_gateway.transcript import Transcript
+from sizeup_gateway.written import encode
 from sizeup_wire.events import Event
 
 Json = dict[str, Any]
@@ -40,8 +39,14 @@ class Chunks(Protocol):
     def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
         """Return what the person is sent for one event, perhaps nothing; never for Failed."""
 
-    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
-        """Return the whole answer as one object; the transcript is finished."""
+    def gather(self, event: Event) -> int:
+        """Keep an event for a reply in one piece, and return how many bytes of it that is."""
+
+    def to_reply(self, moment: Moment) -> Json:
+        """Return the whole answer as one object, once everything has been gathered.
+
+        What grows with the answer is in it as `Written`.
+        """
 
 
 class Framing(Protocol):
@@ -93,8 +98,3 @@ class SseFraming:
     def failure(self, error: GatewayError) -> bytes:
         """Write the error, then [DONE]: readers that skip it still stop waiting."""
         return self.frame([openai_body(error)]) + _SSE_DONE
-
-
-def encode(value: object) -> bytes:
-    """Write JSON as UTF-8 without spaces."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

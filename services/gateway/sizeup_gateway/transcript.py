@@ -1,33 +1,21 @@
 """The events of one request, gathered for a reply in one piece. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sizeup_wire.events import (
-    Event,
-    Finished,
-    PromptToken,
-    PromptTokens,
-    Started,
-    Text,
-    Thinking,
-    TokenLogprob,
-    ToolCall,
-)
+from sizeup_gateway.written import WrittenArray, WrittenText, encode
+from sizeup_wire.events import Event, Finished, Started, Text, Thinking, TokenLogprob, ToolCall
 
 
 @dataclass(slots=True)
 class Choice:
     """One answer."""
 
-    prompt: str = ""
-    """What was said of the prompt; the first of the choices that share it has it for all."""
-    prompt_tokens: list[PromptToken] = field(default_factory=list)
-    text: str = ""
-    thinking: str = ""
+    logprobs: WrittenArray[TokenLogprob]
+    """Of thinking and text, in the dialect's words."""
+    text: WrittenText = field(default_factory=WrittenText)
+    thinking: WrittenText = field(default_factory=WrittenText)
     tool_calls: list[ToolCall] = field(default_factory=list)
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    """Of the text."""
-    thinking_logprobs: list[TokenLogprob] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -39,31 +27,27 @@ class Transcript:
     finished: Finished | None = None
 
     @classmethod
-    def of(cls, choices: int) -> "Transcript":
-        """Make an empty transcript of so many choices."""
-        return cls([Choice() for _ in range(choices)])
+    def of(cls, choices: int, entry: Callable[[TokenLogprob], object]) -> "Transcript":
+        """Make an empty transcript of so many choices; `entry` says a token in a dialect."""
+        return cls([Choice(WrittenArray(entry)) for _ in range(choices)])
 
-    def add(self, event: Event) -> None:
-        """Take one event; Failed is the caller's business."""
+    def add(self, event: Event) -> int:
+        """Take one event and return the bytes of it; Failed is the caller's business."""
         match event:
             case Started():
                 self.started = event
-            case PromptTokens():
-                choice = self.choices[event.choice]
-                choice.prompt += event.text
-                choice.prompt_tokens.extend(event.tokens)
             case Text():
                 choice = self.choices[event.choice]
-                choice.text += event.text
-                choice.logprobs.extend(event.logprobs)
+                return choice.text.add(event.text) + choice.logprobs.extend(event.logprobs)
             case Thinking():
                 choice = self.choices[event.choice]
-                choice.thinking += event.text
-                choice.thinking_logprobs.extend(event.logprobs)
+                return choice.thinking.add(event.text) + choice.logprobs.extend(event.logprobs)
             case ToolCall():
                 self.choices[event.choice].tool_calls.append(event)
+                return len(encode(event.arguments))
             case Finished():
                 self.finished = event
+        return 0
 
     @property
     def end(self) -> Finished:

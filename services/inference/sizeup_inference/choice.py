@@ -111,8 +111,12 @@ class Choice:
                 yield kind(choice=self._index, text=part.text, tokens=tokens, logprobs=logprobs)
 
     def _left_over(self) -> Iterator[Text]:
-        """Say, at the end, the log-probabilities of tokens that no text followed."""
-        if self.reason is not None and self._every_logprob and self._pending_logprobs:
+        """Say, at the end, the log-probabilities of tokens that no text followed.
+
+        Not those of a stop string: it is cut from the text, and they go with it.
+        """
+        ended = self.reason is not None and not self._stop.matched
+        if ended and self._every_logprob and self._pending_logprobs:
             yield Text(
                 choice=self._index, text="", tokens=0, logprobs=tuple(self._pending_logprobs)
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from sizeup_inference.describe import FolderFacts, read_eos_token_ids, read_folder
+from sizeup_inference.describe import read_eos_token_ids, read_folder
 from sizeup_inference.engine import (
     Deliver,
     EngineEvent,
@@ -178,12 +178,14 @@ def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
     model, pool, tokenizer = loaded.model, loaded.pool, loaded.tokenizer
     facts, config = read_folder(loaded.folder), text_config(model)
     rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}
+    tensors = (*model.parameters(), *model.buffers(), *pool.keys, *pool.values)
     return ModelInfo(
         id=reported_id(settings),
         revision=settings.revision,
         architecture=config.model_type,
         parameters=sum(p.numel() for p in model.parameters()),
-        device_bytes=_device_bytes(facts, pool),
+        memory_bytes=sum(t.nbytes for t in tensors),
+        device_bytes=sum(t.nbytes for t in tensors if t.device.type != "cpu"),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(pool.keys[0].device),
         layers=config.num_hidden_layers,
@@ -205,7 +207,3 @@ def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
         sampling=facts.sampling,
     )
 
-
-def _device_bytes(facts: FolderFacts, pool: KVPool) -> int:
-    on_gpu = [t for t in (*pool.keys, *pool.values) if t.device.type != "cpu"]
-    return facts.weight_bytes + sum(t.nbytes for t in on_gpu) if on_gpu else 0

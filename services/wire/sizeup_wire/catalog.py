@@ -33,7 +33,11 @@ class ScaleToZero(Message):
     deployment: str = Field(pattern=_DNS_SUBDOMAIN)
     """Kubernetes Deployment that is scaled between 0 and 1."""
     keep_alive_seconds: float = 300.0
-    """Default residence after the last answer, Ollama's own; negative is for ever."""
+    """Default residence after the last answer, Ollama's own; negative is for ever. Its processes
+    have it as a setting."""
+    startup_seconds: float = Field(600.0, gt=0)
+    """How long it may go without coming any nearer to being ready before it is given up. Loading
+    the weights is one such stretch; the default is the chart's for a size it does not know."""
 
 
 class CatalogEntry(Message):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.message import Message
+from sizeup_wire.message import Reply
 
 
 class FinishReason(StrEnum):
@@ -27,7 +27,7 @@ class FinishReason(StrEnum):
     """The caller went away; only logs and metrics see this."""
 
 
-class TopLogprob(Message):
+class TopLogprob(Reply):
     """One of the likeliest tokens at a step."""
 
     token: str
@@ -36,7 +36,7 @@ class TopLogprob(Message):
     logprob: float
 
 
-class TokenLogprob(Message):
+class TokenLogprob(Reply):
     """The chosen token at a step, after penalties and before temperature."""
 
     token: str
@@ -45,7 +45,7 @@ class TokenLogprob(Message):
     top: tuple[TopLogprob, ...] = ()
 
 
-class Started(Message):
+class Started(Reply):
     """The request left the queue: its first prompt token is about to be computed."""
 
     event: Literal["started"] = "started"
@@ -58,7 +58,7 @@ class Started(Message):
     """Prompt tokens whose KV was reused."""
 
 
-class PromptToken(Message):
+class PromptToken(Reply):
     """A token of the prompt, by the model's own distribution: no penalties, bias or temperature."""
 
     token: str
@@ -68,7 +68,7 @@ class PromptToken(Message):
     top: tuple[TopLogprob, ...] = ()
 
 
-class PromptTokens(Message):
+class PromptTokens(Reply):
     """The next piece of the prompt; a long one comes in several, since a line has a bound."""
 
     event: Literal["prompt"] = "prompt"
@@ -80,7 +80,7 @@ class PromptTokens(Message):
     """Those of this piece where `logprobs` were asked for, else none."""
 
 
-class Text(Message):
+class Text(Reply):
     """Text of the answer: whole characters only.
 
     Empty text with no tokens says that the model is at work on what will show later (a tool call,
@@ -96,7 +96,7 @@ class Text(Message):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-class Thinking(Message):
+class Thinking(Reply):
     """Text the model thinks before it answers."""
 
     event: Literal["thinking"] = "thinking"
@@ -106,7 +106,7 @@ class Thinking(Message):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-class ToolCall(Message):
+class ToolCall(Reply):
     """A whole tool call; arguments are parsed."""
 
     event: Literal["tool_call"] = "tool_call"
@@ -118,7 +118,7 @@ class ToolCall(Message):
     arguments: dict[str, Any]
 
 
-class Finished(Message):
+class Finished(Reply):
     """The request ended as it should."""
 
     event: Literal["finished"] = "finished"
@@ -136,7 +136,7 @@ class Finished(Message):
     """Token ids of prompt and first choice, when asked for."""
 
 
-class Failed(Message):
+class Failed(Reply):
     """The request ended in an error after it was accepted."""
 
     event: Literal["failed"] = "failed"

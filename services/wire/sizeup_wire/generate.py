@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from sizeup_wire.message import Message
 
@@ -60,7 +60,16 @@ class ToolCallRequest(Message):
     arguments: dict[str, Any]
 
 
-class ChatPrompt(Message):
+class _Prompt(Message):
+    kind: str
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say the kind although it is the default: it tells which prompt this is."""
+        return {"kind": self.kind, **serialize(self)}
+
+
+class ChatPrompt(_Prompt):
     """Messages to be rendered by the model's own chat template."""
 
     kind: Literal["chat"] = "chat"
@@ -75,14 +84,14 @@ class ChatPrompt(Message):
     """Tokens put before the rendered text: Ollama's `context` of an earlier answer."""
 
 
-class TextPrompt(Message):
+class TextPrompt(_Prompt):
     """Text given to the tokenizer as it is, without a template."""
 
     kind: Literal["text"] = "text"
     text: str
 
 
-class TokenPrompt(Message):
+class TokenPrompt(_Prompt):
     """Token ids given to the model as they are."""
 
     kind: Literal["tokens"] = "tokens"

@@ -1,9 +1,24 @@
-"""The strict base of every wire message."""
+"""The bases of all wire messages.
+
+During a rolling upgrade gateways and replicas of two releases speak to each other. So a gateway
+passes over what it does not know of a reply, and does not say a field of a request that is at its
+default; only a request that uses something new is refused by a replica that lacks it.
+"""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Message(BaseModel):
-    """Refuse unknown fields and non-finite numbers: both ends are released together."""
+    """What is asked: refuse unknown fields and non-finite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def asked(self) -> bytes:
+        """Return it as JSON, without what is at its default."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+class Reply(Message):
+    """What is answered: pass over unknown fields."""
+
+    model_config = ConfigDict(extra="ignore")

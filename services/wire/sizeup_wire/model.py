@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from sizeup_wire.generate import Prompt, Sampling
-from sizeup_wire.message import Message
+from sizeup_wire.message import Message, Reply
 
 
-class ModelInfo(Message):
+class ModelInfo(Reply):
     """Describe the model a process has loaded. It does not change while the process lives."""
 
     id: str
@@ -16,8 +16,11 @@ class ModelInfo(Message):
     """model_type of config.json: qwen2, qwen3, ..."""
     parameters: int
     weight_bytes: int
+    memory_bytes: int = 0
+    """Weights and KV pool, wherever they lie; on a CPU the pool's are taken as it fills. 0 is not
+    known."""
     device_bytes: int
-    """Weights and KV pool on accelerators; 0 on a CPU."""
+    """What of that is on accelerators; 0 on a CPU."""
     dtype: str
     device: str
     layers: int
@@ -46,7 +49,7 @@ class ModelInfo(Message):
     """How long loading and warming up took."""
 
 
-class Stats(Message):
+class Stats(Reply):
     """Say what a process is doing now."""
 
     running: int
@@ -73,7 +76,7 @@ class TokenizeRequest(Message):
     prompt: Prompt
 
 
-class TokenizeResponse(Message):
+class TokenizeResponse(Reply):
     """Token ids, and the rendered text of a chat prompt."""
 
     token_ids: tuple[int, ...]
@@ -89,7 +92,7 @@ class EmbedRequest(Message):
     """As in GenerateRequest."""
 
 
-class EmbedResponse(Message):
+class EmbedResponse(Reply):
     """One vector per prompt, not normalised: float32[hidden_size]."""
 
     embeddings: tuple[tuple[float, ...], ...]
@@ -99,10 +102,11 @@ class EmbedResponse(Message):
 class ResidenceRequest(Message):
     """Say how long the model stays, without asking it anything; counts as a use of it."""
 
-    keep_alive_seconds: float
+    keep_alive_seconds: float | None
+    """As in GenerateRequest."""
 
 
-class ResidenceResponse(Message):
+class ResidenceResponse(Reply):
     """When the model may be unloaded, as in Stats."""
 
     expires_at: float | None

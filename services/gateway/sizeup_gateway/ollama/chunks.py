@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sizeup_gateway.stream import Json, Moment
-from sizeup_gateway.transcript import Transcript
+from sizeup_gateway.transcript import Choice, Transcript
+from sizeup_gateway.written import Written, joined_array, joined_text
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -25,6 +26,7 @@ class ChatChunks:
         self._model = model
         self._images = images
         self._load_ns = 0
+        self._transcript = Transcript.of(1, _token)
 
     def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
         """Return one chunk for each event but Started."""
@@ -41,22 +43,26 @@ class ChatChunks:
                 said = {**say(""), "tool_calls": [_tool_call(event)]}
                 return (self._chunk(moment, said, ()),)
             case Finished():
-                return (self._last(moment, say(""), event, ()),)
+                return (self._last(moment, say(""), event),)
         return ()
 
-    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+    def gather(self, event: Event) -> int:
+        """Keep an event."""
+        return self._transcript.add(event)
+
+    def to_reply(self, moment: Moment) -> Json:
         """Return the last chunk with everything in it."""
-        choice = transcript.choices[0]
-        message = say(choice.text)
+        (choice,) = self._transcript.choices
+        message = say(joined_text(choice.text))
         if self._images:
             message["images"] = None
-        if choice.thinking:
-            message["thinking"] = choice.thinking
+        if choice.thinking.data:
+            message["thinking"] = joined_text(choice.thinking)
         if choice.tool_calls:
             message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
-        self._load_ns = _load_ns(transcript)
-        logprobs = (*choice.thinking_logprobs, *choice.logprobs)
-        return self._last(moment, message, transcript.end, logprobs)
+        self._load_ns = _load_ns(self._transcript)
+        reply = self._last(moment, message, self._transcript.end)
+        return reply | _gathered_logprobs(choice)
 
     def _chunk(self, moment: Moment, message: Json, logprobs: Sequence[TokenLogprob]) -> Json:
         return {
@@ -67,11 +73,8 @@ class ChatChunks:
             **_logprobs(logprobs),
         }
 
-    def _last(
-        self, moment: Moment, message: Json, end: Finished, logprobs: Sequence[TokenLogprob]
-    ) -> Json:
-        chunk = self._chunk(moment, message, logprobs)
-        return chunk | statistics(end, self._load_ns, moment)
+    def _last(self, moment: Moment, message: Json, end: Finished) -> Json:
+        return self._chunk(moment, message, ()) | statistics(end, self._load_ns, moment)
 
 
 class GenerateChunks:
@@ -81,6 +84,7 @@ class GenerateChunks:
         """Echo the model as the request wrote it."""
         self._model = model
         self._load_ns = 0
+        self._transcript = Transcript.of(1, _token)
 
     def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
         """Return one chunk for each event but Started."""
@@ -97,17 +101,20 @@ class GenerateChunks:
                 return (self._chunk(moment, "") | self._end(moment, event),)
         return ()
 
-    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
-        """Return the last chunk with everything in it."""
-        choice = transcript.choices[0]
-        self._load_ns = _load_ns(transcript)
-        reply = self._chunk(moment, choice.text)
-        if choice.thinking:
-            reply["thinking"] = choice.thinking
-        reply |= _logprobs((*choice.thinking_logprobs, *choice.logprobs))
-        return reply | self._end(moment, transcript.end)
+    def gather(self, event: Event) -> int:
+        """Keep an event."""
+        return self._transcript.add(event)
 
-    def _chunk(self, moment: Moment, text: str) -> Json:
+    def to_reply(self, moment: Moment) -> Json:
+        """Return the last chunk with everything in it."""
+        (choice,) = self._transcript.choices
+        self._load_ns = _load_ns(self._transcript)
+        reply = self._chunk(moment, joined_text(choice.text))
+        if choice.thinking.data:
+            reply["thinking"] = joined_text(choice.thinking)
+        return reply | _gathered_logprobs(choice) | self._end(moment, self._transcript.end)
+
+    def _chunk(self, moment: Moment, text: str | Written) -> Json:
         return {
             "model": self._model,
             "created_at": timestamp(moment.at),
@@ -131,7 +138,11 @@ class ResidenceReply:
         """Return nothing: there are no events."""
         return ()
 
-    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+    def gather(self, event: Event) -> int:
+        """Keep nothing."""
+        return 0
+
+    def to_reply(self, moment: Moment) -> Json:
         """Return the object."""
         return {**self._reply, "created_at": timestamp(moment.at)}
 
@@ -160,7 +171,7 @@ def _load_ns(transcript: Transcript) -> int:
     return 0 if transcript.started is None else transcript.started.load_ns
 
 
-def say(text: str) -> Json:
+def say(text: str | Written) -> Json:
     """Return a message of the model's."""
     return {"role": "assistant", "content": text}
 
@@ -174,6 +185,10 @@ def _logprobs(logprobs: Sequence[TokenLogprob]) -> Json:
     if not logprobs:
         return {}
     return {"logprobs": [_token(token) for token in logprobs]}
+
+
+def _gathered_logprobs(choice: Choice) -> Json:
+    return {"logprobs": joined_array(choice.logprobs)} if choice.logprobs.data else {}
 
 
 def _token(token: TokenLogprob) -> Json:

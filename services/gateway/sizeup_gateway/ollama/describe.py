@@ -32,15 +32,20 @@ def to_tag(model: Model, now: datetime) -> Json:
 
 
 def to_process(model: Model, now: datetime) -> Json:
-    """Describe a model that has a process as /api/ps does, with its state."""
+    """Describe a model that has a process as /api/ps does, with its state.
+
+    `load_duration` is how long that process took to be ready; here `size` is what it has in memory.
+    """
     info = model.info
     return {
         **_identity(model),
+        "size": (info.memory_bytes or info.weight_bytes) if info else 0,
         "details": _details(model),
         "expires_at": timestamp(_expires_at(model, now)),
         "size_vram": info.device_bytes if info else 0,
         "context_length": info.context_length if info else 0,
         "state": model.state,
+        "load_duration": info.load_ns if info else 0,
     }
 
 

@@ -1,7 +1,9 @@
 """Ollama's keep_alive: seconds as a number, or a Go duration."""
 
-import math
 import re
+
+FOR_EVER = -1.0
+"""As the wire says it."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60, "h": 3600}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
@@ -10,9 +12,15 @@ _MAX_CHARACTERS = 64
 
 
 def keep_alive_seconds(value: float | str) -> float:
-    """Return seconds, infinite for every negative value; raise ValueError in Go's words."""
-    seconds = _parse(value) if isinstance(value, str) else float(value)
-    return math.inf if seconds < 0 else seconds
+    """Return seconds, or FOR_EVER; raise ValueError in Go's words.
+
+    For ever is every negative value, as in Ollama, and every integer that no float can hold.
+    """
+    try:
+        seconds = _parse(value) if isinstance(value, str) else float(value)
+    except OverflowError:
+        return FOR_EVER
+    return FOR_EVER if seconds < 0 else seconds
 
 
 def _parse(text: str) -> float:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from sizeup_gateway.answer import Answer
 from sizeup_gateway.body import dotted, reason
 from sizeup_gateway.catalog import Model
+from sizeup_gateway.dispatch import translated
 from sizeup_gateway.errors import (
     InvalidRequestError,
     ModelNotFoundError,
@@ -29,7 +30,7 @@ from sizeup_gateway.service import JsonResponse, Service
 from sizeup_gateway.stream import Json, NdjsonFraming
 from sizeup_wire.catalog import is_legal_name
 from sizeup_wire.events import Event
-from sizeup_wire.generate import Prompt
+from sizeup_wire.generate import GenerateRequest, Prompt
 from sizeup_wire.model import TokenizeRequest
 
 API_VERSION = "0.12.11"
@@ -102,18 +103,16 @@ class OllamaRoutes:
         model = self._find(request, name)
         if not body.messages:
             return self._reside(body, model, name, {"message": say("")})
-        _check_abilities(body, model, name, tools=bool(body.tools))
+        to_wire = translated(model, lambda: _from_chat(body, model, name))
         if body.debug_render_only:
-            return await self._render(name, model, translate.chat_prompt(body))
+            return await self._render(name, model, to_wire().prompt)
         accept = request.headers.get("accept", "")
         how = translate.delivery(body.stream, accept, name, self._stream_default)
-        wire = translate.from_chat(body)
         return Answer(
-            events=lambda: self._service.dispatcher.generate(model, name, wire),
+            events=lambda: self._service.dispatcher.generate(model, name, [to_wire]),
             chunks=ChatChunks(name, images=how.images),
             framing=NdjsonFraming(),
             streams=how.streams,
-            choices=1,
             admission=self._service.admission,
         )
 
@@ -126,38 +125,32 @@ class OllamaRoutes:
         model = self._find(request, name)
         if not body.prompt:
             return self._reside(body, model, name, {"response": ""})
-        _check_abilities(body, model, name, tools=False)
-        has_template = model.info is None or bool(model.info.template)
+        to_wire = translated(model, lambda: _from_generate(body, model, name))
         if body.debug_render_only:
-            prompt = translate.generate_prompt(body, has_template=has_template)
-            return await self._render(name, model, prompt)
-        wire = translate.from_generate(body, has_template=has_template)
+            return await self._render(name, model, to_wire().prompt)
         return Answer(
-            events=lambda: self._service.dispatcher.generate(model, name, wire),
+            events=lambda: self._service.dispatcher.generate(model, name, [to_wire]),
             chunks=GenerateChunks(name),
             framing=NdjsonFraming(),
             streams=body.stream is not False,
-            choices=1,
             admission=self._service.admission,
         )
 
     def _reside(self, body: schema.ModelRequest, model: Model, name: str, said: Json) -> Answer:
         """Answer a request to load or unload a model: it has nothing to say."""
-        seconds = translate.keep_alive(body)
-        unloads = seconds == 0
+        unloads = body.keep_alive == 0
 
         async def reside() -> None:
             if unloads:
                 await self._service.residence.unload(model)
             else:
-                await self._service.residence.load(model, name, seconds)
+                await self._service.residence.load(model, name, body.keep_alive)
 
         return Answer(
             events=lambda: _silent(reside()),
             chunks=ResidenceReply(name, said, "unload" if unloads else "load"),
             framing=NdjsonFraming(),
             streams=False,
-            choices=1,
             admission=self._service.admission,
         )
 
@@ -187,6 +180,19 @@ async def _silent(work: Awaitable[None]) -> AsyncGenerator[Event]:
     await work
     return
     yield
+
+
+def _from_chat(body: schema.ChatRequest, model: Model, name: str) -> GenerateRequest:
+    """Translate for what is known of the model."""
+    _check_abilities(body, model, name, tools=bool(body.tools))
+    return translate.from_chat(body)
+
+
+def _from_generate(body: schema.GenerateRequest, model: Model, name: str) -> GenerateRequest:
+    """Translate for what is known of the model; one nothing is known of has a chat template."""
+    _check_abilities(body, model, name, tools=False)
+    has_template = model.info is None or bool(model.info.template)
+    return translate.from_generate(body, has_template=has_template)
 
 
 def _check_abilities(body: schema.ModelRequest, model: Model, name: str, *, tools: bool) -> None:

@@ -29,13 +29,12 @@ def _known_think(value: object) -> object:
     raise ValueError(f"invalid think value: {shown} (must be {levels})")
 
 
-def _known_keep_alive(value: object) -> object:
+def _seconds(value: object) -> object:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("keep_alive must be a number of seconds or a duration")  # noqa: TRY004
-    keep_alive_seconds(value)
-    return value
+    return keep_alive_seconds(value)
 
 
 def _top_logprobs(value: int | None) -> int | None:
@@ -89,7 +88,7 @@ Integer = Annotated[int, BeforeValidator(_integral)]
 StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 Stop = Annotated[list[StopString], BeforeValidator(_several), Field(max_length=MAX_STOP_STRINGS)]
 Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
-KeepAlive = Annotated[float | str | None, BeforeValidator(_known_keep_alive)]
+KeepAlive = Annotated[float | None, BeforeValidator(_seconds)]
 Images = Annotated[None, BeforeValidator(_no_images)]
 Format = Annotated[None, BeforeValidator(_no_format)]
 Template = Annotated[None, BeforeValidator(_no_template)]
@@ -153,6 +152,7 @@ class ModelRequest(Body):
     model: str | None = None
     stream: bool | None = None
     keep_alive: KeepAlive = None
+    """In seconds once validated; negative is for ever."""
     options: Options | None = None
     format: Format = None
     think: Think = None

@@ -1,12 +1,10 @@
 """Ollama's request bodies -> wire requests. Pure."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_gateway.ollama import schema
-from sizeup_gateway.ollama.keep_alive import keep_alive_seconds
 from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
@@ -98,14 +96,6 @@ def generate_prompt(body: schema.GenerateRequest, *, has_template: bool) -> Prom
     )
 
 
-def keep_alive(body: schema.ModelRequest) -> float | None:
-    """Return how long the model shall stay, in seconds; negative is for ever, None unsaid."""
-    if body.keep_alive is None:
-        return None
-    seconds = keep_alive_seconds(body.keep_alive)
-    return -1.0 if math.isinf(seconds) else seconds
-
-
 def thinks(body: schema.ModelRequest) -> bool:
     """Tell whether a request asks for thinking in so many words."""
     return _thinking(body) is True
@@ -148,7 +138,7 @@ def _request(body: schema.ModelRequest, prompt: Prompt, *, return_context: bool)
         max_context=min(options.num_ctx, _MAX_COUNT) if options.num_ctx else None,
         truncate=body.truncate is not False,
         return_context=return_context,
-        keep_alive_seconds=keep_alive(body),
+        keep_alive_seconds=body.keep_alive,
     )
 
 

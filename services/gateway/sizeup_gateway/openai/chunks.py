@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sizeup_gateway.stream import Json, Moment
 from sizeup_gateway.transcript import Choice, Transcript
+from sizeup_gateway.written import Written, joined_array, joined_text
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -41,6 +42,7 @@ class ChatChunks:
         self._usage = usage
         self._logprobs = logprobs
         self._cached_tokens = 0
+        self._transcript = Transcript.of(choices, _token)
 
     def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
         """Return the chunks of one event: the role at first, the finish reasons at last."""
@@ -59,28 +61,35 @@ class ChatChunks:
                 return self._last(event)
         return ()
 
-    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+    def gather(self, event: Event) -> int:
+        """Keep an event; log-probabilities are those of the answer, not of its thinking."""
+        if isinstance(event, Thinking):
+            event = Thinking(choice=event.choice, text=event.text)
+        return self._transcript.add(event)
+
+    def to_reply(self, moment: Moment) -> Json:
         """Return the whole completion."""
-        end = transcript.end
-        started = transcript.started
+        end, started = self._transcript.end, self._transcript.started
         choices = [
             self._whole_choice(i, choice, end.reasons[i])
-            for i, choice in enumerate(transcript.choices)
+            for i, choice in enumerate(self._transcript.choices)
         ]
         cached = started.cached_tokens if started else 0
         return self._object("chat.completion", choices) | {"usage": to_usage(end, cached)}
 
     def _whole_choice(self, index: int, choice: Choice, reason: FinishReason) -> Json:
-        message: Json = {"role": "assistant", "content": choice.text, "refusal": None}
+        text = joined_text(choice.text)
+        message: Json = {"role": "assistant", "content": text, "refusal": None}
         if choice.tool_calls:
-            message["content"] = choice.text or None
+            message["content"] = text if choice.text.data else None
             message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
-        if choice.thinking:
-            message |= _reasoning(choice.thinking)
+        if choice.thinking.data:
+            message |= _reasoning(joined_text(choice.thinking))
+        tokens = {"content": joined_array(choice.logprobs), "refusal": None}
         return {
             "index": index,
             "message": message,
-            "logprobs": _logprobs(choice.logprobs) if self._logprobs else None,
+            "logprobs": tokens if self._logprobs else None,
             "finish_reason": reason.value,
         }
 
@@ -133,7 +142,7 @@ def to_usage(end: Finished, cached_tokens: int) -> Json:
     }
 
 
-def _reasoning(text: str) -> Json:
+def _reasoning(text: str | Written) -> Json:
     """Say thinking in both words clients read: Ollama's and vLLM's."""
     return {"reasoning": text, "reasoning_content": text}
 

@@ -1,30 +1,41 @@
 """Events -> the chunks and replies of OpenAI's older /v1/completions. Pure."""
 
-import codecs
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sizeup_gateway.openai.chunks import Heading, heading_fields, to_usage
+from sizeup_gateway.openai.token_columns import (
+    Offset,
+    Token,
+    WrittenColumns,
+    joined_columns,
+    to_columns,
+)
 from sizeup_gateway.stream import Json, Moment
-from sizeup_gateway.transcript import Transcript
+from sizeup_gateway.written import WrittenText, joined_text
 from sizeup_wire.events import (
     Event,
     Finished,
     FinishReason,
-    PromptToken,
     PromptTokens,
     Started,
     Text,
     Thinking,
-    TokenLogprob,
-    TopLogprob,
 )
 
 _KIND = "text_completion"
-_Token = PromptToken | TokenLogprob
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was said of a prompt, or in an answer."""
+
+    text: WrittenText = field(default_factory=WrittenText)
+    columns: WrittenColumns = field(default_factory=WrittenColumns)
 
 
 class CompletionChunks:
-    """Say the events of /v1/completions."""
+    """Say the events of /v1/completions; a model that thinks unasked thinks in its text."""
 
     def __init__(
         self,
@@ -44,10 +55,13 @@ class CompletionChunks:
         self._logprobs = logprobs
         self._cached_tokens = 0
         self._per_prompt = per_prompt
-        self._offsets = [_Offset() for _ in range(choices)]
+        self._offsets = [Offset() for _ in range(choices)]
+        self._prompts = [_Told() for _ in range(0, choices, per_prompt)]
+        self._answers = [_Told() for _ in range(choices)]
+        self._finished: Finished | None = None
 
     def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
-        """Return the chunks of one event; a model that thinks unasked thinks in its text."""
+        """Return the chunks of one event: a prompt's for each choice that shares it."""
         match event:
             case Started():
                 self._cached_tokens = event.cached_tokens
@@ -60,24 +74,45 @@ class CompletionChunks:
                 return self._last(event)
         return ()
 
-    def to_reply(self, transcript: Transcript, moment: Moment) -> Json:
+    def gather(self, event: Event) -> int:
+        """Keep an event: a prompt's once for the choices that share it."""
+        match event:
+            case Started():
+                self._cached_tokens = event.cached_tokens
+            case PromptTokens():
+                prompt = self._prompts[event.choice // self._per_prompt]
+                size = self._tell(prompt, event.choice, event.text, event.tokens)
+                for sharer in range(event.choice + 1, event.choice + self._per_prompt):
+                    self._offsets[sharer].go_to(self._offsets[event.choice])
+                return size
+            case Text() | Thinking():
+                answer = self._answers[event.choice]
+                return self._tell(answer, event.choice, event.text, event.logprobs)
+            case Finished():
+                self._finished = event
+        return 0
+
+    def _tell(self, told: _Told, index: int, text: str, tokens: Sequence[Token]) -> int:
+        columns = to_columns(tokens, self._offsets[index])
+        return told.text.add(text) + told.columns.extend(columns)
+
+    def to_reply(self, moment: Moment) -> Json:
         """Return the whole completion."""
-        end, started = transcript.end, transcript.started
-        choices = [
-            self._whole_choice(transcript, i, reason) for i, reason in enumerate(end.reasons)
-        ]
-        usage = to_usage(end, started.cached_tokens if started else 0)
+        if self._finished is None:
+            raise ValueError("the completion is not finished")
+        end = self._finished
+        choices = [self._whole_choice(i, reason) for i, reason in enumerate(end.reasons)]
+        usage = to_usage(end, self._cached_tokens)
         return heading_fields(self._heading, _KIND) | {"choices": choices, "usage": usage}
 
-    def _whole_choice(self, transcript: Transcript, index: int, reason: FinishReason) -> Json:
-        choice = transcript.choices[index]
-        shared = transcript.choices[index - index % self._per_prompt]
-        return self._choice(
-            index,
-            shared.prompt + choice.thinking + choice.text,
-            (*shared.prompt_tokens, *choice.thinking_logprobs, *choice.logprobs),
-            reason,
-        )
+    def _whole_choice(self, index: int, reason: FinishReason) -> Json:
+        prompt, answer = self._prompts[index // self._per_prompt], self._answers[index]
+        return {
+            "text": joined_text(prompt.text, answer.text),
+            "index": index,
+            "logprobs": joined_columns(prompt.columns, answer.columns) if self._logprobs else None,
+            "finish_reason": reason.value,
+        }
 
     def _last(self, end: Finished) -> list[Json]:
         chunks = [self._chunk(i, "", (), reason) for i, reason in enumerate(end.reasons)]
@@ -90,78 +125,15 @@ class CompletionChunks:
         self,
         index: int,
         text: str,
-        logprobs: Sequence[_Token],
+        tokens: Sequence[Token],
         reason: FinishReason | None = None,
     ) -> Json:
-        choice = self._choice(index, text, logprobs, reason)
-        chunk = heading_fields(self._heading, _KIND) | {"choices": [choice]}
-        return chunk | {"usage": None} if self._usage else chunk
-
-    def _choice(
-        self,
-        index: int,
-        text: str,
-        logprobs: Sequence[_Token],
-        reason: FinishReason | None,
-    ) -> Json:
-        wanted = self._logprobs and (logprobs or reason is not None)
-        return {
+        told = self._logprobs and (tokens or reason is not None)
+        choice = {
             "text": text,
             "index": index,
-            "logprobs": self._logprobs_of(index, logprobs) if wanted else None,
+            "logprobs": to_columns(tokens, self._offsets[index]) if told else None,
             "finish_reason": None if reason is None else reason.value,
         }
-
-    def _logprobs_of(self, index: int, tokens: Sequence[_Token]) -> Json:
-        offsets: list[int] = []
-        for token in tokens:
-            offsets.append(self._offsets[index].before(token))
-        return {
-            "tokens": [_name(token) for token in tokens],
-            "token_logprobs": [token.logprob for token in tokens],
-            "top_logprobs": [_top(token) for token in tokens],
-            "text_offset": offsets,
-        }
-
-
-class _Offset:
-    """Counts the characters of a text; a token may be part of one."""
-
-    def __init__(self) -> None:
-        self._characters = 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._answers = False
-
-    def before(self, token: _Token) -> int:
-        """Take the next token and return where in the text it begins."""
-        if not self._answers and isinstance(token, TokenLogprob):
-            # A prompt that was cut inside a character ends on U+FFFD; the answer begins anew.
-            self._answers = True
-            self._characters += len(self._decoder.decode(b"", final=True))
-        begins = self._characters
-        self._characters += len(self._decoder.decode(bytes(token.bytes)))
-        return begins
-
-
-def _top(token: _Token) -> dict[str, float] | None:
-    """Return the likeliest tokens and the chosen one, which need not be among them.
-
-    None for the first token of a prompt.
-    """
-    if token.logprob is None:
-        return None
-    return {_name(top): top.logprob for top in token.top} | {_name(token): token.logprob}
-
-
-def _name(token: _Token | TopLogprob) -> str:
-    r"""Return a token's text, or "bytes:\xe4\xbd" for part of a character, as OpenAI does.
-
-    Two such parts are two names: readers look in top_logprobs for the token they have.
-    """
-    if "\ufffd" not in token.token:
-        return token.token
-    own = bytes(token.bytes)
-    try:
-        return own.decode()
-    except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in own)
+        chunk = heading_fields(self._heading, _KIND) | {"choices": [choice]}
+        return chunk | {"usage": None} if self._usage else chunk

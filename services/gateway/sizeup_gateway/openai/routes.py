@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Sequence
 
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
@@ -12,14 +12,13 @@ from starlette.routing import Route
 from sizeup_gateway.answer import Answer
 from sizeup_gateway.body import dotted, reason
 from sizeup_gateway.catalog import Model
+from sizeup_gateway.dispatch import ToWire, translated
 from sizeup_gateway.errors import InvalidRequestError, UnsupportedError
-from sizeup_gateway.merge import merge
 from sizeup_gateway.openai import schema, translate
 from sizeup_gateway.openai.chunks import ChatChunks, Heading
 from sizeup_gateway.openai.completion_chunks import CompletionChunks
 from sizeup_gateway.service import JsonResponse, Service
 from sizeup_gateway.stream import Json, SseFraming
-from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
 
 _OWNER = "sizeup"
@@ -58,49 +57,42 @@ class OpenAIRoutes:
         """Answer a conversation."""
         body = await self._service.read(request, schema.ChatRequest, _describe)
         model = self._find(request, body.model)
-        if body.tools and body.tool_choice != "none" and model.info and not model.can("tools"):
-            raise UnsupportedError(f'"{body.model}" does not support tools', "tools")
-        wire = translate.from_chat(body, can_think=model.can("thinking"))
+        to_wire = translated(model, lambda: _from_chat(body, model))
+        wire = to_wire()
         heading = _heading("chatcmpl", body.model or "", model)
         logprobs = wire.logprobs is not None
         chunks = ChatChunks(heading, wire.n, usage=_wants_usage(body), logprobs=logprobs)
-        return self._answer(body, chunks, wire.n, model, [wire], translate.chat_param)
+        return self._answer(body, chunks, model, [to_wire], translate.chat_param)
 
     async def completions(self, request: Request) -> Answer:
         """Continue one or several prompts."""
         body = await self._service.read(request, schema.CompletionRequest, _describe)
         model = self._find(request, body.model)
         wires = translate.from_completion(body)
-        choices = len(wires) * wires[0].n
         chunks = CompletionChunks(
             _heading("cmpl", body.model or "", model),
-            choices,
+            len(wires) * wires[0].n,
             per_prompt=wires[0].n,
             usage=_wants_usage(body),
             logprobs=body.logprobs is not None,
         )
-        return self._answer(body, chunks, choices, model, wires, translate.completion_param)
+        prompts = [_always(wire) for wire in wires]
+        return self._answer(body, chunks, model, prompts, translate.completion_param)
 
     def _answer(
         self,
         body: schema.SamplingRequest,
         chunks: ChatChunks | CompletionChunks,
-        choices: int,
         model: Model,
-        wires: list[GenerateRequest],
+        prompts: Sequence[ToWire],
         to_param: Callable[[str], str],
     ) -> Answer:
-        def events() -> AsyncGenerator[Event]:
-            dispatch = self._service.dispatcher.generate
-            streams = [dispatch(model, body.model or "", wire) for wire in wires]
-            return streams[0] if len(streams) == 1 else merge(streams, wires[0].n)
-
+        name, n = body.model or "", body.n or 1
         return Answer(
-            events=events,
+            events=lambda: self._service.dispatcher.generate(model, name, prompts, n),
             chunks=chunks,
             framing=SseFraming(),
             streams=bool(body.stream),
-            choices=choices,
             admission=self._service.admission,
             to_param=to_param,
         )
@@ -124,6 +116,18 @@ class OpenAIRoutes:
         if model.progress is not None:
             entry["progress"] = model.progress
         return entry
+
+
+def _from_chat(body: schema.ChatRequest, model: Model) -> GenerateRequest:
+    """Translate for what is known of the model, or say what it cannot do."""
+    if body.tools and body.tool_choice != "none" and model.info and not model.can("tools"):
+        raise UnsupportedError(f'"{body.model}" does not support tools', "tools")
+    return translate.from_chat(body, can_think=model.can("thinking"))
+
+
+def _always(wire: GenerateRequest) -> ToWire:
+    """Give a request that means the same to every model."""
+    return lambda: wire
 
 
 def _wants_usage(body: schema.SamplingRequest) -> bool:
