@@ -55,6 +55,10 @@ class Mode(StrEnum):
     SILENT = auto()
     """Everything is accepted and nothing answered."""
     REDIRECT_LOOP = auto()
+    STORE_LOOP = auto()
+    """The store sends on to itself, with the secret in the address."""
+    STORE_NOWHERE = auto()
+    """The store sends on without saying where to."""
     PLAIN_API = auto()
     """The API leaves sizes and digests out, as some mirrors do: HEAD has them."""
     MOVED = auto()
@@ -186,6 +190,9 @@ class HubServer:
         content = self._content(self.files[request.match_info["file"]])
         if request.query.get("Signature") != "a+b":
             return web.Response(status=403, text="the redirect's query was changed")
+        if self.mode in (Mode.STORE_LOOP, Mode.STORE_NOWHERE):
+            location = {"Location": str(request.url)} if self.mode is Mode.STORE_LOOP else {}
+            return web.Response(status=302, headers=location)
         if self.mode is Mode.HTML:
             return web.Response(text=_HTML, content_type="text/html")
         if self.mode is Mode.ENDLESS:

@@ -124,21 +124,6 @@ def test_the_endpoint_is_the_models_own_the_hubs_or_the_mirrors() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("hub", "off"),
-    [
-        ({}, False),
-        ({"endpoint": "https://hub.example.com"}, True),
-        ({"endpoint": "https://hub.example.com", "disableXet": False}, False),
-        ({"disableXet": True}, True),
-        ({"disableXet": None}, False),
-    ],
-)
-def test_xet_is_off_where_an_endpoint_is_set(hub: dict[str, Any], off: bool) -> None:
-    values = {"models": {"middle": {"id": "Qwen/Qwen1.5-0.5B-Chat"}}, "huggingface": hub}
-    assert ("HF_HUB_DISABLE_XET" in environment(pull(values))) is off
-
-
 def test_token_proxy_and_authority_reach_the_download() -> None:
     variables = environment(pull(EVERYTHING))
     assert variables["HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "token"}}

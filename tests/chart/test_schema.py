@@ -35,7 +35,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"profiles": {"cpu": {"resources": {"limits": {"memory": "4 GB"}}}}}, "memory"),
     ({"profiles": {"cpu": {"resources": {"limits": {"gpu": 1}}}}}, "gpu"),
     ({"huggingface": {"token": "hf_secret"}}, "token"),
-    ({"huggingface": {"disableXet": "yes"}}, "disableXet"),
     ({"modelCache": {"mode": "hostPath"}}, "modelCache.mode"),
     ({"modelCache": {"accessModes": []}}, "accessModes"),
     ({"gateway": {"ingress": {"enabled": True}}}, "hosts"),

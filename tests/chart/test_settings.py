@@ -30,7 +30,6 @@ T = TypeVar("T", bound=BaseSettings)
 OTHERS = {
     "HOME": "the system is read-only but for /tmp",
     "HF_HUB_OFFLINE": "huggingface_hub: never asks the network",
-    "HF_HUB_DISABLE_XET": "huggingface_hub: mirrors do not speak Xet",
     "HTTP_PROXY": "aiohttp",
     "HTTPS_PROXY": "aiohttp",
     "NO_PROXY": "aiohttp",

@@ -13,6 +13,8 @@ class ForwardProxy:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     """METHOD and target of each request."""
+    refuses: bool = False
+    """Wants a password, or another one."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -20,6 +22,10 @@ class ForwardProxy:
             request, _, headers = head.partition("\r\n")
             method, target, _ = request.split(" ")
             self.asked.append(f"{method} {target}")
+            if self.refuses:
+                writer.write(b"HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n")
+                writer.close()
+                return
             where = urlsplit(target if method != "CONNECT" else f"//{target}")
             assert where.hostname
             there, onwards = await asyncio.open_connection(where.hostname, where.port)

@@ -1,10 +1,9 @@
+import errno
+import fcntl
 import os
-import re
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
+from typing import IO, Any, Self
 
 import pytest
 
@@ -164,67 +163,6 @@ def test_a_file_that_was_broken_before_it_was_uploaded_is_refused(tmp_path: Path
     assert not is_loadable(tmp_path)
 
 
-def leave_draft(cache: Path, content: bytes, digest: str) -> Path:
-    blobs = cache / "models--Qwen--Tiny" / "blobs"
-    blobs.mkdir(parents=True)
-    path = blobs / f"{digest}.incomplete"
-    path.write_bytes(content)
-    os.utime(path, (1, 1))
-    return path
-
-
-@pytest.mark.parametrize("mode", [Mode.OK, Mode.NO_RANGES])
-def test_an_abandoned_draft_is_gone_on_with(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
-    hub.mode = mode
-    content = hub.files[WEIGHTS]
-    leave_draft(tmp_path, content[:100_000], sha256(content))
-    report = RecordingReport()
-    run_pull(hub, tmp_path, report=report)
-    assert is_loadable(tmp_path)
-    assert [seen.range for seen in hub.seen if seen.server == "store"] == ["bytes=100000-"]
-    assert report.came == report.sizes
-    assert drafts(tmp_path) == []
-
-
-@pytest.mark.parametrize("rubbish", [b"rubbish", b"x" * 400_000, b""])
-def test_an_abandoned_draft_of_other_bytes_does_no_harm(
-    hub: HubServer, tmp_path: Path, rubbish: bytes
-) -> None:
-    leave_draft(tmp_path, rubbish, sha256(hub.files[WEIGHTS]))
-    report = RecordingReport()
-    run_pull(hub, tmp_path, report=report)
-    assert is_loadable(tmp_path)
-    assert report.came == report.sizes
-    assert drafts(tmp_path) == []
-
-
-def test_the_draft_of_a_live_process_here_is_left_alone_and_a_dead_ones_is_not(
-    hub: HubServer, tmp_path: Path
-) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        pass
-    digest = sha256(hub.files[WEIGHTS])
-    blobs = leave_draft(tmp_path, b"", digest).parent
-    host = re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())
-    live, dead = (
-        blobs / f"{digest}.{host}.{pid}.0.incomplete" for pid in (os.getppid(), ended.pid)
-    )
-    for draft in (live, dead):
-        draft.write_bytes(b"theirs")
-    run_pull(hub, tmp_path)
-    assert live.exists()
-    assert not dead.exists()
-
-
-def test_the_draft_of_a_live_process_elsewhere_is_left_alone(
-    hub: HubServer, tmp_path: Path
-) -> None:
-    draft = leave_draft(tmp_path, b"theirs", sha256(hub.files[WEIGHTS]))
-    os.utime(draft)
-    run_pull(hub, tmp_path)
-    assert draft.read_bytes() == b"theirs"
-
-
 def test_kill_9_midway_leaves_nothing_that_loads_and_the_next_pull_goes_on(
     hub: HubServer, tmp_path: Path
 ) -> None:
@@ -268,6 +206,82 @@ def test_pulls_at_the_same_time_are_safe_without_locks(hub: HubServer, tmp_path:
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
         assert (process.returncode, err) == (0, b"")
     assert is_loadable(tmp_path)
+    assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_cache_without_locks_is_told_and_used(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    report = RecordingReport()
+    run_pull(hub, tmp_path, report=report)
+    assert is_loadable(tmp_path)
+    assert len([note for note in report.notes if "no locks" in note]) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.EACCES])
+def test_a_lock_that_another_holds_is_waited_for(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refusals = [OSError(number, os.strerror(number))]
+
+    def refuse_once(_descriptor: int, _operation: int) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(fcntl, "flock", refuse_once)
+    report = RecordingReport()
+    run_pull(hub, tmp_path, report=report)
+    assert report.notes == ["another pull of this model is running; waiting for it"]
+
+
+class FullDisk:
+    """A file on a disk that has room for half of the weights."""
+
+    def __init__(self, file: IO[bytes], room: int) -> None:
+        self._file = file
+        self._room = room
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        written = self._file.write(data[: self._room])
+        self._room -= written
+        if written < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written
+
+
+def test_a_disk_that_is_full_midway_is_told_and_what_came_is_gone_on_with(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    half = len(hub.files[WEIGHTS]) // 2
+    really = Path.open
+
+    def on_full_disk(path: Path, mode: str = "r", *rest: Any, **named: Any) -> Any:
+        file = really(path, mode, *rest, **named)
+        return FullDisk(file, half) if mode == "r+b" else file
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "open", on_full_disk)
+        with pytest.raises(DiskError, match="No space left"):
+            run_pull(hub, tmp_path)
+    assert not is_loadable(tmp_path)
+    hub.seen.clear()
+    run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
+    assert [seen.range for seen in hub.seen if seen.server == "store"] == [f"bytes={half}-"]
     assert drafts(tmp_path) == []
 
 

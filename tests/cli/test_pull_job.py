@@ -16,15 +16,17 @@ from cli.children import wait_until
 from cli.pulling import DEADLINE_SECONDS, MAIN, drafts, is_loadable, pull_command, run_pull
 from hub_server import MODEL_ID, WEIGHTS, HubServer, Mode, sha256
 from sizeup.catalogue import load_catalog
-from sizeup.hub.progress import CountingReport, Pace, ProgressFile
+from sizeup.hub.progress import CountingReport, Pace, ProgressFile, PullProgress
 from sizeup.local_models import Shelf
 from sizeup.pull_report import PlainPullReport
 from sizeup.settings import Settings
 from sizeup_inference.download import (
     DownloadState,
+    Pulse,
     is_complete,
     progress_path,
     read_progress,
+    write_progress,
 )
 
 MIB = 2**20
@@ -107,6 +109,35 @@ def test_a_progress_file_that_cannot_be_written_is_let_go(tmp_path: Path) -> Non
     file.remove()
 
 
+def test_a_download_beats_although_no_number_changes(tmp_path: Path) -> None:
+    path, report = tmp_path / "main.progress", CountingReport()
+    report.file(WEIGHTS, 100)
+    with ProgressFile(path, Clock()).beating(report.progress, seconds=0.01):
+        wait_until(lambda: read_progress(path).beat >= 3)
+    last = read_progress(path)
+    assert last == DownloadState("downloading", 0.0, f"downloading {WEIGHTS}", last.beat)
+
+
+class Asked(PullProgress):
+    """Of a pull that has not come to its first file, and counts how often that is asked."""
+
+    times = 0
+
+    @property
+    def begun(self) -> bool:
+        Asked.times += 1
+        return False
+
+
+def test_a_pull_that_waits_for_another_leaves_the_beat_to_that(tmp_path: Path) -> None:
+    path, theirs = tmp_path / "main.progress", DownloadState("downloading", 0.5, "theirs", 7)
+    with ProgressFile(path, Clock()).beating(Asked(), seconds=0.01):
+        write_progress(path, theirs)
+        before = Asked.times
+        wait_until(lambda: Asked.times >= before + 3)
+    assert read_progress(path) == theirs
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -173,6 +204,31 @@ def test_a_failure_is_left_for_who_waits(
     state = read_progress(progress_path(MODEL_ID, "v1", tmp_path))
     assert state.state == "failed"
     assert err.decode() == f"sizeup: {state.message}\n"
+
+
+def begin_and_end(hub: HubServer, cache: Path, number: signal.Signals) -> DownloadState:
+    """End a download in the middle of the weights; return what it has left for who waits."""
+    with pull_command(hub, cache, MAIN, "--progress-file") as process:
+        digest = sha256(hub.files[WEIGHTS])
+        wait_until(lambda: any(d.stat().st_size for d in cache.rglob(f"{digest}*.incomplete")))
+        process.send_signal(number)
+        process.communicate(timeout=DEADLINE_SECONDS)
+    return read_progress(progress_path(MODEL_ID, None, cache))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_download_that_is_told_to_end_says_so(
+    held: HubServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    left = begin_and_end(held, tmp_path, number)
+    assert (left.state, left.message) == ("failed", "the download was stopped")
+
+
+def test_a_download_that_is_killed_is_found_dead(held: HubServer, tmp_path: Path) -> None:
+    left = begin_and_end(held, tmp_path, signal.SIGKILL)
+    pulse = Pulse()
+    assert pulse.judge(left, 0.0).state == "downloading"
+    assert pulse.judge(left, 1e9).state == "failed"
 
 
 def test_without_the_option_nothing_is_left_by_a_failure(hub: HubServer, tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
 """Proxies, authorities, and a hub that is away."""
 
 import hashlib
+import re
 import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +64,70 @@ def test_a_proxy_that_is_no_address_is_said(
     monkeypatch.setenv("HTTP_PROXY", proxy)
     with pytest.raises(UsageError, match="proxy"):
         run_pull(hub, tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_password_of_a_proxy_that_refuses_is_told_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    tls, ca_file = make_certificate(tmp_path) if scheme == "https" else (None, None)
+    with running_proxy() as proxy, running_hub(tls=tls) as server:
+        proxy.refuses = True
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//user:secret@"))
+        with pytest.raises(HubAnswerError, match="407") as caught:
+            run_pull(server, tmp_path / "cache", ca_file=ca_file)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_that_is_not_there_is_named_without_its_password(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_proxy() as proxy:
+        pass
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//user:secret@"))
+    report = RecordingReport()
+    with pytest.raises(HubUnreachableError, match=r"the proxy 127\.0\.0\.1:\d+ cannot be reached"):
+        run_pull(hub, tmp_path, report=report)
+    assert report.retries
+    assert "secret" not in " ".join(report.retries)
+
+
+@pytest.mark.parametrize("mode", [Mode.STORE_LOOP, Mode.STORE_NOWHERE])
+def test_the_signature_of_a_redirect_is_told_to_nobody(
+    hub: HubServer, tmp_path: Path, mode: Mode
+) -> None:
+    hub.mode = mode
+    where = f"{hub.store_url}/lfs/{WEIGHTS}"
+    with pytest.raises(HubAnswerError, match=re.escape(where)) as caught:
+        run_pull(hub, tmp_path)
+    assert "Signature" not in str(caught.value)
+
+
+@contextmanager
+def running_rubbish() -> Iterator[str]:
+    """Answer one request with something else than HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"SSH-2.0-rubbish\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join(DEADLINE_SECONDS)
+
+
+def test_an_answer_that_is_not_http_is_said_without_its_address(
+    tmp_path: Path,
+) -> None:
+    with running_hub() as server, running_rubbish() as rubbish:
+        server.store_url = rubbish
+        with pytest.raises(HubAnswerError, match="did not speak HTTP") as caught:
+            run_pull(server, tmp_path)
+    assert "Signature" not in str(caught.value)
 
 
 def test_a_netrc_does_not_get_in_the_way_of_the_token(

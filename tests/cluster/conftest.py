@@ -59,9 +59,16 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     names = (*IMAGES, TORCH_IMAGE) if torch else IMAGES
     index = request.config.getoption("--torch-index")
     start = _own if request.config.getoption("--cluster") == "own" else _kind
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
+    _tidy_up_when_ended()
     with start(names, index) as running:
         yield running
+
+
+def _tidy_up_when_ended() -> None:
+    """Take SIGTERM and the loss of the terminal for Ctrl-C, unless nohup has it ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +84,14 @@ def _own(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
         requirements.install_packages()
         # The last steps that need the network of the machine.
         binaries = built(CACHE / "bin")
-        pause, saved = images.pause(binaries.pause), images.built(names, torch_index)
-        running = OwnCluster(CACHE, binaries, pause)
-        try:
-            _load(running, saved)
-            yield running
-        finally:
-            running.stop()
+        pause = images.pause(binaries.pause)
+        with images.built(names, torch_index) as saved:
+            running = OwnCluster(CACHE, binaries, pause)
+            try:
+                _load(running, saved)
+                yield running
+            finally:
+                running.stop()
 
 
 @contextlib.contextmanager
@@ -91,14 +99,15 @@ def _kind(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
     if reason := kind.why_not():
         pytest.skip(reason)
     running = kind.KindCluster(CACHE / "logs")
-    _load(running, images.built(names, torch_index))
+    with images.built(names, torch_index) as saved:
+        _load(running, saved)
     yield running
 
 
 def _load(running: Cluster, saved: list[images.SavedImage]) -> None:
     for image in saved:
         running.load(image)
-        image.remove()
+        image.remove()  # at once: the next is to have its place on the disk
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.build import ROOT, Images
+from images.build import RECIPES, ROOT, Images
 from images.tools import Tool, find_tool
 
 STORE = Path("/var/lib/sizeup-images")
@@ -49,13 +49,15 @@ def built(names: Sequence[str], torch_index: str) -> Iterator[list[SavedImage]]:
     What is still in the store when the block ends, or the building, is removed.
     """
     images = Images(find_tool(STORE), TAG)
+    saved = [SavedImage(images.tool, RECIPES[name].reference(TAG)) for name in names]
     try:
         for name in names:
             log.info("building image %s", name)
             images.build(name, torch_index)
-        yield [SavedImage(images.tool, reference) for reference in images.built]
+        yield saved
     finally:
-        images.remove()
+        for image in saved:
+            image.remove()
 
 
 def pause(program: Path) -> SavedImage:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,8 @@ class Tally:
     """What became of the requests."""
 
     answered: int = 0
+    overlapped: Counter[str] = field(default_factory=Counter)
+    """Those answered that were under way during the change, by kind of client; 0 of some, maybe."""
     lost: list[str] = field(default_factory=list)
 
 
@@ -46,6 +49,7 @@ async def during(
     tally = Tally()
     changed = asyncio.Event()
     async with _people(url) as people, asyncio.TaskGroup() as group:
+        tally.overlapped.update({_kind(ask): 0 for ask in people})
         for number, ask in enumerate(people):
             questions = _questions(models, number)
             group.create_task(_ask_on(ask, questions, tally, changed, at_least))
@@ -65,12 +69,18 @@ async def _ask_on(
 ) -> None:
     while not changed.is_set() or tally.answered + len(tally.lost) < at_least:
         model, prompt = next(questions)
+        overlaps = not changed.is_set()
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await ask(model, prompt)
             tally.answered += 1
+            tally.overlapped[_kind(ask)] += overlaps
         except _LOSSES as error:
-            tally.lost.append(f"{getattr(ask, '__name__', ask)} {model}: {error!r}")
+            tally.lost.append(f"{_kind(ask)} {model}: {error!r}")
+
+
+def _kind(ask: Ask) -> str:
+    return str(getattr(ask, "__name__", ask))
 
 
 _LOSSES = (
@@ -96,7 +106,8 @@ async def _people(url: str) -> AsyncIterator[list[Ask]]:
     once = aiohttp.TCPConnector(force_close=True)
     async with (
         aiohttp.ClientSession(url, connector=once) as http,
-        openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any") as openai_client,
+        # Asks once: what it would try again is lost to whoever does not.
+        openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as openai_client,
         ollama.AsyncClient(url) as ollama_client,
     ):
         raw = (_ollama_raw(http), _openai_raw(http))

@@ -1,11 +1,13 @@
 """The gateway's Service answers in both dialects, as their official clients read them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
+import yaml
 
 from cluster.asking import HELLO, ollama_at, openai_at
 from cluster.command import CommandError
+from cluster.kubectl import Json
 from cluster.release import Release
 
 SMALL, LARGE = "Qwen/Qwen1.5-0.5B-Chat", "Qwen/Qwen1.5-1.8B-Chat"
@@ -62,5 +64,11 @@ def test_every_pod_runs_restricted(release: Release) -> None:
 
 
 def test_the_network_policies_are_those_that_were_rendered(release: Release) -> None:
-    rendered = release.helm("get", "manifest", "sizeup").count("kind: NetworkPolicy\n")
-    assert len(release.kubectl.names("networkpolicies")) == rendered > 0
+    objects = yaml.safe_load_all(release.helm("get", "manifest", "sizeup"))
+    rendered = _specs([o for o in objects if o and o["kind"] == "NetworkPolicy"])
+    assert _specs(release.kubectl.items("networkpolicies")) == rendered
+    assert rendered
+
+
+def _specs(objects: Iterable[Json]) -> dict[str, Json]:
+    return {found["metadata"]["name"]: found["spec"] for found in objects}

@@ -36,3 +36,4 @@ def test_a_rolling_restart_under_load_loses_nothing(release: Release, component:
     assert len(replaced) == 2, "both pods are new"
     assert tally.lost == []
     assert tally.answered >= REQUESTS
+    assert min(tally.overlapped.values()) > 0, tally.overlapped

@@ -103,6 +103,13 @@ def test_a_negative_keep_alive_is_for_ever(release: Release) -> None:
     with ollama_at(release.url) as client:
         client.chat(BRIEF, [HELLO], keep_alive=-1)
         assert _expiry(client, BRIEF) > datetime.now(UTC) + _YEAR
+        before = release.uids().items()
+        client.chat(LASTING, [HELLO], keep_alive=_KEEP_ALIVE[BRIEF])
+    # Asked later and with the default of the other, this one goes after the other would have.
+    _wait_gone(release, LASTING)
+    assert release.replicas(BRIEF) == 1
+    assert before <= release.uids().items()
+    assert release.leaving() == set()
 
 
 def test_no_keep_alive_ends_a_size_at_once(release: Release) -> None:

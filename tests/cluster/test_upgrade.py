@@ -40,6 +40,7 @@ def test_an_upgrade_with_other_values_loses_nothing(release: Release) -> None:
     tally = asyncio.run(during(release.url, [MODEL], upgrade, REQUESTS))
     assert tally.lost == []
     assert tally.answered >= REQUESTS
+    assert min(tally.overlapped.values()) > 0, tally.overlapped
     assert before.isdisjoint(release.uids()), "the changed size has new pods"
     [listed] = release.releases()
     assert (listed["revision"], listed["status"]) == ("2", "deployed")

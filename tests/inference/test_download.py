@@ -5,6 +5,7 @@ import pytest
 from inference.test_weights import COMMIT, cached_model, whole_model
 from sizeup_inference.download import (
     DownloadState,
+    Pulse,
     is_complete,
     progress_path,
     read_progress,
@@ -52,7 +53,7 @@ def test_progress_survives_the_file_and_stays_beside_the_marker(
 ) -> None:
     path = progress_path(MODEL, revision, tmp_path)
     assert path.parent == tmp_path / "models--Qwen--tiny" / ".sizeup"
-    state = DownloadState("failed", 0.25, "huggingface.co answered 404: 没有")
+    state = DownloadState("failed", 0.25, "huggingface.co answered 404: 没有", 3)
     write_progress(path, state)
     assert read_progress(path) == state
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -63,11 +64,16 @@ def test_progress_survives_the_file_and_stays_beside_the_marker(
     [b"", b"null", b"[]", b'{"state": "failed"}', b'{"state": 1, "progress": "x", "message": 2}',
      b"\xff", b"[" * 100_000],
 )  # fmt: skip
-def test_what_cannot_be_read_has_not_begun(tmp_path: Path, said: bytes) -> None:
+def test_what_makes_no_sense_has_not_begun(tmp_path: Path, said: bytes) -> None:
     path = tmp_path / "main.progress"
     path.write_bytes(said)
     assert read_progress(path) == DownloadState()
     assert read_progress(tmp_path / "nowhere") == DownloadState()
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        read_progress(tmp_path)
 
 
 @pytest.mark.parametrize(("said", "progress"), [("7", 1.0), ("-1", 0.0), ("1e999", 1.0)])
@@ -75,3 +81,27 @@ def test_progress_is_a_share(tmp_path: Path, said: str, progress: float) -> None
     path = tmp_path / "main.progress"
     path.write_text(f'{{"state": "downloading", "progress": {said}, "message": ""}}')
     assert read_progress(path).progress == progress
+
+
+@pytest.mark.parametrize("said", ["null", "1e999", '"7"', "[]"])
+def test_a_beat_is_a_number_or_none(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "main.progress"
+    path.write_text(f'{{"state": "downloading", "progress": 0, "message": "", "beat": {said}}}')
+    assert read_progress(path).beat == 0
+
+
+def test_a_download_without_a_beat_for_long_is_dead_and_lives_with_the_next() -> None:
+    pulse = Pulse()
+    first, second = (DownloadState("downloading", 0.5, "", beat) for beat in (1, 2))
+    assert pulse.judge(first, 1000.0) == first
+    assert pulse.judge(first, 1180.0) == first
+    dead = pulse.judge(first, 1180.1)
+    assert (dead.state, dead.progress) == ("failed", 0.5)
+    assert "stopped" in dead.message
+    assert pulse.judge(second, 1180.2) == second
+
+
+@pytest.mark.parametrize("state", [DownloadState(), DownloadState("failed", 0.5, "why", 3)])
+def test_what_has_not_begun_or_has_failed_does_not_die(state: DownloadState) -> None:
+    pulse = Pulse()
+    assert [pulse.judge(state, now) for now in (0.0, 1e9)] == [state, state]

@@ -54,17 +54,20 @@ def run_pull(options: PullOptions, console: Console) -> Path:
 
 @contextmanager
 def _left_beside_the_model(options: PullOptions, report: CountingReport) -> Iterator[None]:
-    """Keep the progress in a file, if asked to; a pull that was ended leaves it as it was."""
+    """Keep the progress in a file, if asked to, and the reason if there is no model at the end."""
     if not options.progress_file:
         yield
         return
     path = progress_path(options.model_id, options.revision, options.cache)
     file = ProgressFile(path, time.monotonic)
     report.watchers.append(file.write)
-    file.write(report.progress)
     try:
-        yield
+        with file.beating(report.progress):
+            yield
     except SizeupError as error:
         file.fail(report.progress, str(error))
+        raise
+    except BaseException:  # SIGTERM and Ctrl-C are no errors, but nothing comes any more
+        file.fail(report.progress, "the download was stopped")
         raise
     file.remove()

@@ -206,4 +206,3 @@ def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
         modified_at=facts.modified_at,
         sampling=facts.sampling,
     )
-

@@ -2,15 +2,15 @@
 
 Answers /livez and /readyz on the same port meanwhile, so that whoever asks sees a download and
 not a silence. Ends with 0 when the model is complete; a failed download is shown and waited for,
-since whoever started it may start it again.
+since whoever started it may start it again, and so is a volume that cannot be read.
 """
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from types import FrameType
 
@@ -20,7 +20,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sizeup_inference.download import DownloadState, is_complete, progress_path, read_progress
+from sizeup_inference.download import (
+    DownloadState,
+    Pulse,
+    is_complete,
+    progress_path,
+    read_progress,
+)
 from sizeup_inference.health import livez, readiness_response
 from sizeup_inference.settings import Settings
 from sizeup_telemetry.background import in_thread
@@ -41,29 +47,44 @@ _TERMINATED = 128 + signal.SIGTERM
 class Wait:
     """The wait for one model; belongs to one event loop."""
 
-    def __init__(self, settings: Settings, on_complete: Callable[[], None]) -> None:
-        """Look at nothing yet; `on_complete` is called once."""
+    def __init__(self, settings: Settings, on_end: Callable[[int], None]) -> None:
+        """Look at nothing yet; `on_end` is called once, with the exit code of the process."""
         self._settings = settings
-        self._on_complete = on_complete
+        self._on_end = on_end
         self._state = DownloadState()
+        self._pulse = Pulse()
 
     async def run(self) -> None:
-        """Look until the model is complete."""
-        # In a thread, since a network file system may hang; a file has no event to wait for.
-        while not await in_thread(self._look):  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_SECONDS)
-        self._on_complete()
+        """Look until the model is complete; end too when looking fails in a way nobody foresaw."""
+        try:
+            # In a thread, since a network file system may hang; a file has no event to wait for.
+            while not await in_thread(self._look):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_SECONDS)
+        except Exception:
+            log.exception("wait.failed")
+            self._on_end(1)
+        else:
+            self._on_end(0)
 
     def _look(self) -> bool:
         said = self._settings
-        if is_complete(said.model, said.revision, said.hub_cache):
-            log.info("model.complete", extra={"model": said.model})
-            return True
-        state = read_progress(progress_path(said.model, said.revision, said.hub_cache))
-        if (state.state, state.message) != (self._state.state, self._state.message):
-            log.info("model.waiting", extra=_shown(state) | {"model": said.model})
-        self._state = state
+        try:
+            if is_complete(said.model, said.revision, said.hub_cache):
+                log.info("model.complete", extra={"model": said.model})
+                return True
+            state = read_progress(progress_path(said.model, said.revision, said.hub_cache))
+            self._say(self._pulse.judge(state, time.monotonic()))
+        except OSError as error:
+            where, why = error.filename or said.hub_cache, error.strerror or error
+            problem = f"{where} cannot be read: {why}"
+            self._say(DownloadState("failed", self._state.progress, problem))
         return False
+
+    def _say(self, state: DownloadState) -> None:
+        if (state.state, state.message) != (self._state.state, self._state.message):
+            level = logging.WARNING if state.state == "failed" else logging.INFO
+            log.log(level, "model.waiting", extra=_shown(state) | {"model": self._settings.model})
+        self._state = state
 
     def app(self) -> Starlette:
         """Make the application; its lifespan is the wait."""
@@ -87,8 +108,7 @@ class Wait:
 
 def _shown(state: DownloadState) -> dict[str, object]:
     """Return what /readyz says; log records have a message of their own."""
-    shown = dataclasses.asdict(state)
-    return {"state": shown["state"], "stage": shown["message"], "progress": shown["progress"]}
+    return {"state": state.state, "stage": state.message, "progress": state.progress}
 
 
 def main() -> int:
@@ -101,20 +121,20 @@ def main() -> int:
     configure_logging(settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_served)
-    complete: list[bool] = []
+    codes: list[int] = []
 
-    def on_complete() -> None:
-        complete.append(True)
+    def on_end(code: int) -> None:
+        codes.append(code)
         signal.raise_signal(signal.SIGTERM)
 
-    app = Wait(settings, on_complete).app()
+    app = Wait(settings, on_end).app()
     listen = Listen(settings.host, settings.port, metrics_port=None, drain_seconds=0)
     try:
         asyncio.run(serve(app, app, listen, Drain()))
     except (OSError, LifespanError) as error:
         log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # says it all
         return 1
-    return 0 if complete else _TERMINATED
+    return codes[0] if codes else _TERMINATED
 
 
 def _already_served(_number: int, _frame: FrameType | None) -> None:

@@ -33,15 +33,15 @@ class OwnCluster:
         self._sweep()
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir()
-        self._started = Started(binaries, self._folder, self.logs, pause.reference)
-        self.kubectl = self._started.kubectl
-        self.cache_values: Json = {"storageClass": "-"}
-        self.kubeconfig: Path | None = self._started.kubeconfig
-        try:
+        with contextlib.ExitStack() as begun:
+            begun.callback(self._sweep)
+            self._started = Started(binaries, self._folder, self.logs, pause.reference)
+            begun.callback(self._started.stop)
+            self.kubectl = self._started.kubectl
+            self.cache_values: Json = {"storageClass": "-"}
+            self.kubeconfig: Path | None = self._started.kubeconfig
             self._start(pause)
-        except BaseException:
-            self.stop()
-            raise
+            self._begun = begun.pop_all()
 
     def _start(self, pause: SavedImage) -> None:
         self._started.start_runtime()
@@ -82,8 +82,7 @@ class OwnCluster:
 
     def stop(self) -> None:
         """End it; only the logs stay."""
-        self._started.stop()
-        self._sweep()
+        self._begun.close()
 
     def _sweep(self) -> None:
         """Remove what is left of a run: its processes and mounts have died with it."""

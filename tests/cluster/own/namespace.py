@@ -45,11 +45,15 @@ class Namespace:
             stdout=subprocess.PIPE,
             start_new_session=True,  # the terminal's Ctrl-C is for the tests
         )
-        assert self._holder.stdout is not None
-        self._holder.stdout.readline()  # printed by process 1 when it exists
-        self.pid = _child_of(self._holder.pid)
-        script = _SETUP.format(address=ADDRESS, folder=folder)
-        run([*self.entered(), "sh", "-ec", script], seconds=_SETUP_SECONDS)
+        try:
+            assert self._holder.stdout is not None
+            self._holder.stdout.readline()  # printed by process 1 when it exists
+            self.pid = _child_of(self._holder.pid)
+            script = _SETUP.format(address=ADDRESS, folder=folder)
+            run([*self.entered(), "sh", "-ec", script], seconds=_SETUP_SECONDS)
+        except BaseException:
+            self.end()
+            raise
 
     def entered(self) -> list[str]:
         """Return the start of a command line that runs the rest inside."""

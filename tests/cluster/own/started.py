@@ -34,14 +34,18 @@ class Started:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._folder.mkdir(parents=True)
         cgroups.make()
-        self.namespace = Namespace(folder)
-        self._entered = contextlib.ExitStack()
-        self._entered.enter_context(self.namespace.network())
-        credentials = Credentials(folder / "credentials", NODE)
-        self.kubeconfig = credentials.kubeconfig("admin")
-        self._programs = Programs(binaries, credentials, folder, pause)
-        self._programs.write_files()
-        self.kubectl = Kubectl([binaries.kubernetes, "kubectl", "--kubeconfig", self.kubeconfig])
+        with contextlib.ExitStack() as begun:
+            self.namespace = Namespace(folder)
+            begun.callback(self.namespace.end)
+            begun.enter_context(self.namespace.network())
+            credentials = Credentials(folder / "credentials", NODE)
+            self.kubeconfig = credentials.kubeconfig("admin")
+            self._programs = Programs(binaries, credentials, folder, pause)
+            self._programs.write_files()
+            self.kubectl = Kubectl(
+                [binaries.kubernetes, "kubectl", "--kubeconfig", self.kubeconfig]
+            )
+            self._begun = begun.pop_all()
 
     def start_runtime(self) -> None:
         """Start what runs containers; images can be imported from then on."""
@@ -78,8 +82,7 @@ class Started:
 
     def stop(self) -> None:
         """End every process; the folder is then free of mounts."""
-        self._entered.close()
-        self.namespace.end()
+        self._begun.close()
         for process in self._running.values():
             process.wait()
 

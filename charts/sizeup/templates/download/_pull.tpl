@@ -16,9 +16,6 @@
     {{- with $model.endpoint }}
     - {name: HF_ENDPOINT, value: {{ . | quote }}}
     {{- end }}
-    {{- if kindIs "invalid" $hub.disableXet | ternary $model.endpoint $hub.disableXet }}
-    - {name: HF_HUB_DISABLE_XET, value: "1"}
-    {{- end }}
     {{- with $hub.existingSecret.name }}
     - name: HF_TOKEN
       valueFrom:

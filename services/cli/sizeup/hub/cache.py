@@ -20,6 +20,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, auto
 from pathlib import Path
 
 from sizeup.errors import DiskError
@@ -44,7 +45,7 @@ class RepositoryCache:
 
     def __init__(self, cache: Path, model_id: str, patience_seconds: float) -> None:
         """Name the folder; prepare makes it. Drafts older than the patience are abandoned."""
-        self._patience_seconds = patience_seconds
+        self.patience_seconds = patience_seconds
         self.folder = repository_folder(model_id, cache)
         self._blobs = self.folder / "blobs"
         self._known: dict[str, tuple[int, int]] = {}
@@ -85,12 +86,17 @@ class RepositoryCache:
             )
 
     def _begun(self, file: RemoteFile) -> int:
-        sizes = [_size(path) for path in self._abandoned(file)]
+        sizes = [_size(path) for path in self._drafts(file, _Owner.GONE)]
         return min(max(sizes, default=0), file.size)
 
-    def _abandoned(self, file: RemoteFile) -> list[Path]:
+    def _drafts(self, file: RemoteFile, owner: "_Owner") -> list[Path]:
         drafts = self._blobs.glob(f"{file.digest}*{_SUFFIX}")
-        return [path for path in drafts if _is_abandoned(path, self._patience_seconds)]
+        return [path for path in drafts if _owner_of(path, self.patience_seconds) is owner]
+
+    def doubtful(self, files: Iterable[RemoteFile]) -> dict[Path, int]:
+        """Return the lengths of drafts from elsewhere whose processes may be gone or at work."""
+        drafts = (path for file in files for path in self._drafts(file, _Owner.UNKNOWN))
+        return {path: _size(path) for path in drafts}
 
     def draft(self, file: RemoteFile) -> Path:
         """Return the path of a partial file of this process alone.
@@ -100,7 +106,7 @@ class RepositoryCache:
         """
         host, random = _host(), secrets.token_hex(8)
         mine = self._blobs / f"{file.digest}.{host}.{os.getpid()}.{random}{_SUFFIX}"
-        for path in sorted(self._abandoned(file), key=_size, reverse=True):
+        for path in sorted(self._drafts(file, _Owner.GONE), key=_size, reverse=True):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink() if mine.exists() else path.rename(mine)
         return mine
@@ -110,6 +116,16 @@ class RepositoryCache:
         name = f"{file.digest}.{secrets.token_hex(8)}.{_RELEASED}{_SUFFIX}"
         with contextlib.suppress(OSError):  # it is then abandoned like that of a killed process
             draft.rename(self._blobs / name)
+
+    def sweep(self) -> None:
+        """Delete what was begun by processes that are gone, for this commit or another.
+
+        Drafts of huggingface_hub, whose names have fewer parts, are its own to resume.
+        """
+        for path in self._blobs.glob(f"*.*.*{_SUFFIX}"):
+            if _owner_of(path, self.patience_seconds) is _Owner.GONE:
+                with contextlib.suppress(OSError):  # it takes room and is in nobody's way
+                    path.unlink()
 
     def keep(self, draft: Path, file: RemoteFile) -> None:
         """Make a verified draft the blob."""
@@ -132,22 +148,25 @@ class RepositoryCache:
             _write(self.folder / "refs" / revision, commit)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[Callable[[], bool]]:
+    def lock(self, warn: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         """Give a function that tells whether no other pull of this model is known to run.
 
-        Only saves work: some network file systems grant the lock to everybody.
+        Only saves work: some network file systems grant the lock to everybody, and where there
+        are none at all, which `warn` is told, that is the answer too.
         """
         with self._lock_path.open("ab") as file:
-            yield lambda: _flock(file.fileno())
+            yield lambda: _flock(file.fileno(), warn)
 
 
-def _flock(descriptor: int) -> bool:
+def _flock(descriptor: int, warn: Callable[[str], None]) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOLCK, errno.ENOTSUP):
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise
-        return False
+        warn(f"the cache has no locks ({error.strerror}): pulls at the same time do the work twice")
     return True
 
 
@@ -155,7 +174,15 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())
 
 
-def _is_abandoned(draft: Path, patience_seconds: float) -> bool:
+class _Owner(Enum):
+    """Whose a draft is."""
+
+    GONE = auto()
+    ALIVE = auto()
+    UNKNOWN = auto()
+
+
+def _owner_of(draft: Path, patience_seconds: float) -> _Owner:
     """Tell whether the process that wrote a draft is gone.
 
     On this host its pid says so; elsewhere, that it has not written for longer than a live
@@ -163,16 +190,18 @@ def _is_abandoned(draft: Path, patience_seconds: float) -> bool:
     """
     try:
         if time.time() - draft.stat().st_mtime > patience_seconds:
-            return True
-    except FileNotFoundError:
-        return False
+            return _Owner.GONE
+    except FileNotFoundError:  # under another name now, or the blob: somebody is at work
+        return _Owner.ALIVE
     if draft.name.endswith(f".{_RELEASED}{_SUFFIX}"):
-        return True
+        return _Owner.GONE
     _, *owner = draft.name.removesuffix(_SUFFIX).split(".")
     if len(owner) != 3 or owner[0] != _host() or not owner[1].isdecimal():
-        return False
+        return _Owner.UNKNOWN
     pid = int(owner[1])
-    return pid == os.getpid() or not _is_running(pid)  # ours is new: this was an earlier container
+    if pid == os.getpid():  # ours is new: this was an earlier container
+        return _Owner.GONE
+    return _Owner.ALIVE if _is_running(pid) else _Owner.GONE
 
 
 def _is_running(pid: int) -> bool:

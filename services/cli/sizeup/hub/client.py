@@ -126,7 +126,7 @@ class HubClient:
                     if target.origin() != self._home:
                         return response.headers.copy()
                 here = target
-            raise HubAnswerError(f"{url}: more than {_REDIRECTS} redirects")
+            raise HubAnswerError(f"{_shown(url)}: more than {_REDIRECTS} redirects")
 
         return await self.persistently(once)
 
@@ -156,7 +156,7 @@ class HubClient:
                     yield response
                     return
                 url = _target(response, url)
-        raise HubAnswerError(f"{url}: more than {_REDIRECTS} redirects")
+        raise HubAnswerError(f"{_shown(url)}: more than {_REDIRECTS} redirects")
 
     @asynccontextmanager
     async def _single(
@@ -179,10 +179,19 @@ class HubClient:
             ) from error
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
             raise TransientError(f"{url.host} cut its answer short") from error
+        except aiohttp.ClientProxyConnectionError as error:
+            proxy = f"the proxy {error.host}:{error.port}"
+            raise TransientError(f"{proxy} cannot be reached: {_reason(error)}") from error
         except aiohttp.ClientConnectionError as error:
-            raise TransientError(f"{url.host} cannot be reached: {error}") from error
+            raise TransientError(f"{url.host} cannot be reached: {_reason(error)}") from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise HubAnswerError(
+                f"the proxy answered {error.status} instead of a way to {url.host}"
+            ) from error
         except (aiohttp.ClientError, ValueError) as error:
-            raise HubAnswerError(f"{url.host} did not speak HTTP as expected: {error}") from error
+            raise HubAnswerError(
+                f"{url.host} did not speak HTTP as expected: {_reason(error)}"
+            ) from error
 
 
 @asynccontextmanager
@@ -209,6 +218,17 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+def _shown(url: URL) -> str:
+    """Return an address as messages have it: user and query may be secrets."""
+    return f"{url.origin()}{url.path}"
+
+
+def _reason(error: Exception) -> str:
+    """Say what failed without aiohttp's words, which hold addresses with all their secrets."""
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return strerror or type(error).__name__
+
+
 def _is_redirect(response: aiohttp.ClientResponse) -> bool:
     return response.status in (301, 302, 303, 307, 308)
 
@@ -217,15 +237,15 @@ def _target(response: aiohttp.ClientResponse, url: URL) -> URL:
     try:
         target = url.join(URL(response.headers["Location"], encoded=True))
     except (KeyError, ValueError) as error:
-        raise HubAnswerError(f"{url} redirects to nowhere") from error
+        raise HubAnswerError(f"{_shown(url)} redirects to nowhere") from error
     if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
-        raise HubAnswerError(f"{url} redirects to {target.scheme}, which is not followed")
+        raise HubAnswerError(f"{_shown(url)} redirects to {target.scheme}, which is not followed")
     return target
 
 
 def _refuse(response: aiohttp.ClientResponse, url: URL) -> None:
     """Raise what a status means; return for a good one."""
-    status, where = response.status, f"{url.origin()}{url.path}"  # a store's query is a secret
+    status, where = response.status, _shown(url)
     if status in _TRANSIENT:
         raise TransientError(f"{where} answered {status}")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

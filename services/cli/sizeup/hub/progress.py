@@ -1,12 +1,14 @@
 """How far a pull is, counted once for everything that shows it."""
 
 import contextlib
-from collections.abc import Callable
+import itertools
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sizeup_inference.download import DownloadState, write_progress
+from sizeup_inference.download import BEAT_SECONDS, DownloadState, write_progress
 
 
 class PullReport(Protocol):
@@ -49,6 +51,11 @@ class PullProgress:
     received: int = 0
     """What came from the hub, thrown away or not."""
     retries: int = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a first file; until then another pull of the model may be at work."""
+        return bool(self.name or self.files_kept)
 
     @property
     def here(self) -> int:
@@ -137,12 +144,40 @@ class ProgressFile:
         self._path = path
         self._clock = clock
         self._pace = Pace(seconds)
+        self._beats = itertools.count(1)
 
     def write(self, progress: PullProgress) -> None:
         """Say how far the download is."""
         if self._pace.is_due(self._clock()):
-            message = f"downloading {progress.name}".rstrip()
-            self._write(DownloadState("downloading", progress.share, message))
+            self._downloading(progress)
+
+    @contextlib.contextmanager
+    def beating(self, progress: PullProgress, seconds: float = BEAT_SECONDS) -> Iterator[None]:
+        """Say it now and every so many seconds of the block, also while no number changes.
+
+        In a thread of its own, since a slow disk may hold up the event loop. Not before the first
+        file: until then this pull may wait for another one of the model, which has the word.
+        """
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(seconds):
+                if progress.begun:
+                    self._downloading(progress)
+
+        self._downloading(progress)
+        thread = threading.Thread(target=beat, name="beats", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _downloading(self, progress: PullProgress) -> None:
+        message = f"downloading {progress.name}".rstrip()
+        beat = next(self._beats) if progress.begun else 0
+        self._write(DownloadState("downloading", progress.share, message, beat))
 
     def fail(self, progress: PullProgress, message: str) -> None:
         """Say why the download has ended."""

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,10 @@ _LOCK_POLL_SECONDS = 0.5
 _LOCK_SECONDS = 3600.0
 """Then this pull goes on beside the other one, which costs bandwidth and harms nothing."""
 _PATIENCE = 4
-"""A draft nobody wrote to for this many silences is abandoned: a live one may pause for a retry."""
+"""A draft nobody wrote to for this many silences is abandoned: a live one may pause for a retry.
+
+Drafts of other hosts have no other sign of death. A pull that was killed leaves one; the next is
+there in seconds, and to wait for two minutes is cheaper than to begin a model of 40 GB anew."""
 
 
 async def pull(
@@ -151,6 +154,7 @@ class Pull:
         snapshot = self._cache.link(repository.commit, files)
         _require_loadable(snapshot)
         write_marker(snapshot, [snapshot / file.name for file in files])
+        self._cache.sweep()
         return snapshot
 
     def _weight_names(self, repository: Repository) -> tuple[str, ...]:
@@ -173,6 +177,7 @@ class Pull:
                 self._report.kept(file.size)
             else:
                 missing.append(file)
+        await self._until_settled(missing)
         self._cache.require_room(missing)
         for file in missing:
             self._report.file(file.name, file.size)
@@ -180,10 +185,24 @@ class Pull:
             await Download(self._client, self._cache, file, self._report).fetch(url)
             self._report.kept(file.size)
 
+    async def _until_settled(self, files: Sequence[RemoteFile]) -> None:
+        """Wait until what was begun elsewhere is abandoned, and can be gone on with.
+
+        A draft that grows although this pull has the lock is that of a live process, on a file
+        system whose locks are good for nothing: this pull then downloads beside it.
+        """
+        begun = now = self._cache.doubtful(files)
+        if begun:
+            self._report.note("a download was begun elsewhere; waiting to see whether it goes on")
+        deadline = time.monotonic() + self._cache.patience_seconds
+        while now and now.items() <= begun.items() and time.monotonic() < deadline:
+            await asyncio.sleep(_LOCK_POLL_SECONDS)
+            now = self._cache.doubtful(files)
+
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         """Let another pull of the same model finish first, for as long as that is sensible."""
-        with self._cache.lock() as try_lock:
+        with self._cache.lock(self._report.note) as try_lock:
             deadline = time.monotonic() + _LOCK_SECONDS
             told = False
             while not try_lock() and time.monotonic() < deadline:

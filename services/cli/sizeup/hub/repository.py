@@ -98,13 +98,14 @@ def _described(sibling: Mapping[str, Any]) -> RemoteFile | None:
 
 async def _ask(client: HubClient, model_id: str, commit: str, name: str) -> RemoteFile:
     """Ask for one file's headers when the description does not promise enough."""
-    headers = await client.head(file_url(client, model_id, commit, name))
+    url = file_url(client, model_id, commit, name)
+    headers = await client.head(url)
     etag = headers.get("X-Linked-Etag") or headers.get("ETag") or ""
     size = headers.get("X-Linked-Size") or headers.get("Content-Length") or ""
     digest = etag.removeprefix("W/").strip('"')
     file = _checked(name, int(size) if size.isdecimal() else None, digest)
     if file is None:
-        raise HubAnswerError(f"{client.hub.endpoint} promises no size and digest of {name}")
+        raise HubAnswerError(f"{url.host} promises no size and digest of {name}")
     return file
 
 
