@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from random import Random
 
 from sizeup_loadtest import capacity, cost, lag, measure, validity, verdict
 from sizeup_loadtest.config import Config, Model
@@ -25,16 +24,21 @@ SHOWN_PROMPTS = 6
 
 _GIGA = 1e9
 
+_BYTES: Mapping[str, float] = {"F32": 4, "F16": 2, "BF16": 2}
+"""Of a parameter, by dtype; in quantized weights it varies, and the files say it."""
+
 By = Mapping[tuple[str, str], Sequence[Record]]
-"""Records by model and stage."""
+"""Records by model and stage, with those ahead of a block, which no figure counts."""
 
 
 def assemble(folder: RunFolder) -> Results:
     """Compute a run's results; FolderError when the folder is not a run's."""
     config, plan, info = folder.config(), folder.plan(), folder.info()
-    records = [record for record in folder.records() if not record.planned.warm_up]
-    by = _by_model_and_stage(records)
-    models = _models(folder, config, plan, info, by)
+    everything = list(folder.records())
+    records = [record for record in everything if not record.planned.warm_up]
+    by = _by_model_and_stage(everything)
+    broken = {**validity.broken(config.limits, _counts(config, records)), **info.broken}
+    models = _models(folder, config, plan, info, by, broken)
     return Results(
         tool_version=info.tool_version,
         started_at=info.started_at,
@@ -46,7 +50,7 @@ def assemble(folder: RunFolder) -> Results:
         environment=info.environment,
         models=models,
         paired=_paired(folder, plan, [model.name for model in models], by),
-        validity=_validity(folder, config, plan, info, records),
+        validity=_validity(folder, config, plan, info, records, models),
         verdict=verdict.decide(models, config.bar),
         answers=_side_by_side(plan, records),
     )
@@ -59,8 +63,25 @@ def _by_model_and_stage(records: Iterable[Record]) -> By:
     return by
 
 
+def _counts(config: Config, records: Iterable[Record]) -> Mapping[str, validity.Count]:
+    """Count every size's requests, without those of the search for capacity."""
+    by: dict[str, list[Record]] = {model.name: [] for model in config.models}
+    for record in records:
+        if not capacity.is_search(record.stage):
+            by[record.planned.model].append(record)
+    return {
+        name: validity.Count(len(seen), sum(r.outcome is not Outcome.OK for r in seen))
+        for name, seen in by.items()
+    }
+
+
 def _models(
-    folder: RunFolder, config: Config, plan: Plan, info: Info, by: By
+    folder: RunFolder,
+    config: Config,
+    plan: Plan,
+    info: Info,
+    by: By,
+    broken: Mapping[str, str],
 ) -> tuple[ModelResult, ...]:
     """Return every size, smallest first where the server says how large they are."""
     searches = folder.piece("capacity", CapacityPiece)
@@ -69,10 +90,13 @@ def _models(
     made = []
     for model in config.models:
         facts = info.facts.get(model.name, ModelFacts())
+        cold = info.load_seconds.get(model.name)
         result = ModelResult(
             name=model.name,
             facts=facts,
-            load_seconds=info.load_seconds.get(model.name),
+            broken=broken.get(model.name),
+            load_seconds=facts.load_seconds if cold is None else cold,
+            load_source="cold start" if cold else "server" if facts.load_seconds else None,
             bound_tok_s=bound(model, facts),
             stages=_stages(config, plan, model.name, by),
             capacity=searches.results.get(model.name) if searches else None,
@@ -89,19 +113,22 @@ def _all_known(models: Sequence[ModelResult]) -> bool:
 
 
 def bound(model: Model, facts: ModelFacts) -> float | None:
-    """Return the tokens per second of one stream that memory allows: each reads every weight."""
-    if model.bandwidth_gb_s is None or not facts.weight_bytes:
+    """Return the tokens per second of one stream that memory allows: each reads every weight.
+
+    Files may hold another dtype than the one that runs, so parameters and dtype go before them.
+    """
+    each = _BYTES.get(facts.dtype or "")
+    whole = facts.parameters * each if facts.parameters and each else facts.weight_bytes
+    if model.bandwidth_gb_s is None or not whole:
         return None
-    return model.bandwidth_gb_s * _GIGA / facts.weight_bytes
+    return model.bandwidth_gb_s * _GIGA / whole
 
 
 def _stages(config: Config, plan: Plan, model: str, by: By) -> tuple[StageResult, ...]:
     return tuple(
-        measure.stage_result(
-            to_load(stage, config.target.api), records, config.slo, _rng(plan, model, stage.key)
-        )
+        measure.stage_result(to_load(stage, config.target.api), by[model, stage.key], config.slo)
         for stage in plan.stages
-        if (records := by.get((model, stage.key)))
+        if any(not record.planned.warm_up for record in by.get((model, stage.key), ()))
     )
 
 
@@ -113,7 +140,7 @@ def to_load(stage: Stage, api: Api) -> measure.Load:
 def _paired(folder: RunFolder, plan: Plan, models: Sequence[str], by: By) -> tuple[Paired, ...]:
     """Compare every two sizes in every stage, and in ability."""
     pairs = [
-        measure.paired(a, b, stage.key, of_a, of_b, _rng(plan, a, b, stage.key))
+        measure.paired(a, b, stage.key, of_a, of_b)
         for a, b in combinations(models, 2)
         for stage in plan.stages
         if (of_a := by.get((a, stage.key))) and (of_b := by.get((b, stage.key)))
@@ -123,27 +150,48 @@ def _paired(folder: RunFolder, plan: Plan, models: Sequence[str], by: By) -> tup
 
 
 def _validity(
-    folder: RunFolder, config: Config, plan: Plan, info: Info, records: Sequence[Record]
+    folder: RunFolder,
+    config: Config,
+    plan: Plan,
+    info: Info,
+    records: Sequence[Record],
+    models: Sequence[ModelResult],
 ) -> Validity:
     known = {stage.key for stage in plan.stages}
-    sent = [record for record in records if record.stage in known]
     searched = [record for record in records if capacity.is_search(record.stage)]
     counted = [record for record in records if not capacity.is_search(record.stage)]
-    planned = plan.requests if sent else 0
+    sent = [record for record in counted if record.stage in known]
+    planned = sum(len(s.requests) for s in plan.segments if s.model not in info.broken)
     warnings = [] if info.complete else ["the run was stopped before its end"]
     suites = folder.piece("suites", SuitesPiece)
     warnings += [f"{name}: {why}" for name, why in suites.failed.items()] if suites else []
+    lags = info.stage_lag
     return validity.judge(
         config.limits,
-        send=lag.send_lag(counted),
-        loop=info.loop_lag,
-        errors=sum(record.outcome is not Outcome.OK for record in counted),
-        sent=len(counted),
-        unsent=max(0, planned - len(sent)),
+        validity.Lateness(
+            send=lag.send_lag(counted),
+            loop=info.loop_lag,
+            stages={key: lags[key] for key in lags if key in known},
+            search_send=lag.send_lag(searched),
+            search_stages={key: lags[key] for key in lags if capacity.is_search(key)},
+        ),
+        _counts(config, records),
+        broken={model.name: model.broken for model in models if model.broken},
+        paces=_paces(models),
         searched=len(searched),
-        search_send=lag.send_lag(searched),
-        warnings=warnings,
+        unsent=max(0, planned - len(sent)) if sent else 0,
+        warnings=[*warnings, *validity.doubts(models)],
     )
+
+
+def _paces(models: Sequence[ModelResult]) -> Mapping[str, float]:
+    """Return the least time per token of any size, by stage."""
+    paces: dict[str, float] = {}
+    for stage in (stage for model in models for stage in model.stages):
+        if stage.tpot is not None:
+            mean = stage.tpot.mean.value
+            paces[stage.stage] = min(mean, paces.get(stage.stage, mean))
+    return paces
 
 
 def _side_by_side(plan: Plan, records: Sequence[Record]) -> tuple[SideBySide, ...]:
@@ -158,8 +206,3 @@ def _side_by_side(plan: Plan, records: Sequence[Record]) -> tuple[SideBySide, ..
         SideBySide(prompt=plan.prompts[key].messages[-1].content, answers=answers)
         for key, answers in list(said.items())[:SHOWN_PROMPTS]
     )
-
-
-def _rng(plan: Plan, *parts: str) -> Random:
-    """Return a generator for one figure: results made again are the same."""
-    return Random("/".join((plan.sha256, *parts)))

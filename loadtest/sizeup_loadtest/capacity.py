@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil
-from random import Random
 
 from sizeup_loadtest import knee, measure, schedule, search
 from sizeup_loadtest.config import Config
@@ -50,6 +49,7 @@ class Search:
         self._objective = objective
         self._seen: dict[float, list[Record]] = {}
         self._points: dict[float, CapacityPoint] = {}
+        self._over = False
 
     async def step(self) -> bool:
         """Try the next load, as often as it takes to judge it; False when the search is done."""
@@ -59,18 +59,21 @@ class Search:
         records = self._seen.setdefault(level, [])
         for attempt in range(search.TRIES):
             fresh = await self._run_level(level, attempt)
+            self._over = not fresh  # the run's own time is up
+            if self._over:
+                return False
             records += fresh
-            if records:
-                made = point(records, self._bounds.mode, level, self._objective)
-                self._points[level] = made
-            if not fresh or not search.uncertain(self._points[level], self._bounds.target):
+            made = point(records, self._bounds.mode, level, self._objective)
+            self._points[level] = made
+            if not search.open_to_doubt(made, self._bounds.target, attempt + 1):
                 break
-        return bool(records)  # none: the run's own time is up
+        return True
 
     def found(self) -> Found:
         """Return what the search has found so far."""
         seen = tuple(record for records in self._seen.values() for record in records)
-        return Found(result(tuple(self._points.values()), self._bounds), seen)
+        finished = not self._over and self._next() is None
+        return Found(result(tuple(self._points.values()), self._bounds, finished), seen)
 
     def _next(self) -> float | None:
         if len(self._seen) >= _MOST_LOADS:
@@ -84,17 +87,23 @@ def point(
     """Describe one load; several tries of it are counted together, as blocks."""
     first = records[0]
     load = measure.Load(first.stage, mode, level, first.planned.length, first.api)
-    found = measure.stage_result(load, records, objective, Random(0))
+    found = measure.stage_result(load, records, objective)
     if found.attainment is None:
         raise ValueError(f"{first.stage}: no requests were counted")
     return CapacityPoint(
         level=level,
         attainment=found.attainment,
-        out_tok_s=found.out_tok_s.value if found.out_tok_s else 0.0,
+        out_tok_s=found.out_tok_s.value if found.out_tok_s else None,
         ttft_p50=found.ttft_sched.p50 if found.ttft_sched else None,
         tpot_p50=found.tpot.p50 if found.tpot else None,
-        saturated=mode == "open" and any(map(search.saturated, _tries(records))),
+        saturated=mode == "open" and _piled_up(records),
     )
+
+
+def _piled_up(records: Sequence[Record]) -> bool:
+    """Tell whether requests piled up in most tries of a load: in one of two they do by chance."""
+    found = [search.saturated(tried) for tried in _tries(records)]
+    return 2 * sum(found) > len(found)
 
 
 def _tries(records: Sequence[Record]) -> list[list[Record]]:
@@ -102,14 +111,18 @@ def _tries(records: Sequence[Record]) -> list[list[Record]]:
     return [[r for r in records if r.planned.block == number] for number in numbers]
 
 
-def result(points: Sequence[CapacityPoint], bounds: Bounds) -> CapacityResult:
+def result(
+    points: Sequence[CapacityPoint], bounds: Bounds, finished: bool = True
+) -> CapacityResult:
     """Judge all loads that were tried."""
     ordered = tuple(sorted(points, key=lambda p: p.level))
-    curve = [(p.level, p.out_tok_s) for p in ordered]
+    curve = [(p.level, p.out_tok_s) for p in ordered if p.out_tok_s is not None]
     bend, best = knee.find(curve), search.largest(ordered, bounds.target)
     return CapacityResult(
         mode=bounds.mode,
         largest=best,
+        attainment=next((p.attainment for p in ordered if p.level == best), None),
+        finished=finished,
         bounded_by_limit=best is not None and best == bounds.most,
         knee=bend,
         effective_parallelism=(
@@ -138,7 +151,7 @@ class Levels:
     """Lay out the loads of one size's search: segments for the runner, each with fresh prompts."""
 
     def __init__(self, config: Config, model: str, source: Source) -> None:
-        self.prompts: dict[str, Prompt] = {}
+        self.prompts: dict[str, Prompt] = {schedule.WAKE.key: schedule.WAKE}
         """Every prompt that was laid out, by key."""
         self._config = config
         self._model = model
@@ -169,7 +182,8 @@ class Levels:
         drawn = [self._source(next(self._places), words) for _ in range(requests)]
         self.prompts |= {prompt.key: prompt for prompt in drawn}
         made = schedule.segment(config, stage, self._model, drawn, attempt)
-        return replace(made, seconds=config.capacity.seconds)
+        made = replace(schedule.with_edges(made), seconds=config.capacity.seconds)
+        return schedule.woken(made) if attempt == 0 and len(config.models) > 1 else made
 
     def learn(self, records: Sequence[Record]) -> None:
         """Remember the fastest answer: how many requests a load may take follows from it."""

@@ -1,18 +1,27 @@
-"""A gate against regressions: fails only where the interval excludes the change that is allowed.
+"""A gate against regressions: fails only where intervals exclude the change that is allowed.
 
-Noise therefore never fails a run, and a change that is too small to see never passes as proof of
-none: such a case is undecided when there is no interval at all, and passes when the interval
-holds the allowed change. Pure.
+One interval in forty does so by chance, and a gate judges a hundred and more. So a case fails where
+its interval excludes the allowed change by so much, or together with so many others, that of forty
+pairs of unchanged runs one fails at most (Benjamini and Hochberg): ten cases that are a bit worse
+prove more than one. A change that is too small to see is no proof of none: such a case is undecided
+when there is no interval at all, and passes when the interval holds the allowed change. Pure.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from sizeup_loadtest import statistics
 from sizeup_loadtest.compare import Change, Comparison
 from sizeup_loadtest.report import changes
 from sizeup_loadtest.report.markdown import escape, table
+
+FALSE_ALARMS = 0.025
+"""Share of unchanged pairs of runs that may fail: what one 95 % interval leaves on one side."""
+_EXACT = 1e-9
+"""Reach of an interval without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Gate:
 
 def judge(compared: Comparison, allowed: Allowed, *, any_schedule: bool = False) -> Gate:
     """Judge every change; a run that is invalid or of another schedule proves nothing."""
-    cases = tuple(_case(change, allowed) for change in compared.changes)
+    cases = _cases(compared.changes, allowed)
     faults = [w for w in compared.warnings if "invalid" in w]
     if not compared.same_schedule and not any_schedule:
         faults.append("the runs' schedules differ (allow it with --any-schedule)")
@@ -78,13 +87,40 @@ def _decided(cases: Sequence[Case]) -> bool:
     return any(case.outcome is not Outcome.UNDECIDED for case in asked)
 
 
-def _case(change: Change, allowed: Allowed) -> Case:
-    limit = _limit(change, allowed)
-    low, high = change.change.low, change.change.high
-    if low is None or high is None:
-        return Case(change, Outcome.UNDECIDED, limit)
-    worse = high < limit if change.larger_is_better else low > limit
-    return Case(change, Outcome.FAILED if worse else Outcome.PASSED, limit)
+def _cases(changes: Sequence[Change], allowed: Allowed) -> tuple[Case, ...]:
+    """Judge the cases that have an interval together, since together they raise false alarms."""
+    limits = {change: _limit(change, allowed) for change in changes}
+    chances = {c: p for c in changes if (p := _chance(c, limits[c])) is not None}
+    judged = list(chances)
+    failed = {judged[i] for i in statistics.discoveries([*chances.values()], FALSE_ALARMS)}
+
+    def outcome(change: Change) -> Outcome:
+        if change not in chances:
+            return Outcome.UNDECIDED
+        return Outcome.FAILED if change in failed else Outcome.PASSED
+
+    return tuple(Case(change, outcome(change), limits[change]) for change in changes)
+
+
+def _chance(change: Change, limit: float) -> float | None:
+    """Return how probable a change so far beyond its limit is by chance; None without an interval.
+
+    The interval's own reach says how wide chance is. A ratio's is taken as Student's of the fewest
+    blocks there are: with more it is a little too careful.
+    """
+    made = change.change
+    end = made.high if change.larger_is_better else made.low
+    if end is None:
+        return None
+    better = 1 if change.larger_is_better else -1
+    if change.kind == "difference":
+        beyond, reach = better * (limit - made.value), abs(end - made.value)
+        return statistics.tail_of_normal(statistics.Z95 * beyond / max(reach, _EXACT))
+    if limit <= 0:
+        return 1.0
+    beyond, reach = better * math.log(limit / made.value), abs(math.log(end / made.value))
+    student = statistics.student(statistics.MIN_BLOCKS - 1)
+    return statistics.tail_of_five(student * beyond / max(reach, _EXACT))
 
 
 def _limit(change: Change, allowed: Allowed) -> float:

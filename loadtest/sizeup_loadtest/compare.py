@@ -10,7 +10,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Literal
 
 from sizeup_loadtest import measure
@@ -72,6 +71,9 @@ def _warnings(before: Results, after: Results, same: bool) -> Iterator[str]:
     for word, results in (("first", before), ("second", after)):
         for reason in results.validity.reasons if not results.validity.valid else ():
             yield f"the {word} run is invalid: {reason}"
+        for model in results.models:
+            if model.broken is not None:
+                yield f"in the {word} run {model.name} is invalid: {model.broken}"
     names = [{m.name for m in results.models} for results in (before, after)]
     for name in sorted(names[0] ^ names[1]):
         yield f"{name} is in one run only"
@@ -94,8 +96,7 @@ def _paired(before: Results, events: tuple[Events, Events]) -> Mapping[Key, Esti
     found: dict[Key, Estimate] = {}
     for model, stage in sorted(first.keys() & second.keys()):
         of_a, of_b = first[model, stage], second[model, stage]
-        rng = Random(f"{before.schedule_hash}/{model}/{stage}")
-        pair = measure.paired(model, model, stage, of_a, of_b, rng)
+        pair = measure.paired(model, model, stage, of_a, of_b)
         ratios = {"ttft": pair.ttft_ratio, "tpot": pair.tpot_ratio, "e2e": pair.e2e_ratio}
         found |= {(model, stage, name): r for name, r in ratios.items() if r is not None}
     return found

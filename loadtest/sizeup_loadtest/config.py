@@ -110,7 +110,8 @@ class Load(Section):
     """Concurrent requests, each a stage."""
     open: OpenLoop = OpenLoop()
     requests_per_block: Annotated[int, Field(ge=1, le=100_000)] = 8
-    """Of one size in one stage; in closed loop at least twice the concurrent requests."""
+    """Of one size in one stage; in closed loop at least the concurrent requests, and beside them
+    those that fill and empty it, which no figure of single requests counts."""
     stage_seconds: Seconds | None = None
     """Of one size's stage in one block: nothing is sent later, however many are left."""
     drain_seconds: Seconds = 10
@@ -187,10 +188,11 @@ class Limits(Section):
 
     max_minutes: Seconds = 60
     max_error_share: Share = 0.05
+    """Of one size's requests; a size with more is broken, and a run of such sizes alone invalid."""
     max_send_lag_seconds: Seconds = 0.05
     """p99 of sent - scheduled in open loop; ten times what an idle machine shows."""
     max_loop_lag_seconds: Seconds = 0.05
-    """p99 of how late the client's event loop wakes."""
+    """p99 of how late the client's event loop wakes, in the whole run and in its worst stage."""
     max_requests: Annotated[int, Field(ge=1)] = 100_000
     """Of the whole plan: their raw times are held in memory when results are made."""
 

@@ -1,17 +1,21 @@
-"""What a size costs, from a price per hour and measured throughput. Pure.
+"""What a size costs, from a price per hour and what was measured. Pure.
 
     dollars per million tokens = price per hour / 3600 / tokens per second * 1e6
-    dollars per correct answer = dollars per token * tokens per answer / share of right answers
+    dollars per right answer   = price per hour / 3600 / right answers per second
 
 Throughput is the highest that was measured within the objective: a size that serves many at once
-is cheaper per token, but only as long as nobody waits too long.
+is cheaper per token, but only as long as nobody waits too long. Right answers are those of the
+ability phase over its own time, so that long questions and short answers cost what they cost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from sizeup_loadtest.results import AbilityResult, Cost, ModelResult
+from sizeup_loadtest.results import AbilityResult, CapacityResult, Cost, Estimate, ModelResult
 
 _SECONDS_PER_HOUR = 3600
+_THOUSAND = 1e3
 _MILLION = 1e6
 
 
@@ -19,8 +23,9 @@ _MILLION = 1e6
 class Throughput:
     """A load that was measured."""
 
+    mode: Literal["closed", "open"]
     level: float
-    tokens_per_second: float
+    tokens_per_second: Estimate
     within: bool
     """Whether it kept the objective; True where no objective was asked."""
 
@@ -32,50 +37,61 @@ def of(model: ModelResult, price_per_hour: float | None, attainment: float = 0.9
     """
     if price_per_hour is None:
         return None
-    best = best_throughput(model, attainment)
-    if best is None:
-        return Cost(
-            price_per_hour=price_per_hour,
-            per_million_output_tokens=None,
-            at_level=None,
-            per_correct_answer=None,
-        )
-    per_token = price_per_hour / _SECONDS_PER_HOUR / best.tokens_per_second
+    per_second = price_per_hour / _SECONDS_PER_HOUR
+    found = throughputs(model, attainment)
+    best = max(found, key=lambda t: (t.within, t.tokens_per_second.value), default=None)
+    right = model.ability.right_per_second if model.ability else None
     return Cost(
         price_per_hour=price_per_hour,
-        per_million_output_tokens=per_token * _MILLION,
-        at_level=best.level,
-        within=best.within,
-        per_correct_answer=_per_correct(per_token, model.ability),
+        per_million_output_tokens=_each(
+            per_second * _MILLION, best.tokens_per_second if best else None
+        ),
+        at_level=best.level if best else None,
+        within=best.within if best else None,
+        upper_bound=best is not None and _bounds(best, found, model.capacity),
+        per_correct_answer=_each(per_second, right),
     )
 
 
-def best_throughput(model: ModelResult, attainment: float = 0.95) -> Throughput | None:
-    """Return the highest measured throughput, within the objective where any load is."""
-    found = _throughputs(model, attainment)
-    return max(found, key=lambda t: (t.within, t.tokens_per_second), default=None)
-
-
-def _throughputs(model: ModelResult, attainment: float) -> list[Throughput]:
-    searched = model.capacity.points if model.capacity else ()
+def throughputs(model: ModelResult, attainment: float = 0.95) -> list[Throughput]:
+    """Return every throughput that was measured."""
     found = [
-        Throughput(p.level, p.out_tok_s, p.attainment.value >= attainment and not p.saturated)
-        for p in searched
-    ]
-    found += [
         Throughput(
-            s.level, s.out_tok_s.value, s.attainment is None or s.attainment.value >= attainment
+            s.mode, s.level, s.out_tok_s, s.attainment is None or s.attainment.value >= attainment
         )
         for s in model.stages
         if s.out_tok_s is not None
     ]
-    return [t for t in found if t.tokens_per_second > 0]
+    if (searched := model.capacity) is not None:
+        for point in (point for point in searched.points if point.out_tok_s):
+            within = point.attainment.value >= attainment and not point.saturated
+            rate = Estimate(value=point.out_tok_s)
+            found.append(Throughput(searched.mode, point.level, rate, within))
+    return [t for t in found if t.tokens_per_second.value > 0]
 
 
-def _per_correct(per_token: float, ability: AbilityResult | None) -> float | None:
-    if ability is None or ability.tokens_per_answer is None or ability.overall.successes == 0:
+def _bounds(best: Throughput, found: Sequence[Throughput], searched: CapacityResult | None) -> bool:
+    """Tell whether a larger load may be within too: none was tried, or not all that mattered."""
+    largest = best.level == max(t.level for t in found if t.mode == best.mode)
+    return best.within and (largest or (searched is not None and not searched.finished))
+
+
+def _each(price: float, rate: Estimate | None) -> Estimate | None:
+    """Divide a price of a second by a rate; the interval's ends change places."""
+    if rate is None or rate.value <= 0:
         return None
-    return per_token * ability.tokens_per_answer.value / ability.overall.value
+    if not rate.low or not rate.high:  # from 0 on: no price is too high
+        return Estimate(value=price / rate.value)
+    return Estimate(value=price / rate.value, low=price / rate.high, high=price / rate.low)
+
+
+def per_thousand(cost: Cost | None) -> Estimate | None:
+    """Return dollars of 1,000 right answers: of one, they are too few to read."""
+    if cost is None or cost.per_correct_answer is None:
+        return None
+    one = cost.per_correct_answer
+    low, high = (None if end is None else end * _THOUSAND for end in (one.low, one.high))
+    return Estimate(value=one.value * _THOUSAND, low=low, high=high)
 
 
 def seconds_per_correct(ability: AbilityResult | None) -> float | None:

@@ -12,6 +12,8 @@ from sizeup_loadtest.results import ModelFacts
 
 ASK_SECONDS = 10.0
 
+_NS = 1e-9
+
 Json = Mapping[str, Any]
 
 
@@ -62,11 +64,14 @@ def to_facts(shown: Json, tag: Json, process: Json) -> ModelFacts:
     info, details = mapping_of(shown.get("model_info")), mapping_of(shown.get("details"))
     architecture = info.get("general.architecture")
     dtype, digest = details.get("quantization_level"), tag.get("digest")
+    took = count_of(process.get("load_duration"))
     return ModelFacts(
         parameters=count_of(info.get("general.parameter_count")),
         layers=count_of(info.get(f"{architecture}.block_count")),
         weight_bytes=count_of(tag.get("size")) or None,
-        device_bytes=count_of(process.get("size_vram")) or None,
+        memory_bytes=count_of(process.get("size")) or None,
+        device_bytes=count_of(process.get("size_vram")),
+        load_seconds=took * _NS if took else None,
         dtype=dtype if isinstance(dtype, str) and dtype != "unknown" else None,
         context_length=count_of(info.get(f"{architecture}.context_length")),
         digest=digest if isinstance(digest, str) else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import fsum, inf
 
 _BENT = 0.5
@@ -55,14 +56,16 @@ def _meeting(left: Line, right: Line, low: float, high: float) -> float | None:
 
 
 def effective_parallelism(points: Sequence[Point], knee: float | None) -> float | None:
-    """Return the best throughput up to the knee over that of one stream.
+    """Return the throughput at the knee over that of one stream.
 
-    Up to the next load above the knee, since the knee itself need not have been tried. An
-    unbatched server stays near 1. None without a knee or without the load 1.
+    A knee between two loads that were tried has a throughput between theirs. An unbatched server
+    stays near 1. None without a knee or without the load 1.
     """
     ordered = sorted(points)
     single = next((y for x, y in ordered if x == 1), None)
     if knee is None or not single:
         return None
-    above = next((x for x, _ in ordered if x >= knee), ordered[-1][0])
-    return max(y for x, y in ordered if x <= above) / single
+    (x0, y0), (x1, y1) = next(
+        (two for two in pairwise(ordered) if two[0][0] <= knee <= two[1][0]), ordered[-2:]
+    )
+    return (y0 + (y1 - y0) * (knee - x0) / (x1 - x0)) / single

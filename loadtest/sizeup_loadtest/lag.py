@@ -2,8 +2,9 @@
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from sizeup_loadtest.load import sleep_until
 from sizeup_loadtest.record import Record
@@ -24,6 +25,7 @@ class LoopLag:
     def __init__(self) -> None:
         """Begin without samples."""
         self.samples = array("q")
+        self._spans: dict[str, list[slice]] = defaultdict(list)
 
     async def watch(self, clock: Callable[[], int]) -> None:
         """Sample until cancelled. A sample counts from when the sleeper was due.
@@ -42,6 +44,23 @@ class LoopLag:
     def lag(self) -> Lag | None:
         """Sum up the samples so far."""
         return lag_of(self.samples)
+
+    @contextmanager
+    def during(self, stage: str) -> Iterator[None]:
+        """Count what is sampled while the block runs to a stage, as well as to the whole."""
+        begin = len(self.samples)
+        try:
+            yield
+        finally:
+            self._spans[stage].append(slice(begin, len(self.samples)))
+
+    def stages(self) -> Mapping[str, Lag]:
+        """Sum up the samples of every stage that has any."""
+        each = {
+            stage: [sample for span in spans for sample in self.samples[span]]
+            for stage, spans in self._spans.items()
+        }
+        return {stage: lag for stage, found in each.items() if (lag := lag_of(found)) is not None}
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.config import Slo
 from sizeup_loadtest.measure import meets, tpot, ttft
 from sizeup_loadtest.record import Outcome, Record
-from sizeup_loadtest.schedule import Segment
+from sizeup_loadtest.schedule import WAKE, Segment
 
 RECENT = 200
 """Requests of a size the table sums up."""
@@ -85,11 +85,14 @@ class LiveView:
         self._row(segment.model).stage = segment.stage.key
 
     def sent(self, request: Request) -> None:
-        """A request is about to be sent."""
-        self._row(request.planned.model).sent += 1
+        """A request is about to be sent; one that only wakes a model is none."""
+        if request.planned.prompt != WAKE.key:
+            self._row(request.planned.model).sent += 1
 
     def ended(self, record: Record) -> None:
         """A request has ended."""
+        if record.planned.prompt == WAKE.key:
+            return
         self._row(record.planned.model).add(record, self._slo)
         if self._segment is not None:
             self._segment[1].add(record, self._slo)

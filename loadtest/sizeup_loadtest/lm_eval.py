@@ -10,13 +10,20 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from math import isfinite
 from pathlib import Path
+from typing import Any, TypeGuard
 
+from sizeup_loadtest.client.answer import count_of
 from sizeup_loadtest.config import Config
 from sizeup_loadtest.errors import BenchError, UsageError
+from sizeup_loadtest.results import SuiteScore
+
+Json = Mapping[str, Any]
 
 TASKS = Path(__file__).parent / "ability" / "tasks"
 """Tasks that need no download; lm-eval is started here, because their data is named relatively."""
@@ -26,6 +33,15 @@ STOP_SECONDS = 10
 
 LAST_CHARACTERS = 600
 """Of a log that are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What one start of lm-eval found."""
+
+    found: Mapping[str, SuiteScore]
+    missing: tuple[str, ...]
+    """Tasks that were asked for and have no score."""
 
 
 class LmEvalError(BenchError):
@@ -104,10 +120,8 @@ def check(command: str) -> None:
         )
 
 
-async def evaluate(
-    suite: Suite, environment: Mapping[str, str], seconds: float
-) -> dict[str, float]:
-    """Run lm-eval to its end, at most some seconds, and return its scores by task.
+async def evaluate(suite: Suite, environment: Mapping[str, str], seconds: float) -> Scores:
+    """Run lm-eval to its end, at most some seconds, and return its scores.
 
     Raises LmEvalError when it cannot be started or ends without scores.
     """
@@ -160,35 +174,64 @@ def _last_words(log: Path) -> str:
     return text[-LAST_CHARACTERS:] or "it said nothing"
 
 
-def scores(output: Path, tasks: Collection[str]) -> dict[str, float]:
-    """Read the scores of lm-eval's newest results file; LmEvalError when there is none.
+def scores(output: Path, tasks: Sequence[str]) -> Scores:
+    """Read lm-eval's newest results file; LmEvalError when there is none.
 
-    Parts of a group (the subjects of mmlu) are left out: the group's own score has them.
+    A name may stand for several tasks (`mmlu_*`, or a tag such as ai2_arc, which lm-eval resolves):
+    besides what was named, everything is taken that is not part of a group (the subjects of mmlu),
+    whose own score has it.
     """
     files = sorted(output.rglob("results_*.json"))
     if not files:
         raise LmEvalError(f"lm-eval left no results in {output}")
     try:
         written = json.loads(files[-1].read_text(encoding="utf-8"))
-        better = written.get("higher_is_better", {})
+        results, parts = written["results"], _parts(written)
+        named = {task for task in results if any(fnmatchcase(task, asked) for asked in tasks)}
         found = {
-            task: _score(metrics, better.get(task) or {})
-            for task, metrics in written["results"].items()
-            if task in tasks
+            task: score
+            for task, metrics in results.items()
+            if task in named or task not in parts
+            if (score := _score(metrics, _better(written, task), _questions(written, task)))
         }
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise LmEvalError(f"{files[-1]}: not lm-eval's results: {error!r}") from None
-    if missing := sorted(set(tasks) - found.keys()):
-        raise LmEvalError(f"{files[-1]}: no results of {', '.join(missing)}")
-    return {task: score for task, score in found.items() if score is not None}
+    # What is there under no name that was asked came under a tag: no more can be told of tags.
+    tags = found.keys() - named
+    missing = [asked for asked in tasks if not any(fnmatchcase(task, asked) for task in found)]
+    return Scores(found, () if tags else tuple(missing))
 
 
-def _score(metrics: Mapping[str, object], better: Mapping[str, object]) -> float | None:
+def _parts(written: Json) -> set[str]:
+    """Return what is part of a group."""
+    return {part for parts in written.get("group_subtasks", {}).values() for part in parts}
+
+
+def _better(written: Json, task: str) -> Json:
+    return written.get("higher_is_better", {}).get(task) or {}
+
+
+def _questions(written: Json, task: str) -> int | None:
+    """Return how many questions a task or all parts of a group had."""
+    counts = written.get("n-samples", {})
+    if task in counts:
+        return count_of(counts[task].get("effective"))
+    parts = [_questions(written, part) for part in written.get("group_subtasks", {}).get(task, ())]
+    return sum(n for n in parts if n is not None) if parts and None not in parts else None
+
+
+def _score(metrics: Json, better: Json, n: int | None) -> SuiteScore | None:
     """Return a task's first share of 0 to 1 of which more is better; keys are `metric,filter`."""
     for key, value in metrics.items():
-        name, comma, _ = key.partition(",")
+        name, comma, filtered = key.partition(",")
         if not comma or name.endswith("_stderr") or better.get(name) is False:
             continue
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
-            return float(value)
+        if _is_number(value) and 0 <= value <= 1:
+            stderr = metrics.get(f"{name}_stderr,{filtered}")
+            error = float(stderr) if _is_number(stderr) and isfinite(stderr) else None
+            return SuiteScore(value=value, stderr=error, n=n)
     return None
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -50,6 +50,8 @@ class Loader:
     deadline_ns: int
     """Of the whole run: nothing is sent later."""
     keep_text: Callable[[Planned], bool]
+    answer_ns: int = 0
+    """How long an undisturbed answer takes, as far as known."""
 
 
 def shows(planned: Planned) -> bool:
@@ -60,8 +62,13 @@ def shows(planned: Planned) -> bool:
 async def run_segment(
     segment: Segment, prompts: Mapping[str, Prompt], loader: Loader
 ) -> list[Record]:
-    """Send a segment's requests; return a record of each that was sent, as they ended."""
+    """Send a segment's requests; return a record of each that was sent, as they ended.
+
+    The request that wakes the model is observed, and not among them.
+    """
     loader.observer.began(segment)
+    if segment.wake is not None and segment.requests:
+        await _Turn(segment, prompts, loader).wake(segment.wake)
     turn = _Turn(segment, prompts, loader)
     if segment.stage.mode == "open":
         await turn.open_loop()
@@ -81,14 +88,28 @@ class _Turn:
         self._began = loader.clock()
         self._last = _last_moment(segment, self._began, loader.deadline_ns)
 
-    async def closed_loop(self) -> None:
-        """Keep as many requests under way as the stage has workers, until none are left."""
-        left = iter(self._segment.requests)
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(min(int(self._segment.stage.level), len(self._segment.requests))):
-                workers.create_task(self._worker(left))
+    async def wake(self, planned: Planned) -> None:
+        """Send one request alone."""
+        now = self._loader.clock()
+        if now <= self._last:
+            await self._send(planned, now)
 
-    async def _worker(self, left: Iterator[Planned]) -> None:
+    async def closed_loop(self) -> None:
+        """Keep as many requests under way as the stage has workers, until none are left.
+
+        Where requests at the edges are marked, workers begin one after the other, over the time of
+        an answer: users who all asked at once would go on in step, and each prompt would wait for
+        all others.
+        """
+        requests = self._segment.requests
+        left, count = iter(requests), min(int(self._segment.stage.level), len(requests))
+        ramp = self._loader.answer_ns if any(r.edge for r in requests) else 0
+        async with asyncio.TaskGroup() as workers:
+            for place in range(count):
+                workers.create_task(self._worker(left, self._began + ramp * place // count))
+
+    async def _worker(self, left: Iterator[Planned], begin_ns: int) -> None:
+        await sleep_until(begin_ns, self._loader.clock)
         for planned in left:
             free = self._loader.clock()
             if free > self._last:

@@ -8,20 +8,28 @@ and last chunk with content, t_end the end of the stream and N the answer's toke
     e2e = t_end - t_send           e2e_sched = t_end - t_sched      norm_latency = e2e / N
 
 A figure that a request cannot give (tpot of one token, any of a failed one) is left out, never 0.
-Rates are taken over the steady window of each block, in which the load is as asked.
+So are requests that fill or empty a closed loop (`Planned.edge`): they met a smaller load. What is
+per second is in `rates`.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
+from itertools import pairwise
 from typing import Literal, Protocol
 
-from sizeup_loadtest import statistics
+from sizeup_loadtest import rates, statistics
 from sizeup_loadtest.record import Api, Length, Outcome, Record
 from sizeup_loadtest.results import Distribution, Estimate, Paired, Split, StageResult
 
 _NS = 1e-9
+_LEAST_PACE = 1e-4
+"""Seconds per token of an answer whose text came in one piece: with less, all of it came in one
+piece, since no server writes 10,000 tokens a second to one user."""
+_RELOAD_SECONDS = 1.0
+_RELOAD_TIMES = 5
+"""A request ahead of a block that took longer than both, the second beside the median TTFT, waited
+for the model to be loaded."""
 
 
 class Objective(Protocol):
@@ -69,16 +77,17 @@ def _since(record: Record, begun_ns: int) -> float | None:
 
 
 def tpot(record: Record) -> float | None:
-    """Return seconds per token after the first; None for fewer than two tokens or one chunk.
+    """Return seconds per token after the first; None for fewer than two tokens or one piece.
 
     An answer that came in one piece says nothing about its tokens' pace. The last token is where
     the finish reason is: tokens without text are counted, and sent in no chunk of their own.
     """
     tokens = record.completion_tokens or 0
-    if record.outcome is not Outcome.OK or tokens < 2 or len(record.chunk_ns) < 2:
+    if record.outcome is not Outcome.OK or tokens < 2 or not record.chunk_ns:
         return None
     last = max(record.chunk_ns[-1], record.finished_ns or 0)
-    return (last - record.chunk_ns[0]) * _NS / (tokens - 1)
+    pace = (last - record.chunk_ns[0]) * _NS / (tokens - 1)
+    return None if len(record.chunk_ns) == 1 and pace < _LEAST_PACE else pace
 
 
 def e2e(record: Record) -> float | None:
@@ -112,62 +121,29 @@ def meets(record: Record, objective: Objective) -> bool:
     return pace is None or pace <= objective.tpot_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """When the load was as asked, in nanoseconds of the run's clock."""
+def steady(records: Sequence[Record]) -> Sequence[Record]:
+    """Return the requests that met the load as asked: those that are no edge of a closed loop.
 
-    begin_ns: int
-    end_ns: int
-
-    @property
-    def seconds(self) -> float:
-        """Return its length."""
-        return max(0, self.end_ns - self.begin_ns) * _NS
-
-    def holds(self, moment_ns: int) -> bool:
-        """Tell whether a moment lies inside; the begin does not, the end does."""
-        return self.begin_ns < moment_ns <= self.end_ns
-
-
-def steady_window(records: Sequence[Record], load: Load) -> Window:
-    """Return the steady window of one block of one size.
-
-    Closed loop: from when as many requests are in flight as asked until the first worker has
-    nothing left to send. Open loop: from the first to the last scheduled moment, and at least
-    until one mean gap later, which is the share of the last request.
+    All of them where the time was over before the others were a third: a few would say less than
+    all do, though some of those met a smaller load.
     """
-    if load.mode == "open":
-        begin = min(r.scheduled_ns for r in records)
-        last = max(r.scheduled_ns for r in records)
-        return Window(begin, last + round(1e9 / load.level))
-    sent = sorted(r.sent_ns for r in records)
-    begin = sent[min(int(load.level), len(sent)) - 1]
-    # A request that ends as the last one is sent is the one that made room for it
-    return Window(begin, min((r.ended_ns for r in records if r.ended_ns > sent[-1]), default=begin))
+    inner = [record for record in records if not record.planned.edge]
+    return inner if 2 * len(inner) >= len(records) - len(inner) else records
 
 
-def tokens_inside(record: Record, window: Window) -> float:
-    """Return how many of a request's tokens arrived inside; chunks share them evenly."""
-    if not record.chunk_ns:
-        return 0.0
-    inside = sum(window.holds(moment) for moment in record.chunk_ns)
-    tokens = record.completion_tokens or len(record.chunk_ns)
-    return inside * tokens / len(record.chunk_ns)
-
-
-def stage_result(
-    load: Load, records: Iterable[Record], objective: Objective, rng: Random
-) -> StageResult:
+def stage_result(load: Load, records: Iterable[Record], objective: Objective) -> StageResult:
     """Compute everything of one size under one load; warm-up is left out.
 
     Raises ValueError when there are no records.
     """
-    counted = [r for r in records if not r.planned.warm_up]
+    seen = tuple(records)
+    counted = [r for r in seen if not r.planned.warm_up]
     if not counted:
         raise ValueError(f"{load.stage}: no records")
-    blocks = _by_block(counted)
+    inner = steady(counted)
+    blocks = _by_block(inner)
     fine = [r for r in counted if r.outcome is Outcome.OK]
-    pace = _distribution(blocks, tpot, rng)
+    pace, first = _distribution(blocks, tpot), _distribution(blocks, ttft)
     return StageResult(
         stage=load.stage,
         mode=load.mode,
@@ -177,22 +153,62 @@ def stage_result(
         api=load.api,
         n=len(counted),
         errors=dict(Counter(r.outcome.value for r in counted if r.outcome is not Outcome.OK)),
-        prompt_tokens=_mean(blocks, lambda r: r.prompt_tokens, rng),
-        completion_tokens=_mean(blocks, lambda r: r.completion_tokens, rng),
+        prompt_tokens=_mean(blocks, lambda r: r.prompt_tokens),
+        completion_tokens=_mean(blocks, lambda r: r.completion_tokens),
         counted_by=_counted_by(fine),
-        ttft=_distribution(blocks, ttft, rng),
-        ttft_sched=_distribution(blocks, ttft_sched, rng),
-        itl=statistics.distribution({b: _gaps(group) for b, group in blocks.items()}, rng),
+        ttft=first,
+        ttft_sched=_distribution(blocks, ttft_sched),
+        itl=_itl(blocks),
         tpot=pace,
-        e2e=_distribution(blocks, e2e, rng),
-        e2e_sched=_distribution(blocks, e2e_sched, rng),
-        norm_latency=_distribution(blocks, norm_latency, rng),
+        e2e=_distribution(blocks, e2e),
+        e2e_sched=_distribution(blocks, e2e_sched),
+        norm_latency=_distribution(blocks, norm_latency),
         tok_s_user=None if pace is None else _inverse(pace.mean),
-        attainment=statistics.wilson(sum(meets(r, objective) for r in counted), len(counted)),
+        attainment=statistics.wilson(sum(meets(r, objective) for r in inner), len(inner)),
         tokens_per_chunk=_tokens_per_chunk(fine),
-        split=_split(blocks, rng),
-        **_rates(load, blocks, objective, rng),
+        split=_split(blocks),
+        short_answers=sum(_is_short(r) for r in fine),
+        cut_prompts=sum(_is_cut(r) for r in fine),
+        reloads=sum(_is_reload(r, first) for r in seen if r.planned.warm_up),
+        **_per_second(load, _by_block(counted), objective),
     )
+
+
+def _per_second(
+    load: Load, blocks: Mapping[int, Sequence[Record]], objective: Objective
+) -> dict[str, Estimate | None]:
+    found = [
+        rates.rates(group, load.mode, load.level, lambda r: meets(r, objective))
+        for group in blocks.values()
+    ]
+    return {
+        name: statistics.ratio_of_sums(dict(enumerate(r[name] for r in found)))
+        for name in rates.NAMES
+    }
+
+
+def _is_short(record: Record) -> bool:
+    """Tell whether an answer of forced length ended before it, of its own accord.
+
+    Chunks may hold several tokens, so only the server's own count or its reason is a proof.
+    """
+    if record.planned.length != "forced":
+        return False
+    if record.counted_by == "usage" and record.completion_tokens is not None:
+        return record.completion_tokens < record.planned.max_tokens
+    return record.finish_reason == "stop"
+
+
+def _is_cut(record: Record) -> bool:
+    """Tell whether the server read too few tokens for the words: a word is one or more of them."""
+    return record.prompt_tokens is not None and 2 * record.prompt_tokens < record.prompt_words
+
+
+def _is_reload(record: Record, first: Distribution | None) -> bool:
+    """Tell whether a request ahead of a block waited for its model to be loaded."""
+    took = e2e(record) or 0.0
+    usual = first.p50 or first.mean.value if first else 0.0
+    return took > max(_RELOAD_SECONDS, _RELOAD_TIMES * usual)
 
 
 def _by_block(records: Iterable[Record]) -> dict[int, list[Record]]:
@@ -206,15 +222,13 @@ def _values(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> dict[int,
     return {b: [v for r in group if (v := figure(r)) is not None] for b, group in blocks.items()}
 
 
-def _distribution(
-    blocks: Mapping[int, Sequence[Record]], figure: Figure, rng: Random
-) -> Distribution | None:
-    return statistics.distribution(_values(blocks, figure), rng)
+def _distribution(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> Distribution | None:
+    return statistics.distribution(_values(blocks, figure))
 
 
-def _mean(blocks: Mapping[int, Sequence[Record]], figure: Figure, rng: Random) -> Estimate | None:
+def _mean(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> Estimate | None:
     fine = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in blocks.items()}
-    return statistics.mean_of(_values(fine, figure), rng)
+    return statistics.mean_of(_values(fine, figure))
 
 
 def _inverse(estimate: Estimate) -> Estimate | None:
@@ -225,36 +239,17 @@ def _inverse(estimate: Estimate) -> Estimate | None:
     return Estimate(value=1 / estimate.value, low=low, high=high)
 
 
-def _gaps(records: Sequence[Record]) -> list[float]:
-    return [
-        (later - earlier) * _NS
-        for r in records
-        if r.outcome is Outcome.OK
-        for earlier, later in zip(r.chunk_ns, r.chunk_ns[1:], strict=False)
-    ]
+def _itl(blocks: Mapping[int, Sequence[Record]]) -> Distribution | None:
+    """Pool the gaps between chunks; n counts the answers they are of, whose gaps are alike."""
+    gaps = {b: [gap for r in group for gap in _gaps(r)] for b, group in blocks.items()}
+    answers = sum(bool(_gaps(r)) for group in blocks.values() for r in group)
+    return statistics.distribution(gaps, answers)
 
 
-def _rates(
-    load: Load, blocks: Mapping[int, Sequence[Record]], objective: Objective, rng: Random
-) -> dict[str, Estimate | None]:
-    """Compute what is per second of the steady windows."""
-    windows = {b: steady_window(group, load) for b, group in blocks.items()}
-
-    def rate(count: Callable[[Record, Window], float]) -> Estimate | None:
-        sums = {
-            b: (sum(count(r, windows[b]) for r in group), windows[b].seconds)
-            for b, group in blocks.items()
-        }
-        return statistics.ratio_of_sums(sums, rng)
-
-    def ended(record: Record, window: Window) -> float:
-        return record.outcome is Outcome.OK and window.holds(record.ended_ns)
-
-    return {
-        "out_tok_s": rate(tokens_inside),
-        "requests_s": rate(ended),
-        "goodput": rate(lambda r, w: ended(r, w) and meets(r, objective)),
-    }
+def _gaps(record: Record) -> list[float]:
+    if record.outcome is not Outcome.OK:
+        return []
+    return [(later - earlier) * _NS for earlier, later in pairwise(record.chunk_ns)]
 
 
 def _counted_by(records: Sequence[Record]) -> Literal["usage", "chunks", "mixed"] | None:
@@ -268,7 +263,7 @@ def _tokens_per_chunk(records: Sequence[Record]) -> float | None:
     return sum(r.completion_tokens or 0 for r in told) / chunks if chunks else None
 
 
-def _split(blocks: Mapping[int, Sequence[Record]], rng: Random) -> Split | None:
+def _split(blocks: Mapping[int, Sequence[Record]]) -> Split | None:
     """Divide the time of answers whose server said its own durations."""
 
     def server(part: Callable[[Record], int]) -> Distribution | None:
@@ -276,7 +271,7 @@ def _split(blocks: Mapping[int, Sequence[Record]], rng: Random) -> Split | None:
             b: [part(r) * _NS for r in group if r.server is not None and r.outcome is Outcome.OK]
             for b, group in blocks.items()
         }
-        return statistics.distribution(told, rng)
+        return statistics.distribution(told)
 
     load = server(lambda r: r.server.load if r.server else 0)
     prefill = server(lambda r: r.server.prompt_eval if r.server else 0)
@@ -296,7 +291,7 @@ def _rest(record: Record) -> int:
 
 
 def paired(
-    a: str, b: str, stage: str | None, of_a: Iterable[Record], of_b: Iterable[Record], rng: Random
+    a: str, b: str, stage: str | None, of_a: Iterable[Record], of_b: Iterable[Record]
 ) -> Paired:
     """Compare two sizes request by request: the same prompt in the same block; ratios are b / a."""
     first, second = _by_request(of_a), _by_request(of_b)
@@ -308,7 +303,7 @@ def paired(
             below, above = figure(one), figure(other)
             if below and above:
                 ratios[one.planned.block].append(above / below)
-        return statistics.geometric_mean_of(ratios, rng)
+        return statistics.geometric_mean_of(ratios)
 
     return Paired(
         a=a, b=b, stage=stage, tpot_ratio=ratio(tpot), ttft_ratio=ratio(ttft), e2e_ratio=ratio(e2e)
@@ -318,5 +313,7 @@ def paired(
 def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]:
     """Index by what two sizes have in common: stage, block and place in it."""
     return {
-        (r.stage, r.planned.block, r.planned.index): r for r in records if not r.planned.warm_up
+        (r.stage, r.planned.block, r.planned.index): r
+        for r in records
+        if not r.planned.warm_up and not r.planned.edge
     }

@@ -47,6 +47,8 @@ class Planned:
     offset_ns: int | None
     """Open loop: when to send, since the stage began. Closed loop: None."""
     warm_up: bool = False
+    edge: bool = False
+    """It fills or empties a closed loop: part of its time fewer requests than asked are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Record:
     """The answer, kept where a report shows it or ability is graded; else empty."""
     server: ServerTimes | None = None
     shard: int = 0
+    prompt_words: int = 0
+    """Of the prompt as it was sent."""
     finished_ns: int | None = None
     """Arrival of the chunk with the finish reason: the last token's, also where it has no text, as
     the end of an answer has none, nor what follows it in forced length."""

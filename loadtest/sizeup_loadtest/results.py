@@ -15,11 +15,13 @@ SCHEMA_VERSION = 1
 class Result(BaseModel):
     """Refuse unknown fields and non-finite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Estimate(Result):
-    """A value with its 95 % interval, from a bootstrap over blocks; no interval below 5 blocks."""
+    """A value with its 95 % interval, bootstrapped over blocks; no interval below 5 blocks."""
 
     value: float
     low: float | None = None
@@ -40,6 +42,7 @@ class Distribution(Result):
     """Times in seconds. A percentile is null where n is too small for its own 95 % interval."""
 
     n: int
+    """Requests, also where each has several times."""
     mean: Estimate
     p50: float | None
     p90: float | None
@@ -71,8 +74,10 @@ class StageResult(Result):
     length: Literal["natural", "forced"]
     api: Literal["openai", "ollama"]
     n: int
+    """Requests sent. Those that fill and empty a closed loop are among them, and in no figure of
+    single requests: each of those has its own n."""
     errors: Mapping[str, int]
-    """Outcome -> how many; without ok."""
+    """Outcome -> how many of n; without ok."""
     prompt_tokens: Estimate | None
     completion_tokens: Estimate | None
     counted_by: Literal["usage", "chunks", "mixed"] | None
@@ -81,7 +86,7 @@ class StageResult(Result):
     ttft_sched: Distribution | None
     """First token - scheduled."""
     itl: Distribution | None
-    """Gaps between chunks, pooled."""
+    """Gaps between chunks, pooled; n counts the answers."""
     tpot: Distribution | None
     """(last token - first token) / (tokens - 1), per request."""
     e2e: Distribution | None
@@ -93,12 +98,20 @@ class StageResult(Result):
     out_tok_s: Estimate | None
     """Tokens that arrived inside the steady window / its length."""
     requests_s: Estimate | None
+    """Answers in the steady window / its length, each by the share of it that arrived inside."""
     goodput: Estimate | None
-    """Requests per second that met the objective."""
+    """The same, of those that met the objective; in open loop of the requests that came, / the time
+    in which they came."""
     attainment: Proportion | None
     """Share of requests that met the objective; errors did not."""
     tokens_per_chunk: float | None
     split: Split | None = None
+    short_answers: int = 0
+    """Answers of forced length with fewer tokens than forced: their lengths are their own."""
+    cut_prompts: int = 0
+    """Prompts of which the server read fewer tokens than half their words."""
+    reloads: int = 0
+    """Blocks ahead of which the model had to be loaded; no figure counts the time."""
 
 
 class CapacityPoint(Result):
@@ -106,7 +119,8 @@ class CapacityPoint(Result):
 
     level: float
     attainment: Proportion
-    out_tok_s: float
+    """The load passes by its value, certain or not."""
+    out_tok_s: float | None
     ttft_p50: float | None
     tpot_p50: float | None
     saturated: bool
@@ -119,11 +133,15 @@ class CapacityResult(Result):
     mode: Literal["closed", "open"]
     largest: float | None
     """None when not even the smallest load met the objective."""
+    attainment: Proportion | None = None
+    """At that load. Its value decided; the interval says how near it may have been to a miss."""
     bounded_by_limit: bool
     """True when the search ended at its own upper limit."""
+    finished: bool = True
+    """False when the search was cut off: a larger load may pass."""
     knee: float | None
     effective_parallelism: float | None
-    """Throughput at the knee / throughput of one stream."""
+    """Throughput at the knee / throughput of one stream; between loads that were tried, in line."""
     points: tuple[CapacityPoint, ...]
 
 
@@ -143,22 +161,41 @@ class AbilityResult(Result):
     overall: Proportion
     kinds: tuple[AbilityKind, ...]
     unparsed: int
+    cut: int | None = None
+    """Answers that ended at ability.max_tokens; None where the server never says how one ended."""
     errors: int
     """Requests without an answer; not graded, and part of validity."""
     seconds_per_answer: Estimate | None
     tokens_per_answer: Estimate | None
+    right_per_second: Estimate | None = None
+    """Right answers / seconds in which this size was asked, ability.concurrency at a time."""
+
+
+class SuiteScore(Result):
+    """A score of a standard suite, by lm-eval."""
+
+    value: float
+    """0 to 1."""
+    stderr: float | None = None
+    """lm-eval's own; the 95 % interval reaches 1.96 of it to both sides."""
+    n: int | None = None
+    """Questions."""
 
 
 class Cost(Result):
     """What it costs at the price given in the config."""
 
     price_per_hour: float
-    per_million_output_tokens: float | None
+    per_million_output_tokens: Estimate | None
+    """Its interval is the throughput's; a load of a search has none."""
     at_level: float | None
     """The load whose throughput was used."""
     within: bool | None = None
     """Whether that load kept the objective; when none did, it is the one of highest throughput."""
-    per_correct_answer: float | None
+    upper_bound: bool = False
+    """That load was the largest tried and kept the objective: a larger one may be cheaper."""
+    per_correct_answer: Estimate | None
+    """Of the ability phase itself, with its own prompts and ability.concurrency at a time."""
 
 
 class ModelFacts(Result):
@@ -167,8 +204,15 @@ class ModelFacts(Result):
     parameters: int | None = None
     layers: int | None = None
     weight_bytes: int | None = None
+    """Of the files; what runs may have another dtype."""
+    memory_bytes: int | None = None
+    """What the loaded model takes, wherever it lies."""
     device_bytes: int | None = None
+    """The part of it that lies on GPUs."""
+    load_seconds: float | None = None
+    """How long the process that runs took to load it."""
     dtype: str | None = None
+    """What it runs in."""
     context_length: int | None = None
     digest: str | None = None
 
@@ -178,15 +222,18 @@ class ModelResult(Result):
 
     name: str
     facts: ModelFacts
+    broken: str | None = None
+    """Why its figures are not to be trusted; None when they are. The other sizes' still are."""
     load_seconds: float | None = None
-    """The cold start the run saw, else None."""
+    """The cold start the run saw, else what the server says of the process that runs."""
+    load_source: Literal["cold start", "server"] | None = None
     bound_tok_s: float | None = None
-    """Memory bandwidth / weight bytes, where the config gives the bandwidth."""
+    """Memory bandwidth / bytes of the weights as they run, where the config gives the bandwidth."""
     stages: tuple[StageResult, ...] = ()
     capacity: CapacityResult | None = None
     ability: AbilityResult | None = None
-    suites: Mapping[str, float] = {}
-    """Scores of standard suites, 0 to 1, by name (lm-eval)."""
+    suites: Mapping[str, SuiteScore] = {}
+    """Scores of standard suites by name."""
     cost: Cost | None = None
 
 
@@ -224,6 +271,9 @@ class Validity(Result):
     """Open loop: sent - scheduled."""
     loop_lag: Lag | None
     """How late the client's own event loop woke."""
+    worst_stage: str | None = None
+    """The stage of the plan in which it woke latest, of those long enough to have a p99."""
+    worst_stage_lag: Lag | None = None
     error_share: float
 
 

@@ -25,6 +25,7 @@ from sizeup_loadtest.results import (
     ModelFacts,
     Paired,
     Results,
+    SuiteScore,
 )
 from sizeup_loadtest.schedule import Plan
 
@@ -45,8 +46,13 @@ class Info(BaseModel):
     seconds: float
     environment: Mapping[str, str]
     loop_lag: Lag | None
+    stage_lag: Mapping[str, Lag] = {}
+    """By stage, of all sizes together."""
     facts: Mapping[str, ModelFacts] = {}
     load_seconds: Mapping[str, float] = {}
+    """Cold starts that were seen."""
+    broken: Mapping[str, str] = {}
+    """Model -> why it was not measured."""
     shards: int = 1
     complete: bool = True
     """False when the run was stopped from outside."""
@@ -70,8 +76,8 @@ class AbilityPiece(BaseModel):
 class SuitesPiece(BaseModel):
     """What suites.json holds."""
 
-    results: Mapping[str, Mapping[str, float]]
-    """Model -> suite -> score, 0 to 1."""
+    results: Mapping[str, Mapping[str, SuiteScore]]
+    """Model -> suite -> score."""
     failed: Mapping[str, str] = {}
     """Model -> why suites of it have no score."""
 

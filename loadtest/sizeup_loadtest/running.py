@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from sys import maxsize
 
 from rich.console import Console
 
@@ -20,7 +22,7 @@ from sizeup_loadtest.lag import LoopLag, watched_loop
 from sizeup_loadtest.live import LiveView
 from sizeup_loadtest.load import Loader, run_segment, shows, sleep_until
 from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Planned, Record
+from sizeup_loadtest.record import Outcome, Planned, Record
 from sizeup_loadtest.results import ModelFacts, Results
 from sizeup_loadtest.rundir import Info, Recorder, RunFolder
 from sizeup_loadtest.schedule import Plan, Segment, share
@@ -48,8 +50,13 @@ class Run:
     view: LiveView
     console: Console
     shard: Shard
+    lag: LoopLag
     facts: dict[str, ModelFacts] = field(default_factory=dict)
     load_seconds: dict[str, float] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    """Sizes that do not answer, and why; nothing more is sent to them."""
+    answers_ns: dict[Hashable, int] = field(default_factory=dict)
+    """How long an answer of a kind takes, in the fastest segment so far."""
 
     @property
     def deadline_ns(self) -> int:
@@ -58,8 +65,9 @@ class Run:
 
     @property
     def models(self) -> Sequence[str]:
-        """Return the names of the sizes."""
-        return [model.name for model in self.config.models]
+        """Return the names of the sizes that are measured."""
+        names = [model.name for model in self.config.models]
+        return [name for name in names if name not in self.broken]
 
     async def load(
         self,
@@ -73,10 +81,19 @@ class Run:
         Answers' texts are kept where a report shows them, or where `keep_text` says
         (`load.keep_all`: everywhere).
         """
+        if segment.model in self.broken:
+            return []
         keep = keep_text or _shown
-        loader = Loader(client or self.client, self, self.clock, self.deadline_ns, keep)
-        records = await run_segment(share(segment, self.shard), prompts, loader)
+        first = segment.requests[0]
+        kind = (segment.model, segment.stage.words, first.length, first.max_tokens)
+        known = self.answers_ns.get(kind, 0)
+        loader = Loader(client or self.client, self, self.clock, self.deadline_ns, keep, known)
+        with self.lag.during(segment.stage.key):
+            records = await run_segment(share(segment, self.shard), prompts, loader)
         self.recorder.flush()
+        times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
+        if times:
+            self.answers_ns[kind] = min(round(median(times)), known or maxsize)
         return records
 
     async def at_slot(self, number: int) -> None:
@@ -162,6 +179,7 @@ async def execute(config: Config, plan: Plan, phases: Sequence[Phase], place: Pl
                 view,
                 place.console,
                 place.shard,
+                lag,
             )
             try:
                 with view:
@@ -215,8 +233,10 @@ def _info(run: Run, lag: LoopLag, started: datetime, complete: bool) -> Info:
         seconds=(datetime.now(UTC) - started).total_seconds(),
         environment=environment(),
         loop_lag=lag.lag(),
+        stage_lag=lag.stages(),
         facts=run.facts,
         load_seconds=run.load_seconds,
+        broken=run.broken,
         shards=run.shard.count,
         complete=complete,
     )

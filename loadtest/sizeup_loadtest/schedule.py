@@ -3,6 +3,10 @@
 A block holds every stage once, and in a stage every size, one after the other: noise of the
 machine that lasts longer than a block meets all sizes alike. From block to block the order of the
 sizes turns, and every other block runs backwards, so that no size always follows the same other.
+
+A closed loop sends more than it counts: users arrive one after the other, and leave so. A size
+whose turn comes after another's is asked something short first, which no figure counts: a server
+that holds fewer models than there are sizes loads it then.
 """
 
 import hashlib
@@ -14,11 +18,13 @@ from itertools import count, islice
 from sizeup_loadtest import arrivals
 from sizeup_loadtest.config import Arrival, Config, Mode
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.prompts import Prompt, Source
+from sizeup_loadtest.prompts import Message, Prompt, Source
 from sizeup_loadtest.record import Length, Planned
 from sizeup_loadtest.settings import Shard
 
 WARM_UP = "warm-up"
+WAKE = Prompt("wake", (Message("user", "Hello"),))
+"""Asked for one token by a size whose turn has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class Segment:
     requests: tuple[Planned, ...]
     seconds: float | None = None
     """Nothing is sent later than this since the segment began."""
+    wake: Planned | None = None
+    """Sent alone, before the segment begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,24 @@ def segment(
     return Segment(stage, block, model, requests, config.load.stage_seconds)
 
 
+def with_edges(segment: Segment) -> Segment:
+    """Mark the requests that fill and empty a closed loop: all others met as many as were asked."""
+    if segment.stage.mode == "open":
+        return segment
+    edge, whole = int(segment.stage.level) - 1, len(segment.requests)
+    requests = tuple(
+        replace(request, edge=not edge <= place < whole - edge)
+        for place, request in enumerate(segment.requests)
+    )
+    return replace(segment, requests=requests)
+
+
+def woken(segment: Segment) -> Segment:
+    """Return the segment of a size that may have to be loaded first."""
+    wake = Planned(0, segment.block, segment.model, WAKE.key, 1, "natural", None, warm_up=True)
+    return replace(segment, wake=wake)
+
+
 def share(segment: Segment, shard: Shard) -> Segment:
     """Return one shard's part: its share of the workers with theirs, or every n-th arrival.
 
@@ -142,7 +168,7 @@ class _Prompts:
     """Hand out prompts, each place once, and keep what was handed out."""
 
     def __init__(self, source: Source) -> None:
-        self.used: dict[str, Prompt] = {}
+        self.used: dict[str, Prompt] = {WAKE.key: WAKE}
         self._source = source
         self._places: dict[int | None, Iterator[int]] = {}
 
@@ -154,12 +180,12 @@ class _Prompts:
 
 
 def _per_block(config: Config, stage: Stage) -> int:
-    """Return how many requests a size gets in one stage of one block.
-
-    At least two rounds of a closed loop: in one round nothing would ever overlap a prompt.
-    """
+    """Return how many requests a size gets in one stage of one block, those at the edges too."""
     asked = config.load.requests_per_block
-    return max(asked, 2 * int(stage.level)) if stage.mode == "closed" else asked
+    if stage.mode == "open":
+        return asked
+    users = int(stage.level)
+    return max(asked, users) + 2 * (users - 1)
 
 
 def _bounded(config: Config, planned: Sequence[Stage]) -> None:
@@ -186,17 +212,20 @@ def _warm_up(config: Config, planned: Sequence[Stage], draw: _Prompts) -> Iterat
 def _segments(config: Config, planned: Sequence[Stage], draw: _Prompts) -> Iterator[Segment]:
     names = [model.name for model in config.models]
     placed = {stage.key: count() for stage in planned}
+    last = names[0] if len(names) == 1 else None
     for block in range(config.load.blocks):
         for stage in planned:
             prompts = draw.take(_per_block(config, stage), stage.words)
             indices = tuple(islice(placed[stage.key], len(prompts)))
             for name in order(names, block):
-                made = segment(config, stage, name, prompts, block)
+                made = with_edges(segment(config, stage, name, prompts, block))
                 requests = tuple(
                     replace(request, index=i)
                     for request, i in zip(made.requests, indices, strict=True)
                 )
-                yield replace(made, requests=requests)
+                made = replace(made, requests=requests)
+                yield made if name == last else woken(made)
+                last = name
 
 
 def _hash(

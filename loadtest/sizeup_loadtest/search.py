@@ -1,8 +1,8 @@
 """Which load to try next, and which was the largest that kept the objective. Pure.
 
-Loads double until one certainly misses the objective (the upper Wilson bound of attainment is below
-the target, or requests pile up), then the gap is halved. A load that misses, but not certainly, is
-tried again, its requests counted together, before its value decides.
+Loads double until one misses the objective, then the gap is halved. A load that misses, but not
+certainly (the upper Wilson bound of attainment is above the target), is tried again, its requests
+counted together, before its value decides. So is one that fails by piling up alone.
 """
 
 from bisect import bisect_right
@@ -89,6 +89,15 @@ def uncertain(point: CapacityPoint, target: float) -> bool:
     return not point.saturated and point.attainment.value < target <= point.attainment.high
 
 
+def open_to_doubt(point: CapacityPoint, target: float, tries: int) -> bool:
+    """Tell whether a load is to be tried again.
+
+    One try in twenty or so looks like piling up where nothing does.
+    """
+    kept = point.attainment.value >= target
+    return uncertain(point, target) or (tries == 1 and kept and point.saturated)
+
+
 def largest(points: Sequence[CapacityPoint], target: float) -> float | None:
     """Return the largest load that passes; None when none does."""
     return max((p.level for p in points if passes(p, target)), default=None)
@@ -97,9 +106,9 @@ def largest(points: Sequence[CapacityPoint], target: float) -> float | None:
 def saturated(records: Sequence[Record]) -> bool:
     """Tell whether an open loop's requests piled up: more and more in flight, later and later.
 
-    Both slopes over the order of sending must be certainly positive. One alone is no proof: the
-    time to the first token also grows with longer prompts. Until the first answer has ended, any
-    load is in growing flight; those requests are left out. In a closed loop nothing can pile up.
+    Both must grow over the order of sending. One alone is no proof: the time to the first token
+    also grows with longer prompts. Until the first answer has ended, any load is in growing flight;
+    those requests are left out. In a closed loop nothing can pile up.
     """
     filled = min((r.ended_ns for r in records), default=0)
     ordered = sorted(records, key=lambda r: r.scheduled_ns)
@@ -110,9 +119,7 @@ def saturated(records: Sequence[Record]) -> bool:
         bisect_right(begun, r.scheduled_ns) - bisect_right(ended, r.scheduled_ns) for r in steady
     ]
     waited = [_waited(r) for r in steady]
-    return statistics.slope_is_positive([float(n) for n in flying]) and (
-        statistics.slope_is_positive(waited)
-    )
+    return statistics.grows([float(n) for n in flying]) and statistics.grows(waited)
 
 
 def _waited(record: Record) -> float:

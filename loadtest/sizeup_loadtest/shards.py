@@ -5,6 +5,7 @@ lag) is that of the worst shard.
 """
 
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def joined(records: Iterable[Record]) -> list[Record]:
     """Put records in the order they were sent; UsageError when a request is there twice."""
     ordered = sorted(records, key=lambda r: (r.sent_ns, r.shard))
     seen: set[tuple[str, str, int, int]] = set()
-    for record in ordered:
+    for record in (record for record in ordered if not record.planned.warm_up):
         planned = record.planned
         key = (record.stage, planned.model, planned.block, planned.index)
-        if key in seen and not planned.warm_up:
+        if key in seen:
             raise UsageError(f"the same request twice: {key}; is a shard given twice?")
         seen.add(key)
     return ordered
@@ -68,8 +69,10 @@ def info_of(infos: Sequence[Info]) -> Info:
         update={
             "seconds": max(info.seconds for info in infos),
             "loop_lag": worst([info.loop_lag for info in infos if info.loop_lag is not None]),
+            "stage_lag": _worst_stages(infos),
             "facts": {name: fact for info in reversed(infos) for name, fact in info.facts.items()},
             "load_seconds": _longest(infos),
+            "broken": {name: why for info in infos for name, why in info.broken.items()},
             "shards": len(infos),
             "complete": all(info.complete for info in infos),
         }
@@ -86,6 +89,14 @@ def worst(lags: Sequence[Lag]) -> Lag | None:
         p99=max(lag.p99 for lag in lags),
         high=max(lag.high for lag in lags),
     )
+
+
+def _worst_stages(infos: Sequence[Info]) -> dict[str, Lag]:
+    lags: dict[str, list[Lag]] = defaultdict(list)
+    for info in infos:
+        for stage, lag in info.stage_lag.items():
+            lags[stage].append(lag)
+    return {stage: of_all for stage, found in lags.items() if (of_all := worst(found)) is not None}
 
 
 def _longest(infos: Sequence[Info]) -> dict[str, float]:

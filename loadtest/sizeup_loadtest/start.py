@@ -18,7 +18,7 @@ from sizeup_loadtest.running import Place, StoppedError, execute
 
 
 class InvalidRunError(BenchError):
-    """The run's figures are not to be trusted."""
+    """Figures of the run, or of one of its sizes, are not to be trusted."""
 
     exit_code = 3
 
@@ -59,14 +59,15 @@ def _print_files(folder: RunFolder) -> None:
 
 
 def finish(folder: RunFolder, console: Console) -> None:
-    """Make a folder's results, show and report them; InvalidRunError when they are not valid."""
+    """Make a folder's results, show and report them; InvalidRunError when some are not valid."""
     results = write_results(folder)
     summary.show(results, console)
     for finisher in phases.finishers():
         for file in finisher.run(folder, results):
             console.print(f"{finisher.name}: {file}", soft_wrap=True)
-    if not results.validity.valid:
-        raise InvalidRunError("; ".join(results.validity.reasons))
+    broken = [f"{m.name} is broken: {m.broken}" for m in results.models if m.broken]
+    if problems := results.validity.reasons or broken:
+        raise InvalidRunError("; ".join(problems))
 
 
 def write_results(folder: RunFolder) -> Results:

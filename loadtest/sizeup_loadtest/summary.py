@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from sizeup_loadtest import statistics
 from sizeup_loadtest.report import words
 from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results
 from sizeup_loadtest.selection import alone
@@ -11,6 +12,9 @@ from sizeup_loadtest.selection import alone
 def show(results: Results, console: Console) -> None:
     """Print a row per size, the verdict, and whether the figures can be trusted."""
     console.print(table(results))
+    if few := [model.name for model in results.models if _too_few(model)]:
+        least = statistics.smallest_n(0.5)
+        console.print(f"TTFT p50 takes {least} requests: {', '.join(few)}", soft_wrap=True)
     if results.verdict is not None:
         console.print(results.verdict.sentence, soft_wrap=True)
     for warning in results.validity.warnings:
@@ -23,7 +27,7 @@ def table(results: Results) -> Table:
     """Draw each size under its lightest load, the largest load it carries, and what it buys."""
     drawn = Table(title=f"{results.scenario}, one user at a time", title_justify="left")
     drawn.add_column("size", no_wrap=True)
-    for heading in ("TTFT p50", "tokens/s/user", "carries", "errors", "ability", "$ per 1M tokens"):
+    for heading in ("TTFT p50", "tokens/s/user", "carries", "errors", "ability", "per M tokens"):
         drawn.add_column(heading, justify="right")
     for model in results.models:
         drawn.add_row(model.name, *_cells(model))
@@ -31,16 +35,20 @@ def table(results: Results) -> Table:
 
 
 def _cells(model: ModelResult) -> tuple[str, ...]:
-    stage, ability, cost = alone(model), model.ability, model.cost
-    dollars = cost.per_million_output_tokens if cost else None
+    stage, ability = alone(model), model.ability
     return (
         _milliseconds(stage.ttft if stage else None),
         _estimate(stage.tok_s_user if stage else None),
         words.carries(model.capacity) or words.NONE,
         str(sum(sum(s.errors.values()) for s in model.stages)),
         words.NONE if ability is None else f"{ability.overall.value:.0%}",
-        words.NONE if dollars is None else f"{dollars:.3g}",
+        words.per_million(model.cost) or words.NONE,
     )
+
+
+def _too_few(model: ModelResult) -> bool:
+    stage = alone(model)
+    return stage is not None and stage.ttft is not None and stage.ttft.p50 is None
 
 
 def _milliseconds(times: Distribution | None) -> str:

@@ -40,7 +40,12 @@ def decide(models: Sequence[ModelResult], bar: Bar) -> Verdict:
 
 
 def check(model: ModelResult, bar: Bar) -> Check:
-    """Judge one size: None when nothing fails but something was not measured."""
+    """Judge one size: None when nothing fails but something was not measured.
+
+    A broken one does not pass, whatever was measured of it.
+    """
+    if model.broken is not None:
+        return Check(model=model.name, passes=False, misses=(f"broken: {model.broken}",))
     misses, unknown = [], []
     for demand in _demands(bar):
         found, asked = demand.measured(model), demand.asked(bar) or 0.0
@@ -150,8 +155,9 @@ def _open(checks: Sequence[Check]) -> str:
 def _without_bar(models: Sequence[ModelResult]) -> str:
     """Say what there is to choose between when nobody said what is enough."""
     said = ["No bar was set, so no size is recommended."]
-    able = [(f.value, m.name) for m in models if (f := _ability(m)) is not None]
-    fast = [(f.value, m.name) for m in models if (f := _speed(m)) is not None]
+    whole = [model for model in models if model.broken is None]
+    able = [(f.value, m.name) for m in whole if (f := _ability(m)) is not None]
+    fast = [(f.value, m.name) for m in whole if (f := _speed(m)) is not None]
     if able:
         value, name = max(able)
         said.append(f"The ablest is {name} ({words.percent(value)} right).")

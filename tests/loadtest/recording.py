@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sizeup_loadtest.record import Outcome, Planned, Record
+from sizeup_loadtest.record import Length, Outcome, Planned, Record
 
 MS = 1_000_000
 
@@ -21,13 +21,17 @@ def record(
     tail: float = 5,
     outcome: Outcome = Outcome.OK,
     warm_up: bool = False,
+    edge: bool = False,
+    asked: int | None = None,
+    length: Length = "forced",
     stage: str = "closed-1",
 ) -> Record:
     """Return a request sent at `sent` ms, `late` ms after its schedule; all else is after that."""
     count = tokens if chunks is None else chunks
     sent_ns = round(sent * MS)
     arrived = tuple(sent_ns + round((first + gap * i) * MS) for i in range(count))
-    planned = Planned(index, block, model, f"p{index}", tokens, "forced", None, warm_up)
+    most = tokens if asked is None else asked
+    planned = Planned(index, block, model, f"p{index}", most, length, None, warm_up, edge)
     return Record(
         stage=stage,
         planned=planned,

@@ -21,6 +21,7 @@ from sizeup_loadtest.results import (
     SideBySide,
     Split,
     StageResult,
+    SuiteScore,
     Validity,
 )
 from sizeup_loadtest.statistics import mcnemar, wilson
@@ -155,9 +156,11 @@ def ability(size: Size) -> AbilityResult:
         overall=wilson(right, 20 * len(kinds)),
         kinds=tuple(kinds),
         unparsed=sum(k.unparsed for k in kinds),
+        cut=3,
         errors=0,
         seconds_per_answer=estimate(size.words * size.gap),
         tokens_per_answer=estimate(size.words),
+        right_per_second=estimate(4 * right / (20 * len(kinds)) / (size.words * size.gap)),
     )
 
 
@@ -169,19 +172,21 @@ def model(size: Size) -> ModelResult:
             parameters=round(size.parameters),
             layers=size.layers,
             weight_bytes=round(weights),
+            memory_bytes=round(weights * 1.2 + 6e8),
             device_bytes=round(weights * 1.2 + 6e8),
             dtype="bfloat16",
             context_length=32768,
             digest="sha256:" + "ab" * 32,
         ),
         load_seconds=1.5 + size.parameters / 1.1e9,
+        load_source="server" if size.layers == 28 else "cold start",
         bound_tok_s=BANDWIDTH / weights,
         stages=tuple(
             stage(size, level, length) for length in ("forced", "natural") for level in (1, 2, 4, 8)
         ),
         capacity=capacity(size),
         ability=ability(size),
-        suites={"gsm8k": size.ability + 0.1},
+        suites={"gsm8k": SuiteScore(value=size.ability + 0.1, stderr=0.012, n=1319)},
     )
     return made.model_copy(update={"cost": cost.of(made, size.price)})
 
@@ -249,6 +254,8 @@ def results(bar: Bar = BAR, sizes: Sequence[Size] = SIZES) -> Results:
             warnings=("3 planned requests were not sent: their time was over",),
             send_lag=None,
             loop_lag=Lag(n=15000, p50=0.0004, p99=0.0061, high=0.021),
+            worst_stage="closed-8-forced",
+            worst_stage_lag=Lag(n=1500, p50=0.0005, p99=0.0083, high=0.021),
             error_share=0.0,
         ),
         verdict=verdict.decide(models, bar),
@@ -269,6 +276,15 @@ def empty() -> Results:
             "config": {},
         }
     )
+
+
+def broken() -> Results:
+    """Return a run whose smallest size must not be trusted."""
+    run = results()
+    first = run.models[0].model_copy(update={"broken": "60 of 80 requests failed (limit 5%)"})
+    models = (first, *run.models[1:])
+    decided = verdict.decide(models, Bar(ability=0.2))
+    return run.model_copy(update={"models": models, "verdict": decided})
 
 
 def invalid() -> Results:

@@ -1,10 +1,21 @@
 """The search for capacity from the command line, against a server that carries anything."""
 
+import asyncio
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from loadtest.recording import record
 from loadtest.test_start import CONFIG, WHOLE, background, bench
-from sizeup_loadtest.rundir import RunFolder
+from sizeup_loadtest.config import Config
+from sizeup_loadtest.phases import capacity
+from sizeup_loadtest.record import Record
+from sizeup_loadtest.rundir import CapacityPiece, RunFolder
+from sizeup_loadtest.running import Run
+from sizeup_loadtest.schedule import Segment
 
 
 def searched(tmp_path: Path, capacity: str) -> tuple[RunFolder, list[tuple[str, str]]]:
@@ -38,3 +49,38 @@ def test_an_open_loop_looks_first_how_fast_one_answer_is(tmp_path: Path) -> None
     for model in folder.results().models:
         assert model.capacity is not None
         assert [p.level for p in model.capacity.points] == [1, 2]
+
+
+class Stopping:
+    """A run of one size that is stopped after some loads; a request takes 200 ms."""
+
+    def __init__(self, folder: RunFolder, loads: int) -> None:
+        self.folder = folder
+        self.models = ("m",)
+        self.config = Config.model_validate(
+            {"models": ["m"], "capacity": {"enabled": True, "max": 64}, "slo": {"ttft_seconds": 9}}
+        )
+        self._left = loads
+
+    def over(self) -> bool:
+        return False
+
+    async def load(self, segment: Segment, prompts: object) -> Sequence[Record]:
+        if self._left == 0:
+            raise asyncio.CancelledError
+        self._left -= 1
+        return [record(i, sent=200 * i, stage=segment.stage.key) for i in range(40)]
+
+
+def test_what_was_found_before_the_run_is_stopped_is_kept(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(capacity.run(cast(Run, Stopping(folder, loads=3))))
+    kept = folder.piece("capacity", CapacityPiece)
+    assert kept is not None
+    found = kept.results["m"]
+    assert ([p.level for p in found.points], found.largest, found.finished) == (
+        [1, 2, 4],
+        4,
+        False,
+    )

@@ -264,13 +264,8 @@ def test_what_is_not_json_is_a_failure(api: Api) -> None:
     assert "not a JSON object" in record.error
 
 
-@pytest.mark.parametrize(
-    ("api", "piece"), [("openai", delta(content="a")), ("ollama", OLLAMA_ANSWER[0])]
-)
-def test_a_stream_without_its_last_event_is_truncated(api: Api, piece: bytes) -> None:
-    record = send(saying(piece), api)
-    assert record.outcome is Outcome.TRUNCATED
-    assert len(record.chunk_ns) == 1
+def test_the_words_of_a_prompt_are_told() -> None:
+    assert send(saying(*openai_answer())).prompt_words == 3
 
 
 def test_a_connection_lost_inside_the_body_is_told() -> None:

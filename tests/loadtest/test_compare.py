@@ -1,3 +1,5 @@
+import math
+from random import Random
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -6,7 +8,7 @@ from loadtest import sample_results as sample
 from loadtest.recording import record
 from sizeup_loadtest import check, compare
 from sizeup_loadtest.results import Estimate, Results
-from sizeup_loadtest.statistics import wilson
+from sizeup_loadtest.statistics import mean_of, wilson
 
 RUN = sample.results()
 
@@ -64,6 +66,61 @@ def test_the_gate_fails_only_where_the_interval_excludes_what_is_allowed() -> No
     assert check.judge(compare.runs(RUN, slower(RUN, 0.5)), allowed).passes
 
 
+def measured(rng: Random, slowdown: float = 1) -> Results:
+    """Measure every size in every stage, in five blocks whose moods all its figures share."""
+
+    def estimate(value: float, moods: list[tuple[int, float]], sign: int) -> Estimate:
+        blocks = {b: [value * math.exp(sign * (mood + rng.gauss(0, 0.03)))] for b, mood in moods}
+        found = mean_of(blocks)
+        assert found
+        return found
+
+    models = []
+    for model in RUN.models:
+        stages = []
+        for stage in model.stages:
+            moods = [*enumerate(rng.gauss(0, 0.05) for _ in range(5))]
+            times = {
+                name: times.model_copy(
+                    update={"mean": estimate(times.mean.value * slowdown, moods, 1)}
+                )
+                for name in ("ttft", "tpot", "e2e")
+                if (times := getattr(stage, name))
+            }
+            rates = {
+                name: estimate(rate.value / slowdown, moods, -1)
+                for name in ("out_tok_s", "goodput")
+                if (rate := getattr(stage, name)) and rate.value
+            }
+            good = sum(rng.random() < 0.9 for _ in range(75))
+            update = {**times, **rates, "attainment": wilson(good, 75)}
+            stages.append(stage.model_copy(update=update))
+        models.append(model.model_copy(update={"stages": tuple(stages)}))
+    return RUN.model_copy(update={"models": tuple(models)})
+
+
+def red(rng: Random, allowed: check.Allowed, slowdown: float = 1) -> bool:
+    return not check.judge(compare.runs(measured(rng), measured(rng, slowdown)), allowed).passes
+
+
+NOTHING = check.Allowed(slowdown=0, throughput_loss=0, attainment_loss=0)
+"""The strictest gate: what is judged is whether anything is worse at all."""
+
+
+def test_unchanged_runs_seldom_fail() -> None:
+    """However many cases there are; each alone would be red in one of forty."""
+    rng = Random(8)
+    cases = check.judge(compare.runs(measured(rng), measured(rng)), NOTHING).cases
+    assert len(cases) > 100
+    assert sum(red(rng, NOTHING) for _ in range(100)) <= 5
+    assert sum(red(rng, check.Allowed()) for _ in range(25)) == 0
+
+
+def test_runs_that_are_slower_throughout_fail() -> None:
+    rng = Random(9)
+    assert sum(red(rng, check.Allowed(), slowdown=1.25) for _ in range(30)) >= 27
+
+
 def test_no_interval_is_undecided() -> None:
     gate = check.judge(compare.runs(RUN, slower(RUN, 3, spread=None)), check.Allowed())
     tpot = {c.outcome for c in gate.cases if c.change.figure == "tpot"}
@@ -77,6 +134,7 @@ def test_runs_with_nothing_in_common_do_not_pass() -> None:
 
 def test_an_invalid_run_or_another_schedule_does_not_pass() -> None:
     assert not check.judge(compare.runs(RUN, sample.invalid()), check.Allowed()).passes
+    assert not check.judge(compare.runs(RUN, sample.broken()), check.Allowed()).passes
     other = compare.runs(RUN, RUN.model_copy(update={"schedule_hash": "00" * 32}))
     assert other.warnings
     assert not check.judge(other, check.Allowed()).passes

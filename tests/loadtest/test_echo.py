@@ -1,48 +1,69 @@
 """Whether a server says a prompt's log-probabilities, told from what it answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import pytest
 
-from loadtest.fake_server import Reply, fake_server, status
-from sizeup_loadtest.client.echo import echoes
+from loadtest.fake_server import Asked, Kill, Reply, fake_server, status
+from sizeup_loadtest.client.echo import NO_ECHO, UNKNOWN, why_no_echo
 
 
 def answer(found: object) -> Mapping[str, object]:
     return {"choices": [{"text": "one two three four", "logprobs": {"token_logprobs": found}}]}
 
 
-async def ask(reply: Reply) -> bool:
+async def reset(_: Asked) -> AsyncIterator[bytes]:
+    raise Kill
+    yield b""
+
+
+async def ask(reply: Reply) -> str | None:
     replies = {"/v1/completions": reply}
     async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
-        said = await echoes(session, fake.url, "m")
-    (body,) = fake.bodies("/v1/completions")
+        said = await why_no_echo(session, fake.url, "m")
+    body = fake.bodies("/v1/completions")[0]
     assert (body["model"], body["echo"], body["logprobs"]) == ("m", True, 1)
     return said
 
 
+def test_an_echo_has_a_value_for_every_token_but_the_first() -> None:
+    assert asyncio.run(ask(status(200, answer([None, -1.5, -2, -0.5])))) is None
+
+
 @pytest.mark.parametrize(
-    ("reply", "does"),
+    ("reply", "words"),
     [
-        (status(200, answer([None, -1.5, -2, -0.5])), True),
-        (status(200, answer([-0.5])), False),  # only the answer's token: echo was ignored
-        (status(200, answer([None, None, None, -0.5])), False),  # echoed, but not scored
-        (status(200, {"choices": [{"text": "four", "logprobs": None}]}), False),
-        (status(200, {"choices": []}), False),
-        (status(200, b"<html>"), False),
-        (status(400, {"error": {"message": "echo is not available"}}), False),
-        (status(404, {}), False),
+        (status(200, answer([-0.5])), ""),  # only the answer's token: echo was ignored
+        (status(200, answer([None, None, None, -0.5])), ""),  # echoed, but not scored
+        (status(200, {"choices": [{"text": "four", "logprobs": None}]}), ""),
+        (status(200, {"choices": []}), ""),
+        (status(200, b"<html>"), ""),
+        (status(400, {"error": {"message": "no echo here"}}), " (HTTP 400: no echo here)"),
+        (status(404, {"error": "no such path"}), " (HTTP 404: no such path)"),
     ],
 )
-def test_an_echo_has_a_value_for_every_token_but_the_first(reply: Reply, does: bool) -> None:
-    assert asyncio.run(ask(reply)) is does
+def test_a_server_that_refuses_or_ignores_it_does_not_echo(reply: Reply, words: str) -> None:
+    assert asyncio.run(ask(reply)) == NO_ECHO + words
 
 
-def test_a_server_that_is_gone_does_not() -> None:
-    async def gone() -> bool:
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (status(429, {"error": {"message": "later"}}), "HTTP 429: later"),
+        (status(503, {"error": {"message": "no replica"}}), "HTTP 503: no replica"),
+        (status(401, {"error": {"message": "no key"}}), "HTTP 401: no key"),
+        (reset, "ServerDisconnectedError"),
+    ],
+)
+def test_a_server_that_could_not_be_asked_is_not_known(reply: Reply, words: str) -> None:
+    assert (asyncio.run(ask(reply)) or "").startswith(f"{UNKNOWN}: {words}")
+
+
+def test_a_server_that_is_gone_is_not_known() -> None:
+    async def gone() -> str | None:
         async with aiohttp.ClientSession() as session:
-            return await echoes(session, "http://127.0.0.1:9", "m")
+            return await why_no_echo(session, "http://127.0.0.1:9", "m")
 
-    assert not asyncio.run(gone())
+    assert (asyncio.run(gone()) or "").startswith(f"{UNKNOWN}: Client")

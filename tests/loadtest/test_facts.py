@@ -22,7 +22,7 @@ SHOWN = {
     "details": {"quantization_level": "BF16"},
 }
 TAGS = {"models": [{"name": "a", "size": 988, "digest": "d"}, {"name": "b:latest", "size": 0}]}
-PS = {"models": [{"name": "a", "size_vram": 999}]}
+PS = {"models": [{"name": "a", "size": 1100, "size_vram": 0, "load_duration": 2_500_000_000}]}
 
 
 def check(names: Sequence[str], **replies: Reply) -> None:
@@ -44,12 +44,15 @@ def test_facts_come_from_ollamas_routes() -> None:
         parameters=494_032_768,
         layers=24,
         weight_bytes=988,
-        device_bytes=999,
+        memory_bytes=1100,
+        device_bytes=0,
+        load_seconds=2.5,
         dtype="BF16",
         context_length=32768,
         digest="d",
     )
-    assert (found["b"].weight_bytes, found["b"].device_bytes) == (None, None)
+    assert (found["b"].weight_bytes, found["b"].memory_bytes) == (None, None)
+    assert (found["b"].device_bytes, found["b"].load_seconds) == (None, None)
     assert fake.bodies("/api/show") == [{"model": "a"}, {"model": "b"}]
 
 

@@ -1,4 +1,4 @@
-from random import Random
+from dataclasses import replace
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_errors_are_not_graded() -> None:
     records.append(answered(asked[2], "nothing"))
     records.append(answered(asked[3], "", Outcome.TIMEOUT))
     given = score.grades(asked, records)
-    found = score.result(asked, records, given, Random(1))
+    found = score.result(asked, records, given)
     assert found is not None
     assert (found.overall.successes, found.overall.n) == (2, 3)
     assert (found.unparsed, found.errors) == (1, 1)
@@ -60,8 +60,39 @@ def test_a_size_without_answers_has_no_ability() -> None:
     asked = items("addition", 2, 7, 1)
     records = [answered(asked[0], "", Outcome.BUSY)]
     given = score.grades(asked, records)
-    assert score.result(asked, records, given, Random(1)) is None
+    assert score.result(asked, records, given) is None
     assert score.pairs({"a": given, "b": given}) == ()
+
+
+def test_right_answers_are_set_against_the_time_of_their_blocks() -> None:
+    """From the first request sent to the last ended, in each block, failed ones included."""
+    asked = items("addition", 2, 7, 4)
+    records = []
+    for place, (item, text) in enumerate(
+        zip(asked, ("", asked[1].expected, "x", "y"), strict=True)
+    ):
+        made = answered(item, text, Outcome.OK if text else Outcome.TIMEOUT)
+        planned = replace(made.planned, block=place // 2)
+        begun, ended = place * 1_000_000_000, (place + 2) * 1_000_000_000
+        records.append(replace(made, planned=planned, sent_ns=begun, ended_ns=ended))
+    found = score.result(asked, records, score.grades(asked, records))
+    assert found is not None
+    assert found.right_per_second is not None
+    assert found.right_per_second.value == pytest.approx(1 / (3 + 3))
+
+
+def test_answers_that_were_cut_are_counted() -> None:
+    asked = items("addition", 2, 7, 3)
+    endings = ("length", "stop", None)
+    records = [
+        replace(answered(item, item.expected), finish_reason=ending)
+        for item, ending in zip(asked, endings, strict=True)
+    ]
+    for known, cut in ((3, 1), (0, None)):
+        told = [*records[:known], *(replace(r, finish_reason=None) for r in records[known:])]
+        found = score.result(asked, told, score.grades(asked, told))
+        assert found is not None
+        assert found.cut == cut
 
 
 def test_sizes_are_paired_by_item() -> None:

@@ -33,6 +33,8 @@ def test_three_loads_are_too_few() -> None:
 
 def test_effective_parallelism_is_what_batching_brings() -> None:
     points = [(x, throughput(x, 4)) for x in (1.0, 2.0, 4.0, 8.0, 16.0)]
-    assert knee.effective_parallelism(points, 3.5) == pytest.approx(4)
+    assert knee.effective_parallelism(points, 4) == pytest.approx(4)
+    assert knee.effective_parallelism(points, 3.5) == pytest.approx(3.5)
+    assert knee.effective_parallelism(points, 16) == pytest.approx(4)
     assert knee.effective_parallelism(points, None) is None
     assert knee.effective_parallelism(points[1:], 4) is None

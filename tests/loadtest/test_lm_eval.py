@@ -10,7 +10,8 @@ from sizeup_loadtest import lm_eval
 from sizeup_loadtest.ability import tasks_data
 from sizeup_loadtest.config import Config, LmEval, Model
 from sizeup_loadtest.errors import UsageError
-from sizeup_loadtest.lm_eval import LmEvalError, Suite
+from sizeup_loadtest.lm_eval import LmEvalError, Scores, Suite
+from sizeup_loadtest.results import SuiteScore
 
 RESULTS = {
     "results": {
@@ -23,9 +24,18 @@ RESULTS = {
         "wikitext": {"perplexity,none": 12.5, "bits_per_byte,none": 0.7},
         "mmlu": {"acc,none": 0.6, "acc_stderr,none": 0.01},
         "mmlu_law": {"acc,none": 0.4},
+        "mmlu_art": {"acc,none": 0.8},
     },
     "higher_is_better": {"wikitext": {"perplexity": False, "bits_per_byte": False}},
+    "group_subtasks": {"mmlu": ["mmlu_law", "mmlu_art"], "gsm8k": []},
+    "n-samples": {
+        "gsm8k": {"original": 1319, "effective": 50},
+        "mmlu_law": {"original": 9, "effective": 9},
+        "mmlu_art": {"original": 8, "effective": 8},
+    },
 }
+GSM8K = SuiteScore(value=0.25, stderr=0.1, n=50)
+MMLU = SuiteScore(value=0.6, stderr=0.01, n=17)
 
 
 def script(code: str, tmp_path: Path) -> Suite:
@@ -34,7 +44,7 @@ def script(code: str, tmp_path: Path) -> Suite:
     return Suite(command, ("gsm8k", "wikitext", "mmlu"), tmp_path / "log.txt", tmp_path / "out")
 
 
-def evaluate(suite: Suite, seconds: float = 60) -> dict[str, float]:
+def evaluate(suite: Suite, seconds: float = 60) -> Scores:
     return asyncio.run(lm_eval.evaluate(suite, {}, seconds))
 
 
@@ -46,14 +56,33 @@ def writing(results: object, tmp_path: Path) -> Suite:
 
 
 def test_the_shares_of_the_tasks_that_were_asked_are_read(tmp_path: Path) -> None:
-    """Neither what is better when it is less, nor a group's parts."""
-    assert evaluate(writing(RESULTS, tmp_path)) == {"gsm8k": 0.25, "mmlu": 0.6}
+    """Neither what is better when it is less, which is told, nor a group's parts."""
+    scores = evaluate(writing(RESULTS, tmp_path))
+    assert scores == Scores({"gsm8k": GSM8K, "mmlu": MMLU}, missing=("wikitext",))
 
 
-def test_a_task_without_results_is_told(tmp_path: Path) -> None:
-    less = {"results": {"gsm8k": {"exact_match,none": 0.25}}}
-    with pytest.raises(LmEvalError, match="no results of mmlu, wikitext"):
-        evaluate(writing(less, tmp_path))
+def test_a_task_without_results_is_told_beside_the_others_scores(tmp_path: Path) -> None:
+    less = {"results": {"gsm8k": {"exact_match,none": 0.25, "exact_match_stderr,none": "N/A"}}}
+    scores = evaluate(writing(less, tmp_path))
+    assert scores == Scores({"gsm8k": SuiteScore(value=0.25)}, missing=("wikitext", "mmlu"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "groups", "found"),
+    [
+        ("mmlu_*", {"mmlu_law": [], "mmlu_art": []}, ["mmlu_art", "mmlu_law"]),
+        ("ai2_arc", {"arc_easy": [], "arc_challenge": []}, ["arc_challenge", "arc_easy"]),
+        ("mmlu", {"mmlu": ["mmlu_law", "mmlu_art"], "mmlu_law": [], "mmlu_art": []}, ["mmlu"]),
+    ],
+)
+def test_a_name_may_stand_for_several_tasks(
+    asked: str, groups: dict[str, list[str]], found: list[str], tmp_path: Path
+) -> None:
+    """lm-eval resolves patterns and tags, and its results have the tasks' own names."""
+    results = {name: {"acc,none": 0.5} for name in groups}
+    suite = writing({"results": results, "group_subtasks": groups}, tmp_path)
+    scores = evaluate(replace(suite, tasks=(asked,)))
+    assert (sorted(scores.found), scores.missing) == (found, ())
 
 
 def test_a_missing_command_is_told() -> None:

@@ -14,9 +14,9 @@ from sizeup_loadtest.lag import LoopLag, lag_of, send_lag, watched_loop
 from sizeup_loadtest.load import Loader, keep_all, run_segment
 from sizeup_loadtest.prompts import Message, Prompt
 from sizeup_loadtest.record import Outcome, Planned, Record
-from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.schedule import WAKE, Segment, Stage, with_edges, woken
 
-PROMPTS = {"p": Prompt("p", (Message("user", "x"),))}
+PROMPTS = {"p": Prompt("p", (Message("user", "x"),)), WAKE.key: WAKE}
 FAR = 10**15
 
 
@@ -27,6 +27,8 @@ class Watch:
     segments: list[Segment] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    """Those that count."""
+    all: list[Record] = field(default_factory=list)
     now: int = 0
     most: int = 0
 
@@ -39,7 +41,9 @@ class Watch:
         self.most = max(self.most, self.now)
 
     def ended(self, record: Record) -> None:
-        self.records.append(record)
+        self.all.append(record)
+        if not record.planned.warm_up:
+            self.records.append(record)
         self.now -= 1
 
 
@@ -109,6 +113,50 @@ def test_a_worker_is_scheduled_when_it_is_free() -> None:
     records = run(segment(6, level=1)).records
     for before, after in pairwise(records):
         assert before.ended_ns <= after.scheduled_ns <= after.sent_ns
+
+
+def edged(count: int, level: int) -> Segment:
+    return with_edges(segment(count, level))
+
+
+def begins(made: Segment, answer_ns: int) -> list[int]:
+    """Return when each worker sent its first request, in ms since the first; none has answered."""
+
+    async def go() -> list[Record]:
+        clock, watch = Clock(), Watch()
+        sender = FakeSender(clock)
+        sender.gate.clear()
+        loader = Loader(sender, watch, clock, FAR, keep_all, answer_ns)
+        task = asyncio.create_task(run_segment(made, PROMPTS, loader))
+        await until(lambda: watch.now == made.stage.level)
+        sender.gate.set()
+        return await task
+
+    sent = sorted(r.sent_ns for r in asyncio.run(go()))[: int(made.stage.level)]
+    return [round((at - sent[0]) / 1e6) for at in sent]
+
+
+def test_users_come_one_after_the_other_over_the_time_of_an_answer() -> None:
+    """Sleepers never wake early; how late they do is the machine's."""
+    at = begins(edged(20, 4), 80_000_000)
+    assert all(when >= due for when, due in zip(at, (0, 19, 39, 59), strict=True))
+
+
+def test_users_come_at_once_where_no_edge_is_marked() -> None:
+    assert len(begins(segment(20, 4), 10**15)) == 4
+
+
+def test_a_model_is_woken_alone_and_not_counted() -> None:
+    watch = run(woken(segment(6, level=3)))
+    assert [r.planned.warm_up for r in watch.requests] == [True, *[False] * 6]
+    assert watch.requests[0].prompt == WAKE
+    first, *rest = watch.all
+    assert all(r.sent_ns >= first.ended_ns for r in rest)
+
+
+def test_nobody_is_woken_for_nothing_or_too_late() -> None:
+    assert run(woken(segment(0, level=0))).requests == []
+    assert run(woken(segment(3, level=1)), deadline=-1).requests == []
 
 
 def test_a_closed_loop_of_nobody_sends_nothing() -> None:
@@ -188,13 +236,19 @@ def test_a_loop_that_is_held_up_is_seen() -> None:
         clock = Clock()
         async with watched_loop(clock) as lag:
             await until(lambda: len(lag.samples) > 0)
-            end = clock() + 80_000_000
-            while clock() < end:
-                continue
-            seen = len(lag.samples)
-            await until(lambda: len(lag.samples) > seen)
+            with lag.during("nothing"):
+                seen = len(lag.samples)
+            with lag.during("held up"):
+                end = clock() + 80_000_000
+                while clock() < end:
+                    continue
+                await until(lambda: len(lag.samples) > seen)
         return lag
 
-    lag = asyncio.run(go()).lag()
+    watched = asyncio.run(go())
+    lag, stages = watched.lag(), watched.stages()
     assert lag is not None
     assert lag.high >= 0.06
+    assert stages["held up"].high == lag.high
+    assert stages["held up"].n < lag.n
+    assert "nothing" not in stages

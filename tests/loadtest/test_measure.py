@@ -1,12 +1,12 @@
 from dataclasses import dataclass, replace
-from random import Random
 
 import pytest
 
 from loadtest.recording import MS, failed, record
 from sizeup_loadtest import measure
-from sizeup_loadtest.measure import Load, Window
+from sizeup_loadtest.measure import Load
 from sizeup_loadtest.record import Outcome, Record, ServerTimes
+from sizeup_loadtest.results import Estimate
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,18 @@ def test_an_answer_without_a_second_moment_has_no_pace(made: Record) -> None:
     assert measure.tpot(made) is None
 
 
+def test_an_answer_with_one_token_of_text_has_the_pace_of_the_others() -> None:
+    made = record(tokens=11, chunks=1)
+    slow = replace(made, finished_ns=made.chunk_ns[0] + 500 * MS)
+    assert measure.tpot(slow) == pytest.approx(0.05)
+    assert not measure.meets(slow, Slo())
+
+
+def test_an_answer_in_one_piece_has_no_pace_though_its_end_is_another_event() -> None:
+    made = record(tokens=11, chunks=1)
+    assert measure.tpot(replace(made, finished_ns=made.chunk_ns[0] + MS // 5)) is None
+
+
 def test_an_error_gives_no_times_and_misses_the_objective() -> None:
     made = failed(record(), Outcome.TRUNCATED)
     figures = (measure.ttft, measure.ttft_sched, measure.tpot, measure.e2e, measure.norm_latency)
@@ -71,7 +83,7 @@ def test_the_objective_counts_from_the_schedule() -> None:
 
 def test_a_stage_says_what_happened() -> None:
     records = [record(99, warm_up=True, first=5000), *in_turn()]
-    result = measure.stage_result(CLOSED, records, Slo(), Random(1))
+    result = measure.stage_result(CLOSED, records, Slo())
     assert (result.n, result.errors, result.counted_by) == (24, {}, "usage")
     assert result.ttft is not None
     assert (result.ttft.n, result.ttft.p95) == (24, None)
@@ -83,7 +95,7 @@ def test_a_stage_says_what_happened() -> None:
     assert result.requests_s is not None
     assert result.requests_s.value == pytest.approx(5)
     assert result.itl is not None
-    assert result.itl.n == 240
+    assert (result.itl.n, result.itl.p90) == (24, None)
     assert result.tokens_per_chunk == 1
     assert result.split is None
 
@@ -92,7 +104,7 @@ def test_errors_are_counted_by_class_and_lower_attainment() -> None:
     records = in_turn()
     records[3] = failed(records[3], Outcome.BUSY)
     records[9] = failed(records[9], Outcome.TIMEOUT)
-    result = measure.stage_result(CLOSED, records, Slo(), Random(1))
+    result = measure.stage_result(CLOSED, records, Slo())
     assert result.errors == {"busy": 1, "timeout": 1}
     assert result.attainment is not None
     assert (result.attainment.successes, result.attainment.n) == (22, 24)
@@ -101,39 +113,71 @@ def test_errors_are_counted_by_class_and_lower_attainment() -> None:
     assert result.goodput.value == result.requests_s.value < 5
 
 
+def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
+    """They are slower here, and would show."""
+    records = [
+        record(i, block=b, sent=200 * i, first=150 if edge else 100, edge=edge)
+        for b in range(5)
+        for i, edge in enumerate((True, False, False, True))
+    ]
+    records[0] = failed(records[0], Outcome.BUSY)
+    result = measure.stage_result(CLOSED, records, Slo())
+    assert (result.n, result.errors) == (20, {"busy": 1})
+    assert result.ttft is not None
+    assert result.ttft.n == 10
+    assert result.ttft.high == pytest.approx(0.1)
+    assert result.attainment is not None
+    assert result.attainment.n == 10
+    assert measure.paired("a", "a", "s", records, records).tpot_ratio == Estimate(
+        value=1, low=1, high=1
+    )
+
+
+def test_they_count_where_there_is_little_else() -> None:
+    records = [record(i, sent=200 * i, edge=i < 6) for i in range(8)]
+    assert len(measure.steady(records)) == 8
+    assert len(measure.steady([*records, record(8, sent=1600)])) == 3
+
+
+@pytest.mark.parametrize(
+    ("made", "short"),
+    [
+        (record(tokens=11), 0),
+        (record(tokens=11, asked=12), 1),
+        (record(tokens=11, asked=12, length="natural"), 0),
+        (replace(record(tokens=11, asked=12), counted_by="chunks"), 0),
+        (replace(record(tokens=11, asked=12), counted_by="chunks", finish_reason="stop"), 1),
+    ],
+)
+def test_answers_that_are_shorter_than_forced_are_counted(made: Record, short: int) -> None:
+    assert measure.stage_result(CLOSED, [made], Slo()).short_answers == short
+
+
+def test_prompts_the_server_cut_are_counted() -> None:
+    """Seven tokens were read."""
+    records = [replace(record(i), prompt_words=words) for i, words in enumerate((7, 14, 15))]
+    assert measure.stage_result(CLOSED, records, Slo()).cut_prompts == 1
+
+
+def test_a_model_that_was_loaded_ahead_of_a_block_is_told() -> None:
+    """The usual time is 100 ms; less than a second is none, nor is five times a usual second."""
+    woken = [
+        record(i, tokens=1, first=ms, tail=0, warm_up=True) for i, ms in enumerate((900, 1100))
+    ]
+    assert measure.stage_result(CLOSED, [*woken, *in_turn()], Slo()).reloads == 1
+    slow = [record(i, first=1000, sent=2000 * i) for i in range(8)]
+    assert measure.stage_result(CLOSED, [*woken, *slow], Slo()).reloads == 0
+
+
 def test_a_stage_without_records_is_an_error() -> None:
     with pytest.raises(ValueError, match="closed-1"):
-        measure.stage_result(CLOSED, [record(warm_up=True)], Slo(), Random(1))
-
-
-def test_the_window_of_a_closed_loop_is_when_all_workers_are_busy() -> None:
-    """Two workers; the second begins 50 ms later, and the first ends 20 ms before the second."""
-    records = [
-        record(0, sent=0, tail=0),
-        record(1, sent=50, tail=0),
-        record(2, sent=200, tail=0),
-        record(3, sent=250, first=90, tail=0),
-    ]
-    load = replace(CLOSED, level=2)
-    assert measure.steady_window(records, load) == Window(50 * MS, 400 * MS)
-
-
-def test_the_window_of_an_open_loop_is_its_schedule() -> None:
-    records = [record(i, sent=100 * i + 7, late=7) for i in range(5)]
-    load = Load("open-10", "open", 10, "forced", "openai", "constant")
-    assert measure.steady_window(records, load) == Window(0, 500 * MS)
-
-
-def test_tokens_outside_the_window_do_not_count() -> None:
-    made = record()
-    assert measure.tokens_inside(made, Window(0, 150 * MS)) == 6
-    assert measure.tokens_inside(record(tokens=22, chunks=11), Window(0, 150 * MS)) == 12
+        measure.stage_result(CLOSED, [record(warm_up=True)], Slo())
 
 
 def test_the_servers_own_durations_split_an_answer() -> None:
     server = ServerTimes(total=200 * MS, load=10 * MS, prompt_eval=60 * MS, eval=100 * MS)
     records = [replace(r, server=server) for r in in_turn()]
-    split = measure.stage_result(CLOSED, records, Slo(), Random(1)).split
+    split = measure.stage_result(CLOSED, records, Slo()).split
     assert split is not None
     parts = (split.load, split.queue, split.prefill, split.decode)
     assert [part.p50 for part in parts] == [pytest.approx(v) for v in (0.01, 0.03, 0.06, 0.1)]
@@ -142,7 +186,7 @@ def test_the_servers_own_durations_split_an_answer() -> None:
 def test_sizes_are_compared_request_by_request() -> None:
     small, large = in_turn(), [replace(r, chunk_ns=_slower(r)) for r in in_turn()]
     large.append(record(77, gap=900))
-    found = measure.paired("a", "b", "closed-1", small, large, Random(1))
+    found = measure.paired("a", "b", "closed-1", small, large)
     assert found.tpot_ratio is not None
     assert found.tpot_ratio.value == pytest.approx(2)
     assert found.ttft_ratio is not None

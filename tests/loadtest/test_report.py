@@ -8,12 +8,19 @@ from itertools import pairwise
 import pytest
 
 from loadtest import sample_results as sample
+from sizeup_loadtest import selection
 from sizeup_loadtest.report import csv, html, labels, markdown, scales, words
 from sizeup_loadtest.report.markup import Markup, tag
+from sizeup_loadtest.report.sections import speed
 from sizeup_loadtest.results import Results, SideBySide
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028\"'&"
-RUNS = {"full": sample.results(), "empty": sample.empty(), "invalid": sample.invalid()}
+RUNS = {
+    "full": sample.results(),
+    "empty": sample.empty(),
+    "invalid": sample.invalid(),
+    "broken": sample.broken(),
+}
 
 
 class Page(HTMLParser):
@@ -105,6 +112,62 @@ def test_an_invalid_run_carries_a_banner_and_a_valid_one_none() -> None:
     assert told not in markdown.render(RUNS["full"])
 
 
+def test_a_broken_size_is_named_and_the_others_are_not_blamed() -> None:
+    for text in (html.render(RUNS["broken"]), markdown.render(RUNS["broken"])):
+        assert "This run is invalid" not in text
+        assert "the others" in text
+        assert "qwen2.5:0.5b: 60 of 80 requests failed" in text
+
+
+def test_memory_and_load_say_where_and_by_whom() -> None:
+    page = html.render(RUNS["full"])
+    assert "1.79 GB</span><small>on GPUs" in page
+    assert "1.95 s</span><small>cold start seen" in page
+    assert "2.90 s</span><small>as the server says" in page
+    assert "the server does not say its memory" in html.render(RUNS["empty"])
+
+
+def test_a_blank_percentile_says_how_many_requests_it_takes() -> None:
+    assert "p99 takes 368 requests" in html.render(RUNS["full"])
+    assert "takes 6 requests" in markdown.render(RUNS["full"])
+
+
+@pytest.mark.parametrize(("times", "ticks"), [(19, 1), (21, 0)])
+def test_a_bound_far_from_what_was_measured_does_not_stretch_the_axis(
+    times: float, ticks: int
+) -> None:
+    model = RUNS["full"].models[0]
+    stage = selection.alone(model)
+    assert stage
+    assert stage.tpot
+    far = model.model_copy(update={"bound_tok_s": times / stage.tpot.mean.value})
+    section = speed.section(RUNS["full"].model_copy(update={"models": (far,)}))
+    assert section.body.count('class="bound"') == ticks
+    assert ("bandwidth bound" in section.lead) is bool(ticks)
+    assert f"of {words.number(far.bound_tok_s or 0)}" in section.body
+
+
+def test_an_open_loops_first_token_counts_from_the_schedule_and_says_so() -> None:
+    run = RUNS["full"]
+    assert "from schedule</title>" not in html.render(run)
+    searched = run.models[0].capacity
+    assert searched
+    opened = searched.model_copy(update={"mode": "open"})
+    models = tuple(m.model_copy(update={"capacity": opened}) for m in run.models)
+    page = html.render(run.model_copy(update={"models": models}))
+    assert "median time to first token, from schedule</title>" in page
+
+
+def test_a_knee_between_loads_is_written_short() -> None:
+    run = RUNS["full"]
+    searched = run.models[0].capacity
+    assert searched
+    bent = searched.model_copy(update={"knee": 10.8453947})
+    model = run.models[0].model_copy(update={"capacity": bent})
+    page = html.render(run.model_copy(update={"models": (model, *run.models[1:])}))
+    assert "knee at load 10.8<" in page
+
+
 def test_every_drawing_has_a_title_and_a_description() -> None:
     page = html.render(RUNS["full"])
     assert page.count("<svg") == page.count("<desc") >= 12
@@ -150,6 +213,20 @@ def test_scales() -> None:
     log = scales.Log(1, 100, 0, 200)
     assert log.at(10) == pytest.approx(100)
     assert log.ticks() == pytest.approx((1, 3, 10, 30, 100))
+
+
+def test_a_label_goes_where_no_line_crosses_it() -> None:
+    within = labels.Box(0, 0, 400, 400)
+    disc, line = (200.0, 200.0, 5.0), ((100.0, 200.0), (300.0, 200.0))
+    (free,) = labels.around([disc], ["a name"], within)
+    assert free.anchor == "start"
+    assert free.y == pytest.approx(204)
+    (moved,) = labels.around([disc], ["a name"], within, [line])
+    assert moved.y < 195
+    box = labels.Box(10, 10, 20, 20)
+    assert box.crossed(((0, 0), (30, 30)))
+    assert not box.crossed(((0, 0), (30, 8)))
+    assert not box.crossed(((15, 0), (15, 9)))
 
 
 def test_labels_do_not_cover_each_other() -> None:

@@ -81,7 +81,7 @@ def test_no_prompt_is_asked_twice() -> None:
     asked = [r.prompt for s in plan().segments if s.model == "a" for r in s.requests]
     asked += [r.prompt for s in plan().warm_up if s.model == "a" for r in s.requests]
     assert len(set(asked)) == len(asked)
-    assert set(asked) == set(plan().prompts)
+    assert {*asked, schedule.WAKE.key} == set(plan().prompts)
 
 
 def test_an_index_is_a_place_in_its_stage() -> None:
@@ -91,9 +91,31 @@ def test_an_index_is_a_place_in_its_stage() -> None:
         assert indices == list(range(len(indices)))
 
 
-def test_a_closed_loop_has_at_least_two_rounds() -> None:
-    made = plan(load={"closed": [20], "requests_per_block": 8})
-    assert {len(s.requests) for s in made.segments if s.stage.mode == "closed"} == {40}
+@pytest.mark.parametrize(("users", "counted"), [(1, 8), (2, 8), (8, 8), (20, 20)])
+def test_a_closed_loop_counts_what_is_asked_between_its_edges(users: int, counted: int) -> None:
+    """Those who fill it, those who empty it, and a round at the least between them."""
+    made = plan(load={"closed": [users], "requests_per_block": 8})
+    for segment in (s for s in made.segments if s.stage.mode == "closed"):
+        edges = [r.edge for r in segment.requests]
+        outer = [True] * (users - 1)
+        assert edges == [*outer, *[False] * counted, *outer]
+
+
+def test_an_open_loop_has_no_edges() -> None:
+    made = [s for s in plan().segments if s.stage.mode == "open"]
+    assert not any(r.edge for s in made for r in s.requests)
+
+
+def test_a_size_is_woken_where_another_was_before() -> None:
+    segments = plan().segments
+    before: str | None = None
+    for segment in segments:
+        assert (segment.wake is not None) == (segment.model != before)
+        before = segment.model
+        if segment.wake is not None:
+            assert (segment.wake.model, segment.wake.warm_up) == (segment.model, True)
+    assert plan().requests == sum(len(s.requests) for s in segments)
+    assert not any(s.wake for s in plan(models=["a"]).segments)
 
 
 def test_warm_up_is_marked_and_apart() -> None:

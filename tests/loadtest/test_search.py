@@ -1,11 +1,13 @@
 from dataclasses import replace
+from heapq import heapreplace
 from random import Random
 
 import pytest
 
 from loadtest.recording import failed, record
 from sizeup_loadtest import capacity, search, statistics
-from sizeup_loadtest.record import Outcome
+from sizeup_loadtest.config import Slo
+from sizeup_loadtest.record import Outcome, Record
 from sizeup_loadtest.results import CapacityPoint
 from sizeup_loadtest.search import Bounds
 
@@ -100,6 +102,71 @@ def test_a_load_that_begins_does_not_pile_up() -> None:
     assert not search.saturated([record(i, sent=100 * i, first=900 + i) for i in range(20)])
 
 
+def queue(rng: Random, places: int, load: float, requests: int = 100) -> list[Record]:
+    """Return what comes by chance sees of a server: `load` of what its places carry.
+
+    An answer takes a second on the average, seldom more than two.
+    """
+    free, due, made = [0.0] * places, 0.0, []
+    for index in range(requests):
+        due += rng.expovariate(load * places)
+        begun = max(due, min(free))
+        took = rng.gammavariate(4, 0.25)
+        heapreplace(free, begun + took)
+        waited = (begun - due) * 1000
+        made.append(record(index, sent=due * 1000, first=waited + 200 * took, gap=80 * took))
+    return made
+
+
+def piles_up(rng: Random, places: int, load: float) -> bool:
+    """Judge a load as the search does: it is tried again when it seems to pile up."""
+    return all(search.saturated(queue(rng, places, load)) for _ in range(2))
+
+
+@pytest.mark.parametrize("places", [1, 4, 16])
+def test_a_queue_that_comes_and_goes_does_not_pile_up(places: int) -> None:
+    rng = Random(places)
+    assert sum(piles_up(rng, places, 0.7) for _ in range(200)) <= 10
+    assert sum(search.saturated(queue(rng, places, 0.7)) for _ in range(200)) <= 30
+
+
+@pytest.mark.parametrize("places", [1, 4, 16])
+def test_a_queue_that_only_grows_piles_up(places: int) -> None:
+    rng = Random(places)
+    assert sum(piles_up(rng, places, 1.3) for _ in range(100)) >= 75
+    assert sum(piles_up(rng, places, 2.0) for _ in range(100)) >= 98
+
+
+def test_a_load_that_only_piles_up_is_tried_twice() -> None:
+    assert search.open_to_doubt(point(4, saturated=True), 0.9, tries=1)
+    assert not search.open_to_doubt(point(4, saturated=True), 0.9, tries=2)
+    assert not search.open_to_doubt(point(4, 10, saturated=True), 0.9, tries=1)
+    assert not search.open_to_doubt(point(4), 0.9, tries=1)
+
+
+@pytest.mark.parametrize(("grows", "saturated"), [([1], True), ([1, 0], False), ([1, 0, 1], True)])
+def test_most_tries_decide_whether_a_load_piles_up(grows: list[int], saturated: bool) -> None:
+    records = [
+        record(i, block=b, sent=100 * i, first=50 + 80 * i * grown + i % 3)
+        for b, grown in enumerate(grows)
+        for i in range(40)
+    ]
+    slo = Slo(ttft_seconds=99, tpot_seconds=99)
+    assert capacity.point(records, "open", 10, slo).saturated is saturated
+
+
 def test_requests_that_ended_late_without_an_answer_pile_up_too() -> None:
     late = [record(i, sent=100 * i, first=50 + 80 * i) for i in range(40)]
     assert search.saturated([failed(r, Outcome.TIMEOUT) for r in late])
+
+
+def test_the_largest_load_says_how_sure_its_attainment_is() -> None:
+    found = capacity.result([point(1), point(2, 91), point(4, 50)], CLOSED)
+    assert (found.largest, found.attainment) == (2, statistics.wilson(91, 100))
+    assert capacity.result([point(1, 10)], CLOSED).attainment is None
+
+
+def test_a_load_without_a_rate_has_no_place_on_the_curve() -> None:
+    points = [point(n) for n in (1, 2, 4, 8)]
+    points[1] = points[1].model_copy(update={"out_tok_s": None})
+    assert capacity.result(points, CLOSED).knee is None

@@ -113,13 +113,16 @@ def test_a_run_from_the_command_line_to_its_results(
 
 
 def _check_counts(fake: FakeServer, results: Results) -> None:
-    """2 blocks of 2 lengths of (3 + 4 + 3) requests, and one warm-up, of 2 sizes."""
-    assert len(fake.bodies("/v1/chat/completions")) == 2 * (2 * 2 * 10 + 1)
+    """2 blocks of 2 lengths of (3 + 5 + 3) requests, and one warm-up, of 2 sizes.
+
+    Of 24 segments all but one are of another size than the one before, which is woken.
+    """
+    assert len(fake.bodies("/v1/chat/completions")) == 2 * (2 * 2 * 11 + 1) + 23
     per_stage = {s.stage: s.n for s in results.models[0].stages}
     assert per_stage == {
         f"{load}-{length}": n
         for length in ("forced", "natural")
-        for load, n in (("closed-1", 6), ("closed-2", 8), ("open-200", 6))
+        for load, n in (("closed-1", 6), ("closed-2", 10), ("open-200", 6))
     }
 
 
@@ -171,6 +174,28 @@ def test_a_target_that_cannot_be_measured_is_told(
     with background(**WHOLE | replies) as fake:
         assert speed(tmp_path, fake) == 1
     assert word in capsys.readouterr().err
+
+
+def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def only_large(asked: Asked) -> AsyncIterator[bytes]:
+        good = asked.body["model"] == "large"
+        async for piece in (WHOLE["chat"] if good else status(500, {"error": "no weights"}))(asked):
+            yield piece
+
+    with background(**WHOLE | {"chat": only_large}) as fake:
+        assert speed(tmp_path, fake) == 3
+    asked = [body["model"] for body in fake.bodies("/v1/chat/completions")]
+    assert asked.count("small") == 1
+    assert "small is broken: it does not answer" in capsys.readouterr().err
+    results = RunFolder(tmp_path / "run").results()
+    small, large = results.models
+    assert "no weights" in (small.broken or "")
+    assert (small.facts.parameters, small.stages, large.broken) == (1_000, (), None)
+    assert large.stages
+    assert results.validity.valid
+    assert not any("not sent" in warning for warning in results.validity.warnings)
 
 
 def test_a_stopped_run_keeps_what_it_has(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from loadtest.fake_server import Asked, status
 from loadtest.test_start import CONFIG, WHOLE, background, bench
+from sizeup_loadtest.results import SuiteScore
 from sizeup_loadtest.rundir import RunFolder
+
+HALF = SuiteScore(value=0.5, stderr=0.1, n=25)
 
 PROGRAM = """
 import json, pathlib, sys
@@ -18,10 +21,12 @@ def after(option):
 model = json.loads(after("--model_args"))["model"]
 if (model, after("--tasks")) == ("small", "hard"):
     sys.exit("no such task: hard")
-scores = {task: {"acc,none": 0.5} for task in after("--tasks").split(",")}
+tasks = after("--tasks").split(",")
+scores = {task: {"acc,none": 0.5, "acc_stderr,none": 0.1} for task in tasks if task != "absent"}
 out = pathlib.Path(after("--output_path"), model)
 out.mkdir(parents=True)
-(out / "results_1.json").write_text(json.dumps({"results": scores}))
+written = {"results": scores, "n-samples": {task: {"effective": 25} for task in scores}}
+(out / "results_1.json").write_text(json.dumps(written))
 """
 
 
@@ -51,8 +56,8 @@ def test_what_one_size_lacks_does_not_cost_the_others_scores(
     tasks = "tasks: [hard], likelihood_tasks: [choice], tokenizer: x"
     results = run(tmp_path, "ability --items 1", tasks).results()
     assert {m.name: m.suites for m in results.models} == {
-        "small": {"choice": 0.5},
-        "large": {"hard": 0.5},
+        "small": {"choice": HALF},
+        "large": {"hard": HALF},
     }
     small, large = sorted(results.validity.warnings, reverse=True)
     assert small.startswith("small: no hard: lm-eval ended with 1: no such task: hard")
@@ -65,5 +70,15 @@ def test_what_one_size_lacks_does_not_cost_the_others_scores(
 def test_a_score_needs_no_questions_of_our_own(tmp_path: Path) -> None:
     folder = run(tmp_path, "run", "tasks: [easy]")
     models = folder.results().models
-    assert [(m.ability, m.suites) for m in models] == [(None, {"easy": 0.5})] * 2
-    assert "Standard suites" in (folder.path / "report.html").read_text()
+    assert [(m.ability, m.suites) for m in models] == [(None, {"easy": HALF})] * 2
+    page = (folder.path / "report.html").read_text()
+    assert "Standard suites" in page
+    assert "30 to 70, n = 25" in page
+
+
+def test_a_task_without_a_score_does_not_cost_the_others_theirs(tmp_path: Path) -> None:
+    results = run(tmp_path, "run", "tasks: [easy, absent]").results()
+    assert [m.suites for m in results.models] == [{"easy": HALF}] * 2
+    told = [warning for warning in results.validity.warnings if "absent" in warning]
+    assert [warning.partition(":")[0] for warning in told] == ["large", "small"]
+    assert "no absent: no share of 0 to 1" in told[0]

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from random import Random
 
 import pytest
 
@@ -56,7 +55,7 @@ def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> Non
     truth = Counter(s.truth.outcome for s in seen)
     assert set(truth) == {*kinds, Outcome.OK}
     load = measure.Load("s", "closed", 8, "natural", "openai")
-    result = measure.stage_result(load, [s.record for s in seen], Slo(), Random(1))
+    result = measure.stage_result(load, [s.record for s in seen], Slo())
     assert result.errors == {kind.value: truth[kind] for kind in kinds}
     assert result.attainment is not None
     assert (result.attainment.successes, result.attainment.n) == (truth[Outcome.OK], 120)

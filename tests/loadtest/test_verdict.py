@@ -35,6 +35,15 @@ def test_what_was_not_measured_neither_passes_nor_fails() -> None:
     assert "Not fully measured: unknown." in found.sentence
 
 
+def test_a_broken_size_does_not_pass_whatever_was_measured() -> None:
+    found = sample.broken().verdict
+    assert found
+    assert found.checks[0].passes is False
+    assert found.checks[0].misses == ("broken: 60 of 80 requests failed (limit 5%)",)
+    assert found.smallest == "qwen2.5:1.5b"
+    assert "The fastest is qwen2.5:1.5b" in verdict.decide(sample.broken().models, Bar()).sentence
+
+
 def test_no_bar_recommends_nothing() -> None:
     found = verdict.decide(MODELS, Bar())
     assert found.smallest is None

@@ -21,8 +21,10 @@ _TAG = re.compile(r"(?:final\s+answer|answer|答案|回答)\s*(?:is|是|为)?\s*
 _MARKDOWN = re.compile(r"[*`_]{1,3}(?=\S)|(?<=\S)[*`_]{1,3}|\\boxed\{|[{}$]")
 _NUMBERING = re.compile(r"^\s*(?:\d+[.)、]|[-•])\s+", re.MULTILINE)
 _THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
-_FENCE = re.compile(r"```[\w-]*\n(.*?)```", re.DOTALL)
+# Chinese has no spaces: a number may follow any of its characters, and no Latin letter.
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?")
+_EQUALS = re.compile(r"=|等于")
+_FENCE = re.compile(r"```(?:[\w-]*\n|json(?=\s*\{))?(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _last_line(text: str) -> str:
 def _number(expected: str, text: str) -> Grade:
     tagged = _tagged(text)
     if tagged is not None:  # "Answer: 12 + 13 = 25 marbles": the result comes after the sum
-        text = tagged.partition("\n")[0].rpartition("=")[2]
+        text = _EQUALS.split(tagged.partition("\n")[0])[-1]
     numbers = _numbers(_THOUSANDS.sub("", text))
     if not numbers:
         return UNPARSED

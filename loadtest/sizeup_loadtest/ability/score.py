@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from random import Random
 
 from sizeup_loadtest import statistics
 from sizeup_loadtest.ability.grade import Grade, grade
@@ -25,7 +24,7 @@ def grades(items: Sequence[Item], records: Iterable[Record]) -> dict[str, Grade]
 
 
 def result(
-    items: Sequence[Item], records: Sequence[Record], given: Mapping[str, Grade], rng: Random
+    items: Sequence[Item], records: Sequence[Record], given: Mapping[str, Grade]
 ) -> AbilityResult | None:
     """Sum up one size; None when no request had an answer."""
     if not given:
@@ -35,10 +34,34 @@ def result(
         overall=statistics.wilson(sum(g.right for g in given.values()), len(given)),
         kinds=_kinds(items, given),
         unparsed=sum(not g.parsed for g in given.values()),
+        cut=_cut(answered),
         errors=len(records) - len(answered),
-        seconds_per_answer=statistics.mean_of(_seconds(answered), rng),
-        tokens_per_answer=statistics.mean_of(_tokens(answered), rng),
+        seconds_per_answer=statistics.mean_of(_seconds(answered)),
+        tokens_per_answer=statistics.mean_of(_tokens(answered)),
+        right_per_second=statistics.ratio_of_sums(_right_by_time(records, given)),
     )
+
+
+def _cut(answered: Iterable[Record]) -> int | None:
+    """Count answers that ended at their limit; None where no ending was told."""
+    endings = [r.finish_reason for r in answered if r.finish_reason is not None]
+    return endings.count("length") if endings else None
+
+
+def _right_by_time(
+    records: Iterable[Record], given: Mapping[str, Grade]
+) -> Mapping[int, tuple[float, float]]:
+    """Return right answers and seconds by block: from the first request sent to the last ended."""
+    by: dict[int, list[Record]] = defaultdict(list)
+    for record in records:
+        by[record.planned.block].append(record)
+    return {
+        block: (
+            sum(r.planned.prompt in given and given[r.planned.prompt].right for r in group),
+            (max(r.ended_ns for r in group) - min(r.sent_ns for r in group)) * _NS,
+        )
+        for block, group in by.items()
+    }
 
 
 def paired(a: str, b: str, of_a: Mapping[str, Grade], of_b: Mapping[str, Grade]) -> Paired:

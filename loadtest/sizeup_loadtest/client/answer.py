@@ -29,7 +29,7 @@ class Answer:
     finished_ns: int | None = None
     """Arrival of the chunk with the finish reason."""
     complete: bool = False
-    """The API's last event has come."""
+    """The API's last event has come, or the finish reason and then the stream's own end."""
     error: str = ""
     """An error inside the stream."""
     server: ServerTimes | None = None
@@ -42,6 +42,9 @@ class Reader(Protocol):
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Take bytes that arrived together; UnreadableError when they make no sense."""
+
+    def end(self, at_ns: int) -> None:
+        """Take what is left when the stream has ended as it should; half an event is none."""
 
 
 class Dialect(Protocol):

@@ -2,16 +2,22 @@
 
 import aiohttp
 
-from sizeup_loadtest.client.answer import UnreadableError, mapping_of, parse
+from sizeup_loadtest.client.answer import UnreadableError, cut, mapping_of, parse
+from sizeup_loadtest.client.refusal import refusal
 
 ASK_SECONDS = 60.0
 """For one token; the model is loaded by now."""
 
+NO_ECHO = "the server does not echo a prompt with its log-probabilities"
+UNKNOWN = "whether the server echoes a prompt is not known"
+_DOES_NOT = (400, 404)
+"""Statuses of a server that knows no echo; any other says that it could not be asked."""
 
-async def echoes(session: aiohttp.ClientSession, url: str, model: str) -> bool:
-    """Ask for an echo and tell whether every token of the prompt but the first has its own.
 
-    A server that refuses, or that ignores what it does not know, does not.
+async def why_no_echo(session: aiohttp.ClientSession, url: str, model: str) -> str | None:
+    """Ask for an echo: None when every token of the prompt but the first has its own, else why not.
+
+    A server that ignores what it does not know does not echo; a busy one may.
     """
     asked = {
         "model": model,
@@ -24,9 +30,16 @@ async def echoes(session: aiohttp.ClientSession, url: str, model: str) -> bool:
     timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
     try:
         async with session.post(f"{url}/v1/completions", json=asked, timeout=timeout) as response:
-            return response.status == 200 and _has_prompt(await response.read())
-    except (aiohttp.ClientError, TimeoutError, UnreadableError):
-        return False
+            if response.status == 200:
+                return None if _has_prompt(await response.read()) else NO_ECHO
+            said = (await refusal(response))[1]
+            return f"{NO_ECHO} ({said})" if response.status in _DOES_NOT else f"{UNKNOWN}: {said}"
+    except UnreadableError:
+        return NO_ECHO
+    except TimeoutError:
+        return f"{UNKNOWN}: no answer within {ASK_SECONDS:g} s"
+    except (aiohttp.ClientError, OSError) as error:
+        return cut(f"{UNKNOWN}: {type(error).__name__}: {error}")
 
 
 def _has_prompt(data: bytes) -> bool:

@@ -115,6 +115,7 @@ class Client:
                 read += len(data)
                 if read > MAX_ANSWER_BYTES:
                     return Outcome.FAILED, f"the answer is longer than {MAX_ANSWER_BYTES} bytes"
+            reader.end(self.clock())
         return _ending(reader.answer)
 
     def _record(
@@ -139,6 +140,7 @@ class Client:
             finish_reason=answer.finish_reason,
             text="".join(answer.text) if request.keep_text else "",
             server=answer.server,
+            prompt_words=sum(len(m.content.split()) for m in request.prompt.messages),
             finished_ns=answer.finished_ns,
             shard=self._shard,
         )

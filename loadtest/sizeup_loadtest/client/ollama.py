@@ -1,8 +1,11 @@
 """Ollama's API: POST /api/chat, answered in JSON lines with the server's own durations."""
 
+from contextlib import suppress
+
 from sizeup_loadtest.client.answer import (
     Answer,
     Json,
+    UnreadableError,
     count_of,
     error_of,
     mapping_of,
@@ -57,6 +60,11 @@ class LineReader:
         for line in lines:
             if line.strip():
                 self._chunk(parse(line), at_ns)
+
+    def end(self, at_ns: int) -> None:
+        """Take a last line without its end."""
+        with suppress(UnreadableError):
+            self.feed(b"\n", at_ns)
 
     def _chunk(self, chunk: Json, at_ns: int) -> None:
         self.answer.error = self.answer.error or error_of(chunk)

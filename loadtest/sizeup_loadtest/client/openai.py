@@ -1,8 +1,11 @@
 """OpenAI's API: POST /v1/chat/completions, answered in server-sent events."""
 
+from contextlib import suppress
+
 from sizeup_loadtest.client.answer import (
     Answer,
     Json,
+    UnreadableError,
     count_of,
     error_of,
     mapping_of,
@@ -58,6 +61,12 @@ class SseReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._line(line.removesuffix(b"\r"), at_ns)
+
+    def end(self, at_ns: int) -> None:
+        """Take a last event that no empty line follows; some servers say no [DONE] either."""
+        with suppress(UnreadableError):
+            self.feed(b"\n\n", at_ns)
+        self.answer.complete |= self.answer.finish_reason is not None
 
     def _line(self, line: bytes, at_ns: int) -> None:
         if line.startswith(b"data:"):

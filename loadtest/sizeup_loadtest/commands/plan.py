@@ -12,7 +12,7 @@ Speed = Annotated[float, typer.Option(min=0.001, help="Tokens per second of one 
 def command(
     scenario: Scenario = "size-sweep", url: Url = None, models: Models = None, tok_s: Speed = 30
 ) -> None:
-    """Lay out the schedule and hash it; nothing is sent."""
+    """Lay out the schedule, hash it and say how long a run would take; nothing is sent."""
     from rich.console import Console
 
     from sizeup_loadtest import estimate, prompts, schedule
@@ -20,6 +20,7 @@ def command(
     config = read_config(scenario, url, models)
     plan = schedule.compile(config, prompts.source(config.prompts))
     console = Console()
-    console.print(estimate.table(plan, tok_s))
-    console.print(f"{plan.requests} requests, sha256 {plan.sha256}", soft_wrap=True)
-    console.print(estimate.sentence(plan, tok_s, config.limits.max_minutes), soft_wrap=True)
+    parts = estimate.parts(config, plan, tok_s)
+    console.print(estimate.table(parts))
+    console.print(f"{plan.requests} requests planned, sha256 {plan.sha256}", soft_wrap=True)
+    console.print(estimate.sentence(parts, tok_s, config), soft_wrap=True)

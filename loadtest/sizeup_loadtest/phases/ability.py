@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from random import Random
 
 from sizeup_loadtest import schedule
 from sizeup_loadtest.ability import score
@@ -24,6 +23,7 @@ async def run(run: Run) -> None:
     asked = run.config.ability
     items = ladder(asked.kinds, asked.levels, asked.seed, asked.items)
     prompts = {item.key: Prompt(item.key, item.messages) for item in items}
+    prompts[schedule.WAKE.key] = schedule.WAKE
     records: dict[str, list[Record]] = {model: [] for model in run.models}
     for block in range(MIN_BLOCKS):
         part = [prompts[item.key] for item in items[block::MIN_BLOCKS]]
@@ -31,18 +31,16 @@ async def run(run: Run) -> None:
             if part and not run.over():
                 segment = _segment(run, model, part, block)
                 records[model] += await run.load(segment, prompts, keep_all)
-    run.folder.write_piece("ability", piece(items, records, run.plan.sha256))
+    run.folder.write_piece("ability", piece(items, records))
 
 
-def piece(
-    items: Sequence[Item], records: Mapping[str, Sequence[Record]], seed: str
-) -> AbilityPiece:
+def piece(items: Sequence[Item], records: Mapping[str, Sequence[Record]]) -> AbilityPiece:
     """Grade every size's answers; a size without any is left out."""
     given = {model: score.grades(items, of_model) for model, of_model in records.items()}
     results = {
         model: found
         for model, of_model in records.items()
-        if (found := score.result(items, of_model, given[model], Random(f"{seed}/{model}")))
+        if (found := score.result(items, of_model, given[model]))
     }
     return AbilityPiece(results=results, paired=score.pairs(given))
 
@@ -55,7 +53,8 @@ def _segment(run: Run, model: str, part: Sequence[Prompt], block: int) -> Segmen
         replace(request, max_tokens=asked.max_tokens, index=block + MIN_BLOCKS * request.index)
         for request in made.requests
     )
-    return replace(made, requests=requests, seconds=None)
+    made = replace(made, requests=requests, seconds=None)
+    return schedule.woken(made) if len(run.models) > 1 else made
 
 
 PHASE = Phase("ability", 30, run, wanted=lambda config: config.ability.enabled)

@@ -9,7 +9,7 @@ from sizeup_loadtest.running import Phase, Run
 
 
 async def run(run: Run) -> None:
-    """Search every size; what was found before the run's time was over is kept.
+    """Search every size; what was found is kept, also when the run is stopped or its time over.
 
     A machine that is slow for a minute is so for all of them.
     """
@@ -18,9 +18,9 @@ async def run(run: Run) -> None:
     while searches:
         for model, search in tuple(searches.items()):
             if not await search.step():
-                found[model] = search.found().result
-                run.folder.write_piece("capacity", CapacityPiece(results=found))
                 del searches[model]
+            found[model] = search.found().result
+            run.folder.write_piece("capacity", CapacityPiece(results=found))
 
 
 async def _begin(run: Run, model: str) -> capacity.Search:

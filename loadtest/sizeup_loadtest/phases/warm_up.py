@@ -21,15 +21,20 @@ _NS = 1e-9
 
 
 async def run(run: Run) -> None:
-    """Load, warm and describe every size; TargetError when one does not answer."""
+    """Load, warm and describe every size; TargetError when none answers.
+
+    One that does not is told and left alone; the others are measured.
+    """
+    names = run.models
     await _cold_starts(run)
     for segment in run.plan.warm_up:
         records = await run.load(segment, run.plan.prompts)
         if records and all(record.outcome is not Outcome.OK for record in records):
             first = records[0]
-            raise TargetError(f"{segment.model} does not answer: {first.outcome}: {first.error}")
-    url = run.config.target.url
-    run.facts |= await facts.facts(run.client.session, url, run.models)
+            run.broken[segment.model] = f"it does not answer: {first.outcome}: {first.error}"
+    if not run.models:
+        raise TargetError("; ".join(f"{name}: {why}" for name, why in run.broken.items()))
+    run.facts |= await facts.facts(run.client.session, run.config.target.url, names)
 
 
 async def _cold_starts(run: Run) -> None:

@@ -40,28 +40,35 @@ def rows(results: Results) -> Iterator[Row]:
 def _of_size(model: ModelResult) -> Iterator[Row]:
     where = (model.name, "", "", "", "")
     facts, cost, capacity, ability = model.facts, model.cost, model.capacity, model.ability
+    told = model.load_source == "server"
     plain: Sequence[tuple[str, str, float | None]] = (
         ("parameters", "", facts.parameters),
         ("layers", "", facts.layers),
         ("weights", "bytes", facts.weight_bytes),
+        ("memory", "bytes", facts.memory_bytes),
         ("device_memory", "bytes", facts.device_bytes),
-        ("load", "s", model.load_seconds),
+        ("load_seen", "s", None if told else model.load_seconds),
+        ("load_told", "s", model.load_seconds if told else None),
         ("bound", "tokens/s", model.bound_tok_s),
         ("capacity", "load", capacity.largest if capacity else None),
         ("knee", "load", capacity.knee if capacity else None),
         ("effective_parallelism", "", capacity.effective_parallelism if capacity else None),
         ("price", "$/h", cost.price_per_hour if cost else None),
         ("cost_level", "load", cost.at_level if cost else None),
-        ("cost_per_million_tokens", "$", cost.per_million_output_tokens if cost else None),
-        ("cost_per_correct_answer", "$", cost.per_correct_answer if cost else None),
+        ("cut_answers", "", ability.cut if ability else None),
     )
     for figure, unit, value in plain:
         yield _row(where, figure, unit, value)
+    million = cost.per_million_output_tokens if cost else None
+    yield _estimate(where, "cost_per_million_tokens", "$", million, None)
+    right = cost.per_correct_answer if cost else None
+    yield _estimate(where, "cost_per_correct_answer", "$", right, None)
     yield _share(where, "ability", ability.overall if ability else None)
     for kind in ability.kinds if ability else ():
         yield _share(where, f"ability/{kind.kind}/{kind.level}", kind.score)
     for suite, score in model.suites.items():
-        yield _row(where, f"suite/{suite}", "share", score)
+        yield _row(where, f"suite/{suite}", "share", score.value, score.n)
+        yield _row(where, f"suite/{suite}/stderr", "share", score.stderr, score.n)
 
 
 def _of_stage(model: ModelResult, stage: StageResult) -> Iterator[Row]:

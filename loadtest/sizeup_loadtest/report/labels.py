@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+Line = tuple[tuple[float, float], tuple[float, float]]
+"""From a point to another."""
 CHARACTER = 7.3
 """Width of a character at the size of labels, in pixels; wide enough for most."""
 HEIGHT = 15.0
+_BASELINE = 11.5
+"""From the top of a label down to where its letters stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,22 @@ class Box:
         """Tell whether two rectangles share more than an edge."""
         apart_x = self.right <= other.left or other.right <= self.left
         return not (apart_x or self.bottom <= other.top or other.bottom <= self.top)
+
+    def crossed(self, line: Line) -> bool:
+        """Tell whether a straight line goes through a rectangle (Liang and Barsky 1984)."""
+        (x0, y0), (x1, y1) = line
+        enter, leave = 0.0, 1.0
+        for step, low, high in (
+            (x1 - x0, self.left - x0, self.right - x0),
+            (y1 - y0, self.top - y0, self.bottom - y0),
+        ):
+            if step == 0:
+                if low > 0 or high < 0:
+                    return False
+                continue
+            near, far = sorted((low / step, high / step))
+            enter, leave = max(enter, near), min(leave, far)
+        return enter < leave
 
     def inside(self, other: "Box") -> bool:
         """Tell whether a rectangle lies within another."""
@@ -39,30 +59,36 @@ class Placed:
 
 
 def _candidates(x: float, y: float, radius: float, width: float) -> list[tuple[Placed, Box]]:
-    """Return places around a disc, best first: right, left, above, below, then further away."""
+    """Return places around a disc, best first: right, left, above, below, then further away.
+
+    Above and below a label may also begin or end at the disc's middle.
+    """
     found = []
     for away in (5.0, 20.0, 35.0):
         r = radius + away
-        side = (y - HEIGHT / 2, y + HEIGHT / 2)
-        found += [
-            (Placed(x + r, y + 4, "start"), Box(x + r, side[0], x + r + width, side[1])),
-            (Placed(x - r, y + 4, "end"), Box(x - r - width, side[0], x - r, side[1])),
-            (
-                Placed(x, y - r, "middle"),
-                Box(x - width / 2, y - r - HEIGHT, x + width / 2, y - r),
-            ),
-            (
-                Placed(x, y + r + 11, "middle"),
-                Box(x - width / 2, y + r, x + width / 2, y + r + HEIGHT),
-            ),
-        ]
-    return found
+        found += [("start", x + r, y - HEIGHT / 2), ("end", x - r, y - HEIGHT / 2)]
+        for top in (y - r - HEIGHT, y + r):
+            found += [("middle", x, top), ("start", x + 5, top), ("end", x - 5, top)]
+    left = {"start": 0.0, "middle": width / 2, "end": width}
+    return [
+        (
+            Placed(at, top + _BASELINE, anchor),
+            Box(at - left[anchor], top, at - left[anchor] + width, top + HEIGHT),
+        )
+        for anchor, at, top in found
+    ]
 
 
 def around(
-    discs: Sequence[tuple[float, float, float]], texts: Sequence[str], within: Box
+    discs: Sequence[tuple[float, float, float]],
+    texts: Sequence[str],
+    within: Box,
+    lines: Sequence[Line] = (),
 ) -> list[Placed]:
-    """Place a label at every disc (x, y, radius), away from discs and labels placed before."""
+    """Place a label at every disc (x, y, radius), away from discs and labels placed before.
+
+    Off all lines too, where there is such a place.
+    """
     taken = [Box(x - r, y - r, x + r, y + r) for x, y, r in discs]
     placed = []
     for (x, y, radius), text in zip(discs, texts, strict=True):
@@ -72,7 +98,8 @@ def around(
             for option in options
             if option[1].inside(within) and not any(option[1].overlaps(box) for box in taken)
         ]
-        best = (free or options)[0]
+        clear = [one for one in free if not any(one[1].crossed(line) for line in lines)]
+        best = (clear or free or options)[0]
         taken.append(best[1])
         placed.append(best[0])
     return placed

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sizeup_loadtest import statistics
 from sizeup_loadtest.report import words
 from sizeup_loadtest.results import Check, Estimate, ModelResult, Proportion, Results
 from sizeup_loadtest.selection import alone
@@ -37,7 +38,10 @@ def escape(text: str) -> str:
 
 def _banner(results: Results) -> list[str]:
     if results.validity.valid:
-        return []
+        broken = [f"> - {escape(f'{m.name}: {m.broken}')}" for m in results.models if m.broken]
+        return (
+            ["> **Broken sizes; the others' figures stand.**", ">", *broken, ""] if broken else []
+        )
     reasons = [f"> - {escape(reason)}" for reason in results.validity.reasons]
     return ["> **This run is invalid: do not use its figures.**", ">", *reasons, ""]
 
@@ -55,7 +59,6 @@ def _row(model: ModelResult, check: Check | None) -> list[str]:
     stage = alone(model)
     capacity, cost, facts = model.capacity, model.cost, model.facts
     first = stage.ttft.p50 if stage and stage.ttft else None
-    million = cost.per_million_output_tokens if cost else None
     start = model.load_seconds
     return [
         model.name,
@@ -64,8 +67,8 @@ def _row(model: ModelResult, check: Check | None) -> list[str]:
         estimate(stage.tok_s_user if stage else None),
         words.NONE if first is None else words.seconds(first),
         words.carries(capacity) or words.NONE,
-        words.NONE if million is None else words.dollars(million),
-        words.NONE if facts.device_bytes is None else words.size_of(facts.device_bytes),
+        words.per_million(cost) or words.NONE,
+        words.NONE if facts.memory_bytes is None else words.size_of(facts.memory_bytes),
         words.NONE if start is None else words.seconds(start),
     ]
 
@@ -99,8 +102,9 @@ def _caveats(results: Results) -> list[str]:
 
 def _origin(results: Results) -> list[str]:
     return [
-        f"{words.NONE} is not measured. Speed: one request at a time; load and cost: within the"
-        " objective.",
+        f"{words.NONE} is not measured; a median of the first token takes"
+        f" {statistics.smallest_n(0.5)} requests. Speed: one request at a time; load and cost:"
+        " within the objective.",
         "",
         f"{escape(results.scenario)} against {escape(results.target)}, {results.started_at},"
         f" {words.seconds(results.seconds)}, schedule `{results.schedule_hash[:16]}`,"

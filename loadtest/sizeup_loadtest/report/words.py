@@ -100,7 +100,15 @@ def carries(capacity: CapacityResult | None) -> str | None:
         return None
     if capacity.largest is None:
         return "none"
-    return f"{'≥ ' if capacity.bounded_by_limit else ''}{tick(capacity.largest)}"
+    more = capacity.bounded_by_limit or not capacity.finished
+    return f"{'≥ ' if more else ''}{tick(capacity.largest)}"
+
+
+def per_million(cost: Cost | None) -> str | None:
+    """Write dollars per million tokens, marked where a larger load may be cheaper."""
+    if cost is None or cost.per_million_output_tokens is None:
+        return None
+    return f"{'≤ ' if cost.upper_bound else ''}{dollars(cost.per_million_output_tokens.value)}"
 
 
 def at_load(cost: Cost) -> str | None:

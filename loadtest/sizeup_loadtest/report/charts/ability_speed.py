@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sizeup_loadtest.report import axes, labels, scales, svg, words
 from sizeup_loadtest.report.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
 from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.results import Bar, Estimate, ModelResult, Proportion, Verdict
+from sizeup_loadtest.results import Bar, Cost, Estimate, ModelResult, Proportion, Verdict
 from sizeup_loadtest.selection import alone
 
 _WIDTH, _HEIGHT = 600.0, 410.0
@@ -27,7 +28,13 @@ class _Place:
     class_: str
     speed: Estimate
     ability: Proportion
-    cost: float | None
+    priced: Cost | None
+
+    @property
+    def cost(self) -> float | None:
+        """Return dollars per million tokens."""
+        million = self.priced.per_million_output_tokens if self.priced else None
+        return million.value if million else None
 
 
 def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | None:
@@ -53,7 +60,7 @@ def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | Non
             _mark(_errors(p, across, up), _disc(p, centre, radius, verdict), radius)
             for p, centre, radius in zip(places, centres, radii, strict=True)
         ),
-        _names(places, centres, radii),
+        _names(places, centres, radii, _lines(places, centres, bar, across, up)),
         key="ability-speed",
     )
 
@@ -62,8 +69,7 @@ def _place(i: int, model: ModelResult) -> _Place | None:
     stage = alone(model)
     if stage is None or stage.tok_s_user is None or model.ability is None:
         return None
-    cost = model.cost.per_million_output_tokens if model.cost else None
-    return _Place(model.name, f"s{i}", stage.tok_s_user, model.ability.overall, cost)
+    return _Place(model.name, f"s{i}", stage.tok_s_user, model.ability.overall, model.cost)
 
 
 def _across(places: Sequence[_Place], bar: Bar) -> scales.Scale:
@@ -89,9 +95,7 @@ def _enough(bar: Bar, across: scales.Scale, up: scales.Scale) -> Markup | None:
     """Shade what passes the bar; its corner is what is asked."""
     if bar.ability is None and bar.tok_s_user is None:
         return None
-    left = across.at(bar.tok_s_user) if bar.tok_s_user else _FRAME.left
-    left = min(max(left, _FRAME.left), _FRAME.right)
-    bottom = up.at(bar.ability) if bar.ability is not None else _FRAME.bottom
+    left, bottom = _corner(bar, across, up)
     return join(
         (
             svg.rect((left, _FRAME.top), (_FRAME.right - left, bottom - _FRAME.top), "enough"),
@@ -100,6 +104,12 @@ def _enough(bar: Bar, across: scales.Scale, up: scales.Scale) -> Markup | None:
             svg.label((_FRAME.right - 8, _FRAME.top + 17), "passes your bar", "asked", "end"),
         )
     )
+
+
+def _corner(bar: Bar, across: scales.Scale, up: scales.Scale) -> svg.Point:
+    left = across.at(bar.tok_s_user) if bar.tok_s_user else _FRAME.left
+    bottom = up.at(bar.ability) if bar.ability is not None else _FRAME.bottom
+    return min(max(left, _FRAME.left), _FRAME.right), bottom
 
 
 def _errors(place: _Place, across: scales.Scale, up: scales.Scale) -> Markup:
@@ -122,13 +132,34 @@ def _disc(place: _Place, centre: svg.Point, radius: float, verdict: Verdict | No
     return svg.group(ring, svg.circle(centre, radius, look, _told(place)), class_=place.class_)
 
 
+def _lines(
+    places: Sequence[_Place],
+    centres: Sequence[svg.Point],
+    bar: Bar,
+    across: scales.Scale,
+    up: scales.Scale,
+) -> list[labels.Line]:
+    """Return what a name should not cover: the thread from size to size, error bars, the bar."""
+    corner = _corner(bar, across, up)
+    lines: list[labels.Line] = list(pairwise(centres))
+    lines += [(corner, (_FRAME.right, corner[1])), (corner, (corner[0], _FRAME.top))]
+    for place, (x, y) in zip(places, centres, strict=True):
+        lines.append(((x, up.at(place.ability.low)), (x, up.at(place.ability.high))))
+        if place.speed.low is not None and place.speed.high is not None:
+            lines.append(((across.at(place.speed.low), y), (across.at(place.speed.high), y)))
+    return lines
+
+
 def _names(
-    places: Sequence[_Place], centres: Sequence[svg.Point], radii: Sequence[float]
+    places: Sequence[_Place],
+    centres: Sequence[svg.Point],
+    radii: Sequence[float],
+    lines: Sequence[labels.Line],
 ) -> Markup:
     texts = [_label(p) for p in places]
     discs = [(x, y, r + 4) for (x, y), r in zip(centres, radii, strict=True)]
     within = labels.Box(_FRAME.left, _FRAME.top + 20, _FRAME.right, _FRAME.bottom)
-    spots = labels.around(discs, texts, within)
+    spots = labels.around(discs, texts, within, lines)
     return join(
         svg.label((spot.x, spot.y), text, f"label {p.class_}", spot.anchor)
         for p, spot, text in zip(places, spots, texts, strict=True)
@@ -137,11 +168,13 @@ def _names(
 
 def _label(place: _Place) -> str:
     name = shortened(place.name)
-    return name if place.cost is None else f"{name} · {words.dollars(place.cost)}"
+    told = words.per_million(place.priced)
+    return name if told is None else f"{name} · {told}"
 
 
 def _told(place: _Place) -> str:
-    cost = "cost not known" if place.cost is None else f"{words.dollars(place.cost)} per M tokens"
+    told = words.per_million(place.priced)
+    cost = "cost not known" if told is None else f"{told} per M tokens"
     speed = words.number(place.speed.value)
     return f"{place.name}: {words.percent(place.ability.value)} right, {speed} tokens/s, {cost}"
 

@@ -40,7 +40,7 @@ class Panel:
     """Which latency a chart is of."""
 
     figure: str
-    """ttft or tpot."""
+    """ttft_sched or tpot."""
     title: str
     objective: float | None
 
@@ -91,8 +91,8 @@ def _of(i: int, model: ModelResult, figure: str) -> Line:
 def _searched(model: ModelResult, figure: str) -> tuple[Point, ...]:
     found = []
     for point in model.capacity.points if model.capacity else ():
-        wait = point.ttft_p50 if figure == "ttft" else point.tpot_p50
-        if wait is not None and point.out_tok_s > 0:
+        wait = point.tpot_p50 if figure == "tpot" else point.ttft_p50
+        if wait is not None and point.out_tok_s:
             found.append(Point(point.level, point.out_tok_s, wait, point.saturated))
     return tuple(sorted(found, key=lambda p: p.level))
 
@@ -100,7 +100,7 @@ def _searched(model: ModelResult, figure: str) -> tuple[Point, ...]:
 def _staged(model: ModelResult, figure: str) -> tuple[Point, ...]:
     found = []
     for stage in curve(model):
-        seen = stage.ttft if figure == "ttft" else stage.tpot
+        seen = stage.tpot if figure == "tpot" else stage.ttft_sched
         if stage.out_tok_s and stage.out_tok_s.value > 0 and seen and seen.p50 is not None:
             found.append(Point(stage.level, stage.out_tok_s.value, seen.p50, False))
     return tuple(found)
@@ -136,7 +136,7 @@ def _knee(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
         return None
     knee = line.knee
     near = min(range(len(pixels)), key=lambda i: abs(line.points[i].level - knee))
-    return svg.circle(pixels[near], 7.5, "knee", f"{line.name}: knee at load {words.tick(knee)}")
+    return svg.circle(pixels[near], 7.5, "knee", f"{line.name}: knee at load {words.number(knee)}")
 
 
 def _largest(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:

@@ -33,7 +33,8 @@ def _one(models: Sequence[ModelResult], kind: str) -> Markup:
 
 def _overall(models: Sequence[ModelResult]) -> Markup:
     heads = (
-        "Size", "Right|share, 95 %", "Questions", "No answer found", "Requests failed",
+        "Size", "Right|share, 95 %", "Questions", "No answer found", "Cut|at max_tokens",
+        "Requests failed",
         "Tokens|per answer", "Time|per answer", "Time|per right answer",
     )  # fmt: skip
     return table(heads, [_row(i, m) for i, m in enumerate(models)], "Ability in all")
@@ -42,13 +43,14 @@ def _overall(models: Sequence[ModelResult]) -> Markup:
 def _row(i: int, model: ModelResult) -> Row:
     seen = model.ability
     if seen is None:
-        return Row(model.name, (blank(cells.NO_ABILITY),) * 7, class_=f"s{i}")
+        return Row(model.name, (blank(cells.NO_ABILITY),) * 8, class_=f"s{i}")
     return Row(
         model.name,
         (
             cells.of_share(seen.overall, bar=True),
             Cell(str(seen.overall.n)),
             Cell(str(seen.unparsed)),
+            cells.of_value(seen.cut, str, "the server does not say how an answer ended"),
             Cell(str(seen.errors)),
             cells.of_estimate(seen.tokens_per_answer, words.number, "tokens were not counted"),
             cells.of_estimate(seen.seconds_per_answer, words.seconds, "no answer was timed"),
@@ -65,19 +67,12 @@ def _suites(models: Sequence[ModelResult]) -> Markup | None:
     rows = [
         Row(
             model.name,
-            tuple(
-                cells.of_value(
-                    model.suites.get(name),
-                    words.percent,
-                    "this suite was not run for this size",
-                )
-                for name in names
-            ),
+            tuple(cells.of_suite(model.suites.get(name)) for name in names),
             class_=f"s{i}",
         )
         for i, model in enumerate(models)
     ]
-    return table(("Size", *names), rows, "Standard suites (lm-eval)")
+    return table(("Size", *names), rows, "Standard suites (lm-eval), 95 % by its own error")
 
 
 def _by_kind(models: Sequence[ModelResult], found: Sequence[str]) -> Markup | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sizeup_loadtest.cost import seconds_per_correct
+from sizeup_loadtest.cost import per_thousand, seconds_per_correct
 from sizeup_loadtest.report import words
 from sizeup_loadtest.report.charts import ability_speed
 from sizeup_loadtest.report.markup import Markup, escape, tag
@@ -22,7 +22,7 @@ _HEADS = (
     "Cost|per M tokens",
     "Right answer|mean wait",
     "Memory",
-    "Load|cold",
+    "Load",
 )
 
 
@@ -84,8 +84,8 @@ def _difference(chosen: ModelResult, other: ModelResult) -> str:
         told.append(f"{words.times(max(ratio, 1 / ratio))} {way} per token")
     mine_cost = chosen.cost.per_million_output_tokens if chosen.cost else None
     their_cost = other.cost.per_million_output_tokens if other.cost else None
-    if mine_cost and their_cost:
-        told.append(f"{their_cost / mine_cost:.2g} × the cost per token")
+    if mine_cost and their_cost and mine_cost.value:
+        told.append(f"{their_cost.value / mine_cost.value:.2g} × the cost per token")
     return ", ".join(told) or "not measured"
 
 
@@ -142,14 +142,12 @@ def _row(i: int, model: ModelResult, check: Check | None, chosen: bool, fastest:
             _passes(check),
             cells.of_share(ability.overall if ability else None, bar=True),
             _speed_cell(speed, fastest),
-            cells.of_percentile(first.p50 if first else None, first),
+            cells.of_percentile(50, first),
             cells.of_estimate(natural.e2e.mean if natural and natural.e2e else None, words.seconds),
             _carries(model),
             *_money(model),
-            cells.of_value(
-                model.facts.device_bytes, words.size_of, "the server does not say its memory"
-            ),
-            cells.of_value(model.load_seconds, words.seconds, "no cold start was seen"),
+            cells.of_memory(model.facts),
+            cells.of_load(model),
         ),
         class_=f"s{i} chosen" if chosen else f"s{i}",
         detail=cells.described(model.facts),
@@ -187,21 +185,15 @@ def _carries(model: ModelResult) -> Cell:
 
 
 def _money(model: ModelResult) -> tuple[Cell, Cell]:
-    cost, ability = model.cost, model.ability
-    per_million = cost.per_million_output_tokens if cost else None
-    million = cells.of_value(
-        per_million, words.dollars, cells.NO_PRICE if cost is None else "no throughput was measured"
-    )
-    if million.text is not None and cost:
-        million = Cell(million.text, words.at_load(cost))
+    ability = model.ability
     wait = seconds_per_correct(ability)
     right = cells.of_value(
         wait, words.seconds, cells.NO_ABILITY if ability is None else "no answer was right"
     )
-    if right.text is not None and cost and cost.per_correct_answer is not None:
-        thousand = words.dollars(cost.per_correct_answer * 1000)
-        right = Cell(right.text, f"{thousand} per 1,000")
-    return million, right
+    thousand = per_thousand(model.cost)
+    if right.text is not None and thousand is not None:
+        right = Cell(right.text, f"{words.dollars(thousand.value)} per 1,000")
+    return cells.of_million(model.cost, interval=False), right
 
 
 def picture(results: Results) -> Section:

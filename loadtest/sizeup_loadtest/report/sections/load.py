@@ -8,6 +8,7 @@ from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 from sizeup_loadtest.results import ModelResult, Results, StageResult
+from sizeup_loadtest.selection import curve
 
 _ONE_LOAD = "a curve needs two loads with a median each, which needs 6 requests (config: load)"
 
@@ -16,7 +17,8 @@ def section(results: Results) -> Section:
     """Return throughput-latency curves and the table of every load."""
     slo = results.config.get("slo")
     asked = slo if isinstance(slo, Mapping) else {}
-    first = curves.Panel("ttft", "median time to first token", _number(asked, "ttft_seconds"))
+    title = f"median time to first token{_from_schedule(results)}"
+    first = curves.Panel("ttft_sched", title, _number(asked, "ttft_seconds"))
     pace = curves.Panel("tpot", "median time per output token", _number(asked, "tpot_seconds"))
     charts = grid(
         figure(curves.draw(results.models, first), _ONE_LOAD),
@@ -35,6 +37,13 @@ def section(results: Results) -> Section:
     )
 
 
+def _from_schedule(results: Results) -> str:
+    """Say from when it counts where that differs from sending: in open loop a queue is in it."""
+    modes = {m.capacity.mode for m in results.models if m.capacity}
+    modes |= {s.mode for m in results.models if m.capacity is None for s in curve(m)}
+    return ", from schedule" if "open" in modes else ""
+
+
 def _number(section: Mapping[str, object], key: str) -> float | None:
     value = section.get(key)
     return float(value) if isinstance(value, int | float) else None
@@ -44,6 +53,7 @@ def _capacity(results: Results) -> Markup:
     heads = (
         "Size",
         "Largest load|within objective",
+        "In objective|at that load",
         "Knee|load",
         "Effective parallelism",
         "Loads tried",
@@ -56,19 +66,24 @@ def _carried(i: int, model: ModelResult) -> Row:
     searched = model.capacity
     if searched is None:
         why = blank("capacity was not searched (config: capacity.enabled)")
-        return Row(model.name, (why,) * 4, class_=f"s{i}")
+        return Row(model.name, (why,) * 5, class_=f"s{i}")
     unit = "concurrent requests" if searched.mode == "closed" else "requests/s"
     limit = f"{unit}; the search's own limit" if searched.bounded_by_limit else unit
+    limit = limit if searched.finished else f"{unit}; the search was cut off"
     none = "not even the smallest load kept the objective"
-    largest = blank(none) if searched.largest is None else Cell(words.tick(searched.largest), limit)
+    largest = blank(none) if searched.largest is None else Cell(words.carries(searched), limit)
+    parallelism = "no knee, so no parallelism at it"
+    if searched.mode == "open":
+        parallelism = "only a closed loop says how many requests were under way"
     tried = ", ".join(words.tick(p.level) for p in sorted(searched.points, key=lambda p: p.level))
     cell = cells.of_value
     return Row(
         model.name,
         (
             largest,
+            cells.of_share(searched.attainment, none),
             cell(searched.knee, words.number, "throughput does not bend in the loads tried"),
-            cell(searched.effective_parallelism, words.times, "no knee, so no parallelism at it"),
+            cell(searched.effective_parallelism, words.times, parallelism),
             Cell(tried),
         ),
         class_=f"s{i}",
@@ -101,11 +116,11 @@ def _stage(i: int, model: ModelResult, stage: StageResult) -> Row:
             Cell(errors or "0"),
             cells.of_estimate(stage.out_tok_s, words.number),
             cells.of_estimate(stage.tok_s_user, words.number),
-            cells.of_percentile(first.p50 if first else None, first),
-            cells.of_percentile(first.p95 if first else None, first),
-            cells.of_percentile(pace.p50 if pace else None, pace),
-            cells.of_percentile(whole.p50 if whole else None, whole),
-            cells.of_percentile(planned.p50 if planned else None, planned),
+            cells.of_percentile(50, first),
+            cells.of_percentile(95, first),
+            cells.of_percentile(50, pace),
+            cells.of_percentile(50, whole),
+            cells.of_percentile(50, planned),
             cells.of_share(stage.attainment, "no objective was asked"),
             cells.of_estimate(stage.goodput, words.number, "no objective was asked"),
         ),

@@ -1,65 +1,70 @@
 """What a size costs: money, memory, and the wait until it can answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from sizeup_loadtest.cost import seconds_per_correct
+from sizeup_loadtest.cost import per_thousand, seconds_per_correct
 from sizeup_loadtest.report import words
 from sizeup_loadtest.report.axes import Write
 from sizeup_loadtest.report.charts import rows
 from sizeup_loadtest.report.markup import Markup, join
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
-from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import ModelResult, Results
+from sizeup_loadtest.report.tables import Row, table
+from sizeup_loadtest.results import Estimate, ModelResult, Results
 
-_NO_MEMORY = "the server does not say its memory"
-_NO_START = "no cold start was seen in this run"
-_THOUSAND = 1000
-_NO_RIGHT = "needs a price, tokens per answer, and at least one right answer"
+_NO_WAIT = "ability was not measured, or no answer was right"
+_NO_RIGHT = "needs a price, and at least one right answer"
 
 
 def section(results: Results) -> Section:
     """Return cost per token and per right answer, memory and load time."""
     models = results.models
     charts = grid(
-        _chart(models, _per_million(models), "cost", "Cost of a million tokens", words.dollars),
-        _chart(
-            models, _per_right(models), "cost-right", "Cost of 1,000 right answers", words.dollars
-        ),
-        _chart(models, _wait(models), "wait-right", "Wait for a right answer", words.seconds),
-        _chart(models, _memory(models), "memory", "Memory on the device", words.size_of),
-        _chart(models, _start(models), "start", "Cold start", words.seconds),
+        _chart(models, _per_million, "cost", "Cost of a million tokens", words.dollars),
+        _chart(models, _per_right, "cost-right", "Cost of 1,000 right answers", words.dollars),
+        _chart(models, _wait, "wait-right", "Wait for a right answer", words.seconds),
+        _chart(models, _memory, "memory", "Memory", words.size_of),
+        _chart(models, _load, "start", "Load", words.seconds),
     )
     return Section(
         "money",
-        "Money, memory, cold start",
+        "Money, memory, load time",
         "Cost",
-        "Cost is the price per hour over the highest throughput measured within the objective. A"
-        " right answer costs what all answers cost, divided by the share that is right: wrong ones"
-        " were paid for too.",
+        "The cost of tokens is the price per hour over the highest throughput measured within the"
+        " objective; ≤ where that was the largest load tried, so that more users at once may be"
+        f" cheaper. {_at_a_time(results.config)} wrong ones were paid for too.",
         join((charts, _table(models))),
     )
 
 
-def _per_million(models: Sequence[ModelResult]) -> list[float | None]:
-    return [m.cost.per_million_output_tokens if m.cost else None for m in models]
+def _at_a_time(config: Mapping[str, object]) -> str:
+    asked = config.get("ability")
+    many = asked.get("concurrency") if isinstance(asked, Mapping) else None
+    told = f", {many} at a time" if isinstance(many, int) else ""
+    return f"The cost of right answers is that of the time all questions took{told}:"
 
 
-def _per_right(models: Sequence[ModelResult]) -> list[float | None]:
-    """Return dollars per 1,000 right answers: of one, they are too few to read."""
-    each = [m.cost.per_correct_answer if m.cost else None for m in models]
-    return [None if one is None else one * _THOUSAND for one in each]
+def _per_million(model: ModelResult) -> Estimate | None:
+    return model.cost.per_million_output_tokens if model.cost else None
 
 
-def _wait(models: Sequence[ModelResult]) -> list[float | None]:
-    return [seconds_per_correct(m.ability) for m in models]
+def _per_right(model: ModelResult) -> Estimate | None:
+    return per_thousand(model.cost)
 
 
-def _memory(models: Sequence[ModelResult]) -> list[float | None]:
-    return [m.facts.device_bytes for m in models]
+def _wait(model: ModelResult) -> Estimate | None:
+    return _plain(seconds_per_correct(model.ability))
 
 
-def _start(models: Sequence[ModelResult]) -> list[float | None]:
-    return [m.load_seconds for m in models]
+def _memory(model: ModelResult) -> Estimate | None:
+    return _plain(model.facts.memory_bytes)
+
+
+def _load(model: ModelResult) -> Estimate | None:
+    return _plain(model.load_seconds)
+
+
+def _plain(value: float | None) -> Estimate | None:
+    return None if value is None else Estimate(value=value)
 
 
 _TICKS: dict[Write, Write] = {
@@ -70,33 +75,34 @@ _TICKS: dict[Write, Write] = {
 _WHY = {
     "cost": cells.NO_PRICE,
     "cost-right": _NO_RIGHT,
-    "wait-right": cells.NO_ABILITY,
-    "memory": _NO_MEMORY,
-    "start": _NO_START,
+    "wait-right": _NO_WAIT,
+    "memory": cells.NO_MEMORY,
+    "start": cells.NO_LOAD,
 }
 
 
 def _chart(
     models: Sequence[ModelResult],
-    values: Sequence[float | None],
+    figure_of: Callable[[ModelResult], Estimate | None],
     key: str,
     title: str,
     write: Write,
 ) -> Markup:
     look = rows.Look(key, title, write, _TICKS[write])
-    found = [
-        rows.Row(m.name, f"s{i}", value)
-        for i, (m, value) in enumerate(zip(models, values, strict=True))
-    ]
+    found = []
+    for i, model in enumerate(models):
+        seen = figure_of(model)
+        ends = (seen.value, seen.low, seen.high) if seen else (None, None, None)
+        found.append(rows.Row(model.name, f"s{i}", *ends))
     return figure(rows.draw(found, look), f"{title.lower()}: {_WHY[key]}")
 
 
 def _table(models: Sequence[ModelResult]) -> Markup:
     heads = (
         "Size", "Price|per hour", "Cost|per M output tokens", "Right answers|cost of 1,000",
-        "Right answer|wait", "Weights", "Memory|on the device", "Cold start",
+        "Right answer|wait", "Weights|of the files", "Memory", "Load",
     )  # fmt: skip
-    return table(heads, [_row(i, m) for i, m in enumerate(models)], "Cost, memory, cold start")
+    return table(heads, [_row(i, m) for i, m in enumerate(models)], "Cost, memory, load time")
 
 
 def _row(i: int, model: ModelResult) -> Row:
@@ -106,23 +112,14 @@ def _row(i: int, model: ModelResult) -> Row:
         model.name,
         (
             of(cost.price_per_hour if cost else None, words.dollars, cells.NO_PRICE),
-            _million(model),
-            of(_per_right([model])[0], words.dollars, _NO_RIGHT),
-            of(seconds_per_correct(model.ability), words.seconds, cells.NO_ABILITY),
+            cells.of_million(cost),
+            cells.of_estimate(per_thousand(cost), words.dollars, _NO_RIGHT),
+            of(seconds_per_correct(model.ability), words.seconds, _NO_WAIT),
             of(
                 model.facts.weight_bytes, words.size_of, "the server does not say its weights' size"
             ),
-            of(model.facts.device_bytes, words.size_of, _NO_MEMORY),
-            of(model.load_seconds, words.seconds, _NO_START),
+            cells.of_memory(model.facts),
+            cells.of_load(model),
         ),
         class_=f"s{i}",
     )
-
-
-def _million(model: ModelResult) -> Cell:
-    cost = model.cost
-    if cost is None:
-        return blank(cells.NO_PRICE)
-    if cost.per_million_output_tokens is None:
-        return blank("no throughput was measured")
-    return Cell(words.dollars(cost.per_million_output_tokens), words.at_load(cost))

@@ -11,6 +11,8 @@ from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results
 from sizeup_loadtest.selection import alone
 
 _NO_BOUND = "no bandwidth in the config (models[].bandwidth_gb_s), or the weights' size is unknown"
+_FAR = 20
+"""A bound so many times below what was measured says little, and would crush the axis."""
 _NO_LAYERS = "the server does not say how many layers"
 
 
@@ -18,7 +20,7 @@ def section(results: Results) -> Section:
     """Return first token, time per token, time per layer and the bound, by size."""
     models = results.models
     lead = "One request at a time; means with 95 % intervals over blocks. "
-    if any(m.bound_tok_s for m in models):
+    if any(row.bound for row in _paces(models)):
         lead += "The upright tick is the bandwidth bound: weights cannot be read faster. "
     lead += (
         "Where time per layer is the same for every size, the software's own overhead is measured"
@@ -40,17 +42,28 @@ def _first(models: Sequence[ModelResult]) -> Markup | None:
 
 def _pace(models: Sequence[ModelResult]) -> Markup | None:
     look = rows.Look("tpot", "Time per output token", words.seconds, words.seconds_tick)
-    return rows.draw([_timed(i, m, "tpot") for i, m in enumerate(models)], look)
+    return rows.draw(_paces(models), look)
+
+
+def _paces(models: Sequence[ModelResult]) -> list[rows.Row]:
+    return [_timed(i, m, "tpot") for i, m in enumerate(models)]
 
 
 def _timed(i: int, model: ModelResult, name: str) -> rows.Row:
     stage = alone(model)
     seen = (stage.ttft if name == "ttft" else stage.tpot) if stage else None
-    bound = 1 / model.bound_tok_s if name == "tpot" and model.bound_tok_s else None
     if seen is None:
         return rows.Row(model.name, f"s{i}", None)
     mean = seen.mean
+    bound = _bound(model, mean.value) if name == "tpot" else None
     return rows.Row(model.name, f"s{i}", mean.value, mean.low, mean.high, bound)
+
+
+def _bound(model: ModelResult, seconds: float) -> float | None:
+    """Return the least seconds per token, where an axis can show them beside those measured."""
+    if not model.bound_tok_s or seconds * model.bound_tok_s > _FAR:
+        return None
+    return 1 / model.bound_tok_s
 
 
 def _layer(models: Sequence[ModelResult]) -> Markup | None:
@@ -127,7 +140,7 @@ def _of_bound(model: ModelResult, stage: StageResult | None) -> Cell:
     return Cell(words.percent(share), f"of {words.number(model.bound_tok_s)}")
 
 
-_POINTS = ("p50", "p90", "p95", "p99")
+_POINTS = (50, 90, 95, 99)
 
 
 def _percentiles(models: Sequence[ModelResult]) -> Markup | None:
@@ -141,7 +154,8 @@ def _percentiles(models: Sequence[ModelResult]) -> Markup | None:
     ]
     if not found:
         return None
-    heads = ("Size|stage, figure", *_POINTS, "Smallest", "Largest", "n")
+    points = (f"p{point}" for point in _POINTS)
+    heads = ("Size|stage, figure", *points, "Smallest", "Largest", "n")
     numbers = table(heads, found, "One request at a time: percentiles")
     return tag("details", tag("summary", "Percentiles"), numbers)
 
@@ -164,10 +178,9 @@ def _points(
     if seen is None:
         told: tuple[Cell, ...] = (blank("no request gave this figure"),) * (len(_POINTS) + 3)
     else:
-        points = (seen.p50, seen.p90, seen.p95, seen.p99)
         ends = (seen.low, seen.high)
         told = (
-            *(cells.of_percentile(point, seen) for point in points),
+            *(cells.of_percentile(point, seen) for point in _POINTS),
             *(Cell(words.seconds(end)) for end in ends),
             Cell(str(seen.n)),
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from sizeup_loadtest.report import words
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section
+from sizeup_loadtest.report.sections import Section, cells
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 from sizeup_loadtest.results import Lag, Results
 
@@ -13,22 +13,22 @@ _NO_LIMIT = "no limit in the config"
 
 
 def banner(results: Results) -> Markup | None:
-    """Return the warning that stands above everything when the run is invalid."""
+    """Return the warning that stands above everything when figures must not be used."""
+    told = "This run is invalid: do not use its figures."
+    reasons = results.validity.reasons
     if results.validity.valid:
-        return None
-    reasons = (tag("li", reason) for reason in results.validity.reasons)
-    return tag(
-        "div",
-        tag("strong", "This run is invalid: do not use its figures."),
-        tag("ul", *reasons),
-        class_="banner",
-        role="alert",
-    )
+        told = "Do not use the figures of these sizes; the others' stand."
+        reasons = tuple(f"{m.name}: {m.broken}" for m in results.models if m.broken)
+        if not reasons:
+            return None
+    listed = tag("ul", *(tag("li", reason) for reason in reasons))
+    return tag("div", tag("strong", told), listed, class_="banner", role="alert")
 
 
 def section(results: Results) -> Section:
     """Return what was checked, with its limits."""
     seen = results.validity
+    worst = seen.worst_stage
     limits = results.config.get("limits")
     allowed = limits if isinstance(limits, Mapping) else {}
     rows = [
@@ -36,6 +36,8 @@ def section(results: Results) -> Section:
              "only open loop has a schedule to be late for"),
         _lag("The client's event loop woke late by", seen.loop_lag,
              allowed.get("max_loop_lag_seconds"), "not measured"),
+        _lag(f"The same in its worst stage{f', {worst}' if worst else ''}", seen.worst_stage_lag,
+             allowed.get("max_loop_lag_seconds"), "no stage was long enough for a p99"),
         _errors(results, allowed.get("max_error_share")),
     ]  # fmt: skip
     checked = table(("Check", "Median", "p99", "Largest", "Allowed"), rows, "What was checked")
@@ -93,13 +95,11 @@ def _outcomes(results: Results) -> Markup:
 def _left_blank(results: Results) -> Iterator[str]:
     """Say which percentiles of the first token n was too small for."""
     seen = [s for m in results.models for s in m.stages if s.ttft is not None]
-    for name in ("p50", "p90", "p95", "p99"):
-        few = [s.n for s in seen if s.ttft and getattr(s.ttft, name) is None]
+    for point in (50, 90, 95, 99):
+        few = [s.ttft.n for s in seen if s.ttft and getattr(s.ttft, f"p{point}") is None]
         if few:
-            yield (
-                f"{name} in {len(few)} of {len(seen)} stages, whose n of {min(few)} to {max(few)} "
-                "is too small for the percentile's own 95 % interval"
-            )
+            many = f"{min(few)} to {max(few)}" if min(few) < max(few) else str(min(few))
+            yield f"{cells.few(point)}; {len(few)} of {len(seen)} stages have {many}"
 
 
 def _list(title: str, items: tuple[str, ...]) -> Markup | None:
