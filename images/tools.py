@@ -79,6 +79,14 @@ def run(argv: Sequence[str], seconds: float = _SHORT_SECONDS) -> str:
     return output
 
 
+def _succeeds(argv: Sequence[str]) -> bool:
+    try:
+        run(argv)
+    except BuildError:
+        return False
+    return True
+
+
 def build_options(target: str | None, arguments: Mapping[str, str]) -> list[str]:
     """Return the options docker and buildah have in common."""
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
@@ -111,7 +119,8 @@ class Docker:
 
     def has(self, reference: str) -> bool:
         """Tell whether the image is in the local store."""
-        return bool(run(["docker", "image", "ls", "--quiet", reference]).strip())
+        # Not `image ls`: it finds nothing by a name that begins with docker.io.
+        return _succeeds(["docker", "image", "inspect", "--format={{.Id}}", reference])
 
     def size(self, reference: str) -> int:
         """Return the bytes of all layers."""

@@ -10,11 +10,12 @@ from sizeup_telemetry import request_id
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text
-from sizeup_wire.generate import GenerateRequest, Sampling
+from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
     ModelInfo,
     ResidenceRequest,
     ResidenceResponse,
+    SamplingDefaults,
     Stats,
     TokenizeRequest,
     TokenizeResponse,
@@ -118,7 +119,7 @@ def model_info(
         digest="ab" * 32,
         modified_at=1_767_323_045.678901,
         eos_token_ids=(151_645,),
-        sampling=Sampling(temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.05),
+        sampling=SamplingDefaults(temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.05),
         load_ns=1,
     )
 

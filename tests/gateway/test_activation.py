@@ -287,6 +287,18 @@ def test_the_prompts_of_one_request_take_one_place(tmp_path: Path) -> None:
     scaling(tmp_path, scenario, activation_queue=5)
 
 
+def test_the_prompts_of_one_request_are_refused_together(tmp_path: Path) -> None:
+    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+        made.starts.clear()
+        body = {"model": MODEL, "prompt": list("abcdef")}
+        status, headers, _ = await gateway.post("/v1/completions", body)
+        assert (status, headers["Retry-After"]) == (503, "2")
+        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert made.cluster.writes == [(DEPLOYMENT, 1)]
+
+    scaling(tmp_path, scenario, activation_seconds=0.2)
+
+
 def test_who_hangs_up_at_once_has_still_started_the_model(tmp_path: Path) -> None:
     async def scenario(made: Orchestra, gateway: Gateway) -> None:
         go = asyncio.Event()

@@ -5,13 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from gateway.fake_inference import FakeInference, fake_inference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, catalog, running_gateway, until
-from gateway.orchestra import Orchestra, gateway_on, orchestra, placed
+from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.catalog import Models
 from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_wire.catalog import Catalog, CatalogEntry
@@ -187,7 +188,13 @@ def test_a_file_that_is_away_for_a_while_changes_nothing(tmp_path: Path) -> None
     reloading(tmp_path, scenario)
 
 
-def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(tmp_path: Path) -> None:
+BATCH: dict[str, Any] = {"model": MODEL, "prompt": list("abcdef")}
+
+
+@pytest.mark.parametrize(("path", "body"), [("/api/chat", CHAT), ("/v1/completions", BATCH)])
+def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
     async def run() -> None:
         mount = Mount(tmp_path)
         mount.put(placed())
@@ -199,11 +206,14 @@ def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(tmp_path: Path)
 
     async def scenario(made: Orchestra, gateway: Gateway, mount: Mount) -> None:
         made.starts.clear()
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
-        await until(lambda: gateway.sample("held_requests", model=KEY) == 1)
+        asking = asyncio.create_task(gateway.post(path, body))
+        await until(lambda: bool(made.pods))
+        assert gateway.sample("held_requests", model=KEY) == 1
         mount.put(Catalog(models={}))
         status, _, text = await asking
         assert (status, f"model '{MODEL}' not found" in text) == (404, True)
+        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert made.cluster.writes == [(DEPLOYMENT, 1)]
         mount.put(placed(scales=False))
         await until(lambda: reloads(gateway, "ok") == 2)
         made.starts.set()

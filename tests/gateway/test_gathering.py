@@ -37,9 +37,16 @@ def test_small_replies_are_not_refused_because_of_large_ones() -> None:
 
 
 def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
-    gathering = Gathering(10 * FREE, FREE)
-    for _ in range(3):
-        with gathering.reply() as count, pytest.raises(BusyError):
-            count(3 * FREE)
-    with gathering.reply() as count:
-        count(2 * FREE)
+    gathering = Gathering(10 * FREE, 2 * FREE)
+    with gathering.reply() as other:
+        other(2 * FREE)
+        for _ in range(3):
+            with gathering.reply() as count, pytest.raises(BusyError):
+                count(3 * FREE)
+        with gathering.reply() as count:
+            count(2 * FREE)
+
+
+def test_a_reply_that_could_never_fit_is_not_told_to_come_again() -> None:
+    with Gathering(10 * FREE, FREE).reply() as count, pytest.raises(InvalidRequestError):
+        count(2 * FREE + 1)

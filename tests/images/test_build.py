@@ -185,6 +185,14 @@ def test_buildah_works_in_its_own_folder_with_the_machine_s_certificates(
     assert {"--target=fake", "--build-arg=BASE_IMAGE=b", "--tag=name:tag"} <= set(words)
 
 
+def test_docker_has_what_it_can_inspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docker does it: `image ls` lists nothing under a name that begins with docker.io."""
+    docker = 'test "$2 $4" = "inspect docker.io/library/there:1"'
+    put_on_path(tmp_path, monkeypatch, docker=docker)
+    assert Docker().has("docker.io/library/there:1")
+    assert not Docker().has("docker.io/library/elsewhere:1")
+
+
 @pytest.mark.parametrize("name", ["docker", "buildah"])
 def test_both_tools_push_and_save(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sizeup_gateway.backoff import pause_seconds
 from sizeup_gateway.catalog import Model
 from sizeup_gateway.cluster import ClusterError, ConflictError, Scale, ScaleApi
-from sizeup_gateway.errors import HoldFullError, ModelNotFoundError, NotReadyError
+from sizeup_gateway.errors import GatewayError, HoldFullError, ModelNotFoundError, NotReadyError
 from sizeup_gateway.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class HoldLimits:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Hold:
     """What one request may wait: one deadline and one place, however many prompts it has."""
 
@@ -43,6 +43,8 @@ class Hold:
     """By the loop's clock."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Taken by the prompt that waits, for all of them."""
+    refusal: GatewayError | None = None
+    """Why the waiting was in vain; the other prompts need not try."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +54,7 @@ class _Line:
     held: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while nothing is held."""
+    """Set when the last of them goes."""
     activation: asyncio.Task[None] | None = None
 
 
@@ -87,6 +89,8 @@ class Activator:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with hold.turn:
+            if hold.refusal is not None:
+                raise hold.refusal
             if not hold.model.pool.ready_count:
                 await self._wait(hold)
         return round((loop.time() - started) * 1e9)
@@ -98,9 +102,18 @@ class Activator:
             line.wake.set()
 
     async def _wait(self, hold: Hold) -> None:
+        try:
+            await self._wait_in_line(hold)
+        except GatewayError as error:
+            hold.refusal = error
+            raise
+
+    async def _wait_in_line(self, hold: Hold) -> None:
         model = hold.model
         if self._scales is None or not self.scales(model):
             raise NotReadyError(hold.name, model.state)
+        if model.removed:
+            raise ModelNotFoundError(hold.name)
         line = self._line(model)
         if line.held >= self._limits.requests:
             raise HoldFullError

@@ -19,7 +19,7 @@ class Gathering:
 
     def __init__(self, max_reply_bytes: int, max_total_bytes: int) -> None:
         """Bound one reply, and all of them together."""
-        self._max_reply_bytes = max_reply_bytes
+        self._max_reply_bytes = min(max_reply_bytes, max_total_bytes + _FREE_BYTES)
         self._max_total_bytes = max_total_bytes
         self._held = 0
 

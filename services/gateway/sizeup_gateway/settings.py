@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         2048, ge=1, le=65536, description="requests at one time; more are refused (busy)"
     )
     max_reply_bytes: int = Field(
-        64 * 2**20,  # 64 prompts of 2,048 tokens, each with the likeliest one, are 8 MB
+        64 * 2**20,  # 64 prompts of 2,048 tokens, each with the likeliest one, are 9 MB
         ge=1024,
         le=2**40,
         description="size limit of a reply in one piece; a stream has none",
@@ -73,8 +73,8 @@ class Settings(BaseSettings):
         1800.0,
         gt=0,
         le=86400,
-        description="time limit of a whole request, beside the time it may be held "
-        "while its model starts",
+        description="time limit of a whole request; on a cluster activation_seconds come on top, "
+        "for the time it may be held while its model starts",
     )
     write_timeout_seconds: float = Field(
         60.0, gt=0, le=3600, description="time after which a reader that stopped reading is cut"

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sizeup_inference.weights import read_json, weight_names
-from sizeup_wire.generate import Sampling
+from sizeup_wire.model import SamplingDefaults
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ answer greedy."""
 class FolderFacts:
     """What the files of a model folder tell without loading them."""
 
-    sampling: Sampling
+    sampling: SamplingDefaults
     license: str
     digest: str
     modified_at: float
@@ -42,20 +42,20 @@ def read_folder(folder: Path) -> FolderFacts:
     )
 
 
-def read_sampling(folder: Path) -> Sampling:
+def read_sampling(folder: Path) -> SamplingDefaults:
     """Return the defaults of generation_config.json.
 
     What it does not say stays open, and so does, with a log line, what no request could say.
     """
     config = _read_generation_config(folder)
-    return Sampling.model_validate(
+    return SamplingDefaults.model_validate(
         {key: config[key] for key in _SAMPLING_KEYS if _is_sayable(key, config.get(key))}
     )
 
 
 def _is_sayable(key: str, value: object) -> bool:
     try:
-        Sampling.model_validate({key: value})
+        SamplingDefaults.model_validate({key: value})
     except ValidationError:
         log.warning("generation_config.ignored", extra={"key": key, "value": repr(value)})
         return False

@@ -10,8 +10,8 @@ from sizeup_inference.fake import EMBEDDING_SIZE, FakeEngine, FakeLimits
 from sizeup_inference.running import Progress, RunningModel, reported_id
 from sizeup_inference.settings import Settings
 from sizeup_inference.tokenizer import EncodedPrompt, Tokenizer
-from sizeup_wire.generate import ChatMessage, ChatPrompt, Sampling
-from sizeup_wire.model import ModelInfo
+from sizeup_wire.generate import ChatMessage, ChatPrompt
+from sizeup_wire.model import ModelInfo, SamplingDefaults
 
 CONTEXT_LENGTH = 32768
 """Long enough for the tests of long prompts; Qwen1.5's own."""
@@ -124,6 +124,6 @@ def describe(settings: Settings) -> ModelInfo:
         digest=hashlib.sha256(model_id.encode()).hexdigest(),
         modified_at=0.0,
         eos_token_ids=(IM_END,),
-        sampling=Sampling(),
+        sampling=SamplingDefaults(),
         load_ns=0,
     )

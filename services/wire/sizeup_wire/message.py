@@ -2,7 +2,8 @@
 
 During a rolling upgrade gateways and replicas of two releases speak to each other. So a gateway
 passes over what it does not know of a reply, and does not say a field of a request that is at its
-default; only a request that uses something new is refused by a replica that lacks it.
+default; only a request that uses something new is refused by a replica that lacks it. A default
+is part of the protocol, then: it never changes, and another meaning is another field.
 """
 
 from pydantic import BaseModel, ConfigDict

@@ -1,9 +1,15 @@
 """`GET /internal/v1/{model,stats}`, `POST /internal/v1/{tokenize,embed,residence}`."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sizeup_wire.generate import Prompt, Sampling
 from sizeup_wire.message import Message, Reply
+
+
+class SamplingDefaults(Sampling):
+    """A model's own values, which are answered and not asked."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class ModelInfo(Reply):
@@ -43,7 +49,7 @@ class ModelInfo(Reply):
     modified_at: float
     """Unix time of the weights on disk."""
     eos_token_ids: tuple[int, ...]
-    sampling: Sampling
+    sampling: SamplingDefaults
     """Defaults from generation_config.json."""
     load_ns: int
     """How long loading and warming up took."""

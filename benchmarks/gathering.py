@@ -1,0 +1,101 @@
+"""Say what a large reply in one piece takes: kept as events, and gathered as bytes.
+
+    python benchmarks/gathering.py [--prompts 64] [--tokens 2048]
+
+The reply is lm-eval's: prompts that come back with the log-probability of each token and of the
+likeliest one. Each way runs in a process of its own, whose memory is read before and after.
+Numbers have all their digits, as a model's have.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from sizeup_gateway.openai.chunks import Heading
+from sizeup_gateway.openai.completion_chunks import CompletionChunks
+from sizeup_gateway.stream import Moment
+from sizeup_gateway.written import pieces_of
+from sizeup_wire.events import Event, Finished, FinishReason, PromptToken, PromptTokens, TopLogprob
+
+_PIECE = 128
+"""Tokens an event, as inference sends them."""
+_PAGE_BYTES = 4096
+_WAYS = ("events", "bytes")
+
+
+def token(rng: random.Random) -> PromptToken:
+    """Return one of five letters."""
+    word = "".join(rng.choices("abcdefgh ", k=5))
+    own, value = tuple(word.encode()), -5 * rng.random()
+    top = TopLogprob(token=word, bytes=own, logprob=value)
+    return PromptToken(token=word, bytes=own, logprob=value, top=(top,))
+
+
+def reply(prompts: int, tokens: int) -> Iterator[Event]:
+    """Yield the events of a request that asks for its prompts alone."""
+    rng = random.Random(7)
+    for prompt in range(prompts):
+        for _ in range(0, tokens, _PIECE):
+            told = tuple(token(rng) for _ in range(_PIECE))
+            yield PromptTokens(choice=prompt, text="".join(t.token for t in told), tokens=told)
+    yield Finished(
+        reasons=(FinishReason.LENGTH,) * prompts,
+        prompt_tokens=prompts * tokens,
+        completion_tokens=0,
+        prompt_eval_ns=0,
+        eval_ns=0,
+    )
+
+
+def resident_bytes() -> int:
+    """Return what this process has in memory (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def measure(way: str, prompts: int, tokens: int) -> None:
+    """Print what one way holds, and how long the event loop would stand still at most."""
+    chunks = CompletionChunks(Heading("x", 0, "m", None), prompts, usage=False, logprobs=True)
+    before, longest = resident_bytes(), 0.0
+    kept: list[Event] = []
+    for event in reply(prompts, tokens):
+        begun = perf_counter()
+        if way == "events":
+            kept.append(event)
+        else:
+            chunks.gather(event)
+        longest = max(longest, perf_counter() - begun)
+    held = resident_bytes() - before
+    begun = perf_counter()
+    for event in kept:
+        chunks.gather(event)
+    size = sum(map(len, pieces_of(chunks.to_reply(Moment(datetime.now(UTC), 0)))))
+    longest = max(longest, perf_counter() - begun)
+    megabyte = 10**6
+    print(
+        f"{way}: {held / megabyte:.1f} MB held for a reply of {size / megabyte:.1f} MB, "
+        f"longest halt {longest * 1000:.1f} ms"
+    )
+
+
+def main() -> None:
+    """Measure both ways."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=2048)
+    parser.add_argument("--way", choices=_WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way is not None:
+        measure(options.way, options.prompts, options.tokens)
+        return
+    asked = [f"--prompts={options.prompts}", f"--tokens={options.tokens}"]
+    for way in _WAYS:
+        subprocess.run([sys.executable, __file__, f"--way={way}", *asked], check=True)
+
+
+if __name__ == "__main__":
+    main()
