@@ -34,8 +34,8 @@ def test_a_started_engine_answers_and_describes_itself() -> None:
         assert running.info.parameters > 400_000
         assert running.info.dtype == "float32"
         assert running.info.load_ns > 0
-        # Float32 weights, and a cache beside them.
-        assert running.info.memory_bytes > 4 * running.info.parameters
+        buffers = running.info.memory_bytes - 4 * running.info.parameters
+        assert 0 <= buffers < 10_000
         assert running.info.device_bytes == 0
         assert {"completion", "tools"} <= set(running.info.capabilities)
         assert stages == ["verify", "load", "reserve", "warm up"]

@@ -109,8 +109,8 @@ def read_key(file: Path | None) -> str | None:
     return key
 
 
-async def unready(url: str, models: Collection[str], key: str | None) -> set[str]:
-    """Return those of the models whose state in /v1/models is not ready.
+async def unready(url: str, models: Collection[str], key: str | None) -> dict[str, str]:
+    """Return those of the models whose state in /v1/models is not ready, with that state.
 
     Raises GatewayUnreachableError, and BrokenAnswerError for a model that is not served at all.
     """
@@ -119,7 +119,7 @@ async def unready(url: str, models: Collection[str], key: str | None) -> set[str
             states = {model: await _state(session, url, model) for model in models}
     except (aiohttp.ClientError, TimeoutError) as error:
         raise GatewayUnreachableError(f"{url} does not list its models: {error}") from error
-    return {model for model, state in states.items() if state != "ready"}
+    return {model: state for model, state in states.items() if state != "ready"}
 
 
 async def _state(session: aiohttp.ClientSession, url: str, model: str) -> str:

@@ -178,14 +178,16 @@ def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
     model, pool, tokenizer = loaded.model, loaded.pool, loaded.tokenizer
     facts, config = read_folder(loaded.folder), text_config(model)
     rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}
-    tensors = (*model.parameters(), *model.buffers(), *pool.keys, *pool.values)
+    weights = (*model.parameters(), *model.buffers())
+    on_device = [t for t in (*weights, *pool.keys, *pool.values) if t.device.type != "cpu"]
+    in_memory = [t for t in weights if t.device.type == "cpu"]
     return ModelInfo(
         id=reported_id(settings),
         revision=settings.revision,
         architecture=config.model_type,
         parameters=sum(p.numel() for p in model.parameters()),
-        memory_bytes=sum(t.nbytes for t in tensors),
-        device_bytes=sum(t.nbytes for t in tensors if t.device.type != "cpu"),
+        memory_bytes=sum(t.nbytes for t in (*on_device, *in_memory)),
+        device_bytes=sum(t.nbytes for t in on_device),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(pool.keys[0].device),
         layers=config.num_hidden_layers,

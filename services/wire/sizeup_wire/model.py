@@ -23,8 +23,8 @@ class ModelInfo(Reply):
     parameters: int
     weight_bytes: int
     memory_bytes: int = 0
-    """Weights and KV pool, wherever they lie; on a CPU the pool's are taken as it fills. 0 is not
-    known."""
+    """What loading took: the weights, and on accelerators the KV pool; a CPU's pool takes memory
+    as it fills. 0 is not known."""
     device_bytes: int
     """What of that is on accelerators; 0 on a CPU."""
     dtype: str

@@ -32,7 +32,7 @@ DEFINITIONS = (
     ("interval of a mean or ratio", "95 %: t of n - 1 x standard error, bootstrapped over n blocks", "from 5 blocks"),
     ("interval of a share", "95 %, Wilson", ""),
     ("percentile", "blank unless its own 95 % interval exists", "p95 needs 72, p99 needs 368"),
-    ("memory", "all a loaded size takes", "weights and cache, as the server says"),
+    ("memory", "what loading takes", "as the server says; of ours weights, and on GPUs the KV cache"),
     ("load", "the cold start this run saw", "else as the server says of its process"),
     ("McNemar p", "exact, two-sided, over questions one size alone got right", ""),
 )  # fmt: skip

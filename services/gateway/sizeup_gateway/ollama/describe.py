@@ -34,7 +34,7 @@ def to_tag(model: Model, now: datetime) -> Json:
 def to_process(model: Model, now: datetime) -> Json:
     """Describe a model that has a process as /api/ps does, with its state.
 
-    `load_duration` is how long that process took to be ready; here `size` is what it has in memory.
+    `load_duration` is how long that process took to be ready, `size` the memory that took.
     """
     info = model.info
     return {
