@@ -66,6 +66,8 @@ save:  ## Build the images and write each to a file (FOLDER=... NAMES=... TAG=..
 kind-up:  ## Start a kind cluster of one node
 	@kind create cluster --config charts/kind-cluster.yaml
 
+# All of them, since all are loaded.
+kind-load: override NAMES :=
 kind-load: images  ## Build the images and load them into the kind cluster
 	@kind load docker-image --name sizeup $(IMAGES:%=%:$(or $(TAG),$(VERSION)))
 

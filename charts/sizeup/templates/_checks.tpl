@@ -3,6 +3,8 @@
 {{- include "sizeup.checkNames" . -}}
 {{- include "sizeup.checkFit" . -}}
 {{- include "sizeup.checkCache" . -}}
+{{- include "sizeup.checkVolumes" . -}}
+{{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}
 {{- include "sizeup.checkGatewayMemory" . -}}
@@ -27,10 +29,7 @@
 {{- end }}
 
 {{- define "sizeup.checkFit" -}}
-{{- $misfits := list -}}
-{{- range $model := include "sizeup.models" . | fromJson -}}
-{{- if eq $model.fit.verdict "no" }}{{ $misfits = append $misfits (include "sizeup.misfit" (list $ $model)) }}{{ end -}}
-{{- end -}}
+{{- $misfits := include "sizeup.misfits" . | fromJsonArray -}}
 {{- if and $misfits (eq .Values.fit.onFailure "fail") -}}
 {{- fail (printf "\n%s" (join "\n" $misfits)) -}}
 {{- end -}}
@@ -44,12 +43,24 @@
 {{- if and (eq $cache.mode "ephemeral") (not $cache.download.enabled) -}}
 {{- fail "modelCache.mode ephemeral starts empty: it needs modelCache.download.enabled" -}}
 {{- end -}}
-{{- with include "sizeup.apart" . -}}
-{{- fail (printf "%smodelCache.accessModes is a disk of one node: it needs ReadWriteMany, or mode perModel" .) -}}
+{{- with printf "%s%s" (include "sizeup.apart" .) (include "sizeup.ownNode" .) -}}
+{{- fail (printf "%smodelCache.accessModes is a disk of one node" .) -}}
 {{- end -}}
-{{- $small := include "sizeup.smallClaims" . | fromJsonArray -}}
-{{- if and $small (eq .Values.fit.onFailure "fail") -}}
-{{- fail (printf "\n%s" (join "\n" $small)) -}}
+{{- end }}
+
+{{- define "sizeup.checkVolumes" -}}
+{{- range .Values.inference.extraVolumes -}}
+{{- if has .name (list "tmp" "models" "ca") -}}
+{{- fail (printf "inference.extraVolumes: %s is a volume of the chart's own, choose another name" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "sizeup.checkAlerts" -}}
+{{- $rule := .Values.monitoring.prometheusRule -}}
+{{- $held := .Values.gateway.activation.seconds -}}
+{{- if and $rule.enabled (ge (float64 $rule.coldStartSeconds) (float64 $held)) -}}
+{{- fail (printf "monitoring.prometheusRule.coldStartSeconds is %v and nobody waits longer than gateway.activation.seconds=%v: take less, or 0 for half of it" $rule.coldStartSeconds $held) -}}
 {{- end -}}
 {{- end }}
 

@@ -41,6 +41,21 @@ when that is less (start.py). So such a size fits when answers of `least` tokens
   "cpuCacheBytes" ($cpuCache | ternary (int64 $room) 0) | toJson -}}
 {{- end }}
 
+{{/* What fit.onFailure decides about, in words, as JSON. */}}
+{{- define "sizeup.misfits" -}}
+{{- $said := list -}}
+{{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- if eq $model.fit.verdict "no" }}{{ $said = append $said (include "sizeup.misfit" (list $ $model)) }}{{ end -}}
+{{- if and $model.needsWeights $model.context (gt (int64 $model.maxModelLen) (int64 $model.context)) -}}
+{{- $said = append $said (printf "models.%s.maxModelLen is %d and the model's own context %d: the engine refuses to start; fit.onFailure=warn where its config.json says otherwise" $key (int64 $model.maxModelLen) (int64 $model.context)) -}}
+{{- end -}}
+{{- if and $model.gpu (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $model.resources)))) -}}
+{{- $said = append $said (printf "profiles.%s has gpuMemoryGiB and asks for no GPU: resources.limits needs nvidia.com/gpu or its like; fit.onFailure=warn where they come in another way" $model.profileName) -}}
+{{- end -}}
+{{- end -}}
+{{- concat $said (include "sizeup.smallClaims" . | fromJsonArray) | uniq | toJson -}}
+{{- end }}
+
 {{/* sizeup.misfit: list root, model. What is wrong, in numbers, and what would help. */}}
 {{- define "sizeup.misfit" -}}
 {{- $root := index . 0 -}}
@@ -52,9 +67,10 @@ models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.
 {{- end }} A smaller maxModelLen or fit.concurrency needs less KV cache; fit.onFailure=warn installs it anyway.
 {{- end }}
 
-{{/* A Kubernetes quantity of memory in GiB; 0 for what is not one. */}}
+{{/* A Kubernetes quantity of memory in GiB; 0 for what is not one. Numbers are bytes. */}}
 {{- define "sizeup.gibibytes" -}}
-{{- $unit := regexFind "[A-Za-z]*$" (toString .) -}}
-{{- $factor := get (dict "Ti" 1024.0 "Gi" 1.0 "Mi" 0.0009765625 "Ki" 0.00000095367431640625 "T" 931.3225746154785 "G" 0.9313225746154785 "M" 0.0009313225746154785) $unit | default 0.0 -}}
-{{- mulf (regexFind "^[0-9.]+" (toString .) | float64) $factor -}}
+{{- $text := kindIs "string" . | ternary . (. | int64 | toString) -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $factors := dict "Ti" 1099511627776.0 "Gi" 1073741824.0 "Mi" 1048576.0 "Ki" 1024.0 "T" 1e12 "G" 1e9 "M" 1e6 "k" 1e3 "" 1.0 "m" 1e-3 -}}
+{{- divf (mulf (regexFind "^[0-9.]+" $text | float64) (get $factors $unit | default 0.0)) 1073741824.0 -}}
 {{- end }}

@@ -61,9 +61,6 @@
 {{- end -}}
 {{- $count := gt (len $parts) 1 | ternary (last $parts) "1" | int -}}
 {{- $gpu := gt ($profile.gpuMemoryGiB | float64) 0.0 -}}
-{{- if and $gpu (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $profile.resources)))) -}}
-{{- fail (printf "profiles.%s has gpuMemoryGiB and asks for no GPU: resources.limits needs nvidia.com/gpu or its like" (first $parts)) -}}
-{{- end -}}
 {{- if and (gt $count 1) (not $gpu) -}}
 {{- fail (printf "models.%s.profile: %s has no GPU to take %d of" $key (first $parts) $count) -}}
 {{- end -}}

@@ -37,24 +37,13 @@ spec:
     - {protocol: TCP, port: 9090}
 {{- end }}
 
-{{/* sizeup.block: list cidr, exceptCidrs. Kubernetes refuses an exception outside of its block, so only
-     the blocks of all addresses have them, each those of its family. */}}
-{{- define "sizeup.block" -}}
-{{- $cidr := index . 0 -}}
-{{- $except := list -}}
-{{- range index . 1 -}}
-{{- if eq $cidr (contains ":" . | ternary "::/0" "0.0.0.0/0") }}{{ $except = append $except . }}{{ end -}}
-{{- end -}}
-{{- empty $except | ternary (dict "cidr" $cidr) (dict "cidr" $cidr "except" $except) | toJson -}}
-{{- end }}
-
 {{/* Where weights come from: the hub or a proxy outside, and the mirror in the cluster. */}}
 {{- define "sizeup.toHub" -}}
 {{- $policy := .Values.networkPolicy.download -}}
 {{- if $policy.cidrs -}}
 - to:
     {{- range $policy.cidrs }}
-    - ipBlock: {{ include "sizeup.block" (list . $policy.exceptCidrs) }}
+    - ipBlock: {{ kindIs "string" . | ternary (dict "cidr" .) . | toJson }}
     {{- end }}
   ports:
     {{- range include "sizeup.hubPorts" . | fromJsonArray }}

@@ -29,10 +29,10 @@ DEFINITIONS = (
     ("cost of right answers", "price per hour / 3600 × seconds all questions took / right answers",
      "ability.concurrency at a time"),
     ("wait for a right answer", "time per answer / share right", ""),
-    ("interval of a mean or ratio", "95 %: t of n - 1 x standard error, bootstrapped over n blocks", "from 5 blocks"),
+    ("interval of a mean or ratio", "95 %, t x standard error bootstrapped over blocks", "from 5"),
     ("interval of a share", "95 %, Wilson", ""),
     ("percentile", "blank unless its own 95 % interval exists", "p95 needs 72, p99 needs 368"),
-    ("memory", "what loading takes", "as the server says; of ours weights, and on GPUs the KV cache"),
+    ("memory", "what loading takes", "of sizeup's weights, and on GPUs the KV cache"),
     ("load", "the cold start this run saw", "else as the server says of its process"),
     ("McNemar p", "exact, two-sided, over questions one size alone got right", ""),
 )  # fmt: skip
