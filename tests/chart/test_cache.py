@@ -175,6 +175,8 @@ def test_storage_can_be_said() -> None:
     assert (size(claim), claim["spec"]["storageClassName"]) == ("200Gi", "fast")
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
     assert "annotations" not in claim["metadata"]
+    each = claims({**EVERYTHING, "modelCache": {**cache, "mode": "perModel"}}).values()
+    assert {size(claim) for claim in each} == {"200Gi"}, "of each, as values.yaml says"
     (static,) = claims({**EVERYTHING, "modelCache": {"storageClass": "-"}}).values()
     assert static["spec"]["storageClassName"] == ""
 
@@ -223,66 +225,6 @@ def test_more_models_than_the_volume_holds_are_refused_with_the_numbers(tmp_path
 def test_a_volume_that_is_too_small_may_be_warned_about(tmp_path: Path) -> None:
     values = {**EVERYTHING, "modelCache": {"size": "9Gi"}, "fit": {"onFailure": "warn"}}
     assert "WARNING: the volume sizeup-cache has 9Gi" in notes(values, tmp_path)
-
-
-DISK: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"]}}
-"""A disk of one node."""
-
-
-def neighbours(pod: Json) -> list[Json]:
-    """Return the selectors of the pods that must be on the same node."""
-    affinity = pod["spec"].get("affinity", {}).get("podAffinity", {})
-    return [
-        term["labelSelector"]
-        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", [])
-        if term["topologyKey"] == "kubernetes.io/hostname"
-    ]
-
-
-@pytest.mark.parametrize("mode", ["shared", "perModel"])
-def test_who_shares_a_disk_of_one_node_is_put_on_one(mode: str) -> None:
-    values = over(EVERYTHING, over(DISK, {"modelCache": {"mode": mode}}))
-    for name, pod in pods(render(values)):
-        labels = pod["metadata"]["labels"]
-        mounts = {
-            v["persistentVolumeClaim"]["claimName"]
-            for v in pod["spec"]["volumes"]
-            if "persistentVolumeClaim" in v
-        }
-        if not any("cache" in claim for claim in mounts):
-            assert neighbours(pod) == [], name
-            continue
-        (selector,) = neighbours(pod)
-        assert selector["matchLabels"].items() <= labels.items(), "the first one may go anywhere"
-        assert ("sizeup.dev/model" in selector["matchLabels"]) is (mode == "perModel")
-        (expression,) = selector["matchExpressions"]
-        assert expression["values"] == ["inference", "download"]
-
-
-def test_a_download_to_such_a_disk_can_go_where_its_size_goes() -> None:
-    toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
-    values = over(EVERYTHING, {"models": {"middle": {"tolerations": [toleration]}}})
-    assert "tolerations" not in jobs(values)["middle"]["spec"]["template"]["spec"]
-    job = jobs(over(values, DISK))["middle"]
-    assert job["spec"]["template"]["spec"]["tolerations"] == [toleration]
-
-
-def test_an_affinity_of_ones_own_stays_beside_it() -> None:
-    own: Json = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
-    values = over(over(EVERYTHING, DISK), {"models": {"middle": {"affinity": own}}})
-    middle = named(render(values), "Deployment", "sizeup-middle")["spec"]["template"]
-    assert middle["spec"]["affinity"].keys() == {"podAntiAffinity", "podAffinity"}
-
-
-def test_sizes_of_different_nodes_cannot_share_such_a_disk() -> None:
-    apart = {
-        name: {"nodeSelector": {"zone": zone}} for name, zone in (("small", "a"), ("middle", "b"))
-    }
-    values = over(EVERYTHING, {"models": apart})
-    assert render(values)
-    with pytest.raises(RefusedError, match="needs ReadWriteMany, or mode perModel"):
-        render(over(values, DISK))
-    assert render(over(values, over(DISK, {"modelCache": {"mode": "perModel"}})))
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,19 @@ def test_the_closed_policy_is_closed() -> None:
     assert "ingress-nginx" in text
 
 
+def test_cilium_lets_the_gateway_reach_the_api_server() -> None:
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "CiliumNetworkPolicy" in text]
+    (policy,) = yaml.safe_load(text)["extraObjects"]
+    wanted = policy["spec"]["endpointSelector"]["matchLabels"].items()
+    chosen = [n for n, pod in pods(rendered(only_own_files())) if wanted <= labels_of(pod)]
+    assert chosen == ["Deployment/sizeup-gateway"]
+
+
+def labels_of(pod: Json) -> set[tuple[str, str]]:
+    """Return a pod's labels, as pairs."""
+    return set(pod["metadata"]["labels"].items())
+
+
 def values_named() -> Iterator[tuple[str, ...]]:
     """Yield the paths of values that the text mentions."""
     known = json.loads((ROOT / "charts/sizeup/values.schema.json").read_text())["properties"]

@@ -1,4 +1,5 @@
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from chart.rendering import (
     render,
 )
 
+WARN = {"fit": {"onFailure": "warn"}}
 SEVEN = ["0.5b", "1.8b", "4b", "7b", "14b", "32b", "72b"]
 
 
@@ -96,19 +98,41 @@ def test_the_context_shown_is_the_one_asked_for_or_the_models_own(tmp_path: Path
     assert shown == {"asked": "8192", "own": "32768", "toy": "2048", "unknown": "?"}
 
 
-def test_a_gpu_must_be_asked_for() -> None:
+def test_a_context_longer_than_the_models_own_is_refused(tmp_path: Path) -> None:
+    """As the engine does at its start."""
+    values = one("0.5B", profile="gpu-80g", maxModelLen=32769)
+    said = r"models\.one\.maxModelLen is 32769 and the model's own context 32768"
+    with pytest.raises(RefusedError, match=said):
+        render(values)
+    assert re.search(f"WARNING: {said}", notes({**values, **WARN}, tmp_path))
+    assert render(one("0.5B", profile="gpu-80g", maxModelLen=32768))
+    assert render(one("0.5B", engine="fake", maxModelLen=32769)), "nobody refuses it"
+
+
+def test_a_gpu_must_be_asked_for(tmp_path: Path) -> None:
     resources = {"limits": {"memory": "16Gi", "nvidia.com/gpu": None}}
     profiles = {"gpu-24g": {"resources": resources}}
     with pytest.raises(
         RefusedError, match=r"profiles\.gpu-24g has gpuMemoryGiB and asks for no GPU"
     ):
         render({**one("0.5B", profile="gpu-24g"), "profiles": profiles})
+    elsewhere = {**one("0.5B", profile="gpu-24g"), "profiles": profiles, **WARN}
+    assert "WARNING: profiles.gpu-24g" in notes(elsewhere, tmp_path)
 
 
 def test_a_size_on_cpus_is_measured_by_its_memory_limit() -> None:
     assert render(one("1.8B", profile="cpu", maxModelLen=1024))
     with pytest.raises(RefusedError, match=r"there are 6\.0 GiB"):
         render(one("4B", profile="cpu", maxModelLen=1024))
+
+
+@pytest.mark.parametrize(
+    "memory", [6 * 2**30, str(6 * 2**30), f"{6 * 2**30}000m", "6Gi", "6291456Ki", "6442451k"]
+)
+def test_memory_may_be_said_in_any_unit(memory: int | str) -> None:
+    profiles = {"cpu": {"resources": {"limits": {"memory": memory}}}}
+    with pytest.raises(RefusedError, match=r"there are 6\.0 GiB"):
+        render({**one("4B", profile="cpu", maxModelLen=1024), "profiles": profiles})
 
 
 def test_a_misfit_may_be_installed_with_a_warning(tmp_path: Path) -> None:

@@ -59,6 +59,13 @@ def test_the_pod_goes_when_it_succeeded_unless_its_log_is_wanted() -> None:
     assert kept == {"helm.sh/hook": "test", policy: "before-hook-creation"}
 
 
+def test_it_can_be_left_without_a_sidecar() -> None:
+    annotation = {"sidecar.istio.io/inject": "false"}
+    annotations = pod({**EVERYTHING, "tests": {"podAnnotations": annotation}})["metadata"]
+    assert annotation.items() <= annotations["annotations"].items()
+    assert annotations["annotations"]["helm.sh/hook"] == "test"
+
+
 def test_nothing_to_ask_needs_no_pod() -> None:
     assert of_kind(render({}), "Pod") == []
     off = render({**EVERYTHING, "tests": {"enabled": False}})

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
@@ -14,10 +15,12 @@ from chart.rendering import (
     EVERYTHING,
     VARIANTS,
     Json,
+    RefusedError,
     containers,
     environment,
     named,
     of_kind,
+    over,
     pods,
     render,
 )
@@ -88,9 +91,9 @@ def dashboards() -> Iterator[tuple[str, str]]:
             yield f"{file.stem}: ${variable['name']}", variable["query"]["query"]
 
 
-def rules() -> list[Json]:
+def rules(values: Mapping[str, Any] = EVERYTHING) -> list[Json]:
     """Return every alert."""
-    (rule,) = of_kind(render(EVERYTHING), "PrometheusRule")
+    (rule,) = of_kind(render(values), "PrometheusRule")
     return [one for group in rule["spec"]["groups"] for one in group["rules"]]
 
 
@@ -141,6 +144,40 @@ def test_a_threshold_of_a_quantile_can_be_exceeded() -> None:
     ):
         largest = largest_buckets()[f"sizeup_gateway_{series}_seconds_bucket"]
         assert rule[value]["exclusiveMaximum"] == largest
+
+
+def cold_start(seconds: int, held: int) -> float:
+    """Return the threshold of SizeupColdStartSlow."""
+    more = {"monitoring": {"prometheusRule": {"coldStartSeconds": seconds}}}
+    found = rules(over(over(EVERYTHING, more), {"gateway": {"activation": {"seconds": held}}}))
+    (query,) = [rule["expr"] for rule in found if rule["alert"] == "SizeupColdStartSlow"]
+    ((_, number),) = queries.thresholds(queries.parse(query))
+    return number
+
+
+@pytest.mark.parametrize(
+    ("seconds", "held", "threshold"),
+    [(0, 600, 300), (0, 1800, 900), (0, 86400, 1800), (0, 1, 0.5), (599, 600, 599)],
+)
+def test_a_slow_start_is_told_while_people_still_wait(
+    seconds: int, held: int, threshold: float
+) -> None:
+    """Nobody is held longer than activation.seconds."""
+    assert cold_start(seconds, held) == threshold
+
+
+def test_a_start_that_nobody_waits_for_is_refused() -> None:
+    with pytest.raises(RefusedError, match="coldStartSeconds is 600 and nobody waits longer"):
+        cold_start(600, 600)
+
+
+def test_alerts_about_downloads_are_there_where_somebody_scrapes_them() -> None:
+    asked = {rule["alert"] for rule in rules()}
+    unasked = rules(over(EVERYTHING, {"monitoring": {"podMonitor": {"enabled": False}}}))
+    silent = {"SizeupDownloadFails", "SizeupDownloadStalled"}
+    assert asked - {rule["alert"] for rule in unasked} == silent
+    for rule in unasked:
+        assert "sizeup_pull" not in rule["expr"]
 
 
 def test_alerts_about_downloads_are_about_this_release_alone() -> None:

@@ -151,14 +151,16 @@ def blocks(values: dict[str, Any]) -> dict[str, Json]:
     return {block["cidr"]: block for block in found if block}
 
 
-def test_exceptions_are_only_in_blocks_they_lie_in() -> None:
-    """Kubernetes refuses the others."""
-    download = {"cidrs": ["0.0.0.0/0", "::/0", "203.0.113.0/24", "2001:db8::/32"]}
-    assert blocks({"networkPolicy": {"download": download}}) == {
+def test_blocks_have_the_exceptions_they_are_given() -> None:
+    assert blocks({}) == {
         "0.0.0.0/0": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]},
         "::/0": {"cidr": "::/0", "except": ["fe80::/10", "fd00:ec2::254/128"]},
+    }
+    half = {"cidr": "128.0.0.0/1", "except": ["169.254.0.0/16"]}
+    download = {"cidrs": ["203.0.113.0/24", half]}
+    assert blocks({"networkPolicy": {"download": download}}) == {
         "203.0.113.0/24": {"cidr": "203.0.113.0/24"},
-        "2001:db8::/32": {"cidr": "2001:db8::/32"},
+        "128.0.0.0/1": half,
     }
 
 

@@ -10,6 +10,7 @@ from chart.rendering import (
     EXTENDED,
     VARIANTS,
     Json,
+    RefusedError,
     containers,
     environment,
     named,
@@ -150,8 +151,18 @@ def test_a_size_is_placed_by_its_profile_and_its_own_values() -> None:
 def test_budgets_of_disruption_are_where_there_is_more_than_one_pod() -> None:
     names = {o["metadata"]["name"] for o in of_kind(render(EVERYTHING), "PodDisruptionBudget")}
     assert names == {"sizeup-gateway", "sizeup-small", "sizeup-middle"}
+    assert budgets("perModel") == budgets("shared") == {"sizeup-gateway"}, (
+        "one node: drained at once"
+    )
     single = {"gateway": {"replicas": 1}}
     assert of_kind(render(single), "PodDisruptionBudget") == []
+
+
+def budgets(mode: str) -> set[str]:
+    """Return the names of the budgets where the cache is a disk of one node."""
+    cache = {"mode": mode, "accessModes": ["ReadWriteOnce"]}
+    objects = render({**EVERYTHING, "modelCache": cache})
+    return {o["metadata"]["name"] for o in of_kind(objects, "PodDisruptionBudget")}
 
 
 def test_an_autoscaler_has_the_say_over_the_gateways() -> None:
@@ -183,6 +194,13 @@ def test_pods_have_the_labels_and_volumes_that_were_added() -> None:
     assert inference["volumeMounts"][-1]["mountPath"] == "/more"
     spread = gateway["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert [one["topologyKey"] for one in spread] == ["rack"]
+
+
+@pytest.mark.parametrize("name", ["tmp", "models", "ca"])
+def test_a_volume_that_was_added_has_a_name_of_its_own(name: str) -> None:
+    values = {"inference": {"extraVolumes": [{"name": name, "emptyDir": {}}]}}
+    with pytest.raises(RefusedError, match=rf"extraVolumes: {name} is a volume of the chart's own"):
+        render(values)
 
 
 def test_jobs_can_be_left_without_a_sidecar() -> None:

@@ -58,6 +58,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"modelCache": {"accessModes": ["ReadWriteOncePod"]}}, "accessModes"),
     ({"gateway": {"limits": {"bodiesMiB": 10}}}, "bodiesMiB"),
     ({"monitoring": {"prometheusRule": {"coldStartSeconds": 3600}}}, "coldStartSeconds"),
+    ({"networkPolicy": {"download": {"cidrs": [{"cidr": "::/0", "but": []}]}}}, "cidrs"),
+    ({"networkPolicy": {"download": {"exceptCidrs": []}}}, "exceptCidrs"),
 ]
 
 

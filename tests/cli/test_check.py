@@ -130,6 +130,13 @@ def test_a_check_that_asked_nobody_has_shown_nothing(check: Any, answers: Answer
     assert "no model is ready" in done.out
 
 
+def test_models_that_all_sleep_are_no_failure(check: Any, answers: Answers) -> None:
+    answers.states = {"big": "unloaded", "small": "unloaded"}
+    done = check("--if-ready", "big", "--if-ready", "small")
+    assert (done.code, answers.asked) == (0, [])
+    assert "every model sleeps" in done.out
+
+
 def test_the_first_key_of_the_gateways_file_is_sent(
     check: Any, answers: Answers, tmp_path: Path
 ) -> None:

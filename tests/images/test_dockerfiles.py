@@ -202,6 +202,10 @@ def test_make_loads_what_it_builds_into_the_cluster_it_starts() -> None:
     assert {f"{REGISTRY}/{name}" for name in loaded} == names
 
 
+def test_what_is_loaded_is_built_whatever_names_there_are() -> None:
+    assert make("kind-load", "NAMES=gateway") == make("kind-load")
+
+
 def test_another_tag_is_built_and_loaded() -> None:
     said = make("kind-load", "TAG=7")
     assert "--tag 7" in said

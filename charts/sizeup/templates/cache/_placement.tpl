@@ -41,8 +41,8 @@
 {{- end -}}
 {{- range $key, $other := include "sizeup.models" $root | fromJson -}}
 {{- if and $other.needsWeights (or (eq $cache.mode "shared") (eq $key $model.key)) -}}
-{{- $nodes = merge $nodes $other.nodeSelector -}}
-{{- $tolerations = concat $tolerations $other.tolerations -}}
+{{- $nodes = merge $nodes ($other.nodeSelector | default dict) -}}
+{{- $tolerations = concat $tolerations ($other.tolerations | default list) -}}
 {{- end -}}
 {{- end -}}
 {{- dict "nodeSelector" $nodes "tolerations" (uniq $tolerations) | toJson -}}
