@@ -19,8 +19,8 @@ Mode = Literal["closed", "open"]
 TRIES = 3
 """Of one load; then its value decides, certain or not."""
 RESOLUTION = 0.1
-"""Open loop: the search ends when the smallest load that fails is this share above the largest
-that passes. Attainment of a few dozen requests does not tell closer loads apart."""
+"""The search ends when the smallest load that fails is this share above the largest that passes.
+Attainment of a few dozen requests does not tell closer loads apart."""
 FIRST_RATE = 1.0
 """Open loop: where a search begins, unless the server is known to be slower."""
 SLOWEST_RATE = 1 / 64
@@ -73,10 +73,8 @@ def _smaller(high: float, bounds: Bounds) -> float | None:
 
 
 def _between(low: float, high: float, mode: Mode) -> float | None:
-    if mode == "closed":
-        middle = (int(low) + int(high)) // 2
-        return middle if middle > low else None
-    return (low + high) / 2 if high > low * (1 + RESOLUTION) else None
+    middle = (int(low) + int(high)) // 2 if mode == "closed" else (low + high) / 2
+    return middle if middle > low and high > low * (1 + RESOLUTION) else None
 
 
 def passes(point: CapacityPoint, target: float) -> bool:

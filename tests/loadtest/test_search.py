@@ -42,6 +42,7 @@ def path(bounds: Bounds, carries: float) -> list[float]:
         (7, [1, 2, 4, 8, 6, 7]),
         (1, [1, 2]),
         (0, [1]),
+        (43, [1, 2, 4, 8, 16, 32, 64, 48, 40, 44]),  # 44 is within a tenth of 40
         (100, [1, 2, 4, 8, 16, 32, 64]),
     ],
 )
