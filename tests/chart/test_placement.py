@@ -69,22 +69,40 @@ def placed(values: dict[str, Any]) -> dict[str, list[tuple[Json, list[Json]]]]:
     return found
 
 
-def test_who_shares_such_a_disk_takes_the_same_nodes() -> None:
-    """One size is for CPUs; a download is for fast disks."""
-    size = {"nodeSelector": {"gpu": "l40s"}, "tolerations": [GPU_TAINT]}
-    disks = {"key": "disks", "operator": "Exists"}
-    download = {"nodeSelector": {"disk": "fast"}, "tolerations": [disks]}
-    more = {"models": {"middle": size}, "modelCache": {"download": download}}
-    values = over(EVERYTHING, over(more, DISK))
-    both = ({"disk": "fast", "gpu": "l40s"}, [disks, GPU_TAINT])
-    assert placed(values) == {"sizeup-cache": [both] * 6}
+GPU: Json = {"nodeSelector": {"gpu": "l40s"}, "tolerations": [GPU_TAINT]}
+
+
+def test_a_download_takes_the_nodes_of_its_size() -> None:
+    """Asleep or not: it may be the first pod, and the disk is made where that one goes."""
+    values = over(EVERYTHING, {"models": {"middle": GPU}})
+    plain: list[tuple[Json, list[Json]]] = [({}, [])] * 2
     assert placed(over(values, PER_MODEL)) == {
-        "sizeup-cache-small": [({"disk": "fast"}, [disks])] * 2,
-        "sizeup-cache-middle": [both] * 2,
-        "sizeup-cache-sleeper": [({"disk": "fast"}, [disks])] * 2,
+        "sizeup-cache-small": plain,
+        "sizeup-cache-middle": [({"gpu": "l40s"}, [GPU_TAINT])] * 2,
+        "sizeup-cache-sleeper": plain,
     }
-    filled = over(values, {"modelCache": {"download": {"enabled": False}}})
-    assert placed(filled) == {"sizeup-cache": [({"gpu": "l40s"}, [GPU_TAINT])] * 3}
+    everybody = over(values, {"models": {"small": GPU, "sleeper": GPU}})
+    assert placed(over(everybody, DISK)) == {"sizeup-cache": [({"gpu": "l40s"}, [GPU_TAINT])] * 6}
+
+
+@pytest.mark.parametrize("rule", GPU.items())
+def test_sizes_of_different_nodes_cannot_share_such_a_disk(rule: tuple[str, Any]) -> None:
+    values = over(EVERYTHING, {"models": {"middle": dict([rule])}})
+    assert render(values)
+    with pytest.raises(RefusedError, match="use ReadWriteMany, or mode perModel"):
+        render(over(values, DISK))
+    assert render(over(values, PER_MODEL))
+
+
+@pytest.mark.parametrize("rule", GPU.items())
+@pytest.mark.parametrize("disk", [DISK, PER_MODEL])
+def test_a_download_has_no_nodes_of_its_own_there(disk: Json, rule: tuple[str, Any]) -> None:
+    values = over(EVERYTHING, {"modelCache": {"download": dict([rule])}})
+    assert render(values)
+    with pytest.raises(RefusedError, match=r"leave out modelCache\.download\.nodeSelector"):
+        render(over(values, disk))
+    filled = {"modelCache": {"download": {"enabled": False}}}
+    assert render(over(over(values, disk), filled))
 
 
 def test_on_a_disk_of_many_nodes_each_is_placed_by_itself() -> None:
@@ -104,14 +122,6 @@ def test_a_disk_per_gpu_size_is_made_on_a_node_of_its_kind() -> None:
         assert [taint["key"] for taint in found[0][1]] == ["nvidia.com/gpu"]
     with pytest.raises(RefusedError, match="the size of each volume"):
         render(over(VARIANTS["gpu"], DISK))
-
-
-def test_a_download_cannot_be_for_other_nodes_than_its_size() -> None:
-    product = {"nvidia.com/gpu.product": "NVIDIA-L4"}
-    values = over(VARIANTS["gpu"], {"modelCache": {"download": {"nodeSelector": product}}})
-    assert render(values)
-    with pytest.raises(RefusedError, match=r"download\.nodeSelector has .*=NVIDIA-L4 and models"):
-        render(over(values, PER_MODEL))
 
 
 def test_a_download_has_its_sizes_rules_about_nodes() -> None:
@@ -145,14 +155,3 @@ def test_an_affinity_of_ones_own_stays_beside_it() -> None:
     values = over(over(EVERYTHING, DISK), {"models": {"middle": {"affinity": own}}})
     middle = named(render(values), "Deployment", "sizeup-middle")["spec"]["template"]
     assert middle["spec"]["affinity"].keys() == {"podAntiAffinity", "podAffinity"}
-
-
-def test_sizes_of_different_nodes_cannot_share_such_a_disk() -> None:
-    apart = {
-        name: {"nodeSelector": {"zone": zone}} for name, zone in (("small", "a"), ("middle", "b"))
-    }
-    values = over(EVERYTHING, {"models": apart})
-    assert render(values)
-    with pytest.raises(RefusedError, match="use ReadWriteMany, or mode perModel"):
-        render(over(values, DISK))
-    assert render(over(values, over(DISK, {"modelCache": {"mode": "perModel"}})))
