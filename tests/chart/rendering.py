@@ -116,6 +116,11 @@ EXTENDED: Json = {
 }
 """Values of what an installation adds to the chart's objects."""
 
+DISK: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"]}}
+"""A cache on a disk of one node."""
+PER_MODEL: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"], "mode": "perModel", "size": ""}}
+"""Such a disk for each size."""
+
 VARIANTS: dict[str, Json] = {
     **{name: yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text()) for name in VALUES},
     "nothing": {},

@@ -28,7 +28,7 @@ def gateway(values: dict[str, Any]) -> Json:
     return found
 
 
-def with_memory(limit: str, **limits: int) -> dict[str, Any]:
+def with_memory(limit: str | int, **limits: int) -> dict[str, Any]:
     return {"gateway": {"resources": {"limits": {"memory": limit}}, "limits": limits}}
 
 
@@ -42,9 +42,11 @@ def test_bodies_and_replies_are_bounded_below_its_memory() -> None:
     }
 
 
-@pytest.mark.parametrize("limit", ["511Mi", "0.4Gi"])
-def test_less_memory_than_the_bounds_is_refused_with_the_numbers(limit: str) -> None:
-    with pytest.raises(RefusedError, match=rf"is {limit}, and the gateway needs 512Mi: 128 for"):
+@pytest.mark.parametrize(("limit", "read"), [("511Mi", 511), ("0.4Gi", 410), (2**28, 256)])
+def test_less_memory_than_the_bounds_is_refused_with_the_numbers(
+    limit: str | int, read: int
+) -> None:
+    with pytest.raises(RefusedError, match=rf"is {read}Mi, and the gateway needs 512Mi: 128 for"):
         render(with_memory(limit))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import EVERYTHING, VARIANTS, identity, over, pods, render
+from chart.rendering import DISK, EVERYTHING, PER_MODEL, VARIANTS, identity, over, pods, render
 
 CHANGES: list[dict[str, Any]] = [
     {"maxModelLen": 4096},
@@ -31,10 +31,19 @@ def measures(name: str) -> bool:
     return name.startswith("sizeup-loadtest-")
 
 
+CACHES = pytest.mark.parametrize(
+    "cache", [{}, DISK, PER_MODEL], ids=["shared", "disk", "disk-each"]
+)
+
+
+@CACHES
 @pytest.mark.parametrize("change", CHANGES, ids=lambda c: next(iter(c)))
-def test_only_its_own_objects_and_the_catalogue_change(change: dict[str, Any]) -> None:
-    before = {identity(o): o for o in render(EVERYTHING)}
-    after = {identity(o): o for o in render(over(EVERYTHING, {"models": {"middle": change}}))}
+def test_only_its_own_objects_and_the_catalogue_change(
+    change: dict[str, Any], cache: dict[str, Any]
+) -> None:
+    values = over(EVERYTHING, cache)
+    before = {identity(o): o for o in render(values)}
+    after = {identity(o): o for o in render(over(values, {"models": {"middle": change}}))}
     changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
     assert changed, "the change changes nothing"
     others = {(k, n) for k, n in changed - SHARED if "middle" not in n and not measures(n)}
@@ -44,9 +53,13 @@ def test_only_its_own_objects_and_the_catalogue_change(change: dict[str, Any]) -
 @pytest.mark.parametrize(
     "more", [{"more": {"id": "Qwen/Qwen2-0.5B"}}, {"middle": {"enabled": False}}]
 )
-def test_a_size_that_comes_or_goes_restarts_nothing(more: dict[str, Any]) -> None:
-    before = dict(pods(render(EVERYTHING)))
-    after = dict(pods(render(over(EVERYTHING, {"models": more}))))
+@CACHES
+def test_a_size_that_comes_or_goes_restarts_nothing(
+    more: dict[str, Any], cache: dict[str, Any]
+) -> None:
+    values = over(EVERYTHING, cache)
+    before = dict(pods(render(values)))
+    after = dict(pods(render(over(values, {"models": more}))))
     kept = (before.keys() & after.keys()) - {"Pod/sizeup-test"}
     assert {name for name in kept if before[name] != after[name]} == set()
     assert len(kept) > 5

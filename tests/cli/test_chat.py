@@ -69,15 +69,6 @@ def test_ctrl_c_between_turns_says_how_to_leave(talk: Talk, gateway: FakeGateway
     assert len(gateway.bodies) == 1
 
 
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """Take SIGINT as at a terminal: what a shell starts in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(
     talk: Talk, gateway: FakeGateway
 ) -> None:

@@ -130,6 +130,12 @@ def test_a_check_that_asked_nobody_has_shown_nothing(check: Any, answers: Answer
     assert "no model is ready" in done.out
 
 
+def test_a_check_of_nothing_is_a_mistake(check: Any) -> None:
+    done = check()
+    assert done.code == 2
+    assert "name a model" in done.err
+
+
 def test_models_that_all_sleep_are_no_failure(check: Any, answers: Answers) -> None:
     answers.states = {"big": "unloaded", "small": "unloaded"}
     done = check("--if-ready", "big", "--if-ready", "small")

@@ -43,7 +43,7 @@
 {{- if and (eq $cache.mode "ephemeral") (not $cache.download.enabled) -}}
 {{- fail "modelCache.mode ephemeral starts empty: it needs modelCache.download.enabled" -}}
 {{- end -}}
-{{- with printf "%s%s" (include "sizeup.apart" .) (include "sizeup.ownNode" .) -}}
+{{- with printf "%s%s" (include "sizeup.apart" .) (include "sizeup.ownNeighbours" .) -}}
 {{- fail (printf "%smodelCache.accessModes is a disk of one node" .) -}}
 {{- end -}}
 {{- end }}
@@ -84,7 +84,7 @@
 {{- $have := mulf 1024 (include "sizeup.gibibytes" $memory | float64) -}}
 {{- $need := addf 128 $limits.bodiesMiB $limits.repliesMiB -}}
 {{- if and (gt $have 0.0) (gt $need $have) -}}
-{{- fail (printf "gateway.resources.limits.memory is %s, and the gateway needs %.0fMi: 128 for itself, gateway.limits.bodiesMiB=%v and repliesMiB=%v" $memory $need $limits.bodiesMiB $limits.repliesMiB) -}}
+{{- fail (printf "gateway.resources.limits.memory is %.0fMi, and the gateway needs %.0fMi: 128 for itself, gateway.limits.bodiesMiB=%v and repliesMiB=%v" $have $need $limits.bodiesMiB $limits.repliesMiB) -}}
 {{- end -}}
 {{- end }}
 

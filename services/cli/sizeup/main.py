@@ -219,8 +219,10 @@ def check(
 ) -> None:
     """Ask each model on both APIs, whole and streamed; fail when one answer is not right.
 
-    Models that sleep are not woken; when all do, that is no failure.
+    Those of --if-ready are not woken when they sleep; when all do, that is no failure.
     """
+    if not models and not if_ready:
+        raise UsageError("name a model, or give --if-ready")
     settings = Settings()
     address, key = (url or settings.url).rstrip("/"), checking.read_key(api_key_file)
     asked = [*(models or ()), *(if_ready or ())]

@@ -6,18 +6,31 @@
 {{- if and (ne $cache.mode "ephemeral") (not (has "ReadWriteMany" $cache.accessModes)) }}yes{{ end -}}
 {{- end }}
 
-{{/* sizeup.neighbours: list root, model, affinity. The affinity of a pod that has the model's volume: where
-     that is a disk of one node, it goes where others have it. Else a download and the pods that wait for
-     it could each hold the disk against the other. The first pod chooses. */}}
-{{- define "sizeup.neighbours" -}}
+{{/* sizeup.disk: list root, model. The disk of one node that a pod of the model has, as a label's value;
+     empty where there is none. */}}
+{{- define "sizeup.disk" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
-{{- $affinity := deepCopy (index . 2 | default dict) -}}
 {{- if and $model.needsWeights (include "sizeup.oneNode" $root) -}}
-{{- $expressions := list (dict "key" "app.kubernetes.io/component" "operator" "In" "values" (list "inference" "download")) -}}
-{{- $labels := dict "app.kubernetes.io/name" "sizeup" "app.kubernetes.io/instance" $root.Release.Name -}}
-{{- if eq $root.Values.modelCache.mode "perModel" }}{{ $_ := set $labels "sizeup.dev/model" $model.key }}{{ end -}}
-{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $labels "matchExpressions" $expressions) -}}
+{{- eq $root.Values.modelCache.mode "perModel" | ternary $model.key "shared" -}}
+{{- end -}}
+{{- end }}
+
+{{/* sizeup.diskLabel: list root, model. For the labels of such a pod. */}}
+{{- define "sizeup.diskLabel" -}}
+{{- with include "sizeup.disk" . -}}
+sizeup.dev/disk: {{ . }}
+{{- end -}}
+{{- end }}
+
+{{/* sizeup.neighbours: list root, model, affinity. The affinity of a pod of the model: it goes where others
+     have its disk. Else a download and the pods that wait for it could each hold the disk against the
+     other. The first pod chooses. */}}
+{{- define "sizeup.neighbours" -}}
+{{- $affinity := deepCopy (index . 2 | default dict) -}}
+{{- with include "sizeup.disk" . -}}
+{{- $labels := dict "app.kubernetes.io/instance" (index $ 0).Release.Name "sizeup.dev/disk" . -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $labels) -}}
 {{- $pods := get $affinity "podAffinity" | default dict -}}
 {{- $_ := set $pods "requiredDuringSchedulingIgnoredDuringExecution" (list $term) -}}
 {{- $_ := set $affinity "podAffinity" $pods -}}
@@ -33,7 +46,12 @@
 {{- $placement := pick $root.Values.modelCache.download "nodeSelector" "tolerations" -}}
 {{- if include "sizeup.oneNode" $root -}}
 {{- $affinity := include "sizeup.neighbours" (list $root $model (pick $model.affinity "nodeAffinity")) | fromJson -}}
-{{- $placement = merge (dict "affinity" $affinity) (pick $model "nodeSelector" "tolerations") -}}
+{{- $tolerations := $model.tolerations | default list -}}
+{{- /* Clusters may tolerate for pods that ask for GPUs what keeps others away; a download asks for none. */ -}}
+{{- range $resource := keys ($model.resources.limits | default dict) | sortAlpha -}}
+{{- if contains "/" $resource }}{{ $tolerations = append $tolerations (dict "key" $resource "operator" "Exists") }}{{ end -}}
+{{- end -}}
+{{- $placement = dict "affinity" $affinity "nodeSelector" $model.nodeSelector "tolerations" (uniq $tolerations) -}}
 {{- end -}}
 {{- toJson $placement -}}
 {{- end }}
@@ -48,27 +66,26 @@
 {{- end -}}
 {{- $first := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
-{{- $nodes := pick $model "nodeSelector" "tolerations" | toJson -}}
 {{- if and $model.needsWeights (eq $cache.mode "shared") -}}
+{{- $tolerations := list -}}
+{{- range $model.tolerations }}{{ $tolerations = append $tolerations (toJson .) }}{{ end -}}
+{{- $nodes := list $model.nodeSelector (get $model.affinity "nodeAffinity") (sortAlpha $tolerations) | toJson -}}
 {{- $first = $first | default (dict "key" $key "nodes" $nodes) -}}
 {{- if ne $first.nodes $nodes -}}
-{{- printf "models.%s and models.%s are for different nodes (nodeSelector, tolerations), and a ReadWriteOnce disk is on one: give them the same, or use ReadWriteMany, or mode perModel with modelCache.size \"\" (there it is the size of each volume); " $first.key $key -}}
+{{- printf "models.%s and models.%s are for different nodes (nodeSelector, tolerations, nodeAffinity), and a ReadWriteOnce disk is on one: give them the same, or use ReadWriteMany, or mode perModel with modelCache.size \"\" (there it is the size of each volume); " $first.key $key -}}
+{{- break -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/* The sizes with rules of their own about their node, which the others on such a disk do not have, in
-     words. Two rules about pods would both have to hold; one about nodes its own download has too. */}}
-{{- define "sizeup.ownNode" -}}
+{{/* The sizes with a rule of their own about pods beside them, in words: both rules would have to hold. */}}
+{{- define "sizeup.ownNeighbours" -}}
 {{- if include "sizeup.oneNode" . -}}
-{{- $shared := eq .Values.modelCache.mode "shared" -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
-{{- range $kind := $shared | ternary (list "podAffinity" "nodeAffinity") (list "podAffinity") -}}
-{{- if and $model.needsWeights (dig $kind "requiredDuringSchedulingIgnoredDuringExecution" "" $model.affinity) -}}
-{{- printf "models.%s.affinity.%s requires what others who share its disk do not: use nodeSelector, or ReadWriteMany; " $key $kind -}}
-{{- end -}}
+{{- if and $model.needsWeights (dig "podAffinity" "requiredDuringSchedulingIgnoredDuringExecution" "" $model.affinity) -}}
+{{- printf "models.%s.affinity.podAffinity requires what others with its disk do not: use nodeSelector, or ReadWriteMany; " $key -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

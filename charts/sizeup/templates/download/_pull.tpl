@@ -69,6 +69,9 @@ template:
   metadata:
     labels:
       {{- include "sizeup.selector" (list $root "download" $model.key) | nindent 6 }}
+      {{- with include "sizeup.diskLabel" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
     {{- with $download.podAnnotations }}
     annotations:
       {{- toYaml . | nindent 6 }}
