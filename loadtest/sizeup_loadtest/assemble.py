@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from sizeup_loadtest import capacity, cost, lag, measure, validity, verdict
+from sizeup_loadtest import capacity, cost, lag, measure, search, validity, verdict
 from sizeup_loadtest.config import Config, Model
 from sizeup_loadtest.record import Api, Outcome, Record
 from sizeup_loadtest.results import (
+    CapacityResult,
     ModelFacts,
     ModelResult,
     Paired,
@@ -99,13 +100,29 @@ def _models(
             load_source="cold start" if cold else "server" if facts.load_seconds else None,
             bound_tok_s=bound(model, facts),
             stages=_stages(config, plan, model.name, by),
-            capacity=searches.results.get(model.name) if searches else None,
+            capacity=_searched(config, info, searches, model.name),
             ability=ability.results.get(model.name) if ability else None,
             suites=suites.results.get(model.name, {}) if suites else {},
         )
         priced = cost.of(result, model.price_per_hour, config.slo.attainment)
         made.append(result.model_copy(update={"cost": priced}))
     return tuple(sorted(made, key=lambda m: m.facts.parameters or 0) if _all_known(made) else made)
+
+
+def _searched(
+    config: Config, info: Info, searches: CapacityPiece | None, model: str
+) -> CapacityResult | None:
+    """Return what a search found, and whether it ended where the client was late.
+
+    Lateness is known of all sizes under a load together: it was one client's.
+    """
+    found = searches.results.get(model) if searches else None
+    if found is None or found.largest is None:
+        return found
+    failed = [p.level for p in found.points if not search.passes(p, config.slo.attainment)]
+    above = min((level for level in failed if level > found.largest), default=None)
+    seen = None if above is None else info.stage_lag.get(capacity.stage_key(found.mode, above))
+    return found.model_copy(update={"client_late": validity.too_late(seen, config.limits)})
 
 
 def _all_known(models: Sequence[ModelResult]) -> bool:
@@ -116,7 +133,10 @@ def bound(model: Model, facts: ModelFacts) -> float | None:
     """Return the tokens per second of one stream that memory allows: each reads every weight.
 
     Files may hold another dtype than the one that runs, so parameters and dtype go before them.
+    None for a mixture of experts: each token reads some of its weights, and nobody says how many.
     """
+    if "moe" in (facts.architecture or "").lower():
+        return None
     each = _BYTES.get(facts.dtype or "")
     whole = facts.parameters * each if facts.parameters and each else facts.weight_bytes
     if model.bandwidth_gb_s is None or not whole:
@@ -162,7 +182,7 @@ def _validity(
     counted = [record for record in records if not capacity.is_search(record.stage)]
     sent = [record for record in counted if record.stage in known]
     planned = sum(len(s.requests) for s in plan.segments if s.model not in info.broken)
-    warnings = [] if info.complete else ["the run was stopped before its end"]
+    warnings = [] if info.complete else [validity.STOPPED]
     suites = folder.piece("suites", SuitesPiece)
     warnings += [f"{name}: {why}" for name, why in suites.failed.items()] if suites else []
     lags = info.stage_lag
@@ -180,6 +200,7 @@ def _validity(
         paces=_paces(models),
         searched=len(searched),
         unsent=max(0, planned - len(sent)) if sent else 0,
+        complete=info.complete,
         warnings=[*warnings, *validity.doubts(models)],
     )
 

@@ -25,7 +25,7 @@ _FIRST_REQUESTS = 200
 _MOST_REQUESTS = 20_000
 """Of one load: their raw times are held in memory."""
 _MOST_LOADS = 40
-"""Doubling to 10,000 and halving back takes 28."""
+"""Doubling to 10,000 and halving back to a tenth takes 19."""
 
 RunLevel = Callable[[float, int], Awaitable[Sequence[Record]]]
 """Send one load and return what was seen; the number counts earlier tries of the same load."""
@@ -132,6 +132,11 @@ def result(
     )
 
 
+def stage_key(mode: search.Mode, level: float) -> str:
+    """Name one load of a search."""
+    return f"{_STAGES}-{mode}-{level:g}"
+
+
 def is_search(stage: str) -> bool:
     """Tell a search's stages from the plan's by their key."""
     return stage.startswith(f"{_STAGES}-")
@@ -177,8 +182,7 @@ class Levels:
     def _segment(self, mode: search.Mode, level: float, attempt: int, requests: int) -> Segment:
         config, words = self._config, (self._config.prompts.words or (None,))[0]
         arrival = config.load.open.arrival if mode == "open" else None
-        key = f"{_STAGES}-{mode}-{level:g}"
-        stage = Stage(key, mode, level, config.lengths[0], arrival, words)
+        stage = Stage(stage_key(mode, level), mode, level, config.lengths[0], arrival, words)
         drawn = [self._source(next(self._places), words) for _ in range(requests)]
         self.prompts |= {prompt.key: prompt for prompt in drawn}
         made = schedule.segment(config, stage, self._model, drawn, attempt)

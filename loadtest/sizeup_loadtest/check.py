@@ -3,7 +3,8 @@
 One interval in forty does so by chance, and a gate judges a hundred and more. So a case fails where
 its interval excludes the allowed change by so much, or together with so many others, that of forty
 pairs of unchanged runs one fails at most (Benjamini and Hochberg): ten cases that are a bit worse
-prove more than one. A change that is too small to see is no proof of none: such a case is undecided
+prove more than one. Where only its own interval excludes the change, it is worse, not proven, which
+turns no gate red. A change that is too small to see is no proof of none: such a case is undecided
 when there is no interval at all, and passes when the interval holds the allowed change. Pure.
 """
 
@@ -40,6 +41,8 @@ class Outcome(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+    UNPROVEN = "worse, not proven"
+    """Its interval excludes what is allowed; of so many cases one or other does by chance."""
     UNDECIDED = "undecided"
     """There is no interval: fewer than 5 blocks."""
 
@@ -68,9 +71,9 @@ class Gate:
 
 
 def judge(compared: Comparison, allowed: Allowed, *, any_schedule: bool = False) -> Gate:
-    """Judge every change; a run that is invalid or of another schedule proves nothing."""
+    """Judge every change; a run that is invalid, incomplete or of another plan proves nothing."""
     cases = _cases(compared.changes, allowed)
-    faults = [w for w in compared.warnings if "invalid" in w]
+    faults = [*(w for w in compared.warnings if "invalid" in w), *compared.lost]
     if not compared.same_schedule and not any_schedule:
         faults.append("the runs' schedules differ (allow it with --any-schedule)")
     if not _decided(cases):
@@ -97,7 +100,9 @@ def _cases(changes: Sequence[Change], allowed: Allowed) -> tuple[Case, ...]:
     def outcome(change: Change) -> Outcome:
         if change not in chances:
             return Outcome.UNDECIDED
-        return Outcome.FAILED if change in failed else Outcome.PASSED
+        if change in failed:
+            return Outcome.FAILED
+        return Outcome.UNPROVEN if chances[change] <= FALSE_ALARMS else Outcome.PASSED
 
     return tuple(Case(change, outcome(change), limits[change]) for change in changes)
 
@@ -105,8 +110,7 @@ def _cases(changes: Sequence[Change], allowed: Allowed) -> tuple[Case, ...]:
 def _chance(change: Change, limit: float) -> float | None:
     """Return how probable a change so far beyond its limit is by chance; None without an interval.
 
-    The interval's own reach says how wide chance is. A ratio's is taken as Student's of the fewest
-    blocks there are: with more it is a little too careful.
+    The interval's own reach says how wide chance is; a ratio's is Student's of its blocks.
     """
     made = change.change
     end = made.high if change.larger_is_better else made.low
@@ -119,8 +123,9 @@ def _chance(change: Change, limit: float) -> float | None:
     if limit <= 0:
         return 1.0
     beyond, reach = better * math.log(limit / made.value), abs(math.log(end / made.value))
-    student = statistics.student(statistics.MIN_BLOCKS - 1)
-    return statistics.tail_of_five(student * beyond / max(reach, _EXACT))
+    freedom = change.blocks - 1
+    t = statistics.student(freedom) * beyond / max(reach, _EXACT)
+    return statistics.tail_of_student(t, freedom)
 
 
 def _limit(change: Change, allowed: Allowed) -> float:
@@ -155,6 +160,8 @@ def _add(suite: Element, one: Case) -> None:
     told = f"{changes.written(change)}, limit {changes.amount(change, one.limit)}"
     if one.outcome is Outcome.FAILED:
         SubElement(case, "failure", message=told)
+    elif one.outcome is Outcome.UNPROVEN:
+        SubElement(case, "system-out").text = f"{one.outcome}: {told}"
     elif one.outcome is Outcome.UNDECIDED:
         SubElement(case, "skipped", message=f"no interval: fewer than 5 blocks; {told}")
 
@@ -172,10 +179,10 @@ def _count(cases: Sequence[Case], outcome: Outcome) -> int:
 def markdown(gate: Gate) -> str:
     """Return the gate as Markdown: failures first."""
     word = "passed" if gate.passes else "failed"
-    counts = ", ".join(f"{_count(gate.cases, outcome)} {outcome}" for outcome in Outcome)
+    counts = "; ".join(f"{_count(gate.cases, outcome)} {outcome}" for outcome in Outcome)
     lines = [f"# Regression check {word}", "", f"{counts}."]
     lines += [f"- {escape(fault)}" for fault in gate.faults]
-    order = (Outcome.FAILED, Outcome.UNDECIDED, Outcome.PASSED)
+    order = (Outcome.FAILED, Outcome.UNPROVEN, Outcome.UNDECIDED, Outcome.PASSED)
     ordered = sorted(gate.cases, key=lambda case: order.index(case.outcome))
     rows = [
         [*changes.row(c.change), changes.amount(c.change, c.limit), c.outcome.value]

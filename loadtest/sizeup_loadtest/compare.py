@@ -9,15 +9,19 @@ Newcombe's interval (1998, method 10), which is made of both Wilson intervals.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from sizeup_loadtest import measure
+from sizeup_loadtest import measure, statistics, validity
 from sizeup_loadtest.record import Record
 from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Proportion, Results
 from sizeup_loadtest.results import StageResult as Stage
 
 Kind = Literal["ratio", "difference"]
+
+_TIMES = ("ttft", "tpot", "e2e")
+_RATES = ("out_tok_s", "goodput")
+_FIGURES = (*_TIMES, *_RATES, "attainment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Change:
     """after / before, or after - before."""
     paired: bool = False
     """Request by request, so that what a prompt adds cancels."""
+    blocks: int = statistics.MIN_BLOCKS
+    """Of the run with fewer: how well the spread that its interval is made of is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class Comparison:
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
     same_schedule: bool
+    lost: tuple[str, ...] = ()
+    """What of the first run the second should have and has not, in words."""
 
 
 Events = Sequence[Record]
@@ -57,12 +65,62 @@ def runs(
     """Compare two runs; `events` are their raw events, used when the schedules are the same."""
     same = before.schedule_hash == after.schedule_hash
     paired = _paired(before, events) if events and same else {}
+    blocks = max(statistics.MIN_BLOCKS, min(_blocks(before), _blocks(after)))
     found = tuple(
-        change
+        replace(change, blocks=blocks)
         for a, b in _both(before.models, after.models)
         for change in (*_stages(a, b, paired), *_ability(a, b))
     )
-    return Comparison(found, tuple(_warnings(before, after, same)), same)
+    warnings, lost = tuple(_warnings(before, after, same)), tuple(_lost(before, after))
+    return Comparison(found, warnings, same, lost)
+
+
+def _blocks(results: Results) -> int:
+    """Return how many blocks a run's plan had; what a config does not say is taken with care."""
+    load = results.config.get("load")
+    blocks = load.get("blocks") if isinstance(load, Mapping) else None
+    return blocks if isinstance(blocks, int) else statistics.MIN_BLOCKS
+
+
+def _lost(before: Results, after: Results) -> Iterator[str]:
+    """Name a run that was stopped, and every size, stage and figure that the second run lacks."""
+    for word, results in (("first", before), ("second", after)):
+        if validity.STOPPED in results.validity.warnings:
+            yield f"the {word} run was stopped before its end"
+    second = {model.name: model for model in after.models}
+    for model in before.models:
+        other = second.get(model.name)
+        if other is None:
+            yield f"the second run lacks {model.name}"
+            continue
+        stages = {stage.stage: stage for stage in other.stages}
+        for stage in model.stages:
+            place, now = f"{model.name}, {stage.stage}", stages.get(stage.stage)
+            gone = [] if now is None else [f for f in _FIGURES if _is_gone(f, stage, now)]
+            if now is None:
+                yield f"the second run lacks {place}"
+            yield from (f"the second run lacks {figure} of {place}" for figure in gone)
+        if model.ability and not other.ability:
+            yield f"the second run lacks ability of {model.name}"
+
+
+def _is_gone(figure: str, before: Stage, after: Stage) -> bool:
+    """Tell whether a stage lost a figure, or all of it.
+
+    What an open loop gave may be known of one run and not of another by chance.
+    """
+    if figure == "out_tok_s" and after.mode == "open" and after.out_tok_s is None:
+        return False
+    if not _amount(getattr(before, figure)):
+        return False
+    now: float | None = _amount(getattr(after, figure))
+    return now is None or (now == 0 and figure in _RATES)
+
+
+def _amount(figure: Distribution | Estimate | Proportion | None) -> float | None:
+    if figure is None:
+        return None
+    return figure.mean.value if isinstance(figure, Distribution) else figure.value
 
 
 def _warnings(before: Results, after: Results, same: bool) -> Iterator[str]:
@@ -121,7 +179,7 @@ def _stages(a: ModelResult, b: ModelResult, paired: Mapping[Key, Estimate]) -> I
 def _times(
     model: str, before: Stage, after: Stage, paired: Mapping[Key, Estimate]
 ) -> Iterator[Change]:
-    for figure in ("ttft", "tpot", "e2e"):
+    for figure in _TIMES:
         a: Distribution | None = getattr(before, figure)
         b: Distribution | None = getattr(after, figure)
         if a is None or b is None:
@@ -134,7 +192,7 @@ def _times(
 
 
 def _rates(model: str, before: Stage, after: Stage) -> Iterator[Change]:
-    for figure in ("out_tok_s", "goodput"):
+    for figure in _RATES:
         a: Estimate | None = getattr(before, figure)
         b: Estimate | None = getattr(after, figure)
         change = ratio(a, b) if a and b else None

@@ -73,7 +73,8 @@ def throughputs(model: ModelResult, attainment: float = 0.95) -> list[Throughput
 def _bounds(best: Throughput, found: Sequence[Throughput], searched: CapacityResult | None) -> bool:
     """Tell whether a larger load may be within too: none was tried, or not all that mattered."""
     largest = best.level == max(t.level for t in found if t.mode == best.mode)
-    return best.within and (largest or (searched is not None and not searched.finished))
+    ended = searched is None or (searched.finished and not searched.client_late)
+    return best.within and (largest or not ended)
 
 
 def _each(price: float, rate: Estimate | None) -> Estimate | None:

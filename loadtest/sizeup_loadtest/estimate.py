@@ -12,7 +12,7 @@ from sizeup_loadtest.schedule import Plan, Segment, Stage
 
 _FIRST_RATE = 1.0
 _LAST_STEPS = 4
-"""Of an open loop's search: halvings of an octave until a tenth is left."""
+"""Of a search: halvings of an octave until no more than `search.RESOLUTION` is left of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,14 @@ def sentence(found: Sequence[Part], tok_s: float, config: Config) -> str:
     return said
 
 
+def planned(plan: Plan) -> str:
+    """Say what the plan holds; nothing counts the requests that wake sizes."""
+    said = f"{plan.requests} requests planned"
+    if wakes := sum(segment.wake is not None for segment in plan.segments):
+        said += f" and {wakes} requests of one token that wake sizes"
+    return f"{said}, sha256 {plan.sha256}"
+
+
 def _stage(stage: Stage, segments: Sequence[Segment], tok_s: float) -> Part:
     mine = [segment for segment in segments if segment.stage == stage]
     requests = [request for segment in mine for request in segment.requests]
@@ -99,7 +107,9 @@ def _capacity(config: Config, tok_s: float) -> Iterator[Part]:
 def _loads(config: Config) -> int:
     """Return how many loads a search tries that ends near its limit: doubled, then halved back."""
     doubled = ceil(log2(max(1.0, config.capacity.max / _FIRST_RATE))) + 1
-    return doubled + (max(0, doubled - 2) if config.capacity.mode == "closed" else _LAST_STEPS)
+    if config.capacity.mode == "open":
+        return doubled + _LAST_STEPS
+    return doubled + min(max(0, doubled - 2), _LAST_STEPS)  # between 1 and 2 there is no load
 
 
 def _ability(config: Config, tok_s: float) -> Iterator[Part]:

@@ -66,6 +66,7 @@ def to_facts(shown: Json, tag: Json, process: Json) -> ModelFacts:
     dtype, digest = details.get("quantization_level"), tag.get("digest")
     took = count_of(process.get("load_duration"))
     return ModelFacts(
+        architecture=architecture if isinstance(architecture, str) else None,
         parameters=count_of(info.get("general.parameter_count")),
         layers=count_of(info.get(f"{architecture}.block_count")),
         weight_bytes=count_of(tag.get("size")) or None,

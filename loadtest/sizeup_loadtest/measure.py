@@ -8,7 +8,7 @@ and last chunk with content, t_end the end of the stream and N the answer's toke
     e2e = t_end - t_send           e2e_sched = t_end - t_sched      norm_latency = e2e / N
 
 A figure that a request cannot give (tpot of one token, any of a failed one) is left out, never 0.
-So are requests that fill or empty a closed loop (`Planned.edge`): they met a smaller load. What is
+So are requests that fill or empty a closed loop (`rates.edges`): they met a smaller load. What is
 per second is in `rates`.
 """
 
@@ -79,15 +79,17 @@ def _since(record: Record, begun_ns: int) -> float | None:
 def tpot(record: Record) -> float | None:
     """Return seconds per token after the first; None for fewer than two tokens or one piece.
 
-    An answer that came in one piece says nothing about its tokens' pace. The last token is where
-    the finish reason is: tokens without text are counted, and sent in no chunk of their own.
+    An answer that came in one piece, be it several chunks in one read, says nothing about its
+    tokens' pace. The last token is where the finish reason is: tokens without text are counted, and
+    sent in no chunk of their own.
     """
     tokens = record.completion_tokens or 0
     if record.outcome is not Outcome.OK or tokens < 2 or not record.chunk_ns:
         return None
     last = max(record.chunk_ns[-1], record.finished_ns or 0)
     pace = (last - record.chunk_ns[0]) * _NS / (tokens - 1)
-    return None if len(record.chunk_ns) == 1 and pace < _LEAST_PACE else pace
+    one_piece = record.chunk_ns[0] == record.chunk_ns[-1]
+    return None if one_piece and pace < _LEAST_PACE else pace
 
 
 def e2e(record: Record) -> float | None:
@@ -121,16 +123,6 @@ def meets(record: Record, objective: Objective) -> bool:
     return pace is None or pace <= objective.tpot_seconds
 
 
-def steady(records: Sequence[Record]) -> Sequence[Record]:
-    """Return the requests that met the load as asked: those that are no edge of a closed loop.
-
-    All of them where the time was over before the others were a third: a few would say less than
-    all do, though some of those met a smaller load.
-    """
-    inner = [record for record in records if not record.planned.edge]
-    return inner if 2 * len(inner) >= len(records) - len(inner) else records
-
-
 def stage_result(load: Load, records: Iterable[Record], objective: Objective) -> StageResult:
     """Compute everything of one size under one load; warm-up is left out.
 
@@ -140,8 +132,9 @@ def stage_result(load: Load, records: Iterable[Record], objective: Objective) ->
     counted = [r for r in seen if not r.planned.warm_up]
     if not counted:
         raise ValueError(f"{load.stage}: no records")
-    inner = steady(counted)
-    blocks = _by_block(inner)
+    sent = _by_block(counted)
+    blocks = dict(zip(sent, rates.steady([*sent.values()]), strict=True))
+    inner = [record for group in blocks.values() for record in group]
     fine = [r for r in counted if r.outcome is Outcome.OK]
     pace, first = _distribution(blocks, tpot), _distribution(blocks, ttft)
     return StageResult(
@@ -169,18 +162,15 @@ def stage_result(load: Load, records: Iterable[Record], objective: Objective) ->
         split=_split(blocks),
         short_answers=sum(_is_short(r) for r in fine),
         cut_prompts=sum(_is_cut(r) for r in fine),
-        reloads=sum(_is_reload(r, first) for r in seen if r.planned.warm_up),
-        **_per_second(load, _by_block(counted), objective),
+        reloads=len({r.planned.block for r in seen if r.planned.warm_up and _is_reload(r, first)}),
+        **_per_second(load, [*sent.values()], objective),
     )
 
 
 def _per_second(
-    load: Load, blocks: Mapping[int, Sequence[Record]], objective: Objective
+    load: Load, blocks: Sequence[Sequence[Record]], objective: Objective
 ) -> dict[str, Estimate | None]:
-    found = [
-        rates.rates(group, load.mode, load.level, lambda r: meets(r, objective))
-        for group in blocks.values()
-    ]
+    found = rates.rates(blocks, load.mode, load.level, lambda r: meets(r, objective))
     return {
         name: statistics.ratio_of_sums(dict(enumerate(r[name] for r in found)))
         for name in rates.NAMES
@@ -312,8 +302,12 @@ def paired(
 
 def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]:
     """Index by what two sizes have in common: stage, block and place in it."""
-    return {
-        (r.stage, r.planned.block, r.planned.index): r
-        for r in records
-        if not r.planned.warm_up and not r.planned.edge
-    }
+    found: dict[tuple[str, int, int], Record] = {}
+    groups: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for record in records:
+        if not record.planned.warm_up:
+            groups[record.stage, record.planned.block].append(record)
+    for (stage, block), group in groups.items():
+        out = rates.edges(group)
+        found |= {(stage, block, i): r for r in group if (i := r.planned.index) not in out}
+    return found

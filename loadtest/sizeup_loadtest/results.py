@@ -96,9 +96,11 @@ class StageResult(Result):
     tok_s_user: Estimate | None
     """1 / tpot."""
     out_tok_s: Estimate | None
-    """Tokens that arrived inside the steady window / its length."""
+    """Closed loop: requests under way while all users are there x tokens / e2e, means of the same
+    requests. Open loop: tokens / the time in which requests came, or which the server needed for
+    them at its best output where that is longer."""
     requests_s: Estimate | None
-    """Answers in the steady window / its length, each by the share of it that arrived inside."""
+    """The same, of answers: in closed loop requests under way / e2e."""
     goodput: Estimate | None
     """The same, of those that met the objective; in open loop of the requests that came, / the time
     in which they came."""
@@ -137,6 +139,8 @@ class CapacityResult(Result):
     """At that load. Its value decided; the interval says how near it may have been to a miss."""
     bounded_by_limit: bool
     """True when the search ended at its own upper limit."""
+    client_late: bool = False
+    """True when the client was late at the least load that failed above: a larger one may pass."""
     finished: bool = True
     """False when the search was cut off: a larger load may pass."""
     knee: float | None
@@ -201,6 +205,8 @@ class Cost(Result):
 class ModelFacts(Result):
     """What the server says of a model."""
 
+    architecture: str | None = None
+    """As the server names it: qwen2, qwen3_moe."""
     parameters: int | None = None
     layers: int | None = None
     weight_bytes: int | None = None
@@ -228,7 +234,8 @@ class ModelResult(Result):
     """The cold start the run saw, else what the server says of the process that runs."""
     load_source: Literal["cold start", "server"] | None = None
     bound_tok_s: float | None = None
-    """Memory bandwidth / bytes of the weights as they run, where the config gives the bandwidth."""
+    """Memory bandwidth / bytes of the weights as they run, where the config gives the bandwidth.
+    None for a mixture of experts, of which a token reads a part."""
     stages: tuple[StageResult, ...] = ()
     capacity: CapacityResult | None = None
     ability: AbilityResult | None = None

@@ -156,7 +156,7 @@ class RunFolder:
         try:
             return _PLAN.validate_json(self._bytes("plan.json"))
         except ValidationError as error:
-            raise FolderError(f"{self.path / 'plan.json'}: {error}") from None
+            raise FolderError(f"{self.path / 'plan.json'}: {unlike(error)}") from None
 
     def info(self) -> Info:
         """Read when, where and with what."""
@@ -190,7 +190,7 @@ class RunFolder:
         try:
             return kind.model_validate_json(self._bytes(name))
         except ValidationError as error:
-            raise FolderError(f"{self.path / name}: {error}") from None
+            raise FolderError(f"{self.path / name}: {unlike(error)}") from None
 
 
 def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
@@ -201,4 +201,14 @@ def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
         try:
             yield _RECORD.validate_json(line)
         except ValidationError as error:
-            raise FolderError(f"{where}: raw event {number}: {error}") from None
+            raise FolderError(f"{where}: raw event {number}: {unlike(error)}") from None
+
+
+def unlike(error: ValidationError) -> str:
+    """Say in one sentence how a file differs from what this version writes."""
+    first, *more = error.errors(include_url=False, include_input=False)
+    place, message = ".".join(map(str, first["loc"])), first["msg"]
+    if first["type"] == "json_invalid":
+        return f"not JSON, or cut off ({message.removeprefix('Invalid JSON: ')})"
+    others = f", and at {len(more)} more" if more else ""
+    return f"its schema is not this version's: at {place or 'its top'} ({message}){others}"

@@ -194,10 +194,20 @@ def grows(values: Sequence[float]) -> bool:
     return slope - student(BATCHES - 2) * error > 0
 
 
-def tail_of_five(t: float) -> float:
-    """Return the probability that Student's t of five blocks (4 degrees of freedom) exceeds t."""
-    s = t / math.sqrt(4 + t * t)
-    return 0.5 - s * (3 - s * s) / 4
+def tail_of_student(t: float, freedom: int) -> float:
+    """Return the probability that Student's t of whole degrees of freedom exceeds t.
+
+    Its finite series (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+    """
+    angle = math.atan2(t, math.sqrt(freedom))
+    odd = freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    terms = []
+    for k in range(odd + 2, freedom + 1, 2):
+        terms.append(term)
+        term *= math.cos(angle) ** 2 * (k - 1) / k
+    inside = math.sin(angle) * math.fsum(terms)
+    return 0.5 - ((angle + inside) / math.pi if odd else inside / 2)
 
 
 def tail_of_normal(z: float) -> float:

@@ -25,7 +25,8 @@ def show(results: Results, console: Console) -> None:
 
 def table(results: Results) -> Table:
     """Draw each size under its lightest load, the largest load it carries, and what it buys."""
-    drawn = Table(title=f"{results.scenario}, one user at a time", title_justify="left")
+    title = f"{results.scenario}, {words.lightest(results.models)}"
+    drawn = Table(title=title, title_justify="left")
     drawn.add_column("size", no_wrap=True)
     for heading in ("TTFT p50", "tokens/s/user", "carries", "errors", "ability", "per M tokens"):
         drawn.add_column(heading, justify="right")

@@ -11,6 +11,8 @@ from sizeup_loadtest import statistics
 from sizeup_loadtest.config import Limits
 from sizeup_loadtest.results import Lag, ModelResult, Validity
 
+STOPPED = "the run was stopped before its end"
+"""A warning."""
 ENOUGH = statistics.smallest_n(0.99)
 """Samples of a stage from which its p99 is judged; in fewer, one stall would be the p99."""
 
@@ -59,12 +61,14 @@ def judge(
     paces: Mapping[str, float],
     searched: int = 0,
     unsent: int = 0,
+    complete: bool = True,
     warnings: Sequence[str] = (),
 ) -> Validity:
     """Name every limit that was passed; one is enough to make a run invalid.
 
     `counts` has every size, `broken` says why some are, `paces` is the least time per token that
-    any size had, by stage. `searched` requests were a search's, `unsent` were planned.
+    any size had, by stage. `searched` requests were a search's, `unsent` were planned; a run not
+    `complete` was stopped from outside.
     """
     sent, errors = (sum(getattr(c, n) for c in counts.values()) for n in ("sent", "errors"))
     stage = _worst(late.stages)
@@ -83,7 +87,8 @@ def judge(
         reasons.append("no request was sent")
     told += [*warnings, *_search(limits, late), *_coarse(late, paces)]
     if unsent:
-        told.append(f"{unsent} planned requests were not sent: their time was over")
+        why = "their time was over" if complete else "the run was stopped before"
+        told.append(f"{unsent} planned requests were not sent: {why}")
     return Validity(
         valid=not reasons,
         reasons=tuple(reasons),
@@ -104,6 +109,11 @@ _DOUBTS = {
     "cut_prompts": "prompts were cut: the server read fewer tokens than half their words",
     "reloads": "times the model had to be loaded before a block; no figure has that time",
 }
+
+
+def too_late(loop: Lag | None, limits: Limits) -> bool:
+    """Tell whether the client's loop was later in a stage than is allowed, where a p99 is known."""
+    return loop is not None and loop.n >= ENOUGH and loop.p99 > limits.max_loop_lag_seconds
 
 
 def doubts(models: Sequence[ModelResult]) -> Iterator[str]:

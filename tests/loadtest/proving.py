@@ -17,7 +17,7 @@ from sizeup_loadtest.load import Loader, keep_all, run_segment
 from sizeup_loadtest.mock import Answer, Behaviour, MockServer, Size
 from sizeup_loadtest.prompts import Message, Prompt
 from sizeup_loadtest.record import Api, Length, Outcome, Planned, Record
-from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.schedule import Segment, Stage, with_edges
 
 RESOLUTION = 0.02
 """Seconds a median may differ from the truth: ten times what a busy machine showed."""
@@ -45,6 +45,8 @@ class Load:
     requests: int
     rate: bool = False
     """Open loop, at an even rate."""
+    edges: bool = False
+    """Closed loop: the requests that fill and empty it are marked, as in a run."""
     length: Length = "natural"
     max_tokens: int = 64
     api: Api = "openai"
@@ -88,7 +90,8 @@ def segment(load: Load, model: str) -> Segment:
         Planned(i, 0, model, f"p{i}", load.max_tokens, load.length, offset)
         for i, offset in enumerate(offsets)
     )
-    return Segment(stage, 0, model, tuple(planned))
+    made = Segment(stage, 0, model, tuple(planned))
+    return with_edges(made) if load.edges else made
 
 
 def fine(seen: Sequence[Seen]) -> list[Seen]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from loadtest.recording import failed, record
-from sizeup_loadtest import assemble, prompts, schedule
+from sizeup_loadtest import assemble, capacity, prompts, schedule
 from sizeup_loadtest.config import Config, Model
 from sizeup_loadtest.record import Outcome, Record
-from sizeup_loadtest.results import Lag, ModelFacts, Results
-from sizeup_loadtest.rundir import Info, RunFolder
+from sizeup_loadtest.results import CapacityPoint, Lag, ModelFacts, Results
+from sizeup_loadtest.rundir import CapacityPiece, Info, RunFolder
+from sizeup_loadtest.search import Bounds
+from sizeup_loadtest.statistics import wilson
 
 CONFIG = Config.model_validate(
     {
@@ -32,13 +34,17 @@ def of(model: str, count: int = 4) -> list[Record]:
 
 
 def assembled(path: Path, records: Iterable[Record], **info: object) -> Results:
+    return assemble.assemble(folder_of(path, records, **info))
+
+
+def folder_of(path: Path, records: Iterable[Record], **info: object) -> RunFolder:
     folder = RunFolder.create(path / "run")
     folder.begin(CONFIG, PLAN)
     with folder.recorder() as recorder:
         for one in records:
             recorder.add(one)
     folder.write_piece("run", INFO.model_copy(update=info))
-    return assemble.assemble(folder)
+    return folder
 
 
 def test_a_size_most_of_whose_requests_failed_is_broken_and_the_other_is_not(
@@ -106,6 +112,55 @@ def test_answers_and_prompts_that_were_not_as_asked_are_told(tmp_path: Path) -> 
 def test_the_bound_is_of_the_weights_as_they_run(facts: ModelFacts, whole: int) -> None:
     found = assemble.bound(Model(name="a", bandwidth_gb_s=1), facts)
     assert found == pytest.approx(1e9 / whole)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "known"), [("qwen2", True), ("qwen2_moe", False), ("Qwen3MoE", False)]
+)
+def test_a_mixture_of_experts_has_no_bound(architecture: str, known: bool) -> None:
+    """A token reads some of its weights."""
+    facts = ModelFacts(architecture=architecture, parameters=10, dtype="BF16")
+    assert (assemble.bound(Model(name="a", bandwidth_gb_s=1), facts) is not None) is known
+
+
+def point(level: float, right: int) -> CapacityPoint:
+    return CapacityPoint(
+        level=level,
+        attainment=wilson(right, 100),
+        out_tok_s=9 * level,
+        ttft_p50=0.1,
+        tpot_p50=0.01,
+        saturated=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "lag", "late"),
+    [
+        ("capacity-closed-4", Lag(n=400, p50=0.0, p99=0.06, high=0.3), True),
+        ("capacity-closed-4", Lag(n=400, p50=0.0, p99=0.04, high=0.3), False),
+        ("capacity-closed-4", Lag(n=40, p50=0.0, p99=0.06, high=0.3), False),  # too few for a p99
+        ("capacity-closed-8", Lag(n=400, p50=0.0, p99=0.06, high=0.3), False),  # 4 failed before
+    ],
+)
+def test_a_search_that_ended_where_the_client_was_late_may_have_found_too_little(
+    tmp_path: Path, stage: str, lag: Lag, late: bool
+) -> None:
+    points = (point(2, 100), point(4, 50), point(8, 0))
+    found = capacity.result(points, Bounds("closed", CONFIG.slo.attainment, 64))
+    folder = folder_of(tmp_path, [*of("a"), *of("b")], stage_lag={stage: lag})
+    folder.write_piece("capacity", CapacityPiece(results={"a": found}))
+    searched = assemble.assemble(folder).models[0].capacity
+    assert searched
+    assert (searched.largest, searched.client_late) == (2, late)
+
+
+def test_what_a_run_that_was_stopped_did_not_send_is_not_blamed_on_time(tmp_path: Path) -> None:
+    found = assembled(tmp_path, [*of("a"), *of("b", 3)], complete=False).validity
+    assert found.warnings == (
+        "the run was stopped before its end",
+        "1 planned requests were not sent: the run was stopped before",
+    )
 
 
 def test_no_bandwidth_or_no_size_is_no_bound() -> None:

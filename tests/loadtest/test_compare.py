@@ -6,9 +6,9 @@ import pytest
 
 from loadtest import sample_results as sample
 from loadtest.recording import record
-from sizeup_loadtest import check, compare
-from sizeup_loadtest.results import Estimate, Results
-from sizeup_loadtest.statistics import mean_of, wilson
+from sizeup_loadtest import check, compare, validity
+from sizeup_loadtest.results import Estimate, Results, StageResult
+from sizeup_loadtest.statistics import geometric_mean_of, mean_of, student, wilson
 
 RUN = sample.results()
 
@@ -66,6 +66,107 @@ def test_the_gate_fails_only_where_the_interval_excludes_what_is_allowed() -> No
     assert check.judge(compare.runs(RUN, slower(RUN, 0.5)), allowed).passes
 
 
+def with_stages(results: Results, *stages: StageResult) -> Results:
+    """Return the run with its first size alone, and other stages."""
+    only = results.models[0].model_copy(update={"stages": stages, "ability": None})
+    return results.model_copy(update={"models": (only,)})
+
+
+def faults(before: Results, after: Results) -> tuple[str, ...]:
+    return check.judge(compare.runs(before, after), check.Allowed()).faults
+
+
+def test_what_the_second_run_lacks_is_a_fault() -> None:
+    first, second, *_ = RUN.models[0].stages
+    name, before = RUN.models[0].name, with_stages(RUN, first, second)
+    assert faults(before, before) == ()
+    assert faults(with_stages(RUN, first), before) == ()
+    [told] = faults(before, with_stages(RUN, first))
+    assert told == f"the second run lacks {name}, {second.stage}"
+    assert faults(RUN, RUN.model_copy(update={"models": RUN.models[1:]})) == (
+        f"the second run lacks {name}",
+    )
+    able = RUN.models[0].model_copy(update={"ability": None})
+    assert faults(RUN, RUN.model_copy(update={"models": (able, *RUN.models[1:])})) == (
+        f"the second run lacks ability of {name}",
+    )
+
+
+@pytest.mark.parametrize("figure", ["ttft", "tpot", "e2e", "out_tok_s", "goodput", "attainment"])
+def test_a_figure_that_disappeared_is_a_fault(figure: str) -> None:
+    stage = RUN.models[0].stages[0]
+    assert stage.mode == "closed"
+    [told] = faults(
+        with_stages(RUN, stage), with_stages(RUN, stage.model_copy(update={figure: None}))
+    )
+    assert told.startswith(f"the second run lacks {figure} of ")
+    assert not faults(
+        with_stages(RUN, stage.model_copy(update={figure: None})), with_stages(RUN, stage)
+    )
+
+
+def test_goodput_that_fell_to_nothing_is_a_fault() -> None:
+    stage = RUN.models[0].stages[0]
+    none = stage.model_copy(update={"goodput": Estimate(value=0, low=0, high=0)})
+    assert len(faults(with_stages(RUN, stage), with_stages(RUN, none))) == 1
+    assert not faults(with_stages(RUN, none), with_stages(RUN, none))
+
+
+def test_output_of_an_open_loop_may_be_known_of_one_run_alone() -> None:
+    stage = RUN.models[0].stages[0].model_copy(update={"mode": "open"})
+    unknown = stage.model_copy(update={"out_tok_s": None})
+    assert not faults(with_stages(RUN, stage), with_stages(RUN, unknown))
+
+
+def test_a_run_that_was_stopped_does_not_pass() -> None:
+    told = RUN.validity.model_copy(update={"warnings": (validity.STOPPED,)})
+    stopped = RUN.model_copy(update={"validity": told})
+    assert faults(RUN, stopped) == ("the second run was stopped before its end",)
+    assert faults(stopped, RUN) == ("the first run was stopped before its end",)
+
+
+def one_of_many(beyond: float, blocks: int, cases: int = 60) -> check.Gate:
+    """Judge one case, so many standard errors beyond its limit, among others without a change."""
+    reach = student(blocks - 1) * 0.01
+
+    def change(number: int, value: float) -> compare.Change:
+        ends = (value * math.exp(-reach), value * math.exp(reach))
+        made = Estimate(value=value, low=ends[0], high=ends[1])
+        stage = f"closed-{number}"
+        return compare.Change("m", stage, "tpot", "ratio", False, 1, value, made, blocks=blocks)
+
+    worse = change(0, 1.05 * math.exp(0.01 * beyond))
+    others = (change(i, 1.0) for i in range(1, cases))
+    return check.judge(compare.Comparison((worse, *others), (), True), check.Allowed())
+
+
+def test_more_blocks_prove_more() -> None:
+    """Six standard errors are a chance of one in five hundred of 5 blocks, of millions of 20."""
+    few, many = one_of_many(6, blocks=5), one_of_many(6, blocks=20)
+    assert few.passes
+    assert few.cases[0].outcome is check.Outcome.UNPROVEN
+    assert not many.passes
+
+
+def test_a_case_that_is_worse_but_not_proven_is_named() -> None:
+    gate = one_of_many(3, blocks=5)
+    assert [case.outcome.value for case in gate.cases[:2]] == ["worse, not proven", "passed"]
+    assert gate.passes
+    assert "1 worse, not proven" in check.markdown(gate)
+    [case, *_] = fromstring(check.junit(gate))
+    assert "worse, not proven" in (case.findtext("system-out") or "")
+    assert one_of_many(2, blocks=5).cases[0].outcome is check.Outcome.PASSED
+
+
+def test_a_change_has_the_blocks_of_the_run_with_fewer() -> None:
+    def of(blocks: int) -> Results:
+        return RUN.model_copy(update={"config": {"load": {"blocks": blocks}}})
+
+    assert {c.blocks for c in compare.runs(of(20), of(8)).changes} == {8}
+    bare = RUN.model_copy(update={"config": {}})
+    assert {c.blocks for c in compare.runs(bare, of(8)).changes} == {5}
+
+
 def measured(rng: Random, slowdown: float = 1) -> Results:
     """Measure every size in every stage, in five blocks whose moods all its figures share."""
 
@@ -114,6 +215,24 @@ def test_unchanged_runs_seldom_fail() -> None:
     assert len(cases) > 100
     assert sum(red(rng, NOTHING) for _ in range(100)) <= 5
     assert sum(red(rng, check.Allowed()) for _ in range(25)) == 0
+
+
+def test_unchanged_runs_of_more_blocks_seldom_fail() -> None:
+    """Thirty cases of ten blocks each, whose truth is just what is allowed."""
+    rng = Random(10)
+
+    def fails() -> bool:
+        changes = []
+        for number in range(30):
+            made = geometric_mean_of({b: [1.05 * math.exp(rng.gauss(0, 0.05))] for b in range(10)})
+            assert made
+            stage = f"closed-{number}"
+            changes.append(
+                compare.Change("m", stage, "tpot", "ratio", False, 1, 1, made, blocks=10)
+            )
+        return not check.judge(compare.Comparison((*changes,), (), True), check.Allowed()).passes
+
+    assert sum(fails() for _ in range(40)) <= 3
 
 
 def test_runs_that_are_slower_throughout_fail() -> None:

@@ -48,14 +48,16 @@ def test_load_beyond_the_objective_is_not_used_while_any_is_within() -> None:
     assert words.per_million(found) == words.dollars(1.0 / 3600 / (used or 1) * 1e6)
 
 
-@pytest.mark.parametrize("change", [{"bounded_by_limit": True}, {"finished": False}])
+@pytest.mark.parametrize(
+    "change", [{"bounded_by_limit": True}, {"finished": False}, {"client_late": True}]
+)
 def test_a_search_that_did_not_see_the_end_bounds_the_cost_from_above(
     change: dict[str, bool],
 ) -> None:
     model = sample.model(sample.SIZES[0])
     assert model.capacity
     points = model.capacity.points
-    if "finished" not in change:
+    if "bounded_by_limit" in change:
         points = tuple(p for p in points if p.attainment.value >= 0.95 and not p.saturated)
     searched = model.capacity.model_copy(update={**change, "points": points})
     found = cost.of(model.model_copy(update={"capacity": searched, "stages": ()}), 1.0)

@@ -25,7 +25,8 @@ def test_the_plan_alone() -> None:
 @pytest.mark.parametrize(
     ("asked", "loads"),
     [
-        ({"mode": "closed", "max": 64}, 7 + 5),  # 1, 2, ..., 64, and 48, 56, 60, 62, 63
+        ({"mode": "closed", "max": 64}, 7 + 4),  # 1, 2, ..., 64, and 48, 40, 36, 34
+        ({"mode": "closed", "max": 8}, 4 + 2),  # 1, 2, 4, 8, and 6, 7
         ({"mode": "closed", "max": 1}, 1),
         ({"mode": "open", "max": 16}, 5 + 4),
     ],
@@ -34,6 +35,18 @@ def test_the_search_for_capacity_is_counted(asked: dict[str, object], loads: int
     found, _ = parts(capacity={"enabled": True, "seconds": 9, **asked})
     assert found[-1].name == "capacity"
     assert found[-1].seconds == 2 * loads * (9 + 1)
+
+
+def test_requests_that_wake_sizes_are_told_and_not_counted() -> None:
+    """A size that had the turn before, too, is awake."""
+    load = {"blocks": 2, "closed": [1], "requests_per_block": 4}
+    for models, told in (
+        (["a"], "8 requests planned, sha256"),
+        (["a", "b"], "16 requests planned and 3 requests of one token that wake sizes, sha256"),
+    ):
+        config = Config.model_validate({"models": models, "length": "forced", "load": load})
+        plan = schedule.compile(config, prompts.source(config.prompts))
+        assert estimate.planned(plan) == f"{told} {plan.sha256}"
 
 
 def test_questions_are_counted() -> None:

@@ -41,6 +41,7 @@ def test_facts_come_from_ollamas_routes() -> None:
 
     fake, found = asyncio.run(run())
     assert found["a"] == ModelFacts(
+        architecture="qwen2",
         parameters=494_032_768,
         layers=24,
         weight_bytes=988,

@@ -134,9 +134,35 @@ def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
 
 
 def test_they_count_where_there_is_little_else() -> None:
-    records = [record(i, sent=200 * i, edge=i < 6) for i in range(8)]
-    assert len(measure.steady(records)) == 8
-    assert len(measure.steady([*records, record(8, sent=1600)])) == 3
+    """Of seven users six fill the loop, and six empty it."""
+    for sent, counted in ((14, 14), (17, 17), (18, 6)):
+        made = [record(i, sent=200 * i, edge=i < 6) for i in range(sent)]
+        result = measure.stage_result(CLOSED, made, Slo())
+        assert result.ttft is not None
+        assert result.ttft.n == counted
+
+
+def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
+    """The last that were planned never were sent; the last two here are quick, since alone."""
+    records = [
+        record(i, block=b, sent=100 * i, first=50 if i > 9 else 100, edge=i < 2 or i > 50)
+        for b in range(5)
+        for i in range(12)
+    ]
+    result = measure.stage_result(CLOSED, records, Slo())
+    assert result.ttft is not None
+    assert result.ttft.n == 5 * 8
+    assert result.ttft.low == pytest.approx(0.1)
+    full = [record(i, block=b, sent=100 * i, edge=i < 2) for b in range(5) for i in range(20)]
+    ratio = measure.paired("a", "a", "s", records, full).ttft_ratio
+    assert ratio == Estimate(value=1, low=1, high=1)
+
+
+def test_several_chunks_of_one_read_are_one_piece() -> None:
+    at_once = record(tokens=11, gap=0, tail=0)
+    assert measure.tpot(at_once) is None
+    later = replace(at_once, finished_ns=at_once.chunk_ns[0] + 100 * MS)
+    assert measure.tpot(later) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(

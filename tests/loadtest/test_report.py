@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from loadtest import sample_results as sample
-from sizeup_loadtest import selection
+from sizeup_loadtest import selection, summary
 from sizeup_loadtest.report import csv, html, labels, markdown, scales, words
 from sizeup_loadtest.report.markup import Markup, tag
 from sizeup_loadtest.report.sections import speed
@@ -117,6 +117,70 @@ def test_a_broken_size_is_named_and_the_others_are_not_blamed() -> None:
         assert "This run is invalid" not in text
         assert "the others" in text
         assert "qwen2.5:0.5b: 60 of 80 requests failed" in text
+
+
+def test_the_moved_bar_knows_which_sizes_are_broken_and_no_neighbour_is_compared_with_one() -> None:
+    run = RUNS["full"]
+    chosen = [m.name for m in run.models].index("qwen2.5:7b")
+    for step, word in ((-1, "One size down"), (1, "One size up")):
+        models = list(run.models)
+        other = models[chosen + step].model_copy(update={"broken": "it does not answer"})
+        models[chosen + step] = other
+        page = html.render(run.model_copy(update={"models": tuple(models)}))
+        assert f"{word}, <b>{other.name}</b>: broken.</li>" in page
+        (row,) = re.findall(r'<tr [^>]*data-broken="1.0"[^>]*><th [^>]*><span [^>]*>([^<]*)', page)
+        assert row == other.name
+    assert "data-broken" not in html.render(run)
+    assert '"broken" in row.dataset' in html.render(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, "one request at a time"),
+        ({"level": 16}, "16 at a time"),
+        ({"mode": "open", "level": 0.5}, "0.5 requests/s"),
+    ],
+)
+def test_speed_names_the_load_it_is_of(change: dict[str, object], told: str) -> None:
+    run = RUNS["full"]
+    models = tuple(
+        m.model_copy(update={"stages": (m.stages[0].model_copy(update=change),)})
+        for m in run.models
+    )
+    run = run.model_copy(update={"models": models})
+    assert f"Speed: {told}; load and cost" in markdown.render(run)
+    assert summary.table(run).title == f"size-sweep, {told}"
+    assert speed.section(run).lead.startswith(f"{told[0].upper()}{told[1:]}; means")
+    assert ("One request at a time" in html.render(run)) is (not change)
+
+
+def test_a_run_without_any_speed_names_no_load() -> None:
+    assert words.lightest(RUNS["empty"].models) == "the lightest load"
+    assert words.lightest([]) == "the lightest load"
+
+
+def test_a_capacity_where_the_client_was_late_is_a_least_one() -> None:
+    run = RUNS["full"]
+    first = run.models[0]
+    assert first.capacity
+    assert first.capacity.largest
+    late = first.capacity.model_copy(update={"client_late": True, "bounded_by_limit": False})
+    for searched, mark in ((first.capacity, ""), (late, "≥ ")):
+        model = first.model_copy(update={"capacity": searched})
+        told = f"{mark}{words.tick(first.capacity.largest)}"
+        one = run.model_copy(update={"models": (model,)})
+        assert words.carries(searched) == told
+        assert f">{told}</span>" in html.render(one)
+        assert f"| {told} |" in markdown.render(one)
+        assert ("above it the client was late" in html.render(one)) is bool(mark)
+        assert f"capacity,load,{first.capacity.largest}," in csv.render(one)
+
+
+def test_definitions_say_what_the_code_does() -> None:
+    page = " ".join(Page(html.render(RUNS["empty"])).text)
+    assert "the reason why the answer ended" in page
+    assert "on a logarithmic scale" in page
 
 
 def test_memory_and_load_say_where_and_by_whom() -> None:

@@ -1,13 +1,15 @@
 """A run's folder: what was written can be read, also after a crash."""
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from loadtest import sample_results
 from loadtest.recording import record
-from sizeup_loadtest import prompts, schedule
+from sizeup_loadtest import prompts, reading, schedule
 from sizeup_loadtest.config import Config
 from sizeup_loadtest.errors import FolderError
 from sizeup_loadtest.record import ServerTimes
@@ -85,6 +87,28 @@ def test_what_is_not_a_run_is_told(tmp_path: Path) -> None:
     for read in (folder.config, folder.plan, folder.info, lambda: list(folder.records())):
         with pytest.raises(FolderError):
             read()
+
+
+def test_results_of_another_schema_are_told_in_a_sentence(tmp_path: Path) -> None:
+    made = sample_results.results().model_dump(mode="json")
+    made["models"][1]["facts"]["colour"] = 1
+    made["models"][2].pop("name")
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(made))
+    for path in (file, tmp_path):
+        with pytest.raises(FolderError) as caught:
+            reading.results(path)
+        assert str(caught.value) == (
+            f"{file}: its schema is not this version's: at models.1.facts.colour "
+            "(Extra inputs are not permitted), and at 1 more"
+        )
+
+
+def test_results_that_were_cut_off_are_told_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text('{"schema_version": 1')
+    with pytest.raises(FolderError, match=r"results\.json: not JSON, or cut off \(EOF [^\n]*\)$"):
+        reading.results(file)
 
 
 def test_a_phase_that_was_not_run_has_no_piece(tmp_path: Path) -> None:

@@ -82,6 +82,16 @@ def test_nothing_is_not_a_run(tmp_path: Path) -> None:
         shards.merge([], tmp_path / "all")
 
 
+def test_a_load_that_every_shard_waited_for_is_counted_once(tmp_path: Path) -> None:
+    folders = split(tmp_path, 2)
+    for shard, one in enumerate(folders):
+        waking = record(0, stage=STAGE, first=9000, warm_up=True)
+        with one.recorder() as recorder:
+            recorder.add(replace(waking, shard=shard))
+    merged = assemble(shards.merge(folders, tmp_path / "all"))
+    assert merged.models[0].stages[0].reloads == 1
+
+
 def test_what_one_shard_found_is_kept(tmp_path: Path) -> None:
     folders = split(tmp_path, 2)
     found = CapacityResult(

@@ -106,9 +106,25 @@ def test_students_quantiles_are_the_tables(freedom: int, t: float) -> None:
     assert st.student(freedom) == pytest.approx(t, abs=1e-3)
 
 
-@pytest.mark.parametrize(("t", "p"), [(0, 0.5), (2.1318, 0.05), (4.6041, 0.005), (-2.7764, 0.975)])
-def test_students_tail_is_the_tables(t: float, p: float) -> None:
-    assert st.tail_of_five(t) == pytest.approx(p, abs=1e-5)
+@pytest.mark.parametrize(
+    ("freedom", "t", "p"),
+    [
+        (4, 0, 0.5),
+        (4, 2.1318, 0.05),
+        (4, 4.6041, 0.005),
+        (4, -2.7764, 0.975),
+        (1, 12.7062, 0.025),
+        (2, 4.3027, 0.025),
+        (3, 3.1824, 0.025),
+        (5, 2.0150, 0.05),
+        (9, 3.2498, 0.005),
+        (10, 2.2281, 0.025),
+        (19, 2.0930, 0.025),
+        (100, 1.9840, 0.025),
+    ],
+)
+def test_students_tail_is_the_tables(freedom: int, t: float, p: float) -> None:
+    assert st.tail_of_student(t, freedom) == pytest.approx(p, abs=1e-5)
 
 
 def test_a_figure_that_never_varies_is_exact_and_one_of_nothing_is_zero() -> None:

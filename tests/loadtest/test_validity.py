@@ -109,4 +109,4 @@ def test_a_search_whose_client_was_late_is_a_warning() -> None:
 def test_what_was_not_sent_is_a_warning() -> None:
     found = judged(unsent=3)
     assert found.valid
-    assert "3 planned requests" in found.warnings[0]
+    assert found.warnings == ("3 planned requests were not sent: their time was over",)

@@ -17,14 +17,18 @@ from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.ability.rules import kept
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"(?:final\s+answer|answer|答案|回答)\s*(?:is|是|为)?\s*[:=]", re.IGNORECASE)
+_TAG = re.compile(
+    r"(?:final\s+answer|answer|答案|回答)\s*(?:is|是|为)?\s*[:=]|(?:答案|回答)\s*[是为]\s*(?=-?\d)",
+    re.IGNORECASE,
+)
 _MARKDOWN = re.compile(r"[*`_]{1,3}(?=\S)|(?<=\S)[*`_]{1,3}|\\boxed\{|[{}$]")
 _NUMBERING = re.compile(r"^\s*(?:\d+[.)、]|[-•])\s+", re.MULTILINE)
 _THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
 # Chinese has no spaces: a number may follow any of its characters, and no Latin letter.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?")
-_EQUALS = re.compile(r"=|等于")
-_FENCE = re.compile(r"```(?:[\w-]*\n|json(?=\s*\{))?(.*?)```", re.DOTALL)
+# What "等于" follows: "3乘4等于12" ends with its result, "12等于3乘4" begins with it.
+_SUM = re.compile(r"\d.*?(?:[-+*/×÷加减乘除倍]|的[和差积商])")
+_FENCE = re.compile(r"```(?:[\w-]*\n|(?i:json)(?=\s*\{))?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,26 @@ def _last_line(text: str) -> str:
 
 
 def _number(expected: str, text: str) -> Grade:
+    text = _THOUSANDS.sub("", text)
     tagged = _tagged(text)
-    if tagged is not None:  # "Answer: 12 + 13 = 25 marbles": the result comes after the sum
-        text = _EQUALS.split(tagged.partition("\n")[0])[-1]
-    numbers = _numbers(_THOUSANDS.sub("", text))
+    if tagged is not None:
+        line = tagged.partition("\n")[0]
+        numbers = _numbers(_result(line)) or _numbers(line)
+    else:
+        numbers = _numbers(text)
     if not numbers:
         return UNPARSED
     return Grade(numbers[0 if tagged is not None else -1] == Decimal(expected), parsed=True)
+
+
+def _result(line: str) -> str:
+    """Return what comes after a sum: "25 marbles" of "12 + 13 = 25 marbles"."""
+    rest = line.rpartition("=")[2]
+    before, equals, after = rest.partition("等于")
+    while equals and _SUM.search(before):
+        rest = after
+        before, equals, after = rest.partition("等于")
+    return rest
 
 
 def _numbers(text: str) -> list[Decimal]:

@@ -22,5 +22,5 @@ def command(
     console = Console()
     parts = estimate.parts(config, plan, tok_s)
     console.print(estimate.table(parts))
-    console.print(f"{plan.requests} requests planned, sha256 {plan.sha256}", soft_wrap=True)
+    console.print(estimate.planned(plan), soft_wrap=True)
     console.print(estimate.sentence(parts, tok_s, config), soft_wrap=True)

@@ -19,7 +19,10 @@ STAGE = "ability"
 
 
 async def run(run: Run) -> None:
-    """Ask everything in as many blocks as an interval needs, and grade what was answered."""
+    """Ask everything in as many blocks as an interval needs, and grade what was answered.
+
+    What whole blocks found is kept, also when the run is stopped.
+    """
     asked = run.config.ability
     items = ladder(asked.kinds, asked.levels, asked.seed, asked.items)
     prompts = {item.key: Prompt(item.key, item.messages) for item in items}
@@ -31,7 +34,7 @@ async def run(run: Run) -> None:
             if part and not run.over():
                 segment = _segment(run, model, part, block)
                 records[model] += await run.load(segment, prompts, keep_all)
-    run.folder.write_piece("ability", piece(items, records))
+        run.folder.write_piece("ability", piece(items, records))
 
 
 def piece(items: Sequence[Item], records: Mapping[str, Sequence[Record]]) -> AbilityPiece:

@@ -17,7 +17,7 @@ def render(before: Results, after: Results, compared: Comparison) -> str:
         f"First: {escape(before.scenario)}, {before.started_at}, `{before.schedule_hash[:16]}`.",
         f"Second: {escape(after.scenario)}, {after.started_at}, `{after.schedule_hash[:16]}`.",
         "",
-        *(f"> warning: {escape(warning)}" for warning in compared.warnings),
+        *(f"> warning: {escape(told)}" for told in (*compared.warnings, *compared.lost)),
         "",
         *table((*HEADS, ""), [[*row(c), verdict(c)] for c in compared.changes]),
         "",

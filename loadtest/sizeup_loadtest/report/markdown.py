@@ -103,7 +103,8 @@ def _caveats(results: Results) -> list[str]:
 def _origin(results: Results) -> list[str]:
     return [
         f"{words.NONE} is not measured; a median of the first token takes"
-        f" {statistics.smallest_n(0.5)} requests. Speed: one request at a time; load and cost:"
+        f" {statistics.smallest_n(0.5)} requests. Speed: {words.lightest(results.models)}; load and"
+        " cost:"
         " within the objective.",
         "",
         f"{escape(results.scenario)} against {escape(results.target)}, {results.started_at},"

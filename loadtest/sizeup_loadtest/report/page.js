@@ -10,8 +10,8 @@
     asked <= 0 ? true : key in row.dataset ? Number(row.dataset[key]) >= asked : null;
   const judge = () => {
     const asked = [["ability", ability.valueAsNumber / 100 || 0], ["speed", speed.valueAsNumber || 0]];
-    const judged = rows.map((row) => asked.map(([key, value]) => reaches(row, key, value)));
-    const chosen = judged.findIndex((one) => one.every((passes) => passes === true));
+    const chosen = rows.findIndex((row) => !("broken" in row.dataset)
+      && asked.every(([key, value]) => reaches(row, key, value) === true));
     rows.forEach((row, i) => row.classList.toggle("chosen", i === chosen));
     told.textContent = chosen < 0 ? "→ no size is known to pass"
       : "→ " + rows[chosen].querySelector(".model").textContent;

@@ -1,8 +1,17 @@
 """Numbers as people write them: three digits that mean something, and a unit."""
 
 import math
+from collections.abc import Sequence
 
-from sizeup_loadtest.results import CapacityResult, Cost, Estimate, Proportion
+from sizeup_loadtest.results import (
+    CapacityResult,
+    Cost,
+    Estimate,
+    ModelResult,
+    Proportion,
+    StageResult,
+)
+from sizeup_loadtest.selection import alone
 
 NONE = "–"
 
@@ -94,13 +103,26 @@ def times(value: float) -> str:
     return f"{number(value)} ×"
 
 
+def lightest(models: Sequence[ModelResult], length: str | None = None) -> str:
+    """Name the loads that stand for one user: more than one request where none was asked alone."""
+    stages = (alone(model, length) for model in models)
+    named = dict.fromkeys(_load(stage) for stage in stages if stage is not None)
+    return " or ".join(named) or "the lightest load"
+
+
+def _load(stage: StageResult) -> str:
+    if stage.mode == "open":
+        return f"{tick(stage.level)} requests/s"
+    return "one request at a time" if stage.level == 1 else f"{tick(stage.level)} at a time"
+
+
 def carries(capacity: CapacityResult | None) -> str | None:
     """Write the largest load within the objective; None where none was searched."""
     if capacity is None:
         return None
     if capacity.largest is None:
         return "none"
-    more = capacity.bounded_by_limit or not capacity.finished
+    more = capacity.bounded_by_limit or capacity.client_late or not capacity.finished
     return f"{'≥ ' if more else ''}{tick(capacity.largest)}"
 
 

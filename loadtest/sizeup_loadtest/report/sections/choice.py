@@ -73,6 +73,8 @@ def _chosen(results: Results) -> Markup | None:
 
 
 def _difference(chosen: ModelResult, other: ModelResult) -> str:
+    if other.broken is not None:
+        return "broken"
     told = []
     if chosen.ability and other.ability:
         points = (other.ability.overall.value - chosen.ability.overall.value) * 100
@@ -154,6 +156,7 @@ def _row(i: int, model: ModelResult, check: Check | None, chosen: bool, fastest:
         data={
             "ability": ability.overall.value if ability else None,
             "speed": speed.value if speed else None,
+            "broken": None if model.broken is None else 1.0,
         },
     )
 

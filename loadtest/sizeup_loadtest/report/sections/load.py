@@ -69,6 +69,7 @@ def _carried(i: int, model: ModelResult) -> Row:
         return Row(model.name, (why,) * 5, class_=f"s{i}")
     unit = "concurrent requests" if searched.mode == "closed" else "requests/s"
     limit = f"{unit}; the search's own limit" if searched.bounded_by_limit else unit
+    limit = f"{unit}; above it the client was late" if searched.client_late else limit
     limit = limit if searched.finished else f"{unit}; the search was cut off"
     none = "not even the smallest load kept the objective"
     largest = blank(none) if searched.largest is None else Cell(words.carries(searched), limit)

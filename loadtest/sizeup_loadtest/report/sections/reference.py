@@ -14,13 +14,16 @@ DEFINITIONS = (
     ("whole answer (E2E)", "t_end − t_send", "depends on how much a size writes"),
     ("normalised latency", "E2E / N", "guidellm calls this TPOT"),
     ("tokens/s, one user", "1 / mean TPOT", "output tokens alone, without the prompt"),
-    ("tokens/s in all", "tokens inside the steady window / its length", "ramp and drain left out"),
+    ("tokens/s in all", "users under way × tokens / seconds of their answers",
+     "those that fill and empty the loop left out"),
+    ("tokens/s, open loop", "tokens / seconds in which requests came",
+     "or which the server needed, where it fell behind"),
     ("in objective (attainment)", "requests that kept TTFT from schedule and TPOT / all",
      "errors did not keep it"),
-    ("goodput", "answers in objective / seconds of the steady window",
+    ("goodput", "as tokens/s in all, of answers in objective",
      "open loop: / seconds in which requests came"),
     ("bandwidth bound", "memory bandwidth / bytes of the weights as they run",
-     "each token reads all weights once"),
+     "each token reads all weights once; blank for mixtures of experts"),
     ("knee", "where two straight lines fit throughput over load best", ""),
     ("effective parallelism", "throughput at the knee / throughput of one stream",
      "near 1: requests wait for each other"),
@@ -29,7 +32,8 @@ DEFINITIONS = (
     ("cost of right answers", "price per hour / 3600 × seconds all questions took / right answers",
      "ability.concurrency at a time"),
     ("wait for a right answer", "time per answer / share right", ""),
-    ("interval of a mean or ratio", "95 %, t x standard error bootstrapped over blocks", "from 5"),
+    ("interval of a mean or ratio", "95 %, t x standard error bootstrapped over blocks",
+     "from 5; on a logarithmic scale: × and ÷ the same factor, never below 0"),
     ("interval of a share", "95 %, Wilson", ""),
     ("percentile", "blank unless its own 95 % interval exists", "p95 needs 72, p99 needs 368"),
     ("memory", "what loading takes", "of sizeup's weights, and on GPUs the KV cache"),
@@ -57,8 +61,9 @@ def definitions() -> Section:
         "What the words mean",
         "Definitions",
         "The same words mean different figures in different tools. Here t_sched is when a request"
-        " should have been sent, t_send when it was, t₁ and tₙ the first and last content, t_end"
-        " the end of the stream, N the answer's tokens by the server's count.",
+        " should have been sent, t_send when it was, t₁ the first content, tₙ the last or, where"
+        " that came later, the reason why the answer ended, t_end the end of the stream, N the"
+        " answer's tokens by the server's count.",
         tag("div", made, class_="scroll"),
     )
 

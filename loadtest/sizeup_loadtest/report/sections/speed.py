@@ -10,7 +10,10 @@ from sizeup_loadtest.report.tables import Cell, Row, blank, table
 from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results, StageResult
 from sizeup_loadtest.selection import alone
 
-_NO_BOUND = "no bandwidth in the config (models[].bandwidth_gb_s), or the weights' size is unknown"
+_NO_BOUND = (
+    "no bandwidth in the config (models[].bandwidth_gb_s), or how many weights a token reads is"
+    " unknown (a mixture of experts)"
+)
 _FAR = 20
 """A bound so many times below what was measured says little, and would crush the axis."""
 _NO_LAYERS = "the server does not say how many layers"
@@ -19,7 +22,7 @@ _NO_LAYERS = "the server does not say how many layers"
 def section(results: Results) -> Section:
     """Return first token, time per token, time per layer and the bound, by size."""
     models = results.models
-    lead = "One request at a time; means with 95 % intervals over blocks. "
+    lead = f"{_loads(models)}; means with 95 % intervals over blocks. "
     if any(row.bound for row in _paces(models)):
         lead += "The upright tick is the bandwidth bound: weights cannot be read faster. "
     lead += (
@@ -33,6 +36,12 @@ def section(results: Results) -> Section:
     )
     body = join((charts, _means(models), _percentiles(models)))
     return Section("speed", "Speed by size", "Speed", lead, body)
+
+
+def _loads(models: Sequence[ModelResult]) -> str:
+    """Begin a sentence with the loads that stand for one user."""
+    said = words.lightest(models)
+    return said[0].upper() + said[1:]
 
 
 def _first(models: Sequence[ModelResult]) -> Markup | None:
@@ -97,7 +106,7 @@ def _means(models: Sequence[ModelResult]) -> Markup:
         "Prompt|tokens", "Requests",
     )  # fmt: skip
     found = [_row(i, model, stage) for i, model in enumerate(models) for stage in _lone(model)]
-    return table(heads, found, "One request at a time: means")
+    return table(heads, found, f"{_loads(models)}: means")
 
 
 def _lone(model: ModelResult) -> list[StageResult | None]:
@@ -156,7 +165,7 @@ def _percentiles(models: Sequence[ModelResult]) -> Markup | None:
         return None
     points = (f"p{point}" for point in _POINTS)
     heads = ("Size|stage, figure", *points, "Smallest", "Largest", "n")
-    numbers = table(heads, found, "One request at a time: percentiles")
+    numbers = table(heads, found, f"{_loads(models)}: percentiles")
     return tag("details", tag("summary", "Percentiles"), numbers)
 
 
