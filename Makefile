@@ -27,7 +27,7 @@ IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys sizeup-loadtest
 BUILD = $(PYTHON) -m images.build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE),--base $(BASE)) \
 	$(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
-SERVICES := wire telemetry gateway inference cli
+SERVICES := wire telemetry store gateway inference cli
 SOURCES := services loadtest images tests models benchmarks docs
 EDITABLE := $(foreach service,$(filter-out inference cli,$(SERVICES)),-e services/$(service)) \
 	-e 'services/inference[torch]' -e services/cli -e loadtest

@@ -13,7 +13,7 @@ from hub_server import (
 from sizeup.hub.client import make_hub
 from sizeup.hub.progress import CountingReport
 from sizeup.hub.pull import pull
-from sizeup_inference.weights import WeightsError, find_model, verify
+from sizeup_store.weights import WeightsError, find_model, verify
 
 DEADLINE_SECONDS = 60
 MAIN = "from sizeup.main import main; main()"

@@ -21,7 +21,7 @@ from cli.mirroring import (
 )
 from hub_server import COMMIT, WEIGHTS, git_blob_id, sha256, tiny_model
 from sizeup.mirror import Bounded
-from sizeup_inference.weights import find_model, verify
+from sizeup_store.weights import find_model, verify
 
 TOYS = Path(__file__).parents[2] / "models" / "toy"
 FILES = tiny_model()

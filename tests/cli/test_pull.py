@@ -29,7 +29,7 @@ from sizeup.errors import (
     UsageError,
 )
 from sizeup.hub.client import make_hub
-from sizeup_inference.weights import find_model, marker_path, verify
+from sizeup_store.weights import find_model, marker_path, verify
 
 
 def test_a_pulled_model_is_found_and_loadable(hub: HubServer, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from sizeup.hub.progress import CountingReport, Pace, ProgressFile, PullProgress
 from sizeup.local_models import Shelf
 from sizeup.pull_report import PlainPullReport
 from sizeup.settings import Settings
-from sizeup_inference.download import (
+from sizeup_store.progress import (
     DownloadState,
     Pulse,
     is_complete,

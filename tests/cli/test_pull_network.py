@@ -16,7 +16,7 @@ from cli.forward_proxy import running_proxy
 from cli.pulling import DEADLINE_SECONDS, MAIN, RecordingReport, is_loadable, pull_command, run_pull
 from hub_server import COMMIT, MODEL_ID, WEIGHTS, HubServer, Mode, running_hub
 from sizeup.errors import HubAnswerError, HubUnreachableError, UsageError
-from sizeup_inference.weights import marker_path
+from sizeup_store.weights import marker_path
 
 
 @pytest.fixture(autouse=True)

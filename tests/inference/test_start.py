@@ -10,7 +10,7 @@ from sizeup_inference.describe import read_eos_token_ids, read_folder, read_samp
 from sizeup_inference.loader import LoadError
 from sizeup_inference.settings import Settings
 from sizeup_inference.start import available_cpus, context_length, start_engine, step_threads
-from sizeup_inference.weights import WeightsError
+from sizeup_store.weights import WeightsError
 
 TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
 

@@ -16,9 +16,9 @@ import pytest
 
 from inference.test_main import DEADLINE_SECONDS, free_port, process
 from inference.test_shutdown import refusal
-from inference.test_weights import cached_model
-from sizeup_inference.download import DownloadState, progress_path, write_progress
-from sizeup_inference.weights import write_marker
+from sizeup_store.progress import DownloadState, progress_path, write_progress
+from sizeup_store.weights import write_marker
+from store.test_weights import cached_model
 
 MODEL = "Qwen/tiny"
 WAIT = ("-m", "sizeup_inference.wait")
@@ -51,9 +51,10 @@ sys.exit(wait.main())
 """The process, with a fault of its own."""
 HASTY = """
 import sys
-from sizeup_inference import download, wait
+from sizeup_inference import wait
+from sizeup_store import progress
 
-download._DEAD_SECONDS = 0.0
+progress._DEAD_SECONDS = 0.0
 sys.exit(wait.main())
 """
 """The process, which gives up a download that says nothing new between two looks."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sizeup.errors import UsageError
 from sizeup.settings import Settings
-from sizeup_inference.weights import CONFIG, WeightsError, find_model, is_hub_id
+from sizeup_store.weights import CONFIG, WeightsError, find_model, is_hub_id
 from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
 
 DEFAULT_MODELS = ("toy:0.5m", "toy:2m", "toy:5m")

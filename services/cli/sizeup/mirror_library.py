@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sizeup_inference.weights import (
+from sizeup_store.weights import (
     CONFIG,
     fingerprint,
     is_commit,

@@ -16,7 +16,7 @@ from sizeup.hub.metrics import PullMetrics, served
 from sizeup.hub.progress import CountingReport, ProgressFile
 from sizeup.hub.pull import pull
 from sizeup.pull_report import make_pull_report
-from sizeup_inference.download import progress_path
+from sizeup_store.progress import progress_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from sizeup_inference.settings import HubCacheSettings
+from sizeup_store.settings import HubCacheSettings
 
 DEFAULT_PORT = 11434
 """Ollama's port: its clients find sizeup without being told."""

@@ -19,7 +19,7 @@ from sizeup.plan import Options, Planned, plan_gateway, plan_inference, write_ca
 from sizeup.ports import free_loopback_ports, require_free
 from sizeup.report import Report, lines_to_paste, make_report, models_table
 from sizeup.supervisor import Supervisor, stop_in_order
-from sizeup_inference.weights import WeightsError, check_structure
+from sizeup_store.weights import WeightsError, check_structure
 from sizeup_wire.model import ModelInfo
 
 _KILL_AFTER_SECONDS = 5.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sizeup_inference.weights import read_json, weight_names
+from sizeup_store.weights import read_json, weight_names
 from sizeup_wire.model import SamplingDefaults
 
 log = logging.getLogger(__name__)

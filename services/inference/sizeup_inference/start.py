@@ -37,7 +37,7 @@ from sizeup_inference.runner import ModelRunner
 from sizeup_inference.running import Progress, RunningModel, reported_id
 from sizeup_inference.scheduler import Limits, Scheduler
 from sizeup_inference.settings import Settings
-from sizeup_inference.weights import find_model, verify
+from sizeup_store.weights import find_model, verify
 from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)

@@ -20,15 +20,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sizeup_inference.download import (
+from sizeup_inference.health import livez, readiness_response
+from sizeup_inference.settings import Settings
+from sizeup_store.progress import (
     DownloadState,
     Pulse,
     is_complete,
     progress_path,
     read_progress,
 )
-from sizeup_inference.health import livez, readiness_response
-from sizeup_inference.settings import Settings
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging

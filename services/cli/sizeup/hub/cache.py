@@ -5,8 +5,8 @@ models--org--name/blobs/<digest>                 a whole, verified file
                   blobs/<digest>.<random>.released.incomplete       nobody's any more
                   snapshots/<commit>/<file>      link to a blob; config.json comes last
                   refs/<branch>                  the commit; comes after the snapshot
-                  .sizeup/<commit>.complete      completion marker; see sizeup_inference.weights
-                  .sizeup/<revision>.progress    for who waits; see sizeup_inference.download
+                  .sizeup/<commit>.complete      completion marker; see sizeup_store.weights
+                  .sizeup/<revision>.progress    for who waits; see sizeup_store.progress
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from sizeup.errors import DiskError
 from sizeup.hub.repository import RemoteFile
-from sizeup_inference.weights import (
+from sizeup_store.weights import (
     CONFIG,
     fingerprint,
     is_commit,

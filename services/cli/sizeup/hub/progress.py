@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sizeup_inference.download import BEAT_SECONDS, DownloadState, write_progress
+from sizeup_store.progress import BEAT_SECONDS, DownloadState, write_progress
 
 
 class PullReport(Protocol):
@@ -134,7 +134,7 @@ class Pace:
 
 
 class ProgressFile:
-    """The progress beside the model, for who waits for it: see sizeup_inference.download.
+    """The progress beside the model, for who waits for it: see sizeup_store.progress.
 
     A file that cannot be written is let go: the pull itself says what is wrong with the disk.
     """

@@ -20,7 +20,7 @@ from sizeup.hub.client import Hub, HubClient, connect
 from sizeup.hub.download import Download
 from sizeup.hub.progress import PullReport
 from sizeup.hub.repository import RemoteFile, Repository, describe, file_url
-from sizeup_inference.weights import (
+from sizeup_store.weights import (
     CONFIG,
     SINGLE_WEIGHTS,
     WEIGHTS_INDEX,

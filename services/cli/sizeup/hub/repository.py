@@ -9,7 +9,7 @@ from yarl import URL
 
 from sizeup.errors import HubAnswerError, UnsuitableModelError
 from sizeup.hub.client import HubClient
-from sizeup_inference.weights import (
+from sizeup_store.weights import (
     CONFIG,
     SINGLE_WEIGHTS,
     WEIGHTS_INDEX,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from sizeup_inference.weights import (
+from sizeup_store.weights import (
     CONFIG,
     ModelNotFoundError,
     find_model,

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.test_weights import COMMIT, cached_model, whole_model
-from sizeup_inference.download import (
+from sizeup_store.progress import (
     DownloadState,
     Pulse,
     is_complete,
@@ -11,7 +10,8 @@ from sizeup_inference.download import (
     read_progress,
     write_progress,
 )
-from sizeup_inference.weights import marker_path, write_marker
+from sizeup_store.weights import marker_path, write_marker
+from store.test_weights import COMMIT, cached_model, whole_model
 
 MODEL = "Qwen/tiny"
 

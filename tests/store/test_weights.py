@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sizeup_inference import weights
-from sizeup_inference.settings import HubCacheSettings, Settings
-from sizeup_inference.weights import ModelNotFoundError, WeightsError, find_model, verify
+from sizeup_inference.settings import Settings
+from sizeup_store import weights
+from sizeup_store.settings import HubCacheSettings
+from sizeup_store.weights import ModelNotFoundError, WeightsError, find_model, verify
 
 COMMIT = "c" * 40
 CONFIG = b'{"model_type": "qwen2"}'
