@@ -20,13 +20,19 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shapes import SHAPES
-from sizeup_inference.attention import ATTENTION_NAME
-from sizeup_inference.engine import EngineEvent, EngineRequest, Failed, SamplingParams, Token
-from sizeup_inference.kv_cache import ContiguousPages, Pages, ScatteredPages
-from sizeup_inference.loader import PoolOptions, make_pool
-from sizeup_inference.loop import EngineLoop
-from sizeup_inference.runner import ModelRunner
-from sizeup_inference.scheduler import Limits, Scheduler
+from sizeup_inference.engine.attention import ATTENTION_NAME
+from sizeup_inference.engine.protocol import (
+    EngineEvent,
+    EngineRequest,
+    Failed,
+    SamplingParams,
+    Token,
+)
+from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.loader import PoolOptions, make_pool
+from sizeup_inference.engine.loop import EngineLoop
+from sizeup_inference.engine.model_runner import ModelRunner
+from sizeup_inference.engine.scheduler import Limits, Scheduler
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def test_the_cache_on_cpus_has_the_size_that_was_counted() -> None:
 
 
 def test_the_share_of_gpu_memory_is_the_engines() -> None:
-    source = Path(sizeup_inference.__file__).with_name("loader.py").read_text()
+    source = (Path(sizeup_inference.__file__).with_name("engine") / "loader.py").read_text()
     assigned = [
         ast.literal_eval(node.value)
         for node in ast.parse(source).body

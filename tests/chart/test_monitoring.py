@@ -28,7 +28,7 @@ from sizeup.hub.metrics import PullMetrics
 from sizeup.hub.progress import PullProgress
 from sizeup_gateway.catalog import Models
 from sizeup_gateway.metrics import Metrics, ModelCollector
-from sizeup_inference.engine import EngineStats
+from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_wire.catalog import Catalog, CatalogEntry
 

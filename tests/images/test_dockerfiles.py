@@ -123,7 +123,7 @@ def test_nothing_is_compiled_or_installed_by_pip_in_it(runtime: Runtime) -> None
         "services/DESIGN.md",
         "services/cli/sizeup/__pycache__/main.cpython-311.pyc",
         "services/cli/sizeup.egg-info/PKG-INFO",
-        "services/inference/sizeup_inference/kernels/_decode_attention.so",
+        "services/inference/sizeup_inference/engine/kernels/_decode_attention.so",
         "services/inference/build/lib/x.py",
         "services/gateway/.env",
         "models/toy/toy-5m/.cache/x",
@@ -138,7 +138,7 @@ def test_what_no_image_needs_is_not_sent(path: str) -> None:
     [
         "constraints.txt",
         "services/wire/sizeup_wire/catalog.py",
-        "services/inference/sizeup_inference/kernels/decode_attention.c",
+        "services/inference/sizeup_inference/engine/kernels/decode_attention.c",
         "services/cli/sizeup/qwen.yaml",
         "loadtest/sizeup_loadtest/scenarios/smoke.yaml",
         "loadtest/sizeup_loadtest/ability/tasks/sizeup_addition.jsonl",

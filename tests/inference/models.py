@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sizeup_inference.fake_model import describe
+from sizeup_inference.fake.model import describe
 from sizeup_inference.settings import Settings
 from sizeup_wire.model import ModelInfo
 

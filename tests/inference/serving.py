@@ -12,11 +12,11 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from sizeup_inference.app import Composition, create_app
-from sizeup_inference.engine import Deliver
-from sizeup_inference.fake import FakeEngine, FakeLimits, Script, echo
-from sizeup_inference.fake_model import ByteTokenizer, start_fake
-from sizeup_inference.running import Progress, RunningModel, StartEngine
+from sizeup_inference.engine.protocol import Deliver
+from sizeup_inference.fake.engine import FakeEngine, FakeLimits, Script, echo
+from sizeup_inference.fake.model import ByteTokenizer, start_fake
 from sizeup_inference.settings import Settings
+from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.serving import listening_socket
 from sizeup_wire import routes

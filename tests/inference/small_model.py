@@ -2,7 +2,7 @@
 
 from transformers import PreTrainedModel, Qwen2Config
 
-from inference.engines import pooled, random_model
+from inference.engine.engines import pooled, random_model
 
 VOCABULARY = 97
 

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from inference.models import INFO
-from sizeup_inference.engine import (
+from sizeup_inference.engine.protocol import (
     Admitted,
     Engine,
     EngineEvent,
@@ -17,12 +17,12 @@ from sizeup_inference.engine import (
     Finish,
     Token,
 )
-from sizeup_inference.fake_model import IM_END, ByteTokenizer
-from sizeup_inference.generation import Generation, ServedModel, accept, prepare
-from sizeup_inference.mailbox import Mailboxes
+from sizeup_inference.fake.model import IM_END, ByteTokenizer
 from sizeup_inference.metrics import InferenceMetrics
-from sizeup_inference.residence import Residence
-from sizeup_inference.tokenizing import TokenizingThread
+from sizeup_inference.requests.generation import Generation, ServedModel, accept, prepare
+from sizeup_inference.requests.keep_alive import Residence
+from sizeup_inference.requests.mailbox import Mailboxes
+from sizeup_inference.requests.tokenizer_thread import TokenizingThread
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Finished, Text
 from sizeup_wire.generate import GenerateRequest

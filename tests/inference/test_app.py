@@ -21,12 +21,12 @@ from inference.serving import (
     until,
 )
 from sizeup_inference.app import Composition
-from sizeup_inference.engine import Deliver, EngineRequest
-from sizeup_inference.fake import FakeEngine, FakeLimits, echo
-from sizeup_inference.fake_model import IM_END, ByteTokenizer
-from sizeup_inference.running import Progress, RunningModel
+from sizeup_inference.engine.protocol import Deliver, EngineRequest
+from sizeup_inference.fake.engine import FakeEngine, FakeLimits, echo
+from sizeup_inference.fake.model import IM_END, ByteTokenizer
 from sizeup_inference.settings import Settings
-from sizeup_inference.tokenizer import EncodedPrompt
+from sizeup_inference.startup.loaded_model import Progress, RunningModel
+from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_telemetry.drain import Drain
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode
@@ -160,7 +160,7 @@ def test_a_wrong_request_is_refused_by_name(body: object, param: str | None) -> 
 
 
 def test_an_endless_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sizeup_inference.streaming.MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr("sizeup_inference.server.streaming.MAX_BODY_BYTES", 1000)
 
     async def scenario() -> tuple[int, Any]:
         async with running() as process:

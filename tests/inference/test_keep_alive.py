@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inference.serving import DEADLINE_SECONDS, Process, running, text_prompt, until
-from sizeup_inference.fake import FakeLimits
+from sizeup_inference.fake.engine import FakeLimits
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.model import ResidenceResponse, Stats

@@ -28,25 +28,25 @@ def free_port() -> int:
 MODULE = ("-m", "sizeup_inference")
 DYING = """
 import sys
-from sizeup_inference import fake_model
+from sizeup_inference.fake.engine import model
 from sizeup_inference.__main__ import main
-from sizeup_inference.fake import FakeEngine
+from sizeup_inference.fake.engine import FakeEngine
 
 def broken(request, choice):
     raise RuntimeError("the device is on fire")
     yield
 
-fake_model.FakeEngine = lambda deliver, limits: FakeEngine(deliver, limits, broken)
+model.FakeEngine = lambda deliver, limits: FakeEngine(deliver, limits, broken)
 sys.exit(main())
 """
 """The process, with an engine that dies of the first request."""
 
 HANGING = """
 import ctypes, sys
-from sizeup_inference import fake_model
+from sizeup_inference.fake.engine import model
 from sizeup_inference.__main__ import _leave, main
-from sizeup_inference.engine import Token
-from sizeup_inference.fake import FakeEngine
+from sizeup_inference.engine.protocol import Token
+from sizeup_inference.fake.engine import FakeEngine
 
 def hanging(deliver, limits):
     def hang_after(events):
@@ -55,7 +55,7 @@ def hanging(deliver, limits):
             ctypes.CDLL(None).sleep(3600)
     return FakeEngine(hang_after, limits)
 
-fake_model.FakeEngine = hanging
+model.FakeEngine = hanging
 _leave(main())
 """
 """The process, with an engine that hangs in native code after its first token."""
@@ -176,7 +176,8 @@ def test_wrong_settings_are_said() -> None:
 def test_the_fake_needs_no(module: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None; import sizeup_inference.__main__ as m; "
-        "from sizeup_inference.loading import load; from sizeup_inference.settings import Settings;"
+        "from sizeup_inference.app import start_model as load; "
+        "from sizeup_inference.settings import Settings;"
         "running = load(Settings(model='fake', engine='fake'), print, print); "
         "running.engine.close(5)"
     )

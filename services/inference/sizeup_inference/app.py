@@ -12,18 +12,19 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sizeup_inference import loading, routes
-from sizeup_inference.engine import Engine
+from sizeup_inference.engine.protocol import Deliver, Engine
 from sizeup_inference.errors import EXCEPTION_HANDLERS
-from sizeup_inference.generation import ServedModel
-from sizeup_inference.health import Health, StallLimits
-from sizeup_inference.mailbox import Mailboxes
+from sizeup_inference.fake.model import start_fake
 from sizeup_inference.metrics import InferenceMetrics
-from sizeup_inference.residence import Residence
-from sizeup_inference.running import StartEngine, reported_id
-from sizeup_inference.service import Service
+from sizeup_inference.requests.generation import ServedModel
+from sizeup_inference.requests.keep_alive import Residence
+from sizeup_inference.requests.mailbox import Mailboxes
+from sizeup_inference.requests.tokenizer_thread import TokenizingThread
+from sizeup_inference.server import routes
+from sizeup_inference.server.health import Health, StallLimits
+from sizeup_inference.server.state import Service
 from sizeup_inference.settings import Settings
-from sizeup_inference.tokenizing import TokenizingThread
+from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine, reported_id
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.request_id import RequestIdMiddleware
@@ -37,6 +38,16 @@ _CLOSE_SECONDS = 5.0
 """At the end the engine's thread gets this long for the step it is in."""
 
 
+def start_model(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
+    """Start the engine named by the settings. Blocks until it has generated a token, or raises."""
+    if settings.engine == "fake":
+        return start_fake(settings, deliver, progress)
+    # Imported here because it needs torch, which is absent where only the fake engine runs.
+    from sizeup_inference.startup.load_model import start_engine
+
+    return start_engine(settings, deliver, progress)
+
+
 @dataclass(frozen=True, slots=True)
 class Composition:
     """What a process is made of."""
@@ -46,7 +57,7 @@ class Composition:
     registry: CollectorRegistry
     on_fatal: Callable[[], None]
     """Ends the process: the model cannot be loaded, or its engine has died or hangs."""
-    load: StartEngine = loading.load
+    load: StartEngine = start_model
 
 
 def create_app(composition: Composition) -> Starlette:

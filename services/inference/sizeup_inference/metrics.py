@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sizeup_inference.engine import EngineStats
+from sizeup_inference.engine.protocol import EngineStats
 from sizeup_telemetry import buckets
 
 _PREFIX = "sizeup_inference_"

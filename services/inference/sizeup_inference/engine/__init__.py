@@ -1,0 +1,1 @@
+"""Continuous batching over transformers models. Imports torch, transformers and accelerate only."""

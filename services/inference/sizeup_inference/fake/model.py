@@ -1,0 +1,132 @@
+"""The model that the fake engine pretends to run: its tokenizer, its description, its start."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from sizeup_inference.engine.protocol import Deliver
+from sizeup_inference.fake.engine import EMBEDDING_SIZE, FakeEngine, FakeLimits
+from sizeup_inference.settings import Settings
+from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
+from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
+from sizeup_wire.generate import ChatMessage, ChatPrompt
+from sizeup_wire.model import ModelInfo, SamplingDefaults
+
+CONTEXT_LENGTH = 32768
+"""Long enough for the tests of long prompts; Qwen1.5's own."""
+
+_SPECIAL = (b"<|endoftext|>", b"<|im_start|>", b"<|im_end|>")
+"""Qwen's special tokens, after the 256 bytes."""
+
+VOCAB_SIZE = 256 + len(_SPECIAL)
+IM_START, IM_END = 257, 258
+TEMPLATE = "{% for message in messages %}ChatML of {{ message.role }}, tools first{% endfor %}"
+"""Shown by GET model; ByteTokenizer renders ChatML itself."""
+
+
+class ByteTokenizer:
+    """One token per byte of UTF-8, and ChatML around messages."""
+
+    def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
+        """Render ChatML; content is bytes, so it cannot become a special token."""
+        ids = list(prompt.prefix_token_ids)
+        if prompt.tools:
+            ids += _turn("system", "\n".join(json.dumps(tool) for tool in prompt.tools))
+        for message in prompt.messages:
+            ids += _turn(message.role, _content(message))
+        if prompt.continue_final:
+            del ids[-2:]  # the end of the turn: <|im_end|> and a newline
+        else:
+            ids += [IM_START, *b"assistant\n"]
+        rendered = b"".join(map(self.token_bytes, ids[len(prompt.prefix_token_ids) :]))
+        return EncodedPrompt(tuple(ids), rendered.decode())
+
+    def encode_text(self, text: str) -> EncodedPrompt:
+        """Encode text; it has no special tokens."""
+        return EncodedPrompt(tuple(text.encode()))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the byte, or the special token's name."""
+        return bytes([token_id]) if token_id < 256 else _SPECIAL[token_id - 256]
+
+    def text_bytes(self, token_id: int) -> bytes:
+        """Return the byte, or nothing for a special token."""
+        return bytes([token_id]) if token_id < 256 else b""
+
+
+def _content(message: ChatMessage) -> str:
+    calls = (f"{call.name}({json.dumps(call.arguments)})" for call in message.tool_calls)
+    return "\n".join((message.content, *calls))
+
+
+def _turn(role: str, content: str) -> list[int]:
+    return [IM_START, *f"{role}\n{content}".encode(), IM_END, *b"\n"]
+
+
+def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
+    """Start a fake engine; with a folder that has a tokenizer, describe that one's vocabulary."""
+    begun = time.monotonic_ns()
+    folder = Path(settings.model)
+    info = describe(settings)
+    tokenizer: Tokenizer = ByteTokenizer()
+    if (folder / "tokenizer.json").is_file():
+        progress("tokenizer", 0.0)
+        tokenizer, known = _of_folder(folder)
+        info = info.model_copy(update=known)
+    limits = FakeLimits(
+        max_num_seqs=settings.max_num_seqs,
+        max_waiting=settings.max_waiting,
+        token_seconds=settings.fake_token_seconds,
+    )
+    engine = FakeEngine(deliver, limits)
+    progress("ready", 1.0)
+    load_ns = time.monotonic_ns() - begun
+    return RunningModel(engine, info.model_copy(update={"load_ns": load_ns}), tokenizer)
+
+
+def _of_folder(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
+    from sizeup_inference.text.hf_tokenizer import (  # needs transformers
+        HuggingFaceTokenizer,
+        capabilities,
+    )
+
+    tokenizer = HuggingFaceTokenizer.load(folder)
+    end = tokenizer.eos_token_id
+    return tokenizer, {
+        "vocab_size": tokenizer.vocab_size,
+        "template": tokenizer.template,
+        "capabilities": capabilities(tokenizer.template),
+        "eos_token_ids": () if end is None else (end,),
+    }
+
+
+def describe(settings: Settings) -> ModelInfo:
+    """Describe the byte-level model."""
+    model_id = reported_id(settings)
+    return ModelInfo(
+        id=model_id,
+        revision=settings.revision,
+        architecture="fake",
+        parameters=VOCAB_SIZE * EMBEDDING_SIZE,
+        weight_bytes=0,
+        device_bytes=0,
+        dtype="float32",
+        device="cpu",
+        layers=0,
+        hidden_size=EMBEDDING_SIZE,
+        intermediate_size=0,
+        heads=1,
+        kv_heads=1,
+        vocab_size=VOCAB_SIZE,
+        rope_theta=None,
+        context_length=settings.max_model_len or CONTEXT_LENGTH,
+        template=TEMPLATE,
+        capabilities=("completion", "tools"),
+        license="",
+        digest=hashlib.sha256(model_id.encode()).hexdigest(),
+        modified_at=0.0,
+        eos_token_ids=(IM_END,),
+        sampling=SamplingDefaults(),
+        load_ns=0,
+    )

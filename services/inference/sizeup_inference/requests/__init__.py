@@ -1,0 +1,1 @@
+"""One request on the event loop, from wire request to wire events."""

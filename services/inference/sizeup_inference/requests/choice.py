@@ -1,0 +1,122 @@
+"""One choice's way from tokens to wire events: text, stop strings, thinking, tool calls.
+
+Pure but for the random ids of tool calls.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sizeup_inference.engine.protocol import Finish, Token
+from sizeup_inference.requests.logprobs import token_logprob
+from sizeup_inference.text.answer_parser import Answer, AnswerParser, Call, Part
+from sizeup_inference.text.detokenize import TextStream
+from sizeup_inference.text.stop_strings import StopMatcher, StopStrings
+from sizeup_inference.text.tokenizer import Tokenizer
+from sizeup_wire.events import FinishReason, Text, Thinking, TokenLogprob, ToolCall
+
+ChoiceEvent = Text | Thinking | ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class TextRules:
+    """What a request asks of the text, the same for each choice."""
+
+    stops: StopStrings
+    min_tokens: int
+    thinking: bool
+    is_thinking: bool
+    """The prompt has already opened <think>."""
+    tools: bool
+    every_logprob: bool
+    """Say those of tokens that show no text as well: the end-of-sequence token, special tokens."""
+
+
+class Choice:
+    """The state of one choice."""
+
+    def __init__(self, index: int, tokenizer: Tokenizer, rules: TextRules) -> None:
+        """Begin before the first token."""
+        self._index = index
+        self._tokenizer = tokenizer
+        self._min_tokens = rules.min_tokens
+        self._every_logprob = rules.every_logprob
+        self._text = TextStream(tokenizer)
+        self._stop = StopMatcher(rules.stops)
+        self._parser = AnswerParser(
+            thinking=rules.thinking, is_thinking=rules.is_thinking, tools=rules.tools
+        )
+        self._pending_tokens = 0
+        self._pending_logprobs: list[TokenLogprob] = []
+        self.token_ids: list[int] = []
+        """Every token up to the one that ended the choice."""
+        self.reasoning_tokens = 0
+        self.reason: FinishReason | None = None
+        """Why the choice ended; None while it runs."""
+
+    def feed(self, token: Token) -> list[ChoiceEvent]:
+        """Take one token of this choice and return what it settles."""
+        self.token_ids.append(token.token_id)
+        thinking = self._parser.is_thinking
+        if token.finish is Finish.STOP:
+            if self._every_logprob:
+                self._keep_logprob(token)
+            parts = self._end(FinishReason.STOP)
+        else:
+            self._pending_tokens += 1
+            self._keep_logprob(token)
+            parts = self._take(token)
+        self.reasoning_tokens += thinking or self._parser.is_thinking
+        return [*self._events(parts), *self._left_over()]
+
+    def _keep_logprob(self, token: Token) -> None:
+        if token.logprobs is not None:
+            logprob = token_logprob(self._tokenizer, token.token_id, token.logprobs)
+            self._pending_logprobs.append(logprob)
+
+    def _take(self, token: Token) -> list[Part]:
+        text = self._text.feed(token.token_id)
+        if len(self.token_ids) > self._min_tokens:
+            text = self._stop.feed(text)
+        parts = self._parser.feed(text)
+        if self._stop.matched:
+            return parts + self._end(FinishReason.STOP)
+        if token.finish is Finish.LENGTH:
+            return parts + self._end(FinishReason.LENGTH)
+        return parts
+
+    def _end(self, reason: FinishReason) -> list[Part]:
+        rest = "" if self._stop.matched else self._stop.flush() + self._text.flush()
+        parts = self._parser.feed(rest) + self._parser.flush()
+        called = reason is FinishReason.STOP and self._parser.calls
+        self.reason = FinishReason.TOOL_CALLS if called else reason
+        return parts
+
+    def _events(self, parts: Sequence[Part]) -> Iterator[ChoiceEvent]:
+        first_call = self._parser.calls - sum(isinstance(part, Call) for part in parts)
+        for part in parts:
+            tokens, logprobs = self._pending_tokens, tuple(self._pending_logprobs)
+            self._pending_tokens, self._pending_logprobs = 0, []
+            if isinstance(part, Call):
+                yield ToolCall(
+                    choice=self._index,
+                    index=first_call,
+                    id=f"call_{secrets.token_hex(12)}",
+                    name=part.name,
+                    arguments=part.arguments,
+                )
+                first_call += 1
+            else:
+                kind = Text if isinstance(part, Answer) else Thinking
+                yield kind(choice=self._index, text=part.text, tokens=tokens, logprobs=logprobs)
+
+    def _left_over(self) -> Iterator[Text]:
+        """Say, at the end, the log-probabilities of tokens that no text followed.
+
+        Not those of a stop string: it is cut from the text, and they go with it.
+        """
+        ended = self.reason is not None and not self._stop.matched
+        if ended and self._every_logprob and self._pending_logprobs:
+            yield Text(
+                choice=self._index, text="", tokens=0, logprobs=tuple(self._pending_logprobs)
+            )

@@ -1,0 +1,35 @@
+"""The engine's log-probabilities in the wire's words. Pure."""
+
+from sizeup_inference.engine.protocol import Logprobs
+from sizeup_inference.text.tokenizer import Tokenizer
+from sizeup_wire.events import PromptToken, TokenLogprob, TopLogprob
+
+
+def token_logprob(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs) -> TokenLogprob:
+    """Describe a token of an answer."""
+    own = tokenizer.token_bytes(token_id)
+    return TokenLogprob(
+        token=own.decode(errors="replace"),
+        bytes=tuple(own),
+        logprob=logprobs.chosen,
+        top=_top(tokenizer, logprobs),
+    )
+
+
+def prompt_token(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs | None) -> PromptToken:
+    """Describe a token of a prompt; None is for the first, which follows nothing."""
+    own = tokenizer.token_bytes(token_id)
+    return PromptToken(
+        token=own.decode(errors="replace"),
+        bytes=tuple(own),
+        logprob=None if logprobs is None else logprobs.chosen,
+        top=() if logprobs is None else _top(tokenizer, logprobs),
+    )
+
+
+def _top(tokenizer: Tokenizer, logprobs: Logprobs) -> tuple[TopLogprob, ...]:
+    likely = ((tokenizer.token_bytes(token_id), logprob) for token_id, logprob in logprobs.top)
+    return tuple(
+        TopLogprob(token=own.decode(errors="replace"), bytes=tuple(own), logprob=logprob)
+        for own, logprob in likely
+    )

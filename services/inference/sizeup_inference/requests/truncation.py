@@ -1,0 +1,77 @@
+"""Encode a prompt so that it fits the context. Blocking: for the tokenizer's thread."""
+
+from bisect import bisect_left
+
+from sizeup_inference.errors import InvalidRequestError, PromptError
+from sizeup_inference.requests.sampling_params import too_long
+from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
+from sizeup_wire.generate import ChatPrompt, Prompt, TextPrompt
+
+_KEEP = 4
+"""Tokens kept at the front when even the last message is too long: Ollama's num_keep, which is
+just enough for the turn's opening."""
+
+
+def encode(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
+    """Encode a prompt of any kind."""
+    if isinstance(prompt, ChatPrompt):
+        return tokenizer.encode_chat(prompt)
+    if isinstance(prompt, TextPrompt):
+        return tokenizer.encode_text(prompt.text)
+    return EncodedPrompt(prompt.token_ids)
+
+
+def encode_to_fit(
+    tokenizer: Tokenizer, prompt: Prompt, limit: int, *, truncate: bool
+) -> EncodedPrompt:
+    """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
+
+    With `truncate` a conversation loses its oldest turns, but no system message and not its last
+    message; then, like other prompts, its first tokens.
+    """
+    encoded = encode_some(tokenizer, prompt)
+    if len(encoded.token_ids) <= limit:
+        return encoded
+    if not truncate:
+        raise too_long(len(encoded.token_ids), limit)
+    if not isinstance(prompt, ChatPrompt):
+        return EncodedPrompt(encoded.token_ids[-limit:])
+    return _shorten_chat(tokenizer, prompt, limit)
+
+
+def encode_some(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
+    """Encode a prompt, or raise InvalidRequestError when it has no tokens: none can follow it."""
+    encoded = encode(tokenizer, prompt)
+    if not encoded.token_ids:
+        raise InvalidRequestError("the prompt is empty", param="prompt")
+    return encoded
+
+
+def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> EncodedPrompt:
+    """Drop as few turns as will do; encodings are tried by bisection, not one by one."""
+    droppable = [i for i, m in enumerate(prompt.messages[:-1]) if m.role != "system"]
+
+    def without(count: int) -> ChatPrompt:
+        dropped = frozenset(droppable[:count])
+        kept = tuple(m for i, m in enumerate(prompt.messages) if i not in dropped)
+        return prompt.model_copy(update={"messages": kept, "prefix_token_ids": ()})
+
+    def fits(count: int) -> bool:
+        try:
+            return len(tokenizer.encode_chat(without(count)).token_ids) <= limit
+        except PromptError:  # some templates want a user's turn first: drop more
+            return False
+
+    count = bisect_left(range(len(droppable)), True, key=fits)
+    encoded = tokenizer.encode_chat(without(count))
+    return _cut(encoded, limit)
+
+
+def _cut(encoded: EncodedPrompt, limit: int) -> EncodedPrompt:
+    """Keep the front and the end of what is still too long."""
+    ids = encoded.token_ids
+    if len(ids) <= limit:
+        return encoded
+    keep = min(_KEEP, limit - 1)
+    ids = ids[:keep] + ids[len(ids) - (limit - keep) :]
+    return EncodedPrompt(ids, encoded.rendered, encoded.is_thinking)

@@ -1,0 +1,210 @@
+"""Start the real engine: find, verify, load, warm up. Blocks for as long as loading takes."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from sizeup_inference.engine.kv_pool import KVPool
+from sizeup_inference.engine.loader import (
+    PAGE_SIZE,
+    LoadError,
+    LoadOptions,
+    PoolOptions,
+    load_model,
+    make_pool,
+    text_config,
+)
+from sizeup_inference.engine.loop import EngineLoop
+from sizeup_inference.engine.model_runner import ModelRunner
+from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.protocol import (
+    Deliver,
+    EngineEvent,
+    EngineRequest,
+    Failed,
+    SamplingParams,
+    Token,
+)
+from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.settings import Settings
+from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
+from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
+from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
+from sizeup_store.weights import find_model, verify
+from sizeup_wire.model import ModelInfo
+
+log = logging.getLogger(__name__)
+
+_SMALL = 20_000_000
+"""Parameters. With one thread on two cores the toys (0.5 to 5 million) are 1.08 to 1.21 times as
+fast for one user, and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or `2` and
+`sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
+
+_WARM_UP_ID = "warm-up"
+_WARM_UP_SECONDS = 600.0
+"""A 72B model over several devices takes minutes for its first token; a hung device for ever."""
+
+
+def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
+    """Load the model and generate one token with it.
+
+    Raises WeightsError for a folder that must not be loaded, LoadError for a device or a memory
+    that is not there, and whatever transformers raises for weights that do not fit.
+    """
+    started = time.monotonic_ns()
+    torch.set_num_threads(settings.threads or available_cpus())
+    progress("verify", 0.0)
+    folder = find_model(settings.model, settings.revision, settings.hub_cache)
+    verify(folder)
+    # What is wrong beside the weights is said before minutes are spent on loading them.
+    tokenizer = HuggingFaceTokenizer.load(folder)
+    limits = Limits(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
+    progress("load", 0.1)
+    model = load_model(LoadOptions(folder, settings.device, settings.dtype))
+    context = context_length(text_config(model).max_position_embeddings, settings.max_model_len)
+    progress("reserve", 0.8)
+    pool = make_pool(model, PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes))
+    threads = settings.threads or step_threads(model.num_parameters(), available_cpus())
+    torch.set_num_threads(threads)
+    progress("warm up", 0.9)
+    engine = _start_loop(
+        ModelRunner(model, pool), limits, deliver, max_waiting=settings.max_waiting, threads=threads
+    )
+    load_ns = time.monotonic_ns() - started
+    context = _within_pool(context, pool)
+    facts = Loaded(folder, model, pool, tokenizer, context, load_ns)
+    return RunningModel(engine, describe(settings, facts), tokenizer)
+
+
+def context_length(trained: int, asked: int | None) -> int:
+    """Return the tokens of prompt and answer to accept.
+
+    Raises LoadError for more than the model was trained for: its answers would be noise.
+    """
+    if asked is not None and asked > trained:
+        raise LoadError(f"max_model_len {asked} exceeds the model's own {trained}")
+    return asked or trained
+
+
+def _within_pool(context: int, pool: KVPool) -> int:
+    """Return the context that the pool can hold; a machine with little memory says what it cut."""
+    room = pool.layout.pages * pool.layout.page_size
+    if room < context:
+        log.warning("context.cut", extra={"tokens": room, "asked": context, "reason": "KV memory"})
+    return min(context, room)
+
+
+def available_cpus() -> int:
+    """Return the CPUs this process may use, the cgroup's quota included.
+
+    More threads than that wait for one another in every step.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota_file = Path("/sys/fs/cgroup/cpu.max")
+    quota, _, period = (quota_file.read_text() if quota_file.exists() else "max").partition(" ")
+    return cpus if quota.strip() == "max" else max(1, min(cpus, -(-int(quota) // int(period))))
+
+
+def step_threads(parameters: int, cpus: int) -> int:
+    """Return the CPU threads of one step of a model.
+
+    The products of a small one are over before a second thread has been woken; and the gateway,
+    which a fast model keeps busy, has the other cores to itself.
+    """
+    return 1 if parameters < _SMALL else cpus
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading made, for describing it."""
+
+    folder: Path
+    model: PreTrainedModel
+    pool: KVPool
+    tokenizer: HuggingFaceTokenizer
+    context_length: int
+    load_ns: int
+
+
+class _WarmUp:
+    """Wait for one token, and pass on everything that is not its own."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._ended = threading.Event()
+        self._failure: str | None = None
+
+    def __call__(self, events: Sequence[EngineEvent]) -> None:
+        if self._ended.is_set():
+            self._deliver(events)
+            return
+        for event in events:
+            if isinstance(event, Failed):
+                self._failure = event.message
+            if isinstance(event, Token | Failed):
+                self._ended.set()
+
+    def wait(self) -> None:
+        if not self._ended.wait(_WARM_UP_SECONDS):
+            raise LoadError(f"no token after {_WARM_UP_SECONDS:.0f} s")
+        if self._failure is not None:
+            raise LoadError(f"the first token failed: {self._failure}")
+
+
+def _start_loop(
+    runner: ModelRunner, limits: Limits, deliver: Deliver, *, max_waiting: int, threads: int
+) -> EngineLoop:
+    """Start the compute thread and see one token come out of it."""
+    layout = runner.pool.layout
+    pages: Pages = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
+    warm_up = _WarmUp(deliver)
+    scheduler = Scheduler(limits, pages)
+    engine = EngineLoop(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
+    greedy = SamplingParams(temperature=0)
+    engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
+    warm_up.wait()
+    return engine
+
+
+def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
+    """Say what is loaded."""
+    model, pool, tokenizer = loaded.model, loaded.pool, loaded.tokenizer
+    facts, config = read_folder(loaded.folder), text_config(model)
+    rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}
+    weights = (*model.parameters(), *model.buffers())
+    on_device = [t for t in (*weights, *pool.keys, *pool.values) if t.device.type != "cpu"]
+    in_memory = [t for t in weights if t.device.type == "cpu"]
+    return ModelInfo(
+        id=reported_id(settings),
+        revision=settings.revision,
+        architecture=config.model_type,
+        parameters=sum(p.numel() for p in model.parameters()),
+        memory_bytes=sum(t.nbytes for t in (*on_device, *in_memory)),
+        device_bytes=sum(t.nbytes for t in on_device),
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(pool.keys[0].device),
+        layers=config.num_hidden_layers,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        vocab_size=config.vocab_size,
+        rope_theta=rope.get("rope_theta"),
+        context_length=loaded.context_length,
+        template=tokenizer.template,
+        capabilities=capabilities(tokenizer.template),
+        eos_token_ids=read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
+        load_ns=loaded.load_ns,
+        weight_bytes=facts.weight_bytes,
+        license=facts.license,
+        digest=facts.digest,
+        modified_at=facts.modified_at,
+        sampling=facts.sampling,
+    )

@@ -1,0 +1,200 @@
+"""Engines over small models, and a recorder of what they deliver."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+
+from sizeup_inference.engine.attention import ATTENTION_NAME
+from sizeup_inference.engine.kernels.decode import load_decode_attention
+from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.loop import EngineLoop
+from sizeup_inference.engine.model_runner import ModelRunner
+from sizeup_inference.engine.page_allocator import ContiguousPages, ScatteredPages
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    EngineEvent,
+    EngineRequest,
+    Failed,
+    PromptLogprobs,
+    SamplingParams,
+    Token,
+)
+from sizeup_inference.engine.scheduler import Limits, Scheduler
+
+torch.set_num_threads(1)  # models this small lose more to waking threads than they win
+
+DEADLINE_SECONDS = 60.0
+GREEDY = SamplingParams(temperature=0)
+
+
+class Recorder:
+    """Keep every event by request, and let a test wait for what it needs."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[EngineEvent]] = defaultdict(list)
+        self.batches: list[Sequence[EngineEvent]] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, events: Sequence[EngineEvent]) -> None:
+        with self._changed:
+            self.batches.append(events)
+            for event in events:
+                self.events[event.request_id].append(event)
+            self._changed.notify_all()
+
+    def wait(self, holds: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(holds, DEADLINE_SECONDS), "nothing came in time"
+
+    def wait_ended(self, request_ids: Sequence[str], choices: int = 1) -> None:
+        self.wait(lambda: all(self.ended(i) >= choices for i in request_ids))
+
+    def ended(self, request_id: str) -> int:
+        """Count terminal events."""
+        return sum(
+            not isinstance(e, Admitted | PromptLogprobs)
+            and not (isinstance(e, Token) and e.finish is None)
+            for e in self.events[request_id]
+        )
+
+    def tokens(self, request_id: str, choice: int = 0) -> list[int]:
+        events = self.events[request_id]
+        assert not any(isinstance(e, Failed) for e in events), events
+        return [e.token_id for e in events if isinstance(e, Token) and e.choice == choice]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """The limits a test cares about."""
+
+    pages: int = 512
+    page_size: int = 4
+    max_num_seqs: int = 64
+    max_num_batched_tokens: int = 512
+    max_waiting: int = 64
+    chunk: int | None = None
+    contiguous: bool = True
+    compiled: bool = True
+    """Use the compiled decode kernel."""
+
+
+@dataclass
+class Harness:
+    """A running engine and everything a test may look at."""
+
+    engine: EngineLoop
+    scheduler: Scheduler
+    recorder: Recorder = field(default_factory=Recorder)
+
+    def run(self, requests: Sequence[EngineRequest]) -> dict[str, list[int]]:
+        """Submit all at once, wait for all, and return the tokens of each."""
+        for request in requests:
+            self.engine.submit(request)
+        self.recorder.wait_ended([r.id for r in requests])
+        return {r.id: self.recorder.tokens(r.id) for r in requests}
+
+
+@contextmanager
+def running_engine(
+    model: PreTrainedModel, options: EngineOptions = EngineOptions()
+) -> Iterator[Harness]:
+    """Run an engine over a model made by `pooled`."""
+    config = model.config
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    layout = PoolLayout(
+        options.pages,
+        options.page_size,
+        config.num_key_value_heads,
+        head_dim,
+        options.contiguous,
+    )
+    function = load_decode_attention() if options.contiguous and options.compiled else None
+    devices = [torch.device("cpu")] * config.num_hidden_layers
+    pool = KVPool(layout, torch.float32, devices, function)
+    limits = Limits(
+        options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
+    )
+    pages = (ContiguousPages if options.contiguous else ScatteredPages)(options.pages)
+    scheduler = Scheduler(limits, pages)
+    recorder = Recorder()
+    engine = EngineLoop(
+        ModelRunner(model, pool),
+        scheduler,
+        recorder,
+        max_waiting=options.max_waiting,
+        threads=1,
+    )
+    try:
+        yield Harness(engine, scheduler, recorder)
+    finally:
+        engine.close(DEADLINE_SECONDS)
+        assert not engine.is_alive()
+
+
+def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
+    """Make a float32 model with random weights that are spread enough to have clear argmaxes."""
+    torch.manual_seed(seed)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        config, dtype=torch.float32
+    )
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2 if parameter.dim() > 1 else 1.0)
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def pooled(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a copy of a model that uses the pooled attention."""
+    copy: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
+        model.config, attn_implementation=ATTENTION_NAME, dtype=model.dtype
+    )
+    copy.load_state_dict(model.state_dict())
+    copy.eval()  # type: ignore[no-untyped-call]
+    return copy
+
+
+def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:
+    """Return transformers' own greedy answer, the end-of-sequence token included."""
+    output = model.generate(  # type: ignore[operator]
+        torch.tensor([list(prompt)]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        max_new_tokens=tokens,
+        do_sample=False,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+        repetition_penalty=None,
+        eos_token_id=eos,
+        pad_token_id=eos,
+    )
+    answer: list[int] = output[0, len(prompt) :].tolist()
+    return answer
+
+
+def request(
+    name: str,
+    prompt: Sequence[int],
+    tokens: int = 16,
+    sampling: SamplingParams = GREEDY,
+    *,
+    stop: Sequence[int] = (),
+    choices: int = 1,
+    min_tokens: int = 0,
+    embed: bool = False,
+) -> EngineRequest:
+    """Make a request with the defaults tests use."""
+    return EngineRequest(
+        name,
+        tuple(prompt),
+        sampling,
+        tokens,
+        min_tokens,
+        frozenset(stop),
+        choices,
+        embed,
+    )

@@ -1,0 +1,270 @@
+"""Pooled attention against plain attention over each sequence alone."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import PreTrainedModel, Qwen2Config
+
+from inference.engine.engines import (
+    EngineOptions,
+    generate,
+    pooled,
+    random_model,
+    request,
+    running_engine,
+)
+from sizeup_inference.engine.attention import (
+    _attend,
+    _attend_folded,
+    _causal_mask,
+    pooled_attention,
+)
+from sizeup_inference.engine.kernels.decode import LIBRARY, load_decode_attention
+from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.model_runner import make_plan
+from sizeup_inference.engine.page_allocator import Move
+from sizeup_inference.engine.scheduler import Chunk
+from sizeup_inference.engine.sequence import Sequence
+
+torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
+HEADS, KV_HEADS, HEAD_DIM, PAGE_SIZE = 4, 2, 8, 4
+WINDOW = 8
+EOS = 5
+
+
+@pytest.mark.parametrize(
+    ("length", "kv_length", "window", "rows"),
+    [
+        (1, 3, None, ["111"]),
+        (3, 3, None, ["100", "110", "111"]),
+        (2, 4, None, ["1110", "1111"]),
+        (3, 3, 1, ["100", "010", "001"]),
+        (3, 3, 2, ["100", "110", "011"]),
+        (2, 5, 3, ["01110", "00111"]),
+        (2, 2, 9, ["10", "11"]),
+    ],
+)
+def test_who_may_look_at_whom(
+    length: int, kv_length: int, window: int | None, rows: list[str]
+) -> None:
+    mask = _causal_mask(length, kv_length, window, CPU)
+    assert ["".join(str(int(cell)) for cell in row) for row in mask.tolist()] == rows
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_folded_heads_are_grouped_heads(length: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    query, keys, values = (
+        torch.randn(1, n, heads, HEAD_DIM, generator=generator).transpose(1, 2)
+        for n, heads in ((length, 6), (9, 2), (9, 2))
+    )
+    mask = _causal_mask(length, 9, None, CPU)
+    grouped = scaled_dot_product_attention(
+        query, keys, values, attn_mask=mask, scale=0.3, enable_gqa=True
+    )
+    folded = _attend_folded(query, keys, values, mask, 0.3)
+    torch.testing.assert_close(folded, grouped)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize(("length", "kv_length"), [(1, 9), (4, 9), (9, 9)])
+def test_off_the_cpu_a_mask_never_meets_grouped_heads(
+    length: int, kv_length: int, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they leave only the kernel that writes every score down."""
+    calls: list[tuple[bool, bool]] = []
+
+    def recorded(
+        query: torch.Tensor,
+        _keys: torch.Tensor,
+        _values: torch.Tensor,
+        *,
+        attn_mask: torch.Tensor | None = None,
+        enable_gqa: bool = False,
+        **_: Any,
+    ) -> torch.Tensor:
+        calls.append((attn_mask is not None, enable_gqa))
+        return query
+
+    monkeypatch.setattr("sizeup_inference.engine.attention.scaled_dot_product_attention", recorded)
+    query = torch.empty(1, HEADS, length, HEAD_DIM, device="meta")
+    keys = torch.empty(1, KV_HEADS, kv_length, HEAD_DIM, device="meta")
+    assert _attend(query, keys, keys, None, window).shape == query.shape
+    assert len(calls) == 1
+    assert calls[0] != (True, True)
+
+
+class Layer:
+    """One attention layer over a pool, and what every sequence has put into it."""
+
+    def __init__(self, contiguous: bool, compiled: bool, window: int | None) -> None:
+        self.pool = KVPool(
+            PoolLayout(60, PAGE_SIZE, KV_HEADS, HEAD_DIM, contiguous),
+            torch.float32,
+            [CPU],
+            load_decode_attention() if compiled else None,
+        )
+        self.window = window
+        self.module = torch.nn.Module()
+        self.module.layer_idx = 0  # type: ignore[assignment]
+        self.generator = torch.Generator().manual_seed(1)
+        self.keys: dict[Sequence, torch.Tensor] = {}
+        self.values: dict[Sequence, torch.Tensor] = {}
+
+    def run(self, chunks: list[Chunk]) -> None:
+        """Run chunks together and compare each with attention over its own sequence."""
+        tokens = sum(c.length for c in chunks)
+        query, key, value = (self.random(h, tokens) for h in (HEADS, KV_HEADS, KV_HEADS))
+        self.pool.begin(make_plan(chunks, PAGE_SIZE))
+        self.pool.update(key, value, 0)
+        output, _ = pooled_attention(
+            self.module, query, key, value, None, kv_pool=self.pool, sliding_window=self.window
+        )
+        row = 0
+        for chunk in chunks:
+            rows = slice(row, row + chunk.length)
+            self.remember(chunk.sequence, key[:, :, rows], value[:, :, rows])
+            expected = self.plain(chunk, query[:, :, rows])
+            torch.testing.assert_close(output[:, rows], expected, atol=1e-5, rtol=1e-5)
+            chunk.sequence.num_computed = chunk.end
+            row += chunk.length
+
+    def random(self, heads: int, tokens: int) -> torch.Tensor:
+        return torch.randn(1, heads, tokens, HEAD_DIM, generator=self.generator)
+
+    def remember(self, who: Sequence, key: torch.Tensor, value: torch.Tensor) -> None:
+        for store, new in ((self.keys, key), (self.values, value)):
+            store[who] = torch.cat([store[who], new], 2) if who in store else new
+
+    def plain(self, chunk: Chunk, query: torch.Tensor) -> torch.Tensor:
+        keys, values = self.keys[chunk.sequence], self.values[chunk.sequence]
+        queries = torch.arange(chunk.start, chunk.end)[:, None]
+        distance = queries - torch.arange(chunk.end)[None, :]
+        mask = (distance >= 0) & (distance < (self.window or chunk.end + 1))
+        repeats = HEADS // KV_HEADS
+        keys, values = (t.repeat_interleave(repeats, 1) for t in (keys, values))
+        return scaled_dot_product_attention(query, keys, values, attn_mask=mask).transpose(1, 2)
+
+
+def sequence(name: str, tokens: int, pages: list[int]) -> Sequence:
+    made = Sequence(request(name, range(tokens)), 0, 0)
+    made.block_table = pages
+    return made
+
+
+POOLS = [(True, True), (True, False), (False, False)]
+
+
+@pytest.mark.parametrize(("contiguous", "compiled"), POOLS)
+@pytest.mark.parametrize("window", [None, 1, 5, WINDOW, 100])
+def test_mixed_steps_are_attention_over_each_sequence_alone(
+    contiguous: bool, compiled: bool, window: int | None
+) -> None:
+    layer = Layer(contiguous, compiled, window)
+    free = list(range(60))
+    if not contiguous:
+        random.Random(4).shuffle(free)
+    sequences = [sequence(f"r{i}", 30, [free.pop(0) for _ in range(8)]) for i in range(5)]
+    # Decodes first, as the scheduler puts them.
+    for lengths in ((7, 1, 3, 5, 2), (1, 1, 1, 9, 4), (1, 1, 6, 1, 1), (1, 1, 1, 1, 1)):
+        layer.run([Chunk(s, s.num_computed, n) for s, n in zip(sequences, lengths, strict=True)])
+
+
+def test_moved_pages_are_read_where_they_are() -> None:
+    layer = Layer(contiguous=True, compiled=False, window=None)
+    who, neighbour = sequence("a", 20, [0, 1]), sequence("b", 20, [2, 3])
+    layer.run([Chunk(who, 0, 7), Chunk(neighbour, 0, 8)])
+    layer.pool.move([Move(0, 10, 2), Move(2, 0, 2)])
+    who.block_table, neighbour.block_table = [10, 11, 12], [0, 1, 2]
+    layer.run([Chunk(who, 7, 1), Chunk(neighbour, 8, 3)])
+
+
+def test_a_kernel_of_another_machine_is_as_good_as_none(tmp_path: Path) -> None:
+    foreign = tmp_path / LIBRARY.name
+    assert load_decode_attention(foreign) is None
+    foreign.write_bytes(b"\x7fELF of some other processor")
+    assert load_decode_attention(foreign) is None
+
+
+def test_a_sequence_whose_numbers_are_broken_leaves_its_neighbours_alone() -> None:
+    """The compiler may assume finite numbers, and pages are used again as they were left."""
+    for contiguous, compiled in POOLS:
+        layer = Layer(contiguous, compiled, window=None)
+        for tensor in (*layer.pool.keys, *layer.pool.values):
+            tensor.fill_(math.nan)
+        broken, whole = sequence("a", 20, [0, 1]), sequence("b", 20, [5, 6])
+        layer.run([Chunk(whole, 0, 6)])
+        layer.pool.begin(make_plan([Chunk(broken, 6, 1), Chunk(whole, 6, 1)], PAGE_SIZE))
+        query = layer.random(HEADS, 2)
+        key, value = layer.random(KV_HEADS, 2), layer.random(KV_HEADS, 2)
+        layer.pool.update(key, value, 0)
+        layer.remember(whole, key[:, :, 1:], value[:, :, 1:])
+        output, _ = pooled_attention(layer.module, query, key, value, None, kv_pool=layer.pool)
+        expected = layer.plain(Chunk(whole, 6, 1), query[:, :, 1:])
+        torch.testing.assert_close(output[:, 1:], expected, atol=1e-5, rtol=1e-5)
+
+
+def sliding_config(first_sliding_layer: int, **changes: Any) -> Qwen2Config:
+    shape: dict[str, Any] = {
+        "vocab_size": 97,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KV_HEADS,
+        "max_position_embeddings": 256,
+    }
+    return Qwen2Config(
+        **(shape | changes),
+        use_sliding_window=True,
+        sliding_window=WINDOW,
+        max_window_layers=first_sliding_layer,
+    )
+
+
+def prompts() -> list[list[int]]:
+    rng = random.Random(3)
+    return [[rng.randrange(97) for _ in range(n)] for n in (1, 3, 7, 8, 9, 20, 45)]
+
+
+@pytest.fixture(params=[0, 1], scope="module")
+def sliding(request: pytest.FixtureRequest) -> tuple[PreTrainedModel, list[list[int]]]:
+    """A model whose layers slide from the first or the second on, and generate's answers."""
+    model = random_model(sliding_config(request.param))
+    assert "sliding_attention" in model.config.layer_types
+    return model, [generate(model, p, 20, EOS) for p in prompts()]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        EngineOptions(),
+        EngineOptions(compiled=False),
+        EngineOptions(contiguous=False),
+        EngineOptions(chunk=3),
+        EngineOptions(chunk=3, contiguous=False),
+        EngineOptions(chunk=13, pages=40),
+    ],
+)
+def test_a_sliding_window_answers_as_generate_does(
+    sliding: tuple[PreTrainedModel, list[list[int]]], options: EngineOptions
+) -> None:
+    model, expected = sliding
+    requests = [request(f"r{i}", p, 20, stop=[EOS]) for i, p in enumerate(prompts())]
+    with running_engine(pooled(model), options) as harness:
+        assert list(harness.run(requests).values()) == expected
+
+
+def test_the_window_of_that_model_does_change_its_answers() -> None:
+    sliding, full = sliding_config(0), sliding_config(3)
+    assert full.layer_types == ["full_attention"] * 3
+    prompt = prompts()[-1]
+    answers = [generate(random_model(config), prompt, 20, EOS) for config in (sliding, full)]
+    assert answers[0] != answers[1]

@@ -1,0 +1,243 @@
+"""Loading a folder, and the decisions about devices and memory."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from inference.small_model import small_model
+from sizeup_inference.engine.attention import ATTENTION_NAME
+from sizeup_inference.engine.loader import (
+    LoadError,
+    LoadOptions,
+    PoolOptions,
+    available_memory_bytes,
+    choose_device_map,
+    count_pages,
+    free_gpu_bytes,
+    load_model,
+    make_pool,
+)
+
+torch.set_num_threads(1)
+
+CPU, GPU_0, GPU_1 = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    small_model().save_pretrained(tmp_path)
+    return tmp_path
+
+
+def change_weights(folder: Path, change: Callable[[Weights], object]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("device", "weights", "gpus", "expected"),
+    [
+        ("cpu", 1, [], {"": "cpu"}),
+        ("cpu", 1, [100], {"": "cpu"}),
+        ("auto", 1, [], {"": "cpu"}),
+        ("auto", 80, [100], {"": "cuda:0"}),
+        ("auto", 80, [100, 100], {"": "cuda:0"}),
+        ("auto", 81, [100, 100], "auto"),
+        ("auto", 81, [100], {"": "cuda:0"}),
+        ("cuda", 80, [100, 100], {"": "cuda:0"}),
+        ("cuda", 81, [100, 100], "auto"),
+        ("cuda:1", 500, [100, 100], {"": "cuda:1"}),
+    ],
+)
+def test_where_the_layers_go(
+    device: str, weights: int, gpus: list[int], expected: str | Mapping[str, str]
+) -> None:
+    assert choose_device_map(device, weights, gpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus"), [("cuda", []), ("cuda:0", []), ("cuda:2", [9, 9]), ("tpu", [9]), ("", [])]
+)
+def test_a_device_that_is_not_there_is_refused(device: str, gpus: list[int]) -> None:
+    with pytest.raises(LoadError, match=rf"no device '{device}' here: {len(gpus)} GPU"):
+        choose_device_map(device, 1, gpus)
+
+
+@pytest.mark.parametrize(
+    ("device", "asked"), [("cpu", []), ("cuda:1", []), ("auto", [0, 1]), ("cuda", [0, 1])]
+)
+def test_only_gpus_that_are_chosen_among_are_asked(
+    device: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def mem_get_info(gpu: int) -> tuple[int, int]:
+        calls.append(gpu)
+        return 70 + gpu, 100
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", mem_get_info)
+    assert list(free_gpu_bytes(device))[: len(asked)] == [70 + gpu for gpu in asked]
+    assert calls == asked
+    assert choose_device_map(device, 1, free_gpu_bytes(device))
+
+
+@pytest.mark.parametrize(
+    ("budgets", "page_bytes", "max_tokens", "kv_cache_bytes", "pages"),
+    [
+        ({CPU: 1000}, {CPU: 100}, 10**6, None, 10),
+        ({CPU: 1000}, {CPU: 100}, 64, None, 4),
+        ({CPU: 1000}, {CPU: 100}, 65, None, 5),
+        ({CPU: 0}, {CPU: 100}, 10**6, 550, 5),
+        ({CPU: 100}, {CPU: 100}, 10**6, None, 1),
+        ({GPU_0: 1000, GPU_1: 300}, {GPU_0: 100, GPU_1: 50}, 10**6, None, 6),
+        ({GPU_0: 0, GPU_1: 0}, {GPU_0: 100, GPU_1: 50}, 10**6, 450, 3),
+    ],
+)
+def test_how_many_pages(
+    budgets: Mapping[torch.device, int],
+    page_bytes: Mapping[torch.device, int],
+    max_tokens: int,
+    kv_cache_bytes: int | None,
+    pages: int,
+) -> None:
+    options = PoolOptions(max_tokens, kv_cache_bytes)
+    assert count_pages(budgets, page_bytes, options, 16) == pages
+
+
+@pytest.mark.parametrize("budget", [99, 0, -5])
+def test_no_room_for_a_page_is_an_error(budget: int) -> None:
+    with pytest.raises(LoadError, match="no room for the KV cache: a page of 16 tokens takes 100"):
+        count_pages({CPU: budget}, {CPU: 100}, PoolOptions(10**6, None), 16)
+
+
+def test_loads_what_was_saved(folder: Path) -> None:
+    saved, loaded = small_model(), load_model(LoadOptions(folder, "cpu", "auto"))
+    assert loaded.dtype == torch.float32
+    assert not loaded.training
+    assert loaded.config._attn_implementation == ATTENTION_NAME
+    for name, weight in saved.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)],
+)
+def test_loads_in_the_type_asked_for(folder: Path, asked: str, expected: torch.dtype) -> None:
+    model = load_model(LoadOptions(folder, "cpu", asked))
+    assert {p.dtype for p in model.parameters()} == {expected}
+
+
+def test_auto_is_the_type_of_the_configuration(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
+    assert load_model(LoadOptions(folder, "cpu", "auto")).dtype == torch.bfloat16
+
+
+def test_a_device_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="no device 'cuda:99'"):
+        load_model(LoadOptions(tmp_path, "cuda:99", "auto"))
+
+
+def test_a_folder_with_pickled_weights_alone_is_refused(folder: Path) -> None:
+    torch.save(small_model().state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(OSError, match=r"model\.safetensors"):
+        load_model(LoadOptions(folder, "cpu", "auto"))
+
+
+@pytest.mark.parametrize("kind", ["qwen3_5_text", "qwen3_next"])
+def test_layers_that_keep_no_keys_are_refused_before_the_weights(tmp_path: Path, kind: str) -> None:
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    with pytest.raises(LoadError, match=f"{kind} has layers .*: linear_attention"):
+        load_model(LoadOptions(tmp_path, "cpu", "auto"))
+
+
+def test_attention_that_softens_its_scores_is_refused(tmp_path: Path) -> None:
+    AutoConfig.for_model("gemma2").save_pretrained(tmp_path)
+    with pytest.raises(LoadError, match="gemma2 caps its attention's scores"):
+        load_model(LoadOptions(tmp_path, "cpu", "auto"))
+
+
+def test_a_missing_weight_is_not_made_up(folder: Path) -> None:
+    name = "model.layers.1.mlp.up_proj.weight"
+    change_weights(folder, lambda weights: weights.pop(name))
+    with pytest.raises(LoadError, match=f"1 weights are not in the files, {name}"):
+        load_model(LoadOptions(folder, "cpu", "auto"))
+
+
+def test_a_weight_of_another_shape_is_refused(folder: Path) -> None:
+    wrong = {"model.norm.weight": torch.zeros(3)}
+    change_weights(folder, lambda weights: weights.update(wrong))
+    with pytest.raises(RuntimeError, match="mismatched_sizes"):
+        load_model(LoadOptions(folder, "cpu", "auto"))
+
+
+def test_layers_that_do_not_fit_the_gpus_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What accelerate puts off the GPUs is on the device meta between steps."""
+
+    def from_pretrained(*_: object, **__: object) -> tuple[PreTrainedModel, dict[str, list[str]]]:
+        model = small_model()
+        model.get_decoder().layers[1].to("meta")  # type: ignore[no-untyped-call]
+        return model, {"missing_keys": []}
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    with pytest.raises(LoadError, match="the GPUs here are too small: 12 weights"):
+        load_model(LoadOptions(folder, "cpu", "auto"))
+
+
+def test_the_pool_has_the_shape_of_the_model(folder: Path) -> None:
+    model = load_model(LoadOptions(folder, "cpu", "bfloat16"))
+    pool = make_pool(model, PoolOptions(max_tokens=100, kv_cache_bytes=None))
+    assert (pool.layout.pages, pool.layout.contiguous) == (7, True)
+    assert len(pool.keys) == len(pool.values) == 2
+    # 7 pages of 16 tokens, 2 KV heads of 8; float32 on a CPU whatever the weights are.
+    assert {(t.shape, t.dtype) for t in (*pool.keys, *pool.values)} == {
+        (torch.Size((112, 2, 8)), torch.float32)
+    }
+    assert pool.layout.bytes_per_page(2, torch.float32) == 2 * 2 * 16 * 2 * 8 * 4
+
+
+def test_there_is_memory_within_what_the_machine_has() -> None:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < available_memory_bytes() <= total
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"memory.max": "1000\n", "memory.current": "400\n"}, 600),
+        ({"memory.max": "1000\n"}, 1000),
+        (
+            {
+                "memory.max": "1000",
+                "memory.current": "400",
+                "memory.stat": "anon 9\ninactive_file 250\n",
+            },
+            850,
+        ),
+    ],
+)
+def test_the_limit_of_a_container_counts(
+    tmp_path: Path, files: Mapping[str, str], expected: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert available_memory_bytes(tmp_path) == expected
+
+
+def test_a_container_without_a_limit_has_the_memory_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text(f"{1 << 60}\n")
+    assert available_memory_bytes(tmp_path) > 0

@@ -1,0 +1,200 @@
+"""What the engine takes, refuses, delivers and counts."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from inference.engine.engines import EngineOptions, request, running_engine
+from inference.engine.gate import Gate, assert_settled
+from inference.small_model import small_model, small_pooled_model
+from sizeup_inference.engine import scheduler
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    Embedded,
+    Finish,
+    QueueFullError,
+    RequestTooLargeError,
+    Token,
+    TooManyChoicesError,
+)
+
+torch.set_num_threads(1)
+
+LONG = 400
+"""Answer tokens of a request that is still running when a test wants it to be."""
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return small_pooled_model()
+
+
+def test_a_full_queue_refuses_at_once_and_takes_again_later(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=1, max_waiting=1)) as harness:
+        gate = Gate(harness)
+        with gate.closed():
+            harness.engine.submit(request("a", [1], 2))
+            harness.engine.submit(request("b", [1], 2))
+            with pytest.raises(QueueFullError):
+                harness.engine.submit(request("c", [1], 2))
+        harness.recorder.wait_ended(["a", "b"])
+        assert harness.recorder.events["c"] == []
+        assert len(harness.run([request("c", [1], 2)])["c"]) == 2
+
+
+def test_every_choice_takes_a_place_in_the_queue(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
+        harness.engine.submit(request("one", [1], LONG))
+        with pytest.raises(QueueFullError):
+            harness.engine.submit(request("three", [1], choices=3))
+        harness.engine.cancel("one")
+        harness.recorder.wait_ended(["one"])
+        harness.engine.submit(request("three", [1], 2, choices=3))
+        harness.recorder.wait_ended(["three"], choices=3)
+        admitted = [e for e in harness.recorder.events["three"] if isinstance(e, Admitted)]
+        assert len(admitted) == 1
+        assert_settled(harness)
+
+
+def test_more_choices_than_there_are_places_are_refused_for_good(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
+        with pytest.raises(TooManyChoicesError, match="4 choices, and 3 is the most"):
+            harness.engine.submit(request("four", [1], choices=4))
+        assert_settled(harness)
+
+
+def test_a_request_that_can_never_fit_is_refused(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(pages=4)) as harness:
+        with pytest.raises(RequestTooLargeError):
+            harness.engine.submit(request("a", range(10), 7))
+        assert len(harness.run([request("a", range(10), 6)])["a"]) == 6
+        assert_settled(harness)
+
+
+def test_a_request_without_a_prompt_is_refused(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        with pytest.raises(ValueError, match="no prompt"):
+            harness.engine.submit(request("a", [], embed=True))
+        assert len(harness.run([request("a", [1], 2)])["a"]) == 2
+
+
+def test_the_id_of_a_request_that_runs_is_refused(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        harness.engine.submit(request("a", [1], LONG))
+        with pytest.raises(ValueError, match="has not ended"):
+            harness.engine.submit(request("a", [1], 2))
+        harness.engine.cancel("a")
+        harness.recorder.wait_ended(["a"])
+        harness.engine.submit(request("a", [1], 2))
+        harness.recorder.wait(lambda: harness.recorder.ended("a") == 2)
+        assert_settled(harness)
+
+
+def test_tokens_follow_admission_and_none_follows_the_last(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        harness.engine.submit(request("a", [1, 2], 6, choices=2))
+        harness.recorder.wait_ended(["a"], choices=2)
+        events = harness.recorder.events["a"]
+        assert isinstance(events[0], Admitted)
+        for choice in range(2):
+            finishes = [e.finish for e in events if isinstance(e, Token) and e.choice == choice]
+            assert finishes == [None] * 5 + [Finish.LENGTH]
+        times = [e.at_ns for e in events]
+        assert times == sorted(times)
+
+
+def test_a_stop_token_ends_the_answer_and_is_its_last(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        free = harness.run([request("free", [1, 2], 12)])["free"]
+        stop = free[4]
+        stopped = harness.run([request("stopped", [1, 2], 12, stop=[stop])])["stopped"]
+        assert stopped == free[: free.index(stop) + 1]
+        last = harness.recorder.events["stopped"][-1]
+        assert isinstance(last, Token)
+        assert last.finish is Finish.STOP
+        late = request("late", [1, 2], 12, stop=[stop], min_tokens=8)
+        answer = harness.run([late])["late"]
+        assert stop not in answer[:8]
+        assert answer[: free.index(stop)] == free[: free.index(stop)]
+
+
+def test_one_token_is_one_event(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        assert len(harness.run([request("a", [1, 2], 1)])["a"]) == 1
+        assert harness.engine.stats().steps == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [EngineOptions(), EngineOptions(chunk=4), EngineOptions(chunk=4, contiguous=False)],
+)
+def test_an_embedding_is_the_mean_of_the_last_hidden_states(
+    model: PreTrainedModel, options: EngineOptions
+) -> None:
+    prompt = [5, 1, 60, 33, 2, 8, 90, 7, 7, 12]
+    with torch.inference_mode():
+        hidden = small_model().get_decoder()(torch.tensor([prompt])).last_hidden_state  # type: ignore[no-untyped-call]
+    with running_engine(model, options) as harness:
+        harness.engine.submit(request("neighbour", [3, 4], 20))
+        harness.engine.submit(request("a", prompt, embed=True))
+        harness.recorder.wait_ended(["a", "neighbour"])
+        embedded = harness.recorder.events["a"][-1]
+        assert isinstance(embedded, Embedded)
+        torch.testing.assert_close(
+            torch.tensor(embedded.vector), hidden[0].mean(0), atol=1e-4, rtol=1e-4
+        )
+        assert_settled(harness)
+
+
+def test_statistics_count_what_was_delivered(model: PreTrainedModel) -> None:
+    made = [request(f"r{i}", range(i + 1), 4 + i, choices=1 + i % 2) for i in range(6)]
+    with running_engine(model) as harness:
+        for one in made:
+            harness.engine.submit(one)
+        for one in made:
+            harness.recorder.wait_ended([one.id], one.choices)
+        delivered = [e for es in harness.recorder.events.values() for e in es]
+        stats = harness.engine.stats()
+        assert stats.completion_tokens == sum(isinstance(e, Token) for e in delivered)
+        assert stats.completion_tokens == sum(r.max_tokens * r.choices for r in made)
+        assert stats.prompt_tokens == sum(len(r.prompt_ids) * r.choices for r in made)
+        assert stats.pages_total == 512
+        assert_settled(harness)
+
+
+def test_what_is_in_the_first_step_already_counts_as_running(model: PreTrainedModel) -> None:
+    """Else a device that hangs in it looks like an engine without work."""
+    with running_engine(model) as harness:
+        gate = Gate(harness)
+        with gate.closed():
+            harness.engine.submit(request("a", [1], 2))
+            gate.wait_held()
+            stats = harness.engine.stats()
+        assert (stats.running, stats.waiting, stats.pages_used) == (1, 0, 1)
+        harness.recorder.wait_ended(["a"])
+        assert_settled(harness)
+
+
+def test_an_embedding_that_was_preempted_starts_over(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_GROWTH_TOKENS", 0)
+    whole = request("whole", range(36), embed=True)
+    options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
+    with running_engine(model, options) as harness:
+        gate = Gate(harness)
+        harness.engine.submit(whole)
+        harness.recorder.wait_ended(["whole"])
+        with gate.inside_a_step():
+            harness.engine.submit(request("grows", range(4), 20))
+            harness.engine.submit(request("shares", range(40), 1))
+            harness.engine.submit(replace(whole, id="preempted"))
+        harness.recorder.wait_ended(["grows", "shares", "preempted"])
+        assert harness.scheduler.num_preemptions == 1
+        assert_settled(harness)
+        first, second = (harness.recorder.events[i][-1] for i in ("whole", "preempted"))
+    assert isinstance(first, Embedded)
+    assert isinstance(second, Embedded)
+    assert second.vector == pytest.approx(first.vector, abs=1e-5)

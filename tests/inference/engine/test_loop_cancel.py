@@ -1,0 +1,165 @@
+"""Cancelled requests end once, at once, and leave nothing."""
+
+import random
+import threading
+import time
+import tracemalloc
+from collections.abc import Sequence
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from inference.engine.engines import EngineOptions, Harness, request, running_engine
+from inference.engine.gate import Gate, assert_settled
+from inference.small_model import small_pooled_model
+from sizeup_inference.engine.protocol import Admitted, Cancelled, EngineEvent, Token
+
+torch.set_num_threads(1)
+
+LONG = 400
+"""Answer tokens of a request that is still running when a test wants it to be."""
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return small_pooled_model()
+
+
+def test_cancelled_while_decoding_frees_its_pages_before_the_next_step(
+    model: PreTrainedModel,
+) -> None:
+    with running_engine(model) as harness:
+        gate = Gate(harness)
+        harness.engine.submit(request("a", [1, 2, 3], LONG))
+        harness.recorder.wait(lambda: len(harness.recorder.events["a"]) > 3)
+        with gate.closed():
+            gate.wait_held()
+            before = len(harness.recorder.events["a"])
+            harness.engine.cancel("a")
+        harness.recorder.wait_ended(["a"])
+        events = harness.recorder.events["a"]
+        assert isinstance(events[-1], Cancelled)
+        assert len(events) <= before + 2, "the token of the step that ran, then the end"
+        assert_settled(harness)
+
+
+def test_cancelled_in_the_middle_of_its_prompt(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(chunk=2)) as harness:
+        gate = Gate(harness)
+        with gate.closed():
+            harness.engine.submit(request("a", range(60), 5))
+            gate.wait_held()
+            harness.engine.cancel("a")
+        harness.recorder.wait_ended(["a"])
+        assert [type(e) for e in harness.recorder.events["a"]] == [Admitted, Cancelled]
+        assert_settled(harness)
+
+
+def test_whoever_hears_of_the_end_finds_the_pages_free(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_engine(model) as harness:
+        used: list[int] = []
+
+        def deliver(events: Sequence[EngineEvent]) -> None:
+            used.extend(harness.engine.stats().pages_used for e in events if ends(e))
+            harness.recorder(events)
+
+        monkeypatch.setattr(harness.engine, "_deliver", deliver)
+        harness.engine.submit(request("cancelled", [1, 2, 3], LONG))
+        harness.recorder.wait(lambda: len(harness.recorder.events["cancelled"]) > 3)
+        cancel_and_check(harness, "cancelled")
+        harness.run([request("finished", [1, 2, 3], 3)])
+    assert used == [0, 0]
+
+
+def ends(event: EngineEvent) -> bool:
+    return isinstance(event, Cancelled) or (isinstance(event, Token) and event.finish is not None)
+
+
+def test_cancelled_while_waiting_is_never_admitted(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
+        harness.engine.submit(request("running", [1], LONG))
+        harness.engine.submit(request("waiting", [1], 5))
+        harness.recorder.wait(lambda: len(harness.recorder.events["running"]) > 2)
+        cancel_and_check(harness, "waiting")
+        assert len(harness.recorder.events["waiting"]) == 1
+        cancel_and_check(harness, "running")
+        assert_settled(harness)
+
+
+def test_cancelled_right_after_it_was_submitted(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        for i in range(50):
+            harness.engine.submit(request(f"r{i}", [1, 2], LONG, choices=2))
+            harness.engine.cancel(f"r{i}")
+        harness.recorder.wait_ended([f"r{i}" for i in range(50)])
+        assert all(harness.recorder.ended(f"r{i}") == 1 for i in range(50))
+        assert_settled(harness)
+
+
+def test_cancelling_the_unknown_and_the_ended_does_nothing(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        harness.engine.cancel("nobody")
+        harness.run([request("a", [1], 2)])
+        harness.engine.cancel("a")
+        harness.run([request("b", [1], 2)])
+        assert harness.recorder.ended("a") == 1
+        assert harness.recorder.events["nobody"] == []
+
+
+def cancel_and_check(harness: Harness, name: str) -> None:
+    harness.engine.cancel(name)
+    harness.recorder.wait_ended([name])
+    assert isinstance(harness.recorder.events[name][-1], Cancelled)
+
+
+def test_500_requests_cancelled_at_random_moments_leave_nothing(model: PreTrainedModel) -> None:
+    options = EngineOptions(max_num_seqs=16, max_waiting=16, pages=60, chunk=7)
+    with running_engine(model, options) as harness:
+        rng = random.Random(5)
+        cancel_many(harness, rng, "warm", 50)
+        assert_settled(harness)
+        threads = threading.active_count()
+        tracemalloc.start()
+        try:
+            cancel_many(harness, rng, "first", 250)
+            before = tracemalloc.get_traced_memory()[0]
+            cancel_many(harness, rng, "second", 250)
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert_settled(harness)
+        assert threading.active_count() == threads
+        # A sequence with its tokens and generator takes 4 kB, so one in ten kept would show.
+        assert grown < 100_000
+
+
+def cancel_many(harness: Harness, rng: random.Random, name: str, count: int) -> None:
+    """Submit and cancel `count` requests, at most 24 at once, and drop what was recorded."""
+    alive: list[str] = []
+    for i in range(count):
+        made = request(f"{name}{i}", range(rng.randint(1, 40)), rng.randint(1, 60))
+        embedding = request(made.id, made.prompt_ids, embed=True)
+        harness.engine.submit(rng.choice((made, made, embedding)))
+        alive.append(made.id)
+        if rng.random() < 0.3:
+            wait_for_a_step(harness)
+        while len(alive) >= 24 or (alive and rng.random() < 0.4):
+            doomed = alive.pop(rng.randrange(len(alive)))
+            harness.engine.cancel(doomed)
+            harness.recorder.wait_ended([doomed])
+    for doomed in alive:
+        harness.engine.cancel(doomed)
+    harness.recorder.wait_ended(alive)
+    assert {harness.recorder.ended(f"{name}{i}") for i in range(count)} == {1}
+    harness.recorder.events.clear()
+    harness.recorder.batches.clear()
+
+
+def wait_for_a_step(harness: Harness) -> None:
+    """Let the engine go on, unless it has nothing to do."""
+    steps, deadline = harness.engine.stats().steps, time.monotonic() + 0.05
+    while harness.engine.stats().steps == steps and time.monotonic() < deadline:
+        time.sleep(0.001)

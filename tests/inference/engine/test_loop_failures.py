@@ -1,0 +1,197 @@
+"""Failing steps fail their requests; failing for good fails everything. Nobody ends twice."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from inference.engine.engines import (
+    DEADLINE_SECONDS,
+    EngineOptions,
+    Harness,
+    request,
+    running_engine,
+)
+from inference.engine.gate import Gate, assert_settled
+from inference.small_model import VOCABULARY, small_pooled_model
+from sizeup_inference.engine.model_runner import StepOutput
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    EngineDeadError,
+    EngineRequest,
+    Failed,
+    PromptLogprobs,
+    SamplingParams,
+    Token,
+)
+from sizeup_inference.engine.scheduler import Step
+from sizeup_inference.engine.sequence import Sequence
+
+torch.set_num_threads(1)
+
+LONG = 400
+"""Answer tokens of a request that is still running when a test wants it to be."""
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return small_pooled_model()
+
+
+def test_two_failures_in_a_row_do_not_kill_the_engine(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        gate = Gate(harness)
+        for i in range(5):
+            gate.failures = 2
+            for name in (f"bad{i}", f"worse{i}"):
+                harness.engine.submit(request(name, [1], 5))
+                harness.recorder.wait_ended([name])
+            assert len(harness.run([request(f"good{i}", [1], 3)])[f"good{i}"]) == 3
+
+
+def test_three_failing_steps_in_a_row_end_the_engine(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
+        gate = Gate(harness)
+        gate.failures = 3
+        with gate.closed():
+            for name in "abcde":
+                harness.engine.submit(request(name, [1], 5))
+        harness.recorder.wait_ended("abcde")
+        harness.engine._thread.join(DEADLINE_SECONDS)
+        for name in "abcde":
+            assert [type(e) for e in harness.recorder.events[name]][-1] is Failed
+            assert harness.recorder.ended(name) == 1
+        assert not harness.engine.is_alive()
+        with pytest.raises(EngineDeadError):
+            harness.engine.submit(request("f", [1], 5))
+        harness.engine.cancel("a")
+        assert harness.recorder.ended("a") == 1
+
+
+def test_close_fails_what_runs_and_what_waits(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
+        harness.engine.submit(request("running", [1], LONG))
+        harness.engine.submit(request("waiting", [1], LONG))
+        harness.recorder.wait(lambda: len(harness.recorder.events["running"]) > 2)
+        harness.engine.close(DEADLINE_SECONDS)
+        for name in ("running", "waiting"):
+            assert isinstance(harness.recorder.events[name][-1], Failed)
+            assert harness.recorder.ended(name) == 1
+        with pytest.raises(EngineDeadError):
+            harness.engine.submit(request("late", [1]))
+
+
+def random_request(rng: random.Random, name: str) -> EngineRequest:
+    prompt = [rng.randrange(VOCABULARY) for _ in range(rng.randint(1, 30))]
+    sampling = SamplingParams(temperature=rng.choice((0, 1)), seed=1)
+    stop = range(10) if rng.random() < 0.5 else ()
+    if rng.random() < 0.15:
+        return request(name, prompt, embed=True)
+    tokens, choices = rng.randint(1, 30), rng.choice((1, 1, 1, 3))
+    made = request(name, prompt, tokens, sampling, stop=stop, choices=choices)
+    return replace(made, prompt_logprobs=rng.choice((None, 1)))
+
+
+def test_every_choice_ends_exactly_once_under_a_random_mix(model: PreTrainedModel) -> None:
+    options = EngineOptions(pages=40, max_num_seqs=12, max_waiting=500, chunk=9)
+    rng = random.Random(2)
+    made = [random_request(rng, f"r{i}") for i in range(120)]
+    with running_engine(model, options) as harness:
+        gate = Gate(harness)
+        for i, one in enumerate(made):
+            harness.engine.submit(one)
+            if rng.random() < 0.25:
+                harness.engine.cancel(f"r{rng.randint(0, i)}")
+            if i in (30, 90):
+                gate.failures = 1
+        harness.engine.submit(request("last", [1], 1))
+        harness.recorder.wait(lambda: not harness.engine._unfinished)
+        harness.recorder.wait(lambda: all(finished_once(harness, one) for one in made))
+        assert_settled(harness)
+        assert harness.scheduler.num_preemptions > 0
+
+
+def finished_once(harness: Harness, made: EngineRequest) -> bool:
+    """Tell whether a request ended by one event, or by one per choice, and nothing came after.
+
+    What was told of its prompt came before its tokens, in order and once.
+    """
+    events = harness.recorder.events[made.id]
+    ends = [e for e in events if not isinstance(e, Admitted | PromptLogprobs | Token)]
+    told = [e for e in events if isinstance(e, PromptLogprobs)]
+    assert all(isinstance(e, PromptLogprobs) for e in events[1 : 1 + len(told)])
+    length = 0
+    for piece in told:
+        assert piece.start == length + 1
+        length += len(piece.logprobs)
+    if ends:
+        return len(ends) == 1 and events[-1] is ends[0]
+    tokens = [e for e in events if isinstance(e, Token)]
+    assert not tokens or length == (made.prompt_logprobs is not None) * (len(made.prompt_ids) - 1)
+    return sorted(t.choice for t in tokens if t.finish) == list(range(made.choices))
+
+
+def test_a_failing_step_fails_its_requests_alone(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=2)) as harness:
+        gate = Gate(harness)
+        expected = harness.run([request("alone", [1, 2], 5)])["alone"]
+        with gate.inside_a_step():
+            gate.failures = 1
+            for name in "abc":
+                harness.engine.submit(request(name, [1, 2], 5))
+        harness.recorder.wait_ended("abc")
+        for name in "ab":
+            assert [type(e) for e in harness.recorder.events[name]] == [Admitted, Failed]
+        assert harness.recorder.tokens("c") == expected
+        assert harness.engine.is_alive()
+        assert_settled(harness)
+
+
+def test_output_that_is_not_a_number_ends_its_own_request_alone(model: PreTrainedModel) -> None:
+    infinite = SamplingParams(temperature=1, top_p=0.9, repetition_penalty=1e-40, seed=1)
+    with running_engine(model) as harness:
+        gate = Gate(harness)
+        expected = harness.run([request("alone", [1, 2], 20)])["alone"]
+        with gate.inside_a_step():
+            for i in range(4):
+                harness.engine.submit(request(f"bad{i}", range(40), 20, infinite, choices=2))
+            harness.engine.submit(request("good", [1, 2], 20))
+        bad = [f"bad{i}" for i in range(4)]
+        harness.recorder.wait_ended(["good", *bad])
+        assert harness.recorder.tokens("good") == expected
+        for name in bad:
+            assert isinstance(harness.recorder.events[name][-1], Failed)
+            assert harness.recorder.ended(name) == 1
+        assert harness.engine.is_alive()
+        assert_settled(harness)
+
+
+class Unreadable(dict[Sequence, torch.Tensor]):
+    """Hidden sums that fail when they are looked at, after the step's tokens were drawn."""
+
+    def __contains__(self, _: object) -> bool:
+        raise RuntimeError("the device is on fire")
+
+
+def test_what_ended_in_a_failing_step_does_not_end_again(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_engine(model) as harness:
+        run = harness.engine._runner.run
+        gate = Gate(harness)
+        with gate.inside_a_step():
+            harness.engine.submit(request("ends", [1], 1))
+            harness.engine.submit(request("goes on", [1], 9))
+            failing = [Unreadable()]
+
+            def fail_late(step: Step) -> StepOutput:
+                output = run(step)
+                return StepOutput(output.logits, failing.pop() if failing else {})
+
+            monkeypatch.setattr(harness.engine._runner, "run", fail_late)
+        harness.recorder.wait_ended(["ends", "goes on"])
+        assert [type(e) for e in harness.recorder.events["ends"]] == [Admitted, Token]
+        assert [type(e) for e in harness.recorder.events["goes on"]] == [Admitted, Token, Failed]
+        assert_settled(harness)

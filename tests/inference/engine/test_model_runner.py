@@ -1,0 +1,146 @@
+"""A step laid out as one row, and what the model makes of it."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from inference.engine.engines import pooled, request
+from inference.small_model import small_config, small_model
+from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
+from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_plan
+from sizeup_inference.engine.page_allocator import Move
+from sizeup_inference.engine.scheduler import Chunk, Step
+from sizeup_inference.engine.sequence import Sequence
+
+torch.set_num_threads(1)
+
+PAGE_SIZE = 4
+
+
+@pytest.fixture(scope="module")
+def plain() -> PreTrainedModel:
+    return small_model()
+
+
+@pytest.fixture
+def runner(plain: PreTrainedModel) -> ModelRunner:
+    config = small_config()
+    layout = PoolLayout(32, PAGE_SIZE, kv_heads=2, head_dim=8, contiguous=True)
+    pool = KVPool(layout, torch.float32, [torch.device("cpu")] * config.num_hidden_layers)
+    return ModelRunner(pooled(copy.deepcopy(plain)), pool)
+
+
+def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> Sequence:
+    made = Sequence(request("a", prompt, embed=embed), 0, 0)
+    made.block_table = pages
+    return made
+
+
+def run(runner: ModelRunner, *chunks: Chunk, moves: tuple[Move, ...] = ()) -> StepOutput:
+    return runner.run(Step(chunks, moves, ()))
+
+
+def last_hidden(plain: PreTrainedModel, prompt: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        hidden: torch.Tensor = plain.get_decoder()(torch.tensor([prompt])).last_hidden_state[0]  # type: ignore[no-untyped-call]
+    return hidden
+
+
+def last_logits(plain: PreTrainedModel, prompt: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = plain(torch.tensor([prompt])).logits[0, -1]
+    return logits
+
+
+def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_lays_chunks_out_one_after_the_other() -> None:
+    decoding = sequence(list(range(6)), [7, 8])
+    prompt = sequence(list(range(10)), [3, 4, 5])
+    plan = make_plan([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE)
+    assert plan.spans == (
+        Span(row_start=0, length=1, kv_length=6, first_slot=28, block_table=(7, 8)),
+        Span(row_start=1, length=4, kv_length=6, first_slot=12, block_table=(3, 4)),
+    )
+    assert list(plan.slots) == [33, 14, 15, 16, 17]
+    assert plan.decodes == 1
+
+
+def test_scattered_pages_give_slots_in_token_order() -> None:
+    scattered = sequence(list(range(9)), [9, 2, 5])
+    plan = make_plan([Chunk(scattered, 3, 6)], PAGE_SIZE)
+    assert list(plan.slots) == [39, 8, 9, 10, 11, 20]
+    assert plan.decodes == 0
+
+
+def test_logits_are_those_of_the_plain_model(plain: PreTrainedModel, runner: ModelRunner) -> None:
+    prompts = [[3], [1, 2, 3, 4, 5], [9] * 11]
+    sequences = [sequence(p, [4 * i, 4 * i + 1, 4 * i + 2]) for i, p in enumerate(prompts)]
+    output = run(runner, *(Chunk(s, 0, s.num_tokens) for s in sequences))
+    assert output.logits.dtype == torch.float32
+    same(output.logits, torch.stack([last_logits(plain, p) for p in prompts]))
+    assert output.hidden_sums == {}
+
+
+def test_only_the_last_chunk_of_a_prompt_has_logits(
+    plain: PreTrainedModel, runner: ModelRunner
+) -> None:
+    prompt = [1, 2, 3, 4, 5, 6, 7]
+    chunked = sequence(prompt, [5, 6])
+    assert len(run(runner, Chunk(chunked, 0, 3)).logits) == 0
+    assert len(run(runner, Chunk(chunked, 3, 3)).logits) == 0
+    same(run(runner, Chunk(chunked, 6, 1)).logits[0], last_logits(plain, prompt))
+
+
+def test_prompt_logprobs_are_of_the_rows_that_are_asked_for_and_still_owed(
+    plain: PreTrainedModel, runner: ModelRunner
+) -> None:
+    prompt = [1, 2, 3, 4, 5, 6, 7]
+    asking = Sequence(replace(request("a", prompt), prompt_logprobs=0), 0, 0)
+    asking.block_table = [5, 6]
+    output = run(runner, Chunk(sequence([9, 8], [2]), 0, 2), Chunk(asking, 0, 3))
+    with torch.inference_mode():
+        rows = plain(torch.tensor([prompt])).logits[0].log_softmax(-1)
+    expected = [float(rows[i, prompt[i + 1]]) for i in range(6)]
+
+    def chosen(output: StepOutput) -> list[float]:
+        ((owner, told),) = output.prompt_logprobs.items()
+        assert owner is asking
+        assert told is not None
+        return [logprobs.chosen for logprobs in told]
+
+    assert chosen(output) == pytest.approx(expected[:3], abs=1e-4)
+    asking.num_prompt_logprobs = 2
+    assert chosen(run(runner, Chunk(asking, 0, 5))) == pytest.approx(expected[2:5], abs=1e-4)
+    output = run(runner, Chunk(asking, 5, 2))
+    assert chosen(output) == pytest.approx(expected[5:], abs=1e-4)
+    same(output.logits[0], last_logits(plain, prompt))
+
+
+def test_moves_come_before_the_forward(plain: PreTrainedModel, runner: ModelRunner) -> None:
+    prompt = [1, 2, 3, 4, 5, 6, 7]
+    moved, other = sequence(prompt, [0, 1]), sequence([50, 51, 52, 53], [0])
+    run(runner, Chunk(moved, 0, 6))
+    moved.block_table = [10, 11]
+    chunks = (Chunk(moved, 6, 1), Chunk(other, 0, 4))
+    output = run(runner, *chunks, moves=(Move(0, 10, 2),))
+    same(output.logits[0], last_logits(plain, prompt))
+
+
+def test_an_embedding_gives_sums_of_hidden_states_and_no_logits(
+    plain: PreTrainedModel, runner: ModelRunner
+) -> None:
+    prompt = [1, 2, 3, 4, 5, 6]
+    embedding, neighbour = sequence(prompt, [0, 1], embed=True), sequence([9, 8], [2])
+    output = run(runner, Chunk(embedding, 0, 4), Chunk(neighbour, 0, 2))
+    hidden = last_hidden(plain, prompt)
+    same(output.hidden_sums[embedding], hidden[:4].sum(0))
+    assert len(output.logits) == 1
+    output = run(runner, Chunk(embedding, 4, 2))
+    same(output.hidden_sums[embedding], hidden[4:].sum(0))
+    assert len(output.logits) == 0

@@ -1,0 +1,138 @@
+"""Greedy output equals transformers' own generate, token for token."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from inference.engine.engines import (
+    EngineOptions,
+    generate,
+    pooled,
+    random_model,
+    request,
+    running_engine,
+)
+
+TOYS = Path(__file__).parents[3] / "models" / "toy"
+VOCABULARY = 97
+EOS = 5
+SHAPE: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "max_position_embeddings": 512,
+    "use_sliding_window": False,
+}
+CONFIGS: dict[str, PretrainedConfig] = {
+    "qwen2-mha-tied": Qwen2Config(
+        **SHAPE, num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=True
+    ),
+    "qwen2-gqa-untied": Qwen2Config(
+        **SHAPE, num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False
+    ),
+    "qwen3-gqa-tied": Qwen3Config(
+        **SHAPE, num_attention_heads=4, num_key_value_heads=1, head_dim=16, tie_word_embeddings=True
+    ),
+    "qwen3-gqa-untied": Qwen3Config(
+        **SHAPE, num_attention_heads=4, num_key_value_heads=2, head_dim=8, tie_word_embeddings=False
+    ),
+}
+NAMES = (*CONFIGS, "toy-0.5m", "toy-2m", "toy-5m")
+TOKENS = 24
+
+
+@pytest.fixture(params=NAMES, scope="module")
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    name: str = request.param
+    if name in CONFIGS:
+        return random_model(CONFIGS[name])
+    loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(TOYS / name, dtype=torch.float32)
+    loaded.eval()  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def prompts(model: PreTrainedModel, count: int) -> list[list[int]]:
+    rng = random.Random(7)
+    return [
+        [rng.randrange(model.config.vocab_size) for _ in range(rng.choice((1, 2, 5, 17, 40, 75)))]
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def expected(model: PreTrainedModel) -> list[tuple[list[int], list[int]]]:
+    """Prompts of mixed lengths with transformers' answers."""
+    return [(p, generate(model, p, TOKENS, EOS)) for p in prompts(model, 32)]
+
+
+def run(
+    model: PreTrainedModel,
+    wanted: Sequence[tuple[list[int], list[int]]],
+    options: EngineOptions,
+    preempts: bool = False,
+) -> None:
+    requests = [
+        request(f"r{i}", prompt, TOKENS, stop=[EOS]) for i, (prompt, _) in enumerate(wanted)
+    ]
+    with running_engine(pooled(model), options) as harness:
+        answers = harness.run(requests)
+        assert harness.scheduler.pages.num_free == options.pages
+        assert bool(harness.scheduler.num_preemptions) is preempts
+    assert [answers[r.id] for r in requests] == [answer for _, answer in wanted]
+
+
+Expected = list[tuple[list[int], list[int]]]
+
+
+def test_alone(model: PreTrainedModel, expected: Expected) -> None:
+    with running_engine(pooled(model)) as harness:
+        for i, (prompt, answer) in enumerate(expected[:6]):
+            assert harness.run([request(f"r{i}", prompt, TOKENS, stop=[EOS])]) == {f"r{i}": answer}
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_in_a_batch_of_32_with_chunked_prefill(
+    model: PreTrainedModel, expected: Expected, chunk: int
+) -> None:
+    run(model, expected, EngineOptions(chunk=chunk, pages=1024))
+
+
+def test_without_the_compiled_kernel(model: PreTrainedModel, expected: Expected) -> None:
+    run(model, expected, EngineOptions(pages=1024, compiled=False))
+
+
+def test_through_scattered_pages(model: PreTrainedModel, expected: Expected) -> None:
+    run(model, expected, EngineOptions(contiguous=False, pages=1024))
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_when_the_pool_is_too_small_for_everybody(
+    model: PreTrainedModel, expected: Expected, contiguous: bool
+) -> None:
+    run(model, expected, EngineOptions(pages=40, contiguous=contiguous), preempts=True)
+
+
+def test_after_a_neighbour_is_cancelled(model: PreTrainedModel, expected: Expected) -> None:
+    (prompt, answer), (other_prompt, other_answer), (doomed, _) = expected[:3]
+    with running_engine(pooled(model)) as harness:
+        harness.engine.submit(request("doomed", doomed, 200))
+        harness.engine.submit(request("a", prompt, TOKENS, stop=[EOS]))
+        harness.recorder.wait(lambda: len(harness.recorder.events["doomed"]) > 3)
+        harness.engine.cancel("doomed")
+        harness.engine.submit(request("b", other_prompt, TOKENS, stop=[EOS]))
+        harness.recorder.wait_ended(["doomed", "a", "b"])
+        assert harness.recorder.tokens("a") == answer
+        assert harness.recorder.tokens("b") == other_answer
+        assert harness.scheduler.pages.num_free == harness.scheduler.pages.total

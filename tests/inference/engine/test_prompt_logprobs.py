@@ -1,0 +1,267 @@
+"""A prompt's log-probabilities: of rows of logits, and through the engine beside transformers."""
+
+import copy
+import random
+from collections.abc import Sequence as Seq
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from inference.engine.engines import (
+    GREEDY,
+    EngineOptions,
+    Harness,
+    pooled,
+    request,
+    running_engine,
+)
+from inference.engine.gate import Gate, assert_settled
+from inference.small_model import VOCABULARY, small_model
+from sizeup_inference.engine import prompt_logprobs as module
+from sizeup_inference.engine import scheduler
+from sizeup_inference.engine.prompt_logprobs import prompt_logprobs
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    EngineRequest,
+    Failed,
+    Logprobs,
+    PromptLogprobs,
+    SamplingParams,
+    Token,
+)
+
+torch.set_num_threads(1)
+
+TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
+BATCH = EngineOptions(pages=1024, max_num_batched_tokens=96)
+
+
+class Head(torch.nn.Module):
+    """Takes hidden states for logits, and notes how many rows it saw at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        self.rows.append(len(hidden))
+        return hidden
+
+
+def test_rows_are_computed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SLICE_ROWS", 4)
+    logits = torch.randn(10, 7, generator=torch.Generator().manual_seed(0))
+    targets = [i % 7 for i in range(10)]
+    head = Head()
+    told = prompt_logprobs(head, logits, targets, 3)
+    assert head.rows == [4, 4, 2]
+    assert told is not None
+    expected = logits.log_softmax(-1)
+    for row, target, logprobs in zip(expected, targets, told, strict=True):
+        values, ids = row.topk(3)
+        assert logprobs.chosen == float(row[target])
+        assert logprobs.top == tuple(zip(ids.tolist(), values.tolist(), strict=True))
+
+
+def test_bfloat16_is_normalised_in_float32() -> None:
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0)).bfloat16()
+    told = prompt_logprobs(Head(), logits, [1, 2, 3], 0)
+    expected = logits.float().log_softmax(-1)
+    assert told == tuple(Logprobs(float(expected[i, i + 1])) for i in range(3))
+
+
+def test_a_token_that_cannot_come_has_the_number_that_stands_for_it() -> None:
+    (told,) = prompt_logprobs(Head(), torch.tensor([[0.0, -torch.inf]]), [1], 2) or ()
+    assert told == Logprobs(-9999.0, ((0, 0.0), (1, -9999.0)))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_logits_that_are_no_distribution_are_told_apart(value: float) -> None:
+    logits = torch.zeros(3, 4)
+    logits[1, 2] = value
+    assert prompt_logprobs(Head(), logits, [0, 0, 0], 1) is None
+
+
+def test_no_more_candidates_than_there_are_tokens() -> None:
+    (told,) = prompt_logprobs(Head(), torch.zeros(1, 3), [0], 5) or ()
+    assert len(told.top) == 3
+
+
+@pytest.fixture(scope="module", params=["small", "toy"])
+def plain(request: pytest.FixtureRequest) -> PreTrainedModel:
+    if request.param == "small":
+        return small_model()
+    loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(TOY, dtype=torch.float32)
+    loaded.eval()  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def asked(name: str, prompt: Seq[int], count: int = 2, tokens: int = 3) -> EngineRequest:
+    return replace(request(name, prompt, tokens), prompt_logprobs=count)
+
+
+def prompts(count: int) -> list[list[int]]:
+    rng = random.Random(3)
+    lengths = [1, 2, 5, 17, 75, *(rng.randint(1, 90) for _ in range(count))][:count]
+    return [[rng.randrange(VOCABULARY) for _ in range(length)] for length in lengths]
+
+
+def told(harness: Harness, name: str) -> list[Logprobs]:
+    """Return what was told of a prompt, in order, once and before the first token."""
+    events = harness.recorder.events[name]
+    pieces = [e for e in events if isinstance(e, PromptLogprobs)]
+    made: list[Logprobs] = []
+    for piece in pieces:
+        assert piece.start == len(made) + 1
+        made += piece.logprobs
+    kinds = [type(e) for e in events]
+    assert kinds[: len(pieces) + 1] == [Admitted, *[PromptLogprobs] * len(pieces)]
+    return made
+
+
+def check(plain: PreTrainedModel, prompt: list[int], made: Seq[Logprobs], count: int = 2) -> None:
+    with torch.inference_mode():
+        rows = plain(torch.tensor([prompt])).logits[0].float().log_softmax(-1)[:-1]
+    expected = rows.gather(-1, torch.tensor(prompt[1:])[:, None])[:, 0]
+    same(torch.tensor([m.chosen for m in made]), expected)
+    tops = torch.tensor([[value for _, value in m.top] for m in made]).reshape(-1, count)
+    same(tops, rows.topk(count).values)
+    for row, one in zip(rows, made, strict=True):
+        for token_id, value in one.top:
+            assert value == pytest.approx(float(row[token_id]), abs=1e-4, rel=1e-4)
+
+
+def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def run(plain: PreTrainedModel, options: EngineOptions, preempts: bool = False) -> None:
+    wanted = {f"r{i}": prompt for i, prompt in enumerate(prompts(24))}
+    requests = [asked(name, prompt, tokens=12) for name, prompt in wanted.items()]
+    with running_engine(pooled(copy.deepcopy(plain)), options) as harness:  # it takes the config
+        silent = harness.run([request("silent", wanted["r4"], 12)])["silent"]
+        answers = harness.run(requests)
+        for name, prompt in wanted.items():
+            check(plain, prompt, told(harness, name))
+        assert answers["r4"] == silent
+        assert not any(isinstance(e, PromptLogprobs) for e in harness.recorder.events["silent"])
+        assert bool(harness.scheduler.num_preemptions) is preempts
+        assert_settled(harness)
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 7])
+def test_equals_transformers_whatever_the_chunks(plain: PreTrainedModel, chunk: int | None) -> None:
+    run(plain, replace(BATCH, chunk=chunk))
+
+
+def test_equals_transformers_when_a_chunk_has_several_slices(
+    plain: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SLICE_ROWS", 8)
+    run(plain, BATCH)
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_a_pool_too_small_for_everybody_tells_nothing_twice(
+    plain: PreTrainedModel, contiguous: bool
+) -> None:
+    options = EngineOptions(pages=40, contiguous=contiguous, max_num_batched_tokens=96)
+    run(plain, options, preempts=True)
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return pooled(small_model())
+
+
+def test_a_prompt_preempted_halfway_goes_on_where_it_was(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_GROWTH_TOKENS", 0)
+    prompt = [(7 * i) % VOCABULARY for i in range(36)]
+    options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
+    with running_engine(model, options) as harness:
+        gate = Gate(harness)
+        with gate.inside_a_step():
+            harness.engine.submit(request("grows", range(4), 20))
+            harness.engine.submit(request("shares", range(40), 1))
+            harness.engine.submit(asked("preempted", prompt))
+        harness.recorder.wait_ended(["grows", "shares", "preempted"])
+        assert harness.scheduler.num_preemptions == 1
+        check(small_model(), prompt, told(harness, "preempted"))
+        pieces = [e for e in harness.recorder.events["preempted"] if isinstance(e, PromptLogprobs)]
+        assert len(pieces) > 1  # the first before it was preempted
+        assert_settled(harness)
+
+
+@pytest.mark.parametrize("max_num_seqs", [1, 2, 64])
+def test_choices_share_what_is_told_of_their_prompt(
+    model: PreTrainedModel, max_num_seqs: int
+) -> None:
+    prompt = prompts(5)[4]
+    options = EngineOptions(chunk=7, max_num_seqs=max_num_seqs)
+    with running_engine(model, options) as harness:
+        harness.engine.submit(replace(asked("a", prompt), choices=4))
+        harness.recorder.wait_ended(["a"], choices=4)
+        check(small_model(), prompt, told(harness, "a"))
+        assert_settled(harness)
+
+
+def test_penalties_bias_and_temperature_change_nothing(model: PreTrainedModel) -> None:
+    params = SamplingParams(
+        temperature=0.3, seed=1, repetition_penalty=1.7, presence_penalty=1.0, logit_bias={3: 50}
+    )
+    prompt = [3, 3, 8, 1, 3]
+    with running_engine(model) as harness:
+        harness.run([replace(asked("a", prompt), sampling=params)])
+        check(small_model(), prompt, told(harness, "a"))
+
+
+def test_an_embedding_tells_nothing(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        harness.engine.submit(replace(request("a", range(9), embed=True), prompt_logprobs=1))
+        harness.recorder.wait_ended(["a"])
+        assert told(harness, "a") == []
+
+
+def test_a_prompt_of_one_token_has_nothing_to_tell(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        harness.run([asked("a", [5])])
+        assert told(harness, "a") == []
+
+
+def test_the_answers_first_token_is_as_likely_as_when_it_is_in_the_prompt(
+    model: PreTrainedModel,
+) -> None:
+    prompt = prompts(4)[3]
+    with running_engine(model) as harness:
+        first = replace(request("first", prompt, 1), sampling=replace(GREEDY, logprobs=0))
+        (token_id,) = harness.run([first])["first"]
+        harness.run([asked("second", [*prompt, token_id])])
+        made = harness.recorder.events["first"][-1]
+        assert isinstance(made, Token)
+        assert made.logprobs is not None
+        assert told(harness, "second")[-1].chosen == pytest.approx(made.logprobs.chosen, abs=1e-5)
+
+
+def test_a_prompt_whose_logits_are_not_numbers_fails_alone() -> None:
+    """Token 7 embeds as NaN, and every later row of its sequence sees it."""
+    broken = small_model()
+    with torch.no_grad():
+        broken.get_input_embeddings().weight[7] = torch.nan  # type: ignore[operator]
+    with running_engine(pooled(broken), EngineOptions(chunk=4)) as harness:
+        gate = Gate(harness)
+        bad = replace(asked("bad", [1, 2, 3, 4, 5, 7, 8, 9, 10]), choices=2)
+        with gate.inside_a_step():
+            harness.engine.submit(bad)
+            harness.engine.submit(asked("good", [1, 2, 3, 4, 5]))
+        harness.recorder.wait_ended(["bad", "good"])
+        assert len(harness.recorder.tokens("good")) == 3
+        assert len(told(harness, "good")) == 4
+        events = harness.recorder.events["bad"]
+        assert [type(e) for e in events] == [Admitted, PromptLogprobs, Failed]
+        assert harness.engine.is_alive()
+        assert_settled(harness)

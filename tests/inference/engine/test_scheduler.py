@@ -1,0 +1,318 @@
+"""What the scheduler decides, step by step, and what a pool holds after random workloads."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from inference.engine.engines import request
+from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.scheduler import Chunk, Limits, Scheduler, Step, fair_shares
+from sizeup_inference.engine.sequence import Sequence
+
+PAGE_SIZE = 4
+
+
+def make(
+    pages: int = 100,
+    seqs: int = 8,
+    budget: int = 16,
+    threshold: int | None = None,
+    contiguous: bool = True,
+) -> Scheduler:
+    pool: Pages = ContiguousPages(pages) if contiguous else ScatteredPages(pages)
+    return Scheduler(Limits(seqs, budget, PAGE_SIZE, threshold), pool)
+
+
+def sequence(name: str, prompt: int, tokens: int = 8) -> Sequence:
+    return Sequence(request(name, range(prompt), tokens), 0, 0)
+
+
+def run(scheduler: Scheduler) -> Step:
+    """Schedule, pretend to compute, and give every completing sequence its next token."""
+    step = scheduler.schedule()
+    scheduler.commit(step)
+    for chunk in [c for c in step.chunks if c.completes]:
+        if chunk.sequence.append(chunk.sequence.num_tokens) is not None:
+            scheduler.remove(chunk.sequence)
+    return step
+
+
+def lengths(step: Step) -> dict[str, int]:
+    return {c.sequence.request.id: c.length for c in step.chunks}
+
+
+def names(sequences: tuple[Sequence, ...] | list[Sequence]) -> list[str]:
+    return [s.request.id for s in sequences]
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "told", "positions"),
+    [
+        (0, 4, 0, range(4)),
+        (4, 3, 4, range(4, 7)),
+        (7, 3, 7, range(7, 9)),  # the last position tells of the answer
+        (0, 6, 4, range(4, 6)),  # computed again
+        (0, 4, 4, range(0)),
+        (10, 1, 9, range(0)),
+    ],
+)
+def test_a_chunk_owes_what_of_the_prompt_it_is_the_first_to_compute(
+    start: int, length: int, told: int, positions: range
+) -> None:
+    made = replace(request("a", range(10)), prompt_logprobs=0)
+    first = Sequence(made, 0, 0)
+    first.num_prompt_logprobs = told
+    assert Chunk(first, start, length).prompt_logprob_positions == positions
+    for other in (
+        Sequence(made, 1, 0),
+        Sequence(replace(made, prompt_logprobs=None), 0, 0),
+        Sequence(replace(made, embed=True), 0, 0),
+    ):
+        assert not Chunk(other, start, length).prompt_logprob_positions
+
+
+def test_admits_in_the_order_of_arrival_up_to_the_number_of_sequences() -> None:
+    scheduler = make(seqs=2)
+    scheduler.add([sequence("a", 2, 2), sequence("b", 2, 3), sequence("c", 2), sequence("d", 2)])
+    assert names(run(scheduler).admitted) == ["a", "b"]
+    assert names(run(scheduler).admitted) == []
+    assert names(run(scheduler).admitted) == ["c"]
+    assert names(run(scheduler).admitted) == ["d"]
+
+
+def test_a_request_that_does_not_fit_is_not_overtaken() -> None:
+    scheduler = make(pages=10)
+    scheduler.add([sequence("a", 12, 20), sequence("large", 30), sequence("small", 1, 1)])
+    assert names(run(scheduler).admitted) == ["a"]
+    assert names(list(scheduler.waiting)) == ["large", "small"]
+
+
+def test_decodes_every_running_sequence_beside_a_prompt() -> None:
+    scheduler = make(seqs=4, budget=10)
+    scheduler.add([sequence("a", 2), sequence("b", 2)])
+    run(scheduler)
+    scheduler.add([sequence("long", 40)])
+    assert lengths(run(scheduler)) == {"a": 1, "b": 1, "long": 8}
+
+
+def test_a_prompt_chunk_stays_below_the_threshold() -> None:
+    scheduler = make(budget=64, threshold=7)
+    scheduler.add([sequence("a", 17)])
+    assert [lengths(run(scheduler))["a"] for _ in range(4)] == [7, 7, 3, 1]
+
+
+def test_a_prompt_is_sampled_from_with_its_last_chunk_only() -> None:
+    scheduler = make(threshold=4)
+    scheduler.add([sequence("a", 6)])
+    for completes in (False, True):
+        step = scheduler.schedule()
+        assert [c.completes for c in step.chunks] == [completes]
+        scheduler.commit(step)
+
+
+def test_a_short_prompt_passes_a_long_one() -> None:
+    scheduler = make(budget=16)
+    scheduler.add([sequence("long", 100), sequence("short", 3)])
+    assert lengths(run(scheduler)) == {"long": 13, "short": 3}
+
+
+def test_equal_long_prompts_do_not_all_share_the_budget() -> None:
+    scheduler = make(budget=16)
+    scheduler.add([sequence(f"r{i}", 40) for i in range(8)])
+    assert len(run(scheduler).chunks) == 4
+
+
+def test_preempts_the_youngest_and_runs_it_first_again() -> None:
+    scheduler = make(pages=10, seqs=2, contiguous=False)
+    scheduler.add([sequence("old", 8, 16), sequence("young", 8, 16), sequence("late", 1, 1)])
+    for _ in range(10):
+        run(scheduler)
+    young = scheduler.waiting[0]
+    assert names(scheduler.running) == ["old"]
+    assert names(list(scheduler.waiting)) == ["young", "late"]
+    assert (young.num_computed, young.block_table, young.num_preemptions) == (0, [], 1)
+    for _ in range(6):
+        assert names([c.sequence for c in run(scheduler).chunks]) == ["old"]
+    step = run(scheduler)
+    assert names([c.sequence for c in step.chunks]) == ["young", "late"]
+    assert names(step.admitted) == ["late"], "the other was admitted before"
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_a_lone_sequence_that_fits_exactly_finishes(contiguous: bool) -> None:
+    scheduler = make(pages=5, contiguous=contiguous)
+    scheduler.add([sequence("a", 3, 5 * PAGE_SIZE - 3)])
+    for _ in range(5 * PAGE_SIZE):
+        if scheduler.has_work:
+            run(scheduler)
+    assert not scheduler.has_work
+    assert scheduler.pages.num_free == 5
+
+
+def test_a_removed_request_leaves_from_wherever_it_is() -> None:
+    scheduler = make(seqs=2)
+    two = request("two", [1, 2], 8, choices=3)
+    scheduler.add([Sequence(two, c, 0) for c in range(3)])
+    scheduler.add([sequence("other", 2)])
+    run(scheduler)
+    assert sorted(s.choice for s in scheduler.remove_request("two")) == [0, 1, 2]
+    assert scheduler.pages.num_free == scheduler.pages.total
+    assert scheduler.remove_request("two") == []
+    assert names(run(scheduler).admitted) == ["other"]
+
+
+def test_a_budget_that_decoding_could_use_up_is_refused() -> None:
+    with pytest.raises(ValueError, match="must exceed"):
+        Limits(max_num_seqs=8, max_num_batched_tokens=8, page_size=PAGE_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("budget", "needs", "shares"),
+    [
+        (10, [], []),
+        (0, [3, 4], [0, 0]),
+        (10, [3, 4], [3, 4]),
+        (10, [100], [10]),
+        (10, [100, 2], [8, 2]),
+        (10, [100, 100], [5, 5]),
+        (11, [100, 100, 1], [5, 5, 1]),
+        (11, [100, 100], [6, 5]),
+        (2, [5, 5, 5], [1, 1, 0]),
+    ],
+)
+def test_fair_shares(budget: int, needs: list[int], shares: list[int]) -> None:
+    assert fair_shares(budget, needs) == shares
+
+
+def test_fair_shares_waste_nothing_and_favour_nobody() -> None:
+    rng = random.Random(1)
+    for _ in range(2000):
+        needs = [rng.choice((1, 1, 5, 60)) for _ in range(rng.randint(1, 9))]
+        budget = rng.randint(0, 90)
+        shares = fair_shares(budget, needs)
+        assert all(0 <= share <= need for share, need in zip(shares, needs, strict=True))
+        assert sum(shares) == min(budget, sum(needs))
+        unmet = [share for share, need in zip(shares, needs, strict=True) if share < need]
+        if unmet:
+            assert max(shares) <= max(unmet) + len(needs)
+            assert budget < len(needs) or min(shares) >= 1
+
+
+@dataclass
+class Simulation:
+    """A pool that remembers which token of whom is in each slot, and a random workload."""
+
+    scheduler: Scheduler
+    rng: random.Random
+    largest: int
+    slots: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    finished: Counter[str] = field(default_factory=Counter)
+    submitted: int = 0
+    cancelled: int = 0
+
+    def submit(self) -> None:
+        prompt = self.rng.choice((1, 1, 2, 5, 9, 20, 33))
+        prompt = min(prompt, self.largest - 1)
+        tokens = self.rng.randint(1, min(30, self.largest - prompt))
+        self.scheduler.add([sequence(f"r{self.submitted}", prompt, tokens)])
+        self.submitted += 1
+
+    def cancel(self) -> None:
+        alive = [*self.scheduler.running, *self.scheduler.waiting]
+        if alive:
+            self.cancelled += len(self.scheduler.remove_request(self.rng.choice(alive).request.id))
+
+    def step(self) -> None:
+        decoding = [s for s in self.scheduler.running if s.num_pending == 1]
+        running, free = list(self.scheduler.running), self.scheduler.num_preemptions
+        step = self.scheduler.schedule()
+        self._check_limits(step)
+        if self.scheduler.num_preemptions == free:
+            assert set(decoding) <= {c.sequence for c in step.chunks}
+        if running and running[0] in decoding and running[0].block_table:
+            assert running[0] in {c.sequence for c in step.chunks}, "the oldest goes on"
+        self._move(step)
+        for chunk in step.chunks:
+            self._compute(chunk)
+        self.scheduler.commit(step)
+        for chunk in [c for c in step.chunks if c.completes]:
+            if chunk.sequence.append(self.rng.randrange(1000)) is not None:
+                self.scheduler.remove(chunk.sequence)
+                self.finished[chunk.sequence.request.id] += 1
+
+    def _check_limits(self, step: Step) -> None:
+        limits = self.scheduler.limits
+        assert step.chunks, "a step makes progress"
+        assert sum(c.length for c in step.chunks) <= limits.max_num_batched_tokens
+        assert len(step.chunks) <= len(self.scheduler.running) <= limits.max_num_seqs
+        assert len({c.sequence for c in step.chunks}) == len(step.chunks)
+        threshold = limits.long_prefill_token_threshold
+        assert all(c.length <= (threshold or c.length) for c in step.chunks)
+        held = [p for s in self.scheduler.running for p in s.block_table]
+        assert len(held) == len(set(held))
+        assert len(held) == self.scheduler.pages.total - self.scheduler.pages.num_free
+
+    def _move(self, step: Step) -> None:
+        for move in step.moves:
+            for offset in range(move.count * PAGE_SIZE):
+                source, target = (p * PAGE_SIZE + offset for p in (move.source, move.target))
+                self.slots[target] = self.slots.get(source, ("nothing", 0, 0))
+
+    def _compute(self, chunk: Chunk) -> None:
+        """Write a chunk's tokens, then demand every earlier one of the sequence in its place."""
+        who, table = chunk.sequence, chunk.sequence.block_table
+        assert chunk.start == who.num_computed
+        for position in range(chunk.start, chunk.end):
+            self.slots[self._slot(table, position)] = self._token(who, position)
+        for position in range(chunk.end):
+            assert self.slots[self._slot(table, position)] == self._token(who, position)
+
+    def _slot(self, table: list[int], position: int) -> int:
+        return table[position // PAGE_SIZE] * PAGE_SIZE + position % PAGE_SIZE
+
+    def _token(self, who: Sequence, position: int) -> tuple[str, int, int]:
+        return (who.request.id, position, who.token_ids[position])
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+@pytest.mark.parametrize(
+    ("pages", "seqs", "budget", "threshold"),
+    [(9, 4, 6, None), (14, 8, 9, 3), (40, 8, 24, 7), (12, 3, 64, None)],
+)
+def test_random_workloads_finish_whole(
+    contiguous: bool, pages: int, seqs: int, budget: int, threshold: int | None
+) -> None:
+    rng = random.Random(f"{pages} {seqs} {contiguous}")
+    scheduler = make(pages, seqs, budget, threshold, contiguous)
+    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE)
+    for _ in range(2500):
+        if rng.random() < 0.12:
+            simulation.submit()
+        if rng.random() < 0.02:
+            simulation.cancel()
+        if scheduler.has_work:
+            simulation.step()
+    left = 200 * (len(scheduler.waiting) + len(scheduler.running))
+    while scheduler.has_work:
+        simulation.step()
+        left -= 1
+        assert left > 0, "somebody starves"
+    assert set(simulation.finished.values()) == {1}
+    assert len(simulation.finished) + simulation.cancelled == simulation.submitted
+    assert scheduler.pages.num_free == pages
+
+
+def test_the_small_pools_of_the_random_workloads_do_preempt_and_move() -> None:
+    scheduler = make(pages=14, seqs=8, budget=9)
+    simulation = Simulation(scheduler, random.Random(1), 14 * PAGE_SIZE)
+    for _ in range(20):
+        simulation.submit()
+    moves = 0
+    while scheduler.has_work:
+        before = {s: s.block_table[0] for s in scheduler.running}
+        simulation.step()
+        moves += sum(s.block_table[0] != before.get(s, s.block_table[0]) for s in scheduler.running)
+    assert scheduler.num_preemptions > 0
+    assert moves > 0

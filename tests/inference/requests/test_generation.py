@@ -1,0 +1,283 @@
+"""One request's life, with an engine whose every event the test speaks itself."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from inference.models import model_info
+from inference.spoken import chat, finished, request, run, said, scene, text_of
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    Cancelled,
+    EngineDeadError,
+    Failed,
+    Finish,
+    Logprobs,
+    QueueFullError,
+    RequestTooLargeError,
+    Token,
+    TooManyChoicesError,
+)
+from sizeup_inference.errors import (
+    BusyError,
+    ContextLengthError,
+    DrainingError,
+    InferenceError,
+    InvalidRequestError,
+    NotReadyError,
+)
+from sizeup_inference.fake.model import IM_END
+from sizeup_inference.requests.generation import accept, prepare
+from sizeup_wire import events as wire
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import Event, Finished, FinishReason, Started, Text, Thinking, ToolCall
+
+
+def test_timings_are_the_engines() -> None:
+    events, _ = run(request(), b"abc", end=Finish.STOP)
+    assert isinstance(events[0], Started)
+    assert (finished(events).prompt_eval_ns, finished(events).eval_ns) == (100, 30)
+
+
+def test_the_end_token_counts_and_shows_nothing() -> None:
+    events, stage = run(request(), b"abc", end=Finish.STOP)
+    assert text_of(events) == "abc"
+    assert finished(events).completion_tokens == 4
+    assert sum(e.tokens for e in events if isinstance(e, Text)) == 3
+    assert stage.engine.cancelled == []
+
+
+def test_no_tokens_asked_for_means_no_engine() -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            prepared = await prepare(stage.model, request("hello", max_tokens=0))
+            with accept(stage.model, prepared) as generation:
+                started, end = await stage.all_events(generation)
+            assert isinstance(started, Started)
+            assert started.prompt_tokens == 5
+            assert isinstance(end, Finished)
+            assert end.reasons == (FinishReason.LENGTH,)
+            assert stage.engine.submitted == []
+            assert stage.engine.cancelled == []
+
+    asyncio.run(scenario())
+
+
+def test_a_stop_string_ends_the_request_and_tells_the_engine() -> None:
+    events, stage = run(request(stop=["END"]), b"so ENDless")
+    assert text_of(events) == "so "
+    assert finished(events).reasons == (FinishReason.STOP,)
+    assert finished(events).completion_tokens == len("so END")
+    assert stage.engine.cancelled == [stage.engine.submitted[0].id]
+    assert stage.outcome("ok") == 1
+
+
+def test_a_stop_string_waits_for_min_tokens() -> None:
+    events, _ = run(request(stop=["b"], min_tokens=4), b"abababab")
+    assert text_of(events) == "ababa"
+
+
+def test_text_held_back_for_a_stop_string_comes_at_the_end() -> None:
+    events, _ = run(request(stop=["END"], max_tokens=4), b"x EN", end=Finish.LENGTH)
+    assert text_of(events) == "x EN"
+    assert finished(events).reasons == (FinishReason.LENGTH,)
+
+
+def test_a_choice_that_stopped_waits_for_the_others() -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            prepared = await prepare(stage.model, request(n=2, stop=["."]))
+            with accept(stage.model, prepared) as generation:
+                request_id = stage.engine.submitted[0].id
+                stage.speak(Admitted(request_id, 0), *said(request_id, b"a. dropped", choice=0))
+                stage.speak(*said(request_id, b"bb", choice=1, end=Finish.STOP))
+                events = await stage.all_events(generation)
+                assert (text_of(events, 0), text_of(events, 1)) == ("a", "bb")
+                assert finished(events).completion_tokens == 2 + 3
+            assert stage.engine.cancelled == [request_id]
+
+    asyncio.run(scenario())
+
+
+def test_a_character_is_never_sent_in_halves() -> None:
+    events, _ = run(request(), "é🙂".encode(), end=Finish.STOP)
+    assert [(e.text, e.tokens) for e in events if isinstance(e, Text)] == [("é", 2), ("🙂", 4)]
+
+
+def test_thinking_is_told_apart_and_counted() -> None:
+    info = model_info(capabilities=("completion", "thinking"))
+    events, _ = run(chat(), b"<think>\nhm\n</think>\n\nyes", end=Finish.STOP, info=info)
+    assert "".join(e.text for e in events if isinstance(e, Thinking)) == "hm"
+    assert text_of(events) == "yes"
+    assert finished(events).reasoning_tokens == len(">\nhm\n</think>")
+
+
+def test_tags_in_raw_completions_are_text() -> None:
+    info = model_info(capabilities=("completion", "thinking", "tools"))
+    events, _ = run(request(), b"<think>x</think>", end=Finish.STOP, info=info)
+    assert text_of(events) == "<think>x</think>"
+
+
+def test_calls_are_numbered_and_have_ids_of_their_own() -> None:
+    call = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    events, _ = run(chat(tools=tools), f"{call}\n{call}".encode(), end=Finish.STOP)
+    calls = [event for event in events if isinstance(event, ToolCall)]
+    assert [made.index for made in calls] == [0, 1]
+    assert calls[0].id != calls[1].id
+    assert finished(events).reasons == (FinishReason.TOOL_CALLS,)
+
+
+def test_a_call_cut_by_the_length_is_no_tool_calls_reason() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    events, _ = run(chat(tools=tools), b'<tool_call>{"name": "f", "argu', end=Finish.LENGTH)
+    assert text_of(events) == '<tool_call>{"name": "f", "argu'
+    assert finished(events).reasons == (FinishReason.LENGTH,)
+
+
+def test_logprobs_carry_true_bytes() -> None:
+    async def scenario() -> list[Event]:
+        async with scene() as stage:
+            prepared = await prepare(stage.model, request(logprobs=1))
+            with accept(stage.model, prepared) as generation:
+                request_id = stage.engine.submitted[0].id
+                first, second = "é".encode()
+                logprobs = Logprobs(-0.5, ((first, -0.5), (IM_END, -1.5)))
+                stage.speak(
+                    Admitted(request_id, 0),
+                    Token(request_id, 0, first, 1, None, logprobs),
+                    Token(request_id, 0, second, 2, Finish.LENGTH, logprobs),
+                )
+                return await stage.all_events(generation)
+
+    (text,) = [event for event in asyncio.run(scenario()) if isinstance(event, Text)]
+    assert text.text == "é"
+    assert [entry.bytes for entry in text.logprobs] == [(0xC3,), (0xA9,)]
+    assert text.logprobs[0].top[1].token == "<|im_end|>"
+
+
+def test_context_is_prompt_and_answer() -> None:
+    events, _ = run(request("hi", return_context=True), b"yo", end=Finish.STOP)
+    assert finished(events).context == (*b"hi", *b"yo", IM_END)
+
+
+def test_a_token_the_model_has_no_embedding_for_never_reaches_the_engine() -> None:
+    async def scenario() -> None:
+        async with scene(model_info(vocab_size=100)) as stage:
+            assert await prepare(stage.model, request("abc"))
+            with pytest.raises(InvalidRequestError, match="no token 122"):
+                await prepare(stage.model, request("abz"))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (QueueFullError("full"), BusyError),
+        (EngineDeadError("dead"), NotReadyError),
+        (RequestTooLargeError("large"), ContextLengthError),
+        (TooManyChoicesError("many"), InvalidRequestError),
+    ],
+)
+def test_a_refusal_of_the_engine_is_one_of_ours(
+    refusal: Exception, error: type[InferenceError]
+) -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            stage.engine.refusal = refusal
+            prepared = await prepare(stage.model, request())
+            with pytest.raises(error), accept(stage.model, prepared):
+                pytest.fail("the request was refused")
+            assert stage.engine.cancelled == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", [Cancelled, Failed])
+def test_an_end_nobody_asked_for_is_a_failure(kind: type[Cancelled] | type[Failed]) -> None:
+    async def scenario() -> list[Event]:
+        async with scene() as stage:
+            with accept(stage.model, await prepare(stage.model, request())) as generation:
+                request_id = stage.engine.submitted[0].id
+                end = Cancelled(request_id, 1) if kind is Cancelled else Failed(request_id, "x", 1)
+                stage.speak(Admitted(request_id, 0), *said(request_id, b"ab"), end)
+                events = await stage.all_events(generation)
+            assert stage.engine.cancelled == []
+            assert stage.outcome("internal") == 1
+            return events
+
+    events = asyncio.run(scenario())
+    assert text_of(events) == "ab"
+    assert isinstance(events[-1], wire.Failed)
+    assert events[-1].code is ErrorCode.INTERNAL
+
+
+def test_a_step_that_shows_nothing_says_so() -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            wire_request = chat(tools=[{"type": "function", "function": {"name": "f"}}])
+            with accept(stage.model, await prepare(stage.model, wire_request)) as generation:
+                request_id = stage.engine.submitted[0].id
+                batches = generation.events()
+                seen = []
+                for spoken in (Admitted(request_id, at_ns=900), *said(request_id, b"<tool_call>")):
+                    stage.speak(spoken)
+                    seen.append(await anext(batches))
+            assert isinstance(seen[0][0], Started)
+            assert seen[1:] == [(Text(text="", tokens=0),)] * len("<tool_call>")
+
+    asyncio.run(scenario())
+
+
+def test_leaving_early_cancels_and_says_so() -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            with accept(stage.model, await prepare(stage.model, request())):
+                pass
+            assert stage.engine.cancelled == [stage.engine.submitted[0].id]
+            assert stage.outcome("cancelled") == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_deadline_that_passes_between_the_steps_still_tells_the_engine() -> None:
+    """The last event of one choice is read together with the end of the drain."""
+
+    async def scenario() -> None:
+        async with scene() as stage:
+            prepared = await prepare(stage.model, request(stop=["b"]))
+            with accept(stage.model, prepared) as generation:
+                request_id = stage.engine.submitted[0].id
+                stage.speak(Admitted(request_id, 0), *said(request_id, b"ab"))
+                await asyncio.sleep(0)
+                stage.model.drain.expire()
+                assert finished(await stage.all_events(generation))
+            assert stage.engine.cancelled == [request_id]
+
+    asyncio.run(scenario())
+
+
+def test_a_draining_process_takes_nothing() -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            prepared = await prepare(stage.model, request())
+            stage.model.drain.begin()
+            with pytest.raises(DrainingError), accept(stage.model, prepared):
+                pytest.fail("the request was refused")
+            assert stage.engine.submitted == []
+
+    asyncio.run(scenario())
+
+
+def test_one_line_is_logged_without_the_text(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="sizeup_inference.requests.generation"):
+        run(request("secret"), b"answer", end=Finish.STOP)
+    (record,) = [r for r in caplog.records if r.getMessage() == "request.finished"]
+    fields = json.dumps(vars(record), default=str)
+    assert "secret" not in fields
+    assert "answer" not in fields
+    assert vars(record)["completion_tokens"] == 7
+    assert vars(record)["outcome"] == "ok"

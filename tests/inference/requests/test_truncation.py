@@ -1,0 +1,88 @@
+import pytest
+
+from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
+from sizeup_inference.fake.model import ByteTokenizer
+from sizeup_inference.requests.truncation import encode_to_fit
+from sizeup_inference.text.tokenizer import EncodedPrompt
+from sizeup_wire.generate import ChatMessage, ChatPrompt, TextPrompt, TokenPrompt
+
+BYTES = ByteTokenizer()
+SYSTEM = ChatMessage(role="system", content="be kind")
+
+
+def turns(*contents: str) -> tuple[ChatMessage, ...]:
+    roles = ("user", "assistant")
+    return tuple(ChatMessage(role=roles[i % 2], content=text) for i, text in enumerate(contents))
+
+
+def length(prompt: ChatPrompt) -> int:
+    return len(BYTES.encode_chat(prompt).token_ids)
+
+
+def test_a_prompt_that_fits_is_left_alone() -> None:
+    assert encode_to_fit(BYTES, TextPrompt(text="abc"), 3, truncate=False).token_ids == tuple(
+        b"abc"
+    )
+
+
+def test_a_prompt_one_token_too_long_is_refused_with_the_numbers() -> None:
+    with pytest.raises(ContextLengthError, match="4 tokens, and at most 3"):
+        encode_to_fit(BYTES, TextPrompt(text="abcd"), 3, truncate=False)
+
+
+def test_text_and_tokens_keep_their_end() -> None:
+    assert encode_to_fit(BYTES, TextPrompt(text="abcd"), 3, truncate=True).token_ids == tuple(
+        b"bcd"
+    )
+    tokens = TokenPrompt(token_ids=(1, 2, 3))
+    assert encode_to_fit(BYTES, tokens, 2, truncate=True).token_ids == (2, 3)
+
+
+def test_an_empty_prompt_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="empty"):
+        encode_to_fit(BYTES, TextPrompt(text=""), 3, truncate=True)
+
+
+def test_as_few_of_the_oldest_turns_as_will_do_are_dropped() -> None:
+    history = turns(*(f"turn {i} " + "x" * 20 for i in range(9)))
+    whole = ChatPrompt(messages=(SYSTEM, *history))
+    for dropped in range(1, 9):
+        shorter = ChatPrompt(messages=(SYSTEM, *history[dropped:]))
+        fitting = encode_to_fit(BYTES, whole, length(shorter), truncate=True)
+        assert fitting == BYTES.encode_chat(shorter)
+
+
+def test_system_messages_and_the_last_one_stay() -> None:
+    late = ChatMessage(role="system", content="and brief")
+    prompt = ChatPrompt(messages=(SYSTEM, *turns("a" * 50, "b" * 50), late, *turns("last")))
+    shortest = ChatPrompt(messages=(SYSTEM, late, *turns("last")))
+    assert encode_to_fit(BYTES, prompt, length(shortest), truncate=True) == BYTES.encode_chat(
+        shortest
+    )
+
+
+def test_an_earlier_answers_tokens_go_first() -> None:
+    prompt = ChatPrompt(messages=turns("hi"), prefix_token_ids=(1,) * 50)
+    fitting = encode_to_fit(BYTES, prompt, 40, truncate=True)
+    assert fitting.token_ids == BYTES.encode_chat(ChatPrompt(messages=turns("hi"))).token_ids
+
+
+def test_a_last_message_too_long_keeps_its_opening_and_its_end() -> None:
+    prompt = ChatPrompt(messages=turns("x" * 100))
+    whole = BYTES.encode_chat(prompt).token_ids
+    fitting = encode_to_fit(BYTES, prompt, 30, truncate=True).token_ids
+    assert fitting == whole[:4] + whole[-26:]
+    assert encode_to_fit(BYTES, prompt, 1, truncate=True).token_ids == whole[-1:]
+
+
+def test_a_template_that_wants_a_user_first_is_given_one() -> None:
+    class Strict(ByteTokenizer):
+        def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
+            if prompt.messages[0].role != "user":
+                raise PromptError("a conversation begins with the user")
+            return super().encode_chat(prompt)
+
+    history = turns("a" * 30, "b" * 30, "c")
+    prompt = ChatPrompt(messages=history)
+    fitting = encode_to_fit(Strict(), prompt, length(prompt) - 1, truncate=True)
+    assert fitting == BYTES.encode_chat(ChatPrompt(messages=history[2:]))

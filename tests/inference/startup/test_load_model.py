@@ -1,0 +1,178 @@
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from transformers import Qwen2Config
+
+from inference.engine.engines import DEADLINE_SECONDS, Recorder, random_model, request
+from sizeup_inference.engine.loader import LoadError
+from sizeup_inference.settings import Settings
+from sizeup_inference.startup.load_model import (
+    available_cpus,
+    context_length,
+    start_engine,
+    step_threads,
+)
+from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder, read_sampling
+from sizeup_store.weights import WeightsError
+
+TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
+
+
+def make_settings(folder: Path, **changes: object) -> Settings:
+    return Settings.model_validate(
+        {"model": str(folder), "max_num_seqs": 4, "threads": 1, "device": "cpu", **changes}
+    )
+
+
+def test_a_started_engine_answers_and_describes_itself() -> None:
+    recorder = Recorder()
+    stages: list[str] = []
+    running = start_engine(make_settings(TOY), recorder, lambda stage, _: stages.append(stage))
+    try:
+        running.engine.submit(request("a", [1, 2, 3], 5))
+        recorder.wait_ended(["a"])
+        assert len(recorder.tokens("a")) == 5
+        assert running.info.id == "toy-0.5m"
+        assert running.info.architecture == "qwen2"
+        assert running.info.parameters > 400_000
+        assert running.info.dtype == "float32"
+        assert running.info.load_ns > 0
+        buffers = running.info.memory_bytes - 4 * running.info.parameters
+        assert 0 <= buffers < 10_000
+        assert running.info.device_bytes == 0
+        assert {"completion", "tools"} <= set(running.info.capabilities)
+        assert stages == ["verify", "load", "reserve", "warm up"]
+    finally:
+        running.engine.close(DEADLINE_SECONDS)
+
+
+def test_little_memory_cuts_the_context_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    settings = make_settings(TOY, kv_cache_bytes=100_000)  # some pages of 16 tokens
+    running = start_engine(settings, Recorder(), lambda *_: None)
+    try:
+        assert running.info.context_length < 2048
+        assert running.info.context_length == running.engine.stats().pages_total * 16
+        assert "context.cut" in caplog.messages
+    finally:
+        running.engine.close(DEADLINE_SECONDS)
+
+
+def test_the_warm_up_is_nobody_elses_business() -> None:
+    recorder = Recorder()
+    running = start_engine(make_settings(TOY), recorder, lambda *_: None)
+    try:
+        assert recorder.batches == []
+        assert running.engine.stats().completion_tokens == 1
+    finally:
+        running.engine.close(DEADLINE_SECONDS)
+
+
+def test_a_small_pool_bounds_the_context() -> None:
+    settings = make_settings(TOY, kv_cache_bytes=1_000_000)
+    running = start_engine(settings, Recorder(), lambda *_: None)
+    try:
+        assert running.info.context_length < 2048
+        assert running.engine.stats().pages_total * 16 == running.info.context_length
+    finally:
+        running.engine.close(DEADLINE_SECONDS)
+
+
+def test_a_model_whose_first_token_fails_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("device lost")
+
+    monkeypatch.setattr("sizeup_inference.engine.model_runner.ModelRunner.run", broken)
+    before = threading.active_count()
+    with pytest.raises(LoadError, match="first token failed"):
+        start_engine(make_settings(TOY), Recorder(), lambda *_: None)
+    assert threading.active_count() <= before + 1
+
+
+def test_a_context_beyond_the_models_own_is_refused() -> None:
+    with pytest.raises(LoadError, match="max_model_len 4096 exceeds"):
+        start_engine(make_settings(TOY, max_model_len=4096), Recorder(), lambda *_: None)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError):
+        start_engine(make_settings(tmp_path), Recorder(), lambda *_: None)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 2048), (100, 100), (2048, 2048)])
+def test_the_context_is_what_was_asked_up_to_what_was_trained(
+    asked: int | None, given: int
+) -> None:
+    assert context_length(2048, asked) == given
+
+
+def test_a_small_model_has_one_thread_and_a_real_one_every_core() -> None:
+    assert step_threads(5_000_000, 8) == 1
+    assert step_threads(464_000_000, 8) == 8
+
+
+def test_at_least_one_cpu_is_available() -> None:
+    assert available_cpus() >= 1
+
+
+def test_sampling_defaults_come_from_the_generation_config(tmp_path: Path) -> None:
+    config = {"do_sample": False, "top_p": 0.8, "top_k": None, "eos_token_id": [7, 9]}
+    (tmp_path / "generation_config.json").write_text(json.dumps(config))
+    assert read_sampling(tmp_path).model_dump(exclude_none=True) == {"top_p": 0.8}
+    assert read_eos_token_ids(tmp_path, 7) == (7, 9)
+    assert read_eos_token_ids(tmp_path, None) == (7, 9)
+
+
+def test_what_no_request_could_say_is_left_open_and_does_not_stop_loading(tmp_path: Path) -> None:
+    config = {"temperature": 0, "top_k": -1, "top_p": 0.0, "min_p": "x", "repetition_penalty": 1.1}
+    (tmp_path / "generation_config.json").write_text(json.dumps(config))
+    said = read_sampling(tmp_path).model_dump(exclude_none=True)
+    assert said == {"temperature": 0, "repetition_penalty": 1.1}
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [(None, (3,)), ([None, 5], (3, 5)), (3, (3,)), ([], (3,))]
+)
+def test_end_tokens_left_open_are_the_tokenizers(
+    tmp_path: Path, named: object, expected: tuple[int, ...]
+) -> None:
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": named}))
+    assert read_eos_token_ids(tmp_path, 3) == expected
+
+
+def test_a_generation_config_that_is_not_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "generation_config.json").write_text("<html>")
+    with pytest.raises(WeightsError, match=r"generation_config\.json"):
+        read_sampling(tmp_path)
+
+
+def test_limits_that_contradict_each_other_are_said_before_loading() -> None:
+    stages: list[str] = []
+    settings = make_settings(TOY, max_num_seqs=64, max_num_batched_tokens=64)
+    with pytest.raises(ValueError, match="max_num_batched_tokens"):
+        start_engine(settings, Recorder(), lambda stage, _: stages.append(stage))
+    assert stages == ["verify"]
+
+
+def test_a_folder_without_generation_config_leaves_everything_open(tmp_path: Path) -> None:
+    assert read_sampling(tmp_path).model_dump(exclude_none=True) == {}
+    assert read_eos_token_ids(tmp_path, 3) == (3,)
+
+
+def test_the_digest_changes_with_the_weights(tmp_path: Path) -> None:
+    config = Qwen2Config(
+        vocab_size=20, hidden_size=8, intermediate_size=8, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2,
+    )  # fmt: skip
+    random_model(config, seed=1).save_pretrained(tmp_path)
+    first = read_folder(tmp_path)
+    assert first.license == ""
+    assert first.digest == read_folder(tmp_path).digest
+    random_model(config, seed=2).save_pretrained(tmp_path)
+    (tmp_path / "LICENSE").write_text("free")
+    second = read_folder(tmp_path)
+    assert second.digest != first.digest
+    assert second.license == "free"

@@ -1,0 +1,121 @@
+import json
+
+import pytest
+
+from sizeup_inference.text.answer_parser import (
+    Answer,
+    AnswerParser,
+    Call,
+    Part,
+    Thought,
+    parse_call,
+)
+
+CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+
+
+def run(
+    text: str,
+    *,
+    size: int,
+    thinking: bool = True,
+    is_thinking: bool = False,
+    tools: bool = True,
+) -> tuple[str, str, list[Call]]:
+    """Feed text in pieces of a size; return thought, answer and calls."""
+    parser = AnswerParser(thinking=thinking, is_thinking=is_thinking, tools=tools)
+    parts: list[Part] = []
+    for start in range(0, len(text), size):
+        parts += parser.feed(text[start : start + size])
+    parts += parser.flush()
+    thought = "".join(part.text for part in parts if isinstance(part, Thought))
+    answer = "".join(part.text for part in parts if isinstance(part, Answer))
+    return thought, answer, [part for part in parts if isinstance(part, Call)]
+
+
+ADD = Call("add", {"a": 1})
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("text", "thought", "answer", "calls"),
+    [
+        ("Hello", "", "Hello", []),
+        ("a < b <thin", "", "a < b <thin", []),
+        ("<think>\nwhy\n</think>\n\nbecause", "why", "because", []),
+        ("\n<think>why</think>because", "why", "because", []),
+        ("<think>\n\n</think>\n\nyes", "", "yes", []),
+        ("<think>cut off </thi", "cut off </thi", "", []),
+        ("hi <think>no</think>", "", "hi <think>no</think>", []),
+        (CALL, "", "", [ADD]),
+        (f"{CALL}\n{CALL}", "", "", [ADD, ADD]),
+        (f"Let me.\n{CALL}", "", "Let me.", [ADD]),
+        (f"{CALL}\nDone.", "", "\nDone.", [ADD]),
+        (f"<think>\nhm\n</think>\n\n{CALL}", "hm", "", [ADD]),
+        (CALL.removesuffix("\n</tool_call>"), "", "", [ADD]),
+        ("x <tool_call>{nope}</tool_call> y", "", "x <tool_call>{nope}</tool_call> y", []),
+        ("<tool_call>\n{nope", "", "<tool_call>\n{nope", []),
+        ("<tool_calls> <tool_c", "", "<tool_calls> <tool_c", []),
+        ("ends in space \n", "", "ends in space \n", []),
+    ],
+)
+def test_thought_answer_and_calls_are_found_however_the_text_is_cut(
+    text: str, thought: str, answer: str, calls: list[Call], size: int
+) -> None:
+    assert run(text, size=size) == (thought, answer, calls)
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_the_prompt_may_have_opened_the_thought(size: int) -> None:
+    assert run("\nwhy\n</think>\nso", size=size, is_thinking=True) == ("why", "so", [])
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_nothing_is_looked_for_that_was_not_asked_for(size: int) -> None:
+    text = f"<think>a</think> {CALL}"
+    assert run(text, size=size, thinking=False, tools=False) == ("", text, [])
+
+
+def test_plain_text_is_not_held_back() -> None:
+    parser = AnswerParser(thinking=True, is_thinking=False, tools=True)
+    assert parser.feed("Hello") == [Answer("Hello")]
+    assert parser.feed(" world") == [Answer(" world")]
+
+
+def test_what_may_begin_a_tag_is_held_back() -> None:
+    parser = AnswerParser(thinking=False, is_thinking=False, tools=True)
+    assert parser.feed("so <tool_") == [Answer("so")]
+    assert parser.feed("box>") == [Answer(" <tool_box>")]
+
+
+def test_the_parser_knows_when_it_thinks() -> None:
+    parser = AnswerParser(thinking=True, is_thinking=False, tools=False)
+    assert not parser.is_thinking
+    parser.feed("<think>")
+    assert parser.is_thinking
+    parser.feed("x</think>")
+    assert not parser.is_thinking
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        '"add"',
+        '{"name": 1, "arguments": {}}',
+        '{"name": "", "arguments": {}}',
+        '{"arguments": {}}',
+        '{"name": "add", "arguments": "a"}',
+        '{"name": "add", "arguments": {"a": NaN}}',
+        '{"name": "add", "arguments": {"a": "\\ud800"}}',
+        '{"name": "add", "arguments": ' + "[" * 100_000 + "}",
+        '{"name": "add", "arguments": {"a": ' + "9" * 5000 + "}}",
+    ],
+)
+def test_what_is_not_a_call_is_none(body: str) -> None:
+    assert parse_call(body) is None
+
+
+def test_a_call_without_arguments_has_none() -> None:
+    assert parse_call(json.dumps({"name": "now"})) == Call("now", {})
