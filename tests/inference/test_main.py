@@ -28,7 +28,7 @@ def free_port() -> int:
 MODULE = ("-m", "sizeup_inference")
 DYING = """
 import sys
-from sizeup_inference.fake.engine import model
+from sizeup_inference.fake import model
 from sizeup_inference.__main__ import main
 from sizeup_inference.fake.engine import FakeEngine
 
@@ -43,7 +43,7 @@ sys.exit(main())
 
 HANGING = """
 import ctypes, sys
-from sizeup_inference.fake.engine import model
+from sizeup_inference.fake import model
 from sizeup_inference.__main__ import _leave, main
 from sizeup_inference.engine.protocol import Token
 from sizeup_inference.fake.engine import FakeEngine
