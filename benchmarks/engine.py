@@ -21,6 +21,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shapes import SHAPES
 from sizeup_inference.engine.attention import ATTENTION_NAME
+from sizeup_inference.engine.loader import PoolOptions, make_pool
+from sizeup_inference.engine.loop import EngineLoop
+from sizeup_inference.engine.model_runner import ModelRunner
+from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -28,10 +32,6 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
-from sizeup_inference.engine.loader import PoolOptions, make_pool
-from sizeup_inference.engine.loop import EngineLoop
-from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.scheduler import Limits, Scheduler
 
 

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
-from sizeup_gateway.openai.chunks import Heading
-from sizeup_gateway.openai.completion_chunks import CompletionChunks
-from sizeup_gateway.stream import Moment
-from sizeup_gateway.written import pieces_of
+from sizeup_gateway.api.openai.chunks import Heading
+from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
+from sizeup_gateway.responses.framing import Moment
+from sizeup_gateway.responses.json_bytes import pieces_of
 from sizeup_wire.events import Event, Finished, FinishReason, PromptToken, PromptTokens, TopLogprob
 
 _PIECE = 128

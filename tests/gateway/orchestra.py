@@ -9,7 +9,7 @@ from typing import Any
 from gateway.fake_cluster import SELECTOR, FakeCluster, endpoint, endpoint_slice, fake_cluster
 from gateway.fake_inference import FakeInference
 from gateway.harness import HUB_ID, KEY, MODEL, Gateway, running_gateway
-from sizeup_gateway.cluster_client import open_cluster
+from sizeup_gateway.cluster.client import open_cluster
 from sizeup_wire.catalog import Catalog, CatalogEntry, ScaleToZero
 
 SERVICE = "sizeup-qwen"

@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from sizeup_gateway.app import Cluster, create_app
-from sizeup_gateway.catalog import load_catalog
+from sizeup_gateway.models.catalog import load_catalog
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
@@ -49,7 +49,7 @@ async def _cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
         yield None
         return
     # Costs most of a second: not for a gateway without Kubernetes.
-    from sizeup_gateway.cluster_client import open_cluster
+    from sizeup_gateway.cluster.client import open_cluster
 
     async with open_cluster(
         settings.kubeconfig_file, settings.namespace, settings.endpoint_selector

@@ -11,35 +11,35 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sizeup_gateway.access import (
+from sizeup_gateway.api.health import health_routes
+from sizeup_gateway.api.ollama.routes import OllamaRoutes
+from sizeup_gateway.api.openai.routes import OpenAIRoutes
+from sizeup_gateway.api.request_body import BodyLimits, BodyReader
+from sizeup_gateway.api.service import Service
+from sizeup_gateway.api.unsupported_routes import unserved_routes
+from sizeup_gateway.cluster.api import ScaleApi, SliceSource
+from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
+from sizeup_gateway.cluster.endpoints import Endpoints
+from sizeup_gateway.middleware.access import (
     cors_middleware,
     host_middleware,
     key_middleware,
     origin_middleware,
 )
-from sizeup_gateway.activator import Activator, HoldLimits
-from sizeup_gateway.answer import Admission
-from sizeup_gateway.body import BodyLimits, BodyReader
-from sizeup_gateway.catalog import Models, check_places
-from sizeup_gateway.catalog_file import CatalogFile
-from sizeup_gateway.client import InferenceClient, Timeouts
-from sizeup_gateway.cluster import ScaleApi, SliceSource
-from sizeup_gateway.discovery import Discovery
-from sizeup_gateway.dispatch import Dispatcher
-from sizeup_gateway.endpoints import Endpoints
-from sizeup_gateway.gathering import Gathering
-from sizeup_gateway.health import health_routes
-from sizeup_gateway.metrics import Metrics, ModelCollector
-from sizeup_gateway.not_served import unserved_routes
-from sizeup_gateway.observation import ObservationMiddleware
-from sizeup_gateway.ollama.routes import OllamaRoutes
-from sizeup_gateway.openai.routes import OpenAIRoutes
-from sizeup_gateway.reaper import Reaper
-from sizeup_gateway.refusal import RefusalMiddleware, exception_handlers
-from sizeup_gateway.residence import Residence
-from sizeup_gateway.service import Service
+from sizeup_gateway.middleware.error_responses import RefusalMiddleware, exception_handlers
+from sizeup_gateway.models.catalog import Models, check_places
+from sizeup_gateway.models.catalog_file import CatalogFile
+from sizeup_gateway.observability.metrics import Metrics, ModelCollector
+from sizeup_gateway.observability.request_metrics import ObservationMiddleware
+from sizeup_gateway.replicas.discovery import Discovery
+from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
+from sizeup_gateway.responses.answer import Admission
+from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_gateway.routing.dispatcher import Dispatcher
+from sizeup_gateway.scaling.activator import Activator, HoldLimits
+from sizeup_gateway.scaling.idle_scaler import Reaper
+from sizeup_gateway.scaling.keep_alive import Residence
 from sizeup_gateway.settings import Settings
-from sizeup_gateway.watch import EndpointWatch
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_route
 from sizeup_telemetry.request_id import RequestIdMiddleware

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sizeup_gateway.state import ModelState, in_words
+from sizeup_gateway.model_state import ModelState, in_words
 from sizeup_wire.errors import ErrorCode, Failure
 
 

@@ -1,0 +1,171 @@
+"""Models -> the entries of Ollama's /api/tags, /api/ps and /api/show. Pure."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from sizeup_gateway.api.ollama.chunks import timestamp
+from sizeup_gateway.models.catalog import Model
+from sizeup_gateway.responses.framing import Json
+from sizeup_wire.model import ModelInfo
+
+_UNKNOWN = "unknown"
+"""Stands for what only a loaded model can tell; clients require a text that is not empty."""
+
+_FOREVER = timedelta(days=292 * 365)
+"""Go's longest duration, which Ollama adds when a model never expires."""
+
+_LAST_SECOND = 2.5e11
+"""Of the year 9892: dates end soon after."""
+
+_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+_SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+
+
+def to_tag(model: Model, now: datetime) -> Json:
+    """Describe a model as /api/tags does; one that was never ready with what the catalogue says."""
+    return {
+        **_identity(model),
+        "modified_at": timestamp(_modified_at(model, now)),
+        "details": _details(model),
+        "capabilities": _capabilities(model),
+    }
+
+
+def to_process(model: Model, now: datetime) -> Json:
+    """Describe a model that has a process as /api/ps does, with its state.
+
+    `load_duration` is how long that process took to be ready, `size` the memory that took.
+    """
+    info = model.info
+    return {
+        **_identity(model),
+        "size": (info.memory_bytes or info.weight_bytes) if info else 0,
+        "details": _details(model),
+        "expires_at": timestamp(_expires_at(model, now)),
+        "size_vram": info.device_bytes if info else 0,
+        "context_length": info.context_length if info else 0,
+        "state": model.state,
+        "load_duration": info.load_ns if info else 0,
+    }
+
+
+def _expires_at(model: Model, now: datetime) -> datetime:
+    """Return when the last of its replicas may go; one that is not scaled stays."""
+    times = [replica.expires_at for replica in model.pool.replicas if replica.ready]
+    known = [at for at in times if at is not None]
+    if model.entry.scale_to_zero is None or not known or len(known) < len(times):
+        return now + _FOREVER
+    return min(datetime.fromtimestamp(min(max(known), _LAST_SECOND), UTC), now + _FOREVER)
+
+
+def to_show(model: Model, name: str, user_agent: str, now: datetime) -> Json:
+    """Describe a model as /api/show does. `model_info` is always an object: clients need it."""
+    info = model.info
+    model_info = {} if info is None else _model_info(info)
+    if user_agent.startswith("GitHubCopilotChat/"):
+        model_info["general.basename"] = name
+    template = "" if info is None else info.template
+    parameters = _parameters(info)
+    return {
+        "license": _license(model),
+        "modelfile": f"FROM {model.entry.id}\n"
+        + "".join(f"PARAMETER {line}\n" for line in parameters),
+        "parameters": "\n".join(parameters),
+        "template": template,
+        "details": _details(model),
+        "model_info": model_info,
+        "capabilities": _capabilities(model),
+        "modified_at": timestamp(_modified_at(model, now)),
+    }
+
+
+def _identity(model: Model) -> Json:
+    entry, info = model.entry, model.info
+    named = hashlib.sha256(f"{entry.id}@{entry.revision or ''}".encode()).hexdigest()
+    return {
+        "name": model.listed_name,
+        "model": model.listed_name,
+        "size": info.weight_bytes if info else 0,
+        "digest": info.digest if info else named,
+    }
+
+
+def _modified_at(model: Model, now: datetime) -> datetime:
+    return now if model.info is None else datetime.fromtimestamp(model.info.modified_at, UTC)
+
+
+def _capabilities(model: Model) -> list[str]:
+    return [] if model.info is None else list(model.info.capabilities)
+
+
+def _details(model: Model) -> Json:
+    info = model.info
+    family = info.architecture if info else _UNKNOWN
+    parameters = info.parameters if info else model.entry.parameters
+    details: Json = {
+        "parent_model": "",
+        "format": "safetensors",
+        "family": family,
+        "families": [family],
+        "parameter_size": human_count(parameters) if parameters else _UNKNOWN,
+        "quantization_level": _DTYPES.get(info.dtype, info.dtype.upper()) if info else _UNKNOWN,
+    }
+    if info is not None:
+        details["context_length"] = info.context_length
+        details["embedding_length"] = info.hidden_size
+    return details
+
+
+def human_count(count: int) -> str:
+    """Write 494032768 as 494.03M, as Ollama does."""
+    for scale, letter in _SCALES:
+        if count >= scale:
+            return f"{count / scale:.{1 if scale >= 10**9 else 2}f}{letter}"
+    return str(count)
+
+
+def _license(model: Model) -> str:
+    if model.info is not None and model.info.license:
+        return model.info.license
+    return f"See the model card of {model.entry.id}."
+
+
+def _parameters(info: ModelInfo | None) -> list[str]:
+    """List the defaults, one a line, name and value aligned as Ollama prints them."""
+    if info is None:
+        return []
+    values: Json = {"num_ctx": info.context_length}
+    sampling = info.sampling
+    values |= {
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "repeat_penalty": sampling.repetition_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+    }
+    return [f"{name:<30} {value}" for name, value in values.items() if value is not None]
+
+
+def _model_info(info: ModelInfo) -> Json:
+    arch = info.architecture
+    values: Json = {
+        "general.architecture": arch,
+        "general.basename": info.id.rpartition("/")[2],
+        "general.parameter_count": info.parameters,
+        f"{arch}.context_length": info.context_length,
+        f"{arch}.embedding_length": info.hidden_size,
+        f"{arch}.block_count": info.layers,
+        f"{arch}.feed_forward_length": info.intermediate_size,
+        f"{arch}.attention.head_count": info.heads,
+        f"{arch}.attention.head_count_kv": info.kv_heads,
+        f"{arch}.vocab_size": info.vocab_size,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "qwen2",
+    }
+    if info.rope_theta is not None:
+        values[f"{arch}.rope.freq_base"] = info.rope_theta
+    if info.eos_token_ids:
+        values["tokenizer.ggml.eos_token_id"] = info.eos_token_ids[0]
+    return values

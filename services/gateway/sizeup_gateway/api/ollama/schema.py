@@ -1,0 +1,190 @@
+"""Request bodies of Ollama's API; field names and defaults are those of its api/types.go."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sizeup_gateway.api.ollama.keep_alive import keep_alive_seconds
+from sizeup_gateway.api.request_body import MAX_TOOLS, Body, FunctionTool
+from sizeup_wire.generate import MAX_LOGPROBS, MAX_STOP_STRINGS
+
+THINK_LEVELS = ("high", "medium", "low", "max")
+
+
+def _integral(value: object) -> object:
+    """Take 4096.0 for 4096, as Go does for options."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _several(value: object) -> object:
+    """Take one stop string for a list of one: LiteLLM sends it so."""
+    return [value] if isinstance(value, str) else value
+
+
+def _known_think(value: object) -> object:
+    if value is None or isinstance(value, bool) or value in THINK_LEVELS:
+        return value
+    levels = '"high", "medium", "low", "max", true, or false'
+    shown = f'"{value[:32]}"' if isinstance(value, str) else type(value).__name__
+    raise ValueError(f"invalid think value: {shown} (must be {levels})")
+
+
+def _seconds(value: object) -> object:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("keep_alive must be a number of seconds or a duration")  # noqa: TRY004
+    return keep_alive_seconds(value)
+
+
+def _top_logprobs(value: int | None) -> int | None:
+    if value is not None and not 0 <= value <= MAX_LOGPROBS:
+        raise ValueError(f"top_logprobs must be between 0 and {MAX_LOGPROBS}")
+    return value
+
+
+def _room(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _no_images(value: object) -> object:
+    if value:
+        raise ValueError("images are not supported by this server")
+    return None
+
+
+def _no_format(value: object) -> object:
+    if value not in (None, ""):
+        raise ValueError("format is not supported yet: structured output is not available")
+    return None
+
+
+def _no_template(value: object) -> object:
+    if value not in (None, ""):
+        raise ValueError("template is not supported yet: the model's own template is used")
+    return None
+
+
+def _no_suffix(value: object) -> object:
+    if value not in (None, ""):
+        raise ValueError("suffix is not supported: the model does not support insert")
+    return None
+
+
+def _no_typical_p(value: float | None) -> float | None:
+    if value not in (None, 0.0, 1.0):
+        raise ValueError("typical_p is not supported")
+    return value
+
+
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+Integer = Annotated[int, BeforeValidator(_integral)]
+StopString = Annotated[str, Field(min_length=1, max_length=1024)]
+Stop = Annotated[list[StopString], BeforeValidator(_several), Field(max_length=MAX_STOP_STRINGS)]
+Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
+KeepAlive = Annotated[float | None, BeforeValidator(_seconds)]
+Images = Annotated[None, BeforeValidator(_no_images)]
+Format = Annotated[None, BeforeValidator(_no_format)]
+Template = Annotated[None, BeforeValidator(_no_template)]
+Suffix = Annotated[None, BeforeValidator(_no_suffix)]
+TopLogprobs = Annotated[int | None, AfterValidator(_top_logprobs)]
+
+
+class Options(Body):
+    """Sampling and context; options about hardware and removed ones are ignored."""
+
+    num_ctx: Annotated[Integer | None, Field(ge=0), AfterValidator(_room)] = None
+    """0: the model's own."""
+    num_predict: Integer | None = None
+    """Negative: until the model stops."""
+    seed: Annotated[Integer | None, Field(ge=-(2**63), lt=2**64)] = None
+    """-1: random."""
+    temperature: Annotated[float | None, Field(ge=0)] = None
+    top_k: Integer | None = None
+    """0 and below: off."""
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    min_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    typical_p: Annotated[float | None, AfterValidator(_no_typical_p)] = None
+    repeat_last_n: Annotated[Integer | None, Field(ge=-1)] = None
+    repeat_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: Stop | None = None
+    think: Think = None
+    """LiteLLM puts it here."""
+
+
+class ToolCallFunction(Body):
+    """The function of a call an earlier turn made."""
+
+    name: str
+    arguments: dict[str, Any] | None = None
+
+
+class ToolCall(Body):
+    """A call an earlier turn made."""
+
+    id: str | None = None
+    function: ToolCallFunction
+
+
+class Message(Body):
+    """One turn."""
+
+    role: Annotated[Literal["system", "user", "assistant", "tool"], BeforeValidator(_lower)]
+    content: str | None = None
+    thinking: str | None = None
+    images: Images = None
+    tool_calls: list[ToolCall] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+
+
+class ModelRequest(Body):
+    """What every request that runs a model shares."""
+
+    model: str | None = None
+    stream: bool | None = None
+    keep_alive: KeepAlive = None
+    """In seconds once validated; negative is for ever."""
+    options: Options | None = None
+    format: Format = None
+    think: Think = None
+    truncate: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: TopLogprobs = None
+    debug_render_only: bool | None = Field(None, alias="_debug_render_only")
+
+
+class ChatRequest(ModelRequest):
+    """`POST /api/chat`."""
+
+    messages: Annotated[list[Message], Field(max_length=4096)] | None = None
+    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+
+
+class GenerateRequest(ModelRequest):
+    """`POST /api/generate`."""
+
+    prompt: str | None = None
+    suffix: Suffix = None
+    system: str | None = None
+    template: Template = None
+    context: Annotated[list[TokenId], Field(max_length=2**20)] | None = None
+    raw: bool | None = None
+    images: Images = None
+
+
+class ShowRequest(Body):
+    """`POST /api/show`."""
+
+    model: str | None = None
+    name: str | None = None
+    """The field's former name, which old clients still send."""
+    verbose: bool | None = None

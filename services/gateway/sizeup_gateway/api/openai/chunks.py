@@ -1,0 +1,180 @@
+"""Events -> OpenAI's chunks and replies. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sizeup_gateway.responses.framing import Json, Moment
+from sizeup_gateway.responses.json_bytes import Written, joined_array, joined_text
+from sizeup_gateway.responses.transcript import Choice, Transcript
+from sizeup_wire.events import (
+    Event,
+    Finished,
+    FinishReason,
+    Started,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What every chunk of one answer repeats."""
+
+    id: str
+    created: int
+    """Unix seconds."""
+    model: str
+    """As the request wrote it."""
+    fingerprint: str | None
+    """Changes with the weights."""
+
+
+class ChatChunks:
+    """Say the events of /v1/chat/completions."""
+
+    def __init__(self, heading: Heading, choices: int, *, usage: bool, logprobs: bool) -> None:
+        """Tell whether a usage chunk ends the stream, and whether logprobs were asked for."""
+        self._heading = heading
+        self._choices = choices
+        self._usage = usage
+        self._logprobs = logprobs
+        self._cached_tokens = 0
+        self._transcript = Transcript.of(choices, _token)
+
+    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
+        """Return the chunks of one event: the role at first, the finish reasons at last."""
+        match event:
+            case Started():
+                self._cached_tokens = event.cached_tokens
+                first = {"role": "assistant", "content": ""}
+                return [self._chunk(i, dict(first)) for i in range(self._choices)]
+            case Text():
+                return [self._chunk(event.choice, {"content": event.text}, event.logprobs)]
+            case Thinking():
+                return [self._chunk(event.choice, _reasoning(event.text))]
+            case ToolCall():
+                return [self._chunk(event.choice, delta) for delta in _tool_deltas(event)]
+            case Finished():
+                return self._last(event)
+        return ()
+
+    def gather(self, event: Event) -> int:
+        """Keep an event; log-probabilities are those of the answer, not of its thinking."""
+        if isinstance(event, Thinking):
+            event = Thinking(choice=event.choice, text=event.text)
+        return self._transcript.add(event)
+
+    def to_reply(self, moment: Moment) -> Json:
+        """Return the whole completion."""
+        end, started = self._transcript.end, self._transcript.started
+        choices = [
+            self._whole_choice(i, choice, end.reasons[i])
+            for i, choice in enumerate(self._transcript.choices)
+        ]
+        cached = started.cached_tokens if started else 0
+        return self._object("chat.completion", choices) | {"usage": to_usage(end, cached)}
+
+    def _whole_choice(self, index: int, choice: Choice, reason: FinishReason) -> Json:
+        text = joined_text(choice.text)
+        message: Json = {"role": "assistant", "content": text, "refusal": None}
+        if choice.tool_calls:
+            message["content"] = text if choice.text.data else None
+            message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
+        if choice.thinking.data:
+            message |= _reasoning(joined_text(choice.thinking))
+        tokens = {"content": joined_array(choice.logprobs), "refusal": None}
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": tokens if self._logprobs else None,
+            "finish_reason": reason.value,
+        }
+
+    def _last(self, end: Finished) -> list[Json]:
+        chunks = [self._chunk(i, {}, reason=reason) for i, reason in enumerate(end.reasons)]
+        if self._usage:
+            usage = {"usage": to_usage(end, self._cached_tokens)}
+            chunks.append(self._object("chat.completion.chunk", []) | usage)
+        return chunks
+
+    def _chunk(
+        self,
+        index: int,
+        delta: Json,
+        logprobs: Sequence[TokenLogprob] = (),
+        reason: FinishReason | None = None,
+    ) -> Json:
+        choice = {
+            "index": index,
+            "delta": delta,
+            "logprobs": _logprobs(logprobs) if logprobs else None,
+            "finish_reason": None if reason is None else reason.value,
+        }
+        chunk = self._object("chat.completion.chunk", [choice])
+        return chunk | {"usage": None} if self._usage else chunk
+
+    def _object(self, kind: str, choices: list[Json]) -> Json:
+        return heading_fields(self._heading, kind) | {"choices": choices}
+
+
+def heading_fields(heading: Heading, kind: str) -> Json:
+    """Return the fields every object of an answer has."""
+    return {
+        "id": heading.id,
+        "object": kind,
+        "created": heading.created,
+        "model": heading.model,
+        "system_fingerprint": heading.fingerprint,
+    }
+
+
+def to_usage(end: Finished, cached_tokens: int) -> Json:
+    """Return the token counts of an answer."""
+    return {
+        "prompt_tokens": end.prompt_tokens,
+        "completion_tokens": end.completion_tokens,
+        "total_tokens": end.prompt_tokens + end.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": end.reasoning_tokens},
+    }
+
+
+def _reasoning(text: str | Written) -> Json:
+    """Say thinking in both words clients read: Ollama's and vLLM's."""
+    return {"reasoning": text, "reasoning_content": text}
+
+
+def _tool_call(call: ToolCall) -> Json:
+    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    function = {"name": call.name, "arguments": arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _tool_deltas(call: ToolCall) -> list[Json]:
+    """Say id and name once, and the arguments in a later piece: readers append them."""
+    whole = _tool_call(call)
+    arguments = {"arguments": whole["function"]["arguments"]}
+    whole["function"] = {"name": call.name, "arguments": ""}
+    return [
+        {"tool_calls": [{"index": call.index, **whole}]},
+        {"tool_calls": [{"index": call.index, "function": arguments}]},
+    ]
+
+
+def _logprobs(tokens: Sequence[TokenLogprob]) -> Json:
+    return {"content": [_token(token) for token in tokens], "refusal": None}
+
+
+def _token(token: TokenLogprob) -> Json:
+    return {
+        "token": token.token,
+        "logprob": token.logprob,
+        "bytes": list(token.bytes),
+        "top_logprobs": [
+            {"token": top.token, "logprob": top.logprob, "bytes": list(top.bytes)}
+            for top in token.top
+        ],
+    }

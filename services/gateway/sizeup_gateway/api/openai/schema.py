@@ -1,0 +1,227 @@
+"""Request bodies of OpenAI's API, with the extensions vLLM and Ollama users send."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from sizeup_gateway.api.request_body import MAX_TOOLS, Body, FunctionTool, parse_json
+from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS
+
+MAX_PROMPTS = 128
+"""Prompts of one /v1/completions request; evaluation suites send batches of up to 64."""
+
+_MAX_COUNT = 2**31 - 1
+_MAX_LOGIT_BIAS = 1024
+_TEXT_PARTS = {"text": "text", "refusal": "refusal"}
+
+
+def _text_of(value: object) -> object:
+    """Join the text parts of a content list; what is not text is refused by its type."""
+    if not isinstance(value, list):
+        return value
+    return "".join(_part_text(part) for part in value)
+
+
+def _part_text(part: object) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or not isinstance(kind, str):
+        raise ValueError("a content part must be an object with a type")  # noqa: TRY004
+    if kind not in _TEXT_PARTS:
+        raise ValueError(f"content parts of type {kind[:32]!r} are not supported by this server")
+    text = part.get(_TEXT_PARTS[kind])
+    if not isinstance(text, str):
+        raise ValueError(f"the content part has no {_TEXT_PARTS[kind]}")  # noqa: TRY004
+    return text
+
+
+def _arguments(value: object) -> object:
+    """Parse the JSON string that holds a call's arguments; some clients send none as ""."""
+    if not isinstance(value, str):
+        raise ValueError("arguments must be a string with a JSON object")  # noqa: TRY004
+    try:
+        parsed = parse_json(value.encode() or b"{}")
+    except ValueError as error:
+        raise ValueError(f"arguments must be a string with a JSON object: {error}") from None
+    if not isinstance(parsed, dict):
+        raise ValueError("arguments must be a string with a JSON object")  # noqa: TRY004
+    return parsed
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _token_ids(value: object) -> object:
+    """Read the token ids that JSON objects hold as strings."""
+    if not isinstance(value, dict):
+        return value
+    if not all(key.isdecimal() and key.isascii() and len(key) < 10 for key in value):
+        raise ValueError("the keys of logit_bias must be token ids")
+    return {int(key): bias for key, bias in value.items()}
+
+
+def _text_format(value: object) -> object:
+    """Take free text; structured output is refused rather than ignored."""
+    kind = value.get("type") if isinstance(value, dict) else value
+    if kind not in (None, "text"):
+        raise ValueError("only the response format 'text' is available")
+    return None
+
+
+def _free_choice(value: object) -> object:
+    if value not in (None, "none", "auto"):
+        raise ValueError("only the tool choices 'auto' and 'none' are available")
+    return value
+
+
+def _no_suffix(value: object) -> object:
+    if value not in (None, ""):
+        raise ValueError("suffix is not supported: the model does not support insert")
+    return None
+
+
+def _top_k(value: int | None) -> int | None:
+    """Take vLLM's -1 for off."""
+    if value is not None and value < -1:
+        raise ValueError("top_k must be -1 or 0 (off), or a positive number")
+    return None if value is None else min(max(value, 0), _MAX_COUNT)
+
+
+def _room(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
+    return value
+
+
+Count = Annotated[int | None, Field(ge=0, le=_MAX_COUNT)]
+TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
+StopString = Annotated[str, Field(min_length=1, max_length=1024)]
+Penalty = Annotated[float | None, Field(ge=-2, le=2)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+LogitBias = Annotated[
+    dict[int, Bias], BeforeValidator(_token_ids), Field(max_length=_MAX_LOGIT_BIAS)
+]
+Stop = Annotated[list[StopString], BeforeValidator(_several), Field(max_length=MAX_STOP_STRINGS)]
+
+
+class StreamOptions(Body):
+    """What a stream holds beside the answer."""
+
+    include_usage: bool | None = None
+
+
+class ContextOptions(Body):
+    """Ollama's options as far as this API has no word of its own for them."""
+
+    num_ctx: Annotated[Count, AfterValidator(_room)] = None
+    """0: the model's own."""
+
+
+class TemplateOptions(Body):
+    """Qwen's switch, as vLLM takes it; anything else a template might read is ignored."""
+
+    enable_thinking: bool | None = None
+
+
+class SamplingRequest(Body):
+    """What both completion routes share."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    top_k: Annotated[int | None, AfterValidator(_top_k)] = None
+    min_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    presence_penalty: Penalty = None
+    frequency_penalty: Penalty = None
+    repetition_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
+    repeat_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
+    """llama.cpp's and Ollama's word for repetition_penalty."""
+    logit_bias: LogitBias | None = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**64)] = None
+    n: Annotated[int | None, Field(ge=1, le=MAX_CHOICES)] = None
+    max_tokens: Count = None
+    min_tokens: Count = None
+    stop: Stop | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP_STRINGS)] | None = None
+    ignore_eos: bool | None = None
+    response_format: Annotated[None, BeforeValidator(_text_format)] = None
+    options: ContextOptions | None = None
+
+
+class FunctionCall(Body):
+    """The function of a call an earlier turn made."""
+
+    name: str
+    arguments: Annotated[dict[str, Any], BeforeValidator(_arguments)]
+
+
+class ToolCall(Body):
+    """A call an earlier turn made."""
+
+    id: str | None = None
+    function: FunctionCall
+
+
+class Message(Body):
+    """One turn."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[str | None, BeforeValidator(_text_of)] = None
+    """None only beside tool calls."""
+    reasoning_content: str | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class ChatRequest(SamplingRequest):
+    """`POST /v1/chat/completions`."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=4096)]
+    max_completion_tokens: Count = None
+    """The newer word for max_tokens; it wins when both are there."""
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int | None, Field(ge=0, le=MAX_LOGPROBS)] = None
+    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Annotated[str | None, BeforeValidator(_free_choice)] = None
+    reasoning_effort: str | None = None
+    think: bool | None = None
+    chat_template_kwargs: TemplateOptions | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
+
+
+Tokens = Annotated[list[TokenId], Field(min_length=1)]
+
+
+def _prompts(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """Bring the four forms of a prompt into one: a list of texts or token lists."""
+    single = isinstance(value, list) and value and not isinstance(value[0], str | list)
+    try:
+        return validate([value] if single or isinstance(value, str) else value)
+    except ValidationError:  # pydantic would tell of the form that was tried first
+        forms = f"a string, a list of token ids, or a list of at most {MAX_PROMPTS} of either"
+        raise ValueError(f"must be {forms}; no list may be empty") from None
+
+
+class CompletionRequest(SamplingRequest):
+    """`POST /v1/completions`."""
+
+    prompt: Annotated[
+        list[str] | list[Tokens],
+        Field(min_length=1, max_length=MAX_PROMPTS),
+        WrapValidator(_prompts),
+    ]
+    best_of: int | None = None
+    echo: bool | None = None
+    suffix: Annotated[None, BeforeValidator(_no_suffix)] = None
+    logprobs: Annotated[int | None, Field(ge=0, le=5)] = None

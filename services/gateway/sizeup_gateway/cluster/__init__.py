@@ -1,0 +1,1 @@
+"""The Kubernetes API: EndpointSlices and the scale subresource."""

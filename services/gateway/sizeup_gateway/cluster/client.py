@@ -1,0 +1,183 @@
+"""The only module that speaks to Kubernetes. Imported only where there is one: it costs a second.
+
+Bodies are read as plain JSON: what is used of them is checked where it is used, and a field that
+a later release of Kubernetes adds or leaves out breaks nothing.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from yaml import YAMLError
+
+from sizeup_gateway.cluster.api import (
+    Change,
+    ClusterError,
+    ConflictError,
+    Scale,
+    SliceEvent,
+    SliceList,
+    UnreachableError,
+)
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+_CALL_SECONDS = 5.0
+"""An API server answers in milliseconds; somebody is held meanwhile."""
+_WATCH_SECONDS = 60
+"""A watch ends after so long and is resumed: a connection that died in silence is noticed then."""
+_WATCH_GRACE_SECONDS = 10.0
+
+_SHOWN_CHARACTERS = 200
+
+
+@asynccontextmanager
+async def open_cluster(
+    kubeconfig: Path | None, namespace: str | None, selector: str
+) -> AsyncIterator["ClusterClient"]:
+    """Open the way to the API server; raise OSError or ValueError when there is none.
+
+    Without a kubeconfig it is the service account's, and so is the namespace.
+    """
+    try:
+        configuration, default = await _configuration(kubeconfig)
+    except (config.ConfigException, YAMLError) as error:
+        raise ValueError(f"no way to the API server of Kubernetes: {error}") from error
+    # A proxy for the world outside is none for the cluster.
+    configuration.client_session_kwargs = {"trust_env": False}
+    async with client.ApiClient(configuration) as api:
+        yield ClusterClient(api, namespace or default, selector)
+
+
+async def _configuration(kubeconfig: Path | None) -> tuple[client.Configuration, str]:
+    """Return where the API server is and the namespace to use there."""
+    configuration = client.Configuration()
+    if kubeconfig is None:
+        config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        namespace = await asyncio.to_thread(_NAMESPACE_FILE.read_text, encoding="utf-8")
+        return configuration, namespace.strip()
+    loader = await config.load_kube_config(  # type: ignore[no-untyped-call]
+        str(kubeconfig), client_configuration=configuration, persist_config=False
+    )
+    return configuration, loader.current_context["context"].get("namespace", "default")
+
+
+class ClusterClient:
+    """EndpointSlices and scales of one namespace."""
+
+    def __init__(self, api: client.ApiClient, namespace: str, selector: str) -> None:
+        """Ask through an open client."""
+        self._slices = client.DiscoveryV1Api(api)
+        self._deployments = client.AppsV1Api(api)
+        self._namespace = namespace
+        self._selector = selector
+
+    async def list_slices(self) -> SliceList:
+        """Return every slice the selector takes."""
+        found = await _json(
+            self._slices.list_namespaced_endpoint_slice_without_preload_content(
+                self._namespace, label_selector=self._selector, _request_timeout=_CALL_SECONDS
+            )
+        )
+        try:
+            return SliceList(found.get("items") or (), found["metadata"]["resourceVersion"])
+        except KeyError as error:
+            raise ClusterError(f"a list without {error}") from error
+
+    async def watch_slices(self, version: str) -> AsyncGenerator[SliceEvent]:
+        """Yield what changes after a version; raise ClusterError when that is too old."""
+        response = await _reply(
+            self._slices.list_namespaced_endpoint_slice_without_preload_content(
+                self._namespace,
+                label_selector=self._selector,
+                watch=True,
+                allow_watch_bookmarks=True,
+                resource_version=version,
+                timeout_seconds=_WATCH_SECONDS,
+                _request_timeout=_WATCH_SECONDS + _WATCH_GRACE_SECONDS,
+            )
+        )
+        try:
+            async for line in response.content:
+                yield _event(line)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnreachableError(f"the watch broke: {error!r}") from error
+        finally:
+            response.close()
+
+    async def read_scale(self, deployment: str) -> Scale:
+        """Return the scale of a Deployment; no field means 0, as everywhere in Kubernetes."""
+        found = await _json(
+            self._deployments.read_namespaced_deployment_scale_without_preload_content(
+                deployment, self._namespace, _request_timeout=_CALL_SECONDS
+            )
+        )
+        try:
+            replicas = int(found.get("spec", {}).get("replicas", 0))
+            return Scale(replicas, found["metadata"]["resourceVersion"])
+        except KeyError as error:
+            raise ClusterError(f"a scale without {error}") from error
+
+    async def write_scale(self, deployment: str, scale: Scale) -> None:
+        """Write the scale; raise ConflictError when its version is not the newest."""
+        body = client.V1Scale(
+            api_version="autoscaling/v1",
+            kind="Scale",
+            metadata=client.V1ObjectMeta(
+                name=deployment, namespace=self._namespace, resource_version=scale.version
+            ),
+            spec=client.V1ScaleSpec(replicas=scale.replicas),
+        )
+        await _json(
+            self._deployments.replace_namespaced_deployment_scale_without_preload_content(
+                deployment, self._namespace, body, _request_timeout=_CALL_SECONDS
+            )
+        )
+
+
+def _event(line: bytes) -> SliceEvent:
+    """Read one line of a watch."""
+    try:
+        said = json.loads(line)
+        kind, item = said["type"], said["object"]
+        if kind != "ERROR":
+            return SliceEvent(Change(kind), item, item["metadata"]["resourceVersion"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ClusterError(f"an event that is none: {error!r}") from error
+    raise _error(item.get("code"), str(item.get("message")))
+
+
+async def _json(call: Awaitable[aiohttp.ClientResponse]) -> dict[str, Any]:
+    response = await _reply(call)
+    try:
+        found = await response.json()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise UnreachableError(f"the reply broke: {error!r}") from error
+    finally:
+        response.release()
+    if not isinstance(found, dict):
+        raise ClusterError("the reply is no object")
+    return found
+
+
+async def _reply(call: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+    """Wait for a reply; every other status than success is a ClusterError."""
+    try:
+        response = await call
+        if response.status < 300:
+            return response
+        async with asyncio.timeout(_CALL_SECONDS), response:
+            text = await response.text(errors="replace")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnreachableError(f"the API server cannot be reached: {error!r}") from error
+    raise _error(response.status, text)
+
+
+def _error(status: int | None, text: str) -> ClusterError:
+    message = f"status {status}: {text[:_SHOWN_CHARACTERS]}"
+    return ConflictError(message) if status == 409 else ClusterError(message)

@@ -1,0 +1,1 @@
+"""The catalogue's models, their replicas and their metrics."""

@@ -1,0 +1,1 @@
+"""Events to bytes: streams and complete responses."""

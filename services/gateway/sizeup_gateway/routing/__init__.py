@@ -1,0 +1,1 @@
+"""One request to one replica, and its events back."""

@@ -1,0 +1,1 @@
+"""Scale from and to zero, and keep_alive."""

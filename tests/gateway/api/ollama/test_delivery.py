@@ -1,0 +1,71 @@
+"""When /api/chat streams although nobody said so."""
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.fake_inference import WORDS, fake_inference
+from gateway.harness import HUB_ID, MODEL, running_gateway
+from sizeup_gateway.api.ollama.translate import Delivery, StreamDefault, delivery
+
+STREAM = Delivery(streams=True)
+SINGLE = Delivery(streams=False)
+SEED = Delivery(streams=False, images=True)
+
+
+@pytest.mark.parametrize(
+    ("stream", "accept", "model", "default", "expected"),
+    [
+        (True, "application/json", HUB_ID, "seed", STREAM),
+        (False, "application/x-ndjson", MODEL, "ollama", SINGLE),
+        (False, "", HUB_ID, "auto", SINGLE),
+        (None, "application/x-ndjson", HUB_ID, "seed", STREAM),
+        (None, "text/html, application/x-ndjson;q=0.9", HUB_ID, "auto", STREAM),
+        (None, "application/json", MODEL, "ollama", SINGLE),
+        (None, "Application/JSON", HUB_ID, "auto", SINGLE),
+        (None, "application/json, text/plain, */*", HUB_ID, "auto", SEED),
+        (None, "*/*", HUB_ID, "auto", SEED),
+        (None, "", HUB_ID, "auto", SEED),
+        (None, "*/*", MODEL, "auto", STREAM),
+        (None, "", MODEL, "auto", STREAM),
+        (None, "*/*", HUB_ID, "ollama", STREAM),
+        (None, "*/*", MODEL, "seed", SEED),
+    ],
+)
+def test_the_first_rule_that_applies_wins(
+    stream: bool | None, accept: str, model: str, default: StreamDefault, expected: Delivery
+) -> None:
+    assert delivery(stream, accept, model, default) == expected
+
+
+def test_the_request_of_the_seed_gets_the_reply_of_the_seed() -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            body = {"model": HUB_ID, "messages": [{"role": "user", "content": "hi"}]}
+            status, headers, text = await gateway.post("/api/chat", body)
+        assert status == 200
+        assert headers["Content-Type"].startswith("application/json")
+        reply = json.loads(text)
+        assert reply["created_at"].endswith("Z")
+        assert {key: reply[key] for key in ("done", "message", "model")} == {
+            "done": True,
+            "message": {"content": "".join(WORDS), "images": None, "role": "assistant"},
+            "model": HUB_ID,
+        }
+
+    asyncio.run(scenario())
+
+
+def test_generate_streams_unless_told_not_to() -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            body = {"model": HUB_ID, "prompt": "hi"}
+            _, headers, text = await gateway.post("/api/generate", body)
+            assert headers["Content-Type"] == "application/x-ndjson"
+            lines = [json.loads(line) for line in text.splitlines()]
+            assert [line["response"] for line in lines] == [*WORDS, ""]
+            _, _, text = await gateway.post("/api/generate", body | {"stream": False})
+            assert json.loads(text)["response"] == "".join(WORDS)
+
+    asyncio.run(scenario())

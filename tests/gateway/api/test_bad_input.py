@@ -1,0 +1,327 @@
+"""Input nobody vouches for: never a 5xx, always the shape of the dialect."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api.bad_bodies import (
+    COMPLETIONS,
+    EVERYWHERE,
+    GOOD,
+    LIMIT,
+    MESSAGES,
+    ONLY_OLLAMA,
+    ONLY_OPENAI,
+    chat,
+)
+from gateway.fake_inference import FakeInference
+from gateway.harness import MODEL, background_gateway
+
+OLLAMA, OPENAI = "/api/chat", "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with background_gateway(FakeInference, max_body_bytes=LIMIT) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def http(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=10) as client:
+        yield client
+
+
+def assert_shape(path: str, response: httpx.Response) -> None:
+    body = response.json()
+    if path.startswith("/v1"):
+        assert set(body) == {"error"}
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+        assert isinstance(body["error"]["message"], str)
+        assert isinstance(body["error"]["type"], str)
+    else:
+        assert set(body) == {"error"}
+        assert isinstance(body["error"], str)
+        assert body["error"]
+
+
+def cases(table: dict[str, tuple[bytes, int]], *paths: str) -> list[Any]:
+    return [
+        pytest.param(path, body, status, id=f"{path}-{name}")
+        for name, (body, status) in table.items()
+        for path in paths
+    ]
+
+
+def check(http: httpx.Client, path: str, body: bytes, status: int) -> None:
+    response = http.post(path, content=body)
+    if status:
+        assert response.status_code == status, response.text[:300]
+    assert response.status_code < 500, response.text[:300]
+    if response.status_code >= 400:
+        assert_shape(path, response)
+    assert len(response.content) < 4096
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        *cases(EVERYWHERE, OLLAMA, OPENAI),
+        *cases(ONLY_OLLAMA, OLLAMA),
+        *cases(ONLY_OPENAI, OPENAI),
+        *cases(
+            {
+                name: (json.dumps({"model": MODEL} | body).encode(), status)
+                for name, (body, status) in COMPLETIONS.items()
+            },
+            "/v1/completions",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_the_shape_of_its_dialect(
+    http: httpx.Client, path: str, body: bytes, status: int
+) -> None:
+    check(http, path, body, status)
+
+
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI, "/api/generate", "/v1/completions"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "", "x"]
+)
+def test_the_content_type_does_not_matter(http: httpx.Client, path: str, content_type: str) -> None:
+    body = json.dumps(GOOD | {"prompt": "hi"}).encode()
+    response = http.post(path, content=body, headers={"Content-Type": content_type})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI])
+def test_a_compressed_body_is_refused(http: httpx.Client, path: str) -> None:
+    response = http.post(path, content=chat(), headers={"Content-Encoding": "gzip"})
+    assert response.status_code == 415
+    assert_shape(path, response)
+
+
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI])
+def test_a_context_without_room_is_refused_in_the_dialects_words(
+    http: httpx.Client, path: str
+) -> None:
+    response = http.post(path, content=chat(options={"num_ctx": 1}))
+    assert response.status_code == 400
+    assert_shape(path, response)
+    assert "options.num_ctx: must be" in response.text
+    assert http.post(path, content=chat(options={"num_ctx": 0})).status_code == 200
+
+
+def test_a_second_content_encoding_counts(http: httpx.Client) -> None:
+    headers = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
+    assert http.post(OLLAMA, content=chat(), headers=headers).status_code == 415
+
+
+def test_a_number_of_many_digits_is_refused_in_our_own_words(http: httpx.Client) -> None:
+    response = http.post(OLLAMA, content=b'{"x":' + b"9" * 5000 + b"}")
+    assert response.json() == {"error": "invalid JSON: a number is too long"}
+
+
+@pytest.mark.parametrize(("path", "status"), [(OLLAMA, 503), (OPENAI, 429)])
+def test_bodies_that_arrive_share_a_budget_and_give_it_back(path: str, status: int) -> None:
+    with background_gateway(FakeInference, max_bodies_bytes=100_000) as url:
+        big = chat(x="a" * 120_000)
+        for _ in range(3):
+            response = httpx.post(url + path, content=big)
+            assert (response.status_code, response.headers["Retry-After"]) == (status, "1")
+            assert_shape(path, response)
+            assert httpx.post(url + path, content=chat()).status_code == 200
+
+
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI])
+def test_an_endless_chunked_body_is_refused_before_it_ends(url: str, path: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode())
+        chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+        for _ in range(LIMIT // 0x10000 + 1):
+            connection.sendall(chunk)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI])
+def test_a_body_that_does_not_arrive_is_not_waited_for(path: str) -> None:
+    with background_gateway(FakeInference, body_seconds=0.1) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n{{"
+            connection.sendall(head.encode())
+            reply = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert reply.startswith(b"HTTP/1.1 408")
+    assert isinstance(json.loads(reply.partition(b"\r\n\r\n")[2])["error"], dict) == (
+        path == OPENAI
+    )
+
+
+@pytest.mark.parametrize("path", [OLLAMA, OPENAI])
+def test_a_declared_length_beyond_the_limit_is_refused_without_reading(url: str, path: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {10**9}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST {path} HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost : h\r\n\r\n",
+        "NONSENSE\r\n\r\n",
+        "GET /api/version HTTP/1.1\r\n\r\n",
+        "GET /api/version HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+    ],
+)
+def test_malformed_http_is_a_400(url: str, head: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.format(path=OLLAMA).encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+ROUTES = {
+    "/": ["GET", "HEAD"],
+    "/api/version": ["GET", "HEAD"],
+    "/api/tags": ["GET", "HEAD"],
+    "/api/ps": ["GET", "HEAD"],
+    "/api/show": ["POST"],
+    "/api/chat": ["POST"],
+    "/api/generate": ["POST"],
+    "/v1/models": ["GET", "HEAD"],
+    f"/v1/models/{MODEL}": ["GET", "HEAD"],
+    "/v1/chat/completions": ["POST"],
+    "/v1/completions": ["POST"],
+}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST", "TRACE", "FROB"])
+def test_a_wrong_method_is_a_405_that_says_which_are_right(
+    http: httpx.Client, path: str, method: str
+) -> None:
+    if method in ROUTES[path]:
+        return
+    response = http.request(method, path)
+    if response.status_code == 400:
+        assert method == "FROB"
+        return
+    assert response.status_code == 405
+    assert sorted(response.headers["Allow"].split(", ")) == ROUTES[path]
+    assert_shape(path, response)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/api",
+        "/api/",
+        "/api/nothing",
+        "/api/chat/",
+        "/api/pulls",
+        "/v1",
+        "/v1/",
+        "/v1/nothing",
+        "/v1/models/nothing",
+        "/v1/models/..%2f..%2fetc%2fpasswd",
+        "/v1/models/",
+        "/docs",
+        "/%00",
+        "/v1/" + "x" * 5000,
+    ],
+)
+def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
+    http: httpx.Client, path: str
+) -> None:
+    response = http.get(path)
+    assert response.status_code == 404
+    assert_shape(path, response)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("/api/chat", {}, "model is required"),
+        ("/api/generate", {}, "model '' not found"),
+        ("/api/show", {}, "model is required"),
+        ("/api/chat", {"model": "nobody"}, "model 'nobody' not found"),
+        ("/api/generate", {"model": "nobody"}, "model 'nobody' not found"),
+        ("/api/show", {"model": "nobody"}, "model 'nobody' not found"),
+        ("/api/chat", {"model": "a b"}, "invalid model name"),
+        ("/api/chat", GOOD | {"think": True}, f'"{MODEL}" does not support thinking'),
+        (
+            "/api/chat",
+            GOOD | {"logprobs": True, "top_logprobs": 21},
+            "top_logprobs must be between 0 and 20",
+        ),
+        (
+            "/api/chat",
+            GOOD | {"think": "x"},
+            'invalid think value: "x" (must be "high", "medium", "low", "max", true, or false)',
+        ),
+        (
+            "/api/chat",
+            GOOD | {"options": {"temperature": "hot"}},
+            'option "temperature" must be of type float32',
+        ),
+        (
+            "/api/chat",
+            GOOD | {"options": {"num_predict": "5"}},
+            'option "num_predict" must be of type integer',
+        ),
+        (
+            "/api/chat",
+            GOOD | {"keep_alive": "10"},
+            'time: missing unit in duration "10"',
+        ),
+        (
+            "/api/generate",
+            {"model": MODEL, "prompt": "x", "raw": True, "system": "y"},
+            "raw mode does not support template, system, or context",
+        ),
+    ],
+)
+def test_ollama_says_it_in_its_own_words(
+    http: httpx.Client, path: str, body: dict[str, Any], text: str
+) -> None:
+    assert http.post(path, json=body).json() == {"error": text}
+
+
+@pytest.mark.parametrize("prompt", [5, [], ["a", [5]], [[]], [1.5], ["a"] * 129, None])
+def test_a_prompt_of_no_known_form_is_told_the_forms_there_are(
+    http: httpx.Client, prompt: object
+) -> None:
+    error = http.post("/v1/completions", json={"model": MODEL, "prompt": prompt}).json()["error"]
+    assert error["param"] == "prompt"
+    assert error["message"].startswith("prompt: must be a string, a list of token ids, or")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (GOOD | {"temperature": 3}, "temperature"),
+        (GOOD | {"messages": []}, "messages"),
+        ({"model": MODEL, "messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+        (GOOD | {"logit_bias": {"1": 1e9}}, "logit_bias.1"),
+        (GOOD | {"tool_choice": "required"}, "tool_choice"),
+        (GOOD | {"response_format": {"type": "json_object"}}, "response_format"),
+        ({"messages": MESSAGES}, "model"),
+    ],
+)
+def test_openai_names_the_field_at_fault(
+    http: httpx.Client, body: dict[str, Any], param: str
+) -> None:
+    assert http.post(OPENAI, json=body).json()["error"]["param"] == param

@@ -1,0 +1,223 @@
+"""Who may ask."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.routing import Route
+
+from gateway.fake_inference import fake_inference
+from gateway.harness import MODEL, catalog, running_gateway, settings
+from sizeup_gateway.api.health import PATHS
+from sizeup_gateway.app import create_app
+from sizeup_gateway.middleware.access import is_known_origin, is_local_host
+from sizeup_telemetry.drain import Drain
+
+CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": False}
+LIST_PATHS = ("/api/tags", "/v1/models")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    file = tmp_path / "keys"
+    file.write_text("first-key\n\n  second-key  \n", encoding="utf-8")
+    return file
+
+
+def every_path() -> list[tuple[str, str]]:
+    app = create_app(settings(), catalog(), CollectorRegistry(), Drain())
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    return [
+        (method, route.path.replace("{model:path}", MODEL))
+        for route in routes
+        for method in route.methods or ()
+    ]
+
+
+def test_without_a_key_every_route_but_health_is_refused_in_its_dialect(keys: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, api_keys_file=keys) as gateway,
+        ):
+            for method, path in [*every_path(), ("GET", "/nothing"), ("PUT", "/v1/models")]:
+                async with gateway.http.request(method, gateway.url + path) as response:
+                    if path in PATHS:
+                        assert response.status == 200
+                        continue
+                    assert response.status == 401, (method, path)
+                    assert response.headers["WWW-Authenticate"] == "Bearer"
+                    if method != "HEAD":
+                        error = json.loads(await response.text())["error"]
+                        assert isinstance(error, dict) == path.startswith("/v1")
+        assert fake.requests == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Bearer first-key"}, 200),
+        ({"Authorization": "bearer second-key"}, 200),
+        ({"X-Api-Key": "second-key"}, 200),
+        ({"Authorization": "Bearer other"}, 401),
+        ({"Authorization": "Bearer "}, 401),
+        ({"Authorization": "Basic first-key"}, 401),
+        ({"Authorization": "first-key"}, 401),
+        ({"Authorization": "Bearer ' OR 1=1"}, 401),
+        ({"X-Api-Key": ""}, 401),
+    ],
+)
+def test_a_key_is_taken_from_either_header(
+    keys: Path, headers: dict[str, str], status: int
+) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, api_keys_file=keys) as gateway,
+        ):
+            for path in LIST_PATHS:
+                assert (await gateway.get(path, **headers))[0] == status
+
+    asyncio.run(scenario())
+
+
+def test_a_key_never_reaches_inference_or_a_reply(
+    keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> str:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, api_keys_file=keys) as gateway,
+        ):
+            header = {"Authorization": "Bearer first-key"}
+            _, _, one = await gateway.post("/api/chat", CHAT, **header)
+            _, _, two = await gateway.post("/v1/chat/completions", {"model": "x"}, **header)
+            return one + two + "".join(r.model_dump_json() for r in fake.requests)
+
+    with caplog.at_level("DEBUG"):
+        assert "first-key" not in asyncio.run(scenario())
+    assert "first-key" not in caplog.text
+
+
+def test_a_file_without_keys_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
+    empty = tmp_path / "keys"
+    empty.write_text("\n \n", encoding="utf-8")
+    with pytest.raises(ValueError, match="holds no API key"):
+        create_app(settings(api_keys_file=empty), catalog(), CollectorRegistry(), Drain())
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost:11434", True),
+        ("127.0.0.1:11434", True),
+        ("[::1]:11434", True),
+        ("[::1]", True),
+        ("app.localhost", True),
+        ("printer.local", True),
+        ("10.0.0.7", True),
+        ("", True),
+        ("evil.example", False),
+        ("evil.example:11434", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("[evil", False),
+    ],
+)
+def test_names_of_this_machine_are_told_from_foreign_ones(host: str, local: bool) -> None:
+    assert is_local_host(host) is local
+
+
+@pytest.mark.parametrize(("bound_to", "status"), [("127.0.0.1", 403), ("0.0.0.0", 200)])
+def test_a_foreign_host_is_refused_only_where_this_machine_alone_is_served(
+    bound_to: str, status: int
+) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake, host=bound_to) as gateway:
+            for path in LIST_PATHS:
+                got, body = await gateway.get(path, Host="evil.example")
+                assert got == status
+                assert ("error" in body) == (status == 403)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://localhost:3000", True),
+        ("https://127.0.0.1", True),
+        ("app://obsidian.md", True),
+        ("vscode-webview://abc", True),
+        ("http://evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_only_pages_of_this_machine_may_read_replies(origin: str, allowed: bool) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            status, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
+            assert status == (200 if allowed else 403)
+            assert len(fake.requests) == allowed
+            assert headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+            preflight = {
+                "Origin": origin,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization, x-stainless-os",
+            }
+            url = gateway.url + "/v1/chat/completions"
+            async with gateway.http.options(url, headers=preflight) as response:
+                granted = response.headers.get("Access-Control-Allow-Origin")
+                assert granted == (origin if allowed else None)
+                assert "Access-Control-Allow-Credentials" not in response.headers
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("path", LIST_PATHS)
+def test_a_foreign_page_is_refused_in_the_shape_of_the_dialect(path: str) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            status, body = await gateway.get(path, Origin="http://evil.example")
+            assert status == 403
+            assert isinstance(body["error"], dict) == path.startswith("/v1")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "known"),
+    [
+        ("http://localhost:3000", "localhost:11434", True),
+        ("https://Chat.example", "chat.example", True),
+        ("http://chat.example:8080", "chat.example:8080", True),
+        ("http://chat.example:8080", "chat.example", False),
+        ("http://evil.example", "chat.example", False),
+        ("ftp://chat.example", "chat.example", False),
+        ("http://", "", False),
+        ("null", "null", False),
+        ("", "", False),
+    ],
+)
+def test_a_page_of_the_same_name_is_no_foreign_one(origin: str, host: str, known: bool) -> None:
+    assert is_known_origin(origin, host) is known
+
+
+def test_a_page_of_this_machine_may_read_why_it_is_refused(keys: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, api_keys_file=keys) as gateway,
+        ):
+            origin = "http://localhost:3000"
+            for headers, expected in (({}, 401), ({"Host": "evil.example"}, 403)):
+                status, got, _ = await gateway.post("/api/chat", CHAT, Origin=origin, **headers)
+                assert status == expected
+                assert got["Access-Control-Allow-Origin"] == origin
+
+    asyncio.run(scenario())

@@ -1,0 +1,127 @@
+"""What is said of the models."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.fake_inference import fake_inference, model_info
+from gateway.harness import HUB_ID, KEY, MODEL, catalog, running_gateway, until
+from sizeup_gateway.api.ollama.describe import human_count, to_show
+from sizeup_gateway.models.catalog import Models
+from sizeup_wire.catalog import Catalog, CatalogEntry
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def test_the_heartbeat_and_the_version_answer_to_get_and_head() -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            for path in ("/", "/api/version", "/api/tags", "/v1/models"):
+                async with gateway.http.head(gateway.url + path) as response:
+                    assert (response.status, await response.read()) == (200, b"")
+            async with gateway.http.get(gateway.url) as response:
+                assert await response.text() == "Ollama is running"
+                assert response.headers["Content-Type"].startswith("text/plain")
+            _, body = await gateway.get("/api/version")
+            assert tuple(int(part) for part in body["version"].split(".")) >= (0, 6, 4)
+            _, health = await gateway.get("/health")
+            assert health["replicas_ready"] == {KEY: 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_was_never_ready_is_listed_by_what_the_catalogue_says() -> None:
+    async def scenario() -> None:
+        models = Catalog(
+            models={"big": CatalogEntry(id="Qwen/Big", names=("big",), parameters=7_000_000_000)}
+        )
+        async with running_gateway(models=models, wait=False) as gateway:
+            _, body = await gateway.get("/api/tags")
+            (tag,) = body["models"]
+            assert (tag["name"], tag["model"]) == ("big:latest", "big:latest")
+            assert tag["details"]["parameter_size"] == "7.0B"
+            assert len(tag["digest"]) == 64
+            datetime.fromisoformat(tag["modified_at"])
+            assert (await gateway.get("/api/ps"))[1] == {"models": []}
+            _, listed = await gateway.get("/v1/models")
+            assert [model["id"] for model in listed["data"]] == ["big:latest"]
+            status, _, _ = await gateway.post("/api/show", {"model": "big"})
+            assert status == 200
+
+    asyncio.run(scenario())
+
+
+def test_an_empty_catalogue_lists_nothing() -> None:
+    async def scenario() -> None:
+        async with running_gateway(models=Catalog(models={}), wait=False) as gateway:
+            assert (await gateway.get("/api/tags"))[1] == {"models": []}
+            assert (await gateway.get("/v1/models"))[1] == {"object": "list", "data": []}
+
+    asyncio.run(scenario())
+
+
+def test_a_model_stays_described_when_its_replica_goes_down() -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            fake.ready = False
+            await until(lambda: gateway.sample("replicas_ready", model=KEY) == 0)
+            _, tags = await gateway.get("/api/tags")
+            assert tags["models"][0]["size"] == 988_065_536
+            assert (await gateway.get("/api/ps"))[1] == {"models": []}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "name", [MODEL, "qwen2.5", "qwen2.5:latest", HUB_ID, HUB_ID.lower(), f"hf.co/{HUB_ID}", KEY]
+)
+def test_replies_echo_the_name_the_request_used(name: str) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            body = {"model": name, "messages": [{"role": "user", "content": "x"}], "stream": False}
+            _, _, text = await gateway.post("/api/chat", body)
+            assert f'"model":"{name}"' in text
+            _, _, text = await gateway.post("/v1/chat/completions", body)
+            assert f'"model":"{name}"' in text
+            assert (await gateway.get(f"/v1/models/{name}"))[1]["id"] == name
+
+    asyncio.run(scenario())
+
+
+def test_show_has_what_each_client_reads() -> None:
+    model = Models(catalog()).by_key[KEY]
+    model.info = model_info()
+    shown = to_show(model, "my-name", "GitHubCopilotChat/1.0", NOW)
+    assert shown["model_info"]["general.basename"] == "my-name"
+    assert shown["model_info"]["general.architecture"] == "qwen2"
+    assert shown["model_info"]["qwen2.attention.head_count_kv"] == 2
+    assert "temperature                    0.7" in shown["parameters"]
+    assert shown["modelfile"].startswith(f"FROM {HUB_ID}\n")
+    assert shown["modified_at"] == "2026-01-02T03:04:05.678901Z"
+    model.info = None
+    assert to_show(model, "x", "", NOW)["model_info"] == {}
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (500_000, "500.00K"), (494_032_768, "494.03M"), (7e9, "7.0B")],
+)
+def test_counts_are_written_as_ollama_writes_them(count: float, text: str) -> None:
+    assert human_count(int(count)) == text
+
+
+def test_a_model_without_a_chat_template_continues_the_prompt() -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference(info=model_info(template="")) as fake,
+            running_gateway(fake) as gateway,
+        ):
+            body = {"model": MODEL, "prompt": "once upon", "system": "a tale"}
+            await gateway.post("/api/generate", body)
+            status, _, _ = await gateway.post("/api/generate", body | {"context": [1]})
+            assert status == 400
+        (request,) = fake.requests
+        assert request.prompt.model_dump() == {"kind": "text", "text": "a tale\n\nonce upon"}
+
+    asyncio.run(scenario())

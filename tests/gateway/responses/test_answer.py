@@ -1,0 +1,160 @@
+"""How one answer ends when several things end it, and what it holds until then."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.types import Message
+
+from gateway.fake_inference import finished, started
+from gateway.harness import until
+from sizeup_gateway.api.ollama.chunks import ChatChunks
+from sizeup_gateway.errors import BusyError
+from sizeup_gateway.observability.metrics import Metrics
+from sizeup_gateway.observability.request_metrics import ObservationMiddleware
+from sizeup_gateway.responses.answer import Admission, Answer
+from sizeup_gateway.responses.framing import NdjsonFraming
+from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_telemetry.drain import Drain
+from sizeup_wire.events import Event, Text
+
+_PATIENCE_SECONDS = 60.0
+
+
+class Asking:
+    """One request without a server around it; the person stays on the line."""
+
+    def __init__(
+        self,
+        events: Callable[[], AsyncGenerator[Event]],
+        drain: Drain,
+        total_seconds: float = _PATIENCE_SECONDS,
+        gathering: Gathering | None = None,
+    ) -> None:
+        """Stream, or with a gathering answer in one piece."""
+        self.registry = CollectorRegistry()
+        self.body = b""
+        self.begun, self.reads = asyncio.Event(), asyncio.Event()
+        self.reads.set()
+        bound = gathering or Gathering(1000, 1000)
+        answer = Answer(
+            events=events,
+            chunks=ChatChunks("m"),
+            framing=NdjsonFraming(),
+            streams=gathering is None,
+            admission=Admission(1, total_seconds, drain, bound),
+        )
+        observed = ObservationMiddleware(answer, Metrics.register(self.registry))
+        scope = {"type": "http", "path": "/api/chat"}
+        self.task = asyncio.create_task(observed(scope, self._receive, self._send))
+
+    @property
+    def last_line(self) -> object:
+        return json.loads(self.body.splitlines()[-1])
+
+    def count(self, outcome: str) -> float | None:
+        labels = {"model": "unknown", "route": "/api/chat", "outcome": outcome}
+        return self.registry.get_sample_value("sizeup_gateway_requests_total", labels)
+
+    async def _receive(self) -> Message:
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        self.body += message.get("body", b"")
+        self.begun.set()
+        await self.reads.wait()
+
+
+async def endless() -> AsyncGenerator[Event]:
+    yield started()
+    yield Text(text="x")
+    await asyncio.Event().wait()
+
+
+def test_a_drain_that_ends_while_a_request_is_overdue_is_no_error_of_ours() -> None:
+    async def scenario() -> None:
+        drain = Drain()
+
+        async def draining_at_the_end() -> AsyncGenerator[Event]:
+            try:
+                async for event in endless():
+                    yield event
+            finally:
+                drain.expire()
+
+        asking = Asking(draining_at_the_end, drain, total_seconds=0.01)
+        await asking.task
+        assert asking.last_line == {"error": "the server is shutting down"}
+        assert asking.count("draining") == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_request_that_begins_after_the_drain_is_told_so() -> None:
+    async def scenario() -> None:
+        drain = Drain()
+
+        async def late() -> AsyncGenerator[Event]:
+            yield started()
+            drain.expire()
+            async for event in endless():
+                yield event
+
+        first = Asking(late, drain)
+        await first.task
+        second = Asking(endless, drain)
+        await second.task
+        assert first.last_line == second.last_line == {"error": "the server is shutting down"}
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_the_server_cuts_is_not_counted_as_a_good_one() -> None:
+    async def scenario() -> None:
+        asking = Asking(endless, Drain())
+        await until(lambda: b"x" in asking.body)
+        asking.task.cancel()
+        await asyncio.gather(asking.task, return_exceptions=True)
+        assert asking.task.cancelled()
+        assert asking.count("cancelled") == 1
+
+    asyncio.run(scenario())
+
+
+async def large() -> AsyncGenerator[Event]:
+    yield started()
+    yield Text(text="x" * 2**17)
+    yield finished(1)
+
+
+def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
+    async def scenario() -> None:
+        gathering = Gathering(2**20, 2**16)
+        slow = Asking(large, Drain(), gathering=gathering)
+        slow.reads.clear()
+        await slow.begun.wait()
+        with pytest.raises(BusyError):
+            await Asking(large, Drain(), gathering=gathering).task
+        slow.reads.set()
+        await slow.task
+        after = Asking(large, Drain(), gathering=gathering)
+        await after.task
+        assert len(json.loads(after.body)["message"]["content"]) == 2**17
+
+    asyncio.run(scenario())
+
+
+def test_a_reply_whose_reader_goes_away_counts_no_longer() -> None:
+    async def scenario() -> None:
+        gathering = Gathering(2**20, 2**16)
+        gone = Asking(large, Drain(), gathering=gathering)
+        gone.reads.clear()
+        await gone.begun.wait()
+        gone.task.cancel()
+        await asyncio.gather(gone.task, return_exceptions=True)
+        await Asking(large, Drain(), gathering=gathering).task
+
+    asyncio.run(scenario())

@@ -1,0 +1,87 @@
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from gateway.fake_inference import finished, started
+from sizeup_gateway.errors import BusyError
+from sizeup_gateway.routing.merge_streams import merge
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import Event, Failed, Finished, FinishReason, PromptTokens, Text
+
+
+class Stream:
+    """A stream that records whether it was closed."""
+
+    def __init__(self, *events: Event | Exception, hangs: bool = False) -> None:
+        self._events = events
+        self._hangs = hangs
+        self.closed = False
+
+    async def __call__(self) -> AsyncGenerator[Event]:
+        try:
+            for event in self._events:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+            if self._hangs:
+                await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
+
+def gather(*streams: Stream, n: int = 1) -> list[Event]:
+    async def scenario() -> list[Event]:
+        return [event async for event in merge([stream() for stream in streams], n)]
+
+    return asyncio.run(scenario())
+
+
+def test_choices_are_numbered_by_stream_and_ends_are_added_up() -> None:
+    one = Stream(started(), Text(choice=1, text="a"), finished(3, *[FinishReason.STOP] * 2))
+    two = Stream(started(), Text(choice=0, text="b"), finished(4, *[FinishReason.LENGTH] * 2))
+    first, *said, last = gather(one, two, n=2)
+    assert first == started()
+    assert {(e.choice, e.text) for e in said if isinstance(e, Text)} == {(1, "a"), (2, "b")}
+    assert isinstance(last, Finished)
+    assert last.reasons == ("stop", "stop", "length", "length")
+    assert (last.prompt_tokens, last.completion_tokens) == (14, 7)
+
+
+def test_a_prompt_keeps_to_the_first_of_its_choices() -> None:
+    ends = [FinishReason.STOP] * 2
+    one = Stream(started(), PromptTokens(text="a"), Text(choice=1, text="x"), finished(1, *ends))
+    two = Stream(started(), PromptTokens(text="b"), finished(1, *ends))
+    events = gather(one, two, n=2)
+    prompts = {(e.choice, e.text) for e in events if isinstance(e, PromptTokens)}
+    assert prompts == {(0, "a"), (2, "b")}
+    assert Text(choice=1, text="x") in events
+
+
+def test_the_first_failure_ends_everything() -> None:
+    failed = Failed(code=ErrorCode.INTERNAL, message="x")
+    bad, endless = Stream(started(), failed), Stream(started(), hangs=True)
+    events = gather(bad, endless)
+    assert events == [started(), failed]
+    assert bad.closed
+    assert endless.closed
+
+
+def test_a_refusal_is_raised_and_the_others_are_closed() -> None:
+    refused, endless = Stream(BusyError()), Stream(started(), hangs=True)
+    with pytest.raises(BusyError):
+        gather(refused, endless)
+    assert endless.closed
+
+
+def test_leaving_early_closes_every_stream() -> None:
+    streams = [Stream(started(), Text(text="a"), hangs=True) for _ in range(3)]
+
+    async def scenario() -> None:
+        merged = merge([stream() for stream in streams], 1)
+        await anext(merged)
+        await anext(merged)
+        await merged.aclose()
+
+    asyncio.run(scenario())
+    assert all(stream.closed for stream in streams)

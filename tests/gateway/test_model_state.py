@@ -1,0 +1,62 @@
+import pytest
+
+from sizeup_gateway.model_state import ModelState, in_words, model_state, refused_after
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (["loading", "downloading", "failed"], ModelState.LOADING),
+        (["downloading", "failed"], ModelState.DOWNLOADING),
+        (["failed"], ModelState.FAILED),
+        (["dead"], ModelState.FAILED),
+        (["stalled"], ModelState.FAILED),
+        ([None], ModelState.LOADING),
+        (["in words nobody knows"], ModelState.LOADING),
+        (["draining", "failed"], ModelState.FAILED),
+    ],
+)
+def test_the_nearest_replica_speaks_for_its_model(said: list[str | None], state: str) -> None:
+    for scales in (True, False):
+        assert model_state(said, ready=False, scales_to_zero=scales, desired=0) is state
+    assert model_state(said, ready=True, scales_to_zero=False, desired=None) is ModelState.READY
+
+
+@pytest.mark.parametrize(
+    ("scales", "desired", "state"),
+    [
+        (True, 0, ModelState.UNLOADED),
+        (True, None, ModelState.UNLOADED),
+        (True, 1, ModelState.LOADING),
+        (False, None, ModelState.LOADING),
+    ],
+)
+def test_without_replicas_the_scale_decides(
+    scales: bool, desired: int | None, state: ModelState
+) -> None:
+    for said in ([], ["draining"]):
+        found = model_state(said, ready=False, scales_to_zero=scales, desired=desired)
+        assert found is state
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("loading", "failed"),
+        ("failed", "failed"),
+        ("downloading", None),
+        ("ready", None),
+        (None, None),
+    ],
+)
+def test_a_port_that_refuses_is_judged_by_what_was_said(before: str | None, now: str) -> None:
+    assert refused_after(before) == now
+
+
+def test_every_state_can_be_said() -> None:
+    assert {in_words(state) for state in ModelState} == {
+        "is loading",
+        "is downloading",
+        "has failed",
+        "is unloaded",
+    }
