@@ -209,7 +209,7 @@ def test_thinking_is_kept_apart_from_the_answer(stream: bool) -> None:
 
     (request,) = run(scenario, script, capabilities=("completion", "thinking"))
     assert isinstance(request.prompt, ChatPrompt)
-    assert request.prompt.thinking is True
+    assert request.prompt.thinking == "on"
 
 
 def test_logprobs_have_the_bytes_of_their_tokens() -> None:

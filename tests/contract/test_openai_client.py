@@ -23,7 +23,7 @@ from sizeup_wire.events import (
     ToolCall,
     TopLogprob,
 )
-from sizeup_wire.generate import ChatPrompt
+from sizeup_wire.generate import ChatPrompt, ThinkingMode
 
 
 def test_a_chat_completion_in_one_piece() -> None:
@@ -204,23 +204,23 @@ def test_every_parameter_reaches_inference() -> None:
     assert request.fallback.model_dump(exclude_none=True) == {"temperature": 1.0, "top_p": 1.0}
     assert isinstance(request.prompt, ChatPrompt)
     assert [m.role for m in request.prompt.messages] == ["system", "user", "assistant"]
-    assert (request.prompt.thinking, request.prompt.continue_final) == (False, True)
+    assert (request.prompt.thinking, request.prompt.continue_final) == ("off", True)
 
 
 @pytest.mark.parametrize(
     ("extra", "thinks"),
     [
         ({}, None),
-        ({"reasoning_effort": "none"}, False),
-        ({"reasoning_effort": "minimal"}, True),
-        ({"reasoning_effort": "xhigh"}, True),
-        ({"think": False}, False),
-        ({"chat_template_kwargs": {"enable_thinking": True}}, True),
+        ({"reasoning_effort": "none"}, "off"),
+        ({"reasoning_effort": "minimal"}, "if_supported"),
+        ({"reasoning_effort": "xhigh"}, "if_supported"),
+        ({"think": False}, "off"),
+        ({"chat_template_kwargs": {"enable_thinking": True}}, "if_supported"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_thinking_is_asked_for_in_three_ways_and_said_in_two_words(
-    extra: dict[str, Any], thinks: bool | None, stream: bool
+    extra: dict[str, Any], thinks: ThinkingMode | None, stream: bool
 ) -> None:
     script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
 
@@ -240,7 +240,7 @@ def test_thinking_is_asked_for_in_three_ways_and_said_in_two_words(
 
     (request,) = run(scenario, script, capabilities=("completion", "thinking"))
     assert isinstance(request.prompt, ChatPrompt)
-    assert request.prompt.thinking is thinks
+    assert request.prompt.thinking == thinks
 
 
 def test_logprobs_of_a_chat() -> None:

@@ -12,9 +12,9 @@ from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
+    KeepAliveRequest,
+    KeepAliveResponse,
     ModelInfo,
-    ResidenceRequest,
-    ResidenceResponse,
     SamplingDefaults,
     Stats,
     TokenizeRequest,
@@ -174,7 +174,7 @@ class FakeInference:
         app.router.add_post(routes.TOKENIZE, self._tokenize)
         app.router.add_get(routes.MODEL, self._model)
         app.router.add_get(routes.STATS, self._stats)
-        app.router.add_post(routes.RESIDENCE, self._reside)
+        app.router.add_post(routes.KEEP_ALIVE, self._reside)
         app.router.add_get(routes.READYZ, self._readyz)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
@@ -223,12 +223,12 @@ class FakeInference:
         return web.Response(text=stats.model_dump_json(), content_type="application/json")
 
     async def _reside(self, request: web.Request) -> web.Response:
-        said = ResidenceRequest.model_validate_json(await request.read())
+        said = KeepAliveRequest.model_validate_json(await request.read())
         self.residences.append(said.keep_alive_seconds)
         if said.keep_alive_seconds is not None:
             self.keep_alive = said.keep_alive_seconds
         self._used_at = self.now
-        reply = ResidenceResponse(expires_at=self.expires_at)
+        reply = KeepAliveResponse(expires_at=self.expires_at)
         return web.Response(text=reply.model_dump_json(), content_type="application/json")
 
     async def _model(self, _request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from inference.serving import DEADLINE_SECONDS, Process, running, text_prompt, u
 from sizeup_inference.fake.engine import FakeLimits
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.model import ResidenceResponse, Stats
+from sizeup_wire.model import KeepAliveResponse, Stats
 
 STUCK = FakeLimits(token_seconds=600.0)
 """Keeps what it admits in prefill for longer than any test."""
@@ -22,9 +22,9 @@ async def stats_of(process: Process) -> Stats:
 
 
 async def reside(process: Process, seconds: float | None) -> float | None:
-    status, body = await process.post(routes.RESIDENCE, {"keep_alive_seconds": seconds})
+    status, body = await process.post(routes.KEEP_ALIVE, {"keep_alive_seconds": seconds})
     assert status == 200
-    return ResidenceResponse.model_validate(body).expires_at
+    return KeepAliveResponse.model_validate(body).expires_at
 
 
 async def until_idle(process: Process) -> Stats:
@@ -133,7 +133,7 @@ def test_residence_loads_and_unloads_without_an_answer() -> None:
 def test_a_residence_nobody_can_keep_is_refused(body: object) -> None:
     async def scenario() -> tuple[int, Any, Stats]:
         async with running() as process:
-            return *await process.post(routes.RESIDENCE, body), await stats_of(process)
+            return *await process.post(routes.KEEP_ALIVE, body), await stats_of(process)
 
     status, failure, stats = asyncio.run(scenario())
     assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST)
@@ -144,7 +144,7 @@ def test_a_draining_process_promises_nothing() -> None:
     async def scenario() -> tuple[int, Any]:
         async with running() as process:
             process.drain.begin()
-            return await process.post(routes.RESIDENCE, {"keep_alive_seconds": -1})
+            return await process.post(routes.KEEP_ALIVE, {"keep_alive_seconds": -1})
 
     status, failure = asyncio.run(scenario())
     assert (status, failure["code"]) == (503, ErrorCode.DRAINING)

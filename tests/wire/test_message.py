@@ -20,8 +20,8 @@ from sizeup_wire.generate import (
 )
 from sizeup_wire.model import (
     EmbedResponse,
+    KeepAliveResponse,
     ModelInfo,
-    ResidenceResponse,
     Stats,
     TokenizeResponse,
 )
@@ -31,7 +31,7 @@ def test_a_field_of_a_later_release_is_passed_over_in_what_is_answered() -> None
     said = '{"event": "text", "text": "a", "mood": "good"}'
     assert event_adapter.validate_json(said) == Text(text="a")
     later = {"expires_at": 1.5, "why": "later"}
-    assert ResidenceResponse.model_validate(later) == ResidenceResponse(expires_at=1.5)
+    assert KeepAliveResponse.model_validate(later) == KeepAliveResponse(expires_at=1.5)
 
 
 def parts_of(annotation: object) -> Iterator[type[BaseModel]]:
@@ -51,7 +51,7 @@ REPLIES = (
     Stats,
     TokenizeResponse,
     EmbedResponse,
-    ResidenceResponse,
+    KeepAliveResponse,
 )
 
 
@@ -88,8 +88,8 @@ def test_a_request_says_what_is_not_at_its_default_and_which_prompt_it_has(promp
     request = GenerateRequest(
         prompt=prompt, sampling=Sampling(temperature=0.0), echo=False, n=1, seed=0
     )
-    asked = json.loads(request.asked())
+    asked = json.loads(request.to_json())
     assert asked.keys() == {"prompt", "sampling", "seed"}
     assert asked["prompt"]["kind"] == prompt.kind
     assert asked["sampling"] == {"temperature": 0.0}
-    assert GenerateRequest.model_validate_json(request.asked()) == request
+    assert GenerateRequest.model_validate_json(request.to_json()) == request

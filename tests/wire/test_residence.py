@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from sizeup_wire.generate import GenerateRequest, TextPrompt
-from sizeup_wire.model import EmbedRequest, ResidenceRequest, ResidenceResponse
+from sizeup_wire.model import EmbedRequest, KeepAliveRequest, KeepAliveResponse
 
 
 @pytest.mark.parametrize("seconds", [None, 0.0, -1.0, 300.0])
@@ -15,17 +15,17 @@ def test_a_keep_alive_survives_its_request(seconds: float | None) -> None:
 
 
 def test_residence_must_be_said_or_left_in_so_many_words() -> None:
-    left = ResidenceRequest.model_validate_json('{"keep_alive_seconds": null}')
+    left = KeepAliveRequest.model_validate_json('{"keep_alive_seconds": null}')
     assert left.keep_alive_seconds is None
     with pytest.raises(ValidationError):
-        ResidenceRequest.model_validate_json("{}")
+        KeepAliveRequest.model_validate_json("{}")
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), float("-inf")])
 def test_a_time_nobody_can_wait_is_refused(seconds: float) -> None:
     with pytest.raises(ValidationError):
-        ResidenceRequest(keep_alive_seconds=seconds)
+        KeepAliveRequest(keep_alive_seconds=seconds)
 
 
 def test_for_ever_is_no_time() -> None:
-    assert ResidenceResponse(expires_at=None).model_dump_json() == '{"expires_at":null}'
+    assert KeepAliveResponse(expires_at=None).model_dump_json() == '{"expires_at":null}'

@@ -32,7 +32,7 @@ class OpenAiBody(BaseModel):
     stream: bool = False
     stream_options: _StreamOptions | None = None
 
-    def asked(self) -> Asked:
+    def to_json(self) -> Asked:
         """Return what is asked."""
         prompt = self.prompt if isinstance(self.prompt, str) else "\n".join(self.prompt or [])
         limit = self.max_completion_tokens or self.max_tokens
@@ -70,7 +70,7 @@ class OllamaBody(BaseModel):
         """Tell whether the model is to be forgotten."""
         return self.empty and self.keep_alive in (0, "0", "0s", "0m")
 
-    def asked(self) -> Asked:
+    def to_json(self) -> Asked:
         """Return what is asked."""
         limit = self.options.num_predict if self.options else None
         return Asked(

@@ -81,7 +81,7 @@ class MockServer:
         async def handle(request: web.Request) -> web.StreamResponse:
             arrived = perf_counter_ns()
             try:
-                asked = OpenAiBody.model_validate_json(await request.read()).asked()
+                asked = OpenAiBody.model_validate_json(await request.read()).to_json()
             except ValidationError as error:
                 return web.json_response({"error": {"message": str(error)}}, status=400)
             return await self._answer(request, asked, OpenAi(asked, chat), arrived)
@@ -97,7 +97,7 @@ class MockServer:
                 return web.json_response({"error": str(error)}, status=400)
             if body.empty:
                 return await self._load(body)
-            asked = body.asked()
+            asked = body.to_json()
             return await self._answer(request, asked, Ollama(asked, chat), arrived)
 
         return handle

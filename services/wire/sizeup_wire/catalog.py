@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from sizeup_wire.message import Message
+from sizeup_wire.message import RequestModel
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?:[/:][A-Za-z0-9_][A-Za-z0-9_.-]{0,79}){0,3}")
 """Ollama's grammar, [host/][namespace/]model[:tag], each part at most 80 characters."""
@@ -27,7 +27,7 @@ _DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 """Names of Kubernetes Deployments (RFC 1123)."""
 
 
-class ScaleToZero(Message):
+class ScaleToZero(RequestModel):
     """How a model comes and goes with its use."""
 
     deployment: str = Field(pattern=_DNS_SUBDOMAIN)
@@ -40,7 +40,7 @@ class ScaleToZero(Message):
     the weights is one such stretch; the default is the chart's for a size it does not know."""
 
 
-class CatalogEntry(Message):
+class CatalogEntry(RequestModel):
     """One model: its identity, its names, and where it is served."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")
@@ -66,7 +66,7 @@ class CatalogEntry(Message):
         return self
 
 
-class Catalog(Message):
+class Catalog(RequestModel):
     """Models by key; the key is used in logs, metrics and Kubernetes names."""
 
     models: Mapping[str, CatalogEntry]

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sizeup_wire.message import Reply
+from sizeup_wire.message import ResponseModel
 
 
 class ErrorCode(StrEnum):
@@ -32,7 +32,7 @@ class ErrorCode(StrEnum):
     """Everything else; the request id leads to the log."""
 
 
-class Failure(Reply):
+class Failure(ResponseModel):
     """Say why a request failed: the JSON body of a refusal, before any event was sent."""
 
     code: ErrorCode

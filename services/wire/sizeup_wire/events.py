@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.message import Reply
+from sizeup_wire.message import ResponseModel
 
 
 class FinishReason(StrEnum):
@@ -27,7 +27,7 @@ class FinishReason(StrEnum):
     """The caller went away; only logs and metrics see this."""
 
 
-class TopLogprob(Reply):
+class TopLogprob(ResponseModel):
     """One of the likeliest tokens at a step."""
 
     token: str
@@ -36,7 +36,7 @@ class TopLogprob(Reply):
     logprob: float
 
 
-class TokenLogprob(Reply):
+class TokenLogprob(ResponseModel):
     """The chosen token at a step, after penalties and before temperature."""
 
     token: str
@@ -45,7 +45,7 @@ class TokenLogprob(Reply):
     top: tuple[TopLogprob, ...] = ()
 
 
-class Started(Reply):
+class Started(ResponseModel):
     """The request left the queue: its first prompt token is about to be computed."""
 
     event: Literal["started"] = "started"
@@ -58,7 +58,7 @@ class Started(Reply):
     """Prompt tokens whose KV was reused."""
 
 
-class PromptToken(Reply):
+class PromptToken(ResponseModel):
     """A token of the prompt, by the model's own distribution: no penalties, bias or temperature."""
 
     token: str
@@ -68,7 +68,7 @@ class PromptToken(Reply):
     top: tuple[TopLogprob, ...] = ()
 
 
-class PromptTokens(Reply):
+class PromptTokens(ResponseModel):
     """The next piece of the prompt; a long one comes in several, since a line has a bound."""
 
     event: Literal["prompt"] = "prompt"
@@ -80,7 +80,7 @@ class PromptTokens(Reply):
     """Those of this piece where `logprobs` were asked for, else none."""
 
 
-class Text(Reply):
+class Text(ResponseModel):
     """Text of the answer: whole characters only.
 
     Empty text with no tokens says that the model is at work on what will show later (a tool call,
@@ -96,7 +96,7 @@ class Text(Reply):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-class Thinking(Reply):
+class Thinking(ResponseModel):
     """Text the model thinks before it answers."""
 
     event: Literal["thinking"] = "thinking"
@@ -106,7 +106,7 @@ class Thinking(Reply):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-class ToolCall(Reply):
+class ToolCall(ResponseModel):
     """A whole tool call; arguments are parsed."""
 
     event: Literal["tool_call"] = "tool_call"
@@ -118,7 +118,7 @@ class ToolCall(Reply):
     arguments: dict[str, Any]
 
 
-class Finished(Reply):
+class Finished(ResponseModel):
     """The request ended as it should."""
 
     event: Literal["finished"] = "finished"
@@ -136,7 +136,7 @@ class Finished(Reply):
     """Token ids of prompt and first choice, when asked for."""
 
 
-class Failed(Reply):
+class Failed(ResponseModel):
     """The request ended in an error after it was accepted."""
 
     event: Literal["failed"] = "failed"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from sizeup_wire.message import Message
+from sizeup_wire.message import RequestModel
 
 MAX_CHOICES = 16
 """Upper bound of `n`: each choice is a sequence of its own in the batch."""
@@ -16,7 +16,7 @@ MAX_LOGPROBS = 20
 Stop = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class Sampling(Message):
+class Sampling(RequestModel):
     """Sampling parameters; `None` means "not said", and the next source of defaults decides."""
 
     temperature: float | None = Field(None, ge=0, le=100)
@@ -39,7 +39,11 @@ class Sampling(Message):
     """Token id -> additive bias."""
 
 
-class ChatMessage(Message):
+ThinkingMode = Literal["on", "off", "if_supported"]
+"""`on` is refused by a model without thinking, `if_supported` is ignored by it."""
+
+
+class ChatMessage(RequestModel):
     """One turn, in the form chat templates take."""
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -52,7 +56,7 @@ class ChatMessage(Message):
     """Tool name of a tool result."""
 
 
-class ToolCallRequest(Message):
+class ToolCallRequest(RequestModel):
     """A call an earlier assistant turn made."""
 
     id: str | None = None
@@ -60,7 +64,7 @@ class ToolCallRequest(Message):
     arguments: dict[str, Any]
 
 
-class _Prompt(Message):
+class _Prompt(RequestModel):
     kind: str
 
     @model_serializer(mode="wrap")
@@ -76,8 +80,8 @@ class ChatPrompt(_Prompt):
     messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=4096)
     tools: tuple[dict[str, Any], ...] = ()
     """OpenAI function tools: {"type": "function", "function": {...}}."""
-    thinking: bool | None = None
-    """None leaves it to the template; True on a model without thinking is refused."""
+    thinking: ThinkingMode | None = None
+    """None leaves it to the template."""
     continue_final: bool = False
     """Continue the last assistant message instead of opening a new turn."""
     prefix_token_ids: tuple[int, ...] = ()
@@ -98,10 +102,24 @@ class TokenPrompt(_Prompt):
     token_ids: tuple[int, ...] = Field(min_length=1)
 
 
-Prompt = Annotated[ChatPrompt | TextPrompt | TokenPrompt, Field(discriminator="kind")]
+class AutoPrompt(_Prompt):
+    """One user turn where the model has a chat template, plain text where it has none.
+
+    What Ollama's /api/generate means: only inference knows which of the two a model takes.
+    """
+
+    kind: Literal["auto"] = "auto"
+    text: str
+    system: str | None = None
+    thinking: ThinkingMode | None = None
+    prefix_token_ids: tuple[int, ...] = ()
+    """As in ChatPrompt; refused for a model without a chat template."""
 
 
-class GenerateRequest(Message):
+Prompt = Annotated[ChatPrompt | TextPrompt | TokenPrompt | AutoPrompt, Field(discriminator="kind")]
+
+
+class GenerateRequest(RequestModel):
     """Everything inference needs to answer one request.
 
     A sampling value is taken from `sampling`, else from the model's generation_config.json,

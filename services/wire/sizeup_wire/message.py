@@ -9,17 +9,17 @@ is part of the protocol, then: it never changes, and another meaning is another 
 from pydantic import BaseModel, ConfigDict
 
 
-class Message(BaseModel):
+class RequestModel(BaseModel):
     """What is asked: refuse unknown fields and non-finite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def asked(self) -> bytes:
+    def to_json(self) -> bytes:
         """Return it as JSON, without what is at its default."""
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
-class Reply(Message):
+class ResponseModel(RequestModel):
     """What is answered: pass over unknown fields."""
 
     model_config = ConfigDict(extra="ignore")

@@ -1,9 +1,9 @@
-"""`GET /internal/v1/{model,stats}`, `POST /internal/v1/{tokenize,embed,residence}`."""
+"""`GET /internal/v1/{model,stats}`, `POST /internal/v1/{tokenize,embed,keep_alive}`."""
 
 from pydantic import ConfigDict, Field
 
 from sizeup_wire.generate import Prompt, Sampling
-from sizeup_wire.message import Message, Reply
+from sizeup_wire.message import RequestModel, ResponseModel
 
 
 class SamplingDefaults(Sampling):
@@ -12,7 +12,7 @@ class SamplingDefaults(Sampling):
     model_config = ConfigDict(extra="ignore")
 
 
-class ModelInfo(Reply):
+class ModelInfo(ResponseModel):
     """Describe the model a process has loaded. It does not change while the process lives."""
 
     id: str
@@ -55,7 +55,7 @@ class ModelInfo(Reply):
     """How long loading and warming up took."""
 
 
-class Stats(Reply):
+class Stats(ResponseModel):
     """Say what a process is doing now."""
 
     running: int
@@ -76,20 +76,20 @@ class Stats(Reply):
     """The process's own clock, for comparing with expires_at: another host's may be off."""
 
 
-class TokenizeRequest(Message):
+class TokenizeRequest(RequestModel):
     """Turn a prompt into token ids exactly as generate does."""
 
     prompt: Prompt
 
 
-class TokenizeResponse(Reply):
+class TokenizeResponse(ResponseModel):
     """Token ids, and the rendered text of a chat prompt."""
 
     token_ids: tuple[int, ...]
     rendered: str | None = None
 
 
-class EmbedRequest(Message):
+class EmbedRequest(RequestModel):
     """Embed each prompt as the mean of its last hidden states."""
 
     prompts: tuple[Prompt, ...] = Field(min_length=1, max_length=2048)
@@ -98,21 +98,21 @@ class EmbedRequest(Message):
     """As in GenerateRequest."""
 
 
-class EmbedResponse(Reply):
+class EmbedResponse(ResponseModel):
     """One vector per prompt, not normalised: float32[hidden_size]."""
 
     embeddings: tuple[tuple[float, ...], ...]
     prompt_tokens: int
 
 
-class ResidenceRequest(Message):
+class KeepAliveRequest(RequestModel):
     """Say how long the model stays, without asking it anything; counts as a use of it."""
 
     keep_alive_seconds: float | None
     """As in GenerateRequest."""
 
 
-class ResidenceResponse(Reply):
+class KeepAliveResponse(ResponseModel):
     """When the model may be unloaded, as in Stats."""
 
     expires_at: float | None

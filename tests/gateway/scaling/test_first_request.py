@@ -10,7 +10,7 @@ import pytest
 from gateway.fake_inference import FakeInference, model_info
 from gateway.harness import KEY, MODEL, Gateway
 from gateway.orchestra import Orchestra, gateway_on, orchestra
-from sizeup_wire.generate import ChatMessage, ChatPrompt, Prompt, TextPrompt
+from sizeup_wire.generate import ChatMessage, ChatPrompt, Prompt, TextPrompt, ThinkingMode
 from sizeup_wire.model import ModelInfo
 
 CHAT: dict[str, Any] = {
@@ -40,7 +40,7 @@ def starting(folder: Path, info: ModelInfo, scenario: Scenario) -> None:
     asyncio.run(run())
 
 
-def chat(*, thinking: bool) -> ChatPrompt:
+def chat(*, thinking: ThinkingMode) -> ChatPrompt:
     return ChatPrompt(messages=(ChatMessage(role="user", content="hi"),), thinking=thinking)
 
 
@@ -51,15 +51,15 @@ def chat(*, thinking: bool) -> ChatPrompt:
             "/v1/chat/completions",
             CHAT | {"reasoning_effort": "none"},
             THINKING,
-            chat(thinking=False),
+            chat(thinking="off"),
         ),
         (
             "/v1/chat/completions",
             CHAT | {"chat_template_kwargs": {"enable_thinking": False}},
             THINKING,
-            chat(thinking=False),
+            chat(thinking="off"),
         ),
-        ("/api/chat", CHAT | {"think": True}, THINKING, chat(thinking=True)),
+        ("/api/chat", CHAT | {"think": True}, THINKING, chat(thinking="on")),
         ("/api/generate", GENERATE, BASE, TextPrompt(text="be brief\n\nhi")),
     ],
 )

@@ -8,13 +8,20 @@ from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.errors import InferenceError, InvalidRequestError, UnsupportedError
 from sizeup_inference.requests.sampling_params import (
     answer_tokens,
-    check_support,
     check_token_parameters,
     context_of,
+    resolve_prompt,
     resolve_sampling,
     to_engine_request,
 )
-from sizeup_wire.generate import GenerateRequest, Sampling
+from sizeup_wire.generate import (
+    AutoPrompt,
+    ChatPrompt,
+    GenerateRequest,
+    Sampling,
+    TextPrompt,
+    ThinkingMode,
+)
 
 
 def request(**fields: Any) -> GenerateRequest:
@@ -100,7 +107,7 @@ def test_a_prompt_alone_takes_one_token_of_one_choice() -> None:
     ("asked", "changes", "error", "param"),
     [
         (chat(), {"template": ""}, UnsupportedError, "prompt"),
-        (chat(thinking=True), {}, UnsupportedError, "prompt.thinking"),
+        (chat(thinking="on"), {}, UnsupportedError, "prompt.thinking"),
         (
             chat(tools=[{"type": "function"}]),
             {"capabilities": ("completion",)},
@@ -115,12 +122,12 @@ def test_what_the_model_cannot_do_is_named(
     asked: GenerateRequest, changes: dict[str, Any], error: type[InferenceError], param: str
 ) -> None:
     with pytest.raises(error) as caught:
-        check_support(asked.prompt, model_info(**changes))
+        resolve_prompt(asked.prompt, model_info(**changes))
     assert caught.value.param == param
 
 
 def test_not_thinking_can_be_asked_of_any_model() -> None:
-    check_support(chat(thinking=False).prompt, INFO)
+    resolve_prompt(chat(thinking="off").prompt, INFO)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +145,51 @@ def test_tokens_outside_the_vocabulary_are_refused(fields: dict[str, Any]) -> No
 
 def test_the_first_and_the_last_token_are_of_the_vocabulary() -> None:
     check_token_parameters(request(stop_token_ids=[0, INFO.vocab_size - 1]), INFO)
+
+
+def auto(**fields: Any) -> AutoPrompt:
+    return AutoPrompt.model_validate({"text": "hi"} | fields)
+
+
+def test_an_auto_prompt_is_a_chat_turn_where_the_model_has_a_template() -> None:
+    prompt = resolve_prompt(auto(system="be brief", prefix_token_ids=[1, 2]), model_info())
+    assert isinstance(prompt, ChatPrompt)
+    assert [(m.role, m.content) for m in prompt.messages] == [
+        ("system", "be brief"),
+        ("user", "hi"),
+    ]
+    assert prompt.prefix_token_ids == (1, 2)
+
+
+def test_an_auto_prompt_is_plain_text_for_a_base_model() -> None:
+    assert resolve_prompt(auto(system="be brief"), model_info(template="")) == TextPrompt(
+        text="be brief\n\nhi"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "param"),
+    [
+        ({"prefix_token_ids": [1]}, InvalidRequestError, "prompt.prefix_token_ids"),
+        ({"thinking": "on"}, UnsupportedError, "prompt.thinking"),
+    ],
+)
+def test_an_auto_prompt_a_base_model_cannot_take_is_refused(
+    fields: dict[str, Any], error: type[InferenceError], param: str
+) -> None:
+    with pytest.raises(error) as caught:
+        resolve_prompt(auto(**fields), model_info(template=""))
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "mode"), [(("completion", "thinking"), "on"), (("completion",), None)]
+)
+def test_thinking_if_supported_depends_on_the_model(
+    capabilities: tuple[str, ...], mode: ThinkingMode | None
+) -> None:
+    prompt = resolve_prompt(
+        chat(thinking="if_supported").prompt, model_info(capabilities=capabilities)
+    )
+    assert isinstance(prompt, ChatPrompt)
+    assert prompt.thinking == mode

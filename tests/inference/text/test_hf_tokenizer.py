@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from qwen_tokenizer import qwen_tokenizer
 from sizeup_inference.errors import PromptError
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
-from sizeup_wire.generate import ChatMessage, ChatPrompt, ToolCallRequest
+from sizeup_wire.generate import ChatMessage, ChatPrompt, ThinkingMode, ToolCallRequest
 
 TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
 TEMPLATE = (TOY / "chat_template.jinja").read_text(encoding="utf-8")
@@ -169,9 +169,9 @@ def test_special_tokens_in_raw_text_count_as_such(tokenizer: HuggingFaceTokenize
     assert special_ids(ids, tokenizer) == ["<|im_start|>", "<|im_end|>"]
 
 
-@pytest.mark.parametrize(("wanted", "is_thinking"), [(None, False), (True, True), (False, False)])
+@pytest.mark.parametrize(("wanted", "is_thinking"), [(None, False), ("on", True), ("off", False)])
 def test_the_template_says_whether_the_answer_begins_in_a_thought(
-    thinking: HuggingFaceTokenizer, wanted: bool | None, is_thinking: bool
+    thinking: HuggingFaceTokenizer, wanted: ThinkingMode | None, is_thinking: bool
 ) -> None:
     encoded = thinking.encode_chat(ChatPrompt(messages=(user("q"),), thinking=wanted))
     assert encoded.is_thinking is is_thinking

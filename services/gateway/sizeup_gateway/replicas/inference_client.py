@@ -16,11 +16,11 @@ from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, event_adapter
 from sizeup_wire.generate import GenerateRequest
-from sizeup_wire.message import Message
+from sizeup_wire.message import RequestModel
 from sizeup_wire.model import (
+    KeepAliveRequest,
+    KeepAliveResponse,
     ModelInfo,
-    ResidenceRequest,
-    ResidenceResponse,
     Stats,
     TokenizeRequest,
     TokenizeResponse,
@@ -116,11 +116,11 @@ class InferenceClient:
         body = await self._reply(base_url + routes.TOKENIZE, request, self._timeouts.first_event)
         return TokenizeResponse.model_validate_json(body)
 
-    async def reside(self, base_url: str, seconds: float | None) -> ResidenceResponse:
-        """Say how long a model stays, as in ResidenceRequest; raise like generate."""
-        request = ResidenceRequest(keep_alive_seconds=seconds)
-        body = await self._reply(base_url + routes.RESIDENCE, request, self._timeouts.probe)
-        return ResidenceResponse.model_validate_json(body)
+    async def reside(self, base_url: str, seconds: float | None) -> KeepAliveResponse:
+        """Say how long a model stays, as in KeepAliveRequest; raise like generate."""
+        request = KeepAliveRequest(keep_alive_seconds=seconds)
+        body = await self._reply(base_url + routes.KEEP_ALIVE, request, self._timeouts.probe)
+        return KeepAliveResponse.model_validate_json(body)
 
     async def health(self, base_url: str) -> Health:
         """Ask a replica whether it takes requests; raise OSError or TimeoutError like aiohttp."""
@@ -142,7 +142,7 @@ class InferenceClient:
             response = await self._opened.get(url)
             return await _whole(response, MAX_LINE_BYTES)
 
-    async def _reply(self, url: str, request: Message, seconds: float) -> bytes:
+    async def _reply(self, url: str, request: RequestModel, seconds: float) -> bytes:
         response = await self._post(url, request, seconds)
         try:
             async with asyncio.timeout(seconds):
@@ -158,13 +158,13 @@ class InferenceClient:
             raise RuntimeError("the client is used outside its context")
         return self._session
 
-    async def _post(self, url: str, body: Message, seconds: float) -> aiohttp.ClientResponse:
+    async def _post(self, url: str, body: RequestModel, seconds: float) -> aiohttp.ClientResponse:
         headers = {"Content-Type": "application/json"}
         if request_id.current.get():
             headers[request_id.HEADER] = request_id.current.get()
         try:
             async with asyncio.timeout(seconds):
-                response = await self._opened.post(url, data=body.asked(), headers=headers)
+                response = await self._opened.post(url, data=body.to_json(), headers=headers)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ReplicaUnavailableError(_UNREACHABLE, is_down=True) from error
         except (aiohttp.ClientError, ConnectionError) as error:

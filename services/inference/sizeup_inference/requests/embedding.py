@@ -11,11 +11,14 @@ from sizeup_inference.engine.protocol import EngineRequest, SamplingParams
 from sizeup_inference.errors import DrainingError, RequestFailedError
 from sizeup_inference.requests.generation import ServedModel, submit
 from sizeup_inference.requests.mailbox import Interrupted
-from sizeup_inference.requests.sampling_params import check_prompt_ids, check_support
+from sizeup_inference.requests.sampling_params import (
+    ModelPrompt,
+    check_prompt_ids,
+    resolve_prompt,
+)
 from sizeup_inference.requests.truncation import encode_some, encode_to_fit
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.generate import Prompt
 from sizeup_wire.model import EmbedRequest, EmbedResponse
 
 _AT_ONCE = 8
@@ -31,15 +34,14 @@ class _Embedding:
 
 async def embed(model: ServedModel, request: EmbedRequest) -> EmbedResponse:
     """Embed every prompt or raise InferenceError; nothing stays in the engine either way."""
-    for prompt in request.prompts:
-        check_support(prompt, model.info)
+    prompts = [resolve_prompt(prompt, model.info) for prompt in request.prompts]
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(prompt: Prompt) -> _Embedding:
+    async def one(prompt: ModelPrompt) -> _Embedding:
         async with places:
             return await _embed(model, prompt, truncate=request.truncate)
 
-    made = await _all([asyncio.create_task(one(prompt)) for prompt in request.prompts])
+    made = await _all([asyncio.create_task(one(prompt)) for prompt in prompts])
     return EmbedResponse(
         embeddings=tuple(embedding.vector for embedding in made),
         prompt_tokens=sum(embedding.prompt_tokens for embedding in made),
@@ -56,7 +58,7 @@ async def _all(tasks: Sequence[asyncio.Task[_Embedding]]) -> list[_Embedding]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _embed(model: ServedModel, prompt: Prompt, *, truncate: bool) -> _Embedding:
+async def _embed(model: ServedModel, prompt: ModelPrompt, *, truncate: bool) -> _Embedding:
     limit = model.info.context_length - 1
 
     def job() -> EncodedPrompt:

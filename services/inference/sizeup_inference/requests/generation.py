@@ -24,11 +24,12 @@ from sizeup_inference.requests.keep_alive import Residence
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, Mailboxes, MailboxEvent
 from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.sampling_params import (
+    ModelPrompt,
     answer_tokens,
     check_prompt_ids,
-    check_support,
     check_token_parameters,
     context_of,
+    resolve_prompt,
     to_engine_request,
 )
 from sizeup_inference.requests.tokenizer_thread import TokenizingThread
@@ -75,6 +76,7 @@ class Prepared:
     """A request that is valid and fits."""
 
     wire: GenerateRequest
+    kind: ModelPrompt
     prompt: EncodedPrompt
     stops: StopStrings
     max_tokens: int
@@ -94,14 +96,12 @@ class Prepared:
 async def prepare(model: ServedModel, request: GenerateRequest) -> Prepared:
     """Validate and encode a request; raise InferenceError for one that cannot be served."""
     arrived = time.monotonic_ns()
-    check_support(request.prompt, model.info)
+    asked = resolve_prompt(request.prompt, model.info)
     check_token_parameters(request, model.info)
     context = context_of(request, model.info)
 
     def encode() -> tuple[EncodedPrompt, StopStrings]:
-        fitting = encode_to_fit(
-            model.tokenizer, request.prompt, context - 1, truncate=request.truncate
-        )
+        fitting = encode_to_fit(model.tokenizer, asked, context - 1, truncate=request.truncate)
         check_prompt_ids(fitting.token_ids, model.info)
         return fitting, StopStrings(request.stop)
 
@@ -111,7 +111,7 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> Prepared:
         model.metrics.count("cancelled")
         raise
     max_tokens = answer_tokens(request, context, len(prompt.token_ids))
-    return Prepared(request, prompt, stops, max_tokens, arrived)
+    return Prepared(request, asked, prompt, stops, max_tokens, arrived)
 
 
 @contextlib.contextmanager
@@ -173,7 +173,7 @@ class Generation:
         self._model = model
         self._prepared = prepared
         self._box = box
-        chat = prepared.wire.prompt if isinstance(prepared.wire.prompt, ChatPrompt) else None
+        chat = prepared.kind if isinstance(prepared.kind, ChatPrompt) else None
         rules = TextRules(
             stops=prepared.stops,
             min_tokens=prepared.wire.min_tokens,

@@ -7,24 +7,63 @@ from collections.abc import Iterable
 
 from sizeup_inference.engine.protocol import EngineRequest, SamplingParams
 from sizeup_inference.errors import ContextLengthError, InvalidRequestError, UnsupportedError
-from sizeup_wire.generate import ChatPrompt, GenerateRequest, Prompt, Sampling, TokenPrompt
+from sizeup_wire.generate import (
+    AutoPrompt,
+    ChatMessage,
+    ChatPrompt,
+    GenerateRequest,
+    Prompt,
+    Sampling,
+    TextPrompt,
+    TokenPrompt,
+)
 from sizeup_wire.model import ModelInfo
 
 _SMALLEST_CONTEXT = 2
 """One token of prompt and one of answer."""
 
 
-def check_support(prompt: Prompt, info: ModelInfo) -> None:
-    """Raise for what this model cannot do, and for token ids outside its vocabulary."""
+ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt
+"""A prompt after `resolve_prompt`: `thinking` is `on`, `off` or None."""
+
+
+def resolve_prompt(prompt: Prompt, info: ModelInfo) -> ModelPrompt:
+    """Decide what the model's template and capabilities leave open.
+
+    Raises UnsupportedError for what the model cannot do and InvalidRequestError for token ids
+    outside its vocabulary.
+    """
+    if isinstance(prompt, AutoPrompt):
+        prompt = _from_auto(prompt, has_template=bool(info.template))
     if isinstance(prompt, TokenPrompt):
         _check_ids(prompt.token_ids, info.vocab_size, "prompt.token_ids")
-    if not isinstance(prompt, ChatPrompt):
-        return
+    return _resolve_chat(prompt, info) if isinstance(prompt, ChatPrompt) else prompt
+
+
+def _from_auto(prompt: AutoPrompt, *, has_template: bool) -> ChatPrompt | TextPrompt:
+    if has_template:
+        turns = [ChatMessage(role="system", content=prompt.system)] if prompt.system else []
+        return ChatPrompt(
+            messages=(*turns, ChatMessage(role="user", content=prompt.text)),
+            thinking=prompt.thinking,
+            prefix_token_ids=prompt.prefix_token_ids,
+        )
+    if prompt.prefix_token_ids:
+        raise InvalidRequestError(
+            "context needs a model with a chat template", param="prompt.prefix_token_ids"
+        )
+    if prompt.thinking == "on":
+        raise UnsupportedError("a base model does not support thinking", param="prompt.thinking")
+    return TextPrompt(text="\n\n".join(part for part in (prompt.system, prompt.text) if part))
+
+
+def _resolve_chat(prompt: ChatPrompt, info: ModelInfo) -> ChatPrompt:
     if not info.template:
         raise UnsupportedError(
             f"{info.id} is a base model without a chat template; use a plain prompt", param="prompt"
         )
-    if prompt.thinking and "thinking" not in info.capabilities:
+    can_think = "thinking" in info.capabilities
+    if prompt.thinking == "on" and not can_think:
         raise UnsupportedError(f"{info.id} does not support thinking", param="prompt.thinking")
     if prompt.tools and "tools" not in info.capabilities:
         raise UnsupportedError(f"{info.id} does not support tools", param="prompt.tools")
@@ -33,6 +72,9 @@ def check_support(prompt: Prompt, info: ModelInfo) -> None:
             "only an assistant message can be continued", param="prompt.continue_final"
         )
     _check_ids(prompt.prefix_token_ids, info.vocab_size, "prompt.prefix_token_ids")
+    if prompt.thinking == "if_supported":
+        return prompt.model_copy(update={"thinking": "on" if can_think else None})
+    return prompt
 
 
 def check_token_parameters(request: GenerateRequest, info: ModelInfo) -> None:

@@ -3,16 +3,16 @@
 from bisect import bisect_left
 
 from sizeup_inference.errors import InvalidRequestError, PromptError
-from sizeup_inference.requests.sampling_params import too_long
+from sizeup_inference.requests.sampling_params import ModelPrompt, too_long
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
-from sizeup_wire.generate import ChatPrompt, Prompt, TextPrompt
+from sizeup_wire.generate import ChatPrompt, TextPrompt
 
 _KEEP = 4
 """Tokens kept at the front when even the last message is too long: Ollama's num_keep, which is
 just enough for the turn's opening."""
 
 
-def encode(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
+def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
     """Encode a prompt of any kind."""
     if isinstance(prompt, ChatPrompt):
         return tokenizer.encode_chat(prompt)
@@ -22,7 +22,7 @@ def encode(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
 
 
 def encode_to_fit(
-    tokenizer: Tokenizer, prompt: Prompt, limit: int, *, truncate: bool
+    tokenizer: Tokenizer, prompt: ModelPrompt, limit: int, *, truncate: bool
 ) -> EncodedPrompt:
     """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
 
@@ -39,7 +39,7 @@ def encode_to_fit(
     return _shorten_chat(tokenizer, prompt, limit)
 
 
-def encode_some(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
+def encode_some(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
     """Encode a prompt, or raise InvalidRequestError when it has no tokens: none can follow it."""
     encoded = encode(tokenizer, prompt)
     if not encoded.token_ids:

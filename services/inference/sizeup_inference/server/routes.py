@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from sizeup_inference.errors import InferenceError, InvalidRequestError, to_response
 from sizeup_inference.requests.embedding import embed
 from sizeup_inference.requests.generation import ServedModel, accept, prepare
-from sizeup_inference.requests.sampling_params import check_support
+from sizeup_inference.requests.sampling_params import resolve_prompt
 from sizeup_inference.requests.truncation import encode
 from sizeup_inference.server.health import livez, readiness_response
 from sizeup_inference.server.state import Service
@@ -30,8 +30,8 @@ from sizeup_wire import routes as paths
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
     EmbedRequest,
-    ResidenceRequest,
-    ResidenceResponse,
+    KeepAliveRequest,
+    KeepAliveResponse,
     Stats,
     TokenizeRequest,
     TokenizeResponse,
@@ -59,7 +59,7 @@ def routes(service: Service, registry: CollectorRegistry) -> list[BaseRoute]:
         Route(paths.GENERATE, Work(service, _generate), methods=["POST"]),
         Route(paths.EMBED, Work(service, _embed), methods=["POST"]),
         Route(paths.TOKENIZE, Work(service, _tokenize), methods=["POST"]),
-        Route(paths.RESIDENCE, Work(service, _reside), methods=["POST"]),
+        Route(paths.KEEP_ALIVE, Work(service, _reside), methods=["POST"]),
         Route(paths.MODEL, model, methods=["GET"]),
         Route(paths.STATS, stats, methods=["GET"]),
         Route(paths.LIVEZ, livez, methods=["GET"]),
@@ -127,16 +127,16 @@ async def _embed(model: ServedModel, body: bytes, answer: Answer) -> None:
 
 async def _tokenize(model: ServedModel, body: bytes, answer: Answer) -> None:
     request = await _parse(TokenizeRequest, body)
-    check_support(request.prompt, model.info)
-    encoded = await model.tokenizing.run(lambda: encode(model.tokenizer, request.prompt))
+    prompt = resolve_prompt(request.prompt, model.info)
+    encoded = await model.tokenizing.run(lambda: encode(model.tokenizer, prompt))
     await answer.json(TokenizeResponse(token_ids=encoded.token_ids, rendered=encoded.rendered))
     model.metrics.count("ok")
 
 
 async def _reside(model: ServedModel, body: bytes, answer: Answer) -> None:
-    request = await _parse(ResidenceRequest, body)
+    request = await _parse(KeepAliveRequest, body)
     _keep_alive(model, request.keep_alive_seconds)
-    await answer.json(ResidenceResponse(expires_at=model.residence.expires_at(time.time())))
+    await answer.json(KeepAliveResponse(expires_at=model.residence.expires_at(time.time())))
 
 
 def _keep_alive(model: ServedModel, seconds: float | None) -> None:

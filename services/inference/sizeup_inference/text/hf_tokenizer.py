@@ -125,7 +125,7 @@ class HuggingFaceTokenizer:
 
     def _render(self, prompt: ChatPrompt, shield: "_Shield") -> str:
         options: dict[str, Any] = (
-            {} if prompt.thinking is None else {"enable_thinking": prompt.thinking}
+            {} if prompt.thinking is None else {"enable_thinking": prompt.thinking == "on"}
         )
         try:
             rendered = self._tokenizer.apply_chat_template(

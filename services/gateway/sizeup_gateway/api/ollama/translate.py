@@ -12,6 +12,7 @@ from sizeup_wire.generate import (
     Prompt,
     Sampling,
     TextPrompt,
+    ThinkingMode,
     ToolCallRequest,
 )
 
@@ -98,14 +99,16 @@ def generate_prompt(body: schema.GenerateRequest, *, has_template: bool) -> Prom
 
 def thinks(body: schema.ModelRequest) -> bool:
     """Tell whether a request asks for thinking in so many words."""
-    return _thinking(body) is True
+    return _thinking(body) == "on"
 
 
-def _thinking(body: schema.ModelRequest) -> bool | None:
+def _thinking(body: schema.ModelRequest) -> ThinkingMode | None:
     think = body.think
     if think is None and body.options is not None:
         think = body.options.think
-    return None if think is None else think is not False
+    if think is None:
+        return None
+    return "off" if think is False else "on"
 
 
 def _message(message: schema.Message) -> ChatMessage:

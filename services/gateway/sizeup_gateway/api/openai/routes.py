@@ -122,7 +122,7 @@ def _from_chat(body: schema.ChatRequest, model: Model) -> GenerateRequest:
     """Translate for what is known of the model, or say what it cannot do."""
     if body.tools and body.tool_choice != "none" and model.info and not model.can("tools"):
         raise UnsupportedError(f'"{body.model}" does not support tools', "tools")
-    return translate.from_chat(body, can_think=model.can("thinking"))
+    return translate.from_chat(body)
 
 
 def _always(wire: GenerateRequest) -> ToWire:

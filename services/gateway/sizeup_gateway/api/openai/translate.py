@@ -11,6 +11,7 @@ from sizeup_wire.generate import (
     Prompt,
     Sampling,
     TextPrompt,
+    ThinkingMode,
     TokenPrompt,
     ToolCallRequest,
 )
@@ -33,7 +34,7 @@ _PARAMS: Mapping[str, str] = {
 """Wire fields that have other names here."""
 
 
-def from_chat(body: schema.ChatRequest, *, can_think: bool) -> GenerateRequest:
+def from_chat(body: schema.ChatRequest) -> GenerateRequest:
     """Translate `POST /v1/chat/completions`; raise InvalidRequestError where fields contradict.
 
     A model that cannot think ignores how much thinking is asked for: effort is a hint.
@@ -44,7 +45,7 @@ def from_chat(body: schema.ChatRequest, *, can_think: bool) -> GenerateRequest:
     prompt = ChatPrompt(
         messages=_messages(body.messages),
         tools=() if body.tool_choice == "none" else tuple(body.tools or ()),
-        thinking=_thinking(body) if can_think else None,
+        thinking=_thinking(body),
         continue_final=_continues(body),
     )
     logprobs = (body.top_logprobs or 0) if body.logprobs else None
@@ -155,7 +156,14 @@ def _message(message: schema.Message, names: Mapping[str, str]) -> ChatMessage:
     )
 
 
-def _thinking(body: schema.ChatRequest) -> bool | None:
+def _thinking(body: schema.ChatRequest) -> ThinkingMode | None:
+    asked = _asks_to_think(body)
+    if asked is None:
+        return None
+    return "if_supported" if asked else "off"
+
+
+def _asks_to_think(body: schema.ChatRequest) -> bool | None:
     """Take the first of the three ways to say it; None leaves it to the model's template."""
     if body.chat_template_kwargs and body.chat_template_kwargs.enable_thinking is not None:
         return body.chat_template_kwargs.enable_thinking
