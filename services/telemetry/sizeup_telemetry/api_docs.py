@@ -82,9 +82,7 @@ def serve_api_docs(
     """
     if not enabled:
         return
-    schemas = _schemas(
-        [(m, "validation") for m in requests], [(m, "serialization") for m in responses]
-    )
+    schemas = _schemas(requests, responses)
     document: Json = {}
 
     def openapi() -> Json:
@@ -113,9 +111,9 @@ def _schemas(
         *((model, "validation") for model in requests),
         *((model, "serialization") for model in responses),
     ]
-    names, schema = models_json_schema(models, ref_template=_REF)
-    for (model, _), schema_of_model in names.items():
-        if schema_of_model != reference(model):
+    by_model, schema = models_json_schema(models, ref_template=_REF)
+    for (model, _), found in by_model.items():
+        if found != {"$ref": _REF.format(model=model.__name__)}:
             raise ValueError(f"the schema name {model.__name__} is not unique")
     definitions: Mapping[str, Json] = schema.get("$defs", {})
     return definitions
