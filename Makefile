@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
-# Of images, push and save: which (inference-cuda ...; default: all of a cluster without GPUs), their
-# tag (default: the chart's), an image with Python to build them from, and where they go.
-NAMES ?=
+# Of images, push and save: targets of docker-bake.hcl (default: those of a cluster without GPUs), and
+# its variables; save writes files to FOLDER.
+NAMES ?= gateway inference-cpu cli toys loadtest
 TAG ?=
 BASE ?=
 REGISTRY ?=
+PLATFORM ?=
 FOLDER ?=
 # Of install: a file of charts/sizeup/values; more options of helm.
 VALUES ?= kind
@@ -23,9 +24,11 @@ SCENARIO ?= size-sweep
 LOADTEST_ARGS ?=
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
-IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys sizeup-loadtest
-BUILD = $(PYTHON) -m images.build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE),--base $(BASE)) \
-	$(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+# make exports what its command line sets, so an explicitly empty TORCH_INDEX reaches the bake file too.
+BAKE = $(foreach name,TAG BASE REGISTRY PLATFORM TORCH_INDEX,$(if $($(name)),$(name)=$($(name)))) \
+	docker buildx bake
+# The image of a target: inference-cuda is sizeup-inference:0.1.0-cuda.
+image = $(if $(REGISTRY),$(REGISTRY:/=)/)sizeup-$(firstword $(subst -, ,$(1))):$(or $(TAG),$(VERSION))$(patsubst %,-%,$(filter fake cuda,$(subst -, ,$(1))))
 
 SERVICES := wire telemetry gateway inference cli
 SOURCES := services loadtest images tests models benchmarks docs
@@ -54,22 +57,22 @@ loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENAR
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 	@$(BIN)/python -m pytest -q
 
-images:  ## Build the images with docker or buildah (NAMES=... TAG=... BASE=...)
-	@$(BUILD)
+images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=...)
+	@$(BAKE) --load $(NAMES)
 
-push:  ## Build the images and send them to a registry (REGISTRY=host/folder NAMES=... TAG=...)
-	@$(BUILD) --push $(or $(REGISTRY),$(error where to? make push REGISTRY=registry.example.com/team))
+push:  ## Build the images and push them to a registry (REGISTRY=host/path NAMES=...)
+	@$(if $(REGISTRY),,$(error where to? make push REGISTRY=registry.example.com/team))$(BAKE) --push $(NAMES)
 
-save:  ## Build the images and write each to a file (FOLDER=... NAMES=... TAG=...)
-	@$(BUILD) --save $(or $(FOLDER),$(error where to? make save FOLDER=carry/images))
+save:  ## Build the images and write each to a file (FOLDER=... NAMES=...)
+	@$(if $(FOLDER),,$(error where to? make save FOLDER=carry/images))$(BAKE) --load $(NAMES)
+	@mkdir -p $(FOLDER)
+	@set -e; $(foreach name,$(NAMES),docker save --output $(FOLDER)/$(subst :,-,$(notdir $(call image,$(name)))).tar $(call image,$(name));)
 
 kind-up:  ## Start a kind cluster of one node
 	@kind create cluster --config charts/kind-cluster.yaml
 
-# All of them, since all are loaded.
-kind-load: override NAMES :=
 kind-load: images  ## Build the images and load them into the kind cluster
-	@kind load docker-image --name sizeup $(IMAGES:%=%:$(or $(TAG),$(VERSION)))
+	@kind load docker-image --name sizeup $(foreach name,$(NAMES),$(call image,$(name)))
 
 install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \

@@ -1,17 +1,14 @@
-"""What can be said of the images without building them; tests/cluster builds and runs them."""
+"""The Dockerfiles, read and not built; tests/cluster builds and runs the images."""
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
-from images.build import DEFAULT, RECIPES, REGISTRY, ROOT, chart_version
+from images.bake import ROOT, TARGETS
 from images.dockerfile import Instruction, is_sent, read_dockerfile, stages_of
 
 DOCKERFILES = sorted((ROOT / "images").rglob("Dockerfile"))
@@ -31,11 +28,11 @@ class Runtime:
         return [i.rest for i in self.instructions if i.name == name]
 
 
-@pytest.fixture(params=list(RECIPES))
+@pytest.fixture(params=list(TARGETS))
 def runtime(request: pytest.FixtureRequest) -> Runtime:
-    recipe = RECIPES[request.param]
-    instructions = read_dockerfile(recipe.dockerfile)
-    stages = stages_of(instructions, recipe.target)
+    target = TARGETS[request.param]
+    instructions = read_dockerfile(target.dockerfile)
+    stages = stages_of(instructions, target.stage)
     return Runtime(request.param, [i for i in instructions if i.stage in stages])
 
 
@@ -43,21 +40,6 @@ def runtime(request: pytest.FixtureRequest) -> Runtime:
 def dockerfile(request: pytest.FixtureRequest) -> Path:
     path: Path = request.param
     return path
-
-
-def test_every_dockerfile_is_built() -> None:
-    assert {recipe.dockerfile for recipe in RECIPES.values()} == set(DOCKERFILES)
-
-
-def test_hadolint_finds_nothing(dockerfile: Path) -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("hadolint"), dockerfile],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.returncode) == ("", 0)
 
 
 def test_what_is_copied_exists_and_is_sent(dockerfile: Path) -> None:
@@ -162,57 +144,3 @@ def test_every_local_dependency_is_copied(dockerfile: Path) -> None:
         names = (re.split(r"[^\w-]", d)[0] for d in project["project"]["dependencies"])
         needed |= {name.removeprefix("sizeup-") for name in names if name.startswith("sizeup-")}
     assert needed <= {Path(folder).name for folder in copied}
-
-
-def test_skaffold_builds_what_the_chart_installs() -> None:
-    skaffold = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
-    built = {
-        artifact["image"]: (artifact["docker"]["dockerfile"], artifact["docker"].get("target"))
-        for artifact in skaffold["build"]["artifacts"]
-    }
-    wanted = (RECIPES[name] for name in DEFAULT)
-    assert built == {r.repository: (f"images/{r.folder}/Dockerfile", r.target) for r in wanted}
-    [release] = skaffold["deploy"]["helm"]["releases"]
-    values = yaml.safe_load((ROOT / release["chartPath"] / "values.yaml").read_text())
-    for key, template in release["setValueTemplates"].items():
-        *parents, last = key.split(".")
-        place = values
-        for parent in parents:
-            place = place[parent]
-        kind = {"repository": "REPO", "tag": "TAG"}[last]
-        assert template == f"{{{{.IMAGE_{kind}_{place['repository'].replace('-', '_')}}}}}"
-    assert len(release["setValueTemplates"]) == 2 * len(built)
-    for file in release["valuesFiles"]:
-        assert (ROOT / file).is_file()
-
-
-def make(*words: str) -> str:
-    """Return what make would run, or the words it ends with."""
-    argv = ["make", "--dry-run", *words]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stderr if done.returncode else done.stdout
-
-
-def test_make_loads_what_it_builds_into_the_cluster_it_starts() -> None:
-    said = make("kind-up", "kind-load")
-    config = re.findall(r"--config (\S+)", said)
-    assert yaml.safe_load((ROOT / config[0]).read_text())["name"] == "sizeup"
-    loaded = re.findall(r"load docker-image --name sizeup (.*)", said)[0].split()
-    names = {RECIPES[name].reference(chart_version()) for name in DEFAULT}
-    assert {f"{REGISTRY}/{name}" for name in loaded} == names
-
-
-def test_what_is_loaded_is_built_whatever_names_there_are() -> None:
-    assert make("kind-load", "NAMES=gateway") == make("kind-load")
-
-
-def test_another_tag_is_built_and_loaded() -> None:
-    said = make("kind-load", "TAG=7")
-    assert "--tag 7" in said
-    assert "sizeup-gateway:7 sizeup-inference:7 " in said
-
-
-@pytest.mark.parametrize(("verb", "option"), [("push", "REGISTRY="), ("save", "FOLDER=")])
-def test_images_go_where_somebody_says(verb: str, option: str) -> None:
-    assert f"make {verb} {option}" in make(verb)
-    assert f"--{verb} there" in make(verb, f"{option}there")
