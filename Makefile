@@ -30,17 +30,17 @@ BAKE = $(foreach name,TAG BASE REGISTRY PLATFORM TORCH_INDEX,$(if $($(name)),$(n
 # The image of a target: inference-cuda is sizeup-inference:0.1.0-cuda.
 image = $(if $(REGISTRY),$(REGISTRY:/=)/)sizeup-$(firstword $(subst -, ,$(1))):$(or $(TAG),$(VERSION))$(patsubst %,-%,$(filter fake cuda,$(subst -, ,$(1))))
 
-SERVICES := wire telemetry gateway inference cli
-SOURCES := services loadtest images tests models benchmarks docs
-EDITABLE := $(foreach service,$(filter-out inference cli,$(SERVICES)),-e services/$(service)) \
-	-e 'services/inference[torch]' -e services/cli -e loadtest
-PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inference/setup.py \
-	loadtest/pyproject.toml
+SOURCES := services loadtest tests models benchmarks docs
+PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml loadtest/pyproject.toml))
+EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(package)) \
+	-e 'services/inference[torch]'
+PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
+MAX_FILE_LINES := 350
 # pip passes on a warning of setuptools about every editable installation.
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types walls format cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test check lint types contracts format cluster-test images push save kind-up \
 	kind-load install bench-engine toys clean
 
 help:  ## List these verbs
@@ -81,17 +81,21 @@ install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: on yours)
 	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
 
-check: lint types walls  ## Lint, types and walls
+check: lint types contracts  ## Lint, types and import contracts
 
-lint: $(VENV)/.tools  ## Style and common mistakes
+lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/hadolint images/*/Dockerfile
+	@find $(SOURCES) -name '*.py' -not -path '*/build/*' -exec awk -v max=$(MAX_FILE_LINES) \
+		'FILENAME ~ "/(utils?|common|helpers|base|misc|shared)[.]py$$" && FNR == 1 { print FILENAME ": this name hides what the module holds"; bad = 1 } \
+		/raise NotImplementedError/ { print FILENAME ":" FNR ": not implemented"; bad = 1 } \
+		FNR == max + 1 { print FILENAME ": more than " max " lines"; bad = 1 } END { exit bad }' {} +
 
 types: $(VENV)/.tools  ## Static types, strict
 	@$(BIN)/mypy $(SOURCES)
 
-walls: $(VENV)/.tools  ## Who may import whom
+contracts: $(VENV)/.tools  ## Which package may import which
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.tools  ## Rewrite sources in the house style
