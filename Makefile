@@ -27,10 +27,10 @@ VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.ya
 # make exports what its command line sets, so an explicitly empty TORCH_INDEX reaches the bake file too.
 BAKE = $(foreach name,TAG BASE REGISTRY PLATFORM TORCH_INDEX,$(if $($(name)),$(name)=$($(name)))) \
 	docker buildx bake
-# The image of a target: inference-cuda is sizeup-inference:0.1.0-cuda.
+# The image of a target: that of inference-cuda is sizeup-inference:<tag>-cuda.
 image = $(if $(REGISTRY),$(REGISTRY:/=)/)sizeup-$(firstword $(subst -, ,$(1))):$(or $(TAG),$(VERSION))$(patsubst %,-%,$(filter fake cuda,$(subst -, ,$(1))))
 
-SOURCES := services loadtest tests models benchmarks docs
+SOURCES := services loadtest tests models benchmarks docs release.py
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml loadtest/pyproject.toml))
 EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(package)) \
 	-e 'services/inference[torch]'
@@ -41,7 +41,7 @@ PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --dis
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run loadtest test check lint types contracts format cluster-test images push save kind-up \
-	kind-load install bench-engine toys clean
+	kind-load install bench-engine toys release clean
 
 help:  ## List these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -107,6 +107,9 @@ bench-engine: $(VENV)/.services  ## Tokens per second beside transformers' gener
 
 toys: $(VENV)/.services  ## Train the three toy models anew (45 minutes of one core)
 	@$(BIN)/python models/toy/train.py
+
+release:  ## Write a new version into every file that states it (VERSION=1.2.3): RELEASE.md
+	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error which? make release VERSION=1.2.3))
 
 clean:  ## Remove .venv and everything built
 	rm -rf $(VENV) $(VENV)-checkov .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
