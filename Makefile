@@ -40,7 +40,7 @@ MAX_FILE_LINES := 350
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types contracts format cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test check lint types contracts format docs cluster-test images push save kind-up \
 	kind-load install bench-engine toys release clean
 
 help:  ## List these verbs
@@ -101,6 +101,11 @@ contracts: $(VENV)/.tools  ## Which package may import which
 format: $(VENV)/.tools  ## Rewrite sources in the house style
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
+
+docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, results.schema.json
+	@$(BIN)/python docs/make_architecture.py
+	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/python docs/make_schema.py
 
 bench-engine: $(VENV)/.services  ## Tokens per second beside transformers' generate
 	@$(BIN)/python benchmarks/engine.py

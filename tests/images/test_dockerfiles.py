@@ -102,7 +102,7 @@ def test_nothing_is_compiled_or_installed_by_pip_in_it(runtime: Runtime) -> None
         "loadtest/sizeup_loadtest.egg-info/PKG-INFO",
         "models/toy/train.py",
         "models/other/model.safetensors",
-        "services/DESIGN.md",
+        "docs/architecture.md",
         "services/cli/sizeup/__pycache__/main.cpython-311.pyc",
         "services/cli/sizeup.egg-info/PKG-INFO",
         "services/inference/sizeup_inference/kernels/_decode_attention.so",
