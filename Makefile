@@ -1,4 +1,4 @@
-# Every verb of the project. `make` lists them.
+# `make` lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,13 +13,13 @@ BASE ?=
 REGISTRY ?=
 PLATFORM ?=
 FOLDER ?=
-# Of install: a file of charts/sizeup/values; more options of helm.
+# Of install: a file of charts/sizeup/values; further options of helm.
 VALUES ?= kind
 HELM_ARGS ?=
-# Of cluster-test: own, or kind for the cluster of kubectl's context.
+# Of cluster-test: own starts a Kubernetes; kind uses the kind cluster of kubectl's context.
 CLUSTER ?= own
 PYTEST_ARGS ?=
-# Of loadtest: a scenario or a config file; more options of `sizeup-bench run`.
+# Of loadtest: a scenario or a config file; further options of `sizeup-bench run`.
 SCENARIO ?= size-sweep
 LOADTEST_ARGS ?=
 
@@ -36,14 +36,14 @@ EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(
 	-e 'services/inference[torch]'
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
 MAX_FILE_LINES := 350
-# pip passes on a warning of setuptools about every editable installation.
+# setuptools warns about every editable installation.
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run loadtest test check lint types contracts format docs cluster-test images push save kind-up \
 	kind-load install bench-engine toys release clean
 
-help:  ## List these verbs
+help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.services  ## Install the services into .venv
@@ -61,10 +61,10 @@ images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=..
 	@$(BAKE) --load $(NAMES)
 
 push:  ## Build the images and push them to a registry (REGISTRY=host/path NAMES=...)
-	@$(if $(REGISTRY),,$(error where to? make push REGISTRY=registry.example.com/team))$(BAKE) --push $(NAMES)
+	@$(if $(REGISTRY),,$(error set the registry: make push REGISTRY=registry.example.com/team))$(BAKE) --push $(NAMES)
 
 save:  ## Build the images and write each to a file (FOLDER=... NAMES=...)
-	@$(if $(FOLDER),,$(error where to? make save FOLDER=carry/images))$(BAKE) --load $(NAMES)
+	@$(if $(FOLDER),,$(error set the folder: make save FOLDER=carry/images))$(BAKE) --load $(NAMES)
 	@mkdir -p $(FOLDER)
 	@set -e; $(foreach name,$(NAMES),docker save --output $(FOLDER)/$(subst :,-,$(notdir $(call image,$(name)))).tar $(call image,$(name));)
 
@@ -78,7 +78,7 @@ install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \
 		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
 
-cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: on yours)
+cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: an existing kind cluster)
 	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
 
 check: lint types contracts  ## Lint, types and import contracts
@@ -98,7 +98,7 @@ types: $(VENV)/.tools  ## Static types, strict
 contracts: $(VENV)/.tools  ## Which package may import which
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.tools  ## Rewrite sources in the house style
+format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
@@ -107,14 +107,14 @@ docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metr
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_schema.py
 
-bench-engine: $(VENV)/.services  ## Tokens per second beside transformers' generate
+bench-engine: $(VENV)/.services  ## Tokens per second of the engine and of transformers' generate
 	@$(BIN)/python benchmarks/engine.py
 
-toys: $(VENV)/.services  ## Train the three toy models anew (45 minutes of one core)
+toys: $(VENV)/.services  ## Train the toy models (45 minutes of one core)
 	@$(BIN)/python models/toy/train.py
 
 release:  ## Write a new version into every file that states it (VERSION=1.2.3): RELEASE.md
-	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error which? make release VERSION=1.2.3))
+	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error set the version: make release VERSION=1.2.3))
 
 clean:  ## Remove .venv and everything built
 	rm -rf $(VENV) $(VENV)-checkov .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -122,7 +122,7 @@ clean:  ## Remove .venv and everything built
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "sizeup needs Python 3.11 or newer; say which: make PYTHON=python3.12 ..."; exit 1; }
+		{ echo "sizeup requires Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "install: virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
@@ -138,7 +138,7 @@ $(VENV)/.tools: $(VENV)/.services requirements-dev.txt
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
-# Apart from the services: its pins contradict theirs.
+# In an environment of its own: its pinned dependencies conflict with those of the services.
 $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@echo "install: checkov in $(VENV)-checkov"
 	@$(BIN)/python -m venv $(VENV)-checkov
