@@ -1,36 +1,24 @@
 # Every image of the chart. `docker buildx bake` builds those of a cluster without GPUs,
 # `docker buildx bake inference-cuda` another. Each variable is read from the environment.
 
-variable "TAG" {
-  description = "tag of the images; the chart's appVersion unless set"
-  default     = "0.1.0"
-}
+# The tag of every image: the chart's appVersion.
+variable "TAG" { default = "0.1.0" }
 
-variable "REGISTRY" {
-  description = "where the images are pushed: host, or host/path"
-  default     = ""
-}
+# The registry that images are pushed to: host, or host/path.
+variable "REGISTRY" { default = "" }
+variable "PREFIX" { default = REGISTRY == "" ? "" : "${trimsuffix(REGISTRY, "/")}/" }
 
-variable "PREFIX" {
-  default = REGISTRY == "" ? "" : "${trimsuffix(REGISTRY, "/")}/"
-}
+# The base of every image: any Debian with Python 3.11 or newer and venv.
+variable "BASE" { default = "docker.io/library/python:3.11-slim-bookworm" }
 
-variable "BASE" {
-  description = "base image: any Debian with Python 3.11 or newer and venv"
-  default     = "docker.io/library/python:3.11-slim-bookworm"
-}
+# The package index of torch; empty: PyPI. Unset: PyTorch's CPU index for inference-cpu, PyPI for
+# inference-cuda.
+variable "TORCH_INDEX" { default = null }
 
-variable "TORCH_INDEX" {
-  description = "package index of torch; empty: PyPI. Unset: PyTorch's CPU index for inference-cpu, PyPI for inference-cuda"
-  default     = null
-}
+# The platform of the images, such as linux/amd64; unset: the builder's own.
+variable "PLATFORM" { default = null }
 
-variable "PLATFORM" {
-  description = "platform of the images, such as linux/amd64; the builder's own unless set"
-  default     = null
-}
-
-# How the build reaches the network: null leaves the argument out.
+# Package index, certificate authority and proxies of the build; unset arguments are left out.
 variable "PIP_INDEX_URL" { default = null }
 variable "PIP_CERT" { default = null }
 variable "HTTP_PROXY" { default = null }

@@ -16,7 +16,7 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("charts/sizeup/Chart.yaml", r"^version: (.+)$"),
     ("services/*/pyproject.toml", r'^version = "(.+)"$'),
     ("loadtest/pyproject.toml", r'^version = "(.+)"$'),
-    ("docker-bake.hcl", r'^variable "TAG" \{[^}]*^ +default += "(.+)"$'),
+    ("docker-bake.hcl", r'^variable "TAG" \{ default = "(.+)" \}$'),
     ("charts/sizeup/values.yaml", rf"tag: ({_NUMBER})-cuda"),
     ("charts/sizeup/values/gpu.yaml", rf"tag: ({_NUMBER})-cuda"),
     ("charts/sizeup/values/scale-to-zero.yaml", rf"tag: ({_NUMBER})-cuda"),

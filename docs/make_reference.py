@@ -47,11 +47,12 @@ def settings_page() -> str:
         "bounds ends the process at start, with a message that names the setting. In a cluster\n"
         "the chart sets them from `values.yaml`."
     )
-    sections = (f"## {title}\n\n{_settings_table(cls)}" for title, cls in SETTINGS)
+    sections = (f"## {title}\n\n{settings_table(cls)}" for title, cls in SETTINGS)
     return "\n\n".join([_GENERATED, "# Settings", head, *sections]) + "\n"
 
 
-def _settings_table(cls: type[BaseSettings]) -> str:
+def settings_table(cls: type[BaseSettings]) -> str:
+    """Return a row per field: environment variables, type and bounds, default, description."""
     rows = (
         (
             ", ".join(f"`{name}`" for name in _variables(cls, name, field)),
@@ -108,13 +109,14 @@ def metrics_page() -> str:
         "of a label come from the catalogue or from a closed set, never from a request."
     )
     sections = (
-        f"## {title}\n\nServed {where}.\n\n{_metrics_table(list(collectors(registry)))}"
+        f"## {title}\n\nServed {where}.\n\n{metrics_table(list(collectors(registry)))}"
         for title, where, registry in METRICS
     )
     return "\n\n".join([_GENERATED, "# Metrics", head, *sections]) + "\n"
 
 
-def _metrics_table(found: Sequence[Collector]) -> str:
+def metrics_table(found: Sequence[Collector]) -> str:
+    """Return a row per metric: the name that is exposed, type, labels, help text."""
     rows = (row for collector in found for row in _metric_rows(collector))
     return _table(("metric", "type", "labels", "meaning"), rows)
 
