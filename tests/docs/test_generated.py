@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from docs import make_architecture, make_reference
-from docs.rooms import ROOT, read_packages
+from docs.rooms import PACKAGES, ROOT, read_packages
 
 GENERATED: dict[str, Callable[[], str]] = {
     "settings.md": make_reference.settings_page,
@@ -21,6 +21,11 @@ GENERATED: dict[str, Callable[[], str]] = {
 def test_a_page_is_current(name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert written == GENERATED[name](), "run `make docs`"
+
+
+def test_the_page_has_a_table_of_every_package() -> None:
+    page = make_architecture.PAGE.read_text(encoding="utf-8")
+    assert [name for name in PACKAGES if f"**`{name}`**" not in page] == []
 
 
 def test_every_setting_has_a_description() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from images.bake import DEFAULT, ROOT, TARGETS, VARIABLES, VERSION, Target
+from images.bake import BASE, DEFAULT, ROOT, TARGETS, VARIABLES, VERSION, Target
 from images.dockerfile import read_dockerfile
 
 PREDEFINED = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
@@ -59,7 +59,7 @@ def test_every_argument_has_a_variable(target: Target) -> None:
 
 def test_the_base_is_that_of_the_dockerfile(target: Target) -> None:
     first = read_dockerfile(target.dockerfile)[0]
-    assert first.rest == f"BASE_IMAGE={VARIABLES['BASE']}"
+    assert first.rest == f"BASE_IMAGE={BASE}"
 
 
 def test_every_image_of_the_chart_is_built() -> None:
@@ -83,10 +83,13 @@ def test_buildx_reads_the_file_as_the_tests_do() -> None:
     argv = ["docker", "buildx", "bake", "--print", *TARGETS]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    printed = json.loads(done.stdout)["target"]
-    assert {name: body["tags"] for name, body in printed.items()} == {
-        name: [target.reference(VERSION)] for name, target in TARGETS.items()
-    }
+    for name, printed in json.loads(done.stdout)["target"].items():
+        target = TARGETS[name]
+        assert printed["tags"] == [target.reference(VERSION)]
+        assert printed["dockerfile"] == str(target.dockerfile.relative_to(ROOT))
+        assert printed.get("target") == target.stage
+        assert printed["args"]["BASE_IMAGE"] == BASE
+        assert printed["args"].keys() <= target.arguments.keys()
 
 
 def test_skaffold_builds_what_the_chart_installs() -> None:

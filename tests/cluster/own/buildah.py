@@ -8,11 +8,11 @@ from pathlib import Path
 
 from cluster.command import CommandError, run
 from cluster.images import SavedImage, reference_of
-from images.bake import ROOT, TARGETS, VARIABLES
+from images.bake import BASE, ROOT, TARGETS
 
 STORE = Path("/var/lib/sizeup-images")
 """Layers are kept here for the next run."""
-PUBLIC_BASE: str = VARIABLES["BASE"]
+PUBLIC_BASE = BASE
 OWN_BASE = "docker.io/library/sizeup-base:bookworm"
 """Made from Debian's archive where no registry can be reached."""
 _OWN_BASE_PACKAGES = "python3,python3-venv,ca-certificates"
