@@ -12,9 +12,9 @@ import sizeup_gateway.settings
 import sizeup_inference.settings
 from sizeup.hub.metrics import PullMetrics
 from sizeup.hub.progress import PullProgress
-from sizeup_gateway.catalog import Models
-from sizeup_gateway.metrics import Metrics, ModelCollector
-from sizeup_inference.engine import EngineStats
+from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.observability.metrics import Metrics, ModelCollector
+from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_wire.catalog import Catalog
 
