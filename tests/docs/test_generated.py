@@ -10,7 +10,6 @@ from docs.rooms import PACKAGES, ROOT, read_packages
 GENERATED: dict[str, Callable[[], str]] = {
     "settings.md": make_reference.settings_page,
     "metrics.md": make_reference.metrics_page,
-    "architecture.svg": lambda: make_architecture.picture(read_packages()),
     "architecture.md": lambda: make_architecture.page(
         make_architecture.PAGE.read_text(encoding="utf-8"), read_packages()
     ),
