@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from chart import queries
+from chart import promql
 from chart.rendering import (
     CHART,
     EVERYTHING,
@@ -102,9 +102,9 @@ QUERIES = [*dashboards(), *((f"alert {one['alert']}", one["expr"]) for one in ru
 
 @pytest.mark.parametrize(("where", "query"), QUERIES, ids=[name for name, _ in QUERIES])
 def test_a_query_is_about_series_and_labels_that_exist(where: str, query: str) -> None:
-    tree = queries.parse(query)
-    assert queries.series_of(tree)
-    queries.labels_of(tree, declared())
+    tree = promql.parse(query)
+    assert promql.series_of(tree)
+    promql.labels_of(tree, declared())
 
 
 @pytest.mark.parametrize(
@@ -120,19 +120,19 @@ def test_a_query_is_about_series_and_labels_that_exist(where: str, query: str) -
     ],
 )
 def test_a_wrong_query_would_be_found(wrong: str) -> None:
-    with pytest.raises((ValueError, queries.QueryError)):
-        queries.labels_of(queries.parse(wrong), declared())
+    with pytest.raises((ValueError, promql.QueryError)):
+        promql.labels_of(promql.parse(wrong), declared())
 
 
 def test_an_alert_names_labels_that_its_query_leaves() -> None:
     for alert in rules():
         said = set(re.findall(r"\$labels\.(\w+)", json.dumps(alert["annotations"])))
-        assert said <= queries.labels_of(queries.parse(alert["expr"]), declared()), alert["alert"]
+        assert said <= promql.labels_of(promql.parse(alert["expr"]), declared()), alert["alert"]
 
 
 def test_a_threshold_of_a_quantile_can_be_exceeded() -> None:
     """A quantile is never more than the largest finite bucket."""
-    found = [pair for _, query in QUERIES for pair in queries.thresholds(queries.parse(query))]
+    found = [pair for _, query in QUERIES for pair in promql.thresholds(promql.parse(query))]
     assert len(found) == 2
     for name, number in found:
         assert number < largest_buckets()[name], name
@@ -151,7 +151,7 @@ def cold_start(seconds: int, held: int) -> float:
     more = {"monitoring": {"prometheusRule": {"coldStartSeconds": seconds}}}
     found = rules(over(over(EVERYTHING, more), {"gateway": {"activation": {"seconds": held}}}))
     (query,) = [rule["expr"] for rule in found if rule["alert"] == "SizeupColdStartSlow"]
-    ((_, number),) = queries.thresholds(queries.parse(query))
+    ((_, number),) = promql.thresholds(promql.parse(query))
     return number
 
 

@@ -8,7 +8,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from kubernetes_validate import utils as tool
 
-from chart import custom
+from chart import custom_resources
 from chart.rendering import (
     CHART,
     EVERYTHING,
@@ -37,8 +37,8 @@ def schemas_are_read_once() -> Iterator[None]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_object_is_one_of_kubernetes(variant: str, version: str) -> None:
     for one in render(VARIANTS[variant]):
-        if one["kind"] in custom.KINDS:
-            custom.validate(one)
+        if one["kind"] in custom_resources.KINDS:
+            custom_resources.validate(one)
         else:
             kubernetes_validate.validate(one, version, strict=True)
 
@@ -52,13 +52,13 @@ def test_a_misspelt_field_would_be_found() -> None:
         kubernetes_validate.validate(one, KUBERNETES[-1], strict=True)
 
 
-@pytest.mark.parametrize("kind", custom.KINDS)
+@pytest.mark.parametrize("kind", custom_resources.KINDS)
 def test_a_misspelt_field_of_a_kind_of_others_would_be_found(kind: str) -> None:
     (one,) = of_kind(render(EVERYTHING), kind)
-    custom.validate(one)
+    custom_resources.validate(one)
     one["spec"]["slector"] = {}
     with pytest.raises(ValueError, match="slector"):
-        custom.validate(one)
+        custom_resources.validate(one)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

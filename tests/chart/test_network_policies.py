@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from chart.network import Place, allows
+from chart.network_policy import Place, allows
 from chart.rendering import EVERYTHING, VARIANTS, Json, of_kind, over, pods, render
 
 INTERNET = Place(address="203.0.113.7")
