@@ -1,5 +1,13 @@
-{{/* The enabled models with all defaults resolved, as JSON by key. All templates read this. */}}
+{{/* The enabled models with all defaults resolved, as JSON by key. All templates read this, so it is computed
+     once per release and kept in the root scope, which the templates share. */}}
 {{- define "sizeup.models" -}}
+{{- if not (hasKey . "sizeupModels") -}}
+{{- $_ := set . "sizeupModels" (include "sizeup.resolvedModels" .) -}}
+{{- end -}}
+{{- .sizeupModels -}}
+{{- end }}
+
+{{- define "sizeup.resolvedModels" -}}
 {{- $ladder := .Files.Get "files/ladder.yaml" | fromYaml -}}
 {{- $models := dict -}}
 {{- range $key, $values := .Values.models -}}
