@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from cluster import images, kind
+from cluster.cluster import Cluster
 from cluster.diagnosis import describe
 from cluster.own import requirements
 from cluster.own.binaries import built
-from cluster.own.cluster import OwnCluster, only_one
+from cluster.own.own_cluster import OwnCluster, only_one
 from cluster.release import Release
-from cluster.running import Cluster
 
 CACHE = Path(__file__).resolve().parents[2] / ".cluster"
 """What is built once, and the logs of the last run."""

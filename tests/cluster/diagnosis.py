@@ -1,8 +1,8 @@
 """What a cluster looks like when a test has failed."""
 
+from cluster.cluster import Cluster
 from cluster.command import CommandError
 from cluster.kubectl import Json
-from cluster.running import Cluster
 
 _EVENTS = 40
 _LOG_LINES = 60

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cluster.cluster import Cluster
 from cluster.command import run
 from cluster.images import TAG
 from cluster.kubectl import Json
-from cluster.running import Cluster
-from cluster.waiting import wait_for
+from cluster.polling import wait_for
 from images.build import ROOT
 
 CHART = ROOT / "charts/sizeup"

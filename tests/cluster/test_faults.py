@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
-from cluster.asking import HELLO, ollama_at, openai_at
+from cluster.clients import HELLO, ollama_at, openai_at
 from cluster.kubectl import Json
 from cluster.release import Release
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.asking import HELLO, ollama_at
+from cluster.clients import HELLO, ollama_at
+from cluster.cluster import Cluster
 from cluster.kubectl import Json
+from cluster.polling import wait_for
 from cluster.release import CLAIM, Release
-from cluster.running import Cluster
-from cluster.waiting import wait_for
 
 FAKE = "Qwen/Qwen1.5-0.5B-Chat"
 TOY = "sizeup/toy-2m"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import ollama
 import pytest
 
-from cluster.asking import HELLO, ollama_at, openai_at, states
+from cluster.clients import HELLO, ollama_at, openai_at, states
+from cluster.polling import wait_for
 from cluster.release import Release
-from cluster.waiting import wait_for
 
 BRIEF, LASTING = "brief", "lasting"
 _IDS = {BRIEF: "Qwen/Qwen1.5-0.5B-Chat", LASTING: "Qwen/Qwen1.5-1.8B-Chat"}

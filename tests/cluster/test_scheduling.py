@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.cluster import Cluster
 from cluster.kubectl import Json, Kubectl
+from cluster.polling import wait_for
 from cluster.release import Release
-from cluster.running import Cluster
-from cluster.waiting import wait_for
 
 _LARGEST, _SECOND = "qwen1-5-72b", "qwen1-5-32b"
 _PRODUCT = "NVIDIA-A100-SXM4-80GB"

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import openai
 import pytest
 
-from cluster.asking import HELLO, ollama_at, openai_at, states
+from cluster.clients import HELLO, ollama_at, openai_at, states
+from cluster.cluster import Cluster
 from cluster.command import CommandError
 from cluster.kubectl import Json
+from cluster.polling import wait_for
 from cluster.release import CLAIM, Release
-from cluster.running import Cluster
-from cluster.waiting import wait_for
 
 LADDER = {"toy-0-5m": "sizeup/toy-0.5m", "toy-2m": "sizeup/toy-2m", "toy-5m": "sizeup/toy-5m"}
 """The keys and ids of kind.yaml."""

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from cluster.own.programs import CGROUP
-from cluster.waiting import wait_for
+from cluster.polling import wait_for
 
 _ROOT = Path("/sys/fs/cgroup")
 _EMPTY_SECONDS = 30.0

@@ -12,7 +12,7 @@ from cluster.kubectl import Json
 from cluster.own import cgroups
 from cluster.own.binaries import Binaries
 from cluster.own.namespace import ADDRESS
-from cluster.own.started import Started
+from cluster.own.processes import Started
 from cluster.release import CLAIM
 
 _CACHE_SIZE = "1Ti"

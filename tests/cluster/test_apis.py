@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 import yaml
 
-from cluster.asking import HELLO, ollama_at, openai_at
+from cluster.clients import HELLO, ollama_at, openai_at
 from cluster.command import CommandError
 from cluster.kubectl import Json
 from cluster.release import Release

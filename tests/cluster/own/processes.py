@@ -13,13 +13,13 @@ from cluster.own.binaries import Binaries
 from cluster.own.credentials import Credentials
 from cluster.own.namespace import Namespace
 from cluster.own.programs import NODE, Programs
-from cluster.waiting import wait_for
+from cluster.polling import wait_for
 
 _UP_SECONDS = 180.0
 """Of one step; each takes seconds on a machine with nothing else to do."""
 _CTR_SECONDS = 600.0
 """Of importing the largest image."""
-_RIGHTS = Path(__file__).with_name("rights.yaml")
+_RIGHTS = Path(__file__).with_name("rbac.yaml")
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.asking import HELLO, ollama_at, states
+from cluster.clients import HELLO, ollama_at, states
 from cluster.kubectl import Json
+from cluster.polling import wait_for
 from cluster.release import Release
-from cluster.waiting import wait_for
 
 _APPLIED_SECONDS = 150.0
 """A changed ConfigMap reaches a pod when the kubelet next looks: within a minute or so."""

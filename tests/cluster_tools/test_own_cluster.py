@@ -7,7 +7,7 @@ import pytest
 from cluster.images import SavedImage
 from cluster.own import cgroups
 from cluster.own.binaries import Binaries
-from cluster.own.cluster import OwnCluster
+from cluster.own.own_cluster import OwnCluster
 from images.test_build import RecordingTool
 
 PAUSE = SavedImage(RecordingTool(), "sizeup.test/pause:1")
@@ -44,7 +44,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(
     monkeypatch.setattr(cgroups, "remove", lambda: ended.append("swept"))
     monkeypatch.setattr(Breaking, "ended", ended, raising=False)
     monkeypatch.setattr(Breaking, "at", step, raising=False)
-    monkeypatch.setattr("cluster.own.cluster.Started", Breaking)
+    monkeypatch.setattr("cluster.own.own_cluster.Started", Breaking)
     programs = Binaries(tmp_path, tmp_path, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         OwnCluster(tmp_path, programs, PAUSE)
