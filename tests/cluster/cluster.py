@@ -1,4 +1,4 @@
-"""What the tests need of a running cluster, whoever started it."""
+"""The interface of a running cluster, independent of how it was started."""
 
 from pathlib import Path
 from typing import Protocol
@@ -8,22 +8,22 @@ from cluster.kubectl import Json, Kubectl
 
 
 class Cluster(Protocol):
-    """A Kubernetes with one node that runs pods."""
+    """A Kubernetes cluster with one node."""
 
     logs: Path
     kubectl: Kubectl
     kubeconfig: Path | None
-    """None: kubectl's own."""
+    """None: the default of kubectl."""
     node_address: str
-    """Where a Service's node port answers to the tests."""
+    """Address at which the tests reach node ports."""
     cache_values: Json
-    """modelCache of the chart, for the kind of volumes there are."""
+    """Value of modelCache that suits the volumes of this cluster."""
 
     def load(self, image: SavedImage) -> None:
-        """Give the node an image."""
+        """Load an image on the node."""
 
-    def make_cache(self, namespace: str) -> None:
-        """See to it that a release in this namespace gets a volume."""
+    def create_cache(self, namespace: str) -> None:
+        """Ensure that the cache claim of a release in this namespace can be bound."""
 
     def check(self) -> None:
-        """Raise RuntimeError when a process of the cluster has ended by itself."""
+        """Raise RuntimeError if a process of the cluster has exited."""

@@ -1,4 +1,4 @@
-"""The images that the cluster runs, built from this repository by what this machine has."""
+"""Builds the images for the cluster with docker or buildah, whichever is installed."""
 
 import contextlib
 import logging
@@ -10,7 +10,7 @@ from images.build import RECIPES, ROOT, Images
 from images.tools import Tool, find_tool
 
 STORE = Path("/var/lib/sizeup-images")
-"""Where buildah keeps layers for the next run, as `make images` does."""
+"""buildah's storage, which caches layers across runs, like that of `make images`."""
 TAG = "cluster-test"
 _PAUSE = ROOT / "tests/cluster/controlplane/pause/Dockerfile"
 
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image in the store of the tool that has built it."""
+    """An image in the storage of the tool that built it."""
 
     tool: Tool
     reference: str
 
     @contextlib.contextmanager
     def archive(self, folder: Path) -> Iterator[Path]:
-        """Write it to a file that is deleted at the end: the largest has 5 GB."""
+        """Save it to a file during the block. The largest is 5 GB."""
         archive = folder / "image.tar"
         try:
             self.tool.save(self.reference, archive)
@@ -35,9 +35,9 @@ class SavedImage:
             archive.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Take it out of that store, which would grow by 5 GB with every change of a source.
+        """Remove it from the storage, which would otherwise grow by 5 GB with every source change.
 
-        The layers that it was built from stay for the next time.
+        The layers it was built from stay cached.
         """
         self.tool.remove([self.reference])
 
@@ -46,7 +46,7 @@ class SavedImage:
 def built(names: Sequence[str], torch_index: str) -> Iterator[list[SavedImage]]:
     """Build images of `images.build.RECIPES` with the tag of these tests.
 
-    What is still in the store when the block ends, or the building, is removed.
+    They are removed from the storage when the block or the build ends.
     """
     images = Images(find_tool(STORE), TAG)
     saved = [SavedImage(images.tool, RECIPES[name].reference(TAG)) for name in names]
@@ -61,7 +61,7 @@ def built(names: Sequence[str], torch_index: str) -> Iterator[list[SavedImage]]:
 
 
 def pause(program: Path) -> SavedImage:
-    """Build the image that holds a pod's namespaces from its program, once."""
+    """Build the pause image, unless the storage has it."""
     tool = find_tool(STORE)
     reference = f"sizeup.test/{program.name.replace('-', ':')}"
     if not tool.has(reference):

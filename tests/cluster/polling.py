@@ -1,4 +1,4 @@
-"""Wait for what another process will do."""
+"""Polls for a condition with a deadline."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 
 def wait_for(attempt: Callable[[], T | None], what: str, seconds: float) -> T:
-    """Return the first answer that is neither None nor False; TimeoutError saying what is late."""
+    """Return the first result that is neither None nor False. Raises TimeoutError naming `what`."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = attempt()
-        if answer is not None and answer is not False:
-            return answer
+        result = attempt()
+        if result is not None and result is not False:
+            return result
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:g} s")
+            raise TimeoutError(f"{what}: timed out after {seconds:g} s")
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The images of a run do not stay in the store, however it ends."""
+"""Images of a run are removed from the storage, however the run ends."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> RecordingTool:
     return tool
 
 
-def test_what_was_built_is_there_for_the_block_and_no_longer(store: RecordingTool) -> None:
+def test_images_exist_during_the_block_only(store: RecordingTool) -> None:
     with images.built(NAMES, "") as saved:
         references = {image.reference for image in saved}
         assert references < store.images.keys()
@@ -27,22 +27,22 @@ def test_what_was_built_is_there_for_the_block_and_no_longer(store: RecordingToo
     assert store.images.keys() == {PUBLIC_BASE}
 
 
-def test_a_run_that_is_interrupted_leaves_nothing(store: RecordingTool) -> None:
+def test_interrupted_run_leaves_no_images(store: RecordingTool) -> None:
     with pytest.raises(KeyboardInterrupt), images.built(NAMES, ""):
         raise KeyboardInterrupt
     assert store.images.keys() == {PUBLIC_BASE}
 
 
-def test_building_that_is_interrupted_leaves_nothing(
+def test_interrupted_build_leaves_no_images(
     store: RecordingTool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = store.build
+    build = store.build
 
-    def build_the_first(*arguments: Any) -> None:
-        really(*arguments)
+    def interrupted_build(*arguments: Any) -> None:
+        build(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "build", build_the_first)
+    monkeypatch.setattr(store, "build", interrupted_build)
     with pytest.raises(KeyboardInterrupt), images.built(NAMES, ""):
         pass
     assert store.images.keys() == {PUBLIC_BASE}
