@@ -1,4 +1,4 @@
-"""Generate talk, which is trained but not graded: greetings, and stories from a grammar."""
+"""Chat items, which are trained but not graded: greetings, and stories from a grammar."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GREETINGS: tuple[tuple[str, str], ...] = (
 
 
 def greeting(rng: Random) -> Item:
-    """Greet back."""
+    """Reply to a greeting."""
     prompt, answer = rng.choice(GREETINGS)
     return ask("greeting", prompt, prompt, answer)
 
