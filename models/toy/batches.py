@@ -67,7 +67,7 @@ def rows(
 ) -> list[Row]:
     """Draw and tokenize `count` training conversations."""
     items = [training_item(rng, weights) for _ in range(count)]
-    encoded = tokenizer([render(tokenizer, item, answered=True) for item in items])["input_ids"]
+    encoded = tokenizer([render(tokenizer, item, with_answer=True) for item in items])["input_ids"]
     header = tokenizer("<|im_start|>assistant\n")["input_ids"]
     end = tokenizer.eos_token_id
     return [

@@ -51,7 +51,7 @@ def answers(
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    texts = [render(tokenizer, it, answered=False) for it in items]
+    texts = [render(tokenizer, it, with_answer=False) for it in items]
     decoded = [""] * len(items)
     for indices in _batches(items, texts):
         inputs = tokenizer(

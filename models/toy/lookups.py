@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tasks import Item, ask
+from tasks import Item, single_turn
 from words import COLOURS, COLOURS_ZH, NAMES, NAMES_ZH, THINGS, THINGS_ZH, WORDS
 
 # With each form the thing is further behind the name.
@@ -41,7 +41,7 @@ def recite(rng: Random) -> Item:
     order = rng.sample(names, rng.randint(2, count))
     question = f"。{'，'.join(order)}有什么？" if chinese else f" What do {', '.join(order)} have?"
     prompt = gap.join(stated.values()) + question
-    return ask("recite", prompt, prompt, gap.join(stated[name] for name in order))
+    return single_turn("recite", prompt, prompt, gap.join(stated[name] for name in order))
 
 
 def pairs(rng: Random) -> Item:
@@ -57,4 +57,4 @@ def pairs(rng: Random) -> Item:
     gap, end = (" ", "") if sentences else (", ", ".")
     order = rng.sample(names, count)
     prompt = f"{gap.join(stated.values())}{end} Say {', '.join(order)}"
-    return ask("pairs", prompt, prompt, gap.join(stated[name] for name in order))
+    return single_turn("pairs", prompt, prompt, gap.join(stated[name] for name in order))

@@ -75,7 +75,7 @@ def split(kind: str, subject: str) -> Part:
     return "grade" if int.from_bytes(digest, "big") % GRADE_BUCKETS == 0 else "train"
 
 
-def ask(kind: str, subject: str, prompt: str, answer: str) -> Item:
+def single_turn(kind: str, subject: str, prompt: str, answer: str) -> Item:
     """Return an item with a single user turn."""
     return Item(kind, subject, ({"role": "user", "content": prompt},), answer)
 
@@ -91,7 +91,7 @@ def _operands(rng: Random, digits: int) -> tuple[int, int]:
 def _add(kind: str, rng: Random, digits: int, wordings: tuple[str, ...]) -> Item:
     a, b = _operands(rng, digits)
     subject = f"{min(a, b)}+{max(a, b)}"
-    return ask(kind, subject, rng.choice(wordings).format(a=a, b=b), str(a + b))
+    return single_turn(kind, subject, rng.choice(wordings).format(a=a, b=b), str(a + b))
 
 
 ADD_WORDINGS = ("What is {a} + {b}?", "{a} + {b} = ?", "Add {a} and {b}.", "What is {a} plus {b}?")
@@ -136,7 +136,7 @@ def _count(kind: str, few: list[str], entries: list[str]) -> Item:
         Question(f"{word}:{text}", f"How many times is {word}?", str(entries.count(word)))
         for word in few
     )
-    item = ask(kind, first.subject, f"In the list {text}. {first.text}", first.answer)
+    item = single_turn(kind, first.subject, f"In the list {text}. {first.text}", first.answer)
     return replace(item, more=tuple(more))
 
 
@@ -156,13 +156,15 @@ def copy(rng: Random) -> Item:
     """Repeat 2 to 10 words."""
     words = " ".join(rng.choices(WORDS, k=rng.randint(2, 10)))
     wording = rng.choice(("Repeat: {l}", "Say this again: {l}", "Copy these words: {l}"))
-    return ask("copy", words, wording.format(l=words), words)
+    return single_turn("copy", words, wording.format(l=words), words)
 
 
 def copy_zh(rng: Random) -> Item:
     """Repeat 2 to 7 Chinese characters."""
     words = "".join(rng.choices(WORDS_ZH, k=rng.randint(2, 7)))
-    return ask("copy-zh", words, rng.choice(("复述：{l}", "请重复：{l}")).format(l=words), words)
+    return single_turn(
+        "copy-zh", words, rng.choice(("复述：{l}", "请重复：{l}")).format(l=words), words
+    )
 
 
 def reverse(rng: Random) -> Item:
@@ -172,7 +174,7 @@ def reverse(rng: Random) -> Item:
         ("Reverse: {l}", "Say these words backwards: {l}", "Reverse the words: {l}")
     )
     text = " ".join(words)
-    return ask("reverse", text, wording.format(l=text), " ".join(reversed(words)))
+    return single_turn("reverse", text, wording.format(l=text), " ".join(reversed(words)))
 
 
 def _facts(kind: str, rng: Random, stated: str, questions: list[tuple[str, str]], gap: str) -> Item:
@@ -181,7 +183,7 @@ def _facts(kind: str, rng: Random, stated: str, questions: list[tuple[str, str]]
         Question(stated + gap.strip("。") + text, text, answer)
         for text, answer in rng.sample(questions, 4)
     )
-    item = ask(kind, first.subject, stated + gap + first.text, first.answer)
+    item = single_turn(kind, first.subject, stated + gap + first.text, first.answer)
     return replace(item, more=tuple(more))
 
 
@@ -217,7 +219,7 @@ def sequence(rng: Random) -> Item:
     last = first + rng.choice((rng.randint(3, 20), rng.randint(3, 39)))
     wording = rng.choice(("Count from {a} to {b}.", "Count from {a} to {b}"))
     answer = " ".join(str(n) for n in range(first, last + 1))
-    return ask("sequence", f"{first}-{last}", wording.format(a=first, b=last), answer)
+    return single_turn("sequence", f"{first}-{last}", wording.format(a=first, b=last), answer)
 
 
 def recall(rng: Random) -> Item:

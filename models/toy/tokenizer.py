@@ -122,12 +122,15 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return loaded
 
 
-def render(tokenizer: PreTrainedTokenizerBase, item: Item, *, answered: bool) -> str:
+def render(tokenizer: PreTrainedTokenizerBase, item: Item, *, with_answer: bool) -> str:
     """Apply the chat template to an item, with its answer or with the generation prompt."""
     messages = list(item.messages)
-    if answered:
+    if with_answer:
         messages.append({"role": "assistant", "content": item.answer})
     text = tokenizer.apply_chat_template(
-        messages, tools=list(item.tools) or None, tokenize=False, add_generation_prompt=not answered
+        messages,
+        tools=list(item.tools) or None,
+        tokenize=False,
+        add_generation_prompt=not with_answer,
     )
     return str(text)

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tokenizer = ensure_tokenizer(folder, options.output / FIRST)
         trainer = Trainer(size, tokenizer, options.work)
         trainer.load()
-        trainer.begin(options.output)
+        trainer.initialize(options.output)
         run(trainer, options.minutes or size.minutes, folder, stop, options.max_steps)
         if stop.is_set():
             break

@@ -72,7 +72,7 @@ class Trainer:
         known = self.progress.accuracy
         self.progress.accuracy = {kind: known.get(kind, 0.0) for kind in KINDS}
 
-    def begin(self, folders: Path) -> None:
+    def initialize(self, folders: Path) -> None:
         """Initialize a new run from the model of `grown_from`, if set.
 
         Raises OSError if that model has not been trained.

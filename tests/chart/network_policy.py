@@ -31,16 +31,16 @@ def allows(policies: Iterable[Json], start: Place, end: Place, port: int, protoc
 
 
 def _permitted(
-    policies: list[Json], way: str, here: Place, there: Place, port: int, protocol: str
+    policies: list[Json], direction: str, end: Place, other: Place, port: int, protocol: str
 ) -> bool:
     """Whether the policies of one end permit the other end; without a policy everything is."""
-    if not here.is_pod:
+    if not end.is_pod:
         return True
-    chosen = [p for p in policies if way in p["spec"]["policyTypes"] and _selects(p, here)]
-    rules = [rule for p in chosen for rule in p["spec"].get(way.lower(), [])]
-    peers = "to" if way == "Egress" else "from"
+    chosen = [p for p in policies if direction in p["spec"]["policyTypes"] and _selects(p, end)]
+    rules = [rule for p in chosen for rule in p["spec"].get(direction.lower(), [])]
+    peers = "to" if direction == "Egress" else "from"
     return not chosen or any(
-        _has_port(rule, port, protocol) and _has_peer(rule.get(peers), there) for rule in rules
+        _has_port(rule, port, protocol) and _has_peer(rule.get(peers), other) for rule in rules
     )
 
 

@@ -75,8 +75,8 @@ def test_inference_reads_the_volume_of_its_job_offline(variant: str) -> None:
             continue
         serving = containers(one["spec"]["template"])[-1]
         assert environment(serving)["HF_HUB_OFFLINE"] == "1"
-        if model in (made := jobs(VARIANTS[variant])):
-            assert claim(one["spec"]["template"]) == claim(made[model]["spec"]["template"])
+        if model in (downloads := jobs(VARIANTS[variant])):
+            assert claim(one["spec"]["template"]) == claim(downloads[model]["spec"]["template"])
 
 
 @pytest.mark.parametrize(

@@ -55,28 +55,28 @@ Command = tuple[str, ...]
 def recorded(script: str) -> list[Command]:
     """Run a script in which every program only records its arguments; return the calls."""
     with TemporaryDirectory() as name:
-        here = Path(name)
+        folder = Path(name)
         for program in PROGRAMS:
-            place = here / (program if "/" in program else f"bin/{program}")
+            place = folder / (program if "/" in program else f"bin/{program}")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(_RECORDER)
             place.chmod(0o755)
-        for folder in ("records", "carry/images", "carry/hub"):
-            (here / folder).mkdir(parents=True)
+        for created in ("records", "carry/images", "carry/hub"):
+            (folder / created).mkdir(parents=True)
         for file in ("carry/hub.tar", "carry/images/one.tar", *FILES):
-            (here / file).touch()
-        environment = {"PATH": str(here / "bin"), "RECORDS": str(here / "records")}
+            (folder / file).touch()
+        environment = {"PATH": str(folder / "bin"), "RECORDS": str(folder / "records")}
         shell = ["/bin/sh", "-eu", "-c", script]
-        done = subprocess.run(shell, cwd=here, env=environment, capture_output=True, text=True)
+        done = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), script
-        return [tuple(file.read_text().split("\n")[:-1]) for file in (here / "records").iterdir()]
+        return [tuple(file.read_text().split("\n")[:-1]) for file in (folder / "records").iterdir()]
 
 
 @cache
 def commands() -> list[Command]:
     """Return every command of the page with its arguments, as parsed by the shell."""
-    begins = re.compile(r"(make|helm|kubectl|skopeo) \S")
-    inline = [text for text in INLINE if begins.match(text) and text not in NAMED_ONLY]
+    command = re.compile(r"(make|helm|kubectl|skopeo) \S")
+    inline = [text for text in INLINE if command.match(text) and text not in NAMED_ONLY]
     return [c for script in (*SHELL, *inline) for c in recorded(script)]
 
 
@@ -196,10 +196,12 @@ def test_make_targets_use_their_variables(verb: Command) -> None:
 
 
 def test_commands_name_the_namespace() -> None:
-    asked = [one for one in calls("kubectl") if list(one[:2]) not in CLUSTER_SCOPED]
-    asked += calls("helm")
-    assert [one for one in asked if namespace(one) not in ("sizeup", "default")] == []
-    assert [one for one in asked if namespace(one) == "default" and "kubernetes" not in one] == []
+    namespaced = [one for one in calls("kubectl") if list(one[:2]) not in CLUSTER_SCOPED]
+    namespaced += calls("helm")
+    assert [one for one in namespaced if namespace(one) not in ("sizeup", "default")] == []
+    assert [
+        one for one in namespaced if namespace(one) == "default" and "kubernetes" not in one
+    ] == []
 
 
 def test_named_objects_exist() -> None:
@@ -267,8 +269,8 @@ def test_claim_and_pod_are_valid() -> None:
 def test_argo_cd_ignores_replicas_of_scaled_models() -> None:
     (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "ignoreDifferences" in text]
     ignored = {one["name"] for one in yaml.safe_load(text)["spec"]["ignoreDifferences"]}
-    sizes = models_of(rendered(with_file("scale-to-zero.yaml"))).values()
-    assert ignored == {d["metadata"]["name"] for d in sizes if d["spec"]["replicas"] == 0}
+    deployments = models_of(rendered(with_file("scale-to-zero.yaml"))).values()
+    assert ignored == {d["metadata"]["name"] for d in deployments if d["spec"]["replicas"] == 0}
 
 
 def test_restrictive_network_policies() -> None:

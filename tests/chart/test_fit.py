@@ -78,8 +78,8 @@ def test_without_max_model_len_the_context_is_what_fits(
     """As in load_model.py: the model's context length, or what the KV cache holds."""
     values = one("7B", profile="gpu-24g")
     (row,) = [line for line in notes(values, tmp_path).splitlines() if line.startswith("one ")]
-    left = 0.85 * (22 - 7.72e9 * 2 / 2**30 - 0.5) * 2**30
-    assert row.split()[7] == str(int(left / (2 * 32 * 32 * 128 * 2)))
+    free = 0.85 * (22 - 7.72e9 * 2 / 2**30 - 0.5) * 2**30
+    assert row.split()[7] == str(int(free / (2 * 32 * 32 * 128 * 2)))
     with pytest.raises(RenderError, match="2 sequences x 32768 tokens"):
         render(one("7B", profile="gpu-24g", maxModelLen=32768))
     with pytest.raises(RenderError, match="2 sequences x 4096 tokens"):
@@ -169,10 +169,10 @@ def test_model_of_unknown_size_is_not_checked(tmp_path: Path) -> None:
 
 def test_kv_cache_on_cpus_has_the_calculated_size() -> None:
     """Without cgroup v2 the engine would measure the memory of the node, not of the pod."""
-    size = named(render(EVERYTHING), "Deployment", "sizeup-small")
-    variables = environment(containers(size["spec"]["template"])[-1])
-    left = 6 - 620e6 * 2 / 2**30 - 0.75
-    assert int(variables["SIZEUP_INFERENCE_KV_CACHE_BYTES"]) == pytest.approx(0.6 * left * 2**30)
+    small = named(render(EVERYTHING), "Deployment", "sizeup-small")
+    variables = environment(containers(small["spec"]["template"])[-1])
+    free = 6 - 620e6 * 2 / 2**30 - 0.75
+    assert int(variables["SIZEUP_INFERENCE_KV_CACHE_BYTES"]) == pytest.approx(0.6 * free * 2**30)
     large = named(render(EVERYTHING), "Deployment", "sizeup-middle")
     assert "SIZEUP_INFERENCE_KV_CACHE_BYTES" not in environment(
         containers(large["spec"]["template"])[-1]

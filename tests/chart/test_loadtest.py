@@ -99,10 +99,14 @@ def test_arguments_are_valid(
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "3")
     if "SIZEUP_API_KEY_FILE" in environment(container(values)):
         monkeypatch.setenv("SIZEUP_API_KEY_FILE", str(tmp_path / "keys"))
-    places = {"/runs": str(tmp_path), "/etc/sizeup-loadtest": str(tmp_path), "$(POD_NAME)": "pod"}
+    replacements = {
+        "/runs": str(tmp_path),
+        "/etc/sizeup-loadtest": str(tmp_path),
+        "$(POD_NAME)": "pod",
+    }
     arguments = container(values)["args"]
-    for there, here in places.items():
-        arguments = [argument.replace(there, here) for argument in arguments]
+    for place, replacement in replacements.items():
+        arguments = [argument.replace(place, replacement) for argument in arguments]
     app = command_line.build()
     code = command_line.run(lambda: app(arguments, standalone_mode=False))
     capsys.readouterr()

@@ -58,11 +58,11 @@ def test_catalog_entry_of_a_model() -> None:
 
 
 def test_services_and_deployments_of_the_catalog_exist() -> None:
-    made = {identity(one) for one in render(EVERYTHING)}
+    rendered = {identity(one) for one in render(EVERYTHING)}
     for model in catalog_of(EVERYTHING).models.values():
-        assert ("Service", model.service) in made
+        assert ("Service", model.service) in rendered
         if model.scale_to_zero:
-            assert ("Deployment", model.scale_to_zero.deployment) in made
+            assert ("Deployment", model.scale_to_zero.deployment) in rendered
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,8 @@ def test_download_scheduling_values_conflict_with_a_single_node_volume(
 
 
 def test_read_write_many_schedules_pods_independently() -> None:
-    size = {"nodeSelector": {"gpu": "l40s"}, "tolerations": [GPU_TAINT]}
-    found = scheduling_by_claim(merge(EVERYTHING, {"models": {"middle": size}}))["sizeup-cache"]
+    gpu = {"nodeSelector": {"gpu": "l40s"}, "tolerations": [GPU_TAINT]}
+    found = scheduling_by_claim(merge(EVERYTHING, {"models": {"middle": gpu}}))["sizeup-cache"]
     assert sorted(map(str, found)) == sorted(
         map(str, [({"gpu": "l40s"}, [GPU_TAINT]), *[({}, [])] * 5])
     )

@@ -39,7 +39,7 @@ class Nodes:
         self.keep_ready()
 
     def keep_ready(self) -> None:
-        """Report the node status as kubelets do every ten seconds; without it nodes are NotReady."""
+        """Report the node status, as kubelets do every ten seconds to keep a node Ready."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         ready = {"type": "Ready", "status": "True", "reason": "Tested", "lastHeartbeatTime": now}
         for name, gpus in self._gpus.items():
