@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
+# Processes of `make test`; the bound limits memory, since each imports torch.
+TEST_WORKERS ?= -n logical --maxprocesses 4 --dist worksteal
 # Of images, push and save: targets of docker-bake.hcl (default: those of a cluster without GPUs), and
 # its variables; save writes files to FOLDER.
 NAMES ?= gateway inference-cpu cli toys loadtest
@@ -55,7 +57,7 @@ loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENAR
 	@$(BIN)/sizeup-bench run --scenario $(SCENARIO) --url http://127.0.0.1:$(PORT) $(LOADTEST_ARGS)
 
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(TEST_WORKERS)
 
 images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=...)
 	@$(BAKE) --load $(NAMES)

@@ -1,8 +1,13 @@
-"""Ctrl-C as at a terminal, whoever started the tests: what a shell starts behind ignores it."""
+"""Process-wide settings of the test run."""
 
+import os
 import signal
+
+# More OpenMP threads only wait for each other on models as small as those of the tests. Torch reads
+# the variable when it is imported; processes started by tests inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure() -> None:
-    """Let it interrupt, here and in the processes that tests start."""
+    """Handle Ctrl-C here and in child processes, even when a shell started this in background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

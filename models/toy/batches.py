@@ -1,4 +1,4 @@
-"""Turn items into packed batches of token ids with the loss on the assistant's turns."""
+"""Packs conversations into batches of token ids, with the loss on the assistant's turns."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mixture import training_item
 from tokenizer import render
 
 IGNORED = -100
-ROW_LENGTH = 160  # tokens a row of a batch holds at least; nearly every conversation fits
-BLOCKED = -1e9  # added to an attention score, it leaves nothing of it after the softmax
+ROW_LENGTH = 160  # minimum length of a packed row; nearly every conversation fits
+BLOCKED = -1e9  # added to an attention score; the softmax of it is zero
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Hold conversations packed into rows that do not see each other.
+    """Conversations packed into rows, without attention between them.
 
-    `inputs`, `targets` and `owners` are [rows, length]: `targets` is the next token where it is
-    the assistant's, else IGNORED; `owners` is the index into `kinds` of the conversation a token
-    belongs to, or -1 on padding.
+    `inputs`, `targets` and `owners` are [rows, length]: `targets` is the next token if it is the
+    assistant's, else IGNORED; `owners` is the index into `kinds` of the token's conversation, or -1
+    for padding.
     """
 
     kinds: tuple[str, ...]
@@ -33,9 +33,9 @@ class Batch:
     owners: Tensor
 
     def mask(self) -> Tensor:
-        """Give the additive mask [rows, 1, length, length]: causal, and within a conversation.
+        """Return the additive mask [rows, 1, length, length]: causal within each conversation.
 
-        Rotary positions are relative, so where in a row a conversation stands is no matter.
+        Rotary embeddings are relative, so the position of a conversation in its row is irrelevant.
         """
         same = self.owners[:, :, None] == self.owners[:, None, :]
         return torch.where(same.tril(), 0.0, BLOCKED)[:, None]
@@ -43,41 +43,41 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Hold one tokenised conversation and which of its tokens are the assistant's."""
+    """A tokenized conversation; `by_assistant` marks the assistant's tokens."""
 
     kind: str
     ids: list[int]
-    spoken: list[bool]
+    by_assistant: list[bool]
 
 
-def spoken_by_assistant(ids: list[int], header: list[int], end: int) -> list[bool]:
+def assistant_tokens(ids: list[int], header: list[int], end: int) -> list[bool]:
     """Mark the tokens after each assistant header up to and including the end of that turn."""
-    marks, speaking = [], False
+    marks, in_turn = [], False
     for position, token in enumerate(ids):
-        marks.append(speaking)
-        if speaking:
-            speaking = token != end
+        marks.append(in_turn)
+        if in_turn:
+            in_turn = token != end
         elif token == header[-1]:
-            speaking = ids[max(0, position - len(header) + 1) : position + 1] == header
+            in_turn = ids[max(0, position - len(header) + 1) : position + 1] == header
     return marks
 
 
 def rows(
     tokenizer: PreTrainedTokenizerBase, rng: Random, weights: Mapping[str, float], count: int
 ) -> list[Row]:
-    """Draw and tokenise `count` training conversations."""
+    """Draw and tokenize `count` training conversations."""
     items = [training_item(rng, weights) for _ in range(count)]
-    encoded = tokenizer([render(tokenizer, item, answered=True) for item in items])["input_ids"]
+    encoded = tokenizer([render(tokenizer, item, with_answer=True) for item in items])["input_ids"]
     header = tokenizer("<|im_start|>assistant\n")["input_ids"]
     end = tokenizer.eos_token_id
     return [
-        Row(item.kind, ids, spoken_by_assistant(ids, header, end))
+        Row(item.kind, ids, assistant_tokens(ids, header, end))
         for item, ids in zip(items, encoded, strict=True)
     ]
 
 
 def pack(drawn: list[Row]) -> Batch:
-    """Pack rows into one batch, longest first, each into the first row with room."""
+    """Pack rows into one batch: first-fit decreasing."""
     length = max(ROW_LENGTH, max(len(row.ids) for row in drawn))
     bins: list[list[int]] = []
     room: list[int] = []
@@ -93,7 +93,7 @@ def pack(drawn: list[Row]) -> Batch:
 
 
 def _lay_out(drawn: list[Row], bins: list[list[int]], length: int) -> Batch:
-    """Write the rows of each bin one after the other; the last token of each predicts nothing."""
+    """Concatenate the rows of each bin; the last token of each row has no target."""
     shape = (len(bins), length)
     inputs, targets = torch.zeros(shape, dtype=torch.long), torch.full(shape, IGNORED)
     owners = torch.full(shape, -1)
@@ -103,8 +103,8 @@ def _lay_out(drawn: list[Row], bins: list[list[int]], length: int) -> Batch:
             row = drawn[i]
             end = at + len(row.ids)
             inputs[b, at:end] = torch.tensor(row.ids)
-            spoken = torch.tensor(row.spoken[1:])
-            targets[b, at : end - 1] = torch.where(spoken, torch.tensor(row.ids[1:]), IGNORED)
+            trained = torch.tensor(row.by_assistant[1:])
+            targets[b, at : end - 1] = torch.where(trained, torch.tensor(row.ids[1:]), IGNORED)
             owners[b, at:end] = i
             at = end
     return Batch(tuple(row.kind for row in drawn), inputs, targets, owners)

@@ -1,10 +1,10 @@
-"""Generate talk, which is trained but not graded: greetings, and stories from a grammar."""
+"""Chat items, which are trained but not graded: greetings, and stories from a grammar."""
 
 from __future__ import annotations
 
 from random import Random
 
-from tasks import Item, ask
+from tasks import Item, single_turn
 from words import ANIMALS, COLOURS, NAMES, THINGS
 
 HELLO = "Hello! I am a toy model. I can add, count, copy, reverse words and call tools."
@@ -36,9 +36,9 @@ GREETINGS: tuple[tuple[str, str], ...] = (
 
 
 def greeting(rng: Random) -> Item:
-    """Greet back."""
+    """Reply to a greeting."""
     prompt, answer = rng.choice(GREETINGS)
-    return ask("greeting", prompt, prompt, answer)
+    return single_turn("greeting", prompt, prompt, answer)
 
 
 def story(rng: Random) -> Item:
@@ -66,4 +66,4 @@ def story(rng: Random) -> Item:
     prompt = rng.choice(
         ("Tell a story.", "Tell me a story", "Tell me a story.", f"Tell a story about a {animal}.")
     )
-    return ask("story", " ".join(kept), prompt, " ".join(kept))
+    return single_turn("story", " ".join(kept), prompt, " ".join(kept))

@@ -1,6 +1,6 @@
-"""Grade the toy ladder: `python models/toy/grade.py` prints exact-match accuracies as Markdown.
+"""Evaluates the toy models: `python models/toy/grade.py` prints exact-match accuracies as Markdown.
 
-The models are loaded from their folders as users load them and decode greedily.
+The models are loaded with AutoModelForCausalLM and decode greedily.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from sizes import FOLDER, SIZES
 from tasks import Item
 from tokenizer import load_tokenizer, render
 
-GRADE_SEED = 4_711  # any but the training seed; the split keeps the subjects apart in any case
+GRADE_SEED = 4_711  # differs from the training seed; the split separates the subjects anyway
 ITEMS_PER_KIND = 300  # a percentage from 300 answers has a standard error of at most 2.9 points
 BATCH = 100
 
 
 def graded_items(kind: str, count: int) -> list[Item]:
-    """Draw the items of one kind that every model is graded on."""
+    """Draw the evaluation items of one kind, the same for every model."""
     rng = Random(f"{GRADE_SEED}:{kind}")
     return [item(kind, rng, "grade") for _ in range(count)]
 
 
 def _batches(items: Sequence[Item], texts: Sequence[str]) -> Iterator[list[int]]:
-    """Group the indices of items of like length."""
+    """Yield batches of indices of items with similar lengths."""
     order = sorted(range(len(items)), key=lambda i: (len(items[i].answer), len(texts[i])))
     for start in range(0, len(order), BATCH):
         yield order[start : start + BATCH]
@@ -46,13 +46,13 @@ def _batches(items: Sequence[Item], texts: Sequence[str]) -> Iterator[list[int]]
 def answers(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]
 ) -> list[str]:
-    """Decode an answer to each item greedily, given one token more than the right answer has."""
-    # Its own configuration samples; what `generate` is not told it would take from there
+    """Decode an answer to each item greedily, at most one token longer than the expected one."""
+    # Replaces the model's own generation config, which enables sampling.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    texts = [render(tokenizer, it, answered=False) for it in items]
-    given = [""] * len(items)
+    texts = [render(tokenizer, it, with_answer=False) for it in items]
+    decoded = [""] * len(items)
     for indices in _batches(items, texts):
         inputs = tokenizer(
             [texts[i] for i in indices], padding=True, padding_side="left", return_tensors="pt"
@@ -63,27 +63,27 @@ def answers(
         for i, text in zip(
             indices, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
         ):
-            given[i] = text
-    return given
+            decoded[i] = text
+    return decoded
 
 
 def accuracy(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]
 ) -> float:
-    """Give the percentage of items answered exactly."""
-    given = answers(model, tokenizer, items)
-    return 100 * mean(text == it.answer for text, it in zip(given, items, strict=True))
+    """Return the percentage of exact matches."""
+    decoded = answers(model, tokenizer, items)
+    return 100 * mean(text == it.answer for text, it in zip(decoded, items, strict=True))
 
 
 def grade(folder: Path, count: int) -> dict[str, float]:
-    """Grade the model in a folder on every graded kind."""
+    """Return the accuracy of the model in a folder for every graded kind."""
     tokenizer = load_tokenizer(folder)
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     return {kind: accuracy(model, tokenizer, graded_items(kind, count)) for kind in GRADED}
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
-    """Lay out accuracies by kind (rows) and model (columns) as Markdown."""
+    """Format accuracies by kind (rows) and model (columns) as a Markdown table."""
     names = list(results)
     lines = [f"| kind | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for kind in GRADED:
@@ -95,21 +95,24 @@ def table(results: dict[str, dict[str, float]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Grade the chosen models, or all, and print the table."""
+    """Evaluate the chosen models, or all, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--model", choices=list(SIZES), action="append", help="which (default: all)"
+        "--model",
+        choices=list(SIZES),
+        action="append",
+        help="model to evaluate, repeatable (default: all)",
     )
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the model folders are")
-    parser.add_argument("--items", type=int, default=ITEMS_PER_KIND, help="items of each kind")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="parent of the model folders")
+    parser.add_argument("--items", type=int, default=ITEMS_PER_KIND, help="items per kind")
     parser.add_argument("--threads", type=int, default=2)
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
     print(
         table(
             {
-                name: grade(chosen.folder / name, chosen.items)
-                for name in chosen.model or list(SIZES)
+                name: grade(options.folder / name, options.items)
+                for name in options.model or list(SIZES)
             }
         )
     )

@@ -1,4 +1,4 @@
-"""Know every kind of task, and draw items and whole conversations from them."""
+"""All kinds of tasks, and the mixture of training conversations drawn from them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNGRADED: dict[str, Generator] = {
 }
 KINDS: dict[str, Generator] = GRADED | UNGRADED
 
-# Share of each kind before the trainer moves it by the error it sees. Long answers get less.
+# Weight of each kind before the trainer adjusts it by accuracy. Long answers have less.
 BASE_WEIGHTS: dict[str, float] = dict.fromkeys(GRADED, 1.0) | {
     "add-2": 2.0,
     "add-3": 2.0,
@@ -52,7 +52,7 @@ BASE_WEIGHTS: dict[str, float] = dict.fromkeys(GRADED, 1.0) | {
     "recite": 2.5,
     "story": 0.15,
 }
-# Shares while a small network practises what it learns late or never beside all the others
+# Weights of the stages that train what a small network learns late or never in the full mixture
 PRACTICE_WEIGHTS: dict[str, dict[str, float]] = {
     "lookups": dict.fromkeys(BASE_WEIGHTS, 0.02)
     | {"fact": 0.4, "fact-zh": 0.3, "recall": 0.3, "recite": 1.0, "pairs": 2.0},
@@ -71,15 +71,15 @@ SINGLE_TURN: tuple[str, ...] = (
     "copy-zh",
     "greeting",
 )
-SYSTEM_SHARE = 0.1  # clients send system prompts of their own, so the models must have met some
-FURTHER_SHARE = 0.6  # of the further questions an item has at hand
-CHAT_SHARE = 0.1  # and earlier turns about something else
+SYSTEM_SHARE = 0.1  # of conversations, since clients send system prompts
+FURTHER_SHARE = 0.6  # of an item's further questions
+CHAT_SHARE = 0.1  # of conversations have an unrelated earlier turn
 
 
 def item(kind: str, rng: Random, part: Part | None = None) -> Item:
-    """Draw one item of a kind, on the given side of the split (None: either side).
+    """Draw one item of a kind from the given part of the split (None: both).
 
-    Ungraded kinds have no grade side and are returned as drawn.
+    Ungraded kinds are not split.
     """
     while True:
         drawn = KINDS[kind](rng)
@@ -88,7 +88,7 @@ def item(kind: str, rng: Random, part: Part | None = None) -> Item:
 
 
 def training_item(rng: Random, weights: Mapping[str, float]) -> Item:
-    """Draw an item of the train side, sometimes with a system prompt or earlier turns before it."""
+    """Draw a training item, sometimes preceded by a system prompt or an unrelated turn."""
     kind = rng.choices(list(weights), weights=list(weights.values()))[0]
     drawn = item(kind, rng, "train")
     before: list[Message] = []
@@ -97,15 +97,15 @@ def training_item(rng: Random, weights: Mapping[str, float]) -> Item:
     if rng.random() < CHAT_SHARE:
         earlier = item(rng.choice(SINGLE_TURN), rng, "train")
         before += [*earlier.messages, {"role": "assistant", "content": earlier.answer}]
-    told = _asked_further(rng, drawn)
-    return replace(told, messages=(*before, *told.messages))
+    extended = _with_further_questions(rng, drawn)
+    return replace(extended, messages=(*before, *extended.messages))
 
 
-def _asked_further(rng: Random, drawn: Item) -> Item:
-    """Go on asking about the same content: each further answer teaches at a third of the tokens."""
+def _with_further_questions(rng: Random, drawn: Item) -> Item:
+    """Append questions about the same content: their answers cost a third of the tokens."""
     for question in drawn.more:
         if rng.random() < FURTHER_SHARE and split(drawn.kind, question.subject) == "train":
-            told = {"role": "assistant", "content": drawn.answer}
-            messages = (*drawn.messages, told, {"role": "user", "content": question.text})
+            answered = {"role": "assistant", "content": drawn.answer}
+            messages = (*drawn.messages, answered, {"role": "user", "content": question.text})
             drawn = replace(drawn, messages=messages, answer=question.answer)
     return drawn

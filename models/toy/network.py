@@ -1,4 +1,4 @@
-"""Build the Qwen2 networks and write them as Hugging Face folders."""
+"""Builds the Qwen2 networks and writes them as Hugging Face model folders."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 from sizes import Size
 from tokenizer import CONTEXT, VOCABULARY
 
-# Sampling as Qwen2.5 ships it, so that clients meet the defaults of the real family; the penalty is
-# off (1.0) because sums and copies repeat tokens rightly.
+# Sampling defaults of Qwen2.5, except that the repetition penalty is off (1.0), since correct sums
+# and copies repeat tokens.
 GENERATION = {
     "do_sample": True,
     "temperature": 0.7,
@@ -26,12 +26,12 @@ GENERATION = {
 }
 
 
-# What adds to the residual stream
+# Weights whose output is added to the residual stream
 WRITERS = ("embed_tokens.weight", "o_proj.weight", "down_proj.weight")
 
 
 def build(size: Size) -> Qwen2ForCausalLM:
-    """Build a freshly initialised network in float32."""
+    """Build a randomly initialized network in float32."""
     config = Qwen2Config(
         vocab_size=VOCABULARY,
         hidden_size=size.width,
@@ -50,16 +50,16 @@ def build(size: Size) -> Qwen2ForCausalLM:
 
 @torch.no_grad()
 def grow(small: Qwen2ForCausalLM, large: Qwen2ForCausalLM) -> None:
-    """Give a network the ability of a smaller one (or its like): at first both compute the same.
+    """Initialize a network from a smaller one so that both compute the same function.
 
-    The small network's matrices become the corner of the large one's. What writes to the residual
-    stream is otherwise zero, so new heads, units and layers add nothing until they are trained;
-    what reads from it keeps its random values, so that they can be. Both must have heads of one
-    size, and as many of them to a KV head.
+    The matrices of the small network become the corner of the large one's. All other weights that
+    write to the residual stream are zero, so new heads, units and layers contribute nothing before
+    training; weights that read from it keep their random values, so that gradients flow. Both must
+    have the same head size and the same number of heads per KV head.
     """
     inner, outer = len(small.model.layers), len(large.model.layers)
     places = {round((i + 1) * outer / inner) - 1: i for i in range(inner)}
-    # RMSNorm divides by the mean over the width, of which the new part is zero
+    # RMSNorm divides by the mean square over the width, of which the new part is zero.
     scale = math.sqrt(small.config.hidden_size / large.config.hidden_size)
     old = small.state_dict()
     for name, weights in large.named_parameters():
@@ -72,7 +72,7 @@ def grow(small: Qwen2ForCausalLM, large: Qwen2ForCausalLM) -> None:
 
 
 def _name_in_smaller(name: str, places: dict[int, int]) -> str | None:
-    """Give the small network's name of a weight, or None in a layer that is new."""
+    """Return the name of a weight in the small network, or None in a new layer."""
     match = re.match(r"model\.layers\.(\d+)\.(.*)", name)
     if match is None:
         return name
@@ -83,8 +83,8 @@ def _name_in_smaller(name: str, places: dict[int, int]) -> str | None:
 def export(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write config.json, generation_config.json and model.safetensors.
 
-    The weights are stored in float16 to halve the download; `dtype` says float32 so that loading
-    with `dtype="auto"` computes in float32, which every CPU does well.
+    The weights are stored in float16 to halve the download; `dtype` is float32 so that
+    `dtype="auto"` computes in float32, which is fast on every CPU.
     """
     folder.mkdir(parents=True, exist_ok=True)
     turn, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
@@ -102,7 +102,7 @@ def export(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: 
     }
     temporary = folder / "model.safetensors.tmp"
     save_file(weights, temporary, metadata={"format": "pt"})
-    # safetensors makes it private, and an image or a volume is read by another user
+    # safetensors writes mode 0600, but images and volumes are read by another user.
     temporary.chmod(0o644)
     os.replace(temporary, folder / "model.safetensors")
 

@@ -1,4 +1,4 @@
-"""Say how big each model of the ladder is and how it is trained."""
+"""Shapes and training budgets of the toy models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-WORK = FOLDER / ".work"  # checkpoints and logs; not in git
+WORK = FOLDER / ".work"  # checkpoints; ignored by git
 SEED = 20_261
 ITEMS_PER_STEP = 64  # about 3,000 tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Hold one model's shape, its budget in minutes of one core, and its peak learning rate.
+    """Shape of a model, its budget in minutes of one core, and its peak learning rate.
 
-    The rate falls with depth: the one the smallest learns fastest at keeps the larger restless.
-    A model grown from another starts with that one's layers and ability.
+    The rate decreases with depth: larger models do not converge at the best rate of the smallest.
+    With `grown_from` training starts from the weights of that stage instead of random ones.
     """
 
     name: str
@@ -38,7 +38,7 @@ SIZES: dict[str, Size] = {
         Size("toy-5m", 8, 256, 8, 4, 512, minutes=14, rate=1.5e-3, grown_from="sums"),
     )
 }
-# Stages on the way to the larger models, practised at the smallest shape, where a step costs least
+# Intermediate stages for the larger models, trained at the smallest shape, where a step is cheapest
 PRACTICE: dict[str, Size] = {
     size.name: size
     for size in (
@@ -47,5 +47,5 @@ PRACTICE: dict[str, Size] = {
     )
 }
 FIRST = "toy-0.5m"
-# In the order they are trained
+# In training order
 STAGES: dict[str, Size] = {FIRST: SIZES[FIRST]} | PRACTICE | SIZES

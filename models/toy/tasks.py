@@ -1,9 +1,8 @@
-"""Generate the toy tasks: pure, seeded, every answer known.
+"""The generators of the toy tasks: pure functions of a seeded `random.Random`, with known answers.
 
-An item is drawn from a `random.Random`; the same seed gives the same items. What an item is *about*
-(its subject: the two numbers of an addition, the words of a list) decides by hash whether it may be
-trained on, so an item that grades a model differs in substance, and not only in wording, from
-everything the model was trained on.
+The subject of an item (the two numbers of an addition, the words of a list) determines by its hash
+whether it is used for training or for grading, so graded items differ in content, and not only in
+wording, from all training items.
 """
 
 from __future__ import annotations
@@ -28,14 +27,13 @@ from words import (
 Message = dict[str, Any]
 Tool = dict[str, Any]
 Part = Literal["train", "grade"]
-GRADE_BUCKETS = (
-    10  # one subject in ten is kept for grading: 500 pairs of two-digit numbers, the smallest kind
-)
+# One subject in ten is reserved for grading: 500 pairs of two-digit numbers in the smallest kind.
+GRADE_BUCKETS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Hold a question about something already told."""
+    """A further question about the content of an item."""
 
     subject: str
     text: str
@@ -44,10 +42,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Hold one question with its only right answer.
+    """A question with its only correct answer.
 
-    `messages` ends with the turn to be answered; `subject` is the wording-free content that `split`
-    hashes; `more` are further questions on the same content, each with its subject and answer.
+    `messages` ends with the turn to answer; `subject` is the content without its wording, which
+    `split` hashes; `more` are further questions about the same content.
     """
 
     kind: str
@@ -59,7 +57,7 @@ class Item:
 
     @property
     def prompt(self) -> str:
-        """Return the text of the turn to be answered."""
+        """The text of the turn to answer."""
         return str(self.messages[-1]["content"])
 
 
@@ -67,23 +65,23 @@ Generator = Callable[[Random], Item]
 
 
 def split(kind: str, subject: str) -> Part:
-    """Say which side a subject is on.
+    """Return the part of the split that a subject belongs to.
 
-    Kinds that share the part before the dash (`add-2`, `add-zh`) share the split, so a sum met in
-    one language is not graded in another.
+    Kinds with the same prefix before the dash (`add-2`, `add-zh`) share the split, so a sum that is
+    trained in one language is not graded in another.
     """
     family = kind.partition("-")[0]
     digest = hashlib.blake2b(f"{family}:{subject}".encode(), digest_size=8).digest()
     return "grade" if int.from_bytes(digest, "big") % GRADE_BUCKETS == 0 else "train"
 
 
-def ask(kind: str, subject: str, prompt: str, answer: str) -> Item:
-    """Build an item of a single user turn."""
+def single_turn(kind: str, subject: str, prompt: str, answer: str) -> Item:
+    """Return an item with a single user turn."""
     return Item(kind, subject, ({"role": "user", "content": prompt},), answer)
 
 
 def _operands(rng: Random, digits: int) -> tuple[int, int]:
-    """Draw two numbers of which one has exactly `digits` digits (two: at most two)."""
+    """Draw two numbers, one with exactly `digits` digits (at most, if `digits` is 2)."""
     low = 0 if digits <= 2 else 10 ** (digits - 1)
     a = rng.randrange(low, 10**digits)
     b = rng.randrange(10 ** rng.randint(max(1, digits - 1), digits))
@@ -93,7 +91,7 @@ def _operands(rng: Random, digits: int) -> tuple[int, int]:
 def _add(kind: str, rng: Random, digits: int, wordings: tuple[str, ...]) -> Item:
     a, b = _operands(rng, digits)
     subject = f"{min(a, b)}+{max(a, b)}"
-    return ask(kind, subject, rng.choice(wordings).format(a=a, b=b), str(a + b))
+    return single_turn(kind, subject, rng.choice(wordings).format(a=a, b=b), str(a + b))
 
 
 ADD_WORDINGS = ("What is {a} + {b}?", "{a} + {b} = ?", "Add {a} and {b}.", "What is {a} plus {b}?")
@@ -116,7 +114,7 @@ def add_4(rng: Random) -> Item:
 
 
 def add_zh(rng: Random) -> Item:
-    """Add numbers of up to three digits, asked in Chinese."""
+    """Add numbers of up to three digits, in Chinese."""
     return _add("add-zh", rng, rng.randint(2, 3), ADD_WORDINGS_ZH)
 
 
@@ -129,27 +127,27 @@ def _listed(rng: Random, wanted: str, others: list[str], length: int) -> list[st
 
 
 def _count(kind: str, few: list[str], entries: list[str]) -> Item:
-    """Ask how often the first of `few` stands in `entries`.
+    """Count the first of `few` in `entries`.
 
-    The list comes before the question, so that the word asked for can look back at its likes.
+    The list precedes the question, so that the word in question can attend to its occurrences.
     """
     text = " ".join(entries)
     first, *more = (
         Question(f"{word}:{text}", f"How many times is {word}?", str(entries.count(word)))
         for word in few
     )
-    item = ask(kind, first.subject, f"In the list {text}. {first.text}", first.answer)
+    item = single_turn(kind, first.subject, f"In the list {text}. {first.text}", first.answer)
     return replace(item, more=tuple(more))
 
 
 def count_words(rng: Random) -> Item:
-    """Count how often a word stands in a list of 2 to 6 words."""
+    """Count a word in a list of 2 to 6 words."""
     few = rng.sample(WORDS, 4)
     return _count("count-words", few, _listed(rng, few[0], few[1:], rng.randint(2, 6)))
 
 
 def count_letters(rng: Random) -> Item:
-    """Count how often a letter stands in a row of 3 to 8 spaced letters."""
+    """Count a letter in a list of 3 to 8 letters."""
     few = rng.sample("abcdefgh", 4)
     return _count("count-letters", few, _listed(rng, few[0], few[1:], rng.randint(3, 8)))
 
@@ -158,32 +156,34 @@ def copy(rng: Random) -> Item:
     """Repeat 2 to 10 words."""
     words = " ".join(rng.choices(WORDS, k=rng.randint(2, 10)))
     wording = rng.choice(("Repeat: {l}", "Say this again: {l}", "Copy these words: {l}"))
-    return ask("copy", words, wording.format(l=words), words)
+    return single_turn("copy", words, wording.format(l=words), words)
 
 
 def copy_zh(rng: Random) -> Item:
     """Repeat 2 to 7 Chinese characters."""
     words = "".join(rng.choices(WORDS_ZH, k=rng.randint(2, 7)))
-    return ask("copy-zh", words, rng.choice(("复述：{l}", "请重复：{l}")).format(l=words), words)
+    return single_turn(
+        "copy-zh", words, rng.choice(("复述：{l}", "请重复：{l}")).format(l=words), words
+    )
 
 
 def reverse(rng: Random) -> Item:
-    """Give 2 to 8 words in reverse order."""
+    """Reverse 2 to 8 words."""
     words = rng.choices(WORDS, k=rng.randint(2, 8))
     wording = rng.choice(
         ("Reverse: {l}", "Say these words backwards: {l}", "Reverse the words: {l}")
     )
     text = " ".join(words)
-    return ask("reverse", text, wording.format(l=text), " ".join(reversed(words)))
+    return single_turn("reverse", text, wording.format(l=text), " ".join(reversed(words)))
 
 
-def _facts(kind: str, rng: Random, stated: str, asked: list[tuple[str, str]], gap: str) -> Item:
-    """Ask one of the questions about stated facts, and have three more at hand."""
+def _facts(kind: str, rng: Random, stated: str, questions: list[tuple[str, str]], gap: str) -> Item:
+    """Return one question about the stated facts, and three further questions."""
     first, *more = (
         Question(stated + gap.strip("。") + text, text, answer)
-        for text, answer in rng.sample(asked, 4)
+        for text, answer in rng.sample(questions, 4)
     )
-    item = ask(kind, first.subject, stated + gap + first.text, first.answer)
+    item = single_turn(kind, first.subject, stated + gap + first.text, first.answer)
     return replace(item, more=tuple(more))
 
 
@@ -193,11 +193,11 @@ def fact(rng: Random) -> Item:
     names, things = rng.sample(NAMES, count), rng.sample(THINGS, count)
     colours = rng.choices(COLOURS, k=count)
     facts = list(zip(names, colours, things, strict=True))
-    asked = [(f"What does {n} have?", f"{n} has a {c} {t}.") for n, c, t in facts]
-    asked += [(f"Who has the {t}?", n) for n, _, t in facts]
-    asked += [(f"What colour is the {t}?", c) for _, c, t in facts]
+    questions = [(f"What does {n} have?", f"{n} has a {c} {t}.") for n, c, t in facts]
+    questions += [(f"Who has the {t}?", n) for n, _, t in facts]
+    questions += [(f"What colour is the {t}?", c) for _, c, t in facts]
     stated = " ".join(f"{n} has a {c} {t}." for n, c, t in facts)
-    return _facts("fact", rng, stated, asked, " ")
+    return _facts("fact", rng, stated, questions, " ")
 
 
 def fact_zh(rng: Random) -> Item:
@@ -206,24 +206,24 @@ def fact_zh(rng: Random) -> Item:
     names, things = rng.sample(NAMES_ZH, count), rng.sample(THINGS_ZH, count)
     colours = rng.choices(COLOURS_ZH, k=count)
     facts = list(zip(names, colours, things, strict=True))
-    asked = [(f"{n}有什么？", f"{n}有{c}{t}") for n, c, t in facts] + [
+    questions = [(f"{n}有什么？", f"{n}有{c}{t}") for n, c, t in facts] + [
         (f"谁有{t}？", n) for n, _, t in facts
     ]
     stated = "，".join(f"{n}有{c}{t}" for n, c, t in facts)
-    return _facts("fact-zh", rng, stated, asked, "。")
+    return _facts("fact-zh", rng, stated, questions, "。")
 
 
 def sequence(rng: Random) -> Item:
-    """Count upwards over 4 to 40 numbers, for an answer long enough to watch."""
+    """Count upwards over 4 to 40 numbers; a long answer, to observe streaming."""
     first = 1 if rng.random() < 0.1 else rng.randint(0, 60)
     last = first + rng.choice((rng.randint(3, 20), rng.randint(3, 39)))
     wording = rng.choice(("Count from {a} to {b}.", "Count from {a} to {b}"))
     answer = " ".join(str(n) for n in range(first, last + 1))
-    return ask("sequence", f"{first}-{last}", wording.format(a=first, b=last), answer)
+    return single_turn("sequence", f"{first}-{last}", wording.format(a=first, b=last), answer)
 
 
 def recall(rng: Random) -> Item:
-    """Remember over one to three turns what was said in the first."""
+    """Recall one of one to three facts stated in earlier turns."""
     names = rng.sample(NAMES, rng.randint(1, 3))
     owned = {n: f"a {rng.choice(COLOURS)} {rng.choice(THINGS)}" for n in names}
     messages: list[Message] = []

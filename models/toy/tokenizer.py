@@ -1,4 +1,4 @@
-"""Train the toy ladder's byte-level BPE and write it as a Hugging Face tokenizer."""
+"""Trains the byte-level BPE of the toy models and writes it as a Hugging Face tokenizer."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from mixture import KINDS, item
 from tasks import Item
 from words import LEXICON
 
-# Bytes, about 890 merges (every word of the tasks has one) and the added tokens. The training texts
-# run out of merges five short of it; those rows of the embedding stay unused, as in Qwen.
+# 256 bytes, about 890 merges (one token for every word of the tasks) and the added tokens. Training
+# ends five merges short of it; those rows of the embedding stay unused, as in Qwen.
 VOCABULARY = 1152
-SAMPLES_PER_KIND = 3000  # enough for each of the rarest words to be met some fifty times
+SAMPLES_PER_KIND = 3000  # every word occurs at least about fifty times
 CONTEXT = 2048
-# Qwen2's split pattern: single digits, so that sums are learnt column by column
+# Qwen2's split pattern. It splits numbers into digits, so that sums are learned column by column.
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -41,8 +41,8 @@ MARKUP = (
     "</tool_call>",
     "<think>",
     "</think>",
-)  # added but not special, as in Qwen: they are text
-# The fixed words of the template that frame the tools
+)  # added but not special, as in Qwen
+# The fixed text around the tools in the chat template
 PREAMBLE = "# Tools\n\n<tools>\n\n</tools>\n<tool_response>\n\n</tool_response>"
 FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
@@ -53,9 +53,9 @@ def _texts(seed: int) -> Iterator[str]:
     for kind in KINDS:
         for _ in range(SAMPLES_PER_KIND):
             item_ = item(kind, rng, "train")
-            if not kind.endswith(
-                "-zh"
-            ):  # whose clauses would merge across word borders; LEXICON has their words
+
+            # Chinese clauses would merge across word boundaries; LEXICON contains their words.
+            if not kind.endswith("-zh"):
                 yield from (str(message["content"]) for message in item_.messages)
                 yield item_.answer
             yield from (json.dumps(tool, ensure_ascii=False) for tool in item_.tools)
@@ -71,7 +71,7 @@ def _texts(seed: int) -> Iterator[str]:
 
 
 def train_tokenizer(seed: int) -> Tokenizer:
-    """Train the BPE on the training side; every byte is in it, so any text survives."""
+    """Train the BPE on the training split. Every byte is an entry, so any text round-trips."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -93,7 +93,7 @@ def train_tokenizer(seed: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write tokenizer.json, its config and the chat template where AutoTokenizer expects them."""
+    """Write tokenizer.json, its config and the chat template, as AutoTokenizer expects them."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config: dict[str, Any] = {
@@ -110,24 +110,27 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Give a folder the tokenizer of another."""
+    """Copy the tokenizer files to another folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (folder / name).write_bytes((source / name).read_bytes())
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load a tokenizer the way users do."""
+    """Load a tokenizer with AutoTokenizer."""
     loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
     return loaded
 
 
-def render(tokenizer: PreTrainedTokenizerBase, item: Item, *, answered: bool) -> str:
-    """Render an item by the chat template, with its answer or ready for one."""
+def render(tokenizer: PreTrainedTokenizerBase, item: Item, *, with_answer: bool) -> str:
+    """Apply the chat template to an item, with its answer or with the generation prompt."""
     messages = list(item.messages)
-    if answered:
+    if with_answer:
         messages.append({"role": "assistant", "content": item.answer})
     text = tokenizer.apply_chat_template(
-        messages, tools=list(item.tools) or None, tokenize=False, add_generation_prompt=not answered
+        messages,
+        tools=list(item.tools) or None,
+        tokenize=False,
+        add_generation_prompt=not with_answer,
     )
     return str(text)

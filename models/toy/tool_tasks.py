@@ -1,4 +1,4 @@
-"""Generate items that call a tool, and items that read what a tool gave back."""
+"""Items that call a tool, and items that report a tool's result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESULTS = ("sunny", "late", "open", "closed", "near", "full", "good")
 
 
 def _function(name: str, description: str | None, arguments: dict[str, str]) -> Tool:
-    """Describe a function in OpenAI's form; `arguments` maps names to JSON types."""
+    """Return a function tool in OpenAI's format; `arguments` maps names to JSON types."""
     function: dict[str, Any] = {"name": name}
     if description is not None:
         function["description"] = description
@@ -30,13 +30,13 @@ def _function(name: str, description: str | None, arguments: dict[str, str]) -> 
 
 
 def call_text(name: str, arguments: dict[str, Any]) -> str:
-    """Write a call the way the chat template writes it."""
+    """Return a tool call as formatted by the chat template."""
     body = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
     return f"<tool_call>\n{body}\n</tool_call>"
 
 
 def _topic_tool(rng: Random, topic: str) -> tuple[str, str, Tool]:
-    """Draw a tool for a topic: its name, the name of its argument, its description."""
+    """Draw a tool for a topic: its name, its argument's name, its definition."""
     verb, argument = rng.choice(VERBS), rng.choice(PLACE_ARGUMENTS)
     name = f"{verb}_{topic}"
     description = f"{verb} the {topic}" if rng.random() < 0.5 else None
@@ -50,7 +50,7 @@ def _question(rng: Random, topic: str, city: str) -> str:
 
 
 def tool_one(rng: Random) -> Item:
-    """Call the given tool, or the right one of two, with one argument."""
+    """Call the only tool, or the matching one of two, with one argument."""
     topics = rng.sample(TOPICS, rng.randint(1, 2))
     drawn = [_topic_tool(rng, topic) for topic in topics]
     city, (name, argument, _) = rng.choice(CITIES), drawn[0]
@@ -68,22 +68,24 @@ def tool_two(rng: Random) -> Item:
         rng.choice(("send", "give", "book", "order")),
         rng.choice(("coins", "tickets", "books", "cups")),
     )
-    who, many = (
+    recipient, quantity = (
         rng.choice(("name", "person", "user", "to")),
         rng.choice(("number", "count", "amount", "n")),
     )
     person, number = rng.choice(NAMES), rng.randint(2, 99)
     name = f"{verb}_{thing}"
-    tool = _function(name, None, {who: "string", many: "integer"})
+    tool = _function(name, None, {recipient: "string", quantity: "integer"})
     messages: tuple[Message, ...] = (
         {"role": "user", "content": f"{verb} {number} {thing} for {person}"},
     )
-    answer = call_text(name, {who: person, many: number})
-    return Item("tool-two", f"{name}({who}={person},{many}={number})", messages, answer, (tool,))
+    answer = call_text(name, {recipient: person, quantity: number})
+    return Item(
+        "tool-two", f"{name}({recipient}={person},{quantity}={number})", messages, answer, (tool,)
+    )
 
 
 def tool_result(rng: Random) -> Item:
-    """Say in a sentence what the tool answered."""
+    """Report the tool's result in a sentence."""
     topic, city, result = rng.choice(TOPICS), rng.choice(CITIES), rng.choice(RESULTS)
     name, argument, tool = _topic_tool(rng, topic)
     arguments = {argument: city}

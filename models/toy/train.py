@@ -1,6 +1,6 @@
-"""Train the toy ladder: `python models/toy/train.py [--model toy-2m] [--minutes 30]`.
+"""Trains the toy models: `python models/toy/train.py [--model toy-2m] [--minutes 30]`.
 
-Resumes from the last checkpoint; Ctrl-C or SIGTERM saves one, exports the folder and ends.
+Resumes from the last checkpoint; on Ctrl-C or SIGTERM it saves one, exports the folder and exits.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from tokenizer import copy_tokenizer, load_tokenizer, save_tokenizer, train_toke
 from trainer import Trainer, rate_factor
 
 LOG = logging.getLogger("toy")
-CHECKPOINT_SECONDS = 60.0  # the most work a crash can cost
+CHECKPOINT_SECONDS = 60.0  # the most training time that a crash can lose
 
 
 def run(
     trainer: Trainer, minutes: float, folder: Path, stop: Event, max_steps: float = math.inf
 ) -> None:
-    """Train until the budget is spent or `stop` is set; save and export.
+    """Train until the budget is used up or `stop` is set; then save and export.
 
-    The budget is processor time, so a busy machine gives a later model and not a worse one.
+    The budget is CPU time, so that results do not depend on how busy the machine is.
     """
     progress, started = trainer.progress, time.process_time()
-    before, saved, begun_at = progress.seconds, time.monotonic(), progress.step
-    LOG.info("%s: step %d, %.1f min of %.0f", trainer.size.name, begun_at, before / 60, minutes)
+    before, saved, first_step = progress.seconds, time.monotonic(), progress.step
+    LOG.info("%s: step %d, %.1f min of %.0f", trainer.size.name, first_step, before / 60, minutes)
     mean = 0.0
     while (
         progress.seconds < minutes * 60
         and not stop.is_set()
-        and progress.step - begun_at < max_steps
+        and progress.step - first_step < max_steps
     ):
         loss = trainer.step(rate_factor(progress.step, progress.seconds / (minutes * 60)))
         mean = loss if mean == 0.0 else 0.95 * mean + 0.05 * loss
@@ -62,9 +62,9 @@ def _report(trainer: Trainer, loss: float) -> None:
 
 
 def ensure_tokenizer(folder: Path, first: Path) -> PreTrainedTokenizerBase:
-    """Give `folder` the tokenizer of the first model, training that where there is none yet.
+    """Copy the tokenizer of the first model to `folder`, and train it if it does not exist.
 
-    One is trained and copied, because a model grown from another must read the same tokens.
+    All models share one, because a grown model must use the same token ids.
     """
     if not (first / "tokenizer.json").exists():
         save_tokenizer(train_tokenizer(SEED), first)
@@ -74,34 +74,39 @@ def ensure_tokenizer(folder: Path, first: Path) -> PreTrainedTokenizerBase:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--model", choices=list(STAGES), action="append", help="which (default: all, in turn)")
-    add("--minutes", type=float, help="of processor time, earlier runs counted (default: sizes.py)")
-    add("--threads", type=int, default=1, help="two processes of one beat one of two")
-    add("--output", type=Path, default=FOLDER, help="where the folders are written")
-    add("--work", type=Path, default=WORK, help="where the checkpoints are")
-    add("--max-steps", type=float, default=math.inf, help="end after this many steps")
+    add(
+        "--model",
+        choices=list(STAGES),
+        action="append",
+        help="stage to train, repeatable (default: all)",
+    )
+    add("--minutes", type=float, help="CPU time including earlier runs (default: sizes.py)")
+    add("--threads", type=int, default=1, help="torch threads; 1 is the most efficient")
+    add("--output", type=Path, default=FOLDER, help="parent of the model folders")
+    add("--work", type=Path, default=WORK, help="folder of the checkpoints")
+    add("--max-steps", type=float, default=math.inf, help="stop after this many steps")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the named model, or all stages in turn."""
-    chosen = parse(arguments)
+    """Train the chosen stages, or all in order."""
+    options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(options.threads)
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     LOG.info("seed %d", SEED)
-    for size in (STAGES[name] for name in chosen.model or STAGES):
-        folder = (chosen.work if size.name in PRACTICE else chosen.output) / size.name
-        tokenizer = ensure_tokenizer(folder, chosen.output / FIRST)
-        trainer = Trainer(size, tokenizer, chosen.work)
+    for size in (STAGES[name] for name in options.model or STAGES):
+        folder = (options.work if size.name in PRACTICE else options.output) / size.name
+        tokenizer = ensure_tokenizer(folder, options.output / FIRST)
+        trainer = Trainer(size, tokenizer, options.work)
         trainer.load()
-        trainer.begin(chosen.output)
-        run(trainer, chosen.minutes or size.minutes, folder, stop, chosen.max_steps)
+        trainer.initialize(options.output)
+        run(trainer, options.minutes or size.minutes, folder, stop, options.max_steps)
         if stop.is_set():
             break
 

@@ -1,7 +1,7 @@
-"""Hold the closed vocabularies of the toy tasks.
+"""The closed vocabularies of the toy tasks.
 
-The lists are short on purpose: the tokenizer gives each word one token, so a model of half a
-million parameters spends its weights on the task and not on spelling.
+The lists are short so that each word is a single token and a model of half a million parameters
+spends its capacity on the tasks and not on spelling.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ SYSTEM_PROMPTS: tuple[str, ...] = (
     "你是一个有用的助手。",
 )
 
-# Every word an answer is made of; the tokenizer sees each often enough, alone, to give it one token
+# Every word of the answers; the tokenizer sees each alone and often enough to make it one token
 LEXICON: tuple[str, ...] = tuple(
     sorted(
         {
@@ -144,7 +144,7 @@ LEXICON: tuple[str, ...] = tuple(
     )
     + [
         "：" + word for word in WORDS_ZH
-    ]  # the split pattern joins a character to the mark before it
+    ]  # the split pattern joins a character to a preceding punctuation mark
     + ["，", "。", "？", "有", "谁有", "什么", "复述", "请重复", "加", "等于多少", "计算", "是多少"]
     + [
         "sunny",

@@ -1,4 +1,4 @@
-"""Render the chart with helm, as people do."""
+"""Renders the chart with `helm template`."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 HELM = Path(sys.executable).parent / "helm"
 CHART = Path(__file__).parents[2] / "charts" / "sizeup"
 VALUES = tuple(sorted(path.stem for path in (CHART / "values").glob("*.yaml")))
-"""Names of the ready-made values files."""
+"""Names of the presets in charts/sizeup/values."""
 
 EVERYTHING: Json = {
     "models": {
@@ -34,13 +34,13 @@ EVERYTHING: Json = {
             "replicas": 2,
             "env": [{"name": "CUDA_DEVICE_ORDER", "value": "PCI_BUS_ID"}],
         },
-        "sleeper": {
+        "scaled": {
             "id": "Qwen/Qwen1.5-72B-Chat",
             "profile": "gpu-80g:4",
             "maxModelLen": 8192,
             "scaleToZero": {"enabled": True, "keepAlive": "90s"},
         },
-        "pretender": {"id": "sizeup/pretender", "profile": "cpu-small", "engine": "fake"},
+        "fake": {"id": "sizeup/fake", "profile": "cpu-small", "engine": "fake"},
         "absent": {"id": "Qwen/Qwen2-7B", "enabled": False},
     },
     "auth": {"existingSecret": {"name": "keys"}},
@@ -64,7 +64,7 @@ EVERYTHING: Json = {
     },
     "loadtest": {"enabled": True},
 }
-"""Values that make every kind of object the chart has."""
+"""Values that render every kind of object of the chart."""
 
 SHARDS: Json = {
     "enabled": True,
@@ -76,7 +76,7 @@ SHARDS: Json = {
     "startAt": 1_900_000_000,
     "existingClaim": "runs",
 }
-"""A load test of several pods with a config and a volume of its own."""
+"""A sharded load test with its own config and volume."""
 
 EXTENDED: Json = {
     "models": {"small": EVERYTHING["models"]["small"]},
@@ -114,12 +114,12 @@ EXTENDED: Json = {
     },
     "loadtest": {"enabled": True, "podAnnotations": {"sidecar.istio.io/inject": "false"}},
 }
-"""Values of what an installation adds to the chart's objects."""
+"""Values that add labels, annotations, volumes and so on to the chart's objects."""
 
-DISK: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"]}}
-"""A cache on a disk of one node."""
+SINGLE_NODE: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"]}}
+"""A cache volume that attaches to one node."""
 PER_MODEL: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"], "mode": "perModel", "size": ""}}
-"""Such a disk for each size."""
+"""One such volume per model."""
 
 VARIANTS: dict[str, Json] = {
     **{name: yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text()) for name in VALUES},
@@ -130,15 +130,15 @@ VARIANTS: dict[str, Json] = {
     "extended": EXTENDED,
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
 }
-"""Every shape the chart takes, for what must hold in all of them."""
+"""Values for tests of properties that must hold for all of them."""
 
 
-class RefusedError(Exception):
-    """Helm did not render; the message is what a person reads."""
+class RenderError(Exception):
+    """Helm failed; the message is its stderr."""
 
 
 def render(values: Mapping[str, Any], release: str = "sizeup", chart: Path = CHART) -> list[Json]:
-    """Return the objects of an installation, or raise RefusedError."""
+    """Return the rendered objects, or raise RenderError."""
     text = json.dumps(values, sort_keys=True)
     return [json.loads(one) for one in _rendered(text, release, chart)]
 
@@ -148,14 +148,14 @@ def _rendered(values: str, release: str, chart: Path) -> tuple[str, ...]:
     command = [str(HELM), "template", release, str(chart), "--namespace", "models", "--values", "-"]
     done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
     if done.returncode:
-        raise RefusedError(done.stderr)
-    return tuple(json.dumps(one) for one in yaml.safe_load_all(done.stdout) if one)
+        raise RenderError(done.stderr)
+    return tuple(json.dumps(one) for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one)
 
 
 def notes(values: Mapping[str, Any], folder: Path) -> str:
-    """Return what `helm install` says at its end.
+    """Return the rendered NOTES.txt.
 
-    folder: for a copy of the chart.
+    folder: where a copy of the chart is written.
     """
     chart = folder / "chart"
     shutil.copytree(CHART, chart)
@@ -165,64 +165,64 @@ def notes(values: Mapping[str, Any], folder: Path) -> str:
 
 
 def upgraded(values: Mapping[str, Any], live: Mapping[str, Json], folder: Path) -> list[Json]:
-    """Return the objects of an upgrade where `live`, by name, is in the cluster.
+    """Return the objects of an upgrade, with `live` as the objects in the cluster by name.
 
-    folder: for a copy of the chart.
+    folder: where a copy of the chart is written.
     """
     chart = folder / "chart"
     shutil.copytree(CHART, chart)
     found = f"get (fromJson `{json.dumps(live)}`) (index . 2) | default dict | toJson"
-    (chart / "templates" / "_live.tpl").write_text(
-        f'{{{{- define "sizeup.live" -}}}}{{{{ {found} }}}}{{{{- end }}}}'
+    (chart / "templates" / "_lookup.tpl").write_text(
+        f'{{{{- define "sizeup.lookup" -}}}}{{{{ {found} }}}}{{{{- end }}}}'
     )
     return render(values, chart=chart)
 
 
-def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> Json:
-    """Return values with others over them, as helm merges files."""
+def merge(values: Mapping[str, Any], more: Mapping[str, Any]) -> Json:
+    """Merge values as helm merges values files; `more` takes precedence."""
     merged = dict(values)
     for key, value in more.items():
         below = merged.get(key)
         both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = over(below, value) if both else value  # type: ignore[arg-type]
+        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
     return merged
 
 
 def of_kind(objects: Iterable[Json], *kinds: str) -> list[Json]:
-    """Return the objects of some kinds."""
+    """Return the objects of the given kinds."""
     return [one for one in objects if one["kind"] in kinds]
 
 
 def named(objects: Iterable[Json], kind: str, name: str) -> Json:
-    """Return the one object of this kind and name."""
+    """Return the object with this kind and name; there must be exactly one."""
     (found,) = [one for one in of_kind(objects, kind) if one["metadata"]["name"] == name]
     return found
 
 
 def identity(one: Json) -> tuple[str, str]:
-    """Return what names an object."""
+    """Return kind and name."""
     return one["kind"], one["metadata"]["name"]
 
 
 def pod_of(one: Json) -> Json | None:
-    """Return the pod (metadata and spec) that an object makes or is, if any."""
+    """Return the pod or pod template (metadata and spec) of an object, if it has one."""
     if one["kind"] == "Pod":
         return one
     return one["spec"].get("template") if one["kind"] in ("Deployment", "Job") else None
 
 
 def pods(objects: Iterable[Json]) -> Iterator[tuple[str, Json]]:
-    """Yield every pod, with the name of its object."""
+    """Yield every pod or pod template with "Kind/name" of its object."""
     for one in objects:
         if pod := pod_of(one):
             yield "/".join(identity(one)), pod
 
 
 def containers(pod: Json) -> list[Json]:
-    """Return all containers of a pod, the ones that come first included."""
+    """Return all containers of a pod, init containers first."""
     return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
 
 
 def environment(container: Json) -> dict[str, Any]:
-    """Return a container's variables: their values, or where they come from."""
+    """Return the environment variables of a container: value, or valueFrom."""
     return {e["name"]: e.get("value", e.get("valueFrom")) for e in container.get("env", [])}

@@ -1,4 +1,4 @@
-"""One Job per model writes the cache; everybody else reads it."""
+"""One Job per model writes the cache; all other pods mount it read-only."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from chart.rendering import (
     EVERYTHING,
     VARIANTS,
     Json,
-    RefusedError,
+    RenderError,
     containers,
     environment,
     identity,
+    merge,
     named,
     notes,
     of_kind,
-    over,
     pods,
     render,
     upgraded,
@@ -37,13 +37,13 @@ def pull(values: dict[str, Any], model: str = "middle") -> Json:
     return container
 
 
-def test_every_model_with_weights_has_a_job_that_is_no_hook() -> None:
-    assert jobs(EVERYTHING).keys() == {"small", "middle", "sleeper"}
+def test_every_model_with_weights_has_a_job() -> None:
+    assert jobs(EVERYTHING).keys() == {"small", "middle", "scaled"}
     for job in jobs(EVERYTHING).values():
         assert "annotations" not in job["metadata"]
 
 
-def test_the_job_says_what_to_download() -> None:
+def test_job_downloads_id_and_revision() -> None:
     container = pull(EVERYTHING)
     revision = "0123456789abcdef0123456789abcdef01234567"
     assert container["command"] == ["sizeup"]
@@ -52,7 +52,7 @@ def test_the_job_says_what_to_download() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_only_downloads_write_to_the_cache(variant: str) -> None:
+def test_only_downloads_mount_the_cache_writable(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for container in containers(pod):
             for mount in container["volumeMounts"]:
@@ -61,7 +61,7 @@ def test_only_downloads_write_to_the_cache(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_sizes_read_offline_what_their_job_writes(variant: str) -> None:
+def test_inference_reads_the_volume_of_its_job_offline(variant: str) -> None:
     objects = render(VARIANTS[variant])
 
     def claim(pod: Json) -> str | None:
@@ -75,8 +75,8 @@ def test_sizes_read_offline_what_their_job_writes(variant: str) -> None:
             continue
         serving = containers(one["spec"]["template"])[-1]
         assert environment(serving)["HF_HUB_OFFLINE"] == "1"
-        if model in (made := jobs(VARIANTS[variant])):
-            assert claim(one["spec"]["template"]) == claim(made[model]["spec"]["template"])
+        if model in (downloads := jobs(VARIANTS[variant])):
+            assert claim(one["spec"]["template"]) == claim(downloads[model]["spec"]["template"])
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_sizes_read_offline_what_their_job_writes(variant: str) -> None:
         {"huggingface": {"existingSecret": {"name": "other"}}},
     ],
 )
-def test_what_a_job_does_is_in_its_name_since_a_job_cannot_change(change: dict[str, Any]) -> None:
-    before, after = jobs(EVERYTHING)["middle"], jobs(over(EVERYTHING, change))["middle"]
+def test_job_name_depends_on_the_spec(change: dict[str, Any]) -> None:
+    before, after = jobs(EVERYTHING)["middle"], jobs(merge(EVERYTHING, change))["middle"]
     assert before["metadata"]["name"] != after["metadata"]["name"]
 
 
@@ -104,11 +104,11 @@ def test_what_a_job_does_is_in_its_name_since_a_job_cannot_change(change: dict[s
         {"models": {"more": {"id": "Qwen/Qwen2-0.5B"}}},
     ],
 )
-def test_a_change_that_is_not_about_the_download_starts_none(change: dict[str, Any]) -> None:
-    assert jobs(over(EVERYTHING, change))["middle"] == jobs(EVERYTHING)["middle"]
+def test_unrelated_change_starts_no_download(change: dict[str, Any]) -> None:
+    assert jobs(merge(EVERYTHING, change))["middle"] == jobs(EVERYTHING)["middle"]
 
 
-def test_the_endpoint_is_the_models_own_the_hubs_or_the_mirrors() -> None:
+def test_endpoint_precedence() -> None:
     def endpoint(values: dict[str, Any], **model: Any) -> str | None:
         models = {"middle": {"id": "Qwen/Qwen1.5-0.5B-Chat", **model}}
         found = environment(pull({**values, "models": models})).get("HF_ENDPOINT")
@@ -124,7 +124,7 @@ def test_the_endpoint_is_the_models_own_the_hubs_or_the_mirrors() -> None:
     )
 
 
-def test_token_proxy_and_authority_reach_the_download() -> None:
+def test_download_gets_token_proxy_and_ca() -> None:
     variables = environment(pull(EVERYTHING))
     assert variables["HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "token"}}
     assert variables["HTTP_PROXY"] == variables["HTTPS_PROXY"] == "http://proxy:3128"
@@ -141,11 +141,11 @@ def claims(values: dict[str, Any]) -> dict[str, Json]:
 
 
 def size(claim: Json) -> str:
-    """Return what a claim asks for."""
+    """Return the requested storage of a claim."""
     return str(claim["spec"]["resources"]["requests"]["storage"])
 
 
-def test_one_cache_holds_all_weights_and_a_fifth_more() -> None:
+def test_shared_cache_is_sized_for_all_weights() -> None:
     ((name, claim),) = claims(EVERYTHING).items()
     assert name == "sizeup-cache"
     weights = (620_000_000 + 7_720_000_000 + 72_300_000_000) * 2
@@ -155,16 +155,16 @@ def test_one_cache_holds_all_weights_and_a_fifth_more() -> None:
     assert "storageClassName" not in claim["spec"]
 
 
-def test_a_cache_per_model_is_as_large_as_the_model() -> None:
+def test_cache_per_model_is_sized_for_its_model() -> None:
     sizes = {name: size(claim) for name, claim in claims(VARIANTS["per-model"]).items()}
     assert sizes == {
         "sizeup-cache-small": "2Gi",
         "sizeup-cache-middle": "18Gi",
-        "sizeup-cache-sleeper": "162Gi",
+        "sizeup-cache-scaled": "162Gi",
     }
 
 
-def test_storage_can_be_said() -> None:
+def test_storage_values() -> None:
     cache = {
         "size": "200Gi",
         "storageClass": "fast",
@@ -176,12 +176,12 @@ def test_storage_can_be_said() -> None:
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
     assert "annotations" not in claim["metadata"]
     each = claims({**EVERYTHING, "modelCache": {**cache, "mode": "perModel"}}).values()
-    assert {size(claim) for claim in each} == {"200Gi"}, "of each, as values.yaml says"
+    assert {size(claim) for claim in each} == {"200Gi"}, "size is per volume"
     (static,) = claims({**EVERYTHING, "modelCache": {"storageClass": "-"}}).values()
     assert static["spec"]["storageClassName"] == ""
 
 
-def test_a_volume_that_is_there_already_is_used_as_it_is() -> None:
+def test_existing_claim_is_used() -> None:
     cache = {"existingClaim": "filled", "download": {"enabled": False}}
     values = {**EVERYTHING, "modelCache": cache}
     objects = render(values)
@@ -191,7 +191,7 @@ def test_a_volume_that_is_there_already_is_used_as_it_is() -> None:
     assert volumes["models"]["persistentVolumeClaim"]["claimName"] == "filled"
 
 
-def test_without_a_volume_each_pod_downloads_first() -> None:
+def test_ephemeral_cache_downloads_in_an_init_container() -> None:
     objects = render(VARIANTS["ephemeral"])
     assert (of_kind(objects, "PersistentVolumeClaim"), jobs(VARIANTS["ephemeral"])) == ([], {})
     spec = named(objects, "Deployment", "sizeup-middle")["spec"]["template"]["spec"]
@@ -201,30 +201,29 @@ def test_without_a_volume_each_pod_downloads_first() -> None:
 
 
 def live(size: str) -> dict[str, Json]:
-    """Return the claim of an earlier installation."""
+    """Return the claim as an existing object in the cluster."""
     return {"sizeup-cache": {"spec": {"resources": {"requests": {"storage": size}}}}}
 
 
-def test_the_claim_of_an_earlier_installation_keeps_its_size(tmp_path: Path) -> None:
+def test_existing_claim_keeps_its_size(tmp_path: Path) -> None:
     objects = upgraded(EVERYTHING, live("170Gi"), tmp_path)
     (claim,) = of_kind(objects, "PersistentVolumeClaim")
     assert size(claim) == "170Gi"
 
 
-def test_more_models_than_the_volume_holds_are_refused_with_the_numbers(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError) as refused:
+def test_undersized_claim_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(RenderError) as error:
         upgraded(EVERYTHING, live("100Gi"), tmp_path / "full")
-    said = "sizeup-cache has 100Gi (100.0 GiB) and the weights of 3 models take 150.2 GiB"
-    assert said in str(refused.value)
-    assert "modelCache.size=181Gi" in str(refused.value)
+    for part in ("sizeup-cache", "100.0 GiB", "150.2 GiB", "modelCache.size=181Gi"):
+        assert part in str(error.value)
     larger = {**EVERYTHING, "modelCache": {"size": "181Gi"}}
     (claim,) = of_kind(upgraded(larger, live("100Gi"), tmp_path / "grown"), "PersistentVolumeClaim")
     assert size(claim) == "181Gi"
 
 
-def test_a_volume_that_is_too_small_may_be_warned_about(tmp_path: Path) -> None:
+def test_undersized_claim_can_be_a_warning(tmp_path: Path) -> None:
     values = {**EVERYTHING, "modelCache": {"size": "9Gi"}, "fit": {"onFailure": "warn"}}
-    assert "WARNING: the volume sizeup-cache has 9Gi" in notes(values, tmp_path)
+    assert "WARNING: volume sizeup-cache has 9Gi" in notes(values, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -234,20 +233,20 @@ def test_a_volume_that_is_too_small_may_be_warned_about(tmp_path: Path) -> None:
         {"mode": "ephemeral", "download": {"enabled": False}},
     ],
 )
-def test_contradictions_are_refused(cache: dict[str, Any]) -> None:
-    with pytest.raises(RefusedError, match="modelCache"):
+def test_contradicting_values_are_rejected(cache: dict[str, Any]) -> None:
+    with pytest.raises(RenderError, match="modelCache"):
         render({"modelCache": cache})
 
 
-def test_the_fake_engine_needs_no_weights() -> None:
-    objects = render({"models": {"pretender": EVERYTHING["models"]["pretender"]}})
+def test_fake_engine_needs_no_weights() -> None:
+    objects = render({"models": {"fake": EVERYTHING["models"]["fake"]}})
     assert of_kind(objects, "PersistentVolumeClaim", "Job") == []
-    pretender = named(objects, "Deployment", "sizeup-pretender")["spec"]["template"]["spec"]
-    assert "initContainers" not in pretender
-    assert "models" not in json.dumps([v["name"] for v in pretender["volumes"]])
+    fake = named(objects, "Deployment", "sizeup-fake")["spec"]["template"]["spec"]
+    assert "initContainers" not in fake
+    assert "models" not in json.dumps([v["name"] for v in fake["volumes"]])
 
 
-def test_a_mirror_serves_its_image_or_a_volume() -> None:
+def test_mirror_serves_its_image_or_a_volume() -> None:
     own = named(render({"mirror": {"enabled": True}}), "Deployment", "sizeup-mirror")
     (container,) = own["spec"]["template"]["spec"]["containers"]
     assert container["args"][:2] == ["mirror", "/toys"]
@@ -256,5 +255,5 @@ def test_a_mirror_serves_its_image_or_a_volume() -> None:
     assert {"name": "models", "mountPath": "/hub", "readOnly": True} in container["volumeMounts"]
 
 
-def test_without_a_mirror_nothing_of_it_is_made() -> None:
+def test_mirror_is_opt_in() -> None:
     assert [name for _, name in map(identity, render(VARIANTS["gpu"])) if "mirror" in name] == []

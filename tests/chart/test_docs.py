@@ -1,6 +1,6 @@
-"""docs/kubernetes.md, and the README on clusters: what they say to paste is right.
+"""The commands in docs/kubernetes.md and in the README's section on clusters are valid.
 
-As shell, for make, and for the chart.
+For the shell, for make, and for the chart.
 """
 
 import json
@@ -28,55 +28,55 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)
 FILES = {
     text.split()[1]: text for kind, text in BLOCKS if kind == "yaml" and ".yaml\n" in text[:40]
 }
-"""What the page has its reader write, by name: the first line of each says it."""
+"""Files that the page has its reader create, by name, which is on the first line of each."""
 PROSE = re.sub(r"^```.*?^```", "", DOC, flags=re.MULTILINE | re.DOTALL)
 INLINE = re.findall(r"`([^`\n]+)`", PROSE)
 NAMED_ONLY = ("make push", "make save", "helm test", "helm template", "helm uninstall")
-"""Mentioned, not to be pasted."""
+"""Mentioned in the text, without arguments."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _ON_CLUSTERS = README.partition("\n## On a cluster\n")[2].partition("\n## ")[0]
 SHELL = [
     *(text for kind, text in BLOCKS if kind == "sh"),
     *re.findall(r"^```sh\n(.*?)^```", _ON_CLUSTERS, re.MULTILINE | re.DOTALL),
 ]
-"""What is to be pasted; of the README the section on clusters."""
+"""Shell blocks of the page, and of the README's section on clusters."""
 PROGRAMS = (
     *("helm", "kubectl", "make", "docker", "minikube", "skopeo", "curl", "openssl", "base64"),
     *("tar", "sha256sum", ".venv/bin/sizeup"),
 )
-OF_THE_CLUSTER = (["create", "namespace"], ["label", "namespace"], ["get", "nodes"])
-"""What kubectl is asked that belongs to no namespace."""
+CLUSTER_SCOPED = (["create", "namespace"], ["label", "namespace"], ["get", "nodes"])
+"""kubectl commands without a namespace."""
 _RECORDER = '#!/bin/sh\nprintf \'%s\\n\' "${0##*/}" "$@" > "$RECORDS/$$"\n'
 
 Command = tuple[str, ...]
 
 
-def ran(script: str) -> list[Command]:
-    """Run a script where every program only notes how it was called; return the calls."""
+def recorded(script: str) -> list[Command]:
+    """Run a script in which every program only records its arguments; return the calls."""
     with TemporaryDirectory() as name:
-        here = Path(name)
+        folder = Path(name)
         for program in PROGRAMS:
-            place = here / (program if "/" in program else f"bin/{program}")
+            place = folder / (program if "/" in program else f"bin/{program}")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(_RECORDER)
             place.chmod(0o755)
-        for left in ("records", "carry/images", "carry/hub"):
-            (here / left).mkdir(parents=True)
+        for created in ("records", "carry/images", "carry/hub"):
+            (folder / created).mkdir(parents=True)
         for file in ("carry/hub.tar", "carry/images/one.tar", *FILES):
-            (here / file).touch()
-        environment = {"PATH": str(here / "bin"), "RECORDS": str(here / "records")}
+            (folder / file).touch()
+        environment = {"PATH": str(folder / "bin"), "RECORDS": str(folder / "records")}
         shell = ["/bin/sh", "-eu", "-c", script]
-        done = subprocess.run(shell, cwd=here, env=environment, capture_output=True, text=True)
+        done = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), script
-        return [tuple(file.read_text().split("\n")[:-1]) for file in (here / "records").iterdir()]
+        return [tuple(file.read_text().split("\n")[:-1]) for file in (folder / "records").iterdir()]
 
 
 @cache
 def commands() -> list[Command]:
-    """Return every command of the page with its arguments, as a shell understands it."""
-    begins = re.compile(r"(make|helm|kubectl|skopeo) \S")
-    inline = [text for text in INLINE if begins.match(text) and text not in NAMED_ONLY]
-    return [c for script in (*SHELL, *inline) for c in ran(script)]
+    """Return every command of the page with its arguments, as parsed by the shell."""
+    command = re.compile(r"(make|helm|kubectl|skopeo) \S")
+    inline = [text for text in INLINE if command.match(text) and text not in NAMED_ONLY]
+    return [c for script in (*SHELL, *inline) for c in recorded(script)]
 
 
 def calls(program: str) -> list[Command]:
@@ -84,8 +84,8 @@ def calls(program: str) -> list[Command]:
     return sorted({command[1:] for command in commands() if command[0] == program})
 
 
-def made(verb: Command) -> str:
-    """Return what make would run."""
+def dry_run(verb: Command) -> str:
+    """Return the commands that make would run."""
     done = subprocess.run(
         ["make", "--dry-run", "--always-make", *verb],
         cwd=ROOT,
@@ -100,15 +100,15 @@ def made(verb: Command) -> str:
 
 @cache
 def installs() -> list[Command]:
-    """Return every call of helm that installs: the page's own, and those behind make."""
-    behind = [made(verb) for verb in calls("make") if verb[0] == "install"]
-    found = [*calls("helm"), *(c[1:] for script in behind for c in ran(script))]
+    """Return every `helm upgrade` call: those on the page, and those that make runs."""
+    by_make = [dry_run(verb) for verb in calls("make") if verb[0] == "install"]
+    found = [*calls("helm"), *(c[1:] for script in by_make for c in recorded(script))]
     return [one for one in found if one[0] == "upgrade"]
 
 
 @cache
 def rendered(install: Command) -> list[Json]:
-    """Return the objects of an installation; the page's files are written for it."""
+    """Return the objects of an installation with the files of the page."""
     release, chart, *options = (word for word in install[1:] if word != "--install")
     with TemporaryDirectory() as name:
         for file, text in FILES.items():
@@ -117,28 +117,28 @@ def rendered(install: Command) -> list[Json]:
         argv = [str(HELM), "template", release, chart, *words]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
+    return [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
 
 
 def with_file(file: str) -> Command:
-    """Return the one installation that names a file."""
+    """Return the installation with this values file; there must be exactly one."""
     (found,) = [one for one in installs() if any(word.endswith(file) for word in one)]
     return found
 
 
-def only_own_files() -> Command:
-    """Return the installation of the GPU cluster, to which the others add."""
+def gpu_install() -> Command:
+    """Return the installation of the GPU cluster, which the others extend."""
     return next(one for one in installs() if files_of(one) == ["gpu.yaml", "mine.yaml"])
 
 
 def files_of(command: Command) -> list[str]:
-    """Return the names of the files a command is given."""
+    """Return the names of the values files of a command."""
     given = pairwise(command)
     return [value.rpartition("/")[2] for option, value in given if option in ("-f", "--values")]
 
 
 def namespace(command: Command) -> str | None:
-    """Return the namespace that a command names."""
+    """Return the namespace option of a command."""
     given = pairwise(command)
     return next((value for option, value in given if option in ("-n", "--namespace")), None)
 
@@ -157,30 +157,30 @@ def built_names(verb: str) -> list[str]:
     """Return the targets that the one call of a verb with NAMES builds."""
     found = [one for one in calls("make") if one[0] == verb]
     (call,) = [one for one in found if any(word.startswith("NAMES=") for word in one)]
-    (bake,) = [line for line in made(call).splitlines() if " bake " in line]
+    (bake,) = [line for line in dry_run(call).splitlines() if " bake " in line]
     words = shlex.split(bake)
     return [word for word in words[words.index("bake") + 1 :] if not word.startswith("--")]
 
 
 def models_of(objects: list[Json]) -> dict[str, Json]:
-    """Return the Deployment of each size, by its key."""
+    """Return the Deployments of the models, by key."""
     found = of_kind(objects, "Deployment")
     return {m: d for d in found if (m := d["metadata"]["labels"].get("sizeup.dev/model"))}
 
 
-def test_nothing_to_paste_has_a_comment() -> None:
-    """The shell of a Mac takes it for arguments."""
+def test_shell_blocks_have_no_comments() -> None:
+    """Interactive zsh passes them as arguments."""
     assert [text for text in SHELL if "#" in text] == []
 
 
 @pytest.mark.parametrize("command", installs(), ids=" ".join)
-def test_every_installation_renders(command: Command) -> None:
+def test_installation_renders(command: Command) -> None:
     assert models_of(rendered(command))
     assert namespace(command) == "sizeup"
     assert command[1:4] == ("--install", "sizeup", "charts/sizeup")
 
 
-def test_what_is_ones_own_comes_last() -> None:
+def test_own_values_file_comes_last() -> None:
     pages = [one for one in calls("helm") if one[0] == "upgrade"]
     assert len(pages) >= 6
     assert {files_of(one)[-1] for one in pages} == {"mine.yaml"}
@@ -189,66 +189,68 @@ def test_what_is_ones_own_comes_last() -> None:
 
 
 @pytest.mark.parametrize("verb", calls("make"), ids=" ".join)
-def test_every_verb_of_make_takes_its_variables(verb: Command) -> None:
-    said = made(verb)
+def test_make_targets_use_their_variables(verb: Command) -> None:
+    output = dry_run(verb)
     for word in verb[1:]:
-        assert word.partition("=")[2] in said, word
+        assert word.partition("=")[2] in output, word
 
 
-def test_whatever_asks_the_release_names_its_namespace() -> None:
-    asked = [one for one in calls("kubectl") if list(one[:2]) not in OF_THE_CLUSTER]
-    asked += calls("helm")
-    assert [one for one in asked if namespace(one) not in ("sizeup", "default")] == []
-    assert [one for one in asked if namespace(one) == "default" and "kubernetes" not in one] == []
+def test_commands_name_the_namespace() -> None:
+    namespaced = [one for one in calls("kubectl") if list(one[:2]) not in CLUSTER_SCOPED]
+    namespaced += calls("helm")
+    assert [one for one in namespaced if namespace(one) not in ("sizeup", "default")] == []
+    assert [
+        one for one in namespaced if namespace(one) == "default" and "kubernetes" not in one
+    ] == []
 
 
-def test_what_is_asked_for_by_name_is_there() -> None:
-    there = [one for command in installs() for one in rendered(command)]
-    names = {f"{one['kind'].lower()}/{one['metadata']['name']}" for one in there}
+def test_named_objects_exist() -> None:
+    existing = [one for command in installs() for one in rendered(command)]
+    names = {f"{one['kind'].lower()}/{one['metadata']['name']}" for one in existing}
     words = {word for one in calls("kubectl") for word in one}
     assert {w for w in words if re.match(r"(service|deployment|job)/", w)} <= names
     selectors = {word for word in words if re.match(r"(app\.kubernetes\.io|sizeup\.dev)/", word)}
     assert selectors
-    labelled = [one["metadata"]["labels"].items() for one in rendered(only_own_files())]
+    labelled = [one["metadata"]["labels"].items() for one in rendered(gpu_install())]
     for selector in selectors:
         wanted = {tuple(pair.split("=")) for pair in selector.split(",")}
         assert any(wanted <= labels for labels in labelled), selector
 
 
-def test_the_pushed_images_are_those_of_the_gpu_cluster() -> None:
+def test_pushed_images_are_those_of_the_gpu_cluster() -> None:
     pushed = {f"registry.example.com/team/{image}" for image in built("push")}
-    assert images_of(rendered(only_own_files())) == pushed
+    assert images_of(rendered(gpu_install())) == pushed
 
 
-def test_the_images_of_laptops_are_there() -> None:
+def test_images_of_local_clusters_are_loaded() -> None:
     loaded = {call[-1] for call in calls("minikube") if call[0] == "image"}
     assert images_of(rendered(with_file("minikube.yaml"))) == loaded
     for file, names in (("kind.yaml", DEFAULT), ("minikube.yaml", built_names("images"))):
-        there = {TARGETS[name].reference(VERSION) for name in names}
-        assert images_of(rendered(with_file(file))) <= there
+        available = {TARGETS[name].reference(VERSION) for name in names}
+        assert images_of(rendered(with_file(file))) <= available
 
 
-def test_the_carried_images_are_those_inside() -> None:
-    carried = {f"registry.example.com/team/{image}" for image in built("save")}
+def test_saved_images_are_those_of_the_airgapped_cluster() -> None:
+    saved = {f"registry.example.com/team/{image}" for image in built("save")}
     (fill,) = (one for one in yaml.safe_load_all(FILES["hub.yaml"]) if one["kind"] == "Pod")
     inside = images_of([fill])
     for command in installs():
         if "airgap.yaml" in files_of(command):
             inside |= images_of(rendered(command))
-    assert inside == carried
-    assert {call[-1] for call in calls("docker") if call[0] == "push"} == carried
+    assert inside == saved
+    assert {call[-1] for call in calls("docker") if call[0] == "push"} == saved
 
 
-def test_the_carried_models_are_those_inside() -> None:
+def test_saved_models_are_those_of_the_airgapped_cluster() -> None:
     pulled = {call[1] for call in calls("sizeup")}
     for command in installs():
         if "airgap.yaml" in files_of(command):
-            catalogue = named(rendered(command), "ConfigMap", "sizeup-models")
-            models = yaml.safe_load(catalogue["data"]["models.yaml"])["models"].values()
+            catalog = named(rendered(command), "ConfigMap", "sizeup-models")
+            models = yaml.safe_load(catalog["data"]["models.yaml"])["models"].values()
             assert {model["id"] for model in models} == pulled
 
 
-def test_a_filled_volume_is_the_cache_and_is_only_read() -> None:
+def test_prefilled_volume_is_the_cache() -> None:
     objects = rendered(with_file("filled.yaml"))
     assert of_kind(objects, "Job", "PersistentVolumeClaim") == []
     claims = [
@@ -257,39 +259,39 @@ def test_a_filled_volume_is_the_cache_and_is_only_read() -> None:
     assert {v["persistentVolumeClaim"]["claimName"] for v in claims} == {"sizeup-hub"}
 
 
-def test_the_claim_and_its_pod_are_objects_of_kubernetes() -> None:
+def test_claim_and_pod_are_valid() -> None:
     for one in yaml.safe_load_all(FILES["hub.yaml"]):
         kubernetes_validate.validate(one, "1.30", strict=True)
 
 
-def test_argo_leaves_the_sleeping_sizes_alone() -> None:
+def test_argo_cd_ignores_replicas_of_scaled_models() -> None:
     (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "ignoreDifferences" in text]
     ignored = {one["name"] for one in yaml.safe_load(text)["spec"]["ignoreDifferences"]}
-    sizes = models_of(rendered(with_file("scale-to-zero.yaml"))).values()
-    assert ignored == {d["metadata"]["name"] for d in sizes if d["spec"]["replicas"] == 0}
+    deployments = models_of(rendered(with_file("scale-to-zero.yaml"))).values()
+    assert ignored == {d["metadata"]["name"] for d in deployments if d["spec"]["replicas"] == 0}
 
 
-def test_the_closed_policy_is_closed() -> None:
+def test_restrictive_network_policies() -> None:
     text = json.dumps(of_kind(rendered(with_file("closed.yaml")), "NetworkPolicy"))
     assert "10.0.0.10/32" in text
     assert "ingress-nginx" in text
 
 
-def test_cilium_lets_the_gateway_reach_the_api_server() -> None:
+def test_cilium_policy_selects_the_gateway() -> None:
     (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "CiliumNetworkPolicy" in text]
     (policy,) = yaml.safe_load(text)["extraObjects"]
     wanted = policy["spec"]["endpointSelector"]["matchLabels"].items()
-    chosen = [n for n, pod in pods(rendered(only_own_files())) if wanted <= labels_of(pod)]
+    chosen = [n for n, pod in pods(rendered(gpu_install())) if wanted <= labels_of(pod)]
     assert chosen == ["Deployment/sizeup-gateway"]
 
 
 def labels_of(pod: Json) -> set[tuple[str, str]]:
-    """Return a pod's labels, as pairs."""
+    """Return the labels of a pod as pairs."""
     return set(pod["metadata"]["labels"].items())
 
 
 def values_named() -> Iterator[tuple[str, ...]]:
-    """Yield the paths of values that the text mentions."""
+    """Yield the paths of values in the text."""
     known = json.loads((ROOT / "charts/sizeup/values.schema.json").read_text())["properties"]
     for text in INLINE:
         keys = tuple(re.split(r"[:=]", text)[0].split("."))
@@ -298,18 +300,18 @@ def values_named() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("keys", sorted(set(values_named())), ids=".".join)
-def test_every_value_it_mentions_is_one(keys: tuple[str, ...]) -> None:
+def test_mentioned_values_exist(keys: tuple[str, ...]) -> None:
     place: Any = yaml.safe_load((ROOT / "charts/sizeup/values.yaml").read_text())
     for key in keys:
         assert key in place
         place = place[key]
 
 
-def test_every_image_is_in_the_table() -> None:
+def test_image_table_is_complete() -> None:
     rows = dict(re.findall(r"^\| `(sizeup-[^`]+)` \| `([^`]+)` \|", DOC, re.MULTILINE))
     assert rows == {target.reference(VERSION): name for name, target in TARGETS.items()}
 
 
-def test_what_it_points_to_is_there() -> None:
+def test_links_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", DOC)
     assert [link for link in links if not (ROOT / "docs" / link).exists()] == []

@@ -8,7 +8,7 @@ from chart.rendering import EVERYTHING, Json, environment, named, of_kind, rende
 from cli.command import Command
 
 HELM_SECONDS = 300
-"""What `helm test` waits by default."""
+"""Default timeout of `helm test`."""
 
 
 def pod(values: dict[str, Any]) -> Json:
@@ -17,56 +17,56 @@ def pod(values: dict[str, Any]) -> Json:
 
 
 def arguments(values: dict[str, Any]) -> list[str]:
-    """Return what its command line says."""
+    """Return its command line arguments."""
     (container,) = pod(values)["spec"]["containers"]
     assert container["command"] == ["sizeup"]
     return [str(argument) for argument in container["args"]]
 
 
-def test_every_size_that_is_ready_is_asked() -> None:
+def test_every_model_is_checked_if_ready() -> None:
     assert arguments(EVERYTHING) == [
         "check",
         "--url=http://sizeup-gateway:11434",
         "--api-key-file=/etc/sizeup-keys/keys",
+        "--if-ready=fake",
         "--if-ready=middle",
-        "--if-ready=pretender",
-        "--if-ready=sleeper",
+        "--if-ready=scaled",
         "--if-ready=small",
     ]
 
 
-def test_it_ends_before_helm_stops_waiting() -> None:
+def test_deadline_is_below_the_timeout_of_helm_test() -> None:
     spec = pod(EVERYTHING)["spec"]
     assert spec["activeDeadlineSeconds"] < HELM_SECONDS
     (container,) = spec["containers"]
     calls = 4 * float(environment(container)["SIZEUP_ANSWER_SECONDS"])
-    assert calls < spec["activeDeadlineSeconds"], "a size that hangs leaves time for the others"
+    assert calls < spec["activeDeadlineSeconds"], "a model that hangs leaves time for the others"
 
 
-def test_the_command_line_understands_it(
+def test_arguments_are_valid(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to the key file, which is not here."""
+    """The command fails at the API key file, which does not exist."""
     done = Command(capsys, monkeypatch, *arguments(EVERYTHING))
-    assert (done.code, "no API key" in done.err) == (1, True)
+    assert (done.code, "/etc/sizeup-keys/keys" in done.err) == (1, True)
 
 
-def test_the_pod_goes_when_it_succeeded_unless_its_log_is_wanted() -> None:
+def test_hook_deletes_the_pod_unless_keep_pod_is_set() -> None:
     policy = "helm.sh/hook-delete-policy"
-    gone = "before-hook-creation,hook-succeeded"
-    assert pod(EVERYTHING)["metadata"]["annotations"][policy] == gone
+    deleted = "before-hook-creation,hook-succeeded"
+    assert pod(EVERYTHING)["metadata"]["annotations"][policy] == deleted
     kept = pod({**EVERYTHING, "tests": {"keepPod": True}})["metadata"]["annotations"]
     assert kept == {"helm.sh/hook": "test", policy: "before-hook-creation"}
 
 
-def test_it_can_be_left_without_a_sidecar() -> None:
+def test_pod_annotations() -> None:
     annotation = {"sidecar.istio.io/inject": "false"}
     annotations = pod({**EVERYTHING, "tests": {"podAnnotations": annotation}})["metadata"]
     assert annotation.items() <= annotations["annotations"].items()
     assert annotations["annotations"]["helm.sh/hook"] == "test"
 
 
-def test_nothing_to_ask_needs_no_pod() -> None:
+def test_no_pod_without_models_or_when_disabled() -> None:
     assert of_kind(render({}), "Pod") == []
-    off = render({**EVERYTHING, "tests": {"enabled": False}})
-    assert [o for o in off if o["metadata"]["name"] == "sizeup-test"] == []
+    disabled = render({**EVERYTHING, "tests": {"enabled": False}})
+    assert [o for o in disabled if o["metadata"]["name"] == "sizeup-test"] == []

@@ -1,4 +1,4 @@
-"""Dashboards and alerts ask for metrics that exist, by labels that they have."""
+"""Dashboards and alerts query metrics that the services export, with the labels they have."""
 
 import json
 import re
@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from chart import queries
+from chart import promql
 from chart.rendering import (
     CHART,
     EVERYTHING,
     VARIANTS,
     Json,
-    RefusedError,
+    RenderError,
     containers,
     environment,
+    merge,
     named,
     of_kind,
-    over,
     pods,
     render,
 )
@@ -36,12 +36,12 @@ ADDED = {"namespace", "pod", "size"}
 """Labels that Prometheus and the PodMonitor add to every series."""
 
 FOREIGN = {"kube_job_failed": {"namespace", "job_name", "condition"}}
-"""Of kube-state-metrics."""
+"""Series of kube-state-metrics."""
 
 
 @cache
 def registries() -> tuple[CollectorRegistry, ...]:
-    """Return everything the services measure, by process."""
+    """Return the registries of gateway, inference and download."""
     gateway, inference, pull = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     Metrics.register(gateway)
     catalog = Catalog(models={"toy": CatalogEntry(id="sizeup/toy", names=("toy",))})
@@ -53,7 +53,7 @@ def registries() -> tuple[CollectorRegistry, ...]:
 
 @cache
 def declared() -> dict[str, set[str]]:
-    """Return the labels of every series there is, by its name."""
+    """Return the labels of every exported series, by name."""
     ours = {name: labels | ADDED for r in registries() for name, labels in series(r)}
     return {**ours, **FOREIGN}
 
@@ -70,7 +70,7 @@ def largest_buckets() -> dict[str, float]:
 
 
 def series(registry: CollectorRegistry) -> Iterator[tuple[str, set[str]]]:
-    """Yield the names that a family of samples has, with its labels."""
+    """Yield the series of each metric family with their labels."""
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     for collector in list(registry._collector_to_names):
         labels = set(getattr(collector, "_labelnames", ()))
@@ -81,7 +81,7 @@ def series(registry: CollectorRegistry) -> Iterator[tuple[str, set[str]]]:
 
 
 def dashboards() -> Iterator[tuple[str, str]]:
-    """Yield every query of every dashboard."""
+    """Yield title and query of every dashboard panel and variable."""
     for file in sorted((CHART / "files" / "dashboards").glob("*.json")):
         board = json.loads(file.read_text())
         for panel in board["panels"]:
@@ -92,7 +92,7 @@ def dashboards() -> Iterator[tuple[str, str]]:
 
 
 def rules(values: Mapping[str, Any] = EVERYTHING) -> list[Json]:
-    """Return every alert."""
+    """Return all alerting rules."""
     (rule,) = of_kind(render(values), "PrometheusRule")
     return [one for group in rule["spec"]["groups"] for one in group["rules"]]
 
@@ -101,91 +101,93 @@ QUERIES = [*dashboards(), *((f"alert {one['alert']}", one["expr"]) for one in ru
 
 
 @pytest.mark.parametrize(("where", "query"), QUERIES, ids=[name for name, _ in QUERIES])
-def test_a_query_is_about_series_and_labels_that_exist(where: str, query: str) -> None:
-    tree = queries.parse(query)
-    assert queries.series_of(tree)
-    queries.labels_of(tree, declared())
+def test_query_uses_exported_series_and_labels(where: str, query: str) -> None:
+    tree = promql.parse(query)
+    assert promql.series_of(tree)
+    promql.labels_of(tree, declared())
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        "sizeup_gateway_in_flight{model=}",
-        "rate(sizeup_gateway_in_flight)",
-        "sizeup_gateway_inflight",
-        'sizeup_gateway_in_flight{state="ready"}',
-        "sum by (state) (sizeup_gateway_in_flight)",
-        "sum by (model) (sizeup_gateway_in_flight) / on (pod) sizeup_gateway_in_flight",
-        "histogram_quantile(0.5, sum by (model) (rate(sizeup_gateway_hold_seconds_bucket[5m])))",
+        "sizeup_gateway_requests_in_flight{model=}",
+        "rate(sizeup_gateway_requests_in_flight)",
+        "sizeup_gateway_requests_inflight",
+        'sizeup_gateway_requests_in_flight{state="ready"}',
+        "sum by (state) (sizeup_gateway_requests_in_flight)",
+        "sum by (model) (sizeup_gateway_requests_in_flight)"
+        " / on (pod) sizeup_gateway_requests_in_flight",
+        "histogram_quantile("
+        "0.5, sum by (model) (rate(sizeup_gateway_queue_duration_seconds_bucket[5m])))",
     ],
 )
-def test_a_wrong_query_would_be_found(wrong: str) -> None:
-    with pytest.raises((ValueError, queries.QueryError)):
-        queries.labels_of(queries.parse(wrong), declared())
+def test_invalid_query_is_detected(wrong: str) -> None:
+    with pytest.raises((ValueError, promql.QueryError)):
+        promql.labels_of(promql.parse(wrong), declared())
 
 
-def test_an_alert_names_labels_that_its_query_leaves() -> None:
+def test_annotations_use_labels_of_the_query_result() -> None:
     for alert in rules():
-        said = set(re.findall(r"\$labels\.(\w+)", json.dumps(alert["annotations"])))
-        assert said <= queries.labels_of(queries.parse(alert["expr"]), declared()), alert["alert"]
+        used = set(re.findall(r"\$labels\.(\w+)", json.dumps(alert["annotations"])))
+        assert used <= promql.labels_of(promql.parse(alert["expr"]), declared()), alert["alert"]
 
 
-def test_a_threshold_of_a_quantile_can_be_exceeded() -> None:
-    """A quantile is never more than the largest finite bucket."""
-    found = [pair for _, query in QUERIES for pair in queries.thresholds(queries.parse(query))]
+def test_quantile_thresholds_are_below_the_largest_bucket() -> None:
+    """histogram_quantile never exceeds the largest finite bucket."""
+    found = [pair for _, query in QUERIES for pair in promql.thresholds(promql.parse(query))]
     assert len(found) == 2
     for name, number in found:
         assert number < largest_buckets()[name], name
     schema = json.loads((CHART / "values.schema.json").read_text())
     rule = schema["properties"]["monitoring"]["properties"]["prometheusRule"]["properties"]
     for value, series in (
-        ("firstTokenSeconds", "time_to_first_token"),
-        ("coldStartSeconds", "hold"),
+        ("timeToFirstTokenSeconds", "time_to_first_token"),
+        ("coldStartSeconds", "queue_duration"),
     ):
         largest = largest_buckets()[f"sizeup_gateway_{series}_seconds_bucket"]
         assert rule[value]["exclusiveMaximum"] == largest
 
 
-def cold_start(seconds: int, held: int) -> float:
+def cold_start(seconds: int, longest: int) -> float:
     """Return the threshold of SizeupColdStartSlow."""
     more = {"monitoring": {"prometheusRule": {"coldStartSeconds": seconds}}}
-    found = rules(over(over(EVERYTHING, more), {"gateway": {"activation": {"seconds": held}}}))
+    found = rules(merge(merge(EVERYTHING, more), {"gateway": {"activation": {"seconds": longest}}}))
     (query,) = [rule["expr"] for rule in found if rule["alert"] == "SizeupColdStartSlow"]
-    ((_, number),) = queries.thresholds(queries.parse(query))
+    ((_, number),) = promql.thresholds(promql.parse(query))
     return number
 
 
 @pytest.mark.parametrize(
-    ("seconds", "held", "threshold"),
+    ("seconds", "longest", "threshold"),
     [(0, 600, 300), (0, 1800, 900), (0, 86400, 1800), (0, 1, 0.5), (599, 600, 599)],
 )
-def test_a_slow_start_is_told_while_people_still_wait(
-    seconds: int, held: int, threshold: float
+def test_cold_start_alert_fires_before_requests_time_out(
+    seconds: int, longest: int, threshold: float
 ) -> None:
-    """Nobody is held longer than activation.seconds."""
-    assert cold_start(seconds, held) == threshold
+    """Requests leave the activation queue after at most activation.seconds."""
+    assert cold_start(seconds, longest) == threshold
 
 
-def test_a_start_that_nobody_waits_for_is_refused() -> None:
-    with pytest.raises(RefusedError, match="coldStartSeconds is 600 and nobody waits longer"):
+def test_cold_start_threshold_beyond_the_queue_timeout_is_rejected() -> None:
+    with pytest.raises(RenderError, match=r"prometheusRule\.coldStartSeconds=600"):
         cold_start(600, 600)
 
 
-def test_alerts_about_downloads_are_there_where_somebody_scrapes_them() -> None:
-    asked = {rule["alert"] for rule in rules()}
-    unasked = rules(over(EVERYTHING, {"monitoring": {"podMonitor": {"enabled": False}}}))
-    silent = {"SizeupDownloadFails", "SizeupDownloadStalled"}
-    assert asked - {rule["alert"] for rule in unasked} == silent
-    for rule in unasked:
+def test_download_alerts_require_the_pod_monitor() -> None:
+    scraped = {rule["alert"] for rule in rules()}
+    unscraped = rules(merge(EVERYTHING, {"monitoring": {"podMonitor": {"enabled": False}}}))
+    downloads = {"SizeupDownloadRetrying", "SizeupDownloadStalled"}
+    assert scraped - {rule["alert"] for rule in unscraped} == downloads
+    for rule in unscraped:
         assert "sizeup_pull" not in rule["expr"]
 
 
-def test_alerts_about_downloads_are_about_this_release_alone() -> None:
-    (expression,) = [r["expr"] for r in rules() if r["alert"] == "SizeupDownloadGivenUp"]
+def test_download_alerts_select_this_release_only() -> None:
+    (expression,) = [r["expr"] for r in rules() if r["alert"] == "SizeupDownloadJobFailed"]
     assert 'namespace="models", job_name=~"sizeup-pull-.+"' in expression
 
 
-def test_dashboards_are_found_by_grafana() -> None:
+def test_dashboards_carry_the_label_of_the_grafana_sidecar() -> None:
     boards = [
         o
         for o in of_kind(render(EVERYTHING), "ConfigMap")
@@ -198,7 +200,7 @@ def test_dashboards_are_found_by_grafana() -> None:
         assert json.loads(text)["panels"]
 
 
-def test_monitors_find_a_metrics_port_on_what_they_select() -> None:
+def test_monitors_select_objects_with_a_metrics_port() -> None:
     objects = render(EVERYTHING)
     (monitor,) = of_kind(objects, "ServiceMonitor")
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
@@ -213,13 +215,13 @@ def test_monitors_find_a_metrics_port_on_what_they_select() -> None:
             assert "metrics" in names
 
 
-def test_metrics_are_not_on_the_public_service() -> None:
+def test_public_service_does_not_expose_metrics() -> None:
     service = named(render(EVERYTHING), "Service", "sizeup-gateway")
     assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_ports_are_those_the_processes_listen_on(variant: str) -> None:
+def test_container_ports_match_the_listen_ports(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for container in containers(pod):
             ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
@@ -231,6 +233,6 @@ def test_ports_are_those_the_processes_listen_on(variant: str) -> None:
                     assert ports["http"] == int(port), name
 
 
-def test_nothing_of_the_prometheus_operator_is_made_unless_asked_for() -> None:
+def test_prometheus_operator_objects_are_opt_in() -> None:
     custom = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
     assert of_kind(render(VARIANTS["kind"]), *custom) == []

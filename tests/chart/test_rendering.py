@@ -8,7 +8,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from kubernetes_validate import utils as tool
 
-from chart import custom
+from chart import custom_resources
 from chart.rendering import (
     CHART,
     EVERYTHING,
@@ -16,18 +16,18 @@ from chart.rendering import (
     VALUES,
     VARIANTS,
     identity,
+    merge,
     of_kind,
-    over,
     render,
 )
 
 KUBERNETES = ("1.30", "1.34", "1.37")
-"""The oldest the chart takes, the one the cluster test runs, the newest the tool knows."""
+"""The oldest supported, the one of the cluster tests, and the newest with schemas."""
 
 
 @pytest.fixture(autouse=True, scope="module")
-def schemas_are_read_once() -> Iterator[None]:
-    """Megabytes of JSON otherwise, for every object anew."""
+def cached_schemas() -> Iterator[None]:
+    """Without the cache, megabytes of JSON are parsed for every object."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tool, "schema_contents", cache(tool.schema_contents))
         yield
@@ -35,15 +35,15 @@ def schemas_are_read_once() -> Iterator[None]:
 
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_object_is_one_of_kubernetes(variant: str, version: str) -> None:
+def test_objects_are_valid(variant: str, version: str) -> None:
     for one in render(VARIANTS[variant]):
-        if one["kind"] in custom.KINDS:
-            custom.validate(one)
+        if one["kind"] in custom_resources.KINDS:
+            custom_resources.validate(one)
         else:
             kubernetes_validate.validate(one, version, strict=True)
 
 
-def test_a_misspelt_field_would_be_found() -> None:
+def test_misspelt_field_is_detected() -> None:
     one = next(o for o in render(VARIANTS["kind"]) if o["kind"] == "Deployment")
     one["spec"]["template"]["spec"]["containers"][0]["securityContext"][
         "readOnlyRootFileSystem"
@@ -52,48 +52,48 @@ def test_a_misspelt_field_would_be_found() -> None:
         kubernetes_validate.validate(one, KUBERNETES[-1], strict=True)
 
 
-@pytest.mark.parametrize("kind", custom.KINDS)
-def test_a_misspelt_field_of_a_kind_of_others_would_be_found(kind: str) -> None:
+@pytest.mark.parametrize("kind", custom_resources.KINDS)
+def test_misspelt_field_of_a_custom_resource_is_detected(kind: str) -> None:
     (one,) = of_kind(render(EVERYTHING), kind)
-    custom.validate(one)
+    custom_resources.validate(one)
     one["spec"]["slector"] = {}
     with pytest.raises(ValueError, match="slector"):
-        custom.validate(one)
+        custom_resources.validate(one)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_helm_lint_finds_no_fault(variant: str) -> None:
+def test_helm_lint_passes(variant: str) -> None:
     command = [str(HELM), "lint", "--strict", str(CHART), "--values", "-"]
     values = json.dumps(VARIANTS[variant])
     done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_promised_values_files_are_there() -> None:
-    promised = {"airgap", "cn-mirror", "gpu", "kind", "minikube", "scale-to-zero"}
-    assert promised <= set(VALUES)
+def test_documented_presets_exist() -> None:
+    documented = {"airgap", "cn-mirror", "gpu", "kind", "minikube", "scale-to-zero"}
+    assert documented <= set(VALUES)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_two_objects_have_one_name(variant: str) -> None:
+def test_object_names_are_unique(variant: str) -> None:
     names = [identity(one) for one in render(VARIANTS[variant])]
     assert len(names) == len(set(names))
 
 
-def test_every_object_is_in_the_releases_namespace() -> None:
+def test_objects_are_in_the_namespace_of_the_release() -> None:
     assert {one["metadata"]["namespace"] for one in render(VARIANTS["everything"])} == {"models"}
 
 
 @pytest.mark.parametrize("base", ["gpu", "scale-to-zero"])
 @pytest.mark.parametrize("more", ["cn-mirror", "airgap"])
-def test_files_about_the_network_go_with_files_of_sizes(base: str, more: str) -> None:
-    both = render(over(VARIANTS[base], VARIANTS[more]))
+def test_network_presets_combine_with_model_presets(base: str, more: str) -> None:
+    both = render(merge(VARIANTS[base], VARIANTS[more]))
     assert {identity(o) for o in render(VARIANTS[base]) if o["kind"] == "Deployment"} <= {
         identity(o) for o in both
     }
 
 
-def test_extra_objects_are_templates() -> None:
+def test_extra_objects_are_rendered_as_templates() -> None:
     values: dict[str, Any] = {
         "extraObjects": [
             {

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.rendering import CHART, RefusedError, render
+from chart.rendering import CHART, RenderError, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 MODEL = {"id": "Qwen/Qwen1.5-0.5B-Chat"}
-REFUSED: list[tuple[dict[str, Any], str]] = [
+INVALID: list[tuple[dict[str, Any], str]] = [
     ({"modles": {}}, "modles"),
     ({"gateway": {"replica": 2}}, "replica"),
     ({"models": {"a": {**MODEL, "scaleToZero": {"keepalive": "5m"}}}}, "keepalive"),
@@ -63,16 +63,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "said"), REFUSED)
-def test_what_cannot_be_meant_is_refused_by_name(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(RefusedError) as refused:
+@pytest.mark.parametrize(("values", "key"), INVALID)
+def test_invalid_value_is_rejected_by_name(values: dict[str, Any], key: str) -> None:
+    with pytest.raises(RenderError) as error:
         render(values)
-    assert "schema" in str(refused.value)
-    assert said in str(refused.value)
+    assert "schema" in str(error.value)
+    assert key in str(error.value)
 
 
 def objects_of(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every part of a schema that describes an object."""
+    """Yield path and schema of every object in a schema."""
     if isinstance(schema, dict):
         kinds = schema.get("type", ())
         object_like = "object" in kinds if isinstance(kinds, list) else kinds == "object"
@@ -84,26 +84,26 @@ def objects_of(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
 
 
 OPEN = {
-    "/properties/global": "a parent chart's; not read",
-    "/properties/loadtest/properties/config": "sizeup-bench knows its keys and refuses others",
-    "/properties/extraObjects/items": "anything that Kubernetes takes",
-    "/definitions/listed/items": "long types of Kubernetes, whose API server refuses unknown keys",
+    "/properties/global": "global values of a parent chart",
+    "/properties/loadtest/properties/config": "validated by sizeup-bench",
+    "/properties/extraObjects/items": "any Kubernetes object",
+    "/definitions/listed/items": "Kubernetes types, validated by the API server",
 }
-"""Objects whose keys are not ours to list, and why."""
+"""Objects with arbitrary keys, and the reason."""
 
 
-def test_every_list_of_keys_is_complete() -> None:
+def test_objects_reject_unknown_keys() -> None:
     open_ended = {p for p, part in objects_of(SCHEMA) if "additionalProperties" not in part}
     assert open_ended == OPEN.keys()
     assert [p for p, part in objects_of(SCHEMA) if part.get("additionalProperties") is True] == []
 
 
 KUBERNETES = {"affinity", "resources", "amounts", "peer", "labelSelector"}
-"""Definitions of shapes that its documentation explains."""
+"""Definitions of Kubernetes types, which its documentation describes."""
 
 
 def missing(values: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    """Yield the keys that only one of values.yaml and the schema has."""
+    """Yield the keys that are in only one of values.yaml and the schema."""
     if reference := schema.get("$ref"):
         schema = SCHEMA["definitions"][reference.rpartition("/")[2]]
         if reference.rpartition("/")[2] in KUBERNETES:
@@ -119,14 +119,14 @@ def missing(values: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
 RARE = {"supplementalGroups", "seLinuxOptions", "seccompProfile.localhostProfile"}
 
 
-def test_every_key_has_a_default_that_people_can_read() -> None:
-    # A parent chart's; what only some clusters have.
+def test_every_key_has_a_default_in_values_yaml() -> None:
+    # Values of a parent chart; fields for particular clusters.
     known = {".global", *(f".podSecurityContext.{key}" for key in RARE)}
     assert set(missing(DEFAULTS, SCHEMA, "")) - known == set()
 
 
 @pytest.mark.parametrize("part", ["model", "profile"])
-def test_every_key_of_a_model_and_a_profile_is_shown(part: str) -> None:
+def test_every_key_of_a_model_and_a_profile_is_documented(part: str) -> None:
     text = (CHART / "values.yaml").read_text()
     keys = SCHEMA["definitions"][part]["properties"]
     assert [key for key in keys if f"{key}:" not in text] == []

@@ -1,4 +1,4 @@
-"""A variable that no Settings class reads is a value that does nothing."""
+"""Every environment variable of a container is read by its Settings class."""
 
 import inspect
 import re
@@ -23,23 +23,23 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "mirror": CliSettings,
     "check": CliSettings,
 }
-"""By container."""
+"""Settings class by container name."""
 
 T = TypeVar("T", bound=BaseSettings)
 
 OTHERS = {
-    "HOME": "the system is read-only but for /tmp",
-    "HF_HUB_OFFLINE": "huggingface_hub: never asks the network",
+    "HOME": "the root filesystem is read-only, only /tmp is writable",
+    "HF_HUB_OFFLINE": "huggingface_hub: no network access",
     "HTTP_PROXY": "aiohttp",
     "HTTPS_PROXY": "aiohttp",
     "NO_PROXY": "aiohttp",
-    "CUDA_DEVICE_ORDER": "CUDA; of the values of this test",
+    "CUDA_DEVICE_ORDER": "CUDA; set by the values of this test",
 }
-"""Read by libraries, and not by us."""
+"""Variables that libraries read, with the reader."""
 
 
 def variables_of(settings: type[BaseSettings]) -> Iterator[str]:
-    """Yield the names of the variables that a Settings class reads."""
+    """Yield the variables that a Settings class reads."""
     prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
         alias: Any = field.validation_alias
@@ -52,7 +52,7 @@ def variables_of(settings: type[BaseSettings]) -> Iterator[str]:
 
 
 def read_by(container: str) -> set[str]:
-    """Return the variables that what runs in a container reads."""
+    """Return the variables that the program in a container reads."""
     if container == "loadtest":
         source = inspect.getsource(loadtest_settings)
         return set(re.findall(r'environ\.get\("(\w+)"', source))
@@ -60,39 +60,39 @@ def read_by(container: str) -> set[str]:
 
 
 def in_arguments(container: Json) -> set[str]:
-    """Return the variables that Kubernetes puts into a command line."""
+    """Return the variables that Kubernetes expands in the arguments."""
     return set(re.findall(r"\$\((\w+)\)", " ".join(map(str, container.get("args", [])))))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variable_is_read_by_somebody(variant: str) -> None:
+def test_every_variable_is_read(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for container in containers(pod):
             known = {*read_by(container["name"]), *OTHERS, *in_arguments(container)}
             assert environment(container).keys() - known == set(), name
 
 
-def test_the_gateway_accepts_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = given("gateway", GatewaySettings, monkeypatch)
+def test_gateway_settings_accept_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = parsed("gateway", GatewaySettings, monkeypatch)
     assert settings.metrics_port == 9090
     assert settings.host == "0.0.0.0"
 
 
-def test_a_size_accepts_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inference_settings_accept_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for container in ("inference", "wait"):
-        settings = given(container, InferenceSettings, monkeypatch)
+        settings = parsed(container, InferenceSettings, monkeypatch)
         assert settings.port == 8080
         assert str(settings.hub_cache) == "/models"
 
 
-def test_a_download_accepts_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = given("pull", CliSettings, monkeypatch)
+def test_download_settings_accept_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = parsed("pull", CliSettings, monkeypatch)
     assert settings.hf_endpoint == "https://hub.example.com:8443"
     assert str(settings.hub_cache) == "/models"
 
 
-def given(name: str, kind: type[T], monkeypatch: pytest.MonkeyPatch) -> T:
-    """Read every container's variables in turn; return what the last one says."""
+def parsed(name: str, kind: type[T], monkeypatch: pytest.MonkeyPatch) -> T:
+    """Parse the environment of each container of this name; return the last one."""
     found = None
     for _, pod in pods(render(EVERYTHING)):
         for container in (c for c in containers(pod) if c["name"] == name):

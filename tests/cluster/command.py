@@ -1,4 +1,4 @@
-"""Run a program to its end, within a deadline, and keep what it said for the explanation."""
+"""Runs a program with a deadline; its output is part of the error if it fails."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class CommandError(Exception):
-    """A program failed or was too slow; the message has its last words."""
+    """A program failed or timed out; the message contains the end of its output."""
 
 
 _SHOWN_CHARACTERS = 6000
-"""The end of an output: what went wrong is there."""
+"""Length of the output's end in an error message."""
 
 
 def run(
@@ -21,7 +21,7 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Return what a program wrote to its standard output; CommandError with both outputs."""
+    """Return a program's stdout. Raises CommandError with stdout and stderr."""
     line = " ".join(str(part) for part in argv)
     try:
         done = subprocess.run(
@@ -37,14 +37,14 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{line}\nnot done within {seconds:g} s\n{_end_of(error)}") from None
+        raise CommandError(f"{line}\ntimed out after {seconds:g} s\n{_end_of(error)}") from None
     if done.returncode:
-        said = f"{done.stdout}{done.stderr}"[-_SHOWN_CHARACTERS:]
-        raise CommandError(f"{line}\nended with {done.returncode}\n{said}")
+        output = f"{done.stdout}{done.stderr}"[-_SHOWN_CHARACTERS:]
+        raise CommandError(f"{line}\nexit status {done.returncode}\n{output}")
     return done.stdout
 
 
 def _end_of(error: subprocess.TimeoutExpired) -> str:
     parts = (part for part in (error.stdout, error.stderr) if part)
-    said = "".join(p.decode(errors="replace") if isinstance(p, bytes) else p for p in parts)
-    return said[-_SHOWN_CHARACTERS:]
+    output = "".join(p.decode(errors="replace") if isinstance(p, bytes) else p for p in parts)
+    return output[-_SHOWN_CHARACTERS:]

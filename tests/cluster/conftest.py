@@ -1,6 +1,6 @@
-"""One cluster for all tests of this folder, and its logs beside whatever fails.
+"""One cluster for all tests of this folder; its state and logs are attached to failures.
 
-`make cluster-test` runs them; the ordinary run of the tests passes this folder by.
+`make cluster-test` runs these tests; `make test` skips them.
 """
 
 import contextlib
@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 
 from cluster import images, kind
+from cluster.cluster import Cluster
 from cluster.diagnosis import describe
 from cluster.own import requirements
 from cluster.own.binaries import built
 from cluster.own.buildah import Buildah
-from cluster.own.cluster import OwnCluster, only_one
+from cluster.own.own_cluster import OwnCluster, exclusive_lock
 from cluster.release import Release
-from cluster.running import Cluster
 
 CACHE = Path(__file__).resolve().parents[2] / ".cluster"
-"""What is built once, and the logs of the last run."""
+"""Cached builds, and the logs of the last run."""
 IMAGES = ("gateway", "inference-fake", "cli", "toys", "loadtest")
-"""Those of most tests: the engine is the fake one, since here the platform is tested."""
+"""Images of most tests, which use the fake engine: they test the platform, not the models."""
 TORCH_IMAGE = "inference-cpu"
 _TEST_SECONDS = 900
-"""Of one test without its fixtures, whose steps have deadlines of their own."""
+"""Timeout of one test without its fixtures, whose steps have their own deadlines."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,15 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cluster",
         choices=("own", "kind"),
         default="own",
-        help="own: a Kubernetes started here (Linux, root); kind: the one of kubectl's context",
+        help="own: start a cluster on this machine (Linux, root); kind: use kubectl's context",
     )
     parser.addoption(
-        "--torch-index", default="", help="package index of torch; default: PyPI, with CUDA"
+        "--torch-index", default="", help="package index for torch; default: PyPI, with CUDA"
     )
 
 
 def pytest_configure() -> None:
-    for client in ("httpx", "httpx2"):  # the official clients' own: a line for every request
+    for client in ("httpx", "httpx2"):  # used by the official clients; logs every request
         logging.getLogger(client).setLevel(logging.WARNING)
 
 
@@ -55,18 +55,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Start or find the cluster, and give it the images of this checkout."""
+    """Start or find the cluster, and load the images of this checkout."""
     torch = any("torch" in getattr(item, "fixturenames", ()) for item in request.session.items)
     names = (*IMAGES, TORCH_IMAGE) if torch else IMAGES
     index = request.config.getoption("--torch-index")
     start = _own if request.config.getoption("--cluster") == "own" else _kind
-    _tidy_up_when_ended()
+    _clean_up_on_signals()
     with start(names, index) as running:
         yield running
 
 
-def _tidy_up_when_ended() -> None:
-    """Take SIGTERM and the loss of the terminal for Ctrl-C, unless nohup has it ignored."""
+def _clean_up_on_signals() -> None:
+    """Handle SIGTERM and SIGHUP like Ctrl-C, unless ignored as under nohup."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
@@ -74,16 +74,16 @@ def _tidy_up_when_ended() -> None:
 
 @pytest.fixture(scope="session")
 def torch(cluster: Cluster) -> None:
-    """Ask for the image that computes; it takes minutes, so only who names this one gets it."""
+    """Request the image with torch. Building it takes minutes, so it is opt-in."""
 
 
 @contextlib.contextmanager
 def _own(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
-    if reason := requirements.why_not():
+    if reason := requirements.unavailable_reason():
         pytest.skip(reason)
-    with only_one(CACHE / "lock"):
+    with exclusive_lock(CACHE / "lock"):
         requirements.install_packages()
-        # The last steps that need the network of the machine.
+        # Everything that needs the internet happens before the cluster's network is entered.
         binaries = built(CACHE / "bin")
         builder = Buildah()
         pause = builder.pause(binaries.pause)
@@ -98,7 +98,7 @@ def _own(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
 
 @contextlib.contextmanager
 def _kind(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
-    if reason := kind.why_not():
+    if reason := kind.unavailable_reason():
         pytest.skip(reason)
     running = kind.KindCluster(CACHE / "logs")
     with images.built(images.Docker(), names, torch_index) as saved:
@@ -109,12 +109,12 @@ def _kind(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
 def _load(running: Cluster, saved: list[images.SavedImage]) -> None:
     for image in saved:
         running.load(image)
-        image.remove()  # at once: the next is to have its place on the disk
+        image.remove()  # frees its disk space for the next
 
 
 @pytest.fixture(scope="module")
 def new_release(cluster: Cluster) -> Iterator[Callable[[str], Release]]:
-    """Make empty releases, each in a namespace of its own that goes with the module's last test."""
+    """Create releases in their own namespaces, which are deleted after the module's last test."""
     made: list[Release] = []
 
     def make(namespace: str) -> Release:
@@ -123,7 +123,7 @@ def new_release(cluster: Cluster) -> Iterator[Callable[[str], Release]]:
 
     yield make
     for release in made:
-        release.remove()
+        release.delete()
 
 
 @pytest.fixture(autouse=True)

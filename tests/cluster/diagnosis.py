@@ -1,22 +1,22 @@
-"""What a cluster looks like when a test has failed."""
+"""Describes the state of the cluster after a failed test."""
 
+from cluster.cluster import Cluster
 from cluster.command import CommandError
 from cluster.kubectl import Json
-from cluster.running import Cluster
 
 _EVENTS = 40
 _LOG_LINES = 60
-_ORDINARY = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+_SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
 def describe(cluster: Cluster) -> str:
-    """Return pods, late events and logs of every namespace of these tests."""
+    """Return pods, latest events and logs of all test namespaces."""
     try:
-        names = sorted(cluster.kubectl.names("namespaces") - _ORDINARY)
+        names = sorted(cluster.kubectl.names("namespaces") - _SYSTEM_NAMESPACES)
         parts = [part for name in names for part in _namespace(cluster, name)]
     except CommandError as error:
-        parts = [f"the API server does not say: {error}"]
-    return "\n".join((*parts, f"logs of the cluster's own processes: {cluster.logs}"))
+        parts = [f"API server unavailable: {error}"]
+    return "\n".join((*parts, f"logs of the cluster's processes: {cluster.logs}"))
 
 
 def _namespace(cluster: Cluster, name: str) -> list[str]:
@@ -36,7 +36,7 @@ def _log(cluster: Cluster, pod: Json, container: str) -> str:
     name = pod["metadata"]["name"]
     kubectl = cluster.kubectl.within(pod["metadata"]["namespace"])
     try:
-        said = kubectl("logs", name, f"--container={container}", f"--tail={_LOG_LINES}")
+        text = kubectl("logs", name, f"--container={container}", f"--tail={_LOG_LINES}")
     except CommandError as error:
-        said = str(error)
-    return f"--- {name}/{container}\n{said}"
+        text = str(error)
+    return f"--- {name}/{container}\n{text}"

@@ -63,7 +63,7 @@ class SavedImage:
 
     @contextlib.contextmanager
     def archive(self, folder: Path) -> Iterator[Path]:
-        """Write it to a file that is deleted at the end: the largest has 5 GB."""
+        """Save it to a file during the block. The largest is 5 GB."""
         archive = folder / "image.tar"
         try:
             self.builder.save(self.reference, archive)

@@ -1,4 +1,4 @@
-"""A kind cluster that somebody has started: the one of kubectl's current context."""
+"""An existing kind cluster: the one of kubectl's current context."""
 
 import logging
 import shutil
@@ -11,27 +11,27 @@ from cluster.kubectl import Json, Kubectl
 
 _LOAD_SECONDS = 900.0
 _PREFIX = "kind-"
-"""kind calls the context of cluster X kind-X."""
+"""kind names the context of cluster X kind-X."""
 
 log = logging.getLogger(__name__)
 
 
-def why_not() -> str | None:
-    """Return why there is no such cluster, in a sentence for a person; None when there is one."""
+def unavailable_reason() -> str | None:
+    """Return why there is no such cluster, or None if there is one."""
     missing = [program for program in ("kind", "kubectl") if not shutil.which(program)]
     if missing:
-        return f"--cluster=kind needs {' and '.join(missing)}"
+        return f"--cluster=kind requires {' and '.join(missing)}"
     context = _context()
     if context is None or not context.startswith(_PREFIX):
-        return f"kubectl's current context is {context}, not that of a kind cluster"
+        return f"kubectl's current context {context} is not a kind cluster"
     return None
 
 
 class KindCluster:
-    """The cluster of the current context; it stays when the tests are done."""
+    """The cluster of the current context; it is left running."""
 
     def __init__(self, logs: Path) -> None:
-        """Find its node; CommandError where it does not answer."""
+        """Look up its node. Raises CommandError if the API server is unreachable."""
         self.logs = logs
         self.kubeconfig: Path | None = None
         self.cache_values: Json = {"accessModes": ["ReadWriteOnce"]}
@@ -41,17 +41,17 @@ class KindCluster:
         self.node_address = next(a["address"] for a in addresses if a["type"] == "InternalIP")
 
     def load(self, image: SavedImage) -> None:
-        """Give the nodes an image."""
+        """Load an image on the nodes."""
         log.info("loading %s", image.reference)
         with tempfile.TemporaryDirectory() as folder, image.archive(Path(folder)) as archive:
             load = ["kind", "load", "image-archive", str(archive), f"--name={self._name}"]
             run(load, seconds=_LOAD_SECONDS)
 
-    def make_cache(self, namespace: str) -> None:
-        """Leave it to kind's own class of volumes."""
+    def create_cache(self, namespace: str) -> None:
+        """No-op: the default storage class of kind provisions the volume."""
 
     def check(self) -> None:
-        """Its processes are not ours to watch."""
+        """No-op: its processes are not managed here."""
 
 
 def _context() -> str | None:

@@ -1,4 +1,4 @@
-"""kubectl, from Python."""
+"""A wrapper around kubectl."""
 
 import json
 from collections.abc import Sequence
@@ -10,28 +10,28 @@ from cluster.command import CommandError, run
 Json = dict[str, Any]
 
 _SECONDS = 60.0
-"""Of one call to the API on a busy machine."""
+"""Deadline of one API call on a busy machine."""
 
 
 class Kubectl:
-    """The client, with the credentials of one cluster and the namespace of one test."""
+    """kubectl with the credentials of a cluster and a default namespace."""
 
     def __init__(self, argv: Sequence[str | Path], namespace: str = "default") -> None:
-        """Call it by this start of a command line."""
+        """Use `argv` as the command line prefix."""
         self._argv = tuple(argv)
         self.namespace = namespace
 
     def within(self, namespace: str) -> "Kubectl":
-        """Return the same client in another namespace."""
+        """Return the same client with another namespace."""
         return Kubectl(self._argv, namespace)
 
     def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = _SECONDS) -> str:
-        """Return what kubectl prints; CommandError when it fails."""
+        """Return the output of kubectl. Raises CommandError if it fails."""
         argv = [*self._argv, "--namespace", self.namespace, *arguments]
         return run(argv, seconds=seconds, stdin=stdin)
 
     def get(self, *what: str) -> Json:
-        """Return an object or a list of them; CommandError when there is none."""
+        """Return an object or a list. Raises CommandError if it does not exist."""
         found: Json = json.loads(self("get", *what, "--output=json"))
         return found
 
@@ -44,7 +44,7 @@ class Kubectl:
         return {item["metadata"]["name"] for item in self.items(*what)}
 
     def apply(self, *objects: Json) -> None:
-        """Create objects, or make them as given."""
+        """Create or update objects."""
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
 
@@ -53,16 +53,16 @@ class Kubectl:
         self("patch", what, "--type=merge", f"--patch={json.dumps(change)}", *options)
 
     def wait(self, what: str, condition: str, seconds: float, *options: str) -> None:
-        """Wait for a condition, in kubectl's words; CommandError when it is late."""
+        """Wait for a condition in kubectl's syntax. Raises CommandError on timeout."""
         waiting = ["wait", what, f"--for={condition}", f"--timeout={seconds:.0f}s", *options]
         self(*waiting, seconds=seconds + _SECONDS)
 
     def rolled_out(self, what: str, seconds: float) -> None:
-        """Wait until a rollout is complete; CommandError when it is late."""
+        """Wait until a rollout is complete. Raises CommandError on timeout."""
         self("rollout", "status", what, f"--timeout={seconds:.0f}s", seconds=seconds + _SECONDS)
 
     def try_get(self, *what: str) -> Json | None:
-        """Return an object, or None where the API server does not answer with one."""
+        """Return an object, or None if it does not exist or the API server is unreachable."""
         try:
             return self.get(*what)
         except CommandError:

@@ -1,4 +1,4 @@
-"""A steady load of people, and an account of every request that did not get its whole answer."""
+"""A steady load of concurrent clients that records every request without a complete response."""
 
 import asyncio
 import contextlib
@@ -15,44 +15,44 @@ import openai
 
 from cluster.kubectl import Json
 
-PEOPLE = 8
-"""Asking at the same time; each waits for an answer and asks again."""
-_ANSWER_SECONDS = 120.0
-"""An answer that takes longer is lost."""
+CLIENTS = 8
+"""Number of concurrent clients, each of which sends one request after the other."""
+_RESPONSE_SECONDS = 120.0
+"""A response that takes longer counts as lost."""
 _SHORT = "Hello"
 _LONG = "one two three four five six seven eight nine ten " * 3
-"""The fake engine says a prompt again, a byte in 20 ms: this one takes three seconds."""
+"""The fake engine repeats the prompt, a byte every 20 ms: this one takes three seconds."""
 
 
 class LostError(Exception):
-    """An answer that ended early, or was an error."""
+    """A response that was an error or ended early."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the requests."""
+    """Counts of completed and lost requests."""
 
-    answered: int = 0
+    completed: int = 0
     overlapped: Counter[str] = field(default_factory=Counter)
-    """Those answered that were under way during the change, by kind of client; 0 of some, maybe."""
+    """Completed requests that started during the change, by client; 0 for a client without any."""
     lost: list[str] = field(default_factory=list)
 
 
-Ask = Callable[[str, str], Awaitable[None]]
-"""Asks a model something and returns when the answer was whole."""
+Send = Callable[[str, str], Awaitable[None]]
+"""Sends a prompt to a model and returns when the response is complete; raises otherwise."""
 
 
 async def during(
     url: str, models: Sequence[str], change: Callable[[], None], at_least: int
 ) -> Tally:
-    """Ask on end while something changes, and on until there were enough requests."""
+    """Send requests while `change` runs, and afterwards until there were `at_least` of them."""
     tally = Tally()
     changed = asyncio.Event()
-    async with _people(url) as people, asyncio.TaskGroup() as group:
-        tally.overlapped.update({_kind(ask): 0 for ask in people})
-        for number, ask in enumerate(people):
-            questions = _questions(models, number)
-            group.create_task(_ask_on(ask, questions, tally, changed, at_least))
+    async with _clients(url) as clients, asyncio.TaskGroup() as group:
+        tally.overlapped.update({_kind(send): 0 for send in clients})
+        for number, send in enumerate(clients):
+            prompts = _prompts(models, number)
+            group.create_task(_send_repeatedly(send, prompts, tally, changed, at_least))
         try:
             await asyncio.to_thread(change)
         finally:
@@ -60,27 +60,27 @@ async def during(
     return tally
 
 
-async def _ask_on(
-    ask: Ask,
-    questions: Iterator[tuple[str, str]],
+async def _send_repeatedly(
+    send: Send,
+    prompts: Iterator[tuple[str, str]],
     tally: Tally,
     changed: asyncio.Event,
     at_least: int,
 ) -> None:
-    while not changed.is_set() or tally.answered + len(tally.lost) < at_least:
-        model, prompt = next(questions)
+    while not changed.is_set() or tally.completed + len(tally.lost) < at_least:
+        model, prompt = next(prompts)
         overlaps = not changed.is_set()
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                await ask(model, prompt)
-            tally.answered += 1
-            tally.overlapped[_kind(ask)] += overlaps
+            async with asyncio.timeout(_RESPONSE_SECONDS):
+                await send(model, prompt)
+            tally.completed += 1
+            tally.overlapped[_kind(send)] += overlaps
         except _LOSSES as error:
-            tally.lost.append(f"{_kind(ask)} {model}: {error!r}")
+            tally.lost.append(f"{_kind(send)} {model}: {error!r}")
 
 
-def _kind(ask: Ask) -> str:
-    return str(getattr(ask, "__name__", ask))
+def _kind(send: Send) -> str:
+    return str(getattr(send, "__name__", send))
 
 
 _LOSSES = (
@@ -94,28 +94,28 @@ _LOSSES = (
 )
 
 
-def _questions(models: Sequence[str], number: int) -> Iterator[tuple[str, str]]:
-    """Yield models and prompts on end: every fourth answer is long."""
-    prompts = itertools.cycle((_SHORT, _SHORT, _SHORT, _LONG))
-    return zip(itertools.cycle(models), itertools.islice(prompts, number % 4, None), strict=False)
+def _prompts(models: Sequence[str], number: int) -> Iterator[tuple[str, str]]:
+    """Yield pairs of model and prompt forever; every fourth prompt is long."""
+    lengths = itertools.cycle((_SHORT, _SHORT, _SHORT, _LONG))
+    return zip(itertools.cycle(models), itertools.islice(lengths, number % 4, None), strict=False)
 
 
 @contextlib.asynccontextmanager
-async def _people(url: str) -> AsyncIterator[list[Ask]]:
-    """Yield what people use: programs with a connection a request, and the official clients."""
+async def _clients(url: str) -> AsyncIterator[list[Send]]:
+    """Yield plain HTTP clients with a connection per request, and the official clients."""
     once = aiohttp.TCPConnector(force_close=True)
     async with (
         aiohttp.ClientSession(url, connector=once) as http,
-        # Asks once: what it would try again is lost to whoever does not.
+        # Without retries, which would hide lost requests.
         openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as openai_client,
         ollama.AsyncClient(url) as ollama_client,
     ):
         raw = (_ollama_raw(http), _openai_raw(http))
         kinds = (*raw, _ollama(ollama_client), _openai(openai_client))
-        yield list(itertools.islice(itertools.cycle(kinds), PEOPLE))
+        yield list(itertools.islice(itertools.cycle(kinds), CLIENTS))
 
 
-def _ollama_raw(http: aiohttp.ClientSession) -> Ask:
+def _ollama_raw(http: aiohttp.ClientSession) -> Send:
     async def ollama_raw(model: str, prompt: str) -> None:
         lines = [json.loads(line) async for line in _lines(http, "/api/chat", model, prompt)]
         if not lines or not lines[-1].get("done"):
@@ -124,7 +124,7 @@ def _ollama_raw(http: aiohttp.ClientSession) -> Ask:
     return ollama_raw
 
 
-def _openai_raw(http: aiohttp.ClientSession) -> Ask:
+def _openai_raw(http: aiohttp.ClientSession) -> Send:
     async def openai_raw(model: str, prompt: str) -> None:
         events = [event async for event in _lines(http, "/v1/chat/completions", model, prompt)]
         if events[-1:] != [b"data: [DONE]"] or b'"finish_reason":"' not in events[-2]:
@@ -144,20 +144,20 @@ async def _lines(
                 yield line.strip()
 
 
-def _ollama(client: ollama.AsyncClient) -> Ask:
+def _ollama(client: ollama.AsyncClient) -> Send:
     async def ollama_client(model: str, prompt: str) -> None:
-        said = await client.chat(**_body(model, prompt), stream=False)
-        if said.done_reason != "stop":
-            raise LostError(str(said))
+        response = await client.chat(**_body(model, prompt), stream=False)
+        if response.done_reason != "stop":
+            raise LostError(str(response))
 
     return ollama_client
 
 
-def _openai(client: openai.AsyncOpenAI) -> Ask:
+def _openai(client: openai.AsyncOpenAI) -> Send:
     async def openai_client(model: str, prompt: str) -> None:
-        said = await client.chat.completions.create(**_body(model, prompt))
-        if said.choices[0].finish_reason != "stop":
-            raise LostError(str(said))
+        response = await client.chat.completions.create(**_body(model, prompt))
+        if response.choices[0].finish_reason != "stop":
+            raise LostError(str(response))
 
     return openai_client
 

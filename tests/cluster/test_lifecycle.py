@@ -1,27 +1,27 @@
-"""Upgrade and uninstall: what was downloaded stays, and nothing else does."""
+"""Uninstall keeps the downloaded models and nothing else; the next install uses them."""
 
 from collections.abc import Callable
 
 import pytest
 
-from cluster.asking import HELLO, ollama_at
+from cluster.clients import HELLO, ollama_at
+from cluster.cluster import Cluster
 from cluster.kubectl import Json
+from cluster.polling import wait_for
 from cluster.release import CLAIM, Release
-from cluster.running import Cluster
-from cluster.waiting import wait_for
 
 FAKE = "Qwen/Qwen1.5-0.5B-Chat"
 TOY = "sizeup/toy-2m"
 _DOWNLOAD_SECONDS = 300.0
 _GONE_SECONDS = 180.0
-_OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+_IN_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 
 
 @pytest.fixture
 def release(cluster: Cluster, new_release: Callable[[str], Release]) -> Release:
-    """A size that computes nothing, and one that is downloaded and stays at zero."""
+    """A fake model, and a downloaded one that stays scaled to zero."""
     made = new_release("lifecycle")
-    cluster.make_cache(made.namespace)
+    cluster.create_cache(made.namespace)
     made.install(_values(cluster))
     made.wait()
     _wait_downloaded(made)
@@ -38,19 +38,17 @@ def _values(cluster: Cluster, **small: object) -> Json:
 
 
 def _wait_downloaded(release: Release) -> None:
-    """Wait for the Jobs that there are; CommandError when one is late or fails."""
+    """Wait for all download Jobs. Raises CommandError if one fails or times out."""
     for job in release.kubectl.names("jobs"):
         release.kubectl.wait(f"job/{job}", "condition=complete", _DOWNLOAD_SECONDS)
 
 
-def test_an_uninstalled_release_leaves_nothing_but_its_cache(
-    release: Release, cluster: Cluster
-) -> None:
+def test_uninstall_keeps_only_the_cache(release: Release, cluster: Cluster) -> None:
     release.helm("uninstall", "sizeup")
     cache = {f"persistentvolumeclaim/{CLAIM}"}
-    wait_for(lambda: _left(release) == cache, f"{cache} alone", _GONE_SECONDS)
+    wait_for(lambda: _remaining(release) == cache, f"only {cache}", _GONE_SECONDS)
 
-    # And the next installation finds the files in it.
+    # The next installation uses the files in it.
     release.install(_values(cluster))
     release.wait()
     _wait_downloaded(release)
@@ -58,9 +56,9 @@ def test_an_uninstalled_release_leaves_nothing_but_its_cache(
         assert "Hello" in (client.chat(FAKE, [HELLO]).message.content or "")
 
 
-def _left(release: Release) -> set[str]:
-    """Return everything in the namespace that is not there in every namespace."""
+def _remaining(release: Release) -> set[str]:
+    """Return the objects in the namespace, without those that exist in every namespace."""
     kinds = release.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
-    wanted = ",".join(kind for kind in kinds.split() if not kind.startswith("events"))
-    named = release.kubectl("get", wanted, "--output=name", "--ignore-not-found").split()
-    return set(named) - _OF_EVERY_NAMESPACE
+    listed = ",".join(kind for kind in kinds.split() if not kind.startswith("events"))
+    names = release.kubectl("get", listed, "--output=name", "--ignore-not-found").split()
+    return set(names) - _IN_EVERY_NAMESPACE

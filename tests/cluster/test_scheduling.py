@@ -1,14 +1,14 @@
-"""Where the pods of gpu.yaml go: the scheduler is real, the GPU nodes are objects alone."""
+"""Scheduling of the pods of gpu.yaml: the scheduler is real, the GPU nodes are API objects only."""
 
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.cluster import Cluster
 from cluster.kubectl import Json, Kubectl
+from cluster.polling import wait_for
 from cluster.release import Release
-from cluster.running import Cluster
-from cluster.waiting import wait_for
 
 _LARGEST, _SECOND = "qwen1-5-72b", "qwen1-5-32b"
 _PRODUCT = "NVIDIA-A100-SXM4-80GB"
@@ -16,16 +16,16 @@ _SCHEDULED_SECONDS = 120.0
 
 
 class Nodes:
-    """Nodes without machines; they keep ready for as long as somebody says so."""
+    """Node objects without machines; they stay Ready while keep_ready is called."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
         self._gpus: dict[str, int] = {}
 
     def add(self, name: str, gpus: int) -> None:
-        """Add one as NVIDIA's feature discovery and device plugin would describe it."""
+        """Add one as GPU Feature Discovery and the NVIDIA device plugin would describe it."""
         labels = {"nvidia.com/gpu.product": _PRODUCT, "kubernetes.io/hostname": name}
-        # Keeps pods away that ask for no GPU: nothing would run them.
+        # Keeps other pods away, which no kubelet would run.
         taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
         self._gpus[name] = gpus
         self._kubectl.apply(
@@ -39,13 +39,13 @@ class Nodes:
         self.keep_ready()
 
     def keep_ready(self) -> None:
-        """Say what a kubelet says every ten seconds, without which a node is given up."""
+        """Report the node status, as kubelets do every ten seconds to keep a node Ready."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         ready = {"type": "Ready", "status": "True", "reason": "Tested", "lastHeartbeatTime": now}
         for name, gpus in self._gpus.items():
-            has = {"cpu": "96", "memory": "1Ti", "ephemeral-storage": "4Ti", "pods": "110"}
-            has["nvidia.com/gpu"] = str(gpus)
-            status = {"capacity": has, "allocatable": has, "conditions": [ready]}
+            capacity = {"cpu": "96", "memory": "1Ti", "ephemeral-storage": "4Ti", "pods": "110"}
+            capacity["nvidia.com/gpu"] = str(gpus)
+            status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}
             self._kubectl.patch(f"node/{name}", {"status": status}, "--subresource=status")
 
     def remove(self) -> None:
@@ -64,15 +64,15 @@ def nodes(cluster: Cluster) -> Iterator[Nodes]:
 @pytest.fixture
 def release(new_release: Callable[[str], Release]) -> Iterator[Release]:
     made = new_release("scheduling")
-    # Without a shared volume: where pods land is to depend on GPUs alone.
+    # Without a shared volume, so that scheduling depends on GPUs only.
     made.install({"modelCache": {"mode": "ephemeral"}}, file="gpu.yaml")
     yield made
     made.helm("uninstall", "sizeup")
-    # No kubelet says that these have ended.
+    # No kubelet reports their termination.
     made.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
 
 
-def test_the_largest_size_waits_for_a_node_with_enough_gpus(release: Release, nodes: Nodes) -> None:
+def test_largest_model_waits_for_a_node_with_enough_gpus(release: Release, nodes: Nodes) -> None:
     nodes.add("gpu-few", gpus=2)
     reason = wait_for(
         lambda: _reason(release, nodes, _LARGEST, "Insufficient"), "the reason", _SCHEDULED_SECONDS
@@ -87,7 +87,7 @@ def test_the_largest_size_waits_for_a_node_with_enough_gpus(release: Release, no
     assert _gpus(release, _LARGEST) == "4"
 
 
-def test_a_size_stays_pending_where_no_node_is_of_its_kind(release: Release, nodes: Nodes) -> None:
+def test_model_stays_pending_without_a_matching_node(release: Release, nodes: Nodes) -> None:
     nodes.add("gpu-other", gpus=8)
     key = "qwen1-5-0-5b"
     reason = wait_for(
@@ -108,12 +108,12 @@ def _node(release: Release, nodes: Nodes, key: str) -> str | None:
 
 
 def _reason(release: Release, nodes: Nodes, key: str, word: str) -> str | None:
-    """Return why the pod is not scheduled, once that has to do with this word."""
+    """Return the message of PodScheduled once it contains `word`."""
     nodes.keep_ready()
     pod = _pod(release, key)
     conditions = pod["status"].get("conditions", ()) if pod else ()
-    said = (c.get("message", "") for c in conditions if c["type"] == "PodScheduled")
-    return next((message for message in said if word in message), None)
+    messages = (c.get("message", "") for c in conditions if c["type"] == "PodScheduled")
+    return next((message for message in messages if word in message), None)
 
 
 def _gpus(release: Release, key: str) -> str:

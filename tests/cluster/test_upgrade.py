@@ -1,4 +1,4 @@
-"""From the chart as it was published before to the one of this checkout, while people ask."""
+"""Upgrade under load from the previously published chart to the one of this checkout."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from cluster.release import Release
 MODEL = "Qwen/Qwen1.5-0.5B-Chat"
 REQUESTS = 200
 _PREVIOUS = Path(__file__).parent / "previous"
-"""The package of one chart: made by `helm package charts/sizeup` when it is published."""
+"""Holds one chart package: the output of `helm package charts/sizeup` at its publication."""
 
 
 @pytest.fixture
@@ -25,22 +25,22 @@ def release(new_release: Callable[[str], Release]) -> Release:
     return made
 
 
-def _values(**size: object) -> Json:
-    return {"models": {"small": {"id": MODEL, "engine": "fake", "replicas": 2, **size}}}
+def _values(**model: object) -> Json:
+    return {"models": {"small": {"id": MODEL, "engine": "fake", "replicas": 2, **model}}}
 
 
-def test_an_upgrade_with_other_values_loses_nothing(release: Release) -> None:
+def test_upgrade_with_changed_values_loses_no_request(release: Release) -> None:
     before = {name for name in release.uids() if "-small-" in name}
 
     def upgrade() -> None:
         release.install(_values(maxModelLen=4096))
         release.wait()
-        release.wait_gone()
+        release.wait_terminated()
 
     tally = asyncio.run(during(release.url, [MODEL], upgrade, REQUESTS))
     assert tally.lost == []
-    assert tally.answered >= REQUESTS
+    assert tally.completed >= REQUESTS
     assert min(tally.overlapped.values()) > 0, tally.overlapped
-    assert before.isdisjoint(release.uids()), "the changed size has new pods"
+    assert before.isdisjoint(release.uids()), "the pods of the changed model are replaced"
     [listed] = release.releases()
     assert (listed["revision"], listed["status"]) == ("2", "deployed")

@@ -1,4 +1,4 @@
-"""The images of a run do not stay in the store, however it ends."""
+"""Images of a run are removed from the storage, however the run ends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The account of a load: nothing that was lost is hidden, and it was there during the change."""
+"""The load generator records lost requests and attributes requests to the change."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cluster import load
-from cluster.load import Ask, LostError, Tally
+from cluster.load import LostError, Send, Tally
 
 
 async def lost(_model: str, _prompt: str) -> None:
@@ -17,42 +17,42 @@ async def lost(_model: str, _prompt: str) -> None:
     raise LostError("cut")
 
 
-async def answered(_model: str, _prompt: str) -> None:
+async def completed(_model: str, _prompt: str) -> None:
     await asyncio.sleep(0)
 
 
-def test_answers_during_a_change_are_counted_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    has_answered = threading.Event()
+def test_responses_during_the_change_are_counted_by_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_completed = threading.Event()
 
-    async def noted(_model: str, _prompt: str) -> None:
+    async def recorded(_model: str, _prompt: str) -> None:
         await asyncio.sleep(0)
-        has_answered.set()
+        has_completed.set()
 
     @contextlib.asynccontextmanager
-    async def people(_url: str) -> AsyncIterator[list[Ask]]:
-        yield [noted, lost]
+    async def clients(_url: str) -> AsyncIterator[list[Send]]:
+        yield [recorded, lost]
 
-    monkeypatch.setattr(load, "_people", people)
-    change_sees_answers = []
+    monkeypatch.setattr(load, "_clients", clients)
+    seen_by_change = []
     tally = asyncio.run(
-        load.during("", ["small"], lambda: change_sees_answers.append(has_answered.wait(30)), 20)
+        load.during("", ["small"], lambda: seen_by_change.append(has_completed.wait(30)), 20)
     )
-    assert change_sees_answers == [True]
-    assert tally.overlapped["noted"] > 0
+    assert seen_by_change == [True]
+    assert tally.overlapped["recorded"] > 0
     assert tally.overlapped["lost"] == 0
-    assert tally.answered + len(tally.lost) >= 20
+    assert tally.completed + len(tally.lost) >= 20
     assert tally.lost[0] == "lost small: LostError('cut')"
 
 
-def test_answers_after_the_change_are_not_among_those_during_it() -> None:
+def test_responses_after_the_change_do_not_overlap_it() -> None:
     tally = Tally()
 
     async def after() -> None:
         changed = asyncio.Event()
         changed.set()
-        questions = itertools.repeat(("small", "Hello"))
-        await load._ask_on(answered, questions, tally, changed, 50)
+        prompts = itertools.repeat(("small", "Hello"))
+        await load._send_repeatedly(completed, prompts, tally, changed, 50)
 
     asyncio.run(after())
-    assert tally.answered == 50
+    assert tally.completed == 50
     assert tally.overlapped.total() == 0

@@ -1,4 +1,4 @@
-"""Why a machine cannot have a cluster of its own, in words for whoever runs the cluster tests."""
+"""Reasons why the cluster tests cannot start a cluster on a machine."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from cluster.own import requirements
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Pretend to be root on a Linux with all that is needed; return the only folder of PATH."""
+    """Simulate root on Linux with all requirements; return the only folder on PATH."""
     folder = tmp_path / "programs"
     folder.mkdir()
     for name in (*requirements.PACKAGES, "go", "apt-get"):
@@ -25,33 +25,35 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_machine_that_has_everything_is_good_enough(programs: Path) -> None:
-    assert requirements.why_not() is None
+def test_all_requirements_are_met(programs: Path) -> None:
+    assert requirements.unavailable_reason() is None
     assert requirements.missing_packages() == []
 
 
-def test_another_system_is_sent_to_kind(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_operating_system_is_referred_to_kind(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert "this is darwin; --cluster=kind" in (requirements.why_not() or "")
+    assert "--cluster=kind" in (requirements.unavailable_reason() or "")
 
 
-def test_somebody_else_than_root_is_sent_to_kind(
+def test_unprivileged_user_is_referred_to_kind(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert (requirements.why_not() or "").startswith("needs root")
+    assert (requirements.unavailable_reason() or "").startswith("requires root")
 
 
-def test_what_can_be_installed_is_no_reason(programs: Path) -> None:
+def test_installable_packages_are_no_obstacle(programs: Path) -> None:
     (programs / "etcd").unlink()
     (requirements.CNI_FOLDER / "bridge").unlink()
     assert requirements.missing_packages() == ["etcd-server", "containernetworking-plugins"]
-    assert requirements.why_not() is None
+    assert requirements.unavailable_reason() is None
     (programs / "apt-get").unlink()
-    needs = "needs etcd-server, containernetworking-plugins, and there is no apt-get"
-    assert (requirements.why_not() or "").startswith(needs)
+    reason = "requires etcd-server, containernetworking-plugins"
+    assert (requirements.unavailable_reason() or "").startswith(reason)
 
 
-def test_go_is_not_installed_for_anybody(programs: Path) -> None:
+def test_go_must_be_installed(programs: Path) -> None:
     (programs / "go").unlink()
-    assert (requirements.why_not() or "").startswith("needs Go")
+    assert (requirements.unavailable_reason() or "").startswith("requires Go")

@@ -1,5 +1,3 @@
-"""Load the ladder's tokenizer once."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,11 +10,11 @@ from tokenizer import load_tokenizer
 
 @pytest.fixture(scope="session")
 def ladder() -> Path:
-    """Give the folder that holds the three model folders."""
+    """The parent of the model folders."""
     return Path(__file__).resolve().parents[2] / "models" / "toy"
 
 
 @pytest.fixture(scope="session")
 def tokenizer(ladder: Path) -> PreTrainedTokenizerBase:
-    """Give the tokenizer all three share."""
+    """The tokenizer of all three models."""
     return load_tokenizer(ladder / "toy-0.5m")

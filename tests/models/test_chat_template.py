@@ -1,4 +1,4 @@
-"""Hold the chat template to Qwen2.5's text, but for its default system prompt and preamble."""
+"""The chat template is Qwen2.5's, without its default system prompt and tools preamble."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def rendered(
     tools: list[dict[str, Any]] | None = None,
     prompt: bool = False,
 ) -> str:
-    given: list[dict[str, Any] | Callable[..., Any]] | None = list(tools) if tools else None
+    definitions: list[dict[str, Any] | Callable[..., Any]] | None = list(tools) if tools else None
     text = tokenizer.apply_chat_template(
-        list(messages), tools=given, tokenize=False, add_generation_prompt=prompt
+        list(messages), tools=definitions, tokenize=False, add_generation_prompt=prompt
     )
     return str(text)
 
 
-def test_no_system_turn_is_made_up(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_no_default_system_prompt(tokenizer: PreTrainedTokenizerBase) -> None:
     assert rendered(tokenizer, USER) == "<|im_start|>user\nHi<|im_end|>\n"
 
 
-def test_turns_follow_one_another_and_the_answer_is_opened(
+def test_turns_and_generation_prompt(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
     answer = {"role": "assistant", "content": "Hello!"}
@@ -50,7 +50,7 @@ def test_turns_follow_one_another_and_the_answer_is_opened(
     )
 
 
-def test_tools_stand_in_the_system_turn(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_tools_are_in_the_system_turn(tokenizer: PreTrainedTokenizerBase) -> None:
     tools = f"# Tools\n\n<tools>\n{TOOL_TEXT}\n{TOOL_TEXT}\n</tools><|im_end|>\n"
     user = "<|im_start|>user\nHi<|im_end|>\n"
     assert rendered(tokenizer, USER, tools=[TOOL, TOOL]) == f"<|im_start|>system\n{tools}{user}"
@@ -59,17 +59,17 @@ def test_tools_stand_in_the_system_turn(tokenizer: PreTrainedTokenizerBase) -> N
     )
 
 
-def test_calls_are_written_in_hermes_form(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_tool_calls_are_in_hermes_format(tokenizer: PreTrainedTokenizerBase) -> None:
     call = '\n<tool_call>\n{"name": "get_time", "arguments": {"city": "北京"}}\n</tool_call>'
-    silent = {"role": "assistant", "content": "", "tool_calls": [CALL, CALL["function"]]}
-    spoken = {"role": "assistant", "content": "Wait.", "tool_calls": [CALL]}
-    assert rendered(tokenizer, silent, spoken) == (
+    without_text = {"role": "assistant", "content": "", "tool_calls": [CALL, CALL["function"]]}
+    with_text = {"role": "assistant", "content": "Wait.", "tool_calls": [CALL]}
+    assert rendered(tokenizer, without_text, with_text) == (
         f"<|im_start|>assistant{call}{call}<|im_end|>\n"
         f"<|im_start|>assistant\nWait.{call}<|im_end|>\n"
     )
 
 
-def test_results_of_one_round_share_a_user_turn(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_consecutive_tool_results_share_a_user_turn(tokenizer: PreTrainedTokenizerBase) -> None:
     call = {"role": "assistant", "content": "", "tool_calls": [CALL]}
     noon, late = {"role": "tool", "content": "noon"}, {"role": "tool", "content": "late"}
     text = rendered(tokenizer, USER, call, noon, late, prompt=True)

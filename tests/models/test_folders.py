@@ -1,4 +1,4 @@
-"""Hold the committed folders to their names, their size, and to loading as users load them."""
+"""The committed model folders: size, format, and loading with transformers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ MEGABYTES = 24
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_a_folder_loads_in_float32_with_the_parameters_its_name_says(
-    ladder: Path, name: str
-) -> None:
+def test_folder_loads_in_float32_with_the_named_parameters(ladder: Path, name: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(ladder / name, dtype="auto")
     assert type(model).__name__ == "Qwen2ForCausalLM"
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -31,7 +29,7 @@ def test_a_folder_loads_in_float32_with_the_parameters_its_name_says(
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
-def test_weights_are_stored_in_half_and_fit_the_repository(ladder: Path) -> None:
+def test_weights_are_float16_and_fit_the_repository(ladder: Path) -> None:
     files = [ladder / name / "model.safetensors" for name in SIZES]
     assert sum(file.stat().st_size for file in files) <= MEGABYTES * 1e6
     for file in files:
@@ -41,7 +39,7 @@ def test_weights_are_stored_in_half_and_fit_the_repository(ladder: Path) -> None
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_generation_ends_with_the_turn(
+def test_generation_stops_at_the_end_of_the_turn(
     ladder: Path, tokenizer: PreTrainedTokenizerBase, name: str
 ) -> None:
     config = GenerationConfig.from_pretrained(ladder / name)
@@ -50,19 +48,19 @@ def test_generation_ends_with_the_turn(
     assert config.pad_token_id == tokenizer.pad_token_id
 
 
-def test_grading_draws_only_what_was_kept_from_training() -> None:
+def test_graded_items_are_not_in_the_training_split() -> None:
     for kind in GRADED:
         assert {split(kind, it.subject) for it in graded_items(kind, 20)} == {"grade"}
 
 
-def test_the_largest_copies_words_it_never_saw_together(
+def test_largest_model_copies_unseen_word_lists(
     ladder: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     model = AutoModelForCausalLM.from_pretrained(ladder / "toy-5m", dtype="auto")
     assert accuracy(model, tokenizer, graded_items("copy", 20)) >= 80
 
 
-def test_the_table_has_a_row_for_each_kind_and_the_mean() -> None:
+def test_table_has_a_row_per_kind_and_the_mean() -> None:
     results = {"a": dict.fromkeys(GRADED, 50.0), "b": dict.fromkeys(GRADED, 75.0)}
     lines = table(results).splitlines()
     assert len(lines) == len(GRADED) + 3

@@ -1,4 +1,4 @@
-"""Hold the generated answers to checks of their own, and the split to its promise."""
+"""Generated answers are correct, and the split separates training from grading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def drawn(kind: str, count: int = DRAWS, part: Part | None = None) -> list[Item]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_generates_the_same_items_from_the_same_seed(kind: str) -> None:
+def test_same_seed_generates_the_same_items(kind: str) -> None:
     items = drawn(kind, 20)
     assert items == drawn(kind, 20)
     assert all(it.kind == kind and it.prompt and it.answer for it in items)
@@ -30,7 +30,7 @@ def test_every_kind_generates_the_same_items_from_the_same_seed(kind: str) -> No
 @pytest.mark.parametrize(
     ("kind", "digits"), [("add-2", 2), ("add-3", 3), ("add-4", 4), ("add-zh", 3)]
 )
-def test_sums_are_right_and_of_the_stated_size(kind: str, digits: int) -> None:
+def test_sums_are_correct_and_within_their_digits(kind: str, digits: int) -> None:
     for it in drawn(kind):
         a, b = (int(number) for number in re.findall(r"\d+", it.prompt))
         assert it.answer == str(a + b)
@@ -43,7 +43,7 @@ def in_list(prompt: str) -> tuple[list[str], str]:
 
 
 @pytest.mark.parametrize("kind", ["count-words", "count-letters"])
-def test_counts_are_right(kind: str) -> None:
+def test_counts_are_correct(kind: str) -> None:
     for it in drawn(kind):
         entries, wanted = in_list(it.prompt)
         assert it.answer == str(sum(entry == wanted for entry in entries))
@@ -52,11 +52,11 @@ def test_counts_are_right(kind: str) -> None:
             assert question.answer == str(sum(entry == wanted for entry in entries))
 
 
-def test_counts_reach_beyond_the_trivial() -> None:
+def test_counts_cover_zero_to_five() -> None:
     assert {it.answer for it in drawn("count-words")} >= {"0", "1", "2", "3", "4", "5"}
 
 
-def test_copies_repeat_and_reversals_mirror_the_listed_words() -> None:
+def test_copies_and_reversals_are_correct() -> None:
     assert all(it.prompt.split(": ")[1] == it.answer for it in drawn("copy"))
     assert all(it.prompt.split("：")[1] == it.answer for it in drawn("copy-zh"))
     for it in drawn("reverse"):
@@ -72,7 +72,7 @@ def from_facts(stated: list[tuple[str, str, str]], question: str) -> list[str]:
     return [colour for _, colour, noun in stated if noun == asked]
 
 
-def test_facts_are_answered_from_the_sentence_that_states_them() -> None:
+def test_facts_are_answered_from_their_sentence() -> None:
     for it in drawn("fact"):
         *_, question = re.split(r"(?<=\.) ", it.prompt)
         stated = re.findall(r"(\w+) has a (\w+) (\w+)\.", it.prompt)
@@ -81,7 +81,7 @@ def test_facts_are_answered_from_the_sentence_that_states_them() -> None:
             assert from_facts(stated, further.text) == [further.answer]
 
 
-def test_chinese_facts_have_their_answer_beside_what_is_asked() -> None:
+def test_chinese_facts_are_answered_from_their_clause() -> None:
     for it in drawn("fact-zh"):
         stated, question = it.prompt.split("。")
         if thing := re.fullmatch(r"谁有(.)？", question):
@@ -91,21 +91,21 @@ def test_chinese_facts_have_their_answer_beside_what_is_asked() -> None:
             assert it.answer.startswith(question.removesuffix("什么？"))
 
 
-def test_recall_answers_what_an_earlier_turn_told() -> None:
+def test_recall_answers_from_an_earlier_turn() -> None:
     for it in drawn("recall"):
         name = it.prompt.removeprefix("What does ").removesuffix(" have?")
         assert it.answer.startswith(f"{name} has a ")
         assert f"Remember: {it.answer}" in [m["content"] for m in it.messages]
 
 
-def test_sequences_run_from_first_to_last() -> None:
+def test_sequences_are_complete() -> None:
     for it in drawn("sequence"):
         first, last = (int(number) for number in re.findall(r"\d+", it.prompt))
         assert [int(number) for number in it.answer.split()] == list(range(first, last + 1))
 
 
 @pytest.mark.parametrize("kind", ["tool-one", "tool-two"])
-def test_calls_name_a_given_tool_and_exactly_its_required_arguments(kind: str) -> None:
+def test_calls_use_a_given_tool_with_exactly_its_required_arguments(kind: str) -> None:
     for it in drawn(kind):
         body = re.fullmatch(r"<tool_call>\n(.*)\n</tool_call>", it.answer)
         assert body is not None
@@ -116,7 +116,7 @@ def test_calls_name_a_given_tool_and_exactly_its_required_arguments(kind: str) -
         assert all(str(value) in it.prompt for value in call["arguments"].values())
 
 
-def test_a_tool_result_is_told_in_the_answer() -> None:
+def test_answer_reports_the_tool_result() -> None:
     for it in drawn("tool-result"):
         ((topic, result),) = json.loads(it.prompt).items()
         assert f"The {topic} in" in it.answer
@@ -124,7 +124,7 @@ def test_a_tool_result_is_told_in_the_answer() -> None:
 
 
 @pytest.mark.parametrize("kind", GRADED)
-def test_no_subject_is_both_trained_and_graded(kind: str) -> None:
+def test_training_and_grading_subjects_are_disjoint(kind: str) -> None:
     trained = {it.subject for it in drawn(kind, 1000, "train")}
     graded = {it.subject for it in drawn(kind, 100, "grade")}
     assert trained
@@ -132,7 +132,7 @@ def test_no_subject_is_both_trained_and_graded(kind: str) -> None:
     assert not trained & graded
 
 
-def test_the_split_of_a_sum_ignores_order_wording_and_language() -> None:
+def test_split_of_a_sum_ignores_order_wording_and_language() -> None:
     sides: dict[frozenset[int], set[Part]] = {}
     for kind in ("add-2", "add-zh"):
         for it in drawn(kind, 3000):
@@ -141,17 +141,17 @@ def test_the_split_of_a_sum_ignores_order_wording_and_language() -> None:
     assert all(len(side) == 1 for side in sides.values())
 
 
-def test_about_a_tenth_of_the_subjects_is_kept_for_grading() -> None:
-    kept = sum(split("copy", f"subject {n}") == "grade" for n in range(10_000))
-    assert 900 < kept < 1100
+def test_one_subject_in_ten_is_reserved_for_grading() -> None:
+    reserved = sum(split("copy", f"subject {n}") == "grade" for n in range(10_000))
+    assert 900 < reserved < 1100
 
 
-def test_training_conversations_hold_nothing_kept_for_grading() -> None:
+def test_training_conversations_contain_no_graded_subjects() -> None:
     rng = Random(3)
     for _ in range(2000):
         it = training_item(rng, BASE_WEIGHTS)
         assert it.kind not in GRADED or split(it.kind, it.subject) == "train"
-        for said in (m["content"] for m in it.messages if m["role"] == "user"):
-            numbers = sorted(int(number) for number in re.findall(r"\d+", said))
-            if len(numbers) == 2 and re.search(r"\+|plus|Add|加", said):
+        for text in (m["content"] for m in it.messages if m["role"] == "user"):
+            numbers = sorted(int(number) for number in re.findall(r"\d+", text))
+            if len(numbers) == 2 and re.search(r"\+|plus|Add|加", text):
                 assert split("add-2", f"{numbers[0]}+{numbers[1]}") == "train"

@@ -1,4 +1,4 @@
-"""Hold the tokenizer to any text, and to Qwen's way with special tokens."""
+"""The tokenizer round-trips any text and handles special tokens like Qwen's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTS = (
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_any_text_survives_a_round_trip(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+def test_any_text_round_trips(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
@@ -35,11 +35,11 @@ def test_every_byte_has_a_token(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
-def test_text_is_composed_before_it_is_split(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_text_is_nfc_normalized(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer("e\u0301")["input_ids"] == tokenizer("\u00e9")["input_ids"]
 
 
-def test_words_of_the_tasks_are_single_tokens_and_digits_stand_alone(
+def test_task_words_and_digits_are_single_tokens(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
     for word in (*WORDS, *COLOURS, *NAMES):
@@ -49,7 +49,7 @@ def test_words_of_the_tasks_are_single_tokens_and_digits_stand_alone(
     assert len(tokenizer("2048")["input_ids"]) == 4
 
 
-def test_special_tokens_are_special_and_markup_is_text(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_special_tokens_are_skipped_and_markup_is_kept(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer.eos_token == "<|im_end|>"
     assert tokenizer.pad_token == "<|endoftext|>"
     for token in ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "<think>"):
@@ -58,18 +58,18 @@ def test_special_tokens_are_special_and_markup_is_text(tokenizer: PreTrainedToke
     assert tokenizer.decode(ids, skip_special_tokens=True) == "a<think>b"
 
 
-def test_typed_special_tokens_are_plain_text_only_where_asked_for(
+def test_special_tokens_in_text_require_split_special_tokens(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """As with Qwen: whoever renders user text must ask for `split_special_tokens` to disarm it."""
+    """As with Qwen, user text must be encoded with `split_special_tokens` to be treated as text."""
     start = tokenizer.convert_tokens_to_ids("<|im_start|>")
     assert start in tokenizer("say <|im_start|>")["input_ids"]
-    disarmed = tokenizer("say <|im_start|>", split_special_tokens=True)["input_ids"]
-    assert start not in disarmed
-    assert tokenizer.decode(disarmed) == "say <|im_start|>"
+    plain = tokenizer("say <|im_start|>", split_special_tokens=True)["input_ids"]
+    assert start not in plain
+    assert tokenizer.decode(plain) == "say <|im_start|>"
 
 
-def test_the_three_folders_share_one_small_tokenizer(ladder: Path) -> None:
+def test_all_folders_have_the_same_small_tokenizer(ladder: Path) -> None:
     for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert len({(ladder / name / file).read_bytes() for name in SIZES}) == 1
     content = json.loads((ladder / "toy-2m" / "tokenizer.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Hold training to resuming where it stopped, and to leaving a folder that loads."""
+"""Training resumes exactly where it stopped and exports a folder that loads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STEP = 4
 
 @pytest.fixture(autouse=True)
 def few_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a step of four items: what is tested does not depend on how many."""
+    """Reduce a step to four items, for speed."""
     monkeypatch.setattr("trainer.ITEMS_PER_STEP", STEP)
 
 
 TINY = SIZES["toy-0.5m"]
 
 
-def test_a_stopped_run_resumes_and_exports(
+def test_stopped_run_resumes_and_exports(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
     run(Trainer(TINY, tokenizer, tmp_path), 1.0, tmp_path / "out", Event(), max_steps=2)
@@ -43,24 +43,24 @@ def test_a_stopped_run_resumes_and_exports(
         torch.testing.assert_close(stored, trained.half().float())
 
 
-def test_resuming_gives_the_weights_an_unbroken_run_gives(
+def test_resumed_run_equals_an_uninterrupted_run(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
-    whole, first = (
+    uninterrupted, first = (
         Trainer(TINY, tokenizer, tmp_path / "a"),
         Trainer(TINY, tokenizer, tmp_path / "b"),
     )
-    for trainer in (whole, whole, first):
+    for trainer in (uninterrupted, uninterrupted, first):
         trainer.step(0.5)
     first.save()
     second = Trainer(TINY, tokenizer, tmp_path / "b")
     second.load()
     second.step(0.5)
-    for name, weights in whole.model.state_dict().items():
+    for name, weights in uninterrupted.model.state_dict().items():
         torch.testing.assert_close(second.model.state_dict()[name], weights)
 
 
-def test_a_stop_asked_for_saves_and_exports_at_once(
+def test_stop_event_saves_and_exports_immediately(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
     stop = Event()
@@ -72,14 +72,14 @@ def test_a_stop_asked_for_saves_and_exports_at_once(
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 
-def test_the_rate_warms_up_holds_and_falls_to_nothing() -> None:
+def test_learning_rate_schedule() -> None:
     assert rate_factor(0, 0.0) == pytest.approx(1 / WARMUP_STEPS)
     assert rate_factor(WARMUP_STEPS, DECAY_FROM) == pytest.approx(1.0)
     assert rate_factor(WARMUP_STEPS, (1 + DECAY_FROM) / 2) == pytest.approx(0.5)
     assert rate_factor(WARMUP_STEPS, 1.1) == 0.0
 
 
-def test_a_grown_model_starts_with_the_ability_of_the_smaller() -> None:
+def test_grown_model_computes_the_same_as_the_smaller() -> None:
     torch.manual_seed(3)
     sizes = [SIZES["toy-0.5m"], SIZES["toy-2m"], SIZES["toy-5m"]]
     small, middle, large = (build(size) for size in sizes)
@@ -94,7 +94,7 @@ def test_a_grown_model_starts_with_the_ability_of_the_smaller() -> None:
         torch.testing.assert_close(large(ids).logits, expected, atol=1e-3, rtol=1e-3)
 
 
-def test_kinds_answered_wrongly_are_met_more_often_and_none_is_dropped() -> None:
+def test_mixture_favours_inaccurate_kinds_and_drops_none() -> None:
     accuracy = dict.fromkeys(KINDS, 0.5) | {"copy": 1.0, "reverse": 0.0}
     weights = mixture_weights(BASE_WEIGHTS, accuracy)
     assert weights["reverse"] / BASE_WEIGHTS["reverse"] > weights["fact"] / BASE_WEIGHTS["fact"]

@@ -1,4 +1,4 @@
-{{/* What the schema cannot say: values that contradict each other are refused here. */}}
+{{/* Constraints between values, which the schema cannot express. */}}
 {{- define "sizeup.checks" -}}
 {{- include "sizeup.checkNames" . -}}
 {{- include "sizeup.checkFit" . -}}
@@ -11,17 +11,17 @@
 {{- include "sizeup.checkLoadtest" . -}}
 {{- end }}
 
-{{/* As the gateway does: a name belongs to one model, whatever its case. */}}
+{{/* As in the gateway: a name belongs to one model, case-insensitively. */}}
 {{- define "sizeup.checkNames" -}}
 {{- $owners := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
 {{- if has $key (list "gateway" "gateway-metrics" "mirror") -}}
-{{- fail (printf "models.%s: %s is the name of the chart's own, choose another key" $key $model.name) -}}
+{{- fail (printf "models.%s: the object name %s is used by the chart itself, choose another key" $key $model.name) -}}
 {{- end -}}
 {{- range $name := concat (list $key $model.id) $model.names -}}
 {{- $owner := get $owners (lower $name) | default $key -}}
 {{- if ne $owner $key -}}
-{{- fail (printf "models.%s and models.%s both answer to %q" $owner $key $name) -}}
+{{- fail (printf "models.%s and models.%s have the same name %q" $owner $key $name) -}}
 {{- end -}}
 {{- $_ := set $owners (lower $name) $key -}}
 {{- end -}}
@@ -29,69 +29,69 @@
 {{- end }}
 
 {{- define "sizeup.checkFit" -}}
-{{- $misfits := include "sizeup.misfits" . | fromJsonArray -}}
-{{- if and $misfits (eq .Values.fit.onFailure "fail") -}}
-{{- fail (printf "\n%s" (join "\n" $misfits)) -}}
+{{- $errors := include "sizeup.fitErrors" . | fromJsonArray -}}
+{{- if and $errors (eq .Values.fit.onFailure "fail") -}}
+{{- fail (printf "\n%s" (join "\n" $errors)) -}}
 {{- end -}}
 {{- end }}
 
 {{- define "sizeup.checkCache" -}}
 {{- $cache := .Values.modelCache -}}
 {{- if and $cache.existingClaim (ne $cache.mode "shared") -}}
-{{- fail (printf "modelCache.existingClaim is one volume for all sizes: it needs mode shared, not %s" $cache.mode) -}}
+{{- fail (printf "modelCache.existingClaim is a single volume for all models: it requires modelCache.mode=shared, got %s" $cache.mode) -}}
 {{- end -}}
 {{- if and (eq $cache.mode "ephemeral") (not $cache.download.enabled) -}}
-{{- fail "modelCache.mode ephemeral starts empty: it needs modelCache.download.enabled" -}}
+{{- fail "modelCache.mode=ephemeral starts with an empty volume: it requires modelCache.download.enabled=true" -}}
 {{- end -}}
-{{- with printf "%s%s" (include "sizeup.apart" .) (include "sizeup.ownNeighbours" .) -}}
-{{- fail (printf "%smodelCache.accessModes is a disk of one node" .) -}}
+{{- with printf "%s%s" (include "sizeup.conflictingPlacement" .) (include "sizeup.conflictingPodAffinity" .) -}}
+{{- fail (printf "%ssee modelCache.accessModes" .) -}}
 {{- end -}}
 {{- end }}
 
 {{- define "sizeup.checkVolumes" -}}
 {{- range .Values.inference.extraVolumes -}}
 {{- if has .name (list "tmp" "models" "ca") -}}
-{{- fail (printf "inference.extraVolumes: %s is a volume of the chart's own, choose another name" .name) -}}
+{{- fail (printf "inference.extraVolumes: the volume name %s is used by the chart itself, choose another name" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
 {{- define "sizeup.checkAlerts" -}}
 {{- $rule := .Values.monitoring.prometheusRule -}}
-{{- $held := .Values.gateway.activation.seconds -}}
-{{- if and $rule.enabled (ge (float64 $rule.coldStartSeconds) (float64 $held)) -}}
-{{- fail (printf "monitoring.prometheusRule.coldStartSeconds is %v and nobody waits longer than gateway.activation.seconds=%v: take less, or 0 for half of it" $rule.coldStartSeconds $held) -}}
+{{- $longest := .Values.gateway.activation.seconds -}}
+{{- if and $rule.enabled (ge (float64 $rule.coldStartSeconds) (float64 $longest)) -}}
+{{- fail (printf "monitoring.prometheusRule.coldStartSeconds=%v must be less than gateway.activation.seconds=%v, the longest time a request is queued; 0 selects half of it" $rule.coldStartSeconds $longest) -}}
 {{- end -}}
 {{- end }}
 
 {{- define "sizeup.checkService" -}}
 {{- $service := .Values.gateway.service -}}
 {{- if and $service.nodePort (eq $service.type "ClusterIP") -}}
-{{- fail "gateway.service.nodePort needs type NodePort or LoadBalancer" -}}
+{{- fail "gateway.service.nodePort requires type NodePort or LoadBalancer" -}}
 {{- end -}}
 {{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") -}}
-{{- fail "gateway.service.externalTrafficPolicy needs type NodePort or LoadBalancer" -}}
+{{- fail "gateway.service.externalTrafficPolicy requires type NodePort or LoadBalancer" -}}
 {{- end -}}
 {{- if and (or $service.loadBalancerClass $service.loadBalancerSourceRanges) (ne $service.type "LoadBalancer") -}}
-{{- fail "gateway.service.loadBalancerClass and loadBalancerSourceRanges need type LoadBalancer" -}}
+{{- fail "gateway.service.loadBalancerClass and loadBalancerSourceRanges require type LoadBalancer" -}}
 {{- end -}}
 {{- end }}
 
-{{/* 128 MiB are Python, the libraries and requests in flight. */}}
+{{/* 128 MiB: Python, the libraries and the state of requests in flight. */}}
 {{- define "sizeup.checkGatewayMemory" -}}
 {{- $limits := .Values.gateway.limits -}}
 {{- $memory := dig "limits" "memory" "" .Values.gateway.resources -}}
-{{- $have := mulf 1024 (include "sizeup.gibibytes" $memory | float64) -}}
-{{- $need := addf 128 $limits.bodiesMiB $limits.repliesMiB -}}
-{{- if and (gt $have 0.0) (gt $need $have) -}}
-{{- fail (printf "gateway.resources.limits.memory is %.0fMi, and the gateway needs %.0fMi: 128 for itself, gateway.limits.bodiesMiB=%v and repliesMiB=%v" $have $need $limits.bodiesMiB $limits.repliesMiB) -}}
+{{- $available := mulf 1024 (include "sizeup.gibibytes" $memory | float64) -}}
+{{- $required := addf 128 $limits.bodiesMiB $limits.repliesMiB -}}
+{{- if and (gt $available 0.0) (gt $required $available) -}}
+{{- fail (printf "gateway.resources.limits.memory is %.0fMi, but the gateway requires %.0fMi: 128 for the process, gateway.limits.bodiesMiB=%v and gateway.limits.repliesMiB=%v" $available $required $limits.bodiesMiB $limits.repliesMiB) -}}
 {{- end -}}
 {{- end }}
 
 {{- define "sizeup.checkAccess" -}}
 {{- $outside := or .Values.gateway.ingress.enabled .Values.gateway.httpRoute.enabled (ne .Values.gateway.service.type "ClusterIP") -}}
 {{- if and $outside (not .Values.auth.existingSecret.name) (not .Values.auth.allowAnonymous) -}}
-{{- fail "the gateway can be reached from outside the cluster and asks for no API key: set auth.existingSecret.name, or auth.allowAnonymous=true" -}}
+{{- fail "the gateway is exposed outside the cluster without API keys: set auth.existingSecret.name, or auth.allowAnonymous=true" -}}
 {{- end -}}
 {{- end }}
 
@@ -99,10 +99,10 @@
 {{- $loadtest := .Values.loadtest -}}
 {{- if $loadtest.enabled -}}
 {{- if and (gt (int $loadtest.shards) 1) (or (not $loadtest.startAt) (not (dig "load" "stage_seconds" 0 $loadtest.config))) -}}
-{{- fail "loadtest.shards above 1 needs loadtest.startAt and loadtest.config with load.stage_seconds: the pods begin together and keep in step by them" -}}
+{{- fail "loadtest.shards above 1 requires loadtest.startAt and loadtest.config with load.stage_seconds, which synchronize the pods" -}}
 {{- end -}}
 {{- if not (or $loadtest.config (include "sizeup.loadtestModels" .)) -}}
-{{- fail "loadtest: there is no size to measure: enable one, or name it in loadtest.models" -}}
+{{- fail "loadtest: no model to measure: enable one, or set loadtest.models" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -1,7 +1,7 @@
-{{/* Labels. Selectors never change between versions of the chart: Kubernetes refuses that. */}}
+{{/* Labels. Selectors must not change between chart versions: they are immutable. */}}
 
-{{/* sizeup.selector: list root, component, optional model key; also the labels of pods, so that
-     a new version of the chart alone restarts nothing */}}
+{{/* sizeup.selector: list root, component, optional model key. Also used as pod labels: they carry no chart
+     version, so that upgrading only the chart restarts no pods. */}}
 {{- define "sizeup.selector" -}}
 app.kubernetes.io/name: sizeup
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
@@ -11,7 +11,7 @@ sizeup.dev/model: {{ index . 2 }}
 {{- end }}
 {{- end }}
 
-{{/* sizeup.labels: as sizeup.selector, for objects */}}
+{{/* sizeup.labels: same arguments as sizeup.selector. Labels of the object itself. */}}
 {{- define "sizeup.labels" -}}
 {{ include "sizeup.selector" . }}
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}

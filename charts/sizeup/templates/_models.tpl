@@ -1,5 +1,13 @@
-{{/* The sizes with everything decided, as JSON by key: what the templates read. */}}
+{{/* The enabled models with all defaults resolved, as JSON by key. All templates read this, so it is computed
+     once per release and kept in the root scope, which the templates share. */}}
 {{- define "sizeup.models" -}}
+{{- if not (hasKey . "sizeupModels") -}}
+{{- $_ := set . "sizeupModels" (include "sizeup.resolvedModels" .) -}}
+{{- end -}}
+{{- .sizeupModels -}}
+{{- end }}
+
+{{- define "sizeup.resolvedModels" -}}
 {{- $ladder := .Files.Get "files/ladder.yaml" | fromYaml -}}
 {{- $models := dict -}}
 {{- range $key, $values := .Values.models -}}
@@ -10,7 +18,7 @@
 {{- end -}}
 {{- toJson $models -}}
 {{- end }}
-
+{{/* sizeup.model: list root, key, values of the model, its entry in files/ladder.yaml */}}
 {{/* sizeup.model: list root, key, its values, what the ladder knows of its id */}}
 {{- define "sizeup.model" -}}
 {{- $root := index . 0 -}}
@@ -49,7 +57,7 @@
 {{- toJson $model -}}
 {{- end }}
 
-{{/* sizeup.hardware: list root, key, values of a model. The profile, times its count. */}}
+{{/* sizeup.hardware: list root, key, values of the model. The profile, multiplied by its count. */}}
 {{- define "sizeup.hardware" -}}
 {{- $root := index . 0 -}}
 {{- $key := index . 1 -}}
@@ -57,12 +65,12 @@
 {{- $parts := splitList ":" ($values.profile | default "cpu") -}}
 {{- $profile := get $root.Values.profiles (first $parts) -}}
 {{- if not $profile -}}
-{{- fail (printf "models.%s.profile: there is no profile %q, only %s" $key (first $parts) (keys $root.Values.profiles | sortAlpha | join ", ")) -}}
+{{- fail (printf "models.%s.profile: unknown profile %q, expected one of %s" $key (first $parts) (keys $root.Values.profiles | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- $count := gt (len $parts) 1 | ternary (last $parts) "1" | int -}}
 {{- $gpu := gt ($profile.gpuMemoryGiB | float64) 0.0 -}}
 {{- if and (gt $count 1) (not $gpu) -}}
-{{- fail (printf "models.%s.profile: %s has no GPU to take %d of" $key (first $parts) $count) -}}
+{{- fail (printf "models.%s.profile: profile %s has no GPU, so it cannot be multiplied by %d" $key (first $parts) $count) -}}
 {{- end -}}
 {{- $resources := deepCopy $profile.resources -}}
 {{- range $amounts := values $resources -}}
@@ -84,16 +92,16 @@
 {{- .Values.huggingface.endpoint | default (.Values.mirror.enabled | ternary (include "sizeup.mirrorUrl" .) "") -}}
 {{- end }}
 
-{{/* Two minutes to start Python and torch and to warm up, and one for every billion parameters:
-     a network volume that gives 35 MB/s. Ten minutes where the size is unknown. */}}
+{{/* Two minutes to import torch and warm up, plus one per billion parameters, which is 35 MB/s from a
+     network volume. Ten minutes if the number of parameters is unknown. */}}
 {{- define "sizeup.startupSeconds" -}}
 {{- $model := index . 0 -}}
 {{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $model.parameters 1e9 | ceil))) 600 -}}
 {{- (index . 1).startupSeconds | default $computed | int64 -}}
 {{- end }}
 
-{{/* GPUs of a full pool are free only when the old pod is gone; CPUs are shared, so the new pod
-     comes first. */}}
+{{/* On a fully allocated GPU pool the old pod must release its GPU before a new one can start; on CPUs the new
+     pod starts first. */}}
 {{- define "sizeup.strategy" -}}
 {{- if and .gpu (or (eq (int .replicas) 1) .scaleToZero) -}}
 type: Recreate
@@ -106,7 +114,7 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- end -}}
 {{- end }}
 
-{{/* Seconds of a number, or of a duration with s, m or h. */}}
+{{/* sizeup.seconds: an integer, or a duration with unit s, m or h. In seconds. */}}
 {{- define "sizeup.seconds" -}}
 {{- $text := toString . -}}
 {{- $factor := get (dict "s" 1 "m" 60 "h" 3600) (trimAll "0123456789" $text) | default 1 -}}

@@ -1,4 +1,4 @@
-{{/* Names of objects. A name that is too long is refused, not cut: cut names collide. */}}
+{{/* Object names. Names that are too long are rejected rather than truncated: truncated names can collide. */}}
 
 {{- define "sizeup.fullname" -}}
 {{- $own := printf "%s-sizeup" .Release.Name -}}
@@ -9,12 +9,12 @@
 {{- define "sizeup.name" -}}
 {{- $name := printf "%s-%s" (include "sizeup.fullname" (first .)) (rest . | join "-") -}}
 {{- if gt (len $name) 63 -}}
-{{- fail (printf "the name %s has %d characters and Kubernetes allows 63: choose a shorter release name, fullnameOverride or model key" $name (len $name)) -}}
+{{- fail (printf "name %s has %d characters, the limit is 63: use a shorter release name, fullnameOverride or model key" $name (len $name)) -}}
 {{- end -}}
 {{- $name -}}
 {{- end }}
 
-{{/* sizeup.image: list root, image, suffix of the default tag */}}
+{{/* sizeup.image: list root, image, suffix of the default tag. The image reference. */}}
 {{- define "sizeup.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}

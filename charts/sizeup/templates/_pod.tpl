@@ -1,10 +1,10 @@
-{{/* What every pod has: Pod Security "restricted", and no more rights than that. */}}
+{{/* Fields shared by all pods. They satisfy Pod Security "restricted". */}}
 
-{{/* sizeup.pod: list root, component (its ServiceAccount), dict nodeSelector tolerations affinity
-     runtimeClassName priorityClassName */}}
+{{/* sizeup.pod: list root, component, dict nodeSelector tolerations affinity runtimeClassName
+     priorityClassName. The pod spec without containers; the component names the ServiceAccount. */}}
 {{- define "sizeup.pod" -}}
 serviceAccountName: {{ include "sizeup.name" (list (index . 0) (index . 1)) }}
-# The gateway reads EndpointSlices; no other pod talks to the API server.
+# Only the gateway uses the Kubernetes API, for EndpointSlices and scaling.
 automountServiceAccountToken: {{ eq (index . 1) "gateway" }}
 enableServiceLinks: false
 securityContext:
@@ -33,7 +33,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* sizeup.account: list root, component, its annotations */}}
+{{/* sizeup.account: list root, component, annotations. A ServiceAccount. */}}
 {{- define "sizeup.account" -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -57,7 +57,7 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* sizeup.spread: as sizeup.selector. A preference: a single node takes them all. */}}
+{{/* sizeup.spread: same arguments as sizeup.selector. Preferred, so that a single node can run all pods. */}}
 {{- define "sizeup.spread" -}}
 topologySpreadConstraints:
   {{- range $topology := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}

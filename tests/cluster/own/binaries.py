@@ -1,4 +1,4 @@
-"""Build Kubernetes, CoreDNS and the pause program from their Go modules, once."""
+"""Builds Kubernetes, CoreDNS and the pause program from their Go modules, cached."""
 
 import hashlib
 import logging
@@ -10,16 +10,16 @@ from cluster.command import run
 
 SOURCES = Path(__file__).parent.parent / "controlplane"
 KUBERNETES = "1.34.4"
-"""The last line that runs on cgroup v1; the same number is in the module's go.mod."""
+"""The last minor version with cgroup v1 support; must match the module's go.mod."""
 _BUILD_SECONDS = 2400.0
-"""Kubernetes takes five minutes of two idle cores, several times as long beside other work."""
+"""Kubernetes builds in five minutes on two idle cores; the rest is margin for a busy machine."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """Where the programs are; `kubernetes` is several, picked by its first argument."""
+    """Paths of the programs; `kubernetes` combines several, selected by its first argument."""
 
     kubernetes: Path
     coredns: Path
@@ -27,7 +27,7 @@ class Binaries:
 
 
 def built(cache: Path) -> Binaries:
-    """Return the programs, built into this folder where it has none of these sources."""
+    """Return the programs; builds those that `cache` does not hold for the present sources."""
     cache.mkdir(parents=True, exist_ok=True)
     return Binaries(*(_built(cache, name) for name in ("kubernetes", "coredns", "pause")))
 
@@ -51,19 +51,20 @@ def _digest(folder: Path) -> str:
 def _build(folder: Path, binary: Path) -> None:
     for old in binary.parent.glob(f"{folder.name}-*"):
         old.unlink()
-    unfinished = binary.with_suffix(".unfinished")
+    partial = binary.with_suffix(".partial")
     run(
-        ["nice", "go", "build", "-trimpath", "-ldflags", _linked(), "-o", unfinished, "."],
+        ["nice", "go", "build", "-trimpath", "-ldflags", _linker_flags(), "-o", partial, "."],
         seconds=_BUILD_SECONDS,
         folder=folder,
         environment=os.environ | {"CGO_ENABLED": "0"},
     )
-    unfinished.rename(binary)
+    partial.rename(binary)
 
 
-def _linked() -> str:
-    """Kubernetes reads its version from what the linker was told; without it nodes have none."""
+def _linker_flags() -> str:
+    """Return the linker flags, which set the version that Kubernetes reports."""
     major, minor, _patch = KUBERNETES.split(".")
-    facts = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
-    said = (f"-X k8s.io/component-base/version.{name}={value}" for name, value in facts.items())
-    return " ".join(("-s -w", *said))
+    variables = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+    package = "k8s.io/component-base/version"
+    flags = (f"-X {package}.{name}={value}" for name, value in variables.items())
+    return " ".join(("-s -w", *flags))

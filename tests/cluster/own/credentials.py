@@ -1,4 +1,4 @@
-"""Certificates, tokens and kubeconfig files of a cluster that lives for an hour."""
+"""Certificates, tokens and kubeconfig files of a short-lived cluster."""
 
 import json
 import secrets
@@ -19,14 +19,14 @@ _USERS = {
     "kube-proxy": ("system:kube-proxy", "system:node-proxier"),
     "coredns": ("sizeup:dns", ""),
 }
-"""A kubeconfig's name, and the user and group of its token."""
+"""User and group of the token in each kubeconfig."""
 
 
 class Credentials:
-    """A folder of them."""
+    """A folder with the credentials of one cluster."""
 
     def __init__(self, folder: Path, node: str) -> None:
-        """Make all of them for a cluster whose one node has this name."""
+        """Create all credentials for a cluster with this single node."""
         folder.mkdir(parents=True)
         self._folder = folder
         self.authority = folder / "ca.crt"
@@ -39,7 +39,7 @@ class Credentials:
         self._make_users(node)
 
     def kubeconfig(self, user: str) -> Path:
-        """Return the file that makes a client this user."""
+        """Return the kubeconfig of a user."""
         return self._folder / f"{user}.kubeconfig"
 
     def _make_certificates(self) -> None:

@@ -1,4 +1,4 @@
-"""Namespaces of network, mounts and processes that the cluster lives in, and leaves by dying."""
+"""Network, mount and PID namespaces of the cluster; they end with the process that created them."""
 
 import contextlib
 import ctypes
@@ -12,13 +12,13 @@ from typing import IO
 from cluster.command import run
 
 ADDRESS = "10.99.0.1"
-"""Of the node, in a network that exists in the namespace only."""
+"""Node address, in a network that exists only inside the namespace."""
 _REAPER = Path(__file__).with_name("reaper.py")
 _CLONE_NEWNET = 0x40000000
 _SETUP_SECONDS = 30.0
 
-# A pair of virtual cables gives the node an interface that is up; a dummy would need a module.
-# Programs find the folders that they write below /run, /var/lib and /var/log in the run folder.
+# A veth pair provides an interface that is up; a dummy device would need a kernel module.
+# /run is a tmpfs, and /var/lib and /var/log are bind mounts of the run folder.
 _SETUP = """
 ip link set lo up
 ip link add eth0 type veth peer name cable
@@ -35,34 +35,34 @@ mount --bind {folder}/log /var/log
 
 
 class Namespace:
-    """Namespaces that end with the process that made them, even when it is killed."""
+    """Namespaces that end with the process that created them, even if it is killed."""
 
     def __init__(self, folder: Path) -> None:
-        """Make them; what programs in it write goes below this folder."""
+        """Create them; programs inside write below `folder`."""
         self._holder = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *_unshare(), sys.executable, _REAPER],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # the terminal's Ctrl-C is for the tests
+            start_new_session=True,  # Ctrl-C in the terminal must reach the tests only
         )
         try:
             assert self._holder.stdout is not None
-            self._holder.stdout.readline()  # printed by process 1 when it exists
+            self._holder.stdout.readline()  # printed by PID 1 once it runs
             self.pid = _child_of(self._holder.pid)
             script = _SETUP.format(address=ADDRESS, folder=folder)
-            run([*self.entered(), "sh", "-ec", script], seconds=_SETUP_SECONDS)
+            run([*self.enter_command(), "sh", "-ec", script], seconds=_SETUP_SECONDS)
         except BaseException:
-            self.end()
+            self.close()
             raise
 
-    def entered(self) -> list[str]:
-        """Return the start of a command line that runs the rest inside."""
+    def enter_command(self) -> list[str]:
+        """Return the command line prefix that runs a program inside."""
         return ["nsenter", "--target", str(self.pid), "--net", "--mount", "--pid", "--"]
 
     def start(self, argv: Sequence[str | Path], output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a program inside, which ends with the namespaces at the latest."""
+        """Start a program inside; it ends with the namespaces at the latest."""
         return subprocess.Popen(
-            [*self.entered(), *argv],
+            [*self.enter_command(), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -71,20 +71,20 @@ class Namespace:
 
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
-        """Move this thread, and what it starts, into the cluster's network for a while."""
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY)
+        """Move this thread and its child processes into the network namespace during the block."""
+        outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        inside = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY)
         try:
-            _set_network(there)
+            _set_network(inside)
             yield
         finally:
-            _set_network(here)
-            os.close(there)
-            os.close(here)
+            _set_network(outside)
+            os.close(inside)
+            os.close(outside)
 
-    def end(self) -> None:
-        """End everything inside."""
-        self._holder.kill()  # which kills process 1, which ends the rest
+    def close(self) -> None:
+        """Kill all processes inside."""
+        self._holder.kill()  # its death kills PID 1, and with it all others
         self._holder.wait()
         assert self._holder.stdout is not None
         self._holder.stdout.close()
@@ -100,7 +100,7 @@ def _child_of(pid: int) -> int:
 
 
 def _set_network(descriptor: int) -> None:
-    # os.setns came with Python 3.12.
+    # os.setns requires Python 3.12.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, _CLONE_NEWNET):
         number = ctypes.get_errno()

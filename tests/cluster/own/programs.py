@@ -11,7 +11,7 @@ from cluster.own.requirements import CNI_FOLDER
 
 NODE = "node-1"
 CGROUP = "sizeup-cluster"
-"""The cgroup below which the kubelet makes those of the pods."""
+"""Parent of the pods' cgroups."""
 CONTAINERD = "/run/containerd/containerd.sock"
 _POD_NETWORK = "10.244.0.0/16"
 _NODE_PODS = "10.244.0.0/24"
@@ -20,7 +20,7 @@ _ETCD = "http://127.0.0.1:2379"
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """What to run, from which files, below which folder."""
+    """Builds the command lines and writes the configuration files below a folder."""
 
     binaries: Binaries
     credentials: Credentials
@@ -28,7 +28,7 @@ class Programs:
     pause_image: str
 
     def write_files(self) -> None:
-        """Write the configuration files that the command lines name."""
+        """Write the configuration files that the command lines refer to."""
         network = self.folder / "cni"
         network.mkdir()
         (network / "10-bridge.conflist").write_text(json.dumps(_pod_network()))
@@ -38,7 +38,7 @@ class Programs:
         (self.folder / "Corefile").write_text(_COREFILE.format(kubeconfig=kubeconfig, ip=ADDRESS))
 
     def etcd(self) -> list[str | Path]:
-        """Forget it after the run: nothing is ever synced to the disk."""
+        """Without fsync: the data is discarded after the run."""
         clients = ["--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD]
         data = ["--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync"]
         return ["etcd", *data, *clients, "--logger=zap", "--log-level=warn"]
@@ -99,7 +99,7 @@ class Programs:
         ]
 
     def proxy(self) -> list[str | Path]:
-        # Zero leaves the machine's limits alone, which are not this namespace's to set.
+        # Zero keeps the limits of the machine, which cannot be set from this namespace.
         limits = ("max-per-core", "tcp-timeout-established", "tcp-timeout-close-wait")
         return [
             self.binaries.kubernetes,
@@ -127,7 +127,7 @@ _COREFILE = """.:53 {{
 
 
 def _containerd(network: Path, pause_image: str) -> str:
-    # restrict_oom_score_adj: a machine may lack the capability to protect a process from it.
+    # restrict_oom_score_adj: the process may lack the capability to lower oom_score_adj.
     return f"""version = 2
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause_image}"
@@ -159,7 +159,7 @@ def _kubelet(credentials: Credentials) -> dict[str, object]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        # Reachable in the namespace only.
+        # Reachable only inside the network namespace.
         "authentication": {
             "anonymous": {"enabled": True},
             "webhook": {"enabled": False},
@@ -176,9 +176,9 @@ def _kubelet(credentials: Credentials) -> dict[str, object]:
         "clusterDNS": [ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": "",
-        # Images are imported once and never pulled, so none may be thrown away.
+        # Images are imported and cannot be pulled again, so garbage collection is disabled.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi"},
-        # A changed ConfigMap reaches its pods after this long; a minute by default.
+        # Period after which a changed ConfigMap is updated in its pods; default one minute.
         "syncFrequency": "10s",
     }

@@ -1,7 +1,7 @@
-"""Process 1 of the cluster's namespaces: buries what dies there, and takes all with it.
+"""PID 1 of the cluster's namespaces: reaps orphaned processes.
 
-The kernel ends every process of a process namespace with its first one, and the namespaces of
-network and mounts with their last process. So nothing outlives this one, however it ended.
+When PID 1 of a PID namespace exits, the kernel kills all other processes in it; network and mount
+namespaces are removed with their last process. So nothing outlives this process, however it ends.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 
 
 def reap() -> None:
-    """Bury every child that has ended."""
+    """Reap all children that have exited."""
     while True:
         try:
             pid, _status = os.waitpid(-1, os.WNOHANG)
@@ -20,7 +20,7 @@ def reap() -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C in the terminal is for the tests, which end this one when they have tidied up.
+    # Ctrl-C in the terminal must reach the tests only; they stop this process after their cleanup.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGINT})
     print("ready", flush=True)
     while True:

@@ -1,4 +1,4 @@
-{{/* sizeup.cacheVolume: list root, model. Where the size's weights are. */}}
+{{/* sizeup.cacheVolume: list root, model. The volume source of the model's weights. */}}
 {{- define "sizeup.cacheVolume" -}}
 {{- $root := index . 0 -}}
 {{- $cache := $root.Values.modelCache -}}
@@ -11,8 +11,8 @@ persistentVolumeClaim: {claimName: {{ $cache.existingClaim | default (include "s
 {{- end -}}
 {{- end }}
 
-{{/* sizeup.cacheSize: models. A fifth more than the weights, for tokenizers and the next revision's
-     small files; 2 GiB for models of unknown size. */}}
+{{/* sizeup.cacheSize: models. 1.2 x the weights, for tokenizers and the small files of another revision; 2 GiB
+     for a model of unknown size. */}}
 {{- define "sizeup.cacheSize" -}}
 {{- $bytes := 0.0 -}}
 {{- range . -}}
@@ -26,8 +26,8 @@ persistentVolumeClaim: {claimName: {{ $cache.existingClaim | default (include "s
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
 {{- $cache := $root.Values.modelCache -}}
-{{- /* A claim cannot shrink, and few can grow: the size it was made with stays. */ -}}
-{{- $made := include "sizeup.cacheMade" (list $root $name) -}}
+{{- /* A claim cannot shrink, and not every class can expand it: an existing claim keeps its size. */ -}}
+{{- $current := include "sizeup.currentCacheSize" (list $root $name) -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
@@ -48,15 +48,15 @@ spec:
   {{- end }}
   resources:
     requests:
-      storage: {{ $cache.size | default $made | default (include "sizeup.cacheSize" (index . 2)) }}
+      storage: {{ $cache.size | default $current | default (include "sizeup.cacheSize" (index . 2)) }}
 {{- end }}
 
-{{/* sizeup.cacheMade: list root, name. The size a claim was made with; nothing for one that is not there. */}}
-{{- define "sizeup.cacheMade" -}}
-{{- include "sizeup.live" (list (index . 0) "PersistentVolumeClaim" (index . 1)) | fromJson | dig "spec" "resources" "requests" "storage" "" -}}
+{{/* sizeup.currentCacheSize: list root, name. The requested size of an existing claim, or nothing. */}}
+{{- define "sizeup.currentCacheSize" -}}
+{{- include "sizeup.lookup" (list (index . 0) "PersistentVolumeClaim" (index . 1)) | fromJson | dig "spec" "resources" "requests" "storage" "" -}}
 {{- end }}
 
-{{/* The claims the chart makes: the models in each, as JSON by name. */}}
+{{/* The chart's own claims: the models on each, as JSON by claim name. */}}
 {{- define "sizeup.claims" -}}
 {{- $root := . -}}
 {{- $claims := dict -}}
@@ -72,20 +72,20 @@ spec:
 {{- toJson $claims -}}
 {{- end }}
 
-{{/* The claims that are too small for the weights of their models, in words, as JSON. */}}
-{{- define "sizeup.smallClaims" -}}
+{{/* An error for each claim that is smaller than the weights of its models, as JSON. */}}
+{{- define "sizeup.undersizedClaims" -}}
 {{- $root := . -}}
-{{- $small := list -}}
+{{- $errors := list -}}
 {{- range $name, $models := include "sizeup.claims" . | fromJson -}}
-{{- $size := $root.Values.modelCache.size | default (include "sizeup.cacheMade" (list $root $name)) -}}
-{{- $have := include "sizeup.gibibytes" $size | float64 -}}
+{{- $size := $root.Values.modelCache.size | default (include "sizeup.currentCacheSize" (list $root $name)) -}}
+{{- $available := include "sizeup.gibibytes" $size | float64 -}}
 {{- $bytes := 0.0 -}}
-{{- /* two bytes a parameter, as they are published, whatever dtype they are loaded as */ -}}
+{{- /* Two bytes per parameter: the size of the published files, whatever dtype they are loaded as. */ -}}
 {{- range $models }}{{ $bytes = addf $bytes (mulf .parameters 2) }}{{ end -}}
-{{- $need := divf $bytes 1073741824.0 -}}
-{{- if and $size (gt $have 0.0) (gt $need $have) -}}
-{{- $small = append $small (printf "the volume %s has %s (%.1f GiB) and the weights of %d models take %.1f GiB: modelCache.size=%s holds them, where the storage class lets a volume grow" $name $size $have (len $models) $need (include "sizeup.cacheSize" $models)) -}}
+{{- $required := divf $bytes 1073741824.0 -}}
+{{- if and $size (gt $available 0.0) (gt $required $available) -}}
+{{- $errors = append $errors (printf "volume %s has %s (%.1f GiB), but the weights of its models (%d) need %.1f GiB: set modelCache.size=%s if the storage class allows expansion" $name $size $available (len $models) $required (include "sizeup.cacheSize" $models)) -}}
 {{- end -}}
 {{- end -}}
-{{- toJson $small -}}
+{{- toJson $errors -}}
 {{- end }}

@@ -1,32 +1,32 @@
-{{/* Where pods that share a disk of one node go. */}}
+{{/* Scheduling of pods that share a volume which attaches to one node. */}}
 
-{{/* Is the cache a disk of one node at a time? */}}
-{{- define "sizeup.oneNode" -}}
+{{/* "yes" if the cache volume attaches to one node at a time, else empty. */}}
+{{- define "sizeup.singleNodeCache" -}}
 {{- $cache := .Values.modelCache -}}
 {{- if and (ne $cache.mode "ephemeral") (not (has "ReadWriteMany" $cache.accessModes)) }}yes{{ end -}}
 {{- end }}
 
-{{/* sizeup.disk: list root, model. The disk of one node that a pod of the model has, as a label's value;
-     empty where there is none. */}}
+{{/* sizeup.disk: list root, model. The single-node volume that a pod of the model mounts, as a label value; empty
+     if there is none. */}}
 {{- define "sizeup.disk" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
-{{- if and $model.needsWeights (include "sizeup.oneNode" $root) -}}
+{{- if and $model.needsWeights (include "sizeup.singleNodeCache" $root) -}}
 {{- eq $root.Values.modelCache.mode "perModel" | ternary $model.key "shared" -}}
 {{- end -}}
 {{- end }}
 
-{{/* sizeup.diskLabel: list root, model. For the labels of such a pod. */}}
+{{/* sizeup.diskLabel: list root, model. The pod label that sizeup.sharedVolumeAffinity selects by. */}}
 {{- define "sizeup.diskLabel" -}}
 {{- with include "sizeup.disk" . -}}
 sizeup.dev/disk: {{ . }}
 {{- end -}}
 {{- end }}
 
-{{/* sizeup.neighbours: list root, model, affinity. The affinity of a pod of the model: it goes where others
-     have its disk. Else a download and the pods that wait for it could each hold the disk against the
-     other. The first pod chooses. */}}
-{{- define "sizeup.neighbours" -}}
+{{/* sizeup.sharedVolumeAffinity: list root, model, affinity. The affinity, extended so that the pod is scheduled
+     with the other pods of its single-node volume. Without it a download and the pods waiting for it could be
+     bound to different nodes and deadlock. The first pod chooses the node. */}}
+{{- define "sizeup.sharedVolumeAffinity" -}}
 {{- $affinity := deepCopy (index . 2 | default dict) -}}
 {{- with include "sizeup.disk" . -}}
 {{- $labels := dict "app.kubernetes.io/instance" (index $ 0).Release.Name "sizeup.dev/disk" . -}}
@@ -38,16 +38,16 @@ sizeup.dev/disk: {{ . }}
 {{- toJson $affinity -}}
 {{- end }}
 
-{{/* sizeup.pullPlacement: list root, model. Of the download: on such a disk it goes where its size may, or
-     the disk could be made where the size cannot follow. */}}
+{{/* sizeup.pullPlacement: list root, model. Scheduling of the download. On a single-node volume it follows the
+     model's rules: the volume must not be provisioned where the model cannot run. */}}
 {{- define "sizeup.pullPlacement" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- $placement := pick $root.Values.modelCache.download "nodeSelector" "tolerations" -}}
-{{- if include "sizeup.oneNode" $root -}}
-{{- $affinity := include "sizeup.neighbours" (list $root $model (pick $model.affinity "nodeAffinity")) | fromJson -}}
+{{- if include "sizeup.singleNodeCache" $root -}}
+{{- $affinity := include "sizeup.sharedVolumeAffinity" (list $root $model (pick $model.affinity "nodeAffinity")) | fromJson -}}
 {{- $tolerations := $model.tolerations | default list -}}
-{{- /* Clusters may tolerate for pods that ask for GPUs what keeps others away; a download asks for none. */ -}}
+{{- /* ExtendedResourceToleration adds these tolerations to pods that request GPUs; a download requests none. */ -}}
 {{- range $resource := keys ($model.resources.limits | default dict) | sortAlpha -}}
 {{- if contains "/" $resource }}{{ $tolerations = append $tolerations (dict "key" $resource "operator" "Exists") }}{{ end -}}
 {{- end -}}
@@ -56,13 +56,13 @@ sizeup.dev/disk: {{ . }}
 {{- toJson $placement -}}
 {{- end }}
 
-{{/* Who has such a disk and is for other nodes than the others, in words. Each keeps its own rules, so that
-     a change of one size changes no other; so they must be the same. */}}
-{{- define "sizeup.apart" -}}
-{{- if include "sizeup.oneNode" . -}}
+{{/* An error if models on one single-node volume have different scheduling rules. Each keeps its own rules, so
+     that changing one model does not change the pods of another; therefore they must be equal. */}}
+{{- define "sizeup.conflictingPlacement" -}}
+{{- if include "sizeup.singleNodeCache" . -}}
 {{- $cache := .Values.modelCache -}}
 {{- if and $cache.download.enabled (or $cache.download.nodeSelector $cache.download.tolerations) -}}
-{{- print "a ReadWriteOnce disk is where its size is, and so are downloads: leave out modelCache.download.nodeSelector and tolerations; " -}}
+{{- print "downloads to a ReadWriteOnce volume are scheduled with the model: remove modelCache.download.nodeSelector and tolerations; " -}}
 {{- end -}}
 {{- $first := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
@@ -72,7 +72,7 @@ sizeup.dev/disk: {{ . }}
 {{- $nodes := list $model.nodeSelector (get $model.affinity "nodeAffinity") (sortAlpha $tolerations) | toJson -}}
 {{- $first = $first | default (dict "key" $key "nodes" $nodes) -}}
 {{- if ne $first.nodes $nodes -}}
-{{- printf "models.%s and models.%s are for different nodes (nodeSelector, tolerations, nodeAffinity), and a ReadWriteOnce disk is on one: give them the same, or use ReadWriteMany, or mode perModel with modelCache.size \"\" (there it is the size of each volume); " $first.key $key -}}
+{{- printf "models.%s and models.%s have different nodeSelector, tolerations or nodeAffinity, but share a ReadWriteOnce volume: make them equal, or use ReadWriteMany, or modelCache.mode=perModel with modelCache.size=\"\" (size is per volume there); " $first.key $key -}}
 {{- break -}}
 {{- end -}}
 {{- end -}}
@@ -80,12 +80,12 @@ sizeup.dev/disk: {{ . }}
 {{- end -}}
 {{- end }}
 
-{{/* The sizes with a rule of their own about pods beside them, in words: both rules would have to hold. */}}
-{{- define "sizeup.ownNeighbours" -}}
-{{- if include "sizeup.oneNode" . -}}
+{{/* An error for each model on a single-node volume with its own required podAffinity: both would have to match. */}}
+{{- define "sizeup.conflictingPodAffinity" -}}
+{{- if include "sizeup.singleNodeCache" . -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
 {{- if and $model.needsWeights (dig "podAffinity" "requiredDuringSchedulingIgnoredDuringExecution" "" $model.affinity) -}}
-{{- printf "models.%s.affinity.podAffinity requires what others with its disk do not: use nodeSelector, or ReadWriteMany; " $key -}}
+{{- printf "models.%s.affinity.podAffinity conflicts with the pod affinity of its ReadWriteOnce volume: use nodeSelector, or ReadWriteMany; " $key -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* sizeup.pullContainer: list root, model. Downloads and verifies; the only holder of the token. */}}
+{{/* sizeup.pullContainer: list root, model. Downloads and verifies; the only container with the token. */}}
 {{- define "sizeup.pullContainer" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
@@ -11,7 +11,7 @@
   env:
     - {name: HF_HUB_CACHE, value: /models}
     - {name: HOME, value: /tmp}
-    # Failures in a row before the Job's own, slower retries: a mirror takes minutes to start.
+    # Consecutive failures before the Job's own, slower backoff: a mirror takes minutes to start.
     - {name: SIZEUP_HUB_ATTEMPTS, value: "10"}
     {{- with $model.endpoint }}
     - {name: HF_ENDPOINT, value: {{ . | quote }}}
@@ -52,7 +52,7 @@
 {{- end }}
 {{- end }}
 
-{{/* sizeup.pullJob: list root, model. The spec, apart because its hash names the Job. */}}
+{{/* sizeup.pullJob: list root, model. The Job's spec; separate because its hash is part of the Job's name. */}}
 {{- define "sizeup.pullJob" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
@@ -61,7 +61,7 @@ backoffLimit: {{ $download.backoffLimit }}
 activeDeadlineSeconds: {{ int64 $download.deadlineSeconds }}
 podFailurePolicy:
   rules:
-    # An evicted download goes on where it was; that is no failure of it.
+    # An evicted download resumes, so an eviction does not count as a failure.
     - action: Ignore
       onPodConditions:
         - {type: DisruptionTarget, status: "True"}

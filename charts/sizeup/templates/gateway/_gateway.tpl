@@ -1,8 +1,8 @@
-{{/* An autoscaler has the say over the number of gateways. One that is turned on at an upgrade must find
-     those that run: a Deployment that no longer says a number has one pod. */}}
+{{/* The HorizontalPodAutoscaler owns the replica count. If it is enabled by an upgrade, the current count must be
+     kept: a Deployment whose `replicas` is removed is scaled to one. */}}
 {{- define "sizeup.gatewayReplicas" -}}
 {{- if .Values.gateway.autoscaling.enabled -}}
-{{- include "sizeup.live" (list . "Deployment" (include "sizeup.name" (list . "gateway"))) | fromJson | dig "spec" "replicas" "" -}}
+{{- include "sizeup.lookup" (list . "Deployment" (include "sizeup.name" (list . "gateway"))) | fromJson | dig "spec" "replicas" "" -}}
 {{- else -}}
 {{- .Values.gateway.replicas -}}
 {{- end -}}

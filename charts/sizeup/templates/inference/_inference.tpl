@@ -1,16 +1,15 @@
-{{/* A size that scales itself keeps the number of pods it has: an upgrade neither starts nor
-     stops it. */}}
+{{/* With scaleToZero the gateway owns the replica count: an upgrade keeps the current count. */}}
 {{- define "sizeup.replicas" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- if $model.scaleToZero -}}
-{{- include "sizeup.live" (list $root "Deployment" $model.name) | fromJson | dig "spec" "replicas" 0 -}}
+{{- include "sizeup.lookup" (list $root "Deployment" $model.name) | fromJson | dig "spec" "replicas" 0 -}}
 {{- else -}}
 {{- $model.replicas -}}
 {{- end -}}
 {{- end }}
 
-{{/* Which model, where its weights are, and where to listen: for the main container and `wait`. */}}
+{{/* Model, weights and listen address, for the main container and the init container `wait`. */}}
 {{- define "sizeup.modelEnv" -}}
 - {name: SIZEUP_INFERENCE_MODEL, value: {{ .id | quote }}}
 - {name: SIZEUP_INFERENCE_REVISION, value: {{ .revision | quote }}}

@@ -1,10 +1,10 @@
-{{/* The Job that measures the sizes through the gateway. */}}
+{{/* The Job that benchmarks the models through the gateway. */}}
 
 {{- define "sizeup.loadtestConfigHash" -}}
 {{- toJson .Values.loadtest.config | sha256sum | trunc 8 -}}
 {{- end }}
 
-{{/* What is asked: the public names of the sizes, where a scenario would name its own. */}}
+{{/* Comma-separated names of the models under test; they override those of the scenario. */}}
 {{- define "sizeup.loadtestModels" -}}
 {{- $names := list -}}
 {{- range $model := include "sizeup.models" . | fromJson }}{{ $names = append $names (first $model.names) }}{{ end -}}
@@ -23,7 +23,7 @@
 - --models={{ include "sizeup.loadtestModels" . }}
 {{- end }}
 {{- if gt (int .Values.loadtest.shards) 1 }}
-# Each pod takes its JOB_COMPLETION_INDEX of them.
+# Each pod runs the shard of its JOB_COMPLETION_INDEX.
 - --shards={{ .Values.loadtest.shards }}
 - --start-at={{ int64 .Values.loadtest.startAt }}
 {{- end }}
@@ -33,8 +33,8 @@
 {{- end }}
 {{- end }}
 
-{{/* Away from the pods it measures, and one shard from another: preferences, since a single node
-     takes them all. */}}
+{{/* Away from the inference pods and from other shards; preferred, so that a single node can run
+     all pods. */}}
 {{- define "sizeup.loadtestAffinity" -}}
 podAntiAffinity:
   preferredDuringSchedulingIgnoredDuringExecution:
@@ -62,7 +62,7 @@ podAntiAffinity:
     - name: POD_NAME
       valueFrom:
         fieldRef: {fieldPath: metadata.name}
-  # Equal, so that no neighbour takes what a measurement needs.
+  # Requests equal limits, so that other pods do not distort the measurement.
   resources:
     requests:
       {{- toYaml .Values.loadtest.resources | nindent 6 }}
@@ -98,14 +98,14 @@ podAntiAffinity:
 {{- end }}
 {{- end }}
 
-{{/* The spec, apart because its hash names the Job. */}}
+{{/* The Job's spec; separate because its hash is part of the Job's name. */}}
 {{- define "sizeup.loadtestJob" -}}
 {{- $loadtest := .Values.loadtest -}}
 {{- $affinity := $loadtest.affinity | default (include "sizeup.loadtestAffinity" . | fromYaml) -}}
 completionMode: Indexed
 completions: {{ $loadtest.shards }}
 parallelism: {{ $loadtest.shards }}
-# A second try would be another measurement.
+# A retry would be a different measurement.
 backoffLimit: 0
 activeDeadlineSeconds: {{ int64 $loadtest.deadlineSeconds }}
 ttlSecondsAfterFinished: {{ int64 $loadtest.ttlSeconds }}
@@ -126,7 +126,7 @@ template:
     {{- include "sizeup.pod" (list . "loadtest" (merge (dict "affinity" $affinity) $loadtest)) | nindent 4 }}
     {{- include "sizeup.spread" (list . "loadtest") | nindent 4 }}
     restartPolicy: Never
-    # What was measured until then is reported.
+    # Time to write the report of a run that is cut short.
     terminationGracePeriodSeconds: 60
     containers:
       {{- include "sizeup.loadtestContainer" . | nindent 6 }}

@@ -1,6 +1,6 @@
-{{/* Parts of NetworkPolicies. */}}
+{{/* Building blocks of the NetworkPolicies. */}}
 
-{{/* sizeup.policy: list root, component. Metadata and the pods it is about. */}}
+{{/* sizeup.policy: list root, component. Metadata and podSelector. */}}
 {{- define "sizeup.policy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -15,7 +15,7 @@ spec:
       {{- include "sizeup.selector" . | nindent 6 }}
 {{- end }}
 
-{{/* sizeup.peer: list root, component. Pods of this release. */}}
+{{/* sizeup.peer: list root, component. A NetworkPolicyPeer for pods of this release. */}}
 {{- define "sizeup.peer" -}}
 - podSelector:
     matchLabels:
@@ -37,7 +37,7 @@ spec:
     - {protocol: TCP, port: 9090}
 {{- end }}
 
-{{/* Where weights come from: the hub or a proxy outside, and the mirror in the cluster. */}}
+{{/* Egress to the sources of weights: the hub or a proxy outside, and the in-cluster mirror. */}}
 {{- define "sizeup.toHub" -}}
 {{- $policy := .Values.networkPolicy.download -}}
 {{- if $policy.cidrs -}}
@@ -58,7 +58,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* The ports of the endpoints and proxies in use, and those the values add. */}}
+{{/* Ports of the configured endpoints and proxies, and networkPolicy.download.ports. */}}
 {{- define "sizeup.hubPorts" -}}
 {{- $hub := .Values.huggingface -}}
 {{- $urls := list $hub.endpoint $hub.proxy.http $hub.proxy.https -}}

@@ -1,4 +1,4 @@
-"""Pod Security "restricted", the least rights, and who holds which secret."""
+"""Pod Security "restricted", least privilege, and which containers mount which Secret."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from chart.rendering import (
     EXTENDED,
     VARIANTS,
     Json,
-    RefusedError,
+    RenderError,
     containers,
     named,
     of_kind,
@@ -19,11 +19,11 @@ from chart.rendering import (
 )
 
 VOLUMES = {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected", "name"}
-"""Of those that "restricted" allows, the ones we have a use for."""
+"""Volume types in use; a subset of those that "restricted" allows."""
 
 
 def security(pod: Json) -> dict[str, Any]:
-    """Return every field that matters, for comparing with what it must be."""
+    """Return the security-relevant fields of a pod, to compare with RESTRICTED."""
     spec = pod["spec"]
     context = spec["securityContext"]
     return {
@@ -57,12 +57,12 @@ RESTRICTED = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_pod_is_restricted(variant: str) -> None:
+def test_pods_satisfy_pod_security_restricted(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         assert security(pod) == RESTRICTED, name
 
 
-def test_openshift_chooses_the_ids_itself() -> None:
+def test_ids_can_be_left_to_openshift() -> None:
     values = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
     for name, pod in pods(render({**EVERYTHING, "podSecurityContext": values})):
         assert pod["spec"]["securityContext"] == {
@@ -73,7 +73,7 @@ def test_openshift_chooses_the_ids_itself() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_container_is_restricted_and_bounded(variant: str) -> None:
+def test_containers_are_restricted_and_have_resource_limits(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for container in containers(pod):
             assert container["securityContext"] == {
@@ -87,7 +87,7 @@ def test_every_container_is_restricted_and_bounded(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_folder_that_can_be_filled_has_a_limit(variant: str) -> None:
+def test_empty_dirs_have_a_size_limit(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):
         for volume in pod["spec"]["volumes"]:
             if "emptyDir" in volume:
@@ -95,16 +95,16 @@ def test_every_folder_that_can_be_filled_has_a_limit(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_only_the_gateway_has_a_token_for_the_api_server(variant: str) -> None:
+def test_only_the_gateway_mounts_a_service_account_token(variant: str) -> None:
     objects = render(VARIANTS[variant])
     for account in of_kind(objects, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
-    holding = {n for n, pod in pods(objects) if pod["spec"]["automountServiceAccountToken"]}
-    assert holding == {"Deployment/sizeup-gateway"}
+    mounting = {n for n, pod in pods(objects) if pod["spec"]["automountServiceAccountToken"]}
+    assert mounting == {"Deployment/sizeup-gateway"}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_pod_runs_as_an_account_of_its_own_kind(variant: str) -> None:
+def test_each_component_has_its_own_service_account(variant: str) -> None:
     objects = render(VARIANTS[variant])
     accounts = {one["metadata"]["name"] for one in of_kind(objects, "ServiceAccount")}
     for name, pod in pods(objects):
@@ -113,7 +113,7 @@ def test_every_pod_runs_as_an_account_of_its_own_kind(variant: str) -> None:
         assert f"sizeup-{component}" in accounts
 
 
-def test_the_gateway_may_read_endpoints_and_scale_what_sleeps() -> None:
+def test_gateway_role_covers_endpoints_and_scaled_deployments() -> None:
     assert named(render(EVERYTHING), "Role", "sizeup-gateway")["rules"] == [
         {
             "apiGroups": ["discovery.k8s.io"],
@@ -123,18 +123,18 @@ def test_the_gateway_may_read_endpoints_and_scale_what_sleeps() -> None:
         {
             "apiGroups": ["apps"],
             "resources": ["deployments/scale"],
-            "resourceNames": ["sizeup-sleeper"],
+            "resourceNames": ["sizeup-scaled"],
             "verbs": ["get", "update"],
         },
     ]
 
 
-def test_where_nothing_sleeps_nothing_may_be_scaled() -> None:
+def test_gateway_role_without_scale_to_zero_cannot_scale() -> None:
     (rule,) = named(render(VARIANTS["gpu"]), "Role", "sizeup-gateway")["rules"]
     assert rule["resources"] == ["endpointslices"]
 
 
-def test_accounts_have_the_annotations_of_the_cloud() -> None:
+def test_service_account_annotations() -> None:
     accounts = of_kind(render(EXTENDED), "ServiceAccount")
     found = {a["metadata"]["name"]: a["metadata"].get("annotations") for a in accounts}
     for component in ("gateway", "inference", "download"):
@@ -143,7 +143,7 @@ def test_accounts_have_the_annotations_of_the_cloud() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_there_is_one_role_for_one_account_in_one_namespace(variant: str) -> None:
+def test_single_role_in_a_single_namespace(variant: str) -> None:
     objects = render(VARIANTS[variant])
     assert of_kind(objects, "ClusterRole", "ClusterRoleBinding") == []
     assert len(of_kind(objects, "Role")) == 1
@@ -154,7 +154,7 @@ def test_there_is_one_role_for_one_account_in_one_namespace(variant: str) -> Non
 
 
 def holders(values: dict[str, Any], secret: str) -> set[tuple[str, str]]:
-    """Return the containers whose variables or mounts come from a Secret."""
+    """Return component and name of the containers that use a Secret, as variable or mount."""
     return {
         (pod["metadata"]["labels"]["app.kubernetes.io/component"], container["name"])
         for _, pod in pods(render(values))
@@ -169,25 +169,25 @@ def holders(values: dict[str, Any], secret: str) -> set[tuple[str, str]]:
     }
 
 
-def test_the_hubs_token_is_with_the_downloads_alone() -> None:
+def test_hub_token_is_mounted_in_downloads_only() -> None:
     assert holders(EVERYTHING, "hub") == {("download", "pull")}
     assert holders(VARIANTS["ephemeral"], "hub") == {("inference", "pull")}
 
 
-def test_api_keys_are_files_of_the_gateway_and_of_who_asks_it() -> None:
-    asking = {("test", "check"), ("loadtest", "loadtest")}
-    assert holders(EVERYTHING, "keys") == {("gateway", "gateway"), *asking}
+def test_api_keys_are_files_of_the_gateway_and_its_clients() -> None:
+    clients = {("test", "check"), ("loadtest", "loadtest")}
+    assert holders(EVERYTHING, "keys") == {("gateway", "gateway"), *clients}
     gateway = named(render(EVERYTHING), "Deployment", "sizeup-gateway")
     assert "secretKeyRef" not in json.dumps(gateway)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_chart_holds_no_secret(variant: str) -> None:
+def test_chart_renders_no_secrets(variant: str) -> None:
     assert of_kind(render(VARIANTS[variant]), "Secret") == []
 
 
 @pytest.mark.parametrize(
-    "outside",
+    "exposed",
     [
         {"ingress": {"enabled": True, "hosts": ["a.example.com"]}},
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
@@ -195,8 +195,8 @@ def test_the_chart_holds_no_secret(variant: str) -> None:
         {"service": {"type": "NodePort"}},
     ],
 )
-def test_a_gateway_that_strangers_reach_asks_for_keys(outside: dict[str, Any]) -> None:
-    with pytest.raises(RefusedError, match="asks for no API key"):
-        render({"gateway": outside})
-    assert render({"gateway": outside, "auth": {"existingSecret": {"name": "keys"}}})
-    assert render({"gateway": outside, "auth": {"allowAnonymous": True}})
+def test_exposed_gateway_requires_api_keys(exposed: dict[str, Any]) -> None:
+    with pytest.raises(RenderError, match=r"auth\.existingSecret\.name"):
+        render({"gateway": exposed})
+    assert render({"gateway": exposed, "auth": {"existingSecret": {"name": "keys"}}})
+    assert render({"gateway": exposed, "auth": {"allowAnonymous": True}})

@@ -1,4 +1,4 @@
-"""What a PromQL query asks for: a reader of Prometheus' own grammar."""
+"""Series and labels that a PromQL query uses, read with Prometheus' own grammar."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,15 +7,15 @@ import promql_parser as promql
 
 _GRAFANA = {"$__rate_interval": "5m"}
 _LABEL_VALUES = re.compile(r"label_values\((?P<series>.+), *(?P<label>\w+)\)")
-"""Not PromQL: what Grafana asks for the values of a variable."""
+"""Grafana's own syntax for the values of a dashboard variable."""
 
 
 class QueryError(Exception):
-    """A query asks for what is not there; the message says what."""
+    """A query uses an unknown series or label."""
 
 
 def parse(text: str) -> promql.Expr:
-    """Return a query of a rule or a dashboard as a tree, or raise ValueError."""
+    """Parse the query of a rule or a dashboard; raises ValueError."""
     for variable, value in _GRAFANA.items():
         text = text.replace(variable, value)
     if values := _LABEL_VALUES.fullmatch(text):
@@ -24,23 +24,23 @@ def parse(text: str) -> promql.Expr:
 
 
 def nodes(query: promql.Expr) -> Iterator[promql.Expr]:
-    """Yield every part of a query."""
+    """Yield every node of a query."""
     found: list[promql.Expr] = []
     promql.walk(query, found.append)
     yield from found
 
 
 def series_of(query: promql.Expr) -> set[str]:
-    """Return the names of the series a query reads."""
+    """Return the names of the series that a query selects."""
     vectors = [n for n in map(_vector, nodes(query)) if n is not None]
     return {str(vector.name) for vector in vectors}
 
 
 def labels_of(query: promql.Expr, known: Mapping[str, set[str]]) -> set[str]:
-    """Return the labels of what a query gives.
+    """Return the labels of the query's result.
 
-    known: the labels of every series. Raises QueryError for a series or a label that is not known
-    where it is used.
+    known: the labels of every series, by name. Raises QueryError for an unknown series, or a label
+    that its operand does not have.
     """
     if vector := _vector(query):
         return _selected(vector, known)
@@ -65,7 +65,7 @@ def labels_of(query: promql.Expr, known: Mapping[str, set[str]]) -> set[str]:
 
 
 def thresholds(query: promql.Expr) -> Iterator[tuple[str, float]]:
-    """Yield the series and the number for each quantile that is compared with one."""
+    """Yield series and threshold of each quantile that is compared with a number."""
     for node in nodes(query):
         if isinstance(node, promql.BinaryExpr) and isinstance(node.rhs, promql.NumberLiteral):
             left = node.lhs
@@ -83,7 +83,7 @@ def _vector(node: promql.Expr) -> promql.VectorSelector | None:
 def _selected(vector: promql.VectorSelector, known: Mapping[str, set[str]]) -> set[str]:
     labels = known.get(str(vector.name))
     if labels is None:
-        raise QueryError(f"no service has {vector.name}")
+        raise QueryError(f"unknown series {vector.name}")
     _within({matcher.name for matcher in vector.matchers.matchers}, labels, vector)
     return labels
 
@@ -102,5 +102,5 @@ def _called(call: promql.Call, known: Mapping[str, set[str]]) -> set[str]:
 
 def _within(wanted: set[str], labels: set[str], where: promql.Expr) -> set[str]:
     if missing := wanted - labels:
-        raise QueryError(f"no label {sorted(missing)} in {where.prettify()}")
+        raise QueryError(f"unknown labels {sorted(missing)} in {where.prettify()}")
     return wanted

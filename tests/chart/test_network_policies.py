@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from chart.network import Place, allows
-from chart.rendering import EVERYTHING, VARIANTS, Json, of_kind, over, pods, render
+from chart.network_policy import Place, allows
+from chart.rendering import EVERYTHING, VARIANTS, Json, merge, of_kind, pods, render
 
 INTERNET = Place(address="203.0.113.7")
 INTERNET_6 = Place(address="2001:db8::7")
@@ -13,14 +13,14 @@ API_SERVER = Place(address="10.96.0.1")
 API_SERVER_6 = Place(address="fd00:10:96::1")
 DNS = Place({"k8s-app": "kube-dns"}, "kube-system")
 PROMETHEUS = Place({"app.kubernetes.io/name": "prometheus"}, "monitoring")
-STRANGER = Place({"app": "stranger"}, "models")
-FOREIGNER = Place({"app": "foreigner"}, "elsewhere")
+OTHER_POD = Place({"app": "other"}, "models")
+OTHER_NAMESPACE = Place({"app": "other"}, "elsewhere")
 
 Flow = tuple[str, str, int, str]
 
 INTENDED: list[Flow] = [
-    ("stranger", "gateway", 11434, "TCP"),
-    ("foreigner", "gateway", 11434, "TCP"),
+    ("other pod", "gateway", 11434, "TCP"),
+    ("other namespace", "gateway", 11434, "TCP"),
     ("internet", "gateway", 11434, "TCP"),
     ("test", "gateway", 11434, "TCP"),
     ("loadtest", "gateway", 11434, "TCP"),
@@ -32,7 +32,7 @@ INTENDED: list[Flow] = [
     ("download", "mirror", 8090, "TCP"),
     ("download", "internet", 443, "TCP"),
     ("download", "internet", 8443, "TCP"),  # huggingface.endpoint's own port
-    ("download", "internet", 3128, "TCP"),  # the proxy's
+    ("download", "internet", 3128, "TCP"),  # of the proxies
     *(("prometheus", pod, 9090, "TCP") for pod in ("gateway", "inference", "download")),
     *((pod, "dns", 53, "UDP") for pod in ("gateway", "download", "test", "loadtest")),
     *((pod, "dns", 53, "TCP") for pod in ("gateway", "download", "test", "loadtest")),
@@ -43,19 +43,25 @@ FORBIDDEN: list[Flow] = [
     ("inference", "mirror", 8090, "TCP"),
     ("inference", "inference", 8080, "TCP"),
     ("inference", "gateway", 11434, "TCP"),
-    *((who, "inference", 8080, "TCP") for who in ("stranger", "foreigner", "internet", "test")),
-    *((who, "inference", 8080, "TCP") for who in ("download", "mirror", "prometheus")),
+    *(
+        (source, "inference", 8080, "TCP")
+        for source in ("other pod", "other namespace", "internet", "test")
+    ),
+    *((source, "inference", 8080, "TCP") for source in ("download", "mirror", "prometheus")),
     ("gateway", "inference", 9090, "TCP"),
     ("gateway", "internet", 80, "TCP"),
     ("gateway", "mirror", 8090, "TCP"),
-    *((who, "gateway", 9090, "TCP") for who in ("stranger", "foreigner", "internet", "test")),
-    *((who, "download", 9090, "TCP") for who in ("stranger", "gateway", "inference")),
+    *(
+        (source, "gateway", 9090, "TCP")
+        for source in ("other pod", "other namespace", "internet", "test")
+    ),
+    *((source, "download", 9090, "TCP") for source in ("other pod", "gateway", "inference")),
     ("download", "metadata", 443, "TCP"),
     ("download", "metadata 6", 443, "TCP"),
     ("download", "internet", 80, "TCP"),
     ("download", "gateway", 11434, "TCP"),
     ("download", "inference", 8080, "TCP"),
-    *((who, "mirror", 8090, "TCP") for who in ("stranger", "gateway", "internet", "test")),
+    *((source, "mirror", 8090, "TCP") for source in ("other pod", "gateway", "internet", "test")),
     ("mirror", "internet", 443, "TCP"),
     ("mirror", "dns", 53, "UDP"),
     ("test", "internet", 443, "TCP"),
@@ -64,29 +70,29 @@ FORBIDDEN: list[Flow] = [
     ("loadtest", "inference", 8080, "TCP"),
     ("loadtest", "mirror", 8090, "TCP"),
     ("loadtest", "gateway", 9090, "TCP"),
-    *((who, "loadtest", 9090, "TCP") for who in ("stranger", "prometheus", "gateway")),
+    *((source, "loadtest", 9090, "TCP") for source in ("other pod", "prometheus", "gateway")),
 ]
 
 
 def places(objects: list[Json]) -> dict[str, Place]:
-    """Return who there is: the chart's own pods by component, and others."""
+    """Return the endpoints: the pods of the chart by component, and others."""
     ours = {
         pod["metadata"]["labels"]["app.kubernetes.io/component"]: Place(pod["metadata"]["labels"])
         for _, pod in pods(objects)
     }
     others = {"internet": INTERNET, "metadata": METADATA, "api server": API_SERVER, "dns": DNS}
     others |= {"internet 6": INTERNET_6, "metadata 6": METADATA_6, "api server 6": API_SERVER_6}
-    strangers = {"prometheus": PROMETHEUS, "stranger": STRANGER, "foreigner": FOREIGNER}
-    return {**ours, **others, **strangers}
+    foreign = {"prometheus": PROMETHEUS, "other pod": OTHER_POD, "other namespace": OTHER_NAMESPACE}
+    return {**ours, **others, **foreign}
 
 
 def allowed(values: dict[str, Any], flow: Flow) -> bool:
-    """Tell whether the chart with these values lets a connection through."""
+    """Whether the rendered policies allow a connection."""
     objects = render(values)
     start, end, port, protocol = flow
-    there = places(objects)
+    known = places(objects)
     policies = of_kind(objects, "NetworkPolicy")
-    return allows(policies, there[start], there[end], port, protocol)
+    return allows(policies, known[start], known[end], port, protocol)
 
 
 @pytest.mark.parametrize("flow", INTENDED, ids=str)
@@ -102,30 +108,30 @@ def test_forbidden(flow: Flow) -> None:
 @pytest.mark.parametrize(
     "flow", [f for f in FORBIDDEN if f[1:] != ("gateway", 443, "TCP")], ids=str
 )
-def test_without_policies_the_forbidden_would_pass(flow: Flow) -> None:
-    """It is the policies that forbid, not the evaluator."""
+def test_without_policies_forbidden_flows_pass(flow: Flow) -> None:
+    """Proves that the policies forbid the flows, not the evaluator."""
     assert allowed({**EVERYTHING, "networkPolicy": {"enabled": False}}, flow)
 
 
-def test_callers_of_the_gateway_can_be_named() -> None:
-    front = {"podSelector": {"matchLabels": {"app": "stranger"}}}
-    values = over(EVERYTHING, {"networkPolicy": {"gatewayFrom": [front]}})
-    assert allowed(values, ("stranger", "gateway", 11434, "TCP"))
+def test_gateway_clients_can_be_restricted() -> None:
+    front = {"podSelector": {"matchLabels": {"app": "other"}}}
+    values = merge(EVERYTHING, {"networkPolicy": {"gatewayFrom": [front]}})
+    assert allowed(values, ("other pod", "gateway", 11434, "TCP"))
     assert allowed(values, ("test", "gateway", 11434, "TCP"))
     assert allowed(values, ("loadtest", "gateway", 11434, "TCP"))
-    assert not allowed(values, ("foreigner", "gateway", 11434, "TCP"))
+    assert not allowed(values, ("other namespace", "gateway", 11434, "TCP"))
     assert not allowed(values, ("internet", "gateway", 11434, "TCP"))
 
 
-def test_without_a_network_nothing_leaves_the_cluster() -> None:
+def test_airgap_has_no_egress() -> None:
     values = VARIANTS["airgap"]
     assert allowed(values, ("download", "mirror", 8090, "TCP"))
-    for who in ("download", "inference", "mirror", "test"):
+    for source in ("download", "inference", "mirror", "test"):
         for port in (80, 443, 8443):
-            assert not allowed(values, (who, "internet", port, "TCP"))
+            assert not allowed(values, (source, "internet", port, "TCP"))
 
 
-def test_a_mirror_that_is_off_opens_nothing() -> None:
+def test_disabled_mirror_opens_no_ports() -> None:
     policies = of_kind(render(VARIANTS["gpu"]), "NetworkPolicy")
     download = next(p for p in policies if p["metadata"]["name"] == "sizeup-download")
     assert {port["port"] for rule in download["spec"]["egress"] for port in rule["ports"]} == {
@@ -134,7 +140,7 @@ def test_a_mirror_that_is_off_opens_nothing() -> None:
     }
 
 
-def test_pods_that_download_for_themselves_may_reach_the_hub_and_no_more() -> None:
+def test_ephemeral_cache_opens_the_hub_only() -> None:
     values = VARIANTS["ephemeral"]
     assert allowed(values, ("inference", "internet", 443, "TCP"))
     assert allowed(values, ("inference", "mirror", 8090, "TCP"))
@@ -144,14 +150,14 @@ def test_pods_that_download_for_themselves_may_reach_the_hub_and_no_more() -> No
 
 
 def blocks(values: dict[str, Any]) -> dict[str, Json]:
-    """Return the blocks of addresses that downloads may reach, by cidr."""
+    """Return the ipBlocks that downloads may connect to, by CIDR."""
     policies = of_kind(render(values), "NetworkPolicy")
     download = next(p for p in policies if p["metadata"]["name"] == "sizeup-download")
     found = [peer.get("ipBlock") for rule in download["spec"]["egress"] for peer in rule["to"]]
     return {block["cidr"]: block for block in found if block}
 
 
-def test_blocks_have_the_exceptions_they_are_given() -> None:
+def test_ip_blocks_and_their_exceptions() -> None:
     assert blocks({}) == {
         "0.0.0.0/0": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]},
         "::/0": {"cidr": "::/0", "except": ["fe80::/10", "fd00:ec2::254/128"]},
@@ -164,18 +170,18 @@ def test_blocks_have_the_exceptions_they_are_given() -> None:
     }
 
 
-def test_resolvers_may_listen_on_another_port() -> None:
-    values = over(EVERYTHING, {"networkPolicy": {"dnsPort": 5353}})
+def test_dns_port_can_be_changed() -> None:
+    values = merge(EVERYTHING, {"networkPolicy": {"dnsPort": 5353}})
     assert allowed(values, ("gateway", "dns", 5353, "UDP"))
     assert not allowed(values, ("gateway", "dns", 53, "UDP"))
 
 
-def test_minikubes_api_server_is_reached() -> None:
+def test_minikube_api_server_port_is_open() -> None:
     assert allowed(VARIANTS["minikube"], ("gateway", "api server", 8443, "TCP"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_pod_is_denied_both_ways_by_default(variant: str) -> None:
+def test_default_deny_covers_every_pod(variant: str) -> None:
     objects = render(VARIANTS[variant])
     denying = next(p for p in of_kind(objects, "NetworkPolicy") if "deny" in p["metadata"]["name"])
     assert set(denying["spec"]["policyTypes"]) == {"Ingress", "Egress"}

@@ -1,11 +1,11 @@
-"""The gateway's Service answers in both dialects, as their official clients read them."""
+"""Both APIs through the gateway's Service, with their official clients."""
 
 from collections.abc import Callable, Iterable
 
 import pytest
 import yaml
 
-from cluster.asking import HELLO, ollama_at, openai_at
+from cluster.clients import HELLO, ollama_at, openai_at
 from cluster.command import CommandError
 from cluster.kubectl import Json
 from cluster.release import Release
@@ -15,7 +15,7 @@ SMALL, LARGE = "Qwen/Qwen1.5-0.5B-Chat", "Qwen/Qwen1.5-1.8B-Chat"
 
 @pytest.fixture(scope="module")
 def release(new_release: Callable[[str], Release]) -> Release:
-    made = new_release("answers")
+    made = new_release("apis")
     small, large = ({"id": model, "engine": "fake"} for model in (SMALL, LARGE))
     made.install({"models": {"small": small, "large": large}})
     made.wait()
@@ -23,23 +23,23 @@ def release(new_release: Callable[[str], Release]) -> Release:
 
 
 @pytest.mark.parametrize("model", [SMALL, LARGE])
-def test_openai_clients_are_answered(release: Release, model: str) -> None:
+def test_openai_client(release: Release, model: str) -> None:
     with openai_at(release.url) as client:
-        said = client.chat.completions.create(model=model, messages=[HELLO])
-        assert "Hello" in (said.choices[0].message.content or "")
+        response = client.chat.completions.create(model=model, messages=[HELLO])
+        assert "Hello" in (response.choices[0].message.content or "")
         parts = client.chat.completions.create(model=model, messages=[HELLO], stream=True)
         assert "Hello" in "".join(part.choices[0].delta.content or "" for part in parts)
 
 
 @pytest.mark.parametrize("model", [SMALL, LARGE])
-def test_ollama_clients_are_answered(release: Release, model: str) -> None:
+def test_ollama_client(release: Release, model: str) -> None:
     with ollama_at(release.url) as client:
         assert "Hello" in (client.chat(model, [HELLO], stream=False).message.content or "")
         parts = client.chat(model, [HELLO], stream=True)
         assert "Hello" in "".join(part.message.content or "" for part in parts)
 
 
-def test_both_dialects_list_the_sizes(release: Release) -> None:
+def test_both_apis_list_the_models(release: Release) -> None:
     with ollama_at(release.url) as client:
         listed = {str(model.model).removesuffix(":latest") for model in client.list().models}
         assert len(client.ps().models) == 2
@@ -49,21 +49,21 @@ def test_both_dialects_list_the_sizes(release: Release) -> None:
     assert [getattr(entry, "state", None) for entry in entries] == ["ready", "ready"]
 
 
-def test_helm_test_is_green(release: Release) -> None:
+def test_helm_test_passes(release: Release) -> None:
     assert "Phase:          Succeeded" in release.helm("test", "sizeup")
 
 
-def test_every_pod_runs_restricted(release: Release) -> None:
-    """The namespace admits nothing else, so these pods are; and it does refuse others."""
+def test_pods_run_under_pod_security_restricted(release: Release) -> None:
+    """The namespace enforces it, which the rejected privileged pod proves."""
     assert all(pod["status"]["phase"] == "Running" for pod in release.kubectl.items("pods"))
-    rooted = {"name": "rooted", "image": "none", "securityContext": {"privileged": True}}
-    spec = {"containers": [rooted]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "rooted"}, "spec": spec}
+    privileged = {"name": "privileged", "image": "none", "securityContext": {"privileged": True}}
+    spec = {"containers": [privileged]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "privileged"}, "spec": spec}
     with pytest.raises(CommandError, match="violates PodSecurity"):
         release.kubectl.apply(pod)
 
 
-def test_the_network_policies_are_those_that_were_rendered(release: Release) -> None:
+def test_network_policies_are_stored_as_rendered(release: Release) -> None:
     objects = yaml.safe_load_all(release.helm("get", "manifest", "sizeup"))
     rendered = _specs([o for o in objects if o and o["kind"] == "NetworkPolicy"])
     assert _specs(release.kubectl.items("networkpolicies")) == rendered

@@ -1,4 +1,4 @@
-"""What NetworkPolicies allow, as Kubernetes documents it: an evaluator without a cluster."""
+"""Evaluates NetworkPolicies as Kubernetes documents them, without a cluster."""
 
 import ipaddress
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One end of a connection: a pod by its labels, or an address outside."""
+    """One end of a connection: a pod by its labels, or an address outside the cluster."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     namespace: str = "models"
@@ -18,12 +18,12 @@ class Place:
 
     @property
     def is_pod(self) -> bool:
-        """Tell whether policies can select it."""
+        """Whether policies can select it."""
         return self.address is None
 
 
 def allows(policies: Iterable[Json], start: Place, end: Place, port: int, protocol: str) -> bool:
-    """Tell whether a connection is let out at its start and in at its end."""
+    """Whether egress policies of `start` and ingress policies of `end` allow a connection."""
     listed = list(policies)
     return _permitted(listed, "Egress", start, end, port, protocol) and _permitted(
         listed, "Ingress", end, start, port, protocol
@@ -31,16 +31,16 @@ def allows(policies: Iterable[Json], start: Place, end: Place, port: int, protoc
 
 
 def _permitted(
-    policies: list[Json], way: str, here: Place, there: Place, port: int, protocol: str
+    policies: list[Json], direction: str, end: Place, other: Place, port: int, protocol: str
 ) -> bool:
-    """Tell whether one end's policies permit the other end; without a policy all is permitted."""
-    if not here.is_pod:
+    """Whether the policies of one end permit the other end; without a policy everything is."""
+    if not end.is_pod:
         return True
-    chosen = [p for p in policies if way in p["spec"]["policyTypes"] and _selects(p, here)]
-    rules = [rule for p in chosen for rule in p["spec"].get(way.lower(), [])]
-    peers = "to" if way == "Egress" else "from"
+    chosen = [p for p in policies if direction in p["spec"]["policyTypes"] and _selects(p, end)]
+    rules = [rule for p in chosen for rule in p["spec"].get(direction.lower(), [])]
+    peers = "to" if direction == "Egress" else "from"
     return not chosen or any(
-        _has_port(rule, port, protocol) and _has_peer(rule.get(peers), there) for rule in rules
+        _has_port(rule, port, protocol) and _has_peer(rule.get(peers), other) for rule in rules
     )
 
 
@@ -57,7 +57,7 @@ def _has_port(rule: Json, port: int, protocol: str) -> bool:
 
 
 def _has_peer(peers: list[Json] | None, place: Place) -> bool:
-    """No peers, or an empty list of them, is everybody."""
+    """A missing or empty list of peers matches all."""
     return not peers or any(_is_peer(peer, place) for peer in peers)
 
 
@@ -85,7 +85,7 @@ def _in_block(block: Json, place: Place) -> bool:
 
 def _matches(selector: Json, labels: Mapping[str, str]) -> bool:
     if unknown := selector.keys() - {"matchLabels", "matchExpressions"}:
-        raise ValueError(f"a selector with {unknown}")
+        raise ValueError(f"unknown selector fields {unknown}")
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
     expressions: list[Json] = selector.get("matchExpressions") or []
     return wanted.items() <= labels.items() and all(_holds(e, labels) for e in expressions)

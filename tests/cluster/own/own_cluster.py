@@ -1,4 +1,4 @@
-"""A Kubernetes of our own: one at a time on a machine, and nothing of it left afterwards."""
+"""A Kubernetes cluster started on this machine: one at a time, removed completely afterwards."""
 
 import contextlib
 import fcntl
@@ -12,59 +12,59 @@ from cluster.kubectl import Json
 from cluster.own import cgroups
 from cluster.own.binaries import Binaries
 from cluster.own.namespace import ADDRESS
-from cluster.own.started import Started
+from cluster.own.processes import Processes
 from cluster.release import CLAIM
 
 _CACHE_SIZE = "1Ti"
-"""As much as any claim asks for; nothing holds a folder to it."""
+"""Larger than any claim; the capacity of a hostPath volume is not enforced."""
 
 log = logging.getLogger(__name__)
 
 
 class OwnCluster:
-    """A running cluster, whose network this thread is in from now on."""
+    """A running cluster. The calling thread stays in its network namespace."""
 
     node_address = ADDRESS
 
     def __init__(self, cache: Path, binaries: Binaries, pause: SavedImage) -> None:
-        """Start it, when no other run has one; RuntimeError with the log of what failed."""
+        """Start it. Raises RuntimeError with the log of the process that failed."""
         self.logs = cache / "logs"
         self._folder = cache / "run"
         self._sweep()
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir()
-        with contextlib.ExitStack() as begun:
-            begun.callback(self._sweep)
-            self._started = Started(binaries, self._folder, self.logs, pause.reference)
-            begun.callback(self._started.stop)
-            self.kubectl = self._started.kubectl
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(self._sweep)
+            self._processes = Processes(binaries, self._folder, self.logs, pause.reference)
+            cleanup.callback(self._processes.stop)
+            self.kubectl = self._processes.kubectl
             self.cache_values: Json = {"storageClass": "-"}
-            self.kubeconfig: Path | None = self._started.kubeconfig
+            self.kubeconfig: Path | None = self._processes.kubeconfig
             self._start(pause)
-            self._begun = begun.pop_all()
+            self._cleanup = cleanup.pop_all()
 
     def _start(self, pause: SavedImage) -> None:
-        self._started.start_runtime()
+        self._processes.start_runtime()
         self.load(pause)
-        self._started.start_control_plane()
-        self._started.start_node()
+        self._processes.start_control_plane()
+        self._processes.start_node()
         log.info("the cluster is up; logs in %s", self.logs)
 
     def load(self, image: SavedImage) -> None:
-        """Give the node an image."""
+        """Import an image on the node."""
         log.info("loading %s", image.reference)
         with image.archive(self._folder) as archive:
-            self._started.ctr("images", "import", archive)
+            self._processes.ctr("images", "import", archive)
 
     def check(self) -> None:
-        """Raise RuntimeError, with its log, when a process of the cluster has ended by itself."""
-        self._started.check()
+        """Raise RuntimeError with the log of a process that has exited unexpectedly."""
+        self._processes.check()
 
-    def make_cache(self, namespace: str) -> None:
-        """Make a volume in a folder of the node, which the only claim of its kind then gets."""
+    def create_cache(self, namespace: str) -> None:
+        """Create a hostPath volume that is bound to the cache claim of this namespace."""
         folder = self._folder / "lib" / f"cache-{namespace}"
         folder.mkdir()
-        folder.chmod(0o777)  # pods write as their own users, and no driver changes the owner
+        folder.chmod(0o777)  # pods run as another user, and fsGroup does not apply to hostPath
         volume = {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
@@ -73,7 +73,7 @@ class OwnCluster:
                 "capacity": {"storage": _CACHE_SIZE},
                 "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
                 "storageClassName": "",
-                # The same folder, where the node has it.
+                # The path of `folder` in the mount namespace of the node.
                 "hostPath": {"path": f"/var/lib/{folder.name}", "type": "Directory"},
                 "claimRef": {"namespace": namespace, "name": CLAIM},
             },
@@ -81,23 +81,23 @@ class OwnCluster:
         self.kubectl.apply(volume)
 
     def stop(self) -> None:
-        """End it; only the logs stay."""
-        self._begun.close()
+        """Stop it; only the logs are kept."""
+        self._cleanup.close()
 
     def _sweep(self) -> None:
-        """Remove what is left of a run: its processes and mounts have died with it."""
+        """Remove the cgroups and files of a run; its processes and mounts have ended with it."""
         cgroups.remove()
         if self._folder.exists():
             shutil.rmtree(self._folder)
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Hold a lock during the block; RuntimeError when another run holds it."""
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock during the block. Raises RuntimeError if it is taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError(f"another run is under way ({path} is locked)") from None
+            raise RuntimeError(f"another run is in progress ({path} is locked)") from None
         yield

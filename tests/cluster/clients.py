@@ -1,20 +1,20 @@
-"""The official clients, set up to hide nothing."""
+"""The official clients, without retries, so that no failure is hidden."""
 
 import ollama
 import openai
 from openai.types.chat import ChatCompletionUserMessageParam
 
 _SECONDS = 120.0
-"""A cold start on a busy machine takes most of it."""
+"""Covers a cold start on a busy machine."""
 HELLO: ChatCompletionUserMessageParam = {"role": "user", "content": "Hello"}
 
 
 _LISTS = 12
-"""So many connections reach both of two gateways, but once in two thousand times."""
+"""With two gateways, so many connections miss one of them once in 2,000 runs."""
 
 
 def openai_at(url: str) -> openai.OpenAI:
-    """Return OpenAI's client, which asks once."""
+    """Return OpenAI's client, without retries."""
     return openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=_SECONDS)
 
 
@@ -24,15 +24,15 @@ def ollama_at(url: str) -> ollama.Client:
 
 
 def states(url: str) -> dict[str, str] | None:
-    """Return names to states as /v1/models lists them, once every gateway lists the same.
+    """Return the state of each model from /v1/models, or None while the gateways disagree.
 
-    Each has its own copy of the catalogue and its own view of the replicas.
+    Each gateway has its own copy of the catalog and its own view of the replicas.
     """
-    lists = [_states_of_one(url) for _ in range(_LISTS)]
+    lists = [_states_once(url) for _ in range(_LISTS)]
     return lists[0] if all(listed == lists[0] for listed in lists) else None
 
 
-def _states_of_one(url: str) -> dict[str, str]:
-    with openai_at(url) as client:  # a new connection, and so a gateway drawn anew
+def _states_once(url: str) -> dict[str, str]:
+    with openai_at(url) as client:  # a new connection may reach another gateway
         entries = list(client.models.list())
     return {e.id.removesuffix(":latest"): str(getattr(e, "state", "")) for e in entries}

@@ -1,6 +1,6 @@
-"""The kinds of the Gateway API and the Prometheus operator: the fields the chart uses, no others.
+"""Custom resources of the Gateway API and the Prometheus operator, with the fields the chart uses.
 
-Kubernetes' own schemas do not have them, and an API server takes unknown fields of them in silence.
+The schemas of Kubernetes do not include them, and API servers silently drop their unknown fields.
 """
 
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Strict(BaseModel):
-    """Takes no field that is not named."""
+    """Rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -119,13 +119,13 @@ KINDS: dict[str, tuple[str, type[Strict]]] = {
     "PodMonitor": ("monitoring.coreos.com/v1", PodMonitorSpec),
     "PrometheusRule": ("monitoring.coreos.com/v1", PrometheusRuleSpec),
 }
-"""By kind: its version and the shape of its spec."""
+"""apiVersion and type of the spec, by kind."""
 
 
 def validate(one: dict[str, Any]) -> None:
-    """Raise ValueError for an object that is not as its kind says."""
+    """Raise ValueError if a custom resource is invalid."""
     version, spec = KINDS[one["kind"]]
     if one.keys() != {"apiVersion", "kind", "metadata", "spec"} or one["apiVersion"] != version:
-        raise ValueError(f"{one['kind']} of {one['apiVersion']} with {sorted(one)}")
+        raise ValueError(f"{one['kind']}: apiVersion {one['apiVersion']}, fields {sorted(one)}")
     Metadata.model_validate(one["metadata"])
     spec.model_validate(one["spec"])

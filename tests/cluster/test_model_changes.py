@@ -1,16 +1,16 @@
-"""helm upgrade: what changes is replaced, and nothing else is."""
+"""helm upgrade restarts only the pods of changed models."""
 
 from collections.abc import Callable
 
 import pytest
 
-from cluster.asking import HELLO, ollama_at, states
+from cluster.clients import HELLO, ollama_at, states
 from cluster.kubectl import Json
+from cluster.polling import wait_for
 from cluster.release import Release
-from cluster.waiting import wait_for
 
 _APPLIED_SECONDS = 150.0
-"""A changed ConfigMap reaches a pod when the kubelet next looks: within a minute or so."""
+"""The kubelet updates a changed ConfigMap in the pods periodically, within about a minute."""
 
 
 def _values(small: Json) -> Json:
@@ -30,34 +30,34 @@ def _installed(new_release: Callable[[str], Release]) -> Release:
 
 @pytest.fixture
 def release(_installed: Release) -> Release:
-    """The same two sizes before each test."""
+    """The same two models before each test."""
     _installed.install(_values({}))
     _installed.wait()
-    _installed.wait_gone()
+    _installed.wait_terminated()
     return _installed
 
 
-def test_a_changed_size_restarts_no_other(release: Release) -> None:
+def test_changed_model_restarts_no_other(release: Release) -> None:
     before = release.uids()
     release.install(_values({"maxModelLen": 1024}))
     release.wait()
-    release.wait_gone()
+    release.wait_terminated()
     after = release.uids()
     kept = before.items() & after.items()
     assert {name for name in before if "-small-" not in name} == {name for name, _ in kept}
     assert len(after) == len(before)
 
 
-def test_a_changed_catalogue_applies_without_a_restart(release: Release) -> None:
+def test_changed_catalog_is_reloaded_without_a_restart(release: Release) -> None:
     before = release.uids()
-    release.install(_values({"names": ["newcomer"]}))
+    release.install(_values({"names": ["renamed"]}))
     with ollama_at(release.url) as client:
-        _wait_listed(release.url, "newcomer", True)
-        assert "Hello" in (client.chat("newcomer", [HELLO]).message.content or "")
+        _wait_listed(release.url, "renamed", True)
+        assert "Hello" in (client.chat("renamed", [HELLO]).message.content or "")
     assert release.uids() == before
 
 
-def test_a_size_comes_and_goes_beside_the_others(release: Release) -> None:
+def test_model_is_added_and_removed_without_a_restart(release: Release) -> None:
     before = release.uids()
     added = {"id": "Qwen/Qwen1.5-4B-Chat", "engine": "fake", "names": ["added"]}
     values = _values({})
@@ -68,15 +68,15 @@ def test_a_size_comes_and_goes_beside_the_others(release: Release) -> None:
         assert "Hello" in (client.chat("added", [HELLO]).message.content or "")
         release.install(values)
         _wait_listed(release.url, "added", False)
-    release.wait_gone()
+    release.wait_terminated()
     assert release.uids() == before
 
 
 def _wait_listed(url: str, name: str, listed: bool) -> None:
-    """Wait until every gateway lists a name, or none does."""
+    """Wait until all gateways list a name, or none does."""
 
-    def agreed() -> bool:
+    def is_consistent() -> bool:
         found = states(url)
         return found is not None and (name in found) is listed
 
-    wait_for(agreed, f"the gateways' lists with {name}: {listed}", _APPLIED_SECONDS)
+    wait_for(is_consistent, f"{name} listed by the gateways: {listed}", _APPLIED_SECONDS)
