@@ -23,13 +23,15 @@ from typing import Any
 
 from loadtest_streams import MODEL, Quiet
 from mock_process import mock_process
-from sizeup_loadtest import load, measure, schedule
+from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config import Config, Model, Sampling, Target
-from sizeup_loadtest.load import Loader
-from sizeup_loadtest.prompts import Message, Prompt
-from sizeup_loadtest.record import Record
-from sizeup_loadtest.schedule import Stage
+from sizeup_loadtest.config.schema import Config, Model, Sampling, Target
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.execution import load_generator
+from sizeup_loadtest.execution.load_generator import Loader
+from sizeup_loadtest.workload import schedule
+from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.schedule import Stage
 
 GUIDELLM = "guidellm==0.8.1"
 GOAL = 0.03
@@ -86,7 +88,7 @@ async def ours(url: str, requests: int) -> Sequence[Record]:
     segment = schedule.segment(config, stage, MODEL, prompts)
     async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
         loader = Loader(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
-        return await load.run_segment(segment, {p.key: p for p in prompts}, loader)
+        return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)
 
 
 def middle(values: Sequence[float | None]) -> float:
@@ -104,9 +106,9 @@ def main() -> int:
     with mock_process([f"--parallel={STREAMS}", f"--tokens={TOKENS}"]) as url:
         records = asyncio.run(ours(url, args.requests))
         other = theirs(command.resolve(), url, args.requests)
-    pace = middle([measure.tpot(r) for r in records])
+    pace = middle([latency.tpot(r) for r in records])
     their_pace = middle([r["inter_token_latency_ms"] / 1000 for r in other])
-    first = middle([measure.ttft(r) for r in records])
+    first = middle([latency.ttft(r) for r in records])
     their_first = middle([r["time_to_first_token_ms"] / 1000 for r in other])
     print(f"medians of {len(records)} and {len(other)} requests, milliseconds")
     print(f"       configured      ours  {GUIDELLM}")

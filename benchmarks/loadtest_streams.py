@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from time import perf_counter_ns, process_time
 
 from mock_process import mock_process
-from sizeup_loadtest import lag, load, schedule
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config import Config, Model, Sampling, Target
-from sizeup_loadtest.load import Loader
-from sizeup_loadtest.prompts import Message, Prompt
-from sizeup_loadtest.record import Outcome, Record
-from sizeup_loadtest.results import Lag
-from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.config.schema import Config, Model, Sampling, Target
+from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.data.results import Lag
+from sizeup_loadtest.execution import client_lag, load_generator
+from sizeup_loadtest.execution.load_generator import Loader
+from sizeup_loadtest.workload import schedule
+from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage
 
 MODEL = "mock:1b"
 GOAL_SECONDS = 0.05
@@ -58,8 +59,8 @@ async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag
     async with Client(target, Sampling(), perf_counter_ns) as client:
         deadline = perf_counter_ns() + _DEADLINE_NS
         loader = Loader(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
-        async with lag.watched_loop(perf_counter_ns) as watched:
-            records = await load.run_segment(segment, prompts, loader)
+        async with client_lag.watched_loop(perf_counter_ns) as watched:
+            records = await load_generator.run_segment(segment, prompts, loader)
         async with client.session.get(f"{url}/truth") as response:
             return records, watched.lag(), await response.text()
 
@@ -77,7 +78,7 @@ def most_at_once(records: Sequence[Record]) -> int:
 def delays(records: Sequence[Record], truth: str) -> Lag | None:
     """Return how long after a chunk was written it was read."""
     written = {answer["prompt"]: answer["written_ns"] for answer in json.loads(truth)}
-    return lag.lag_of(
+    return client_lag.lag_of(
         [
             read - wrote
             for record in records
@@ -103,7 +104,7 @@ def main() -> int:
     parser.add_argument("--gap", type=float, default=0.1, help="seconds between tokens")
     parser.add_argument("--ramp", type=float, default=4.0, help="seconds until all have been sent")
     args = parser.parse_args()
-    options = [f"--parallel={args.streams}", f"--gap={args.gap}", "--ttft=0.5"]
+    options = [f"--parallel={args.streams}", f"--gap-seconds={args.gap}", "--ttft-seconds=0.5"]
     started = process_time()
     with mock_process(options) as url:
         records, loop, truth = asyncio.run(measure(url, args))
@@ -119,7 +120,7 @@ def main() -> int:
     print(f"{process_time() - started:.1f} s of this process's CPU time")
     print("milliseconds                   p50       p99       max")
     show("loop lag", loop)
-    show("send lag", lag.send_lag(records))
+    show("send lag", client_lag.send_lag(records))
     show("written-read", delays(records, truth))
     late = loop is None or loop.p99 > GOAL_SECONDS
     return 1 if len(whole) < args.streams or late else 0

@@ -6,7 +6,7 @@
 import json
 from pathlib import Path
 
-from sizeup_loadtest.results import SCHEMA_VERSION, Results
+from sizeup_loadtest.data.results import SCHEMA_VERSION, Results
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sizeup_loadtest.config import Config
-from sizeup_loadtest.config_file import load
-from sizeup_loadtest.settings import Shard, default_url, shard_index
+from sizeup_loadtest.config.file import load
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.settings import Shard, default_url, shard_index
 
 Scenario = Annotated[
     str,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sizeup_loadtest.record import Length, Outcome, Planned, Record
+from sizeup_loadtest.data.record import Length, Outcome, Planned, Record
 
 MS = 1_000_000
 

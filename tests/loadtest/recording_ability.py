@@ -1,7 +1,7 @@
 """Records of answers to questions of the ladder."""
 
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.record import Outcome, Planned, Record
+from sizeup_loadtest.data.record import Outcome, Planned, Record
 
 
 def answered(item: Item, text: str, outcome: Outcome = Outcome.OK) -> Record:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from sizeup_loadtest import cost, verdict
-from sizeup_loadtest.results import (
+from sizeup_loadtest.analysis import cost, verdict
+from sizeup_loadtest.analysis.intervals import mcnemar, wilson
+from sizeup_loadtest.data.results import (
     AbilityKind,
     AbilityResult,
     Bar,
@@ -24,7 +25,6 @@ from sizeup_loadtest.results import (
     SuiteScore,
     Validity,
 )
-from sizeup_loadtest.statistics import mcnemar, wilson
 
 BANDWIDTH = 2.0e12
 KINDS = ("arithmetic", "word problems", "state", "lists", "instructions", "json", "needle", "中文")

@@ -9,8 +9,8 @@ import pytest
 import typer
 import yaml
 
-from sizeup_loadtest import config_file
 from sizeup_loadtest import main as command_line
+from sizeup_loadtest.config import file
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "loadtest.md").read_text(encoding="utf-8")
@@ -42,11 +42,11 @@ def test_every_command_line_is_understood(arguments: list[str]) -> None:
 @pytest.mark.parametrize("text", configs())
 def test_every_config_is_right(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    assert config_file.load(str(tmp_path / "mine.yaml")).models
+    assert file.load(str(tmp_path / "mine.yaml")).models
 
 
 def test_every_scenario_is_named() -> None:
-    assert [name for name in config_file.scenarios() if f"`{name}`" not in DOC] == []
+    assert [name for name in file.scenarios() if f"`{name}`" not in DOC] == []
 
 
 def test_what_it_points_to_is_there() -> None:

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from sizeup_loadtest import wording
 from sizeup_loadtest.ability.item import Asked
 from sizeup_loadtest.ability.vocabulary import CHARACTERS_ZH, CITIES, CITIES_ZH
+from sizeup_loadtest.workload import filler_text
 
 _LIKE_IT = 4
 """Facts of the same form about other places: the text must be read, not only searched."""
@@ -15,7 +15,7 @@ def needle(draw: Random, words: int) -> Asked:
     cities = draw.sample(CITIES, _LIKE_IT)
     codes = [str(code) for code in draw.sample(range(10_000, 100_000), _LIKE_IT)]
     told = [f"The code of {c} is {n}." for c, n in zip(cities, codes, strict=True)]
-    parts = [wording.text(draw, max(1, words // (_LIKE_IT + 1))) for _ in range(_LIKE_IT + 1)]
+    parts = [filler_text.text(draw, max(1, words // (_LIKE_IT + 1))) for _ in range(_LIKE_IT + 1)]
     text = _mixed(draw, parts, told, " ")
     question = f"{text}\n\nWhat is the code of {cities[0]}? Answer with the number only."
     return Asked(cities[0] + codes[0], question, codes[0], "number")

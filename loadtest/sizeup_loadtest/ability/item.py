@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from sizeup_loadtest.prompts import Message
+from sizeup_loadtest.workload.prompts import Message
 
 Check = Literal["number", "numbers", "words", "letters", "choice", "json", "rules"]
 """number: one number. numbers, words: a list, in order. letters: a row of characters.

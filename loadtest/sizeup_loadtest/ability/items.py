@@ -22,7 +22,7 @@ from sizeup_loadtest.ability import (
 from sizeup_loadtest.ability.held_out import BUCKETS, held_out
 from sizeup_loadtest.ability.item import Asked, Item, Make
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.prompts import Message
+from sizeup_loadtest.workload.prompts import Message
 
 LEVELS = (1, 2, 3, 4, 5, 6)
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from sizeup_loadtest import statistics
 from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.record import Outcome, Record
-from sizeup_loadtest.results import AbilityKind, AbilityResult, Paired
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.data.results import AbilityKind, AbilityResult, Paired
 
 _NS = 1e-9
 
@@ -31,14 +31,14 @@ def result(
         return None
     answered = [record for record in records if record.outcome is Outcome.OK]
     return AbilityResult(
-        overall=statistics.wilson(sum(g.right for g in given.values()), len(given)),
+        overall=intervals.wilson(sum(g.right for g in given.values()), len(given)),
         kinds=_kinds(items, given),
         unparsed=sum(not g.parsed for g in given.values()),
         cut=_cut(answered),
         errors=len(records) - len(answered),
-        seconds_per_answer=statistics.mean_of(_seconds(answered)),
-        tokens_per_answer=statistics.mean_of(_tokens(answered)),
-        right_per_second=statistics.ratio_of_sums(_right_by_time(records, given)),
+        seconds_per_answer=intervals.mean_of(_seconds(answered)),
+        tokens_per_answer=intervals.mean_of(_tokens(answered)),
+        right_per_second=intervals.ratio_of_sums(_right_by_time(records, given)),
     )
 
 
@@ -75,7 +75,7 @@ def paired(a: str, b: str, of_a: Mapping[str, Grade], of_b: Mapping[str, Grade])
         stage=None,
         only_a_right=only_a,
         only_b_right=only_b,
-        mcnemar_p=statistics.mcnemar(only_a, only_b),
+        mcnemar_p=intervals.mcnemar(only_a, only_b),
     )
 
 
@@ -94,7 +94,7 @@ def _kinds(items: Sequence[Item], given: Mapping[str, Grade]) -> tuple[AbilityKi
         AbilityKind(
             kind=kind,
             level=level,
-            score=statistics.wilson(sum(g.right for g in cell), len(cell)),
+            score=intervals.wilson(sum(g.right for g in cell), len(cell)),
             unparsed=sum(not g.parsed for g in cell),
         )
         for (kind, level), cell in sorted(cells.items())

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Planned, ServerTimes
+from sizeup_loadtest.data.record import Planned, ServerTimes
+from sizeup_loadtest.workload.prompts import Prompt
 
 Json = dict[str, Any]
 MAX_ERROR_CHARACTERS = 500

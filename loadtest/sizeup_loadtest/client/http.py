@@ -15,9 +15,9 @@ from sizeup_loadtest.client.answer import Answer, Dialect, Reader, UnreadableErr
 from sizeup_loadtest.client.ollama import Ollama
 from sizeup_loadtest.client.openai import OpenAi
 from sizeup_loadtest.client.refusal import refusal
-from sizeup_loadtest.config import Sampling, Target
-from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Outcome, Planned, Record
+from sizeup_loadtest.config.schema import Sampling, Target
+from sizeup_loadtest.data.record import Outcome, Planned, Record
+from sizeup_loadtest.workload.prompts import Prompt
 
 READ_BUFFER_BYTES = 1 << 20
 """Of one connection; aiohttp's own 64 KiB pause a fast stream, and the pause would be measured."""

@@ -11,9 +11,9 @@ from sizeup_loadtest.client.answer import (
     mapping_of,
     parse,
 )
-from sizeup_loadtest.config import Sampling
-from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Planned, ServerTimes
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.data.record import Planned, ServerTimes
+from sizeup_loadtest.workload.prompts import Prompt
 
 
 class Ollama:

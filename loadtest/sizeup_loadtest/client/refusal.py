@@ -3,7 +3,7 @@
 import aiohttp
 
 from sizeup_loadtest.client.answer import UnreadableError, cut, error_of, parse
-from sizeup_loadtest.record import Outcome
+from sizeup_loadtest.data.record import Outcome
 
 MAX_REFUSAL_BYTES = 64 << 10
 

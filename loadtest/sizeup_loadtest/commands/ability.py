@@ -27,7 +27,7 @@ def command(
     out: Out = None,
 ) -> None:
     """Ask every size questions with one right answer; lm-eval's suites where they are enabled."""
-    from sizeup_loadtest.start import start
+    from sizeup_loadtest.execution.start import start
 
     config = read_config(scenario, url, models)
     asked = config.ability.model_copy(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sizeup_loadtest.config import Mode
+from sizeup_loadtest.config.schema import Mode
 from sizeup_loadtest.options import (
     Models,
     Out,
@@ -26,7 +26,7 @@ def command(
     out: Out = None,
 ) -> None:
     """Find the largest load each size carries within the objective."""
-    from sizeup_loadtest.start import start
+    from sizeup_loadtest.execution.start import start
 
     config = read_config(scenario, url, models)
     asked = config.capacity.model_copy(

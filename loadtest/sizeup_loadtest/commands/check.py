@@ -27,19 +27,20 @@ def command(
     any_schedule: Any = False,
 ) -> None:
     """Fail (exit code 1) only where an interval excludes the change that is allowed."""
-    from sizeup_loadtest import check, compare, reading
+    from sizeup_loadtest.analysis import compare, regression_gate
+    from sizeup_loadtest.storage import read_run
 
-    before, after = reading.results(baseline), reading.results(candidate)
-    allowed = check.Allowed(
+    before, after = read_run.results(baseline), read_run.results(candidate)
+    allowed = regression_gate.Allowed(
         max_slowdown, max_throughput_loss, max_ability_loss, max_attainment_loss
     )
-    compared = compare.runs(before, after, reading.events(baseline, candidate))
-    gate = check.judge(compared, allowed, any_schedule=any_schedule)
-    text = check.markdown(gate)
+    compared = compare.runs(before, after, read_run.events(baseline, candidate))
+    gate = regression_gate.judge(compared, allowed, any_schedule=any_schedule)
+    text = regression_gate.markdown(gate)
     if junit is not None:
-        reading.write(junit, check.junit(gate))
+        read_run.write(junit, regression_gate.junit(gate))
     if markdown is not None:
-        reading.write(markdown, text)
+        read_run.write(markdown, text)
     typer.echo(text, nl=False)
     if not gate.passes:
         raise typer.Exit(1)

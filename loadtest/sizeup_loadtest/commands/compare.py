@@ -14,14 +14,15 @@ Out = Annotated[
 
 def command(first: First, second: Second, out: Out = None) -> None:
     """Compare two runs with intervals, request by request where both folders hold raw events."""
-    from sizeup_loadtest import compare, reading
-    from sizeup_loadtest.report import changes
+    from sizeup_loadtest.analysis import compare
+    from sizeup_loadtest.report import comparison
+    from sizeup_loadtest.storage import read_run
 
-    before, after = reading.results(first), reading.results(second)
-    compared = compare.runs(before, after, reading.events(first, second))
-    text = changes.render(before, after, compared)
+    before, after = read_run.results(first), read_run.results(second)
+    compared = compare.runs(before, after, read_run.events(first, second))
+    text = comparison.render(before, after, compared)
     if out is None:
         typer.echo(text, nl=False)
     else:
-        reading.write(out, text)
+        read_run.write(out, text)
         typer.echo(out)

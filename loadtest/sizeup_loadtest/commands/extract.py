@@ -12,16 +12,16 @@ Folder = Annotated[Path, typer.Option("--out", help="A new folder for the files 
 
 def command(log: Log = None, out: Folder = Path("extracted")) -> None:
     """Get a run's files out of a Job's log: `kubectl logs job/NAME | sizeup-bench extract`."""
-    from sizeup_loadtest import joblog
     from sizeup_loadtest.errors import UsageError
-    from sizeup_loadtest.rundir import RunFolder
+    from sizeup_loadtest.storage import job_log
+    from sizeup_loadtest.storage.run_folder import RunFolder
 
     try:
         if log is None:
-            files = joblog.files(sys.stdin)
+            files = job_log.files(sys.stdin)
         else:
             with log.open(encoding="utf-8", errors="replace") as lines:
-                files = joblog.files(lines)
+                files = job_log.files(lines)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{log or 'standard input'}: {error}") from None
     if not files:

@@ -13,9 +13,9 @@ def command(shards: Shards, out: Merged = Path("merged")) -> None:
     """Merge the shards of a run: figures are made anew from all raw events."""
     from rich.console import Console
 
-    from sizeup_loadtest import shards as rooms
-    from sizeup_loadtest import start
-    from sizeup_loadtest.rundir import RunFolder
+    from sizeup_loadtest.execution import start
+    from sizeup_loadtest.storage import merge_shards as rooms
+    from sizeup_loadtest.storage.run_folder import RunFolder
 
     folder = rooms.merge([RunFolder(path) for path in shards], out)
     start.finish(folder, Console())

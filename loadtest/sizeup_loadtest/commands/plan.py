@@ -15,7 +15,8 @@ def command(
     """Lay out the schedule, hash it and say how long a run would take; nothing is sent."""
     from rich.console import Console
 
-    from sizeup_loadtest import estimate, prompts, schedule
+    from sizeup_loadtest.execution import estimate
+    from sizeup_loadtest.workload import prompts, schedule
 
     config = read_config(scenario, url, models)
     plan = schedule.compile(config, prompts.source(config.prompts))

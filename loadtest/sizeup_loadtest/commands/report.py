@@ -13,13 +13,13 @@ Out = Annotated[
 
 def command(run: Run, out: Out = Path("report.html")) -> None:
     """Write a run's report again, without measuring anything."""
-    from sizeup_loadtest import reading
     from sizeup_loadtest.errors import UsageError
     from sizeup_loadtest.report import csv, html, markdown
+    from sizeup_loadtest.storage import read_run
 
     renders = {".html": html.render, ".md": markdown.render, ".csv": csv.render}
     render = renders.get(out.suffix.lower())
     if render is None:
         raise UsageError(f"{out}: the ending must be one of {', '.join(renders)}")
-    reading.write(out, render(reading.results(run)))
+    read_run.write(out, render(read_run.results(run)))
     typer.echo(out)

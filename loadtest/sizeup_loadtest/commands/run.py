@@ -27,7 +27,7 @@ def command(
     print_files: PrintFiles = False,
 ) -> None:
     """Measure everything the config enables, and report it."""
-    from sizeup_loadtest.start import start
+    from sizeup_loadtest.execution.start import start
 
     config = read_config(scenario, url, models)
     together = Together(to_shard(shards, shard), start_at, print_files)

@@ -25,7 +25,7 @@ def command(
     start_at: StartAt = None,
 ) -> None:
     """Measure how fast every size answers under the config's loads."""
-    from sizeup_loadtest.start import start
+    from sizeup_loadtest.execution.start import start
 
     config = read_config(scenario, url, models)
     together = Together(to_shard(shards, shard), start_at)

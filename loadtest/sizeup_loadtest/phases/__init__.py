@@ -5,7 +5,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-from sizeup_loadtest.running import Finisher, Phase
+from sizeup_loadtest.execution.run import Finisher, Phase
 
 
 def find(names: Collection[str] | None = None) -> list[Phase]:

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sizeup_loadtest import schedule
 from sizeup_loadtest.ability import score
 from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.ability.items import ladder
-from sizeup_loadtest.load import keep_all
-from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Record
-from sizeup_loadtest.rundir import AbilityPiece
-from sizeup_loadtest.running import Phase, Run
-from sizeup_loadtest.schedule import Segment, Stage
-from sizeup_loadtest.statistics import MIN_BLOCKS
+from sizeup_loadtest.analysis.intervals import MIN_BLOCKS
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.execution.load_generator import keep_all
+from sizeup_loadtest.execution.run import Phase, Run
+from sizeup_loadtest.storage.run_folder import AbilityPiece
+from sizeup_loadtest.workload import schedule
+from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage
 
 STAGE = "ability"
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from sizeup_loadtest import capacity, prompts
-from sizeup_loadtest.record import Record
-from sizeup_loadtest.rundir import CapacityPiece
-from sizeup_loadtest.running import Phase, Run
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.execution import capacity_search
+from sizeup_loadtest.execution.run import Phase, Run
+from sizeup_loadtest.storage.run_folder import CapacityPiece
+from sizeup_loadtest.workload import prompts
 
 
 async def run(run: Run) -> None:
@@ -23,14 +24,14 @@ async def run(run: Run) -> None:
             run.folder.write_piece("capacity", CapacityPiece(results=found))
 
 
-async def _begin(run: Run, model: str) -> capacity.Search:
-    levels = capacity.Levels(run.config, model, prompts.source(run.config.prompts))
+async def _begin(run: Run, model: str) -> capacity_search.Search:
+    levels = capacity_search.Levels(run.config, model, prompts.source(run.config.prompts))
     if run.config.capacity.mode == "open":
         levels.learn(await run.load(levels.alone(), levels.prompts))
-    return capacity.Search(_runner(run, levels), levels.bounds, run.config.slo)
+    return capacity_search.Search(_runner(run, levels), levels.bounds, run.config.slo)
 
 
-def _runner(run: Run, levels: capacity.Levels) -> capacity.RunLevel:
+def _runner(run: Run, levels: capacity_search.Levels) -> capacity_search.RunLevel:
     async def run_level(level: float, attempt: int) -> Sequence[Record]:
         if run.over():
             return []

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from sizeup_loadtest.data.results import Results
+from sizeup_loadtest.execution.run import Finisher
 from sizeup_loadtest.report import csv, html, markdown
-from sizeup_loadtest.results import Results
-from sizeup_loadtest.rundir import RunFolder
-from sizeup_loadtest.running import Finisher
+from sizeup_loadtest.storage.run_folder import RunFolder
 
 
 def write(folder: RunFolder, results: Results) -> Sequence[Path]:

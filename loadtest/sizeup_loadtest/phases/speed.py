@@ -1,6 +1,6 @@
 """The plan's segments, one after the other."""
 
-from sizeup_loadtest.running import Phase, Run
+from sizeup_loadtest.execution.run import Phase, Run
 
 
 async def run(run: Run) -> None:

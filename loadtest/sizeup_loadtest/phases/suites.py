@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from sizeup_loadtest import lm_eval
 from sizeup_loadtest.client.echo import why_no_echo
-from sizeup_loadtest.lm_eval import LmEvalError, Scores, Suite
-from sizeup_loadtest.results import SuiteScore
-from sizeup_loadtest.rundir import SuitesPiece
-from sizeup_loadtest.running import Phase, Run
-from sizeup_loadtest.settings import api_key, lm_eval_environment
+from sizeup_loadtest.config.settings import api_key, lm_eval_environment
+from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.execution import lm_eval
+from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite
+from sizeup_loadtest.execution.run import Phase, Run
+from sizeup_loadtest.storage.run_folder import SuitesPiece
 
 _SECOND_NS = 1_000_000_000
 

@@ -1,7 +1,7 @@
 """Whether lm-eval can be started, told before hours of measuring and not after."""
 
-from sizeup_loadtest import lm_eval
-from sizeup_loadtest.running import Phase, Run
+from sizeup_loadtest.execution import lm_eval
+from sizeup_loadtest.execution.run import Phase, Run
 
 
 async def run(run: Run) -> None:

@@ -3,14 +3,14 @@
 Where the server has Ollama's API, the very first goes there, because it says how long loading took.
 """
 
-from sizeup_loadtest import facts
 from sizeup_loadtest.client.http import Client
+from sizeup_loadtest.config.settings import api_key
+from sizeup_loadtest.data.record import Outcome, Planned, Record
 from sizeup_loadtest.errors import TargetError
-from sizeup_loadtest.prompts import Message, Prompt
-from sizeup_loadtest.record import Outcome, Planned, Record
-from sizeup_loadtest.running import Phase, Run
-from sizeup_loadtest.schedule import Segment, Stage
-from sizeup_loadtest.settings import api_key
+from sizeup_loadtest.execution import server_info
+from sizeup_loadtest.execution.run import Phase, Run
+from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage
 
 COLD = Stage("cold-start", "closed", 1, "natural")
 
@@ -34,12 +34,12 @@ async def run(run: Run) -> None:
             run.broken[segment.model] = f"it does not answer: {first.outcome}: {first.error}"
     if not run.models:
         raise TargetError("; ".join(f"{name}: {why}" for name, why in run.broken.items()))
-    run.facts |= await facts.facts(run.client.session, run.config.target.url, names)
+    run.facts |= await server_info.facts(run.client.session, run.config.target.url, names)
 
 
 async def _cold_starts(run: Run) -> None:
     target = run.config.target.model_copy(update={"api": "ollama"})
-    if not await facts.has_ollama(run.client.session, target.url):
+    if not await server_info.has_ollama(run.client.session, target.url):
         return
     key = api_key(target.api_key_env)
     async with Client(target, run.config.sampling, run.clock, key=key) as client:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from sizeup_loadtest.results import (
+from sizeup_loadtest.data.results import (
     Distribution,
     Estimate,
     ModelResult,

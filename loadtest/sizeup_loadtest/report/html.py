@@ -11,8 +11,10 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 
-from sizeup_loadtest.record import Record
-from sizeup_loadtest.report import palette, words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.data.results import Results
+from sizeup_loadtest.report.charts import palette
 from sizeup_loadtest.report.markup import Markup, tag
 from sizeup_loadtest.report.sections import (
     Section,
@@ -27,7 +29,6 @@ from sizeup_loadtest.report.sections import (
     validity,
     written,
 )
-from sizeup_loadtest.results import Results
 
 
 def render(results: Results, records: Sequence[Record] | None = None) -> str:
@@ -79,7 +80,7 @@ def _head(results: Results) -> Markup:
 def _top(results: Results) -> Markup:
     told = (
         f"{results.scenario or 'a run'} against {results.target}, {results.started_at[:10]}, "
-        f"{words.seconds(results.seconds)}, {len(results.models)} sizes, schedule "
+        f"{formatting.seconds(results.seconds)}, {len(results.models)} sizes, schedule "
     )
     return tag(
         "header",

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sizeup_loadtest import statistics
-from sizeup_loadtest.report import words
-from sizeup_loadtest.results import Check, Estimate, ModelResult, Proportion, Results
-from sizeup_loadtest.selection import alone
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.data.results import Check, Estimate, ModelResult, Proportion, Results
 
 _HEADS = (
     "size", "bar", "ability (95 %)", "tokens/s, one user (95 %)", "first token p50", "carries",
@@ -65,17 +65,17 @@ def _row(model: ModelResult, check: Check | None) -> list[str]:
         _passes(check),
         share(model.ability.overall if model.ability else None),
         estimate(stage.tok_s_user if stage else None),
-        words.NONE if first is None else words.seconds(first),
-        words.carries(capacity) or words.NONE,
-        words.per_million(cost) or words.NONE,
-        words.NONE if facts.memory_bytes is None else words.size_of(facts.memory_bytes),
-        words.NONE if start is None else words.seconds(start),
+        formatting.NONE if first is None else formatting.seconds(first),
+        formatting.carries(capacity) or formatting.NONE,
+        formatting.per_million(cost) or formatting.NONE,
+        formatting.NONE if facts.memory_bytes is None else formatting.size_of(facts.memory_bytes),
+        formatting.NONE if start is None else formatting.seconds(start),
     ]
 
 
 def _passes(check: Check | None) -> str:
     if check is None:
-        return words.NONE
+        return formatting.NONE
     if check.passes:
         return "✓"
     return f"{'✗' if check.passes is False else '?'} {'; '.join(check.misses)}"
@@ -83,16 +83,16 @@ def _passes(check: Check | None) -> str:
 
 def share(seen: Proportion | None) -> str:
     """Write a share with its interval."""
-    return words.NONE if seen is None else words.share(seen)
+    return formatting.NONE if seen is None else formatting.share(seen)
 
 
 def estimate(seen: Estimate | None) -> str:
     """Write an estimate with its interval."""
     if seen is None:
-        return words.NONE
+        return formatting.NONE
     if seen.low is None:
-        return words.number(seen.value)
-    return f"{words.number(seen.value)} ({words.interval(seen)})"
+        return formatting.number(seen.value)
+    return f"{formatting.number(seen.value)} ({formatting.interval(seen)})"
 
 
 def _caveats(results: Results) -> list[str]:
@@ -102,12 +102,12 @@ def _caveats(results: Results) -> list[str]:
 
 def _origin(results: Results) -> list[str]:
     return [
-        f"{words.NONE} is not measured; a median of the first token takes"
-        f" {statistics.smallest_n(0.5)} requests. Speed: {words.lightest(results.models)}; load and"
+        f"{formatting.NONE} is not measured; a median of the first token takes"
+        f" {intervals.smallest_n(0.5)} requests. Speed: {formatting.lightest(results.models)}; load and"
         " cost:"
         " within the objective.",
         "",
         f"{escape(results.scenario)} against {escape(results.target)}, {results.started_at},"
-        f" {words.seconds(results.seconds)}, schedule `{results.schedule_hash[:16]}`,"
+        f" {formatting.seconds(results.seconds)}, schedule `{results.schedule_hash[:16]}`,"
         f" sizeup-bench {escape(results.tool_version)}.",
     ]

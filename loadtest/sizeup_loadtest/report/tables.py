@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
 from sizeup_loadtest.report.markup import Markup, join, tag
 
 
@@ -78,7 +78,7 @@ def _row(row: Row, reasons: Sequence[str]) -> Markup:
 def _cell(cell: Cell, reasons: Sequence[str]) -> Markup:
     if cell.text is None:
         mark = tag("sup", str(reasons.index(cell.reason) + 1))
-        return tag("td", tag("abbr", words.NONE, title=cell.reason), mark, class_="blank")
+        return tag("td", tag("abbr", formatting.NONE, title=cell.reason), mark, class_="blank")
     beside = tag("small", cell.beside) if cell.beside else None
     bar = None
     if cell.share is not None:
@@ -91,7 +91,7 @@ def _reasons(reasons: Sequence[str]) -> Markup | None:
     if not reasons:
         return None
     notes = (tag("span", tag("sup", str(i)), f" {reason}. ") for i, reason in enumerate(reasons, 1))
-    return tag("p", f"{words.NONE} blank: ", *notes, class_="note")
+    return tag("p", f"{formatting.NONE} blank: ", *notes, class_="note")
 
 
 def pairs(rows: Sequence[tuple[str, str | Markup]], class_: str = "facts") -> Markup:

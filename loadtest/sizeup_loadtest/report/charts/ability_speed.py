@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sizeup_loadtest.report import axes, labels, scales, svg, words
-from sizeup_loadtest.report.axes import Frame
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.data.results import Bar, Cost, Estimate, ModelResult, Proportion, Verdict
+from sizeup_loadtest.report.charts import axes, labels, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
 from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.results import Bar, Cost, Estimate, ModelResult, Proportion, Verdict
-from sizeup_loadtest.selection import alone
 
 _WIDTH, _HEIGHT = 600.0, 410.0
 _FRAME = Frame(56, 38, 586, 358)
@@ -52,8 +53,8 @@ def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | Non
         _HEIGHT,
         "Ability against speed, cost as area",
         _description(places),
-        axes.below(_FRAME, across, words.tick, "tokens per second for one user  (faster →)"),
-        axes.beside(_FRAME, up, words.percent, "share of questions answered right  (abler ↑)"),
+        axes.below(_FRAME, across, formatting.tick, "tokens per second for one user  (faster →)"),
+        axes.beside(_FRAME, up, formatting.percent, "share of questions answered right  (abler ↑)"),
         _enough(bar, across, up),
         svg.polyline(centres, "thread"),
         *(
@@ -168,15 +169,17 @@ def _names(
 
 def _label(place: _Place) -> str:
     name = shortened(place.name)
-    told = words.per_million(place.priced)
+    told = formatting.per_million(place.priced)
     return name if told is None else f"{name} · {told}"
 
 
 def _told(place: _Place) -> str:
-    told = words.per_million(place.priced)
+    told = formatting.per_million(place.priced)
     cost = "cost not known" if told is None else f"{told} per M tokens"
-    speed = words.number(place.speed.value)
-    return f"{place.name}: {words.percent(place.ability.value)} right, {speed} tokens/s, {cost}"
+    speed = formatting.number(place.speed.value)
+    return (
+        f"{place.name}: {formatting.percent(place.ability.value)} right, {speed} tokens/s, {cost}"
+    )
 
 
 def _description(places: Sequence[_Place]) -> str:

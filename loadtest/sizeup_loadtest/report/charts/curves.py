@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sizeup_loadtest.report import axes, labels, scales, svg, words
-from sizeup_loadtest.report.axes import Frame
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.selection import curve
+from sizeup_loadtest.data.results import ModelResult
+from sizeup_loadtest.report.charts import axes, labels, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
 from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.results import ModelResult
-from sizeup_loadtest.selection import curve
 
 _WIDTH, _HEIGHT = 520.0, 330.0
 _FRAME = Frame(58, 34, 400, 282)
@@ -62,8 +63,8 @@ def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
         _HEIGHT,
         panel.title,
         _description(drawn),
-        axes.below(_FRAME, across, words.tick, "tokens per second in all"),
-        axes.beside(_FRAME, up, words.seconds_tick, panel.title),
+        axes.below(_FRAME, across, formatting.tick, "tokens per second in all"),
+        axes.beside(_FRAME, up, formatting.seconds_tick, panel.title),
         *(_line(line, across, up) for line in drawn),
         _objective(panel.objective, up),
         _names(drawn, across, up, panel.objective),
@@ -136,7 +137,9 @@ def _knee(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
         return None
     knee = line.knee
     near = min(range(len(pixels)), key=lambda i: abs(line.points[i].level - knee))
-    return svg.circle(pixels[near], 7.5, "knee", f"{line.name}: knee at load {words.number(knee)}")
+    return svg.circle(
+        pixels[near], 7.5, "knee", f"{line.name}: knee at load {formatting.number(knee)}"
+    )
 
 
 def _largest(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
@@ -154,7 +157,7 @@ def _names(
     named = [(shortened(x.name, 14), x.class_) for x in drawn]
     if objective is not None and _FRAME.top <= up.at(objective) <= _FRAME.bottom:
         ends.append((_FRAME.right, up.at(objective)))
-        named.append((f"≤ {words.seconds(objective)}", "asked"))
+        named.append((f"≤ {formatting.seconds(objective)}", "asked"))
     heights = labels.spread([y for _, y in ends], labels.HEIGHT, _FRAME.bottom)
     at = _FRAME.right + 12
     return join(
@@ -169,8 +172,8 @@ def _names(
 
 def _told(line: Line, point: Point) -> str:
     return (
-        f"{line.name}, load {words.tick(point.level)}: {words.number(point.throughput)} tokens/s "
-        f"in all, {words.seconds(point.wait)}{', saturated' if point.saturated else ''}"
+        f"{line.name}, load {formatting.tick(point.level)}: {formatting.number(point.throughput)} tokens/s "
+        f"in all, {formatting.seconds(point.wait)}{', saturated' if point.saturated else ''}"
     )
 
 

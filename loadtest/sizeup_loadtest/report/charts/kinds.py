@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sizeup_loadtest.report import axes, labels, scales, svg, words
-from sizeup_loadtest.report.axes import Frame
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.results import ModelResult, Proportion
+from sizeup_loadtest.report.charts import axes, labels, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
 from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.results import ModelResult, Proportion
 
 _WIDTH, _HEIGHT = 270.0, 190.0
 _FRAME = Frame(44, 14, 178, 146)
@@ -51,8 +52,8 @@ def draw(models: Sequence[ModelResult], kind: str) -> Markup | None:
         _HEIGHT,
         f"{kind}: share right by level",
         "; ".join(_told(name, found) for _, name, found in ladders) + ".",
-        axes.below(_FRAME, across, words.tick, "level"),
-        axes.beside(_FRAME, up, words.percent, ""),
+        axes.below(_FRAME, across, formatting.tick, "level"),
+        axes.beside(_FRAME, up, formatting.percent, ""),
         *drawn,
         _names(ladders, across, up),
         key=f"kind-{names(models).index(kind)}",
@@ -78,7 +79,7 @@ class _Levels:
 
 def _steps(name: str, found: Sequence[Rung], across: _Levels, up: scales.Scale) -> list[Markup]:
     pixels = [(across.at(r.level), up.at(r.score.value)) for r in found]
-    tips = [f"{name}, level {r.level}: {words.share(r.score)}, n = {r.score.n}" for r in found]
+    tips = [f"{name}, level {r.level}: {formatting.share(r.score)}, n = {r.score.n}" for r in found]
     marks = [svg.circle(at, 3, "mark", tip) for at, tip in zip(pixels, tips, strict=True)]
     return [svg.polyline(pixels, "trace"), *marks]
 
@@ -95,4 +96,6 @@ def _names(
 
 
 def _told(name: str, found: Sequence[Rung]) -> str:
-    return f"{name}: " + ", ".join(f"level {r.level} {words.percent(r.score.value)}" for r in found)
+    return f"{name}: " + ", ".join(
+        f"level {r.level} {formatting.percent(r.score.value)}" for r in found
+    )

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sizeup_loadtest.report import axes, scales, svg
-from sizeup_loadtest.report.axes import Frame
-from sizeup_loadtest.report.labels import CHARACTER
+from sizeup_loadtest.report.charts import axes, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame
+from sizeup_loadtest.report.charts.labels import CHARACTER
 from sizeup_loadtest.report.markup import Markup
 
 WIDTH = 372

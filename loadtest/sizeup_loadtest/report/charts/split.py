@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sizeup_loadtest.report import axes, scales, svg, words
-from sizeup_loadtest.report.axes import Frame
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.results import ModelResult, Split
+from sizeup_loadtest.report.charts import axes, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame
+from sizeup_loadtest.report.charts.labels import CHARACTER
 from sizeup_loadtest.report.charts.rows import shortened
-from sizeup_loadtest.report.labels import CHARACTER
 from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.results import ModelResult, Split
 
 _WIDTH = 720.0
 _STEP, _BAR = 32.0, 18.0
@@ -57,7 +58,7 @@ def draw(models: Sequence[ModelResult]) -> Markup | None:
         "Where an answer's time goes",
         "; ".join(_told(r) for r in rows) + ".",
         _legend(frame),
-        axes.below(frame, scale, words.seconds_tick, "mean time of one answer"),
+        axes.below(frame, scale, formatting.seconds_tick, "mean time of one answer"),
         *(_row(row, i, scale, frame) for i, row in enumerate(rows)),
         key="split",
     )
@@ -78,13 +79,13 @@ def _row(row: Parted, i: int, scale: scales.Scale, frame: Frame) -> Markup:
     passed = 0.0
     for j, seconds in enumerate(row.seconds):
         left, right = scale.at(passed), scale.at(passed + seconds)
-        tip = f"{row.name}, {PARTS[j]}: {words.seconds(seconds)}"
+        tip = f"{row.name}, {PARTS[j]}: {formatting.seconds(seconds)}"
         parts.append(svg.rect((left, y - _BAR / 2), (right - left, _BAR), f"part p{j}", tip))
         passed += seconds
-    parts.append(svg.label((scale.at(passed) + 7, y + 4), words.seconds(passed), "value"))
+    parts.append(svg.label((scale.at(passed) + 7, y + 4), formatting.seconds(passed), "value"))
     return join(parts)
 
 
 def _told(row: Parted) -> str:
-    each = (f"{n} {words.seconds(s)}" for n, s in zip(PARTS, row.seconds, strict=True))
+    each = (f"{n} {formatting.seconds(s)}" for n, s in zip(PARTS, row.seconds, strict=True))
     return f"{row.name}: {', '.join(each)}"

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sizeup_loadtest.cost import seconds_per_correct
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.cost import seconds_per_correct
+from sizeup_loadtest.data.results import AbilityKind, ModelResult, Results
 from sizeup_loadtest.report.charts import kinds
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import AbilityKind, ModelResult, Results
 
 
 def section(results: Results) -> Section:
@@ -52,9 +52,9 @@ def _row(i: int, model: ModelResult) -> Row:
             Cell(str(seen.unparsed)),
             cells.of_value(seen.cut, str, "the server does not say how an answer ended"),
             Cell(str(seen.errors)),
-            cells.of_estimate(seen.tokens_per_answer, words.number, "tokens were not counted"),
-            cells.of_estimate(seen.seconds_per_answer, words.seconds, "no answer was timed"),
-            cells.of_value(seconds_per_correct(seen), words.seconds, "no answer was right"),
+            cells.of_estimate(seen.tokens_per_answer, formatting.number, "tokens were not counted"),
+            cells.of_estimate(seen.seconds_per_answer, formatting.seconds, "no answer was timed"),
+            cells.of_value(seconds_per_correct(seen), formatting.seconds, "no answer was right"),
         ),
         class_=f"s{i}",
     )

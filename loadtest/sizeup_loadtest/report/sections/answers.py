@@ -1,8 +1,8 @@
 """What the sizes wrote to the same prompts, side by side. Nothing here is trusted."""
 
+from sizeup_loadtest.data.results import Results, SideBySide
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, figure
-from sizeup_loadtest.results import Results, SideBySide
 
 _LONGEST = 4000
 """Characters of one answer that are shown; all of it is in the raw records."""

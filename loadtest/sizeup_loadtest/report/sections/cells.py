@@ -1,10 +1,8 @@
 """Cells that several tables share."""
 
-from sizeup_loadtest import statistics
-from sizeup_loadtest.report import words
-from sizeup_loadtest.report.axes import Write
-from sizeup_loadtest.report.tables import Cell, blank
-from sizeup_loadtest.results import (
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.data.results import (
     Cost,
     Distribution,
     Estimate,
@@ -13,6 +11,8 @@ from sizeup_loadtest.results import (
     Proportion,
     SuiteScore,
 )
+from sizeup_loadtest.report.charts.axes import Write
+from sizeup_loadtest.report.tables import Cell, blank
 
 NO_STAGE = "no speed was measured for this size"
 NO_ABILITY = "ability was not measured (config: ability.enabled)"
@@ -25,7 +25,7 @@ def of_estimate(estimate: Estimate | None, write: Write, reason: str = NO_STAGE)
     """Return a value with its interval."""
     if estimate is None:
         return blank(reason)
-    told = None if estimate.low is None else words.interval(estimate, write)
+    told = None if estimate.low is None else formatting.interval(estimate, write)
     return Cell(write(estimate.value), told)
 
 
@@ -34,7 +34,7 @@ def of_share(share: Proportion | None, reason: str = NO_ABILITY, bar: bool = Fal
     if share is None:
         return blank(reason)
     told = f"{share.low * 100:.0f} to {share.high * 100:.0f}"
-    return Cell(words.percent(share.value), told, share=share.value if bar else None)
+    return Cell(formatting.percent(share.value), told, share=share.value if bar else None)
 
 
 def of_percentile(quantile: int, seen: Distribution | None) -> Cell:
@@ -42,12 +42,12 @@ def of_percentile(quantile: int, seen: Distribution | None) -> Cell:
     if seen is None:
         return blank(NO_STAGE)
     value: float | None = getattr(seen, f"p{quantile}")
-    return blank(few(quantile)) if value is None else Cell(words.seconds(value))
+    return blank(few(quantile)) if value is None else Cell(formatting.seconds(value))
 
 
 def few(quantile: int) -> str:
     """Say how many requests a percentile takes."""
-    least = statistics.smallest_n(quantile / 100)
+    least = intervals.smallest_n(quantile / 100)
     return f"p{quantile} takes {least} requests, for its own 95 % interval to exist"
 
 
@@ -62,18 +62,20 @@ def of_suite(score: SuiteScore | None) -> Cell:
         return blank("this suite was not run for this size, or gave no score")
     n = None if score.n is None else f"n = {score.n}"
     if score.stderr is None:
-        return Cell(words.percent(score.value), n)
-    reach = statistics.Z95 * score.stderr
+        return Cell(formatting.percent(score.value), n)
+    reach = intervals.Z95 * score.stderr
     low, high = max(0.0, score.value - reach), min(1.0, score.value + reach)
     told = (f"{low * 100:.0f} to {high * 100:.0f}", n)
-    return Cell(words.percent(score.value), ", ".join(part for part in told if part))
+    return Cell(formatting.percent(score.value), ", ".join(part for part in told if part))
 
 
 def of_memory(facts: ModelFacts) -> Cell:
     """Return what a loaded size takes, and how much of it on GPUs."""
     if facts.memory_bytes is None:
         return blank(NO_MEMORY)
-    return Cell(words.size_of(facts.memory_bytes), _where(facts.memory_bytes, facts.device_bytes))
+    return Cell(
+        formatting.size_of(facts.memory_bytes), _where(facts.memory_bytes, facts.device_bytes)
+    )
 
 
 def _where(whole: int, on_device: int | None) -> str | None:
@@ -81,7 +83,7 @@ def _where(whole: int, on_device: int | None) -> str | None:
         return None
     if on_device == 0:
         return "in main memory"
-    return "on GPUs" if on_device >= whole else f"{words.size_of(on_device)} on GPUs"
+    return "on GPUs" if on_device >= whole else f"{formatting.size_of(on_device)} on GPUs"
 
 
 def of_load(model: ModelResult) -> Cell:
@@ -89,26 +91,26 @@ def of_load(model: ModelResult) -> Cell:
     if model.load_seconds is None:
         return blank(NO_LOAD)
     told = "as the server says" if model.load_source == "server" else "cold start seen"
-    return Cell(words.seconds(model.load_seconds), told)
+    return Cell(formatting.seconds(model.load_seconds), told)
 
 
 def of_million(cost: Cost | None, interval: bool = True) -> Cell:
     """Return dollars per million tokens and at which load, with the interval where it fits."""
     if cost is None:
         return blank(NO_PRICE)
-    told = words.per_million(cost)
+    told = formatting.per_million(cost)
     if told is None or cost.per_million_output_tokens is None:
         return blank("no throughput was measured")
     if not interval or cost.per_million_output_tokens.low is None:
-        return Cell(told, words.at_load(cost))
-    ends = words.interval(cost.per_million_output_tokens, words.dollars)
-    return Cell(told, f"{ends}, {words.at_load(cost)}")
+        return Cell(told, formatting.at_load(cost))
+    ends = formatting.interval(cost.per_million_output_tokens, formatting.dollars)
+    return Cell(told, f"{ends}, {formatting.at_load(cost)}")
 
 
 def described(facts: ModelFacts) -> str | None:
     """Say what a size is: parameters, layers, data type."""
     parts = [
-        f"{words.parameters(facts.parameters)} parameters" if facts.parameters else None,
+        f"{formatting.parameters(facts.parameters)} parameters" if facts.parameters else None,
         f"{facts.layers} layers" if facts.layers else None,
         facts.dtype,
     ]

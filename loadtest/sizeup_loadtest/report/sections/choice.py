@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from sizeup_loadtest.cost import per_thousand, seconds_per_correct
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.cost import per_thousand, seconds_per_correct
+from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.data.results import Check, Estimate, ModelResult, Results, Verdict
 from sizeup_loadtest.report.charts import ability_speed
 from sizeup_loadtest.report.markup import Markup, escape, tag
 from sizeup_loadtest.report.sections import Section, cells, figure
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import Check, Estimate, ModelResult, Results, Verdict
-from sizeup_loadtest.selection import alone
 
 _HEADS = (
     "Size",
@@ -83,7 +83,7 @@ def _difference(chosen: ModelResult, other: ModelResult) -> str:
     if mine and theirs:
         ratio = theirs.value / mine.value
         way = "faster" if ratio >= 1 else "slower"
-        told.append(f"{words.times(max(ratio, 1 / ratio))} {way} per token")
+        told.append(f"{formatting.times(max(ratio, 1 / ratio))} {way} per token")
     mine_cost = chosen.cost.per_million_output_tokens if chosen.cost else None
     their_cost = other.cost.per_million_output_tokens if other.cost else None
     if mine_cost and their_cost and mine_cost.value:
@@ -145,7 +145,9 @@ def _row(i: int, model: ModelResult, check: Check | None, chosen: bool, fastest:
             cells.of_share(ability.overall if ability else None, bar=True),
             _speed_cell(speed, fastest),
             cells.of_percentile(50, first),
-            cells.of_estimate(natural.e2e.mean if natural and natural.e2e else None, words.seconds),
+            cells.of_estimate(
+                natural.e2e.mean if natural and natural.e2e else None, formatting.seconds
+            ),
             _carries(model),
             *_money(model),
             cells.of_memory(model.facts),
@@ -162,7 +164,7 @@ def _row(i: int, model: ModelResult, check: Check | None, chosen: bool, fastest:
 
 
 def _speed_cell(speed: Estimate | None, fastest: float) -> Cell:
-    cell = cells.of_estimate(speed, words.number)
+    cell = cells.of_estimate(speed, formatting.number)
     if speed is None or not fastest:
         return cell
     return Cell(cell.text, cell.beside, share=speed.value / fastest)
@@ -184,18 +186,18 @@ def _carries(model: ModelResult) -> Cell:
         return blank("capacity was not searched (config: capacity.enabled)")
     unit = "requests" if found.mode == "closed" else "requests/s"
     beside = "not even the smallest load" if found.largest is None else unit
-    return Cell(words.carries(found), beside)
+    return Cell(formatting.carries(found), beside)
 
 
 def _money(model: ModelResult) -> tuple[Cell, Cell]:
     ability = model.ability
     wait = seconds_per_correct(ability)
     right = cells.of_value(
-        wait, words.seconds, cells.NO_ABILITY if ability is None else "no answer was right"
+        wait, formatting.seconds, cells.NO_ABILITY if ability is None else "no answer was right"
     )
     thousand = per_thousand(model.cost)
     if right.text is not None and thousand is not None:
-        right = Cell(right.text, f"{words.dollars(thousand.value)} per 1,000")
+        right = Cell(right.text, f"{formatting.dollars(thousand.value)} per 1,000")
     return cells.of_million(model.cost, interval=False), right
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.selection import curve
+from sizeup_loadtest.data.results import ModelResult, Results, StageResult
 from sizeup_loadtest.report.charts import curves, split
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import ModelResult, Results, StageResult
-from sizeup_loadtest.selection import curve
 
 _ONE_LOAD = "a curve needs two loads with a median each, which needs 6 requests (config: load)"
 
@@ -72,19 +72,21 @@ def _carried(i: int, model: ModelResult) -> Row:
     limit = f"{unit}; above it the client was late" if searched.client_late else limit
     limit = limit if searched.finished else f"{unit}; the search was cut off"
     none = "not even the smallest load kept the objective"
-    largest = blank(none) if searched.largest is None else Cell(words.carries(searched), limit)
+    largest = blank(none) if searched.largest is None else Cell(formatting.carries(searched), limit)
     parallelism = "no knee, so no parallelism at it"
     if searched.mode == "open":
         parallelism = "only a closed loop says how many requests were under way"
-    tried = ", ".join(words.tick(p.level) for p in sorted(searched.points, key=lambda p: p.level))
+    tried = ", ".join(
+        formatting.tick(p.level) for p in sorted(searched.points, key=lambda p: p.level)
+    )
     cell = cells.of_value
     return Row(
         model.name,
         (
             largest,
             cells.of_share(searched.attainment, none),
-            cell(searched.knee, words.number, "throughput does not bend in the loads tried"),
-            cell(searched.effective_parallelism, words.times, parallelism),
+            cell(searched.knee, formatting.number, "throughput does not bend in the loads tried"),
+            cell(searched.effective_parallelism, formatting.times, parallelism),
             Cell(tried),
         ),
         class_=f"s{i}",
@@ -115,15 +117,15 @@ def _stage(i: int, model: ModelResult, stage: StageResult) -> Row:
         (
             Cell(str(stage.n)),
             Cell(errors or "0"),
-            cells.of_estimate(stage.out_tok_s, words.number),
-            cells.of_estimate(stage.tok_s_user, words.number),
+            cells.of_estimate(stage.out_tok_s, formatting.number),
+            cells.of_estimate(stage.tok_s_user, formatting.number),
             cells.of_percentile(50, first),
             cells.of_percentile(95, first),
             cells.of_percentile(50, pace),
             cells.of_percentile(50, whole),
             cells.of_percentile(50, planned),
             cells.of_share(stage.attainment, "no objective was asked"),
-            cells.of_estimate(stage.goodput, words.number, "no objective was asked"),
+            cells.of_estimate(stage.goodput, formatting.number, "no objective was asked"),
         ),
         class_=f"s{i}",
         detail=stage.stage,
@@ -135,7 +137,7 @@ def where_time_goes(results: Results) -> Section:
     why = "no server durations were received (Ollama's API alone sends them; config: target.api)"
     heads = ("Size", *split.PARTS)
     found = [
-        Row(p.name, tuple(Cell(words.seconds(s)) for s in p.seconds), class_=None)
+        Row(p.name, tuple(Cell(formatting.seconds(s)) for s in p.seconds), class_=None)
         for p in split.parted(results.models)
     ]
     numbers = table(heads, found, "Mean time of one answer") if found else None

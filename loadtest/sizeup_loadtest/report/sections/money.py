@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sizeup_loadtest.cost import per_thousand, seconds_per_correct
-from sizeup_loadtest.report import words
-from sizeup_loadtest.report.axes import Write
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.cost import per_thousand, seconds_per_correct
+from sizeup_loadtest.data.results import Estimate, ModelResult, Results
 from sizeup_loadtest.report.charts import rows
+from sizeup_loadtest.report.charts.axes import Write
 from sizeup_loadtest.report.markup import Markup, join
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Row, table
-from sizeup_loadtest.results import Estimate, ModelResult, Results
 
 _NO_WAIT = "ability was not measured, or no answer was right"
 _NO_RIGHT = "needs a price, and at least one right answer"
@@ -19,11 +19,11 @@ def section(results: Results) -> Section:
     """Return cost per token and per right answer, memory and load time."""
     models = results.models
     charts = grid(
-        _chart(models, _per_million, "cost", "Cost of a million tokens", words.dollars),
-        _chart(models, _per_right, "cost-right", "Cost of 1,000 right answers", words.dollars),
-        _chart(models, _wait, "wait-right", "Wait for a right answer", words.seconds),
-        _chart(models, _memory, "memory", "Memory", words.size_of),
-        _chart(models, _load, "start", "Load", words.seconds),
+        _chart(models, _per_million, "cost", "Cost of a million tokens", formatting.dollars),
+        _chart(models, _per_right, "cost-right", "Cost of 1,000 right answers", formatting.dollars),
+        _chart(models, _wait, "wait-right", "Wait for a right answer", formatting.seconds),
+        _chart(models, _memory, "memory", "Memory", formatting.size_of),
+        _chart(models, _load, "start", "Load", formatting.seconds),
     )
     return Section(
         "money",
@@ -68,9 +68,9 @@ def _plain(value: float | None) -> Estimate | None:
 
 
 _TICKS: dict[Write, Write] = {
-    words.dollars: words.dollars_tick,
-    words.seconds: words.seconds_tick,
-    words.size_of: words.size_tick,
+    formatting.dollars: formatting.dollars_tick,
+    formatting.seconds: formatting.seconds_tick,
+    formatting.size_of: formatting.size_tick,
 }
 _WHY = {
     "cost": cells.NO_PRICE,
@@ -111,12 +111,14 @@ def _row(i: int, model: ModelResult) -> Row:
     return Row(
         model.name,
         (
-            of(cost.price_per_hour if cost else None, words.dollars, cells.NO_PRICE),
+            of(cost.price_per_hour if cost else None, formatting.dollars, cells.NO_PRICE),
             cells.of_million(cost),
-            cells.of_estimate(per_thousand(cost), words.dollars, _NO_RIGHT),
-            of(seconds_per_correct(model.ability), words.seconds, _NO_WAIT),
+            cells.of_estimate(per_thousand(cost), formatting.dollars, _NO_RIGHT),
+            of(seconds_per_correct(model.ability), formatting.seconds, _NO_WAIT),
             of(
-                model.facts.weight_bytes, words.size_of, "the server does not say its weights' size"
+                model.facts.weight_bytes,
+                formatting.size_of,
+                "the server does not say its weights' size",
             ),
             cells.of_memory(model.facts),
             cells.of_load(model),

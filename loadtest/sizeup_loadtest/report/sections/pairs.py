@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.data.results import Estimate, ModelResult, Paired, Results
 from sizeup_loadtest.report.charts import rows
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import Estimate, ModelResult, Paired, Results
-from sizeup_loadtest.selection import alone
 
 _NO_RATIO = "no prompt was answered by both in the same block"
 _UNASKED = "ability was not measured on both"
@@ -77,7 +77,7 @@ def _ratios(
     pairs: Sequence[Match], key: str, title: str, ratio: Callable[[Paired], Estimate | None]
 ) -> Markup:
     found = [_row(match, ratio(match.timed) if match.timed else None) for match in pairs]
-    look = rows.Look(key, title, words.times, words.tick, reference=1.0, log=True)
+    look = rows.Look(key, title, formatting.times, formatting.tick, reference=1.0, log=True)
     return figure(rows.draw(found, look) if found else None, _NO_RATIO)
 
 
@@ -120,7 +120,7 @@ def _numbers(match: Match) -> Row:
 
 def _timings(timed: Paired | None) -> tuple[Cell, ...]:
     ratios = (timed.tpot_ratio, timed.ttft_ratio, timed.e2e_ratio) if timed else (None,) * 3
-    return tuple(cells.of_estimate(ratio, words.times, _NO_RATIO) for ratio in ratios)
+    return tuple(cells.of_estimate(ratio, formatting.times, _NO_RATIO) for ratio in ratios)
 
 
 def probability(p: float) -> str:

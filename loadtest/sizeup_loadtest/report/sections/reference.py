@@ -1,10 +1,10 @@
 """What the words mean, and what was measured where."""
 
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section
 from sizeup_loadtest.report.tables import pairs
-from sizeup_loadtest.results import Results
 
 DEFINITIONS = (
     ("time to first token (TTFT)", "t₁ − t_send", "first chunk with content; a role alone is none"),
@@ -74,7 +74,7 @@ def environment(results: Results) -> Section:
         ("target", results.target),
         ("scenario", results.scenario),
         ("started", results.started_at),
-        ("took", words.seconds(results.seconds)),
+        ("took", formatting.seconds(results.seconds)),
         ("schedule", tag("code", results.schedule_hash)),
         ("tool", f"sizeup-bench {results.tool_version}, results schema {results.schema_version}"),
         *results.environment.items(),

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Results, StageResult
 from sizeup_loadtest.report.charts import rows
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import Distribution, Estimate, ModelResult, Results, StageResult
-from sizeup_loadtest.selection import alone
 
 _NO_BOUND = (
     "no bandwidth in the config (models[].bandwidth_gb_s), or how many weights a token reads is"
@@ -40,17 +40,17 @@ def section(results: Results) -> Section:
 
 def _loads(models: Sequence[ModelResult]) -> str:
     """Begin a sentence with the loads that stand for one user."""
-    said = words.lightest(models)
+    said = formatting.lightest(models)
     return said[0].upper() + said[1:]
 
 
 def _first(models: Sequence[ModelResult]) -> Markup | None:
-    look = rows.Look("ttft", "Time to first token", words.seconds, words.seconds_tick)
+    look = rows.Look("ttft", "Time to first token", formatting.seconds, formatting.seconds_tick)
     return rows.draw([_timed(i, m, "ttft") for i, m in enumerate(models)], look)
 
 
 def _pace(models: Sequence[ModelResult]) -> Markup | None:
-    look = rows.Look("tpot", "Time per output token", words.seconds, words.seconds_tick)
+    look = rows.Look("tpot", "Time per output token", formatting.seconds, formatting.seconds_tick)
     return rows.draw(_paces(models), look)
 
 
@@ -77,7 +77,7 @@ def _bound(model: ModelResult, seconds: float) -> float | None:
 
 def _layer(models: Sequence[ModelResult]) -> Markup | None:
     title = "Time per output token and layer"
-    look = rows.Look("layer", title, words.milliseconds, words.milliseconds_tick)
+    look = rows.Look("layer", title, formatting.milliseconds, formatting.milliseconds_tick)
     return rows.draw([_layered(i, m) for i, m in enumerate(models)], look)
 
 
@@ -122,13 +122,17 @@ def _row(i: int, model: ModelResult, stage: StageResult | None) -> Row:
     return Row(
         model.name,
         (
-            of(_mean(stage.ttft if stage else None), words.seconds),
-            of(_mean(stage.tpot if stage else None), words.seconds),
-            of(stage.tok_s_user if stage else None, words.number),
-            of(layer, words.milliseconds, no_layer),
+            of(_mean(stage.ttft if stage else None), formatting.seconds),
+            of(_mean(stage.tpot if stage else None), formatting.seconds),
+            of(stage.tok_s_user if stage else None, formatting.number),
+            of(layer, formatting.milliseconds, no_layer),
             _of_bound(model, stage),
-            of(stage.completion_tokens if stage else None, words.number),
-            of(stage.prompt_tokens if stage else None, words.number, "the server did not count"),
+            of(stage.completion_tokens if stage else None, formatting.number),
+            of(
+                stage.prompt_tokens if stage else None,
+                formatting.number,
+                "the server did not count",
+            ),
             Cell(str(stage.n)) if stage else blank(cells.NO_STAGE),
         ),
         class_=f"s{i}",
@@ -146,7 +150,7 @@ def _of_bound(model: ModelResult, stage: StageResult | None) -> Cell:
     if not model.bound_tok_s:
         return blank(_NO_BOUND)
     share = stage.tok_s_user.value / model.bound_tok_s
-    return Cell(words.percent(share), f"of {words.number(model.bound_tok_s)}")
+    return Cell(formatting.percent(share), f"of {formatting.number(model.bound_tok_s)}")
 
 
 _POINTS = (50, 90, 95, 99)
@@ -190,7 +194,7 @@ def _points(
         ends = (seen.low, seen.high)
         told = (
             *(cells.of_percentile(point, seen) for point in _POINTS),
-            *(Cell(words.seconds(end)) for end in ends),
+            *(Cell(formatting.seconds(end)) for end in ends),
             Cell(str(seen.n)),
         )
     return Row(model.name, told, class_=f"s{i}", detail=f"{stage.stage}, {title}")

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from sizeup_loadtest.report import words
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.results import Lag, Results
 from sizeup_loadtest.report.markup import Markup, join, tag
 from sizeup_loadtest.report.sections import Section, cells
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
-from sizeup_loadtest.results import Lag, Results
 
 _NO_LIMIT = "no limit in the config"
 
@@ -53,18 +53,22 @@ def section(results: Results) -> Section:
 
 
 def _lag(name: str, lag: Lag | None, limit: object, reason: str) -> Row:
-    most = Cell(f"p99 ≤ {words.seconds(float(limit))}") if isinstance(limit, int | float) else None
+    most = (
+        Cell(f"p99 ≤ {formatting.seconds(float(limit))}")
+        if isinstance(limit, int | float)
+        else None
+    )
     end = most or blank(_NO_LIMIT)
     if lag is None:
         return Row(name, (*(blank(reason),) * 3, end))
     values = (lag.p50, lag.p99, lag.high)
-    return Row(name, (*(Cell(words.seconds(v)) for v in values), end), detail=f"n = {lag.n}")
+    return Row(name, (*(Cell(formatting.seconds(v)) for v in values), end), detail=f"n = {lag.n}")
 
 
 def _errors(results: Results, limit: object) -> Row:
     none = blank("a share has no distribution")
-    most = Cell(f"≤ {words.percent(float(limit))}") if isinstance(limit, int | float) else None
-    share = Cell(words.percent(results.validity.error_share))
+    most = Cell(f"≤ {formatting.percent(float(limit))}") if isinstance(limit, int | float) else None
+    share = Cell(formatting.percent(results.validity.error_share))
     return Row("Requests that failed, of all", (share, none, none, most or blank(_NO_LIMIT)))
 
 

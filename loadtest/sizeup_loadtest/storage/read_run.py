@@ -1,0 +1,41 @@
+"""Runs from disk: a run's folder, or its results.json alone."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.data.results import Results
+from sizeup_loadtest.errors import FolderError
+from sizeup_loadtest.storage.run_folder import RunFolder, unlike
+
+
+def results(path: Path) -> Results:
+    """Read the results of a folder or a file; FolderError when they cannot be read."""
+    if path.is_dir():
+        return RunFolder(path).results()
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise FolderError(f"{path}: {error.strerror}") from None
+    except ValidationError as error:
+        raise FolderError(f"{path}: {unlike(error)}") from None
+
+
+def events(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:
+    """Read both runs' raw events, or None where one has none beside its results."""
+    if not (_has_events(before) and _has_events(after)):
+        return None
+    return list(RunFolder(before).records()), list(RunFolder(after).records())
+
+
+def _has_events(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("records.jsonl", "records.jsonl.gz"))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text; FolderError when that is not possible."""
+    try:
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FolderError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,224 @@
+from dataclasses import dataclass, replace
+
+import pytest
+
+from loadtest.recording import MS, failed, record
+from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.analysis.latency import Load
+from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
+from sizeup_loadtest.data.results import Estimate
+
+
+@dataclass(frozen=True)
+class Slo:
+    ttft_seconds: float = 0.2
+    tpot_seconds: float = 0.02
+
+
+CLOSED = Load("closed-1", "closed", 1, "forced", "openai")
+
+
+def in_turn(blocks: int = 6, requests: int = 4) -> list[Record]:
+    """One stream after the other: 200 ms each, 11 tokens, of them 100 ms to the first."""
+    return [
+        record(i, block=b, sent=200 * (b * requests + i), tail=0)
+        for b in range(blocks)
+        for i in range(requests)
+    ]
+
+
+def test_the_definitions() -> None:
+    made = record(late=30)
+    assert latency.ttft(made) == pytest.approx(0.1)
+    assert latency.ttft_sched(made) == pytest.approx(0.13)
+    assert latency.tpot(made) == pytest.approx(0.01)
+    assert latency.e2e(made) == pytest.approx(0.205)
+    assert latency.e2e_sched(made) == pytest.approx(0.235)
+    assert latency.norm_latency(made) == pytest.approx(0.205 / 11)
+
+
+def test_tokens_and_chunks_are_not_the_same() -> None:
+    made = record(tokens=21, chunks=11)
+    assert latency.tpot(made) == pytest.approx(0.1 / 20)
+
+
+def test_the_last_token_is_where_the_finish_reason_is() -> None:
+    """An answer whose last 10 of 21 tokens have no text: 100 ms more, and the same pace."""
+    made = replace(record(tokens=11), completion_tokens=21)
+    assert latency.tpot(made) == pytest.approx(0.005)
+    silent = replace(made, finished_ns=made.chunk_ns[-1] + 100 * MS)
+    assert latency.tpot(silent) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("made", [record(tokens=1), record(tokens=9, chunks=1), record(tokens=0)])
+def test_an_answer_without_a_second_moment_has_no_pace(made: Record) -> None:
+    assert latency.tpot(made) is None
+
+
+def test_an_answer_with_one_token_of_text_has_the_pace_of_the_others() -> None:
+    made = record(tokens=11, chunks=1)
+    slow = replace(made, finished_ns=made.chunk_ns[0] + 500 * MS)
+    assert latency.tpot(slow) == pytest.approx(0.05)
+    assert not latency.meets(slow, Slo())
+
+
+def test_an_answer_in_one_piece_has_no_pace_though_its_end_is_another_event() -> None:
+    made = record(tokens=11, chunks=1)
+    assert latency.tpot(replace(made, finished_ns=made.chunk_ns[0] + MS // 5)) is None
+
+
+def test_an_error_gives_no_times_and_misses_the_objective() -> None:
+    made = failed(record(), Outcome.TRUNCATED)
+    figures = (latency.ttft, latency.ttft_sched, latency.tpot, latency.e2e, latency.norm_latency)
+    assert [figure(made) for figure in figures] == [None] * 5
+    assert not latency.meets(made, Slo())
+
+
+def test_the_objective_counts_from_the_schedule() -> None:
+    assert latency.meets(record(late=90), Slo())
+    assert not latency.meets(record(late=110), Slo())
+    assert not latency.meets(record(gap=21), Slo())
+    assert latency.meets(record(tokens=1), Slo())
+
+
+def test_a_stage_says_what_happened() -> None:
+    records = [record(99, warm_up=True, first=5000), *in_turn()]
+    result = latency.stage_result(CLOSED, records, Slo())
+    assert (result.n, result.errors, result.counted_by) == (24, {}, "usage")
+    assert result.ttft is not None
+    assert (result.ttft.n, result.ttft.p95) == (24, None)
+    assert result.ttft.p50 == pytest.approx(0.1)
+    assert result.tok_s_user is not None
+    assert result.tok_s_user.value == pytest.approx(100)
+    assert result.out_tok_s is not None
+    assert result.out_tok_s.value == pytest.approx(11 / 0.2)
+    assert result.requests_s is not None
+    assert result.requests_s.value == pytest.approx(5)
+    assert result.itl is not None
+    assert (result.itl.n, result.itl.p90) == (24, None)
+    assert result.tokens_per_chunk == 1
+    assert result.split is None
+
+
+def test_errors_are_counted_by_class_and_lower_attainment() -> None:
+    records = in_turn()
+    records[3] = failed(records[3], Outcome.BUSY)
+    records[9] = failed(records[9], Outcome.TIMEOUT)
+    result = latency.stage_result(CLOSED, records, Slo())
+    assert result.errors == {"busy": 1, "timeout": 1}
+    assert result.attainment is not None
+    assert (result.attainment.successes, result.attainment.n) == (22, 24)
+    assert result.goodput is not None
+    assert result.requests_s is not None
+    assert result.goodput.value == result.requests_s.value < 5
+
+
+def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
+    """They are slower here, and would show."""
+    records = [
+        record(i, block=b, sent=200 * i, first=150 if edge else 100, edge=edge)
+        for b in range(5)
+        for i, edge in enumerate((True, False, False, True))
+    ]
+    records[0] = failed(records[0], Outcome.BUSY)
+    result = latency.stage_result(CLOSED, records, Slo())
+    assert (result.n, result.errors) == (20, {"busy": 1})
+    assert result.ttft is not None
+    assert result.ttft.n == 10
+    assert result.ttft.high == pytest.approx(0.1)
+    assert result.attainment is not None
+    assert result.attainment.n == 10
+    assert latency.paired("a", "a", "s", records, records).tpot_ratio == Estimate(
+        value=1, low=1, high=1
+    )
+
+
+def test_they_count_where_there_is_little_else() -> None:
+    """Of seven users six fill the loop, and six empty it."""
+    for sent, counted in ((14, 14), (17, 17), (18, 6)):
+        made = [record(i, sent=200 * i, edge=i < 6) for i in range(sent)]
+        result = latency.stage_result(CLOSED, made, Slo())
+        assert result.ttft is not None
+        assert result.ttft.n == counted
+
+
+def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
+    """The last that were planned never were sent; the last two here are quick, since alone."""
+    records = [
+        record(i, block=b, sent=100 * i, first=50 if i > 9 else 100, edge=i < 2 or i > 50)
+        for b in range(5)
+        for i in range(12)
+    ]
+    result = latency.stage_result(CLOSED, records, Slo())
+    assert result.ttft is not None
+    assert result.ttft.n == 5 * 8
+    assert result.ttft.low == pytest.approx(0.1)
+    full = [record(i, block=b, sent=100 * i, edge=i < 2) for b in range(5) for i in range(20)]
+    ratio = latency.paired("a", "a", "s", records, full).ttft_ratio
+    assert ratio == Estimate(value=1, low=1, high=1)
+
+
+def test_several_chunks_of_one_read_are_one_piece() -> None:
+    at_once = record(tokens=11, gap=0, tail=0)
+    assert latency.tpot(at_once) is None
+    later = replace(at_once, finished_ns=at_once.chunk_ns[0] + 100 * MS)
+    assert latency.tpot(later) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("made", "short"),
+    [
+        (record(tokens=11), 0),
+        (record(tokens=11, asked=12), 1),
+        (record(tokens=11, asked=12, length="natural"), 0),
+        (replace(record(tokens=11, asked=12), counted_by="chunks"), 0),
+        (replace(record(tokens=11, asked=12), counted_by="chunks", finish_reason="stop"), 1),
+    ],
+)
+def test_answers_that_are_shorter_than_forced_are_counted(made: Record, short: int) -> None:
+    assert latency.stage_result(CLOSED, [made], Slo()).short_answers == short
+
+
+def test_prompts_the_server_cut_are_counted() -> None:
+    """Seven tokens were read."""
+    records = [replace(record(i), prompt_words=words) for i, words in enumerate((7, 14, 15))]
+    assert latency.stage_result(CLOSED, records, Slo()).cut_prompts == 1
+
+
+def test_a_model_that_was_loaded_ahead_of_a_block_is_told() -> None:
+    """The usual time is 100 ms; less than a second is none, nor is five times a usual second."""
+    woken = [
+        record(i, tokens=1, first=ms, tail=0, warm_up=True) for i, ms in enumerate((900, 1100))
+    ]
+    assert latency.stage_result(CLOSED, [*woken, *in_turn()], Slo()).reloads == 1
+    slow = [record(i, first=1000, sent=2000 * i) for i in range(8)]
+    assert latency.stage_result(CLOSED, [*woken, *slow], Slo()).reloads == 0
+
+
+def test_a_stage_without_records_is_an_error() -> None:
+    with pytest.raises(ValueError, match="closed-1"):
+        latency.stage_result(CLOSED, [record(warm_up=True)], Slo())
+
+
+def test_the_servers_own_durations_split_an_answer() -> None:
+    server = ServerTimes(total=200 * MS, load=10 * MS, prompt_eval=60 * MS, eval=100 * MS)
+    records = [replace(r, server=server) for r in in_turn()]
+    split = latency.stage_result(CLOSED, records, Slo()).split
+    assert split is not None
+    parts = (split.load, split.queue, split.prefill, split.decode)
+    assert [part.p50 for part in parts] == [pytest.approx(v) for v in (0.01, 0.03, 0.06, 0.1)]
+
+
+def test_sizes_are_compared_request_by_request() -> None:
+    small, large = in_turn(), [replace(r, chunk_ns=_slower(r)) for r in in_turn()]
+    large.append(record(77, gap=900))
+    found = latency.paired("a", "b", "closed-1", small, large)
+    assert found.tpot_ratio is not None
+    assert found.tpot_ratio.value == pytest.approx(2)
+    assert found.ttft_ratio is not None
+    assert found.ttft_ratio.value == pytest.approx(1)
+
+
+def _slower(made: Record) -> tuple[int, ...]:
+    first = made.chunk_ns[0]
+    return tuple(first + 2 * (moment - first) for moment in made.chunk_ns)

@@ -1,0 +1,113 @@
+import asyncio
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtest.mock import Behaviour, MockServer, Size
+from sizeup_loadtest.ability.items import ladder
+from sizeup_loadtest.client.http import Client
+from sizeup_loadtest.config.schema import Ability, Config, Limits, Load, Model, Target
+from sizeup_loadtest.data.record import Outcome, Planned, Record
+from sizeup_loadtest.execution.run import Phase, Place, Run, StoppedError, execute
+from sizeup_loadtest.phases import ability
+from sizeup_loadtest.storage.run_folder import AbilityPiece, RunFolder
+from sizeup_loadtest.workload import prompts, schedule
+from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.schedule import Segment
+
+ASKED = Ability(enabled=True, kinds=("sorting", "addition"), levels=(2, 3), items=40)
+
+
+def measured(
+    path: Path, failures: dict[Outcome, float], wanted: Sequence[Phase] = (ability.PHASE,)
+) -> AbilityPiece:
+    """Run the phase against two sizes, the larger of which knows all the smaller one knows."""
+    items = ladder(ASKED.kinds, ASKED.levels, ASKED.seed, ASKED.items)
+    behaviour = Behaviour(
+        sizes=tuple(
+            Size(name, ttft_seconds=0, gap_seconds=0, ability=share)
+            for name, share in (("small", 0.3), ("large", 0.8))
+        ),
+        failures=failures,
+        answers={item.messages[0].content: item.expected for item in items},
+    )
+
+    async def run() -> None:
+        async with MockServer(behaviour) as server:
+            config = Config(
+                target=Target(url=server.url),
+                models=(Model(name="small"), Model(name="large")),
+                load=Load(warmup=0),
+                ability=ASKED,
+                limits=Limits(max_minutes=1),
+            )
+            plan = schedule.compile(config, prompts.source(config.prompts))
+            place = Place(RunFolder.create(path), Console(file=io.StringIO()))
+            await execute(config, plan, wanted, place)
+
+    asyncio.run(run())
+    piece = RunFolder(path).piece("ability", AbilityPiece)
+    assert piece is not None
+    return piece
+
+
+def test_ability_is_what_the_server_knows(tmp_path: Path) -> None:
+    found = measured(tmp_path, {})
+    small, large = found.results["small"], found.results["large"]
+    assert small.overall.n == large.overall.n == 40
+    assert 4 <= small.overall.successes <= 20  # 99.9 % of all seeds: binomial with 0.3
+    assert 24 <= large.overall.successes <= 39  # and with 0.8
+    for result in (small, large):
+        assert result.unparsed == result.overall.n - result.overall.successes
+        assert result.errors == 0
+        assert result.seconds_per_answer is not None
+        assert result.seconds_per_answer.low is not None
+    (pair,) = found.paired
+    assert (pair.a, pair.b, pair.only_a_right) == ("small", "large", 0)
+    assert pair.only_b_right == large.overall.successes - small.overall.successes
+
+
+class Stopped(Run):
+    """A run that is stopped in its third block, after its first size."""
+
+    async def load(
+        self,
+        segment: Segment,
+        prompts: Mapping[str, Prompt],
+        keep_text: Callable[[Planned], bool] | None = None,
+        client: Client | None = None,
+    ) -> list[Record]:
+        if segment.block == 2 and segment.model == self.models[-1]:
+            raise StoppedError("stopped")
+        return await super().load(segment, prompts, keep_text, client)
+
+
+async def stopped(run: Run) -> None:
+    await ability.run(Stopped(*(getattr(run, field.name) for field in fields(Run))))
+
+
+def test_a_run_that_is_stopped_keeps_whole_blocks(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        measured(tmp_path, {}, [Phase("ability", 30, stopped)])
+    piece = RunFolder(tmp_path).piece("ability", AbilityPiece)
+    assert piece is not None
+    assert [found.overall.n for found in piece.results.values()] == [16, 16]  # 2 of 5 blocks of 40
+    assert len(piece.paired) == 1
+
+
+def test_failed_requests_are_errors_and_not_wrong(tmp_path: Path) -> None:
+    found = measured(tmp_path, {Outcome.UNAVAILABLE: 0.5})
+    result = found.results["large"]
+    assert result.errors > 0
+    assert result.overall.n + result.errors == 40
+    assert result.overall.value > 0.5
+
+
+def test_a_size_that_never_answers_is_left_out(tmp_path: Path) -> None:
+    found = measured(tmp_path, {Outcome.UNAVAILABLE: 1.0})
+    assert found.results == {}
+    assert found.paired == ()

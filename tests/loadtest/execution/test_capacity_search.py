@@ -1,0 +1,86 @@
+"""The search for capacity from the command line, against a server that carries anything."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from loadtest.recording import record
+from loadtest.test_cli import CONFIG, WHOLE, background, bench
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.phases import capacity
+from sizeup_loadtest.storage.run_folder import CapacityPiece, RunFolder
+from sizeup_loadtest.workload.schedule import Segment
+
+
+def searched(tmp_path: Path, capacity: str) -> tuple[RunFolder, list[tuple[str, str]]]:
+    """Return the run and its loads with their sizes, in the order they were sent."""
+    file = tmp_path / "sizes.yaml"
+    file.write_text(f"{CONFIG}length: natural\ncapacity: {capacity}\n")
+    with background(**WHOLE) as fake:
+        asked = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
+        assert bench("capacity", *asked) == 0
+    folder = RunFolder(tmp_path / "run")
+    records = [r for r in folder.records() if not r.planned.warm_up]
+    return folder, [key for key, _ in groupby((r.stage, r.planned.model) for r in records)]
+
+
+def test_the_sizes_take_turns(tmp_path: Path) -> None:
+    folder, loads = searched(tmp_path, "{mode: closed, max: 4, seconds: 0.05}")
+    assert loads == [
+        (f"capacity-closed-{level}", model) for level in (1, 2, 4) for model in ("large", "small")
+    ]
+    results = folder.results()
+    found = [m.capacity for m in results.models]
+    assert [(c.largest, c.bounded_by_limit) for c in found if c] == [(4, True)] * 2
+    assert results.validity.valid
+    assert results.validity.error_share == 0
+
+
+def test_an_open_loop_looks_first_how_fast_one_answer_is(tmp_path: Path) -> None:
+    folder, loads = searched(tmp_path, "{mode: open, max: 2, seconds: 0.3}")
+    stages = [stage for stage, model in loads if model == "small"]
+    assert stages == ["capacity-closed-1", "capacity-open-1", "capacity-open-2"]
+    for model in folder.results().models:
+        assert model.capacity is not None
+        assert [p.level for p in model.capacity.points] == [1, 2]
+
+
+class Stopping:
+    """A run of one size that is stopped after some loads; a request takes 200 ms."""
+
+    def __init__(self, folder: RunFolder, loads: int) -> None:
+        self.folder = folder
+        self.models = ("m",)
+        self.config = Config.model_validate(
+            {"models": ["m"], "capacity": {"enabled": True, "max": 64}, "slo": {"ttft_seconds": 9}}
+        )
+        self._left = loads
+
+    def over(self) -> bool:
+        return False
+
+    async def load(self, segment: Segment, prompts: object) -> Sequence[Record]:
+        if self._left == 0:
+            raise asyncio.CancelledError
+        self._left -= 1
+        return [record(i, sent=200 * i, stage=segment.stage.key) for i in range(40)]
+
+
+def test_what_was_found_before_the_run_is_stopped_is_kept(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(capacity.run(cast(Run, Stopping(folder, loads=3))))
+    kept = folder.piece("capacity", CapacityPiece)
+    assert kept is not None
+    found = kept.results["m"]
+    assert ([p.level for p in found.points], found.largest, found.finished) == (
+        [1, 2, 4],
+        4,
+        False,
+    )

@@ -1,0 +1,66 @@
+"""How long a run would take: every phase that sends is counted."""
+
+import pytest
+
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.execution import estimate
+from sizeup_loadtest.workload import prompts, schedule
+
+LOAD = {"blocks": 1, "closed": [1], "requests_per_block": 4}
+
+
+def parts(**config: object) -> tuple[list[estimate.Part], Config]:
+    given = {"models": ["a", "b"], "length": "forced", "max_tokens": 30, "load": LOAD, **config}
+    made = Config.model_validate(given)
+    plan = schedule.compile(made, prompts.source(made.prompts))
+    return estimate.parts(made, plan, tok_s=30), made
+
+
+def test_the_plan_alone() -> None:
+    found, config = parts()
+    assert [(part.name, part.seconds) for part in found] == [("closed-1-forced", 8.0)]
+    told = estimate.sentence(found, 30, config)
+    assert told == "about 0.1 minutes at 30 tokens/s per user and full answers"
+
+
+@pytest.mark.parametrize(
+    ("asked", "loads"),
+    [
+        ({"mode": "closed", "max": 64}, 7 + 4),  # 1, 2, ..., 64, and 48, 40, 36, 34
+        ({"mode": "closed", "max": 8}, 4 + 2),  # 1, 2, 4, 8, and 6, 7
+        ({"mode": "closed", "max": 1}, 1),
+        ({"mode": "open", "max": 16}, 5 + 4),
+    ],
+)
+def test_the_search_for_capacity_is_counted(asked: dict[str, object], loads: int) -> None:
+    found, _ = parts(capacity={"enabled": True, "seconds": 9, **asked})
+    assert found[-1].name == "capacity"
+    assert found[-1].seconds == 2 * loads * (9 + 1)
+
+
+def test_requests_that_wake_sizes_are_told_and_not_counted() -> None:
+    """A size that had the turn before, too, is awake."""
+    load = {"blocks": 2, "closed": [1], "requests_per_block": 4}
+    for models, told in (
+        (["a"], "8 requests planned, sha256"),
+        (["a", "b"], "16 requests planned and 3 requests of one token that wake sizes, sha256"),
+    ):
+        config = Config.model_validate({"models": models, "length": "forced", "load": load})
+        plan = schedule.compile(config, prompts.source(config.prompts))
+        assert estimate.planned(plan) == f"{told} {plan.sha256}"
+
+
+def test_questions_are_counted() -> None:
+    asked = {"kinds": ["addition"], "levels": [3], "items": 12}
+    found, _ = parts(ability={"enabled": True, "concurrency": 4, "max_tokens": 60, **asked})
+    assert (found[-1].requests, found[-1].tokens) == (24, 24 * 60)
+    assert found[-1].seconds == 24 * 60 / 30 / 4
+
+
+def test_a_run_that_would_be_cut_is_told() -> None:
+    """By its search for capacity alone: the plan would have had the time."""
+    limits = {"max_minutes": 1}
+    found, config = parts(limits=limits)
+    assert "cut" not in estimate.sentence(found, 30, config)
+    found, config = parts(limits=limits, capacity={"enabled": True})
+    assert "would be cut at limits.max_minutes (1)" in estimate.sentence(found, 30, config)

@@ -1,0 +1,63 @@
+"""What a run learns from one segment for the next."""
+
+import asyncio
+from dataclasses import replace
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+
+from loadtest.recording import MS, failed, record
+from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.settings import Shard
+from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.execution.client_lag import LoopLag
+from sizeup_loadtest.execution.clock import Clock
+from sizeup_loadtest.execution.live_view import LiveView
+from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
+from sizeup_loadtest.workload import prompts, schedule
+
+CONFIG = Config.model_validate({"models": ["m"], "length": "forced", "load": {"closed": [1]}})
+PLAN = schedule.compile(CONFIG, prompts.source(CONFIG.prompts))
+
+
+class Sender:
+    """Answer in so many milliseconds each, one after the other, by no clock at all."""
+
+    def __init__(self, *times: int) -> None:
+        self._times = [*times]
+
+    async def send(self, request: Request) -> Record:
+        took = self._times.pop(0)
+        made = record(first=took, tokens=1, tail=0)
+        return made if took else failed(made, Outcome.BUSY)
+
+
+def learned(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
+    """Send segments whose answers take so long; return what is known after each."""
+    console = Console(file=StringIO())
+    run = Run(
+        CONFIG,
+        PLAN,
+        cast(Client, Sender(*(took for times in segments for took in times))),
+        Clock(),
+        RunFolder(tmp_path),
+        Recorder(BytesIO()),
+        LiveView(console, ["m"], 0, CONFIG.slo),
+        console,
+        Shard(),
+        LoopLag(),
+    )
+    whole, known = PLAN.segments[0], []
+    for times in segments:
+        part = replace(whole, requests=whole.requests[: len(times)])
+        asyncio.run(run.load(part, PLAN.prompts))
+        known.append(max(run.answers_ns.values(), default=0) // MS)
+    return known
+
+
+def test_the_time_of_an_undisturbed_answer_is_the_fastest_segments(tmp_path: Path) -> None:
+    assert learned(tmp_path, (0, 0), (300, 200, 400), (900, 900), (0, 100)) == [0, 300, 300, 100]

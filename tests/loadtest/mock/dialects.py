@@ -1,0 +1,185 @@
+"""How answers look on the wire, one class per route."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from loadtest.mock.script import Asked, Piece, Script
+from loadtest.mock.truth import Answer
+
+Json = dict[str, Any]
+
+
+class Dialect(Protocol):
+    """One route's words."""
+
+    content_type: str
+    comment: bytes
+    """What a client has to skip; empty where the format has no comments."""
+
+    def early(self) -> bytes:
+        """Return a chunk without text."""
+
+    def piece(self, piece: Piece, first: bool) -> bytes:
+        """Return a chunk with text."""
+
+    def last(self, script: Script, answer: Answer) -> bytes:
+        """Return what ends a stream."""
+
+    def whole(self, script: Script, answer: Answer) -> Json:
+        """Return an answer that is not streamed."""
+
+    def broken(self, message: str) -> bytes:
+        """Return an error inside a stream."""
+
+    def refusal(self, status: int, message: str) -> Json:
+        """Return an error before the stream."""
+
+
+class OpenAi:
+    """`/v1/chat/completions`, or `/v1/completions` when `chat` is false."""
+
+    content_type = "text/event-stream"
+    comment = b": still here\n\n"
+
+    def __init__(self, asked: Asked, chat: bool) -> None:
+        self._asked = asked
+        self._chat = chat
+        kind = ("chat.completion" if chat else "text_completion") + (
+            ".chunk" if chat and asked.stream else ""
+        )
+        self._head: Json = {
+            "id": "chatcmpl-mock",
+            "object": kind,
+            "created": int(datetime.now(UTC).timestamp()),
+            "model": asked.model,
+        }
+        # A whole JSON encoder per token would make the mock the bottleneck of 1,000 streams
+        self._prefix = json.dumps(self._head)[:-1] + ', "choices": [{"index": 0, '
+
+    def early(self) -> bytes:
+        """Return a delta of a role and no text."""
+        delta = {"role": "assistant", "content": ""}
+        return self._event('"delta": ' + json.dumps(delta) if self._chat else '"text": ""')
+
+    def piece(self, piece: Piece, first: bool) -> bytes:
+        """Return a delta; the first carries the role."""
+        text = json.dumps(piece.text)
+        if not self._chat:
+            return self._event(f'"text": {text}')
+        role = '"role": "assistant", ' if first else ""
+        field = "reasoning_content" if piece.thinking else "content"
+        return self._event(f'"delta": {{{role}"{field}": {text}}}')
+
+    def _event(self, choice: str, finish: str = "null") -> bytes:
+        return f'data: {self._prefix}{choice}, "finish_reason": {finish}}}]}}\n\n'.encode()
+
+    def last(self, script: Script, answer: Answer) -> bytes:
+        """Return the finish reason, the usage if wanted, and the end mark."""
+        del answer
+        empty = '"delta": {}' if self._chat else '"text": ""'
+        end = self._event(empty, json.dumps(script.finish))
+        if self._asked.usage:
+            told = self._head | {"choices": [], "usage": _usage(script)}
+            end += b"data: " + json.dumps(told).encode() + b"\n\n"
+        return end + b"data: [DONE]\n\n"
+
+    def whole(self, script: Script, answer: Answer) -> Json:
+        """Return a completion."""
+        del answer
+        thinking, text = _texts(script)
+        message = {"role": "assistant", "content": text}
+        if thinking:
+            message["reasoning_content"] = thinking
+        body: Json = {"message": message} if self._chat else {"text": thinking + text}
+        choice = {"index": 0, "finish_reason": script.finish, **body}
+        return self._head | {"choices": [choice], "usage": _usage(script)}
+
+    def broken(self, message: str) -> bytes:
+        """Return an error event."""
+        return b"data: " + json.dumps(self.refusal(500, message)).encode() + b"\n\n"
+
+    def refusal(self, status: int, message: str) -> Json:
+        """Return OpenAI's error object."""
+        return {"error": {"message": message, "type": "mock", "param": None, "code": status}}
+
+
+class Ollama:
+    """`/api/chat`, or `/api/generate` when `chat` is false."""
+
+    content_type = "application/x-ndjson"
+    comment = b""
+
+    def __init__(self, asked: Asked, chat: bool) -> None:
+        self._chat = chat
+        self._head: Json = {"model": asked.model, "created_at": datetime.now(UTC).isoformat()}
+
+    def early(self) -> bytes:
+        """Return a line without text."""
+        return self._line(self._said("", "") | {"done": False})
+
+    def piece(self, piece: Piece, first: bool) -> bytes:
+        """Return a line."""
+        del first
+        thinking, text = (piece.text, "") if piece.thinking else ("", piece.text)
+        return self._line(self._said(thinking, text) | {"done": False})
+
+    def last(self, script: Script, answer: Answer) -> bytes:
+        """Return the line with counts and durations."""
+        return self._line(self._said("", "") | _durations(script, answer))
+
+    def whole(self, script: Script, answer: Answer) -> Json:
+        """Return the same in one object."""
+        return self._head | self._said(*_texts(script)) | _durations(script, answer)
+
+    def broken(self, message: str) -> bytes:
+        """Return an error line."""
+        return json.dumps({"error": message}).encode() + b"\n"
+
+    def refusal(self, status: int, message: str) -> Json:
+        """Return Ollama's error object."""
+        del status
+        return {"error": message}
+
+    def _said(self, thinking: str, text: str) -> Json:
+        told = {"thinking": thinking} if thinking else {}
+        if self._chat:
+            return {"message": {"role": "assistant", "content": text, **told}}
+        return {"response": text, **told}
+
+    def _line(self, body: Json) -> bytes:
+        return json.dumps(self._head | body).encode() + b"\n"
+
+
+def _texts(script: Script) -> tuple[str, str]:
+    parts = [
+        "".join(p.text for p in script.pieces if p.thinking is thinking)
+        for thinking in (True, False)
+    ]
+    return parts[0], parts[1]
+
+
+def _usage(script: Script) -> Json:
+    return {
+        "prompt_tokens": script.prompt_tokens,
+        "completion_tokens": script.tokens,
+        "total_tokens": script.prompt_tokens + script.tokens,
+    }
+
+
+def _durations(script: Script, answer: Answer) -> Json:
+    """Return Ollama's own times: the queue is what they leave of the total."""
+    begun = (answer.begun_ns or answer.arrived_ns) + answer.load_ns
+    first, last = answer.written_ns[0], answer.written_ns[-1]
+    streamed = len(answer.written_ns) == len(script.pieces)
+    prefill = first - begun if streamed else script.pieces[0].due_ns
+    return {
+        "done": True,
+        "done_reason": script.finish,
+        "total_duration": last - answer.arrived_ns,
+        "load_duration": answer.load_ns,
+        "prompt_eval_count": script.prompt_tokens,
+        "prompt_eval_duration": prefill,
+        "eval_count": script.tokens,
+        "eval_duration": last - begun - prefill,
+    }

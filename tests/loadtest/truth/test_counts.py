@@ -1,0 +1,89 @@
+"""Every count and every class of error the client states is what the server did."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from loadtest.mock import Behaviour
+from loadtest.mock.behaviour import FAILURES
+from loadtest.truth.proving import SIZE, Load, fine, prove
+from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.data.record import Api, Outcome
+
+APIS: list[Api] = ["openai", "ollama"]
+QUICK = replace(SIZE, ttft_seconds=0.005, gap_seconds=0.001, parallel=64)
+
+
+class Slo:
+    ttft_seconds = 10.0
+    tpot_seconds = 10.0
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_tokens_are_the_servers(api: Api) -> None:
+    size = replace(QUICK, tokens_per_chunk=3)
+    for one in prove(Behaviour((size,)), Load(8, 16, api=api)):
+        assert one.record.completion_tokens == one.truth.tokens == 13
+        assert one.record.prompt_tokens == one.truth.prompt_tokens
+        assert one.record.finish_reason == "stop"
+
+
+def test_a_forced_length_is_exact() -> None:
+    for one in prove(Behaviour((QUICK,)), Load(8, 16, length="forced", max_tokens=29)):
+        assert one.record.completion_tokens == one.truth.tokens == 29
+        assert one.record.finish_reason == "length"
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("kind", sorted(FAILURES - {Outcome.TIMEOUT}))
+def test_each_failure_is_named(kind: Outcome, api: Api) -> None:
+    seen = prove(Behaviour((QUICK,), failures={kind: 1}), Load(2, 4, api=api))
+    assert [s.record.outcome for s in seen] == [kind] * 4
+    assert all(s.record.error for s in seen)
+
+
+def test_a_hang_ends_at_the_clients_deadline() -> None:
+    seen = prove(Behaviour((QUICK,), failures={Outcome.TIMEOUT: 1}), Load(2, 2, timeout=0.5))
+    assert [s.record.outcome for s in seen] == [Outcome.TIMEOUT] * 2
+    assert all(s.truth.left for s in seen)
+
+
+def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> None:
+    kinds = (Outcome.BUSY, Outcome.UNAVAILABLE, Outcome.FAILED, Outcome.TRUNCATED)
+    seen = prove(Behaviour((QUICK,), failures=dict.fromkeys(kinds, 0.1)), Load(8, 120))
+    truth = Counter(s.truth.outcome for s in seen)
+    assert set(truth) == {*kinds, Outcome.OK}
+    load = latency.Load("s", "closed", 8, "natural", "openai")
+    result = latency.stage_result(load, [s.record for s in seen], Slo())
+    assert result.errors == {kind.value: truth[kind] for kind in kinds}
+    assert result.attainment is not None
+    assert (result.attainment.successes, result.attainment.n) == (truth[Outcome.OK], 120)
+    assert result.ttft is not None
+    assert result.ttft.n == len(fine(seen)) == truth[Outcome.OK]
+
+
+def test_more_than_may_wait_are_busy() -> None:
+    size = replace(SIZE, parallel=1)
+    seen = prove(Behaviour((size,), max_waiting=2), Load(6, 6))
+    outcomes = Counter(s.record.outcome for s in seen)
+    assert outcomes == Counter(s.truth.outcome for s in seen)
+    assert outcomes[Outcome.BUSY] == 3
+
+
+def test_ability_is_a_known_share_and_grows_with_size() -> None:
+    answers = {f"p{i}": f"The answer is {i}" for i in range(80)}
+    small, large = replace(QUICK, ability=0.3), replace(QUICK, ability=0.7)
+    right = []
+    for size in (small, large):
+        seen = prove(Behaviour((size,), answers=answers), Load(8, 80))
+        known = {s.record.planned.prompt for s in seen if s.truth.right}
+        told = {
+            s.record.planned.prompt
+            for s in seen
+            if s.record.text == answers[s.record.planned.prompt]
+        }
+        assert told == known
+        assert 0 < abs(len(known) / 80 - size.ability) < 0.15 or len(known) == 80 * size.ability
+        right.append(known)
+    assert right[0] < right[1]

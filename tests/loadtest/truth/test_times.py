@@ -1,0 +1,118 @@
+"""Every time the client states is the time the server measured itself."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+
+import pytest
+
+from loadtest.mock import Answer, Behaviour
+from loadtest.truth.proving import RESOLUTION, SIZE, Load, Seen, fine, off, prove
+from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.data.record import Api, Outcome
+
+APIS: list[Api] = ["openai", "ollama"]
+
+
+class Slo:
+    ttft_seconds = 10.0
+    tpot_seconds = 10.0
+
+
+def agree(seen: list[Seen]) -> None:
+    """Check every chunk's moment and every figure of every request."""
+    for one in seen:
+        assert one.record.outcome is Outcome.OK
+        assert one.record.sent_ns <= one.truth.arrived_ns
+        assert len(one.record.chunk_ns) == len(one.truth.written_ns)
+        assert all(
+            read >= wrote
+            for read, wrote in zip(one.record.chunk_ns, one.truth.written_ns, strict=True)
+        )
+    figures: list[tuple[latency.Figure, Callable[[Answer], float]]] = [
+        (latency.ttft, lambda a: a.ttft_seconds),
+        (latency.e2e, lambda a: a.e2e_seconds),
+        (latency.norm_latency, lambda a: a.e2e_seconds / a.tokens),
+    ]
+    for figure, truth in figures:
+        assert off([(figure(s.record), truth(s.truth)) for s in seen]) < RESOLUTION
+    pairs = [(latency.tpot(s.record), s.truth.tpot_seconds) for s in seen]
+    # Two chunks' errors are spread over all gaps between them
+    assert off(pairs) < RESOLUTION / (seen[0].truth.tokens - 1)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_one_stream(api: Api) -> None:
+    seen = prove(Behaviour((SIZE,)), Load(1, 8, api=api))
+    agree(seen)
+    assert all((latency.ttft(s.record) or 0) >= SIZE.ttft_seconds for s in seen)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_jitter_comments_and_an_early_role_change_nothing(api: Api) -> None:
+    size = replace(SIZE, jitter=0.8)
+    seen = prove(Behaviour((size,), role_early=True, comments=True), Load(2, 8, api=api))
+    agree(seen)
+    # The early chunk is there at once; a client that took it for a token would see almost 0
+    assert all((latency.ttft(s.record) or 0) >= SIZE.ttft_seconds for s in seen)
+
+
+def test_thinking_counts_as_tokens() -> None:
+    agree(prove(Behaviour((replace(SIZE, thinking=5),)), Load(2, 6)))
+
+
+def test_several_tokens_a_chunk() -> None:
+    size = replace(SIZE, tokens_per_chunk=4)
+    seen = prove(Behaviour((size,)), Load(2, 6))
+    agree(seen)
+    load = latency.Load("s", "closed", 2, "natural", "openai")
+    result = latency.stage_result(load, [s.record for s in seen], Slo())
+    assert result.tokens_per_chunk == pytest.approx(13 / 4)
+    assert result.counted_by == "usage"
+    assert result.itl is not None
+    assert result.itl.n == len(seen)
+
+
+def test_a_closed_loop_beyond_the_places_shows_the_queue_in_ttft() -> None:
+    seen = prove(Behaviour((SIZE,)), Load(6, 24))
+    agree(seen)
+    waited = [s for s in seen if s.truth.queue_seconds > SIZE.ttft_seconds]
+    assert len(waited) > 12
+    for one in waited:
+        shown = latency.ttft(one.record)
+        assert shown is not None
+        assert shown >= one.truth.queue_seconds + SIZE.ttft_seconds
+
+
+def test_an_open_loop_beyond_capacity_shows_the_queue_from_the_schedule() -> None:
+    """Two places of 140 ms are 14 requests a second; 40 come, in half a second."""
+    seen = prove(Behaviour((SIZE,)), Load(40, 20, rate=True))
+    agree(seen)
+    for one in seen:
+        late = (one.record.sent_ns - one.record.scheduled_ns) / 1e9
+        assert late >= 0
+        first, planned = latency.ttft(one.record), latency.ttft_sched(one.record)
+        whole, from_plan = latency.e2e(one.record), latency.e2e_sched(one.record)
+        assert None not in (first, planned, whole, from_plan)
+        assert planned == pytest.approx((first or 0) + late)
+        assert from_plan == pytest.approx((whole or 0) + late)
+    waits = [s.truth.queue_seconds for s in seen]
+    assert median(waits[-5:]) > median(waits[:5]) + 0.3
+    grown = [latency.ttft_sched(s.record) or 0 for s in seen]
+    assert median(grown[-5:]) > median(grown[:5]) + 0.3
+
+
+def test_ollamas_durations_split_an_answer_as_the_server_knows_it() -> None:
+    size = replace(SIZE, load_seconds=0.2)
+    seen = fine(prove(Behaviour((size,)), Load(4, 8, api="ollama")))
+    assert len(seen) == 8
+    for one in seen:
+        server, truth = one.record.server, one.truth
+        assert server is not None
+        assert server.load == truth.load_ns
+        begun = (truth.begun_ns or 0) + truth.load_ns
+        assert server.prompt_eval == truth.written_ns[0] - begun
+        assert server.eval == truth.written_ns[-1] - truth.written_ns[0]
+        left = server.total - server.load - server.prompt_eval - server.eval
+        assert left / 1e9 == pytest.approx(truth.queue_seconds, abs=1e-6)
+    assert max(s.truth.load_ns for s in seen) >= 0.2e9
