@@ -25,12 +25,12 @@ from loadtest_streams import MODEL, Quiet
 from mock_process import mock_process
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Config, Model, Sampling, Target
+from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import load_generator
 from sizeup_loadtest.execution.load_generator import Loader
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Stage
 
 GUIDELLM = "guidellm==0.8.1"
@@ -80,12 +80,12 @@ def theirs(command: Path, url: str, requests: int) -> list[dict[str, Any]]:
 
 async def ours(url: str, requests: int) -> Sequence[Record]:
     """Send the same load with our client."""
-    config = Config(models=(Model(name=MODEL),), max_tokens=TOKENS, length="forced")
+    config = Config(models=(ModelConfig(name=MODEL),), max_tokens=TOKENS, length="fixed")
     prompts = [
-        Prompt(f"p{i}", (Message("user", "What is known of this?"),)) for i in range(requests)
+        Prompt(f"p{i}", (ChatMessage("user", "What is known of this?"),)) for i in range(requests)
     ]
-    stage = Stage("closed", "closed", STREAMS, "forced")
-    segment = schedule.segment(config, stage, MODEL, prompts)
+    stage = Stage("closed", "closed", STREAMS, "fixed")
+    segment = schedule.build_segment(config, stage, MODEL, prompts)
     async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
         loader = Loader(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
         return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)

@@ -16,13 +16,13 @@ from time import perf_counter_ns, process_time
 
 from mock_process import mock_process
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Config, Model, Sampling, Target
+from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.execution import client_lag, load_generator
 from sizeup_loadtest.execution.load_generator import Loader
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 MODEL = "mock:1b"
@@ -46,10 +46,10 @@ class Quiet:
 
 def lay_out(args: argparse.Namespace) -> tuple[Segment, dict[str, Prompt]]:
     """Plan one request per stream, evenly over the ramp."""
-    config = Config(models=(Model(name=MODEL),), max_tokens=args.tokens, length="forced")
-    stage = Stage("streams", "open", args.streams / args.ramp, "forced", "constant")
-    prompts = [Prompt(f"p{i}", (Message("user", f"stream {i}"),)) for i in range(args.streams)]
-    return schedule.segment(config, stage, MODEL, prompts), {p.key: p for p in prompts}
+    config = Config(models=(ModelConfig(name=MODEL),), max_tokens=args.tokens, length="fixed")
+    stage = Stage("streams", "open", args.streams / args.ramp, "fixed", "constant")
+    prompts = [Prompt(f"p{i}", (ChatMessage("user", f"stream {i}"),)) for i in range(args.streams)]
+    return schedule.build_segment(config, stage, MODEL, prompts), {p.key: p for p in prompts}
 
 
 async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag | None, str]:
@@ -59,7 +59,7 @@ async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag
     async with Client(target, Sampling(), perf_counter_ns) as client:
         deadline = perf_counter_ns() + _DEADLINE_NS
         loader = Loader(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
-        async with client_lag.watched_loop(perf_counter_ns) as watched:
+        async with client_lag.sample_loop_lag(perf_counter_ns) as watched:
             records = await load_generator.run_segment(segment, prompts, loader)
         async with client.session.get(f"{url}/truth") as response:
             return records, watched.lag(), await response.text()

@@ -33,7 +33,7 @@ StartAt = Annotated[float | None, typer.Option(help="Common start of the shards,
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class ShardOptions:
     """How this process works together with others."""
 
     shard: Shard = field(default_factory=Shard)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """One request as it came."""
 
     method: str
@@ -22,7 +22,7 @@ class Kill(Exception):
     """Reset the connection."""
 
 
-Reply = Callable[[Asked], AsyncIterator[bytes]]
+Reply = Callable[[ReceivedRequest], AsyncIterator[bytes]]
 
 
 @dataclass
@@ -31,7 +31,7 @@ class FakeServer:
 
     replies: dict[str, Reply]
     url: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -55,13 +55,13 @@ class FakeServer:
         return [asked.body for asked in self.asked if asked.path == path]
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked:
+async def _read(reader: asyncio.StreamReader) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
     method, path, _ = head[0].split(" ")
     fields = (line.partition(":") for line in head[1:] if line)
     headers = {name.lower(): value.strip() for name, _, value in fields}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(method, path, headers, json.loads(body) if body else {})
+    return ReceivedRequest(method, path, headers, json.loads(body) if body else {})
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def saying(*pieces: bytes) -> Reply:
     """Stream these bytes, each written by itself, and close."""
 
-    async def reply(_: Asked) -> AsyncIterator[bytes]:
+    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         yield STREAM
         for piece in pieces:
             yield piece
@@ -104,7 +104,7 @@ def saying(*pieces: bytes) -> Reply:
 def status(code: int, body: object) -> Reply:
     """Reply in one piece."""
 
-    async def reply(_: Asked) -> AsyncIterator[bytes]:
+    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         yield f"HTTP/1.1 {code} X\r\nContent-Length: {len(data)}\r\n".encode()
         yield b"Connection: close\r\n\r\n" + data

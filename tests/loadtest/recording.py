@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sizeup_loadtest.data.record import Length, Outcome, Planned, Record
+from sizeup_loadtest.data.record import Length, Outcome, PlannedRequest, Record
 
 MS = 1_000_000
 
@@ -21,9 +21,9 @@ def record(
     tail: float = 5,
     outcome: Outcome = Outcome.OK,
     warm_up: bool = False,
-    edge: bool = False,
+    ramp: bool = False,
     asked: int | None = None,
-    length: Length = "forced",
+    length: Length = "fixed",
     stage: str = "closed-1",
 ) -> Record:
     """Return a request sent at `sent` ms, `late` ms after its schedule; all else is after that."""
@@ -31,7 +31,7 @@ def record(
     sent_ns = round(sent * MS)
     arrived = tuple(sent_ns + round((first + gap * i) * MS) for i in range(count))
     most = tokens if asked is None else asked
-    planned = Planned(index, block, model, f"p{index}", most, length, None, warm_up, edge)
+    planned = PlannedRequest(index, block, model, f"p{index}", most, length, None, warm_up, ramp)
     return Record(
         stage=stage,
         planned=planned,

@@ -14,8 +14,8 @@ import pytest
 from loadtest.fake_server import (
     OLLAMA_ANSWER,
     STREAM,
-    Asked,
     FakeServer,
+    ReceivedRequest,
     Reply,
     fake_server,
     openai_answer,
@@ -39,7 +39,7 @@ limits: {max_send_lag_seconds: 5, max_loop_lag_seconds: 5}
 """
 
 
-async def show(asked: Asked) -> AsyncIterator[bytes]:
+async def show(asked: ReceivedRequest) -> AsyncIterator[bytes]:
     info = {"general.architecture": "q", "general.parameter_count": SIZES[asked.body["model"]]}
     async for piece in status(200, {"model_info": info})(asked):
         yield piece
@@ -121,14 +121,14 @@ def _check_counts(fake: FakeServer, results: Results) -> None:
     per_stage = {s.stage: s.n for s in results.models[0].stages}
     assert per_stage == {
         f"{load}-{length}": n
-        for length in ("forced", "natural")
+        for length in ("fixed", "until_eos")
         for load, n in (("closed-1", 6), ("closed-2", 10), ("open-200", 6))
     }
 
 
 def _check_large(results: Results) -> None:
     large = results.models[1]
-    assert (large.facts.parameters, large.facts.weight_bytes) == (2_000, 8_000)
+    assert (large.model_info.parameters, large.model_info.weight_bytes) == (2_000, 8_000)
     assert large.load_seconds == pytest.approx(0.25)
     assert large.bound_tok_s == pytest.approx(1e9 / 8_000)
     assert large.cost is not None
@@ -147,7 +147,7 @@ def test_a_server_that_fails_makes_the_run_invalid(
 ) -> None:
     calls: list[int] = []
 
-    async def half(asked: Asked) -> AsyncIterator[bytes]:
+    async def half(asked: ReceivedRequest) -> AsyncIterator[bytes]:
         calls.append(1)
         good = len(calls) <= 2 or len(calls) % 2
         async for piece in (WHOLE["chat"] if good else status(503, {}))(asked):
@@ -179,7 +179,7 @@ def test_a_target_that_cannot_be_measured_is_told(
 def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def only_large(asked: Asked) -> AsyncIterator[bytes]:
+    async def only_large(asked: ReceivedRequest) -> AsyncIterator[bytes]:
         good = asked.body["model"] == "large"
         async for piece in (WHOLE["chat"] if good else status(500, {"error": "no weights"}))(asked):
             yield piece
@@ -192,7 +192,7 @@ def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
     results = RunFolder(tmp_path / "run").results()
     small, large = results.models
     assert "no weights" in (small.broken or "")
-    assert (small.facts.parameters, small.stages, large.broken) == (1_000, (), None)
+    assert (small.model_info.parameters, small.stages, large.broken) == (1_000, (), None)
     assert large.stages
     assert results.validity.valid
     assert not any("not sent" in warning for warning in results.validity.warnings)
@@ -201,7 +201,7 @@ def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
 def test_a_stopped_run_keeps_what_it_has(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    async def stopping(asked: Asked) -> AsyncIterator[bytes]:
+    async def stopping(asked: ReceivedRequest) -> AsyncIterator[bytes]:
         calls.append(1)
         if len(calls) == 12:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -277,7 +277,7 @@ def test_a_wrong_command_line_is_told(
 def test_a_plan_is_laid_out_and_nothing_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("plan", "--scenario", "size-sweep", "--models", "a,b") == 0
     told = capsys.readouterr().out
-    assert "closed-8-forced" in told
+    assert "closed-8-fixed" in told
     assert "sha256" in told
     assert "minutes" in told
 

@@ -2,28 +2,28 @@
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 
 
-def addition(draw: Random, digits: int) -> Asked:
+def addition(draw: Random, digits: int) -> Question:
     """Add two numbers."""
     a, b = _pair(draw, digits)
     return _asked(f"{min(a, b)}+{max(a, b)}", f"What is {a} + {b}?", a + b)
 
 
-def addition_zh(draw: Random, digits: int) -> Asked:
+def addition_zh(draw: Random, digits: int) -> Question:
     """Add two numbers, asked in Chinese."""
     a, b = _pair(draw, digits)
     return _asked(f"{min(a, b)}+{max(a, b)}", f"{a} 加 {b} 等于多少？", a + b)
 
 
-def subtraction(draw: Random, digits: int) -> Asked:
+def subtraction(draw: Random, digits: int) -> Question:
     """Subtract a number from another, which may be smaller."""
     a, b = _pair(draw, digits)
     return _asked(f"{a}-{b}", f"What is {a} - {b}?", a - b)
 
 
-def multiplication(draw: Random, digits: int) -> Asked:
+def multiplication(draw: Random, digits: int) -> Question:
     """Multiply two numbers."""
     a, b = _pair(draw, digits)
     return _asked(f"{min(a, b)}*{max(a, b)}", f"What is {a} * {b}?", a * b)
@@ -34,5 +34,5 @@ def _pair(draw: Random, digits: int) -> tuple[int, int]:
     return draw.randrange(low, 10**digits), draw.randrange(low, 10**digits)
 
 
-def _asked(subject: str, text: str, result: int) -> Asked:
-    return Asked(subject, text, str(result), "number")
+def _asked(subject: str, text: str, result: int) -> Question:
+    return Question(subject, text, str(result), "number")

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import (
     COLOURS,
     COLOURS_ZH,
@@ -13,7 +13,7 @@ from sizeup_loadtest.ability.vocabulary import (
 )
 
 
-def facts(draw: Random, count: int) -> Asked:
+def facts(draw: Random, count: int) -> Question:
     """Say what somebody has, who has something, or which colour it is."""
     names, things = draw.sample(NAMES, count), draw.sample(THINGS, count)
     colours = draw.choices(COLOURS, k=count)
@@ -27,10 +27,10 @@ def facts(draw: Random, count: int) -> Asked:
         )
     )
     text = " ".join(f"{n} has a {c} {t}." for n, c, t in told) + " " + question
-    return Asked(text, text, expected, "choice", tuple(options))
+    return Question(text, text, expected, "choice", tuple(options))
 
 
-def facts_zh(draw: Random, count: int) -> Asked:
+def facts_zh(draw: Random, count: int) -> Question:
     """Say in Chinese what somebody has, or who has something."""
     names, things = draw.sample(NAMES_ZH, count), draw.sample(THINGS_ZH, count)
     colours = draw.choices(COLOURS_ZH, k=count)
@@ -43,4 +43,4 @@ def facts_zh(draw: Random, count: int) -> Asked:
         )
     )
     stated = "，".join(f"{n}有{c}{t}" for n, c, t in told)
-    return Asked(stated + question, f"{stated}。{question}", expected, "choice", tuple(options))
+    return Question(stated + question, f"{stated}。{question}", expected, "choice", tuple(options))

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import CHARACTERS_ZH, CITIES, CITIES_ZH
 from sizeup_loadtest.workload import filler_text
 
@@ -10,7 +10,7 @@ _LIKE_IT = 4
 """Facts of the same form about other places: the text must be read, not only searched."""
 
 
-def needle(draw: Random, words: int) -> Asked:
+def needle(draw: Random, words: int) -> Question:
     """Find a number in a text of some words."""
     cities = draw.sample(CITIES, _LIKE_IT)
     codes = [str(code) for code in draw.sample(range(10_000, 100_000), _LIKE_IT)]
@@ -18,17 +18,17 @@ def needle(draw: Random, words: int) -> Asked:
     parts = [filler_text.text(draw, max(1, words // (_LIKE_IT + 1))) for _ in range(_LIKE_IT + 1)]
     text = _mixed(draw, parts, told, " ")
     question = f"{text}\n\nWhat is the code of {cities[0]}? Answer with the number only."
-    return Asked(cities[0] + codes[0], question, codes[0], "number")
+    return Question(cities[0] + codes[0], question, codes[0], "number")
 
 
-def needle_zh(draw: Random, characters: int) -> Asked:
+def needle_zh(draw: Random, characters: int) -> Question:
     """Find a number in a Chinese text of some characters."""
     cities = draw.sample(CITIES_ZH, _LIKE_IT)
     codes = [str(code) for code in draw.sample(range(10_000, 100_000), _LIKE_IT)]
     told = [f"{c}的代码是{n}。" for c, n in zip(cities, codes, strict=True)]
     parts = [_text_zh(draw, characters // (_LIKE_IT + 1)) for _ in range(_LIKE_IT + 1)]
     question = f"{_mixed(draw, parts, told, '')}\n\n{cities[0]}的代码是多少？只回答数字。"
-    return Asked(cities[0] + codes[0], question, codes[0], "number")
+    return Question(cities[0] + codes[0], question, codes[0], "number")
 
 
 def _mixed(draw: Random, parts: list[str], told: list[str], gap: str) -> str:

@@ -20,9 +20,9 @@ from sizeup_loadtest.ability import (
     tracking,
 )
 from sizeup_loadtest.ability.held_out import BUCKETS, held_out
-from sizeup_loadtest.ability.item import Asked, Item, Make
+from sizeup_loadtest.ability.item import Item, MakeQuestion, Question
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.workload.prompts import Message
+from sizeup_loadtest.workload.prompts import ChatMessage
 
 LEVELS = (1, 2, 3, 4, 5, 6)
 
@@ -31,7 +31,7 @@ LEVELS = (1, 2, 3, 4, 5, 6)
 class Kind:
     """How questions of a kind are made."""
 
-    make: Make
+    make: MakeQuestion
     sizes: tuple[int, int, int, int, int, int]
     """By level."""
     family: str | None = None
@@ -68,7 +68,7 @@ def items(kind: str, level: int, seed: int, n: int) -> tuple[Item, ...]:
 
     The first ones do not depend on `n`. No two are about the same subject.
     """
-    draw, found = Random(f"{seed}/{kind}/{level}"), dict[str, Asked]()
+    draw, found = Random(f"{seed}/{kind}/{level}"), dict[str, Question]()
     maker, size = KINDS[kind], KINDS[kind].sizes[level - 1]
     for _ in range(50 * BUCKETS * n):  # a level with as few as n subjects is still found whole
         if len(found) == n:
@@ -79,12 +79,12 @@ def items(kind: str, level: int, seed: int, n: int) -> tuple[Item, ...]:
     return tuple(_placed(kind, level, i, asked) for i, asked in enumerate(found.values()))
 
 
-def _placed(kind: str, level: int, place: int, asked: Asked) -> Item:
+def _placed(kind: str, level: int, place: int, asked: Question) -> Item:
     return Item(
         kind=kind,
         level=level,
         key=f"ability-{kind}-{level}-{place}",
-        messages=(Message("user", asked.text),),
+        messages=(ChatMessage("user", asked.text),),
         expected=asked.expected,
         check=asked.check,
         options=asked.options,

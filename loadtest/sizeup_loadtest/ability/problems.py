@@ -2,7 +2,7 @@
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import NAMES, NAMES_ZH
 
 _END = "Think step by step, then end with a line of the form 'Answer: <number>'."
@@ -11,7 +11,7 @@ MOST = 5_000
 """Above it nothing is doubled or trebled: size should come from steps, not from digits."""
 
 
-def word_problem(draw: Random, steps: int) -> Asked:
+def word_problem(draw: Random, steps: int) -> Question:
     """Follow how many marbles somebody has."""
     name, amount = draw.choice(NAMES), draw.randint(12, 60)
     said = [f"{name} has {amount} marbles."]
@@ -19,12 +19,12 @@ def word_problem(draw: Random, steps: int) -> Asked:
         step, amount = _step(draw, amount)
         said.append(_english(*step, name))
     story = " ".join(said)
-    return Asked(
+    return Question(
         story, f"{story} How many marbles does {name} have now? {_END}", str(amount), "number"
     )
 
 
-def word_problem_zh(draw: Random, steps: int) -> Asked:
+def word_problem_zh(draw: Random, steps: int) -> Question:
     """Follow how many apples somebody has, told in Chinese."""
     name, amount = draw.choice(NAMES_ZH), draw.randint(12, 60)
     said = [f"{name}有{amount}个苹果。"]
@@ -32,7 +32,7 @@ def word_problem_zh(draw: Random, steps: int) -> Asked:
         step, amount = _step(draw, amount)
         said.append(_chinese(*step, name))
     story = "".join(said)
-    return Asked(story, f"{story}{name}现在有多少个苹果？{_END_ZH}", str(amount), "number")
+    return Question(story, f"{story}{name}现在有多少个苹果？{_END_ZH}", str(amount), "number")
 
 
 def _step(draw: Random, amount: int) -> tuple[tuple[str, int], int]:

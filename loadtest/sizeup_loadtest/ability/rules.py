@@ -5,13 +5,13 @@ import re
 from random import Random
 from typing import Any
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import WORDS
 
 _SUBJECTS = ("the sea", "a small town", "winter", "a long journey", "music", "a garden", "rain")
 
 
-def instructions(draw: Random, count: int) -> Asked:
+def instructions(draw: Random, count: int) -> Question:
     """Write a text of an exact number of words that keeps `count` rules, that one included."""
     first, last, forbidden = *draw.sample(WORDS, 2), draw.choice("jkpquvxz")
     while forbidden in first + last:
@@ -29,7 +29,7 @@ def instructions(draw: Random, count: int) -> Asked:
     said = [f"Write exactly {words} words about {subject}.", *(known[name][1] for name in chosen)]
     rules = {"words": words, **{name: known[name][0] for name in chosen}}
     text = " ".join(said) + " Answer with the text only."
-    return Asked(text, text, json.dumps(rules), "rules")
+    return Question(text, text, json.dumps(rules), "rules")
 
 
 def kept(text: str, rules: dict[str, Any]) -> bool:

@@ -36,9 +36,9 @@ def result(
         unparsed=sum(not g.parsed for g in given.values()),
         cut=_cut(answered),
         errors=len(records) - len(answered),
-        seconds_per_answer=intervals.mean_of(_seconds(answered)),
-        tokens_per_answer=intervals.mean_of(_tokens(answered)),
-        right_per_second=intervals.ratio_of_sums(_right_by_time(records, given)),
+        seconds_per_answer=intervals.mean_estimate(_seconds(answered)),
+        tokens_per_answer=intervals.mean_estimate(_tokens(answered)),
+        correct_per_second=intervals.ratio_of_sums(_right_by_time(records, given)),
     )
 
 
@@ -73,8 +73,8 @@ def paired(a: str, b: str, of_a: Mapping[str, Grade], of_b: Mapping[str, Grade])
         a=a,
         b=b,
         stage=None,
-        only_a_right=only_a,
-        only_b_right=only_b,
+        only_a_correct=only_a,
+        only_b_correct=only_b,
         mcnemar_p=intervals.mcnemar(only_a, only_b),
     )
 

@@ -3,13 +3,13 @@
 import json
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import CITIES, COLOURS, NAMES, THINGS
 
 _END = "Write a JSON object with exactly these keys"
 
 
-def json_object(draw: Random, count: int) -> Asked:
+def json_object(draw: Random, count: int) -> Question:
     """Turn `count` facts into an object of strings, numbers, truth values and lists."""
     who, age, city = draw.choice(NAMES), draw.randint(18, 90), draw.choice(CITIES)
     colour, things = draw.choice(COLOURS), draw.sample(THINGS, 3)
@@ -28,7 +28,7 @@ def json_object(draw: Random, count: int) -> Asked:
     story = " ".join(said for *_, said in chosen)
     keys = ", ".join(f'"{key}" ({form})' for key, form, *_ in chosen)
     expected = json.dumps({key: value for key, _, value, _ in chosen})
-    return Asked(story, f"{story}\n{_END}: {keys}. Answer with the JSON only.", expected, "json")
+    return Question(story, f"{story}\n{_END}: {keys}. Answer with the JSON only.", expected, "json")
 
 
 def _owns(who: str, things: list[str]) -> str:

@@ -2,14 +2,14 @@
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import THINGS
 
 _BOXES = "ABCDE"
 _END = "End with a line of the form 'Answer: <thing>'."
 
 
-def boxes(draw: Random, moves: int) -> Asked:
+def boxes(draw: Random, moves: int) -> Question:
     """Follow five things in five boxes whose contents are swapped."""
     things = draw.sample(THINGS, len(_BOXES))
     if "box" in things:  # a box in a box would be ambiguous
@@ -22,4 +22,4 @@ def boxes(draw: Random, moves: int) -> Asked:
         said.append(f"Swap what is in box {a} and box {b}.")
     asked, story = draw.choice(_BOXES), " ".join(said)
     text = f"{story} What is in box {asked} now? {_END}"
-    return Asked(story + asked, text, inside[asked], "choice", tuple(things))
+    return Question(story + asked, text, inside[asked], "choice", tuple(things))

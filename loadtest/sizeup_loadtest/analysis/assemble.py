@@ -5,25 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from sizeup_loadtest.analysis import capacity, cost, latency, validity, verdict
-from sizeup_loadtest.config.schema import Config, Model
+from sizeup_loadtest.config.schema import Config, ModelConfig
 from sizeup_loadtest.data.record import Api, Outcome, Record
 from sizeup_loadtest.data.results import (
     CapacityResult,
-    ModelFacts,
+    ModelInfo,
     ModelResult,
     Paired,
     Results,
-    SideBySide,
+    SampleAnswers,
     StageResult,
     Validity,
 )
 from sizeup_loadtest.execution import capacity_search, client_lag
 from sizeup_loadtest.storage.run_folder import (
-    AbilityPiece,
-    CapacityPiece,
-    Info,
+    AbilityFile,
+    CapacityFile,
     RunFolder,
-    SuitesPiece,
+    RunInfo,
+    SuitesFile,
 )
 from sizeup_loadtest.workload.schedule import Plan, Stage
 
@@ -59,7 +59,7 @@ def assemble(folder: RunFolder) -> Results:
         models=models,
         paired=_paired(folder, plan, [model.name for model in models], by),
         validity=_validity(folder, config, plan, info, records, models),
-        verdict=verdict.decide(models, config.bar),
+        verdict=verdict.decide(models, config.requirements),
         answers=_side_by_side(plan, records),
     )
 
@@ -87,25 +87,25 @@ def _models(
     folder: RunFolder,
     config: Config,
     plan: Plan,
-    info: Info,
+    info: RunInfo,
     by: By,
     broken: Mapping[str, str],
 ) -> tuple[ModelResult, ...]:
     """Return every size, smallest first where the server says how large they are."""
-    searches = folder.piece("capacity", CapacityPiece)
-    ability = folder.piece("ability", AbilityPiece)
-    suites = folder.piece("suites", SuitesPiece)
+    searches = folder.read_json("capacity", CapacityFile)
+    ability = folder.read_json("ability", AbilityFile)
+    suites = folder.read_json("suites", SuitesFile)
     made = []
     for model in config.models:
-        facts = info.facts.get(model.name, ModelFacts())
+        model_info = info.model_info.get(model.name, ModelInfo())
         cold = info.load_seconds.get(model.name)
         result = ModelResult(
             name=model.name,
-            facts=facts,
+            model_info=model_info,
             broken=broken.get(model.name),
-            load_seconds=facts.load_seconds if cold is None else cold,
-            load_source="cold start" if cold else "server" if facts.load_seconds else None,
-            bound_tok_s=bound(model, facts),
+            load_seconds=model_info.load_seconds if cold is None else cold,
+            load_source="cold start" if cold else "server" if model_info.load_seconds else None,
+            bound_tok_s=bound(model, model_info),
             stages=_stages(config, plan, model.name, by),
             capacity=_searched(config, info, searches, model.name),
             ability=ability.results.get(model.name) if ability else None,
@@ -113,21 +113,21 @@ def _models(
         )
         priced = cost.of(result, model.price_per_hour, config.slo.attainment)
         made.append(result.model_copy(update={"cost": priced}))
-    return tuple(sorted(made, key=lambda m: m.facts.parameters or 0) if _all_known(made) else made)
+    return tuple(sorted(made, key=lambda m: m.model_info.parameters or 0) if _all_known(made) else made)
 
 
 def _searched(
-    config: Config, info: Info, searches: CapacityPiece | None, model: str
+    config: Config, info: RunInfo, searches: CapacityFile | None, model: str
 ) -> CapacityResult | None:
     """Return what a search found, and whether it ended where the client was late.
 
     Lateness is known of all sizes under a load together: it was one client's.
     """
     found = searches.results.get(model) if searches else None
-    if found is None or found.largest is None:
+    if found is None or found.max_load is None:
         return found
     failed = [p.level for p in found.points if not capacity.passes(p, config.slo.attainment)]
-    above = min((level for level in failed if level > found.largest), default=None)
+    above = min((level for level in failed if level > found.max_load), default=None)
     seen = (
         None if above is None else info.stage_lag.get(capacity_search.stage_key(found.mode, above))
     )
@@ -135,19 +135,19 @@ def _searched(
 
 
 def _all_known(models: Sequence[ModelResult]) -> bool:
-    return all(model.facts.parameters is not None for model in models)
+    return all(model.model_info.parameters is not None for model in models)
 
 
-def bound(model: Model, facts: ModelFacts) -> float | None:
+def bound(model: ModelConfig, model_info: ModelInfo) -> float | None:
     """Return the tokens per second of one stream that memory allows: each reads every weight.
 
     Files may hold another dtype than the one that runs, so parameters and dtype go before them.
     None for a mixture of experts: each token reads some of its weights, and nobody says how many.
     """
-    if "moe" in (facts.architecture or "").lower():
+    if "moe" in (model_info.architecture or "").lower():
         return None
-    each = _BYTES.get(facts.dtype or "")
-    whole = facts.parameters * each if facts.parameters and each else facts.weight_bytes
+    each = _BYTES.get(model_info.dtype or "")
+    whole = model_info.parameters * each if model_info.parameters and each else model_info.weight_bytes
     if model.bandwidth_gb_s is None or not whole:
         return None
     return model.bandwidth_gb_s * _GIGA / whole
@@ -161,9 +161,9 @@ def _stages(config: Config, plan: Plan, model: str, by: By) -> tuple[StageResult
     )
 
 
-def to_load(stage: Stage, api: Api) -> latency.Load:
+def to_load(stage: Stage, api: Api) -> latency.StageLoad:
     """Say a stage as `measure` takes it."""
-    return latency.Load(stage.key, stage.mode, stage.level, stage.length, api, stage.arrival)
+    return latency.StageLoad(stage.key, stage.mode, stage.level, stage.length, api, stage.arrival)
 
 
 def _paired(folder: RunFolder, plan: Plan, models: Sequence[str], by: By) -> tuple[Paired, ...]:
@@ -174,7 +174,7 @@ def _paired(folder: RunFolder, plan: Plan, models: Sequence[str], by: By) -> tup
         for stage in plan.stages
         if (of_a := by.get((a, stage.key))) and (of_b := by.get((b, stage.key)))
     ]
-    ability = folder.piece("ability", AbilityPiece)
+    ability = folder.read_json("ability", AbilityFile)
     return (*pairs, *(ability.paired if ability else ()))
 
 
@@ -182,7 +182,7 @@ def _validity(
     folder: RunFolder,
     config: Config,
     plan: Plan,
-    info: Info,
+    info: RunInfo,
     records: Sequence[Record],
     models: Sequence[ModelResult],
 ) -> Validity:
@@ -192,7 +192,7 @@ def _validity(
     sent = [record for record in counted if record.stage in known]
     planned = sum(len(s.requests) for s in plan.segments if s.model not in info.broken)
     warnings = [] if info.complete else [validity.STOPPED]
-    suites = folder.piece("suites", SuitesPiece)
+    suites = folder.read_json("suites", SuitesFile)
     warnings += [f"{name}: {why}" for name, why in suites.failed.items()] if suites else []
     lags = info.stage_lag
     return validity.judge(
@@ -210,7 +210,7 @@ def _validity(
         searched=len(searched),
         unsent=max(0, planned - len(sent)) if sent else 0,
         complete=info.complete,
-        warnings=[*warnings, *validity.doubts(models)],
+        warnings=[*warnings, *validity.stage_warnings(models)],
     )
 
 
@@ -224,15 +224,15 @@ def _paces(models: Sequence[ModelResult]) -> Mapping[str, float]:
     return paces
 
 
-def _side_by_side(plan: Plan, records: Sequence[Record]) -> tuple[SideBySide, ...]:
+def _side_by_side(plan: Plan, records: Sequence[Record]) -> tuple[SampleAnswers, ...]:
     """Put the answers of the lightest load of natural length beside each other."""
     said: dict[str, dict[str, str]] = {}
-    for stage in (stage for stage in plan.stages if stage.length == "natural"):
+    for stage in (stage for stage in plan.stages if stage.length == "until_eos"):
         for record in records:
             if record.stage == stage.key and record.text:
                 said.setdefault(record.planned.prompt, {})[record.planned.model] = record.text
         break
     return tuple(
-        SideBySide(prompt=plan.prompts[key].messages[-1].content, answers=answers)
+        SampleAnswers(prompt=plan.prompts[key].messages[-1].content, answers=answers)
         for key, answers in list(said.items())[:SHOWN_PROMPTS]
     )

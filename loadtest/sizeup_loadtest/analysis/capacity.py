@@ -87,7 +87,7 @@ def uncertain(point: CapacityPoint, target: float) -> bool:
     return not point.saturated and point.attainment.value < target <= point.attainment.high
 
 
-def open_to_doubt(point: CapacityPoint, target: float, tries: int) -> bool:
+def needs_retry(point: CapacityPoint, target: float, tries: int) -> bool:
     """Tell whether a load is to be tried again.
 
     One try in twenty or so looks like piling up where nothing does.
@@ -96,7 +96,7 @@ def open_to_doubt(point: CapacityPoint, target: float, tries: int) -> bool:
     return uncertain(point, target) or (tries == 1 and kept and point.saturated)
 
 
-def largest(points: Sequence[CapacityPoint], target: float) -> float | None:
+def max_load(points: Sequence[CapacityPoint], target: float) -> float | None:
     """Return the largest load that passes; None when none does."""
     return max((p.level for p in points if passes(p, target)), default=None)
 
@@ -117,7 +117,7 @@ def saturated(records: Sequence[Record]) -> bool:
         bisect_right(begun, r.scheduled_ns) - bisect_right(ended, r.scheduled_ns) for r in steady
     ]
     waited = [_waited(r) for r in steady]
-    return intervals.grows([float(n) for n in flying]) and intervals.grows(waited)
+    return intervals.is_growing([float(n) for n in flying]) and intervals.is_growing(waited)
 
 
 def _waited(record: Record) -> float:

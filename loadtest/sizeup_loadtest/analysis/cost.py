@@ -40,7 +40,7 @@ def of(model: ModelResult, price_per_hour: float | None, attainment: float = 0.9
     per_second = price_per_hour / _SECONDS_PER_HOUR
     found = throughputs(model, attainment)
     best = max(found, key=lambda t: (t.within, t.tokens_per_second.value), default=None)
-    right = model.ability.right_per_second if model.ability else None
+    right = model.ability.correct_per_second if model.ability else None
     return Cost(
         price_per_hour=price_per_hour,
         per_million_output_tokens=_each(
@@ -72,9 +72,9 @@ def throughputs(model: ModelResult, attainment: float = 0.95) -> list[Throughput
 
 def _bounds(best: Throughput, found: Sequence[Throughput], searched: CapacityResult | None) -> bool:
     """Tell whether a larger load may be within too: none was tried, or not all that mattered."""
-    largest = best.level == max(t.level for t in found if t.mode == best.mode)
+    max_load = best.level == max(t.level for t in found if t.mode == best.mode)
     ended = searched is None or (searched.finished and not searched.client_late)
-    return best.within and (largest or not ended)
+    return best.within and (max_load or not ended)
 
 
 def _each(price: float, rate: Estimate | None) -> Estimate | None:

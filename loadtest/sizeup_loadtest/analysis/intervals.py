@@ -99,10 +99,10 @@ def _reach(parts: Parts) -> float:
     centre = mean(drawn)
     error = math.sqrt(mean([(value - centre) ** 2 for value in drawn]))
     # Drawn with replacement, blocks spread less than they do: by (n - 1) / n.
-    return student(n - 1) * error * math.sqrt(n / (n - 1))
+    return student_quantile(n - 1) * error * math.sqrt(n / (n - 1))
 
 
-def student(freedom: int) -> float:
+def student_quantile(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t for 4 degrees of freedom or more.
 
     Expanded around the normal quantile (Fisher and Cornish 1960): to 0.001.
@@ -117,7 +117,7 @@ def student(freedom: int) -> float:
     return z + math.fsum(terms)
 
 
-def mean_of(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
+def mean_estimate(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
     """Estimate the mean of values given by block, none negative."""
     return ratio_of_sums(_sums(blocks))
 
@@ -126,7 +126,7 @@ def _sums(blocks: Mapping[int, Sequence[float]]) -> dict[int, tuple[float, float
     return {block: (math.fsum(values), float(len(values))) for block, values in blocks.items()}
 
 
-def geometric_mean_of(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
+def geometric_mean(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
     """Estimate the mean of positive ratios, in which doubling and halving cancel."""
     parts = _parts(_sums({b: [math.log(ratio) for ratio in v] for b, v in blocks.items()}))
     if not parts:
@@ -148,7 +148,7 @@ def distribution(
     decides which percentiles are known.
     """
     ordered = sorted(value for group in blocks.values() for value in group)
-    average = mean_of(blocks)
+    average = mean_estimate(blocks)
     if average is None:
         return None
     n = len(ordered) if independent is None else independent
@@ -177,7 +177,7 @@ through single values takes one long wave for growth. Means over an eighth of a 
 independent, and eight of them still show a server a third too slow."""
 
 
-def grows(values: Sequence[float]) -> bool:
+def is_growing(values: Sequence[float]) -> bool:
     """Tell whether values grow along their order: the 95 % bound of a slope is above 0.
 
     False for fewer than two values a batch.
@@ -191,10 +191,10 @@ def grows(values: Sequence[float]) -> bool:
     slope = math.fsum((i - centre) * (m - average) for i, m in enumerate(means)) / spread
     residual = math.fsum((m - average - slope * (i - centre)) ** 2 for i, m in enumerate(means))
     error = math.sqrt(residual / (BATCHES - 2) / spread)
-    return slope - student(BATCHES - 2) * error > 0
+    return slope - student_quantile(BATCHES - 2) * error > 0
 
 
-def tail_of_student(t: float, freedom: int) -> float:
+def student_tail(t: float, freedom: int) -> float:
     """Return the probability that Student's t of whole degrees of freedom exceeds t.
 
     Its finite series (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
@@ -210,12 +210,12 @@ def tail_of_student(t: float, freedom: int) -> float:
     return 0.5 - ((angle + inside) / math.pi if odd else inside / 2)
 
 
-def tail_of_normal(z: float) -> float:
+def normal_tail(z: float) -> float:
     """Return the probability that a standard normal value exceeds z."""
     return math.erfc(z / math.sqrt(2)) / 2
 
 
-def discoveries(chances: Sequence[float], share: float) -> frozenset[int]:
+def benjamini_hochberg(chances: Sequence[float], share: float) -> frozenset[int]:
     """Return which of many tests may be believed, by their place (Benjamini and Hochberg 1995).
 
     Where nothing is there to be found, anything is found with a probability of `share` at most,

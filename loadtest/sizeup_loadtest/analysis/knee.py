@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FittedLine:
     """y = at + slope * x."""
 
     at: float
@@ -37,17 +37,17 @@ def find(points: Sequence[Point]) -> float | None:
     return best[1]
 
 
-def fit(points: Sequence[Point]) -> Line:
+def fit(points: Sequence[Point]) -> FittedLine:
     """Fit one line by least squares; two points or more with different loads."""
     n = len(points)
     mean_x, mean_y = fsum(x for x, _ in points) / n, fsum(y for _, y in points) / n
     spread = fsum((x - mean_x) ** 2 for x, _ in points)
     slope = fsum((x - mean_x) * (y - mean_y) for x, y in points) / spread
     at = mean_y - slope * mean_x
-    return Line(at, slope, fsum((y - at - slope * x) ** 2 for x, y in points))
+    return FittedLine(at, slope, fsum((y - at - slope * x) ** 2 for x, y in points))
 
 
-def _meeting(left: Line, right: Line, low: float, high: float) -> float | None:
+def _meeting(left: FittedLine, right: FittedLine, low: float, high: float) -> float | None:
     """Return where the lines meet, held between the points they part; None without a bend."""
     if left.slope <= 0 or right.slope > _BENT * left.slope:
         return None

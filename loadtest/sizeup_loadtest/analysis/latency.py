@@ -20,7 +20,13 @@ from typing import Literal, Protocol
 
 from sizeup_loadtest.analysis import intervals, throughput
 from sizeup_loadtest.data.record import Api, Length, Outcome, Record
-from sizeup_loadtest.data.results import Distribution, Estimate, Paired, Split, StageResult
+from sizeup_loadtest.data.results import (
+    Distribution,
+    Estimate,
+    LatencyBreakdown,
+    Paired,
+    StageResult,
+)
 
 _NS = 1e-9
 _LEAST_PACE = 1e-4
@@ -45,7 +51,7 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class StageLoad:
     """What a stage asked for."""
 
     stage: str
@@ -112,18 +118,18 @@ def norm_latency(record: Record) -> float | None:
     )
 
 
-def meets(record: Record, objective: Objective) -> bool:
+def meets_slo(record: Record, slo: Objective) -> bool:
     """Tell whether a request kept the objective; an error did not.
 
     The first token counts from the schedule, so that a late send is no excuse.
     """
     first, pace = ttft_sched(record), tpot(record)
-    if first is None or first > objective.ttft_seconds:
+    if first is None or first > slo.ttft_seconds:
         return False
-    return pace is None or pace <= objective.tpot_seconds
+    return pace is None or pace <= slo.tpot_seconds
 
 
-def stage_result(load: Load, records: Iterable[Record], objective: Objective) -> StageResult:
+def stage_result(load: StageLoad, records: Iterable[Record], slo: Objective) -> StageResult:
     """Compute everything of one size under one load; warm-up is left out.
 
     Raises ValueError when there are no records.
@@ -157,20 +163,20 @@ def stage_result(load: Load, records: Iterable[Record], objective: Objective) ->
         e2e_sched=_distribution(blocks, e2e_sched),
         norm_latency=_distribution(blocks, norm_latency),
         tok_s_user=None if pace is None else _inverse(pace.mean),
-        attainment=intervals.wilson(sum(meets(r, objective) for r in inner), len(inner)),
+        attainment=intervals.wilson(sum(meets_slo(r, slo) for r in inner), len(inner)),
         tokens_per_chunk=_tokens_per_chunk(fine),
-        split=_split(blocks),
-        short_answers=sum(_is_short(r) for r in fine),
-        cut_prompts=sum(_is_cut(r) for r in fine),
+        breakdown=_breakdown(blocks),
+        short_outputs=sum(_is_short(r) for r in fine),
+        truncated_prompts=sum(_is_cut(r) for r in fine),
         reloads=len({r.planned.block for r in seen if r.planned.warm_up and _is_reload(r, first)}),
-        **_per_second(load, [*sent.values()], objective),
+        **_per_second(load, [*sent.values()], slo),
     )
 
 
 def _per_second(
-    load: Load, blocks: Sequence[Sequence[Record]], objective: Objective
+    load: StageLoad, blocks: Sequence[Sequence[Record]], slo: Objective
 ) -> dict[str, Estimate | None]:
-    found = throughput.rates(blocks, load.mode, load.level, lambda r: meets(r, objective))
+    found = throughput.rates(blocks, load.mode, load.level, lambda r: meets_slo(r, slo))
     return {
         name: intervals.ratio_of_sums(dict(enumerate(r[name] for r in found)))
         for name in throughput.NAMES
@@ -182,7 +188,7 @@ def _is_short(record: Record) -> bool:
 
     Chunks may hold several tokens, so only the server's own count or its reason is a proof.
     """
-    if record.planned.length != "forced":
+    if record.planned.length != "fixed":
         return False
     if record.counted_by == "usage" and record.completion_tokens is not None:
         return record.completion_tokens < record.planned.max_tokens
@@ -218,7 +224,7 @@ def _distribution(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> Dis
 
 def _mean(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> Estimate | None:
     fine = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in blocks.items()}
-    return intervals.mean_of(_values(fine, figure))
+    return intervals.mean_estimate(_values(fine, figure))
 
 
 def _inverse(estimate: Estimate) -> Estimate | None:
@@ -253,7 +259,7 @@ def _tokens_per_chunk(records: Sequence[Record]) -> float | None:
     return sum(r.completion_tokens or 0 for r in told) / chunks if chunks else None
 
 
-def _split(blocks: Mapping[int, Sequence[Record]]) -> Split | None:
+def _breakdown(blocks: Mapping[int, Sequence[Record]]) -> LatencyBreakdown | None:
     """Divide the time of answers whose server said its own durations."""
 
     def server(part: Callable[[Record], int]) -> Distribution | None:
@@ -269,7 +275,7 @@ def _split(blocks: Mapping[int, Sequence[Record]]) -> Split | None:
     queue = server(_rest)
     if load is None or prefill is None or decode is None or queue is None:
         return None
-    return Split(load=load, queue=queue, prefill=prefill, decode=decode)
+    return LatencyBreakdown(load=load, queue=queue, prefill=prefill, decode=decode)
 
 
 def _rest(record: Record) -> int:
@@ -293,7 +299,7 @@ def paired(
             below, above = figure(one), figure(other)
             if below and above:
                 ratios[one.planned.block].append(above / below)
-        return intervals.geometric_mean_of(ratios)
+        return intervals.geometric_mean(ratios)
 
     return Paired(
         a=a, b=b, stage=stage, tpot_ratio=ratio(tpot), ttft_ratio=ratio(ttft), e2e_ratio=ratio(e2e)

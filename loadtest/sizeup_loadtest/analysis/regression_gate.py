@@ -36,7 +36,7 @@ class Allowed:
     attainment_loss: float = 0.02
 
 
-class Outcome(StrEnum):
+class CaseOutcome(StrEnum):
     """How a case ended."""
 
     PASSED = "passed"
@@ -52,7 +52,7 @@ class Case:
     """One figure of one size against what is allowed."""
 
     change: Change
-    outcome: Outcome
+    outcome: CaseOutcome
     limit: float
     """The ratio or difference at which it begins to fail."""
 
@@ -67,7 +67,7 @@ class Gate:
     @property
     def passes(self) -> bool:
         """Tell whether nothing failed and something was decided."""
-        return not self.faults and not any(c.outcome is Outcome.FAILED for c in self.cases)
+        return not self.faults and not any(c.outcome is CaseOutcome.FAILED for c in self.cases)
 
 
 def judge(compared: Comparison, allowed: Allowed, *, any_schedule: bool = False) -> Gate:
@@ -87,7 +87,7 @@ def _decided(cases: Sequence[Case]) -> bool:
     Shares have an interval from the first request on, so they alone would pass any slow run.
     """
     asked = [case for case in cases if case.change.kind == "ratio"] or cases
-    return any(case.outcome is not Outcome.UNDECIDED for case in asked)
+    return any(case.outcome is not CaseOutcome.UNDECIDED for case in asked)
 
 
 def _cases(changes: Sequence[Change], allowed: Allowed) -> tuple[Case, ...]:
@@ -95,14 +95,14 @@ def _cases(changes: Sequence[Change], allowed: Allowed) -> tuple[Case, ...]:
     limits = {change: _limit(change, allowed) for change in changes}
     chances = {c: p for c in changes if (p := _chance(c, limits[c])) is not None}
     judged = list(chances)
-    failed = {judged[i] for i in intervals.discoveries([*chances.values()], FALSE_ALARMS)}
+    failed = {judged[i] for i in intervals.benjamini_hochberg([*chances.values()], FALSE_ALARMS)}
 
-    def outcome(change: Change) -> Outcome:
+    def outcome(change: Change) -> CaseOutcome:
         if change not in chances:
-            return Outcome.UNDECIDED
+            return CaseOutcome.UNDECIDED
         if change in failed:
-            return Outcome.FAILED
-        return Outcome.UNPROVEN if chances[change] <= FALSE_ALARMS else Outcome.PASSED
+            return CaseOutcome.FAILED
+        return CaseOutcome.UNPROVEN if chances[change] <= FALSE_ALARMS else CaseOutcome.PASSED
 
     return tuple(Case(change, outcome(change), limits[change]) for change in changes)
 
@@ -119,13 +119,13 @@ def _chance(change: Change, limit: float) -> float | None:
     better = 1 if change.larger_is_better else -1
     if change.kind == "difference":
         beyond, reach = better * (limit - made.value), abs(end - made.value)
-        return intervals.tail_of_normal(intervals.Z95 * beyond / max(reach, _EXACT))
+        return intervals.normal_tail(intervals.Z95 * beyond / max(reach, _EXACT))
     if limit <= 0:
         return 1.0
     beyond, reach = better * math.log(limit / made.value), abs(math.log(end / made.value))
     freedom = change.blocks - 1
-    t = intervals.student(freedom) * beyond / max(reach, _EXACT)
-    return intervals.tail_of_student(t, freedom)
+    t = intervals.student_quantile(freedom) * beyond / max(reach, _EXACT)
+    return intervals.student_tail(t, freedom)
 
 
 def _limit(change: Change, allowed: Allowed) -> float:
@@ -136,14 +136,14 @@ def _limit(change: Change, allowed: Allowed) -> float:
 
 def junit(gate: Gate) -> str:
     """Return the gate as JUnit XML: a case per figure, faults as errors of their own."""
-    counts = {outcome: _count(gate.cases, outcome) for outcome in Outcome}
+    counts = {outcome: _count(gate.cases, outcome) for outcome in CaseOutcome}
     suite = Element(
         "testsuite",
         name="sizeup-bench check",
         tests=str(len(gate.cases) + len(gate.faults)),
-        failures=str(counts[Outcome.FAILED]),
+        failures=str(counts[CaseOutcome.FAILED]),
         errors=str(len(gate.faults)),
-        skipped=str(counts[Outcome.UNDECIDED]),
+        skipped=str(counts[CaseOutcome.UNDECIDED]),
     )
     for fault in gate.faults:
         case = SubElement(suite, "testcase", classname="run", name="comparable")
@@ -158,11 +158,11 @@ def _add(suite: Element, one: Case) -> None:
     name = f"{change.stage or 'ability'}: {change.figure}"
     case = SubElement(suite, "testcase", classname=_legal(change.model), name=_legal(name))
     told = f"{comparison.written(change)}, limit {comparison.amount(change, one.limit)}"
-    if one.outcome is Outcome.FAILED:
+    if one.outcome is CaseOutcome.FAILED:
         SubElement(case, "failure", message=told)
-    elif one.outcome is Outcome.UNPROVEN:
+    elif one.outcome is CaseOutcome.UNPROVEN:
         SubElement(case, "system-out").text = f"{one.outcome}: {told}"
-    elif one.outcome is Outcome.UNDECIDED:
+    elif one.outcome is CaseOutcome.UNDECIDED:
         SubElement(case, "skipped", message=f"no interval: fewer than 5 blocks; {told}")
 
 
@@ -172,17 +172,17 @@ def _legal(text: str) -> str:
     return "".join(c for c in known if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
 
 
-def _count(cases: Sequence[Case], outcome: Outcome) -> int:
+def _count(cases: Sequence[Case], outcome: CaseOutcome) -> int:
     return sum(case.outcome is outcome for case in cases)
 
 
 def markdown(gate: Gate) -> str:
     """Return the gate as Markdown: failures first."""
     word = "passed" if gate.passes else "failed"
-    counts = "; ".join(f"{_count(gate.cases, outcome)} {outcome}" for outcome in Outcome)
+    counts = "; ".join(f"{_count(gate.cases, outcome)} {outcome}" for outcome in CaseOutcome)
     lines = [f"# Regression check {word}", "", f"{counts}."]
     lines += [f"- {escape(fault)}" for fault in gate.faults]
-    order = (Outcome.FAILED, Outcome.UNPROVEN, Outcome.UNDECIDED, Outcome.PASSED)
+    order = (CaseOutcome.FAILED, CaseOutcome.UNPROVEN, CaseOutcome.UNDECIDED, CaseOutcome.PASSED)
     ordered = sorted(gate.cases, key=lambda case: order.index(case.outcome))
     rows = [
         [*comparison.row(c.change), comparison.amount(c.change, c.limit), c.outcome.value]

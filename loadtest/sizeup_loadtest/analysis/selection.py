@@ -3,7 +3,7 @@
 from sizeup_loadtest.data.results import ModelResult, StageResult
 
 
-def alone(model: ModelResult, length: str | None = None) -> StageResult | None:
+def lightest_stage(model: ModelResult, length: str | None = None) -> StageResult | None:
     """Return the stage with the least load in closed loop: what one user feels.
 
     Forced length goes before natural, because every size then writes as many tokens; `length`
@@ -11,7 +11,7 @@ def alone(model: ModelResult, length: str | None = None) -> StageResult | None:
     """
     fitting = [s for s in model.stages if length in (None, s.length) and s.n > 0]
     closed = [s for s in fitting if s.mode == "closed"] or fitting
-    return min(closed, key=lambda s: (s.level, s.length != "forced"), default=None)
+    return min(closed, key=lambda s: (s.level, s.length != "fixed"), default=None)
 
 
 def family(stage: StageResult) -> str:
@@ -21,7 +21,7 @@ def family(stage: StageResult) -> str:
 
 def curve(model: ModelResult) -> tuple[StageResult, ...]:
     """Return the stages that differ from the least load in load alone, by rising load."""
-    first = alone(model)
+    first = lightest_stage(model)
     if first is None:
         return ()
     same = (s for s in model.stages if (family(s), s.length) == (family(first), first.length))

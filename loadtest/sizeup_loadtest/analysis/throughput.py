@@ -70,7 +70,7 @@ def edges(block: Sequence[Record]) -> frozenset[int]:
     the last where the time was over before.
     """
     ordered = sorted(block, key=lambda r: r.planned.index)
-    fill = [r.planned.index for r in takewhile(lambda r: r.planned.edge, ordered)]
+    fill = [r.planned.index for r in takewhile(lambda r: r.planned.ramp, ordered)]
     sent = sorted(ordered, key=lambda r: r.sent_ns)
     drain = [r.planned.index for r in sent[len(sent) - len(fill) :]]
     return frozenset([*fill, *drain])

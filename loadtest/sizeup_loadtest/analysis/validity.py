@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sizeup_loadtest.analysis import intervals
-from sizeup_loadtest.config.schema import Limits
+from sizeup_loadtest.config.schema import RunLimits
 from sizeup_loadtest.data.results import Lag, ModelResult, Validity
 
 STOPPED = "the run was stopped before its end"
@@ -43,7 +43,7 @@ class Lateness:
     """Of the search for capacity: it makes its own loads look worse, and no other figure."""
 
 
-def broken(limits: Limits, counts: Mapping[str, Count]) -> Mapping[str, str]:
+def broken(limits: RunLimits, counts: Mapping[str, Count]) -> Mapping[str, str]:
     """Name the sizes too many of whose requests failed, and say how many."""
     return {
         name: f"{count.errors} of {count.sent} requests failed (limit {limits.max_error_share:.0%})"
@@ -53,7 +53,7 @@ def broken(limits: Limits, counts: Mapping[str, Count]) -> Mapping[str, str]:
 
 
 def judge(
-    limits: Limits,
+    limits: RunLimits,
     late: Lateness,
     counts: Mapping[str, Count],
     *,
@@ -105,18 +105,18 @@ _LOOP = "the client's event loop woke"
 
 
 _DOUBTS = {
-    "short_answers": "answers of forced length ended before it",
-    "cut_prompts": "prompts were cut: the server read fewer tokens than half their words",
+    "short_outputs": "answers of forced length ended before it",
+    "truncated_prompts": "prompts were cut: the server read fewer tokens than half their words",
     "reloads": "times the model had to be loaded before a block; no figure has that time",
 }
 
 
-def too_late(loop: Lag | None, limits: Limits) -> bool:
+def too_late(loop: Lag | None, limits: RunLimits) -> bool:
     """Tell whether the client's loop was later in a stage than is allowed, where a p99 is known."""
     return loop is not None and loop.n >= ENOUGH and loop.p99 > limits.max_loop_lag_seconds
 
 
-def doubts(models: Sequence[ModelResult]) -> Iterator[str]:
+def stage_warnings(models: Sequence[ModelResult]) -> Iterator[str]:
     """Say of every size what did not go as asked, and in which stages."""
     for model in models:
         for field_, what in _DOUBTS.items():
@@ -137,7 +137,7 @@ def _late(what: str, lag: Lag | None, limit: float) -> list[str]:
     return [f"{what} {lag.p99 * 1000:.1f} ms late at p99 (limit {limit * 1000:.0f} ms)"]
 
 
-def _search(limits: Limits, late: Lateness) -> Iterator[str]:
+def _search(limits: RunLimits, late: Lateness) -> Iterator[str]:
     what = "in the search for capacity, requests were sent"
     yield from _late(what, late.search_send, limits.max_send_lag_seconds)
     stage = _worst(late.search_stages)

@@ -8,8 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.selection import alone
-from sizeup_loadtest.data.results import Bar, Check, Estimate, ModelResult, Proportion, Verdict
+from sizeup_loadtest.analysis.selection import lightest_stage
+from sizeup_loadtest.data.results import (
+    Estimate,
+    ModelResult,
+    Proportion,
+    RequirementCheck,
+    Requirements,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +32,45 @@ class _Demand:
 
     name: str
     at_least: bool
-    asked: Callable[[Bar], float | None]
+    asked: Callable[[Requirements], float | None]
     measured: Callable[[ModelResult], _Measured | None]
     write: Callable[[float], str]
 
 
-def decide(models: Sequence[ModelResult], bar: Bar) -> Verdict:
+def decide(models: Sequence[ModelResult], requirements: Requirements) -> Verdict:
     """Judge every size against the bar; `models` are ordered from the smallest up."""
-    checks = tuple(check(model, bar) for model in models)
-    smallest = next((c.model for c in checks if c.passes), None) if _demands(bar) else None
+    checks = tuple(check(model, requirements) for model in models)
+    smallest = next((c.model for c in checks if c.passes), None) if _demands(requirements) else None
     return Verdict(
-        bar=bar, smallest=smallest, checks=checks, sentence=_sentence(models, bar, checks, smallest)
+        requirements=requirements, smallest=smallest, checks=checks, sentence=_sentence(models, requirements, checks, smallest)
     )
 
 
-def check(model: ModelResult, bar: Bar) -> Check:
+def check(model: ModelResult, requirements: Requirements) -> RequirementCheck:
     """Judge one size: None when nothing fails but something was not measured.
 
     A broken one does not pass, whatever was measured of it.
     """
     if model.broken is not None:
-        return Check(model=model.name, passes=False, misses=(f"broken: {model.broken}",))
+        return RequirementCheck(model=model.name, passes=False, misses=(f"broken: {model.broken}",))
     misses, unknown = [], []
-    for demand in _demands(bar):
-        found, asked = demand.measured(model), demand.asked(bar) or 0.0
+    for demand in _demands(requirements):
+        found, asked = demand.measured(model), demand.asked(requirements) or 0.0
         if found is None:
             unknown.append(f"{demand.name} was not measured")
         elif not _reaches(demand, found.value, asked):
             sign = "<" if demand.at_least else ">"
             misses.append(f"{demand.name} {demand.write(found.value)} {sign} {demand.write(asked)}")
     passes = False if misses else (None if unknown else True)
-    return Check(model=model.name, passes=passes, misses=(*misses, *unknown))
+    return RequirementCheck(model=model.name, passes=passes, misses=(*misses, *unknown))
 
 
-def close_calls(model: ModelResult, bar: Bar) -> tuple[str, ...]:
+def close_calls(model: ModelResult, requirements: Requirements) -> tuple[str, ...]:
     """Name what the bar asks whose interval holds the bar: it could go either way."""
     return tuple(
         demand.name
-        for demand in _demands(bar)
-        if _straddles(demand.measured(model), demand.asked(bar))
+        for demand in _demands(requirements)
+        if _straddles(demand.measured(model), demand.asked(requirements))
     )
 
 
@@ -77,8 +84,8 @@ def _reaches(demand: _Demand, value: float, asked: float) -> bool:
     return value >= asked if demand.at_least else value <= asked
 
 
-def _demands(bar: Bar) -> tuple[_Demand, ...]:
-    return tuple(demand for demand in _ALL if demand.asked(bar) is not None)
+def _demands(requirements: Requirements) -> tuple[_Demand, ...]:
+    return tuple(demand for demand in _ALL if demand.asked(requirements) is not None)
 
 
 def _from_share(share: Proportion | None) -> _Measured | None:
@@ -94,19 +101,19 @@ def _ability(model: ModelResult) -> _Measured | None:
 
 
 def _speed(model: ModelResult) -> _Measured | None:
-    stage = alone(model)
+    stage = lightest_stage(model)
     return _from_estimate(stage.tok_s_user) if stage else None
 
 
 def _first_token(model: ModelResult) -> _Measured | None:
-    stage = alone(model)
+    stage = lightest_stage(model)
     if stage is None or stage.ttft is None or stage.ttft.p50 is None:
         return None
     return _Measured(stage.ttft.p50)
 
 
 def _attainment(model: ModelResult) -> _Measured | None:
-    stage = alone(model)
+    stage = lightest_stage(model)
     return _from_share(stage.attainment) if stage else None
 
 
@@ -122,32 +129,32 @@ _ALL = (
 )
 
 
-def bar_words(bar: Bar) -> str:
+def describe(requirements: Requirements) -> str:
     """Say what the bar asks."""
     return ", ".join(
-        f"{d.name} {'≥' if d.at_least else '≤'} {d.write(d.asked(bar) or 0.0)}"
-        for d in _demands(bar)
+        f"{d.name} {'≥' if d.at_least else '≤'} {d.write(d.asked(requirements) or 0.0)}"
+        for d in _demands(requirements)
     )
 
 
 def _sentence(
-    models: Sequence[ModelResult], bar: Bar, checks: Sequence[Check], smallest: str | None
+    models: Sequence[ModelResult], requirements: Requirements, checks: Sequence[RequirementCheck], smallest: str | None
 ) -> str:
-    if not _demands(bar):
+    if not _demands(requirements):
         return _without_bar(models)
-    asked = bar_words(bar)
+    asked = describe(requirements)
     if smallest is None:
         return f"No size is known to pass your bar ({asked}).{_open(checks)}"
     said = f"The smallest size that passes your bar ({asked}) is {smallest}."
     below = checks[: [c.model for c in checks].index(smallest)]
     chosen = next(m for m in models if m.name == smallest)
-    close = close_calls(chosen, bar)
+    close = close_calls(chosen, requirements)
     if close:
         said += f" It is close: its interval of {' and of '.join(close)} holds the bar."
     return said + _open(below)
 
 
-def _open(checks: Sequence[Check]) -> str:
+def _open(checks: Sequence[RequirementCheck]) -> str:
     unknown = [c.model for c in checks if c.passes is None]
     return f" Not fully measured: {', '.join(unknown)}." if unknown else ""
 

@@ -8,7 +8,7 @@ from sizeup_loadtest.options import (
     Models,
     Out,
     Scenario,
-    Together,
+    ShardOptions,
     Url,
     out_folder,
     read_config,
@@ -37,6 +37,6 @@ def command(
     start(
         config,
         out_folder(out, config),
-        Together(),
+        ShardOptions(),
         {"suites_there", "warm_up", "ability", "suites"},
     )

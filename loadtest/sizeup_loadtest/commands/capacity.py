@@ -9,7 +9,7 @@ from sizeup_loadtest.options import (
     Models,
     Out,
     Scenario,
-    Together,
+    ShardOptions,
     Url,
     out_folder,
     read_config,
@@ -33,4 +33,4 @@ def command(
         update={"enabled": True, "mode": mode or config.capacity.mode}
     )
     config = config.model_copy(update={"capacity": asked})
-    start(config, out_folder(out, config), Together(), {"warm_up", "capacity"})
+    start(config, out_folder(out, config), ShardOptions(), {"warm_up", "capacity"})

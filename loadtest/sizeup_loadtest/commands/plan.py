@@ -19,7 +19,7 @@ def command(
     from sizeup_loadtest.workload import prompts, schedule
 
     config = read_config(scenario, url, models)
-    plan = schedule.compile(config, prompts.source(config.prompts))
+    plan = schedule.compile_plan(config, prompts.source(config.prompts))
     console = Console()
     parts = estimate.parts(config, plan, tok_s)
     console.print(estimate.table(parts))

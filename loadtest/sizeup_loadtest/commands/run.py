@@ -6,9 +6,9 @@ from sizeup_loadtest.options import (
     PrintFiles,
     Scenario,
     ShardIndex,
+    ShardOptions,
     Shards,
     StartAt,
-    Together,
     Url,
     out_folder,
     read_config,
@@ -30,5 +30,5 @@ def command(
     from sizeup_loadtest.execution.start import start
 
     config = read_config(scenario, url, models)
-    together = Together(to_shard(shards, shard), start_at, print_files)
+    together = ShardOptions(to_shard(shards, shard), start_at, print_files)
     start(config, out_folder(out, config), together)

@@ -5,9 +5,9 @@ from sizeup_loadtest.options import (
     Out,
     Scenario,
     ShardIndex,
+    ShardOptions,
     Shards,
     StartAt,
-    Together,
     Url,
     out_folder,
     read_config,
@@ -28,5 +28,5 @@ def command(
     from sizeup_loadtest.execution.start import start
 
     config = read_config(scenario, url, models)
-    together = Together(to_shard(shards, shard), start_at)
+    together = ShardOptions(to_shard(shards, shard), start_at)
     start(config, out_folder(out, config), together, {"warm_up", "speed"})

@@ -1,4 +1,4 @@
-"""What the load test takes from the environment; nothing else reads it."""
+"""Environment variables of the load test; no other module reads the environment."""
 
 import os
 from dataclasses import dataclass
@@ -9,15 +9,14 @@ from sizeup_loadtest.errors import ConfigError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Which part of the plan this process sends."""
+    """The part of the plan that this process sends."""
 
     index: int = 0
     count: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a shard that is not there."""
         if not 0 <= self.index < self.count:
-            raise UsageError(f"shard {self.index} of {self.count}: count from 0 up")
+            raise UsageError(f"shard index {self.index} out of range (0 to {self.count - 1})")
 
 
 def default_url() -> str | None:
@@ -26,21 +25,21 @@ def default_url() -> str | None:
 
 
 def api_key(variable: str | None) -> str | None:
-    """Return the key in a variable a config names, else the one in SIZEUP_API_KEY_FILE, if any.
+    """Return the value of the variable that the config names, else the key in SIZEUP_API_KEY_FILE.
 
-    ConfigError when what is named holds none.
+    None when neither is configured; ConfigError when the configured one is empty.
     """
     if variable is None:
         path = os.environ.get("SIZEUP_API_KEY_FILE")  # noqa: TID251
         return _first_line(Path(path)) if path else None
     key = os.environ.get(variable)  # noqa: TID251
     if not key:
-        raise ConfigError(f"target.api_key_env: the variable {variable} is not set")
+        raise ConfigError(f"target.api_key_env: environment variable {variable} is not set")
     return key
 
 
 def _first_line(file: Path) -> str:
-    """Return the first key of a gateway's file of keys, one a line."""
+    """Return the first key of a gateway's key file, which has one key per line."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -52,12 +51,12 @@ def _first_line(file: Path) -> str:
 
 
 def lm_eval_environment(key: str | None) -> dict[str, str]:
-    """Return the environment lm-eval starts with: this one, and the key where it looks for it."""
+    """Return the environment of the lm-eval subprocess, with the key where lm-eval reads it."""
     return {**os.environ} | ({} if key is None else {"OPENAI_API_KEY": key})  # noqa: TID251
 
 
 def shard_index() -> int:
-    """Return the index an Indexed Job gives its pod, else 0."""
+    """Return the completion index of an Indexed Job's pod, else 0."""
     text = os.environ.get("JOB_COMPLETION_INDEX", "0")  # noqa: TID251
     if not text.isdecimal():
         raise UsageError(f"JOB_COMPLETION_INDEX is not a number: {text[:32]!r}")

@@ -1,6 +1,6 @@
-"""What was seen of one request: raw times and counts, from which every figure is computed.
+"""One request as the client saw it: raw timestamps and counts, the source of every metric.
 
-Times are nanoseconds of one monotonic clock (`perf_counter_ns`) since the run began. They are
+Timestamps are nanoseconds of one monotonic clock (`perf_counter_ns`) since the run began. They are
 taken when bytes are read, before they are parsed.
 """
 
@@ -9,35 +9,35 @@ from enum import StrEnum
 from typing import Literal
 
 Api = Literal["openai", "ollama"]
-Length = Literal["natural", "forced"]
-"""natural: the model ends its answer; forced: every answer has the same number of tokens."""
+Length = Literal["until_eos", "fixed"]
+"""until_eos: the model ends its output; fixed: `ignore_eos`, every output has `max_tokens`."""
 
 
 class Outcome(StrEnum):
-    """How a request ended; everything but OK is an error and misses every objective."""
+    """How a request ended; everything but OK is an error and misses the SLO."""
 
     OK = "ok"
     BUSY = "busy"
-    """429."""
+    """HTTP 429."""
     REFUSED = "refused"
-    """Any other 4xx."""
+    """Any other HTTP 4xx."""
     UNAVAILABLE = "unavailable"
-    """503 and other 5xx before the first byte."""
+    """HTTP 5xx, before the first byte of the body."""
     FAILED = "failed"
     """An error inside the stream."""
     TRUNCATED = "truncated"
-    """The stream ended without its last event."""
+    """The stream ended without its final event."""
     TIMEOUT = "timeout"
     DISCONNECTED = "disconnected"
     """The connection was refused or lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRequest:
     """One request of the schedule, before it is sent."""
 
     index: int
-    """Position in its stage's schedule, 0 up."""
+    """Position in the schedule of its stage, from 0."""
     block: int
     model: str
     prompt: str
@@ -45,15 +45,15 @@ class Planned:
     max_tokens: int
     length: Length
     offset_ns: int | None
-    """Open loop: when to send, since the stage began. Closed loop: None."""
+    """Open loop: time to send, since the stage began. Closed loop: None."""
     warm_up: bool = False
-    edge: bool = False
-    """It fills or empties a closed loop: part of its time fewer requests than asked are there."""
+    ramp: bool = False
+    """Sent during ramp-up or ramp-down of a closed loop, below the configured concurrency."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTimes:
-    """Ollama's own durations of one answer, in nanoseconds."""
+    """Durations that Ollama's API reports with a response, in nanoseconds."""
 
     total: int
     load: int
@@ -63,33 +63,34 @@ class ServerTimes:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One request as the client saw it."""
+    """One finished request."""
 
     stage: str
-    """Key of the stage: `closed-4`, `open-2.5`, `capacity-closed-8`, ..."""
-    planned: Planned
+    """Key of the stage: `closed-4-fixed`, `open-2.5-until_eos`, `capacity-closed-8`, ..."""
+    planned: PlannedRequest
     api: Api
     scheduled_ns: int
-    """When it should have been sent: by the schedule, or when its worker was free (closed loop)."""
+    """Intended send time: from the schedule, or when its worker became free (closed loop)."""
     sent_ns: int
     ended_ns: int
-    """When the stream was closed or the error was known."""
+    """When the stream was closed or the error was detected."""
     chunk_ns: tuple[int, ...]
-    """Arrival of every chunk that carried text, thinking or a tool call; a role alone is none."""
+    """Arrival of every chunk with text, thinking or a tool call; a chunk with only a role is
+    not counted."""
     prompt_tokens: int | None
     completion_tokens: int | None
     """From the server's usage, else the number of chunks; see `counted_by`."""
     counted_by: Literal["usage", "chunks"] | None
     outcome: Outcome
     error: str = ""
-    """The server's or the client's words, cut to 500 characters."""
+    """Message of the server or the client, cut to 500 characters."""
     finish_reason: str | None = None
     text: str = ""
-    """The answer, kept where a report shows it or ability is graded; else empty."""
+    """The output, where a report shows it or ability is graded; else empty."""
     server: ServerTimes | None = None
     shard: int = 0
     prompt_words: int = 0
-    """Of the prompt as it was sent."""
+    """Words of the prompt as it was sent."""
     finished_ns: int | None = None
-    """Arrival of the chunk with the finish reason: the last token's, also where it has no text, as
-    the end of an answer has none, nor what follows it in forced length."""
+    """Arrival of the chunk with the finish reason, which marks the last token even where that
+    token has no text (as EOS, and what follows it under `ignore_eos`)."""

@@ -1,7 +1,7 @@
-"""The results of a run: what `results.json` holds, and every report is made from.
+"""The results of a run: the schema of `results.json`, from which every report is rendered.
 
-Seconds, tokens, bytes and dollars, never milliseconds. What could not be measured is null, never
-zero. `schema_version` changes when a field changes its meaning or goes away.
+Units are seconds, tokens, bytes and dollars. A value that could not be measured is null, never
+zero. `schema_version` changes when a field changes its meaning or is removed.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 
 class Result(BaseModel):
-    """Refuse unknown fields and non-finite numbers."""
+    """Rejects unknown fields and non-finite numbers."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -29,7 +29,7 @@ class Estimate(Result):
 
 
 class Proportion(Result):
-    """A share with its 95 % Wilson interval."""
+    """A fraction with its 95 % Wilson interval."""
 
     successes: int
     n: int
@@ -42,7 +42,7 @@ class Distribution(Result):
     """Times in seconds. A percentile is null where n is too small for its own 95 % interval."""
 
     n: int
-    """Requests, also where each has several times."""
+    """Number of requests, also where each request has several values."""
     mean: Estimate
     p50: float | None
     p90: float | None
@@ -50,15 +50,15 @@ class Distribution(Result):
     p99: float | None
     low: float
     high: float
-    """Smallest and largest."""
+    """Minimum and maximum."""
 
 
-class Split(Result):
-    """Where an answer's time went, from the server's own durations (Ollama route)."""
+class LatencyBreakdown(Result):
+    """Request latency by phase, from the durations that Ollama's API reports."""
 
     load: Distribution
     queue: Distribution
-    """What is left of the total: waiting and the way there."""
+    """The remainder: queueing and network."""
     prefill: Distribution
     decode: Distribution
 
@@ -71,22 +71,22 @@ class StageResult(Result):
     level: float
     """Closed loop: concurrent requests. Open loop: requests per second."""
     arrival: Literal["constant", "poisson"] | None = None
-    length: Literal["natural", "forced"]
+    length: Literal["until_eos", "fixed"]
     api: Literal["openai", "ollama"]
     n: int
-    """Requests sent. Those that fill and empty a closed loop are among them, and in no figure of
-    single requests: each of those has its own n."""
+    """Requests sent. Includes requests of ramp-up and ramp-down, which the latency metrics leave
+    out: each of those has its own n."""
     errors: Mapping[str, int]
-    """Outcome -> how many of n; without ok."""
+    """Outcome -> number of requests; without ok."""
     prompt_tokens: Estimate | None
     completion_tokens: Estimate | None
     counted_by: Literal["usage", "chunks", "mixed"] | None
     ttft: Distribution | None
     """First token - sent."""
     ttft_sched: Distribution | None
-    """First token - scheduled."""
+    """First token - scheduled: corrected for coordinated omission."""
     itl: Distribution | None
-    """Gaps between chunks, pooled; n counts the answers."""
+    """Gaps between chunks, pooled; n counts the requests."""
     tpot: Distribution | None
     """(last token - first token) / (tokens - 1), per request."""
     e2e: Distribution | None
@@ -96,24 +96,24 @@ class StageResult(Result):
     tok_s_user: Estimate | None
     """1 / tpot."""
     out_tok_s: Estimate | None
-    """Closed loop: requests under way while all users are there x tokens / e2e, means of the same
-    requests. Open loop: tokens / the time in which requests came, or which the server needed for
-    them at its best output where that is longer."""
+    """Closed loop: requests in flight at full concurrency x tokens / e2e, means of the same
+    requests. Open loop: tokens / the time over which requests arrived, or the time the server
+    needed for them at its peak output where that is longer."""
     requests_s: Estimate | None
-    """The same, of answers: in closed loop requests under way / e2e."""
+    """The same for completed requests: in a closed loop requests in flight / e2e."""
     goodput: Estimate | None
-    """The same, of those that met the objective; in open loop of the requests that came, / the time
-    in which they came."""
+    """The same for requests within the SLO; in an open loop / the time over which requests
+    arrived."""
     attainment: Proportion | None
-    """Share of requests that met the objective; errors did not."""
+    """Fraction of requests within the SLO; an error is not."""
     tokens_per_chunk: float | None
-    split: Split | None = None
-    short_answers: int = 0
-    """Answers of forced length with fewer tokens than forced: their lengths are their own."""
-    cut_prompts: int = 0
-    """Prompts of which the server read fewer tokens than half their words."""
+    breakdown: LatencyBreakdown | None = None
+    short_outputs: int = 0
+    """Fixed-length outputs with fewer tokens than requested."""
+    truncated_prompts: int = 0
+    """Prompts for which the server counted fewer tokens than half their words."""
     reloads: int = 0
-    """Blocks ahead of which the model had to be loaded; no figure counts the time."""
+    """Blocks before which the model had to be loaded; no metric includes that time."""
 
 
 class CapacityPoint(Result):
@@ -121,58 +121,58 @@ class CapacityPoint(Result):
 
     level: float
     attainment: Proportion
-    """The load passes by its value, certain or not."""
+    """The value decides whether the load passes, whatever its interval."""
     out_tok_s: float | None
     ttft_p50: float | None
     tpot_p50: float | None
     saturated: bool
-    """In-flight requests and TTFT both kept growing."""
+    """Requests in flight and TTFT both kept growing."""
 
 
 class CapacityResult(Result):
-    """The largest load within the objective, and where throughput bends."""
+    """The maximum load within the SLO, and the knee of throughput over load."""
 
     mode: Literal["closed", "open"]
-    largest: float | None
-    """None when not even the smallest load met the objective."""
+    max_load: float | None
+    """None when no load tried met the SLO."""
     attainment: Proportion | None = None
-    """At that load. Its value decided; the interval says how near it may have been to a miss."""
+    """At that load."""
     bounded_by_limit: bool
-    """True when the search ended at its own upper limit."""
+    """True when the search ended at its configured upper limit."""
     client_late: bool = False
-    """True when the client was late at the least load that failed above: a larger one may pass."""
+    """True when the client itself was late at the smallest failing load: a larger one may pass."""
     finished: bool = True
-    """False when the search was cut off: a larger load may pass."""
+    """False when the search was interrupted: a larger load may pass."""
     knee: float | None
     effective_parallelism: float | None
-    """Throughput at the knee / throughput of one stream; between loads that were tried, in line."""
+    """Throughput at the knee (interpolated between tried loads) / throughput of one stream."""
     points: tuple[CapacityPoint, ...]
 
 
 class AbilityKind(Result):
-    """One kind of question."""
+    """Score of one kind of question at one level."""
 
     kind: str
     level: int
     score: Proportion
     unparsed: int
-    """Answers in which no answer could be found; they count as wrong."""
+    """Outputs without a recognisable answer; graded as wrong."""
 
 
 class AbilityResult(Result):
-    """What a size can do."""
+    """Accuracy of a model on generated questions."""
 
     overall: Proportion
     kinds: tuple[AbilityKind, ...]
     unparsed: int
-    cut: int | None = None
-    """Answers that ended at ability.max_tokens; None where the server never says how one ended."""
+    truncated: int | None = None
+    """Outputs that ended at ability.max_tokens; None where the server sends no finish reason."""
     errors: int
-    """Requests without an answer; not graded, and part of validity."""
+    """Failed requests; not graded, but counted in validity."""
     seconds_per_answer: Estimate | None
     tokens_per_answer: Estimate | None
-    right_per_second: Estimate | None = None
-    """Right answers / seconds in which this size was asked, ability.concurrency at a time."""
+    correct_per_second: Estimate | None = None
+    """Correct answers / seconds spent on this model, at ability.concurrency."""
 
 
 class SuiteScore(Result):
@@ -181,61 +181,61 @@ class SuiteScore(Result):
     value: float
     """0 to 1."""
     stderr: float | None = None
-    """lm-eval's own; the 95 % interval reaches 1.96 of it to both sides."""
+    """As reported by lm-eval; the 95 % interval is 1.96 of it to both sides."""
     n: int | None = None
     """Questions."""
 
 
 class Cost(Result):
-    """What it costs at the price given in the config."""
+    """Cost at the price in the config."""
 
     price_per_hour: float
     per_million_output_tokens: Estimate | None
-    """Its interval is the throughput's; a load of a search has none."""
+    """The interval is that of the throughput; a load of the capacity search has none."""
     at_level: float | None
     """The load whose throughput was used."""
     within: bool | None = None
-    """Whether that load kept the objective; when none did, it is the one of highest throughput."""
+    """Whether that load met the SLO; when none did, it is the one of highest throughput."""
     upper_bound: bool = False
-    """That load was the largest tried and kept the objective: a larger one may be cheaper."""
+    """That load was the largest tried and met the SLO: a larger one may be cheaper."""
     per_correct_answer: Estimate | None
-    """Of the ability phase itself, with its own prompts and ability.concurrency at a time."""
+    """Measured over the ability phase, at ability.concurrency."""
 
 
-class ModelFacts(Result):
-    """What the server says of a model."""
+class ModelInfo(Result):
+    """Model metadata as reported by the server."""
 
     architecture: str | None = None
-    """As the server names it: qwen2, qwen3_moe."""
+    """`general.architecture`: qwen2, qwen3_moe."""
     parameters: int | None = None
     layers: int | None = None
     weight_bytes: int | None = None
-    """Of the files; what runs may have another dtype."""
+    """Size of the files; the running model may have another dtype."""
     memory_bytes: int | None = None
-    """What the loaded model takes, wherever it lies."""
+    """Memory of the loaded model, in RAM and on GPUs."""
     device_bytes: int | None = None
-    """The part of it that lies on GPUs."""
+    """The part of it on GPUs."""
     load_seconds: float | None = None
-    """How long the process that runs took to load it."""
+    """Load time reported by the running process."""
     dtype: str | None = None
-    """What it runs in."""
+    """Data type of the running model."""
     context_length: int | None = None
     digest: str | None = None
 
 
 class ModelResult(Result):
-    """Everything measured of one size."""
+    """Everything measured for one model."""
 
     name: str
-    facts: ModelFacts
+    model_info: ModelInfo
     broken: str | None = None
-    """Why its figures are not to be trusted; None when they are. The other sizes' still are."""
+    """Why its results are unusable; None when they are valid. Other models are unaffected."""
     load_seconds: float | None = None
-    """The cold start the run saw, else what the server says of the process that runs."""
+    """The cold start measured in the run, else the load time reported by the server."""
     load_source: Literal["cold start", "server"] | None = None
     bound_tok_s: float | None = None
-    """Memory bandwidth / bytes of the weights as they run, where the config gives the bandwidth.
-    None for a mixture of experts, of which a token reads a part."""
+    """Memory bandwidth / bytes of the weights in their running dtype, where the config gives the
+    bandwidth. None for a mixture of experts, where a token reads only some of the weights."""
     stages: tuple[StageResult, ...] = ()
     capacity: CapacityResult | None = None
     ability: AbilityResult | None = None
@@ -245,7 +245,7 @@ class ModelResult(Result):
 
 
 class Paired(Result):
-    """Two sizes on the same prompts in the same blocks; ratios are b / a."""
+    """Two models on the same prompts in the same blocks; ratios are b / a."""
 
     a: str
     b: str
@@ -253,14 +253,14 @@ class Paired(Result):
     tpot_ratio: Estimate | None = None
     ttft_ratio: Estimate | None = None
     e2e_ratio: Estimate | None = None
-    only_a_right: int | None = None
-    only_b_right: int | None = None
+    only_a_correct: int | None = None
+    only_b_correct: int | None = None
     mcnemar_p: float | None = None
     """Exact, two-sided."""
 
 
 class Lag(Result):
-    """How late something was, in seconds."""
+    """Distribution of a delay, in seconds."""
 
     n: int
     p50: float
@@ -269,7 +269,7 @@ class Lag(Result):
 
 
 class Validity(Result):
-    """Whether the figures can be trusted, and why not."""
+    """Whether the measurement is valid, and why not."""
 
     valid: bool
     reasons: tuple[str, ...]
@@ -277,15 +277,15 @@ class Validity(Result):
     send_lag: Lag | None
     """Open loop: sent - scheduled."""
     loop_lag: Lag | None
-    """How late the client's own event loop woke."""
+    """Wake-up delay of the client's event loop."""
     worst_stage: str | None = None
-    """The stage of the plan in which it woke latest, of those long enough to have a p99."""
+    """The stage with the largest p99 of it, among stages long enough to have a p99."""
     worst_stage_lag: Lag | None = None
     error_share: float
 
 
-class Bar(Result):
-    """What a size must reach to be good enough; None asks nothing."""
+class Requirements(Result):
+    """Minimum requirements for a model to be recommended; None means no requirement."""
 
     ability: float | None = None
     tok_s_user: float | None = None
@@ -293,26 +293,26 @@ class Bar(Result):
     attainment: float | None = None
 
 
-class Check(Result):
-    """One size against the bar."""
+class RequirementCheck(Result):
+    """One model against the requirements."""
 
     model: str
     passes: bool | None
-    """None when something the bar asks was not measured."""
+    """None when a required metric was not measured."""
     misses: tuple[str, ...]
 
 
 class Verdict(Result):
-    """The smallest size that passes the bar."""
+    """The smallest model that meets the requirements."""
 
-    bar: Bar
+    requirements: Requirements
     smallest: str | None
-    checks: tuple[Check, ...]
+    checks: tuple[RequirementCheck, ...]
     sentence: str
 
 
-class SideBySide(Result):
-    """One prompt, every size's answer."""
+class SampleAnswers(Result):
+    """One prompt with the output of every model."""
 
     prompt: str
     answers: Mapping[str, str]
@@ -329,13 +329,13 @@ class Results(Result):
     target: str
     scenario: str
     config: Mapping[str, object]
-    """The config as it was understood."""
+    """The effective config."""
     schedule_hash: str
-    """sha256 of the compiled schedule; equal hashes mean the same requests in the same order."""
+    """sha256 of the schedule; equal hashes mean the same requests in the same order."""
     environment: Mapping[str, str]
     models: tuple[ModelResult, ...]
     """Smallest first."""
     paired: tuple[Paired, ...]
     validity: Validity
     verdict: Verdict | None
-    answers: tuple[SideBySide, ...] = ()
+    answers: tuple[SampleAnswers, ...] = ()

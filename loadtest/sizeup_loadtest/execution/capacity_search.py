@@ -40,14 +40,14 @@ class Found:
     records: tuple[Record, ...]
 
 
-class Search:
+class CapacitySearch:
     """One size's search, a load at a time, so that several sizes can take turns."""
 
-    def __init__(self, run_level: RunLevel, bounds: Bounds, objective: Objective) -> None:
+    def __init__(self, run_level: RunLevel, bounds: Bounds, slo: Objective) -> None:
         """Begin with nothing known."""
         self._run_level = run_level
         self._bounds = bounds
-        self._objective = objective
+        self._objective = slo
         self._seen: dict[float, list[Record]] = {}
         self._points: dict[float, CapacityPoint] = {}
         self._over = False
@@ -66,7 +66,7 @@ class Search:
             records += fresh
             made = point(records, self._bounds.mode, level, self._objective)
             self._points[level] = made
-            if not capacity.open_to_doubt(made, self._bounds.target, attempt + 1):
+            if not capacity.needs_retry(made, self._bounds.target, attempt + 1):
                 break
         return True
 
@@ -83,12 +83,12 @@ class Search:
 
 
 def point(
-    records: Sequence[Record], mode: capacity.Mode, level: float, objective: Objective
+    records: Sequence[Record], mode: capacity.Mode, level: float, slo: Objective
 ) -> CapacityPoint:
     """Describe one load; several tries of it are counted together, as blocks."""
     first = records[0]
-    load = latency.Load(first.stage, mode, level, first.planned.length, first.api)
-    found = latency.stage_result(load, records, objective)
+    load = latency.StageLoad(first.stage, mode, level, first.planned.length, first.api)
+    found = latency.stage_result(load, records, slo)
     if found.attainment is None:
         raise ValueError(f"{first.stage}: no requests were counted")
     return CapacityPoint(
@@ -118,10 +118,10 @@ def result(
     """Judge all loads that were tried."""
     ordered = tuple(sorted(points, key=lambda p: p.level))
     curve = [(p.level, p.out_tok_s) for p in ordered if p.out_tok_s is not None]
-    bend, best = knee.find(curve), capacity.largest(ordered, bounds.target)
+    bend, best = knee.find(curve), capacity.max_load(ordered, bounds.target)
     return CapacityResult(
         mode=bounds.mode,
-        largest=best,
+        max_load=best,
         attainment=next((p.attainment for p in ordered if p.level == best), None),
         finished=finished,
         bounded_by_limit=best is not None and best == bounds.most,
@@ -153,11 +153,11 @@ def first_rate(fastest: float | None) -> float:
     return max(known, capacity.SLOWEST_RATE)
 
 
-class Levels:
+class LoadLevels:
     """Lay out the loads of one size's search: segments for the runner, each with fresh prompts."""
 
     def __init__(self, config: Config, model: str, source: Source) -> None:
-        self.prompts: dict[str, Prompt] = {schedule.WAKE.key: schedule.WAKE}
+        self.prompts: dict[str, Prompt] = {schedule.PRELOAD.key: schedule.PRELOAD}
         """Every prompt that was laid out, by key."""
         self._config = config
         self._model = model
@@ -172,7 +172,7 @@ class Levels:
         first = first_rate(self._fastest) if capacity.mode == "open" else 1
         return Bounds(capacity.mode, self._config.slo.attainment, capacity.max, first)
 
-    def alone(self) -> Segment:
+    def single_stream(self) -> Segment:
         """Lay out one request at a time: `bounds` of an open loop follow from what is learned."""
         return self._segment("closed", 1, 0, _ALONE)
 
@@ -186,9 +186,9 @@ class Levels:
         stage = Stage(stage_key(mode, level), mode, level, config.lengths[0], arrival, words)
         drawn = [self._source(next(self._places), words) for _ in range(requests)]
         self.prompts |= {prompt.key: prompt for prompt in drawn}
-        made = schedule.segment(config, stage, self._model, drawn, attempt)
-        made = replace(schedule.with_edges(made), seconds=config.capacity.seconds)
-        return schedule.woken(made) if attempt == 0 and len(config.models) > 1 else made
+        made = schedule.build_segment(config, stage, self._model, drawn, attempt)
+        made = replace(schedule.with_ramp(made), seconds=config.capacity.seconds)
+        return schedule.with_preload(made) if attempt == 0 and len(config.models) > 1 else made
 
     def learn(self, records: Sequence[Record]) -> None:
         """Remember the fastest answer: how many requests a load may take follows from it."""

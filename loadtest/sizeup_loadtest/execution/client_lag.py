@@ -19,7 +19,7 @@ MAX_SAMPLES = 2_000_000
 _NS = 1e-9
 
 
-class LoopLag:
+class LoopLagSampler:
     """Samples of how late the loop woke a sleeper, in nanoseconds."""
 
     def __init__(self) -> None:
@@ -64,9 +64,9 @@ class LoopLag:
 
 
 @asynccontextmanager
-async def watched_loop(clock: Callable[[], int]) -> AsyncIterator[LoopLag]:
+async def sample_loop_lag(clock: Callable[[], int]) -> AsyncIterator[LoopLagSampler]:
     """Watch the running loop for as long as the block runs."""
-    lag = LoopLag()
+    lag = LoopLagSampler()
     task = asyncio.create_task(lag.watch(clock))
     try:
         yield lag

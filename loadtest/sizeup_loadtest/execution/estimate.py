@@ -73,7 +73,7 @@ def sentence(found: Sequence[Part], tok_s: float, config: Config) -> str:
 def planned(plan: Plan) -> str:
     """Say what the plan holds; nothing counts the requests that wake sizes."""
     said = f"{plan.requests} requests planned"
-    if wakes := sum(segment.wake is not None for segment in plan.segments):
+    if wakes := sum(segment.preload is not None for segment in plan.segments):
         said += f" and {wakes} requests of one token that wake sizes"
     return f"{said}, sha256 {plan.sha256}"
 

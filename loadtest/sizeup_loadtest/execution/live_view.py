@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sizeup_loadtest.analysis.latency import meets, tpot, ttft
+from sizeup_loadtest.analysis.latency import meets_slo, tpot, ttft
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.workload.schedule import WAKE, Segment
+from sizeup_loadtest.workload.schedule import PRELOAD, Segment
 
 RECENT = 200
 """Requests of a size the table sums up."""
@@ -39,7 +39,7 @@ class _Row:
     def add(self, record: Record, slo: Slo) -> None:
         self.done += 1
         self.errors += record.outcome is not Outcome.OK
-        self.good += meets(record, slo)
+        self.good += meets_slo(record, slo)
         if (first := ttft(record)) is not None:
             self.ttft.append(first)
         if pace := tpot(record):
@@ -86,12 +86,12 @@ class LiveView:
 
     def sent(self, request: Request) -> None:
         """A request is about to be sent; one that only wakes a model is none."""
-        if request.planned.prompt != WAKE.key:
+        if request.planned.prompt != PRELOAD.key:
             self._row(request.planned.model).sent += 1
 
     def ended(self, record: Record) -> None:
         """A request has ended."""
-        if record.planned.prompt == WAKE.key:
+        if record.planned.prompt == PRELOAD.key:
             return
         self._row(record.planned.model).add(record, self._slo)
         if self._segment is not None:

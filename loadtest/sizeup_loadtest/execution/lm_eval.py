@@ -18,7 +18,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from sizeup_loadtest.client.answer import count_of
+from sizeup_loadtest.client.response import as_count
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.errors import BenchError, UsageError
@@ -215,7 +215,7 @@ def _questions(written: Json, task: str) -> int | None:
     """Return how many questions a task or all parts of a group had."""
     counts = written.get("n-samples", {})
     if task in counts:
-        return count_of(counts[task].get("effective"))
+        return as_count(counts[task].get("effective"))
     parts = [_questions(written, part) for part in written.get("group_subtasks", {}).get(task, ())]
     return sum(n for n in parts if n is not None) if parts and None not in parts else None
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sizeup_loadtest.client.http import Request
-from sizeup_loadtest.data.record import Planned, Record
+from sizeup_loadtest.data.record import PlannedRequest, Record
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment
 
-SHOWN = 8
+SAMPLES_PER_STAGE = 8
 """Answers of each stage that are kept to be shown."""
 
 _SECOND_NS = 1_000_000_000
@@ -49,14 +49,14 @@ class Loader:
     clock: Callable[[], int]
     deadline_ns: int
     """Of the whole run: nothing is sent later."""
-    keep_text: Callable[[Planned], bool]
-    answer_ns: int = 0
+    keep_text: Callable[[PlannedRequest], bool]
+    response_ns: int = 0
     """How long an undisturbed answer takes, as far as known."""
 
 
-def shows(planned: Planned) -> bool:
+def is_sample(planned: PlannedRequest) -> bool:
     """Keep the first answers of natural length: a report shows them side by side."""
-    return planned.length == "natural" and planned.block == 0 and planned.index < SHOWN
+    return planned.length == "until_eos" and planned.block == 0 and planned.index < SAMPLES_PER_STAGE
 
 
 async def run_segment(
@@ -67,8 +67,8 @@ async def run_segment(
     The request that wakes the model is observed, and not among them.
     """
     loader.observer.began(segment)
-    if segment.wake is not None and segment.requests:
-        await _Turn(segment, prompts, loader).wake(segment.wake)
+    if segment.preload is not None and segment.requests:
+        await _Turn(segment, prompts, loader).preload(segment.preload)
     turn = _Turn(segment, prompts, loader)
     if segment.stage.mode == "open":
         await turn.open_loop()
@@ -88,7 +88,7 @@ class _Turn:
         self._began = loader.clock()
         self._last = _last_moment(segment, self._began, loader.deadline_ns)
 
-    async def wake(self, planned: Planned) -> None:
+    async def preload(self, planned: PlannedRequest) -> None:
         """Send one request alone."""
         now = self._loader.clock()
         if now <= self._last:
@@ -103,12 +103,12 @@ class _Turn:
         """
         requests = self._segment.requests
         left, count = iter(requests), min(int(self._segment.stage.level), len(requests))
-        ramp = self._loader.answer_ns if any(r.edge for r in requests) else 0
+        ramp = self._loader.response_ns if any(r.ramp for r in requests) else 0
         async with asyncio.TaskGroup() as workers:
             for place in range(count):
                 workers.create_task(self._worker(left, self._began + ramp * place // count))
 
-    async def _worker(self, left: Iterator[Planned], begin_ns: int) -> None:
+    async def _worker(self, left: Iterator[PlannedRequest], begin_ns: int) -> None:
         await sleep_until(begin_ns, self._loader.clock)
         for planned in left:
             free = self._loader.clock()
@@ -126,7 +126,7 @@ class _Turn:
                 await sleep_until(due, self._loader.clock)
                 tasks.create_task(self._send(planned, due))
 
-    async def _send(self, planned: Planned, scheduled_ns: int) -> None:
+    async def _send(self, planned: PlannedRequest, scheduled_ns: int) -> None:
         loader = self._loader
         request = Request(
             stage=self._segment.stage.key,
@@ -146,7 +146,7 @@ async def sleep_until(due_ns: int, clock: Callable[[], int]) -> None:
     await asyncio.sleep(max(0, due_ns - clock()) / _SECOND_NS)
 
 
-def keep_all(planned: Planned) -> bool:
+def keep_all(planned: PlannedRequest) -> bool:
     """Keep every answer's text."""
     return True
 

@@ -15,16 +15,16 @@ from rich.console import Console
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.settings import Shard, api_key
-from sizeup_loadtest.data.record import Outcome, Planned, Record
-from sizeup_loadtest.data.results import ModelFacts, Results
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
+from sizeup_loadtest.data.results import ModelInfo, Results
 from sizeup_loadtest.errors import BenchError, ConfigError
 from sizeup_loadtest.execution import server_info
 from sizeup_loadtest.execution.client_environment import environment, tool_version
-from sizeup_loadtest.execution.client_lag import LoopLag, watched_loop
+from sizeup_loadtest.execution.client_lag import LoopLagSampler, sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.live_view import LiveView
-from sizeup_loadtest.execution.load_generator import Loader, run_segment, shows, sleep_until
-from sizeup_loadtest.storage.run_folder import Info, Recorder, RunFolder
+from sizeup_loadtest.execution.load_generator import Loader, is_sample, run_segment, sleep_until
+from sizeup_loadtest.storage.run_folder import Recorder, RunFolder, RunInfo
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Plan, Segment, share
 
@@ -50,12 +50,12 @@ class Run:
     view: LiveView
     console: Console
     shard: Shard
-    lag: LoopLag
-    facts: dict[str, ModelFacts] = field(default_factory=dict)
+    lag: LoopLagSampler
+    model_info: dict[str, ModelInfo] = field(default_factory=dict)
     load_seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     """Sizes that do not answer, and why; nothing more is sent to them."""
-    answers_ns: dict[Hashable, int] = field(default_factory=dict)
+    response_ns: dict[Hashable, int] = field(default_factory=dict)
     """How long an answer of a kind takes, in the fastest segment so far."""
 
     @property
@@ -73,7 +73,7 @@ class Run:
         self,
         segment: Segment,
         prompts: Mapping[str, Prompt],
-        keep_text: Callable[[Planned], bool] | None = None,
+        keep_text: Callable[[PlannedRequest], bool] | None = None,
         client: Client | None = None,
     ) -> list[Record]:
         """Send a segment, or this shard's part of it; its records are written as they come.
@@ -86,14 +86,14 @@ class Run:
         keep = keep_text or _shown
         first = segment.requests[0]
         kind = (segment.model, segment.stage.words, first.length, first.max_tokens)
-        known = self.answers_ns.get(kind, 0)
+        known = self.response_ns.get(kind, 0)
         loader = Loader(client or self.client, self, self.clock, self.deadline_ns, keep, known)
         with self.lag.during(segment.stage.key):
             records = await run_segment(share(segment, self.shard), prompts, loader)
         self.recorder.flush()
         times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
         if times:
-            self.answers_ns[kind] = min(round(median(times)), known or maxsize)
+            self.response_ns[kind] = min(round(median(times)), known or maxsize)
         return records
 
     async def at_slot(self, number: int) -> None:
@@ -143,7 +143,7 @@ class Finisher:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunOptions:
     """Where and how a run is made."""
 
     folder: RunFolder
@@ -153,7 +153,7 @@ class Place:
     """Unix seconds: the common start of several shards."""
 
 
-async def execute(config: Config, plan: Plan, phases: Sequence[Phase], place: Place) -> None:
+async def execute(config: Config, plan: Plan, phases: Sequence[Phase], place: RunOptions) -> None:
     """Run phases in their order; the folder has everything afterwards but results.
 
     Stopped by SIGTERM or Ctrl-C it keeps what it has, and raises StoppedError.
@@ -168,7 +168,7 @@ async def execute(config: Config, plan: Plan, phases: Sequence[Phase], place: Pl
     client = Client(config.target, config.sampling, clock, key=key, shard=place.shard.index)
     complete = False
     with place.folder.recorder() as recorder:
-        async with client, watched_loop(clock) as lag:
+        async with client, sample_loop_lag(clock) as lag:
             run = Run(
                 config,
                 plan,
@@ -187,7 +187,7 @@ async def execute(config: Config, plan: Plan, phases: Sequence[Phase], place: Pl
                     await _phases(run, phases)
                 complete = True
             finally:
-                place.folder.write_piece("run", _info(run, lag, started, complete))
+                place.folder.write_json("run", _info(run, lag, started, complete))
 
 
 async def _phases(run: Run, phases: Sequence[Phase]) -> None:
@@ -222,19 +222,19 @@ async def _stoppable() -> AsyncIterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _shown(planned: Planned) -> bool:
-    return not planned.warm_up and shows(planned)
+def _shown(planned: PlannedRequest) -> bool:
+    return not planned.warm_up and is_sample(planned)
 
 
-def _info(run: Run, lag: LoopLag, started: datetime, complete: bool) -> Info:
-    return Info(
+def _info(run: Run, lag: LoopLagSampler, started: datetime, complete: bool) -> RunInfo:
+    return RunInfo(
         tool_version=tool_version(),
         started_at=started.isoformat(timespec="seconds"),
         seconds=(datetime.now(UTC) - started).total_seconds(),
         environment=environment(),
         loop_lag=lag.lag(),
         stage_lag=lag.stages(),
-        facts=run.facts,
+        model_info=run.model_info,
         load_seconds=run.load_seconds,
         broken=run.broken,
         shards=run.shard.count,

@@ -6,11 +6,11 @@ from typing import Any
 
 import aiohttp
 
-from sizeup_loadtest.client.answer import count_of, mapping_of
-from sizeup_loadtest.data.results import ModelFacts
+from sizeup_loadtest.client.response import as_count, as_mapping
+from sizeup_loadtest.data.results import ModelInfo
 from sizeup_loadtest.errors import TargetError
 
-ASK_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 _NS = 1e-9
 
@@ -46,9 +46,9 @@ async def has_ollama(session: aiohttp.ClientSession, url: str) -> bool:
     return "models" in await _ask(session, f"{url}/api/tags")
 
 
-async def facts(
+async def model_info(
     session: aiohttp.ClientSession, url: str, models: Sequence[str]
-) -> Mapping[str, ModelFacts]:
+) -> Mapping[str, ModelInfo]:
     """Ask Ollama's routes about models; what a server does not say stays None."""
     tags = _items(await _ask(session, f"{url}/api/tags"), "models")
     processes = _items(await _ask(session, f"{url}/api/ps"), "models")
@@ -59,22 +59,22 @@ async def facts(
     return found
 
 
-def to_facts(shown: Json, tag: Json, process: Json) -> ModelFacts:
+def to_facts(shown: Json, tag: Json, process: Json) -> ModelInfo:
     """Read what /api/show, /api/tags and /api/ps say of one model."""
-    info, details = mapping_of(shown.get("model_info")), mapping_of(shown.get("details"))
+    info, details = as_mapping(shown.get("model_info")), as_mapping(shown.get("details"))
     architecture = info.get("general.architecture")
     dtype, digest = details.get("quantization_level"), tag.get("digest")
-    took = count_of(process.get("load_duration"))
-    return ModelFacts(
+    took = as_count(process.get("load_duration"))
+    return ModelInfo(
         architecture=architecture if isinstance(architecture, str) else None,
-        parameters=count_of(info.get("general.parameter_count")),
-        layers=count_of(info.get(f"{architecture}.block_count")),
-        weight_bytes=count_of(tag.get("size")) or None,
-        memory_bytes=count_of(process.get("size")) or None,
-        device_bytes=count_of(process.get("size_vram")),
+        parameters=as_count(info.get("general.parameter_count")),
+        layers=as_count(info.get(f"{architecture}.block_count")),
+        weight_bytes=as_count(tag.get("size")) or None,
+        memory_bytes=as_count(process.get("size")) or None,
+        device_bytes=as_count(process.get("size_vram")),
         load_seconds=took * _NS if took else None,
         dtype=dtype if isinstance(dtype, str) and dtype != "unknown" else None,
-        context_length=count_of(info.get(f"{architecture}.context_length")),
+        context_length=as_count(info.get(f"{architecture}.context_length")),
         digest=digest if isinstance(digest, str) else None,
     )
 
@@ -82,11 +82,11 @@ def to_facts(shown: Json, tag: Json, process: Json) -> ModelFacts:
 async def _ask(session: aiohttp.ClientSession, url: str, body: Json | None = None) -> Json:
     """Return a JSON object; empty when the server answers anything else."""
     method = "GET" if body is None else "POST"
-    timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with session.request(method, url, json=body, timeout=timeout) as response:
             data = await response.read()
-            return mapping_of(json.loads(data)) if response.status == 200 else {}
+            return as_mapping(json.loads(data)) if response.status == 200 else {}
     except ValueError:
         return {}
     except (aiohttp.ClientError, TimeoutError) as error:
@@ -95,7 +95,7 @@ async def _ask(session: aiohttp.ClientSession, url: str, body: Json | None = Non
 
 def _items(value: Json, key: str) -> Sequence[Json]:
     items = value.get(key)
-    return [mapping_of(item) for item in items] if isinstance(items, list) else []
+    return [as_mapping(item) for item in items] if isinstance(items, list) else []
 
 
 def _texts(items: Iterable[Json], key: str) -> set[str]:

@@ -12,8 +12,8 @@ from sizeup_loadtest.analysis.assemble import assemble
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.errors import BenchError
-from sizeup_loadtest.execution.run import Place, StoppedError, execute
-from sizeup_loadtest.options import Together
+from sizeup_loadtest.execution.run import RunOptions, StoppedError, execute
+from sizeup_loadtest.options import ShardOptions
 from sizeup_loadtest.report import terminal
 from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder
@@ -27,16 +27,16 @@ class InvalidRunError(BenchError):
 
 
 def start(
-    config: Config, out: Path, together: Together, wanted: Collection[str] | None = None
+    config: Config, out: Path, together: ShardOptions, wanted: Collection[str] | None = None
 ) -> None:
     """Run the phases that are wanted, or all the config enables, and show what was found.
 
     Raises InvalidRunError after everything has been written, when the figures are not valid.
     """
     console = Console()
-    plan = schedule.compile(config, prompts.source(config.prompts))
+    plan = schedule.compile_plan(config, prompts.source(config.prompts))
     folder = RunFolder.create(out)
-    place = Place(folder, console, together.shard, together.start_at)
+    place = RunOptions(folder, console, together.shard, together.start_at)
     stopped: StoppedError | None = None
     try:
         asyncio.run(execute(config, plan, phases.find(wanted), place))
@@ -76,5 +76,5 @@ def finish(folder: RunFolder, console: Console) -> None:
 def write_results(folder: RunFolder) -> Results:
     """Make results.json from what a folder holds."""
     results = assemble(folder)
-    folder.write_piece("results", results)
+    folder.write_json("results", results)
     return results

@@ -10,7 +10,7 @@ from sizeup_loadtest.analysis.intervals import MIN_BLOCKS
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution.load_generator import keep_all
 from sizeup_loadtest.execution.run import Phase, Run
-from sizeup_loadtest.storage.run_folder import AbilityPiece
+from sizeup_loadtest.storage.run_folder import AbilityFile
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
@@ -26,7 +26,7 @@ async def run(run: Run) -> None:
     asked = run.config.ability
     items = ladder(asked.kinds, asked.levels, asked.seed, asked.items)
     prompts = {item.key: Prompt(item.key, item.messages) for item in items}
-    prompts[schedule.WAKE.key] = schedule.WAKE
+    prompts[schedule.PRELOAD.key] = schedule.PRELOAD
     records: dict[str, list[Record]] = {model: [] for model in run.models}
     for block in range(MIN_BLOCKS):
         part = [prompts[item.key] for item in items[block::MIN_BLOCKS]]
@@ -34,10 +34,10 @@ async def run(run: Run) -> None:
             if part and not run.over():
                 segment = _segment(run, model, part, block)
                 records[model] += await run.load(segment, prompts, keep_all)
-        run.folder.write_piece("ability", piece(items, records))
+        run.folder.write_json("ability", read_json(items, records))
 
 
-def piece(items: Sequence[Item], records: Mapping[str, Sequence[Record]]) -> AbilityPiece:
+def read_json(items: Sequence[Item], records: Mapping[str, Sequence[Record]]) -> AbilityFile:
     """Grade every size's answers; a size without any is left out."""
     given = {model: score.grades(items, of_model) for model, of_model in records.items()}
     results = {
@@ -45,19 +45,19 @@ def piece(items: Sequence[Item], records: Mapping[str, Sequence[Record]]) -> Abi
         for model, of_model in records.items()
         if (found := score.result(items, of_model, given[model]))
     }
-    return AbilityPiece(results=results, paired=score.pairs(given))
+    return AbilityFile(results=results, paired=score.pairs(given))
 
 
 def _segment(run: Run, model: str, part: Sequence[Prompt], block: int) -> Segment:
     asked = run.config.ability
-    stage = Stage(STAGE, "closed", asked.concurrency, "natural")
-    made = schedule.segment(run.config, stage, model, part, block)
+    stage = Stage(STAGE, "closed", asked.concurrency, "until_eos")
+    made = schedule.build_segment(run.config, stage, model, part, block)
     requests = tuple(
         replace(request, max_tokens=asked.max_tokens, index=block + MIN_BLOCKS * request.index)
         for request in made.requests
     )
     made = replace(made, requests=requests, seconds=None)
-    return schedule.woken(made) if len(run.models) > 1 else made
+    return schedule.with_preload(made) if len(run.models) > 1 else made
 
 
 PHASE = Phase("ability", 30, run, wanted=lambda config: config.ability.enabled)

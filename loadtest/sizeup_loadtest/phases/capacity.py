@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import capacity_search
 from sizeup_loadtest.execution.run import Phase, Run
-from sizeup_loadtest.storage.run_folder import CapacityPiece
+from sizeup_loadtest.storage.run_folder import CapacityFile
 from sizeup_loadtest.workload import prompts
 
 
@@ -21,17 +21,17 @@ async def run(run: Run) -> None:
             if not await search.step():
                 del searches[model]
             found[model] = search.found().result
-            run.folder.write_piece("capacity", CapacityPiece(results=found))
+            run.folder.write_json("capacity", CapacityFile(results=found))
 
 
-async def _begin(run: Run, model: str) -> capacity_search.Search:
-    levels = capacity_search.Levels(run.config, model, prompts.source(run.config.prompts))
+async def _begin(run: Run, model: str) -> capacity_search.CapacitySearch:
+    levels = capacity_search.LoadLevels(run.config, model, prompts.source(run.config.prompts))
     if run.config.capacity.mode == "open":
-        levels.learn(await run.load(levels.alone(), levels.prompts))
-    return capacity_search.Search(_runner(run, levels), levels.bounds, run.config.slo)
+        levels.learn(await run.load(levels.single_stream(), levels.prompts))
+    return capacity_search.CapacitySearch(_runner(run, levels), levels.bounds, run.config.slo)
 
 
-def _runner(run: Run, levels: capacity_search.Levels) -> capacity_search.RunLevel:
+def _runner(run: Run, levels: capacity_search.LoadLevels) -> capacity_search.RunLevel:
     async def run_level(level: float, attempt: int) -> Sequence[Record]:
         if run.over():
             return []

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from sizeup_loadtest.client.echo import why_no_echo
+from sizeup_loadtest.client.echo import echo_unsupported_reason
 from sizeup_loadtest.config.settings import api_key, lm_eval_environment
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.execution import lm_eval
 from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite
 from sizeup_loadtest.execution.run import Phase, Run
-from sizeup_loadtest.storage.run_folder import SuitesPiece
+from sizeup_loadtest.storage.run_folder import SuitesFile
 
 _SECOND_NS = 1_000_000_000
 
@@ -28,7 +28,7 @@ async def run(run: Run) -> None:
             if missing:
                 said = f"no {', '.join(missing)}: {why}"
                 failed[model] = f"{failed[model]}; {said}" if model in failed else said
-            run.folder.write_piece("suites", SuitesPiece(results=found, failed=failed))
+            run.folder.write_json("suites", SuitesFile(results=found, failed=failed))
 
 
 def _suites(run: Run, number: int, model: str) -> Iterator[Suite]:
@@ -45,7 +45,7 @@ async def _score(run: Run, model: str, suite: Suite) -> Scores:
     if left <= 0:
         raise LmEvalError("the run's time was over (limits.max_minutes)")
     if suite.needs_echo:
-        why = await why_no_echo(run.client.session, run.config.target.url, model)
+        why = await echo_unsupported_reason(run.client.session, run.config.target.url, model)
         if why is not None:
             raise LmEvalError(why)
     run.console.print(f"lm-eval  {model}  log: {suite.log}", highlight=False, soft_wrap=True)

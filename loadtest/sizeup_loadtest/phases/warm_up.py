@@ -5,14 +5,14 @@ Where the server has Ollama's API, the very first goes there, because it says ho
 
 from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.settings import api_key
-from sizeup_loadtest.data.record import Outcome, Planned, Record
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.errors import TargetError
 from sizeup_loadtest.execution import server_info
 from sizeup_loadtest.execution.run import Phase, Run
-from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
-COLD = Stage("cold-start", "closed", 1, "natural")
+COLD = Stage("cold-start", "closed", 1, "until_eos")
 
 LOADED_SECONDS = 0.05
 """Less than this is looking a loaded model up."""
@@ -34,7 +34,7 @@ async def run(run: Run) -> None:
             run.broken[segment.model] = f"it does not answer: {first.outcome}: {first.error}"
     if not run.models:
         raise TargetError("; ".join(f"{name}: {why}" for name, why in run.broken.items()))
-    run.facts |= await server_info.facts(run.client.session, run.config.target.url, names)
+    run.model_info |= await server_info.model_info(run.client.session, run.config.target.url, names)
 
 
 async def _cold_starts(run: Run) -> None:
@@ -50,8 +50,8 @@ async def _cold_starts(run: Run) -> None:
 
 
 def _probe(model: str) -> tuple[Segment, Prompt]:
-    prompt = Prompt(COLD.key, (Message("user", "Hello"),))
-    planned = Planned(0, 0, model, prompt.key, 1, "natural", None, warm_up=True)
+    prompt = Prompt(COLD.key, (ChatMessage("user", "Hello"),))
+    planned = PlannedRequest(0, 0, model, prompt.key, 1, "until_eos", None, warm_up=True)
     return Segment(COLD, 0, model, (planned,)), prompt
 
 

@@ -39,18 +39,18 @@ def rows(results: Results) -> Iterator[Row]:
 
 def _of_size(model: ModelResult) -> Iterator[Row]:
     where = (model.name, "", "", "", "")
-    facts, cost, capacity, ability = model.facts, model.cost, model.capacity, model.ability
+    model_info, cost, capacity, ability = model.model_info, model.cost, model.capacity, model.ability
     told = model.load_source == "server"
     plain: Sequence[tuple[str, str, float | None]] = (
-        ("parameters", "", facts.parameters),
-        ("layers", "", facts.layers),
-        ("weights", "bytes", facts.weight_bytes),
-        ("memory", "bytes", facts.memory_bytes),
-        ("device_memory", "bytes", facts.device_bytes),
+        ("parameters", "", model_info.parameters),
+        ("layers", "", model_info.layers),
+        ("weights", "bytes", model_info.weight_bytes),
+        ("memory", "bytes", model_info.memory_bytes),
+        ("device_memory", "bytes", model_info.device_bytes),
         ("load_seen", "s", None if told else model.load_seconds),
         ("load_told", "s", model.load_seconds if told else None),
         ("bound", "tokens/s", model.bound_tok_s),
-        ("capacity", "load", capacity.largest if capacity else None),
+        ("capacity", "load", capacity.max_load if capacity else None),
         ("knee", "load", capacity.knee if capacity else None),
         ("effective_parallelism", "", capacity.effective_parallelism if capacity else None),
         ("price", "$/h", cost.price_per_hour if cost else None),
@@ -88,9 +88,9 @@ def _of_stage(model: ModelResult, stage: StageResult) -> Iterator[Row]:
     yield _share(where, "attainment", stage.attainment)
     for figure in ("ttft", "ttft_sched", "itl", "tpot", "e2e", "e2e_sched", "norm_latency"):
         yield from _times(where, figure, getattr(stage, figure))
-    if stage.split is not None:
+    if stage.breakdown is not None:
         for part in ("load", "queue", "prefill", "decode"):
-            yield from _times(where, f"split/{part}", getattr(stage.split, part))
+            yield from _times(where, f"split/{part}", getattr(stage.breakdown, part))
 
 
 def _times(where: Row, figure: str, seen: Distribution | None) -> Iterator[Row]:

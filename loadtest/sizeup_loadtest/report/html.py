@@ -17,7 +17,7 @@ from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.charts import palette
 from sizeup_loadtest.report.markup import Markup, tag
 from sizeup_loadtest.report.sections import (
-    Section,
+    ConfigSection,
     ability,
     answers,
     choice,
@@ -45,7 +45,7 @@ def render(results: Results, records: Sequence[Record] | None = None) -> str:
     )
 
 
-def _sections(results: Results) -> tuple[Section, ...]:
+def _sections(results: Results) -> tuple[ConfigSection, ...]:
     return (
         choice.picture(results),
         speed.section(results),
@@ -90,12 +90,12 @@ def _top(results: Results) -> Markup:
     )
 
 
-def _contents(found: Sequence[Section]) -> Markup:
+def _contents(found: Sequence[ConfigSection]) -> Markup:
     links = (tag("a", section.short, href=f"#{section.key}") for section in found)
     return tag("nav", *links, aria_label="Contents")
 
 
-def _main(results: Results, found: Sequence[Section]) -> Markup:
+def _main(results: Results, found: Sequence[ConfigSection]) -> Markup:
     return tag("main", choice.hero(results), *(written(section) for section in found))
 
 

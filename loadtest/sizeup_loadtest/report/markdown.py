@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
-from sizeup_loadtest.analysis.selection import alone
-from sizeup_loadtest.data.results import Check, Estimate, ModelResult, Proportion, Results
+from sizeup_loadtest.analysis.selection import lightest_stage
+from sizeup_loadtest.data.results import (
+    Estimate,
+    ModelResult,
+    Proportion,
+    RequirementCheck,
+    Results,
+)
 
 _HEADS = (
     "size", "bar", "ability (95 %)", "tokens/s, one user (95 %)", "first token p50", "carries",
@@ -49,15 +55,15 @@ def _banner(results: Results) -> list[str]:
 def _table(results: Results) -> list[str]:
     checks = {c.model: c for c in results.verdict.checks} if results.verdict else {}
     asked = results.verdict is not None and any(
-        value is not None for value in results.verdict.bar.model_dump().values()
+        value is not None for value in results.verdict.requirements.model_dump().values()
     )
     rows = [_row(m, checks.get(m.name) if asked else None) for m in results.models]
     return table(_HEADS, rows)
 
 
-def _row(model: ModelResult, check: Check | None) -> list[str]:
-    stage = alone(model)
-    capacity, cost, facts = model.capacity, model.cost, model.facts
+def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
+    stage = lightest_stage(model)
+    capacity, cost, model_info = model.capacity, model.cost, model.model_info
     first = stage.ttft.p50 if stage and stage.ttft else None
     start = model.load_seconds
     return [
@@ -68,12 +74,12 @@ def _row(model: ModelResult, check: Check | None) -> list[str]:
         formatting.NONE if first is None else formatting.seconds(first),
         formatting.carries(capacity) or formatting.NONE,
         formatting.per_million(cost) or formatting.NONE,
-        formatting.NONE if facts.memory_bytes is None else formatting.size_of(facts.memory_bytes),
+        formatting.NONE if model_info.memory_bytes is None else formatting.size_of(model_info.memory_bytes),
         formatting.NONE if start is None else formatting.seconds(start),
     ]
 
 
-def _passes(check: Check | None) -> str:
+def _passes(check: RequirementCheck | None) -> str:
     if check is None:
         return formatting.NONE
     if check.passes:

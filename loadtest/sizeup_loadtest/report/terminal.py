@@ -5,7 +5,7 @@ from rich.table import Table
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
-from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Results
 
 
@@ -36,7 +36,7 @@ def table(results: Results) -> Table:
 
 
 def _cells(model: ModelResult) -> tuple[str, ...]:
-    stage, ability = alone(model), model.ability
+    stage, ability = lightest_stage(model), model.ability
     return (
         _milliseconds(stage.ttft if stage else None),
         _estimate(stage.tok_s_user if stage else None),
@@ -48,7 +48,7 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
 
 
 def _too_few(model: ModelResult) -> bool:
-    stage = alone(model)
+    stage = lightest_stage(model)
     return stage is not None and stage.ttft is not None and stage.ttft.p50 is None
 
 

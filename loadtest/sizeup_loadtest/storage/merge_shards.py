@@ -12,7 +12,7 @@ from pathlib import Path
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.errors import UsageError
-from sizeup_loadtest.storage.run_folder import Info, Recorder, RunFolder
+from sizeup_loadtest.storage.run_folder import Recorder, RunFolder, RunInfo
 
 PIECES = ("capacity.json", "ability.json", "suites.json")
 """What one shard finds for all."""
@@ -22,13 +22,13 @@ def merge(folders: Sequence[RunFolder], into: Path) -> RunFolder:
     """Merge the folders of one run's shards; UsageError when they do not belong together."""
     plan, infos = _same_plan(folders), [folder.info() for folder in folders]
     _all_there(folders, infos)
-    records = joined(record for folder in folders for record in folder.records())
+    records = merge_records(record for folder in folders for record in folder.records())
     merged = RunFolder.create(into)
     merged.begin(folders[0].config(), plan.plan())
     merged.write("records.jsonl", _lines(records))
     for name in PIECES:
         _copy_piece(name, folders, merged)
-    merged.write_piece("run", info_of(infos))
+    merged.write_json("run", info_of(infos))
     return merged
 
 
@@ -42,14 +42,14 @@ def _same_plan(folders: Sequence[RunFolder]) -> RunFolder:
     return folders[0]
 
 
-def _all_there(folders: Sequence[RunFolder], infos: Sequence[Info]) -> None:
+def _all_there(folders: Sequence[RunFolder], infos: Sequence[RunInfo]) -> None:
     """Refuse a part of a run: a load that lacks a shard is another load."""
     wanted = max(info.shards for info in infos)
     if wanted > 1 and wanted != len(folders):
         raise UsageError(f"{len(folders)} of {wanted} shards; a load without all is another load")
 
 
-def joined(records: Iterable[Record]) -> list[Record]:
+def merge_records(records: Iterable[Record]) -> list[Record]:
     """Put records in the order they were sent; UsageError when a request is there twice."""
     ordered = sorted(records, key=lambda r: (r.sent_ns, r.shard))
     seen: set[tuple[str, str, int, int]] = set()
@@ -62,7 +62,7 @@ def joined(records: Iterable[Record]) -> list[Record]:
     return ordered
 
 
-def info_of(infos: Sequence[Info]) -> Info:
+def info_of(infos: Sequence[RunInfo]) -> RunInfo:
     """Say of all shards together when, where and with what they ran."""
     first = min(infos, key=lambda info: info.started_at)
     return first.model_copy(
@@ -70,7 +70,7 @@ def info_of(infos: Sequence[Info]) -> Info:
             "seconds": max(info.seconds for info in infos),
             "loop_lag": worst([info.loop_lag for info in infos if info.loop_lag is not None]),
             "stage_lag": _worst_stages(infos),
-            "facts": {name: fact for info in reversed(infos) for name, fact in info.facts.items()},
+            "model_info": {name: fact for info in reversed(infos) for name, fact in info.model_info.items()},
             "load_seconds": _longest(infos),
             "broken": {name: why for info in infos for name, why in info.broken.items()},
             "shards": len(infos),
@@ -91,7 +91,7 @@ def worst(lags: Sequence[Lag]) -> Lag | None:
     )
 
 
-def _worst_stages(infos: Sequence[Info]) -> dict[str, Lag]:
+def _worst_stages(infos: Sequence[RunInfo]) -> dict[str, Lag]:
     lags: dict[str, list[Lag]] = defaultdict(list)
     for info in infos:
         for stage, lag in info.stage_lag.items():
@@ -99,7 +99,7 @@ def _worst_stages(infos: Sequence[Info]) -> dict[str, Lag]:
     return {stage: of_all for stage, found in lags.items() if (of_all := worst(found)) is not None}
 
 
-def _longest(infos: Sequence[Info]) -> dict[str, float]:
+def _longest(infos: Sequence[RunInfo]) -> dict[str, float]:
     """Return each model's cold start; the shard that met it first saw all of it."""
     longest: dict[str, float] = {}
     for info in infos:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.errors import FolderError
-from sizeup_loadtest.storage.run_folder import RunFolder, unlike
+from sizeup_loadtest.storage.run_folder import RunFolder, schema_mismatch
 
 
 def results(path: Path) -> Results:
@@ -19,7 +19,7 @@ def results(path: Path) -> Results:
     except OSError as error:
         raise FolderError(f"{path}: {error.strerror}") from None
     except ValidationError as error:
-        raise FolderError(f"{path}: {unlike(error)}") from None
+        raise FolderError(f"{path}: {schema_mismatch(error)}") from None
 
 
 def events(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:

@@ -21,7 +21,7 @@ from sizeup_loadtest.data.results import (
     AbilityResult,
     CapacityResult,
     Lag,
-    ModelFacts,
+    ModelInfo,
     Paired,
     Results,
     SuiteScore,
@@ -35,7 +35,7 @@ _PLAN = TypeAdapter(Plan)
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-class Info(BaseModel):
+class RunInfo(BaseModel):
     """What run.json holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,7 +48,7 @@ class Info(BaseModel):
     loop_lag: Lag | None
     stage_lag: Mapping[str, Lag] = {}
     """By stage, of all sizes together."""
-    facts: Mapping[str, ModelFacts] = {}
+    model_info: Mapping[str, ModelInfo] = {}
     load_seconds: Mapping[str, float] = {}
     """Cold starts that were seen."""
     broken: Mapping[str, str] = {}
@@ -58,13 +58,13 @@ class Info(BaseModel):
     """False when the run was stopped from outside."""
 
 
-class CapacityPiece(BaseModel):
+class CapacityFile(BaseModel):
     """What capacity.json holds, by model."""
 
     results: Mapping[str, CapacityResult]
 
 
-class AbilityPiece(BaseModel):
+class AbilityFile(BaseModel):
     """What ability.json holds."""
 
     results: Mapping[str, AbilityResult]
@@ -73,7 +73,7 @@ class AbilityPiece(BaseModel):
     """Only `only_a_right`, `only_b_right` and `mcnemar_p` are used; `stage` is None."""
 
 
-class SuitesPiece(BaseModel):
+class SuitesFile(BaseModel):
     """What suites.json holds."""
 
     results: Mapping[str, Mapping[str, SuiteScore]]
@@ -143,9 +143,9 @@ class RunFolder:
         except OSError as error:
             raise FolderError(f"{self.path / name}: {error.strerror}") from None
 
-    def write_piece(self, name: str, piece: BaseModel) -> None:
+    def write_json(self, name: str, read_json: BaseModel) -> None:
         """Write a model as <name>.json."""
-        self.write(f"{name}.json", piece.model_dump_json(indent=1).encode())
+        self.write(f"{name}.json", read_json.model_dump_json(indent=1).encode())
 
     def config(self) -> Config:
         """Read the config."""
@@ -156,17 +156,17 @@ class RunFolder:
         try:
             return _PLAN.validate_json(self._bytes("plan.json"))
         except ValidationError as error:
-            raise FolderError(f"{self.path / 'plan.json'}: {unlike(error)}") from None
+            raise FolderError(f"{self.path / 'plan.json'}: {schema_mismatch(error)}") from None
 
-    def info(self) -> Info:
+    def info(self) -> RunInfo:
         """Read when, where and with what."""
-        return self._read("run.json", Info)
+        return self._read("run.json", RunInfo)
 
     def results(self) -> Results:
         """Read the results."""
         return self._read("results.json", Results)
 
-    def piece(self, name: str, kind: type[Kind]) -> Kind | None:
+    def read_json(self, name: str, kind: type[Kind]) -> Kind | None:
         """Read what a phase found; None when it was not run."""
         file = f"{name}.json"
         return self._read(file, kind) if (self.path / file).exists() else None
@@ -190,7 +190,7 @@ class RunFolder:
         try:
             return kind.model_validate_json(self._bytes(name))
         except ValidationError as error:
-            raise FolderError(f"{self.path / name}: {unlike(error)}") from None
+            raise FolderError(f"{self.path / name}: {schema_mismatch(error)}") from None
 
 
 def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
@@ -201,10 +201,10 @@ def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
         try:
             yield _RECORD.validate_json(line)
         except ValidationError as error:
-            raise FolderError(f"{where}: raw event {number}: {unlike(error)}") from None
+            raise FolderError(f"{where}: raw event {number}: {schema_mismatch(error)}") from None
 
 
-def unlike(error: ValidationError) -> str:
+def schema_mismatch(error: ValidationError) -> str:
     """Say in one sentence how a file differs from what this version writes."""
     first, *more = error.errors(include_url=False, include_input=False)
     place, message = ".".join(map(str, first["loc"])), first["msg"]

@@ -1,4 +1,4 @@
-"""When requests of an open loop come. Pure."""
+"""Arrival times of open-loop requests. Pure."""
 
 from itertools import accumulate
 from random import Random
@@ -9,13 +9,13 @@ _SECOND_NS = 1_000_000_000
 
 
 def offsets(arrival: Arrival, rate: float, count: int, seed: str) -> tuple[int, ...]:
-    """Return nanoseconds since the stage began, rising; the first gap is drawn like the others.
+    """Return increasing nanoseconds since the stage began; `rate` is requests per second.
 
-    Poisson gaps are exponential and are not rescaled: a rescaled row is not Poisson, and the
-    number of requests in a given time has to vary.
+    Poisson gaps, the first included, are exponential and not rescaled: the number of arrivals in
+    a fixed time has to vary.
     """
     if arrival == "constant":
         return tuple(round(i * _SECOND_NS / rate) for i in range(count))
-    draw = Random(seed)
-    gaps = (draw.expovariate(rate) for _ in range(count))
-    return tuple(round(at * _SECOND_NS) for at in accumulate(gaps))
+    random = Random(seed)
+    gaps = (random.expovariate(rate) for _ in range(count))
+    return tuple(round(offset * _SECOND_NS) for offset in accumulate(gaps))

@@ -1,7 +1,7 @@
-"""Sentences for prompts, English and Chinese, drawn from a generator. Pure.
+"""Random sentences for prompts, English and Chinese. Pure.
 
-Numbers and names vary enough that two prompts seldom share a beginning: a shared one would be
-answered from a server's prefix cache.
+Numbers and names vary enough that two prompts seldom share a prefix, which would hit the
+server's prefix cache.
 """
 
 from random import Random
@@ -35,37 +35,38 @@ _ZH_PEOPLE = ("小明", "小红", "小李", "小王")
 _ZH_WORDS = ("山", "水", "火", "木", "风", "雨", "花", "月")
 
 
-def question(draw: Random) -> str:
-    """Return a short question of up to some thirty words; one in five is Chinese."""
+def question(random: Random) -> str:
+    """Return a question of up to about thirty words; one in five is Chinese."""
     kinds = (_sum, _repeat, _reverse, _who_has, _explain)
-    kind = draw.choice((_sum_zh, *kinds[:2]) if draw.random() < 0.2 else kinds)
-    return kind(draw) if draw.random() < 0.9 else _repeat_zh(draw)
+    kind = random.choice((_sum_zh, *kinds[:2]) if random.random() < 0.2 else kinds)
+    return kind(random) if random.random() < 0.9 else _repeat_zh(random)
 
 
-def task(draw: Random) -> str:
-    """Return a question that wants a long answer."""
-    subject, person = draw.choice(_SUBJECTS), draw.choice(_PEOPLE)
-    return f"Write a letter to {person} that explains {subject}, in about {_hundreds(draw)} words."
+def task(random: Random) -> str:
+    """Return a request for a long text."""
+    subject, person = random.choice(_SUBJECTS), random.choice(_PEOPLE)
+    words = _hundreds(random)
+    return f"Write a letter to {person} that explains {subject}, in about {words} words."
 
 
-def text(draw: Random, words: int) -> str:
-    """Return plain text of a number of words, in sentences."""
-    said: list[str] = []
-    while len(said) < words:
-        sentence = draw.choices(_WORDS, k=min(draw.randint(6, 14), words - len(said)))
+def text(random: Random, words: int) -> str:
+    """Return sentences with `words` words in total."""
+    result: list[str] = []
+    while len(result) < words:
+        sentence = random.choices(_WORDS, k=min(random.randint(6, 14), words - len(result)))
         sentence[0] = sentence[0].capitalize()
         sentence[-1] += "."
-        said += sentence
-    return " ".join(said)
+        result += sentence
+    return " ".join(result)
 
 
-def retrieval(draw: Random, words: int) -> str:
-    """Return numbered passages of about a number of words in all, and a question about one."""
-    number = draw.randint(10_000, 99_999)
-    fact = f"The key of {draw.choice(_PEOPLE)} opens locker {number} in {draw.choice(_PLACES)}."
-    size = 120  # words; a paragraph, as retrievers cut them
-    passages = [text(draw, min(size, words)) for _ in range(max(1, words // size))]
-    place = draw.randrange(len(passages))
+def retrieval(random: Random, words: int) -> str:
+    """Return numbered passages of about `words` words in total, and a question about one."""
+    number = random.randint(10_000, 99_999)
+    fact = f"The key of {random.choice(_PEOPLE)} opens locker {number} in {random.choice(_PLACES)}."
+    size = 120  # words; a typical chunk of a retriever
+    passages = [text(random, min(size, words)) for _ in range(max(1, words // size))]
+    place = random.randrange(len(passages))
     passages[place] += " " + fact
     numbered = "\n\n".join(f"[{i}] {passage}" for i, passage in enumerate(passages, 1))
     return (
@@ -73,37 +74,37 @@ def retrieval(draw: Random, words: int) -> str:
     )
 
 
-def _sum(draw: Random) -> str:
-    return f"What is {draw.randint(10, 9999)} + {draw.randint(10, 9999)}?"
+def _sum(random: Random) -> str:
+    return f"What is {random.randint(10, 9999)} + {random.randint(10, 9999)}?"
 
 
-def _sum_zh(draw: Random) -> str:
-    return f"{draw.randint(10, 9999)} 加 {draw.randint(10, 9999)} 等于多少？"
+def _sum_zh(random: Random) -> str:
+    return f"{random.randint(10, 9999)} 加 {random.randint(10, 9999)} 等于多少？"
 
 
-def _repeat(draw: Random) -> str:
-    return f"Repeat: {' '.join(draw.sample(_WORDS, draw.randint(3, 6)))}"
+def _repeat(random: Random) -> str:
+    return f"Repeat: {' '.join(random.sample(_WORDS, random.randint(3, 6)))}"
 
 
-def _repeat_zh(draw: Random) -> str:
-    return f"复述：{draw.choice(_ZH_PEOPLE)}{''.join(draw.sample(_ZH_WORDS, 4))}"
+def _repeat_zh(random: Random) -> str:
+    return f"复述：{random.choice(_ZH_PEOPLE)}{''.join(random.sample(_ZH_WORDS, 4))}"
 
 
-def _reverse(draw: Random) -> str:
-    return f"Reverse: {' '.join(draw.sample(_THINGS, draw.randint(3, 6)))}"
+def _reverse(random: Random) -> str:
+    return f"Reverse: {' '.join(random.sample(_THINGS, random.randint(3, 6)))}"
 
 
-def _who_has(draw: Random) -> str:
-    people, things = draw.sample(_PEOPLE, 3), draw.sample(_THINGS, 3)
-    told = zip(people, things, strict=True)
-    facts = " ".join(f"{who} has a {draw.choice(_COLOURS)} {what}." for who, what in told)
-    return f"{facts} What does {draw.choice(people)} have?"
+def _who_has(random: Random) -> str:
+    people, things = random.sample(_PEOPLE, 3), random.sample(_THINGS, 3)
+    owners = zip(people, things, strict=True)
+    facts = " ".join(f"{name} has a {random.choice(_COLOURS)} {thing}." for name, thing in owners)
+    return f"{facts} What does {random.choice(people)} have?"
 
 
-def _explain(draw: Random) -> str:
-    person, subject = draw.choice(_PEOPLE), draw.choice(_SUBJECTS)
-    return f"{person} asks {subject}. Explain it in {draw.randint(2, 9)} sentences."
+def _explain(random: Random) -> str:
+    person, subject = random.choice(_PEOPLE), random.choice(_SUBJECTS)
+    return f"{person} asks {subject}. Explain it in {random.randint(2, 9)} sentences."
 
 
-def _hundreds(draw: Random) -> int:
-    return draw.choice((100, 200, 300))
+def _hundreds(random: Random) -> int:
+    return random.choice((100, 200, 300))

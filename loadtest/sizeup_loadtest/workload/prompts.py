@@ -1,7 +1,7 @@
-"""What is asked: built-in sets that never run out, and files of one's own.
+"""Prompts: endless built-in sets, and JSON Lines files.
 
-The n-th prompt of a set depends on the set, the seed and n alone. Sets are sized in words, because
-tokens are the model's business; the server's count of prompt tokens is what the report shows.
+The n-th prompt of a set depends on the set, the seed and n only. Lengths are in words, because
+tokens depend on the model; reports show the server's count of prompt tokens.
 """
 
 import json
@@ -18,14 +18,14 @@ from sizeup_loadtest.workload import filler_text
 
 MAX_FILE_BYTES = 256 << 20
 DEFAULT_WORDS = 1500
-"""Of a `rag` or `text` prompt: some 2,000 tokens, a few retrieved pages."""
+"""Of a `rag` or `text` prompt: about 2,000 tokens, a few retrieved pages."""
 
 Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One turn."""
+class ChatMessage:
+    """One message of a conversation."""
 
     role: Role
     content: str
@@ -33,31 +33,31 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What one request asks, the same for every size."""
+    """The messages of one request, the same for every model."""
 
     key: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
 
 
-class Source(Protocol):
-    """A row of prompts."""
+class PromptSource(Protocol):
+    """An indexed sequence of prompts."""
 
     def __call__(self, index: int, words: int | None) -> Prompt:
-        """Return the prompt at a place, 0 up; `words` is None where a set has its own length."""
+        """Return the prompt at an index from 0; `words` is None for a set of its own length."""
 
 
-def source(config: Prompts) -> Source:
-    """Return the prompts a config asks for; ConfigError when its file is not right."""
+def source(config: Prompts) -> PromptSource:
+    """Return the configured prompts; ConfigError when their file is invalid."""
     if config.file is not None:
         return partial(_from_file, read(Path(config.file)), config.count)
     return partial(_built_in, config)
 
 
 def read(path: Path) -> Sequence[Prompt]:
-    """Read JSON lines with `prompt` or `messages`, and perhaps a `key`."""
+    """Read JSON Lines with `prompt` or `messages`, and an optional `key`."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"prompts.file: {path} is longer than {MAX_FILE_BYTES} bytes")
+            raise ConfigError(f"prompts.file: {path} is larger than {MAX_FILE_BYTES} bytes")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"prompts.file: {error}") from None
@@ -65,7 +65,7 @@ def read(path: Path) -> Sequence[Prompt]:
     if not prompts:
         raise ConfigError(f"prompts.file: {path} has no prompts")
     if len({prompt.key for prompt in prompts}) < len(prompts):
-        raise ConfigError(f"prompts.file: {path} has a key twice")
+        raise ConfigError(f"prompts.file: {path} has duplicate keys")
     return prompts
 
 
@@ -76,26 +76,28 @@ def _line(line: str, number: int, path: Path) -> Prompt:
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{where}: not an object")
+        raise ConfigError(f"{where}: not a JSON object")
     if isinstance(data.get("prompt"), str):
-        messages: tuple[Message, ...] = (Message("user", data["prompt"]),)
+        messages: tuple[ChatMessage, ...] = (ChatMessage("user", data["prompt"]),)
     else:
         messages = _messages(data.get("messages"), where)
     return Prompt(str(data.get("key", f"line-{number}")), messages)
 
 
-def _messages(value: object, where: str) -> tuple[Message, ...]:
+def _messages(value: object, where: str) -> tuple[ChatMessage, ...]:
     if not isinstance(value, list) or not value:
-        raise ConfigError(f"{where}: has neither a text `prompt` nor a list `messages`")
+        raise ConfigError(f"{where}: needs a string `prompt` or a list `messages`")
     return tuple(_message(item, where) for item in value)
 
 
-def _message(item: object, where: str) -> Message:
+def _message(item: object, where: str) -> ChatMessage:
     if isinstance(item, dict) and isinstance(item.get("content"), str):
         match item.get("role"):
             case "system" | "user" | "assistant" as role:
-                return Message(role, item["content"])
-    raise ConfigError(f"{where}: a message has a role (system, user, assistant) and a text content")
+                return ChatMessage(role, item["content"])
+    raise ConfigError(
+        f"{where}: a message needs a role (system, user, assistant) and a string content"
+    )
 
 
 def _from_file(
@@ -105,29 +107,29 @@ def _from_file(
 
 
 def _built_in(config: Prompts, index: int, words: int | None) -> Prompt:
-    place = index % config.count if config.count else index
+    number = index % config.count if config.count else index
     size = words or DEFAULT_WORDS
-    key = f"{config.set}-{place}" if words is None else f"{config.set}-{words}-{place}"
-    draw = Random(f"{config.seed}/{key}")
+    key = f"{config.set}-{number}" if words is None else f"{config.set}-{words}-{number}"
+    random = Random(f"{config.seed}/{key}")
     match config.set:
         case "chat-short":
-            return _asked(key, filler_text.question(draw))
+            return _single_turn(key, filler_text.question(random))
         case "chat-long":
-            return Prompt(key, _conversation(draw))
+            return Prompt(key, _conversation(random))
         case "rag":
-            return _asked(key, filler_text.retrieval(draw, size))
+            return _single_turn(key, filler_text.retrieval(random, size))
         case "text":
-            return _asked(key, filler_text.text(draw, size))
+            return _single_turn(key, filler_text.text(random, size))
 
 
-def _asked(key: str, text: str) -> Prompt:
-    return Prompt(key, (Message("user", text),))
+def _single_turn(key: str, text: str) -> Prompt:
+    return Prompt(key, (ChatMessage("user", text),))
 
 
-def _conversation(draw: Random) -> tuple[Message, ...]:
-    """Write three turns of some length and a last question, about 600 words."""
-    turns: list[Message] = []
+def _conversation(random: Random) -> tuple[ChatMessage, ...]:
+    """Return three turns and a final question, about 600 words."""
+    turns: list[ChatMessage] = []
     for _ in range(3):
-        turns.append(Message("user", filler_text.question(draw)))
-        turns.append(Message("assistant", filler_text.text(draw, 180)))
-    return (*turns, Message("user", filler_text.task(draw)))
+        turns.append(ChatMessage("user", filler_text.question(random)))
+        turns.append(ChatMessage("assistant", filler_text.text(random, 180)))
+    return (*turns, ChatMessage("user", filler_text.task(random)))

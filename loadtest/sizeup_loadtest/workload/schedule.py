@@ -1,12 +1,12 @@
-"""Config -> plan: every request of a run in its order, with one hash. Pure.
+"""Config -> plan: every request of a run in order, with one hash. Pure.
 
-A block holds every stage once, and in a stage every size, one after the other: noise of the
-machine that lasts longer than a block meets all sizes alike. From block to block the order of the
-sizes turns, and every other block runs backwards, so that no size always follows the same other.
+A block runs every stage once, and a stage runs every model in turn, so that noise of the machine
+that outlasts a block affects all models alike. The order of the models rotates from block to
+block, and every second block runs in reverse, so that no model always follows the same other one.
 
-A closed loop sends more than it counts: users arrive one after the other, and leave so. A size
-whose turn comes after another's is asked something short first, which no figure counts: a server
-that holds fewer models than there are sizes loads it then.
+A closed loop sends more requests than its metrics use: workers start one after the other (ramp-up)
+and finish so (ramp-down). A model that follows another one is preloaded with a short request that
+no metric uses, because a server may keep fewer models in memory than there are in the ladder.
 """
 
 import hashlib
@@ -17,99 +17,98 @@ from itertools import count, islice
 
 from sizeup_loadtest.config.schema import Arrival, Config, Mode
 from sizeup_loadtest.config.settings import Shard
-from sizeup_loadtest.data.record import Length, Planned
+from sizeup_loadtest.data.record import Length, PlannedRequest
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import Message, Prompt, Source
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt, PromptSource
 
 WARM_UP = "warm-up"
-WAKE = Prompt("wake", (Message("user", "Hello"),))
-"""Asked for one token by a size whose turn has come."""
+PRELOAD = Prompt("preload", (ChatMessage("user", "Hello"),))
+"""Loads a model before its segment; one token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One kind of load, the same for every size."""
+    """One load level, the same for every model."""
 
     key: str
     mode: Mode
     level: float
-    """Closed loop: concurrent requests. Open loop: requests per second."""
+    """Closed loop: concurrency. Open loop: requests per second."""
     length: Length
     arrival: Arrival | None = None
     words: int | None = None
-    """Length of its prompts, where the config chooses one."""
+    """Prompt length, where the config sets one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One stage of one size in one block: what runs without anything beside it."""
+    """One stage of one model in one block; nothing else runs at the same time."""
 
     stage: Stage
     block: int
     model: str
-    requests: tuple[Planned, ...]
+    requests: tuple[PlannedRequest, ...]
     seconds: float | None = None
-    """Nothing is sent later than this since the segment began."""
-    wake: Planned | None = None
-    """Sent alone, before the segment begins."""
+    """Time since the start of the segment after which nothing is sent."""
+    preload: PlannedRequest | None = None
+    """Sent alone, before the segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run before it begins."""
+    """Every request of a run."""
 
     stages: tuple[Stage, ...]
     warm_up: tuple[Segment, ...]
     segments: tuple[Segment, ...]
-    """In the order they run."""
+    """In execution order."""
     prompts: Mapping[str, Prompt]
     """By key."""
     sha256: str
-    """Of all the above and how answers are drawn; not of the server's address."""
+    """Of all of the above and the sampling parameters, but not of the server's address."""
 
     @property
     def requests(self) -> int:
-        """Return how many requests are planned, without warm-up."""
+        """Number of requests, without warm-up."""
         return sum(len(segment.requests) for segment in self.segments)
 
 
-def compile(config: Config, source: Source) -> Plan:
-    """Lay out a run; ConfigError when it is larger than its own limit."""
+def compile_plan(config: Config, source: PromptSource) -> Plan:
+    """Expand a config into its requests; ConfigError when they exceed `limits.max_requests`."""
     planned = stages(config)
-    _bounded(config, planned)
-    draw = _Prompts(source)
-    warm_up = tuple(_warm_up(config, planned, draw)) if planned else ()
-    segments = tuple(_segments(config, planned, draw))
-    digest = _hash(config, warm_up, segments, draw.used)
-    return Plan(planned, warm_up, segments, draw.used, digest)
+    _check_size(config, planned)
+    prompts = _UsedPrompts(source)
+    warm_up = tuple(_warm_up(config, planned, prompts)) if planned else ()
+    segments = tuple(_segments(config, planned, prompts))
+    digest = _hash(config, warm_up, segments, prompts.used)
+    return Plan(planned, warm_up, segments, prompts.used, digest)
 
 
 def stages(config: Config) -> tuple[Stage, ...]:
-    """Return the stages of a config: lengths of prompts, then loads, then regimes of length."""
+    """Return the stages of a config: by prompt length, output length, then load."""
     load = config.load
-    made: list[Stage] = []
+    result: list[Stage] = []
     for words in config.prompts.words or (None,):
         suffix = "" if words is None else f"-in{words}"
         for length in config.lengths:
             end = f"-{length}{suffix}"
-            made += [
+            result += [
                 Stage(f"closed-{n}{end}", "closed", n, length, None, words) for n in load.closed
             ]
-            made += [
+            result += [
                 Stage(f"open-{rate:g}{end}", "open", rate, length, load.open.arrival, words)
                 for rate in load.open.rates
             ]
-    keys = [stage.key for stage in made]
-    if len(set(keys)) < len(keys):
-        raise ConfigError("load: a stage is there twice")
-    return tuple(made)
+    if len({stage.key for stage in result}) < len(result):
+        raise ConfigError("load: duplicate stage")
+    return tuple(result)
 
 
-def segment(
+def build_segment(
     config: Config, stage: Stage, model: str, prompts: Sequence[Prompt], block: int = 0
 ) -> Segment:
-    """Lay out one stage of one size, a request per prompt, in the prompts' order."""
+    """Plan one stage of one model: one request per prompt, in order."""
     seed = f"{config.prompts.seed}/{stage.key}/{block}"
     if stage.mode == "open":
         arrival = stage.arrival or "constant"
@@ -117,115 +116,118 @@ def segment(
     else:
         offsets = [None] * len(prompts)
     requests = tuple(
-        Planned(i, block, model, prompt.key, config.max_tokens, stage.length, offset)
+        PlannedRequest(i, block, model, prompt.key, config.max_tokens, stage.length, offset)
         for i, (prompt, offset) in enumerate(zip(prompts, offsets, strict=True))
     )
     return Segment(stage, block, model, requests, config.load.stage_seconds)
 
 
-def with_edges(segment: Segment) -> Segment:
-    """Mark the requests that fill and empty a closed loop: all others met as many as were asked."""
+def with_ramp(segment: Segment) -> Segment:
+    """Mark the requests of a closed loop's ramp-up and ramp-down."""
     if segment.stage.mode == "open":
         return segment
-    edge, whole = int(segment.stage.level) - 1, len(segment.requests)
+    ramp, total = int(segment.stage.level) - 1, len(segment.requests)
     requests = tuple(
-        replace(request, edge=not edge <= place < whole - edge)
-        for place, request in enumerate(segment.requests)
+        replace(request, ramp=not ramp <= i < total - ramp)
+        for i, request in enumerate(segment.requests)
     )
     return replace(segment, requests=requests)
 
 
-def woken(segment: Segment) -> Segment:
-    """Return the segment of a size that may have to be loaded first."""
-    wake = Planned(0, segment.block, segment.model, WAKE.key, 1, "natural", None, warm_up=True)
-    return replace(segment, wake=wake)
+def with_preload(segment: Segment) -> Segment:
+    """Return the segment with a request before it that loads the model."""
+    preload = PlannedRequest(
+        0, segment.block, segment.model, PRELOAD.key, 1, "until_eos", None, warm_up=True
+    )
+    return replace(segment, preload=preload)
 
 
 def share(segment: Segment, shard: Shard) -> Segment:
-    """Return one shard's part: its share of the workers with theirs, or every n-th arrival.
+    """Return the part of one shard: some of the workers with their requests, or every n-th arrival.
 
-    An open loop keeps its offsets, so the shards together send what one would have sent.
+    An open loop keeps its offsets, so that all shards together send the whole schedule.
     """
     if shard.count == 1:
         return segment
     stage, requests = segment.stage, segment.requests
     if stage.mode == "open":
         return replace(segment, requests=requests[shard.index :: shard.count])
-    whole = int(stage.level)
-    workers = [worker for worker in range(whole) if worker % shard.count == shard.index]
-    mine = tuple(r for place, r in enumerate(requests) if place % whole in workers)
-    return replace(segment, stage=replace(stage, level=len(workers)), requests=mine)
+    total = int(stage.level)
+    workers = [worker for worker in range(total) if worker % shard.count == shard.index]
+    own = tuple(request for i, request in enumerate(requests) if i % total in workers)
+    return replace(segment, stage=replace(stage, level=len(workers)), requests=own)
 
 
 def order(models: Sequence[str], block: int) -> Sequence[str]:
-    """Return the order of the sizes in a block."""
+    """Return the order of the models in a block."""
     turn = (block // 2) % len(models)
-    turned = [*models[turn:], *models[:turn]]
-    return turned[::-1] if block % 2 else turned
+    rotated = [*models[turn:], *models[:turn]]
+    return rotated[::-1] if block % 2 else rotated
 
 
-class _Prompts:
-    """Hand out prompts, each place once, and keep what was handed out."""
+class _UsedPrompts:
+    """Takes prompts from a source, each index once, and remembers them."""
 
-    def __init__(self, source: Source) -> None:
-        self.used: dict[str, Prompt] = {WAKE.key: WAKE}
+    def __init__(self, source: PromptSource) -> None:
+        self.used: dict[str, Prompt] = {PRELOAD.key: PRELOAD}
         self._source = source
-        self._places: dict[int | None, Iterator[int]] = {}
+        self._indices: dict[int | None, Iterator[int]] = {}
 
     def take(self, number: int, words: int | None) -> Sequence[Prompt]:
-        places = islice(self._places.setdefault(words, count()), number)
-        taken = [self._source(place, words) for place in places]
+        indices = islice(self._indices.setdefault(words, count()), number)
+        taken = [self._source(index, words) for index in indices]
         self.used |= {prompt.key: prompt for prompt in taken}
         return taken
 
 
 def _per_block(config: Config, stage: Stage) -> int:
-    """Return how many requests a size gets in one stage of one block, those at the edges too."""
-    asked = config.load.requests_per_block
+    """Return the requests of one model in one stage of one block, with ramp-up and ramp-down."""
+    steady = config.load.requests_per_block
     if stage.mode == "open":
-        return asked
+        return steady
     users = int(stage.level)
-    return max(asked, users) + 2 * (users - 1)
+    return max(steady, users) + 2 * (users - 1)
 
 
-def _bounded(config: Config, planned: Sequence[Stage]) -> None:
-    each = sum(_per_block(config, stage) for stage in planned)
-    whole = each * config.load.blocks * len(config.models)
-    if whole > config.limits.max_requests:
+def _check_size(config: Config, planned: Sequence[Stage]) -> None:
+    per_block = sum(_per_block(config, stage) for stage in planned)
+    total = per_block * config.load.blocks * len(config.models)
+    if total > config.limits.max_requests:
         raise ConfigError(
-            f"limits.max_requests: the plan has {whole} requests, "
-            f"{config.limits.max_requests} are allowed"
+            f"limits.max_requests: the plan has {total} requests, "
+            f"the limit is {config.limits.max_requests}"
         )
 
 
-def _warm_up(config: Config, planned: Sequence[Stage], draw: _Prompts) -> Iterator[Segment]:
+def _warm_up(config: Config, planned: Sequence[Stage], prompts: _UsedPrompts) -> Iterator[Segment]:
     if not config.load.warmup:
         return
     stage = Stage(WARM_UP, "closed", 1, planned[0].length, None, planned[0].words)
-    prompts = draw.take(config.load.warmup, stage.words)
+    taken = prompts.take(config.load.warmup, stage.words)
     for model in config.models:
-        made = segment(config, stage, model.name, prompts)
-        requests = tuple(replace(request, warm_up=True) for request in made.requests)
-        yield replace(made, requests=requests, seconds=None)
+        segment = build_segment(config, stage, model.name, taken)
+        requests = tuple(replace(request, warm_up=True) for request in segment.requests)
+        yield replace(segment, requests=requests, seconds=None)
 
 
-def _segments(config: Config, planned: Sequence[Stage], draw: _Prompts) -> Iterator[Segment]:
+def _segments(config: Config, planned: Sequence[Stage], prompts: _UsedPrompts) -> Iterator[Segment]:
     names = [model.name for model in config.models]
-    placed = {stage.key: count() for stage in planned}
+    numbers = {stage.key: count() for stage in planned}
     last = names[0] if len(names) == 1 else None
     for block in range(config.load.blocks):
         for stage in planned:
-            prompts = draw.take(_per_block(config, stage), stage.words)
-            indices = tuple(islice(placed[stage.key], len(prompts)))
+            taken = prompts.take(_per_block(config, stage), stage.words)
+            indices = tuple(islice(numbers[stage.key], len(taken)))
             for name in order(names, block):
-                made = with_edges(segment(config, stage, name, prompts, block))
-                requests = tuple(
-                    replace(request, index=i)
-                    for request, i in zip(made.requests, indices, strict=True)
-                )
-                made = replace(made, requests=requests)
-                yield made if name == last else woken(made)
+                segment = with_ramp(build_segment(config, stage, name, taken, block))
+                segment = _numbered(segment, indices)
+                yield segment if name == last else with_preload(segment)
                 last = name
+
+
+def _numbered(segment: Segment, indices: Sequence[int]) -> Segment:
+    pairs = zip(segment.requests, indices, strict=True)
+    return replace(segment, requests=tuple(replace(request, index=i) for request, i in pairs))
 
 
 def _hash(

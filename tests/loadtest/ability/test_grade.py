@@ -3,12 +3,12 @@ import json
 import pytest
 
 from sizeup_loadtest.ability.grade import UNPARSED, grade
-from sizeup_loadtest.ability.item import Check, Item
-from sizeup_loadtest.workload.prompts import Message
+from sizeup_loadtest.ability.item import AnswerFormat, Item
+from sizeup_loadtest.workload.prompts import ChatMessage
 
 
-def item(check: Check, expected: str, *options: str) -> Item:
-    return Item("k", 1, "k-1-0", (Message("user", "?"),), expected, check, options)
+def item(check: AnswerFormat, expected: str, *options: str) -> Item:
+    return Item("k", 1, "k-1-0", (ChatMessage("user", "?"),), expected, check, options)
 
 
 RIGHT: list[tuple[Item, str]] = [

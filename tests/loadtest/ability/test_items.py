@@ -77,8 +77,8 @@ def test_right_answers_are_set_against_the_time_of_their_blocks() -> None:
         records.append(replace(made, planned=planned, sent_ns=begun, ended_ns=ended))
     found = score.result(asked, records, score.grades(asked, records))
     assert found is not None
-    assert found.right_per_second is not None
-    assert found.right_per_second.value == pytest.approx(1 / (3 + 3))
+    assert found.correct_per_second is not None
+    assert found.correct_per_second.value == pytest.approx(1 / (3 + 3))
 
 
 def test_answers_that_were_cut_are_counted() -> None:
@@ -100,5 +100,5 @@ def test_sizes_are_paired_by_item() -> None:
     small = score.grades(asked, [answered(item, "0") for item in asked[:7]])
     large = score.grades(asked, [answered(item, item.expected) for item in asked])
     pair = score.paired("small", "large", small, large)
-    assert (pair.only_a_right, pair.only_b_right) == (0, 7)
+    assert (pair.only_a_correct, pair.only_b_correct) == (0, 7)
     assert pair.mcnemar_p == pytest.approx(2 / 2**7)

@@ -10,25 +10,25 @@ from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import assemble
 from sizeup_loadtest.analysis.capacity import Bounds
 from sizeup_loadtest.analysis.intervals import wilson
-from sizeup_loadtest.config.schema import Config, Model
+from sizeup_loadtest.config.schema import Config, ModelConfig
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.data.results import CapacityPoint, Lag, ModelFacts, Results
+from sizeup_loadtest.data.results import CapacityPoint, Lag, ModelInfo, Results
 from sizeup_loadtest.execution import capacity_search
-from sizeup_loadtest.storage.run_folder import CapacityPiece, Info, RunFolder
+from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder, RunInfo
 from sizeup_loadtest.workload import prompts, schedule
 
 CONFIG = Config.model_validate(
     {
         "models": ["a", "b"],
-        "length": "forced",
+        "length": "fixed",
         "load": {"blocks": 1, "closed": [1], "requests_per_block": 4},
     }
 )
-PLAN = schedule.compile(CONFIG, prompts.source(CONFIG.prompts))
-INFO = Info(
+PLAN = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
+INFO = RunInfo(
     tool_version="0", started_at="2026-01-01T00:00:00", seconds=9, environment={}, loop_lag=None
 )
-STAGE = "closed-1-forced"
+STAGE = "closed-1-fixed"
 
 
 def of(model: str, count: int = 4) -> list[Record]:
@@ -45,7 +45,7 @@ def folder_of(path: Path, records: Iterable[Record], **info: object) -> RunFolde
     with folder.recorder() as recorder:
         for one in records:
             recorder.add(one)
-    folder.write_piece("run", INFO.model_copy(update=info))
+    folder.write_json("run", INFO.model_copy(update=info))
     return folder
 
 
@@ -68,9 +68,9 @@ def test_a_size_that_was_left_alone_has_no_requests_missing(tmp_path: Path) -> N
 
 
 def test_a_cold_start_that_was_seen_goes_before_what_the_server_says(tmp_path: Path) -> None:
-    told = ModelFacts(load_seconds=2.0)
+    told = ModelInfo(load_seconds=2.0)
     results = assembled(
-        tmp_path, [*of("a"), *of("b")], facts={"a": told, "b": told}, load_seconds={"a": 3.0}
+        tmp_path, [*of("a"), *of("b")], model_info={"a": told, "b": told}, load_seconds={"a": 3.0}
     )
     found = [(m.load_seconds, m.load_source) for m in results.models]
     assert found == [(3.0, "cold start"), (2.0, "server")]
@@ -103,16 +103,16 @@ def test_answers_and_prompts_that_were_not_as_asked_are_told(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("facts", "whole"),
+    ("model_info", "whole"),
     [
-        (ModelFacts(parameters=10, weight_bytes=20, dtype="F32"), 40),  # files of another dtype
-        (ModelFacts(parameters=10, weight_bytes=40, dtype="BF16"), 20),
-        (ModelFacts(parameters=10, weight_bytes=6, dtype="Q4_K_M"), 6),
-        (ModelFacts(weight_bytes=20), 20),
+        (ModelInfo(parameters=10, weight_bytes=20, dtype="F32"), 40),  # files of another dtype
+        (ModelInfo(parameters=10, weight_bytes=40, dtype="BF16"), 20),
+        (ModelInfo(parameters=10, weight_bytes=6, dtype="Q4_K_M"), 6),
+        (ModelInfo(weight_bytes=20), 20),
     ],
 )
-def test_the_bound_is_of_the_weights_as_they_run(facts: ModelFacts, whole: int) -> None:
-    found = assemble.bound(Model(name="a", bandwidth_gb_s=1), facts)
+def test_the_bound_is_of_the_weights_as_they_run(model_info: ModelInfo, whole: int) -> None:
+    found = assemble.bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info)
     assert found == pytest.approx(1e9 / whole)
 
 
@@ -121,8 +121,8 @@ def test_the_bound_is_of_the_weights_as_they_run(facts: ModelFacts, whole: int) 
 )
 def test_a_mixture_of_experts_has_no_bound(architecture: str, known: bool) -> None:
     """A token reads some of its weights."""
-    facts = ModelFacts(architecture=architecture, parameters=10, dtype="BF16")
-    assert (assemble.bound(Model(name="a", bandwidth_gb_s=1), facts) is not None) is known
+    model_info = ModelInfo(architecture=architecture, parameters=10, dtype="BF16")
+    assert (assemble.bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info) is not None) is known
 
 
 def point(level: float, right: int) -> CapacityPoint:
@@ -151,10 +151,10 @@ def test_a_search_that_ended_where_the_client_was_late_may_have_found_too_little
     points = (point(2, 100), point(4, 50), point(8, 0))
     found = capacity_search.result(points, Bounds("closed", CONFIG.slo.attainment, 64))
     folder = folder_of(tmp_path, [*of("a"), *of("b")], stage_lag={stage: lag})
-    folder.write_piece("capacity", CapacityPiece(results={"a": found}))
+    folder.write_json("capacity", CapacityFile(results={"a": found}))
     searched = assemble.assemble(folder).models[0].capacity
     assert searched
-    assert (searched.largest, searched.client_late) == (2, late)
+    assert (searched.max_load, searched.client_late) == (2, late)
 
 
 def test_what_a_run_that_was_stopped_did_not_send_is_not_blamed_on_time(tmp_path: Path) -> None:
@@ -166,5 +166,5 @@ def test_what_a_run_that_was_stopped_did_not_send_is_not_blamed_on_time(tmp_path
 
 
 def test_no_bandwidth_or_no_size_is_no_bound() -> None:
-    assert assemble.bound(Model(name="a"), ModelFacts(weight_bytes=20)) is None
-    assert assemble.bound(Model(name="a", bandwidth_gb_s=1), ModelFacts(parameters=10)) is None
+    assert assemble.bound(ModelConfig(name="a"), ModelInfo(weight_bytes=20)) is None
+    assert assemble.bound(ModelConfig(name="a", bandwidth_gb_s=1), ModelInfo(parameters=10)) is None

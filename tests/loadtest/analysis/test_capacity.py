@@ -77,8 +77,8 @@ def test_a_limit_between_two_doublings_is_tried() -> None:
 def test_requests_that_pile_up_fail_a_load_that_kept_the_objective() -> None:
     assert capacity.passes(point(4), 0.9)
     assert not capacity.passes(point(4, saturated=True), 0.9)
-    assert capacity.largest([point(1), point(2), point(4, saturated=True)], 0.9) == 2
-    assert capacity.largest([point(1, 10)], 0.9) is None
+    assert capacity.max_load([point(1), point(2), point(4, saturated=True)], 0.9) == 2
+    assert capacity.max_load([point(1, 10)], 0.9) is None
 
 
 def test_only_a_miss_that_may_be_chance_is_uncertain() -> None:
@@ -140,17 +140,17 @@ def test_a_queue_that_only_grows_piles_up(places: int) -> None:
 
 
 def test_a_load_that_only_piles_up_is_tried_twice() -> None:
-    assert capacity.open_to_doubt(point(4, saturated=True), 0.9, tries=1)
-    assert not capacity.open_to_doubt(point(4, saturated=True), 0.9, tries=2)
-    assert not capacity.open_to_doubt(point(4, 10, saturated=True), 0.9, tries=1)
-    assert not capacity.open_to_doubt(point(4), 0.9, tries=1)
+    assert capacity.needs_retry(point(4, saturated=True), 0.9, tries=1)
+    assert not capacity.needs_retry(point(4, saturated=True), 0.9, tries=2)
+    assert not capacity.needs_retry(point(4, 10, saturated=True), 0.9, tries=1)
+    assert not capacity.needs_retry(point(4), 0.9, tries=1)
 
 
 @pytest.mark.parametrize(("grows", "saturated"), [([1], True), ([1, 0], False), ([1, 0, 1], True)])
-def test_most_tries_decide_whether_a_load_piles_up(grows: list[int], saturated: bool) -> None:
+def test_most_tries_decide_whether_a_load_piles_up(is_growing: list[int], saturated: bool) -> None:
     records = [
         record(i, block=b, sent=100 * i, first=50 + 80 * i * grown + i % 3)
-        for b, grown in enumerate(grows)
+        for b, grown in enumerate(is_growing)
         for i in range(40)
     ]
     slo = Slo(ttft_seconds=99, tpot_seconds=99)
@@ -164,7 +164,7 @@ def test_requests_that_ended_late_without_an_answer_pile_up_too() -> None:
 
 def test_the_largest_load_says_how_sure_its_attainment_is() -> None:
     found = capacity_search.result([point(1), point(2, 91), point(4, 50)], CLOSED)
-    assert (found.largest, found.attainment) == (2, intervals.wilson(91, 100))
+    assert (found.max_load, found.attainment) == (2, intervals.wilson(91, 100))
     assert capacity_search.result([point(1, 10)], CLOSED).attainment is None
 
 

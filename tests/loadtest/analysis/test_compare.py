@@ -7,7 +7,12 @@ import pytest
 from loadtest import sample_results as sample
 from loadtest.recording import record
 from sizeup_loadtest.analysis import compare, regression_gate, validity
-from sizeup_loadtest.analysis.intervals import geometric_mean_of, mean_of, student, wilson
+from sizeup_loadtest.analysis.intervals import (
+    geometric_mean,
+    mean_estimate,
+    student_quantile,
+    wilson,
+)
 from sizeup_loadtest.data.results import Estimate, Results, StageResult
 
 RUN = sample.results()
@@ -129,7 +134,7 @@ def test_a_run_that_was_stopped_does_not_pass() -> None:
 
 def one_of_many(beyond: float, blocks: int, cases: int = 60) -> regression_gate.Gate:
     """Judge one case, so many standard errors beyond its limit, among others without a change."""
-    reach = student(blocks - 1) * 0.01
+    reach = student_quantile(blocks - 1) * 0.01
 
     def change(number: int, value: float) -> compare.Change:
         ends = (value * math.exp(-reach), value * math.exp(reach))
@@ -148,7 +153,7 @@ def test_more_blocks_prove_more() -> None:
     """Six standard errors are a chance of one in five hundred of 5 blocks, of millions of 20."""
     few, many = one_of_many(6, blocks=5), one_of_many(6, blocks=20)
     assert few.passes
-    assert few.cases[0].outcome is regression_gate.Outcome.UNPROVEN
+    assert few.cases[0].outcome is regression_gate.CaseOutcome.UNPROVEN
     assert not many.passes
 
 
@@ -159,7 +164,7 @@ def test_a_case_that_is_worse_but_not_proven_is_named() -> None:
     assert "1 worse, not proven" in regression_gate.markdown(gate)
     [case, *_] = fromstring(regression_gate.junit(gate))
     assert "worse, not proven" in (case.findtext("system-out") or "")
-    assert one_of_many(2, blocks=5).cases[0].outcome is regression_gate.Outcome.PASSED
+    assert one_of_many(2, blocks=5).cases[0].outcome is regression_gate.CaseOutcome.PASSED
 
 
 def test_a_change_has_the_blocks_of_the_run_with_fewer() -> None:
@@ -176,7 +181,7 @@ def measured(rng: Random, slowdown: float = 1) -> Results:
 
     def estimate(value: float, moods: list[tuple[int, float]], sign: int) -> Estimate:
         blocks = {b: [value * math.exp(sign * (mood + rng.gauss(0, 0.03)))] for b, mood in moods}
-        found = mean_of(blocks)
+        found = mean_estimate(blocks)
         assert found
         return found
 
@@ -230,7 +235,7 @@ def test_unchanged_runs_of_more_blocks_seldom_fail() -> None:
     def fails() -> bool:
         changes = []
         for number in range(30):
-            made = geometric_mean_of({b: [1.05 * math.exp(rng.gauss(0, 0.05))] for b in range(10)})
+            made = geometric_mean({b: [1.05 * math.exp(rng.gauss(0, 0.05))] for b in range(10)})
             assert made
             stage = f"closed-{number}"
             changes.append(
@@ -253,7 +258,7 @@ def test_no_interval_is_undecided() -> None:
         compare.runs(RUN, slower(RUN, 3, spread=None)), regression_gate.Allowed()
     )
     tpot = {c.outcome for c in gate.cases if c.change.figure == "tpot"}
-    assert tpot == {regression_gate.Outcome.UNDECIDED}
+    assert tpot == {regression_gate.CaseOutcome.UNDECIDED}
 
 
 def test_runs_with_nothing_in_common_do_not_pass() -> None:
@@ -314,5 +319,5 @@ def test_shares_alone_do_not_prove_speed() -> None:
 
     bare = without_intervals(RUN)
     gate = regression_gate.judge(compare.runs(bare, bare), regression_gate.Allowed())
-    assert any(case.outcome is regression_gate.Outcome.PASSED for case in gate.cases)
+    assert any(case.outcome is regression_gate.CaseOutcome.PASSED for case in gate.cases)
     assert not gate.passes

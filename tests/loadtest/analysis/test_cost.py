@@ -22,7 +22,7 @@ def test_tokens_cost_what_the_best_throughput_says_with_its_interval() -> None:
 
 def test_right_answers_cost_the_time_all_questions_took() -> None:
     """Prompts, wrong answers and how many were asked at a time are in that time."""
-    asked = ability(right_per_second=Estimate(value=2, low=1, high=4))
+    asked = ability(correct_per_second=Estimate(value=2, low=1, high=4))
     found = cost.of(asked, 3600)
     assert found
     assert found.per_correct_answer == Estimate(value=0.5, low=0.25, high=1)
@@ -30,7 +30,7 @@ def test_right_answers_cost_the_time_all_questions_took() -> None:
 
 
 def test_an_interval_that_reaches_no_right_answer_has_no_end() -> None:
-    found = cost.of(ability(right_per_second=Estimate(value=2, low=0, high=4)), 3600)
+    found = cost.of(ability(correct_per_second=Estimate(value=2, low=0, high=4)), 3600)
     assert found
     assert found.per_correct_answer == Estimate(value=0.5)
 
@@ -41,7 +41,7 @@ def test_load_beyond_the_objective_is_not_used_while_any_is_within() -> None:
     assert found
     assert model.capacity
     assert found.within
-    assert found.at_level == model.capacity.largest
+    assert found.at_level == model.capacity.max_load
     used = next(p.out_tok_s for p in model.capacity.points if p.level == found.at_level)
     assert max(p.out_tok_s or 0 for p in model.capacity.points) > (used or 0)
     assert found.upper_bound is False
@@ -100,7 +100,7 @@ def test_nothing_measured_is_blank_and_not_free() -> None:
 def test_no_right_answer_has_no_price_per_right_answer() -> None:
     assert MODEL.ability
     none = MODEL.ability.overall.model_copy(update={"successes": 0, "value": 0.0})
-    model = ability(overall=none, right_per_second=Estimate(value=0, low=0, high=0))
+    model = ability(overall=none, correct_per_second=Estimate(value=0, low=0, high=0))
     found = cost.of(model, 1.0)
     assert found
     assert found.per_correct_answer is None

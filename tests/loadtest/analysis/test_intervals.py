@@ -35,18 +35,18 @@ def test_quantiles_interpolate() -> None:
 
 def test_means_get_an_interval_from_five_blocks_on() -> None:
     blocks = {b: [float(b), float(b) + 1] for b in range(5)}
-    estimate = st.mean_of(blocks)
+    estimate = st.mean_estimate(blocks)
     assert estimate is not None
     assert estimate.value == 2.5
     assert estimate.low is not None
     assert estimate.high is not None
     assert estimate.low < 2.5 < estimate.high
     del blocks[4]
-    assert st.mean_of(blocks) == Estimate(value=2.0)
+    assert st.mean_estimate(blocks) == Estimate(value=2.0)
 
 
 def test_nothing_has_no_mean() -> None:
-    assert st.mean_of({0: []}) is None
+    assert st.mean_estimate({0: []}) is None
     assert st.distribution({}) is None
 
 
@@ -71,7 +71,7 @@ def test_intervals_of_means_hold_the_truth_as_often_as_they_say(mood: float, blo
         values = {
             b: [mean * rng.uniform(0.98, 1.02) for _ in range(6)] for b, mean in enumerate(means)
         }
-        held += holds(st.mean_of(values), 10)
+        held += holds(st.mean_estimate(values), 10)
     assert 0.93 <= held / RUNS <= 0.975
 
 
@@ -95,7 +95,7 @@ def test_intervals_of_ratios_hold_the_truth_as_often_as_they_say() -> None:
         for block in range(5):
             mood = rng.gauss(0, 0.1)
             blocks[block] = [1.5 * math.exp(mood + rng.gauss(0, 0.05)) for _ in range(6)]
-        held += holds(st.geometric_mean_of(blocks), 1.5)
+        held += holds(st.geometric_mean(blocks), 1.5)
     assert 0.93 <= held / RUNS <= 0.975
 
 
@@ -103,7 +103,7 @@ def test_intervals_of_ratios_hold_the_truth_as_often_as_they_say() -> None:
     ("freedom", "t"), [(4, 2.776), (5, 2.571), (9, 2.262), (19, 2.093), (99, 1.984)]
 )
 def test_students_quantiles_are_the_tables(freedom: int, t: float) -> None:
-    assert st.student(freedom) == pytest.approx(t, abs=1e-3)
+    assert st.student_quantile(freedom) == pytest.approx(t, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -124,21 +124,21 @@ def test_students_quantiles_are_the_tables(freedom: int, t: float) -> None:
     ],
 )
 def test_students_tail_is_the_tables(freedom: int, t: float, p: float) -> None:
-    assert st.tail_of_student(t, freedom) == pytest.approx(p, abs=1e-5)
+    assert st.student_tail(t, freedom) == pytest.approx(p, abs=1e-5)
 
 
 def test_a_figure_that_never_varies_is_exact_and_one_of_nothing_is_zero() -> None:
-    assert st.mean_of({b: [2.0] for b in range(5)}) == Estimate(value=2, low=2, high=2)
-    assert st.mean_of({b: [0.0] for b in range(5)}) == Estimate(value=0, low=0, high=0)
+    assert st.mean_estimate({b: [2.0] for b in range(5)}) == Estimate(value=2, low=2, high=2)
+    assert st.mean_estimate({b: [0.0] for b in range(5)}) == Estimate(value=0, low=0, high=0)
 
 
 def test_discoveries_are_benjaminis_and_hochbergs() -> None:
     """Their example of 1995: of fifteen tests the four smallest are found at 0.05."""
     chances = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240,
                0.4262, 0.5719, 0.6528, 0.7590, 1.0]  # fmt: skip
-    assert st.discoveries(chances, 0.05) == {0, 1, 2, 3}
-    assert st.discoveries(chances[::-1], 0.05) == {11, 12, 13, 14}
-    assert st.discoveries([0.2], 0.05) == st.discoveries([], 0.05) == frozenset()
+    assert st.benjamini_hochberg(chances, 0.05) == {0, 1, 2, 3}
+    assert st.benjamini_hochberg(chances[::-1], 0.05) == {11, 12, 13, 14}
+    assert st.benjamini_hochberg([0.2], 0.05) == st.benjamini_hochberg([], 0.05) == frozenset()
 
 
 def test_ratios_weigh_by_their_denominators() -> None:
@@ -147,7 +147,7 @@ def test_ratios_weigh_by_their_denominators() -> None:
 
 
 def test_doubling_and_halving_cancel() -> None:
-    estimate = st.geometric_mean_of({0: [2.0], 1: [0.5]})
+    estimate = st.geometric_mean({0: [2.0], 1: [0.5]})
     assert estimate is not None
     assert estimate.value == pytest.approx(1.0)
 
@@ -163,9 +163,9 @@ def test_mcnemar_is_the_binomial_tail(a: int, b: int, p: float) -> None:
 def test_growth_is_told_from_noise() -> None:
     rng = Random(5)
     noise = [rng.gauss(1, 0.2) for _ in range(60)]
-    assert not st.grows(noise)
-    assert st.grows([value + i / 50 for i, value in enumerate(noise)])
-    assert not st.grows([1.0, 2.0, 3.0])
+    assert not st.is_growing(noise)
+    assert st.is_growing([value + i / 50 for i, value in enumerate(noise)])
+    assert not st.is_growing([1.0, 2.0, 3.0])
 
 
 def test_a_distribution_knows_its_ends() -> None:

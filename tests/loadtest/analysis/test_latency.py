@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.recording import MS, failed, record
 from sizeup_loadtest.analysis import latency
-from sizeup_loadtest.analysis.latency import Load
+from sizeup_loadtest.analysis.latency import StageLoad
 from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
 from sizeup_loadtest.data.results import Estimate
 
@@ -15,7 +15,7 @@ class Slo:
     tpot_seconds: float = 0.02
 
 
-CLOSED = Load("closed-1", "closed", 1, "forced", "openai")
+CLOSED = StageLoad("closed-1", "closed", 1, "fixed", "openai")
 
 
 def in_turn(blocks: int = 6, requests: int = 4) -> list[Record]:
@@ -59,7 +59,7 @@ def test_an_answer_with_one_token_of_text_has_the_pace_of_the_others() -> None:
     made = record(tokens=11, chunks=1)
     slow = replace(made, finished_ns=made.chunk_ns[0] + 500 * MS)
     assert latency.tpot(slow) == pytest.approx(0.05)
-    assert not latency.meets(slow, Slo())
+    assert not latency.meets_slo(slow, Slo())
 
 
 def test_an_answer_in_one_piece_has_no_pace_though_its_end_is_another_event() -> None:
@@ -71,14 +71,14 @@ def test_an_error_gives_no_times_and_misses_the_objective() -> None:
     made = failed(record(), Outcome.TRUNCATED)
     figures = (latency.ttft, latency.ttft_sched, latency.tpot, latency.e2e, latency.norm_latency)
     assert [figure(made) for figure in figures] == [None] * 5
-    assert not latency.meets(made, Slo())
+    assert not latency.meets_slo(made, Slo())
 
 
 def test_the_objective_counts_from_the_schedule() -> None:
-    assert latency.meets(record(late=90), Slo())
-    assert not latency.meets(record(late=110), Slo())
-    assert not latency.meets(record(gap=21), Slo())
-    assert latency.meets(record(tokens=1), Slo())
+    assert latency.meets_slo(record(late=90), Slo())
+    assert not latency.meets_slo(record(late=110), Slo())
+    assert not latency.meets_slo(record(gap=21), Slo())
+    assert latency.meets_slo(record(tokens=1), Slo())
 
 
 def test_a_stage_says_what_happened() -> None:
@@ -97,7 +97,7 @@ def test_a_stage_says_what_happened() -> None:
     assert result.itl is not None
     assert (result.itl.n, result.itl.p90) == (24, None)
     assert result.tokens_per_chunk == 1
-    assert result.split is None
+    assert result.breakdown is None
 
 
 def test_errors_are_counted_by_class_and_lower_attainment() -> None:
@@ -116,9 +116,9 @@ def test_errors_are_counted_by_class_and_lower_attainment() -> None:
 def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
     """They are slower here, and would show."""
     records = [
-        record(i, block=b, sent=200 * i, first=150 if edge else 100, edge=edge)
+        record(i, block=b, sent=200 * i, first=150 if ramp else 100, ramp=ramp)
         for b in range(5)
-        for i, edge in enumerate((True, False, False, True))
+        for i, ramp in enumerate((True, False, False, True))
     ]
     records[0] = failed(records[0], Outcome.BUSY)
     result = latency.stage_result(CLOSED, records, Slo())
@@ -136,7 +136,7 @@ def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
 def test_they_count_where_there_is_little_else() -> None:
     """Of seven users six fill the loop, and six empty it."""
     for sent, counted in ((14, 14), (17, 17), (18, 6)):
-        made = [record(i, sent=200 * i, edge=i < 6) for i in range(sent)]
+        made = [record(i, sent=200 * i, ramp=i < 6) for i in range(sent)]
         result = latency.stage_result(CLOSED, made, Slo())
         assert result.ttft is not None
         assert result.ttft.n == counted
@@ -145,7 +145,7 @@ def test_they_count_where_there_is_little_else() -> None:
 def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
     """The last that were planned never were sent; the last two here are quick, since alone."""
     records = [
-        record(i, block=b, sent=100 * i, first=50 if i > 9 else 100, edge=i < 2 or i > 50)
+        record(i, block=b, sent=100 * i, first=50 if i > 9 else 100, ramp=i < 2 or i > 50)
         for b in range(5)
         for i in range(12)
     ]
@@ -153,7 +153,7 @@ def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
     assert result.ttft is not None
     assert result.ttft.n == 5 * 8
     assert result.ttft.low == pytest.approx(0.1)
-    full = [record(i, block=b, sent=100 * i, edge=i < 2) for b in range(5) for i in range(20)]
+    full = [record(i, block=b, sent=100 * i, ramp=i < 2) for b in range(5) for i in range(20)]
     ratio = latency.paired("a", "a", "s", records, full).ttft_ratio
     assert ratio == Estimate(value=1, low=1, high=1)
 
@@ -170,29 +170,29 @@ def test_several_chunks_of_one_read_are_one_piece() -> None:
     [
         (record(tokens=11), 0),
         (record(tokens=11, asked=12), 1),
-        (record(tokens=11, asked=12, length="natural"), 0),
+        (record(tokens=11, asked=12, length="until_eos"), 0),
         (replace(record(tokens=11, asked=12), counted_by="chunks"), 0),
         (replace(record(tokens=11, asked=12), counted_by="chunks", finish_reason="stop"), 1),
     ],
 )
 def test_answers_that_are_shorter_than_forced_are_counted(made: Record, short: int) -> None:
-    assert latency.stage_result(CLOSED, [made], Slo()).short_answers == short
+    assert latency.stage_result(CLOSED, [made], Slo()).short_outputs == short
 
 
 def test_prompts_the_server_cut_are_counted() -> None:
     """Seven tokens were read."""
     records = [replace(record(i), prompt_words=words) for i, words in enumerate((7, 14, 15))]
-    assert latency.stage_result(CLOSED, records, Slo()).cut_prompts == 1
+    assert latency.stage_result(CLOSED, records, Slo()).truncated_prompts == 1
 
 
 def test_a_model_that_was_loaded_ahead_of_a_block_is_told() -> None:
     """The usual time is 100 ms; less than a second is none, nor is five times a usual second."""
-    woken = [
+    with_preload = [
         record(i, tokens=1, first=ms, tail=0, warm_up=True) for i, ms in enumerate((900, 1100))
     ]
-    assert latency.stage_result(CLOSED, [*woken, *in_turn()], Slo()).reloads == 1
+    assert latency.stage_result(CLOSED, [*with_preload, *in_turn()], Slo()).reloads == 1
     slow = [record(i, first=1000, sent=2000 * i) for i in range(8)]
-    assert latency.stage_result(CLOSED, [*woken, *slow], Slo()).reloads == 0
+    assert latency.stage_result(CLOSED, [*with_preload, *slow], Slo()).reloads == 0
 
 
 def test_a_stage_without_records_is_an_error() -> None:
@@ -203,7 +203,7 @@ def test_a_stage_without_records_is_an_error() -> None:
 def test_the_servers_own_durations_split_an_answer() -> None:
     server = ServerTimes(total=200 * MS, load=10 * MS, prompt_eval=60 * MS, eval=100 * MS)
     records = [replace(r, server=server) for r in in_turn()]
-    split = latency.stage_result(CLOSED, records, Slo()).split
+    split = latency.stage_result(CLOSED, records, Slo()).breakdown
     assert split is not None
     parts = (split.load, split.queue, split.prefill, split.decode)
     assert [part.p50 for part in parts] == [pytest.approx(v) for v in (0.01, 0.03, 0.06, 0.1)]

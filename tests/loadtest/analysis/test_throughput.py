@@ -105,16 +105,16 @@ class Lengths:
 
 def marked(users: int, requests: int, took: Callable[[], float], places: int = 99) -> list[Record]:
     """Return a block of a plan: users begin over a mean answer, and the edges are marked."""
-    edge, free, ready = users - 1, [0.0] * places, [user / users for user in range(users)]
+    ramp, free, ready = users - 1, [0.0] * places, [user / users for user in range(users)]
     made = []
-    for index in range(requests + 2 * edge):
+    for index in range(requests + 2 * ramp):
         sent, seconds = min(ready), took()
         begun = max(sent, min(free))
         heapreplace(free, begun + seconds)
         heapreplace(ready, begun + seconds)
         one = answer(index, sent, seconds, begun - sent)
-        inner = edge <= index < requests + edge
-        made.append(replace(one, planned=replace(one.planned, edge=not inner)))
+        inner = ramp <= index < requests + ramp
+        made.append(replace(one, planned=replace(one.planned, ramp=not inner)))
     return made
 
 

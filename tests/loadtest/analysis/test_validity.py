@@ -4,7 +4,7 @@ import pytest
 
 from sizeup_loadtest.analysis import validity
 from sizeup_loadtest.analysis.validity import ENOUGH, Count, Lateness
-from sizeup_loadtest.config.schema import Limits
+from sizeup_loadtest.config.schema import RunLimits
 from sizeup_loadtest.data.results import Lag, Validity
 
 
@@ -21,10 +21,10 @@ def judged(
 ) -> Validity:
     counts = counts or {"a": Count(100, 5)}
     return validity.judge(
-        Limits(),
+        RunLimits(),
         late or Lateness(send=lag(0.05), loop=lag(0.05)),
         counts,
-        broken=validity.broken(Limits(), counts),
+        broken=validity.broken(RunLimits(), counts),
         paces=paces or {},
         searched=searched,
         unsent=unsent,

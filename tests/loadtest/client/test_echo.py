@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 
-from loadtest.fake_server import Asked, Kill, Reply, fake_server, status
-from sizeup_loadtest.client.echo import NO_ECHO, UNKNOWN, why_no_echo
+from loadtest.fake_server import Kill, ReceivedRequest, Reply, fake_server, status
+from sizeup_loadtest.client.echo import NO_ECHO, UNKNOWN, echo_unsupported_reason
 
 
 def answer(found: object) -> Mapping[str, object]:
     return {"choices": [{"text": "one two three four", "logprobs": {"token_logprobs": found}}]}
 
 
-async def reset(_: Asked) -> AsyncIterator[bytes]:
+async def reset(_: ReceivedRequest) -> AsyncIterator[bytes]:
     raise Kill
     yield b""
 
@@ -22,7 +22,7 @@ async def reset(_: Asked) -> AsyncIterator[bytes]:
 async def ask(reply: Reply) -> str | None:
     replies = {"/v1/completions": reply}
     async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
-        said = await why_no_echo(session, fake.url, "m")
+        said = await echo_unsupported_reason(session, fake.url, "m")
     body = fake.bodies("/v1/completions")[0]
     assert (body["model"], body["echo"], body["logprobs"]) == ("m", True, 1)
     return said
@@ -64,6 +64,6 @@ def test_a_server_that_could_not_be_asked_is_not_known(reply: Reply, words: str)
 def test_a_server_that_is_gone_is_not_known() -> None:
     async def gone() -> str | None:
         async with aiohttp.ClientSession() as session:
-            return await why_no_echo(session, "http://127.0.0.1:9", "m")
+            return await echo_unsupported_reason(session, "http://127.0.0.1:9", "m")
 
     assert (asyncio.run(gone()) or "").startswith(f"{UNKNOWN}: Client")

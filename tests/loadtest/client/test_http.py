@@ -12,9 +12,9 @@ from loadtest.fake_server import (
     CHUNKED,
     OLLAMA_ANSWER,
     STREAM,
-    Asked,
     FakeServer,
     Kill,
+    ReceivedRequest,
     Reply,
     delta,
     fake_server,
@@ -27,15 +27,15 @@ from loadtest.fake_server import (
 )
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Sampling, Target
-from sizeup_loadtest.data.record import Api, Length, Outcome, Planned, Record, ServerTimes
+from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record, ServerTimes
 from sizeup_loadtest.execution.clock import Clock
-from sizeup_loadtest.workload.prompts import Message, Prompt
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 
-PROMPT = Prompt("p", (Message("system", "Be brief."), Message("user", "你好")))
+PROMPT = Prompt("p", (ChatMessage("system", "Be brief."), ChatMessage("user", "你好")))
 
 
-def request(length: Length = "natural", keep_text: bool = True) -> Request:
-    planned = Planned(0, 0, "m", "p", 16, length, None)
+def request(length: Length = "until_eos", keep_text: bool = True) -> Request:
+    planned = PlannedRequest(0, 0, "m", "p", 16, length, None)
     return Request("closed-1", planned, PROMPT, scheduled_ns=0, keep_text=keep_text)
 
 
@@ -60,8 +60,8 @@ def send(reply: Reply, api: Api = "openai", **options: Any) -> Record:
     return asyncio.run(run())
 
 
-def asked_for(api: Api = "openai", **options: Any) -> Asked:
-    async def run() -> Asked:
+def asked_for(api: Api = "openai", **options: Any) -> ReceivedRequest:
+    async def run() -> ReceivedRequest:
         async with fake_server() as fake:
             await one(fake, api, **options)
             return fake.asked[0]
@@ -128,7 +128,7 @@ def test_the_end_is_stamped_with_its_reason(api: Api) -> None:
         *said, end = answers[api]
         ready = asyncio.Event()
 
-        async def reply(_: Asked) -> AsyncIterator[bytes]:
+        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
             yield STREAM + b"".join(said)
             await ready.wait()
             yield end
@@ -193,7 +193,7 @@ def test_openai_is_asked_in_its_words() -> None:
 
 
 def test_a_forced_length_ignores_the_end() -> None:
-    body = asked_for(asked=request("forced")).body
+    body = asked_for(asked=request("fixed")).body
     assert (body["ignore_eos"], body["min_tokens"], body["max_tokens"]) == (True, 16, 16)
 
 
@@ -269,7 +269,7 @@ def test_the_words_of_a_prompt_are_told() -> None:
 
 
 def test_a_connection_lost_inside_the_body_is_told() -> None:
-    async def reply(_: Asked) -> AsyncIterator[bytes]:
+    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = delta(content="a")
         yield CHUNKED + f"{len(data):x}\r\n".encode() + data + b"\r\n"
         raise Kill
@@ -278,7 +278,7 @@ def test_a_connection_lost_inside_the_body_is_told() -> None:
 
 
 def test_a_connection_closed_without_a_word_is_told() -> None:
-    async def reply(_: Asked) -> AsyncIterator[bytes]:
+    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         raise Kill
         yield b""
 
@@ -298,7 +298,7 @@ def test_a_silent_server_is_given_up() -> None:
     async def run() -> Record:
         over = asyncio.Event()
 
-        async def reply(_: Asked) -> AsyncIterator[bytes]:
+        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
             yield STREAM + delta(content="a")
             await over.wait()
 
@@ -325,7 +325,7 @@ def test_any_number_of_requests_is_under_way_at_one_time() -> None:
     async def run() -> int:
         everyone = asyncio.Barrier(many)
 
-        async def reply(_: Asked) -> AsyncIterator[bytes]:
+        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
             await everyone.wait()
             yield STREAM + b"".join(openai_answer())
 

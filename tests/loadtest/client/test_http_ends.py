@@ -1,8 +1,8 @@
 """Where an answer ends, and where it was cut off."""
 
 import pytest
-from loadtest.client.test_http import send
 
+from loadtest.client.test_http import send
 from loadtest.fake_server import OLLAMA_ANSWER, delta, openai_end, saying
 from sizeup_loadtest.data.record import Api, Outcome
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtest.mock import Behaviour, MockServer, Size
+from loadtest.mock import Behaviour, MockServer, MockModel
 from sizeup_loadtest.ability.items import ladder
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Ability, Config, Limits, Load, Model, Target
-from sizeup_loadtest.data.record import Outcome, Planned, Record
-from sizeup_loadtest.execution.run import Phase, Place, Run, StoppedError, execute
+from sizeup_loadtest.config.schema import Ability, Config, LoadConfig, ModelConfig, RunLimits, Target
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
+from sizeup_loadtest.execution.run import Phase, Run, RunOptions, StoppedError, execute
 from sizeup_loadtest.phases import ability
-from sizeup_loadtest.storage.run_folder import AbilityPiece, RunFolder
+from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment
@@ -24,12 +24,12 @@ ASKED = Ability(enabled=True, kinds=("sorting", "addition"), levels=(2, 3), item
 
 def measured(
     path: Path, failures: dict[Outcome, float], wanted: Sequence[Phase] = (ability.PHASE,)
-) -> AbilityPiece:
+) -> AbilityFile:
     """Run the phase against two sizes, the larger of which knows all the smaller one knows."""
     items = ladder(ASKED.kinds, ASKED.levels, ASKED.seed, ASKED.items)
     behaviour = Behaviour(
         sizes=tuple(
-            Size(name, ttft_seconds=0, gap_seconds=0, ability=share)
+            MockModel(name, ttft_seconds=0, gap_seconds=0, ability=share)
             for name, share in (("small", 0.3), ("large", 0.8))
         ),
         failures=failures,
@@ -40,17 +40,17 @@ def measured(
         async with MockServer(behaviour) as server:
             config = Config(
                 target=Target(url=server.url),
-                models=(Model(name="small"), Model(name="large")),
-                load=Load(warmup=0),
+                models=(ModelConfig(name="small"), ModelConfig(name="large")),
+                load=LoadConfig(warmup=0),
                 ability=ASKED,
-                limits=Limits(max_minutes=1),
+                limits=RunLimits(max_minutes=1),
             )
-            plan = schedule.compile(config, prompts.source(config.prompts))
-            place = Place(RunFolder.create(path), Console(file=io.StringIO()))
+            plan = schedule.compile_plan(config, prompts.source(config.prompts))
+            place = RunOptions(RunFolder.create(path), Console(file=io.StringIO()))
             await execute(config, plan, wanted, place)
 
     asyncio.run(run())
-    piece = RunFolder(path).piece("ability", AbilityPiece)
+    piece = RunFolder(path).read_json("ability", AbilityFile)
     assert piece is not None
     return piece
 
@@ -67,8 +67,8 @@ def test_ability_is_what_the_server_knows(tmp_path: Path) -> None:
         assert result.seconds_per_answer is not None
         assert result.seconds_per_answer.low is not None
     (pair,) = found.paired
-    assert (pair.a, pair.b, pair.only_a_right) == ("small", "large", 0)
-    assert pair.only_b_right == large.overall.successes - small.overall.successes
+    assert (pair.a, pair.b, pair.only_a_correct) == ("small", "large", 0)
+    assert pair.only_b_correct == large.overall.successes - small.overall.successes
 
 
 class Stopped(Run):
@@ -78,7 +78,7 @@ class Stopped(Run):
         self,
         segment: Segment,
         prompts: Mapping[str, Prompt],
-        keep_text: Callable[[Planned], bool] | None = None,
+        keep_text: Callable[[PlannedRequest], bool] | None = None,
         client: Client | None = None,
     ) -> list[Record]:
         if segment.block == 2 and segment.model == self.models[-1]:
@@ -93,7 +93,7 @@ async def stopped(run: Run) -> None:
 def test_a_run_that_is_stopped_keeps_whole_blocks(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         measured(tmp_path, {}, [Phase("ability", 30, stopped)])
-    piece = RunFolder(tmp_path).piece("ability", AbilityPiece)
+    piece = RunFolder(tmp_path).read_json("ability", AbilityFile)
     assert piece is not None
     assert [found.overall.n for found in piece.results.values()] == [16, 16]  # 2 of 5 blocks of 40
     assert len(piece.paired) == 1

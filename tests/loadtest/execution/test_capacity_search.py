@@ -14,14 +14,14 @@ from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.phases import capacity
-from sizeup_loadtest.storage.run_folder import CapacityPiece, RunFolder
+from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder
 from sizeup_loadtest.workload.schedule import Segment
 
 
 def searched(tmp_path: Path, capacity: str) -> tuple[RunFolder, list[tuple[str, str]]]:
     """Return the run and its loads with their sizes, in the order they were sent."""
     file = tmp_path / "sizes.yaml"
-    file.write_text(f"{CONFIG}length: natural\ncapacity: {capacity}\n")
+    file.write_text(f"{CONFIG}length: until_eos\ncapacity: {capacity}\n")
     with background(**WHOLE) as fake:
         asked = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
         assert bench("capacity", *asked) == 0
@@ -37,7 +37,7 @@ def test_the_sizes_take_turns(tmp_path: Path) -> None:
     ]
     results = folder.results()
     found = [m.capacity for m in results.models]
-    assert [(c.largest, c.bounded_by_limit) for c in found if c] == [(4, True)] * 2
+    assert [(c.max_load, c.bounded_by_limit) for c in found if c] == [(4, True)] * 2
     assert results.validity.valid
     assert results.validity.error_share == 0
 
@@ -76,10 +76,10 @@ def test_what_was_found_before_the_run_is_stopped_is_kept(tmp_path: Path) -> Non
     folder = RunFolder.create(tmp_path / "run")
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(capacity.run(cast(Run, Stopping(folder, loads=3))))
-    kept = folder.piece("capacity", CapacityPiece)
+    kept = folder.read_json("capacity", CapacityFile)
     assert kept is not None
     found = kept.results["m"]
-    assert ([p.level for p in found.points], found.largest, found.finished) == (
+    assert ([p.level for p in found.points], found.max_load, found.finished) == (
         [1, 2, 4],
         4,
         False,

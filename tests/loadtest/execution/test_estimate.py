@@ -10,15 +10,15 @@ LOAD = {"blocks": 1, "closed": [1], "requests_per_block": 4}
 
 
 def parts(**config: object) -> tuple[list[estimate.Part], Config]:
-    given = {"models": ["a", "b"], "length": "forced", "max_tokens": 30, "load": LOAD, **config}
+    given = {"models": ["a", "b"], "length": "fixed", "max_tokens": 30, "load": LOAD, **config}
     made = Config.model_validate(given)
-    plan = schedule.compile(made, prompts.source(made.prompts))
+    plan = schedule.compile_plan(made, prompts.source(made.prompts))
     return estimate.parts(made, plan, tok_s=30), made
 
 
 def test_the_plan_alone() -> None:
     found, config = parts()
-    assert [(part.name, part.seconds) for part in found] == [("closed-1-forced", 8.0)]
+    assert [(part.name, part.seconds) for part in found] == [("closed-1-fixed", 8.0)]
     told = estimate.sentence(found, 30, config)
     assert told == "about 0.1 minutes at 30 tokens/s per user and full answers"
 
@@ -45,8 +45,8 @@ def test_requests_that_wake_sizes_are_told_and_not_counted() -> None:
         (["a"], "8 requests planned, sha256"),
         (["a", "b"], "16 requests planned and 3 requests of one token that wake sizes, sha256"),
     ):
-        config = Config.model_validate({"models": models, "length": "forced", "load": load})
-        plan = schedule.compile(config, prompts.source(config.prompts))
+        config = Config.model_validate({"models": models, "length": "fixed", "load": load})
+        plan = schedule.compile_plan(config, prompts.source(config.prompts))
         assert estimate.planned(plan) == f"{told} {plan.sha256}"
 
 

@@ -12,7 +12,7 @@ from sizeup_loadtest.execution.live_view import LiveView, sparks
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
-STAGE = Stage("closed-2-forced", "closed", 2, "forced")
+STAGE = Stage("closed-2-fixed", "closed", 2, "fixed")
 
 
 def feed(view: LiveView) -> None:
@@ -36,7 +36,7 @@ def shown(terminal: bool) -> str:
 def test_without_a_terminal_every_stage_is_a_line() -> None:
     lines = shown(terminal=False).splitlines()
     assert lines == [
-        f"block 1  closed-2-forced  {name}  done 2  errors 1  TTFT p50 100 ms  "
+        f"block 1  closed-2-fixed  {name}  done 2  errors 1  TTFT p50 100 ms  "
         "tokens/s/user 100.0  within SLO 50%"
         for name in ("m", "n")
     ]
@@ -47,7 +47,7 @@ def test_on_a_terminal_a_size_is_a_row() -> None:
     assert "4 requests of 6 planned" in text
     row = next(line for line in reversed(text.splitlines()) if " n " in line)
     cells = [cell.strip() for cell in row.strip("│ ").split("│")]
-    assert cells == ["n", "closed-2-forced", "1", "2", "1", "100 ms", "100.0", "█", "50%"]
+    assert cells == ["n", "closed-2-fixed", "1", "2", "1", "100 ms", "100.0", "█", "50%"]
 
 
 def test_sparks_are_as_tall_as_their_values() -> None:

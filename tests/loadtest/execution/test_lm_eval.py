@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sizeup_loadtest.ability import tasks_data
-from sizeup_loadtest.config.schema import Config, LmEval, Model
+from sizeup_loadtest.config.schema import Config, LmEval, ModelConfig
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.execution import lm_eval
@@ -112,7 +112,7 @@ def test_it_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
 
 
 def config(**asked: object) -> Config:
-    return Config(models=(Model(name="m:1b"),), lm_eval=LmEval.model_validate(asked))
+    return Config(models=(ModelConfig(name="m:1b"),), lm_eval=LmEval.model_validate(asked))
 
 
 def after(option: str, suite: Suite) -> str:

@@ -8,15 +8,15 @@ from itertools import pairwise
 import pytest
 
 from sizeup_loadtest.client.http import Request
-from sizeup_loadtest.data.record import Outcome, Planned, Record
-from sizeup_loadtest.execution.client_lag import LoopLag, lag_of, send_lag, watched_loop
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
+from sizeup_loadtest.execution.client_lag import LoopLagSampler, lag_of, sample_loop_lag, send_lag
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.load_generator import Loader, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import Message, Prompt
-from sizeup_loadtest.workload.schedule import WAKE, Segment, Stage, with_edges, woken
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import PRELOAD, Segment, Stage, with_preload, with_ramp
 
-PROMPTS = {"p": Prompt("p", (Message("user", "x"),)), WAKE.key: WAKE}
+PROMPTS = {"p": Prompt("p", (ChatMessage("user", "x"),)), PRELOAD.key: PRELOAD}
 FAR = 10**15
 
 
@@ -85,8 +85,8 @@ def segment(count: int, level: float, rate: float | None = None, **changes: floa
     if rate is not None:
         offsets = arrivals.offsets("constant", rate, count, "")
     mode = "closed" if rate is None else "open"
-    stage = Stage("s", mode, level, "forced")  # type: ignore[arg-type]
-    requests = tuple(Planned(i, 0, "m", "p", 4, "forced", at) for i, at in enumerate(offsets))
+    stage = Stage("s", mode, level, "fixed")  # type: ignore[arg-type]
+    requests = tuple(PlannedRequest(i, 0, "m", "p", 4, "fixed", at) for i, at in enumerate(offsets))
     return Segment(stage, 0, "m", requests, changes.get("seconds"))
 
 
@@ -116,17 +116,17 @@ def test_a_worker_is_scheduled_when_it_is_free() -> None:
 
 
 def edged(count: int, level: int) -> Segment:
-    return with_edges(segment(count, level))
+    return with_ramp(segment(count, level))
 
 
-def begins(made: Segment, answer_ns: int) -> list[int]:
+def begins(made: Segment, response_ns: int) -> list[int]:
     """Return when each worker sent its first request, in ms since the first; none has answered."""
 
     async def go() -> list[Record]:
         clock, watch = Clock(), Watch()
         sender = FakeSender(clock)
         sender.gate.clear()
-        loader = Loader(sender, watch, clock, FAR, keep_all, answer_ns)
+        loader = Loader(sender, watch, clock, FAR, keep_all, response_ns)
         task = asyncio.create_task(run_segment(made, PROMPTS, loader))
         await until(lambda: watch.now == made.stage.level)
         sender.gate.set()
@@ -147,16 +147,16 @@ def test_users_come_at_once_where_no_edge_is_marked() -> None:
 
 
 def test_a_model_is_woken_alone_and_not_counted() -> None:
-    watch = run(woken(segment(6, level=3)))
+    watch = run(with_preload(segment(6, level=3)))
     assert [r.planned.warm_up for r in watch.requests] == [True, *[False] * 6]
-    assert watch.requests[0].prompt == WAKE
+    assert watch.requests[0].prompt == PRELOAD
     first, *rest = watch.all
     assert all(r.sent_ns >= first.ended_ns for r in rest)
 
 
 def test_nobody_is_woken_for_nothing_or_too_late() -> None:
-    assert run(woken(segment(0, level=0))).requests == []
-    assert run(woken(segment(3, level=1)), deadline=-1).requests == []
+    assert run(with_preload(segment(0, level=0))).requests == []
+    assert run(with_preload(segment(3, level=1)), deadline=-1).requests == []
 
 
 def test_a_closed_loop_of_nobody_sends_nothing() -> None:
@@ -232,9 +232,9 @@ def test_lag_is_summed_up_by_rank() -> None:
 
 
 def test_a_loop_that_is_held_up_is_seen() -> None:
-    async def go() -> LoopLag:
+    async def go() -> LoopLagSampler:
         clock = Clock()
-        async with watched_loop(clock) as lag:
+        async with sample_loop_lag(clock) as lag:
             await until(lambda: len(lag.samples) > 0)
             with lag.during("nothing"):
                 seen = len(lag.samples)

@@ -13,15 +13,15 @@ from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.execution.client_lag import LoopLag
+from sizeup_loadtest.execution.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 
-CONFIG = Config.model_validate({"models": ["m"], "length": "forced", "load": {"closed": [1]}})
-PLAN = schedule.compile(CONFIG, prompts.source(CONFIG.prompts))
+CONFIG = Config.model_validate({"models": ["m"], "length": "fixed", "load": {"closed": [1]}})
+PLAN = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
 
 
 class Sender:
@@ -49,13 +49,13 @@ def learned(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
         LiveView(console, ["m"], 0, CONFIG.slo),
         console,
         Shard(),
-        LoopLag(),
+        LoopLagSampler(),
     )
     whole, known = PLAN.segments[0], []
     for times in segments:
         part = replace(whole, requests=whole.requests[: len(times)])
         asyncio.run(run.load(part, PLAN.prompts))
-        known.append(max(run.answers_ns.values(), default=0) // MS)
+        known.append(max(run.response_ns.values(), default=0) // MS)
     return known
 
 

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 
 from loadtest.fake_server import FakeServer, Reply, fake_server, status
-from sizeup_loadtest.data.results import ModelFacts
+from sizeup_loadtest.data.results import ModelInfo
 from sizeup_loadtest.errors import TargetError
 from sizeup_loadtest.execution import server_info
 
-SHOWN = {
+SAMPLES_PER_STAGE = {
     "model_info": {
         "general.architecture": "qwen2",
         "general.parameter_count": 494_032_768,
@@ -34,13 +34,13 @@ def check(names: Sequence[str], **replies: Reply) -> None:
 
 
 def test_facts_come_from_ollamas_routes() -> None:
-    async def run() -> tuple[FakeServer, dict[str, ModelFacts]]:
-        replies = {"tags": status(200, TAGS), "show": status(200, SHOWN), "ps": status(200, PS)}
+    async def run() -> tuple[FakeServer, dict[str, ModelInfo]]:
+        replies = {"tags": status(200, TAGS), "show": status(200, SAMPLES_PER_STAGE), "ps": status(200, PS)}
         async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
-            return fake, dict(await server_info.facts(session, fake.url, ["a", "b"]))
+            return fake, dict(await server_info.model_info(session, fake.url, ["a", "b"]))
 
     fake, found = asyncio.run(run())
-    assert found["a"] == ModelFacts(
+    assert found["a"] == ModelInfo(
         architecture="qwen2",
         parameters=494_032_768,
         layers=24,
@@ -59,7 +59,7 @@ def test_facts_come_from_ollamas_routes() -> None:
 
 @pytest.mark.parametrize("value", [{}, {"model_info": 3, "details": []}, {"model_info": None}])
 def test_what_is_not_said_is_not_known(value: dict[str, object]) -> None:
-    assert server_info.to_facts(value, {}, {}) == ModelFacts()
+    assert server_info.to_facts(value, {}, {}) == ModelInfo()
 
 
 def test_names_of_either_api_are_taken() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.fake_server import Asked, status
+from loadtest.fake_server import ReceivedRequest, status
 from loadtest.test_cli import CONFIG, WHOLE, background, bench
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.storage.run_folder import RunFolder
@@ -30,7 +30,7 @@ written = {"results": scores, "n-samples": {task: {"effective": 25} for task in 
 """
 
 
-async def completions(asked: Asked) -> AsyncIterator[bytes]:
+async def completions(asked: ReceivedRequest) -> AsyncIterator[bytes]:
     """Echo for `small` only."""
     found = [None, -1.0, -2.0, -0.5] if asked.body["model"] == "small" else [-0.5]
     reply = status(200, {"choices": [{"text": "", "logprobs": {"token_logprobs": found}}]})

@@ -8,20 +8,20 @@ import asyncio
 import signal
 from dataclasses import fields
 
-from loadtest.mock.behaviour import Behaviour, Size
+from loadtest.mock.behaviour import Behaviour, MockModel
 from loadtest.mock.server import MockServer
 
 
-def options() -> Size:
+def options() -> MockModel:
     parser = argparse.ArgumentParser(description=__doc__)
-    for field in fields(Size):
+    for field in fields(MockModel):
         if isinstance(field.default, int | float):
             flag = f"--{field.name.replace('_', '-')}"
             parser.add_argument(flag, type=type(field.default), default=field.default)
-    return Size("mock:1b", **vars(parser.parse_args()))
+    return MockModel("mock:1b", **vars(parser.parse_args()))
 
 
-async def serve(size: Size) -> None:
+async def serve(size: MockModel) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -9,7 +9,7 @@ FAILURES = frozenset(Outcome) - {Outcome.OK}
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class MockModel:
     """One model of the server."""
 
     name: str
@@ -46,7 +46,7 @@ class Size:
 class Behaviour:
     """The whole server."""
 
-    sizes: tuple[Size, ...] = (Size("mock:1b"),)
+    sizes: tuple[MockModel, ...] = (MockModel("mock:1b"),)
     seed: int = 7
     failures: Mapping[Outcome, float] = field(default_factory=dict)
     """Kind -> share of the requests it befalls."""
@@ -68,6 +68,6 @@ class Behaviour:
         if min(self.failures.values(), default=0) < 0 or sum(self.failures.values()) > 1 + 1e-9:
             raise ValueError("shares of failures are at least 0 and at most 1 together")
 
-    def size(self, name: str) -> Size | None:
+    def size(self, name: str) -> MockModel | None:
         """Return the size of a name."""
         return next((size for size in self.sizes if size.name == name), None)

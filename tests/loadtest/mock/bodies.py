@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from loadtest.mock.script import Asked
+from loadtest.mock.script import MockRequest
 
 
 class _Message(BaseModel):
@@ -32,11 +32,11 @@ class OpenAiBody(BaseModel):
     stream: bool = False
     stream_options: _StreamOptions | None = None
 
-    def asked(self) -> Asked:
+    def asked(self) -> MockRequest:
         """Return what is asked."""
         prompt = self.prompt if isinstance(self.prompt, str) else "\n".join(self.prompt or [])
         limit = self.max_completion_tokens or self.max_tokens
-        return Asked(
+        return MockRequest(
             model=self.model,
             prompt=_joined(self.messages) if self.messages else prompt,
             max_tokens=limit,
@@ -70,10 +70,10 @@ class OllamaBody(BaseModel):
         """Tell whether the model is to be forgotten."""
         return self.empty and self.keep_alive in (0, "0", "0s", "0m")
 
-    def asked(self) -> Asked:
+    def asked(self) -> MockRequest:
         """Return what is asked."""
         limit = self.options.num_predict if self.options else None
-        return Asked(
+        return MockRequest(
             model=self.model,
             prompt=_joined(self.messages) if self.messages else self.prompt,
             max_tokens=limit if limit is not None and limit > 0 else None,

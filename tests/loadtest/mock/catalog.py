@@ -6,14 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from loadtest.mock.behaviour import Size
-from loadtest.mock.place import Place
+from loadtest.mock.behaviour import MockModel
+from loadtest.mock.place import ModelSlots
 
 _LONG_AGO = "2025-01-01T00:00:00Z"
 _BYTES_PER_PARAMETER = 2  # bf16
 
 
-def routes(places: Mapping[str, Place]) -> list[web.RouteDef]:
+def routes(places: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
     """Return the routes that list and describe."""
 
     async def health(request: web.Request) -> web.Response:
@@ -56,11 +56,11 @@ def routes(places: Mapping[str, Place]) -> list[web.RouteDef]:
     ]
 
 
-def _bytes(size: Size) -> int:
+def _bytes(size: MockModel) -> int:
     return size.parameters * _BYTES_PER_PARAMETER
 
 
-def _details(size: Size) -> dict[str, Any]:
+def _details(size: MockModel) -> dict[str, Any]:
     return {
         "family": "mock",
         "format": "safetensors",
@@ -69,7 +69,7 @@ def _details(size: Size) -> dict[str, Any]:
     }
 
 
-def _tag(size: Size) -> dict[str, Any]:
+def _tag(size: MockModel) -> dict[str, Any]:
     return {
         "name": size.name,
         "model": size.name,
@@ -80,7 +80,7 @@ def _tag(size: Size) -> dict[str, Any]:
     }
 
 
-def _show(size: Size) -> dict[str, Any]:
+def _show(size: MockModel) -> dict[str, Any]:
     info = {
         "general.architecture": "mock",
         "general.parameter_count": size.parameters,

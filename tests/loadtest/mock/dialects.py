@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from loadtest.mock.script import Asked, Piece, Script
-from loadtest.mock.truth import Answer
+from loadtest.mock.script import MockRequest, Piece, Script
+from loadtest.mock.truth import ServedRequest
 
 Json = dict[str, Any]
 
@@ -23,16 +23,16 @@ class Dialect(Protocol):
     def piece(self, piece: Piece, first: bool) -> bytes:
         """Return a chunk with text."""
 
-    def last(self, script: Script, answer: Answer) -> bytes:
+    def last(self, script: Script, answer: ServedRequest) -> bytes:
         """Return what ends a stream."""
 
-    def whole(self, script: Script, answer: Answer) -> Json:
+    def whole(self, script: Script, answer: ServedRequest) -> Json:
         """Return an answer that is not streamed."""
 
     def broken(self, message: str) -> bytes:
         """Return an error inside a stream."""
 
-    def refusal(self, status: int, message: str) -> Json:
+    def error_response(self, status: int, message: str) -> Json:
         """Return an error before the stream."""
 
 
@@ -42,7 +42,7 @@ class OpenAi:
     content_type = "text/event-stream"
     comment = b": still here\n\n"
 
-    def __init__(self, asked: Asked, chat: bool) -> None:
+    def __init__(self, asked: MockRequest, chat: bool) -> None:
         self._asked = asked
         self._chat = chat
         kind = ("chat.completion" if chat else "text_completion") + (
@@ -74,7 +74,7 @@ class OpenAi:
     def _event(self, choice: str, finish: str = "null") -> bytes:
         return f'data: {self._prefix}{choice}, "finish_reason": {finish}}}]}}\n\n'.encode()
 
-    def last(self, script: Script, answer: Answer) -> bytes:
+    def last(self, script: Script, answer: ServedRequest) -> bytes:
         """Return the finish reason, the usage if wanted, and the end mark."""
         del answer
         empty = '"delta": {}' if self._chat else '"text": ""'
@@ -84,7 +84,7 @@ class OpenAi:
             end += b"data: " + json.dumps(told).encode() + b"\n\n"
         return end + b"data: [DONE]\n\n"
 
-    def whole(self, script: Script, answer: Answer) -> Json:
+    def whole(self, script: Script, answer: ServedRequest) -> Json:
         """Return a completion."""
         del answer
         thinking, text = _texts(script)
@@ -97,9 +97,9 @@ class OpenAi:
 
     def broken(self, message: str) -> bytes:
         """Return an error event."""
-        return b"data: " + json.dumps(self.refusal(500, message)).encode() + b"\n\n"
+        return b"data: " + json.dumps(self.error_response(500, message)).encode() + b"\n\n"
 
-    def refusal(self, status: int, message: str) -> Json:
+    def error_response(self, status: int, message: str) -> Json:
         """Return OpenAI's error object."""
         return {"error": {"message": message, "type": "mock", "param": None, "code": status}}
 
@@ -110,7 +110,7 @@ class Ollama:
     content_type = "application/x-ndjson"
     comment = b""
 
-    def __init__(self, asked: Asked, chat: bool) -> None:
+    def __init__(self, asked: MockRequest, chat: bool) -> None:
         self._chat = chat
         self._head: Json = {"model": asked.model, "created_at": datetime.now(UTC).isoformat()}
 
@@ -124,11 +124,11 @@ class Ollama:
         thinking, text = (piece.text, "") if piece.thinking else ("", piece.text)
         return self._line(self._said(thinking, text) | {"done": False})
 
-    def last(self, script: Script, answer: Answer) -> bytes:
+    def last(self, script: Script, answer: ServedRequest) -> bytes:
         """Return the line with counts and durations."""
         return self._line(self._said("", "") | _durations(script, answer))
 
-    def whole(self, script: Script, answer: Answer) -> Json:
+    def whole(self, script: Script, answer: ServedRequest) -> Json:
         """Return the same in one object."""
         return self._head | self._said(*_texts(script)) | _durations(script, answer)
 
@@ -136,7 +136,7 @@ class Ollama:
         """Return an error line."""
         return json.dumps({"error": message}).encode() + b"\n"
 
-    def refusal(self, status: int, message: str) -> Json:
+    def error_response(self, status: int, message: str) -> Json:
         """Return Ollama's error object."""
         del status
         return {"error": message}
@@ -167,7 +167,7 @@ def _usage(script: Script) -> Json:
     }
 
 
-def _durations(script: Script, answer: Answer) -> Json:
+def _durations(script: Script, answer: ServedRequest) -> Json:
     """Return Ollama's own times: the queue is what they leave of the total."""
     begun = (answer.begun_ns or answer.arrived_ns) + answer.load_ns
     first, last = answer.written_ns[0], answer.written_ns[-1]

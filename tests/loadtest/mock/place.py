@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter_ns
 
-from loadtest.mock.behaviour import Size
-from loadtest.mock.truth import Answer
+from loadtest.mock.behaviour import MockModel
+from loadtest.mock.truth import ServedRequest
 
 
 async def until(moment_ns: int) -> None:
@@ -16,10 +16,10 @@ async def until(moment_ns: int) -> None:
     await asyncio.sleep(max(0, left) / 1e9)
 
 
-class Place:
+class ModelSlots:
     """One model being served."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: MockModel) -> None:
         self.size = size
         self.loaded = size.load_seconds == 0
         self.waiting = 0
@@ -29,7 +29,7 @@ class Place:
         self._loading = asyncio.Lock()
 
     @asynccontextmanager
-    async def taken(self, answer: Answer) -> AsyncIterator[int]:
+    async def taken(self, answer: ServedRequest) -> AsyncIterator[int]:
         """Wait for a place and for the model; yield the moment from which its answer counts."""
         self.waiting += 1
         try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from loadtest.mock.behaviour import Behaviour, Size
+from loadtest.mock.behaviour import Behaviour, MockModel
 from sizeup_loadtest.data.record import Outcome
 
 WRONG = "I do not know."
@@ -15,7 +15,7 @@ _BEFORE_THE_FIRST_BYTE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MockRequest:
     """One request, whatever its dialect."""
 
     model: str
@@ -64,7 +64,7 @@ class Script:
         return self.pieces[: len(self.pieces) // 2] if self.failure else self.pieces
 
 
-def write(behaviour: Behaviour, size: Size, asked: Asked, turn: int) -> Script:
+def write(behaviour: Behaviour, size: MockModel, asked: MockRequest, turn: int) -> Script:
     """Decide one answer; `turn` counts how often this size was asked this before."""
     texts, right = _texts(behaviour, size, asked)
     cut = asked.max_tokens is not None and len(texts) >= asked.max_tokens
@@ -80,7 +80,7 @@ def write(behaviour: Behaviour, size: Size, asked: Asked, turn: int) -> Script:
     )
 
 
-def _texts(behaviour: Behaviour, size: Size, asked: Asked) -> tuple[list[str], bool | None]:
+def _texts(behaviour: Behaviour, size: MockModel, asked: MockRequest) -> tuple[list[str], bool | None]:
     """Return the texts of an answer's tokens, joined the answer, and whether it is right.
 
     The coin does not depend on the size: what a smaller size knows, a larger one knows too.
@@ -94,7 +94,7 @@ def _texts(behaviour: Behaviour, size: Size, asked: Asked) -> tuple[list[str], b
     return [*(f"{word} " for word in words[:-1]), words[-1]], right
 
 
-def _pieces(size: Size, texts: list[str], draw: Random) -> tuple[Piece, ...]:
+def _pieces(size: MockModel, texts: list[str], draw: Random) -> tuple[Piece, ...]:
     pieces, due = [], size.ttft_seconds
     for at in range(0, len(texts), size.tokens_per_chunk):
         some = texts[at : at + size.tokens_per_chunk]

@@ -13,9 +13,9 @@ from loadtest.mock import catalog
 from loadtest.mock.behaviour import Behaviour
 from loadtest.mock.bodies import OllamaBody, OpenAiBody
 from loadtest.mock.dialects import Dialect, Ollama, OpenAi
-from loadtest.mock.place import Place, until
-from loadtest.mock.script import Asked, Script, write
-from loadtest.mock.truth import Answer, Truth
+from loadtest.mock.place import ModelSlots, until
+from loadtest.mock.script import MockRequest, Script, write
+from loadtest.mock.truth import ServedRequest, Truth
 from sizeup_loadtest.data.record import Outcome
 
 MAX_BODY = 64 << 20
@@ -35,7 +35,7 @@ class MockServer:
         self.behaviour = behaviour
         self.truth = Truth()
         self._host, self._port = host, port
-        self._places = {size.name: Place(size) for size in behaviour.sizes}
+        self._places = {size.name: ModelSlots(size) for size in behaviour.sizes}
         self._runner = web.AppRunner(
             self._app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
@@ -117,15 +117,15 @@ class MockServer:
         return web.json_response({"model": body.model, **told, **durations})
 
     async def _answer(
-        self, request: web.Request, asked: Asked, dialect: Dialect, arrived: int
+        self, request: web.Request, asked: MockRequest, dialect: Dialect, arrived: int
     ) -> web.StreamResponse:
         place = self._places.get(asked.model)
         if place is None:
             message = f"model '{asked.model}' not found"
-            return web.json_response(dialect.refusal(404, message), status=404)
+            return web.json_response(dialect.error_response(404, message), status=404)
         script = write(self.behaviour, place.size, asked, place.turns[asked.prompt])
         place.turns[asked.prompt] += 1
-        answer = Answer(asked.model, asked.prompt, arrived, prompt_tokens=script.prompt_tokens)
+        answer = ServedRequest(asked.model, asked.prompt, arrived, prompt_tokens=script.prompt_tokens)
         answer.right = script.right
         answer.outcome = script.failure or Outcome.OK
         if place.waiting >= self.behaviour.max_waiting:
@@ -144,7 +144,7 @@ class MockServer:
             answer.ended_ns = answer.ended_ns or perf_counter_ns()
 
     async def _stream(
-        self, request: web.Request, place: Place, script: Script, dialect: Dialect, answer: Answer
+        self, request: web.Request, place: ModelSlots, script: Script, dialect: Dialect, answer: ServedRequest
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": dialect.content_type})
         if self.behaviour.role_early:
@@ -169,7 +169,7 @@ async def _end(
     response: web.StreamResponse,
     script: Script,
     dialect: Dialect,
-    answer: Answer,
+    answer: ServedRequest,
 ) -> None:
     """End a stream well, or as its failure wants."""
     if not response.prepared:
@@ -184,7 +184,7 @@ async def _end(
     answer.ended_ns = perf_counter_ns()
 
 
-async def _whole(place: Place, script: Script, dialect: Dialect, answer: Answer) -> web.Response:
+async def _whole(place: ModelSlots, script: Script, dialect: Dialect, answer: ServedRequest) -> web.Response:
     """Answer in one piece; a failure halfway is an answer of 500."""
     async with place.taken(answer) as ready:
         await until(ready + script.pieces[-1].due_ns)
@@ -192,12 +192,12 @@ async def _whole(place: Place, script: Script, dialect: Dialect, answer: Answer)
             await asyncio.sleep(HANG_SECONDS)
         answer.written_ns.append(perf_counter_ns())
         if script.failure is not None:
-            return web.json_response(dialect.refusal(500, "the mock failed"), status=500)
+            return web.json_response(dialect.error_response(500, "the mock failed"), status=500)
         answer.tokens = script.tokens
         return web.json_response(dialect.whole(script, answer))
 
 
-def _refuse(request: web.Request, answer: Answer, dialect: Dialect) -> web.Response:
+def _refuse(request: web.Request, answer: ServedRequest, dialect: Dialect) -> web.Response:
     """Refuse before the first byte."""
     status = _REFUSALS.get(answer.outcome)
     if status is None:
@@ -207,4 +207,4 @@ def _refuse(request: web.Request, answer: Answer, dialect: Dialect) -> web.Respo
         return web.Response()  # nobody is there to read it
     headers = {"Retry-After": "1"} if status != 400 else {}
     message = f"the mock is {answer.outcome.value} as it was told"
-    return web.json_response(dialect.refusal(status, message), status=status, headers=headers)
+    return web.json_response(dialect.error_response(status, message), status=status, headers=headers)

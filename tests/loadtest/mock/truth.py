@@ -15,7 +15,7 @@ _KEPT = 200_000
 
 
 @dataclass(slots=True)
-class Answer:
+class ServedRequest:
     """One request and what became of it."""
 
     model: str
@@ -62,19 +62,19 @@ class Truth:
     """Everything a server did, oldest first."""
 
     def __init__(self) -> None:
-        self._answers: deque[Answer] = deque(maxlen=_KEPT)
+        self._answers: deque[ServedRequest] = deque(maxlen=_KEPT)
 
-    def __iter__(self) -> Iterator[Answer]:
+    def __iter__(self) -> Iterator[ServedRequest]:
         return iter(self._answers)
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: ServedRequest) -> None:
         """Remember one from its arrival on."""
         self._answers.append(answer)
 
-    def of(self, prompt: str, model: str | None = None) -> Answer:
+    def of(self, prompt: str, model: str | None = None) -> ServedRequest:
         """Return the latest answer to a prompt; KeyError where there is none."""
         for answer in reversed(self._answers):
             if answer.prompt == prompt and model in (None, answer.model):

@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Results
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -22,7 +22,7 @@ def test_ability_and_time_per_token_both_rise_with_size() -> None:
     sizes = results().models
     assert [size.name for size in sizes] == ["toy:0.5m", "toy:2m", "toy:5m"]
     for small, large in pairwise(sizes):
-        first, second = alone(small), alone(large)
+        first, second = lightest_stage(small), lightest_stage(large)
         assert first and second and first.tpot and second.tpot  # noqa: PT018 - for the checker
         assert first.tpot.mean.value < second.tpot.mean.value
         assert small.ability and large.ability  # noqa: PT018 - for the checker
@@ -40,7 +40,7 @@ def test_it_is_a_run_to_be_trusted_of_less_than_ten_minutes() -> None:
 def test_the_page_says_the_figures_the_docs_repeat() -> None:
     said = (DOCS / "loadtest.md").read_text(encoding="utf-8").replace("\n", " ")
     sizes = results().models
-    paces = [stage.tpot.mean.value * 1000 for s in sizes if (stage := alone(s)) and stage.tpot]
+    paces = [stage.tpot.mean.value * 1000 for s in sizes if (stage := lightest_stage(s)) and stage.tpot]
     shares = [s.ability.overall.value * 100 for s in sizes if s.ability]
     assert "{:.1f}, {:.1f} and {:.1f} ms".format(*paces) in said
     assert "{:.0f}, {:.0f} and {:.0f} %".format(*shares) in said

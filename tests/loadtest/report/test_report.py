@@ -10,7 +10,7 @@ import pytest
 from loadtest import sample_results as sample
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import selection
-from sizeup_loadtest.data.results import Results, SideBySide
+from sizeup_loadtest.data.results import Results, SampleAnswers
 from sizeup_loadtest.report import csv, html, markdown, terminal
 from sizeup_loadtest.report.charts import labels, scales
 from sizeup_loadtest.report.markup import Markup, tag
@@ -53,7 +53,7 @@ class Page(HTMLParser):
 def evil() -> Results:
     run = sample.results()
     models = (run.models[0].model_copy(update={"name": EVIL}), *run.models[1:])
-    answers = (SideBySide(prompt=EVIL, answers={EVIL: EVIL}),)
+    answers = (SampleAnswers(prompt=EVIL, answers={EVIL: EVIL}),)
     return run.model_copy(update={"models": models, "answers": answers, "target": EVIL})
 
 
@@ -166,17 +166,17 @@ def test_a_capacity_where_the_client_was_late_is_a_least_one() -> None:
     run = RUNS["full"]
     first = run.models[0]
     assert first.capacity
-    assert first.capacity.largest
+    assert first.capacity.max_load
     late = first.capacity.model_copy(update={"client_late": True, "bounded_by_limit": False})
     for searched, mark in ((first.capacity, ""), (late, "≥ ")):
         model = first.model_copy(update={"capacity": searched})
-        told = f"{mark}{formatting.tick(first.capacity.largest)}"
+        told = f"{mark}{formatting.tick(first.capacity.max_load)}"
         one = run.model_copy(update={"models": (model,)})
         assert formatting.carries(searched) == told
         assert f">{told}</span>" in html.render(one)
         assert f"| {told} |" in markdown.render(one)
         assert ("above it the client was late" in html.render(one)) is bool(mark)
-        assert f"capacity,load,{first.capacity.largest}," in csv.render(one)
+        assert f"capacity,load,{first.capacity.max_load}," in csv.render(one)
 
 
 def test_definitions_say_what_the_code_does() -> None:
@@ -203,7 +203,7 @@ def test_a_bound_far_from_what_was_measured_does_not_stretch_the_axis(
     times: float, ticks: int
 ) -> None:
     model = RUNS["full"].models[0]
-    stage = selection.alone(model)
+    stage = selection.lightest_stage(model)
     assert stage
     assert stage.tpot
     far = model.model_copy(update={"bound_tok_s": times / stage.tpot.mean.value})
@@ -247,7 +247,7 @@ def test_markup_escapes_text_and_keeps_markup() -> None:
 
 def test_csv_has_every_figure_and_blanks_for_none() -> None:
     read = list(standard_csv.DictReader(io.StringIO(csv.render(RUNS["full"]))))
-    first = {r["figure"]: r for r in read if r["stage"] == "closed-1-forced"}
+    first = {r["figure"]: r for r in read if r["stage"] == "closed-1-fixed"}
     assert float(first["tpot/p50"]["value"]) > 0
     assert first["tpot/p99"]["value"] == ""
     blank = list(standard_csv.DictReader(io.StringIO(csv.render(RUNS["empty"]))))

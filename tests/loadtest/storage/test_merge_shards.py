@@ -13,14 +13,14 @@ from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityResult, Lag
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.storage import merge_shards
-from sizeup_loadtest.storage.run_folder import CapacityPiece, Info, RunFolder
+from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder, RunInfo
 from sizeup_loadtest.workload import prompts, schedule
 
 CONFIG = Config.model_validate(
-    {"models": ["m"], "length": "forced", "load": {"blocks": 1, "requests_per_block": 100}}
+    {"models": ["m"], "length": "fixed", "load": {"blocks": 1, "requests_per_block": 100}}
 )
-PLAN = schedule.compile(CONFIG, prompts.source(CONFIG.prompts))
-INFO = Info(
+PLAN = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
+INFO = RunInfo(
     tool_version="0", started_at="2026-01-01T00:00:00", seconds=9, environment={}, loop_lag=None
 )
 STAGE = PLAN.stages[0].key
@@ -30,13 +30,13 @@ RECORDS = [
 ]
 
 
-def folder(path: Path, records: Sequence[Record], info: Info, config: Config = CONFIG) -> RunFolder:
+def folder(path: Path, records: Sequence[Record], info: RunInfo, config: Config = CONFIG) -> RunFolder:
     made = RunFolder.create(path)
-    made.begin(config, schedule.compile(config, prompts.source(config.prompts)))
+    made.begin(config, schedule.compile_plan(config, prompts.source(config.prompts)))
     with made.recorder() as recorder:
         for one in records:
             recorder.add(one)
-    made.write_piece("run", info)
+    made.write_json("run", info)
     return made
 
 
@@ -97,16 +97,16 @@ def test_what_one_shard_found_is_kept(tmp_path: Path) -> None:
     folders = split(tmp_path, 2)
     found = CapacityResult(
         mode="closed",
-        largest=4,
+        max_load=4,
         bounded_by_limit=False,
         knee=None,
         effective_parallelism=None,
         points=(),
     )
-    piece = CapacityPiece(results={"m": found})
-    folders[1].write_piece("capacity", piece)
+    piece = CapacityFile(results={"m": found})
+    folders[1].write_json("capacity", piece)
     merged = merge_shards.merge(folders, tmp_path / "all")
-    assert merged.piece("capacity", CapacityPiece) == piece
+    assert merged.read_json("capacity", CapacityFile) == piece
 
 
 def test_summaries_are_the_worst_shards() -> None:

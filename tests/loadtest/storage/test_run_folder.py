@@ -13,7 +13,7 @@ from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import ServerTimes
 from sizeup_loadtest.errors import FolderError
 from sizeup_loadtest.storage import read_run
-from sizeup_loadtest.storage.run_folder import AbilityPiece, RunFolder
+from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 
 CONFIG = Config.model_validate({"models": ["a", "b"], "load": {"blocks": 1}})
@@ -32,7 +32,7 @@ def filled(path: Path) -> RunFolder:
 
 
 def test_config_and_plan_survive(tmp_path: Path) -> None:
-    plan = schedule.compile(CONFIG, prompts.source(CONFIG.prompts))
+    plan = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
     folder = RunFolder.create(tmp_path / "deep" / "run")
     folder.begin(CONFIG, plan)
     assert folder.config() == CONFIG
@@ -92,7 +92,7 @@ def test_what_is_not_a_run_is_told(tmp_path: Path) -> None:
 
 def test_results_of_another_schema_are_told_in_a_sentence(tmp_path: Path) -> None:
     made = sample_results.results().model_dump(mode="json")
-    made["models"][1]["facts"]["colour"] = 1
+    made["models"][1]["model_info"]["colour"] = 1
     made["models"][2].pop("name")
     file = tmp_path / "results.json"
     file.write_text(json.dumps(made))
@@ -114,6 +114,6 @@ def test_results_that_were_cut_off_are_told_in_a_sentence(tmp_path: Path) -> Non
 
 def test_a_phase_that_was_not_run_has_no_piece(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert folder.piece("ability", AbilityPiece) is None
-    folder.write_piece("ability", AbilityPiece(results={}))
-    assert folder.piece("ability", AbilityPiece) == AbilityPiece(results={})
+    assert folder.read_json("ability", AbilityFile) is None
+    folder.write_json("ability", AbilityFile(results={}))
+    assert folder.read_json("ability", AbilityFile) == AbilityFile(results={})

@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.mock import Behaviour
 from loadtest.mock.behaviour import FAILURES
-from loadtest.truth.proving import SIZE, Load, fine, prove
+from loadtest.truth.against_mock import SIZE, LoadCase, fine, run_load
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.data.record import Api, Outcome
 
@@ -23,14 +23,14 @@ class Slo:
 @pytest.mark.parametrize("api", APIS)
 def test_tokens_are_the_servers(api: Api) -> None:
     size = replace(QUICK, tokens_per_chunk=3)
-    for one in prove(Behaviour((size,)), Load(8, 16, api=api)):
+    for one in run_load(Behaviour((size,)), LoadCase(8, 16, api=api)):
         assert one.record.completion_tokens == one.truth.tokens == 13
         assert one.record.prompt_tokens == one.truth.prompt_tokens
         assert one.record.finish_reason == "stop"
 
 
 def test_a_forced_length_is_exact() -> None:
-    for one in prove(Behaviour((QUICK,)), Load(8, 16, length="forced", max_tokens=29)):
+    for one in run_load(Behaviour((QUICK,)), LoadCase(8, 16, length="fixed", max_tokens=29)):
         assert one.record.completion_tokens == one.truth.tokens == 29
         assert one.record.finish_reason == "length"
 
@@ -38,23 +38,23 @@ def test_a_forced_length_is_exact() -> None:
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("kind", sorted(FAILURES - {Outcome.TIMEOUT}))
 def test_each_failure_is_named(kind: Outcome, api: Api) -> None:
-    seen = prove(Behaviour((QUICK,), failures={kind: 1}), Load(2, 4, api=api))
+    seen = run_load(Behaviour((QUICK,), failures={kind: 1}), LoadCase(2, 4, api=api))
     assert [s.record.outcome for s in seen] == [kind] * 4
     assert all(s.record.error for s in seen)
 
 
 def test_a_hang_ends_at_the_clients_deadline() -> None:
-    seen = prove(Behaviour((QUICK,), failures={Outcome.TIMEOUT: 1}), Load(2, 2, timeout=0.5))
+    seen = run_load(Behaviour((QUICK,), failures={Outcome.TIMEOUT: 1}), LoadCase(2, 2, timeout=0.5))
     assert [s.record.outcome for s in seen] == [Outcome.TIMEOUT] * 2
     assert all(s.truth.left for s in seen)
 
 
 def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> None:
     kinds = (Outcome.BUSY, Outcome.UNAVAILABLE, Outcome.FAILED, Outcome.TRUNCATED)
-    seen = prove(Behaviour((QUICK,), failures=dict.fromkeys(kinds, 0.1)), Load(8, 120))
+    seen = run_load(Behaviour((QUICK,), failures=dict.fromkeys(kinds, 0.1)), LoadCase(8, 120))
     truth = Counter(s.truth.outcome for s in seen)
     assert set(truth) == {*kinds, Outcome.OK}
-    load = latency.Load("s", "closed", 8, "natural", "openai")
+    load = latency.StageLoad("s", "closed", 8, "until_eos", "openai")
     result = latency.stage_result(load, [s.record for s in seen], Slo())
     assert result.errors == {kind.value: truth[kind] for kind in kinds}
     assert result.attainment is not None
@@ -65,7 +65,7 @@ def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> Non
 
 def test_more_than_may_wait_are_busy() -> None:
     size = replace(SIZE, parallel=1)
-    seen = prove(Behaviour((size,), max_waiting=2), Load(6, 6))
+    seen = run_load(Behaviour((size,), max_waiting=2), LoadCase(6, 6))
     outcomes = Counter(s.record.outcome for s in seen)
     assert outcomes == Counter(s.truth.outcome for s in seen)
     assert outcomes[Outcome.BUSY] == 3
@@ -76,7 +76,7 @@ def test_ability_is_a_known_share_and_grows_with_size() -> None:
     small, large = replace(QUICK, ability=0.3), replace(QUICK, ability=0.7)
     right = []
     for size in (small, large):
-        seen = prove(Behaviour((size,), answers=answers), Load(8, 80))
+        seen = run_load(Behaviour((size,), answers=answers), LoadCase(8, 80))
         known = {s.record.planned.prompt for s in seen if s.truth.right}
         told = {
             s.record.planned.prompt

@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 
 from loadtest.mock import Behaviour
-from loadtest.truth.proving import RESOLUTION, SIZE, Load, Seen, fine, prove
+from loadtest.truth.against_mock import RESOLUTION, SIZE, LoadCase, Seen, fine, run_load
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.data.results import StageResult
 
@@ -27,8 +27,8 @@ class Prompt:
     tpot_seconds = 10.0
 
 
-def found(seen: Sequence[Seen], load: Load, slo: latency.Objective) -> StageResult:
-    mode = latency.Load("s", "open" if load.rate else "closed", load.level, "natural", "openai")
+def found(seen: Sequence[Seen], load: LoadCase, slo: latency.Objective) -> StageResult:
+    mode = latency.StageLoad("s", "open" if load.rate else "closed", load.level, "until_eos", "openai")
     return latency.stage_result(mode, [s.record for s in seen], slo)
 
 
@@ -48,8 +48,8 @@ def agree(result: StageResult, answers_s: float, tokens: int, seconds: float) ->
 
 @pytest.mark.parametrize("users", [1, 4, 8])
 def test_users_get_what_the_server_gives(users: int) -> None:
-    load = Load(users, 4 * users)
-    seen = fine(prove(Behaviour((LONG,)), load))
+    load = LoadCase(users, 4 * users)
+    seen = fine(run_load(Behaviour((LONG,)), load))
     took = service(seen)
     result = found(seen, load, Slo())
     agree(result, users / took, LONG.tokens, took)
@@ -58,8 +58,8 @@ def test_users_get_what_the_server_gives(users: int) -> None:
 
 def test_more_users_than_places_get_what_the_places_give() -> None:
     size = replace(LONG, parallel=2)
-    load = Load(8, 26, edges=True)
-    seen = fine(prove(Behaviour((size,)), load))
+    load = LoadCase(8, 26, edges=True)
+    seen = fine(run_load(Behaviour((size,)), load))
     took = service(seen)
     result = found(seen, load, Prompt())
     agree(result, 2 / took, size.tokens, took)
@@ -69,8 +69,8 @@ def test_more_users_than_places_get_what_the_places_give() -> None:
 
 
 def test_an_open_loop_gets_what_it_asks_for() -> None:
-    load = Load(10, 24, rate=True)
-    seen = fine(prove(Behaviour((replace(SIZE, parallel=8),)), load))
+    load = LoadCase(10, 24, rate=True)
+    seen = fine(run_load(Behaviour((replace(SIZE, parallel=8),)), load))
     result = found(seen, load, Slo())
     agree(result, 10, SIZE.tokens, service(seen))
     assert result.goodput is not None
@@ -79,8 +79,8 @@ def test_an_open_loop_gets_what_it_asks_for() -> None:
 
 def test_an_open_loop_beyond_capacity_gets_what_the_server_gives() -> None:
     """Two places of 140 ms are 14 answers a second; 40 requests a second come."""
-    load = Load(40, 60, rate=True)
-    seen = fine(prove(Behaviour((SIZE,)), load))
+    load = LoadCase(40, 60, rate=True)
+    seen = fine(run_load(Behaviour((SIZE,)), load))
     took = service(seen)
     result = found(seen, load, Prompt())
     agree(result, 2 / took, SIZE.tokens, took)

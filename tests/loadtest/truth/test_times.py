@@ -6,8 +6,8 @@ from statistics import median
 
 import pytest
 
-from loadtest.mock import Answer, Behaviour
-from loadtest.truth.proving import RESOLUTION, SIZE, Load, Seen, fine, off, prove
+from loadtest.mock import Behaviour, ServedRequest
+from loadtest.truth.against_mock import RESOLUTION, SIZE, LoadCase, Seen, fine, off, run_load
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.data.record import Api, Outcome
 
@@ -29,7 +29,7 @@ def agree(seen: list[Seen]) -> None:
             read >= wrote
             for read, wrote in zip(one.record.chunk_ns, one.truth.written_ns, strict=True)
         )
-    figures: list[tuple[latency.Figure, Callable[[Answer], float]]] = [
+    figures: list[tuple[latency.Figure, Callable[[ServedRequest], float]]] = [
         (latency.ttft, lambda a: a.ttft_seconds),
         (latency.e2e, lambda a: a.e2e_seconds),
         (latency.norm_latency, lambda a: a.e2e_seconds / a.tokens),
@@ -43,7 +43,7 @@ def agree(seen: list[Seen]) -> None:
 
 @pytest.mark.parametrize("api", APIS)
 def test_one_stream(api: Api) -> None:
-    seen = prove(Behaviour((SIZE,)), Load(1, 8, api=api))
+    seen = run_load(Behaviour((SIZE,)), LoadCase(1, 8, api=api))
     agree(seen)
     assert all((latency.ttft(s.record) or 0) >= SIZE.ttft_seconds for s in seen)
 
@@ -51,21 +51,21 @@ def test_one_stream(api: Api) -> None:
 @pytest.mark.parametrize("api", APIS)
 def test_jitter_comments_and_an_early_role_change_nothing(api: Api) -> None:
     size = replace(SIZE, jitter=0.8)
-    seen = prove(Behaviour((size,), role_early=True, comments=True), Load(2, 8, api=api))
+    seen = run_load(Behaviour((size,), role_early=True, comments=True), LoadCase(2, 8, api=api))
     agree(seen)
     # The early chunk is there at once; a client that took it for a token would see almost 0
     assert all((latency.ttft(s.record) or 0) >= SIZE.ttft_seconds for s in seen)
 
 
 def test_thinking_counts_as_tokens() -> None:
-    agree(prove(Behaviour((replace(SIZE, thinking=5),)), Load(2, 6)))
+    agree(run_load(Behaviour((replace(SIZE, thinking=5),)), LoadCase(2, 6)))
 
 
 def test_several_tokens_a_chunk() -> None:
     size = replace(SIZE, tokens_per_chunk=4)
-    seen = prove(Behaviour((size,)), Load(2, 6))
+    seen = run_load(Behaviour((size,)), LoadCase(2, 6))
     agree(seen)
-    load = latency.Load("s", "closed", 2, "natural", "openai")
+    load = latency.StageLoad("s", "closed", 2, "until_eos", "openai")
     result = latency.stage_result(load, [s.record for s in seen], Slo())
     assert result.tokens_per_chunk == pytest.approx(13 / 4)
     assert result.counted_by == "usage"
@@ -74,7 +74,7 @@ def test_several_tokens_a_chunk() -> None:
 
 
 def test_a_closed_loop_beyond_the_places_shows_the_queue_in_ttft() -> None:
-    seen = prove(Behaviour((SIZE,)), Load(6, 24))
+    seen = run_load(Behaviour((SIZE,)), LoadCase(6, 24))
     agree(seen)
     waited = [s for s in seen if s.truth.queue_seconds > SIZE.ttft_seconds]
     assert len(waited) > 12
@@ -86,7 +86,7 @@ def test_a_closed_loop_beyond_the_places_shows_the_queue_in_ttft() -> None:
 
 def test_an_open_loop_beyond_capacity_shows_the_queue_from_the_schedule() -> None:
     """Two places of 140 ms are 14 requests a second; 40 come, in half a second."""
-    seen = prove(Behaviour((SIZE,)), Load(40, 20, rate=True))
+    seen = run_load(Behaviour((SIZE,)), LoadCase(40, 20, rate=True))
     agree(seen)
     for one in seen:
         late = (one.record.sent_ns - one.record.scheduled_ns) / 1e9
@@ -104,7 +104,7 @@ def test_an_open_loop_beyond_capacity_shows_the_queue_from_the_schedule() -> Non
 
 def test_ollamas_durations_split_an_answer_as_the_server_knows_it() -> None:
     size = replace(SIZE, load_seconds=0.2)
-    seen = fine(prove(Behaviour((size,)), Load(4, 8, api="ollama")))
+    seen = fine(run_load(Behaviour((size,)), LoadCase(4, 8, api="ollama")))
     assert len(seen) == 8
     for one in seen:
         server, truth = one.record.server, one.truth

@@ -8,7 +8,7 @@ import pytest
 from sizeup_loadtest.config.schema import Prompts, PromptSet
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import prompts
-from sizeup_loadtest.workload.prompts import Message
+from sizeup_loadtest.workload.prompts import ChatMessage
 
 SETS: tuple[PromptSet, ...] = ("chat-short", "chat-long", "rag", "text")
 
@@ -63,7 +63,7 @@ def test_a_file_has_prompts_or_messages(tmp_path: Path) -> None:
     turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     config = write(tmp_path, {"prompt": "one", "key": "k"}, "", {"messages": turns})
     source = prompts.source(config)
-    assert (source(0, None).key, source(0, None).messages) == ("k", (Message("user", "one"),))
+    assert (source(0, None).key, source(0, None).messages) == ("k", (ChatMessage("user", "one"),))
     assert [m.role for m in source(1, None).messages] == ["system", "user"]
     assert source(2, None) == source(0, None)
 

@@ -21,7 +21,7 @@ def config(**changes: Any) -> Config:
 
 def plan(**changes: Any) -> Plan:
     made = config(**changes)
-    return schedule.compile(made, prompts.source(made.prompts))
+    return schedule.compile_plan(made, prompts.source(made.prompts))
 
 
 def test_the_same_config_has_the_same_hash() -> None:
@@ -41,7 +41,7 @@ def test_the_same_config_has_the_same_hash() -> None:
         {"load": {"open": {"rates": [2.5], "arrival": "constant"}}},
         {"load": {"stage_seconds": 3}},
         {"sampling": {"seed": 9}},
-        {"length": "forced"},
+        {"length": "fixed"},
     ],
 )
 def test_whatever_changes_the_requests_changes_the_hash(change: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def test_no_prompt_is_asked_twice() -> None:
     asked = [r.prompt for s in plan().segments if s.model == "a" for r in s.requests]
     asked += [r.prompt for s in plan().warm_up if s.model == "a" for r in s.requests]
     assert len(set(asked)) == len(asked)
-    assert {*asked, schedule.WAKE.key} == set(plan().prompts)
+    assert {*asked, schedule.PRELOAD.key} == set(plan().prompts)
 
 
 def test_an_index_is_a_place_in_its_stage() -> None:
@@ -96,26 +96,26 @@ def test_a_closed_loop_counts_what_is_asked_between_its_edges(users: int, counte
     """Those who fill it, those who empty it, and a round at the least between them."""
     made = plan(load={"closed": [users], "requests_per_block": 8})
     for segment in (s for s in made.segments if s.stage.mode == "closed"):
-        edges = [r.edge for r in segment.requests]
+        edges = [r.ramp for r in segment.requests]
         outer = [True] * (users - 1)
         assert edges == [*outer, *[False] * counted, *outer]
 
 
 def test_an_open_loop_has_no_edges() -> None:
     made = [s for s in plan().segments if s.stage.mode == "open"]
-    assert not any(r.edge for s in made for r in s.requests)
+    assert not any(r.ramp for s in made for r in s.requests)
 
 
 def test_a_size_is_woken_where_another_was_before() -> None:
     segments = plan().segments
     before: str | None = None
     for segment in segments:
-        assert (segment.wake is not None) == (segment.model != before)
+        assert (segment.preload is not None) == (segment.model != before)
         before = segment.model
-        if segment.wake is not None:
-            assert (segment.wake.model, segment.wake.warm_up) == (segment.model, True)
+        if segment.preload is not None:
+            assert (segment.preload.model, segment.preload.warm_up) == (segment.model, True)
     assert plan().requests == sum(len(s.requests) for s in segments)
-    assert not any(s.wake for s in plan(models=["a"]).segments)
+    assert not any(s.preload for s in plan(models=["a"]).segments)
 
 
 def test_warm_up_is_marked_and_apart() -> None:
@@ -127,9 +127,9 @@ def test_warm_up_is_marked_and_apart() -> None:
 
 
 def test_lengths_of_prompts_are_stages() -> None:
-    made = plan(prompts={"set": "text", "words": [1, 50]}, length="forced", load={"closed": [1]})
+    made = plan(prompts={"set": "text", "words": [1, 50]}, length="fixed", load={"closed": [1]})
     keys = {stage.key for stage in made.stages}
-    assert {"closed-1-forced-in1", "closed-1-forced-in50"} < keys
+    assert {"closed-1-fixed-in1", "closed-1-fixed-in50"} < keys
     for segment in made.segments:
         for request in segment.requests:
             content = made.prompts[request.prompt].messages[0].content
@@ -141,8 +141,8 @@ def test_a_plan_larger_than_its_limit_is_refused() -> None:
         plan(limits={"max_requests": 100})
 
 
-def test_a_stage_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match="twice"):
+def test_a_duplicate_stage_is_rejected() -> None:
+    with pytest.raises(ConfigError, match="duplicate"):
         plan(load={"closed": [2, 2]})
 
 

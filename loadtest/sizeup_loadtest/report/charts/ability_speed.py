@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.selection import alone
-from sizeup_loadtest.data.results import Bar, Cost, Estimate, ModelResult, Proportion, Verdict
+from sizeup_loadtest.analysis.selection import lightest_stage
+from sizeup_loadtest.data.results import (
+    Cost,
+    Estimate,
+    ModelResult,
+    Proportion,
+    Requirements,
+    Verdict,
+)
 from sizeup_loadtest.report.charts import axes, labels, scales, svg
 from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
@@ -43,8 +50,8 @@ def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | Non
     places = [p for i, m in enumerate(models) if (p := _place(i, m)) is not None]
     if not places:
         return None
-    bar = verdict.bar if verdict else Bar()
-    across = _across(places, bar)
+    requirements = verdict.requirements if verdict else Requirements()
+    across = _across(places, requirements)
     up = scales.Linear(0.0, 1.0, _FRAME.bottom, _FRAME.top, 5)
     radii = _radii([p.cost for p in places])
     centres = [(across.at(p.speed.value), up.at(p.ability.value)) for p in places]
@@ -55,28 +62,28 @@ def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | Non
         _description(places),
         axes.below(_FRAME, across, formatting.tick, "tokens per second for one user  (faster →)"),
         axes.beside(_FRAME, up, formatting.percent, "share of questions answered right  (abler ↑)"),
-        _enough(bar, across, up),
+        _enough(requirements, across, up),
         svg.polyline(centres, "thread"),
         *(
             _mark(_errors(p, across, up), _disc(p, centre, radius, verdict), radius)
             for p, centre, radius in zip(places, centres, radii, strict=True)
         ),
-        _names(places, centres, radii, _lines(places, centres, bar, across, up)),
+        _names(places, centres, radii, _lines(places, centres, requirements, across, up)),
         key="ability-speed",
     )
 
 
 def _place(i: int, model: ModelResult) -> _Place | None:
-    stage = alone(model)
+    stage = lightest_stage(model)
     if stage is None or stage.tok_s_user is None or model.ability is None:
         return None
     return _Place(model.name, f"s{i}", stage.tok_s_user, model.ability.overall, model.cost)
 
 
-def _across(places: Sequence[_Place], bar: Bar) -> scales.Scale:
+def _across(places: Sequence[_Place], requirements: Requirements) -> scales.Scale:
     values = [p.speed.value for p in places]
     values += [v for p in places for v in (p.speed.low, p.speed.high) if v is not None]
-    asked = bar.tok_s_user
+    asked = requirements.tok_s_user
     if asked and min(values) / 5 < asked < max(values) * 5:
         values.append(asked)
     if max(values) / min(values) >= 4:
@@ -92,11 +99,11 @@ def _radii(costs: Sequence[float | None]) -> list[float]:
     ]
 
 
-def _enough(bar: Bar, across: scales.Scale, up: scales.Scale) -> Markup | None:
+def _enough(requirements: Requirements, across: scales.Scale, up: scales.Scale) -> Markup | None:
     """Shade what passes the bar; its corner is what is asked."""
-    if bar.ability is None and bar.tok_s_user is None:
+    if requirements.ability is None and requirements.tok_s_user is None:
         return None
-    left, bottom = _corner(bar, across, up)
+    left, bottom = _corner(requirements, across, up)
     return join(
         (
             svg.rect((left, _FRAME.top), (_FRAME.right - left, bottom - _FRAME.top), "enough"),
@@ -107,9 +114,9 @@ def _enough(bar: Bar, across: scales.Scale, up: scales.Scale) -> Markup | None:
     )
 
 
-def _corner(bar: Bar, across: scales.Scale, up: scales.Scale) -> svg.Point:
-    left = across.at(bar.tok_s_user) if bar.tok_s_user else _FRAME.left
-    bottom = up.at(bar.ability) if bar.ability is not None else _FRAME.bottom
+def _corner(requirements: Requirements, across: scales.Scale, up: scales.Scale) -> svg.Point:
+    left = across.at(requirements.tok_s_user) if requirements.tok_s_user else _FRAME.left
+    bottom = up.at(requirements.ability) if requirements.ability is not None else _FRAME.bottom
     return min(max(left, _FRAME.left), _FRAME.right), bottom
 
 
@@ -136,12 +143,12 @@ def _disc(place: _Place, centre: svg.Point, radius: float, verdict: Verdict | No
 def _lines(
     places: Sequence[_Place],
     centres: Sequence[svg.Point],
-    bar: Bar,
+    requirements: Requirements,
     across: scales.Scale,
     up: scales.Scale,
 ) -> list[labels.Line]:
     """Return what a name should not cover: the thread from size to size, error bars, the bar."""
-    corner = _corner(bar, across, up)
+    corner = _corner(requirements, across, up)
     lines: list[labels.Line] = list(pairwise(centres))
     lines += [(corner, (_FRAME.right, corner[1])), (corner, (corner[0], _FRAME.top))]
     for place, (x, y) in zip(places, centres, strict=True):

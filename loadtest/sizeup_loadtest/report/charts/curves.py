@@ -16,7 +16,7 @@ _FRAME = Frame(58, 34, 400, 282)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """One load: what the server gave in all, and what one user waited."""
 
     level: float
@@ -26,14 +26,14 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Curve:
     """One size over its loads."""
 
     name: str
     class_: str
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     knee: float | None
-    largest: float | None
+    max_load: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Panel:
     figure: str
     """ttft_sched or tpot."""
     title: str
-    objective: float | None
+    slo: float | None
 
 
 def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
@@ -55,8 +55,8 @@ def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
         [p.throughput for line in drawn for p in line.points], _FRAME.left, _FRAME.right, 5
     )
     waits = [p.wait for line in drawn for p in line.points]
-    if panel.objective and panel.objective < 4 * max(waits):
-        waits.append(panel.objective)
+    if panel.slo and panel.slo < 4 * max(waits):
+        waits.append(panel.slo)
     up = scales.fitting(waits, _FRAME.bottom, _FRAME.top, 6)
     return svg.drawing(
         _WIDTH,
@@ -66,44 +66,44 @@ def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
         axes.below(_FRAME, across, formatting.tick, "tokens per second in all"),
         axes.beside(_FRAME, up, formatting.seconds_tick, panel.title),
         *(_line(line, across, up) for line in drawn),
-        _objective(panel.objective, up),
-        _names(drawn, across, up, panel.objective),
+        _objective(panel.slo, up),
+        _names(drawn, across, up, panel.slo),
         key=f"curve-{panel.figure}",
     )
 
 
-def lines(models: Sequence[ModelResult], figure: str) -> list[Line]:
+def lines(models: Sequence[ModelResult], figure: str) -> list[Curve]:
     """Return every size's line, from its capacity search where there was one, else its stages."""
     return [_of(i, model, figure) for i, model in enumerate(models)]
 
 
-def _of(i: int, model: ModelResult, figure: str) -> Line:
+def _of(i: int, model: ModelResult, figure: str) -> Curve:
     searched = model.capacity
     points = _searched(model, figure) if searched else _staged(model, figure)
-    return Line(
+    return Curve(
         model.name,
         f"s{i}",
         points,
         searched.knee if searched else None,
-        searched.largest if searched else None,
+        searched.max_load if searched else None,
     )
 
 
-def _searched(model: ModelResult, figure: str) -> tuple[Point, ...]:
+def _searched(model: ModelResult, figure: str) -> tuple[CurvePoint, ...]:
     found = []
     for point in model.capacity.points if model.capacity else ():
         wait = point.tpot_p50 if figure == "tpot" else point.ttft_p50
         if wait is not None and point.out_tok_s:
-            found.append(Point(point.level, point.out_tok_s, wait, point.saturated))
+            found.append(CurvePoint(point.level, point.out_tok_s, wait, point.saturated))
     return tuple(sorted(found, key=lambda p: p.level))
 
 
-def _staged(model: ModelResult, figure: str) -> tuple[Point, ...]:
+def _staged(model: ModelResult, figure: str) -> tuple[CurvePoint, ...]:
     found = []
     for stage in curve(model):
         seen = stage.tpot if figure == "tpot" else stage.ttft_sched
         if stage.out_tok_s and stage.out_tok_s.value > 0 and seen and seen.p50 is not None:
-            found.append(Point(stage.level, stage.out_tok_s.value, seen.p50, False))
+            found.append(CurvePoint(stage.level, stage.out_tok_s.value, seen.p50, False))
     return tuple(found)
 
 
@@ -116,7 +116,7 @@ def _objective(seconds: float | None, up: scales.Scale) -> Markup | None:
     return svg.line((_FRAME.left, y), (_FRAME.right, y), "asked")
 
 
-def _line(line: Line, across: scales.Scale, up: scales.Scale) -> Markup:
+def _line(line: Curve, across: scales.Scale, up: scales.Scale) -> Markup:
     pixels = [(across.at(p.throughput), up.at(p.wait)) for p in line.points]
     marks = [
         svg.circle(at, 3, "mark hollow" if p.saturated else "mark", _told(line, p))
@@ -131,7 +131,7 @@ def _line(line: Line, across: scales.Scale, up: scales.Scale) -> Markup:
     )
 
 
-def _knee(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
+def _knee(line: Curve, pixels: Sequence[svg.Point]) -> Markup | None:
     """Ring the tried load next to the knee, which lies between loads."""
     if line.knee is None:
         return None
@@ -142,22 +142,22 @@ def _knee(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
     )
 
 
-def _largest(line: Line, pixels: Sequence[svg.Point]) -> Markup | None:
+def _largest(line: Curve, pixels: Sequence[svg.Point]) -> Markup | None:
     for point, at in zip(line.points, pixels, strict=True):
-        if point.level == line.largest:
+        if point.level == line.max_load:
             return svg.diamond(at, 6.5, "mark", f"{line.name}: the most within the objective")
     return None
 
 
 def _names(
-    drawn: Sequence[Line], across: scales.Scale, up: scales.Scale, objective: float | None
+    drawn: Sequence[Curve], across: scales.Scale, up: scales.Scale, slo: float | None
 ) -> Markup:
     """Name every line at its end, and the objective at its own, without covering each other."""
     ends = [(across.at(x.points[-1].throughput), up.at(x.points[-1].wait)) for x in drawn]
     named = [(shortened(x.name, 14), x.class_) for x in drawn]
-    if objective is not None and _FRAME.top <= up.at(objective) <= _FRAME.bottom:
-        ends.append((_FRAME.right, up.at(objective)))
-        named.append((f"≤ {formatting.seconds(objective)}", "asked"))
+    if slo is not None and _FRAME.top <= up.at(slo) <= _FRAME.bottom:
+        ends.append((_FRAME.right, up.at(slo)))
+        named.append((f"≤ {formatting.seconds(slo)}", "asked"))
     heights = labels.spread([y for _, y in ends], labels.HEIGHT, _FRAME.bottom)
     at = _FRAME.right + 12
     return join(
@@ -170,13 +170,13 @@ def _names(
     )
 
 
-def _told(line: Line, point: Point) -> str:
+def _told(line: Curve, point: CurvePoint) -> str:
     return (
         f"{line.name}, load {formatting.tick(point.level)}: {formatting.number(point.throughput)} tokens/s "
         f"in all, {formatting.seconds(point.wait)}{', saturated' if point.saturated else ''}"
     )
 
 
-def _description(drawn: Sequence[Line]) -> str:
+def _description(drawn: Sequence[Curve]) -> str:
     ends = (f"{x.name} ends at {_told(x, x.points[-1])}" for x in drawn)
     return f"A line per size over rising load. {'; '.join(ends)}."

@@ -6,7 +6,7 @@ from sizeup_loadtest.report.markup import Markup, join, tag
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ConfigSection:
     """A part of the page with its place in the contents."""
 
     key: str
@@ -18,7 +18,7 @@ class Section:
     body: Markup
 
 
-def written(section: Section) -> Markup:
+def written(section: ConfigSection) -> Markup:
     """Return a section as markup."""
     return tag(
         "section",

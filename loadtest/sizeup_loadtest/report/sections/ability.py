@@ -7,17 +7,17 @@ from sizeup_loadtest.analysis.cost import seconds_per_correct
 from sizeup_loadtest.data.results import AbilityKind, ModelResult, Results
 from sizeup_loadtest.report.charts import kinds
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.sections import ConfigSection, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return the ladder of questions by kind and level."""
     models = results.models
     found = kinds.names(models)
     charts = (_one(models, kind) for kind in found)
     body = grid(*charts, class_="grid small") if found else figure(None, cells.NO_ABILITY)
-    return Section(
+    return ConfigSection(
         "ability",
         "Where each size breaks",
         "Ability",

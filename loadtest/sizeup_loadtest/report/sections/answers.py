@@ -1,18 +1,18 @@
 """What the sizes wrote to the same prompts, side by side. Nothing here is trusted."""
 
-from sizeup_loadtest.data.results import Results, SideBySide
+from sizeup_loadtest.data.results import Results, SampleAnswers
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section, figure
+from sizeup_loadtest.report.sections import ConfigSection, figure
 
 _LONGEST = 4000
 """Characters of one answer that are shown; all of it is in the raw records."""
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return a card per prompt with every size's answer."""
     names = [model.name for model in results.models]
     cards = join(_card(one, names) for one in results.answers)
-    return Section(
+    return ConfigSection(
         "answers",
         "Answers side by side",
         "Answers",
@@ -21,7 +21,7 @@ def section(results: Results) -> Section:
     )
 
 
-def _card(one: SideBySide, names: list[str]) -> Markup:
+def _card(one: SampleAnswers, names: list[str]) -> Markup:
     order = [n for n in names if n in one.answers] + [n for n in one.answers if n not in names]
     found = (_answer(name, one.answers[name], names) for name in order)
     return tag(

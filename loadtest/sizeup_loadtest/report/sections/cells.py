@@ -6,7 +6,7 @@ from sizeup_loadtest.data.results import (
     Cost,
     Distribution,
     Estimate,
-    ModelFacts,
+    ModelInfo,
     ModelResult,
     Proportion,
     SuiteScore,
@@ -69,12 +69,12 @@ def of_suite(score: SuiteScore | None) -> Cell:
     return Cell(formatting.percent(score.value), ", ".join(part for part in told if part))
 
 
-def of_memory(facts: ModelFacts) -> Cell:
+def of_memory(model_info: ModelInfo) -> Cell:
     """Return what a loaded size takes, and how much of it on GPUs."""
-    if facts.memory_bytes is None:
+    if model_info.memory_bytes is None:
         return blank(NO_MEMORY)
     return Cell(
-        formatting.size_of(facts.memory_bytes), _where(facts.memory_bytes, facts.device_bytes)
+        formatting.size_of(model_info.memory_bytes), _where(model_info.memory_bytes, model_info.device_bytes)
     )
 
 
@@ -86,7 +86,7 @@ def _where(whole: int, on_device: int | None) -> str | None:
     return "on GPUs" if on_device >= whole else f"{formatting.size_of(on_device)} on GPUs"
 
 
-def of_load(model: ModelResult) -> Cell:
+def load_time(model: ModelResult) -> Cell:
     """Return how long loading took, and who says so."""
     if model.load_seconds is None:
         return blank(NO_LOAD)
@@ -107,11 +107,11 @@ def of_million(cost: Cost | None, interval: bool = True) -> Cell:
     return Cell(told, f"{ends}, {formatting.at_load(cost)}")
 
 
-def described(facts: ModelFacts) -> str | None:
+def described(model_info: ModelInfo) -> str | None:
     """Say what a size is: parameters, layers, data type."""
     parts = [
-        f"{formatting.parameters(facts.parameters)} parameters" if facts.parameters else None,
-        f"{facts.layers} layers" if facts.layers else None,
-        facts.dtype,
+        f"{formatting.parameters(model_info.parameters)} parameters" if model_info.parameters else None,
+        f"{model_info.layers} layers" if model_info.layers else None,
+        model_info.dtype,
     ]
     return " · ".join(part for part in parts if part) or None

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.cost import per_thousand, seconds_per_correct
-from sizeup_loadtest.analysis.selection import alone
-from sizeup_loadtest.data.results import Check, Estimate, ModelResult, Results, Verdict
+from sizeup_loadtest.analysis.selection import lightest_stage
+from sizeup_loadtest.data.results import Estimate, ModelResult, RequirementCheck, Results, Verdict
 from sizeup_loadtest.report.charts import ability_speed
 from sizeup_loadtest.report.markup import Markup, escape, tag
-from sizeup_loadtest.report.sections import Section, cells, figure
+from sizeup_loadtest.report.sections import ConfigSection, cells, figure
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 
 _HEADS = (
@@ -92,7 +92,7 @@ def _difference(chosen: ModelResult, other: ModelResult) -> str:
 
 
 def _speed(model: ModelResult) -> Estimate | None:
-    stage = alone(model)
+    stage = lightest_stage(model)
     return stage.tok_s_user if stage else None
 
 
@@ -132,9 +132,9 @@ def _table(results: Results) -> Markup:
     return table(_HEADS, rows, "Every size at a glance, smallest first", "glance")
 
 
-def _row(i: int, model: ModelResult, check: Check | None, chosen: bool, fastest: float) -> Row:
-    stage = alone(model)
-    natural = alone(model, "natural") or stage
+def _row(i: int, model: ModelResult, check: RequirementCheck | None, chosen: bool, fastest: float) -> Row:
+    stage = lightest_stage(model)
+    natural = lightest_stage(model, "until_eos") or stage
     speed = _speed(model)
     first = stage.ttft if stage else None
     ability = model.ability
@@ -150,11 +150,11 @@ def _row(i: int, model: ModelResult, check: Check | None, chosen: bool, fastest:
             ),
             _carries(model),
             *_money(model),
-            cells.of_memory(model.facts),
-            cells.of_load(model),
+            cells.of_memory(model.model_info),
+            cells.load_time(model),
         ),
         class_=f"s{i} chosen" if chosen else f"s{i}",
-        detail=cells.described(model.facts),
+        detail=cells.described(model.model_info),
         data={
             "ability": ability.overall.value if ability else None,
             "speed": speed.value if speed else None,
@@ -170,7 +170,7 @@ def _speed_cell(speed: Estimate | None, fastest: float) -> Cell:
     return Cell(cell.text, cell.beside, share=speed.value / fastest)
 
 
-def _passes(check: Check | None) -> Cell:
+def _passes(check: RequirementCheck | None) -> Cell:
     if check is None:
         return blank("no bar was set (config: bar)")
     if check.passes is None:
@@ -185,7 +185,7 @@ def _carries(model: ModelResult) -> Cell:
     if found is None:
         return blank("capacity was not searched (config: capacity.enabled)")
     unit = "requests" if found.mode == "closed" else "requests/s"
-    beside = "not even the smallest load" if found.largest is None else unit
+    beside = "not even the smallest load" if found.max_load is None else unit
     return Cell(formatting.carries(found), beside)
 
 
@@ -201,7 +201,7 @@ def _money(model: ModelResult) -> tuple[Cell, Cell]:
     return cells.of_million(model.cost, interval=False), right
 
 
-def picture(results: Results) -> Section:
+def picture(results: Results) -> ConfigSection:
     """Return the chart of ability against speed."""
     chart = ability_speed.draw(results.models, results.verdict)
     priced = any(m.cost and m.cost.per_million_output_tokens for m in results.models)
@@ -210,7 +210,7 @@ def picture(results: Results) -> Section:
         if priced
         else "No prices were given, so discs are hollow and of one size."
     )
-    return Section(
+    return ConfigSection(
         "picture",
         "What a size buys, and what it costs",
         "Ability and speed",

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import curve
 from sizeup_loadtest.data.results import ModelResult, Results, StageResult
-from sizeup_loadtest.report.charts import curves, split
+from sizeup_loadtest.report.charts import breakdown, curves
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.sections import ConfigSection, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 
 _ONE_LOAD = "a curve needs two loads with a median each, which needs 6 requests (config: load)"
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return throughput-latency curves and the table of every load."""
     slo = results.config.get("slo")
     asked = slo if isinstance(slo, Mapping) else {}
@@ -25,7 +25,7 @@ def section(results: Results) -> Section:
         figure(curves.draw(results.models, pace), _ONE_LOAD),
         class_="grid wide",
     )
-    return Section(
+    return ConfigSection(
         "load",
         "How much each size carries",
         "Load",
@@ -72,7 +72,7 @@ def _carried(i: int, model: ModelResult) -> Row:
     limit = f"{unit}; above it the client was late" if searched.client_late else limit
     limit = limit if searched.finished else f"{unit}; the search was cut off"
     none = "not even the smallest load kept the objective"
-    largest = blank(none) if searched.largest is None else Cell(formatting.carries(searched), limit)
+    max_load = blank(none) if searched.max_load is None else Cell(formatting.carries(searched), limit)
     parallelism = "no knee, so no parallelism at it"
     if searched.mode == "open":
         parallelism = "only a closed loop says how many requests were under way"
@@ -83,7 +83,7 @@ def _carried(i: int, model: ModelResult) -> Row:
     return Row(
         model.name,
         (
-            largest,
+            max_load,
             cells.of_share(searched.attainment, none),
             cell(searched.knee, formatting.number, "throughput does not bend in the loads tried"),
             cell(searched.effective_parallelism, formatting.times, parallelism),
@@ -132,20 +132,20 @@ def _stage(i: int, model: ModelResult, stage: StageResult) -> Row:
     )
 
 
-def where_time_goes(results: Results) -> Section:
+def where_time_goes(results: Results) -> ConfigSection:
     """Return latency in parts, from the server's own durations."""
     why = "no server durations were received (Ollama's API alone sends them; config: target.api)"
-    heads = ("Size", *split.PARTS)
+    heads = ("Size", *breakdown.PARTS)
     found = [
         Row(p.name, tuple(Cell(formatting.seconds(s)) for s in p.seconds), class_=None)
-        for p in split.parted(results.models)
+        for p in breakdown.parted(results.models)
     ]
     numbers = table(heads, found, "Mean time of one answer") if found else None
-    return Section(
+    return ConfigSection(
         "split",
         "Where an answer's time goes",
         "Time in parts",
         "By the server's own durations: loading the model, waiting and travelling (what is left of"
         " the whole), reading the prompt, writing the answer.",
-        join((figure(split.draw(results.models), why), numbers)),
+        join((figure(breakdown.draw(results.models), why), numbers)),
     )

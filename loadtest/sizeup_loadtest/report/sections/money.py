@@ -8,14 +8,14 @@ from sizeup_loadtest.data.results import Estimate, ModelResult, Results
 from sizeup_loadtest.report.charts import rows
 from sizeup_loadtest.report.charts.axes import Write
 from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.sections import ConfigSection, cells, figure, grid
 from sizeup_loadtest.report.tables import Row, table
 
 _NO_WAIT = "ability was not measured, or no answer was right"
 _NO_RIGHT = "needs a price, and at least one right answer"
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return cost per token and per right answer, memory and load time."""
     models = results.models
     charts = grid(
@@ -25,7 +25,7 @@ def section(results: Results) -> Section:
         _chart(models, _memory, "memory", "Memory", formatting.size_of),
         _chart(models, _load, "start", "Load", formatting.seconds),
     )
-    return Section(
+    return ConfigSection(
         "money",
         "Money, memory, load time",
         "Cost",
@@ -56,7 +56,7 @@ def _wait(model: ModelResult) -> Estimate | None:
 
 
 def _memory(model: ModelResult) -> Estimate | None:
-    return _plain(model.facts.memory_bytes)
+    return _plain(model.model_info.memory_bytes)
 
 
 def _load(model: ModelResult) -> Estimate | None:
@@ -116,12 +116,12 @@ def _row(i: int, model: ModelResult) -> Row:
             cells.of_estimate(per_thousand(cost), formatting.dollars, _NO_RIGHT),
             of(seconds_per_correct(model.ability), formatting.seconds, _NO_WAIT),
             of(
-                model.facts.weight_bytes,
+                model.model_info.weight_bytes,
                 formatting.size_of,
                 "the server does not say its weights' size",
             ),
-            cells.of_memory(model.facts),
-            cells.of_load(model),
+            cells.of_memory(model.model_info),
+            cells.load_time(model),
         ),
         class_=f"s{i}",
     )

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Estimate, ModelResult, Paired, Results
 from sizeup_loadtest.report.charts import rows
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.sections import ConfigSection, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 
 _NO_RATIO = "no prompt was answered by both in the same block"
@@ -42,7 +42,7 @@ def matches(results: Results) -> list[Match]:
 
 
 def _stage(model: ModelResult) -> str | None:
-    stage = alone(model)
+    stage = lightest_stage(model)
     return stage.stage if stage else None
 
 
@@ -53,7 +53,7 @@ def neighbours(results: Results, found: Sequence[Match]) -> list[Match]:
     return [match for match in found if (match.a, match.b) in beside]
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return paired ratios of speed and paired answers."""
     found = matches(results)
     timed = [m for m in neighbours(results, found) if m.timed]
@@ -62,7 +62,7 @@ def section(results: Results) -> Section:
         _ratios(timed, "pair-ttft", "Time to first token, ratio", lambda p: p.ttft_ratio),
         _ratios(timed, "pair-e2e", "Whole answer, ratio", lambda p: p.e2e_ratio),
     )
-    return Section(
+    return ConfigSection(
         "pairs",
         "Size against size, prompt by prompt",
         "Pairs",
@@ -105,7 +105,7 @@ def _table(found: Sequence[Match]) -> Markup | None:
 
 def _numbers(match: Match) -> Row:
     asked = match.asked
-    counts = (asked.only_a_right, asked.only_b_right) if asked else (None, None)
+    counts = (asked.only_a_correct, asked.only_b_correct) if asked else (None, None)
     return Row(
         f"{match.b} / {match.a}",
         (
@@ -134,7 +134,7 @@ def _abler(asked: Paired | None) -> Cell:
         return blank(_UNASKED)
     if asked.mcnemar_p >= 0.05:
         return Cell("not told apart")
-    larger = (asked.only_b_right or 0) > (asked.only_a_right or 0)
+    larger = (asked.only_b_correct or 0) > (asked.only_a_correct or 0)
     return Cell(asked.b if larger else asked.a)
 
 

@@ -3,7 +3,7 @@
 from sizeup_loadtest import formatting
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section
+from sizeup_loadtest.report.sections import ConfigSection
 from sizeup_loadtest.report.tables import pairs
 
 DEFINITIONS = (
@@ -42,7 +42,7 @@ DEFINITIONS = (
 )  # fmt: skip
 
 
-def definitions() -> Section:
+def definitions() -> ConfigSection:
     """Return every figure's formula."""
     rows = (
         tag("tr", tag("th", name, scope="row"), tag("td", tag("code", formula)), tag("td", note))
@@ -56,7 +56,7 @@ def definitions() -> Section:
         tag("tbody", *rows),
         class_="defined",
     )
-    return Section(
+    return ConfigSection(
         "definitions",
         "What the words mean",
         "Definitions",
@@ -68,7 +68,7 @@ def definitions() -> Section:
     )
 
 
-def environment(results: Results) -> Section:
+def environment(results: Results) -> ConfigSection:
     """Return where, when and with which schedule."""
     rows: list[tuple[str, str | Markup]] = [
         ("target", results.target),
@@ -79,12 +79,12 @@ def environment(results: Results) -> Section:
         ("tool", f"sizeup-bench {results.tool_version}, results schema {results.schema_version}"),
         *results.environment.items(),
         *(
-            (f"{m.name} digest", tag("code", m.facts.digest))
+            (f"{m.name} digest", tag("code", m.model_info.digest))
             for m in results.models
-            if m.facts.digest
+            if m.model_info.digest
         ),
     ]
-    return Section(
+    return ConfigSection(
         "environment",
         "Where it was measured",
         "Environment",

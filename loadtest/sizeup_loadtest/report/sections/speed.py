@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.selection import alone
+from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Results, StageResult
 from sizeup_loadtest.report.charts import rows
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section, cells, figure, grid
+from sizeup_loadtest.report.sections import ConfigSection, cells, figure, grid
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 
 _NO_BOUND = (
@@ -19,7 +19,7 @@ _FAR = 20
 _NO_LAYERS = "the server does not say how many layers"
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return first token, time per token, time per layer and the bound, by size."""
     models = results.models
     lead = f"{_loads(models)}; means with 95 % intervals over blocks. "
@@ -35,7 +35,7 @@ def section(results: Results) -> Section:
         figure(_layer(models), _NO_LAYERS),
     )
     body = join((charts, _means(models), _percentiles(models)))
-    return Section("speed", "Speed by size", "Speed", lead, body)
+    return ConfigSection("speed", "Speed by size", "Speed", lead, body)
 
 
 def _loads(models: Sequence[ModelResult]) -> str:
@@ -59,7 +59,7 @@ def _paces(models: Sequence[ModelResult]) -> list[rows.Row]:
 
 
 def _timed(i: int, model: ModelResult, name: str) -> rows.Row:
-    stage = alone(model)
+    stage = lightest_stage(model)
     seen = (stage.ttft if name == "ttft" else stage.tpot) if stage else None
     if seen is None:
         return rows.Row(model.name, f"s{i}", None)
@@ -82,16 +82,16 @@ def _layer(models: Sequence[ModelResult]) -> Markup | None:
 
 
 def _layered(i: int, model: ModelResult) -> rows.Row:
-    each = _per_layer(model, alone(model))
+    each = _per_layer(model, lightest_stage(model))
     if each is None:
-        note = "not measured" if model.facts.layers else "layers not known"
+        note = "not measured" if model.model_info.layers else "layers not known"
         return rows.Row(model.name, f"s{i}", None, note=note)
     return rows.Row(model.name, f"s{i}", each.value, each.low, each.high)
 
 
 def _per_layer(model: ModelResult, stage: StageResult | None) -> Estimate | None:
     """Divide the mean time per token by the layers it goes through."""
-    layers = model.facts.layers
+    layers = model.model_info.layers
     if stage is None or stage.tpot is None or not layers:
         return None
     mean = stage.tpot.mean
@@ -111,7 +111,7 @@ def _means(models: Sequence[ModelResult]) -> Markup:
 
 def _lone(model: ModelResult) -> list[StageResult | None]:
     """Return the least load of each length; one blank row where nothing was measured."""
-    found = [alone(model, length) for length in ("forced", "natural")]
+    found = [lightest_stage(model, length) for length in ("fixed", "until_eos")]
     return [stage for stage in found if stage is not None] or [None]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from sizeup_loadtest import formatting
 from sizeup_loadtest.data.results import Lag, Results
 from sizeup_loadtest.report.markup import Markup, join, tag
-from sizeup_loadtest.report.sections import Section, cells
+from sizeup_loadtest.report.sections import ConfigSection, cells
 from sizeup_loadtest.report.tables import Cell, Row, blank, table
 
 _NO_LIMIT = "no limit in the config"
@@ -25,7 +25,7 @@ def banner(results: Results) -> Markup | None:
     return tag("div", tag("strong", told), listed, class_="banner", role="alert")
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> ConfigSection:
     """Return what was checked, with its limits."""
     seen = results.validity
     worst = seen.worst_stage
@@ -42,7 +42,7 @@ def section(results: Results) -> Section:
     ]  # fmt: skip
     checked = table(("Check", "Median", "p99", "Largest", "Allowed"), rows, "What was checked")
     word = "valid" if seen.valid else "invalid"
-    return Section(
+    return ConfigSection(
         "validity",
         "Can these figures be trusted?",
         "Validity",

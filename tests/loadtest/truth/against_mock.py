@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter_ns
 
-from loadtest.mock import Answer, Behaviour, MockServer, Size
+from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Mode, Sampling, Target
-from sizeup_loadtest.data.record import Api, Length, Outcome, Planned, Record
+from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.load_generator import Loader, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import Message, Prompt
-from sizeup_loadtest.workload.schedule import Segment, Stage, with_edges
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage, with_ramp
 
 RESOLUTION = 0.02
 """Seconds a median may differ from the truth: ten times what a busy machine showed."""
-SIZE = Size("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
+SIZE = MockModel("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
 
 
 class Quiet:
@@ -38,7 +38,7 @@ class Quiet:
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadCase:
     """What is sent."""
 
     level: float
@@ -47,7 +47,7 @@ class Load:
     """Open loop, at an even rate."""
     edges: bool = False
     """Closed loop: the requests that fill and empty it are marked, as in a run."""
-    length: Length = "natural"
+    length: Length = "until_eos"
     max_tokens: int = 64
     api: Api = "openai"
     timeout: float = 60
@@ -58,28 +58,28 @@ class Seen:
     """One request from both sides."""
 
     record: Record
-    truth: Answer
+    truth: ServedRequest
 
 
-def prove(behaviour: Behaviour, load: Load, model: str = "m") -> list[Seen]:
+def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[Seen]:
     """Send a load; return its requests in the order they were sent."""
     return asyncio.run(_prove(behaviour, load, model))
 
 
-async def _prove(behaviour: Behaviour, load: Load, model: str) -> list[Seen]:
+async def _prove(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
     async with MockServer(behaviour) as server:
         target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
         async with Client(target, Sampling(), perf_counter_ns) as client:
             loader = Loader(client, Quiet(), perf_counter_ns, 2**62, keep_all)
             prompts = {
-                f"p{i}": Prompt(f"p{i}", (Message("user", f"p{i}"),)) for i in range(load.requests)
+                f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),)) for i in range(load.requests)
             }
             records = await run_segment(segment(load, model), prompts, loader)
     ordered = sorted(records, key=lambda r: r.planned.index)
     return [Seen(r, server.truth.of(r.planned.prompt)) for r in ordered]
 
 
-def segment(load: Load, model: str) -> Segment:
+def segment(load: LoadCase, model: str) -> Segment:
     """Lay a load out."""
     mode: Mode = "open" if load.rate else "closed"
     stage = Stage("s", mode, load.level, load.length, "constant" if load.rate else None)
@@ -87,11 +87,11 @@ def segment(load: Load, model: str) -> Segment:
     if load.rate:
         offsets = arrivals.offsets("constant", load.level, load.requests, "")
     planned = (
-        Planned(i, 0, model, f"p{i}", load.max_tokens, load.length, offset)
+        PlannedRequest(i, 0, model, f"p{i}", load.max_tokens, load.length, offset)
         for i, offset in enumerate(offsets)
     )
     made = Segment(stage, 0, model, tuple(planned))
-    return with_edges(made) if load.edges else made
+    return with_ramp(made) if load.edges else made
 
 
 def fine(seen: Sequence[Seen]) -> list[Seen]:

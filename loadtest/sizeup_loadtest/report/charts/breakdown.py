@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.data.results import ModelResult, Split
+from sizeup_loadtest.data.results import LatencyBreakdown, ModelResult
 from sizeup_loadtest.report.charts import axes, scales, svg
 from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.labels import CHARACTER
@@ -28,14 +28,14 @@ def parted(models: Sequence[ModelResult]) -> list[Parted]:
     """Return the sizes whose server said where the time went, at the least load."""
     found = []
     for model in models:
-        with_split = [s for s in model.stages if s.split is not None]
+        with_split = [s for s in model.stages if s.breakdown is not None]
         stage = min(with_split, key=lambda s: (s.mode != "closed", s.level), default=None)
-        if stage is not None and stage.split is not None:
-            found.append(Parted(model.name, _means(stage.split)))
+        if stage is not None and stage.breakdown is not None:
+            found.append(Parted(model.name, _means(stage.breakdown)))
     return found
 
 
-def _means(split: Split) -> tuple[float, float, float, float]:
+def _means(split: LatencyBreakdown) -> tuple[float, float, float, float]:
     return (
         split.load.mean.value,
         split.queue.mean.value,
