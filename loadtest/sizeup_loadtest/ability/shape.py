@@ -1,4 +1,4 @@
-"""Facts in a sentence, wanted as JSON of a given shape, by the number of fields."""
+"""Extraction of facts as JSON; the level sets the number of fields."""
 
 import json
 from random import Random
@@ -9,11 +9,15 @@ from sizeup_loadtest.ability.vocabulary import CITIES, COLOURS, NAMES, THINGS
 _END = "Write a JSON object with exactly these keys"
 
 
-def json_object(draw: Random, count: int) -> Question:
-    """Turn `count` facts into an object of strings, numbers, truth values and lists."""
-    who, age, city = draw.choice(NAMES), draw.randint(18, 90), draw.choice(CITIES)
-    colour, things = draw.choice(COLOURS), draw.sample(THINGS, 3)
-    member, height, guests = draw.random() < 0.5, draw.randint(150, 199), draw.sample(NAMES, 2)
+def json_object(random: Random, count: int) -> Question:
+    """Ask for `count` facts as an object of strings, numbers, booleans and lists."""
+    who, age, city = random.choice(NAMES), random.randint(18, 90), random.choice(CITIES)
+    colour, things = random.choice(COLOURS), random.sample(THINGS, 3)
+    member, height, guests = (
+        random.random() < 0.5,
+        random.randint(150, 199),
+        random.sample(NAMES, 2),
+    )
     fields: list[tuple[str, str, object, str]] = [
         ("name", "string", who, f"This is {who}."),
         ("age", "number", age, f"{who} is {age} years old."),
@@ -24,8 +28,8 @@ def json_object(draw: Random, count: int) -> Question:
         ("guests", "list of strings, in the order told", guests, _invites(who, guests)),
         ("colour", "string", colour, f"The favourite colour of {who} is {colour}."),
     ]
-    chosen = [fields[0], *draw.sample(fields[1:], count - 1)]
-    story = " ".join(said for *_, said in chosen)
+    chosen = [fields[0], *random.sample(fields[1:], count - 1)]
+    story = " ".join(sentence for *_, sentence in chosen)
     keys = ", ".join(f'"{key}" ({form})' for key, form, *_ in chosen)
     expected = json.dumps({key: value for key, _, value, _ in chosen})
     return Question(story, f"{story}\n{_END}: {keys}. Answer with the JSON only.", expected, "json")

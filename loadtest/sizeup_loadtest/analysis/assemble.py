@@ -1,7 +1,9 @@
-"""A run's folder -> its results. Anything that was measured can be computed again from it."""
+"""Run folder -> results. Every metric can be recomputed from the folder."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 from sizeup_loadtest.analysis import capacity, cost, latency, validity, verdict
@@ -13,11 +15,10 @@ from sizeup_loadtest.data.results import (
     ModelResult,
     Paired,
     Results,
-    SampleAnswers,
+    SampleOutputs,
     StageResult,
     Validity,
 )
-from sizeup_loadtest.execution import capacity_search, client_lag
 from sizeup_loadtest.storage.run_folder import (
     AbilityFile,
     CapacityFile,
@@ -27,212 +28,219 @@ from sizeup_loadtest.storage.run_folder import (
 )
 from sizeup_loadtest.workload.schedule import Plan, Stage
 
-SHOWN_PROMPTS = 6
-"""Prompts whose answers a report shows side by side."""
+SAMPLE_PROMPTS = 6
+"""Prompts whose outputs a report shows side by side."""
 
 _GIGA = 1e9
 
 _BYTES: Mapping[str, float] = {"F32": 4, "F16": 2, "BF16": 2}
-"""Of a parameter, by dtype; in quantized weights it varies, and the files say it."""
+"""Per parameter, by dtype; for quantized weights it varies, and the file size decides."""
 
-By = Mapping[tuple[str, str], Sequence[Record]]
-"""Records by model and stage, with those ahead of a block, which no figure counts."""
+ByStage = Mapping[tuple[str, str], Sequence[Record]]
+"""Records by model and stage, with preload requests, which no metric uses."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The contents of a run folder."""
+
+    config: Config
+    plan: Plan
+    info: RunInfo
+    records: Sequence[Record]
+    capacity: CapacityFile | None
+    ability: AbilityFile | None
+    suites: SuitesFile | None
+
+    @cached_property
+    def measured(self) -> Sequence[Record]:
+        return [record for record in self.records if not record.planned.warm_up]
+
+    @cached_property
+    def by_stage(self) -> ByStage:
+        result: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        for record in self.records:
+            result[record.planned.model, record.stage].append(record)
+        return result
+
+    @cached_property
+    def counts(self) -> Mapping[str, validity.RequestCount]:
+        """Requests of every model, without those of the capacity search."""
+        by: dict[str, list[Record]] = {model.name: [] for model in self.config.models}
+        for record in self.measured:
+            if not capacity.is_search(record.stage):
+                by[record.planned.model].append(record)
+        return {
+            name: validity.RequestCount(len(group), sum(r.outcome is not Outcome.OK for r in group))
+            for name, group in by.items()
+        }
 
 
 def assemble(folder: RunFolder) -> Results:
-    """Compute a run's results; FolderError when the folder is not a run's."""
-    config, plan, info = folder.config(), folder.plan(), folder.info()
-    everything = list(folder.records())
-    records = [record for record in everything if not record.planned.warm_up]
-    by = _by_model_and_stage(everything)
-    broken = {**validity.broken(config.limits, _counts(config, records)), **info.broken}
-    models = _models(folder, config, plan, info, by, broken)
+    """Compute the results of a run; FolderError when the folder is not that of a run."""
+    run = _Run(
+        folder.config(),
+        folder.plan(),
+        folder.info(),
+        list(folder.records()),
+        folder.read_json("capacity", CapacityFile),
+        folder.read_json("ability", AbilityFile),
+        folder.read_json("suites", SuitesFile),
+    )
+    models = _models(run)
     return Results(
-        tool_version=info.tool_version,
-        started_at=info.started_at,
-        seconds=info.seconds,
-        target=config.target.url,
-        scenario=config.scenario,
-        config=config.model_dump(mode="json"),
-        schedule_hash=plan.sha256,
-        environment=info.environment,
+        tool_version=run.info.tool_version,
+        started_at=run.info.started_at,
+        seconds=run.info.seconds,
+        target=run.config.target.url,
+        scenario=run.config.scenario,
+        config=run.config.model_dump(mode="json"),
+        schedule_hash=run.plan.sha256,
+        environment=run.info.environment,
         models=models,
-        paired=_paired(folder, plan, [model.name for model in models], by),
-        validity=_validity(folder, config, plan, info, records, models),
-        verdict=verdict.decide(models, config.requirements),
-        answers=_side_by_side(plan, records),
+        paired=_paired(run, [model.name for model in models]),
+        validity=_validity(run, models),
+        verdict=verdict.decide(models, run.config.requirements),
+        samples=_samples(run.plan, run.measured),
     )
 
 
-def _by_model_and_stage(records: Iterable[Record]) -> By:
-    by: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        by[record.planned.model, record.stage].append(record)
-    return by
+def _models(run: _Run) -> tuple[ModelResult, ...]:
+    """Return every model, smallest first where the server reports parameter counts."""
+    failing = validity.invalid_models(run.config.limits, run.counts)
+    invalid = {**failing, **run.info.invalid_models}
+    models = [_model(run, model, invalid.get(model.name)) for model in run.config.models]
+    if any(model.model_info.parameters is None for model in models):
+        return tuple(models)
+    return tuple(sorted(models, key=lambda m: m.model_info.parameters or 0))
 
 
-def _counts(config: Config, records: Iterable[Record]) -> Mapping[str, validity.Count]:
-    """Count every size's requests, without those of the search for capacity."""
-    by: dict[str, list[Record]] = {model.name: [] for model in config.models}
-    for record in records:
-        if not capacity_search.is_search(record.stage):
-            by[record.planned.model].append(record)
-    return {
-        name: validity.Count(len(seen), sum(r.outcome is not Outcome.OK for r in seen))
-        for name, seen in by.items()
-    }
+def _model(run: _Run, model: ModelConfig, invalid_reason: str | None) -> ModelResult:
+    info = run.info.model_info.get(model.name, ModelInfo())
+    cold = run.info.load_seconds.get(model.name)
+    result = ModelResult(
+        name=model.name,
+        model_info=info,
+        invalid_reason=invalid_reason,
+        load_seconds=info.load_seconds if cold is None else cold,
+        load_source="cold start" if cold else "server" if info.load_seconds else None,
+        bound_tok_s=bandwidth_bound(model, info),
+        stages=_stages(run, model.name),
+        capacity=_capacity(run, model.name),
+        ability=run.ability.results.get(model.name) if run.ability else None,
+        suites=run.suites.results.get(model.name, {}) if run.suites else {},
+    )
+    priced = cost.estimate_cost(result, model.price_per_hour, run.config.slo.attainment)
+    return result.model_copy(update={"cost": priced})
 
 
-def _models(
-    folder: RunFolder,
-    config: Config,
-    plan: Plan,
-    info: RunInfo,
-    by: By,
-    broken: Mapping[str, str],
-) -> tuple[ModelResult, ...]:
-    """Return every size, smallest first where the server says how large they are."""
-    searches = folder.read_json("capacity", CapacityFile)
-    ability = folder.read_json("ability", AbilityFile)
-    suites = folder.read_json("suites", SuitesFile)
-    made = []
-    for model in config.models:
-        model_info = info.model_info.get(model.name, ModelInfo())
-        cold = info.load_seconds.get(model.name)
-        result = ModelResult(
-            name=model.name,
-            model_info=model_info,
-            broken=broken.get(model.name),
-            load_seconds=model_info.load_seconds if cold is None else cold,
-            load_source="cold start" if cold else "server" if model_info.load_seconds else None,
-            bound_tok_s=bound(model, model_info),
-            stages=_stages(config, plan, model.name, by),
-            capacity=_searched(config, info, searches, model.name),
-            ability=ability.results.get(model.name) if ability else None,
-            suites=suites.results.get(model.name, {}) if suites else {},
-        )
-        priced = cost.of(result, model.price_per_hour, config.slo.attainment)
-        made.append(result.model_copy(update={"cost": priced}))
-    return tuple(sorted(made, key=lambda m: m.model_info.parameters or 0) if _all_known(made) else made)
+def _capacity(run: _Run, model: str) -> CapacityResult | None:
+    """Return the result of a search, and whether it ended where the client was late.
 
-
-def _searched(
-    config: Config, info: RunInfo, searches: CapacityFile | None, model: str
-) -> CapacityResult | None:
-    """Return what a search found, and whether it ended where the client was late.
-
-    Lateness is known of all sizes under a load together: it was one client's.
+    Client lag is known by load, for all models together.
     """
-    found = searches.results.get(model) if searches else None
+    found = run.capacity.results.get(model) if run.capacity else None
     if found is None or found.max_load is None:
         return found
-    failed = [p.level for p in found.points if not capacity.passes(p, config.slo.attainment)]
+    target = run.config.slo.attainment
+    failed = [p.level for p in found.points if not capacity.passes(p, target)]
     above = min((level for level in failed if level > found.max_load), default=None)
-    seen = (
-        None if above is None else info.stage_lag.get(capacity_search.stage_key(found.mode, above))
-    )
-    return found.model_copy(update={"client_late": validity.too_late(seen, config.limits)})
+    key = None if above is None else capacity.stage_key(found.mode, above)
+    lag = run.info.stage_lag.get(key) if key else None
+    late = validity.client_was_late(lag, run.config.limits)
+    return found.model_copy(update={"client_late": late})
 
 
-def _all_known(models: Sequence[ModelResult]) -> bool:
-    return all(model.model_info.parameters is not None for model in models)
+def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
+    """Return the tokens/s of one stream at which memory bandwidth is exhausted.
 
-
-def bound(model: ModelConfig, model_info: ModelInfo) -> float | None:
-    """Return the tokens per second of one stream that memory allows: each reads every weight.
-
-    Files may hold another dtype than the one that runs, so parameters and dtype go before them.
-    None for a mixture of experts: each token reads some of its weights, and nobody says how many.
+    Every token reads all weights. Parameters and running dtype take precedence over the file size,
+    since files may have another dtype. None for a mixture of experts: a token reads some of the
+    weights, and APIs do not report how many.
     """
-    if "moe" in (model_info.architecture or "").lower():
+    if "moe" in (info.architecture or "").lower():
         return None
-    each = _BYTES.get(model_info.dtype or "")
-    whole = model_info.parameters * each if model_info.parameters and each else model_info.weight_bytes
-    if model.bandwidth_gb_s is None or not whole:
+    each = _BYTES.get(info.dtype or "")
+    total = info.parameters * each if info.parameters and each else info.weight_bytes
+    if model.bandwidth_gb_s is None or not total:
         return None
-    return model.bandwidth_gb_s * _GIGA / whole
+    return model.bandwidth_gb_s * _GIGA / total
 
 
-def _stages(config: Config, plan: Plan, model: str, by: By) -> tuple[StageResult, ...]:
+def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
     return tuple(
-        latency.stage_result(to_load(stage, config.target.api), by[model, stage.key], config.slo)
-        for stage in plan.stages
-        if any(not record.planned.warm_up for record in by.get((model, stage.key), ()))
+        latency.stage_result(
+            to_load(stage, run.config.target.api), run.by_stage[model, stage.key], run.config.slo
+        )
+        for stage in run.plan.stages
+        if any(not record.planned.warm_up for record in run.by_stage.get((model, stage.key), ()))
     )
 
 
 def to_load(stage: Stage, api: Api) -> latency.StageLoad:
-    """Say a stage as `measure` takes it."""
     return latency.StageLoad(stage.key, stage.mode, stage.level, stage.length, api, stage.arrival)
 
 
-def _paired(folder: RunFolder, plan: Plan, models: Sequence[str], by: By) -> tuple[Paired, ...]:
-    """Compare every two sizes in every stage, and in ability."""
+def _paired(run: _Run, models: Sequence[str]) -> tuple[Paired, ...]:
+    """Compare every two models in every stage, and in ability."""
     pairs = [
         latency.paired(a, b, stage.key, of_a, of_b)
         for a, b in combinations(models, 2)
-        for stage in plan.stages
-        if (of_a := by.get((a, stage.key))) and (of_b := by.get((b, stage.key)))
+        for stage in run.plan.stages
+        if (of_a := run.by_stage.get((a, stage.key))) and (of_b := run.by_stage.get((b, stage.key)))
     ]
-    ability = folder.read_json("ability", AbilityFile)
-    return (*pairs, *(ability.paired if ability else ()))
+    return (*pairs, *(run.ability.paired if run.ability else ()))
 
 
-def _validity(
-    folder: RunFolder,
-    config: Config,
-    plan: Plan,
-    info: RunInfo,
-    records: Sequence[Record],
-    models: Sequence[ModelResult],
-) -> Validity:
-    known = {stage.key for stage in plan.stages}
-    searched = [record for record in records if capacity_search.is_search(record.stage)]
-    counted = [record for record in records if not capacity_search.is_search(record.stage)]
-    sent = [record for record in counted if record.stage in known]
-    planned = sum(len(s.requests) for s in plan.segments if s.model not in info.broken)
-    warnings = [] if info.complete else [validity.STOPPED]
-    suites = folder.read_json("suites", SuitesFile)
-    warnings += [f"{name}: {why}" for name, why in suites.failed.items()] if suites else []
-    lags = info.stage_lag
-    return validity.judge(
-        config.limits,
-        validity.Lateness(
-            send=client_lag.send_lag(counted),
-            loop=info.loop_lag,
-            stages={key: lags[key] for key in lags if key in known},
-            search_send=client_lag.send_lag(searched),
-            search_stages={key: lags[key] for key in lags if capacity_search.is_search(key)},
+def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
+    stages = {stage.key for stage in run.plan.stages}
+    searched = [record for record in run.measured if capacity.is_search(record.stage)]
+    counted = [record for record in run.measured if not capacity.is_search(record.stage)]
+    sent = [record for record in counted if record.stage in stages]
+    planned = sum(
+        len(s.requests) for s in run.plan.segments if s.model not in run.info.invalid_models
+    )
+    warnings = [] if run.info.complete else [validity.STOPPED]
+    if run.suites:
+        warnings += [f"{name}: {reason}" for name, reason in run.suites.failed.items()]
+    lags = run.info.stage_lag
+    return validity.evaluate(
+        run.config.limits,
+        validity.ClientLag(
+            send=validity.send_lag(counted),
+            loop=run.info.loop_lag,
+            stages={key: lags[key] for key in lags if key in stages},
+            search_send=validity.send_lag(searched),
+            search_stages={key: lags[key] for key in lags if capacity.is_search(key)},
         ),
-        _counts(config, records),
-        broken={model.name: model.broken for model in models if model.broken},
-        paces=_paces(models),
+        run.counts,
+        invalid={model.name: model.invalid_reason for model in models if model.invalid_reason},
+        paces=_lowest_tpot(models),
         searched=len(searched),
         unsent=max(0, planned - len(sent)) if sent else 0,
-        complete=info.complete,
+        complete=run.info.complete,
         warnings=[*warnings, *validity.stage_warnings(models)],
     )
 
 
-def _paces(models: Sequence[ModelResult]) -> Mapping[str, float]:
-    """Return the least time per token of any size, by stage."""
-    paces: dict[str, float] = {}
+def _lowest_tpot(models: Sequence[ModelResult]) -> Mapping[str, float]:
+    """Return the lowest mean TPOT of any model, by stage."""
+    result: dict[str, float] = {}
     for stage in (stage for model in models for stage in model.stages):
         if stage.tpot is not None:
             mean = stage.tpot.mean.value
-            paces[stage.stage] = min(mean, paces.get(stage.stage, mean))
-    return paces
+            result[stage.stage] = min(mean, result.get(stage.stage, mean))
+    return result
 
 
-def _side_by_side(plan: Plan, records: Sequence[Record]) -> tuple[SampleAnswers, ...]:
-    """Put the answers of the lightest load of natural length beside each other."""
-    said: dict[str, dict[str, str]] = {}
-    for stage in (stage for stage in plan.stages if stage.length == "until_eos"):
-        for record in records:
-            if record.stage == stage.key and record.text:
-                said.setdefault(record.planned.prompt, {})[record.planned.model] = record.text
-        break
+def _samples(plan: Plan, records: Iterable[Record]) -> tuple[SampleOutputs, ...]:
+    """Return outputs of the first stage that generates until EOS, by prompt."""
+    stage = next((stage.key for stage in plan.stages if stage.length == "until_eos"), None)
+    outputs: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.stage == stage and record.text:
+            outputs.setdefault(record.planned.prompt, {})[record.planned.model] = record.text
     return tuple(
-        SampleAnswers(prompt=plan.prompts[key].messages[-1].content, answers=answers)
-        for key, answers in list(said.items())[:SHOWN_PROMPTS]
+        SampleOutputs(prompt=plan.prompts[key].messages[-1].content, outputs=by_model)
+        for key, by_model in list(outputs.items())[:SAMPLE_PROMPTS]
     )

@@ -1,9 +1,9 @@
-"""Two runs against each other: ratios of times and rates, differences of shares. Pure.
+"""Comparison of two runs: ratios of latencies and rates, differences of proportions. Pure.
 
-Ratios are of the second run to the first. Where raw events of both runs of one schedule are at
-hand, times are compared request by request (latency.paired); else an interval of a ratio comes
-from both runs' own intervals, whose relative errors add in quadrature. Differences of shares have
-Newcombe's interval (1998, method 10), which is made of both Wilson intervals.
+Ratios are second run / first run. With the records of both runs of one schedule, latencies are
+paired by request (`latency.paired`); else the interval of a ratio combines those of both runs,
+whose relative errors add in quadrature. Differences of proportions have Newcombe's interval (1998,
+method 10), made of both Wilson intervals.
 """
 
 import math
@@ -14,23 +14,29 @@ from typing import Literal
 
 from sizeup_loadtest.analysis import intervals, latency, validity
 from sizeup_loadtest.data.record import Record
-from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Proportion, Results
-from sizeup_loadtest.data.results import StageResult as Stage
+from sizeup_loadtest.data.results import (
+    Distribution,
+    Estimate,
+    ModelResult,
+    Proportion,
+    Results,
+    StageResult,
+)
 
 Kind = Literal["ratio", "difference"]
 
 _TIMES = ("ttft", "tpot", "e2e")
 _RATES = ("out_tok_s", "goodput")
-_FIGURES = (*_TIMES, *_RATES, "attainment")
+_METRICS = (*_TIMES, *_RATES, "attainment")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure of one size in both runs."""
+    """One metric of one model in both runs."""
 
     model: str
     stage: str | None
-    figure: str
+    metric: str
     kind: Kind
     larger_is_better: bool
     before: float
@@ -38,106 +44,119 @@ class Change:
     change: Estimate
     """after / before, or after - before."""
     paired: bool = False
-    """Request by request, so that what a prompt adds cancels."""
+    """Paired by request, which cancels the effect of the prompt."""
     blocks: int = intervals.MIN_BLOCKS
-    """Of the run with fewer: how well the spread that its interval is made of is known."""
+    """Of the run with fewer: the degrees of freedom of the interval, plus one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything both runs measured, and what stands in the way of comparing it."""
+    """Every metric that both runs have, and what limits the comparison."""
 
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
     same_schedule: bool
-    lost: tuple[str, ...] = ()
-    """What of the first run the second should have and has not, in words."""
+    invalid: tuple[str, ...] = ()
+    """Invalid runs and models, with the reason."""
+    missing: tuple[str, ...] = ()
+    """Incomplete runs, and what the first run has and the second lacks."""
 
 
-Events = Sequence[Record]
+Records = Sequence[Record]
 
 
-def runs(
-    before: Results,
-    after: Results,
-    events: tuple[Events, Events] | None = None,
+def compare_runs(
+    before: Results, after: Results, records: tuple[Records, Records] | None = None
 ) -> Comparison:
-    """Compare two runs; `events` are their raw events, used when the schedules are the same."""
+    """Compare two runs; their `records` are used when the schedules are equal."""
     same = before.schedule_hash == after.schedule_hash
-    paired = _paired(before, events) if events and same else {}
+    paired = _paired(records) if records and same else {}
     blocks = max(intervals.MIN_BLOCKS, min(_blocks(before), _blocks(after)))
-    found = tuple(
+    changes = tuple(
         replace(change, blocks=blocks)
-        for a, b in _both(before.models, after.models)
+        for a, b in _common(before.models, after.models)
         for change in (*_stages(a, b, paired), *_ability(a, b))
     )
-    warnings, lost = tuple(_warnings(before, after, same)), tuple(_lost(before, after))
-    return Comparison(found, warnings, same, lost)
+    return Comparison(
+        changes,
+        warnings=tuple(_warnings(before, after, same)),
+        same_schedule=same,
+        invalid=tuple(_invalid(before, after)),
+        missing=tuple(_missing(before, after)),
+    )
 
 
 def _blocks(results: Results) -> int:
-    """Return how many blocks a run's plan had; what a config does not say is taken with care."""
+    """Return the number of blocks in the plan, from the config that the results carry."""
     load = results.config.get("load")
     blocks = load.get("blocks") if isinstance(load, Mapping) else None
     return blocks if isinstance(blocks, int) else intervals.MIN_BLOCKS
 
 
-def _lost(before: Results, after: Results) -> Iterator[str]:
-    """Name a run that was stopped, and every size, stage and figure that the second run lacks."""
+def _missing(before: Results, after: Results) -> Iterator[str]:
+    """Yield stopped runs, and every model, stage and metric that the second run lacks."""
     for word, results in (("first", before), ("second", after)):
         if validity.STOPPED in results.validity.warnings:
             yield f"the {word} run was stopped before its end"
     second = {model.name: model for model in after.models}
     for model in before.models:
-        other = second.get(model.name)
-        if other is None:
+        if model.name in second:
+            yield from _missing_in(model, second[model.name])
+        else:
             yield f"the second run lacks {model.name}"
+
+
+def _missing_in(before: ModelResult, after: ModelResult) -> Iterator[str]:
+    stages = {stage.stage: stage for stage in after.stages}
+    for stage in before.stages:
+        other = stages.get(stage.stage)
+        if other is None:
+            yield f"the second run lacks {before.name}, {stage.stage}"
             continue
-        stages = {stage.stage: stage for stage in other.stages}
-        for stage in model.stages:
-            place, now = f"{model.name}, {stage.stage}", stages.get(stage.stage)
-            gone = [] if now is None else [f for f in _FIGURES if _is_gone(f, stage, now)]
-            if now is None:
-                yield f"the second run lacks {place}"
-            yield from (f"the second run lacks {figure} of {place}" for figure in gone)
-        if model.ability and not other.ability:
-            yield f"the second run lacks ability of {model.name}"
+        for metric in _METRICS:
+            if _is_missing(metric, stage, other):
+                yield f"the second run lacks {metric} of {before.name}, {stage.stage}"
+    if before.ability and not after.ability:
+        yield f"the second run lacks ability of {before.name}"
 
 
-def _is_gone(figure: str, before: Stage, after: Stage) -> bool:
-    """Tell whether a stage lost a figure, or all of it.
+def _is_missing(metric: str, before: StageResult, after: StageResult) -> bool:
+    """Whether a stage lost a metric, or all of its rate.
 
-    What an open loop gave may be known of one run and not of another by chance.
+    Output throughput of an open loop can be unknown in one of two equal runs by chance.
     """
-    if figure == "out_tok_s" and after.mode == "open" and after.out_tok_s is None:
+    if metric == "out_tok_s" and after.mode == "open" and after.out_tok_s is None:
         return False
-    if not _amount(getattr(before, figure)):
+    if not _value(getattr(before, metric)):
         return False
-    now: float | None = _amount(getattr(after, figure))
-    return now is None or (now == 0 and figure in _RATES)
+    now: float | None = _value(getattr(after, metric))
+    return now is None or (now == 0 and metric in _RATES)
 
 
-def _amount(figure: Distribution | Estimate | Proportion | None) -> float | None:
-    if figure is None:
+def _value(metric: Distribution | Estimate | Proportion | None) -> float | None:
+    if metric is None:
         return None
-    return figure.mean.value if isinstance(figure, Distribution) else figure.value
+    return metric.mean.value if isinstance(metric, Distribution) else metric.value
 
 
 def _warnings(before: Results, after: Results, same: bool) -> Iterator[str]:
     if not same:
-        yield "the runs' schedules differ: their requests were not the same"
-    for word, results in (("first", before), ("second", after)):
-        for reason in results.validity.reasons if not results.validity.valid else ():
-            yield f"the {word} run is invalid: {reason}"
-        for model in results.models:
-            if model.broken is not None:
-                yield f"in the {word} run {model.name} is invalid: {model.broken}"
+        yield "the schedules differ: the runs sent different requests"
     names = [{m.name for m in results.models} for results in (before, after)]
     for name in sorted(names[0] ^ names[1]):
         yield f"{name} is in one run only"
 
 
-def _both(
+def _invalid(before: Results, after: Results) -> Iterator[str]:
+    for word, results in (("first", before), ("second", after)):
+        for reason in results.validity.reasons if not results.validity.valid else ():
+            yield f"the {word} run is invalid: {reason}"
+        for model in results.models:
+            if model.invalid_reason is not None:
+                yield f"{model.name} is invalid in the {word} run: {model.invalid_reason}"
+
+
+def _common(
     before: Sequence[ModelResult], after: Sequence[ModelResult]
 ) -> Iterator[tuple[ModelResult, ModelResult]]:
     second = {model.name: model for model in after}
@@ -145,27 +164,26 @@ def _both(
 
 
 Key = tuple[str, str, str]
-"""Model, stage, figure."""
+"""Model, stage, metric."""
 
 
-def _paired(before: Results, events: tuple[Events, Events]) -> Mapping[Key, Estimate]:
-    """Compare both runs' requests one by one."""
-    first, second = (_by_place(side) for side in events)
-    found: dict[Key, Estimate] = {}
+def _paired(records: tuple[Records, Records]) -> Mapping[Key, Estimate]:
+    """Compare both runs request by request."""
+    first, second = (_by_stage(side) for side in records)
+    result: dict[Key, Estimate] = {}
     for model, stage in sorted(first.keys() & second.keys()):
-        of_a, of_b = first[model, stage], second[model, stage]
-        pair = latency.paired(model, model, stage, of_a, of_b)
+        pair = latency.paired(model, model, stage, first[model, stage], second[model, stage])
         ratios = {"ttft": pair.ttft_ratio, "tpot": pair.tpot_ratio, "e2e": pair.e2e_ratio}
-        found |= {(model, stage, name): r for name, r in ratios.items() if r is not None}
-    return found
+        result |= {(model, stage, name): r for name, r in ratios.items() if r is not None}
+    return result
 
 
-def _by_place(events: Events) -> Mapping[tuple[str, str], list[Record]]:
-    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in events:
+def _by_stage(records: Records) -> Mapping[tuple[str, str], list[Record]]:
+    result: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
         if not record.planned.warm_up:
-            found[record.planned.model, record.stage].append(record)
-    return found
+            result[record.planned.model, record.stage].append(record)
+    return result
 
 
 def _stages(a: ModelResult, b: ModelResult, paired: Mapping[Key, Estimate]) -> Iterator[Change]:
@@ -177,27 +195,27 @@ def _stages(a: ModelResult, b: ModelResult, paired: Mapping[Key, Estimate]) -> I
 
 
 def _times(
-    model: str, before: Stage, after: Stage, paired: Mapping[Key, Estimate]
+    model: str, before: StageResult, after: StageResult, paired: Mapping[Key, Estimate]
 ) -> Iterator[Change]:
-    for figure in _TIMES:
-        a: Distribution | None = getattr(before, figure)
-        b: Distribution | None = getattr(after, figure)
+    for metric in _TIMES:
+        a: Distribution | None = getattr(before, metric)
+        b: Distribution | None = getattr(after, metric)
         if a is None or b is None:
             continue
-        exact = paired.get((model, before.stage, figure))
+        exact = paired.get((model, before.stage, metric))
         change = exact or ratio(a.mean, b.mean)
         if change is not None:
-            yield Change(model, before.stage, figure, "ratio", False, a.mean.value, b.mean.value,
+            yield Change(model, before.stage, metric, "ratio", False, a.mean.value, b.mean.value,
                          change, exact is not None)  # fmt: skip
 
 
-def _rates(model: str, before: Stage, after: Stage) -> Iterator[Change]:
-    for figure in _RATES:
-        a: Estimate | None = getattr(before, figure)
-        b: Estimate | None = getattr(after, figure)
+def _rates(model: str, before: StageResult, after: StageResult) -> Iterator[Change]:
+    for metric in _RATES:
+        a: Estimate | None = getattr(before, metric)
+        b: Estimate | None = getattr(after, metric)
         change = ratio(a, b) if a and b else None
         if a and b and change:
-            yield Change(model, before.stage, figure, "ratio", True, a.value, b.value, change)
+            yield Change(model, before.stage, metric, "ratio", True, a.value, b.value, change)
     if before.attainment and after.attainment:
         yield _difference(model, before.stage, "attainment", before.attainment, after.attainment)
 
@@ -207,13 +225,13 @@ def _ability(a: ModelResult, b: ModelResult) -> Iterator[Change]:
         yield _difference(a.name, None, "ability", a.ability.overall, b.ability.overall)
 
 
-def _difference(model: str, stage: str | None, figure: str, a: Proportion, b: Proportion) -> Change:
+def _difference(model: str, stage: str | None, metric: str, a: Proportion, b: Proportion) -> Change:
     change = difference(a, b)
-    return Change(model, stage, figure, "difference", True, a.value, b.value, change)
+    return Change(model, stage, metric, "difference", True, a.value, b.value, change)
 
 
 def ratio(before: Estimate, after: Estimate) -> Estimate | None:
-    """Return after / before; no interval where one of them has none; None where it is undefined."""
+    """Return after / before, None where undefined; no interval where one of them has none."""
     if before.value <= 0 or after.value <= 0:
         return None
     value = after.value / before.value
@@ -229,7 +247,7 @@ def ratio(before: Estimate, after: Estimate) -> Estimate | None:
 
 
 def _log_spread(estimate: Estimate) -> tuple[float, float] | None:
-    """Return how far the interval reaches down and up, as logarithms of ratios."""
+    """Return the distance to both ends of the interval, as logarithms of ratios."""
     low, high, value = estimate.low, estimate.high, estimate.value
     if low is None or high is None or low <= 0:
         return None

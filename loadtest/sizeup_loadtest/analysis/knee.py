@@ -1,12 +1,13 @@
-"""Where throughput bends: two straight lines through throughput by load. Pure."""
+"""The knee of throughput over load: a least-squares fit of two straight lines. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import fsum, inf
+from statistics import linear_regression
 
-_BENT = 0.5
-"""After a knee, throughput must grow at most this share as fast as before it."""
+_MAX_SLOPE_RATIO = 0.5
+"""Beyond a knee, throughput grows at most this fraction as fast as before it."""
 
 Point = tuple[float, float]
 """Load and throughput."""
@@ -14,16 +15,16 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class FittedLine:
-    """y = at + slope * x."""
+    """y = intercept + slope * x."""
 
-    at: float
+    intercept: float
     slope: float
     error: float
-    """Sum of squared distances of the points it was fitted to."""
+    """Sum of squared residuals."""
 
 
 def find(points: Sequence[Point]) -> float | None:
-    """Return the load at which two lines, each through two points or more, fit best and meet.
+    """Return the load at which the two best-fitting lines, each through two points or more, meet.
 
     None for fewer than four loads, or where the second line is not much flatter.
     """
@@ -33,39 +34,35 @@ def find(points: Sequence[Point]) -> float | None:
         left, right = fit(ordered[:cut]), fit(ordered[cut:])
         error = left.error + right.error
         if error < best[0]:
-            best = (error, _meeting(left, right, ordered[cut - 1][0], ordered[cut][0]))
+            best = (error, _intersection(left, right, ordered[cut - 1][0], ordered[cut][0]))
     return best[1]
 
 
 def fit(points: Sequence[Point]) -> FittedLine:
-    """Fit one line by least squares; two points or more with different loads."""
-    n = len(points)
-    mean_x, mean_y = fsum(x for x, _ in points) / n, fsum(y for _, y in points) / n
-    spread = fsum((x - mean_x) ** 2 for x, _ in points)
-    slope = fsum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    at = mean_y - slope * mean_x
-    return FittedLine(at, slope, fsum((y - at - slope * x) ** 2 for x, y in points))
+    """Fit a line by least squares to two points or more with different loads."""
+    slope, intercept = linear_regression([x for x, _ in points], [y for _, y in points])
+    error = fsum((y - intercept - slope * x) ** 2 for x, y in points)
+    return FittedLine(intercept, slope, error)
 
 
-def _meeting(left: FittedLine, right: FittedLine, low: float, high: float) -> float | None:
-    """Return where the lines meet, held between the points they part; None without a bend."""
-    if left.slope <= 0 or right.slope > _BENT * left.slope:
+def _intersection(left: FittedLine, right: FittedLine, low: float, high: float) -> float | None:
+    """Return where the lines meet, clamped between the points they separate; None: no knee."""
+    if left.slope <= 0 or right.slope > _MAX_SLOPE_RATIO * left.slope:
         return None
-    meeting = (right.at - left.at) / (left.slope - right.slope)
-    return min(max(meeting, low), high)
+    x = (right.intercept - left.intercept) / (left.slope - right.slope)
+    return min(max(x, low), high)
 
 
 def effective_parallelism(points: Sequence[Point], knee: float | None) -> float | None:
-    """Return the throughput at the knee over that of one stream.
+    """Return throughput at the knee, interpolated between tried loads, over that of one stream.
 
-    A knee between two loads that were tried has a throughput between theirs. An unbatched server
-    stays near 1. None without a knee or without the load 1.
+    Near 1 for a server without batching. None without a knee or without load 1.
     """
     ordered = sorted(points)
     single = next((y for x, y in ordered if x == 1), None)
     if knee is None or not single:
         return None
     (x0, y0), (x1, y1) = next(
-        (two for two in pairwise(ordered) if two[0][0] <= knee <= two[1][0]), ordered[-2:]
+        (pair for pair in pairwise(ordered) if pair[0][0] <= knee <= pair[1][0]), ordered[-2:]
     )
     return (y0 + (y1 - y0) * (knee - x0) / (x1 - x0)) / single

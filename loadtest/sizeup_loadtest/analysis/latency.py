@@ -1,24 +1,26 @@
-"""From the records of requests to figures. Pure: no clock, no I/O.
+"""From the records of requests to the metrics of a stage. Pure.
 
-Per request, with t_sched when it should have been sent, t_send when it was, t_1 and t_n the first
-and last chunk with content, t_end the end of the stream and N the answer's tokens:
+Per request, with t_sched the scheduled and t_send the actual send time, t_1 and t_n the first and
+last chunk with content, t_end the end of the stream and N the output tokens:
 
     ttft = t_1 - t_send            ttft_sched = t_1 - t_sched
     tpot = (t_n - t_1) / (N - 1)   itl = gaps between chunks
     e2e = t_end - t_send           e2e_sched = t_end - t_sched      norm_latency = e2e / N
 
-A figure that a request cannot give (tpot of one token, any of a failed one) is left out, never 0.
-So are requests that fill or empty a closed loop (`throughput.edges`): they met a smaller load. Rates
-are in `throughput`.
+The `_sched` variants are corrected for coordinated omission. A metric that is undefined for a
+request (tpot of one token, any of a failed request) is left out, never 0. So are requests of a
+closed loop's ramp-up and ramp-down (`throughput.ramp_indices`), which ran at lower concurrency.
+Rates are in `throughput`.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Literal
 
 from sizeup_loadtest.analysis import intervals, throughput
+from sizeup_loadtest.config.schema import Arrival, Mode, Slo
 from sizeup_loadtest.data.record import Api, Length, Outcome, Record
 from sizeup_loadtest.data.results import (
     Distribution,
@@ -29,99 +31,84 @@ from sizeup_loadtest.data.results import (
 )
 
 _NS = 1e-9
-_LEAST_PACE = 1e-4
-"""Seconds per token of an answer whose text came in one piece: with less, all of it came in one
-piece, since no server writes 10,000 tokens a second to one user."""
+_MIN_TPOT = 1e-4
+"""Seconds per token below which a response whose text arrived at once was not streamed: no server
+generates 10,000 tokens/s for one user."""
 _RELOAD_SECONDS = 1.0
-_RELOAD_TIMES = 5
-"""A request ahead of a block that took longer than both, the second beside the median TTFT, waited
-for the model to be loaded."""
-
-
-class Objective(Protocol):
-    """What a request must keep to count as good, in seconds."""
-
-    @property
-    def ttft_seconds(self) -> float:
-        """Longest time to the first token, from the schedule."""
-
-    @property
-    def tpot_seconds(self) -> float:
-        """Longest time per further token."""
+_RELOAD_FACTOR = 5
+"""A preload request that took longer than both, the second in median TTFTs, had to load the
+model."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageLoad:
-    """What a stage asked for."""
+    """The load of a stage."""
 
     stage: str
-    mode: Literal["closed", "open"]
+    mode: Mode
     level: float
     """Concurrent requests, or requests per second."""
     length: Length
     api: Api
-    arrival: Literal["constant", "poisson"] | None = None
+    arrival: Arrival | None = None
 
 
-Figure = Callable[[Record], float | None]
+Metric = Callable[[Record], float | None]
 
 
 def ttft(record: Record) -> float | None:
-    """Return seconds from sending to the first token."""
-    return _since(record, record.sent_ns)
+    """Time to first token, in seconds from sending."""
+    return _first_chunk_since(record, record.sent_ns)
 
 
 def ttft_sched(record: Record) -> float | None:
-    """Return seconds from the schedule to the first token."""
-    return _since(record, record.scheduled_ns)
+    """Time to first token, in seconds from the scheduled time."""
+    return _first_chunk_since(record, record.scheduled_ns)
 
 
-def _since(record: Record, begun_ns: int) -> float | None:
+def _first_chunk_since(record: Record, start_ns: int) -> float | None:
     if record.outcome is not Outcome.OK or not record.chunk_ns:
         return None
-    return (record.chunk_ns[0] - begun_ns) * _NS
+    return (record.chunk_ns[0] - start_ns) * _NS
 
 
 def tpot(record: Record) -> float | None:
-    """Return seconds per token after the first; None for fewer than two tokens or one piece.
+    """Seconds per output token after the first; None below two tokens or without streaming.
 
-    An answer that came in one piece, be it several chunks in one read, says nothing about its
-    tokens' pace. The last token is where the finish reason is: tokens without text are counted, and
-    sent in no chunk of their own.
+    A response that arrived at once, even as several chunks in one read, has no token pace. The
+    last token is at the finish reason, because tokens without text have no chunk of their own.
     """
     tokens = record.completion_tokens or 0
     if record.outcome is not Outcome.OK or tokens < 2 or not record.chunk_ns:
         return None
     last = max(record.chunk_ns[-1], record.finished_ns or 0)
     pace = (last - record.chunk_ns[0]) * _NS / (tokens - 1)
-    one_piece = record.chunk_ns[0] == record.chunk_ns[-1]
-    return None if one_piece and pace < _LEAST_PACE else pace
+    at_once = record.chunk_ns[0] == record.chunk_ns[-1]
+    return None if at_once and pace < _MIN_TPOT else pace
 
 
 def e2e(record: Record) -> float | None:
-    """Return seconds from sending to the end."""
+    """End-to-end latency, in seconds from sending."""
     return (record.ended_ns - record.sent_ns) * _NS if record.outcome is Outcome.OK else None
 
 
 def e2e_sched(record: Record) -> float | None:
-    """Return seconds from the schedule to the end."""
+    """End-to-end latency, in seconds from the scheduled time."""
     return (record.ended_ns - record.scheduled_ns) * _NS if record.outcome is Outcome.OK else None
 
 
 def norm_latency(record: Record) -> float | None:
-    """Return seconds from sending to the end, per token."""
+    """End-to-end latency per output token, in seconds."""
     seconds = e2e(record)
-    return (
-        None
-        if seconds is None or not record.completion_tokens
-        else (seconds / record.completion_tokens)
-    )
+    if seconds is None or not record.completion_tokens:
+        return None
+    return seconds / record.completion_tokens
 
 
-def meets_slo(record: Record, slo: Objective) -> bool:
-    """Tell whether a request kept the objective; an error did not.
+def meets_slo(record: Record, slo: Slo) -> bool:
+    """Whether a request met the SLO; an error did not.
 
-    The first token counts from the schedule, so that a late send is no excuse.
+    TTFT counts from the schedule, so a late send by the client counts against it.
     """
     first, pace = ttft_sched(record), tpot(record)
     if first is None or first > slo.ttft_seconds:
@@ -129,19 +116,22 @@ def meets_slo(record: Record, slo: Objective) -> bool:
     return pace is None or pace <= slo.tpot_seconds
 
 
-def stage_result(load: StageLoad, records: Iterable[Record], slo: Objective) -> StageResult:
-    """Compute everything of one size under one load; warm-up is left out.
+Blocks = Mapping[int, Sequence[Record]]
 
-    Raises ValueError when there are no records.
+
+def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageResult:
+    """Compute every metric of one model under one load; ValueError without records.
+
+    Warm-up requests only tell whether the model had to be reloaded.
     """
-    seen = tuple(records)
-    counted = [r for r in seen if not r.planned.warm_up]
+    everything = tuple(records)
+    counted = [r for r in everything if not r.planned.warm_up]
     if not counted:
         raise ValueError(f"{load.stage}: no records")
     sent = _by_block(counted)
     blocks = dict(zip(sent, throughput.steady([*sent.values()]), strict=True))
-    inner = [record for group in blocks.values() for record in group]
-    fine = [r for r in counted if r.outcome is Outcome.OK]
+    steady = [record for group in blocks.values() for record in group]
+    ok = [r for r in counted if r.outcome is Outcome.OK]
     pace, first = _distribution(blocks, tpot), _distribution(blocks, ttft)
     return StageResult(
         stage=load.stage,
@@ -154,7 +144,7 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Objective) -> 
         errors=dict(Counter(r.outcome.value for r in counted if r.outcome is not Outcome.OK)),
         prompt_tokens=_mean(blocks, lambda r: r.prompt_tokens),
         completion_tokens=_mean(blocks, lambda r: r.completion_tokens),
-        counted_by=_counted_by(fine),
+        counted_by=_counted_by(ok),
         ttft=first,
         ttft_sched=_distribution(blocks, ttft_sched),
         itl=_itl(blocks),
@@ -163,30 +153,30 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Objective) -> 
         e2e_sched=_distribution(blocks, e2e_sched),
         norm_latency=_distribution(blocks, norm_latency),
         tok_s_user=None if pace is None else _inverse(pace.mean),
-        attainment=intervals.wilson(sum(meets_slo(r, slo) for r in inner), len(inner)),
-        tokens_per_chunk=_tokens_per_chunk(fine),
+        attainment=intervals.wilson(sum(meets_slo(r, slo) for r in steady), len(steady)),
+        tokens_per_chunk=_tokens_per_chunk(ok),
         breakdown=_breakdown(blocks),
-        short_outputs=sum(_is_short(r) for r in fine),
-        truncated_prompts=sum(_is_cut(r) for r in fine),
-        reloads=len({r.planned.block for r in seen if r.planned.warm_up and _is_reload(r, first)}),
-        **_per_second(load, [*sent.values()], slo),
+        short_outputs=sum(_is_short(r) for r in ok),
+        truncated_prompts=sum(_is_truncated_prompt(r) for r in ok),
+        reloads=_reloads(everything, first),
+        **_rates(load, [*sent.values()], slo),
     )
 
 
-def _per_second(
-    load: StageLoad, blocks: Sequence[Sequence[Record]], slo: Objective
+def _rates(
+    load: StageLoad, blocks: Sequence[Sequence[Record]], slo: Slo
 ) -> dict[str, Estimate | None]:
-    found = throughput.rates(blocks, load.mode, load.level, lambda r: meets_slo(r, slo))
+    rates = throughput.rates(blocks, load.mode, load.level, lambda r: meets_slo(r, slo))
     return {
-        name: intervals.ratio_of_sums(dict(enumerate(r[name] for r in found)))
+        name: intervals.ratio_of_sums(dict(enumerate(block[name] for block in rates)))
         for name in throughput.NAMES
     }
 
 
 def _is_short(record: Record) -> bool:
-    """Tell whether an answer of forced length ended before it, of its own accord.
+    """Whether a fixed-length output ended early.
 
-    Chunks may hold several tokens, so only the server's own count or its reason is a proof.
+    Chunks may hold several tokens, so only the server's count or its finish reason is proof.
     """
     if record.planned.length != "fixed":
         return False
@@ -195,16 +185,16 @@ def _is_short(record: Record) -> bool:
     return record.finish_reason == "stop"
 
 
-def _is_cut(record: Record) -> bool:
-    """Tell whether the server read too few tokens for the words: a word is one or more of them."""
+def _is_truncated_prompt(record: Record) -> bool:
+    """Whether the server counted too few prompt tokens: a word is one token or more."""
     return record.prompt_tokens is not None and 2 * record.prompt_tokens < record.prompt_words
 
 
-def _is_reload(record: Record, first: Distribution | None) -> bool:
-    """Tell whether a request ahead of a block waited for its model to be loaded."""
-    took = e2e(record) or 0.0
+def _reloads(records: Sequence[Record], first: Distribution | None) -> int:
+    """Count the blocks before which a preload request had to load the model."""
     usual = first.p50 or first.mean.value if first else 0.0
-    return took > max(_RELOAD_SECONDS, _RELOAD_TIMES * usual)
+    limit = max(_RELOAD_SECONDS, _RELOAD_FACTOR * usual)
+    return len({r.planned.block for r in records if r.planned.warm_up and (e2e(r) or 0.0) > limit})
 
 
 def _by_block(records: Iterable[Record]) -> dict[int, list[Record]]:
@@ -214,32 +204,32 @@ def _by_block(records: Iterable[Record]) -> dict[int, list[Record]]:
     return dict(sorted(blocks.items()))
 
 
-def _values(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> dict[int, list[float]]:
-    return {b: [v for r in group if (v := figure(r)) is not None] for b, group in blocks.items()}
+def _values(blocks: Blocks, metric: Metric) -> dict[int, list[float]]:
+    return {b: [v for r in group if (v := metric(r)) is not None] for b, group in blocks.items()}
 
 
-def _distribution(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> Distribution | None:
-    return intervals.distribution(_values(blocks, figure))
+def _distribution(blocks: Blocks, metric: Metric) -> Distribution | None:
+    return intervals.distribution(_values(blocks, metric))
 
 
-def _mean(blocks: Mapping[int, Sequence[Record]], figure: Figure) -> Estimate | None:
-    fine = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in blocks.items()}
-    return intervals.mean_estimate(_values(fine, figure))
+def _mean(blocks: Blocks, metric: Metric) -> Estimate | None:
+    ok = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in blocks.items()}
+    return intervals.mean_estimate(_values(ok, metric))
 
 
 def _inverse(estimate: Estimate) -> Estimate | None:
-    """Turn seconds per token into tokens per second; the interval's ends change places."""
+    """Turn seconds per token into tokens per second; the ends of the interval swap."""
     if estimate.value <= 0:
         return None
     low, high = (1 / end if end else None for end in (estimate.high, estimate.low))
     return Estimate(value=1 / estimate.value, low=low, high=high)
 
 
-def _itl(blocks: Mapping[int, Sequence[Record]]) -> Distribution | None:
-    """Pool the gaps between chunks; n counts the answers they are of, whose gaps are alike."""
+def _itl(blocks: Blocks) -> Distribution | None:
+    """Pool the gaps between chunks; n is the number of requests, whose gaps are correlated."""
     gaps = {b: [gap for r in group for gap in _gaps(r)] for b, group in blocks.items()}
-    answers = sum(bool(_gaps(r)) for group in blocks.values() for r in group)
-    return intervals.distribution(gaps, answers)
+    requests = sum(bool(_gaps(r)) for group in blocks.values() for r in group)
+    return intervals.distribution(gaps, requests)
 
 
 def _gaps(record: Record) -> list[float]:
@@ -254,32 +244,32 @@ def _counted_by(records: Sequence[Record]) -> Literal["usage", "chunks", "mixed"
 
 
 def _tokens_per_chunk(records: Sequence[Record]) -> float | None:
-    told = [r for r in records if r.counted_by == "usage" and r.chunk_ns and r.completion_tokens]
-    chunks = sum(len(r.chunk_ns) for r in told)
-    return sum(r.completion_tokens or 0 for r in told) / chunks if chunks else None
+    known = [r for r in records if r.counted_by == "usage" and r.chunk_ns and r.completion_tokens]
+    chunks = sum(len(r.chunk_ns) for r in known)
+    return sum(r.completion_tokens or 0 for r in known) / chunks if chunks else None
 
 
-def _breakdown(blocks: Mapping[int, Sequence[Record]]) -> LatencyBreakdown | None:
-    """Divide the time of answers whose server said its own durations."""
+def _breakdown(blocks: Blocks) -> LatencyBreakdown | None:
+    """Split the latency of requests for which the server reported durations."""
 
-    def server(part: Callable[[Record], int]) -> Distribution | None:
-        told = {
-            b: [part(r) * _NS for r in group if r.server is not None and r.outcome is Outcome.OK]
+    def part(of: Callable[[Record], int]) -> Distribution | None:
+        known = {
+            b: [of(r) * _NS for r in group if r.server is not None and r.outcome is Outcome.OK]
             for b, group in blocks.items()
         }
-        return intervals.distribution(told)
+        return intervals.distribution(known)
 
-    load = server(lambda r: r.server.load if r.server else 0)
-    prefill = server(lambda r: r.server.prompt_eval if r.server else 0)
-    decode = server(lambda r: r.server.eval if r.server else 0)
-    queue = server(_rest)
+    load = part(lambda r: r.server.load if r.server else 0)
+    prefill = part(lambda r: r.server.prompt_eval if r.server else 0)
+    decode = part(lambda r: r.server.eval if r.server else 0)
+    queue = part(_queue_ns)
     if load is None or prefill is None or decode is None or queue is None:
         return None
     return LatencyBreakdown(load=load, queue=queue, prefill=prefill, decode=decode)
 
 
-def _rest(record: Record) -> int:
-    """Return what the server's own durations leave of the whole: waiting and the way there."""
+def _queue_ns(record: Record) -> int:
+    """Return what the server's durations leave of the latency: queueing and network."""
     if record.server is None:
         return 0
     spent = record.server.load + record.server.prompt_eval + record.server.eval
@@ -289,14 +279,14 @@ def _rest(record: Record) -> int:
 def paired(
     a: str, b: str, stage: str | None, of_a: Iterable[Record], of_b: Iterable[Record]
 ) -> Paired:
-    """Compare two sizes request by request: the same prompt in the same block; ratios are b / a."""
+    """Compare two models by request: the same prompt in the same block; ratios are b / a."""
     first, second = _by_request(of_a), _by_request(of_b)
-    both = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
+    pairs = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
 
-    def ratio(figure: Figure) -> Estimate | None:
+    def ratio(metric: Metric) -> Estimate | None:
         ratios: dict[int, list[float]] = defaultdict(list)
-        for one, other in both:
-            below, above = figure(one), figure(other)
+        for one, other in pairs:
+            below, above = metric(one), metric(other)
             if below and above:
                 ratios[one.planned.block].append(above / below)
         return intervals.geometric_mean(ratios)
@@ -307,13 +297,13 @@ def paired(
 
 
 def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]:
-    """Index by what two sizes have in common: stage, block and place in it."""
-    found: dict[tuple[str, int, int], Record] = {}
+    """Index steady-state records by stage, block and index, which all models share."""
+    result: dict[tuple[str, int, int], Record] = {}
     groups: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in records:
         if not record.planned.warm_up:
             groups[record.stage, record.planned.block].append(record)
     for (stage, block), group in groups.items():
-        out = throughput.edges(group)
-        found |= {(stage, block, i): r for r in group if (i := r.planned.index) not in out}
-    return found
+        ramp = throughput.ramp_indices(group)
+        result |= {(stage, block, i): r for r in group if (i := r.planned.index) not in ramp}
+    return result

@@ -1,7 +1,7 @@
-"""Whether a run's figures can be trusted. Pure.
+"""Whether the results of a run are valid. Pure.
 
-What is wrong with the client or with every size makes the run invalid; what is wrong with one size
-makes that size broken, and the others' figures stand.
+A fault of the client, or of every model, makes the run invalid; a fault of one model makes that
+model invalid, and the results of the others stand.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,42 +9,58 @@ from dataclasses import dataclass, field
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.config.schema import RunLimits
+from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Lag, ModelResult, Validity
 
 STOPPED = "the run was stopped before its end"
 """A warning."""
-ENOUGH = intervals.smallest_n(0.99)
-"""Samples of a stage from which its p99 is judged; in fewer, one stall would be the p99."""
+MIN_SAMPLES = intervals.smallest_n(0.99)
+"""Samples of a stage from which its p99 is evaluated; with fewer, one stall would be the p99."""
+_NS = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Requests of one size, without those of a search for capacity.
-
-    A search overloads a server on purpose: its errors are its result.
-    """
+class RequestCount:
+    """Requests of one model, without those of the capacity search, which overloads on purpose."""
 
     sent: int
     errors: int
 
 
 @dataclass(frozen=True, slots=True)
-class Lateness:
-    """How late the client itself was."""
+class ClientLag:
+    """Delays of the client itself."""
 
     send: Lag | None = None
-    """In open loop."""
+    """Sent - scheduled, in open loop."""
     loop: Lag | None = None
-    """Of the whole run."""
+    """Wake-up delay of the event loop, over the run."""
     stages: Mapping[str, Lag] = field(default_factory=dict)
-    """The loop's, by stage."""
+    """The same by stage."""
     search_send: Lag | None = None
     search_stages: Mapping[str, Lag] = field(default_factory=dict)
-    """Of the search for capacity: it makes its own loads look worse, and no other figure."""
+    """The same in the capacity search, where it affects no other metric."""
 
 
-def broken(limits: RunLimits, counts: Mapping[str, Count]) -> Mapping[str, str]:
-    """Name the sizes too many of whose requests failed, and say how many."""
+def send_lag(records: Sequence[Record]) -> Lag | None:
+    """Summarise the send delay of open-loop requests; None without any."""
+    return lag_of([r.sent_ns - r.scheduled_ns for r in records if r.planned.offset_ns is not None])
+
+
+def lag_of(samples_ns: Sequence[int]) -> Lag | None:
+    """Summarise samples by nearest rank; None without samples."""
+    if not samples_ns:
+        return None
+    ordered = sorted(samples_ns)
+
+    def rank(fraction: float) -> float:
+        return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))] * _NS
+
+    return Lag(n=len(ordered), p50=rank(0.5), p99=rank(0.99), high=ordered[-1] * _NS)
+
+
+def invalid_models(limits: RunLimits, counts: Mapping[str, RequestCount]) -> Mapping[str, str]:
+    """Return the models with too many failed requests, with the reason."""
     return {
         name: f"{count.errors} of {count.sent} requests failed (limit {limits.max_error_share:.0%})"
         for name, count in counts.items()
@@ -52,111 +68,109 @@ def broken(limits: RunLimits, counts: Mapping[str, Count]) -> Mapping[str, str]:
     }
 
 
-def judge(
+def evaluate(
     limits: RunLimits,
-    late: Lateness,
-    counts: Mapping[str, Count],
+    lag: ClientLag,
+    counts: Mapping[str, RequestCount],
     *,
-    broken: Mapping[str, str],
+    invalid: Mapping[str, str],
     paces: Mapping[str, float],
     searched: int = 0,
     unsent: int = 0,
     complete: bool = True,
     warnings: Sequence[str] = (),
 ) -> Validity:
-    """Name every limit that was passed; one is enough to make a run invalid.
+    """List every exceeded limit; one is enough to make a run invalid.
 
-    `counts` has every size, `broken` says why some are, `paces` is the least time per token that
-    any size had, by stage. `searched` requests were a search's, `unsent` were planned; a run not
-    `complete` was stopped from outside.
+    `counts` has every model, `invalid` the reasons of the invalid ones, `paces` the lowest TPOT of
+    any model by stage. `searched` requests were of the capacity search, `unsent` of the plan; a run
+    that is not `complete` was interrupted.
     """
     sent, errors = (sum(getattr(c, n) for c in counts.values()) for n in ("sent", "errors"))
-    stage = _worst(late.stages)
+    stage = _worst(lag.stages)
     reasons = [
-        *_late("requests were sent", late.send, limits.max_send_lag_seconds),
-        *_late(_LOOP, late.loop, limits.max_loop_lag_seconds),
+        *_late(_SEND, lag.send, limits.max_send_lag_seconds),
+        *_late(_LOOP, lag.loop, limits.max_loop_lag_seconds),
     ]
     if stage is not None:
-        what = f"in {stage}, {_LOOP}"
-        reasons += _late(what, late.stages[stage], limits.max_loop_lag_seconds)
-    told = [f"{name} is broken: {why}" for name, why in broken.items()]
-    if broken.keys() >= counts.keys():
-        reasons += told
-        told = []
+        reasons += _late(f"{stage}: {_LOOP}", lag.stages[stage], limits.max_loop_lag_seconds)
+    notes = [f"{name} is invalid: {reason}" for name, reason in invalid.items()]
+    if invalid.keys() >= counts.keys():
+        reasons += notes
+        notes = []
     if not sent + searched:
         reasons.append("no request was sent")
-    told += [*warnings, *_search(limits, late), *_coarse(late, paces)]
+    notes += [*warnings, *_search_lag(limits, lag), *_lag_above_tpot(lag, paces)]
     if unsent:
-        why = "their time was over" if complete else "the run was stopped before"
-        told.append(f"{unsent} planned requests were not sent: {why}")
+        cause = "time limit" if complete else "the run was stopped"
+        notes.append(f"{unsent} planned requests were not sent: {cause}")
     return Validity(
         valid=not reasons,
         reasons=tuple(reasons),
-        warnings=tuple(told),
-        send_lag=late.send,
-        loop_lag=late.loop,
+        warnings=tuple(notes),
+        send_lag=lag.send,
+        loop_lag=lag.loop,
         worst_stage=stage,
-        worst_stage_lag=late.stages[stage] if stage else None,
+        worst_stage_lag=lag.stages[stage] if stage else None,
         error_share=errors / sent if sent else 0.0,
     )
 
 
-_LOOP = "the client's event loop woke"
+_SEND = "send lag"
+_LOOP = "event loop lag"
 
-
-_DOUBTS = {
-    "short_outputs": "answers of forced length ended before it",
-    "truncated_prompts": "prompts were cut: the server read fewer tokens than half their words",
-    "reloads": "times the model had to be loaded before a block; no figure has that time",
+_STAGE_WARNINGS = {
+    "short_outputs": "fixed-length outputs were shorter than requested",
+    "truncated_prompts": "prompts were truncated (fewer tokens than half their words)",
+    "reloads": "model loads before a block; no metric includes that time",
 }
 
 
-def too_late(loop: Lag | None, limits: RunLimits) -> bool:
-    """Tell whether the client's loop was later in a stage than is allowed, where a p99 is known."""
-    return loop is not None and loop.n >= ENOUGH and loop.p99 > limits.max_loop_lag_seconds
+def client_was_late(loop: Lag | None, limits: RunLimits) -> bool:
+    """Whether the event loop lag of a stage exceeded its limit, where a p99 is known."""
+    return loop is not None and loop.n >= MIN_SAMPLES and loop.p99 > limits.max_loop_lag_seconds
 
 
 def stage_warnings(models: Sequence[ModelResult]) -> Iterator[str]:
-    """Say of every size what did not go as asked, and in which stages."""
+    """Yield what deviated from the plan, by model, with the stages."""
     for model in models:
-        for field_, what in _DOUBTS.items():
-            found = {s.stage: n for s in model.stages if (n := getattr(s, field_))}
-            if found:
-                yield f"{model.name}: {sum(found.values())} {what} (in {', '.join(found)})"
+        for name, text in _STAGE_WARNINGS.items():
+            stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
+            if stages:
+                yield f"{model.name}: {sum(stages.values())} {text} (in {', '.join(stages)})"
 
 
 def _worst(stages: Mapping[str, Lag]) -> str | None:
-    """Return the stage with the largest p99, of those that have one."""
-    judged = [name for name, lag in stages.items() if lag.n >= ENOUGH]
-    return max(judged, key=lambda name: stages[name].p99, default=None)
+    """Return the stage with the largest p99, among those with enough samples."""
+    names = [name for name, lag in stages.items() if lag.n >= MIN_SAMPLES]
+    return max(names, key=lambda name: stages[name].p99, default=None)
 
 
 def _late(what: str, lag: Lag | None, limit: float) -> list[str]:
     if lag is None or lag.p99 <= limit:
         return []
-    return [f"{what} {lag.p99 * 1000:.1f} ms late at p99 (limit {limit * 1000:.0f} ms)"]
+    return [f"{what} p99 {lag.p99 * 1000:.1f} ms (limit {limit * 1000:.0f} ms)"]
 
 
-def _search(limits: RunLimits, late: Lateness) -> Iterator[str]:
-    what = "in the search for capacity, requests were sent"
-    yield from _late(what, late.search_send, limits.max_send_lag_seconds)
-    stage = _worst(late.search_stages)
+def _search_lag(limits: RunLimits, lag: ClientLag) -> Iterator[str]:
+    yield from _late(f"capacity search: {_SEND}", lag.search_send, limits.max_send_lag_seconds)
+    stage = _worst(lag.search_stages)
     if stage is not None:
-        lag = late.search_stages[stage]
-        yield from _late(f"in {stage}, {_LOOP}", lag, limits.max_loop_lag_seconds)
+        worst = lag.search_stages[stage]
+        yield from _late(f"{stage}: {_LOOP}", worst, limits.max_loop_lag_seconds)
 
 
-def _coarse(late: Lateness, paces: Mapping[str, float]) -> Iterator[str]:
-    """Say in which stage the client's own lateness is longest beside what it measured there."""
-    found = {
-        stage: late.stages[stage].p99 / pace
+def _lag_above_tpot(lag: ClientLag, paces: Mapping[str, float]) -> Iterator[str]:
+    """Warn of the stage where the client's lag is largest relative to the TPOT measured there."""
+    ratios = {
+        stage: lag.stages[stage].p99 / pace
         for stage, pace in paces.items()
-        if stage in late.stages and late.stages[stage].n >= ENOUGH and pace > 0
+        if stage in lag.stages and lag.stages[stage].n >= MIN_SAMPLES and pace > 0
     }
-    stage = max(found, key=lambda name: found[name], default=None)
-    if stage is not None and found[stage] > 1:
+    stage = max(ratios, key=lambda name: ratios[name], default=None)
+    if stage is not None and ratios[stage] > 1:
         yield (
-            f"in {stage}, {_LOOP} {late.stages[stage].p99 * 1000:.1f} ms late at p99, longer than "
-            f"the fastest size's time per token ({paces[stage] * 1000:.1f} ms): single gaps between"
-            " tokens are not to be trusted, means over an answer are"
+            f"{stage}: {_LOOP} p99 {lag.stages[stage].p99 * 1000:.1f} ms exceeds the lowest TPOT "
+            f"({paces[stage] * 1000:.1f} ms): ITL is unreliable there, means per request are not "
+            "affected"
         )

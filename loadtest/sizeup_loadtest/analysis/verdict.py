@@ -1,7 +1,7 @@
-"""Which size is enough: the smallest that reaches the bar. Pure.
+"""The smallest model that meets the requirements. Pure.
 
-A size is judged by what was measured, not by the friendly end of its interval; where the interval
-holds the bar, the sentence says that more questions or more blocks could change it.
+A model is judged by its point estimates, not by a confidence bound; where an interval contains the
+requirement, the verdict says that more questions or more blocks could change it.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,85 +27,84 @@ class _Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class _Demand:
-    """One thing the bar asks."""
-
+class _Requirement:
     name: str
-    at_least: bool
-    asked: Callable[[Requirements], float | None]
+    is_minimum: bool
+    limit: Callable[[Requirements], float | None]
     measured: Callable[[ModelResult], _Measured | None]
-    write: Callable[[float], str]
+    format: Callable[[float], str]
+
+    def met_by(self, value: float, limit: float) -> bool:
+        return value >= limit if self.is_minimum else value <= limit
 
 
 def decide(models: Sequence[ModelResult], requirements: Requirements) -> Verdict:
-    """Judge every size against the bar; `models` are ordered from the smallest up."""
+    """Check every model; `models` are ordered from the smallest up."""
     checks = tuple(check(model, requirements) for model in models)
-    smallest = next((c.model for c in checks if c.passes), None) if _demands(requirements) else None
+    any_set = bool(_set(requirements))
+    smallest = next((c.model for c in checks if c.passes), None) if any_set else None
     return Verdict(
-        requirements=requirements, smallest=smallest, checks=checks, sentence=_sentence(models, requirements, checks, smallest)
+        requirements=requirements,
+        smallest=smallest,
+        checks=checks,
+        sentence=_sentence(models, requirements, checks, smallest),
     )
 
 
 def check(model: ModelResult, requirements: Requirements) -> RequirementCheck:
-    """Judge one size: None when nothing fails but something was not measured.
+    """Check one model: None when nothing failed but something was not measured.
 
-    A broken one does not pass, whatever was measured of it.
+    An invalid model does not pass, whatever its results.
     """
-    if model.broken is not None:
-        return RequirementCheck(model=model.name, passes=False, misses=(f"broken: {model.broken}",))
-    misses, unknown = [], []
-    for demand in _demands(requirements):
-        found, asked = demand.measured(model), demand.asked(requirements) or 0.0
-        if found is None:
-            unknown.append(f"{demand.name} was not measured")
-        elif not _reaches(demand, found.value, asked):
-            sign = "<" if demand.at_least else ">"
-            misses.append(f"{demand.name} {demand.write(found.value)} {sign} {demand.write(asked)}")
-    passes = False if misses else (None if unknown else True)
-    return RequirementCheck(model=model.name, passes=passes, misses=(*misses, *unknown))
+    if model.invalid_reason is not None:
+        misses = (f"invalid: {model.invalid_reason}",)
+        return RequirementCheck(model=model.name, passes=False, misses=misses)
+    failed, unknown = [], []
+    for requirement in _set(requirements):
+        measured, limit = requirement.measured(model), requirement.limit(requirements) or 0.0
+        if measured is None:
+            unknown.append(f"{requirement.name} not measured")
+        elif not requirement.met_by(measured.value, limit):
+            sign = "<" if requirement.is_minimum else ">"
+            value = requirement.format(measured.value)
+            failed.append(f"{requirement.name} {value} {sign} {requirement.format(limit)}")
+    passes = False if failed else (None if unknown else True)
+    return RequirementCheck(model=model.name, passes=passes, misses=(*failed, *unknown))
 
 
 def close_calls(model: ModelResult, requirements: Requirements) -> tuple[str, ...]:
-    """Name what the bar asks whose interval holds the bar: it could go either way."""
+    """Return the requirements that lie inside the interval of the measurement."""
     return tuple(
-        demand.name
-        for demand in _demands(requirements)
-        if _straddles(demand.measured(model), demand.asked(requirements))
+        requirement.name
+        for requirement in _set(requirements)
+        if _contains(requirement.measured(model), requirement.limit(requirements))
     )
 
 
-def _straddles(found: _Measured | None, asked: float | None) -> bool:
-    if found is None or asked is None or found.low is None or found.high is None:
+def _contains(measured: _Measured | None, limit: float | None) -> bool:
+    if measured is None or limit is None or measured.low is None or measured.high is None:
         return False
-    return found.low < asked < found.high
+    return measured.low < limit < measured.high
 
 
-def _reaches(demand: _Demand, value: float, asked: float) -> bool:
-    return value >= asked if demand.at_least else value <= asked
+def _set(requirements: Requirements) -> tuple[_Requirement, ...]:
+    return tuple(one for one in _ALL if one.limit(requirements) is not None)
 
 
-def _demands(requirements: Requirements) -> tuple[_Demand, ...]:
-    return tuple(demand for demand in _ALL if demand.asked(requirements) is not None)
-
-
-def _from_share(share: Proportion | None) -> _Measured | None:
-    return None if share is None else _Measured(share.value, share.low, share.high)
-
-
-def _from_estimate(estimate: Estimate | None) -> _Measured | None:
-    return None if estimate is None else _Measured(estimate.value, estimate.low, estimate.high)
+def _with_interval(seen: Proportion | Estimate | None) -> _Measured | None:
+    return None if seen is None else _Measured(seen.value, seen.low, seen.high)
 
 
 def _ability(model: ModelResult) -> _Measured | None:
-    return _from_share(model.ability.overall) if model.ability else None
+    return _with_interval(model.ability.overall) if model.ability else None
 
 
 def _speed(model: ModelResult) -> _Measured | None:
     stage = lightest_stage(model)
-    return _from_estimate(stage.tok_s_user) if stage else None
+    return _with_interval(stage.tok_s_user) if stage else None
 
 
-def _first_token(model: ModelResult) -> _Measured | None:
+def _ttft(model: ModelResult) -> _Measured | None:
     stage = lightest_stage(model)
     if stage is None or stage.ttft is None or stage.ttft.p50 is None:
         return None
@@ -114,61 +113,63 @@ def _first_token(model: ModelResult) -> _Measured | None:
 
 def _attainment(model: ModelResult) -> _Measured | None:
     stage = lightest_stage(model)
-    return _from_share(stage.attainment) if stage else None
+    return _with_interval(stage.attainment) if stage else None
 
 
-def _speed_words(value: float) -> str:
+def _tokens_per_second(value: float) -> str:
     return f"{formatting.tick(float(f'{value:.3g}'))} tokens/s"
 
 
 _ALL = (
-    _Demand("ability", True, lambda b: b.ability, _ability, formatting.percent),
-    _Demand("speed", True, lambda b: b.tok_s_user, _speed, _speed_words),
-    _Demand("first token", False, lambda b: b.ttft_p50, _first_token, formatting.seconds),
-    _Demand("attainment", True, lambda b: b.attainment, _attainment, formatting.percent),
+    _Requirement("ability", True, lambda r: r.ability, _ability, formatting.percent),
+    _Requirement("speed", True, lambda r: r.tok_s_user, _speed, _tokens_per_second),
+    _Requirement("TTFT p50", False, lambda r: r.ttft_p50, _ttft, formatting.seconds),
+    _Requirement("SLO attainment", True, lambda r: r.attainment, _attainment, formatting.percent),
 )
 
 
 def describe(requirements: Requirements) -> str:
-    """Say what the bar asks."""
+    """Return the requirements as text: ability ≥ 60 %, speed ≥ 20 tokens/s."""
     return ", ".join(
-        f"{d.name} {'≥' if d.at_least else '≤'} {d.write(d.asked(requirements) or 0.0)}"
-        for d in _demands(requirements)
+        f"{one.name} {'≥' if one.is_minimum else '≤'} {one.format(one.limit(requirements) or 0.0)}"
+        for one in _set(requirements)
     )
 
 
 def _sentence(
-    models: Sequence[ModelResult], requirements: Requirements, checks: Sequence[RequirementCheck], smallest: str | None
+    models: Sequence[ModelResult],
+    requirements: Requirements,
+    checks: Sequence[RequirementCheck],
+    smallest: str | None,
 ) -> str:
-    if not _demands(requirements):
-        return _without_bar(models)
-    asked = describe(requirements)
+    if not _set(requirements):
+        return _without_requirements(models)
+    text = describe(requirements)
     if smallest is None:
-        return f"No size is known to pass your bar ({asked}).{_open(checks)}"
-    said = f"The smallest size that passes your bar ({asked}) is {smallest}."
-    below = checks[: [c.model for c in checks].index(smallest)]
+        return f"No model is known to meet the requirements ({text}).{_unmeasured(checks)}"
+    sentence = f"The smallest model that meets the requirements ({text}) is {smallest}."
+    smaller = checks[: [c.model for c in checks].index(smallest)]
     chosen = next(m for m in models if m.name == smallest)
-    close = close_calls(chosen, requirements)
-    if close:
-        said += f" It is close: its interval of {' and of '.join(close)} holds the bar."
-    return said + _open(below)
+    if close := close_calls(chosen, requirements):
+        sentence += f" The 95 % interval of its {' and '.join(close)} contains the requirement."
+    return sentence + _unmeasured(smaller)
 
 
-def _open(checks: Sequence[RequirementCheck]) -> str:
+def _unmeasured(checks: Sequence[RequirementCheck]) -> str:
     unknown = [c.model for c in checks if c.passes is None]
     return f" Not fully measured: {', '.join(unknown)}." if unknown else ""
 
 
-def _without_bar(models: Sequence[ModelResult]) -> str:
-    """Say what there is to choose between when nobody said what is enough."""
-    said = ["No bar was set, so no size is recommended."]
-    whole = [model for model in models if model.broken is None]
-    able = [(f.value, m.name) for m in whole if (f := _ability(m)) is not None]
-    fast = [(f.value, m.name) for m in whole if (f := _speed(m)) is not None]
-    if able:
-        value, name = max(able)
-        said.append(f"The ablest is {name} ({formatting.percent(value)} right).")
-    if fast:
-        value, name = max(fast)
-        said.append(f"The fastest is {name} ({_speed_words(value)} per user).")
-    return " ".join(said)
+def _without_requirements(models: Sequence[ModelResult]) -> str:
+    """Name the most accurate and the fastest model."""
+    sentences = ["No requirements are configured, so no model is recommended."]
+    valid = [model for model in models if model.invalid_reason is None]
+    accuracy = [(found.value, m.name) for m in valid if (found := _ability(m)) is not None]
+    speed = [(found.value, m.name) for m in valid if (found := _speed(m)) is not None]
+    if accuracy:
+        value, name = max(accuracy)
+        sentences.append(f"Most accurate: {name} ({formatting.percent(value)} correct).")
+    if speed:
+        value, name = max(speed)
+        sentences.append(f"Fastest: {name} ({_tokens_per_second(value)} per user).")
+    return " ".join(sentences)

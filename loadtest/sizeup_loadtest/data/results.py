@@ -194,7 +194,7 @@ class Cost(Result):
     """The interval is that of the throughput; a load of the capacity search has none."""
     at_level: float | None
     """The load whose throughput was used."""
-    within: bool | None = None
+    within_slo: bool | None = None
     """Whether that load met the SLO; when none did, it is the one of highest throughput."""
     upper_bound: bool = False
     """That load was the largest tried and met the SLO: a larger one may be cheaper."""
@@ -228,7 +228,7 @@ class ModelResult(Result):
 
     name: str
     model_info: ModelInfo
-    broken: str | None = None
+    invalid_reason: str | None = None
     """Why its results are unusable; None when they are valid. Other models are unaffected."""
     load_seconds: float | None = None
     """The cold start measured in the run, else the load time reported by the server."""
@@ -311,11 +311,12 @@ class Verdict(Result):
     sentence: str
 
 
-class SampleAnswers(Result):
+class SampleOutputs(Result):
     """One prompt with the output of every model."""
 
     prompt: str
-    answers: Mapping[str, str]
+    outputs: Mapping[str, str]
+    """Model -> output."""
 
 
 class Results(Result):
@@ -338,4 +339,4 @@ class Results(Result):
     paired: tuple[Paired, ...]
     validity: Validity
     verdict: Verdict | None
-    answers: tuple[SampleAnswers, ...] = ()
+    samples: tuple[SampleOutputs, ...] = ()

@@ -1,4 +1,4 @@
-"""Where a run was made, as far as it matters to its figures."""
+"""The client's environment, as far as it affects measurements."""
 
 import os
 import platform
@@ -9,17 +9,15 @@ import aiohttp
 
 
 def tool_version() -> str:
-    """Return the version of the load test."""
     return metadata.version("sizeup-loadtest")
 
 
 def environment() -> Mapping[str, str]:
-    """Describe the client's machine without naming it."""
+    """Describe the client's machine, without its name."""
+    usable = hasattr(os, "sched_getaffinity")
     return {
         "python": platform.python_version(),
         "aiohttp": aiohttp.__version__,
         "system": f"{platform.system()} {platform.machine()}",
-        "client_cpus": str(len(os.sched_getaffinity(0)))
-        if hasattr(os, "sched_getaffinity")
-        else str(os.cpu_count()),
+        "client_cpus": str(len(os.sched_getaffinity(0)) if usable else os.cpu_count()),
     }

@@ -1,8 +1,8 @@
-"""Standard suites by lm-eval (EleutherAI), as a process of its own.
+"""Standard suites by lm-eval (EleutherAI), as a subprocess.
 
-lm-eval is installed by the user in an environment of its own: `pip install "lm-eval[api]"`.
-Generation tasks go through the chat route. Likelihood tasks go through /v1/completions, with token
-ids, and need a server that echoes a prompt with its log-probabilities (see `client/echo.py`).
+The user installs lm-eval in its own environment: `pip install "lm-eval[api]"`. Generation tasks use
+the chat endpoint. Loglikelihood tasks use /v1/completions with token ids, and need a server that
+supports `echo` with `logprobs` (see `client/echo.py`).
 """
 
 import asyncio
@@ -26,61 +26,61 @@ from sizeup_loadtest.errors import BenchError, UsageError
 Json = Mapping[str, Any]
 
 TASKS = Path(__file__).parents[1] / "ability" / "tasks"
-"""Tasks that need no download; lm-eval is started here, because their data is named relatively."""
+"""Bundled tasks; the working directory of lm-eval, because their data has relative paths."""
 
 STOP_SECONDS = 10
-"""Between asking a process to end and ending it."""
+"""Between SIGTERM and SIGKILL."""
 
-LAST_CHARACTERS = 600
-"""Of a log that are told."""
+LOG_TAIL_CHARACTERS = 600
+"""In an error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What one start of lm-eval found."""
+    """The results of one lm-eval process."""
 
-    found: Mapping[str, SuiteScore]
+    by_task: Mapping[str, SuiteScore]
     missing: tuple[str, ...]
-    """Tasks that were asked for and have no score."""
+    """Requested tasks without a score."""
 
 
 class LmEvalError(BenchError):
-    """lm-eval ended without scores."""
+    """lm-eval produced no scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One start of lm-eval."""
+    """One lm-eval process."""
 
     command: tuple[str, ...]
     tasks: tuple[str, ...]
     log: Path
     output: Path
     needs_echo: bool = False
-    """Whether the server must say a prompt's log-probabilities."""
+    """Whether the server must support `echo` with `logprobs`."""
 
 
 def generation(config: Config, model: str, folder: Path) -> Suite:
-    """Say how lm-eval is started for one size's generation tasks; `folder` is new and its own."""
-    route = {
+    """Return the process for one model's generation tasks; `folder` does not exist yet."""
+    endpoint = {
         "base_url": f"{config.target.url}/v1/chat/completions",
-        "tokenizer_backend": None,  # the server tokenizes; none need be downloaded
+        "tokenizer_backend": None,  # the server tokenizes, so no tokenizer is downloaded
     }
     kind = ("local-chat-completions", "--apply_chat_template")
-    return _suite(config, model, folder, kind, config.lm_eval.tasks, route)
+    return _suite(config, model, folder, kind, config.lm_eval.tasks, endpoint)
 
 
 def likelihood(config: Config, model: str, folder: Path) -> Suite:
-    """Say how lm-eval is started for one size's likelihood tasks; `folder` is new and its own."""
+    """Return the process for one model's loglikelihood tasks; `folder` does not exist yet."""
     tokenizer = config.lm_eval.tokenizer or ""
-    local = Path(tokenizer).absolute()  # lm-eval is started elsewhere
-    route = {
+    local = Path(tokenizer).absolute()  # the process has another working directory
+    endpoint = {
         "base_url": f"{config.target.url}/v1/completions",
         "tokenizer_backend": "huggingface",
         "tokenizer": str(local) if local.is_dir() else tokenizer,
     }
-    asked = config.lm_eval.likelihood_tasks
-    suite = _suite(config, model, folder, ("local-completions",), asked, route)
+    tasks = config.lm_eval.likelihood_tasks
+    suite = _suite(config, model, folder, ("local-completions",), tasks, endpoint)
     return replace(suite, needs_echo=True)
 
 
@@ -90,40 +90,40 @@ def _suite(
     folder: Path,
     kind: Sequence[str],
     tasks: tuple[str, ...],
-    route: Mapping[str, object],
+    endpoint: Mapping[str, object],
 ) -> Suite:
-    asked, folder = config.lm_eval, folder.absolute()
+    options, folder = config.lm_eval, folder.absolute()
     arguments = {
         "model": model,
         "num_concurrent": config.ability.concurrency,
         "max_retries": 2,
         "timeout": round(config.target.timeout_seconds),
-        **route,
+        **endpoint,
     }
     command = [
-        *asked.command,
+        *options.command,
         *("--model", *kind, "--log_samples"),
-        *("--model_args", json.dumps(arguments)),  # JSON, because a name may have a comma
+        *("--model_args", json.dumps(arguments)),  # JSON, because names may contain commas
         *("--include_path", str(TASKS), "--tasks", ",".join(tasks)),
         *("--seed", str(config.ability.seed), "--output_path", str(folder / "out")),
     ]
-    command += ["--limit", str(asked.limit)] if asked.limit else []
+    command += ["--limit", str(options.limit)] if options.limit else []
     return Suite(tuple(command), tasks, folder / "log.txt", folder / "out")
 
 
-def check(command: str) -> None:
-    """Raise UsageError when a command is not there."""
+def check_command(command: str) -> None:
+    """Raise UsageError when the command is not installed."""
     if shutil.which(command) is None:
         raise UsageError(
-            f"lm_eval.command: no command {command}; install lm-eval in an environment of its own "
+            f"lm_eval.command: {command} not found; install lm-eval in its own environment "
             '(pip install "lm-eval[api]") and give its path'
         )
 
 
 async def evaluate(suite: Suite, environment: Mapping[str, str], seconds: float) -> Scores:
-    """Run lm-eval to its end, at most some seconds, and return its scores.
+    """Run lm-eval within a time limit and return its scores.
 
-    Raises LmEvalError when it cannot be started or ends without scores.
+    LmEvalError when it cannot be started, fails, times out, or leaves no results.
     """
     suite.output.mkdir(parents=True, exist_ok=True)
     with suite.log.open("wb") as log:
@@ -139,27 +139,27 @@ async def evaluate(suite: Suite, environment: Mapping[str, str], seconds: float)
             )
         except OSError as error:
             raise LmEvalError(f"{suite.command[0]}: {error.strerror}") from None
-        await _ended(process, suite, seconds)
+        await _wait(process, suite, seconds)
     if process.returncode:
-        raise LmEvalError(f"lm-eval ended with {process.returncode}: {_last_words(suite.log)}")
-    return scores(suite.output, suite.tasks)
+        raise LmEvalError(f"lm-eval exited with {process.returncode}: {_log_tail(suite.log)}")
+    return read_scores(suite.output, suite.tasks)
 
 
-async def _ended(process: asyncio.subprocess.Process, suite: Suite, seconds: float) -> None:
-    """Wait for a process; end it and all it started when its time is over or ours is."""
+async def _wait(process: asyncio.subprocess.Process, suite: Suite, seconds: float) -> None:
+    """Wait for a process; stop its process group on timeout or cancellation."""
     try:
         async with asyncio.timeout(seconds):
             await process.wait()
     except TimeoutError:
         raise LmEvalError(
-            f"lm-eval had not ended after {seconds:.0f} s: {_last_words(suite.log)}"
+            f"lm-eval did not finish within {seconds:.0f} s: {_log_tail(suite.log)}"
         ) from None
     finally:
         if process.returncode is None:
-            await _end(process)
+            await _stop(process)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -169,65 +169,65 @@ async def _end(process: asyncio.subprocess.Process) -> None:
                 return
 
 
-def _last_words(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace").strip()
-    return text[-LAST_CHARACTERS:] or "it said nothing"
+    return text[-LOG_TAIL_CHARACTERS:] or "no output"
 
 
-def scores(output: Path, tasks: Sequence[str]) -> Scores:
-    """Read lm-eval's newest results file; LmEvalError when there is none.
+def read_scores(output: Path, tasks: Sequence[str]) -> Scores:
+    """Read lm-eval's latest results file; LmEvalError without one.
 
-    A name may stand for several tasks (`mmlu_*`, or a tag such as ai2_arc, which lm-eval resolves):
-    besides what was named, everything is taken that is not part of a group (the subjects of mmlu),
-    whose own score has it.
+    A requested name may stand for several tasks (`mmlu_*`, or a tag such as ai2_arc, which lm-eval
+    resolves): besides requested names, all tasks count that are not part of a group, whose score
+    includes theirs.
     """
     files = sorted(output.rglob("results_*.json"))
     if not files:
         raise LmEvalError(f"lm-eval left no results in {output}")
     try:
-        written = json.loads(files[-1].read_text(encoding="utf-8"))
-        results, parts = written["results"], _parts(written)
-        named = {task for task in results if any(fnmatchcase(task, asked) for asked in tasks)}
+        content = json.loads(files[-1].read_text(encoding="utf-8"))
+        results, subtasks = content["results"], _subtasks(content)
+        named = {task for task in results if any(fnmatchcase(task, name) for name in tasks)}
         found = {
             task: score
             for task, metrics in results.items()
-            if task in named or task not in parts
-            if (score := _score(metrics, _better(written, task), _questions(written, task)))
+            if task in named or task not in subtasks
+            if (score := _score(metrics, _directions(content, task), _samples(content, task)))
         }
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise LmEvalError(f"{files[-1]}: not lm-eval's results: {error!r}") from None
-    # What is there under no name that was asked came under a tag: no more can be told of tags.
+        raise LmEvalError(f"{files[-1]}: not lm-eval results: {error!r}") from None
+    # A task under another name came from a tag, and which tag is unknown.
     tags = found.keys() - named
-    missing = [asked for asked in tasks if not any(fnmatchcase(task, asked) for task in found)]
+    missing = [name for name in tasks if not any(fnmatchcase(task, name) for task in found)]
     return Scores(found, () if tags else tuple(missing))
 
 
-def _parts(written: Json) -> set[str]:
-    """Return what is part of a group."""
-    return {part for parts in written.get("group_subtasks", {}).values() for part in parts}
+def _subtasks(content: Json) -> set[str]:
+    return {task for tasks in content.get("group_subtasks", {}).values() for task in tasks}
 
 
-def _better(written: Json, task: str) -> Json:
-    return written.get("higher_is_better", {}).get(task) or {}
+def _directions(content: Json, task: str) -> Json:
+    return content.get("higher_is_better", {}).get(task) or {}
 
 
-def _questions(written: Json, task: str) -> int | None:
-    """Return how many questions a task or all parts of a group had."""
-    counts = written.get("n-samples", {})
+def _samples(content: Json, task: str) -> int | None:
+    """Return the number of samples of a task, or of all subtasks of a group."""
+    counts = content.get("n-samples", {})
     if task in counts:
         return as_count(counts[task].get("effective"))
-    parts = [_questions(written, part) for part in written.get("group_subtasks", {}).get(task, ())]
+    subtasks = content.get("group_subtasks", {}).get(task, ())
+    parts = [_samples(content, subtask) for subtask in subtasks]
     return sum(n for n in parts if n is not None) if parts and None not in parts else None
 
 
-def _score(metrics: Json, better: Json, n: int | None) -> SuiteScore | None:
-    """Return a task's first share of 0 to 1 of which more is better; keys are `metric,filter`."""
+def _score(metrics: Json, directions: Json, n: int | None) -> SuiteScore | None:
+    """Return the first metric from 0 to 1 where higher is better; keys are `metric,filter`."""
     for key, value in metrics.items():
-        name, comma, filtered = key.partition(",")
-        if not comma or name.endswith("_stderr") or better.get(name) is False:
+        name, comma, filter_name = key.partition(",")
+        if not comma or name.endswith("_stderr") or directions.get(name) is False:
             continue
         if _is_number(value) and 0 <= value <= 1:
-            stderr = metrics.get(f"{name}_stderr,{filtered}")
+            stderr = metrics.get(f"{name}_stderr,{filter_name}")
             error = float(stderr) if _is_number(stderr) and isfinite(stderr) else None
             return SuiteScore(value=value, stderr=error, n=n)
     return None

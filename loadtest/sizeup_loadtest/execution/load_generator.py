@@ -1,7 +1,7 @@
-"""Send one segment of the plan: closed loop by workers, open loop by the clock.
+"""Sends one segment of the plan: a closed loop with workers, or an open loop by the clock.
 
 Both send a bounded number of requests, stop sending at a deadline, and return when every request
-that was sent has ended; each has a deadline of its own.
+sent has ended; each request has its own deadline.
 """
 
 import asyncio
@@ -11,147 +11,138 @@ from typing import Protocol
 
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.data.record import PlannedRequest, Record
+from sizeup_loadtest.execution.clock import SECOND_NS, sleep_until
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment
 
 SAMPLES_PER_STAGE = 8
-"""Answers of each stage that are kept to be shown."""
-
-_SECOND_NS = 1_000_000_000
+"""Outputs per stage that are kept for the report."""
 
 
 class Sender(Protocol):
-    """What sends a request and returns what was seen of it."""
+    """Sends a request; the HTTP client, or a fake."""
 
     async def send(self, request: Request) -> Record:
-        """Never raise for what a server does."""
+        """Never raises for a fault of the server."""
 
 
 class Observer(Protocol):
-    """What watches a run; called on the event loop, so it must be quick."""
+    """Observes a run. Called on the event loop, so it must not block."""
 
-    def began(self, segment: Segment) -> None:
-        """A segment begins."""
+    def began(self, segment: Segment) -> None: ...
 
     def sent(self, request: Request) -> None:
-        """A request is about to be sent."""
+        """Called just before the request is sent."""
 
-    def ended(self, record: Record) -> None:
-        """A request has ended."""
+    def ended(self, record: Record) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Loader:
-    """What sending a segment needs beside the segment."""
+class SendContext:
+    """The dependencies of sending a segment."""
 
     sender: Sender
     observer: Observer
     clock: Callable[[], int]
     deadline_ns: int
-    """Of the whole run: nothing is sent later."""
+    """Of the run: nothing is sent later."""
     keep_text: Callable[[PlannedRequest], bool]
     response_ns: int = 0
-    """How long an undisturbed answer takes, as far as known."""
+    """Latency of an undisturbed response, as far as known: the duration of a ramp-up."""
 
 
 def is_sample(planned: PlannedRequest) -> bool:
-    """Keep the first answers of natural length: a report shows them side by side."""
-    return planned.length == "until_eos" and planned.block == 0 and planned.index < SAMPLES_PER_STAGE
+    """Whether a report shows the output: the first ones that end with EOS."""
+    until_eos = planned.length == "until_eos"
+    return until_eos and planned.block == 0 and planned.index < SAMPLES_PER_STAGE
+
+
+def keep_all(planned: PlannedRequest) -> bool:
+    """Keep the text of every output."""
+    return True
 
 
 async def run_segment(
-    segment: Segment, prompts: Mapping[str, Prompt], loader: Loader
+    segment: Segment, prompts: Mapping[str, Prompt], context: SendContext
 ) -> list[Record]:
-    """Send a segment's requests; return a record of each that was sent, as they ended.
+    """Send the requests of a segment; return the records of those sent, in order of completion.
 
-    The request that wakes the model is observed, and not among them.
+    The preload request is observed but not returned.
     """
-    loader.observer.began(segment)
+    context.observer.began(segment)
     if segment.preload is not None and segment.requests:
-        await _Turn(segment, prompts, loader).preload(segment.preload)
-    turn = _Turn(segment, prompts, loader)
+        await _SegmentRun(segment, prompts, context).send_preload(segment.preload)
+    run = _SegmentRun(segment, prompts, context)
     if segment.stage.mode == "open":
-        await turn.open_loop()
+        await run.open_loop()
     else:
-        await turn.closed_loop()
-    return turn.records
+        await run.closed_loop()
+    return run.records
 
 
-class _Turn:
-    """One segment being sent."""
-
-    def __init__(self, segment: Segment, prompts: Mapping[str, Prompt], loader: Loader) -> None:
+class _SegmentRun:
+    def __init__(
+        self, segment: Segment, prompts: Mapping[str, Prompt], context: SendContext
+    ) -> None:
         self.records: list[Record] = []
         self._segment = segment
         self._prompts = prompts
-        self._loader = loader
-        self._began = loader.clock()
-        self._last = _last_moment(segment, self._began, loader.deadline_ns)
+        self._context = context
+        self._began = context.clock()
+        self._deadline = _deadline(segment, self._began, context.deadline_ns)
 
-    async def preload(self, planned: PlannedRequest) -> None:
-        """Send one request alone."""
-        now = self._loader.clock()
-        if now <= self._last:
+    async def send_preload(self, planned: PlannedRequest) -> None:
+        now = self._context.clock()
+        if now <= self._deadline:
             await self._send(planned, now)
 
     async def closed_loop(self) -> None:
-        """Keep as many requests under way as the stage has workers, until none are left.
+        """Keep a fixed number of requests in flight until none are left.
 
-        Where requests at the edges are marked, workers begin one after the other, over the time of
-        an answer: users who all asked at once would go on in step, and each prompt would wait for
-        all others.
+        With a ramp, workers start evenly over the latency of one response: workers that start
+        together stay in lockstep, and each prefill waits for all others.
         """
         requests = self._segment.requests
-        left, count = iter(requests), min(int(self._segment.stage.level), len(requests))
-        ramp = self._loader.response_ns if any(r.ramp for r in requests) else 0
+        remaining, count = iter(requests), min(int(self._segment.stage.level), len(requests))
+        ramp_ns = self._context.response_ns if any(r.ramp for r in requests) else 0
         async with asyncio.TaskGroup() as workers:
-            for place in range(count):
-                workers.create_task(self._worker(left, self._began + ramp * place // count))
+            for i in range(count):
+                workers.create_task(self._worker(remaining, self._began + ramp_ns * i // count))
 
-    async def _worker(self, left: Iterator[PlannedRequest], begin_ns: int) -> None:
-        await sleep_until(begin_ns, self._loader.clock)
-        for planned in left:
-            free = self._loader.clock()
-            if free > self._last:
+    async def _worker(self, remaining: Iterator[PlannedRequest], begin_ns: int) -> None:
+        await sleep_until(begin_ns, self._context.clock)
+        for planned in remaining:
+            now = self._context.clock()
+            if now > self._deadline:
                 return
-            await self._send(planned, free)
+            await self._send(planned, now)
 
     async def open_loop(self) -> None:
-        """Send every request at its own time, whatever became of those before it."""
+        """Send every request at its scheduled time, whether or not earlier ones have ended."""
         async with asyncio.TaskGroup() as tasks:
             for planned in self._segment.requests:
                 due = self._began + (planned.offset_ns or 0)
-                if due > self._last:
+                if due > self._deadline:
                     return
-                await sleep_until(due, self._loader.clock)
+                await sleep_until(due, self._context.clock)
                 tasks.create_task(self._send(planned, due))
 
     async def _send(self, planned: PlannedRequest, scheduled_ns: int) -> None:
-        loader = self._loader
+        context = self._context
         request = Request(
             stage=self._segment.stage.key,
             planned=planned,
             prompt=self._prompts[planned.prompt],
             scheduled_ns=scheduled_ns,
-            keep_text=loader.keep_text(planned),
+            keep_text=context.keep_text(planned),
         )
-        loader.observer.sent(request)
-        record = await loader.sender.send(request)
+        context.observer.sent(request)
+        record = await context.sender.send(request)
         self.records.append(record)
-        loader.observer.ended(record)
+        context.observer.ended(record)
 
 
-async def sleep_until(due_ns: int, clock: Callable[[], int]) -> None:
-    """Sleep until a moment of the run's clock; one that has passed only lets others run."""
-    await asyncio.sleep(max(0, due_ns - clock()) / _SECOND_NS)
-
-
-def keep_all(planned: PlannedRequest) -> bool:
-    """Keep every answer's text."""
-    return True
-
-
-def _last_moment(segment: Segment, began_ns: int, deadline_ns: int) -> int:
+def _deadline(segment: Segment, began_ns: int, deadline_ns: int) -> int:
     if segment.seconds is None:
         return deadline_ns
-    return min(deadline_ns, began_ns + round(segment.seconds * _SECOND_NS))
+    return min(deadline_ns, began_ns + round(segment.seconds * SECOND_NS))

@@ -1,7 +1,7 @@
-"""Several shards' folders -> one: raw events together, so that percentiles come from all of them.
+"""Merges the folders of shards: all records in one, so that percentiles come from all of them.
 
-A percentile of percentiles, or a mean of them, is none. What only exists as a summary (the loop's
-lag) is that of the worst shard.
+Percentiles cannot be averaged. Where only a summary exists (event loop lag), the merged one is that
+of the worst shard.
 """
 
 import io
@@ -14,65 +14,66 @@ from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder, RunInfo
 
-PIECES = ("capacity.json", "ability.json", "suites.json")
-"""What one shard finds for all."""
+SINGLE_SHARD_FILES = ("capacity.json", "ability.json", "suites.json")
+"""Results of phases that run in one shard only."""
 
 
 def merge(folders: Sequence[RunFolder], into: Path) -> RunFolder:
-    """Merge the folders of one run's shards; UsageError when they do not belong together."""
-    plan, infos = _same_plan(folders), [folder.info() for folder in folders]
-    _all_there(folders, infos)
+    """Merge the shards of one run; UsageError when they do not belong together."""
+    plan, infos = _common_plan(folders), [folder.info() for folder in folders]
+    _check_complete(folders, infos)
     records = merge_records(record for folder in folders for record in folder.records())
     merged = RunFolder.create(into)
     merged.begin(folders[0].config(), plan.plan())
     merged.write("records.jsonl", _lines(records))
-    for name in PIECES:
-        _copy_piece(name, folders, merged)
-    merged.write_json("run", info_of(infos))
+    for name in SINGLE_SHARD_FILES:
+        _copy(name, folders, merged)
+    merged.write_json("run", merge_info(infos))
     return merged
 
 
-def _same_plan(folders: Sequence[RunFolder]) -> RunFolder:
+def _common_plan(folders: Sequence[RunFolder]) -> RunFolder:
     if not folders:
         raise UsageError("no shards to merge")
-    hashes = {folder.plan().sha256: folder for folder in folders}
-    if len(hashes) > 1:
-        names = ", ".join(str(folder.path) for folder in hashes.values())
+    by_hash = {folder.plan().sha256: folder for folder in folders}
+    if len(by_hash) > 1:
+        names = ", ".join(str(folder.path) for folder in by_hash.values())
         raise UsageError(f"shards of different plans: {names}")
     return folders[0]
 
 
-def _all_there(folders: Sequence[RunFolder], infos: Sequence[RunInfo]) -> None:
-    """Refuse a part of a run: a load that lacks a shard is another load."""
-    wanted = max(info.shards for info in infos)
-    if wanted > 1 and wanted != len(folders):
-        raise UsageError(f"{len(folders)} of {wanted} shards; a load without all is another load")
+def _check_complete(folders: Sequence[RunFolder], infos: Sequence[RunInfo]) -> None:
+    """Reject a subset of the shards: it was measured under a load that its records lack."""
+    expected = max(info.shards for info in infos)
+    if expected > 1 and expected != len(folders):
+        raise UsageError(f"{len(folders)} of {expected} shards given; all are needed")
 
 
 def merge_records(records: Iterable[Record]) -> list[Record]:
-    """Put records in the order they were sent; UsageError when a request is there twice."""
+    """Return records in send order; UsageError for duplicate requests."""
     ordered = sorted(records, key=lambda r: (r.sent_ns, r.shard))
     seen: set[tuple[str, str, int, int]] = set()
     for record in (record for record in ordered if not record.planned.warm_up):
         planned = record.planned
         key = (record.stage, planned.model, planned.block, planned.index)
         if key in seen:
-            raise UsageError(f"the same request twice: {key}; is a shard given twice?")
+            raise UsageError(f"duplicate request {key}: is a shard given twice?")
         seen.add(key)
     return ordered
 
 
-def info_of(infos: Sequence[RunInfo]) -> RunInfo:
-    """Say of all shards together when, where and with what they ran."""
+def merge_info(infos: Sequence[RunInfo]) -> RunInfo:
+    """Return the metadata of all shards together."""
     first = min(infos, key=lambda info: info.started_at)
+    model_info = {name: one for info in reversed(infos) for name, one in info.model_info.items()}
     return first.model_copy(
         update={
             "seconds": max(info.seconds for info in infos),
             "loop_lag": worst([info.loop_lag for info in infos if info.loop_lag is not None]),
-            "stage_lag": _worst_stages(infos),
-            "model_info": {name: fact for info in reversed(infos) for name, fact in info.model_info.items()},
-            "load_seconds": _longest(infos),
-            "broken": {name: why for info in infos for name, why in info.broken.items()},
+            "stage_lag": _worst_by_stage(infos),
+            "model_info": model_info,
+            "load_seconds": _longest_load(infos),
+            "invalid_models": {k: v for info in infos for k, v in info.invalid_models.items()},
             "shards": len(infos),
             "complete": all(info.complete for info in infos),
         }
@@ -80,7 +81,7 @@ def info_of(infos: Sequence[RunInfo]) -> RunInfo:
 
 
 def worst(lags: Sequence[Lag]) -> Lag | None:
-    """Return each figure of the shard in which it was worst; None where none was measured."""
+    """Return the maximum of each value; None without any."""
     if not lags:
         return None
     return Lag(
@@ -91,16 +92,16 @@ def worst(lags: Sequence[Lag]) -> Lag | None:
     )
 
 
-def _worst_stages(infos: Sequence[RunInfo]) -> dict[str, Lag]:
-    lags: dict[str, list[Lag]] = defaultdict(list)
+def _worst_by_stage(infos: Sequence[RunInfo]) -> dict[str, Lag]:
+    by_stage: dict[str, list[Lag]] = defaultdict(list)
     for info in infos:
         for stage, lag in info.stage_lag.items():
-            lags[stage].append(lag)
-    return {stage: of_all for stage, found in lags.items() if (of_all := worst(found)) is not None}
+            by_stage[stage].append(lag)
+    return {key: merged for key, lags in by_stage.items() if (merged := worst(lags)) is not None}
 
 
-def _longest(infos: Sequence[RunInfo]) -> dict[str, float]:
-    """Return each model's cold start; the shard that met it first saw all of it."""
+def _longest_load(infos: Sequence[RunInfo]) -> dict[str, float]:
+    """Return the cold start of each model, from the shard whose request came first."""
     longest: dict[str, float] = {}
     for info in infos:
         for name, seconds in info.load_seconds.items():
@@ -116,9 +117,9 @@ def _lines(records: Iterable[Record]) -> bytes:
     return stream.getvalue()
 
 
-def _copy_piece(name: str, folders: Sequence[RunFolder], into: RunFolder) -> None:
-    found = [path for folder in folders if (path := folder.path / name).exists()]
-    if len(found) > 1:
-        raise UsageError(f"{name} is in several shards: {', '.join(map(str, found))}")
-    for path in found:
+def _copy(name: str, folders: Sequence[RunFolder], into: RunFolder) -> None:
+    files = [path for folder in folders if (path := folder.path / name).exists()]
+    if len(files) > 1:
+        raise UsageError(f"{name} is in several shards: {', '.join(map(str, files))}")
+    for path in files:
         into.write(name, path.read_bytes())

@@ -1,4 +1,4 @@
-"""Runs from disk: a run's folder, or its results.json alone."""
+"""Runs on disk, as a folder or as results.json only."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.errors import FolderError
-from sizeup_loadtest.storage.run_folder import RunFolder, schema_mismatch
+from sizeup_loadtest.storage.run_folder import RECORD_FILES, RunFolder, schema_mismatch
 
 
 def results(path: Path) -> Results:
-    """Read the results of a folder or a file; FolderError when they cannot be read."""
+    """Read the results of a folder or a file; FolderError when that fails."""
     if path.is_dir():
         return RunFolder(path).results()
     try:
@@ -22,19 +22,19 @@ def results(path: Path) -> Results:
         raise FolderError(f"{path}: {schema_mismatch(error)}") from None
 
 
-def events(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:
-    """Read both runs' raw events, or None where one has none beside its results."""
-    if not (_has_events(before) and _has_events(after)):
+def records(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:
+    """Read the records of two runs, or None where one has none beside its results."""
+    if not (_has_records(before) and _has_records(after)):
         return None
     return list(RunFolder(before).records()), list(RunFolder(after).records())
 
 
-def _has_events(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("records.jsonl", "records.jsonl.gz"))
+def _has_records(path: Path) -> bool:
+    return any((path / name).is_file() for name in RECORD_FILES)
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text; FolderError when that is not possible."""
+    """Write a text file; FolderError when that fails."""
     try:
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:

@@ -1,11 +1,11 @@
-"""The folder of a run: what was planned, what was seen, and what it is worth.
+"""The folder of a run.
 
-config.json    the config as it was understood
-plan.json      every request, its prompt, and the hash
-records.jsonl  raw events, a request a line, written as requests end (or records.jsonl.gz)
-run.json       when, where, with what; written last, so a run that was cut off has none
-<piece>.json   what a phase found: capacity.json, ability.json, suites.json
-results.json   made from all of these, and can be made again
+config.json    the effective config
+plan.json      every request, its prompt, and the schedule hash
+records.jsonl  one finished request per line, appended during the run (or records.jsonl.gz)
+run.json       metadata, written last: an interrupted run has none
+capacity.json, ability.json, suites.json: the results of these phases
+results.json   computed from all of the above
 """
 
 import gzip
@@ -32,11 +32,13 @@ from sizeup_loadtest.workload.schedule import Plan
 _RECORD = TypeAdapter(Record)
 _PLAN = TypeAdapter(Plan)
 
-Kind = TypeVar("Kind", bound=BaseModel)
+RECORD_FILES = ("records.jsonl", "records.jsonl.gz")
+
+Schema = TypeVar("Schema", bound=BaseModel)
 
 
 class RunInfo(BaseModel):
-    """What run.json holds."""
+    """run.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,34 +49,34 @@ class RunInfo(BaseModel):
     environment: Mapping[str, str]
     loop_lag: Lag | None
     stage_lag: Mapping[str, Lag] = {}
-    """By stage, of all sizes together."""
+    """Event loop lag by stage, of all models together."""
     model_info: Mapping[str, ModelInfo] = {}
     load_seconds: Mapping[str, float] = {}
-    """Cold starts that were seen."""
-    broken: Mapping[str, str] = {}
+    """Measured cold starts, by model."""
+    invalid_models: Mapping[str, str] = {}
     """Model -> why it was not measured."""
     shards: int = 1
     complete: bool = True
-    """False when the run was stopped from outside."""
+    """False when the run was interrupted."""
 
 
 class CapacityFile(BaseModel):
-    """What capacity.json holds, by model."""
+    """capacity.json, by model."""
 
     results: Mapping[str, CapacityResult]
 
 
 class AbilityFile(BaseModel):
-    """What ability.json holds."""
+    """ability.json."""
 
     results: Mapping[str, AbilityResult]
     """By model."""
     paired: tuple[Paired, ...] = ()
-    """Only `only_a_right`, `only_b_right` and `mcnemar_p` are used; `stage` is None."""
+    """Only `only_a_correct`, `only_b_correct` and `mcnemar_p` are set; `stage` is None."""
 
 
 class SuitesFile(BaseModel):
-    """What suites.json holds."""
+    """suites.json."""
 
     results: Mapping[str, Mapping[str, SuiteScore]]
     """Model -> suite -> score."""
@@ -83,39 +85,34 @@ class SuitesFile(BaseModel):
 
 
 class Recorder:
-    """Append records as they come."""
+    """Appends records to an open file, as JSON Lines."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        """Write to a file that is open."""
         self._stream = stream
 
     def add(self, record: Record) -> None:
-        """Write a record's line; it is on disk when the buffer is next flushed."""
+        """Write a record to the buffer."""
         self._stream.write(_RECORD.dump_json(record) + b"\n")
 
     def flush(self) -> None:
-        """Hand what was written to the system."""
         self._stream.flush()
 
     def __enter__(self) -> Self:
-        """Close with the block."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Flush and close."""
         self._stream.close()
 
 
 class RunFolder:
-    """One run on disk; FolderError says what cannot be read or written."""
+    """An existing folder of a run; FolderError names a file that cannot be read or written."""
 
     def __init__(self, path: Path) -> None:
-        """Name a folder that is there; `create` makes one."""
         self.path = path
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Make a folder, which must be new or empty."""
+        """Create a folder; an existing one has to be empty."""
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
@@ -125,60 +122,54 @@ class RunFolder:
         return cls(path)
 
     def begin(self, config: Config, plan: Plan) -> None:
-        """Write what will be done."""
+        """Write the config and the plan."""
         self.write("config.json", config.model_dump_json(indent=1).encode())
         self.write("plan.json", _PLAN.dump_json(plan))
 
     def recorder(self) -> Recorder:
-        """Open the file of raw events to append to."""
         try:
-            return Recorder((self.path / "records.jsonl").open("ab"))
+            return Recorder((self.path / RECORD_FILES[0]).open("ab"))
         except OSError as error:
             raise FolderError(f"{self.path}: {error.strerror}") from None
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file."""
         try:
             (self.path / name).write_bytes(data)
         except OSError as error:
             raise FolderError(f"{self.path / name}: {error.strerror}") from None
 
-    def write_json(self, name: str, read_json: BaseModel) -> None:
-        """Write a model as <name>.json."""
-        self.write(f"{name}.json", read_json.model_dump_json(indent=1).encode())
+    def write_json(self, name: str, value: BaseModel) -> None:
+        """Write <name>.json."""
+        self.write(f"{name}.json", value.model_dump_json(indent=1).encode())
 
     def config(self) -> Config:
-        """Read the config."""
         return self._read("config.json", Config)
 
     def plan(self) -> Plan:
-        """Read the plan."""
         try:
             return _PLAN.validate_json(self._bytes("plan.json"))
         except ValidationError as error:
             raise FolderError(f"{self.path / 'plan.json'}: {schema_mismatch(error)}") from None
 
     def info(self) -> RunInfo:
-        """Read when, where and with what."""
         return self._read("run.json", RunInfo)
 
     def results(self) -> Results:
-        """Read the results."""
         return self._read("results.json", Results)
 
-    def read_json(self, name: str, kind: type[Kind]) -> Kind | None:
-        """Read what a phase found; None when it was not run."""
+    def read_json(self, name: str, schema: type[Schema]) -> Schema | None:
+        """Read <name>.json; None when that phase did not run."""
         file = f"{name}.json"
-        return self._read(file, kind) if (self.path / file).exists() else None
+        return self._read(file, schema) if (self.path / file).exists() else None
 
     def records(self) -> Iterator[Record]:
-        """Read the raw events; a last line that was cut off is passed over."""
-        plain, packed = self.path / "records.jsonl", self.path / "records.jsonl.gz"
+        """Yield the records; an incomplete last line is skipped."""
+        plain, packed = (self.path / name for name in RECORD_FILES)
         try:
             with plain.open("rb") if plain.exists() else gzip.open(packed, "rb") as lines:
                 yield from read_records(lines, str(self.path))
         except OSError as error:
-            raise FolderError(f"{self.path}: no raw events: {error}") from None
+            raise FolderError(f"{self.path}: no records: {error}") from None
 
     def _bytes(self, name: str) -> bytes:
         try:
@@ -186,29 +177,29 @@ class RunFolder:
         except OSError as error:
             raise FolderError(f"{self.path / name}: {error.strerror}") from None
 
-    def _read(self, name: str, kind: type[Kind]) -> Kind:
+    def _read(self, name: str, schema: type[Schema]) -> Schema:
         try:
-            return kind.model_validate_json(self._bytes(name))
+            return schema.model_validate_json(self._bytes(name))
         except ValidationError as error:
             raise FolderError(f"{self.path / name}: {schema_mismatch(error)}") from None
 
 
 def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
-    """Read lines of raw events; only a whole line can be wrong."""
+    """Parse lines of records; FolderError for a complete line that is invalid."""
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             return
         try:
             yield _RECORD.validate_json(line)
         except ValidationError as error:
-            raise FolderError(f"{where}: raw event {number}: {schema_mismatch(error)}") from None
+            raise FolderError(f"{where}: record {number}: {schema_mismatch(error)}") from None
 
 
 def schema_mismatch(error: ValidationError) -> str:
-    """Say in one sentence how a file differs from what this version writes."""
+    """Return in one line how a file deviates from the schema of this version."""
     first, *more = error.errors(include_url=False, include_input=False)
-    place, message = ".".join(map(str, first["loc"])), first["msg"]
+    path, message = ".".join(map(str, first["loc"])), first["msg"]
     if first["type"] == "json_invalid":
-        return f"not JSON, or cut off ({message.removeprefix('Invalid JSON: ')})"
-    others = f", and at {len(more)} more" if more else ""
-    return f"its schema is not this version's: at {place or 'its top'} ({message}){others}"
+        return f"invalid or incomplete JSON ({message.removeprefix('Invalid JSON: ')})"
+    others = f", and {len(more)} more" if more else ""
+    return f"does not match the schema of this version: {path or 'top level'} ({message}){others}"

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from sizeup_loadtest.report.charts import svg
 from sizeup_loadtest.report.charts.scales import Scale
-from sizeup_loadtest.report.markup import Markup, join
 
 Write = Callable[[float], str]
 CAP = 4.0
-"""Half the width of an error bar's ends."""
+"""Half the width of the caps of an error bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where in a drawing the data goes."""
+    """The plot area of a drawing."""
 
     left: float
     top: float
@@ -22,8 +23,8 @@ class Frame:
     bottom: float
 
 
-def below(frame: Frame, scale: Scale, write: Write, title: str = "") -> Markup:
-    """Return a horizontal axis with its grid, and a title where the chart has none."""
+def x_axis(frame: Frame, scale: Scale, write: Write, title: str = "") -> Markup:
+    """Return the x axis with its grid, and an optional title."""
     parts = [svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), "axis")]
     for value in scale.ticks():
         x = scale.at(value)
@@ -32,33 +33,33 @@ def below(frame: Frame, scale: Scale, write: Write, title: str = "") -> Markup:
     middle = (frame.left + frame.right) / 2
     if title:
         parts.append(svg.label((middle, frame.bottom + 35), title, "name", "middle"))
-    return join(parts)
+    return svg.join(parts)
 
 
-def beside(frame: Frame, scale: Scale, write: Write, title: str) -> Markup:
-    """Return a vertical axis with its grid; its title stands above it, to be read unturned."""
+def y_axis(frame: Frame, scale: Scale, write: Write, title: str) -> Markup:
+    """Return the y axis with its grid; the title is above it, horizontal."""
     parts = []
     for value in scale.ticks():
         y = scale.at(value)
         parts.append(svg.line((frame.left, y), (frame.right, y), "grid"))
         parts.append(svg.label((frame.left - 7, y + 4), write(value), "tick", "end"))
     parts.append(svg.label((2, frame.top - 12), title, "name"))
-    return join(parts)
+    return svg.join(parts)
 
 
 def error_x(y: float, low: float, high: float) -> Markup:
-    """Return a horizontal error bar between two pixels."""
+    """Return a horizontal error bar between two x coordinates."""
     ends = [((x, y - CAP), (x, y + CAP)) for x in (low, high)]
     return _haloed([((low, y), (high, y)), *ends])
 
 
 def error_y(x: float, low: float, high: float) -> Markup:
-    """Return a vertical error bar between two pixels."""
+    """Return a vertical error bar between two y coordinates."""
     ends = [((x - CAP, y), (x + CAP, y)) for y in (low, high)]
     return _haloed([((x, low), (x, high)), *ends])
 
 
 def _haloed(lines: Sequence[tuple[svg.Point, svg.Point]]) -> Markup:
-    """Draw lines over a wider one of the background's colour, to be seen on any mark."""
+    """Draw lines with an outline in the background colour, visible on any mark."""
     halo = [svg.line(start, end, "halo") for start, end in lines]
-    return join((*halo, *(svg.line(start, end, "error") for start, end in lines)))
+    return svg.join((*halo, *(svg.line(start, end, "error") for start, end in lines)))

@@ -1,15 +1,16 @@
-"""What a user waits as the load grows: total throughput across, latency up, a line per size."""
+"""Latency over total throughput under increasing load, one curve per model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.selection import curve
+from sizeup_loadtest.analysis.selection import load_curve
 from sizeup_loadtest.data.results import ModelResult
 from sizeup_loadtest.report.charts import axes, labels, scales, svg
 from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
-from sizeup_loadtest.report.markup import Markup, join
 
 _WIDTH, _HEIGHT = 520.0, 330.0
 _FRAME = Frame(58, 34, 400, 282)
@@ -17,17 +18,17 @@ _FRAME = Frame(58, 34, 400, 282)
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One load: what the server gave in all, and what one user waited."""
+    """One load: total throughput, and latency of a user."""
 
     level: float
     throughput: float
-    wait: float
+    latency: float
     saturated: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One size over its loads."""
+    """One model over its loads."""
 
     name: str
     class_: str
@@ -38,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Which latency a chart is of."""
+    """The latency metric of a chart."""
 
     figure: str
     """ttft_sched or tpot."""
@@ -47,33 +48,33 @@ class Panel:
 
 
 def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
-    """Return the chart; None unless some size was measured under two loads."""
+    """Return the chart; None unless a model was measured under two loads."""
     drawn = [line for line in lines(models, panel.figure) if len(line.points) > 1]
     if not drawn:
         return None
     across = scales.fitting(
         [p.throughput for line in drawn for p in line.points], _FRAME.left, _FRAME.right, 5
     )
-    waits = [p.wait for line in drawn for p in line.points]
-    if panel.slo and panel.slo < 4 * max(waits):
-        waits.append(panel.slo)
-    up = scales.fitting(waits, _FRAME.bottom, _FRAME.top, 6)
+    latencies = [p.latency for line in drawn for p in line.points]
+    if panel.slo and panel.slo < 4 * max(latencies):
+        latencies.append(panel.slo)
+    up = scales.fitting(latencies, _FRAME.bottom, _FRAME.top, 6)
     return svg.drawing(
         _WIDTH,
         _HEIGHT,
         panel.title,
         _description(drawn),
-        axes.below(_FRAME, across, formatting.tick, "tokens per second in all"),
-        axes.beside(_FRAME, up, formatting.seconds_tick, panel.title),
+        axes.x_axis(_FRAME, across, formatting.tick, "total tokens per second"),
+        axes.y_axis(_FRAME, up, formatting.seconds_tick, panel.title),
         *(_line(line, across, up) for line in drawn),
-        _objective(panel.slo, up),
+        _slo(panel.slo, up),
         _names(drawn, across, up, panel.slo),
         key=f"curve-{panel.figure}",
     )
 
 
 def lines(models: Sequence[ModelResult], figure: str) -> list[Curve]:
-    """Return every size's line, from its capacity search where there was one, else its stages."""
+    """Return the curve of every model, from its capacity search if any, else from its stages."""
     return [_of(i, model, figure) for i, model in enumerate(models)]
 
 
@@ -92,22 +93,22 @@ def _of(i: int, model: ModelResult, figure: str) -> Curve:
 def _searched(model: ModelResult, figure: str) -> tuple[CurvePoint, ...]:
     found = []
     for point in model.capacity.points if model.capacity else ():
-        wait = point.tpot_p50 if figure == "tpot" else point.ttft_p50
-        if wait is not None and point.out_tok_s:
-            found.append(CurvePoint(point.level, point.out_tok_s, wait, point.saturated))
+        latency = point.tpot_p50 if figure == "tpot" else point.ttft_p50
+        if latency is not None and point.out_tok_s:
+            found.append(CurvePoint(point.level, point.out_tok_s, latency, point.saturated))
     return tuple(sorted(found, key=lambda p: p.level))
 
 
 def _staged(model: ModelResult, figure: str) -> tuple[CurvePoint, ...]:
     found = []
-    for stage in curve(model):
+    for stage in load_curve(model):
         seen = stage.tpot if figure == "tpot" else stage.ttft_sched
         if stage.out_tok_s and stage.out_tok_s.value > 0 and seen and seen.p50 is not None:
             found.append(CurvePoint(stage.level, stage.out_tok_s.value, seen.p50, False))
     return tuple(found)
 
 
-def _objective(seconds: float | None, up: scales.Scale) -> Markup | None:
+def _slo(seconds: float | None, up: scales.Scale) -> Markup | None:
     if seconds is None:
         return None
     y = up.at(seconds)
@@ -117,9 +118,9 @@ def _objective(seconds: float | None, up: scales.Scale) -> Markup | None:
 
 
 def _line(line: Curve, across: scales.Scale, up: scales.Scale) -> Markup:
-    pixels = [(across.at(p.throughput), up.at(p.wait)) for p in line.points]
+    pixels = [(across.at(p.throughput), up.at(p.latency)) for p in line.points]
     marks = [
-        svg.circle(at, 3, "mark hollow" if p.saturated else "mark", _told(line, p))
+        svg.circle(at, 3, "mark hollow" if p.saturated else "mark", _describe(line, p))
         for p, at in zip(line.points, pixels, strict=True)
     ]
     return svg.group(
@@ -132,7 +133,7 @@ def _line(line: Curve, across: scales.Scale, up: scales.Scale) -> Markup:
 
 
 def _knee(line: Curve, pixels: Sequence[svg.Point]) -> Markup | None:
-    """Ring the tried load next to the knee, which lies between loads."""
+    """Ring the tried load next to the knee, which is between loads."""
     if line.knee is None:
         return None
     knee = line.knee
@@ -145,22 +146,22 @@ def _knee(line: Curve, pixels: Sequence[svg.Point]) -> Markup | None:
 def _largest(line: Curve, pixels: Sequence[svg.Point]) -> Markup | None:
     for point, at in zip(line.points, pixels, strict=True):
         if point.level == line.max_load:
-            return svg.diamond(at, 6.5, "mark", f"{line.name}: the most within the objective")
+            return svg.diamond(at, 6.5, "mark", f"{line.name}: maximum load within the SLO")
     return None
 
 
 def _names(
     drawn: Sequence[Curve], across: scales.Scale, up: scales.Scale, slo: float | None
 ) -> Markup:
-    """Name every line at its end, and the objective at its own, without covering each other."""
-    ends = [(across.at(x.points[-1].throughput), up.at(x.points[-1].wait)) for x in drawn]
+    """Label every curve at its end, and the SLO, without overlaps."""
+    ends = [(across.at(x.points[-1].throughput), up.at(x.points[-1].latency)) for x in drawn]
     named = [(shortened(x.name, 14), x.class_) for x in drawn]
     if slo is not None and _FRAME.top <= up.at(slo) <= _FRAME.bottom:
         ends.append((_FRAME.right, up.at(slo)))
         named.append((f"≤ {formatting.seconds(slo)}", "asked"))
     heights = labels.spread([y for _, y in ends], labels.HEIGHT, _FRAME.bottom)
     at = _FRAME.right + 12
-    return join(
+    return svg.join(
         svg.group(
             svg.line(end, (at - 3, y), "leader"),
             svg.label((at, y + 4), name, "asked" if class_ == "asked" else f"label {class_}"),
@@ -170,13 +171,13 @@ def _names(
     )
 
 
-def _told(line: Curve, point: CurvePoint) -> str:
-    return (
-        f"{line.name}, load {formatting.tick(point.level)}: {formatting.number(point.throughput)} tokens/s "
-        f"in all, {formatting.seconds(point.wait)}{', saturated' if point.saturated else ''}"
-    )
+def _describe(line: Curve, point: CurvePoint) -> str:
+    load, rate = formatting.tick(point.level), formatting.number(point.throughput)
+    saturated = ", saturated" if point.saturated else ""
+    latency = formatting.seconds(point.latency)
+    return f"{line.name}, load {load}: {rate} tokens/s total, {latency}{saturated}"
 
 
 def _description(drawn: Sequence[Curve]) -> str:
-    ends = (f"{x.name} ends at {_told(x, x.points[-1])}" for x in drawn)
-    return f"A line per size over rising load. {'; '.join(ends)}."
+    ends = (f"{x.name} ends at {_describe(x, x.points[-1])}" for x in drawn)
+    return f"One curve per model under increasing load. {'; '.join(ends)}."

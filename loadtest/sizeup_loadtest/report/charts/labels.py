@@ -1,21 +1,21 @@
-"""Where names go so that none covers another. Pure."""
+"""Label placement without overlaps. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 Line = tuple[tuple[float, float], tuple[float, float]]
-"""From a point to another."""
+"""Start and end point."""
 CHARACTER = 7.3
-"""Width of a character at the size of labels, in pixels; wide enough for most."""
+"""Width of a character of a label in pixels, as an upper bound for most."""
 HEIGHT = 15.0
 _BASELINE = 11.5
-"""From the top of a label down to where its letters stand."""
+"""From the top of a label to its baseline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle that is taken."""
+    """An occupied rectangle."""
 
     left: float
     top: float
@@ -23,12 +23,12 @@ class Box:
     bottom: float
 
     def overlaps(self, other: "Box") -> bool:
-        """Tell whether two rectangles share more than an edge."""
+        """Whether two rectangles share more than an edge."""
         apart_x = self.right <= other.left or other.right <= self.left
         return not (apart_x or self.bottom <= other.top or other.bottom <= self.top)
 
     def crossed(self, line: Line) -> bool:
-        """Tell whether a straight line goes through a rectangle (Liang and Barsky 1984)."""
+        """Whether a line crosses the rectangle (Liang and Barsky 1984)."""
         (x0, y0), (x1, y1) = line
         enter, leave = 0.0, 1.0
         for step, low, high in (
@@ -44,24 +44,23 @@ class Box:
         return enter < leave
 
     def inside(self, other: "Box") -> bool:
-        """Tell whether a rectangle lies within another."""
+        """Whether the rectangle is within another."""
         across = other.left <= self.left and self.right <= other.right
         return across and other.top <= self.top and self.bottom <= other.bottom
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a label's baseline begins, is centred, or ends."""
+class LabelPosition:
+    """The anchor point of a label on its baseline."""
 
     x: float
     y: float
     anchor: str
 
 
-def _candidates(x: float, y: float, radius: float, width: float) -> list[tuple[Placed, Box]]:
-    """Return places around a disc, best first: right, left, above, below, then further away.
-
-    Above and below a label may also begin or end at the disc's middle.
+def _candidates(x: float, y: float, radius: float, width: float) -> list[tuple[LabelPosition, Box]]:
+    """Return positions around a disc in order of preference: right, left, above, below, then
+    further away. Above and below, a label may also start or end at the centre of the disc.
     """
     found = []
     for away in (5.0, 20.0, 35.0):
@@ -72,7 +71,7 @@ def _candidates(x: float, y: float, radius: float, width: float) -> list[tuple[P
     left = {"start": 0.0, "middle": width / 2, "end": width}
     return [
         (
-            Placed(at, top + _BASELINE, anchor),
+            LabelPosition(at, top + _BASELINE, anchor),
             Box(at - left[anchor], top, at - left[anchor] + width, top + HEIGHT),
         )
         for anchor, at, top in found
@@ -84,29 +83,29 @@ def around(
     texts: Sequence[str],
     within: Box,
     lines: Sequence[Line] = (),
-) -> list[Placed]:
-    """Place a label at every disc (x, y, radius), away from discs and labels placed before.
+) -> list[LabelPosition]:
+    """Place a label at every disc (x, y, radius) without overlapping discs or earlier labels.
 
-    Off all lines too, where there is such a place.
+    Avoids crossing lines too, where possible.
     """
-    taken = [Box(x - r, y - r, x + r, y + r) for x, y, r in discs]
+    occupied = [Box(x - r, y - r, x + r, y + r) for x, y, r in discs]
     placed = []
     for (x, y, radius), text in zip(discs, texts, strict=True):
         options = _candidates(x, y, radius, len(text) * CHARACTER)
         free = [
             option
             for option in options
-            if option[1].inside(within) and not any(option[1].overlaps(box) for box in taken)
+            if option[1].inside(within) and not any(option[1].overlaps(box) for box in occupied)
         ]
         clear = [one for one in free if not any(one[1].crossed(line) for line in lines)]
         best = (clear or free or options)[0]
-        taken.append(best[1])
+        occupied.append(best[1])
         placed.append(best[0])
     return placed
 
 
 def spread(heights: Sequence[float], gap: float, bottom: float) -> list[float]:
-    """Push heights apart, downwards and then up from the bottom, keeping their order."""
+    """Move heights apart by at least a gap, keeping their order and within the bottom."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     moved = list(heights)
     for before, after in pairwise(order):

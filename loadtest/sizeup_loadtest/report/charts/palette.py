@@ -1,7 +1,7 @@
-"""Colours: one ramp that grows in contrast with size, one accent for what was asked.
+"""Colours of the models: one ramp whose contrast grows with size.
 
-The ramp is ordered in lightness, so it holds for the colour-blind and in grey print; names stand
-beside every mark, so colour is never the only carrier.
+The ramp is ordered in lightness, so it works for colour-blind readers and in greyscale; every mark
+has a name beside it, so colour is never the only cue.
 """
 
 _LIGHT = ((58, 155, 191), (79, 99, 198), (59, 31, 110))
@@ -22,6 +22,6 @@ def _rules(anchors: tuple[Rgb, Rgb, Rgb], count: int) -> str:
 
 
 def css(count: int) -> str:
-    """Return the rules that give class s0, s1, ... their colour, smallest size first."""
+    """Return CSS rules with the colours of the classes s0, s1, ..., smallest model first."""
     dark = _rules(_DARK, count)
     return f"{_rules(_LIGHT, count)}@media screen and (prefers-color-scheme:dark){{{dark}}}"

@@ -1,4 +1,4 @@
-"""From values to pixels, and which values deserve a tick. Pure."""
+"""Scales from values to pixels, with ticks. Pure."""
 
 import math
 from collections.abc import Iterable
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from typing import Protocol
 
 LOG_FROM = 12.0
-"""Ratio of largest to smallest value from which a linear axis would crush the small ones."""
+"""Ratio of maximum to minimum from which a scale is logarithmic."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 class Scale(Protocol):
-    """What an axis needs."""
+    """A scale of an axis."""
 
     def at(self, value: float) -> float:
-        """Return the pixel of a value."""
+        """Return the coordinate of a value."""
 
     def ticks(self) -> tuple[float, ...]:
-        """Return the values to label."""
+        """Return the values with a tick."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Equal steps for equal differences."""
+    """A linear scale."""
 
     low: float
     high: float
@@ -31,11 +31,11 @@ class Linear:
     count: int = 5
 
     def at(self, value: float) -> float:
-        """Return the pixel of a value."""
+        """Return the coordinate of a value."""
         return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
 
     def ticks(self) -> tuple[float, ...]:
-        """Return round values inside the domain."""
+        """Return round values within the domain."""
         step = _step(self.high - self.low, self.count)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return tuple(i * step for i in range(first, last + 1))
@@ -43,7 +43,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Equal steps for equal ratios; the domain is above 0."""
+    """A logarithmic scale; the domain is above 0."""
 
     low: float
     high: float
@@ -52,14 +52,14 @@ class Log:
     count: int = 6
 
     def at(self, value: float) -> float:
-        """Return the pixel of a value; what is not above 0 is drawn at the low end."""
+        """Return the coordinate of a value; 0 and below are at the low end."""
         share: float = math.log(max(value, self.low * 1e-3) / self.low) / math.log(
             self.high / self.low
         )
         return self.begin + share * (self.end - self.begin)
 
     def ticks(self) -> tuple[float, ...]:
-        """Return 1, 2, 5 of every decade, or 1, 3, or fewer where there are too many."""
+        """Return 1, 2, 5 of every decade, or 1, 3, or 1 where those are too many."""
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         found: tuple[float, ...] = ()
         for digits in ((1, 2, 5), (1, 3), (1,)):
@@ -81,23 +81,23 @@ def _step(span: float, count: int) -> float:
 
 
 def from_zero(values: Iterable[float], begin: float, end: float, count: int = 5) -> Linear:
-    """Return a linear scale from 0 to a round value above all."""
+    """Return a linear scale from 0 to a round value above the maximum."""
     top = max((v for v in values if v > 0), default=1.0)
     step = _step(top, count)
     return Linear(0.0, math.ceil(top / step - 1e-9) * step, begin, end, count)
 
 
 def fitting(values: Iterable[float], begin: float, end: float, count: int = 5) -> Scale:
-    """Return a scale from zero, or a logarithmic one where the range demands it."""
+    """Return a linear scale from 0, or a logarithmic one for a wide range."""
     given = [v for v in values if v >= 0]
     above = [v for v in given if v > 0]
     if len(above) == len(given) and above and max(above) / min(above) >= LOG_FROM:
-        return around(above, begin, end, count)
+        return logarithmic(above, begin, end, count)
     return from_zero(given, begin, end, count)
 
 
-def around(values: Iterable[float], begin: float, end: float, count: int = 6) -> Log:
-    """Return a logarithmic scale with a little room at both ends; values are above 0."""
+def logarithmic(values: Iterable[float], begin: float, end: float, count: int = 6) -> Log:
+    """Return a logarithmic scale with a margin at both ends; values are above 0."""
     given = sorted(values)
     room = max((given[-1] / given[0]) ** 0.06, 1.15)
     return Log(given[0] / room, given[-1] * room, begin, end, count)
