@@ -28,7 +28,7 @@ from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import load_generator
-from sizeup_loadtest.execution.load_generator import Loader
+from sizeup_loadtest.execution.load_generator import SendContext
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Stage
@@ -87,7 +87,7 @@ async def ours(url: str, requests: int) -> Sequence[Record]:
     stage = Stage("closed", "closed", STREAMS, "fixed")
     segment = schedule.build_segment(config, stage, MODEL, prompts)
     async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
-        loader = Loader(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
+        loader = SendContext(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
         return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)
 
 

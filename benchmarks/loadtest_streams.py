@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from time import perf_counter_ns, process_time
 
 from mock_process import mock_process
+from sizeup_loadtest.analysis import validity
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.execution import client_lag, load_generator
-from sizeup_loadtest.execution.load_generator import Loader
+from sizeup_loadtest.execution.load_generator import SendContext
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
@@ -58,7 +59,7 @@ async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag
     target = Target(url=url, timeout_seconds=_DEADLINE_NS / 1e9)
     async with Client(target, Sampling(), perf_counter_ns) as client:
         deadline = perf_counter_ns() + _DEADLINE_NS
-        loader = Loader(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
+        loader = SendContext(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
         async with client_lag.sample_loop_lag(perf_counter_ns) as watched:
             records = await load_generator.run_segment(segment, prompts, loader)
         async with client.session.get(f"{url}/truth") as response:
@@ -78,7 +79,7 @@ def most_at_once(records: Sequence[Record]) -> int:
 def delays(records: Sequence[Record], truth: str) -> Lag | None:
     """Return how long after a chunk was written it was read."""
     written = {answer["prompt"]: answer["written_ns"] for answer in json.loads(truth)}
-    return client_lag.lag_of(
+    return validity.lag_of(
         [
             read - wrote
             for record in records
@@ -120,7 +121,7 @@ def main() -> int:
     print(f"{process_time() - started:.1f} s of this process's CPU time")
     print("milliseconds                   p50       p99       max")
     show("loop lag", loop)
-    show("send lag", client_lag.send_lag(records))
+    show("send lag", validity.send_lag(records))
     show("written-read", delays(records, truth))
     late = loop is None or loop.p99 > GOAL_SECONDS
     return 1 if len(whole) < args.streams or late else 0

@@ -50,7 +50,7 @@ def _logged(release: Release, folder: Path, more: str = "") -> RunFolder:
     """Return the run that a pod's log holds."""
     log = release.kubectl("logs", f"--selector={_SELECTOR}{more}", "--tail=-1")
     made = RunFolder.create(folder)
-    for name, data in job_log.files(io.StringIO(log)).items():
+    for name, data in job_log.decode(io.StringIO(log)).items():
         made.write(name, data)
     return made
 

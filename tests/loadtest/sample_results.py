@@ -20,7 +20,7 @@ from sizeup_loadtest.data.results import (
     Paired,
     Requirements,
     Results,
-    SampleAnswers,
+    SampleOutputs,
     StageResult,
     SuiteScore,
     Validity,
@@ -156,7 +156,7 @@ def ability(size: Size) -> AbilityResult:
         overall=wilson(right, 20 * len(kinds)),
         kinds=tuple(kinds),
         unparsed=sum(k.unparsed for k in kinds),
-        cut=3,
+        truncated=3,
         errors=0,
         seconds_per_answer=estimate(size.words * size.gap),
         tokens_per_answer=estimate(size.words),
@@ -182,13 +182,15 @@ def model(size: Size) -> ModelResult:
         load_source="server" if size.layers == 28 else "cold start",
         bound_tok_s=BANDWIDTH / weights,
         stages=tuple(
-            stage(size, level, length) for length in ("fixed", "until_eos") for level in (1, 2, 4, 8)
+            stage(size, level, length)
+            for length in ("fixed", "until_eos")
+            for level in (1, 2, 4, 8)
         ),
         capacity=capacity(size),
         ability=ability(size),
         suites={"gsm8k": SuiteScore(value=size.ability + 0.1, stderr=0.012, n=1319)},
     )
-    return made.model_copy(update={"cost": cost.of(made, size.price)})
+    return made.model_copy(update={"cost": cost.estimate_cost(made, size.price)})
 
 
 def pairs(sizes: Sequence[Size]) -> tuple[Paired, ...]:
@@ -208,18 +210,18 @@ def pairs(sizes: Sequence[Size]) -> tuple[Paired, ...]:
     )
 
 
-ANSWERS = (
-    SampleAnswers(
+SAMPLES = (
+    SampleOutputs(
         prompt="A train leaves at 14:25 and arrives at 17:10. How long is the journey?",
-        answers={
+        outputs={
             s.name: f"From 14:25 to 17:10 is {2 if i > 1 else 3} hours and 45 minutes.\n\n"
             f"Answer: {2 if i > 1 else 3} h 45 min"
             for i, s in enumerate(SIZES)
         },
     ),
-    SampleAnswers(
+    SampleOutputs(
         prompt="用一句话解释为什么天空是蓝色的。",
-        answers={s.name: "因为空气分子对蓝光的散射比红光更强。" for s in SIZES},
+        outputs={s.name: "因为空气分子对蓝光的散射比红光更强。" for s in SIZES},
     ),
 )
 
@@ -259,7 +261,7 @@ def results(requirements: Requirements = BAR, sizes: Sequence[Size] = SIZES) -> 
             error_share=0.0,
         ),
         verdict=verdict.decide(models, requirements),
-        answers=ANSWERS,
+        samples=SAMPLES,
     )
 
 
@@ -271,17 +273,19 @@ def empty() -> Results:
         update={
             "models": models,
             "paired": (),
-            "answers": (),
+            "samples": (),
             "verdict": verdict.decide(models, Requirements(ability=0.5)),
             "config": {},
         }
     )
 
 
-def broken() -> Results:
+def invalid_model() -> Results:
     """Return a run whose smallest size must not be trusted."""
     run = results()
-    first = run.models[0].model_copy(update={"broken": "60 of 80 requests failed (limit 5%)"})
+    first = run.models[0].model_copy(
+        update={"invalid_reason": "60 of 80 requests failed (limit 5%)"}
+    )
     models = (first, *run.models[1:])
     decided = verdict.decide(models, Requirements(ability=0.2))
     return run.model_copy(update={"models": models, "verdict": decided})

@@ -108,7 +108,7 @@ def test_a_run_from_the_command_line_to_its_results(
     assert (results.scenario, results.target) == ("sizes", fake.url)
     assert {pair.stage for pair in results.paired} == {s.stage for s in results.models[0].stages}
     assert {(pair.a, pair.b) for pair in results.paired} == {("small", "large")}
-    assert results.answers[0].answers == {"small": "one two three", "large": "one two three"}
+    assert results.samples[0].outputs == {"small": "one two three", "large": "one two three"}
     assert "everything is in" in capsys.readouterr().out
 
 
@@ -191,8 +191,8 @@ def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
     assert "small is broken: it does not answer" in capsys.readouterr().err
     results = RunFolder(tmp_path / "run").results()
     small, large = results.models
-    assert "no weights" in (small.broken or "")
-    assert (small.model_info.parameters, small.stages, large.broken) == (1_000, (), None)
+    assert "no weights" in (small.invalid_reason or "")
+    assert (small.model_info.parameters, small.stages, large.invalid_reason) == (1_000, (), None)
     assert large.stages
     assert results.validity.valid
     assert not any("not sent" in warning for warning in results.validity.warnings)

@@ -74,13 +74,15 @@ def _parts(blocks: Mapping[int, tuple[float, float]]) -> Parts:
 
 
 def _ratio(parts: Parts) -> float:
-    return math.fsum(part[0] for part in parts) / math.fsum(part[1] for part in parts)
+    numerators, denominators = zip(*parts, strict=True)
+    return math.fsum(numerators) / math.fsum(denominators)
 
 
 def _half_width(parts: Parts) -> float:
     """Return half the width of a ratio's 95 % interval; deterministic."""
-    n, random = len(parts), Random(0)
-    resampled = [_ratio(random.choices(parts, k=n)) for _ in range(_RESAMPLES)]
+    n = len(parts)
+    drawn = Random(0).choices(parts, k=n * _RESAMPLES)
+    resampled = [_ratio(drawn[i : i + n]) for i in range(0, len(drawn), n)]
     mean = fmean(resampled)
     error = math.sqrt(fmean((value - mean) ** 2 for value in resampled))
     # Resampling with replacement underestimates the variance by (n - 1) / n.

@@ -92,14 +92,14 @@ NOTHING: list[tuple[Item, str]] = [
 @pytest.mark.parametrize(("asked", "text"), RIGHT)
 def test_wrapping_is_passed_over(asked: Item, text: str) -> None:
     given = grade(asked, text)
-    assert given.right
+    assert given.correct
     assert given.parsed
 
 
 @pytest.mark.parametrize(("asked", "text"), WRONG)
 def test_another_answer_is_wrong(asked: Item, text: str) -> None:
     given = grade(asked, text)
-    assert not given.right
+    assert not given.correct
     assert given.parsed
 
 

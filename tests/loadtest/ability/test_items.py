@@ -15,7 +15,7 @@ def test_what_is_expected_is_right(kind: str) -> None:
     for level in LEVELS:
         for item in items(kind, level, seed=1, n=5):
             if item.check != "rules":
-                assert grade(item, item.expected).right, item
+                assert grade(item, item.expected).correct, item
 
 
 def test_items_follow_the_seed_and_not_their_number() -> None:
@@ -92,7 +92,7 @@ def test_answers_that_were_cut_are_counted() -> None:
         told = [*records[:known], *(replace(r, finish_reason=None) for r in records[known:])]
         found = score.result(asked, told, score.grades(asked, told))
         assert found is not None
-        assert found.cut == cut
+        assert found.truncated == cut
 
 
 def test_sizes_are_paired_by_item() -> None:

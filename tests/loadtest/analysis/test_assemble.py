@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from loadtest.recording import failed, record
-from sizeup_loadtest.analysis import assemble
+from sizeup_loadtest.analysis import assemble, capacity
 from sizeup_loadtest.analysis.capacity import Bounds
 from sizeup_loadtest.analysis.intervals import wilson
 from sizeup_loadtest.config.schema import Config, ModelConfig
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import CapacityPoint, Lag, ModelInfo, Results
-from sizeup_loadtest.execution import capacity_search
 from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder, RunInfo
 from sizeup_loadtest.workload import prompts, schedule
 
@@ -55,14 +54,14 @@ def test_a_size_most_of_whose_requests_failed_is_broken_and_the_other_is_not(
     bad = [failed(one, Outcome.BUSY) for one in of("a")[:3]]
     results = assembled(tmp_path, [*bad, *of("a")[3:], *of("b")])
     a, b = results.models
-    assert (a.broken, b.broken) == ("3 of 4 requests failed (limit 5%)", None)
+    assert (a.invalid_reason, b.invalid_reason) == ("3 of 4 requests failed (limit 5%)", None)
     assert results.validity.valid
-    assert results.validity.warnings == (f"a is broken: {a.broken}",)
+    assert results.validity.warnings == (f"a is broken: {a.invalid_reason}",)
 
 
 def test_a_size_that_was_left_alone_has_no_requests_missing(tmp_path: Path) -> None:
-    results = assembled(tmp_path, of("b"), broken={"a": "it does not answer: refused: x"})
-    assert results.models[0].broken == "it does not answer: refused: x"
+    results = assembled(tmp_path, of("b"), invalid_reason={"a": "it does not answer: refused: x"})
+    assert results.models[0].invalid_reason == "it does not answer: refused: x"
     assert results.models[0].stages == ()
     assert results.validity.warnings == ("a is broken: it does not answer: refused: x",)
 
@@ -112,7 +111,7 @@ def test_answers_and_prompts_that_were_not_as_asked_are_told(tmp_path: Path) -> 
     ],
 )
 def test_the_bound_is_of_the_weights_as_they_run(model_info: ModelInfo, whole: int) -> None:
-    found = assemble.bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info)
+    found = assemble.bandwidth_bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info)
     assert found == pytest.approx(1e9 / whole)
 
 
@@ -122,7 +121,9 @@ def test_the_bound_is_of_the_weights_as_they_run(model_info: ModelInfo, whole: i
 def test_a_mixture_of_experts_has_no_bound(architecture: str, known: bool) -> None:
     """A token reads some of its weights."""
     model_info = ModelInfo(architecture=architecture, parameters=10, dtype="BF16")
-    assert (assemble.bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info) is not None) is known
+    assert (
+        assemble.bandwidth_bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info) is not None
+    ) is known
 
 
 def point(level: float, right: int) -> CapacityPoint:
@@ -149,7 +150,7 @@ def test_a_search_that_ended_where_the_client_was_late_may_have_found_too_little
     tmp_path: Path, stage: str, lag: Lag, late: bool
 ) -> None:
     points = (point(2, 100), point(4, 50), point(8, 0))
-    found = capacity_search.result(points, Bounds("closed", CONFIG.slo.attainment, 64))
+    found = capacity.result(points, Bounds("closed", CONFIG.slo.attainment, 64))
     folder = folder_of(tmp_path, [*of("a"), *of("b")], stage_lag={stage: lag})
     folder.write_json("capacity", CapacityFile(results={"a": found}))
     searched = assemble.assemble(folder).models[0].capacity
@@ -166,5 +167,8 @@ def test_what_a_run_that_was_stopped_did_not_send_is_not_blamed_on_time(tmp_path
 
 
 def test_no_bandwidth_or_no_size_is_no_bound() -> None:
-    assert assemble.bound(ModelConfig(name="a"), ModelInfo(weight_bytes=20)) is None
-    assert assemble.bound(ModelConfig(name="a", bandwidth_gb_s=1), ModelInfo(parameters=10)) is None
+    assert assemble.bandwidth_bound(ModelConfig(name="a"), ModelInfo(weight_bytes=20)) is None
+    assert (
+        assemble.bandwidth_bound(ModelConfig(name="a", bandwidth_gb_s=1), ModelInfo(parameters=10))
+        is None
+    )

@@ -4,13 +4,14 @@ from loadtest import sample_results as sample
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import cost
 from sizeup_loadtest.data.results import Estimate, ModelResult
+from sizeup_loadtest.report import text
 
 MODEL = sample.model(sample.SIZES[0]).model_copy(update={"capacity": None})
 
 
 def test_tokens_cost_what_the_best_throughput_says_with_its_interval() -> None:
     best = max((s.out_tok_s for s in MODEL.stages if s.out_tok_s), key=lambda rate: rate.value)
-    found = cost.of(MODEL, 3.6)
+    found = cost.estimate_cost(MODEL, 3.6)
     assert found
     assert found.at_level == 8
     million = found.per_million_output_tokens
@@ -23,29 +24,29 @@ def test_tokens_cost_what_the_best_throughput_says_with_its_interval() -> None:
 def test_right_answers_cost_the_time_all_questions_took() -> None:
     """Prompts, wrong answers and how many were asked at a time are in that time."""
     asked = ability(correct_per_second=Estimate(value=2, low=1, high=4))
-    found = cost.of(asked, 3600)
+    found = cost.estimate_cost(asked, 3600)
     assert found
     assert found.per_correct_answer == Estimate(value=0.5, low=0.25, high=1)
     assert cost.per_thousand(found) == Estimate(value=500, low=250, high=1000)
 
 
 def test_an_interval_that_reaches_no_right_answer_has_no_end() -> None:
-    found = cost.of(ability(correct_per_second=Estimate(value=2, low=0, high=4)), 3600)
+    found = cost.estimate_cost(ability(correct_per_second=Estimate(value=2, low=0, high=4)), 3600)
     assert found
     assert found.per_correct_answer == Estimate(value=0.5)
 
 
 def test_load_beyond_the_objective_is_not_used_while_any_is_within() -> None:
     model = sample.model(sample.SIZES[4])
-    found = cost.of(model, 1.0)
+    found = cost.estimate_cost(model, 1.0)
     assert found
     assert model.capacity
-    assert found.within
+    assert found.within_slo
     assert found.at_level == model.capacity.max_load
     used = next(p.out_tok_s for p in model.capacity.points if p.level == found.at_level)
     assert max(p.out_tok_s or 0 for p in model.capacity.points) > (used or 0)
     assert found.upper_bound is False
-    assert formatting.per_million(found) == formatting.dollars(1.0 / 3600 / (used or 1) * 1e6)
+    assert text.cost_per_million(found) == formatting.dollars(1.0 / 3600 / (used or 1) * 1e6)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +61,10 @@ def test_a_search_that_did_not_see_the_end_bounds_the_cost_from_above(
     if "bounded_by_limit" in change:
         points = tuple(p for p in points if p.attainment.value >= 0.95 and not p.saturated)
     searched = model.capacity.model_copy(update={**change, "points": points})
-    found = cost.of(model.model_copy(update={"capacity": searched, "stages": ()}), 1.0)
+    found = cost.estimate_cost(model.model_copy(update={"capacity": searched, "stages": ()}), 1.0)
     assert found
     assert found.upper_bound
-    assert (formatting.per_million(found) or "").startswith("≤ $")
+    assert (text.cost_per_million(found) or "").startswith("≤ $")
 
 
 def ability(**update: object) -> ModelResult:
@@ -73,25 +74,22 @@ def ability(**update: object) -> ModelResult:
 
 def test_a_size_that_keeps_no_objective_has_a_price_that_says_so() -> None:
     model = sample.model(sample.SIZES[4])
-    found = cost.of(model, 1.0, attainment=1.01)
+    found = cost.estimate_cost(model, 1.0, attainment=1.01)
     assert found
-    assert found.within is False
-    assert (
-        formatting.at_load(found)
-        == f"at load {formatting.tick(found.at_level or 0)}, beyond the objective"
-    )
-    kept = cost.of(model, 1.0)
+    assert found.within_slo is False
+    assert "outside the SLO" in (text.cost_load(found) or "")
+    kept = cost.estimate_cost(model, 1.0)
     assert kept
-    assert kept.within
-    assert "beyond" not in (formatting.at_load(kept) or "")
+    assert kept.within_slo
+    assert "outside" not in (text.cost_load(kept) or "")
 
 
 def test_no_price_no_cost() -> None:
-    assert cost.of(MODEL, None) is None
+    assert cost.estimate_cost(MODEL, None) is None
 
 
 def test_nothing_measured_is_blank_and_not_free() -> None:
-    found = cost.of(MODEL.model_copy(update={"stages": (), "ability": None}), 1.0)
+    found = cost.estimate_cost(MODEL.model_copy(update={"stages": (), "ability": None}), 1.0)
     assert found
     assert found.per_million_output_tokens is None
     assert found.per_correct_answer is None
@@ -101,7 +99,7 @@ def test_no_right_answer_has_no_price_per_right_answer() -> None:
     assert MODEL.ability
     none = MODEL.ability.overall.model_copy(update={"successes": 0, "value": 0.0})
     model = ability(overall=none, correct_per_second=Estimate(value=0, low=0, high=0))
-    found = cost.of(model, 1.0)
+    found = cost.estimate_cost(model, 1.0)
     assert found
     assert found.per_correct_answer is None
     assert cost.seconds_per_correct(model.ability) is None

@@ -1,20 +1,15 @@
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from loadtest.recording import MS, failed, record
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.analysis.latency import StageLoad
+from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
 from sizeup_loadtest.data.results import Estimate
 
-
-@dataclass(frozen=True)
-class Slo:
-    ttft_seconds: float = 0.2
-    tpot_seconds: float = 0.02
-
-
+SLO = Slo(ttft_seconds=0.2, tpot_seconds=0.02)
 CLOSED = StageLoad("closed-1", "closed", 1, "fixed", "openai")
 
 
@@ -59,7 +54,7 @@ def test_an_answer_with_one_token_of_text_has_the_pace_of_the_others() -> None:
     made = record(tokens=11, chunks=1)
     slow = replace(made, finished_ns=made.chunk_ns[0] + 500 * MS)
     assert latency.tpot(slow) == pytest.approx(0.05)
-    assert not latency.meets_slo(slow, Slo())
+    assert not latency.meets_slo(slow, SLO)
 
 
 def test_an_answer_in_one_piece_has_no_pace_though_its_end_is_another_event() -> None:
@@ -71,19 +66,19 @@ def test_an_error_gives_no_times_and_misses_the_objective() -> None:
     made = failed(record(), Outcome.TRUNCATED)
     figures = (latency.ttft, latency.ttft_sched, latency.tpot, latency.e2e, latency.norm_latency)
     assert [figure(made) for figure in figures] == [None] * 5
-    assert not latency.meets_slo(made, Slo())
+    assert not latency.meets_slo(made, SLO)
 
 
 def test_the_objective_counts_from_the_schedule() -> None:
-    assert latency.meets_slo(record(late=90), Slo())
-    assert not latency.meets_slo(record(late=110), Slo())
-    assert not latency.meets_slo(record(gap=21), Slo())
-    assert latency.meets_slo(record(tokens=1), Slo())
+    assert latency.meets_slo(record(late=90), SLO)
+    assert not latency.meets_slo(record(late=110), SLO)
+    assert not latency.meets_slo(record(gap=21), SLO)
+    assert latency.meets_slo(record(tokens=1), SLO)
 
 
 def test_a_stage_says_what_happened() -> None:
     records = [record(99, warm_up=True, first=5000), *in_turn()]
-    result = latency.stage_result(CLOSED, records, Slo())
+    result = latency.stage_result(CLOSED, records, SLO)
     assert (result.n, result.errors, result.counted_by) == (24, {}, "usage")
     assert result.ttft is not None
     assert (result.ttft.n, result.ttft.p95) == (24, None)
@@ -104,7 +99,7 @@ def test_errors_are_counted_by_class_and_lower_attainment() -> None:
     records = in_turn()
     records[3] = failed(records[3], Outcome.BUSY)
     records[9] = failed(records[9], Outcome.TIMEOUT)
-    result = latency.stage_result(CLOSED, records, Slo())
+    result = latency.stage_result(CLOSED, records, SLO)
     assert result.errors == {"busy": 1, "timeout": 1}
     assert result.attainment is not None
     assert (result.attainment.successes, result.attainment.n) == (22, 24)
@@ -121,7 +116,7 @@ def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
         for i, ramp in enumerate((True, False, False, True))
     ]
     records[0] = failed(records[0], Outcome.BUSY)
-    result = latency.stage_result(CLOSED, records, Slo())
+    result = latency.stage_result(CLOSED, records, SLO)
     assert (result.n, result.errors) == (20, {"busy": 1})
     assert result.ttft is not None
     assert result.ttft.n == 10
@@ -137,7 +132,7 @@ def test_they_count_where_there_is_little_else() -> None:
     """Of seven users six fill the loop, and six empty it."""
     for sent, counted in ((14, 14), (17, 17), (18, 6)):
         made = [record(i, sent=200 * i, ramp=i < 6) for i in range(sent)]
-        result = latency.stage_result(CLOSED, made, Slo())
+        result = latency.stage_result(CLOSED, made, SLO)
         assert result.ttft is not None
         assert result.ttft.n == counted
 
@@ -149,7 +144,7 @@ def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
         for b in range(5)
         for i in range(12)
     ]
-    result = latency.stage_result(CLOSED, records, Slo())
+    result = latency.stage_result(CLOSED, records, SLO)
     assert result.ttft is not None
     assert result.ttft.n == 5 * 8
     assert result.ttft.low == pytest.approx(0.1)
@@ -176,13 +171,13 @@ def test_several_chunks_of_one_read_are_one_piece() -> None:
     ],
 )
 def test_answers_that_are_shorter_than_forced_are_counted(made: Record, short: int) -> None:
-    assert latency.stage_result(CLOSED, [made], Slo()).short_outputs == short
+    assert latency.stage_result(CLOSED, [made], SLO).short_outputs == short
 
 
 def test_prompts_the_server_cut_are_counted() -> None:
     """Seven tokens were read."""
     records = [replace(record(i), prompt_words=words) for i, words in enumerate((7, 14, 15))]
-    assert latency.stage_result(CLOSED, records, Slo()).truncated_prompts == 1
+    assert latency.stage_result(CLOSED, records, SLO).truncated_prompts == 1
 
 
 def test_a_model_that_was_loaded_ahead_of_a_block_is_told() -> None:
@@ -190,20 +185,20 @@ def test_a_model_that_was_loaded_ahead_of_a_block_is_told() -> None:
     with_preload = [
         record(i, tokens=1, first=ms, tail=0, warm_up=True) for i, ms in enumerate((900, 1100))
     ]
-    assert latency.stage_result(CLOSED, [*with_preload, *in_turn()], Slo()).reloads == 1
+    assert latency.stage_result(CLOSED, [*with_preload, *in_turn()], SLO).reloads == 1
     slow = [record(i, first=1000, sent=2000 * i) for i in range(8)]
-    assert latency.stage_result(CLOSED, [*with_preload, *slow], Slo()).reloads == 0
+    assert latency.stage_result(CLOSED, [*with_preload, *slow], SLO).reloads == 0
 
 
 def test_a_stage_without_records_is_an_error() -> None:
     with pytest.raises(ValueError, match="closed-1"):
-        latency.stage_result(CLOSED, [record(warm_up=True)], Slo())
+        latency.stage_result(CLOSED, [record(warm_up=True)], SLO)
 
 
 def test_the_servers_own_durations_split_an_answer() -> None:
     server = ServerTimes(total=200 * MS, load=10 * MS, prompt_eval=60 * MS, eval=100 * MS)
     records = [replace(r, server=server) for r in in_turn()]
-    split = latency.stage_result(CLOSED, records, Slo()).breakdown
+    split = latency.stage_result(CLOSED, records, SLO).breakdown
     assert split is not None
     parts = (split.load, split.queue, split.prefill, split.decode)
     assert [part.p50 for part in parts] == [pytest.approx(v) for v in (0.01, 0.03, 0.06, 0.1)]

@@ -7,26 +7,38 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtest.mock import Behaviour, MockServer, MockModel
+from loadtest.mock import Behaviour, MockModel, MockServer
 from sizeup_loadtest.ability.items import ladder
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Ability, Config, LoadConfig, ModelConfig, RunLimits, Target
+from sizeup_loadtest.config.schema import (
+    Ability,
+    Config,
+    LoadConfig,
+    ModelConfig,
+    RunLimits,
+    Target,
+)
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
-from sizeup_loadtest.execution.run import Phase, Run, RunOptions, StoppedError, execute
-from sizeup_loadtest.phases import ability
+from sizeup_loadtest.execution import ability_phase
+from sizeup_loadtest.execution.phases import PHASES, Phase
+from sizeup_loadtest.execution.run import Run, ShardOptions
+from sizeup_loadtest.execution.start import StoppedError, execute
 from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment
 
-ASKED = Ability(enabled=True, kinds=("sorting", "addition"), levels=(2, 3), items=40)
+ABILITY = Ability(enabled=True, kinds=("sorting", "addition"), levels=(2, 3), items=40)
+
+
+ALONE = [phase for phase in PHASES if phase.name == "ability"]
 
 
 def measured(
-    path: Path, failures: dict[Outcome, float], wanted: Sequence[Phase] = (ability.PHASE,)
+    path: Path, failures: dict[Outcome, float], phases: Sequence[Phase] = ALONE
 ) -> AbilityFile:
     """Run the phase against two sizes, the larger of which knows all the smaller one knows."""
-    items = ladder(ASKED.kinds, ASKED.levels, ASKED.seed, ASKED.items)
+    items = ladder(ABILITY.kinds, ABILITY.levels, ABILITY.seed, ABILITY.items)
     behaviour = Behaviour(
         sizes=tuple(
             MockModel(name, ttft_seconds=0, gap_seconds=0, ability=share)
@@ -42,17 +54,17 @@ def measured(
                 target=Target(url=server.url),
                 models=(ModelConfig(name="small"), ModelConfig(name="large")),
                 load=LoadConfig(warmup=0),
-                ability=ASKED,
+                ability=ABILITY,
                 limits=RunLimits(max_minutes=1),
             )
             plan = schedule.compile_plan(config, prompts.source(config.prompts))
-            place = RunOptions(RunFolder.create(path), Console(file=io.StringIO()))
-            await execute(config, plan, wanted, place)
+            folder, console = RunFolder.create(path), Console(file=io.StringIO())
+            await execute(config, plan, phases, folder, console, ShardOptions())
 
     asyncio.run(run())
-    piece = RunFolder(path).read_json("ability", AbilityFile)
-    assert piece is not None
-    return piece
+    file = RunFolder(path).read_json("ability", AbilityFile)
+    assert file is not None
+    return file
 
 
 def test_ability_is_what_the_server_knows(tmp_path: Path) -> None:
@@ -87,16 +99,16 @@ class Stopped(Run):
 
 
 async def stopped(run: Run) -> None:
-    await ability.run(Stopped(*(getattr(run, field.name) for field in fields(Run))))
+    await ability_phase.run(Stopped(*(getattr(run, field.name) for field in fields(Run))))
 
 
 def test_a_run_that_is_stopped_keeps_whole_blocks(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
-        measured(tmp_path, {}, [Phase("ability", 30, stopped)])
-    piece = RunFolder(tmp_path).read_json("ability", AbilityFile)
-    assert piece is not None
-    assert [found.overall.n for found in piece.results.values()] == [16, 16]  # 2 of 5 blocks of 40
-    assert len(piece.paired) == 1
+        measured(tmp_path, {}, [Phase("ability", stopped)])
+    file = RunFolder(tmp_path).read_json("ability", AbilityFile)
+    assert file is not None
+    assert [found.overall.n for found in file.results.values()] == [16, 16]  # 2 of 5 blocks of 40
+    assert len(file.paired) == 1
 
 
 def test_failed_requests_are_errors_and_not_wrong(tmp_path: Path) -> None:

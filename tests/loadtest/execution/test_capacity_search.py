@@ -12,8 +12,8 @@ from loadtest.recording import record
 from loadtest.test_cli import CONFIG, WHOLE, background, bench
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.execution import capacity_search
 from sizeup_loadtest.execution.run import Run
-from sizeup_loadtest.phases import capacity
 from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder
 from sizeup_loadtest.workload.schedule import Segment
 
@@ -62,7 +62,7 @@ class Stopping:
         )
         self._left = loads
 
-    def over(self) -> bool:
+    def out_of_time(self) -> bool:
         return False
 
     async def load(self, segment: Segment, prompts: object) -> Sequence[Record]:
@@ -75,7 +75,7 @@ class Stopping:
 def test_what_was_found_before_the_run_is_stopped_is_kept(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run")
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(capacity.run(cast(Run, Stopping(folder, loads=3))))
+        asyncio.run(capacity_search.run(cast(Run, Stopping(folder, loads=3))))
     kept = folder.read_json("capacity", CapacityFile)
     assert kept is not None
     found = kept.results["m"]

@@ -1,5 +1,7 @@
 """How long a run would take: every phase that sends is counted."""
 
+import re
+
 import pytest
 
 from sizeup_loadtest.config.schema import Config
@@ -19,8 +21,7 @@ def parts(**config: object) -> tuple[list[estimate.Part], Config]:
 def test_the_plan_alone() -> None:
     found, config = parts()
     assert [(part.name, part.seconds) for part in found] == [("closed-1-fixed", 8.0)]
-    told = estimate.sentence(found, 30, config)
-    assert told == "about 0.1 minutes at 30 tokens/s per user and full answers"
+    assert "about 0.1 minutes" in estimate.total(found, 30, config)
 
 
 @pytest.mark.parametrize(
@@ -38,22 +39,24 @@ def test_the_search_for_capacity_is_counted(asked: dict[str, object], loads: int
     assert found[-1].seconds == 2 * loads * (9 + 1)
 
 
-def test_requests_that_wake_sizes_are_told_and_not_counted() -> None:
-    """A size that had the turn before, too, is awake."""
+def test_preload_requests_are_counted_apart() -> None:
+    """A model that ran just before needs no preload."""
     load = {"blocks": 2, "closed": [1], "requests_per_block": 4}
-    for models, told in (
-        (["a"], "8 requests planned, sha256"),
-        (["a", "b"], "16 requests planned and 3 requests of one token that wake sizes, sha256"),
+    for models, counts in (
+        (["a"], ["8"]),
+        (["a", "b"], ["16", "3"]),
     ):
         config = Config.model_validate({"models": models, "length": "fixed", "load": load})
         plan = schedule.compile_plan(config, prompts.source(config.prompts))
-        assert estimate.planned(plan) == f"{told} {plan.sha256}"
+        text, _, digest = estimate.summary(plan).rpartition(" ")
+        assert re.findall(r"\d+", text.removesuffix("sha256")) == counts
+        assert digest == plan.sha256
 
 
 def test_questions_are_counted() -> None:
     asked = {"kinds": ["addition"], "levels": [3], "items": 12}
     found, _ = parts(ability={"enabled": True, "concurrency": 4, "max_tokens": 60, **asked})
-    assert (found[-1].requests, found[-1].tokens) == (24, 24 * 60)
+    assert (found[-1].requests, found[-1].max_tokens) == (24, 24 * 60)
     assert found[-1].seconds == 24 * 60 / 30 / 4
 
 
@@ -61,6 +64,6 @@ def test_a_run_that_would_be_cut_is_told() -> None:
     """By its search for capacity alone: the plan would have had the time."""
     limits = {"max_minutes": 1}
     found, config = parts(limits=limits)
-    assert "cut" not in estimate.sentence(found, 30, config)
+    assert "max_minutes" not in estimate.total(found, 30, config)
     found, config = parts(limits=limits, capacity={"enabled": True})
-    assert "would be cut at limits.max_minutes (1)" in estimate.sentence(found, 30, config)
+    assert "max_minutes (1)" in estimate.total(found, 30, config)

@@ -8,7 +8,7 @@ from loadtest.recording import failed, record
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome
-from sizeup_loadtest.execution.live_view import LiveView, sparks
+from sizeup_loadtest.execution.live_view import LiveView, sparkline
 from sizeup_loadtest.workload.prompts import Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
@@ -51,6 +51,6 @@ def test_on_a_terminal_a_size_is_a_row() -> None:
 
 
 def test_sparks_are_as_tall_as_their_values() -> None:
-    assert sparks([0, 3.5, 7]) == "▁▅█"
-    assert sparks([]) == ""
-    assert sparks([0.0]) == ""
+    assert sparkline([0, 3.5, 7]) == "▁▅█"
+    assert sparkline([]) == ""
+    assert sparkline([0.0]) == ""

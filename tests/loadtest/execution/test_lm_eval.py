@@ -82,13 +82,13 @@ def test_a_name_may_stand_for_several_tasks(
     results = {name: {"acc,none": 0.5} for name in groups}
     suite = writing({"results": results, "group_subtasks": groups}, tmp_path)
     scores = evaluate(replace(suite, tasks=(asked,)))
-    assert (sorted(scores.found), scores.missing) == (found, ())
+    assert (sorted(scores.by_task), scores.missing) == (found, ())
 
 
 def test_a_missing_command_is_told() -> None:
     with pytest.raises(UsageError, match=r"no command /nowhere/lm_eval; .*lm-eval\[api\]"):
-        lm_eval.check("/nowhere/lm_eval")
-    lm_eval.check(sys.executable)
+        lm_eval.check_command("/nowhere/lm_eval")
+    lm_eval.check_command(sys.executable)
 
 
 def test_a_command_that_went_away_is_told(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import pytest
 
+from sizeup_loadtest.analysis.validity import lag_of, send_lag
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
-from sizeup_loadtest.execution.client_lag import LoopLagSampler, lag_of, sample_loop_lag, send_lag
+from sizeup_loadtest.execution.client_lag import LoopLagSampler, sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
-from sizeup_loadtest.execution.load_generator import Loader, keep_all, run_segment
+from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
 from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import PRELOAD, Segment, Stage, with_preload, with_ramp
@@ -95,7 +96,7 @@ def run(made: Segment, deadline: int = FAR) -> Watch:
 
     async def go() -> list[Record]:
         clock = Clock()
-        loader = Loader(FakeSender(clock), watch, clock, deadline, keep_all)
+        loader = SendContext(FakeSender(clock), watch, clock, deadline, keep_all)
         return await run_segment(made, PROMPTS, loader)
 
     assert asyncio.run(go()) == watch.records
@@ -126,7 +127,7 @@ def begins(made: Segment, response_ns: int) -> list[int]:
         clock, watch = Clock(), Watch()
         sender = FakeSender(clock)
         sender.gate.clear()
-        loader = Loader(sender, watch, clock, FAR, keep_all, response_ns)
+        loader = SendContext(sender, watch, clock, FAR, keep_all, response_ns)
         task = asyncio.create_task(run_segment(made, PROMPTS, loader))
         await until(lambda: watch.now == made.stage.level)
         sender.gate.set()
@@ -168,7 +169,7 @@ def test_an_open_loop_does_not_wait_for_answers() -> None:
         watch, clock = Watch(), Clock()
         sender = FakeSender(clock)
         sender.gate.clear()
-        loader = Loader(sender, watch, clock, FAR, keep_all)
+        loader = SendContext(sender, watch, clock, FAR, keep_all)
         task = asyncio.create_task(run_segment(segment(10, 1000, rate=1000), PROMPTS, loader))
         await until(lambda: watch.now == 10)
         sender.gate.set()
@@ -197,7 +198,7 @@ def test_a_late_sender_keeps_the_schedule() -> None:
 
     async def go() -> list[Record]:
         clock = Clock()
-        loader = Loader(Sluggish(clock), Watch(), clock, FAR, keep_all)
+        loader = SendContext(Sluggish(clock), Watch(), clock, FAR, keep_all)
         return await run_segment(segment(4, 100, rate=100), PROMPTS, loader)
 
     records = sorted(asyncio.run(go()), key=lambda r: r.planned.index)

@@ -28,14 +28,18 @@ PS = {"models": [{"name": "a", "size": 1100, "size_vram": 0, "load_duration": 2_
 def check(names: Sequence[str], **replies: Reply) -> None:
     async def run() -> None:
         async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
-            await server_info.check_names(session, fake.url, names)
+            await server_info.check_models(session, fake.url, names)
 
     asyncio.run(run())
 
 
 def test_facts_come_from_ollamas_routes() -> None:
     async def run() -> tuple[FakeServer, dict[str, ModelInfo]]:
-        replies = {"tags": status(200, TAGS), "show": status(200, SAMPLES_PER_STAGE), "ps": status(200, PS)}
+        replies = {
+            "tags": status(200, TAGS),
+            "show": status(200, SAMPLES_PER_STAGE),
+            "ps": status(200, PS),
+        }
         async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
             return fake, dict(await server_info.model_info(session, fake.url, ["a", "b"]))
 
@@ -59,7 +63,7 @@ def test_facts_come_from_ollamas_routes() -> None:
 
 @pytest.mark.parametrize("value", [{}, {"model_info": 3, "details": []}, {"model_info": None}])
 def test_what_is_not_said_is_not_known(value: dict[str, object]) -> None:
-    assert server_info.to_facts(value, {}, {}) == ModelInfo()
+    assert server_info.to_model_info(value, {}, {}) == ModelInfo()
 
 
 def test_names_of_either_api_are_taken() -> None:
@@ -79,7 +83,7 @@ def test_a_server_that_lists_nothing_is_believed() -> None:
 def test_nobody_there_is_told_at_once() -> None:
     async def run(url: str) -> None:
         async with aiohttp.ClientSession() as session:
-            await server_info.check_names(session, url, ["x"])
+            await server_info.check_models(session, url, ["x"])
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

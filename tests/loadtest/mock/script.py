@@ -80,7 +80,9 @@ def write(behaviour: Behaviour, size: MockModel, asked: MockRequest, turn: int) 
     )
 
 
-def _texts(behaviour: Behaviour, size: MockModel, asked: MockRequest) -> tuple[list[str], bool | None]:
+def _texts(
+    behaviour: Behaviour, size: MockModel, asked: MockRequest
+) -> tuple[list[str], bool | None]:
     """Return the texts of an answer's tokens, joined the answer, and whether it is right.
 
     The coin does not depend on the size: what a smaller size knows, a larger one knows too.

@@ -125,7 +125,9 @@ class MockServer:
             return web.json_response(dialect.error_response(404, message), status=404)
         script = write(self.behaviour, place.size, asked, place.turns[asked.prompt])
         place.turns[asked.prompt] += 1
-        answer = ServedRequest(asked.model, asked.prompt, arrived, prompt_tokens=script.prompt_tokens)
+        answer = ServedRequest(
+            asked.model, asked.prompt, arrived, prompt_tokens=script.prompt_tokens
+        )
         answer.right = script.right
         answer.outcome = script.failure or Outcome.OK
         if place.waiting >= self.behaviour.max_waiting:
@@ -144,7 +146,12 @@ class MockServer:
             answer.ended_ns = answer.ended_ns or perf_counter_ns()
 
     async def _stream(
-        self, request: web.Request, place: ModelSlots, script: Script, dialect: Dialect, answer: ServedRequest
+        self,
+        request: web.Request,
+        place: ModelSlots,
+        script: Script,
+        dialect: Dialect,
+        answer: ServedRequest,
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": dialect.content_type})
         if self.behaviour.role_early:
@@ -184,7 +191,9 @@ async def _end(
     answer.ended_ns = perf_counter_ns()
 
 
-async def _whole(place: ModelSlots, script: Script, dialect: Dialect, answer: ServedRequest) -> web.Response:
+async def _whole(
+    place: ModelSlots, script: Script, dialect: Dialect, answer: ServedRequest
+) -> web.Response:
     """Answer in one piece; a failure halfway is an answer of 500."""
     async with place.taken(answer) as ready:
         await until(ready + script.pieces[-1].due_ns)
@@ -207,4 +216,6 @@ def _refuse(request: web.Request, answer: ServedRequest, dialect: Dialect) -> we
         return web.Response()  # nobody is there to read it
     headers = {"Retry-After": "1"} if status != 400 else {}
     message = f"the mock is {answer.outcome.value} as it was told"
-    return web.json_response(dialect.error_response(status, message), status=status, headers=headers)
+    return web.json_response(
+        dialect.error_response(status, message), status=status, headers=headers
+    )

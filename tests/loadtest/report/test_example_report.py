@@ -40,7 +40,9 @@ def test_it_is_a_run_to_be_trusted_of_less_than_ten_minutes() -> None:
 def test_the_page_says_the_figures_the_docs_repeat() -> None:
     said = (DOCS / "loadtest.md").read_text(encoding="utf-8").replace("\n", " ")
     sizes = results().models
-    paces = [stage.tpot.mean.value * 1000 for s in sizes if (stage := lightest_stage(s)) and stage.tpot]
+    paces = [
+        stage.tpot.mean.value * 1000 for s in sizes if (stage := lightest_stage(s)) and stage.tpot
+    ]
     shares = [s.ability.overall.value * 100 for s in sizes if s.ability]
     assert "{:.1f}, {:.1f} and {:.1f} ms".format(*paces) in said
     assert "{:.0f}, {:.0f} and {:.0f} %".format(*shares) in said

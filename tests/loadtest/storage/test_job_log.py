@@ -9,19 +9,19 @@ DATA = Random(1).randbytes(20_000)
 
 
 def test_files_come_back_from_a_log_with_other_lines_around() -> None:
-    log = ["starting", *job_log.lines("a.json", DATA), "", *job_log.lines("b", b""), "done"]
-    assert job_log.files(log) == {"a.json": DATA, "b": b""}
+    log = ["starting", *job_log.encode("a.json", DATA), "", *job_log.encode("b", b""), "done"]
+    assert job_log.decode(log) == {"a.json": DATA, "b": b""}
     assert max(map(len, log)) <= 4096
 
 
 def test_what_kubectl_puts_before_a_line_is_passed_over() -> None:
     prefix = "[pod/x-0/loadtest] 2026-01-01T00:00:00.000000001Z "
-    assert job_log.files(f"{prefix}{line}\n" for line in job_log.lines("a", DATA)) == {"a": DATA}
+    assert job_log.decode(f"{prefix}{line}\n" for line in job_log.encode("a", DATA)) == {"a": DATA}
 
 
 def test_the_last_of_a_name_counts() -> None:
-    log = [*job_log.lines("a", b"old"), *job_log.lines("a", b"new")]
-    assert job_log.files(log) == {"a": b"new"}
+    log = [*job_log.encode("a", b"old"), *job_log.encode("a", b"new")]
+    assert job_log.decode(log) == {"a": b"new"}
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_the_last_of_a_name_counts() -> None:
 )
 def test_damage_is_told(damage) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     with pytest.raises(UsageError):
-        job_log.files(damage(list(job_log.lines("a", DATA))))
+        job_log.decode(damage(list(job_log.encode("a", DATA))))
 
 
 def test_a_name_with_a_folder_is_refused() -> None:
     with pytest.raises(UsageError, match="not the name of a file"):
-        list(job_log.lines("../a", b""))
+        list(job_log.encode("../a", b""))

@@ -30,7 +30,9 @@ RECORDS = [
 ]
 
 
-def folder(path: Path, records: Sequence[Record], info: RunInfo, config: Config = CONFIG) -> RunFolder:
+def folder(
+    path: Path, records: Sequence[Record], info: RunInfo, config: Config = CONFIG
+) -> RunFolder:
     made = RunFolder.create(path)
     made.begin(config, schedule.compile_plan(config, prompts.source(config.prompts)))
     with made.recorder() as recorder:
@@ -115,7 +117,7 @@ def test_summaries_are_the_worst_shards() -> None:
         INFO.model_copy(update={"loop_lag": slow, "load_seconds": {"m": 3.0}}),
         INFO.model_copy(update={"loop_lag": fast, "seconds": 11, "complete": False}),
     ]
-    made = merge_shards.info_of(infos)
+    made = merge_shards.merge_info(infos)
     assert made.loop_lag == Lag(n=12, p50=0.1, p99=0.3, high=0.9)
     assert (made.seconds, made.complete, made.shards) == (11, False, 2)
     assert made.load_seconds == {"m": 3.0}

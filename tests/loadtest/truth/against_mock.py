@@ -14,7 +14,7 @@ from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Mode, Sampling, Target
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
-from sizeup_loadtest.execution.load_generator import Loader, keep_all, run_segment
+from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
 from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage, with_ramp
@@ -70,9 +70,10 @@ async def _prove(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]
     async with MockServer(behaviour) as server:
         target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
         async with Client(target, Sampling(), perf_counter_ns) as client:
-            loader = Loader(client, Quiet(), perf_counter_ns, 2**62, keep_all)
+            loader = SendContext(client, Quiet(), perf_counter_ns, 2**62, keep_all)
             prompts = {
-                f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),)) for i in range(load.requests)
+                f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
+                for i in range(load.requests)
             }
             records = await run_segment(segment(load, model), prompts, loader)
     ordered = sorted(records, key=lambda r: r.planned.index)

@@ -9,15 +9,11 @@ from loadtest.mock import Behaviour
 from loadtest.mock.behaviour import FAILURES
 from loadtest.truth.against_mock import SIZE, LoadCase, fine, run_load
 from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
 
 APIS: list[Api] = ["openai", "ollama"]
 QUICK = replace(SIZE, ttft_seconds=0.005, gap_seconds=0.001, parallel=64)
-
-
-class Slo:
-    ttft_seconds = 10.0
-    tpot_seconds = 10.0
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -55,7 +51,9 @@ def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> Non
     truth = Counter(s.truth.outcome for s in seen)
     assert set(truth) == {*kinds, Outcome.OK}
     load = latency.StageLoad("s", "closed", 8, "until_eos", "openai")
-    result = latency.stage_result(load, [s.record for s in seen], Slo())
+    result = latency.stage_result(
+        load, [s.record for s in seen], Slo(ttft_seconds=10, tpot_seconds=10)
+    )
     assert result.errors == {kind.value: truth[kind] for kind in kinds}
     assert result.attainment is not None
     assert (result.attainment.successes, result.attainment.n) == (truth[Outcome.OK], 120)

@@ -9,14 +9,10 @@ import pytest
 from loadtest.mock import Behaviour, ServedRequest
 from loadtest.truth.against_mock import RESOLUTION, SIZE, LoadCase, Seen, fine, off, run_load
 from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
 
 APIS: list[Api] = ["openai", "ollama"]
-
-
-class Slo:
-    ttft_seconds = 10.0
-    tpot_seconds = 10.0
 
 
 def agree(seen: list[Seen]) -> None:
@@ -29,7 +25,7 @@ def agree(seen: list[Seen]) -> None:
             read >= wrote
             for read, wrote in zip(one.record.chunk_ns, one.truth.written_ns, strict=True)
         )
-    figures: list[tuple[latency.Figure, Callable[[ServedRequest], float]]] = [
+    figures: list[tuple[latency.Metric, Callable[[ServedRequest], float]]] = [
         (latency.ttft, lambda a: a.ttft_seconds),
         (latency.e2e, lambda a: a.e2e_seconds),
         (latency.norm_latency, lambda a: a.e2e_seconds / a.tokens),
@@ -66,7 +62,9 @@ def test_several_tokens_a_chunk() -> None:
     seen = run_load(Behaviour((size,)), LoadCase(2, 6))
     agree(seen)
     load = latency.StageLoad("s", "closed", 2, "until_eos", "openai")
-    result = latency.stage_result(load, [s.record for s in seen], Slo())
+    result = latency.stage_result(
+        load, [s.record for s in seen], Slo(ttft_seconds=10, tpot_seconds=10)
+    )
     assert result.tokens_per_chunk == pytest.approx(13 / 4)
     assert result.counted_by == "usage"
     assert result.itl is not None

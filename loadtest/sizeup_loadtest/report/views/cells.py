@@ -80,7 +80,7 @@ def _memory_place(total: int, on_device: int | None) -> str | None:
 def load_time(model: ModelResult) -> Cell:
     if model.load_seconds is None:
         return blank(NO_LOAD)
-    source = "reported by the server" if model.load_source == "server" else "cold start"
+    source = "by the server" if model.load_source == "server" else "cold start"
     return Cell(formatting.seconds(model.load_seconds), source)
 
 
@@ -101,7 +101,7 @@ def cost_per_million(cost: Cost | None, interval: bool = True) -> Cell:
 def described(info: ModelInfo) -> str | None:
     """Return parameters, layers and dtype as text."""
     parts = [
-        f"{formatting.parameters(info.parameters)} parameters" if info.parameters else None,
+        f"{formatting.parameters(info.parameters)} params" if info.parameters else None,
         f"{info.layers} layers" if info.layers else None,
         info.dtype,
     ]

@@ -65,7 +65,7 @@ def _capacity_table(results: Results) -> Table:
         "Loads tried",
     )
     found = tuple(_capacity_row(i, model) for i, model in enumerate(results.models))
-    return Table(heads, found, "Capacity")
+    return Table(heads, found, "Capacity", "capacity")
 
 
 def _capacity_row(i: int, model: ModelResult) -> TableRow:

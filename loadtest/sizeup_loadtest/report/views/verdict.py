@@ -15,8 +15,8 @@ from sizeup_loadtest.report.views.blocks import Cell, Figure, Section, Table, Ta
 _HEADS = (
     "Model",
     "Requirements",
-    "Ability|fraction correct",
-    "Speed|tokens/s per user",
+    "Ability|correct",
+    "Speed|tok/s/user",
     "TTFT|p50",
     "E2E latency|mean",
     "Max load|within SLO",
@@ -173,8 +173,8 @@ def _max_load(model: ModelResult) -> Cell:
     capacity = model.capacity
     if capacity is None:
         return blank(cells.NO_CAPACITY)
-    unit = "concurrent requests" if capacity.mode == "closed" else "requests/s"
-    return Cell(text.max_load(capacity), "all loads missed" if capacity.max_load is None else unit)
+    unit = "concurrent" if capacity.mode == "closed" else "requests/s"
+    return Cell(text.max_load(capacity), "no load tried" if capacity.max_load is None else unit)
 
 
 def _correct_answer(model: ModelResult) -> Cell:
@@ -191,15 +191,15 @@ def picture(results: Results) -> Section:
     chart = ability_speed.draw(results.models, results.verdict)
     priced = any(m.cost and m.cost.per_million_output_tokens for m in results.models)
     area = (
-        "The area of a disc is the cost per million tokens."
+        "Disc area is the cost per million tokens."
         if priced
-        else "Without prices, discs are hollow and of equal size."
+        else "Without prices, discs are hollow and equally large."
     )
     return Section(
         "picture",
         "Ability, speed and cost",
         "Ability and speed",
-        f"Higher is more accurate, further right is faster. {area}",
+        f"Up is more accurate, right is faster. {area}",
         (Figure(chart, _why_no_picture(results.models), "Error bars are 95 % intervals."),),
     )
 
