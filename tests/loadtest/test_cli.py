@@ -109,7 +109,7 @@ def test_a_run_from_the_command_line_to_its_results(
     assert {pair.stage for pair in results.paired} == {s.stage for s in results.models[0].stages}
     assert {(pair.a, pair.b) for pair in results.paired} == {("small", "large")}
     assert results.samples[0].outputs == {"small": "one two three", "large": "one two three"}
-    assert "everything is in" in capsys.readouterr().out
+    assert str(tmp_path / "run") in capsys.readouterr().out
 
 
 def _check_counts(fake: FakeServer, results: Results) -> None:
@@ -188,7 +188,7 @@ def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
         assert speed(tmp_path, fake) == 3
     asked = [body["model"] for body in fake.bodies("/v1/chat/completions")]
     assert asked.count("small") == 1
-    assert "small is broken: it does not answer" in capsys.readouterr().err
+    assert "small: " in capsys.readouterr().err
     results = RunFolder(tmp_path / "run").results()
     small, large = results.models
     assert "no weights" in (small.invalid_reason or "")
@@ -263,7 +263,7 @@ def test_shards_need_a_timetable(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "word"),
     [
         (["speed", "--config", "nowhere"], "smoke"),
-        (["speed", "--shards", "2", "--shard", "2"], "shard 2 of 2"),
+        (["speed", "--shards", "2", "--shard", "2"], "shard index 2"),
         (["plan", "--config", "nowhere"], "smoke"),
     ],
 )

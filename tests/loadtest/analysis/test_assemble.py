@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.recording import failed, record
-from sizeup_loadtest.analysis import assemble, capacity
+from sizeup_loadtest.analysis import assemble, capacity, validity
 from sizeup_loadtest.analysis.capacity import Bounds
 from sizeup_loadtest.analysis.intervals import wilson
 from sizeup_loadtest.config.schema import Config, ModelConfig
@@ -48,34 +48,36 @@ def folder_of(path: Path, records: Iterable[Record], **info: object) -> RunFolde
     return folder
 
 
-def test_a_size_most_of_whose_requests_failed_is_broken_and_the_other_is_not(
+def test_a_model_with_too_many_errors_is_invalid(
     tmp_path: Path,
 ) -> None:
     bad = [failed(one, Outcome.BUSY) for one in of("a")[:3]]
     results = assembled(tmp_path, [*bad, *of("a")[3:], *of("b")])
     a, b = results.models
-    assert (a.invalid_reason, b.invalid_reason) == ("3 of 4 requests failed (limit 5%)", None)
+    assert b.invalid_reason is None
+    assert "3 of 4" in (a.invalid_reason or "")
     assert results.validity.valid
-    assert results.validity.warnings == (f"a is broken: {a.invalid_reason}",)
+    [warning] = results.validity.warnings
+    assert warning.startswith("a is invalid")
 
 
-def test_a_size_that_was_left_alone_has_no_requests_missing(tmp_path: Path) -> None:
-    results = assembled(tmp_path, of("b"), invalid_reason={"a": "it does not answer: refused: x"})
-    assert results.models[0].invalid_reason == "it does not answer: refused: x"
+def test_an_unmeasured_model_has_no_unsent_requests(tmp_path: Path) -> None:
+    results = assembled(tmp_path, of("b"), invalid_models={"a": "no response"})
+    assert results.models[0].invalid_reason == "no response"
     assert results.models[0].stages == ()
-    assert results.validity.warnings == ("a is broken: it does not answer: refused: x",)
+    assert len(results.validity.warnings) == 1
 
 
-def test_a_cold_start_that_was_seen_goes_before_what_the_server_says(tmp_path: Path) -> None:
-    told = ModelInfo(load_seconds=2.0)
+def test_a_measured_cold_start_takes_precedence(tmp_path: Path) -> None:
+    info = ModelInfo(load_seconds=2.0)
     results = assembled(
-        tmp_path, [*of("a"), *of("b")], model_info={"a": told, "b": told}, load_seconds={"a": 3.0}
+        tmp_path, [*of("a"), *of("b")], model_info={"a": info, "b": info}, load_seconds={"a": 3.0}
     )
     found = [(m.load_seconds, m.load_source) for m in results.models]
     assert found == [(3.0, "cold start"), (2.0, "server")]
 
 
-def test_the_lag_of_a_stage_is_judged(tmp_path: Path) -> None:
+def test_the_lag_of_a_stage_is_evaluated(tmp_path: Path) -> None:
     lags = {
         STAGE: Lag(n=400, p50=0.0, p99=0.2, high=0.3),
         "warm-up": Lag(n=400, p50=0.0, p99=0.9, high=0.9),
@@ -83,22 +85,18 @@ def test_the_lag_of_a_stage_is_judged(tmp_path: Path) -> None:
     }
     found = assembled(tmp_path, [*of("a"), *of("b")], stage_lag=lags).validity
     assert found.worst_stage == STAGE
-    assert [reason.partition(",")[0] for reason in found.reasons] == [f"in {STAGE}"]
-    assert [told.partition(",")[0] for told in found.warnings] == [
-        "in capacity-closed-8",
-        f"in {STAGE}",  # later than a token takes
-    ]
+    assert [reason.partition(":")[0] for reason in found.reasons] == [STAGE]
+    stages = [warning.partition(":")[0] for warning in found.warnings]
+    assert stages == ["capacity-closed-8", STAGE]  # the second is above TPOT
 
 
-def test_answers_and_prompts_that_were_not_as_asked_are_told(tmp_path: Path) -> None:
+def test_short_outputs_and_truncated_prompts_are_warnings(tmp_path: Path) -> None:
     cut = [replace(one, prompt_words=900) for one in of("a")]
     short = [replace(one, completion_tokens=5) for one in of("b")[:2]]
     found = assembled(tmp_path, [*cut, *short, *of("b")[2:]]).validity
     assert found.valid
-    assert found.warnings == (
-        f"a: 4 prompts were cut: the server read fewer tokens than half their words (in {STAGE})",
-        f"b: 2 answers of forced length ended before it (in {STAGE})",
-    )
+    assert [warning[:4] for warning in found.warnings] == ["a: 4", "b: 2"]
+    assert all(STAGE in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +108,7 @@ def test_answers_and_prompts_that_were_not_as_asked_are_told(tmp_path: Path) -> 
         (ModelInfo(weight_bytes=20), 20),
     ],
 )
-def test_the_bound_is_of_the_weights_as_they_run(model_info: ModelInfo, whole: int) -> None:
+def test_the_bandwidth_bound_uses_the_running_dtype(model_info: ModelInfo, whole: int) -> None:
     found = assemble.bandwidth_bound(ModelConfig(name="a", bandwidth_gb_s=1), model_info)
     assert found == pytest.approx(1e9 / whole)
 
@@ -146,7 +144,7 @@ def point(level: float, right: int) -> CapacityPoint:
         ("capacity-closed-8", Lag(n=400, p50=0.0, p99=0.06, high=0.3), False),  # 4 failed before
     ],
 )
-def test_a_search_that_ended_where_the_client_was_late_may_have_found_too_little(
+def test_a_search_that_ended_at_client_lag_is_a_lower_bound(
     tmp_path: Path, stage: str, lag: Lag, late: bool
 ) -> None:
     points = (point(2, 100), point(4, 50), point(8, 0))
@@ -158,15 +156,13 @@ def test_a_search_that_ended_where_the_client_was_late_may_have_found_too_little
     assert (searched.max_load, searched.client_late) == (2, late)
 
 
-def test_what_a_run_that_was_stopped_did_not_send_is_not_blamed_on_time(tmp_path: Path) -> None:
+def test_unsent_requests_of_a_stopped_run_are_a_warning(tmp_path: Path) -> None:
     found = assembled(tmp_path, [*of("a"), *of("b", 3)], complete=False).validity
-    assert found.warnings == (
-        "the run was stopped before its end",
-        "1 planned requests were not sent: the run was stopped before",
-    )
+    assert found.warnings[0] == validity.STOPPED
+    assert found.warnings[1].startswith("1 planned")
 
 
-def test_no_bandwidth_or_no_size_is_no_bound() -> None:
+def test_without_bandwidth_or_size_there_is_no_bound() -> None:
     assert assemble.bandwidth_bound(ModelConfig(name="a"), ModelInfo(weight_bytes=20)) is None
     assert (
         assemble.bandwidth_bound(ModelConfig(name="a", bandwidth_gb_s=1), ModelInfo(parameters=10))

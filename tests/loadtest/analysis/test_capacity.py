@@ -146,7 +146,9 @@ def test_a_load_that_only_piles_up_is_tried_twice() -> None:
     assert not capacity.needs_retry(point(4), 0.9, tries=1)
 
 
-@pytest.mark.parametrize(("growing", "saturated"), [([1], True), ([1, 0], False), ([1, 0, 1], True)])
+@pytest.mark.parametrize(
+    ("growing", "saturated"), [([1], True), ([1, 0], False), ([1, 0, 1], True)]
+)
 def test_most_tries_decide_whether_a_load_is_saturated(growing: list[int], saturated: bool) -> None:
     records = [
         record(i, block=b, sent=100 * i, first=50 + 80 * i * grown + i % 3)

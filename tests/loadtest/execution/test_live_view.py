@@ -1,5 +1,3 @@
-"""The live view: a table on a terminal, lines elsewhere."""
-
 import io
 
 from rich.console import Console
@@ -33,7 +31,7 @@ def shown(terminal: bool) -> str:
     return stream.getvalue()
 
 
-def test_without_a_terminal_every_stage_is_a_line() -> None:
+def test_without_a_terminal_a_segment_is_a_line() -> None:
     lines = shown(terminal=False).splitlines()
     assert lines == [
         f"block 1  closed-2-fixed  {name}  done 2  errors 1  TTFT p50 100 ms  "
@@ -42,15 +40,15 @@ def test_without_a_terminal_every_stage_is_a_line() -> None:
     ]
 
 
-def test_on_a_terminal_a_size_is_a_row() -> None:
+def test_on_a_terminal_a_model_is_a_row() -> None:
     text = shown(terminal=True)
-    assert "4 requests of 6 planned" in text
+    assert "4 of 6" in text
     row = next(line for line in reversed(text.splitlines()) if " n " in line)
     cells = [cell.strip() for cell in row.strip("│ ").split("│")]
     assert cells == ["n", "closed-2-fixed", "1", "2", "1", "100 ms", "100.0", "█", "50%"]
 
 
-def test_sparks_are_as_tall_as_their_values() -> None:
+def test_sparkline() -> None:
     assert sparkline([0, 3.5, 7]) == "▁▅█"
     assert sparkline([]) == ""
     assert sparkline([0.0]) == ""

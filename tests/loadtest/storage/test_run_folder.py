@@ -58,39 +58,39 @@ def test_packed_records_are_read_too(tmp_path: Path) -> None:
     assert list(RunFolder(tmp_path).records()) == RECORDS
 
 
-def test_a_last_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_skipped(tmp_path: Path) -> None:
     file = filled(tmp_path).path / "records.jsonl"
     file.write_bytes(file.read_bytes()[:-20])
     assert list(RunFolder(tmp_path).records()) == RECORDS[:1]
 
 
-def test_a_whole_line_that_is_wrong_is_an_error(tmp_path: Path) -> None:
+def test_an_invalid_line_is_an_error(tmp_path: Path) -> None:
     file = filled(tmp_path).path / "records.jsonl"
     file.write_bytes(b"{}\n" + file.read_bytes())
-    with pytest.raises(FolderError, match="raw event 1"):
+    with pytest.raises(FolderError, match="record 1"):
         list(RunFolder(tmp_path).records())
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_files_is_rejected(tmp_path: Path) -> None:
     filled(tmp_path)
     with pytest.raises(FolderError, match="not empty"):
         RunFolder.create(tmp_path)
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(FolderError):
         RunFolder.create(tmp_path / "x")
 
 
-def test_what_is_not_a_run_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_not_a_run(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for read in (folder.config, folder.plan, folder.info, lambda: list(folder.records())):
         with pytest.raises(FolderError):
             read()
 
 
-def test_results_of_another_schema_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_results_of_another_schema_are_rejected_in_one_line(tmp_path: Path) -> None:
     made = sample_results.results().model_dump(mode="json")
     made["models"][1]["model_info"]["colour"] = 1
     made["models"][2].pop("name")
@@ -99,20 +99,20 @@ def test_results_of_another_schema_are_told_in_a_sentence(tmp_path: Path) -> Non
     for path in (file, tmp_path):
         with pytest.raises(FolderError) as caught:
             read_run.results(path)
-        assert str(caught.value) == (
-            f"{file}: its schema is not this version's: at models.1.facts.colour "
-            "(Extra inputs are not permitted), and at 1 more"
-        )
+        message = str(caught.value)
+        assert message.startswith(f"{file}: ")
+        assert "models.1.model_info.colour" in message
+        assert "\n" not in message
 
 
-def test_results_that_were_cut_off_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_incomplete_results_are_rejected_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text('{"schema_version": 1')
-    with pytest.raises(FolderError, match=r"results\.json: not JSON, or cut off \(EOF [^\n]*\)$"):
+    with pytest.raises(FolderError, match=r"results\.json: [^\n]*\(EOF [^\n]*\)$"):
         read_run.results(file)
 
 
-def test_a_phase_that_was_not_run_has_no_piece(tmp_path: Path) -> None:
+def test_a_phase_that_did_not_run_has_no_file(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert folder.read_json("ability", AbilityFile) is None
     folder.write_json("ability", AbilityFile(results={}))
