@@ -1,4 +1,4 @@
-"""The tests' mock server in a process of its own."""
+"""Runs the mock server of the tests as a subprocess."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Make records whose every time is chosen."""
+"""Records with chosen timestamps."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def record(
     outcome: Outcome = Outcome.OK,
     warm_up: bool = False,
     ramp: bool = False,
-    asked: int | None = None,
+    max_tokens: int | None = None,
     length: Length = "fixed",
     stage: str = "closed-1",
 ) -> Record:
@@ -30,7 +30,7 @@ def record(
     count = tokens if chunks is None else chunks
     sent_ns = round(sent * MS)
     arrived = tuple(sent_ns + round((first + gap * i) * MS) for i in range(count))
-    most = tokens if asked is None else asked
+    most = tokens if max_tokens is None else max_tokens
     planned = PlannedRequest(index, block, model, f"p{index}", most, length, None, warm_up, ramp)
     return Record(
         stage=stage,
@@ -49,5 +49,5 @@ def record(
 
 
 def failed(made: Record, outcome: Outcome) -> Record:
-    """Return the same request, but without an answer."""
+    """Return the same request as a failure."""
     return replace(made, outcome=outcome, completion_tokens=None, counted_by=None)

@@ -1,4 +1,4 @@
-"""A made-up run whose figures hang together: five sizes on one imagined accelerator."""
+"""A consistent fictitious run: five models on one accelerator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ KINDS = ("arithmetic", "word problems", "state", "lists", "instructions", "json"
 
 @dataclass(frozen=True)
 class Size:
-    """What decides a made-up size's figures."""
+    """Parameters of a fictitious model."""
 
     name: str
     parameters: float
@@ -40,7 +40,7 @@ class Size:
     ability: float
     price: float | None
     words: float
-    """Tokens of a natural answer."""
+    """Output tokens until EOS."""
 
     @property
     def gap(self) -> float:
@@ -266,7 +266,7 @@ def results(requirements: Requirements = BAR, sizes: Sequence[Size] = SIZES) -> 
 
 
 def empty() -> Results:
-    """Return a run that could measure nothing."""
+    """Return a run without measurements."""
     names = ("small", "large")
     models = tuple(ModelResult(name=name, model_info=ModelInfo()) for name in names)
     return results().model_copy(
@@ -281,7 +281,7 @@ def empty() -> Results:
 
 
 def invalid_model() -> Results:
-    """Return a run whose smallest size must not be trusted."""
+    """Return a run whose smallest model is invalid."""
     run = results()
     first = run.models[0].model_copy(
         update={"invalid_reason": "60 of 80 requests failed (limit 5%)"}
@@ -292,7 +292,7 @@ def invalid_model() -> Results:
 
 
 def invalid() -> Results:
-    """Return a run that must not be trusted."""
+    """Return an invalid run."""
     return results().model_copy(
         update={
             "validity": Validity(

@@ -1,4 +1,4 @@
-"""A whole run against a real socket, from the command line to its results."""
+"""Whole runs against a real socket, from the command line to results."""
 
 import asyncio
 import json
@@ -39,9 +39,9 @@ limits: {max_send_lag_seconds: 5, max_loop_lag_seconds: 5}
 """
 
 
-async def show(asked: ReceivedRequest) -> AsyncIterator[bytes]:
-    info = {"general.architecture": "q", "general.parameter_count": SIZES[asked.body["model"]]}
-    async for piece in status(200, {"model_info": info})(asked):
+async def show(request: ReceivedRequest) -> AsyncIterator[bytes]:
+    info = {"general.architecture": "q", "general.parameter_count": SIZES[request.body["model"]]}
+    async for piece in status(200, {"model_info": info})(request):
         yield piece
 
 
@@ -95,7 +95,7 @@ def speed(tmp_path: Path, fake: FakeServer, config: str = CONFIG, *more: str) ->
     return bench("speed", *arguments, *more)
 
 
-def test_a_run_from_the_command_line_to_its_results(
+def test_from_the_command_line_to_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with background(**WHOLE) as fake:
@@ -135,22 +135,22 @@ def _check_large(results: Results) -> None:
     assert large.cost.price_per_hour == 3.6
 
 
-def test_results_can_be_made_again(tmp_path: Path) -> None:
+def test_results_can_be_recomputed(tmp_path: Path) -> None:
     with background(**WHOLE) as fake:
         speed(tmp_path, fake)
     folder = RunFolder(tmp_path / "run")
     assert assemble(folder) == folder.results()
 
 
-def test_a_server_that_fails_makes_the_run_invalid(
+def test_failed_requests_make_the_run_invalid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[int] = []
 
-    async def half(asked: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def half(request: ReceivedRequest) -> AsyncIterator[bytes]:
         calls.append(1)
         good = len(calls) <= 2 or len(calls) % 2
-        async for piece in (WHOLE["chat"] if good else status(503, {}))(asked):
+        async for piece in (WHOLE["chat"] if good else status(503, {}))(request):
             yield piece
 
     with background(**WHOLE | {"chat": half}) as fake:
@@ -168,7 +168,7 @@ def test_a_server_that_fails_makes_the_run_invalid(
         ({"chat": status(500, {"error": "no weights"})}, "no weights"),
     ],
 )
-def test_a_target_that_cannot_be_measured_is_told(
+def test_a_target_that_cannot_be_measured_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], replies: dict[str, Reply], word: str
 ) -> None:
     with background(**WHOLE | replies) as fake:
@@ -176,18 +176,20 @@ def test_a_target_that_cannot_be_measured_is_told(
     assert word in capsys.readouterr().err
 
 
-def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
+def test_a_model_without_responses_leaves_the_others_valid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def only_large(asked: ReceivedRequest) -> AsyncIterator[bytes]:
-        good = asked.body["model"] == "large"
-        async for piece in (WHOLE["chat"] if good else status(500, {"error": "no weights"}))(asked):
+    async def only_large(request: ReceivedRequest) -> AsyncIterator[bytes]:
+        good = request.body["model"] == "large"
+        async for piece in (WHOLE["chat"] if good else status(500, {"error": "no weights"}))(
+            request
+        ):
             yield piece
 
     with background(**WHOLE | {"chat": only_large}) as fake:
         assert speed(tmp_path, fake) == 3
-    asked = [body["model"] for body in fake.bodies("/v1/chat/completions")]
-    assert asked.count("small") == 1
+    request = [body["model"] for body in fake.bodies("/v1/chat/completions")]
+    assert request.count("small") == 1
     assert "small: " in capsys.readouterr().err
     results = RunFolder(tmp_path / "run").results()
     small, large = results.models
@@ -198,10 +200,10 @@ def test_a_size_that_does_not_answer_does_not_cost_the_others_figures(
     assert not any("not sent" in warning for warning in results.validity.warnings)
 
 
-def test_a_stopped_run_keeps_what_it_has(tmp_path: Path) -> None:
+def test_a_stopped_run_keeps_its_measurements(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    async def stopping(asked: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def stopping(request: ReceivedRequest) -> AsyncIterator[bytes]:
         calls.append(1)
         if len(calls) == 12:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -241,8 +243,8 @@ def test_shards_are_merged_from_the_command_line(
     folders = [str(tmp_path / name) for name in ("a", "b")]
     with background(**WHOLE) as fake:
         for shard, folder in enumerate(folders):
-            asked = ("--url", fake.url, "--shards", "2", "--shard", str(shard), "--out", folder)
-            assert bench("speed", "-c", str(file), *asked) == 0
+            request = ("--url", fake.url, "--shards", "2", "--shard", str(shard), "--out", folder)
+            assert bench("speed", "-c", str(file), *request) == 0
     assert bench("merge", folders[0], "--out", str(tmp_path / "part")) == 2
     assert "1 of 2 shards" in capsys.readouterr().err
     assert bench("merge", *folders, "--out", str(tmp_path / "all")) == 0
@@ -253,7 +255,7 @@ def test_shards_are_merged_from_the_command_line(
     assert (tmp_path / "all" / "report.html").is_file()
 
 
-def test_shards_need_a_timetable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_need_stage_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with background(**WHOLE) as fake:
         assert speed(tmp_path, fake, CONFIG, "--shards", "2", "--shard", "1") == 2
     assert "stage_seconds" in capsys.readouterr().err
@@ -267,24 +269,22 @@ def test_shards_need_a_timetable(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["plan", "--config", "nowhere"], "smoke"),
     ],
 )
-def test_a_wrong_command_line_is_told(
+def test_an_invalid_command_line_exits_with_2(
     arguments: Sequence[str], word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert bench(*arguments) == 2
     assert word in capsys.readouterr().err
 
 
-def test_a_plan_is_laid_out_and_nothing_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_sends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("plan", "--scenario", "size-sweep", "--models", "a,b") == 0
-    told = capsys.readouterr().out
-    assert "closed-8-fixed" in told
-    assert "sha256" in told
-    assert "minutes" in told
+    output = capsys.readouterr().out
+    assert "closed-8-fixed" in output
+    assert "sha256" in output
+    assert "minutes" in output
 
 
-def test_the_environment_names_address_and_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_url_and_key_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "sizes.yaml"
     file.write_text(CONFIG + "target: {api_key_env: BENCH_KEY}\n")
     with background(**WHOLE) as fake:
@@ -292,14 +292,14 @@ def test_the_environment_names_address_and_key(
         assert bench("speed", "-c", str(file), "--out", str(tmp_path / "a")) == 2
         monkeypatch.setenv("BENCH_KEY", "secret")
         assert bench("speed", "-c", str(file), "--out", str(tmp_path / "b")) == 0
-    keys = {asked.headers.get("authorization") for asked in fake.asked}
+    keys = {request.headers.get("authorization") for request in fake.requests}
     assert keys == {"Bearer secret"}
     written = b"".join(f.read_bytes() for f in (tmp_path / "b").iterdir())
     assert b"secret" not in written
     assert json.loads((tmp_path / "b" / "run.json").read_text())["complete"] is True
 
 
-def test_the_key_may_be_in_a_file_of_keys(
+def test_the_key_can_be_in_a_key_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = tmp_path / "keys"
@@ -310,12 +310,12 @@ def test_the_key_may_be_in_a_file_of_keys(
         assert speed(tmp_path, fake) == 2
         keys.write_text("\n first \nsecond\n")
         assert speed(tmp_path, fake) == 0
-    assert {asked.headers.get("authorization") for asked in fake.asked} == {"Bearer first"}
+    assert {request.headers.get("authorization") for request in fake.requests} == {"Bearer first"}
     assert capsys.readouterr().err.count("SIZEUP_API_KEY_FILE: ") == 2
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_log_is_enough_to_have_the_run(
+def test_a_run_can_be_extracted_from_its_log(
     fails: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limit = "loop_lag_seconds: 0.0000001" if fails else "loop_lag_seconds: 5"
@@ -326,6 +326,6 @@ def test_a_log_is_enough_to_have_the_run(
     log = tmp_path / "log"
     log.write_text("".join(f"[pod/x] {line}\n" for line in capsys.readouterr().out.splitlines()))
     assert bench("extract", str(log), "--out", str(tmp_path / "extracted")) == 0
-    there = {path.name: path.read_bytes() for path in (tmp_path / "extracted").iterdir()}
-    assert there == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    assert {"results.json", "records.jsonl", "report.html"} <= there.keys()
+    extracted = {path.name: path.read_bytes() for path in (tmp_path / "extracted").iterdir()}
+    assert extracted == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert {"results.json", "records.jsonl", "report.html"} <= extracted.keys()

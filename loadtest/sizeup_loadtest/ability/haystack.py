@@ -7,7 +7,7 @@ from sizeup_loadtest.ability.vocabulary import CHARACTERS_ZH, CITIES, CITIES_ZH
 from sizeup_loadtest.workload import filler_text
 
 _NEEDLES = 4
-"""One is asked for, the others are distractors of the same form."""
+"""The target, and distractors of the same form."""
 
 
 def needle(random: Random, words: int) -> Question:

@@ -41,7 +41,8 @@ def estimate_cost(
 ) -> Cost | None:
     """Return the cost of a model; None without a price. `attainment` is that of the SLO.
 
-    Without any load within the SLO the highest throughput of all is used; `within_slo` tells.
+    Without any load within the SLO the highest throughput of all is used, and `within_slo`
+    is False.
     """
     if price_per_hour is None:
         return None

@@ -36,7 +36,7 @@ _MIN_TPOT = 1e-4
 generates 10,000 tokens/s for one user."""
 _RELOAD_SECONDS = 1.0
 _RELOAD_FACTOR = 5
-"""A preload request that took longer than both, the second in median TTFTs, had to load the
+"""A preload request slower than both, the second in median TTFTs, had to load the
 model."""
 
 
@@ -122,7 +122,7 @@ Blocks = Mapping[int, Sequence[Record]]
 def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageResult:
     """Compute every metric of one model under one load; ValueError without records.
 
-    Warm-up requests only tell whether the model had to be reloaded.
+    Warm-up requests only show whether the model had to be reloaded.
     """
     everything = tuple(records)
     counted = [r for r in everything if not r.planned.warm_up]

@@ -123,7 +123,7 @@ def offered_window(records: Sequence[Record], rate: float) -> Window:
 
 
 def full_window(block: Sequence[Record], level: int) -> Window:
-    """Return the time from the first to the last moment at full concurrency."""
+    """Return the time from the first to the last time at full concurrency."""
     peak = min(level, len(block))
     full = [window for window, in_flight in _in_flight(block) if in_flight == peak]
     return Window(full[0].begin_ns, full[-1].end_ns) if full else Window(0, 0)

@@ -1,7 +1,7 @@
 """The smallest model that meets the requirements. Pure.
 
 A model is judged by its point estimates, not by a confidence bound; where an interval contains the
-requirement, the verdict says that more questions or more blocks could change it.
+requirement, the verdict notes it: more questions or blocks could change the result.
 """
 
 from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 60.0
 NO_ECHO = "the server does not support echo with logprobs"
 UNKNOWN = "cannot determine whether the server supports echo"
 _UNSUPPORTED = (400, 404)
-"""Statuses of a server without echo; any other error says nothing about it."""
+"""Statuses of a server without echo; any other is inconclusive."""
 
 
 async def echo_unsupported_reason(

@@ -89,20 +89,20 @@ NOTHING: list[tuple[Item, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "text"), RIGHT)
-def test_wrapping_is_passed_over(asked: Item, text: str) -> None:
-    given = grade(asked, text)
-    assert given.correct
-    assert given.parsed
+@pytest.mark.parametrize(("question", "text"), RIGHT)
+def test_presentation_is_ignored(question: Item, text: str) -> None:
+    result = grade(question, text)
+    assert result.correct
+    assert result.parsed
 
 
-@pytest.mark.parametrize(("asked", "text"), WRONG)
-def test_another_answer_is_wrong(asked: Item, text: str) -> None:
-    given = grade(asked, text)
-    assert not given.correct
-    assert given.parsed
+@pytest.mark.parametrize(("question", "text"), WRONG)
+def test_a_different_answer_is_wrong(question: Item, text: str) -> None:
+    result = grade(question, text)
+    assert not result.correct
+    assert result.parsed
 
 
-@pytest.mark.parametrize(("asked", "text"), NOTHING)
-def test_no_answer_is_wrong_and_not_parsed(asked: Item, text: str) -> None:
-    assert grade(asked, text) == UNPARSED
+@pytest.mark.parametrize(("question", "text"), NOTHING)
+def test_a_missing_answer_is_wrong_and_unparsed(question: Item, text: str) -> None:
+    assert grade(question, text) == UNPARSED

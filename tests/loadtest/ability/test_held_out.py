@@ -19,7 +19,7 @@ TOY_KINDS = {
 }
 
 
-def test_the_rule_is_the_one_the_toys_were_trained_by() -> None:
+def test_the_rule_matches_the_training_of_the_toys() -> None:
     subjects = [f"{a}+{b}" for a in range(60) for b in range(60)]
     for kind in TOY_KINDS.values():
         ours = {s for s in subjects if held_out(kind.partition("-")[0], s)}
@@ -27,7 +27,7 @@ def test_the_rule_is_the_one_the_toys_were_trained_by() -> None:
         assert ours == theirs
 
 
-def test_the_words_are_the_toys() -> None:
+def test_the_vocabulary_matches_the_toys() -> None:
     assert vocabulary.WORDS == WORDS
     assert vocabulary.NAMES == NAMES
 
@@ -60,12 +60,12 @@ def _subject(kind: str, text: str) -> str:
     return text.partition(": ")[2]
 
 
-def test_every_kind_of_the_toys_is_here() -> None:
+def test_every_kind_of_the_toys_exists() -> None:
     assert {kind for kind, how in KINDS.items() if how.family} == set(TOY_KINDS)
 
 
 @pytest.mark.parametrize("kind", TOY_KINDS)
-def test_no_item_was_trained_on(kind: str) -> None:
+def test_items_are_held_out_from_training(kind: str) -> None:
     made = [item for level in LEVELS for item in items(kind, level, seed=7, n=20)]
     assert len(made) > 60
     for item in made:

@@ -1,5 +1,3 @@
-"""From a run's folder to its results, with raw events that were made up."""
-
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path

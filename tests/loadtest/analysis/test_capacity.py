@@ -27,7 +27,7 @@ def point(level: float, good: int = 100, n: int = 100, saturated: bool = False) 
 
 
 def path(bounds: Bounds, carries: float) -> list[float]:
-    """Search a server that keeps the objective up to a load, and no further."""
+    """Search a server that meets the SLO up to a load."""
     points: list[CapacityPoint] = []
     while (level := capacity.next_level(points, bounds)) is not None:
         points.append(point(level, 100 if level <= carries else 50))
@@ -51,16 +51,16 @@ def test_a_closed_loop_doubles_then_halves_the_gap(carries: float, tried: list[f
 
 
 @pytest.mark.parametrize("carries", [0.1, 0.7, 3.3, 20, 63])
-def test_an_open_loop_comes_within_its_resolution(carries: float) -> None:
+def test_an_open_loop_ends_within_its_resolution(carries: float) -> None:
     found = max(level for level in path(OPEN, carries) if level <= carries)
     assert found <= carries <= found * (1 + capacity.RESOLUTION)
 
 
-def test_an_open_loop_gives_up_on_a_server_that_carries_nothing() -> None:
+def test_an_open_loop_gives_up_on_a_server_without_capacity() -> None:
     assert min(path(OPEN, 0)) >= 1 / 64
 
 
-def test_an_open_loop_begins_where_the_server_is_known_to_follow() -> None:
+def test_an_open_loop_begins_at_a_sustainable_rate() -> None:
     assert capacity.first_rate(None) == capacity.FIRST_RATE
     assert capacity.first_rate(0.2) == capacity.FIRST_RATE
     assert capacity.first_rate(8.0) == 1 / 8
@@ -88,8 +88,8 @@ def test_an_insignificant_miss_is_retried() -> None:
     assert not capacity.needs_retry(point(4, 17, 20, saturated=True), 0.9, tries=1)
 
 
-def test_piling_up_needs_both_signs() -> None:
-    """Ten a second; in turn: each waits for those before it, none waits, each is a bit slower."""
+def test_saturation_needs_growing_queue_and_ttft() -> None:
+    """At 10/s: a growing queue, no queue, and growing TTFT without a queue."""
     rng = Random(4)
     piled = [record(i, sent=100 * i, first=50 + 80 * i + rng.uniform(0, 9)) for i in range(40)]
     steady = [record(i, sent=100 * i, first=50 + rng.uniform(0, 9)) for i in range(40)]
@@ -99,7 +99,7 @@ def test_piling_up_needs_both_signs() -> None:
     assert not capacity.saturated(slower)
 
 
-def test_a_load_that_begins_does_not_pile_up() -> None:
+def test_the_start_of_a_load_is_not_saturation() -> None:
     """Ten at once in flight before the first ends, and a little slower each: no more than noise."""
     assert not capacity.saturated([record(i, sent=100 * i, first=900 + i) for i in range(20)])
 
@@ -113,10 +113,10 @@ def queue(rng: Random, places: int, load: float, requests: int = 100) -> list[Re
     for index in range(requests):
         due += rng.expovariate(load * places)
         begun = max(due, min(free))
-        took = rng.gammavariate(4, 0.25)
-        heapreplace(free, begun + took)
+        latency = rng.gammavariate(4, 0.25)
+        heapreplace(free, begun + latency)
         waited = (begun - due) * 1000
-        made.append(record(index, sent=due * 1000, first=waited + 200 * took, gap=80 * took))
+        made.append(record(index, sent=due * 1000, first=waited + 200 * latency, gap=80 * latency))
     return made
 
 
@@ -126,20 +126,20 @@ def piles_up(rng: Random, places: int, load: float) -> bool:
 
 
 @pytest.mark.parametrize("places", [1, 4, 16])
-def test_a_queue_that_comes_and_goes_does_not_pile_up(places: int) -> None:
+def test_a_temporary_queue_is_not_saturation(places: int) -> None:
     rng = Random(places)
     assert sum(piles_up(rng, places, 0.7) for _ in range(200)) <= 10
     assert sum(capacity.saturated(queue(rng, places, 0.7)) for _ in range(200)) <= 30
 
 
 @pytest.mark.parametrize("places", [1, 4, 16])
-def test_a_queue_that_only_grows_piles_up(places: int) -> None:
+def test_a_growing_queue_is_saturation(places: int) -> None:
     rng = Random(places)
     assert sum(piles_up(rng, places, 1.3) for _ in range(100)) >= 75
     assert sum(piles_up(rng, places, 2.0) for _ in range(100)) >= 98
 
 
-def test_a_load_that_only_piles_up_is_tried_twice() -> None:
+def test_a_load_that_fails_by_saturation_is_retried_once() -> None:
     assert capacity.needs_retry(point(4, saturated=True), 0.9, tries=1)
     assert not capacity.needs_retry(point(4, saturated=True), 0.9, tries=2)
     assert not capacity.needs_retry(point(4, 10, saturated=True), 0.9, tries=1)
@@ -164,13 +164,13 @@ def test_late_timeouts_saturate_too() -> None:
     assert capacity.saturated([failed(r, Outcome.TIMEOUT) for r in late])
 
 
-def test_the_largest_load_says_how_sure_its_attainment_is() -> None:
+def test_max_load_has_the_interval_of_its_attainment() -> None:
     found = capacity.result([point(1), point(2, 91), point(4, 50)], CLOSED)
     assert (found.max_load, found.attainment) == (2, intervals.wilson(91, 100))
     assert capacity.result([point(1, 10)], CLOSED).attainment is None
 
 
-def test_a_load_without_a_rate_has_no_place_on_the_curve() -> None:
+def test_a_load_without_throughput_is_not_on_the_curve() -> None:
     points = [point(n) for n in (1, 2, 4, 8)]
     points[1] = points[1].model_copy(update={"out_tok_s": None})
     assert capacity.result(points, CLOSED).knee is None

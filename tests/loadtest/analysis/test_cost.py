@@ -9,7 +9,7 @@ from sizeup_loadtest.report import text
 MODEL = sample.model(sample.SIZES[0]).model_copy(update={"capacity": None})
 
 
-def test_tokens_cost_what_the_best_throughput_says_with_its_interval() -> None:
+def test_cost_of_tokens_at_the_best_throughput() -> None:
     best = max((s.out_tok_s for s in MODEL.stages if s.out_tok_s), key=lambda rate: rate.value)
     found = cost.estimate_cost(MODEL, 3.6)
     assert found
@@ -21,22 +21,22 @@ def test_tokens_cost_what_the_best_throughput_says_with_its_interval() -> None:
     assert million.high == pytest.approx(3.6 / 3600 / best.low * 1e6)
 
 
-def test_right_answers_cost_the_time_all_questions_took() -> None:
-    """Prompts, wrong answers and how many were asked at a time are in that time."""
-    asked = ability(correct_per_second=Estimate(value=2, low=1, high=4))
-    found = cost.estimate_cost(asked, 3600)
+def test_cost_of_correct_answers_over_all_questions() -> None:
+    """The duration includes prompts, wrong answers and concurrency."""
+    model = ability(correct_per_second=Estimate(value=2, low=1, high=4))
+    found = cost.estimate_cost(model, 3600)
     assert found
     assert found.per_correct_answer == Estimate(value=0.5, low=0.25, high=1)
     assert cost.per_thousand(found) == Estimate(value=500, low=250, high=1000)
 
 
-def test_an_interval_that_reaches_no_right_answer_has_no_end() -> None:
+def test_an_interval_down_to_zero_has_no_upper_cost() -> None:
     found = cost.estimate_cost(ability(correct_per_second=Estimate(value=2, low=0, high=4)), 3600)
     assert found
     assert found.per_correct_answer == Estimate(value=0.5)
 
 
-def test_load_beyond_the_objective_is_not_used_while_any_is_within() -> None:
+def test_loads_within_the_slo_take_precedence() -> None:
     model = sample.model(sample.SIZES[4])
     found = cost.estimate_cost(model, 1.0)
     assert found
@@ -52,7 +52,7 @@ def test_load_beyond_the_objective_is_not_used_while_any_is_within() -> None:
 @pytest.mark.parametrize(
     "change", [{"bounded_by_limit": True}, {"finished": False}, {"client_late": True}]
 )
-def test_a_search_that_did_not_see_the_end_bounds_the_cost_from_above(
+def test_an_inconclusive_search_gives_an_upper_bound(
     change: dict[str, bool],
 ) -> None:
     model = sample.model(sample.SIZES[0])
@@ -72,7 +72,7 @@ def ability(**update: object) -> ModelResult:
     return MODEL.model_copy(update={"ability": MODEL.ability.model_copy(update=update)})
 
 
-def test_a_size_that_keeps_no_objective_has_a_price_that_says_so() -> None:
+def test_a_cost_outside_the_slo_is_marked() -> None:
     model = sample.model(sample.SIZES[4])
     found = cost.estimate_cost(model, 1.0, attainment=1.01)
     assert found
@@ -84,18 +84,18 @@ def test_a_size_that_keeps_no_objective_has_a_price_that_says_so() -> None:
     assert "outside" not in (text.cost_load(kept) or "")
 
 
-def test_no_price_no_cost() -> None:
+def test_without_a_price_there_is_no_cost() -> None:
     assert cost.estimate_cost(MODEL, None) is None
 
 
-def test_nothing_measured_is_blank_and_not_free() -> None:
+def test_without_measurements_cost_is_unknown() -> None:
     found = cost.estimate_cost(MODEL.model_copy(update={"stages": (), "ability": None}), 1.0)
     assert found
     assert found.per_million_output_tokens is None
     assert found.per_correct_answer is None
 
 
-def test_no_right_answer_has_no_price_per_right_answer() -> None:
+def test_without_correct_answers_their_cost_is_unknown() -> None:
     assert MODEL.ability
     none = MODEL.ability.overall.model_copy(update={"successes": 0, "value": 0.0})
     model = ability(overall=none, correct_per_second=Estimate(value=0, low=0, high=0))

@@ -42,7 +42,7 @@ def test_means_get_an_interval_from_five_blocks_on() -> None:
     assert st.mean_estimate(blocks) == Estimate(value=2.0)
 
 
-def test_nothing_has_no_mean() -> None:
+def test_no_values_have_no_mean() -> None:
     assert st.mean_estimate({0: []}) is None
     assert st.distribution({}) is None
 
@@ -60,7 +60,7 @@ RUNS = 2000
 
 @pytest.mark.parametrize("blocks", [5, 12])
 @pytest.mark.parametrize("mood", [0.03, 0.1, 0.3])
-def test_intervals_of_means_hold_the_truth_as_often_as_they_say(mood: float, blocks: int) -> None:
+def test_coverage_of_intervals_of_means(mood: float, blocks: int) -> None:
     """Blocks differ more than what is in them: an interval over values would be far too narrow."""
     rng, held = Random(3), 0
     for _ in range(RUNS):
@@ -73,7 +73,7 @@ def test_intervals_of_means_hold_the_truth_as_often_as_they_say(mood: float, blo
 
 
 @pytest.mark.parametrize("mood", [0.03, 0.1, 0.2])
-def test_intervals_of_rates_hold_the_truth_though_blocks_last_differently(mood: float) -> None:
+def test_coverage_of_intervals_of_rates(mood: float) -> None:
     rng, held = Random(4), 0
     for _ in range(RUNS):
         seconds = [rng.uniform(5, 15) for _ in range(5)]
@@ -85,7 +85,7 @@ def test_intervals_of_rates_hold_the_truth_though_blocks_last_differently(mood: 
     assert 0.93 <= held / RUNS <= 0.975
 
 
-def test_intervals_of_ratios_hold_the_truth_as_often_as_they_say() -> None:
+def test_coverage_of_intervals_of_ratios() -> None:
     rng, held = Random(5), 0
     for _ in range(RUNS):
         blocks = {}
@@ -99,7 +99,7 @@ def test_intervals_of_ratios_hold_the_truth_as_often_as_they_say() -> None:
 @pytest.mark.parametrize(
     ("freedom", "t"), [(4, 2.776), (5, 2.571), (9, 2.262), (19, 2.093), (99, 1.984)]
 )
-def test_students_quantiles_are_the_tables(freedom: int, t: float) -> None:
+def test_published_student_quantiles(freedom: int, t: float) -> None:
     assert st.student_quantile(freedom) == pytest.approx(t, abs=1e-3)
 
 
@@ -120,16 +120,16 @@ def test_students_quantiles_are_the_tables(freedom: int, t: float) -> None:
         (100, 1.9840, 0.025),
     ],
 )
-def test_students_tail_is_the_tables(freedom: int, t: float, p: float) -> None:
+def test_published_student_tails(freedom: int, t: float, p: float) -> None:
     assert st.student_tail(t, freedom) == pytest.approx(p, abs=1e-5)
 
 
-def test_a_figure_that_never_varies_is_exact_and_one_of_nothing_is_zero() -> None:
+def test_constant_values_have_an_exact_interval() -> None:
     assert st.mean_estimate({b: [2.0] for b in range(5)}) == Estimate(value=2, low=2, high=2)
     assert st.mean_estimate({b: [0.0] for b in range(5)}) == Estimate(value=0, low=0, high=0)
 
 
-def test_discoveries_are_benjaminis_and_hochbergs() -> None:
+def test_benjamini_hochberg_is_the_published_example() -> None:
     """Their example of 1995: of fifteen tests the four smallest are found at 0.05."""
     chances = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240,
                0.4262, 0.5719, 0.6528, 0.7590, 1.0]  # fmt: skip
@@ -138,7 +138,7 @@ def test_discoveries_are_benjaminis_and_hochbergs() -> None:
     assert st.benjamini_hochberg([0.2], 0.05) == st.benjamini_hochberg([], 0.05) == frozenset()
 
 
-def test_ratios_weigh_by_their_denominators() -> None:
+def test_ratios_are_weighted_by_their_denominators() -> None:
     estimate = st.ratio_of_sums({0: (10, 1), 1: (10, 9), 2: (5, 0)})
     assert estimate == Estimate(value=2.0)
 
@@ -157,7 +157,7 @@ def test_mcnemar_is_the_binomial_tail(a: int, b: int, p: float) -> None:
     assert st.mcnemar(b, a) == st.mcnemar(a, b)
 
 
-def test_growth_is_told_from_noise() -> None:
+def test_growth_is_distinguished_from_noise() -> None:
     rng = Random(5)
     noise = [rng.gauss(1, 0.2) for _ in range(60)]
     assert not st.is_growing(noise)
@@ -165,7 +165,7 @@ def test_growth_is_told_from_noise() -> None:
     assert not st.is_growing([1.0, 2.0, 3.0])
 
 
-def test_a_distribution_knows_its_ends() -> None:
+def test_a_distribution_has_minimum_and_maximum() -> None:
     found = st.distribution({b: [0.1 * b, 0.2] for b in range(6)})
     assert found is not None
     assert (found.n, found.low, found.high, found.p99) == (12, 0.0, 0.5, None)
@@ -173,7 +173,7 @@ def test_a_distribution_knows_its_ends() -> None:
     assert math.isclose(found.mean.value, 0.225)
 
 
-def test_times_of_one_request_are_not_as_good_as_times_of_many() -> None:
+def test_percentiles_need_independent_requests() -> None:
     found = st.distribution({b: [0.1] * 100 for b in range(6)}, independent=6)
     assert found is not None
     assert (found.n, found.p90) == (6, None)

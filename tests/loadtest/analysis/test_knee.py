@@ -22,7 +22,7 @@ def test_noise_moves_the_knee_little() -> None:
     assert knee.find(points) == pytest.approx(4, abs=0.5)
 
 
-def test_a_line_without_a_bend_has_no_knee() -> None:
+def test_a_straight_line_has_no_knee() -> None:
     assert knee.find([(x, 100.0 * x) for x in (1, 2, 4, 8, 16)]) is None
     assert knee.find([(x, 100.0) for x in (1, 2, 4, 8, 16)]) is None
 

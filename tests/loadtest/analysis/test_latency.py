@@ -32,13 +32,13 @@ def test_the_definitions() -> None:
     assert latency.norm_latency(made) == pytest.approx(0.205 / 11)
 
 
-def test_tokens_and_chunks_are_not_the_same() -> None:
+def test_tokens_are_not_chunks() -> None:
     made = record(tokens=21, chunks=11)
     assert latency.tpot(made) == pytest.approx(0.1 / 20)
 
 
-def test_the_last_token_is_where_the_finish_reason_is() -> None:
-    """An answer whose last 10 of 21 tokens have no text: 100 ms more, and the same pace."""
+def test_the_last_token_is_at_the_finish_reason() -> None:
+    """The last 10 of 21 tokens have no text and take another 100 ms."""
     made = replace(record(tokens=11), completion_tokens=21)
     assert latency.tpot(made) == pytest.approx(0.005)
     silent = replace(made, finished_ns=made.chunk_ns[-1] + 100 * MS)
@@ -46,37 +46,37 @@ def test_the_last_token_is_where_the_finish_reason_is() -> None:
 
 
 @pytest.mark.parametrize("made", [record(tokens=1), record(tokens=9, chunks=1), record(tokens=0)])
-def test_an_answer_without_a_second_moment_has_no_pace(made: Record) -> None:
+def test_a_response_with_one_timestamp_has_no_tpot(made: Record) -> None:
     assert latency.tpot(made) is None
 
 
-def test_an_answer_with_one_token_of_text_has_the_pace_of_the_others() -> None:
+def test_one_token_of_text_still_has_a_tpot() -> None:
     made = record(tokens=11, chunks=1)
     slow = replace(made, finished_ns=made.chunk_ns[0] + 500 * MS)
     assert latency.tpot(slow) == pytest.approx(0.05)
     assert not latency.meets_slo(slow, SLO)
 
 
-def test_an_answer_in_one_piece_has_no_pace_though_its_end_is_another_event() -> None:
+def test_an_unstreamed_response_has_no_tpot() -> None:
     made = record(tokens=11, chunks=1)
     assert latency.tpot(replace(made, finished_ns=made.chunk_ns[0] + MS // 5)) is None
 
 
-def test_an_error_gives_no_times_and_misses_the_objective() -> None:
+def test_an_error_has_no_latency_and_misses_the_slo() -> None:
     made = failed(record(), Outcome.TRUNCATED)
     figures = (latency.ttft, latency.ttft_sched, latency.tpot, latency.e2e, latency.norm_latency)
     assert [figure(made) for figure in figures] == [None] * 5
     assert not latency.meets_slo(made, SLO)
 
 
-def test_the_objective_counts_from_the_schedule() -> None:
+def test_the_slo_counts_from_the_schedule() -> None:
     assert latency.meets_slo(record(late=90), SLO)
     assert not latency.meets_slo(record(late=110), SLO)
     assert not latency.meets_slo(record(gap=21), SLO)
     assert latency.meets_slo(record(tokens=1), SLO)
 
 
-def test_a_stage_says_what_happened() -> None:
+def test_the_result_of_a_stage() -> None:
     records = [record(99, warm_up=True, first=5000), *in_turn()]
     result = latency.stage_result(CLOSED, records, SLO)
     assert (result.n, result.errors, result.counted_by) == (24, {}, "usage")
@@ -108,7 +108,7 @@ def test_errors_are_counted_by_class_and_lower_attainment() -> None:
     assert result.goodput.value == result.requests_s.value < 5
 
 
-def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
+def test_ramp_requests_are_excluded() -> None:
     """They are slower here, and would show."""
     records = [
         record(i, block=b, sent=200 * i, first=150 if ramp else 100, ramp=ramp)
@@ -128,8 +128,8 @@ def test_requests_that_fill_or_empty_a_closed_loop_have_no_figures() -> None:
     )
 
 
-def test_they_count_where_there_is_little_else() -> None:
-    """Of seven users six fill the loop, and six empty it."""
+def test_ramp_requests_count_where_few_others_exist() -> None:
+    """With concurrency 7, six requests are ramp-up and six ramp-down."""
     for sent, counted in ((14, 14), (17, 17), (18, 6)):
         made = [record(i, sent=200 * i, ramp=i < 6) for i in range(sent)]
         result = latency.stage_result(CLOSED, made, SLO)
@@ -137,8 +137,8 @@ def test_they_count_where_there_is_little_else() -> None:
         assert result.ttft.n == counted
 
 
-def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
-    """The last that were planned never were sent; the last two here are quick, since alone."""
+def test_ramp_down_is_the_last_requests_sent() -> None:
+    """The last requests planned were not sent; the last two sent ran at lower concurrency."""
     records = [
         record(i, block=b, sent=100 * i, first=50 if i > 9 else 100, ramp=i < 2 or i > 50)
         for b in range(5)
@@ -153,7 +153,7 @@ def test_the_last_that_were_sent_emptied_a_loop_whose_time_was_over() -> None:
     assert ratio == Estimate(value=1, low=1, high=1)
 
 
-def test_several_chunks_of_one_read_are_one_piece() -> None:
+def test_several_chunks_in_one_read_have_no_tpot() -> None:
     at_once = record(tokens=11, gap=0, tail=0)
     assert latency.tpot(at_once) is None
     later = replace(at_once, finished_ns=at_once.chunk_ns[0] + 100 * MS)
@@ -164,23 +164,23 @@ def test_several_chunks_of_one_read_are_one_piece() -> None:
     ("made", "short"),
     [
         (record(tokens=11), 0),
-        (record(tokens=11, asked=12), 1),
-        (record(tokens=11, asked=12, length="until_eos"), 0),
-        (replace(record(tokens=11, asked=12), counted_by="chunks"), 0),
-        (replace(record(tokens=11, asked=12), counted_by="chunks", finish_reason="stop"), 1),
+        (record(tokens=11, max_tokens=12), 1),
+        (record(tokens=11, max_tokens=12, length="until_eos"), 0),
+        (replace(record(tokens=11, max_tokens=12), counted_by="chunks"), 0),
+        (replace(record(tokens=11, max_tokens=12), counted_by="chunks", finish_reason="stop"), 1),
     ],
 )
-def test_answers_that_are_shorter_than_forced_are_counted(made: Record, short: int) -> None:
+def test_short_outputs_are_counted(made: Record, short: int) -> None:
     assert latency.stage_result(CLOSED, [made], SLO).short_outputs == short
 
 
-def test_prompts_the_server_cut_are_counted() -> None:
+def test_truncated_prompts_are_counted() -> None:
     """Seven tokens were read."""
     records = [replace(record(i), prompt_words=words) for i, words in enumerate((7, 14, 15))]
     assert latency.stage_result(CLOSED, records, SLO).truncated_prompts == 1
 
 
-def test_a_model_that_was_loaded_ahead_of_a_block_is_told() -> None:
+def test_reloads_before_a_block_are_counted() -> None:
     """The usual time is 100 ms; less than a second is none, nor is five times a usual second."""
     with_preload = [
         record(i, tokens=1, first=ms, tail=0, warm_up=True) for i, ms in enumerate((900, 1100))
@@ -195,7 +195,7 @@ def test_a_stage_without_records_is_an_error() -> None:
         latency.stage_result(CLOSED, [record(warm_up=True)], SLO)
 
 
-def test_the_servers_own_durations_split_an_answer() -> None:
+def test_the_latency_breakdown() -> None:
     server = ServerTimes(total=200 * MS, load=10 * MS, prompt_eval=60 * MS, eval=100 * MS)
     records = [replace(r, server=server) for r in in_turn()]
     split = latency.stage_result(CLOSED, records, SLO).breakdown
@@ -204,7 +204,7 @@ def test_the_servers_own_durations_split_an_answer() -> None:
     assert [part.p50 for part in parts] == [pytest.approx(v) for v in (0.01, 0.03, 0.06, 0.1)]
 
 
-def test_sizes_are_compared_request_by_request() -> None:
+def test_models_are_paired_by_request() -> None:
     small, large = in_turn(), [replace(r, chunk_ns=_slower(r)) for r in in_turn()]
     large.append(record(77, gap=900))
     found = latency.paired("a", "b", "closed-1", small, large)
@@ -216,4 +216,4 @@ def test_sizes_are_compared_request_by_request() -> None:
 
 def _slower(made: Record) -> tuple[int, ...]:
     first = made.chunk_ns[0]
-    return tuple(first + 2 * (moment - first) for moment in made.chunk_ns)
+    return tuple(first + 2 * (at_ns - first) for at_ns in made.chunk_ns)

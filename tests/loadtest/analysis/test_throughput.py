@@ -1,4 +1,4 @@
-"""What is per second, against loads whose truth is known."""
+"""Rates of simulated loads with a known true rate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,33 +14,35 @@ from sizeup_loadtest.analysis.throughput import Window
 from sizeup_loadtest.data.record import Outcome, Record
 
 
-def answer(index: int, sent: float, took: float, waited: float = 0, tokens: int = 10) -> Record:
-    """Return an answer that took some seconds after it had waited, its tokens evenly over them."""
-    gap = took * 1000 / tokens
+def answer(index: int, sent: float, latency: float, waited: float = 0, tokens: int = 10) -> Record:
+    """Return a response that waited and then took some seconds, with evenly spaced tokens."""
+    gap = latency * 1000 / tokens
     first = waited * 1000 + gap
     return record(index, sent=sent * 1000, first=first, gap=gap, tokens=tokens, tail=0)
 
 
-def closed(users: int, requests: int, took: Callable[[], float], apart: float = 0) -> list[Record]:
-    """Return what users see who begin one after the other and each wait for their answers."""
+def closed(
+    users: int, requests: int, latency: Callable[[], float], apart: float = 0
+) -> list[Record]:
+    """Simulate users who start one after the other and wait for each response."""
     free = [apart * user for user in range(users)]
     made = []
     for index in range(requests):
-        sent, seconds = min(free), took()
+        sent, seconds = min(free), latency()
         heapreplace(free, sent + seconds)
         made.append(answer(index, sent, seconds))
     return made
 
 
-def open_loop(rate: float, requests: int, places: int, took: float) -> list[Record]:
-    """Return what comes at an even rate sees of a server that answers some at a time."""
-    free = [0.0] * places
+def open_loop(rate: float, requests: int, slots: int, latency: float) -> list[Record]:
+    """Simulate arrivals at a constant rate at a server with some slots."""
+    free = [0.0] * slots
     made = []
     for index in range(requests):
         due = index / rate
         begun = max(due, min(free))
-        heapreplace(free, begun + took)
-        made.append(answer(index, due, took, begun - due))
+        heapreplace(free, begun + latency)
+        made.append(answer(index, due, latency, begun - due))
     return made
 
 
@@ -68,7 +70,7 @@ def together(
 
 
 @pytest.mark.parametrize("users", [1, 4, 8])
-def test_users_in_step_are_counted_as_what_they_are(users: int) -> None:
+def test_users_in_lockstep(users: int) -> None:
     """An answer takes a second, give or take a hundredth; so each user gets one a second.
 
     Of the last of four rounds the last of ten tokens comes when the first user has ended.
@@ -82,7 +84,7 @@ def test_users_in_step_are_counted_as_what_they_are(users: int) -> None:
 
 
 @pytest.mark.parametrize("users", [1, 4, 8])
-def test_users_out_of_step_are_counted_as_what_they_are(users: int) -> None:
+def test_users_out_of_step(users: int) -> None:
     records = closed(users, 50 * users, lambda: 1.0, apart=1 / users)
     found = per_second(records, "closed", users)
     assert found["requests_s"] == pytest.approx(users)
@@ -90,7 +92,7 @@ def test_users_out_of_step_are_counted_as_what_they_are(users: int) -> None:
 
 
 class Lengths:
-    """Answers of about a second: lognormal, cut as a limit of tokens cuts them."""
+    """Latencies of about a second: lognormal, truncated as by max_tokens."""
 
     def __init__(self, rng: Random, sigma: float) -> None:
         self.drawn: list[float] = []
@@ -103,12 +105,14 @@ class Lengths:
         return self.drawn[-1]
 
 
-def marked(users: int, requests: int, took: Callable[[], float], places: int = 99) -> list[Record]:
-    """Return a block of a plan: users begin over a mean answer, and the edges are marked."""
-    ramp, free, ready = users - 1, [0.0] * places, [user / users for user in range(users)]
+def marked(
+    users: int, requests: int, latency: Callable[[], float], slots: int = 99
+) -> list[Record]:
+    """Return a block with ramp-up over one mean latency, and marked ramps."""
+    ramp, free, ready = users - 1, [0.0] * slots, [user / users for user in range(users)]
     made = []
     for index in range(requests + 2 * ramp):
-        sent, seconds = min(ready), took()
+        sent, seconds = min(ready), latency()
         begun = max(sent, min(free))
         heapreplace(free, begun + seconds)
         heapreplace(ready, begun + seconds)
@@ -120,28 +124,26 @@ def marked(users: int, requests: int, took: Callable[[], float], places: int = 9
 
 @pytest.mark.parametrize(("users", "requests"), [(2, 16), (8, 8), (8, 16), (32, 32)])
 @pytest.mark.parametrize("sigma", [0, 1, 1.5])
-def test_answers_of_any_length_are_counted_as_what_they_are(
-    users: int, requests: int, sigma: float
-) -> None:
-    """Each user gets an answer in the mean time of one, over many blocks."""
-    took = Lengths(Random(6), sigma)
-    blocks = [marked(users, requests, took) for _ in range(20_000 // (requests + 2 * users))]
+def test_outputs_of_any_length(users: int, requests: int, sigma: float) -> None:
+    """Over many blocks, each user completes one request per mean latency."""
+    latency = Lengths(Random(6), sigma)
+    blocks = [marked(users, requests, latency) for _ in range(20_000 // (requests + 2 * users))]
     found = together(blocks, "closed", users, lambda r: r.planned.index % 2 == 0)
-    truth = users / fmean(took.drawn)
+    truth = users / fmean(latency.drawn)
     assert found["requests_s"] == pytest.approx(truth, rel=0.03)
     assert found["out_tok_s"] == pytest.approx(10 * found["requests_s"])
     assert found["goodput"] == pytest.approx(truth / 2, rel=0.04)
 
 
 @pytest.mark.parametrize("sigma", [0, 1])
-def test_a_queue_that_users_fill_is_counted_as_what_the_places_give(sigma: float) -> None:
-    took = Lengths(Random(3), sigma)
-    blocks = [marked(8, 24, took, places=2) for _ in range(300)]
-    truth = 2 / fmean(took.drawn)
+def test_a_queue_of_users_gets_the_rate_of_the_slots(sigma: float) -> None:
+    latency = Lengths(Random(3), sigma)
+    blocks = [marked(8, 24, latency, slots=2) for _ in range(300)]
+    truth = 2 / fmean(latency.drawn)
     assert together(blocks, "closed", 8)["requests_s"] == pytest.approx(truth, rel=0.03)
 
 
-def test_goodput_is_the_good_part() -> None:
+def test_goodput_is_the_part_within_the_slo() -> None:
     records = closed(4, 80, lambda: 1.0, apart=0.25)
     found = per_second(records, "closed", 4, lambda r: r.planned.index % 4 != 0)
     assert found["goodput"] == pytest.approx(3, rel=0.02)
@@ -150,8 +152,8 @@ def test_goodput_is_the_good_part() -> None:
     assert per_second(records, "closed", 4)["requests_s"] == pytest.approx(2, rel=0.02)
 
 
-def test_an_open_loop_gets_what_it_asks_for() -> None:
-    records = open_loop(4, 40, places=8, took=0.5)
+def test_below_capacity_an_open_loop_gets_its_rate() -> None:
+    records = open_loop(4, 40, slots=8, latency=0.5)
     found = per_second(records, "open", 4)
     assert found["requests_s"] == pytest.approx(4, rel=0.03)
     assert found["out_tok_s"] == pytest.approx(40, rel=0.03)
@@ -161,19 +163,19 @@ def test_an_open_loop_gets_what_it_asks_for() -> None:
 
 
 @pytest.mark.parametrize("requests", [4, 8, 15])
-def test_short_answers_at_an_even_rate_are_what_came(requests: int) -> None:
-    found = per_second(open_loop(4, requests, places=8, took=0.05), "open", 4)
+def test_short_outputs_at_a_constant_rate(requests: int) -> None:
+    found = per_second(open_loop(4, requests, slots=8, latency=0.05), "open", 4)
     assert found["requests_s"] == pytest.approx(4)
     assert found["out_tok_s"] == pytest.approx(40)
 
 
 def arriving(
-    rng: Random, rate: float, requests: int, places: int, took: Callable[[], float]
+    rng: Random, rate: float, requests: int, slots: int, latency: Callable[[], float]
 ) -> list[Record]:
-    """Return what comes by chance sees of a server that answers some at a time."""
-    free, due, made = [0.0] * places, 0.0, []
+    """Simulate Poisson arrivals at a server with some slots."""
+    free, due, made = [0.0] * slots, 0.0, []
     for index in range(requests):
-        begun, seconds = max(due, min(free)), took()
+        begun, seconds = max(due, min(free)), latency()
         heapreplace(free, begun + seconds)
         made.append(answer(index, due, seconds, begun - due, 1 + int(20 * seconds)))
         due += rng.expovariate(rate)
@@ -182,11 +184,11 @@ def arriving(
 
 @pytest.mark.parametrize("sigma", [0, 1])
 @pytest.mark.parametrize("mean", [0.05, 0.6])
-def test_arrivals_by_chance_get_what_they_ask_for(mean: float, sigma: float) -> None:
+def test_poisson_arrivals_below_capacity(mean: float, sigma: float) -> None:
     rng, rate = Random(5), 4
-    took = Lengths(rng, sigma)
-    blocks = [arriving(rng, rate, 15, 50, lambda: mean * took()) for _ in range(400)]
-    asked = sum(throughput.offered_window(block, rate).seconds for block in blocks)
+    latency = Lengths(rng, sigma)
+    blocks = [arriving(rng, rate, 15, 50, lambda: mean * latency()) for _ in range(400)]
+    offered = sum(throughput.offered_window(block, rate).seconds for block in blocks)
     found = [
         one["requests_s"]
         for five in range(0, len(blocks), 5)
@@ -194,29 +196,29 @@ def test_arrivals_by_chance_get_what_they_ask_for(mean: float, sigma: float) -> 
     ]
     assert all(seconds for _, seconds in found)
     served = sum(count for count, _ in found) / sum(seconds for _, seconds in found)
-    assert served == pytest.approx(15 * len(blocks) / asked, rel=0.03)
+    assert served == pytest.approx(15 * len(blocks) / offered, rel=0.03)
 
 
 @pytest.mark.parametrize("sigma", [0, 1])
-def test_arrivals_by_chance_beyond_capacity_get_what_the_server_gives(sigma: float) -> None:
-    """Two places of half a second or so are four answers a second, and ten come."""
+def test_poisson_arrivals_above_capacity(sigma: float) -> None:
+    """Two slots of about half a second serve four requests/s; ten arrive."""
     rng = Random(7)
-    took = Lengths(rng, sigma)
-    blocks = [arriving(rng, 10, 30, 2, lambda: took() / 2) for _ in range(200)]
-    truth = 4 / fmean(took.drawn)
+    latency = Lengths(rng, sigma)
+    blocks = [arriving(rng, 10, 30, 2, lambda: latency() / 2) for _ in range(200)]
+    truth = 4 / fmean(latency.drawn)
     assert together(blocks, "open", 10)["requests_s"] == pytest.approx(truth, rel=0.05)
 
 
-def test_a_server_that_slows_down_gives_what_it_can() -> None:
-    """All are under way at once and share 40 tokens a second, while 10 answers of 10 are asked."""
+def test_a_server_that_slows_down() -> None:
+    """All run at once and share 40 tokens/s, while 100 tokens/s are requested."""
     left: dict[int, int] = {}
-    due, moment = [0.1 * i for i in range(60)], 0.0
+    due, now = [0.1 * i for i in range(60)], 0.0
     tokens: dict[int, list[float]] = {i: [] for i in range(60)}
-    while moment < 0.1 or left:
-        left |= {i: 10 for i in range(60) if due[i] <= moment and not tokens[i]}
+    while now < 0.1 or left:
+        left |= {i: 10 for i in range(60) if due[i] <= now and not tokens[i]}
         for i in sorted(left):
-            moment += 1 / 40
-            tokens[i].append(moment)
+            now += 1 / 40
+            tokens[i].append(now)
             left[i] -= 1
         left = {i: n for i, n in left.items() if n}
     records = [
@@ -233,9 +235,9 @@ def test_a_server_that_slows_down_gives_what_it_can() -> None:
     assert found["requests_s"] == pytest.approx(4, rel=0.03)
 
 
-def test_an_open_loop_beyond_capacity_gets_what_the_server_gives() -> None:
-    """Two places of half a second are four answers a second; ten come, and few in time."""
-    records = open_loop(10, 60, places=2, took=0.5)
+def test_above_capacity_an_open_loop_gets_the_servers_rate() -> None:
+    """Two slots of half a second serve four requests/s; ten arrive, few within the SLO."""
+    records = open_loop(10, 60, slots=2, latency=0.5)
     found = per_second(records, "open", 10, lambda r: r.ended_ns - r.scheduled_ns < 1000 * MS)
     assert found["requests_s"] == pytest.approx(4, rel=0.1)
     assert found["out_tok_s"] == pytest.approx(40, rel=0.1)
@@ -243,20 +245,20 @@ def test_an_open_loop_beyond_capacity_gets_what_the_server_gives() -> None:
     assert found["goodput"] == pytest.approx(good / 6)
 
 
-def test_output_that_never_was_steady_is_not_zero() -> None:
-    """Six requests at two a second are over before an answer of four seconds is."""
-    [found] = throughput.rates([open_loop(2, 6, places=8, took=4)], "open", 2, always)
+def test_output_that_never_was_steady_is_unknown() -> None:
+    """Six requests at 2/s have arrived before a response of four seconds ends."""
+    [found] = throughput.rates([open_loop(2, 6, slots=8, latency=4)], "open", 2, always)
     assert found["requests_s"][1] == found["out_tok_s"][1] == 0
     assert found["goodput"] == (6, 3)
 
 
-def test_a_server_that_refuses_all_gives_nothing() -> None:
-    records = [failed(r, Outcome.BUSY) for r in open_loop(2, 8, places=8, took=0.1)]
+def test_a_server_that_rejects_everything_has_no_rate() -> None:
+    records = [failed(r, Outcome.BUSY) for r in open_loop(2, 8, slots=8, latency=0.1)]
     [found] = throughput.rates([records], "open", 2, always)
     assert found["requests_s"] == (0, 4)
 
 
-def test_the_window_of_a_closed_loop_is_when_all_users_wait() -> None:
+def test_the_window_of_a_closed_loop_is_at_full_concurrency() -> None:
     """The second begins 50 ms later, and the first ends 20 ms before the second."""
     records = [
         record(0, sent=0, tail=0),
@@ -277,7 +279,7 @@ def test_the_window_of_an_open_loop_is_its_schedule() -> None:
     assert throughput.offered_window(records, 10) == Window(0, 500 * MS)
 
 
-def test_what_arrived_before_a_failure_counts_as_tokens() -> None:
+def test_tokens_before_a_failure_count() -> None:
     assert throughput.tokens(record(tokens=22, chunks=11)) == 22
     assert throughput.tokens(failed(record(tokens=11), Outcome.TRUNCATED)) == 11
     assert throughput.tokens(record(tokens=0)) == 0

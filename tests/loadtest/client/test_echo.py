@@ -1,5 +1,3 @@
-"""Whether a server says a prompt's log-probabilities, told from what it answers."""
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
@@ -22,20 +20,20 @@ async def reset(_: ReceivedRequest) -> AsyncIterator[bytes]:
 async def ask(reply: Reply) -> str | None:
     replies = {"/v1/completions": reply}
     async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
-        said = await echo_unsupported_reason(session, fake.url, "m")
+        reason = await echo_unsupported_reason(session, fake.url, "m")
     body = fake.bodies("/v1/completions")[0]
     assert (body["model"], body["echo"], body["logprobs"]) == ("m", True, 1)
-    return said
+    return reason
 
 
-def test_an_echo_has_a_value_for_every_token_but_the_first() -> None:
+def test_an_echo_has_a_logprob_for_every_token_but_the_first() -> None:
     assert asyncio.run(ask(status(200, answer([None, -1.5, -2, -0.5])))) is None
 
 
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (status(200, answer([-0.5])), ""),  # only the answer's token: echo was ignored
+        (status(200, answer([-0.5])), ""),  # only the completion token: echo was ignored
         (status(200, answer([None, None, None, -0.5])), ""),  # echoed, but not scored
         (status(200, {"choices": [{"text": "four", "logprobs": None}]}), ""),
         (status(200, {"choices": []}), ""),
@@ -44,7 +42,9 @@ def test_an_echo_has_a_value_for_every_token_but_the_first() -> None:
         (status(404, {"error": "no such path"}), " (HTTP 404: no such path)"),
     ],
 )
-def test_a_server_that_refuses_or_ignores_it_does_not_echo(reply: Reply, words: str) -> None:
+def test_a_server_that_rejects_or_ignores_echo_does_not_support_it(
+    reply: Reply, words: str
+) -> None:
     assert asyncio.run(ask(reply)) == NO_ECHO + words
 
 
@@ -57,11 +57,11 @@ def test_a_server_that_refuses_or_ignores_it_does_not_echo(reply: Reply, words: 
         (reset, "ServerDisconnectedError"),
     ],
 )
-def test_a_server_that_could_not_be_asked_is_not_known(reply: Reply, words: str) -> None:
+def test_an_unrelated_error_leaves_echo_unknown(reply: Reply, words: str) -> None:
     assert (asyncio.run(ask(reply)) or "").startswith(f"{UNKNOWN}: {words}")
 
 
-def test_a_server_that_is_gone_is_not_known() -> None:
+def test_a_lost_connection_leaves_echo_unknown() -> None:
     async def gone() -> str | None:
         async with aiohttp.ClientSession() as session:
             return await echo_unsupported_reason(session, "http://127.0.0.1:9", "m")

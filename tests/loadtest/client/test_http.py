@@ -1,5 +1,3 @@
-"""One request: what is asked, what is understood, and every way it can go wrong."""
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator
@@ -42,14 +40,14 @@ def request(length: Length = "until_eos", keep_text: bool = True) -> Request:
 async def one(
     fake: FakeServer,
     api: Api = "openai",
-    asked: Request | None = None,
+    sent: Request | None = None,
     sampling: Sampling | None = None,
     seconds: float = 10,
     key: str | None = None,
 ) -> Record:
     target = Target(url=fake.url, api=api, timeout_seconds=seconds)
     async with Client(target, sampling or Sampling(), Clock(), key=key) as client:
-        return await client.send(asked or request())
+        return await client.send(sent or request())
 
 
 def send(reply: Reply, api: Api = "openai", **options: Any) -> Record:
@@ -60,16 +58,16 @@ def send(reply: Reply, api: Api = "openai", **options: Any) -> Record:
     return asyncio.run(run())
 
 
-def asked_for(api: Api = "openai", **options: Any) -> ReceivedRequest:
+def received(api: Api = "openai", **options: Any) -> ReceivedRequest:
     async def run() -> ReceivedRequest:
         async with fake_server() as fake:
             await one(fake, api, **options)
-            return fake.asked[0]
+            return fake.requests[0]
 
     return asyncio.run(run())
 
 
-def test_an_answer_is_counted_by_its_usage() -> None:
+def test_tokens_are_counted_by_usage() -> None:
     record = send(saying(*openai_answer()))
     assert (record.outcome, record.error) == (Outcome.OK, "")
     assert (record.prompt_tokens, record.completion_tokens, record.counted_by) == (5, 3, "usage")
@@ -79,30 +77,30 @@ def test_an_answer_is_counted_by_its_usage() -> None:
     assert 0 <= record.sent_ns <= record.chunk_ns[0] <= record.chunk_ns[-1] <= record.ended_ns
 
 
-def test_text_is_kept_only_where_it_is_wanted() -> None:
-    assert send(saying(*openai_answer()), asked=request(keep_text=False)).text == ""
+def test_text_is_kept_on_request_only() -> None:
+    assert send(saying(*openai_answer()), sent=request(keep_text=False)).text == ""
 
 
-def test_a_role_alone_is_no_token() -> None:
+def test_a_role_is_not_a_token() -> None:
     record = send(saying(delta(role="assistant", content=""), *openai_answer()))
     assert len(record.chunk_ns) == 3
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {"reasoning": "hm"},
         {"reasoning_content": "hm"},
         {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]},
     ],
 )
-def test_thinking_and_tool_calls_are_tokens(said: dict[str, object]) -> None:
-    record = send(saying(delta(**said), *openai_answer()))
+def test_thinking_and_tool_calls_are_tokens(fields: dict[str, object]) -> None:
+    record = send(saying(delta(**fields), *openai_answer()))
     assert len(record.chunk_ns) == 4
     assert record.text == "one two three"
 
 
-def test_comments_other_fields_and_carriage_returns_are_passed_over() -> None:
+def test_comments_unknown_fields_and_carriage_returns_are_ignored() -> None:
     data = b": ping\r\n\r\nevent: x\r\nid: 1\r\nretry: 3\r\n" + b"".join(openai_answer())
     record = send(saying(data.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")))
     assert (record.outcome, record.text) == (Outcome.OK, "one two three")
@@ -113,23 +111,23 @@ def test_data_without_a_space_and_over_several_lines_is_one_event() -> None:
     assert send(saying(event, openai_end(1, 1))).text == "x"
 
 
-def test_events_may_be_cut_anywhere() -> None:
+def test_events_can_be_split_anywhere() -> None:
     data = b"".join(openai_answer(["山", "水"]))
     record = send(saying(*(data[i : i + 1] for i in range(len(data)))))
     assert (record.outcome, record.text, len(record.chunk_ns)) == (Outcome.OK, "山水", 2)
 
 
 @pytest.mark.parametrize("api", ["openai", "ollama"])
-def test_the_end_is_stamped_with_its_reason(api: Api) -> None:
-    """Tokens without text, as those after a forced answer's own end, come in no chunk."""
+def test_the_finish_reason_is_timestamped(api: Api) -> None:
+    """Tokens without text, as after EOS with a fixed length, have no chunk."""
 
     async def run() -> Record:
         answers = {"openai": openai_answer(), "ollama": [*OLLAMA_ANSWER]}
-        *said, end = answers[api]
+        *fields, end = answers[api]
         ready = asyncio.Event()
 
         async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
-            yield STREAM + b"".join(said)
+            yield STREAM + b"".join(fields)
             await ready.wait()
             yield end
 
@@ -142,24 +140,24 @@ def test_the_end_is_stamped_with_its_reason(api: Api) -> None:
     assert record.chunk_ns[-1] + 30_000_000 < record.finished_ns <= record.ended_ns
 
 
-def test_one_chunk_may_hold_several_tokens() -> None:
+def test_a_chunk_can_hold_several_tokens() -> None:
     record = send(saying(delta(content="one two three four"), openai_end(1, 4)))
     assert (record.completion_tokens, len(record.chunk_ns)) == (4, 1)
 
 
-def test_without_usage_chunks_are_counted_and_it_is_said() -> None:
+def test_without_usage_chunks_are_counted() -> None:
     record = send(saying(delta(content="a"), delta(content="b"), b"data: [DONE]\n\n"))
     assert record.finished_ns is None
     assert (record.completion_tokens, record.counted_by) == (2, "chunks")
     assert record.prompt_tokens is None
 
 
-def test_no_tokens_at_all_is_not_zero_tokens() -> None:
+def test_without_chunks_the_token_count_is_unknown() -> None:
     record = send(saying(b"data: [DONE]\n\n"))
     assert (record.outcome, record.completion_tokens, record.counted_by) == (Outcome.OK, None, None)
 
 
-def test_bytes_are_stamped_when_they_are_read() -> None:
+def test_bytes_are_timestamped_when_read() -> None:
     """A clock that counts its readings gives one stamp to what came together."""
     ticks = count()
 
@@ -174,10 +172,10 @@ def test_bytes_are_stamped_when_they_are_read() -> None:
     assert set(record.chunk_ns) == {record.chunk_ns[0]}
 
 
-def test_openai_is_asked_in_its_words() -> None:
-    asked = asked_for(sampling=Sampling(temperature=0.5, seed=3, think=False), key="k")
-    assert asked.headers["authorization"] == "Bearer k"
-    assert asked.body == {
+def test_the_openai_request() -> None:
+    sent = received(sampling=Sampling(temperature=0.5, seed=3, think=False), key="k")
+    assert sent.headers["authorization"] == "Bearer k"
+    assert sent.body == {
         "model": "m",
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -192,20 +190,20 @@ def test_openai_is_asked_in_its_words() -> None:
     }
 
 
-def test_a_forced_length_ignores_the_end() -> None:
-    body = asked_for(asked=request("fixed")).body
+def test_a_fixed_length_ignores_eos() -> None:
+    body = received(sent=request("fixed")).body
     assert (body["ignore_eos"], body["min_tokens"], body["max_tokens"]) == (True, 16, 16)
 
 
-def test_ollama_is_asked_in_its_words() -> None:
-    asked = asked_for("ollama", sampling=Sampling(temperature=0.5, seed=3, think=True))
-    assert asked.path == "/api/chat"
-    assert asked.body["options"] == {"num_predict": 16, "temperature": 0.5, "seed": 3}
-    assert asked.body["think"] is True
-    assert asked.body["stream"] is True
+def test_the_ollama_request() -> None:
+    sent = received("ollama", sampling=Sampling(temperature=0.5, seed=3, think=True))
+    assert sent.path == "/api/chat"
+    assert sent.body["options"] == {"num_predict": 16, "temperature": 0.5, "seed": 3}
+    assert sent.body["think"] is True
+    assert sent.body["stream"] is True
 
 
-def test_ollama_tells_its_own_durations() -> None:
+def test_ollama_reports_its_durations() -> None:
     record = send(saying(*OLLAMA_ANSWER), "ollama")
     assert (record.outcome, record.text, record.api) == (Outcome.OK, "one two", "ollama")
     assert (record.prompt_tokens, record.completion_tokens, record.counted_by) == (7, 2, "usage")
@@ -213,7 +211,7 @@ def test_ollama_tells_its_own_durations() -> None:
     assert len(record.chunk_ns) == 2
 
 
-def test_ollama_thinking_is_a_token_and_no_text() -> None:
+def test_ollama_thinking_is_a_token_but_not_text() -> None:
     thinking = line({"message": {"content": "", "thinking": "hm"}, "done": False})
     record = send(saying(thinking, *OLLAMA_ANSWER), "ollama")
     assert (len(record.chunk_ns), record.text) == (3, "one two")
@@ -230,18 +228,18 @@ def test_ollama_thinking_is_a_token_and_no_text() -> None:
         (503, Outcome.UNAVAILABLE),
     ],
 )
-def test_a_status_has_its_outcome(code: int, outcome: Outcome) -> None:
+def test_outcome_by_status(code: int, outcome: Outcome) -> None:
     record = send(status(code, {"error": {"message": "why"}}))
     assert (record.outcome, record.error) == (outcome, f"HTTP {code}: why")
     assert record.chunk_ns == ()
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", {"detail": "x"}])
-def test_a_refusal_need_not_be_json(body: object) -> None:
+def test_an_error_body_can_be_plain_text(body: object) -> None:
     assert send(status(400, body)).outcome is Outcome.REFUSED
 
 
-def test_what_a_stranger_says_is_cut() -> None:
+def test_long_error_messages_are_cut() -> None:
     assert len(send(status(400, {"error": "x" * 9999})).error) == 500
 
 
@@ -258,17 +256,17 @@ def test_an_error_inside_the_stream_is_a_failure(api: Api, pieces: tuple[bytes, 
 
 
 @pytest.mark.parametrize("api", ["openai", "ollama"])
-def test_what_is_not_json_is_a_failure(api: Api) -> None:
+def test_invalid_json_is_a_failure(api: Api) -> None:
     record = send(saying(b"data: {]\n\n"), api)
     assert record.outcome is Outcome.FAILED
     assert "not a JSON object" in record.error
 
 
-def test_the_words_of_a_prompt_are_told() -> None:
+def test_the_words_of_a_prompt_are_counted() -> None:
     assert send(saying(*openai_answer())).prompt_words == 3
 
 
-def test_a_connection_lost_inside_the_body_is_told() -> None:
+def test_a_connection_lost_inside_the_body_is_classified() -> None:
     async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = delta(content="a")
         yield CHUNKED + f"{len(data):x}\r\n".encode() + data + b"\r\n"
@@ -277,7 +275,7 @@ def test_a_connection_lost_inside_the_body_is_told() -> None:
     assert send(reply).outcome is Outcome.DISCONNECTED
 
 
-def test_a_connection_closed_without_a_word_is_told() -> None:
+def test_a_connection_closed_without_a_response_is_classified() -> None:
     async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         raise Kill
         yield b""
@@ -285,7 +283,7 @@ def test_a_connection_closed_without_a_word_is_told() -> None:
     assert send(reply).outcome is Outcome.DISCONNECTED
 
 
-def test_nobody_there_is_told() -> None:
+def test_a_refused_connection_is_classified() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         fake = FakeServer({}, url=f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -294,7 +292,7 @@ def test_nobody_there_is_told() -> None:
     assert record.error
 
 
-def test_a_silent_server_is_given_up() -> None:
+def test_a_silent_server_times_out() -> None:
     async def run() -> Record:
         over = asyncio.Event()
 
@@ -312,13 +310,13 @@ def test_a_silent_server_is_given_up() -> None:
     assert (record.outcome, len(record.chunk_ns)) == (Outcome.TIMEOUT, 1)
 
 
-def test_nonsense_in_known_places_is_survived() -> None:
+def test_unexpected_types_are_tolerated() -> None:
     odd = [{"choices": "x"}, {"choices": [None]}, {"choices": [{"delta": 3}]}, {"usage": []}]
     pieces = [*map(sse, odd), delta(content=["x"]), *openai_answer()]
     assert send(saying(*pieces)).outcome is Outcome.OK
 
 
-def test_any_number_of_requests_is_under_way_at_one_time() -> None:
+def test_concurrency_is_unlimited() -> None:
     """aiohttp's own pool would hold the 101st back."""
     many = 150
 

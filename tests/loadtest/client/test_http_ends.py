@@ -1,5 +1,3 @@
-"""Where an answer ends, and where it was cut off."""
-
 import pytest
 
 from loadtest.client.test_http import send
@@ -10,7 +8,7 @@ from sizeup_loadtest.data.record import Api, Outcome
 @pytest.mark.parametrize(
     ("api", "piece"), [("openai", delta(content="a")), ("ollama", OLLAMA_ANSWER[0])]
 )
-def test_a_stream_without_its_last_event_is_truncated(api: Api, piece: bytes) -> None:
+def test_a_stream_without_its_final_event_is_truncated(api: Api, piece: bytes) -> None:
     record = send(saying(piece), api)
     assert record.outcome is Outcome.TRUNCATED
     assert len(record.chunk_ns) == 1
@@ -25,14 +23,14 @@ def test_a_stream_without_its_last_event_is_truncated(api: Api, piece: bytes) ->
         ("ollama", OLLAMA_ANSWER[-1].rstrip(b"\n")),
     ],
 )
-def test_a_stream_may_end_with_its_last_event(api: Api, end: bytes) -> None:
+def test_a_final_event_needs_no_empty_line(api: Api, end: bytes) -> None:
     """No empty line after it, or a finish reason and no [DONE]."""
-    said = delta(content="a") if api == "openai" else OLLAMA_ANSWER[0]
-    record = send(saying(said, end), api)
+    chunk = delta(content="a") if api == "openai" else OLLAMA_ANSWER[0]
+    record = send(saying(chunk, end), api)
     assert (record.outcome, len(record.chunk_ns)) == (Outcome.OK, 1)
 
 
 @pytest.mark.parametrize("api", ["openai", "ollama"])
-def test_half_an_event_is_no_end(api: Api) -> None:
-    said = delta(content="a") if api == "openai" else OLLAMA_ANSWER[0]
-    assert send(saying(said, said[: len(said) // 2]), api).outcome is Outcome.TRUNCATED
+def test_an_incomplete_event_is_no_end(api: Api) -> None:
+    chunk = delta(content="a") if api == "openai" else OLLAMA_ANSWER[0]
+    assert send(saying(chunk, chunk[: len(chunk) // 2]), api).outcome is Outcome.TRUNCATED

@@ -37,7 +37,7 @@ ALONE = [phase for phase in PHASES if phase.name == "ability"]
 def measured(
     path: Path, failures: dict[Outcome, float], phases: Sequence[Phase] = ALONE
 ) -> AbilityFile:
-    """Run the phase against two sizes, the larger of which knows all the smaller one knows."""
+    """Run the phase against two models; the larger knows all that the smaller knows."""
     items = ladder(ABILITY.kinds, ABILITY.levels, ABILITY.seed, ABILITY.items)
     behaviour = Behaviour(
         sizes=tuple(
@@ -67,7 +67,7 @@ def measured(
     return file
 
 
-def test_ability_is_what_the_server_knows(tmp_path: Path) -> None:
+def test_ability_matches_the_server(tmp_path: Path) -> None:
     found = measured(tmp_path, {})
     small, large = found.results["small"], found.results["large"]
     assert small.overall.n == large.overall.n == 40
@@ -84,7 +84,7 @@ def test_ability_is_what_the_server_knows(tmp_path: Path) -> None:
 
 
 class Stopped(Run):
-    """A run that is stopped in its third block, after its first size."""
+    """A run that is stopped in its third block, after its first model."""
 
     async def load(
         self,
@@ -102,7 +102,7 @@ async def stopped(run: Run) -> None:
     await ability_phase.run(Stopped(*(getattr(run, field.name) for field in fields(Run))))
 
 
-def test_a_run_that_is_stopped_keeps_whole_blocks(tmp_path: Path) -> None:
+def test_a_stopped_run_keeps_complete_blocks(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         measured(tmp_path, {}, [Phase("ability", stopped)])
     file = RunFolder(tmp_path).read_json("ability", AbilityFile)
@@ -111,7 +111,7 @@ def test_a_run_that_is_stopped_keeps_whole_blocks(tmp_path: Path) -> None:
     assert len(file.paired) == 1
 
 
-def test_failed_requests_are_errors_and_not_wrong(tmp_path: Path) -> None:
+def test_failed_requests_are_errors_and_not_wrong_answers(tmp_path: Path) -> None:
     found = measured(tmp_path, {Outcome.UNAVAILABLE: 0.5})
     result = found.results["large"]
     assert result.errors > 0
@@ -119,7 +119,7 @@ def test_failed_requests_are_errors_and_not_wrong(tmp_path: Path) -> None:
     assert result.overall.value > 0.5
 
 
-def test_a_size_that_never_answers_is_left_out(tmp_path: Path) -> None:
+def test_a_model_without_answers_is_left_out(tmp_path: Path) -> None:
     found = measured(tmp_path, {Outcome.UNAVAILABLE: 1.0})
     assert found.results == {}
     assert found.paired == ()

@@ -1,4 +1,4 @@
-"""The search for capacity from the command line, against a server that carries anything."""
+"""The capacity search from the command line, against a server without limits."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from sizeup_loadtest.workload.schedule import Segment
 
 
 def searched(tmp_path: Path, capacity: str) -> tuple[RunFolder, list[tuple[str, str]]]:
-    """Return the run and its loads with their sizes, in the order they were sent."""
+    """Return the run and its loads with their models, in send order."""
     file = tmp_path / "sizes.yaml"
     file.write_text(f"{CONFIG}length: until_eos\ncapacity: {capacity}\n")
     with background(**WHOLE) as fake:
-        asked = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
-        assert bench("capacity", *asked) == 0
+        options = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
+        assert bench("capacity", *options) == 0
     folder = RunFolder(tmp_path / "run")
     records = [r for r in folder.records() if not r.planned.warm_up]
     return folder, [key for key, _ in groupby((r.stage, r.planned.model) for r in records)]
 
 
-def test_the_sizes_take_turns(tmp_path: Path) -> None:
+def test_models_take_turns(tmp_path: Path) -> None:
     folder, loads = searched(tmp_path, "{mode: closed, max: 4, seconds: 0.05}")
     assert loads == [
         (f"capacity-closed-{level}", model) for level in (1, 2, 4) for model in ("large", "small")
@@ -42,7 +42,7 @@ def test_the_sizes_take_turns(tmp_path: Path) -> None:
     assert results.validity.error_share == 0
 
 
-def test_an_open_loop_looks_first_how_fast_one_answer_is(tmp_path: Path) -> None:
+def test_an_open_loop_first_measures_a_single_stream(tmp_path: Path) -> None:
     folder, loads = searched(tmp_path, "{mode: open, max: 2, seconds: 0.3}")
     stages = [stage for stage, model in loads if model == "small"]
     assert stages == ["capacity-closed-1", "capacity-open-1", "capacity-open-2"]
@@ -52,7 +52,7 @@ def test_an_open_loop_looks_first_how_fast_one_answer_is(tmp_path: Path) -> None
 
 
 class Stopping:
-    """A run of one size that is stopped after some loads; a request takes 200 ms."""
+    """A run of one model that is stopped after some loads; a request takes 200 ms."""
 
     def __init__(self, folder: RunFolder, loads: int) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class Stopping:
         return [record(i, sent=200 * i, stage=segment.stage.key) for i in range(40)]
 
 
-def test_what_was_found_before_the_run_is_stopped_is_kept(tmp_path: Path) -> None:
+def test_results_before_a_stop_are_kept(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run")
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(capacity_search.run(cast(Run, Stopping(folder, loads=3))))

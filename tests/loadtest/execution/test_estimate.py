@@ -1,5 +1,3 @@
-"""How long a run would take: every phase that sends is counted."""
-
 import re
 
 import pytest
@@ -18,14 +16,14 @@ def parts(**config: object) -> tuple[list[estimate.Part], Config]:
     return estimate.parts(made, plan, tok_s=30), made
 
 
-def test_the_plan_alone() -> None:
+def test_the_duration_of_a_plan() -> None:
     found, config = parts()
     assert [(part.name, part.seconds) for part in found] == [("closed-1-fixed", 8.0)]
     assert "about 0.1 minutes" in estimate.total(found, 30, config)
 
 
 @pytest.mark.parametrize(
-    ("asked", "loads"),
+    ("options", "loads"),
     [
         ({"mode": "closed", "max": 64}, 7 + 4),  # 1, 2, ..., 64, and 48, 40, 36, 34
         ({"mode": "closed", "max": 8}, 4 + 2),  # 1, 2, 4, 8, and 6, 7
@@ -33,8 +31,8 @@ def test_the_plan_alone() -> None:
         ({"mode": "open", "max": 16}, 5 + 4),
     ],
 )
-def test_the_search_for_capacity_is_counted(asked: dict[str, object], loads: int) -> None:
-    found, _ = parts(capacity={"enabled": True, "seconds": 9, **asked})
+def test_the_capacity_search_is_included(options: dict[str, object], loads: int) -> None:
+    found, _ = parts(capacity={"enabled": True, "seconds": 9, **options})
     assert found[-1].name == "capacity"
     assert found[-1].seconds == 2 * loads * (9 + 1)
 
@@ -53,15 +51,15 @@ def test_preload_requests_are_counted_apart() -> None:
         assert digest == plan.sha256
 
 
-def test_questions_are_counted() -> None:
-    asked = {"kinds": ["addition"], "levels": [3], "items": 12}
-    found, _ = parts(ability={"enabled": True, "concurrency": 4, "max_tokens": 60, **asked})
+def test_the_ability_phase_is_included() -> None:
+    options = {"kinds": ["addition"], "levels": [3], "items": 12}
+    found, _ = parts(ability={"enabled": True, "concurrency": 4, "max_tokens": 60, **options})
     assert (found[-1].requests, found[-1].max_tokens) == (24, 24 * 60)
     assert found[-1].seconds == 24 * 60 / 30 / 4
 
 
-def test_a_run_that_would_be_cut_is_told() -> None:
-    """By its search for capacity alone: the plan would have had the time."""
+def test_a_run_above_its_time_limit_is_reported() -> None:
+    """Because of the capacity search: the plan alone would fit."""
     limits = {"max_minutes": 1}
     found, config = parts(limits=limits)
     assert "max_minutes" not in estimate.total(found, 30, config)

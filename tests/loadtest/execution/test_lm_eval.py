@@ -39,7 +39,7 @@ MMLU = SuiteScore(value=0.6, stderr=0.01, n=17)
 
 
 def script(code: str, tmp_path: Path) -> Suite:
-    """Return a suite whose command is a Python program."""
+    """Return a suite with a Python program as its command."""
     command = (sys.executable, "-c", code)
     return Suite(command, ("gsm8k", "wikitext", "mmlu"), tmp_path / "log.txt", tmp_path / "out")
 
@@ -55,33 +55,33 @@ def writing(results: object, tmp_path: Path) -> Suite:
     return script(f"import pathlib; pathlib.Path({str(file)!r}).write_text({text!r})", tmp_path)
 
 
-def test_the_shares_of_the_tasks_that_were_asked_are_read(tmp_path: Path) -> None:
-    """Neither what is better when it is less, which is told, nor a group's parts."""
+def test_scores_of_the_requested_tasks_are_read(tmp_path: Path) -> None:
+    """Metrics where lower is better and subtasks of a group are skipped."""
     scores = evaluate(writing(RESULTS, tmp_path))
     assert scores == Scores({"gsm8k": GSM8K, "mmlu": MMLU}, missing=("wikitext",))
 
 
-def test_a_task_without_results_is_told_beside_the_others_scores(tmp_path: Path) -> None:
+def test_a_task_without_results_is_missing(tmp_path: Path) -> None:
     less = {"results": {"gsm8k": {"exact_match,none": 0.25, "exact_match_stderr,none": "N/A"}}}
     scores = evaluate(writing(less, tmp_path))
     assert scores == Scores({"gsm8k": SuiteScore(value=0.25)}, missing=("wikitext", "mmlu"))
 
 
 @pytest.mark.parametrize(
-    ("asked", "groups", "found"),
+    ("requested", "groups", "found"),
     [
         ("mmlu_*", {"mmlu_law": [], "mmlu_art": []}, ["mmlu_art", "mmlu_law"]),
         ("ai2_arc", {"arc_easy": [], "arc_challenge": []}, ["arc_challenge", "arc_easy"]),
         ("mmlu", {"mmlu": ["mmlu_law", "mmlu_art"], "mmlu_law": [], "mmlu_art": []}, ["mmlu"]),
     ],
 )
-def test_a_name_may_stand_for_several_tasks(
-    asked: str, groups: dict[str, list[str]], found: list[str], tmp_path: Path
+def test_a_name_can_stand_for_several_tasks(
+    requested: str, groups: dict[str, list[str]], found: list[str], tmp_path: Path
 ) -> None:
     """lm-eval resolves patterns and tags, and its results have the tasks' own names."""
     results = {name: {"acc,none": 0.5} for name in groups}
     suite = writing({"results": results, "group_subtasks": groups}, tmp_path)
-    scores = evaluate(replace(suite, tasks=(asked,)))
+    scores = evaluate(replace(suite, tasks=(requested,)))
     assert (sorted(scores.by_task), scores.missing) == (found, ())
 
 
@@ -111,8 +111,8 @@ def test_it_is_stopped_at_the_time_limit(tmp_path: Path) -> None:
         evaluate(script("import time; time.sleep(600)", tmp_path), seconds=1)
 
 
-def config(**asked: object) -> Config:
-    return Config(models=(ModelConfig(name="m:1b"),), lm_eval=LmEval.model_validate(asked))
+def config(**requested: object) -> Config:
+    return Config(models=(ModelConfig(name="m:1b"),), lm_eval=LmEval.model_validate(requested))
 
 
 def after(option: str, suite: Suite) -> str:
@@ -120,8 +120,8 @@ def after(option: str, suite: Suite) -> str:
 
 
 def test_the_command_of_generation_tasks(tmp_path: Path) -> None:
-    asked = config(enabled=True, tasks=["a", "b"], limit=5, command=["uvx", "lm_eval"])
-    suite = lm_eval.generation(asked, "m:1b", tmp_path)
+    requested = config(enabled=True, tasks=["a", "b"], limit=5, command=["uvx", "lm_eval"])
+    suite = lm_eval.generation(requested, "m:1b", tmp_path)
     assert suite.command[:2] == ("uvx", "lm_eval")
     arguments = json.loads(after("--model_args", suite))
     assert arguments["model"] == "m:1b"
@@ -133,8 +133,8 @@ def test_the_command_of_generation_tasks(tmp_path: Path) -> None:
 
 
 def test_the_command_of_likelihood_tasks(tmp_path: Path) -> None:
-    asked = config(enabled=True, likelihood_tasks=["c"], tokenizer="Qwen/Qwen2.5-0.5B")
-    suite = lm_eval.likelihood(asked, "m:1b", tmp_path)
+    requested = config(enabled=True, likelihood_tasks=["c"], tokenizer="Qwen/Qwen2.5-0.5B")
+    suite = lm_eval.likelihood(requested, "m:1b", tmp_path)
     arguments = json.loads(after("--model_args", suite))
     assert arguments["base_url"] == "http://127.0.0.1:11434/v1/completions"
     assert arguments["tokenizer"] == "Qwen/Qwen2.5-0.5B"
@@ -149,8 +149,8 @@ def test_a_local_tokenizer_has_an_absolute_path(
 ) -> None:
     (tmp_path / "tokenizer").mkdir()
     monkeypatch.chdir(tmp_path)
-    asked = config(enabled=True, likelihood_tasks=["c"], tokenizer="tokenizer")
-    suite = lm_eval.likelihood(asked, "m:1b", tmp_path)
+    requested = config(enabled=True, likelihood_tasks=["c"], tokenizer="tokenizer")
+    suite = lm_eval.likelihood(requested, "m:1b", tmp_path)
     assert json.loads(after("--model_args", suite))["tokenizer"] == str(tmp_path / "tokenizer")
 
 

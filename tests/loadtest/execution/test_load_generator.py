@@ -1,4 +1,4 @@
-"""Closed and open loop, by a sender whose every answer the test lets go."""
+"""Closed and open loop, with a sender that the test controls."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,7 @@ FAR = 10**15
 
 @dataclass
 class Watch:
-    """What a segment told while it ran."""
+    """Records the events of a segment."""
 
     segments: list[Segment] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Watch:
 
 
 class FakeSender:
-    """Answer when `gate` opens; open from the start unless it is closed."""
+    """Responds when `gate` is open, which it is initially."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -121,7 +121,7 @@ def edged(count: int, level: int) -> Segment:
 
 
 def begins(made: Segment, response_ns: int) -> list[int]:
-    """Return when each worker sent its first request, in ms since the first; none has answered."""
+    """Return the first send time of each worker, in ms since the first; no response yet."""
 
     async def go() -> list[Record]:
         clock, watch = Clock(), Watch()
@@ -137,17 +137,17 @@ def begins(made: Segment, response_ns: int) -> list[int]:
     return [round((at - sent[0]) / 1e6) for at in sent]
 
 
-def test_users_come_one_after_the_other_over_the_time_of_an_answer() -> None:
-    """Sleepers never wake early; how late they do is the machine's."""
+def test_ramp_up_takes_the_latency_of_a_response() -> None:
+    """Sleeps never end early; how late depends on the machine."""
     at = begins(edged(20, 4), 80_000_000)
     assert all(when >= due for when, due in zip(at, (0, 19, 39, 59), strict=True))
 
 
-def test_users_come_at_once_where_no_edge_is_marked() -> None:
+def test_without_a_ramp_workers_start_together() -> None:
     assert len(begins(segment(20, 4), 10**15)) == 4
 
 
-def test_a_model_is_woken_alone_and_not_counted() -> None:
+def test_a_preload_request_is_sent_alone_and_not_counted() -> None:
     watch = run(with_preload(segment(6, level=3)))
     assert [r.planned.warm_up for r in watch.requests] == [True, *[False] * 6]
     assert watch.requests[0].prompt == PRELOAD
@@ -155,16 +155,16 @@ def test_a_model_is_woken_alone_and_not_counted() -> None:
     assert all(r.sent_ns >= first.ended_ns for r in rest)
 
 
-def test_nobody_is_woken_for_nothing_or_too_late() -> None:
+def test_no_preload_without_requests_or_time() -> None:
     assert run(with_preload(segment(0, level=0))).requests == []
     assert run(with_preload(segment(3, level=1)), deadline=-1).requests == []
 
 
-def test_a_closed_loop_of_nobody_sends_nothing() -> None:
+def test_a_closed_loop_without_workers_sends_nothing() -> None:
     assert run(segment(0, level=0)).records == []
 
 
-def test_an_open_loop_does_not_wait_for_answers() -> None:
+def test_an_open_loop_does_not_wait_for_responses() -> None:
     async def go() -> tuple[int, list[Record]]:
         watch, clock = Watch(), Clock()
         sender = FakeSender(clock)
@@ -192,7 +192,7 @@ def test_a_late_sender_keeps_the_schedule() -> None:
             record = await super().send(request)
             if request.planned.index == 0:
                 end = self.clock() + 50_000_000
-                while self.clock() < end:  # the whole loop is held up
+                while self.clock() < end:  # block the event loop
                     continue
             return record
 
@@ -210,12 +210,12 @@ def test_a_late_sender_keeps_the_schedule() -> None:
     assert late.n == 4
 
 
-def test_nothing_is_sent_after_the_segments_time() -> None:
+def test_nothing_is_sent_after_the_segments_time_limit() -> None:
     watch = run(segment(10, 1, rate=1, seconds=0.001))
     assert [r.planned.index for r in watch.requests] == [0]
 
 
-def test_nothing_is_sent_after_the_runs_time() -> None:
+def test_nothing_is_sent_after_the_runs_deadline() -> None:
     assert run(segment(10, level=3), deadline=-1).requests == []
     assert run(segment(10, 10, rate=10), deadline=-1).requests == []
 
@@ -224,7 +224,7 @@ def test_a_closed_loop_has_no_send_lag() -> None:
     assert send_lag(run(segment(3, level=1)).records) is None
 
 
-def test_lag_is_summed_up_by_rank() -> None:
+def test_lag_uses_nearest_rank() -> None:
     lag = lag_of([*range(99), 1_000_000_000])
     assert lag is not None
     assert (lag.n, lag.high, lag.p99) == (100, 1.0, 1.0)
@@ -232,7 +232,7 @@ def test_lag_is_summed_up_by_rank() -> None:
     assert lag_of([]) is None
 
 
-def test_a_loop_that_is_held_up_is_seen() -> None:
+def test_a_blocked_loop_is_measured() -> None:
     async def go() -> LoopLagSampler:
         clock = Clock()
         async with sample_loop_lag(clock) as lag:

@@ -1,5 +1,3 @@
-"""What a run learns from one segment for the next."""
-
 import asyncio
 from dataclasses import replace
 from io import BytesIO, StringIO
@@ -25,24 +23,24 @@ PLAN = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
 
 
 class Sender:
-    """Answer in so many milliseconds each, one after the other, by no clock at all."""
+    """Responds with the given latencies in milliseconds, without waiting."""
 
     def __init__(self, *times: int) -> None:
         self._times = [*times]
 
     async def send(self, request: Request) -> Record:
-        took = self._times.pop(0)
-        made = record(first=took, tokens=1, tail=0)
-        return made if took else failed(made, Outcome.BUSY)
+        latency = self._times.pop(0)
+        result = record(first=latency, tokens=1, tail=0)
+        return result if latency else failed(result, Outcome.BUSY)
 
 
-def learned(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
-    """Send segments whose answers take so long; return what is known after each."""
+def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
+    """Send segments with these latencies; return the known latency after each."""
     console = Console(file=StringIO())
     run = Run(
         CONFIG,
         PLAN,
-        cast(Client, Sender(*(took for times in segments for took in times))),
+        cast(Client, Sender(*(latency for times in segments for latency in times))),
         Clock(),
         RunFolder(tmp_path),
         Recorder(BytesIO()),
@@ -59,5 +57,10 @@ def learned(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
     return known
 
 
-def test_the_time_of_an_undisturbed_answer_is_the_fastest_segments(tmp_path: Path) -> None:
-    assert learned(tmp_path, (0, 0), (300, 200, 400), (900, 900), (0, 100)) == [0, 300, 300, 100]
+def test_the_undisturbed_latency_is_that_of_the_fastest_segment(tmp_path: Path) -> None:
+    assert known_latencies(tmp_path, (0, 0), (300, 200, 400), (900, 900), (0, 100)) == [
+        0,
+        300,
+        300,
+        100,
+    ]

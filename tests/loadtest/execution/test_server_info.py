@@ -1,5 +1,3 @@
-"""What a server says of its models."""
-
 import asyncio
 import socket
 from collections.abc import Sequence
@@ -33,7 +31,7 @@ def check(names: Sequence[str], **replies: Reply) -> None:
     asyncio.run(run())
 
 
-def test_facts_come_from_ollamas_routes() -> None:
+def test_model_info_comes_from_ollamas_api() -> None:
     async def run() -> tuple[FakeServer, dict[str, ModelInfo]]:
         replies = {
             "tags": status(200, TAGS),
@@ -62,25 +60,25 @@ def test_facts_come_from_ollamas_routes() -> None:
 
 
 @pytest.mark.parametrize("value", [{}, {"model_info": 3, "details": []}, {"model_info": None}])
-def test_what_is_not_said_is_not_known(value: dict[str, object]) -> None:
+def test_unreported_values_are_unknown(value: dict[str, object]) -> None:
     assert server_info.to_model_info(value, {}, {}) == ModelInfo()
 
 
-def test_names_of_either_api_are_taken() -> None:
+def test_names_of_both_apis_are_accepted() -> None:
     check(["x", "b"], models=status(200, {"data": [{"id": "x"}]}), tags=status(200, TAGS))
 
 
-def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_missing_model_is_an_error_with_the_available_ones() -> None:
     with pytest.raises(TargetError, match=r"y \(available: x\)"):
         check(["x", "y"], models=status(200, {"data": [{"id": "x"}]}))
 
 
-def test_a_server_that_lists_nothing_is_believed() -> None:
+def test_a_server_without_a_list_is_not_checked() -> None:
     check(["x"])
     check(["x"], models=status(200, b"<html>"), tags=status(500, {}))
 
 
-def test_nobody_there_is_told_at_once() -> None:
+def test_an_unreachable_server_is_an_error() -> None:
     async def run(url: str) -> None:
         async with aiohttp.ClientSession() as session:
             await server_info.check_models(session, url, ["x"])

@@ -1,4 +1,4 @@
-"""Standard suites in a run: a program in lm-eval's place, a server that echoes for one size."""
+"""Standard suites in a run: a fake lm-eval, and a server that supports echo for one model."""
 
 import json
 import sys
@@ -31,11 +31,11 @@ written = {"results": scores, "n-samples": {task: {"effective": 25} for task in 
 """
 
 
-async def completions(asked: ReceivedRequest) -> AsyncIterator[bytes]:
+async def completions(request: ReceivedRequest) -> AsyncIterator[bytes]:
     """Echo for `small` only."""
-    found = [None, -1.0, -2.0, -0.5] if asked.body["model"] == "small" else [-0.5]
+    found = [None, -1.0, -2.0, -0.5] if request.body["model"] == "small" else [-0.5]
     reply = status(200, {"choices": [{"text": "", "logprobs": {"token_logprobs": found}}]})
-    async for piece in reply(asked):
+    async for piece in reply(request):
         yield piece
 
 
@@ -46,8 +46,8 @@ def run(tmp_path: Path, command_line: str, tasks: str) -> RunFolder:
     file = tmp_path / "sizes.yaml"
     file.write_text(f"{CONFIG}lm_eval: {{enabled: true, {tasks}, command: {command}}}\n")
     with background(**WHOLE, **{"/v1/completions": completions}) as fake:
-        asked = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
-        assert bench(*command_line.split(), *asked) == 0
+        request = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
+        assert bench(*command_line.split(), *request) == 0
     return RunFolder(tmp_path / "run")
 
 

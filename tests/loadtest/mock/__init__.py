@@ -1,4 +1,4 @@
-"""A server of known truth: what it will do is configured, what it did is recorded."""
+"""A mock inference server: its behaviour is configured, and what it did is recorded."""
 
 from loadtest.mock.behaviour import Behaviour, MockModel
 from loadtest.mock.server import MockServer

@@ -1,4 +1,4 @@
-"""Request bodies as clients send them; what the mock has no use for is let through."""
+"""Request bodies; unknown fields are ignored."""
 
 from typing import Any
 
@@ -32,8 +32,7 @@ class OpenAiBody(BaseModel):
     stream: bool = False
     stream_options: _StreamOptions | None = None
 
-    def asked(self) -> MockRequest:
-        """Return what is asked."""
+    def wanted(self) -> MockRequest:
         prompt = self.prompt if isinstance(self.prompt, str) else "\n".join(self.prompt or [])
         limit = self.max_completion_tokens or self.max_tokens
         return MockRequest(
@@ -62,16 +61,15 @@ class OllamaBody(BaseModel):
 
     @property
     def empty(self) -> bool:
-        """Tell whether nothing is asked: such a request loads or unloads the model."""
+        """Whether the request only loads or unloads the model."""
         return not self.messages and not self.prompt
 
     @property
     def unloads(self) -> bool:
-        """Tell whether the model is to be forgotten."""
+        """Whether the request unloads the model."""
         return self.empty and self.keep_alive in (0, "0", "0s", "0m")
 
-    def asked(self) -> MockRequest:
-        """Return what is asked."""
+    def wanted(self) -> MockRequest:
         limit = self.options.num_predict if self.options else None
         return MockRequest(
             model=self.model,

@@ -1,4 +1,4 @@
-"""What the mock says of itself and its models."""
+"""Health, version and model lists."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from loadtest.mock.behaviour import MockModel
-from loadtest.mock.place import ModelSlots
+from loadtest.mock.slots import ModelSlots
 
 _LONG_AGO = "2025-01-01T00:00:00Z"
 _BYTES_PER_PARAMETER = 2  # bf16
 
 
-def routes(places: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
-    """Return the routes that list and describe."""
+def routes(served: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
+    """Return the routes."""
 
     async def health(request: web.Request) -> web.Response:
         del request
@@ -26,25 +26,25 @@ def routes(places: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
 
     async def models(request: web.Request) -> web.Response:
         del request
-        data = [{"id": n, "root": n, "object": "model", "owned_by": "mock"} for n in places]
+        data = [{"id": n, "root": n, "object": "model", "owned_by": "mock"} for n in served]
         return web.json_response({"object": "list", "data": data})
 
     async def tags(request: web.Request) -> web.Response:
         del request
-        return web.json_response({"models": [_tag(place.size) for place in places.values()]})
+        return web.json_response({"models": [_tag(slots.size) for slots in served.values()]})
 
     async def running(request: web.Request) -> web.Response:
         del request
-        loaded = [place.size for place in places.values() if place.loaded]
+        loaded = [slots.size for slots in served.values() if slots.loaded]
         found = [_tag(size) | {"size_vram": _bytes(size)} for size in loaded]
         return web.json_response({"models": found})
 
     async def show(request: web.Request) -> web.Response:
         body = await request.json()
-        place = places.get(body.get("model") or body.get("name"))
-        if place is None:
+        slots = served.get(body.get("model") or body.get("name"))
+        if slots is None:
             return web.json_response({"error": "model not found"}, status=404)
-        return web.json_response(_show(place.size))
+        return web.json_response(_show(slots.size))
 
     return [
         web.get("/health", health),

@@ -1,4 +1,4 @@
-"""How answers look on the wire, one class per route."""
+"""Response formats."""
 
 import json
 from datetime import UTC, datetime
@@ -11,11 +11,11 @@ Json = dict[str, Any]
 
 
 class Dialect(Protocol):
-    """One route's words."""
+    """The response format of an endpoint."""
 
     content_type: str
     comment: bytes
-    """What a client has to skip; empty where the format has no comments."""
+    """A comment, which clients skip; empty where the format has none."""
 
     def early(self) -> bytes:
         """Return a chunk without text."""
@@ -23,11 +23,11 @@ class Dialect(Protocol):
     def piece(self, piece: Piece, first: bool) -> bytes:
         """Return a chunk with text."""
 
-    def last(self, script: Script, answer: ServedRequest) -> bytes:
-        """Return what ends a stream."""
+    def last(self, script: Script, served: ServedRequest) -> bytes:
+        """Return the end of a stream."""
 
-    def whole(self, script: Script, answer: ServedRequest) -> Json:
-        """Return an answer that is not streamed."""
+    def whole(self, script: Script, served: ServedRequest) -> Json:
+        """Return a response without streaming."""
 
     def broken(self, message: str) -> bytes:
         """Return an error inside a stream."""
@@ -42,19 +42,19 @@ class OpenAi:
     content_type = "text/event-stream"
     comment = b": still here\n\n"
 
-    def __init__(self, asked: MockRequest, chat: bool) -> None:
-        self._asked = asked
+    def __init__(self, wanted: MockRequest, chat: bool) -> None:
+        self._asked = wanted
         self._chat = chat
         kind = ("chat.completion" if chat else "text_completion") + (
-            ".chunk" if chat and asked.stream else ""
+            ".chunk" if chat and wanted.stream else ""
         )
         self._head: Json = {
             "id": "chatcmpl-mock",
             "object": kind,
             "created": int(datetime.now(UTC).timestamp()),
-            "model": asked.model,
+            "model": wanted.model,
         }
-        # A whole JSON encoder per token would make the mock the bottleneck of 1,000 streams
+        # A JSON encoder per token would be the bottleneck with 1,000 streams.
         self._prefix = json.dumps(self._head)[:-1] + ', "choices": [{"index": 0, '
 
     def early(self) -> bytes:
@@ -74,19 +74,19 @@ class OpenAi:
     def _event(self, choice: str, finish: str = "null") -> bytes:
         return f'data: {self._prefix}{choice}, "finish_reason": {finish}}}]}}\n\n'.encode()
 
-    def last(self, script: Script, answer: ServedRequest) -> bytes:
+    def last(self, script: Script, served: ServedRequest) -> bytes:
         """Return the finish reason, the usage if wanted, and the end mark."""
-        del answer
+        del served
         empty = '"delta": {}' if self._chat else '"text": ""'
         end = self._event(empty, json.dumps(script.finish))
         if self._asked.usage:
-            told = self._head | {"choices": [], "usage": _usage(script)}
-            end += b"data: " + json.dumps(told).encode() + b"\n\n"
+            extra = self._head | {"choices": [], "usage": _usage(script)}
+            end += b"data: " + json.dumps(extra).encode() + b"\n\n"
         return end + b"data: [DONE]\n\n"
 
-    def whole(self, script: Script, answer: ServedRequest) -> Json:
+    def whole(self, script: Script, served: ServedRequest) -> Json:
         """Return a completion."""
-        del answer
+        del served
         thinking, text = _texts(script)
         message = {"role": "assistant", "content": text}
         if thinking:
@@ -110,9 +110,9 @@ class Ollama:
     content_type = "application/x-ndjson"
     comment = b""
 
-    def __init__(self, asked: MockRequest, chat: bool) -> None:
+    def __init__(self, wanted: MockRequest, chat: bool) -> None:
         self._chat = chat
-        self._head: Json = {"model": asked.model, "created_at": datetime.now(UTC).isoformat()}
+        self._head: Json = {"model": wanted.model, "created_at": datetime.now(UTC).isoformat()}
 
     def early(self) -> bytes:
         """Return a line without text."""
@@ -124,13 +124,13 @@ class Ollama:
         thinking, text = (piece.text, "") if piece.thinking else ("", piece.text)
         return self._line(self._said(thinking, text) | {"done": False})
 
-    def last(self, script: Script, answer: ServedRequest) -> bytes:
+    def last(self, script: Script, served: ServedRequest) -> bytes:
         """Return the line with counts and durations."""
-        return self._line(self._said("", "") | _durations(script, answer))
+        return self._line(self._said("", "") | _durations(script, served))
 
-    def whole(self, script: Script, answer: ServedRequest) -> Json:
+    def whole(self, script: Script, served: ServedRequest) -> Json:
         """Return the same in one object."""
-        return self._head | self._said(*_texts(script)) | _durations(script, answer)
+        return self._head | self._said(*_texts(script)) | _durations(script, served)
 
     def broken(self, message: str) -> bytes:
         """Return an error line."""
@@ -142,10 +142,10 @@ class Ollama:
         return {"error": message}
 
     def _said(self, thinking: str, text: str) -> Json:
-        told = {"thinking": thinking} if thinking else {}
+        extra = {"thinking": thinking} if thinking else {}
         if self._chat:
-            return {"message": {"role": "assistant", "content": text, **told}}
-        return {"response": text, **told}
+            return {"message": {"role": "assistant", "content": text, **extra}}
+        return {"response": text, **extra}
 
     def _line(self, body: Json) -> bytes:
         return json.dumps(self._head | body).encode() + b"\n"
@@ -167,17 +167,17 @@ def _usage(script: Script) -> Json:
     }
 
 
-def _durations(script: Script, answer: ServedRequest) -> Json:
-    """Return Ollama's own times: the queue is what they leave of the total."""
-    begun = (answer.begun_ns or answer.arrived_ns) + answer.load_ns
-    first, last = answer.written_ns[0], answer.written_ns[-1]
-    streamed = len(answer.written_ns) == len(script.pieces)
+def _durations(script: Script, served: ServedRequest) -> Json:
+    """Return Ollama's durations; the queue is the remainder of the total."""
+    begun = (served.begun_ns or served.arrived_ns) + served.load_ns
+    first, last = served.written_ns[0], served.written_ns[-1]
+    streamed = len(served.written_ns) == len(script.pieces)
     prefill = first - begun if streamed else script.pieces[0].due_ns
     return {
         "done": True,
         "done_reason": script.finish,
-        "total_duration": last - answer.arrived_ns,
-        "load_duration": answer.load_ns,
+        "total_duration": last - served.arrived_ns,
+        "load_duration": served.load_ns,
         "prompt_eval_count": script.prompt_tokens,
         "prompt_eval_duration": prefill,
         "eval_count": script.tokens,

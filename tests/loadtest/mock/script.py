@@ -1,4 +1,4 @@
-"""Decide what one answer will be: texts, moments, failure. Pure and deterministic by seed."""
+"""The script of a response: texts, timing, failure. Pure and deterministic by seed."""
 
 from dataclasses import dataclass
 from random import Random
@@ -16,25 +16,25 @@ _BEFORE_THE_FIRST_BYTE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class MockRequest:
-    """One request, whatever its dialect."""
+    """One request, independent of its API."""
 
     model: str
     prompt: str
-    """All messages' texts, a line each."""
+    """Texts of all messages, one line each."""
     max_tokens: int | None
     forced: bool
-    """Exactly `max_tokens` tokens are wanted."""
+    """Fixed length: exactly `max_tokens` tokens."""
     stream: bool
     usage: bool
-    """Token counts are wanted in the stream."""
+    """Include token counts in the stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One chunk of an answer."""
+    """One chunk of a response."""
 
     due_ns: int
-    """Since the request got its place and the model was loaded."""
+    """Since the request got its slot and the model was loaded."""
     text: str
     tokens: int
     thinking: bool
@@ -42,38 +42,38 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One answer as it will be."""
+    """A response."""
 
     pieces: tuple[Piece, ...]
     tokens: int
     prompt_tokens: int
     finish: Literal["stop", "length"]
     failure: Outcome | None
-    """A stream fails, hangs or ends halfway through its pieces."""
+    """A stream fails, hangs or ends halfway."""
     right: bool | None
-    """None where no right answer is known."""
+    """None where no correct answer is known."""
 
     @property
     def refused(self) -> bool:
-        """Tell whether the failure comes before the first byte."""
+        """Whether the failure is before the first byte."""
         return self.failure in _BEFORE_THE_FIRST_BYTE
 
     @property
     def sent(self) -> tuple[Piece, ...]:
-        """Return the pieces that are sent before the failure, if there is one."""
+        """The chunks that are sent before the failure, if any."""
         return self.pieces[: len(self.pieces) // 2] if self.failure else self.pieces
 
 
-def write(behaviour: Behaviour, size: MockModel, asked: MockRequest, turn: int) -> Script:
-    """Decide one answer; `turn` counts how often this size was asked this before."""
-    texts, right = _texts(behaviour, size, asked)
-    cut = asked.max_tokens is not None and len(texts) >= asked.max_tokens
-    texts = texts[: asked.max_tokens] if cut else texts
-    draw = Random(f"{behaviour.seed} {size.name} {turn} {asked.prompt}")
+def write(behaviour: Behaviour, size: MockModel, wanted: MockRequest, turn: int) -> Script:
+    """Return a response; `turn` counts earlier requests with the same prompt."""
+    texts, right = _texts(behaviour, size, wanted)
+    cut = wanted.max_tokens is not None and len(texts) >= wanted.max_tokens
+    texts = texts[: wanted.max_tokens] if cut else texts
+    draw = Random(f"{behaviour.seed} {size.name} {turn} {wanted.prompt}")
     return Script(
         pieces=_pieces(size, texts, draw),
         tokens=len(texts),
-        prompt_tokens=max(1, len(asked.prompt.split())),
+        prompt_tokens=max(1, len(wanted.prompt.split())),
         finish="length" if cut else "stop",
         failure=_failure(behaviour, draw),
         right=right,
@@ -81,17 +81,17 @@ def write(behaviour: Behaviour, size: MockModel, asked: MockRequest, turn: int) 
 
 
 def _texts(
-    behaviour: Behaviour, size: MockModel, asked: MockRequest
+    behaviour: Behaviour, size: MockModel, wanted: MockRequest
 ) -> tuple[list[str], bool | None]:
-    """Return the texts of an answer's tokens, joined the answer, and whether it is right.
+    """Return the tokens of an output, and whether it is correct.
 
-    The coin does not depend on the size: what a smaller size knows, a larger one knows too.
+    The random number does not depend on the model: a larger one knows all that a smaller one knows.
     """
-    expected = behaviour.answers.get(asked.prompt)
-    if expected is None or asked.forced:
-        count = asked.max_tokens if asked.forced and asked.max_tokens else size.tokens
+    expected = behaviour.answers.get(wanted.prompt)
+    if expected is None or wanted.forced:
+        count = wanted.max_tokens if wanted.forced and wanted.max_tokens else size.tokens
         return [f"t{i} " for i in range(count)], None
-    right = Random(f"{behaviour.seed} {asked.prompt}").random() < size.ability
+    right = Random(f"{behaviour.seed} {wanted.prompt}").random() < size.ability
     words = (expected if right else WRONG).split(" ")
     return [*(f"{word} " for word in words[:-1]), words[-1]], right
 

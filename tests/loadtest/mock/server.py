@@ -1,4 +1,4 @@
-"""The server of known truth: Ollama's and OpenAI's routes on one socket."""
+"""The mock server: OpenAI's and Ollama's APIs on one socket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,29 +13,29 @@ from loadtest.mock import catalog
 from loadtest.mock.behaviour import Behaviour
 from loadtest.mock.bodies import OllamaBody, OpenAiBody
 from loadtest.mock.dialects import Dialect, Ollama, OpenAi
-from loadtest.mock.place import ModelSlots, until
 from loadtest.mock.script import MockRequest, Script, write
+from loadtest.mock.slots import ModelSlots, until
 from loadtest.mock.truth import ServedRequest, Truth
 from sizeup_loadtest.data.record import Outcome
 
 MAX_BODY = 64 << 20
 """A prompt of a million words, twice over."""
 HANG_SECONDS = 3600.0
-"""Longer than any client's patience; a hang ends when the client leaves."""
+"""Longer than any timeout; a hang ends when the client disconnects."""
 _REFUSALS = {Outcome.BUSY: 429, Outcome.REFUSED: 400, Outcome.UNAVAILABLE: 503}
 _BACKLOG = 4096
-"""Connections that may knock at once: the system's default refuses some of 1,000."""
+"""Pending connections; the default rejects some of 1,000."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class MockServer:
-    """Serve on loopback while entered; `truth` holds what was done."""
+    """Serves on loopback while entered; `truth` records what it did."""
 
     def __init__(self, behaviour: Behaviour, host: str = "127.0.0.1", port: int = 0) -> None:
         self.behaviour = behaviour
         self.truth = Truth()
         self._host, self._port = host, port
-        self._places = {size.name: ModelSlots(size) for size in behaviour.sizes}
+        self._models = {size.name: ModelSlots(size) for size in behaviour.sizes}
         self._runner = web.AppRunner(
             self._app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
@@ -55,7 +55,7 @@ class MockServer:
 
     @property
     def url(self) -> str:
-        """Return where it listens."""
+        """Base URL."""
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}"
 
@@ -67,13 +67,13 @@ class MockServer:
                 web.post("/v1/completions", self._openai(chat=False)),
                 web.post("/api/chat", self._ollama(chat=True)),
                 web.post("/api/generate", self._ollama(chat=False)),
-                web.get("/truth", self._tell),
-                *catalog.routes(self._places),
+                web.get("/truth", self._truth),
+                *catalog.routes(self._models),
             ]
         )
         return app
 
-    async def _tell(self, request: web.Request) -> web.Response:
+    async def _truth(self, request: web.Request) -> web.Response:
         del request
         return web.json_response(self.truth.as_json())
 
@@ -81,10 +81,10 @@ class MockServer:
         async def handle(request: web.Request) -> web.StreamResponse:
             arrived = perf_counter_ns()
             try:
-                asked = OpenAiBody.model_validate_json(await request.read()).asked()
+                wanted = OpenAiBody.model_validate_json(await request.read()).wanted()
             except ValidationError as error:
                 return web.json_response({"error": {"message": str(error)}}, status=400)
-            return await self._answer(request, asked, OpenAi(asked, chat), arrived)
+            return await self._answer(request, wanted, OpenAi(wanted, chat), arrived)
 
         return handle
 
@@ -97,77 +97,77 @@ class MockServer:
                 return web.json_response({"error": str(error)}, status=400)
             if body.empty:
                 return await self._load(body)
-            asked = body.asked()
-            return await self._answer(request, asked, Ollama(asked, chat), arrived)
+            wanted = body.wanted()
+            return await self._answer(request, wanted, Ollama(wanted, chat), arrived)
 
         return handle
 
     async def _load(self, body: OllamaBody) -> web.Response:
-        place = self._places.get(body.model)
-        if place is None:
+        slots = self._models.get(body.model)
+        if slots is None:
             return web.json_response({"error": f"model '{body.model}' not found"}, status=404)
         begun = perf_counter_ns()
         if body.unloads:
-            place.loaded = place.size.load_seconds == 0
+            slots.loaded = slots.size.load_seconds == 0
         else:
-            await place.load()
-        took = perf_counter_ns() - begun
-        told = {"done": True, "done_reason": "unload" if body.unloads else "load"}
-        durations = {"total_duration": took, "load_duration": took}
-        return web.json_response({"model": body.model, **told, **durations})
+            await slots.load()
+        elapsed = perf_counter_ns() - begun
+        extra = {"done": True, "done_reason": "unload" if body.unloads else "load"}
+        durations = {"total_duration": elapsed, "load_duration": elapsed}
+        return web.json_response({"model": body.model, **extra, **durations})
 
     async def _answer(
-        self, request: web.Request, asked: MockRequest, dialect: Dialect, arrived: int
+        self, request: web.Request, wanted: MockRequest, dialect: Dialect, arrived: int
     ) -> web.StreamResponse:
-        place = self._places.get(asked.model)
-        if place is None:
-            message = f"model '{asked.model}' not found"
+        slots = self._models.get(wanted.model)
+        if slots is None:
+            message = f"model '{wanted.model}' not found"
             return web.json_response(dialect.error_response(404, message), status=404)
-        script = write(self.behaviour, place.size, asked, place.turns[asked.prompt])
-        place.turns[asked.prompt] += 1
-        answer = ServedRequest(
-            asked.model, asked.prompt, arrived, prompt_tokens=script.prompt_tokens
+        script = write(self.behaviour, slots.size, wanted, slots.turns[wanted.prompt])
+        slots.turns[wanted.prompt] += 1
+        served = ServedRequest(
+            wanted.model, wanted.prompt, arrived, prompt_tokens=script.prompt_tokens
         )
-        answer.right = script.right
-        answer.outcome = script.failure or Outcome.OK
-        if place.waiting >= self.behaviour.max_waiting:
-            answer.outcome = Outcome.BUSY
-        self.truth.add(answer)
+        served.right = script.right
+        served.outcome = script.failure or Outcome.OK
+        if slots.waiting >= self.behaviour.max_waiting:
+            served.outcome = Outcome.BUSY
+        self.truth.add(served)
         try:
-            if script.refused or answer.outcome is Outcome.BUSY:
-                return _refuse(request, answer, dialect)
-            if asked.stream:
-                return await self._stream(request, place, script, dialect, answer)
-            return await _whole(place, script, dialect, answer)
+            if script.refused or served.outcome is Outcome.BUSY:
+                return _refuse(request, served, dialect)
+            if wanted.stream:
+                return await self._stream(request, slots, script, dialect, served)
+            return await _whole(slots, script, dialect, served)
         except (asyncio.CancelledError, ConnectionError):
-            answer.left = True
+            served.disconnected = True
             raise
         finally:
-            answer.ended_ns = answer.ended_ns or perf_counter_ns()
+            served.ended_ns = served.ended_ns or perf_counter_ns()
 
     async def _stream(
         self,
         request: web.Request,
-        place: ModelSlots,
+        slots: ModelSlots,
         script: Script,
         dialect: Dialect,
-        answer: ServedRequest,
+        served: ServedRequest,
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": dialect.content_type})
         if self.behaviour.role_early:
             await response.prepare(request)
             await response.write(dialect.early())
         comment = dialect.comment if self.behaviour.comments else b""
-        async with place.taken(answer) as ready:
+        async with slots.slot(served) as ready:
             for piece in script.sent:
                 await until(ready + piece.due_ns)
                 if not response.prepared:
                     await response.prepare(request)
-                data = comment + dialect.piece(piece, not answer.written_ns)
-                answer.written_ns.append(perf_counter_ns())
-                answer.tokens += piece.tokens
+                data = comment + dialect.piece(piece, not served.written_ns)
+                served.written_ns.append(perf_counter_ns())
+                served.tokens += piece.tokens
                 await response.write(data)
-            await _end(request, response, script, dialect, answer)
+            await _end(request, response, script, dialect, served)
         return response
 
 
@@ -176,46 +176,46 @@ async def _end(
     response: web.StreamResponse,
     script: Script,
     dialect: Dialect,
-    answer: ServedRequest,
+    served: ServedRequest,
 ) -> None:
-    """End a stream well, or as its failure wants."""
+    """End a stream, regularly or with its failure."""
     if not response.prepared:
         await response.prepare(request)
     if script.failure is Outcome.TIMEOUT:
         await asyncio.sleep(HANG_SECONDS)
     elif script.failure is Outcome.FAILED:
-        await response.write(dialect.broken("the mock failed as it was told"))
+        await response.write(dialect.broken("mock failure"))
     elif script.failure is None:
-        await response.write(dialect.last(script, answer))
+        await response.write(dialect.last(script, served))
     await response.write_eof()
-    answer.ended_ns = perf_counter_ns()
+    served.ended_ns = perf_counter_ns()
 
 
 async def _whole(
-    place: ModelSlots, script: Script, dialect: Dialect, answer: ServedRequest
+    slots: ModelSlots, script: Script, dialect: Dialect, served: ServedRequest
 ) -> web.Response:
-    """Answer in one piece; a failure halfway is an answer of 500."""
-    async with place.taken(answer) as ready:
+    """Respond without streaming; a failure halfway is a 500."""
+    async with slots.slot(served) as ready:
         await until(ready + script.pieces[-1].due_ns)
         if script.failure is Outcome.TIMEOUT:
             await asyncio.sleep(HANG_SECONDS)
-        answer.written_ns.append(perf_counter_ns())
+        served.written_ns.append(perf_counter_ns())
         if script.failure is not None:
-            return web.json_response(dialect.error_response(500, "the mock failed"), status=500)
-        answer.tokens = script.tokens
-        return web.json_response(dialect.whole(script, answer))
+            return web.json_response(dialect.error_response(500, "mock failure"), status=500)
+        served.tokens = script.tokens
+        return web.json_response(dialect.whole(script, served))
 
 
-def _refuse(request: web.Request, answer: ServedRequest, dialect: Dialect) -> web.Response:
-    """Refuse before the first byte."""
-    status = _REFUSALS.get(answer.outcome)
+def _refuse(request: web.Request, served: ServedRequest, dialect: Dialect) -> web.Response:
+    """Fail before the first byte."""
+    status = _REFUSALS.get(served.outcome)
     if status is None:
         if request.transport is not None:
             request.transport.abort()
-        return web.Response()  # nobody is left to read it
+        return web.Response()  # the connection is closed
         return web.Response()  # nobody is there to read it
     headers = {"Retry-After": "1"} if status != 400 else {}
-    message = f"the mock is {answer.outcome.value} as it was told"
+    message = f"mock failure: {served.outcome.value}"
     return web.json_response(
         dialect.error_response(status, message), status=status, headers=headers
     )

@@ -10,8 +10,8 @@ def generate(url: str) -> dict[str, object]:
     body = json.dumps({"model": "mock:1b", "prompt": "2 + 2?", "stream": False}).encode()
     request = urllib.request.Request(f"{url}/api/generate", body)
     with urllib.request.urlopen(request, timeout=60) as response:
-        answer: dict[str, object] = json.load(response)
-        return answer
+        served: dict[str, object] = json.load(response)
+        return served
 
 
 def test_it_answers_as_configured_and_records_what_it_did() -> None:

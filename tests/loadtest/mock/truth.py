@@ -1,4 +1,4 @@
-"""What a server of known truth did, by its own clock.
+"""What the mock server did, by its own clock.
 
 Times are nanoseconds of `perf_counter_ns`: on one machine comparable between processes.
 """
@@ -11,55 +11,55 @@ from typing import Any
 from sizeup_loadtest.data.record import Outcome
 
 _KEPT = 200_000
-"""Answers remembered: 1,000 concurrent streams of a second each for over three minutes."""
+"""Requests kept: 1,000 concurrent streams of a second each for over three minutes."""
 
 
 @dataclass(slots=True)
 class ServedRequest:
-    """One request and what became of it."""
+    """One request and its response."""
 
     model: str
     prompt: str
     arrived_ns: int
     begun_ns: int | None = None
-    """When it got its place; None before."""
+    """When it got its slot; None before."""
     load_ns: int = 0
-    """Of that, spent loading the model."""
+    """Time spent loading the model, after that."""
     written_ns: list[int] = field(default_factory=list)
-    """Just before each chunk was handed to the socket; without chunks that carry no text."""
+    """Just before each chunk with text was written to the socket."""
     ended_ns: int | None = None
-    """After the last byte; None while under way."""
+    """After the last byte; None before."""
     prompt_tokens: int = 0
     tokens: int = 0
-    """Sent, of all chunks."""
+    """Tokens sent."""
     outcome: Outcome = Outcome.OK
     right: bool | None = None
-    left: bool = False
-    """The client went away before the end."""
+    disconnected: bool = False
+    """The client disconnected before the end."""
 
     @property
     def ttft_seconds(self) -> float:
-        """Return arrival to first chunk, the queue included."""
+        """From arrival to the first chunk, with queueing."""
         return (self.written_ns[0] - self.arrived_ns) / 1e9
 
     @property
     def tpot_seconds(self) -> float:
-        """Return the mean gap between tokens after the first."""
+        """Mean gap between tokens."""
         return (self.written_ns[-1] - self.written_ns[0]) / 1e9 / (self.tokens - 1)
 
     @property
     def queue_seconds(self) -> float:
-        """Return how long it waited for its place."""
+        """Time in the queue."""
         return ((self.begun_ns or self.arrived_ns) - self.arrived_ns) / 1e9
 
     @property
     def e2e_seconds(self) -> float:
-        """Return arrival to last byte."""
+        """From arrival to the last byte."""
         return ((self.ended_ns or self.arrived_ns) - self.arrived_ns) / 1e9
 
 
 class Truth:
-    """Everything a server did, oldest first."""
+    """All requests, oldest first."""
 
     def __init__(self) -> None:
         self._answers: deque[ServedRequest] = deque(maxlen=_KEPT)
@@ -70,23 +70,23 @@ class Truth:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def add(self, answer: ServedRequest) -> None:
-        """Remember one from its arrival on."""
-        self._answers.append(answer)
+    def add(self, served: ServedRequest) -> None:
+        """Add a request on arrival."""
+        self._answers.append(served)
 
     def of(self, prompt: str, model: str | None = None) -> ServedRequest:
-        """Return the latest answer to a prompt; KeyError where there is none."""
-        for answer in reversed(self._answers):
-            if answer.prompt == prompt and model in (None, answer.model):
-                return answer
+        """Return the latest request with a prompt; KeyError without one."""
+        for served in reversed(self._answers):
+            if served.prompt == prompt and model in (None, served.model):
+                return served
         raise KeyError(prompt)
 
     def most_at_once(self, model: str) -> int:
-        """Return how many answers of a model were under way at one time, at most."""
+        """Return the maximum number of concurrent responses of a model."""
         moments: list[tuple[int, int]] = []
-        for answer in self._answers:
-            if answer.model == model and answer.begun_ns is not None and answer.ended_ns:
-                moments += [(answer.begun_ns, 1), (answer.ended_ns, -1)]
+        for served in self._answers:
+            if served.model == model and served.begun_ns is not None and served.ended_ns:
+                moments += [(served.begun_ns, 1), (served.ended_ns, -1)]
         now = most = 0
         for _, step in sorted(moments):
             now += step
@@ -94,5 +94,5 @@ class Truth:
         return most
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return everything for another process."""
-        return [asdict(answer) for answer in self._answers]
+        """Return all requests for another process."""
+        return [asdict(served) for served in self._answers]

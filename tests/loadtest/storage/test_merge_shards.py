@@ -53,7 +53,7 @@ def split(tmp_path: Path, count: int) -> list[RunFolder]:
     ]
 
 
-def test_figures_come_from_all_raw_events(tmp_path: Path) -> None:
+def test_results_come_from_all_records(tmp_path: Path) -> None:
     merged = assemble(merge_shards.merge(split(tmp_path, 4), tmp_path / "all"))
     whole = assemble(folder(tmp_path / "whole", RECORDS, INFO))
     assert merged.models == whole.models
@@ -62,30 +62,30 @@ def test_figures_come_from_all_raw_events(tmp_path: Path) -> None:
     assert stage.ttft.n == 100
 
 
-def test_a_missing_shard_is_told(tmp_path: Path) -> None:
+def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 of 3 shards"):
         merge_shards.merge(split(tmp_path, 3)[:2], tmp_path / "all")
 
 
-def test_a_shard_given_twice_is_told(tmp_path: Path) -> None:
+def test_a_duplicate_shard_is_an_error(tmp_path: Path) -> None:
     first, _ = split(tmp_path, 2)
     with pytest.raises(UsageError, match="twice"):
         merge_shards.merge([first, first], tmp_path / "all")
 
 
-def test_shards_of_different_plans_are_told(tmp_path: Path) -> None:
+def test_shards_of_different_plans_are_an_error(tmp_path: Path) -> None:
     other = CONFIG.model_copy(update={"max_tokens": 5})
     folders = [folder(tmp_path / "a", [], INFO), folder(tmp_path / "b", [], INFO, other)]
     with pytest.raises(UsageError, match="different plans"):
         merge_shards.merge(folders, tmp_path / "all")
 
 
-def test_nothing_is_not_a_run(tmp_path: Path) -> None:
+def test_no_shards_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no shards"):
         merge_shards.merge([], tmp_path / "all")
 
 
-def test_a_load_that_every_shard_waited_for_is_counted_once(tmp_path: Path) -> None:
+def test_the_longest_load_time_counts(tmp_path: Path) -> None:
     folders = split(tmp_path, 2)
     for shard, one in enumerate(folders):
         waking = record(0, stage=STAGE, first=9000, warm_up=True)
@@ -95,7 +95,7 @@ def test_a_load_that_every_shard_waited_for_is_counted_once(tmp_path: Path) -> N
     assert merged.models[0].stages[0].reloads == 1
 
 
-def test_what_one_shard_found_is_kept(tmp_path: Path) -> None:
+def test_results_of_a_single_shard_are_kept(tmp_path: Path) -> None:
     folders = split(tmp_path, 2)
     found = CapacityResult(
         mode="closed",
@@ -111,7 +111,7 @@ def test_what_one_shard_found_is_kept(tmp_path: Path) -> None:
     assert merged.read_json("capacity", CapacityFile) == piece
 
 
-def test_summaries_are_the_worst_shards() -> None:
+def test_lag_is_that_of_the_worst_shard() -> None:
     slow, fast = Lag(n=5, p50=0.1, p99=0.2, high=0.9), Lag(n=7, p50=0.0, p99=0.3, high=0.4)
     infos = [
         INFO.model_copy(update={"loop_lag": slow, "load_seconds": {"m": 3.0}}),

@@ -31,7 +31,7 @@ def filled(path: Path) -> RunFolder:
     return folder
 
 
-def test_config_and_plan_survive(tmp_path: Path) -> None:
+def test_config_and_plan_round_trip(tmp_path: Path) -> None:
     plan = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
     folder = RunFolder.create(tmp_path / "deep" / "run")
     folder.begin(CONFIG, plan)
@@ -39,11 +39,11 @@ def test_config_and_plan_survive(tmp_path: Path) -> None:
     assert folder.plan() == plan
 
 
-def test_records_survive(tmp_path: Path) -> None:
+def test_records_round_trip(tmp_path: Path) -> None:
     assert list(filled(tmp_path).records()) == RECORDS
 
 
-def test_records_are_on_disk_when_they_are_flushed(tmp_path: Path) -> None:
+def test_flushed_records_are_on_disk(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path)
     with folder.recorder() as recorder:
         recorder.add(RECORDS[0])
@@ -51,7 +51,7 @@ def test_records_are_on_disk_when_they_are_flushed(tmp_path: Path) -> None:
         assert list(folder.records()) == RECORDS[:1]
 
 
-def test_packed_records_are_read_too(tmp_path: Path) -> None:
+def test_gzipped_records_are_read(tmp_path: Path) -> None:
     plain = filled(tmp_path).path / "records.jsonl"
     (tmp_path / "records.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
     plain.unlink()

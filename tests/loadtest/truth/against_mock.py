@@ -20,12 +20,12 @@ from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage, with_ramp
 
 RESOLUTION = 0.02
-"""Seconds a median may differ from the truth: ten times what a busy machine showed."""
-SIZE = MockModel("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
+"""Allowed deviation of a median in seconds: ten times that on a busy machine."""
+MODEL = MockModel("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
 
 
 class Quiet:
-    """Watch nothing."""
+    """Ignores every event."""
 
     def began(self, segment: Segment) -> None:
         pass
@@ -39,14 +39,14 @@ class Quiet:
 
 @dataclass(frozen=True)
 class LoadCase:
-    """What is sent."""
+    """The load of a test."""
 
     level: float
     requests: int
     rate: bool = False
-    """Open loop, at an even rate."""
-    edges: bool = False
-    """Closed loop: the requests that fill and empty it are marked, as in a run."""
+    """Open loop, at a constant rate."""
+    ramp: bool = False
+    """Closed loop: ramp-up and ramp-down are marked, as in a run."""
     length: Length = "until_eos"
     max_tokens: int = 64
     api: Api = "openai"
@@ -55,14 +55,14 @@ class LoadCase:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request from both sides."""
+    """One request as seen by client and server."""
 
     record: Record
     truth: ServedRequest
 
 
 def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[Seen]:
-    """Send a load; return its requests in the order they were sent."""
+    """Send a load; return its requests in send order."""
     return asyncio.run(_prove(behaviour, load, model))
 
 
@@ -81,7 +81,7 @@ async def _prove(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]
 
 
 def segment(load: LoadCase, model: str) -> Segment:
-    """Lay a load out."""
+    """Plan a load."""
     mode: Mode = "open" if load.rate else "closed"
     stage = Stage("s", mode, load.level, load.length, "constant" if load.rate else None)
     offsets: Sequence[int | None] = [None] * load.requests
@@ -92,14 +92,14 @@ def segment(load: LoadCase, model: str) -> Segment:
         for i, offset in enumerate(offsets)
     )
     made = Segment(stage, 0, model, tuple(planned))
-    return with_ramp(made) if load.edges else made
+    return with_ramp(made) if load.ramp else made
 
 
 def fine(seen: Sequence[Seen]) -> list[Seen]:
-    """Return the requests that were answered."""
+    """Return the successful requests."""
     return [s for s in seen if s.record.outcome is Outcome.OK]
 
 
 def off(pairs: Sequence[tuple[float | None, float]]) -> float:
-    """Return by how much a figure differs from the truth, in the middle of all requests."""
+    """Return the median absolute deviation from the truth."""
     return median(abs(figure - truth) for figure, truth in pairs if figure is not None)

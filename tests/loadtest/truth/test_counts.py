@@ -1,4 +1,4 @@
-"""Every count and every class of error the client states is what the server did."""
+"""Counts and error classes of the client match the mock server."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,17 +7,17 @@ import pytest
 
 from loadtest.mock import Behaviour
 from loadtest.mock.behaviour import FAILURES
-from loadtest.truth.against_mock import SIZE, LoadCase, fine, run_load
+from loadtest.truth.against_mock import MODEL, LoadCase, fine, run_load
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
 
 APIS: list[Api] = ["openai", "ollama"]
-QUICK = replace(SIZE, ttft_seconds=0.005, gap_seconds=0.001, parallel=64)
+QUICK = replace(MODEL, ttft_seconds=0.005, gap_seconds=0.001, parallel=64)
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_tokens_are_the_servers(api: Api) -> None:
+def test_tokens_match_the_server(api: Api) -> None:
     size = replace(QUICK, tokens_per_chunk=3)
     for one in run_load(Behaviour((size,)), LoadCase(8, 16, api=api)):
         assert one.record.completion_tokens == one.truth.tokens == 13
@@ -25,7 +25,7 @@ def test_tokens_are_the_servers(api: Api) -> None:
         assert one.record.finish_reason == "stop"
 
 
-def test_a_forced_length_is_exact() -> None:
+def test_a_fixed_length_is_exact() -> None:
     for one in run_load(Behaviour((QUICK,)), LoadCase(8, 16, length="fixed", max_tokens=29)):
         assert one.record.completion_tokens == one.truth.tokens == 29
         assert one.record.finish_reason == "length"
@@ -33,19 +33,19 @@ def test_a_forced_length_is_exact() -> None:
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("kind", sorted(FAILURES - {Outcome.TIMEOUT}))
-def test_each_failure_is_named(kind: Outcome, api: Api) -> None:
+def test_every_failure_is_classified(kind: Outcome, api: Api) -> None:
     seen = run_load(Behaviour((QUICK,), failures={kind: 1}), LoadCase(2, 4, api=api))
     assert [s.record.outcome for s in seen] == [kind] * 4
     assert all(s.record.error for s in seen)
 
 
-def test_a_hang_ends_at_the_clients_deadline() -> None:
+def test_a_hung_request_times_out() -> None:
     seen = run_load(Behaviour((QUICK,), failures={Outcome.TIMEOUT: 1}), LoadCase(2, 2, timeout=0.5))
     assert [s.record.outcome for s in seen] == [Outcome.TIMEOUT] * 2
-    assert all(s.truth.left for s in seen)
+    assert all(s.truth.disconnected for s in seen)
 
 
-def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> None:
+def test_failures_are_counted_by_class_and_miss_the_slo() -> None:
     kinds = (Outcome.BUSY, Outcome.UNAVAILABLE, Outcome.FAILED, Outcome.TRUNCATED)
     seen = run_load(Behaviour((QUICK,), failures=dict.fromkeys(kinds, 0.1)), LoadCase(8, 120))
     truth = Counter(s.truth.outcome for s in seen)
@@ -61,27 +61,27 @@ def test_shares_of_failures_are_counted_by_class_and_miss_the_objective() -> Non
     assert result.ttft.n == len(fine(seen)) == truth[Outcome.OK]
 
 
-def test_more_than_may_wait_are_busy() -> None:
-    size = replace(SIZE, parallel=1)
+def test_a_full_queue_is_busy() -> None:
+    size = replace(MODEL, parallel=1)
     seen = run_load(Behaviour((size,), max_waiting=2), LoadCase(6, 6))
     outcomes = Counter(s.record.outcome for s in seen)
     assert outcomes == Counter(s.truth.outcome for s in seen)
     assert outcomes[Outcome.BUSY] == 3
 
 
-def test_ability_is_a_known_share_and_grows_with_size() -> None:
+def test_ability_matches_the_server_and_grows_with_size() -> None:
     answers = {f"p{i}": f"The answer is {i}" for i in range(80)}
     small, large = replace(QUICK, ability=0.3), replace(QUICK, ability=0.7)
     right = []
     for size in (small, large):
         seen = run_load(Behaviour((size,), answers=answers), LoadCase(8, 80))
         known = {s.record.planned.prompt for s in seen if s.truth.right}
-        told = {
+        correct = {
             s.record.planned.prompt
             for s in seen
             if s.record.text == answers[s.record.planned.prompt]
         }
-        assert told == known
+        assert correct == known
         assert 0 < abs(len(known) / 80 - size.ability) < 0.15 or len(known) == 80 * size.ability
         right.append(known)
     assert right[0] < right[1]

@@ -1,4 +1,4 @@
-"""Every time the client states is the time the server measured itself."""
+"""Latency metrics of the client match the timestamps of the mock server."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 from loadtest.mock import Behaviour, ServedRequest
-from loadtest.truth.against_mock import RESOLUTION, SIZE, LoadCase, Seen, fine, off, run_load
+from loadtest.truth.against_mock import MODEL, RESOLUTION, LoadCase, Seen, fine, off, run_load
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
@@ -16,7 +16,7 @@ APIS: list[Api] = ["openai", "ollama"]
 
 
 def agree(seen: list[Seen]) -> None:
-    """Check every chunk's moment and every figure of every request."""
+    """Check every chunk and every metric of every request."""
     for one in seen:
         assert one.record.outcome is Outcome.OK
         assert one.record.sent_ns <= one.truth.arrived_ns
@@ -33,32 +33,32 @@ def agree(seen: list[Seen]) -> None:
     for figure, truth in figures:
         assert off([(figure(s.record), truth(s.truth)) for s in seen]) < RESOLUTION
     pairs = [(latency.tpot(s.record), s.truth.tpot_seconds) for s in seen]
-    # Two chunks' errors are spread over all gaps between them
+    # The errors of two chunks are spread over all gaps between them.
     assert off(pairs) < RESOLUTION / (seen[0].truth.tokens - 1)
 
 
 @pytest.mark.parametrize("api", APIS)
 def test_one_stream(api: Api) -> None:
-    seen = run_load(Behaviour((SIZE,)), LoadCase(1, 8, api=api))
+    seen = run_load(Behaviour((MODEL,)), LoadCase(1, 8, api=api))
     agree(seen)
-    assert all((latency.ttft(s.record) or 0) >= SIZE.ttft_seconds for s in seen)
+    assert all((latency.ttft(s.record) or 0) >= MODEL.ttft_seconds for s in seen)
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_jitter_comments_and_an_early_role_change_nothing(api: Api) -> None:
-    size = replace(SIZE, jitter=0.8)
+def test_jitter_comments_and_an_early_role_are_ignored(api: Api) -> None:
+    size = replace(MODEL, jitter=0.8)
     seen = run_load(Behaviour((size,), role_early=True, comments=True), LoadCase(2, 8, api=api))
     agree(seen)
-    # The early chunk is there at once; a client that took it for a token would see almost 0
-    assert all((latency.ttft(s.record) or 0) >= SIZE.ttft_seconds for s in seen)
+    # The early chunk arrives at once; counted as a token, it would give a TTFT near 0.
+    assert all((latency.ttft(s.record) or 0) >= MODEL.ttft_seconds for s in seen)
 
 
 def test_thinking_counts_as_tokens() -> None:
-    agree(run_load(Behaviour((replace(SIZE, thinking=5),)), LoadCase(2, 6)))
+    agree(run_load(Behaviour((replace(MODEL, thinking=5),)), LoadCase(2, 6)))
 
 
-def test_several_tokens_a_chunk() -> None:
-    size = replace(SIZE, tokens_per_chunk=4)
+def test_several_tokens_per_chunk() -> None:
+    size = replace(MODEL, tokens_per_chunk=4)
     seen = run_load(Behaviour((size,)), LoadCase(2, 6))
     agree(seen)
     load = latency.StageLoad("s", "closed", 2, "until_eos", "openai")
@@ -71,20 +71,20 @@ def test_several_tokens_a_chunk() -> None:
     assert result.itl.n == len(seen)
 
 
-def test_a_closed_loop_beyond_the_places_shows_the_queue_in_ttft() -> None:
-    seen = run_load(Behaviour((SIZE,)), LoadCase(6, 24))
+def test_above_the_slots_ttft_includes_queueing() -> None:
+    seen = run_load(Behaviour((MODEL,)), LoadCase(6, 24))
     agree(seen)
-    waited = [s for s in seen if s.truth.queue_seconds > SIZE.ttft_seconds]
+    waited = [s for s in seen if s.truth.queue_seconds > MODEL.ttft_seconds]
     assert len(waited) > 12
     for one in waited:
         shown = latency.ttft(one.record)
         assert shown is not None
-        assert shown >= one.truth.queue_seconds + SIZE.ttft_seconds
+        assert shown >= one.truth.queue_seconds + MODEL.ttft_seconds
 
 
-def test_an_open_loop_beyond_capacity_shows_the_queue_from_the_schedule() -> None:
-    """Two places of 140 ms are 14 requests a second; 40 come, in half a second."""
-    seen = run_load(Behaviour((SIZE,)), LoadCase(40, 20, rate=True))
+def test_above_capacity_ttft_from_schedule_grows() -> None:
+    """Two slots of 140 ms serve 14 requests/s; 40 arrive within half a second."""
+    seen = run_load(Behaviour((MODEL,)), LoadCase(40, 20, rate=True))
     agree(seen)
     for one in seen:
         late = (one.record.sent_ns - one.record.scheduled_ns) / 1e9
@@ -100,8 +100,8 @@ def test_an_open_loop_beyond_capacity_shows_the_queue_from_the_schedule() -> Non
     assert median(grown[-5:]) > median(grown[:5]) + 0.3
 
 
-def test_ollamas_durations_split_an_answer_as_the_server_knows_it() -> None:
-    size = replace(SIZE, load_seconds=0.2)
+def test_the_latency_breakdown_matches_the_server() -> None:
+    size = replace(MODEL, load_seconds=0.2)
     seen = fine(run_load(Behaviour((size,)), LoadCase(4, 8, api="ollama")))
     assert len(seen) == 8
     for one in seen:

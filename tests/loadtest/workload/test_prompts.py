@@ -1,5 +1,3 @@
-"""Prompts: by seed and place, and from files."""
-
 import json
 from pathlib import Path
 
@@ -14,7 +12,7 @@ SETS: tuple[PromptSet, ...] = ("chat-short", "chat-long", "rag", "text")
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_prompt_depends_on_seed_and_place_alone(name: PromptSet) -> None:
+def test_a_prompt_depends_on_seed_and_index_only(name: PromptSet) -> None:
     source = prompts.source(Prompts(set=name))
     later = source(5, None)
     assert prompts.source(Prompts(set=name))(5, None) == later
@@ -24,9 +22,9 @@ def test_a_prompt_depends_on_seed_and_place_alone(name: PromptSet) -> None:
 
 def test_short_questions_are_short_and_some_are_chinese() -> None:
     source = prompts.source(Prompts(set="chat-short"))
-    asked = [source(i, None).messages[0].content for i in range(200)]
-    assert max(len(text.split()) for text in asked) <= 40
-    chinese = sum(any("一" <= letter <= "鿿" for letter in text) for text in asked)
+    texts = [source(i, None).messages[0].content for i in range(200)]
+    assert max(len(text.split()) for text in texts) <= 40
+    chinese = sum(any("一" <= letter <= "鿿" for letter in text) for text in texts)
     assert 20 < chinese < 100
 
 
@@ -36,12 +34,12 @@ def test_a_long_chat_has_turns_and_ends_with_the_user() -> None:
 
 
 @pytest.mark.parametrize("words", [1, 2, 100, 2000])
-def test_text_has_the_words_asked_for(words: int) -> None:
+def test_text_has_the_requested_words(words: int) -> None:
     source = prompts.source(Prompts(set="text"))
     assert len(source(3, words).messages[0].content.split()) == words
 
 
-def test_passages_are_about_as_long_as_asked_for_and_hold_the_answer() -> None:
+def test_passages_have_about_the_requested_length_and_the_answer() -> None:
     text = prompts.source(Prompts(set="rag"))(0, 3000).messages[0].content
     assert 2900 < len(text.split()) < 3100
     assert "opens locker" in text
@@ -80,12 +78,12 @@ def test_a_file_has_prompts_or_messages(tmp_path: Path) -> None:
         ({"prompt": "a", "key": 1}, {"prompt": "b", "key": 1}),
     ],
 )
-def test_a_file_that_is_not_right_is_refused(tmp_path: Path, lines: tuple[object, ...]) -> None:
+def test_an_invalid_file_is_rejected(tmp_path: Path, lines: tuple[object, ...]) -> None:
     config = write(tmp_path, *lines)
     with pytest.raises(ConfigError, match=r"prompts\.file"):
         prompts.source(config)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"prompts\.file"):
         prompts.source(Prompts(file=str(tmp_path / "none")))

@@ -1,5 +1,3 @@
-"""The plan: same config, same hash; sizes in turn; shards that add up."""
-
 from collections import Counter
 from itertools import groupby, pairwise
 from statistics import fmean
@@ -48,7 +46,7 @@ def test_whatever_changes_the_requests_changes_the_hash(change: dict[str, Any]) 
     assert plan(**change).sha256 != plan().sha256
 
 
-def test_every_size_gets_the_same_requests() -> None:
+def test_every_model_gets_the_same_requests() -> None:
     per_model: dict[str, list[object]] = {name: [] for name in "abc"}
     for segment in plan().segments:
         per_model[segment.model] += [
@@ -58,7 +56,7 @@ def test_every_size_gets_the_same_requests() -> None:
     assert per_model["a"] == per_model["b"] == per_model["c"]
 
 
-def test_the_sizes_take_turns_within_a_stage_of_a_block() -> None:
+def test_models_alternate_within_a_stage() -> None:
     groups = groupby(plan().segments, key=lambda s: (s.block, s.stage.key))
     for _, segments in groups:
         assert sorted(segment.model for segment in segments) == ["a", "b", "c"]
@@ -69,22 +67,22 @@ def test_blocks_are_outermost() -> None:
     assert blocks == sorted(blocks)
 
 
-def test_every_size_is_everywhere_in_the_order() -> None:
+def test_every_model_is_at_every_position() -> None:
     orders = [schedule.order("abc", block) for block in range(6)]
     for place in range(3):
         assert Counter(order[place] for order in orders) == {"a": 2, "b": 2, "c": 2}
     assert len({pair for order in orders for pair in pairwise(order)}) == 6
 
 
-def test_no_prompt_is_asked_twice() -> None:
-    """A second time it would be answered from the server's prefix cache."""
-    asked = [r.prompt for s in plan().segments if s.model == "a" for r in s.requests]
-    asked += [r.prompt for s in plan().warm_up if s.model == "a" for r in s.requests]
-    assert len(set(asked)) == len(asked)
-    assert {*asked, schedule.PRELOAD.key} == set(plan().prompts)
+def test_no_prompt_is_repeated() -> None:
+    """A repeated prompt would hit the prefix cache."""
+    keys = [r.prompt for s in plan().segments if s.model == "a" for r in s.requests]
+    keys += [r.prompt for s in plan().warm_up if s.model == "a" for r in s.requests]
+    assert len(set(keys)) == len(keys)
+    assert {*keys, schedule.PRELOAD.key} == set(plan().prompts)
 
 
-def test_an_index_is_a_place_in_its_stage() -> None:
+def test_indices_number_the_requests_of_a_stage() -> None:
     for key in (stage.key for stage in plan().stages):
         mine = [s for s in plan().segments if s.stage.key == key and s.model == "b"]
         indices = [r.index for s in mine for r in s.requests]
@@ -92,8 +90,8 @@ def test_an_index_is_a_place_in_its_stage() -> None:
 
 
 @pytest.mark.parametrize(("users", "counted"), [(1, 8), (2, 8), (8, 8), (20, 20)])
-def test_a_closed_loop_counts_what_is_asked_between_its_edges(users: int, counted: int) -> None:
-    """Those who fill it, those who empty it, and a round at the least between them."""
+def test_a_closed_loop_has_a_ramp_on_both_sides(users: int, counted: int) -> None:
+    """Ramp-up and ramp-down, with at least one request per worker between them."""
     made = plan(load={"closed": [users], "requests_per_block": 8})
     for segment in (s for s in made.segments if s.stage.mode == "closed"):
         edges = [r.ramp for r in segment.requests]
@@ -101,12 +99,12 @@ def test_a_closed_loop_counts_what_is_asked_between_its_edges(users: int, counte
         assert edges == [*outer, *[False] * counted, *outer]
 
 
-def test_an_open_loop_has_no_edges() -> None:
+def test_an_open_loop_has_no_ramp() -> None:
     made = [s for s in plan().segments if s.stage.mode == "open"]
     assert not any(r.ramp for s in made for r in s.requests)
 
 
-def test_a_size_is_woken_where_another_was_before() -> None:
+def test_a_model_is_preloaded_after_another_one() -> None:
     segments = plan().segments
     before: str | None = None
     for segment in segments:
@@ -118,7 +116,7 @@ def test_a_size_is_woken_where_another_was_before() -> None:
     assert not any(s.preload for s in plan(models=["a"]).segments)
 
 
-def test_warm_up_is_marked_and_apart() -> None:
+def test_warm_up_is_marked_and_separate() -> None:
     made = plan(load={"warmup": 3})
     assert [s.model for s in made.warm_up] == ["a", "b", "c"]
     assert all(r.warm_up for s in made.warm_up for r in s.requests)
@@ -126,7 +124,7 @@ def test_warm_up_is_marked_and_apart() -> None:
     assert made.requests == sum(len(s.requests) for s in made.segments)
 
 
-def test_lengths_of_prompts_are_stages() -> None:
+def test_prompt_lengths_are_stages() -> None:
     made = plan(prompts={"set": "text", "words": [1, 50]}, length="fixed", load={"closed": [1]})
     keys = {stage.key for stage in made.stages}
     assert {"closed-1-fixed-in1", "closed-1-fixed-in50"} < keys
@@ -136,7 +134,7 @@ def test_lengths_of_prompts_are_stages() -> None:
             assert len(content.split()) == segment.stage.words
 
 
-def test_a_plan_larger_than_its_limit_is_refused() -> None:
+def test_a_plan_above_its_limit_is_rejected() -> None:
     with pytest.raises(ConfigError, match="max_requests"):
         plan(limits={"max_requests": 100})
 
@@ -146,7 +144,7 @@ def test_a_duplicate_stage_is_rejected() -> None:
         plan(load={"closed": [2, 2]})
 
 
-def test_shards_add_up_to_the_whole() -> None:
+def test_shards_add_up_to_the_plan() -> None:
     for segment in plan().segments:
         shares = [share(segment, Shard(i, 3)) for i in range(3)]
         together = sorted((r for part in shares for r in part.requests), key=lambda r: r.index)

@@ -87,9 +87,9 @@ def _to_disc(i: int, model: ModelResult) -> _Disc | None:
 def _across(places: Sequence[_Disc], requirements: Requirements) -> scales.Scale:
     values = [p.speed.value for p in places]
     values += [v for p in places for v in (p.speed.low, p.speed.high) if v is not None]
-    asked = requirements.tok_s_user
-    if asked and min(values) / 5 < asked < max(values) * 5:
-        values.append(asked)
+    limit = requirements.tok_s_user
+    if limit and min(values) / 5 < limit < max(values) * 5:
+        values.append(limit)
     if max(values) / min(values) >= 4:
         return scales.logarithmic(values, _FRAME.left, _FRAME.right, 8)
     return scales.from_zero([max(values) * 1.08], _FRAME.left, _FRAME.right, 6)
@@ -111,10 +111,10 @@ def _enough(requirements: Requirements, across: scales.Scale, up: scales.Scale) 
     return svg.join(
         (
             svg.rect((left, _FRAME.top), (_FRAME.right - left, bottom - _FRAME.top), "enough"),
-            svg.line((left, bottom), (_FRAME.right, bottom), "asked"),
-            svg.line((left, bottom), (left, _FRAME.top), "asked"),
+            svg.line((left, bottom), (_FRAME.right, bottom), "limit"),
+            svg.line((left, bottom), (left, _FRAME.top), "limit"),
             svg.label(
-                (_FRAME.right - 8, _FRAME.top + 17), "meets the requirements", "asked", "end"
+                (_FRAME.right - 8, _FRAME.top + 17), "meets the requirements", "limit", "end"
             ),
         )
     )

@@ -114,7 +114,7 @@ def _slo(seconds: float | None, up: scales.Scale) -> Markup | None:
     y = up.at(seconds)
     if not _FRAME.top <= y <= _FRAME.bottom:
         return None
-    return svg.line((_FRAME.left, y), (_FRAME.right, y), "asked")
+    return svg.line((_FRAME.left, y), (_FRAME.right, y), "limit")
 
 
 def _line(line: Curve, across: scales.Scale, up: scales.Scale) -> Markup:
@@ -158,13 +158,13 @@ def _names(
     named = [(shortened(x.name, 14), x.class_) for x in drawn]
     if slo is not None and _FRAME.top <= up.at(slo) <= _FRAME.bottom:
         ends.append((_FRAME.right, up.at(slo)))
-        named.append((f"≤ {formatting.seconds(slo)}", "asked"))
+        named.append((f"≤ {formatting.seconds(slo)}", "limit"))
     heights = labels.spread([y for _, y in ends], labels.HEIGHT, _FRAME.bottom)
     at = _FRAME.right + 12
     return svg.join(
         svg.group(
             svg.line(end, (at - 3, y), "leader"),
-            svg.label((at, y + 4), name, "asked" if class_ == "asked" else f"label {class_}"),
+            svg.label((at, y + 4), name, "limit" if class_ == "limit" else f"label {class_}"),
             class_=class_,
         )
         for (name, class_), end, y in zip(named, ends, heights, strict=True)

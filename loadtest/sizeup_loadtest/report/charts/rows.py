@@ -95,7 +95,7 @@ def _reference(chart: RowChart, scale: scales.Scale, frame: Frame) -> Markup | N
     x = scale.at(chart.reference)
     if not frame.left - 1 <= x <= frame.right + 1:
         return None
-    return svg.line((x, frame.top), (x, frame.bottom), "asked")
+    return svg.line((x, frame.top), (x, frame.bottom), "limit")
 
 
 def _row(row: BarRow, i: int, scale: scales.Scale, frame: Frame, chart: RowChart) -> Markup:

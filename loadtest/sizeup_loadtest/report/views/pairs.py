@@ -76,7 +76,7 @@ def section(results: Results) -> Section:
         "Pairwise comparison",
         "Pairs",
         "Both models got the same prompts in the same blocks, so effects of a prompt or of the"
-        " moment cancel. Right of 1 the larger model is slower; an interval that contains 1 shows"
+        " time cancel. Right of 1 the larger model is slower; an interval that contains 1 shows"
         " no significant difference.",
         present(charts if timed else Figure(None, _NO_RATIO), _table(found), _all(results)),
     )
