@@ -49,7 +49,7 @@ def table(rows: Sequence[Part]) -> Table:
     """Return a table with a row per part."""
     result = Table()
     result.add_column("stage", no_wrap=True)
-    for heading in ("load", "blocks", "models", "requests", "max tokens", "minutes"):
+    for heading in ("load", "blocks", "models", "requests", "max tokens", "min"):
         result.add_column(heading, justify="right")
     for part in rows:
         counts = (part.blocks, part.models, part.requests, part.max_tokens)
@@ -80,10 +80,11 @@ def summary(plan: Plan) -> str:
 def _stage(stage: Stage, segments: Sequence[Segment], tok_s: float) -> Part:
     own = [segment for segment in segments if segment.stage == stage]
     requests = [request for segment in own for request in segment.requests]
-    unit = "concurrent" if stage.mode == "closed" else f"per second, {stage.arrival}"
     return Part(
         stage.key,
-        f"{stage.level:g} {unit}",
+        _users(int(stage.level))
+        if stage.mode == "closed"
+        else f"{stage.level:g}/s {stage.arrival}",
         len({segment.model for segment in own}),
         sum(seconds(segment, tok_s) for segment in own),
         blocks=len({segment.block for segment in own}),
@@ -92,16 +93,18 @@ def _stage(stage: Stage, segments: Sequence[Segment], tok_s: float) -> Part:
     )
 
 
+def _users(count: int) -> str:
+    return f"{count} user{'' if count == 1 else 's'}"
+
+
 def _capacity(config: Config, tok_s: float) -> Iterator[Part]:
     """Assume one try per load, whose last responses end after its time."""
     capacity = config.capacity
     if capacity.enabled:
-        unit = "concurrent" if capacity.mode == "closed" else "per second"
+        limit = _users(int(capacity.max)) if capacity.mode == "closed" else f"{capacity.max:g}/s"
         each = capacity.seconds + config.max_tokens / tok_s
         models = len(config.models)
-        yield Part(
-            "capacity", f"up to {capacity.max:g} {unit}", models, _loads(config) * each * models
-        )
+        yield Part("capacity", f"≤ {limit}", models, _loads(config) * each * models)
 
 
 def _loads(config: Config) -> int:
@@ -120,7 +123,7 @@ def _ability(config: Config, tok_s: float) -> Iterator[Part]:
         tokens = requests * ability.max_tokens
         yield Part(
             "ability",
-            f"{ability.concurrency} concurrent",
+            _users(ability.concurrency),
             len(config.models),
             tokens / tok_s / ability.concurrency,
             requests=requests,

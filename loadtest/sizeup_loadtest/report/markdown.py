@@ -55,11 +55,8 @@ def _banner(results: Results) -> list[str]:
 
 
 def _table(results: Results) -> list[str]:
-    verdict = results.verdict
-    checks = {c.model: c for c in verdict.checks} if verdict else {}
-    any_set = verdict is not None and bool(verdict.requirements.model_dump(exclude_none=True))
-    rows = [_row(m, checks.get(m.name) if any_set else None) for m in results.models]
-    return table(_HEADS, rows)
+    checks = text.checks(results.verdict)
+    return table(_HEADS, [_row(m, checks.get(m.name)) for m in results.models])
 
 
 def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:

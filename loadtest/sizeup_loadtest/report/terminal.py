@@ -29,7 +29,7 @@ def table(results: Results) -> Table:
     title = f"{results.scenario}, {text.lightest_load(results.models)}"
     result = Table(title=title, title_justify="left")
     result.add_column("model", no_wrap=True)
-    for heading in ("TTFT p50", "tokens/s/user", "max load", "errors", "ability", "$/M tokens"):
+    for heading in ("TTFT p50", "tok/s/user", "max load", "errors", "ability", "$/M tokens"):
         result.add_column(heading, justify="right")
     for model in results.models:
         result.add_row(model.name, *_cells(model))

@@ -1,6 +1,6 @@
 """Results as short texts, which the page, Markdown and the terminal share. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
@@ -11,10 +11,19 @@ from sizeup_loadtest.data.results import (
     Estimate,
     ModelResult,
     Proportion,
+    RequirementCheck,
     StageResult,
+    Verdict,
 )
 
 Format = Callable[[float], str]
+
+
+def checks(verdict: Verdict | None) -> Mapping[str, RequirementCheck]:
+    """Return the checks by model; empty without requirements."""
+    if verdict is None or not verdict.requirements.model_dump(exclude_none=True):
+        return {}
+    return {check.model: check for check in verdict.checks}
 
 
 def lightest_load(models: Sequence[ModelResult], length: str | None = None) -> str:

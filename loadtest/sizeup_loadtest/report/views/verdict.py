@@ -114,7 +114,7 @@ def _speed(model: ModelResult) -> Estimate | None:
 
 
 def _table(results: Results) -> Table:
-    checks = {c.model: c for c in results.verdict.checks} if results.verdict else {}
+    checks = text.checks(results.verdict)
     chosen = results.verdict.smallest if results.verdict else None
     fastest = max((e.value for m in results.models if (e := _speed(m))), default=0.0)
     rows = tuple(
