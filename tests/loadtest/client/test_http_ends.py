@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.client.test_http import send
+from loadtest.client.sending import send
 from loadtest.fake_server import OLLAMA_ANSWER, delta, openai_end, saying
 from sizeup_loadtest.data.record import Api, Outcome
 

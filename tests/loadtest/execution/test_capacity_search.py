@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from loadtest.background import CONFIG, WHOLE, background, bench
 from loadtest.recording import record
-from loadtest.test_cli import CONFIG, WHOLE, background, bench
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import capacity_search

@@ -22,7 +22,7 @@ CONFIG = Config.model_validate({"models": ["m"], "length": "fixed", "load": {"cl
 PLAN = schedule.compile_plan(CONFIG, prompts.source(CONFIG.prompts))
 
 
-class Sender:
+class FixedLatencySender:
     """Responds with the given latencies in milliseconds, without waiting."""
 
     def __init__(self, *times: int) -> None:
@@ -40,7 +40,7 @@ def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
     run = Run(
         CONFIG,
         PLAN,
-        cast(Client, Sender(*(latency for times in segments for latency in times))),
+        cast(Client, FixedLatencySender(*(latency for times in segments for latency in times))),
         Clock(),
         RunFolder(tmp_path),
         Recorder(BytesIO()),

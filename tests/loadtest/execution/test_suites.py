@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.background import CONFIG, WHOLE, background, bench
 from loadtest.fake_server import ReceivedRequest, status
-from loadtest.test_cli import CONFIG, WHOLE, background, bench
 from sizeup_loadtest.client.echo import NO_ECHO
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.storage.run_folder import RunFolder

@@ -10,7 +10,7 @@ from loadtest.mock.truth import ServedRequest
 Json = dict[str, Any]
 
 
-class Dialect(Protocol):
+class MockDialect(Protocol):
     """The response format of an endpoint."""
 
     content_type: str
@@ -36,7 +36,7 @@ class Dialect(Protocol):
         """Return an error before the stream."""
 
 
-class OpenAi:
+class MockOpenAi:
     """`/v1/chat/completions`, or `/v1/completions` when `chat` is false."""
 
     content_type = "text/event-stream"
@@ -104,7 +104,7 @@ class OpenAi:
         return {"error": {"message": message, "type": "mock", "param": None, "code": status}}
 
 
-class Ollama:
+class MockOllama:
     """`/api/chat`, or `/api/generate` when `chat` is false."""
 
     content_type = "application/x-ndjson"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from loadtest.mock import catalog
 from loadtest.mock.behaviour import Behaviour
 from loadtest.mock.bodies import OllamaBody, OpenAiBody
-from loadtest.mock.dialects import Dialect, Ollama, OpenAi
+from loadtest.mock.dialects import MockDialect, MockOllama, MockOpenAi
 from loadtest.mock.script import MockRequest, Script, write
 from loadtest.mock.slots import ModelSlots, until
 from loadtest.mock.truth import ServedRequest, Truth
@@ -84,7 +84,7 @@ class MockServer:
                 wanted = OpenAiBody.model_validate_json(await request.read()).wanted()
             except ValidationError as error:
                 return web.json_response({"error": {"message": str(error)}}, status=400)
-            return await self._answer(request, wanted, OpenAi(wanted, chat), arrived)
+            return await self._answer(request, wanted, MockOpenAi(wanted, chat), arrived)
 
         return handle
 
@@ -98,7 +98,7 @@ class MockServer:
             if body.empty:
                 return await self._load(body)
             wanted = body.wanted()
-            return await self._answer(request, wanted, Ollama(wanted, chat), arrived)
+            return await self._answer(request, wanted, MockOllama(wanted, chat), arrived)
 
         return handle
 
@@ -117,7 +117,7 @@ class MockServer:
         return web.json_response({"model": body.model, **extra, **durations})
 
     async def _answer(
-        self, request: web.Request, wanted: MockRequest, dialect: Dialect, arrived: int
+        self, request: web.Request, wanted: MockRequest, dialect: MockDialect, arrived: int
     ) -> web.StreamResponse:
         slots = self._models.get(wanted.model)
         if slots is None:
@@ -150,7 +150,7 @@ class MockServer:
         request: web.Request,
         slots: ModelSlots,
         script: Script,
-        dialect: Dialect,
+        dialect: MockDialect,
         served: ServedRequest,
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": dialect.content_type})
@@ -175,7 +175,7 @@ async def _end(
     request: web.Request,
     response: web.StreamResponse,
     script: Script,
-    dialect: Dialect,
+    dialect: MockDialect,
     served: ServedRequest,
 ) -> None:
     """End a stream, regularly or with its failure."""
@@ -192,7 +192,7 @@ async def _end(
 
 
 async def _whole(
-    slots: ModelSlots, script: Script, dialect: Dialect, served: ServedRequest
+    slots: ModelSlots, script: Script, dialect: MockDialect, served: ServedRequest
 ) -> web.Response:
     """Respond without streaming; a failure halfway is a 500."""
     async with slots.slot(served) as ready:
@@ -206,7 +206,7 @@ async def _whole(
         return web.json_response(dialect.whole(script, served))
 
 
-def _refuse(request: web.Request, served: ServedRequest, dialect: Dialect) -> web.Response:
+def _refuse(request: web.Request, served: ServedRequest, dialect: MockDialect) -> web.Response:
     """Fail before the first byte."""
     status = _REFUSALS.get(served.outcome)
     if status is None:

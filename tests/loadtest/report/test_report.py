@@ -25,7 +25,7 @@ RUNS = {
 }
 
 
-class Page(HTMLParser):
+class ParsedPage(HTMLParser):
     """The page as a browser parses it."""
 
     def __init__(self, page: str) -> None:
@@ -61,7 +61,7 @@ def malicious() -> Results:
 @pytest.mark.parametrize("name", RUNS)
 def test_the_page_is_well_formed_and_self_contained(name: str) -> None:
     rendered = html.render(RUNS[name])
-    parsed = Page(rendered)
+    parsed = ParsedPage(rendered)
     assert parsed.open == []
     ids = [value for key, value in parsed.attributes if key == "id"]
     assert len(ids) == len(set(ids))
@@ -74,7 +74,7 @@ def test_the_page_is_well_formed_and_self_contained(name: str) -> None:
 
 def test_untrusted_text_is_escaped() -> None:
     rendered = html.render(malicious())
-    parsed = Page(rendered)
+    parsed = ParsedPage(rendered)
     assert parsed.tags.count("script") == 2
     assert "img" not in parsed.tags
     assert not [key for key, _ in parsed.attributes if key.startswith("on")]
