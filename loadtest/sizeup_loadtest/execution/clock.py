@@ -23,7 +23,9 @@ class Clock:
         """Start now, or at a Unix time in seconds; UsageError when that is too far away."""
         wait = 0.0 if start_at is None else start_at - time.time()
         if not -MAX_WAIT_SECONDS < wait < MAX_WAIT_SECONDS:
-            raise UsageError(f"--start-at: the common start is {wait:.0f} s away, more than an hour")
+            raise UsageError(
+                f"--start-at: the common start is {wait:.0f} s away, more than an hour"
+            )
         self._origin = time.perf_counter_ns() + round(wait * SECOND_NS)
 
     def __call__(self) -> int:

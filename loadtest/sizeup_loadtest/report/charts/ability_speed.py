@@ -49,30 +49,30 @@ class _Disc:
 
 def draw(models: Sequence[ModelResult], verdict: Verdict | None) -> Markup | None:
     """Return the chart; None unless a model has both speed and ability."""
-    places = [p for i, m in enumerate(models) if (p := _to_disc(i, m)) is not None]
-    if not places:
+    discs = [p for i, m in enumerate(models) if (p := _to_disc(i, m)) is not None]
+    if not discs:
         return None
     requirements = verdict.requirements if verdict else Requirements()
-    across = _across(places, requirements)
+    across = _across(discs, requirements)
     up = scales.Linear(0.0, 1.0, _FRAME.bottom, _FRAME.top, 5)
-    radii = _radii([p.cost for p in places])
-    centres = [(across.at(p.speed.value), up.at(p.ability.value)) for p in places]
+    radii = _radii([p.cost for p in discs])
+    centres = [(across.at(p.speed.value), up.at(p.ability.value)) for p in discs]
     return svg.drawing(
         _WIDTH,
         _HEIGHT,
         "Ability against speed, cost as area",
-        _description(places),
+        _description(discs),
         axes.x_axis(_FRAME, across, formatting.tick, "tokens per second per user  (faster →)"),
         axes.y_axis(
             _FRAME, up, formatting.percent, "fraction of correct answers  (more accurate ↑)"
         ),
-        _enough(requirements, across, up),
-        svg.polyline(centres, "thread"),
+        _accepted(requirements, across, up),
+        svg.polyline(centres, "link"),
         *(
             _mark(_errors(p, across, up), _circle(p, centre, radius, verdict), radius)
-            for p, centre, radius in zip(places, centres, radii, strict=True)
+            for p, centre, radius in zip(discs, centres, radii, strict=True)
         ),
-        _names(places, centres, radii, _lines(places, centres, requirements, across, up)),
+        _names(discs, centres, radii, _lines(discs, centres, requirements, across, up)),
         key="ability-speed",
     )
 
@@ -84,9 +84,9 @@ def _to_disc(i: int, model: ModelResult) -> _Disc | None:
     return _Disc(model.name, f"s{i}", stage.tok_s_user, model.ability.overall, model.cost)
 
 
-def _across(places: Sequence[_Disc], requirements: Requirements) -> scales.Scale:
-    values = [p.speed.value for p in places]
-    values += [v for p in places for v in (p.speed.low, p.speed.high) if v is not None]
+def _across(discs: Sequence[_Disc], requirements: Requirements) -> scales.Scale:
+    values = [p.speed.value for p in discs]
+    values += [v for p in discs for v in (p.speed.low, p.speed.high) if v is not None]
     limit = requirements.tok_s_user
     if limit and min(values) / 5 < limit < max(values) * 5:
         values.append(limit)
@@ -103,14 +103,14 @@ def _radii(costs: Sequence[float | None]) -> list[float]:
     ]
 
 
-def _enough(requirements: Requirements, across: scales.Scale, up: scales.Scale) -> Markup | None:
+def _accepted(requirements: Requirements, across: scales.Scale, up: scales.Scale) -> Markup | None:
     """Shade the area that meets the requirements."""
     if requirements.ability is None and requirements.tok_s_user is None:
         return None
     left, bottom = _corner(requirements, across, up)
     return svg.join(
         (
-            svg.rect((left, _FRAME.top), (_FRAME.right - left, bottom - _FRAME.top), "enough"),
+            svg.rect((left, _FRAME.top), (_FRAME.right - left, bottom - _FRAME.top), "accepted"),
             svg.line((left, bottom), (_FRAME.right, bottom), "limit"),
             svg.line((left, bottom), (left, _FRAME.top), "limit"),
             svg.label(
@@ -126,12 +126,12 @@ def _corner(requirements: Requirements, across: scales.Scale, up: scales.Scale) 
     return min(max(left, _FRAME.left), _FRAME.right), bottom
 
 
-def _errors(place: _Disc, across: scales.Scale, up: scales.Scale) -> Markup:
-    x, y = across.at(place.speed.value), up.at(place.ability.value)
-    parts = [axes.error_y(x, up.at(place.ability.low), up.at(place.ability.high))]
-    if place.speed.low is not None and place.speed.high is not None:
-        parts.append(axes.error_x(y, across.at(place.speed.low), across.at(place.speed.high)))
-    return svg.group(*parts, class_=place.class_)
+def _errors(disc: _Disc, across: scales.Scale, up: scales.Scale) -> Markup:
+    x, y = across.at(disc.speed.value), up.at(disc.ability.value)
+    parts = [axes.error_y(x, up.at(disc.ability.low), up.at(disc.ability.high))]
+    if disc.speed.low is not None and disc.speed.high is not None:
+        parts.append(axes.error_x(y, across.at(disc.speed.low), across.at(disc.speed.high)))
+    return svg.group(*parts, class_=disc.class_)
 
 
 def _mark(errors: Markup, disc: Markup, radius: float) -> Markup:
@@ -139,15 +139,15 @@ def _mark(errors: Markup, disc: Markup, radius: float) -> Markup:
     return svg.join((disc, errors) if radius > _HIDING else (errors, disc))
 
 
-def _circle(place: _Disc, centre: svg.Point, radius: float, verdict: Verdict | None) -> Markup:
-    chosen = verdict is not None and verdict.smallest == place.name
+def _circle(disc: _Disc, centre: svg.Point, radius: float, verdict: Verdict | None) -> Markup:
+    chosen = verdict is not None and verdict.smallest == disc.name
     ring = svg.circle(centre, radius + 4.5, "ring") if chosen else None
-    look = "disc" if place.cost is not None else "disc hollow"
-    return svg.group(ring, svg.circle(centre, radius, look, _describe(place)), class_=place.class_)
+    class_ = "disc" if disc.cost is not None else "disc hollow"
+    return svg.group(ring, svg.circle(centre, radius, class_, _describe(disc)), class_=disc.class_)
 
 
 def _lines(
-    places: Sequence[_Disc],
+    discs: Sequence[_Disc],
     centres: Sequence[svg.Point],
     requirements: Requirements,
     across: scales.Scale,
@@ -157,43 +157,43 @@ def _lines(
     corner = _corner(requirements, across, up)
     lines: list[labels.Line] = list(pairwise(centres))
     lines += [(corner, (_FRAME.right, corner[1])), (corner, (corner[0], _FRAME.top))]
-    for place, (x, y) in zip(places, centres, strict=True):
-        lines.append(((x, up.at(place.ability.low)), (x, up.at(place.ability.high))))
-        if place.speed.low is not None and place.speed.high is not None:
-            lines.append(((across.at(place.speed.low), y), (across.at(place.speed.high), y)))
+    for disc, (x, y) in zip(discs, centres, strict=True):
+        lines.append(((x, up.at(disc.ability.low)), (x, up.at(disc.ability.high))))
+        if disc.speed.low is not None and disc.speed.high is not None:
+            lines.append(((across.at(disc.speed.low), y), (across.at(disc.speed.high), y)))
     return lines
 
 
 def _names(
-    places: Sequence[_Disc],
+    discs: Sequence[_Disc],
     centres: Sequence[svg.Point],
     radii: Sequence[float],
     lines: Sequence[labels.Line],
 ) -> Markup:
-    texts = [_label(p) for p in places]
-    discs = [(x, y, r + 4) for (x, y), r in zip(centres, radii, strict=True)]
+    texts = [_label(p) for p in discs]
+    circles = [(x, y, r + 4) for (x, y), r in zip(centres, radii, strict=True)]
     within = labels.Box(_FRAME.left, _FRAME.top + 20, _FRAME.right, _FRAME.bottom)
-    spots = labels.around(discs, texts, within, lines)
+    positions = labels.around(circles, texts, within, lines)
     return svg.join(
-        svg.label((spot.x, spot.y), text, f"label {p.class_}", spot.anchor)
-        for p, spot, text in zip(places, spots, texts, strict=True)
+        svg.label((position.x, position.y), written, f"label {p.class_}", position.anchor)
+        for p, position, written in zip(discs, positions, texts, strict=True)
     )
 
 
-def _label(place: _Disc) -> str:
-    name = shortened(place.name)
-    cost_text = text.cost_per_million(place.priced)
+def _label(disc: _Disc) -> str:
+    name = shortened(disc.name)
+    cost_text = text.cost_per_million(disc.priced)
     return name if cost_text is None else f"{name} · {cost_text}"
 
 
-def _describe(place: _Disc) -> str:
-    cost_text = text.cost_per_million(place.priced)
+def _describe(disc: _Disc) -> str:
+    cost_text = text.cost_per_million(disc.priced)
     cost = "cost unknown" if cost_text is None else f"{cost_text} per M tokens"
-    speed = formatting.number(place.speed.value)
+    speed = formatting.number(disc.speed.value)
     return (
-        f"{place.name}: {formatting.percent(place.ability.value)} correct, {speed} tokens/s, {cost}"
+        f"{disc.name}: {formatting.percent(disc.ability.value)} correct, {speed} tokens/s, {cost}"
     )
 
 
-def _description(places: Sequence[_Disc]) -> str:
-    return "; ".join(_describe(p) for p in places) + "."
+def _description(discs: Sequence[_Disc]) -> str:
+    return "; ".join(_describe(p) for p in discs) + "."

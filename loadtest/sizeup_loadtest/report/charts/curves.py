@@ -41,7 +41,7 @@ class Curve:
 class Panel:
     """The latency metric of a chart."""
 
-    figure: str
+    metric: str
     """ttft_sched or tpot."""
     title: str
     slo: float | None
@@ -49,7 +49,7 @@ class Panel:
 
 def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
     """Return the chart; None unless a model was measured under two loads."""
-    drawn = [line for line in lines(models, panel.figure) if len(line.points) > 1]
+    drawn = [line for line in lines(models, panel.metric) if len(line.points) > 1]
     if not drawn:
         return None
     across = scales.fitting(
@@ -69,18 +69,18 @@ def draw(models: Sequence[ModelResult], panel: Panel) -> Markup | None:
         *(_line(line, across, up) for line in drawn),
         _slo(panel.slo, up),
         _names(drawn, across, up, panel.slo),
-        key=f"curve-{panel.figure}",
+        key=f"curve-{panel.metric}",
     )
 
 
-def lines(models: Sequence[ModelResult], figure: str) -> list[Curve]:
+def lines(models: Sequence[ModelResult], metric: str) -> list[Curve]:
     """Return the curve of every model, from its capacity search if any, else from its stages."""
-    return [_of(i, model, figure) for i, model in enumerate(models)]
+    return [_of(i, model, metric) for i, model in enumerate(models)]
 
 
-def _of(i: int, model: ModelResult, figure: str) -> Curve:
+def _of(i: int, model: ModelResult, metric: str) -> Curve:
     searched = model.capacity
-    points = _searched(model, figure) if searched else _staged(model, figure)
+    points = _searched(model, metric) if searched else _staged(model, metric)
     return Curve(
         model.name,
         f"s{i}",
@@ -90,19 +90,19 @@ def _of(i: int, model: ModelResult, figure: str) -> Curve:
     )
 
 
-def _searched(model: ModelResult, figure: str) -> tuple[CurvePoint, ...]:
+def _searched(model: ModelResult, metric: str) -> tuple[CurvePoint, ...]:
     found = []
     for point in model.capacity.points if model.capacity else ():
-        latency = point.tpot_p50 if figure == "tpot" else point.ttft_p50
+        latency = point.tpot_p50 if metric == "tpot" else point.ttft_p50
         if latency is not None and point.out_tok_s:
             found.append(CurvePoint(point.level, point.out_tok_s, latency, point.saturated))
     return tuple(sorted(found, key=lambda p: p.level))
 
 
-def _staged(model: ModelResult, figure: str) -> tuple[CurvePoint, ...]:
+def _staged(model: ModelResult, metric: str) -> tuple[CurvePoint, ...]:
     found = []
     for stage in load_curve(model):
-        seen = stage.tpot if figure == "tpot" else stage.ttft_sched
+        seen = stage.tpot if metric == "tpot" else stage.ttft_sched
         if stage.out_tok_s and stage.out_tok_s.value > 0 and seen and seen.p50 is not None:
             found.append(CurvePoint(stage.level, stage.out_tok_s.value, seen.p50, False))
     return tuple(found)
