@@ -47,9 +47,9 @@ def test_from_the_command_line_to_results(
 
 
 def _check_counts(fake: FakeServer, results: Results) -> None:
-    """2 blocks of 2 lengths of (3 + 5 + 3) requests, and one warm-up, of 2 sizes.
+    """2 blocks of 2 output lengths with 3 + 5 + 3 requests, and one warm-up request, of 2 models.
 
-    Of 24 segments all but one are of another size than the one before, which is woken.
+    Of 24 segments all but one follow another model, and have a preload request.
     """
     assert len(fake.bodies("/v1/chat/completions")) == 2 * (2 * 2 * 11 + 1) + 23
     per_stage = {s.stage: s.n for s in results.models[0].stages}

@@ -105,9 +105,9 @@ def test_the_start_of_a_load_is_not_saturation() -> None:
 
 
 def queue(rng: Random, places: int, load: float, requests: int = 100) -> list[Record]:
-    """Return what comes by chance sees of a server: `load` of what its places carry.
+    """Simulate Poisson arrivals at a fraction `load` of the capacity of a server.
 
-    An answer takes a second on the average, seldom more than two.
+    A response takes one second on average, seldom more than two.
     """
     free, due, made = [0.0] * places, 0.0, []
     for index in range(requests):

@@ -71,9 +71,9 @@ def together(
 
 @pytest.mark.parametrize("users", [1, 4, 8])
 def test_users_in_lockstep(users: int) -> None:
-    """An answer takes a second, give or take a hundredth; so each user gets one a second.
+    """A response takes a second, with 1 % jitter, so each user completes one per second.
 
-    Of the last of four rounds the last of ten tokens comes when the first user has ended.
+    In the last of four rounds the last of ten tokens arrives after the first user has ended.
     """
     rng = Random(users)
     records = closed(users, 4 * users, lambda: rng.uniform(0.99, 1.01))

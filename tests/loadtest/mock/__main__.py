@@ -1,6 +1,6 @@
 """Serve one mock model until SIGTERM: `python -m loadtest.mock --ttft-seconds 0.2 --parallel 4`.
 
-Every number of `Size` is an option. The URL is printed once the socket listens.
+Every number of `MockModel` is an option. Prints the URL once the socket listens.
 """
 
 import argparse

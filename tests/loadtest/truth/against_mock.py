@@ -1,7 +1,7 @@
-"""Send a load to the server of known truth, and put what both saw of each request together.
+"""Send a load to the mock server, and pair what client and server recorded.
 
-Both run on one event loop and one clock, so a slow machine slows both: a chunk is read when the
-loop next turns after it was written.
+Both run on one event loop and one clock, so a slow machine affects both: a chunk is read in the
+next iteration of the loop after it was written.
 """
 
 import asyncio
