@@ -1,10 +1,10 @@
-"""Put an independent client beside ours, on the same server of known truth: guidellm.
+"""Compare the client with an independent one, guidellm, against the same mock server.
 
     python benchmarks/loadtest_crosscheck.py [--environment .crosscheck] [--requests 24]
 
-guidellm needs another set of packages, so it gets an environment of its own, which borrows the
-packages of this interpreter (torch above all) instead of fetching them again. Its "ITL" is our
-tpot, (last token - first token) / (tokens - 1); its "TPOT" has the first token in it.
+guidellm needs other packages, so it gets its own environment, which reuses the packages of this
+interpreter (mainly torch) instead of downloading them again. Its "ITL" is our TPOT,
+(last token - first token) / (tokens - 1); its "TPOT" includes the first token.
 """
 
 import argparse
@@ -23,24 +23,26 @@ from typing import Any
 
 from loadtest_streams import MODEL, Quiet
 from mock_process import mock_process
-from sizeup_loadtest import load, measure, schedule
+from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config import Config, Model, Sampling, Target
-from sizeup_loadtest.load import Loader
-from sizeup_loadtest.prompts import Message, Prompt
-from sizeup_loadtest.record import Record
-from sizeup_loadtest.schedule import Stage
+from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.execution import load_generator
+from sizeup_loadtest.execution.load_generator import SendContext
+from sizeup_loadtest.workload import schedule
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import Stage
 
 GUIDELLM = "guidellm==0.8.1"
 GOAL = 0.03
-"""Share by which the medians of both may differ."""
+"""Maximum relative difference of the medians."""
 _RUN_SECONDS = 600
 TOKENS = 64
 STREAMS = 4
 
 
 def environment(folder: Path) -> Path:
-    """Make guidellm's environment unless it is there; return its command."""
+    """Create guidellm's environment unless it exists; return its command."""
     command = folder / "bin" / "guidellm"
     if not command.exists():
         venv.create(folder, with_pip=True)
@@ -52,10 +54,10 @@ def environment(folder: Path) -> Path:
 
 
 def theirs(command: Path, url: str, requests: int) -> list[dict[str, Any]]:
-    """Run guidellm; return its finished requests."""
+    """Run guidellm; return its successful requests."""
     with tempfile.TemporaryDirectory() as folder:
         data, report = Path(folder) / "d.jsonl", Path(folder) / "g.json"
-        line = {"prompt": "What is known of this?", "output_tokens_count": TOKENS}
+        line = {"prompt": "What is this about?", "output_tokens_count": TOKENS}
         data.write_text((json.dumps(line) + "\n") * requests)
         arguments = [
             f"--backend=kind=openai_http,target={url},model={MODEL}",
@@ -78,24 +80,24 @@ def theirs(command: Path, url: str, requests: int) -> list[dict[str, Any]]:
 
 async def ours(url: str, requests: int) -> Sequence[Record]:
     """Send the same load with our client."""
-    config = Config(models=(Model(name=MODEL),), max_tokens=TOKENS, length="forced")
+    config = Config(models=(ModelConfig(name=MODEL),), max_tokens=TOKENS, length="fixed")
     prompts = [
-        Prompt(f"p{i}", (Message("user", "What is known of this?"),)) for i in range(requests)
+        Prompt(f"p{i}", (ChatMessage("user", "What is this about?"),)) for i in range(requests)
     ]
-    stage = Stage("closed", "closed", STREAMS, "forced")
-    segment = schedule.segment(config, stage, MODEL, prompts)
+    stage = Stage("closed", "closed", STREAMS, "fixed")
+    segment = schedule.build_segment(config, stage, MODEL, prompts)
     async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
-        loader = Loader(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
-        return await load.run_segment(segment, {p.key: p for p in prompts}, loader)
+        loader = SendContext(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
+        return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)
 
 
 def middle(values: Sequence[float | None]) -> float:
-    """Return the median of what is known, in milliseconds."""
+    """Return the median of the known values, in milliseconds."""
     return median(value for value in values if value is not None) * 1000
 
 
 def main() -> int:
-    """Run both, print both, and return 1 when they differ by more than the goal."""
+    """Run both clients, and return 1 when TPOT differs by more than the goal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--environment", type=Path, default=Path(".crosscheck"))
     parser.add_argument("--requests", type=int, default=24)
@@ -104,9 +106,9 @@ def main() -> int:
     with mock_process([f"--parallel={STREAMS}", f"--tokens={TOKENS}"]) as url:
         records = asyncio.run(ours(url, args.requests))
         other = theirs(command.resolve(), url, args.requests)
-    pace = middle([measure.tpot(r) for r in records])
+    pace = middle([latency.tpot(r) for r in records])
     their_pace = middle([r["inter_token_latency_ms"] / 1000 for r in other])
-    first = middle([measure.ttft(r) for r in records])
+    first = middle([latency.ttft(r) for r in records])
     their_first = middle([r["time_to_first_token_ms"] / 1000 for r in other])
     print(f"medians of {len(records)} and {len(other)} requests, milliseconds")
     print(f"       configured      ours  {GUIDELLM}")

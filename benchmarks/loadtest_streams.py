@@ -1,10 +1,10 @@
-"""Hold many streams from one process, and say how late that process was.
+"""Measure the lag of one client process with many concurrent streams.
 
     python benchmarks/loadtest_streams.py [--streams 1000] [--tokens 100] [--gap 0.1]
 
-The server of known truth runs in another process. Requests come at an even rate until all streams
-are open at once. Printed are how late the client's event loop woke, how late requests were sent,
-and how long after the server wrote a chunk the client had read it (one machine, one clock).
+The mock server runs in another process. Requests arrive at a constant rate until all streams are
+open. Prints event loop lag, send lag, and the time from writing a chunk on the server to reading it
+in the client (one machine, one clock).
 """
 
 import argparse
@@ -15,57 +15,59 @@ from collections.abc import Sequence
 from time import perf_counter_ns, process_time
 
 from mock_process import mock_process
-from sizeup_loadtest import lag, load, schedule
+from sizeup_loadtest.analysis import validity
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config import Config, Model, Sampling, Target
-from sizeup_loadtest.load import Loader
-from sizeup_loadtest.prompts import Message, Prompt
-from sizeup_loadtest.record import Outcome, Record
-from sizeup_loadtest.results import Lag
-from sizeup_loadtest.schedule import Segment, Stage
+from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
+from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.data.results import Lag
+from sizeup_loadtest.execution import client_lag, load_generator
+from sizeup_loadtest.execution.load_generator import SendContext
+from sizeup_loadtest.workload import schedule
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage
 
 MODEL = "mock:1b"
 GOAL_SECONDS = 0.05
-"""Loop lag at p99: half of the shortest gap between tokens of a thousand streams."""
+"""Event loop lag at p99: half the inter-token latency of the streams."""
 _DEADLINE_NS = 600 * 10**9
 
 
 class Quiet:
-    """Watch nothing."""
+    """Ignores every event."""
 
     def began(self, segment: Segment) -> None:
-        """Let a segment begin."""
+        """Ignore it."""
 
     def sent(self, request: Request) -> None:
-        """Let a request be sent."""
+        """Ignore it."""
 
     def ended(self, record: Record) -> None:
-        """Let a request end."""
+        """Ignore it."""
 
 
 def lay_out(args: argparse.Namespace) -> tuple[Segment, dict[str, Prompt]]:
-    """Plan one request per stream, evenly over the ramp."""
-    config = Config(models=(Model(name=MODEL),), max_tokens=args.tokens, length="forced")
-    stage = Stage("streams", "open", args.streams / args.ramp, "forced", "constant")
-    prompts = [Prompt(f"p{i}", (Message("user", f"stream {i}"),)) for i in range(args.streams)]
-    return schedule.segment(config, stage, MODEL, prompts), {p.key: p for p in prompts}
+    """Plan one request per stream, at a constant rate over the ramp."""
+    config = Config(models=(ModelConfig(name=MODEL),), max_tokens=args.tokens, length="fixed")
+    stage = Stage("streams", "open", args.streams / args.ramp, "fixed", "constant")
+    prompts = [Prompt(f"p{i}", (ChatMessage("user", f"stream {i}"),)) for i in range(args.streams)]
+    return schedule.build_segment(config, stage, MODEL, prompts), {p.key: p for p in prompts}
 
 
 async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag | None, str]:
-    """Run all streams; return their records, the loop's lag, and the server's own times."""
+    """Run all streams; return their records, the event loop lag, and the server's times."""
     segment, prompts = lay_out(args)
     target = Target(url=url, timeout_seconds=_DEADLINE_NS / 1e9)
     async with Client(target, Sampling(), perf_counter_ns) as client:
         deadline = perf_counter_ns() + _DEADLINE_NS
-        loader = Loader(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
-        async with lag.watched_loop(perf_counter_ns) as watched:
-            records = await load.run_segment(segment, prompts, loader)
+        loader = SendContext(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
+        async with client_lag.sample_loop_lag(perf_counter_ns) as watched:
+            records = await load_generator.run_segment(segment, prompts, loader)
         async with client.session.get(f"{url}/truth") as response:
             return records, watched.lag(), await response.text()
 
 
 def most_at_once(records: Sequence[Record]) -> int:
-    """Return how many requests were under way at one time, at most."""
+    """Return the maximum number of concurrent requests."""
     steps = [(r.sent_ns, 1) for r in records] + [(r.ended_ns, -1) for r in records]
     now = most = 0
     for _, step in sorted(steps):
@@ -75,9 +77,9 @@ def most_at_once(records: Sequence[Record]) -> int:
 
 
 def delays(records: Sequence[Record], truth: str) -> Lag | None:
-    """Return how long after a chunk was written it was read."""
+    """Return the times from writing chunks to reading them."""
     written = {answer["prompt"]: answer["written_ns"] for answer in json.loads(truth)}
-    return lag.lag_of(
+    return validity.lag_of(
         [
             read - wrote
             for record in records
@@ -96,14 +98,14 @@ def show(name: str, found: Lag | None) -> None:
 
 
 def main() -> int:
-    """Run, print, and return 1 when a stream was not whole or the loop too late."""
+    """Run, print, and return 1 when a stream is incomplete or the lag too high."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--tokens", type=int, default=100)
     parser.add_argument("--gap", type=float, default=0.1, help="seconds between tokens")
     parser.add_argument("--ramp", type=float, default=4.0, help="seconds until all have been sent")
     args = parser.parse_args()
-    options = [f"--parallel={args.streams}", f"--gap={args.gap}", "--ttft=0.5"]
+    options = [f"--parallel={args.streams}", f"--gap-seconds={args.gap}", "--ttft-seconds=0.5"]
     started = process_time()
     with mock_process(options) as url:
         records, loop, truth = asyncio.run(measure(url, args))
@@ -114,12 +116,12 @@ def main() -> int:
     ]
     chunks = sum(len(r.chunk_ns) for r in records)
     seconds = (max(r.ended_ns for r in records) - min(r.sent_ns for r in records)) / 1e9
-    print(f"{len(whole)} of {len(records)} streams whole, {most_at_once(records)} at once")
+    print(f"{len(whole)} of {len(records)} streams complete, {most_at_once(records)} at once")
     print(f"{chunks} chunks in {seconds:.1f} s, {chunks / seconds:.0f} a second")
     print(f"{process_time() - started:.1f} s of this process's CPU time")
     print("milliseconds                   p50       p99       max")
     show("loop lag", loop)
-    show("send lag", lag.send_lag(records))
+    show("send lag", validity.send_lag(records))
     show("written-read", delays(records, truth))
     late = loop is None or loop.p99 > GOAL_SECONDS
     return 1 if len(whole) < args.streams or late else 0

@@ -6,13 +6,13 @@
 import json
 from pathlib import Path
 
-from sizeup_loadtest.results import SCHEMA_VERSION, Results
+from sizeup_loadtest.data.results import SCHEMA_VERSION, Results
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 
 
 def text() -> str:
-    """Return the schema; fields that it does not require may be missing in older results."""
+    """Return the schema; optional fields may be missing in older results."""
     made = Results.model_json_schema()
     title = f"results.json of sizeup-bench, schema_version {SCHEMA_VERSION}"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

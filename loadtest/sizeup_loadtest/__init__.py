@@ -1,1 +1,1 @@
-"""The load test that compares sizes: speaks public HTTP only."""
+"""The load test: compares the sizes of a model over public HTTP."""

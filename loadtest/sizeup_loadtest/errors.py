@@ -1,32 +1,32 @@
-"""Every way the load test can end without results.
+"""The errors that end a load test.
 
-BenchError               ends a command with one line and an exit code
-├── UsageError           the command line or a file it names is not right
-│   └── ConfigError      the config is not right; the message has a line per mistake
-├── TargetError          the server cannot be measured: nothing answers, or a model is not there
-└── FolderError          a folder of a run cannot be read or written
+BenchError               ends a command with one message and an exit code
+├── UsageError           invalid command line, or an invalid file named on it
+│   └── ConfigError      invalid config; the message has one problem per line
+├── TargetError          the server cannot be measured: unreachable, or a model is missing
+└── FolderError          a run folder cannot be read or written
 """
 
 
 class BenchError(Exception):
-    """End a command; the message is for the person."""
+    """The message goes to the user."""
 
     exit_code = 1
 
 
 class UsageError(BenchError):
-    """Say what was asked for wrongly."""
+    """Invalid command line or input file."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """Say what is wrong in a config, one mistake a line."""
+    """Invalid config, one problem per line."""
 
 
 class TargetError(BenchError):
-    """Say why a server cannot be measured."""
+    """The server cannot be measured."""
 
 
 class FolderError(BenchError):
-    """Say what is wrong with a run's folder."""
+    """A run folder cannot be read or written."""

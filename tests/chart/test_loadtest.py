@@ -20,8 +20,8 @@ from chart.rendering import (
     of_kind,
     render,
 )
-from sizeup_loadtest import config_file
 from sizeup_loadtest import main as command_line
+from sizeup_loadtest.config import file as config_file
 
 SINGLE: Json = {"models": {"small": {"id": "Qwen/Qwen1.5-0.5B-Chat", "maxModelLen": 2048}}}
 

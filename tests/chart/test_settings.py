@@ -13,7 +13,7 @@ from chart.rendering import EVERYTHING, VARIANTS, Json, containers, environment,
 from sizeup.settings import Settings as CliSettings
 from sizeup_gateway.settings import Settings as GatewaySettings
 from sizeup_inference.settings import Settings as InferenceSettings
-from sizeup_loadtest import settings as loadtest_settings
+from sizeup_loadtest.config import settings as loadtest_settings
 
 SETTINGS: dict[str, type[BaseSettings]] = {
     "gateway": GatewaySettings,

@@ -10,9 +10,9 @@ import pytest
 from cluster.images import TAG
 from cluster.kubectl import Json
 from cluster.release import Release
-from sizeup_loadtest import joblog, shards
-from sizeup_loadtest.assemble import assemble
-from sizeup_loadtest.rundir import RunFolder
+from sizeup_loadtest.analysis.assemble import assemble
+from sizeup_loadtest.storage import job_log, merge_shards
+from sizeup_loadtest.storage.run_folder import RunFolder
 
 MODELS = ("fake:small", "fake:large")
 _SELECTOR = "app.kubernetes.io/component=loadtest"
@@ -50,7 +50,7 @@ def _logged(release: Release, folder: Path, more: str = "") -> RunFolder:
     """Return the run contained in a pod's log."""
     log = release.kubectl("logs", f"--selector={_SELECTOR}{more}", "--tail=-1")
     made = RunFolder.create(folder)
-    for name, data in joblog.files(io.StringIO(log)).items():
+    for name, data in job_log.decode(io.StringIO(log)).items():
         made.write(name, data)
     return made
 
@@ -79,7 +79,7 @@ def test_shards_start_together_and_merge_into_one_run(release: Release, tmp_path
     _wait_complete(release)
     label = "batch.kubernetes.io/job-completion-index"
     folders = [_logged(release, tmp_path / str(i), f",{label}={i}") for i in range(2)]
-    merged = shards.merge(folders, tmp_path / "merged")
+    merged = merge_shards.merge(folders, tmp_path / "merged")
     counted = [record for record in merged.records() if not record.planned.warm_up]
     assert {record.shard for record in counted} == {0, 1}
     assert all(record.sent_ns >= 0 for record in counted)

@@ -98,7 +98,7 @@ def test_nothing_is_compiled_or_installed_by_pip_at_run_time(runtime: Runtime) -
         ".cluster/bin/kubelet",
         "README.md",
         "tests/hub_server.py",
-        "tests/loadtest/test_load.py",
+        "tests/loadtest/test_cli.py",
         "loadtest/sizeup_loadtest.egg-info/PKG-INFO",
         "models/toy/train.py",
         "models/other/model.safetensors",

@@ -1,4 +1,4 @@
-"""A server that says exactly the bytes a test tells it to, over real sockets."""
+"""A server that sends exactly the bytes a test gives it, over real sockets."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """One request as it came."""
 
     method: str
@@ -22,27 +22,27 @@ class Kill(Exception):
     """Reset the connection."""
 
 
-Reply = Callable[[Asked], AsyncIterator[bytes]]
+Reply = Callable[[ReceivedRequest], AsyncIterator[bytes]]
 
 
 @dataclass
 class FakeServer:
-    """Answers by path; what it does not know is 404."""
+    """Replies by path, 404 for any other."""
 
     replies: dict[str, Reply]
     url: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            asked = await _read(reader)
-            self.asked.append(asked)
+            request = await _read(reader)
+            self.requests.append(request)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             try:
-                async for piece in self.replies.get(asked.path, not_found)(asked):
+                async for piece in self.replies.get(request.path, not_found)(request):
                     writer.write(piece)
                     await writer.drain()
             finally:
@@ -52,21 +52,21 @@ class FakeServer:
             writer.transport.abort()
 
     def bodies(self, path: str) -> list[dict[str, Any]]:
-        return [asked.body for asked in self.asked if asked.path == path]
+        return [request.body for request in self.requests if request.path == path]
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked:
+async def _read(reader: asyncio.StreamReader) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
     method, path, _ = head[0].split(" ")
     fields = (line.partition(":") for line in head[1:] if line)
     headers = {name.lower(): value.strip() for name, _, value in fields}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(method, path, headers, json.loads(body) if body else {})
+    return ReceivedRequest(method, path, headers, json.loads(body) if body else {})
 
 
 @asynccontextmanager
 async def fake_server(**replies: Reply) -> AsyncIterator[FakeServer]:
-    """Serve; keywords are chat, ollama, or whole paths given through a mapping."""
+    """Serve replies by keyword (chat, ollama, ...) or by path."""
     paths = {_PATHS.get(name, name): reply for name, reply in replies.items()}
     fake = FakeServer(paths)
     server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
@@ -93,7 +93,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def saying(*pieces: bytes) -> Reply:
     """Stream these bytes, each written by itself, and close."""
 
-    async def reply(_: Asked) -> AsyncIterator[bytes]:
+    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         yield STREAM
         for piece in pieces:
             yield piece
@@ -102,9 +102,9 @@ def saying(*pieces: bytes) -> Reply:
 
 
 def status(code: int, body: object) -> Reply:
-    """Reply in one piece."""
+    """Reply without streaming."""
 
-    async def reply(_: Asked) -> AsyncIterator[bytes]:
+    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         yield f"HTTP/1.1 {code} X\r\nContent-Length: {len(data)}\r\n".encode()
         yield b"Connection: close\r\n\r\n" + data
@@ -119,8 +119,8 @@ def sse(value: object) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
-def delta(**said: object) -> bytes:
-    return sse({"choices": [{"index": 0, "delta": said, "finish_reason": None}]})
+def delta(**fields: object) -> bytes:
+    return sse({"choices": [{"index": 0, "delta": fields, "finish_reason": None}]})
 
 
 def openai_end(prompt_tokens: int, completion_tokens: int, reason: str = "stop") -> bytes:
@@ -134,8 +134,8 @@ def line(value: object) -> bytes:
 
 
 def openai_answer(words: Iterable[str] = ("one", " two", " three")) -> list[bytes]:
-    said = list(words)
-    return [*(delta(content=word) for word in said), openai_end(5, len(said))]
+    fields = list(words)
+    return [*(delta(content=word) for word in fields), openai_end(5, len(fields))]
 
 
 OLLAMA_ANSWER = (

@@ -1,8 +1,8 @@
-"""Make records whose every time is chosen."""
+"""Records with chosen timestamps."""
 
 from dataclasses import replace
 
-from sizeup_loadtest.record import Length, Outcome, Planned, Record
+from sizeup_loadtest.data.record import Length, Outcome, PlannedRequest, Record
 
 MS = 1_000_000
 
@@ -21,17 +21,17 @@ def record(
     tail: float = 5,
     outcome: Outcome = Outcome.OK,
     warm_up: bool = False,
-    edge: bool = False,
-    asked: int | None = None,
-    length: Length = "forced",
+    ramp: bool = False,
+    max_tokens: int | None = None,
+    length: Length = "fixed",
     stage: str = "closed-1",
 ) -> Record:
     """Return a request sent at `sent` ms, `late` ms after its schedule; all else is after that."""
     count = tokens if chunks is None else chunks
     sent_ns = round(sent * MS)
     arrived = tuple(sent_ns + round((first + gap * i) * MS) for i in range(count))
-    most = tokens if asked is None else asked
-    planned = Planned(index, block, model, f"p{index}", most, length, None, warm_up, edge)
+    most = tokens if max_tokens is None else max_tokens
+    planned = PlannedRequest(index, block, model, f"p{index}", most, length, None, warm_up, ramp)
     return Record(
         stage=stage,
         planned=planned,
@@ -49,5 +49,5 @@ def record(
 
 
 def failed(made: Record, outcome: Outcome) -> Record:
-    """Return the same request, but without an answer."""
+    """Return the same request as a failure."""
     return replace(made, outcome=outcome, completion_tokens=None, counted_by=None)

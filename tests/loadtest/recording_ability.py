@@ -1,12 +1,12 @@
-"""Records of answers to questions of the ladder."""
+"""Records of responses to items of the ladder."""
 
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.record import Outcome, Planned, Record
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 
 
 def answered(item: Item, text: str, outcome: Outcome = Outcome.OK) -> Record:
-    """Return an item's request as if it had been answered so."""
-    planned = Planned(0, 0, "m", item.key, 64, "natural", None)
+    """Return the record of an item's request with this output."""
+    planned = PlannedRequest(0, 0, "m", item.key, 64, "until_eos", None)
     tokens = len(text.split()) if text else None
     return Record(
         stage="ability",

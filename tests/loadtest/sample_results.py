@@ -1,30 +1,30 @@
-"""A made-up run whose figures hang together: five sizes on one imagined accelerator."""
+"""A consistent fictitious run: five models on one accelerator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from sizeup_loadtest import cost, verdict
-from sizeup_loadtest.results import (
+from sizeup_loadtest.analysis import cost, verdict
+from sizeup_loadtest.analysis.intervals import mcnemar, wilson
+from sizeup_loadtest.data.results import (
     AbilityKind,
     AbilityResult,
-    Bar,
     CapacityPoint,
     CapacityResult,
     Distribution,
     Estimate,
     Lag,
-    ModelFacts,
+    LatencyBreakdown,
+    ModelInfo,
     ModelResult,
     Paired,
+    Requirements,
     Results,
-    SideBySide,
-    Split,
+    SampleOutputs,
     StageResult,
     SuiteScore,
     Validity,
 )
-from sizeup_loadtest.statistics import mcnemar, wilson
 
 BANDWIDTH = 2.0e12
 KINDS = ("arithmetic", "word problems", "state", "lists", "instructions", "json", "needle", "中文")
@@ -32,7 +32,7 @@ KINDS = ("arithmetic", "word problems", "state", "lists", "instructions", "json"
 
 @dataclass(frozen=True)
 class Size:
-    """What decides a made-up size's figures."""
+    """Parameters of a fictitious model."""
 
     name: str
     parameters: float
@@ -40,7 +40,7 @@ class Size:
     ability: float
     price: float | None
     words: float
-    """Tokens of a natural answer."""
+    """Output tokens until EOS."""
 
     @property
     def gap(self) -> float:
@@ -74,20 +74,20 @@ def times(value: float, n: int = 80, spread: float = 0.03) -> Distribution:
     )
 
 
-def stage(size: Size, level: int, length: str = "forced", api: str = "openai") -> StageResult:
-    tokens = 128.0 if length == "forced" else size.words
+def stage(size: Size, level: int, length: str = "fixed", api: str = "openai") -> StageResult:
+    tokens = 128.0 if length == "fixed" else size.words
     crowd = 1 + 0.05 * level + 0.002 * level**2
     gap, first = size.gap * crowd, (0.03 + 3 * size.gap) * crowd
     whole = first + gap * (tokens - 1)
     good = round(80 * max(0.0, min(1.0, 2.4 - first / 0.5 - gap / 0.03)))
-    split = Split(
+    split = LatencyBreakdown(
         load=times(0.0004), queue=times(0.004), prefill=times(first), decode=times(whole - first)
     )
     return StageResult(
         stage=f"closed-{level}-{length}",
         mode="closed",
         level=level,
-        length="forced" if length == "forced" else "natural",
+        length="fixed" if length == "fixed" else "until_eos",
         api="ollama" if api == "ollama" else "openai",
         n=80,
         errors={},
@@ -107,12 +107,12 @@ def stage(size: Size, level: int, length: str = "forced", api: str = "openai") -
         goodput=estimate(level / whole * good / 80),
         attainment=wilson(good, 80),
         tokens_per_chunk=1.0,
-        split=split if length == "natural" else None,
+        breakdown=split if length == "until_eos" else None,
     )
 
 
 def capacity(size: Size) -> CapacityResult:
-    points, largest = [], None
+    points, max_load = [], None
     for level in (1, 2, 4, 8, 16, 32, 64):
         seen = stage(size, level)
         assert seen.ttft
@@ -130,11 +130,11 @@ def capacity(size: Size) -> CapacityResult:
             )
         )
         if seen.attainment.value >= 0.95:
-            largest = float(level)
+            max_load = float(level)
     return CapacityResult(
         mode="closed",
-        largest=largest,
-        bounded_by_limit=largest == 64,
+        max_load=max_load,
+        bounded_by_limit=max_load == 64,
         knee=18.0,
         effective_parallelism=17.1,
         points=tuple(points),
@@ -156,11 +156,11 @@ def ability(size: Size) -> AbilityResult:
         overall=wilson(right, 20 * len(kinds)),
         kinds=tuple(kinds),
         unparsed=sum(k.unparsed for k in kinds),
-        cut=3,
+        truncated=3,
         errors=0,
         seconds_per_answer=estimate(size.words * size.gap),
         tokens_per_answer=estimate(size.words),
-        right_per_second=estimate(4 * right / (20 * len(kinds)) / (size.words * size.gap)),
+        correct_per_second=estimate(4 * right / (20 * len(kinds)) / (size.words * size.gap)),
     )
 
 
@@ -168,7 +168,7 @@ def model(size: Size) -> ModelResult:
     weights = size.parameters * 2
     made = ModelResult(
         name=size.name,
-        facts=ModelFacts(
+        model_info=ModelInfo(
             parameters=round(size.parameters),
             layers=size.layers,
             weight_bytes=round(weights),
@@ -182,13 +182,15 @@ def model(size: Size) -> ModelResult:
         load_source="server" if size.layers == 28 else "cold start",
         bound_tok_s=BANDWIDTH / weights,
         stages=tuple(
-            stage(size, level, length) for length in ("forced", "natural") for level in (1, 2, 4, 8)
+            stage(size, level, length)
+            for length in ("fixed", "until_eos")
+            for level in (1, 2, 4, 8)
         ),
         capacity=capacity(size),
         ability=ability(size),
         suites={"gsm8k": SuiteScore(value=size.ability + 0.1, stderr=0.012, n=1319)},
     )
-    return made.model_copy(update={"cost": cost.of(made, size.price)})
+    return made.model_copy(update={"cost": cost.estimate_cost(made, size.price)})
 
 
 def pairs(sizes: Sequence[Size]) -> tuple[Paired, ...]:
@@ -196,38 +198,38 @@ def pairs(sizes: Sequence[Size]) -> tuple[Paired, ...]:
         Paired(
             a=a.name,
             b=b.name,
-            stage="closed-1-forced",
+            stage="closed-1-fixed",
             tpot_ratio=estimate(b.gap / a.gap, 0.02),
             ttft_ratio=estimate(b.gap / a.gap * 0.9, 0.05),
             e2e_ratio=estimate(b.gap / a.gap * 1.01, 0.02),
-            only_a_right=14,
-            only_b_right=40,
+            only_a_correct=14,
+            only_b_correct=40,
             mcnemar_p=mcnemar(14, 40),
         )
         for a, b in combinations(sizes, 2)
     )
 
 
-ANSWERS = (
-    SideBySide(
+SAMPLES = (
+    SampleOutputs(
         prompt="A train leaves at 14:25 and arrives at 17:10. How long is the journey?",
-        answers={
+        outputs={
             s.name: f"From 14:25 to 17:10 is {2 if i > 1 else 3} hours and 45 minutes.\n\n"
             f"Answer: {2 if i > 1 else 3} h 45 min"
             for i, s in enumerate(SIZES)
         },
     ),
-    SideBySide(
+    SampleOutputs(
         prompt="用一句话解释为什么天空是蓝色的。",
-        answers={s.name: "因为空气分子对蓝光的散射比红光更强。" for s in SIZES},
+        outputs={s.name: "因为空气分子对蓝光的散射比红光更强。" for s in SIZES},
     ),
 )
 
 
-BAR = Bar(ability=0.6, tok_s_user=60)
+BAR = Requirements(ability=0.6, tok_s_user=60)
 
 
-def results(bar: Bar = BAR, sizes: Sequence[Size] = SIZES) -> Results:
+def results(requirements: Requirements = BAR, sizes: Sequence[Size] = SIZES) -> Results:
     models = tuple(model(size) for size in sizes)
     return Results(
         tool_version="0.1.0",
@@ -254,41 +256,43 @@ def results(bar: Bar = BAR, sizes: Sequence[Size] = SIZES) -> Results:
             warnings=("3 planned requests were not sent: their time was over",),
             send_lag=None,
             loop_lag=Lag(n=15000, p50=0.0004, p99=0.0061, high=0.021),
-            worst_stage="closed-8-forced",
+            worst_stage="closed-8-fixed",
             worst_stage_lag=Lag(n=1500, p50=0.0005, p99=0.0083, high=0.021),
             error_share=0.0,
         ),
-        verdict=verdict.decide(models, bar),
-        answers=ANSWERS,
+        verdict=verdict.decide(models, requirements),
+        samples=SAMPLES,
     )
 
 
 def empty() -> Results:
-    """Return a run that could measure nothing."""
+    """Return a run without measurements."""
     names = ("small", "large")
-    models = tuple(ModelResult(name=name, facts=ModelFacts()) for name in names)
+    models = tuple(ModelResult(name=name, model_info=ModelInfo()) for name in names)
     return results().model_copy(
         update={
             "models": models,
             "paired": (),
-            "answers": (),
-            "verdict": verdict.decide(models, Bar(ability=0.5)),
+            "samples": (),
+            "verdict": verdict.decide(models, Requirements(ability=0.5)),
             "config": {},
         }
     )
 
 
-def broken() -> Results:
-    """Return a run whose smallest size must not be trusted."""
+def invalid_model() -> Results:
+    """Return a run whose smallest model is invalid."""
     run = results()
-    first = run.models[0].model_copy(update={"broken": "60 of 80 requests failed (limit 5%)"})
+    first = run.models[0].model_copy(
+        update={"invalid_reason": "60 of 80 requests failed (limit 5%)"}
+    )
     models = (first, *run.models[1:])
-    decided = verdict.decide(models, Bar(ability=0.2))
+    decided = verdict.decide(models, Requirements(ability=0.2))
     return run.model_copy(update={"models": models, "verdict": decided})
 
 
 def invalid() -> Results:
-    """Return a run that must not be trusted."""
+    """Return an invalid run."""
     return results().model_copy(
         update={
             "validity": Validity(

@@ -1,1 +1,1 @@
-"""Questions with one right answer, made from a seed: what a size can do, by kind and by level."""
+"""Generated questions with one correct answer, by kind and level."""

@@ -1,38 +1,38 @@
-"""Sums, differences and products, by the number of digits of both numbers."""
+"""Sums, differences and products; the level sets the number of digits."""
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 
 
-def addition(draw: Random, digits: int) -> Asked:
+def addition(random: Random, digits: int) -> Question:
     """Add two numbers."""
-    a, b = _pair(draw, digits)
-    return _asked(f"{min(a, b)}+{max(a, b)}", f"What is {a} + {b}?", a + b)
+    a, b = _pair(random, digits)
+    return _question(f"{min(a, b)}+{max(a, b)}", f"What is {a} + {b}?", a + b)
 
 
-def addition_zh(draw: Random, digits: int) -> Asked:
-    """Add two numbers, asked in Chinese."""
-    a, b = _pair(draw, digits)
-    return _asked(f"{min(a, b)}+{max(a, b)}", f"{a} 加 {b} 等于多少？", a + b)
+def addition_zh(random: Random, digits: int) -> Question:
+    """Add two numbers, in Chinese."""
+    a, b = _pair(random, digits)
+    return _question(f"{min(a, b)}+{max(a, b)}", f"{a} 加 {b} 等于多少？", a + b)
 
 
-def subtraction(draw: Random, digits: int) -> Asked:
-    """Subtract a number from another, which may be smaller."""
-    a, b = _pair(draw, digits)
-    return _asked(f"{a}-{b}", f"What is {a} - {b}?", a - b)
+def subtraction(random: Random, digits: int) -> Question:
+    """Subtract; the result may be negative."""
+    a, b = _pair(random, digits)
+    return _question(f"{a}-{b}", f"What is {a} - {b}?", a - b)
 
 
-def multiplication(draw: Random, digits: int) -> Asked:
+def multiplication(random: Random, digits: int) -> Question:
     """Multiply two numbers."""
-    a, b = _pair(draw, digits)
-    return _asked(f"{min(a, b)}*{max(a, b)}", f"What is {a} * {b}?", a * b)
+    a, b = _pair(random, digits)
+    return _question(f"{min(a, b)}*{max(a, b)}", f"What is {a} * {b}?", a * b)
 
 
-def _pair(draw: Random, digits: int) -> tuple[int, int]:
+def _pair(random: Random, digits: int) -> tuple[int, int]:
     low = 0 if digits == 1 else 10 ** (digits - 1)
-    return draw.randrange(low, 10**digits), draw.randrange(low, 10**digits)
+    return random.randrange(low, 10**digits), random.randrange(low, 10**digits)
 
 
-def _asked(subject: str, text: str, result: int) -> Asked:
-    return Asked(subject, text, str(result), "number")
+def _question(subject: str, text: str, result: int) -> Question:
+    return Question(subject, text, str(result), "number")

@@ -1,8 +1,8 @@
-"""Look one thing up among stated facts, by how many there are."""
+"""Lookup among stated facts; the level sets their number."""
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import (
     COLOURS,
     COLOURS_ZH,
@@ -13,34 +13,34 @@ from sizeup_loadtest.ability.vocabulary import (
 )
 
 
-def facts(draw: Random, count: int) -> Asked:
-    """Say what somebody has, who has something, or which colour it is."""
-    names, things = draw.sample(NAMES, count), draw.sample(THINGS, count)
-    colours = draw.choices(COLOURS, k=count)
-    told = list(zip(names, colours, things, strict=True))
-    name, colour, thing = draw.choice(told)
-    question, expected, options = draw.choice(
+def facts(random: Random, count: int) -> Question:
+    """Ask for the thing of a person, the owner of a thing, or its colour."""
+    names, things = random.sample(NAMES, count), random.sample(THINGS, count)
+    colours = random.choices(COLOURS, k=count)
+    stated = list(zip(names, colours, things, strict=True))
+    name, colour, thing = random.choice(stated)
+    question, expected, options = random.choice(
         (
-            (f"What does {name} have?", f"{colour} {thing}", [f"{c} {t}" for _, c, t in told]),
+            (f"What does {name} have?", f"{colour} {thing}", [f"{c} {t}" for _, c, t in stated]),
             (f"Who has the {thing}?", name, names),
             (f"What colour is the {thing}?", colour, colours),
         )
     )
-    text = " ".join(f"{n} has a {c} {t}." for n, c, t in told) + " " + question
-    return Asked(text, text, expected, "choice", tuple(options))
+    text = " ".join(f"{n} has a {c} {t}." for n, c, t in stated) + " " + question
+    return Question(text, text, expected, "choice", tuple(options))
 
 
-def facts_zh(draw: Random, count: int) -> Asked:
-    """Say in Chinese what somebody has, or who has something."""
-    names, things = draw.sample(NAMES_ZH, count), draw.sample(THINGS_ZH, count)
-    colours = draw.choices(COLOURS_ZH, k=count)
-    told = list(zip(names, colours, things, strict=True))
-    name, colour, thing = draw.choice(told)
-    question, expected, options = draw.choice(
+def facts_zh(random: Random, count: int) -> Question:
+    """Ask in Chinese for the thing of a person, or the owner of a thing."""
+    names, things = random.sample(NAMES_ZH, count), random.sample(THINGS_ZH, count)
+    colours = random.choices(COLOURS_ZH, k=count)
+    stated = list(zip(names, colours, things, strict=True))
+    name, colour, thing = random.choice(stated)
+    question, expected, options = random.choice(
         (
-            (f"{name}有什么？", f"{colour}{thing}", [f"{c}{t}" for _, c, t in told]),
+            (f"{name}有什么？", f"{colour}{thing}", [f"{c}{t}" for _, c, t in stated]),
             (f"谁有{thing}？", name, names),
         )
     )
-    stated = "，".join(f"{n}有{c}{t}" for n, c, t in told)
-    return Asked(stated + question, f"{stated}。{question}", expected, "choice", tuple(options))
+    story = "，".join(f"{n}有{c}{t}" for n, c, t in stated)
+    return Question(story + question, f"{story}。{question}", expected, "choice", tuple(options))

@@ -1,8 +1,8 @@
-"""Whether an answer is right: strict about what it says, lenient about how it is wrapped. Pure.
+"""Grades an output: strict about the answer, lenient about its presentation. Pure.
 
-Passed over are thinking, what stands before a last "Answer:", Markdown, full-width forms, commas in
-numbers, numbering of lists. An answer in which nothing of the asked form is found is not parsed,
-and wrong.
+Ignored are thinking, text before the last "Answer:", Markdown, full-width forms, thousands
+separators and list numbering. An output without an answer of the expected format is unparsed, and
+wrong.
 """
 
 import json
@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.ability.rules import kept
+from sizeup_loadtest.ability.rules import follows
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(
@@ -24,51 +24,51 @@ _TAG = re.compile(
 _MARKDOWN = re.compile(r"[*`_]{1,3}(?=\S)|(?<=\S)[*`_]{1,3}|\\boxed\{|[{}$]")
 _NUMBERING = re.compile(r"^\s*(?:\d+[.)、]|[-•])\s+", re.MULTILINE)
 _THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
-# Chinese has no spaces: a number may follow any of its characters, and no Latin letter.
+# Chinese has no spaces: a number may follow a Chinese character, but no Latin letter.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?")
-# What "等于" follows: "3乘4等于12" ends with its result, "12等于3乘4" begins with it.
+# An expression before "等于": "3乘4等于12" ends with the result, "12等于3乘4" begins with it.
 _SUM = re.compile(r"\d.*?(?:[-+*/×÷加减乘除倍]|的[和差积商])")
 _FENCE = re.compile(r"```(?:[\w-]*\n|(?i:json)(?=\s*\{))?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What an answer is worth."""
+    """The grade of an output."""
 
-    right: bool
+    correct: bool
     parsed: bool
-    """An answer of the asked form was found."""
+    """Whether an answer of the expected format was found."""
 
 
-UNPARSED = Grade(right=False, parsed=False)
+UNPARSED = Grade(correct=False, parsed=False)
 
 
 def grade(item: Item, text: str) -> Grade:
-    """Judge an answer's text."""
-    said = _THOUGHT.sub("", text).strip()
-    if not said:
+    """Grade the text of an output."""
+    answer = _THOUGHT.sub("", text).strip()
+    if not answer:
         return UNPARSED
     match item.check:
         case "rules":
-            return Grade(kept(_unwrapped(said), json.loads(item.expected)), parsed=True)
+            return Grade(follows(_unwrapped(answer), json.loads(item.expected)), parsed=True)
         case "json":
-            return _json(json.loads(item.expected), said)
+            return _json(json.loads(item.expected), answer)
         case "number":
-            return _number(item.expected, _plain(said))
+            return _number(item.expected, _plain(answer))
         case "choice":
-            return _choice(item, _plain(said))
+            return _choice(item, _plain(answer))
         case "numbers" | "words" | "letters" as check:
-            return _row(check, item.expected, _plain(said))
+            return _row(check, item.expected, _plain(answer))
 
 
 def _plain(text: str) -> str:
-    """Bring characters to one form: full-width digits, minus signs, Markdown."""
+    """Normalize full-width forms, minus signs and Markdown."""
     text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-")
     return _MARKDOWN.sub("", text)
 
 
 def _tagged(text: str) -> str | None:
-    """Return what follows the last tag; None without one."""
+    """Return the text after the last tag; None without one."""
     tags = list(_TAG.finditer(text))
     return text[tags[-1].end() :].strip() if tags else None
 
@@ -91,7 +91,7 @@ def _number(expected: str, text: str) -> Grade:
 
 
 def _result(line: str) -> str:
-    """Return what comes after a sum: "25 marbles" of "12 + 13 = 25 marbles"."""
+    """Return the text after an equation: "25 marbles" of "12 + 13 = 25 marbles"."""
     rest = line.rpartition("=")[2]
     before, equals, after = rest.partition("等于")
     while equals and _SUM.search(before):
@@ -105,7 +105,7 @@ def _numbers(text: str) -> list[Decimal]:
 
 
 def _choice(item: Item, text: str) -> Grade:
-    """One option must be named, and no other; a longer text is judged by its last line."""
+    """Exactly the expected option must be named; in a longer text, by its last line."""
     tagged = _tagged(text)
     for part in [tagged] if tagged is not None else [_last_line(text), text]:
         named = {option for option in item.options if _names(part, option)}
@@ -121,14 +121,14 @@ def _names(text: str, option: str) -> bool:
 
 
 def _row(check: str, expected: str, text: str) -> Grade:
-    """A list must be there exactly, in one of the places where an answer may stand."""
+    """The list must be exact, at one of the positions of an answer."""
     wanted = _entries(check, expected)
-    found = [_entries(check, part) for part in _places(text)]
+    found = [_entries(check, part) for part in _candidates(text)]
     return Grade(wanted in found, parsed=any(found))
 
 
-def _places(text: str) -> Iterator[str]:
-    """Yield where an answer may stand: after a tag, else all, the last line, after a colon."""
+def _candidates(text: str) -> Iterator[str]:
+    """Yield candidate answers: after a tag, else all text, the last line, after a colon."""
     tagged = _tagged(text)
     whole = text if tagged is None else tagged
     for part in (whole, _last_line(whole), whole.rpartition(":")[2]):
@@ -152,7 +152,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _json(expected: Any, text: str) -> Grade:
-    """The last JSON object of the text must be equal, types included."""
+    """The last JSON object of the text must be equal, including types."""
     found = [value for value in map(_parsed, _objects(text)) if value is not None]
     if not found:
         return UNPARSED
@@ -160,7 +160,7 @@ def _json(expected: Any, text: str) -> Grade:
 
 
 def _canonical(value: object) -> str:
-    # Text, because True == 1 in Python and not in JSON.
+    # As text, because True == 1 in Python.
     return json.dumps(value, sort_keys=True)
 
 
@@ -172,7 +172,7 @@ def _parsed(text: str) -> Any:
 
 
 def _objects(text: str) -> Iterator[str]:
-    """Yield the outermost braces of a text, from the first to the last."""
+    """Yield candidate JSON objects: fenced blocks, else from the first to the last brace."""
     yield from (block for block in _FENCE.findall(text) if block.lstrip().startswith("{"))
     if "```" not in text and "{" in text:
         yield text[text.index("{") : text.rfind("}") + 1]

@@ -1,8 +1,8 @@
-"""Which subjects the toy models were never trained on.
+"""Subjects that are held out from the training of the toy models.
 
-The toys that come with the project learn from generated items of the same wording. A subject (two
-numbers, a list, some facts) is kept from training when the hash of its family and itself falls
-into one bucket of ten; other models were trained without this rule, and it costs them nothing.
+The toy models are trained on generated items of the same wording. A subject (two numbers, a list,
+some facts) is held out when the hash of its family and itself falls into one bucket of ten. For
+other models the rule makes no difference.
 """
 
 import hashlib
@@ -11,6 +11,6 @@ BUCKETS = 10
 
 
 def held_out(family: str, subject: str) -> bool:
-    """Tell whether the toys were never trained on a subject of a family of kinds."""
+    """Whether a subject of a family of kinds is held out."""
     digest = hashlib.blake2b(f"{family}:{subject}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % BUCKETS == 0

@@ -1,44 +1,44 @@
-"""One question, and how its answer is judged."""
+"""A question and its expected answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from sizeup_loadtest.prompts import Message
+from sizeup_loadtest.workload.prompts import ChatMessage
 
-Check = Literal["number", "numbers", "words", "letters", "choice", "json", "rules"]
-"""number: one number. numbers, words: a list, in order. letters: a row of characters.
-choice: one of `options`, and no other. json: an equal value. rules: see `rules.py`."""
+AnswerFormat = Literal["number", "numbers", "words", "letters", "choice", "json", "rules"]
+"""number: one number. numbers, words: an ordered list. letters: a sequence of characters.
+choice: exactly one of `options`. json: an equal value. rules: see `rules.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question with its only right answer."""
+    """One question with its only correct answer."""
 
     kind: str
     level: int
     key: str
-    """Names it in a run, the same for every size."""
-    messages: tuple[Message, ...]
+    """Unique in a run, the same for every model."""
+    messages: tuple[ChatMessage, ...]
     expected: str
-    """Lists are joined by spaces; `json` and `rules` are JSON."""
-    check: Check
+    """Lists are joined with spaces; `json` and `rules` are JSON."""
+    check: AnswerFormat
     options: tuple[str, ...] = ()
-    """What `choice` chooses from, `expected` among them."""
+    """For `choice`, including `expected`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a kind makes: an item that has not got its place yet."""
+class Question:
+    """A generated question, before it has a kind, a level and a key."""
 
     subject: str
-    """What it is about, whatever the wording; two items of a level never share it."""
+    """Identifies the content, whatever the wording; unique in a level."""
     text: str
     expected: str
-    check: Check
+    check: AnswerFormat
     options: tuple[str, ...] = ()
 
 
-Make = Callable[[Random, int], Asked]
-"""Draw a question of a size, which is what grows with the level: digits, steps, words."""
+MakeQuestion = Callable[[Random, int], Question]
+"""Generates a question; the number grows with the level: digits, steps, words."""

@@ -1,8 +1,8 @@
-"""Every kind of question with its levels, and items of them from a seed. Pure.
+"""Every kind of question with its levels, and items from a seed. Pure.
 
-A level is a rung, 1 to 6; what grows from rung to rung is the kind's own (digits, steps, words).
-The rungs are meant to keep the smallest real sizes (0.5B) near a third right over all of them and
-the largest (72B) below 95 %. That is an aim of design: it was not measured on real sizes.
+Levels are 1 to 6; what grows with the level depends on the kind (digits, steps, words). They are
+designed to give the smallest models (0.5B) about a third of correct answers over all levels, and
+the largest (72B) less than 95 %; this has not been measured.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,22 +20,22 @@ from sizeup_loadtest.ability import (
     tracking,
 )
 from sizeup_loadtest.ability.held_out import BUCKETS, held_out
-from sizeup_loadtest.ability.item import Asked, Item, Make
+from sizeup_loadtest.ability.item import Item, MakeQuestion, Question
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.prompts import Message
+from sizeup_loadtest.workload.prompts import ChatMessage
 
 LEVELS = (1, 2, 3, 4, 5, 6)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How questions of a kind are made."""
+    """A kind of question."""
 
-    make: Make
+    make: MakeQuestion
     sizes: tuple[int, int, int, int, int, int]
-    """By level."""
+    """Argument of `make`, by level."""
     family: str | None = None
-    """Of the toys' own tasks with the same wording; see `held_out`."""
+    """Of training tasks of the toy models with the same wording; see `held_out`."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -64,41 +64,41 @@ KINDS: Mapping[str, Kind] = {
 
 
 def items(kind: str, level: int, seed: int, n: int) -> tuple[Item, ...]:
-    """Return the first `n` items of a level; fewer where it has no more different ones.
+    """Return the first `n` items of a level, or fewer where it has fewer distinct subjects.
 
-    The first ones do not depend on `n`. No two are about the same subject.
+    Items do not depend on `n`.
     """
-    draw, found = Random(f"{seed}/{kind}/{level}"), dict[str, Asked]()
+    random, found = Random(f"{seed}/{kind}/{level}"), dict[str, Question]()
     maker, size = KINDS[kind], KINDS[kind].sizes[level - 1]
-    for _ in range(50 * BUCKETS * n):  # a level with as few as n subjects is still found whole
+    for _ in range(50 * BUCKETS * n):  # enough to find all subjects of a level that has only n
         if len(found) == n:
             break
-        asked = maker.make(draw, size)
-        if maker.family is None or held_out(maker.family, asked.subject):
-            found.setdefault(asked.subject, asked)
-    return tuple(_placed(kind, level, i, asked) for i, asked in enumerate(found.values()))
+        question = maker.make(random, size)
+        if maker.family is None or held_out(maker.family, question.subject):
+            found.setdefault(question.subject, question)
+    return tuple(_item(kind, level, i, question) for i, question in enumerate(found.values()))
 
 
-def _placed(kind: str, level: int, place: int, asked: Asked) -> Item:
+def _item(kind: str, level: int, index: int, question: Question) -> Item:
     return Item(
         kind=kind,
         level=level,
-        key=f"ability-{kind}-{level}-{place}",
-        messages=(Message("user", asked.text),),
-        expected=asked.expected,
-        check=asked.check,
-        options=asked.options,
+        key=f"ability-{kind}-{level}-{index}",
+        messages=(ChatMessage("user", question.text),),
+        expected=question.expected,
+        check=question.check,
+        options=question.options,
     )
 
 
 def ladder(
     kinds: Sequence[str] | None, levels: Sequence[int] | None, seed: int, n: int
 ) -> tuple[Item, ...]:
-    """Return about `n` items spread evenly over kinds and levels (None: all); at least one of each.
+    """Return about `n` items, at least one for every kind and level (None: all).
 
-    ConfigError names a kind or level that is not there.
+    ConfigError for an unknown kind or level.
     """
-    cells = [(kind, level) for kind in _known(kinds) for level in _rungs(levels)]
+    cells = [(kind, level) for kind in _known_kinds(kinds) for level in _known_levels(levels)]
     each, more = divmod(max(n, len(cells)), len(cells))
     return tuple(
         item
@@ -108,19 +108,19 @@ def ladder(
 
 
 def _spread(cells: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Order cells by level, so that one item more goes to every kind alike."""
+    """Order by level, so that the remainder is spread over kinds."""
     return iter(sorted(cells, key=lambda cell: cell[1]))
 
 
-def _known(kinds: Sequence[str] | None) -> Sequence[str]:
+def _known_kinds(kinds: Sequence[str] | None) -> Sequence[str]:
     unknown = sorted(set(kinds or ()) - set(KINDS))
     if unknown:
         known = ", ".join(KINDS)
-        raise ConfigError(f"ability.kinds: no such kind: {', '.join(unknown)}; known: {known}")
+        raise ConfigError(f"ability.kinds: unknown kind {', '.join(unknown)}; known: {known}")
     return list(dict.fromkeys(kinds)) if kinds else list(KINDS)
 
 
-def _rungs(levels: Sequence[int] | None) -> Sequence[int]:
+def _known_levels(levels: Sequence[int] | None) -> Sequence[int]:
     unknown = sorted(set(levels or ()) - set(LEVELS))
     if unknown:
         raise ConfigError(f"ability.levels: {unknown[0]} is not one of 1 to {LEVELS[-1]}")

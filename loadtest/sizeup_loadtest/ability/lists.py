@@ -1,70 +1,70 @@
-"""Work on lists and rows of characters, by their length."""
+"""Operations on lists and strings; the level sets their length."""
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import CHARACTERS_ZH, WORDS
 
 
-def reversing(draw: Random, length: int) -> Asked:
-    """Give words in reverse order."""
-    words = draw.choices(WORDS, k=length)
+def reversing(random: Random, length: int) -> Question:
+    """Reverse the order of words."""
+    words = random.choices(WORDS, k=length)
     text = " ".join(words)
-    return Asked(text, f"Reverse the words: {text}", " ".join(reversed(words)), "words")
+    return Question(text, f"Reverse the words: {text}", " ".join(reversed(words)), "words")
 
 
-def copying(draw: Random, length: int) -> Asked:
+def copying(random: Random, length: int) -> Question:
     """Repeat words."""
-    text = " ".join(draw.choices(WORDS, k=length))
-    return Asked(text, f"Copy these words: {text}", text, "words")
+    text = " ".join(random.choices(WORDS, k=length))
+    return Question(text, f"Copy these words: {text}", text, "words")
 
 
-def copying_zh(draw: Random, length: int) -> Asked:
+def copying_zh(random: Random, length: int) -> Question:
     """Repeat Chinese characters."""
-    text = "".join(draw.choices(CHARACTERS_ZH, k=length))
-    return Asked(text, f"请重复：{text}", text, "letters")
+    text = "".join(random.choices(CHARACTERS_ZH, k=length))
+    return Question(text, f"请重复：{text}", text, "letters")
 
 
-def counting(draw: Random, length: int) -> Asked:
-    """Count how often a word is in a list."""
-    few = draw.sample(WORDS, 4)
-    times = draw.randint(0, length)
-    entries = [few[0]] * times + draw.choices(few[1:], k=length - times)
-    draw.shuffle(entries)
+def counting(random: Random, length: int) -> Question:
+    """Count the occurrences of a word in a list."""
+    few = random.sample(WORDS, 4)
+    times = random.randint(0, length)
+    entries = [few[0]] * times + random.choices(few[1:], k=length - times)
+    random.shuffle(entries)
     text = " ".join(entries)
     question = f"In the list {text}. How many times is {few[0]}?"
-    return Asked(f"{few[0]}:{text}", question, str(times), "number")
+    return Question(f"{few[0]}:{text}", question, str(times), "number")
 
 
-def sequence(draw: Random, most: int) -> Asked:
-    """Count upwards over three quarters of `most` to `most` numbers."""
-    first = draw.randint(0, 60)
-    last = first + draw.randint(-(-most * 3 // 4), most) - 1
+def sequence(random: Random, most: int) -> Question:
+    """Count upwards; the sequence has three quarters of `most` to `most` numbers."""
+    first = random.randint(0, 60)
+    last = first + random.randint(-(-most * 3 // 4), most) - 1
     numbers = " ".join(str(number) for number in range(first, last + 1))
-    return Asked(f"{first}-{last}", f"Count from {first} to {last}.", numbers, "numbers")
+    return Question(f"{first}-{last}", f"Count from {first} to {last}.", numbers, "numbers")
 
 
-def sorting(draw: Random, length: int) -> Asked:
+def sorting(random: Random, length: int) -> Question:
     """Sort numbers of up to three digits."""
-    numbers = draw.sample(range(1000), length)
+    numbers = random.sample(range(1000), length)
     text = " ".join(str(number) for number in numbers)
     question = (
         f"Sort these numbers from smallest to largest: {text}\n"
         "Answer with the sorted numbers only, on one line."
     )
-    return Asked(text, question, " ".join(map(str, sorted(numbers))), "numbers")
+    return Question(text, question, " ".join(map(str, sorted(numbers))), "numbers")
 
 
-def position(draw: Random, length: int) -> Asked:
-    """Find the word at a place in a list of different words."""
-    words = draw.sample(WORDS, length)
-    place, text = draw.randrange(length), " ".join(words)
+def position(random: Random, length: int) -> Question:
+    """Find the word at an index in a list of distinct words."""
+    words = random.sample(WORDS, length)
+    place, text = random.randrange(length), " ".join(words)
     question = f"Word number {place + 1} in this list is which word? {text}\nAnswer with it only."
-    return Asked(f"{place}:{text}", question, words[place], "choice", tuple(words))
+    return Question(f"{place}:{text}", question, words[place], "choice", tuple(words))
 
 
-def spelling(draw: Random, length: int) -> Asked:
-    """Write a row of letters backwards."""
-    row = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=length))
+def spelling(random: Random, length: int) -> Question:
+    """Reverse a string of letters."""
+    row = "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=length))
     question = f"Write these letters in reverse order: {row}\nAnswer with the letters only."
-    return Asked(row, question, row[::-1], "letters")
+    return Question(row, question, row[::-1], "letters")

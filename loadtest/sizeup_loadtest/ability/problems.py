@@ -1,43 +1,43 @@
-"""Stories of several steps, by how many; each step changes one number."""
+"""Word problems; the level sets the number of steps, each of which changes one number."""
 
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import NAMES, NAMES_ZH
 
 _END = "Think step by step, then end with a line of the form 'Answer: <number>'."
 _END_ZH = "请一步一步思考，最后一行写“答案：<数字>”。"
 MOST = 5_000
-"""Above it nothing is doubled or trebled: size should come from steps, not from digits."""
+"""Above it nothing is multiplied: difficulty should come from steps, not from digits."""
 
 
-def word_problem(draw: Random, steps: int) -> Asked:
-    """Follow how many marbles somebody has."""
-    name, amount = draw.choice(NAMES), draw.randint(12, 60)
-    said = [f"{name} has {amount} marbles."]
+def word_problem(random: Random, steps: int) -> Question:
+    """Track the number of marbles of a person."""
+    name, amount = random.choice(NAMES), random.randint(12, 60)
+    sentences = [f"{name} has {amount} marbles."]
     for _ in range(steps):
-        step, amount = _step(draw, amount)
-        said.append(_english(*step, name))
-    story = " ".join(said)
-    return Asked(
+        step, amount = _step(random, amount)
+        sentences.append(_english(*step, name))
+    story = " ".join(sentences)
+    return Question(
         story, f"{story} How many marbles does {name} have now? {_END}", str(amount), "number"
     )
 
 
-def word_problem_zh(draw: Random, steps: int) -> Asked:
-    """Follow how many apples somebody has, told in Chinese."""
-    name, amount = draw.choice(NAMES_ZH), draw.randint(12, 60)
-    said = [f"{name}有{amount}个苹果。"]
+def word_problem_zh(random: Random, steps: int) -> Question:
+    """Track the number of apples of a person, in Chinese."""
+    name, amount = random.choice(NAMES_ZH), random.randint(12, 60)
+    sentences = [f"{name}有{amount}个苹果。"]
     for _ in range(steps):
-        step, amount = _step(draw, amount)
-        said.append(_chinese(*step, name))
-    story = "".join(said)
-    return Asked(story, f"{story}{name}现在有多少个苹果？{_END_ZH}", str(amount), "number")
+        step, amount = _step(random, amount)
+        sentences.append(_chinese(*step, name))
+    story = "".join(sentences)
+    return Question(story, f"{story}{name}现在有多少个苹果？{_END_ZH}", str(amount), "number")
 
 
-def _step(draw: Random, amount: int) -> tuple[tuple[str, int], int]:
-    """Draw a step that leaves a whole number above zero: its verb, its number, what is left."""
-    other = draw.randint(3, 49)
+def _step(random: Random, amount: int) -> tuple[tuple[str, int], int]:
+    """Return a random step as verb and number, and the positive integer that results."""
+    other = random.randint(3, 49)
     ways = {"gets": amount + other}
     if amount > other:
         ways["gives"] = amount - other
@@ -45,7 +45,7 @@ def _step(draw: Random, amount: int) -> tuple[tuple[str, int], int]:
         ways["halves"] = amount // 2
     if amount < MOST:
         ways |= {"doubles": amount * 2, "packs": amount + other * 6}
-    verb = draw.choice(sorted(ways))
+    verb = random.choice(sorted(ways))
     return (verb, other), ways[verb]
 
 

@@ -1,22 +1,22 @@
-"""Instructions that can be verified without a judge, by how many must be kept at one time."""
+"""Verifiable instructions; the level sets how many apply at once."""
 
 import json
 import re
 from random import Random
 from typing import Any
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import WORDS
 
 _SUBJECTS = ("the sea", "a small town", "winter", "a long journey", "music", "a garden", "rain")
 
 
-def instructions(draw: Random, count: int) -> Asked:
-    """Write a text of an exact number of words that keeps `count` rules, that one included."""
-    first, last, forbidden = *draw.sample(WORDS, 2), draw.choice("jkpquvxz")
+def instructions(random: Random, count: int) -> Question:
+    """Ask for a text that follows `count` rules, an exact number of words among them."""
+    first, last, forbidden = *random.sample(WORDS, 2), random.choice("jkpquvxz")
     while forbidden in first + last:
-        forbidden = draw.choice("jkpquvxz")
-    upper = draw.random() < 0.5
+        forbidden = random.choice("jkpquvxz")
+    upper = random.random() < 0.5
     known: dict[str, tuple[object, str]] = {
         "upper": (upper, f"Use only {'capital' if upper else 'small'} letters."),
         "first": (first, f'The first word is "{first}".'),
@@ -24,21 +24,24 @@ def instructions(draw: Random, count: int) -> Asked:
         "without": (forbidden, f'Do not use the letter "{forbidden}".'),
         "commas": (0, "Do not use a comma."),
     }
-    chosen = sorted(draw.sample(sorted(known), count - 1))
-    words, subject = draw.randint(6, 15), draw.choice(_SUBJECTS)
-    said = [f"Write exactly {words} words about {subject}.", *(known[name][1] for name in chosen)]
+    chosen = sorted(random.sample(sorted(known), count - 1))
+    words, subject = random.randint(6, 15), random.choice(_SUBJECTS)
+    sentences = [
+        f"Write exactly {words} words about {subject}.",
+        *(known[name][1] for name in chosen),
+    ]
     rules = {"words": words, **{name: known[name][0] for name in chosen}}
-    text = " ".join(said) + " Answer with the text only."
-    return Asked(text, text, json.dumps(rules), "rules")
+    text = " ".join(sentences) + " Answer with the text only."
+    return Question(text, text, json.dumps(rules), "rules")
 
 
-def kept(text: str, rules: dict[str, Any]) -> bool:
-    """Tell whether a text keeps every rule."""
+def follows(text: str, rules: dict[str, Any]) -> bool:
+    """Whether a text follows every rule."""
     words = re.findall(r"[^\W_]+(?:['’\-][^\W_]+)*", text)
-    return bool(words) and all(_keeps(text, words, *rule) for rule in rules.items())
+    return bool(words) and all(_follows(text, words, *rule) for rule in rules.items())
 
 
-def _keeps(text: str, words: list[str], name: str, value: Any) -> bool:
+def _follows(text: str, words: list[str], name: str, value: Any) -> bool:
     match name:
         case "words":
             return bool(len(words) == value)
@@ -52,4 +55,4 @@ def _keeps(text: str, words: list[str], name: str, value: Any) -> bool:
             return value not in text.lower()
         case "commas":
             return not set(text) & {",", "，"}
-    raise ValueError(f"no such rule: {name}")
+    raise ValueError(f"unknown rule: {name}")

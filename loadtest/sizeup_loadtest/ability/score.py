@@ -1,23 +1,23 @@
-"""Graded answers -> what a size can do, and which of two sizes can do more. Pure."""
+"""Grades -> accuracy of a model, and paired comparison of two models. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from sizeup_loadtest import statistics
 from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.record import Outcome, Record
-from sizeup_loadtest.results import AbilityKind, AbilityResult, Paired
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.data.results import AbilityKind, AbilityResult, Paired
 
 _NS = 1e-9
 
 
 def grades(items: Sequence[Item], records: Iterable[Record]) -> dict[str, Grade]:
-    """Grade every answer of one size, by the item's key; a request that failed has no grade."""
-    asked = {item.key: item for item in items}
+    """Grade the outputs of one model, by key of the item; a failed request has no grade."""
+    by_key = {item.key: item for item in items}
     return {
-        record.planned.prompt: grade(asked[record.planned.prompt], record.text)
+        record.planned.prompt: grade(by_key[record.planned.prompt], record.text)
         for record in records
         if record.outcome is Outcome.OK
     }
@@ -26,38 +26,38 @@ def grades(items: Sequence[Item], records: Iterable[Record]) -> dict[str, Grade]
 def result(
     items: Sequence[Item], records: Sequence[Record], given: Mapping[str, Grade]
 ) -> AbilityResult | None:
-    """Sum up one size; None when no request had an answer."""
+    """Summarise one model; None when every request failed."""
     if not given:
         return None
     answered = [record for record in records if record.outcome is Outcome.OK]
     return AbilityResult(
-        overall=statistics.wilson(sum(g.right for g in given.values()), len(given)),
+        overall=intervals.wilson(sum(g.correct for g in given.values()), len(given)),
         kinds=_kinds(items, given),
         unparsed=sum(not g.parsed for g in given.values()),
-        cut=_cut(answered),
+        truncated=_truncated(answered),
         errors=len(records) - len(answered),
-        seconds_per_answer=statistics.mean_of(_seconds(answered)),
-        tokens_per_answer=statistics.mean_of(_tokens(answered)),
-        right_per_second=statistics.ratio_of_sums(_right_by_time(records, given)),
+        seconds_per_answer=intervals.mean_estimate(_seconds(answered)),
+        tokens_per_answer=intervals.mean_estimate(_tokens(answered)),
+        correct_per_second=intervals.ratio_of_sums(_correct_by_time(records, given)),
     )
 
 
-def _cut(answered: Iterable[Record]) -> int | None:
-    """Count answers that ended at their limit; None where no ending was told."""
+def _truncated(answered: Iterable[Record]) -> int | None:
+    """Count outputs that ended at max_tokens; None without any finish reason."""
     endings = [r.finish_reason for r in answered if r.finish_reason is not None]
     return endings.count("length") if endings else None
 
 
-def _right_by_time(
+def _correct_by_time(
     records: Iterable[Record], given: Mapping[str, Grade]
 ) -> Mapping[int, tuple[float, float]]:
-    """Return right answers and seconds by block: from the first request sent to the last ended."""
+    """Return correct answers and duration in seconds, by block."""
     by: dict[int, list[Record]] = defaultdict(list)
     for record in records:
         by[record.planned.block].append(record)
     return {
         block: (
-            sum(r.planned.prompt in given and given[r.planned.prompt].right for r in group),
+            sum(r.planned.prompt in given and given[r.planned.prompt].correct for r in group),
             (max(r.ended_ns for r in group) - min(r.sent_ns for r in group)) * _NS,
         )
         for block, group in by.items()
@@ -65,22 +65,22 @@ def _right_by_time(
 
 
 def paired(a: str, b: str, of_a: Mapping[str, Grade], of_b: Mapping[str, Grade]) -> Paired:
-    """Compare two sizes on the items both have answered."""
+    """Compare two models on the items that both answered."""
     both = of_a.keys() & of_b.keys()
-    only_a = sum(of_a[key].right and not of_b[key].right for key in both)
-    only_b = sum(of_b[key].right and not of_a[key].right for key in both)
+    only_a = sum(of_a[key].correct and not of_b[key].correct for key in both)
+    only_b = sum(of_b[key].correct and not of_a[key].correct for key in both)
     return Paired(
         a=a,
         b=b,
         stage=None,
-        only_a_right=only_a,
-        only_b_right=only_b,
-        mcnemar_p=statistics.mcnemar(only_a, only_b),
+        only_a_correct=only_a,
+        only_b_correct=only_b,
+        mcnemar_p=intervals.mcnemar(only_a, only_b),
     )
 
 
 def pairs(given: Mapping[str, Mapping[str, Grade]]) -> tuple[Paired, ...]:
-    """Compare every two sizes that have answered anything."""
+    """Compare every two models that have grades."""
     answered = [name for name, grades in given.items() if grades]
     return tuple(paired(a, b, given[a], given[b]) for a, b in combinations(answered, 2))
 
@@ -94,7 +94,7 @@ def _kinds(items: Sequence[Item], given: Mapping[str, Grade]) -> tuple[AbilityKi
         AbilityKind(
             kind=kind,
             level=level,
-            score=statistics.wilson(sum(g.right for g in cell), len(cell)),
+            score=intervals.wilson(sum(g.correct for g in cell), len(cell)),
             unparsed=sum(not g.parsed for g in cell),
         )
         for (kind, level), cell in sorted(cells.items())

@@ -1,43 +1,47 @@
-"""Facts in a sentence, wanted as JSON of a given shape, by the number of fields."""
+"""Extraction of facts as JSON; the level sets the number of fields."""
 
 import json
 from random import Random
 
-from sizeup_loadtest.ability.item import Asked
+from sizeup_loadtest.ability.item import Question
 from sizeup_loadtest.ability.vocabulary import CITIES, COLOURS, NAMES, THINGS
 
 _END = "Write a JSON object with exactly these keys"
 
 
-def json_object(draw: Random, count: int) -> Asked:
-    """Turn `count` facts into an object of strings, numbers, truth values and lists."""
-    who, age, city = draw.choice(NAMES), draw.randint(18, 90), draw.choice(CITIES)
-    colour, things = draw.choice(COLOURS), draw.sample(THINGS, 3)
-    member, height, guests = draw.random() < 0.5, draw.randint(150, 199), draw.sample(NAMES, 2)
+def json_object(random: Random, count: int) -> Question:
+    """Ask for `count` facts as an object of strings, numbers, booleans and lists."""
+    person, age, city = random.choice(NAMES), random.randint(18, 90), random.choice(CITIES)
+    colour, things = random.choice(COLOURS), random.sample(THINGS, 3)
+    member, height, guests = (
+        random.random() < 0.5,
+        random.randint(150, 199),
+        random.sample(NAMES, 2),
+    )
     fields: list[tuple[str, str, object, str]] = [
-        ("name", "string", who, f"This is {who}."),
-        ("age", "number", age, f"{who} is {age} years old."),
-        ("city", "string", city, f"{who} lives in {city}."),
-        ("things", "list of strings, in the order told", things, _owns(who, things)),
-        ("member", "true or false", member, _joined(who, member)),
-        ("height_cm", "number", height, f"{who} is {height} centimetres tall."),
-        ("guests", "list of strings, in the order told", guests, _invites(who, guests)),
-        ("colour", "string", colour, f"The favourite colour of {who} is {colour}."),
+        ("name", "string", person, f"This is {person}."),
+        ("age", "number", age, f"{person} is {age} years old."),
+        ("city", "string", city, f"{person} lives in {city}."),
+        ("things", "list of strings, in the order told", things, _owns(person, things)),
+        ("member", "true or false", member, _joined(person, member)),
+        ("height_cm", "number", height, f"{person} is {height} centimetres tall."),
+        ("guests", "list of strings, in the order told", guests, _invites(person, guests)),
+        ("colour", "string", colour, f"The favourite colour of {person} is {colour}."),
     ]
-    chosen = [fields[0], *draw.sample(fields[1:], count - 1)]
-    story = " ".join(said for *_, said in chosen)
+    chosen = [fields[0], *random.sample(fields[1:], count - 1)]
+    story = " ".join(sentence for *_, sentence in chosen)
     keys = ", ".join(f'"{key}" ({form})' for key, form, *_ in chosen)
     expected = json.dumps({key: value for key, _, value, _ in chosen})
-    return Asked(story, f"{story}\n{_END}: {keys}. Answer with the JSON only.", expected, "json")
+    return Question(story, f"{story}\n{_END}: {keys}. Answer with the JSON only.", expected, "json")
 
 
-def _owns(who: str, things: list[str]) -> str:
-    return f"{who} owns a {things[0]}, a {things[1]} and a {things[2]}."
+def _owns(person: str, things: list[str]) -> str:
+    return f"{person} owns a {things[0]}, a {things[1]} and a {things[2]}."
 
 
-def _joined(who: str, member: bool) -> str:
-    return f"{who} is {'' if member else 'not '}a member of the club."
+def _joined(person: str, member: bool) -> str:
+    return f"{person} is {'' if member else 'not '}a member of the club."
 
 
-def _invites(who: str, guests: list[str]) -> str:
-    return f"{who} invites {guests[0]} and {guests[1]}."
+def _invites(person: str, guests: list[str]) -> str:
+    return f"{person} invites {guests[0]} and {guests[1]}."

@@ -1,4 +1,4 @@
-"""Write the data of the shipped lm-eval tasks: `python -m` this module, and a folder."""
+"""Generates the data of the bundled lm-eval tasks: `python -m` this module with a folder."""
 
 import json
 import sys
@@ -11,18 +11,18 @@ from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.ability.items import ladder
 
 SEED = 7
-ITEMS = 100  # a share from 100 items has a 95 % interval of at most 20 points
-WRONG = 3  # beside the right one: a guess is right in a quarter
+ITEMS = 100  # for a 95 % interval of at most 20 points
+WRONG = 3  # wrong choices: chance is 25 %
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a task is made of."""
+    """The items of a task."""
 
     kind: str
     levels: tuple[int, ...]
     chosen: bool = False
-    """Whether an answer is chosen among some, and not written."""
+    """Whether the answer is multiple choice."""
 
 
 TASKS: Mapping[str, Task] = {
@@ -34,27 +34,27 @@ TASKS: Mapping[str, Task] = {
 
 def lines(name: str) -> str:
     """Return the JSON lines of a task."""
-    task, draw = TASKS[name], Random(SEED)
+    task, random = TASKS[name], Random(SEED)
     items = list(ladder([task.kind], task.levels, SEED, ITEMS))
-    draw.shuffle(items)  # lm-eval's --limit takes the first ones: they should be a mixture
-    rows = (_choice(item, draw) if task.chosen else _written(item) for item in items)
+    random.shuffle(items)  # lm-eval's --limit takes the first ones
+    rows = (_choice(item, random) if task.chosen else _free_form(item) for item in items)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def _written(item: Item) -> Mapping[str, object]:
+def _free_form(item: Item) -> Mapping[str, object]:
     return {"question": item.messages[-1].content, "answer": item.expected}
 
 
-def _choice(item: Item, draw: Random) -> Mapping[str, object]:
-    """Put the right number among others that differ from it in one digit."""
+def _choice(item: Item, random: Random) -> Mapping[str, object]:
+    """Add wrong choices that differ in one digit."""
     others: set[str] = set()
     while len(others) < WRONG:
-        place = draw.randrange(len(item.expected))
-        digit = draw.choice("123456789")  # never 0: no number begins with it
+        place = random.randrange(len(item.expected))
+        digit = random.choice("123456789")  # no number begins with 0
         others.add(item.expected[:place] + digit + item.expected[place + 1 :])
         others.discard(item.expected)
     choices = sorted([item.expected, *others])
-    draw.shuffle(choices)
+    random.shuffle(choices)
     return {
         "question": item.messages[-1].content,
         "choices": choices,
@@ -63,7 +63,7 @@ def _choice(item: Item, draw: Random) -> Mapping[str, object]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write a file per task into a folder."""
+    """Write one file per task into a folder."""
     for task in TASKS:
         (Path(arguments[0]) / f"{task}.jsonl").write_text(lines(task), encoding="utf-8")
 

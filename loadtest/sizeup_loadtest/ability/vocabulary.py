@@ -1,4 +1,4 @@
-"""Words that questions are made of. The plain ones are also all that the toy models know."""
+"""Words of the questions; the English ones are the whole vocabulary of the toy models."""
 
 WORDS = (
     "apple",

@@ -1,1 +1,1 @@
-"""One request -> one Record, over HTTP, whatever the server does."""
+"""One HTTP request in OpenAI's or Ollama's format, timed."""

@@ -1,25 +1,27 @@
-"""Whether a server echoes a prompt with its log-probabilities, as OpenAI's /v1/completions did."""
+"""Probe for OpenAI's `echo` with `logprobs` on /v1/completions, which loglikelihood tasks need."""
 
 import aiohttp
 
-from sizeup_loadtest.client.answer import UnreadableError, cut, mapping_of, parse
-from sizeup_loadtest.client.refusal import refusal
+from sizeup_loadtest.client.error_response import error_response
+from sizeup_loadtest.client.response import MalformedResponseError, as_mapping, parse, shorten
 
-ASK_SECONDS = 60.0
-"""For one token; the model is loaded by now."""
+TIMEOUT_SECONDS = 60.0
+"""For one token of a model that is already loaded."""
 
-NO_ECHO = "the server does not echo a prompt with its log-probabilities"
-UNKNOWN = "whether the server echoes a prompt is not known"
-_DOES_NOT = (400, 404)
-"""Statuses of a server that knows no echo; any other says that it could not be asked."""
+NO_ECHO = "the server does not support echo with logprobs"
+UNKNOWN = "cannot determine whether the server supports echo"
+_UNSUPPORTED = (400, 404)
+"""Statuses of a server without echo; any other is inconclusive."""
 
 
-async def why_no_echo(session: aiohttp.ClientSession, url: str, model: str) -> str | None:
-    """Ask for an echo: None when every token of the prompt but the first has its own, else why not.
+async def echo_unsupported_reason(
+    session: aiohttp.ClientSession, url: str, model: str
+) -> str | None:
+    """Request an echo: None when every prompt token but the first has a logprob, else the reason.
 
-    A server that ignores what it does not know does not echo; a busy one may.
+    A 200 without prompt logprobs means that the server ignores the parameter.
     """
-    asked = {
+    body = {
         "model": model,
         "prompt": "one two three",
         "max_tokens": 1,
@@ -27,25 +29,26 @@ async def why_no_echo(session: aiohttp.ClientSession, url: str, model: str) -> s
         "logprobs": 1,
         "echo": True,
     }
-    timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
-        async with session.post(f"{url}/v1/completions", json=asked, timeout=timeout) as response:
+        async with session.post(f"{url}/v1/completions", json=body, timeout=timeout) as response:
             if response.status == 200:
-                return None if _has_prompt(await response.read()) else NO_ECHO
-            said = (await refusal(response))[1]
-            return f"{NO_ECHO} ({said})" if response.status in _DOES_NOT else f"{UNKNOWN}: {said}"
-    except UnreadableError:
+                return None if _has_prompt_logprobs(await response.read()) else NO_ECHO
+            message = (await error_response(response))[1]
+            unsupported = response.status in _UNSUPPORTED
+            return f"{NO_ECHO} ({message})" if unsupported else f"{UNKNOWN}: {message}"
+    except MalformedResponseError:
         return NO_ECHO
     except TimeoutError:
-        return f"{UNKNOWN}: no answer within {ASK_SECONDS:g} s"
+        return f"{UNKNOWN}: no response within {TIMEOUT_SECONDS:g} s"
     except (aiohttp.ClientError, OSError) as error:
-        return cut(f"{UNKNOWN}: {type(error).__name__}: {error}")
+        return shorten(f"{UNKNOWN}: {type(error).__name__}: {error}")
 
 
-def _has_prompt(data: bytes) -> bool:
-    choices = mapping_of(parse(data)).get("choices")
-    choice = mapping_of(choices[0]) if isinstance(choices, list) and choices else {}
-    found = mapping_of(choice.get("logprobs")).get("token_logprobs")
-    if not isinstance(found, list) or len(found) < 3 or found[0] is not None:
+def _has_prompt_logprobs(data: bytes) -> bool:
+    choices = as_mapping(parse(data)).get("choices")
+    choice = as_mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    logprobs = as_mapping(choice.get("logprobs")).get("token_logprobs")
+    if not isinstance(logprobs, list) or len(logprobs) < 3 or logprobs[0] is not None:
         return False
-    return all(isinstance(value, int | float) for value in found[1:])
+    return all(isinstance(value, int | float) for value in logprobs[1:])

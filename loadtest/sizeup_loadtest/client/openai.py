@@ -1,32 +1,30 @@
-"""OpenAI's API: POST /v1/chat/completions, answered in server-sent events."""
+"""OpenAI's API: POST /v1/chat/completions, streamed as server-sent events."""
 
 from contextlib import suppress
 
-from sizeup_loadtest.client.answer import (
-    Answer,
+from sizeup_loadtest.client.response import (
     Json,
-    UnreadableError,
-    count_of,
-    error_of,
-    mapping_of,
+    MalformedResponseError,
+    StreamedResponse,
+    as_count,
+    as_mapping,
+    error_message,
     parse,
 )
-from sizeup_loadtest.config import Sampling
-from sizeup_loadtest.prompts import Prompt
-from sizeup_loadtest.record import Planned
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.data.record import PlannedRequest
+from sizeup_loadtest.workload.prompts import Prompt
 
 
 class OpenAi:
-    """Ask as OpenAI's clients do, with vLLM's words for a forced length."""
+    """Chat completions, with vLLM's `ignore_eos` and `min_tokens` for a fixed length."""
 
     path = "/v1/chat/completions"
 
     def __init__(self, sampling: Sampling) -> None:
-        """Ask every prompt with the same sampling."""
         self._sampling = sampling
 
-    def body(self, planned: Planned, prompt: Prompt) -> Json:
-        """Return the request."""
+    def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
         body: Json = {
             "model": planned.model,
             "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
@@ -36,37 +34,34 @@ class OpenAi:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if planned.length == "forced":
+        if planned.length == "fixed":
             body |= {"ignore_eos": True, "min_tokens": planned.max_tokens}
         if self._sampling.think is not None:
             body["chat_template_kwargs"] = {"enable_thinking": self._sampling.think}
         return body
 
     def reader(self) -> "SseReader":
-        """Return a reader for one answer."""
         return SseReader()
 
 
 class SseReader:
-    """Read events: comments and unknown fields are passed over, data lines of one event joined."""
+    """Server-sent events: skips comments and unknown fields, joins the data lines of an event."""
 
     def __init__(self) -> None:
-        """Begin before the first byte."""
-        self.answer = Answer()
+        self.response = StreamedResponse()
         self._rest = b""
         self._data: list[bytes] = []
 
     def feed(self, data: bytes, at_ns: int) -> None:
-        """Take bytes that arrived together."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._line(line.removesuffix(b"\r"), at_ns)
 
     def end(self, at_ns: int) -> None:
-        """Take a last event that no empty line follows; some servers say no [DONE] either."""
-        with suppress(UnreadableError):
+        """Parse a last event without an empty line after it; some servers send no [DONE]."""
+        with suppress(MalformedResponseError):
             self.feed(b"\n\n", at_ns)
-        self.answer.complete |= self.answer.finish_reason is not None
+        self.response.complete |= self.response.finish_reason is not None
 
     def _line(self, line: bytes, at_ns: int) -> None:
         if line.startswith(b"data:"):
@@ -78,30 +73,30 @@ class SseReader:
 
     def _event(self, data: bytes, at_ns: int) -> None:
         if data.strip() == b"[DONE]":
-            self.answer.complete = True
+            self.response.complete = True
             return
         chunk = parse(data)
-        self.answer.error = self.answer.error or error_of(chunk)
-        self._usage(mapping_of(chunk.get("usage")))
+        self.response.error = self.response.error or error_message(chunk)
+        self._usage(chunk.get("usage"))
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            self._choice(mapping_of(choice), at_ns)
+            self._choice(as_mapping(choice), at_ns)
 
-    def _usage(self, usage: Json | object) -> None:
-        counts = mapping_of(usage)
+    def _usage(self, usage: object) -> None:
+        counts = as_mapping(usage)
         if counts:
-            self.answer.prompt_tokens = count_of(counts.get("prompt_tokens"))
-            self.answer.completion_tokens = count_of(counts.get("completion_tokens"))
+            self.response.prompt_tokens = as_count(counts.get("prompt_tokens"))
+            self.response.completion_tokens = as_count(counts.get("completion_tokens"))
 
     def _choice(self, choice: object, at_ns: int) -> None:
-        said = mapping_of(choice)
-        delta = mapping_of(said.get("delta"))
+        fields = as_mapping(choice)
+        delta = as_mapping(fields.get("delta"))
         content = delta.get("content")
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
-        if content or thought or delta.get("tool_calls"):
-            self.answer.chunk_ns.append(at_ns)
+        thinking = delta.get("reasoning_content") or delta.get("reasoning")
+        if content or thinking or delta.get("tool_calls"):
+            self.response.chunk_ns.append(at_ns)
         if isinstance(content, str):
-            self.answer.text.append(content)
-        if isinstance(said.get("finish_reason"), str):
-            self.answer.finish_reason = said["finish_reason"]
-            self.answer.finished_ns = at_ns
+            self.response.text.append(content)
+        if isinstance(fields.get("finish_reason"), str):
+            self.response.finish_reason = fields["finish_reason"]
+            self.response.finished_ns = at_ns

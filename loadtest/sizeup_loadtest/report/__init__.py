@@ -1,1 +1,1 @@
-"""Results made readable: one HTML page, Markdown, CSV. Everything here is pure."""
+"""Results as HTML, Markdown, CSV, JUnit and terminal output."""

@@ -1,10 +1,10 @@
-"""A run as rows: a line per size, stage and figure, for spreadsheets and data frames."""
+"""The report as CSV: one row per model, stage and metric, for spreadsheets and data frames."""
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from sizeup_loadtest.results import (
+from sizeup_loadtest.data.results import (
     Distribution,
     Estimate,
     ModelResult,
@@ -14,14 +14,14 @@ from sizeup_loadtest.results import (
 )
 
 HEADS = (
-    "model", "stage", "mode", "level", "length", "figure", "unit", "value", "low", "high", "n"
+    "model", "stage", "mode", "level", "length", "metric", "unit", "value", "low", "high", "n"
 )  # fmt: skip
 
-Row = tuple[str, ...]
+CsvRow = tuple[str, ...]
 
 
 def render(results: Results) -> str:
-    """Return the rows as CSV with a head."""
+    """Return the rows with a header."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADS)
@@ -29,52 +29,51 @@ def render(results: Results) -> str:
     return out.getvalue()
 
 
-def rows(results: Results) -> Iterator[Row]:
-    """Yield every figure; what was not measured is an empty cell, never 0."""
+def rows(results: Results) -> Iterator[CsvRow]:
+    """Yield every metric; the value of an unmeasured one is empty, never 0."""
     for model in results.models:
-        yield from _of_size(model)
+        yield from _model(model)
         for stage in model.stages:
-            yield from _of_stage(model, stage)
+            yield from _stage(model, stage)
 
 
-def _of_size(model: ModelResult) -> Iterator[Row]:
-    where = (model.name, "", "", "", "")
-    facts, cost, capacity, ability = model.facts, model.cost, model.capacity, model.ability
-    told = model.load_source == "server"
-    plain: Sequence[tuple[str, str, float | None]] = (
-        ("parameters", "", facts.parameters),
-        ("layers", "", facts.layers),
-        ("weights", "bytes", facts.weight_bytes),
-        ("memory", "bytes", facts.memory_bytes),
-        ("device_memory", "bytes", facts.device_bytes),
-        ("load_seen", "s", None if told else model.load_seconds),
-        ("load_told", "s", model.load_seconds if told else None),
+def _model(model: ModelResult) -> Iterator[CsvRow]:
+    key = (model.name, "", "", "", "")
+    info, cost, capacity, ability = model.model_info, model.cost, model.capacity, model.ability
+    reported = model.load_source == "server"
+    values: Sequence[tuple[str, str, float | None]] = (
+        ("parameters", "", info.parameters),
+        ("layers", "", info.layers),
+        ("weights", "bytes", info.weight_bytes),
+        ("memory", "bytes", info.memory_bytes),
+        ("device_memory", "bytes", info.device_bytes),
+        ("load_cold_start", "s", None if reported else model.load_seconds),
+        ("load_reported", "s", model.load_seconds if reported else None),
         ("bound", "tokens/s", model.bound_tok_s),
-        ("capacity", "load", capacity.largest if capacity else None),
+        ("max_load", "load", capacity.max_load if capacity else None),
         ("knee", "load", capacity.knee if capacity else None),
         ("effective_parallelism", "", capacity.effective_parallelism if capacity else None),
         ("price", "$/h", cost.price_per_hour if cost else None),
         ("cost_level", "load", cost.at_level if cost else None),
-        ("cut_answers", "", ability.cut if ability else None),
+        ("truncated_answers", "", ability.truncated if ability else None),
     )
-    for figure, unit, value in plain:
-        yield _row(where, figure, unit, value)
+    for metric, unit, value in values:
+        yield _row(key, metric, unit, value)
     million = cost.per_million_output_tokens if cost else None
-    yield _estimate(where, "cost_per_million_tokens", "$", million, None)
-    right = cost.per_correct_answer if cost else None
-    yield _estimate(where, "cost_per_correct_answer", "$", right, None)
-    yield _share(where, "ability", ability.overall if ability else None)
+    yield _estimate(key, "cost_per_million_tokens", "$", million)
+    yield _estimate(key, "cost_per_correct_answer", "$", cost.per_correct_answer if cost else None)
+    yield _proportion(key, "ability", ability.overall if ability else None)
     for kind in ability.kinds if ability else ():
-        yield _share(where, f"ability/{kind.kind}/{kind.level}", kind.score)
+        yield _proportion(key, f"ability/{kind.kind}/{kind.level}", kind.score)
     for suite, score in model.suites.items():
-        yield _row(where, f"suite/{suite}", "share", score.value, score.n)
-        yield _row(where, f"suite/{suite}/stderr", "share", score.stderr, score.n)
+        yield _row(key, f"suite/{suite}", "fraction", score.value, n=score.n)
+        yield _row(key, f"suite/{suite}/stderr", "fraction", score.stderr, n=score.n)
 
 
-def _of_stage(model: ModelResult, stage: StageResult) -> Iterator[Row]:
-    where = (model.name, stage.stage, stage.mode, f"{stage.level:g}", stage.length)
-    yield _row(where, "requests", "", stage.n)
-    yield _row(where, "errors", "", sum(stage.errors.values()))
+def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
+    key = (model.name, stage.stage, stage.mode, f"{stage.level:g}", stage.length)
+    yield _row(key, "requests", "", stage.n)
+    yield _row(key, "errors", "", sum(stage.errors.values()))
     estimates: Sequence[tuple[str, str, Estimate | None]] = (
         ("prompt_tokens", "tokens", stage.prompt_tokens),
         ("completion_tokens", "tokens", stage.completion_tokens),
@@ -83,49 +82,50 @@ def _of_stage(model: ModelResult, stage: StageResult) -> Iterator[Row]:
         ("requests_s", "requests/s", stage.requests_s),
         ("goodput", "requests/s", stage.goodput),
     )
-    for figure, unit, estimate in estimates:
-        yield _estimate(where, figure, unit, estimate, stage.n)
-    yield _share(where, "attainment", stage.attainment)
-    for figure in ("ttft", "ttft_sched", "itl", "tpot", "e2e", "e2e_sched", "norm_latency"):
-        yield from _times(where, figure, getattr(stage, figure))
-    if stage.split is not None:
+    for metric, unit, estimate in estimates:
+        yield _estimate(key, metric, unit, estimate, stage.n)
+    yield _proportion(key, "attainment", stage.attainment)
+    for metric in ("ttft", "ttft_sched", "itl", "tpot", "e2e", "e2e_sched", "norm_latency"):
+        yield from _times(key, metric, getattr(stage, metric))
+    if stage.breakdown is not None:
         for part in ("load", "queue", "prefill", "decode"):
-            yield from _times(where, f"split/{part}", getattr(stage.split, part))
+            yield from _times(key, f"breakdown/{part}", getattr(stage.breakdown, part))
 
 
-def _times(where: Row, figure: str, seen: Distribution | None) -> Iterator[Row]:
+def _times(key: CsvRow, metric: str, seen: Distribution | None) -> Iterator[CsvRow]:
     n = seen.n if seen else None
-    yield _estimate(where, f"{figure}/mean", "s", seen.mean if seen else None, n)
+    yield _estimate(key, f"{metric}/mean", "s", seen.mean if seen else None, n)
     for point in ("p50", "p90", "p95", "p99"):
-        yield _row(where, f"{figure}/{point}", "s", getattr(seen, point) if seen else None, n)
+        yield _row(key, f"{metric}/{point}", "s", getattr(seen, point) if seen else None, n=n)
 
 
-def _estimate(where: Row, figure: str, unit: str, seen: Estimate | None, n: int | None) -> Row:
+def _estimate(
+    key: CsvRow, metric: str, unit: str, seen: Estimate | None, n: int | None = None
+) -> CsvRow:
     if seen is None:
-        return _row(where, figure, unit, None, n)
-    return (*_cells(where, figure, unit), _number(seen.value), _number(seen.low),
-            _number(seen.high), _number(n))  # fmt: skip
+        return _row(key, metric, unit, None, n=n)
+    return _row(key, metric, unit, seen.value, seen.low, seen.high, n)
 
 
-def _share(where: Row, figure: str, seen: Proportion | None) -> Row:
+def _proportion(key: CsvRow, metric: str, seen: Proportion | None) -> CsvRow:
     if seen is None:
-        return _row(where, figure, "share", None)
-    return (*_cells(where, figure, "share"), _number(seen.value), _number(seen.low),
-            _number(seen.high), str(seen.n))  # fmt: skip
+        return _row(key, metric, "fraction", None)
+    return _row(key, metric, "fraction", seen.value, seen.low, seen.high, seen.n)
 
 
-def _row(where: Row, figure: str, unit: str, value: float | None, n: int | None = None) -> Row:
-    return (*_cells(where, figure, unit), _number(value), "", "", _number(n))
-
-
-def _cells(where: Row, figure: str, unit: str) -> Row:
-    return tuple(_inert(text) for text in (*where, figure, unit))
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else repr(value)
+def _row(
+    key: CsvRow,
+    metric: str,
+    unit: str,
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    n: int | None = None,
+) -> CsvRow:
+    texts = tuple(_inert(text) for text in (*key, metric, unit))
+    return (*texts, *("" if v is None else repr(v) for v in (value, low, high, n)))
 
 
 def _inert(text: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
+    """Keep a spreadsheet from evaluating a name as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,113 +1,111 @@
-"""A run as Markdown: the verdict, a table of sizes, and whether to trust it."""
+"""The report as Markdown: the verdict, a table of models, and validity."""
 
 from collections.abc import Sequence
 
-from sizeup_loadtest import statistics
-from sizeup_loadtest.report import words
-from sizeup_loadtest.results import Check, Estimate, ModelResult, Proportion, Results
-from sizeup_loadtest.selection import alone
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis.selection import lightest_stage
+from sizeup_loadtest.data.results import (
+    Estimate,
+    ModelResult,
+    Proportion,
+    RequirementCheck,
+    Results,
+)
+from sizeup_loadtest.formatting import NONE
+from sizeup_loadtest.report import text
 
 _HEADS = (
-    "size", "bar", "ability (95 %)", "tokens/s, one user (95 %)", "first token p50", "carries",
-    "$ per M tokens", "memory", "load",
+    "model", "requirements", "ability (95 % CI)", "tokens/s per user (95 % CI)", "TTFT p50",
+    "max load", "$ per M tokens", "memory", "load time",
 )  # fmt: skip
 
 
 def render(results: Results) -> str:
-    """Return the report; a blank cell was not measured."""
-    lines = ["# Which size do you need?", "", *_banner(results)]
+    """Return the report; a dash was not measured."""
+    lines = ["# Which model size do you need?", "", *_banner(results)]
     if results.verdict is not None:
         lines += [f"**{escape(results.verdict.sentence)}**", ""]
-    lines += [*_table(results), "", *_caveats(results), *_origin(results)]
+    lines += [*_table(results), "", *_warnings(results), *_origin(results)]
     return "\n".join(lines) + "\n"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines; cells are escaped."""
-    written = [[escape(cell) for cell in row] for row in rows]
+    """Return the lines of a table; cells are escaped."""
+    body = [[escape(cell) for cell in row] for row in rows]
     ruler = ["---", *("---:" for _ in heads[1:])]
-    return [f"| {' | '.join(row)} |" for row in (list(heads), ruler, *written)]
+    return [f"| {' | '.join(row)} |" for row in (list(heads), ruler, *body)]
 
 
-def escape(text: str) -> str:
-    """Keep text from being read as Markdown or HTML."""
+def escape(value: str) -> str:
+    """Escape Markdown and HTML."""
     for character in "\\`*_[]<>|#&":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+        value = value.replace(character, f"\\{character}")
+    return " ".join(value.split())
 
 
 def _banner(results: Results) -> list[str]:
-    if results.validity.valid:
-        broken = [f"> - {escape(f'{m.name}: {m.broken}')}" for m in results.models if m.broken]
-        return (
-            ["> **Broken sizes; the others' figures stand.**", ">", *broken, ""] if broken else []
-        )
-    reasons = [f"> - {escape(reason)}" for reason in results.validity.reasons]
-    return ["> **This run is invalid: do not use its figures.**", ">", *reasons, ""]
+    if not results.validity.valid:
+        reasons = [f"> - {escape(reason)}" for reason in results.validity.reasons]
+        return ["> **This run is invalid: do not use its results.**", ">", *reasons, ""]
+    invalid = [f"> - {escape(f'{m.name}: {m.invalid_reason}')}" for m in results.models
+               if m.invalid_reason]  # fmt: skip
+    title = "> **Do not use the results of these models; the others are valid.**"
+    return [title, ">", *invalid, ""] if invalid else []
 
 
 def _table(results: Results) -> list[str]:
-    checks = {c.model: c for c in results.verdict.checks} if results.verdict else {}
-    asked = results.verdict is not None and any(
-        value is not None for value in results.verdict.bar.model_dump().values()
-    )
-    rows = [_row(m, checks.get(m.name) if asked else None) for m in results.models]
-    return table(_HEADS, rows)
+    checks = text.checks(results.verdict)
+    return table(_HEADS, [_row(m, checks.get(m.name)) for m in results.models])
 
 
-def _row(model: ModelResult, check: Check | None) -> list[str]:
-    stage = alone(model)
-    capacity, cost, facts = model.capacity, model.cost, model.facts
+def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
+    stage, memory, load = lightest_stage(model), model.model_info.memory_bytes, model.load_seconds
     first = stage.ttft.p50 if stage and stage.ttft else None
-    start = model.load_seconds
     return [
         model.name,
-        _passes(check),
-        share(model.ability.overall if model.ability else None),
-        estimate(stage.tok_s_user if stage else None),
-        words.NONE if first is None else words.seconds(first),
-        words.carries(capacity) or words.NONE,
-        words.per_million(cost) or words.NONE,
-        words.NONE if facts.memory_bytes is None else words.size_of(facts.memory_bytes),
-        words.NONE if start is None else words.seconds(start),
+        _requirements(check),
+        _proportion(model.ability.overall if model.ability else None),
+        _estimate(stage.tok_s_user if stage else None),
+        NONE if first is None else formatting.seconds(first),
+        text.max_load(model.capacity) or NONE,
+        text.cost_per_million(model.cost) or NONE,
+        NONE if memory is None else formatting.size_of(memory),
+        NONE if load is None else formatting.seconds(load),
     ]
 
 
-def _passes(check: Check | None) -> str:
+def _requirements(check: RequirementCheck | None) -> str:
     if check is None:
-        return words.NONE
+        return NONE
     if check.passes:
         return "✓"
     return f"{'✗' if check.passes is False else '?'} {'; '.join(check.misses)}"
 
 
-def share(seen: Proportion | None) -> str:
-    """Write a share with its interval."""
-    return words.NONE if seen is None else words.share(seen)
+def _proportion(value: Proportion | None) -> str:
+    return NONE if value is None else text.with_interval(value)
 
 
-def estimate(seen: Estimate | None) -> str:
-    """Write an estimate with its interval."""
-    if seen is None:
-        return words.NONE
-    if seen.low is None:
-        return words.number(seen.value)
-    return f"{words.number(seen.value)} ({words.interval(seen)})"
+def _estimate(value: Estimate | None) -> str:
+    if value is None:
+        return NONE
+    if value.low is None:
+        return formatting.number(value.value)
+    return f"{formatting.number(value.value)} ({text.interval(value)})"
 
 
-def _caveats(results: Results) -> list[str]:
-    found = [f"- warning: {escape(warning)}" for warning in results.validity.warnings]
-    return [*found, ""] if found else []
+def _warnings(results: Results) -> list[str]:
+    lines = [f"- warning: {escape(warning)}" for warning in results.validity.warnings]
+    return [*lines, ""] if lines else []
 
 
 def _origin(results: Results) -> list[str]:
     return [
-        f"{words.NONE} is not measured; a median of the first token takes"
-        f" {statistics.smallest_n(0.5)} requests. Speed: {words.lightest(results.models)}; load and"
-        " cost:"
-        " within the objective.",
+        f"{NONE}: not measured; TTFT p50 needs {intervals.smallest_n(0.5)} requests. Latency:"
+        f" {text.lightest_load(results.models)}; max load and cost: within the SLO.",
         "",
         f"{escape(results.scenario)} against {escape(results.target)}, {results.started_at},"
-        f" {words.seconds(results.seconds)}, schedule `{results.schedule_hash[:16]}`,"
+        f" {formatting.seconds(results.seconds)}, schedule `{results.schedule_hash[:16]}`,"
         f" sizeup-bench {escape(results.tool_version)}.",
     ]

@@ -1,1 +1,1 @@
-"""Charts, one a file: results in, SVG out; None where nothing was measured."""
+"""Charts: results in, SVG out; None without data. Pure."""

@@ -1,13 +1,16 @@
-"""Where each size breaks: a small chart per kind of question, level across, share right up."""
+"""Ability by level, a small chart per kind of question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sizeup_loadtest.report import axes, labels, scales, svg, words
-from sizeup_loadtest.report.axes import Frame
+from markupsafe import Markup
+
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.results import ModelResult, Proportion
+from sizeup_loadtest.report import text
+from sizeup_loadtest.report.charts import axes, labels, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame
 from sizeup_loadtest.report.charts.rows import shortened
-from sizeup_loadtest.report.markup import Markup, join
-from sizeup_loadtest.results import ModelResult, Proportion
 
 _WIDTH, _HEIGHT = 270.0, 190.0
 _FRAME = Frame(44, 14, 178, 146)
@@ -15,27 +18,29 @@ _LABEL_GAP = 13.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """One size at one level of one kind."""
+class LevelScore:
+    """The score of one model at one level of one kind."""
 
     level: int
     score: Proportion
 
 
 def names(models: Sequence[ModelResult]) -> list[str]:
-    """Return the kinds of questions, in the order the results have them."""
+    """Return the kinds of questions, in the order of the results."""
     seen = (k.kind for m in models if m.ability for k in m.ability.kinds)
     return list(dict.fromkeys(seen))
 
 
-def ladder(model: ModelResult, kind: str) -> list[Rung]:
-    """Return a size's scores of one kind by level."""
+def ladder(model: ModelResult, kind: str) -> list[LevelScore]:
+    """Return the scores of a model for one kind, by level."""
     kinds = model.ability.kinds if model.ability else ()
-    return sorted((Rung(k.level, k.score) for k in kinds if k.kind == kind), key=lambda r: r.level)
+    return sorted(
+        (LevelScore(k.level, k.score) for k in kinds if k.kind == kind), key=lambda r: r.level
+    )
 
 
 def draw(models: Sequence[ModelResult], kind: str) -> Markup | None:
-    """Return the chart of one kind; None where it was not asked."""
+    """Return the chart of one kind; None without any score."""
     ladders = [(i, m.name, found) for i, m in enumerate(models) if (found := ladder(m, kind))]
     if not ladders:
         return None
@@ -49,10 +54,10 @@ def draw(models: Sequence[ModelResult], kind: str) -> Markup | None:
     return svg.drawing(
         _WIDTH,
         _HEIGHT,
-        f"{kind}: share right by level",
-        "; ".join(_told(name, found) for _, name, found in ladders) + ".",
-        axes.below(_FRAME, across, words.tick, "level"),
-        axes.beside(_FRAME, up, words.percent, ""),
+        f"{kind}: fraction correct by level",
+        "; ".join(_describe(name, found) for _, name, found in ladders) + ".",
+        axes.x_axis(_FRAME, across, formatting.tick, "level"),
+        axes.y_axis(_FRAME, up, formatting.percent, ""),
         *drawn,
         _names(ladders, across, up),
         key=f"kind-{names(models).index(kind)}",
@@ -61,7 +66,7 @@ def draw(models: Sequence[ModelResult], kind: str) -> Markup | None:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """A scale of whole levels with a little room at both ends."""
+    """A scale of integer levels with a margin at both ends."""
 
     levels: tuple[int, ...]
     begin: float
@@ -76,23 +81,29 @@ class _Levels:
         return tuple(float(level) for level in self.levels)
 
 
-def _steps(name: str, found: Sequence[Rung], across: _Levels, up: scales.Scale) -> list[Markup]:
+def _steps(
+    name: str, found: Sequence[LevelScore], across: _Levels, up: scales.Scale
+) -> list[Markup]:
     pixels = [(across.at(r.level), up.at(r.score.value)) for r in found]
-    tips = [f"{name}, level {r.level}: {words.share(r.score)}, n = {r.score.n}" for r in found]
+    tips = [
+        f"{name}, level {r.level}: {text.with_interval(r.score)}, n = {r.score.n}" for r in found
+    ]
     marks = [svg.circle(at, 3, "mark", tip) for at, tip in zip(pixels, tips, strict=True)]
     return [svg.polyline(pixels, "trace"), *marks]
 
 
 def _names(
-    ladders: Sequence[tuple[int, str, list[Rung]]], across: _Levels, up: scales.Scale
+    ladders: Sequence[tuple[int, str, list[LevelScore]]], across: _Levels, up: scales.Scale
 ) -> Markup:
     ends = [up.at(found[-1].score.value) for _, _, found in ladders]
     heights = labels.spread(ends, _LABEL_GAP, _FRAME.bottom)
-    return join(
+    return svg.join(
         svg.label((_FRAME.right + 8, y + 4), shortened(name, 13), f"label small s{i}")
         for (i, name, _), y in zip(ladders, heights, strict=True)
     )
 
 
-def _told(name: str, found: Sequence[Rung]) -> str:
-    return f"{name}: " + ", ".join(f"level {r.level} {words.percent(r.score.value)}" for r in found)
+def _describe(name: str, found: Sequence[LevelScore]) -> str:
+    return f"{name}: " + ", ".join(
+        f"level {r.level} {formatting.percent(r.score.value)}" for r in found
+    )

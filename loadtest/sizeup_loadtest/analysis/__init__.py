@@ -1,0 +1,1 @@
+"""Records -> results, comparisons and verdicts. Pure."""

@@ -1,0 +1,246 @@
+"""Run folder -> results. Every metric can be recomputed from the folder."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+from sizeup_loadtest.analysis import capacity, cost, latency, validity, verdict
+from sizeup_loadtest.config.schema import Config, ModelConfig
+from sizeup_loadtest.data.record import Api, Outcome, Record
+from sizeup_loadtest.data.results import (
+    CapacityResult,
+    ModelInfo,
+    ModelResult,
+    Paired,
+    Results,
+    SampleOutputs,
+    StageResult,
+    Validity,
+)
+from sizeup_loadtest.storage.run_folder import (
+    AbilityFile,
+    CapacityFile,
+    RunFolder,
+    RunInfo,
+    SuitesFile,
+)
+from sizeup_loadtest.workload.schedule import Plan, Stage
+
+SAMPLE_PROMPTS = 6
+"""Prompts whose outputs a report shows side by side."""
+
+_GIGA = 1e9
+
+_BYTES: Mapping[str, float] = {"F32": 4, "F16": 2, "BF16": 2}
+"""Per parameter, by dtype; for quantized weights it varies, and the file size decides."""
+
+ByStage = Mapping[tuple[str, str], Sequence[Record]]
+"""Records by model and stage, with preload requests, which no metric uses."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The contents of a run folder."""
+
+    config: Config
+    plan: Plan
+    info: RunInfo
+    records: Sequence[Record]
+    capacity: CapacityFile | None
+    ability: AbilityFile | None
+    suites: SuitesFile | None
+
+    @cached_property
+    def measured(self) -> Sequence[Record]:
+        return [record for record in self.records if not record.planned.warm_up]
+
+    @cached_property
+    def by_stage(self) -> ByStage:
+        result: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        for record in self.records:
+            result[record.planned.model, record.stage].append(record)
+        return result
+
+    @cached_property
+    def counts(self) -> Mapping[str, validity.RequestCount]:
+        """Requests of every model, without those of the capacity search."""
+        by: dict[str, list[Record]] = {model.name: [] for model in self.config.models}
+        for record in self.measured:
+            if not capacity.is_search(record.stage):
+                by[record.planned.model].append(record)
+        return {
+            name: validity.RequestCount(len(group), sum(r.outcome is not Outcome.OK for r in group))
+            for name, group in by.items()
+        }
+
+
+def assemble(folder: RunFolder) -> Results:
+    """Compute the results of a run; FolderError when the folder is not that of a run."""
+    run = _Run(
+        folder.config(),
+        folder.plan(),
+        folder.info(),
+        list(folder.records()),
+        folder.read_json("capacity", CapacityFile),
+        folder.read_json("ability", AbilityFile),
+        folder.read_json("suites", SuitesFile),
+    )
+    models = _models(run)
+    return Results(
+        tool_version=run.info.tool_version,
+        started_at=run.info.started_at,
+        seconds=run.info.seconds,
+        target=run.config.target.url,
+        scenario=run.config.scenario,
+        config=run.config.model_dump(mode="json"),
+        schedule_hash=run.plan.sha256,
+        environment=run.info.environment,
+        models=models,
+        paired=_paired(run, [model.name for model in models]),
+        validity=_validity(run, models),
+        verdict=verdict.decide(models, run.config.requirements),
+        samples=_samples(run.plan, run.measured),
+    )
+
+
+def _models(run: _Run) -> tuple[ModelResult, ...]:
+    """Return every model, smallest first where the server reports parameter counts."""
+    failing = validity.invalid_models(run.config.limits, run.counts)
+    invalid = {**failing, **run.info.invalid_models}
+    models = [_model(run, model, invalid.get(model.name)) for model in run.config.models]
+    if any(model.model_info.parameters is None for model in models):
+        return tuple(models)
+    return tuple(sorted(models, key=lambda m: m.model_info.parameters or 0))
+
+
+def _model(run: _Run, model: ModelConfig, invalid_reason: str | None) -> ModelResult:
+    info = run.info.model_info.get(model.name, ModelInfo())
+    cold = run.info.load_seconds.get(model.name)
+    result = ModelResult(
+        name=model.name,
+        model_info=info,
+        invalid_reason=invalid_reason,
+        load_seconds=info.load_seconds if cold is None else cold,
+        load_source="cold start" if cold else "server" if info.load_seconds else None,
+        bound_tok_s=bandwidth_bound(model, info),
+        stages=_stages(run, model.name),
+        capacity=_capacity(run, model.name),
+        ability=run.ability.results.get(model.name) if run.ability else None,
+        suites=run.suites.results.get(model.name, {}) if run.suites else {},
+    )
+    priced = cost.estimate_cost(result, model.price_per_hour, run.config.slo.attainment)
+    return result.model_copy(update={"cost": priced})
+
+
+def _capacity(run: _Run, model: str) -> CapacityResult | None:
+    """Return the result of a search, and whether it ended where the client was late.
+
+    Client lag is known by load, for all models together.
+    """
+    found = run.capacity.results.get(model) if run.capacity else None
+    if found is None or found.max_load is None:
+        return found
+    target = run.config.slo.attainment
+    failed = [p.level for p in found.points if not capacity.passes(p, target)]
+    above = min((level for level in failed if level > found.max_load), default=None)
+    key = None if above is None else capacity.stage_key(found.mode, above)
+    lag = run.info.stage_lag.get(key) if key else None
+    late = validity.client_was_late(lag, run.config.limits)
+    return found.model_copy(update={"client_late": late})
+
+
+def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
+    """Return the tokens/s of one stream at which memory bandwidth is exhausted.
+
+    Every token reads all weights. Parameters and running dtype take precedence over the file size,
+    since files may have another dtype. None for a mixture of experts: a token reads some of the
+    weights, and APIs do not report how many.
+    """
+    if "moe" in (info.architecture or "").lower():
+        return None
+    each = _BYTES.get(info.dtype or "")
+    total = info.parameters * each if info.parameters and each else info.weight_bytes
+    if model.bandwidth_gb_s is None or not total:
+        return None
+    return model.bandwidth_gb_s * _GIGA / total
+
+
+def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
+    return tuple(
+        latency.stage_result(
+            to_load(stage, run.config.target.api), run.by_stage[model, stage.key], run.config.slo
+        )
+        for stage in run.plan.stages
+        if any(not record.planned.warm_up for record in run.by_stage.get((model, stage.key), ()))
+    )
+
+
+def to_load(stage: Stage, api: Api) -> latency.StageLoad:
+    return latency.StageLoad(stage.key, stage.mode, stage.level, stage.length, api, stage.arrival)
+
+
+def _paired(run: _Run, models: Sequence[str]) -> tuple[Paired, ...]:
+    """Compare every two models in every stage, and in ability."""
+    pairs = [
+        latency.paired(a, b, stage.key, of_a, of_b)
+        for a, b in combinations(models, 2)
+        for stage in run.plan.stages
+        if (of_a := run.by_stage.get((a, stage.key))) and (of_b := run.by_stage.get((b, stage.key)))
+    ]
+    return (*pairs, *(run.ability.paired if run.ability else ()))
+
+
+def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
+    stages = {stage.key for stage in run.plan.stages}
+    searched = [record for record in run.measured if capacity.is_search(record.stage)]
+    counted = [record for record in run.measured if not capacity.is_search(record.stage)]
+    sent = [record for record in counted if record.stage in stages]
+    planned = sum(
+        len(s.requests) for s in run.plan.segments if s.model not in run.info.invalid_models
+    )
+    warnings = [] if run.info.complete else [validity.STOPPED]
+    if run.suites:
+        warnings += [f"{name}: {reason}" for name, reason in run.suites.failed.items()]
+    lags = run.info.stage_lag
+    return validity.evaluate(
+        run.config.limits,
+        validity.ClientLag(
+            send=validity.send_lag(counted),
+            loop=run.info.loop_lag,
+            stages={key: lags[key] for key in lags if key in stages},
+            search_send=validity.send_lag(searched),
+            search_stages={key: lags[key] for key in lags if capacity.is_search(key)},
+        ),
+        run.counts,
+        invalid={model.name: model.invalid_reason for model in models if model.invalid_reason},
+        paces=_lowest_tpot(models),
+        searched=len(searched),
+        unsent=max(0, planned - len(sent)) if sent else 0,
+        complete=run.info.complete,
+        warnings=[*warnings, *validity.stage_warnings(models)],
+    )
+
+
+def _lowest_tpot(models: Sequence[ModelResult]) -> Mapping[str, float]:
+    """Return the lowest mean TPOT of any model, by stage."""
+    result: dict[str, float] = {}
+    for stage in (stage for model in models for stage in model.stages):
+        if stage.tpot is not None:
+            mean = stage.tpot.mean.value
+            result[stage.stage] = min(mean, result.get(stage.stage, mean))
+    return result
+
+
+def _samples(plan: Plan, records: Iterable[Record]) -> tuple[SampleOutputs, ...]:
+    """Return outputs of the first stage that generates until EOS, by prompt."""
+    stage = next((stage.key for stage in plan.stages if stage.length == "until_eos"), None)
+    outputs: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.stage == stage and record.text:
+            outputs.setdefault(record.planned.prompt, {})[record.planned.model] = record.text
+    return tuple(
+        SampleOutputs(prompt=plan.prompts[key].messages[-1].content, outputs=by_model)
+        for key, by_model in list(outputs.items())[:SAMPLE_PROMPTS]
+    )

@@ -1,0 +1,176 @@
+"""Whether the results of a run are valid. Pure.
+
+A fault of the client, or of every model, makes the run invalid; a fault of one model makes that
+model invalid, and the results of the others stand.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.config.schema import RunLimits
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.data.results import Lag, ModelResult, Validity
+
+STOPPED = "the run was stopped before its end"
+"""A warning."""
+MIN_SAMPLES = intervals.smallest_n(0.99)
+"""Samples of a stage from which its p99 is evaluated; with fewer, one stall would be the p99."""
+_NS = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCount:
+    """Requests of one model, without those of the capacity search, which overloads on purpose."""
+
+    sent: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLag:
+    """Delays of the client itself."""
+
+    send: Lag | None = None
+    """Sent - scheduled, in open loop."""
+    loop: Lag | None = None
+    """Wake-up delay of the event loop, over the run."""
+    stages: Mapping[str, Lag] = field(default_factory=dict)
+    """The same by stage."""
+    search_send: Lag | None = None
+    search_stages: Mapping[str, Lag] = field(default_factory=dict)
+    """The same in the capacity search, where it affects no other metric."""
+
+
+def send_lag(records: Sequence[Record]) -> Lag | None:
+    """Summarise the send delay of open-loop requests; None without any."""
+    return lag_of([r.sent_ns - r.scheduled_ns for r in records if r.planned.offset_ns is not None])
+
+
+def lag_of(samples_ns: Sequence[int]) -> Lag | None:
+    """Summarise samples by nearest rank; None without samples."""
+    if not samples_ns:
+        return None
+    ordered = sorted(samples_ns)
+
+    def rank(fraction: float) -> float:
+        return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))] * _NS
+
+    return Lag(n=len(ordered), p50=rank(0.5), p99=rank(0.99), high=ordered[-1] * _NS)
+
+
+def invalid_models(limits: RunLimits, counts: Mapping[str, RequestCount]) -> Mapping[str, str]:
+    """Return the models with too many failed requests, with the reason."""
+    return {
+        name: f"{count.errors} of {count.sent} requests failed (limit {limits.max_error_share:.0%})"
+        for name, count in counts.items()
+        if count.errors > limits.max_error_share * count.sent
+    }
+
+
+def evaluate(
+    limits: RunLimits,
+    lag: ClientLag,
+    counts: Mapping[str, RequestCount],
+    *,
+    invalid: Mapping[str, str],
+    paces: Mapping[str, float],
+    searched: int = 0,
+    unsent: int = 0,
+    complete: bool = True,
+    warnings: Sequence[str] = (),
+) -> Validity:
+    """List every exceeded limit; one is enough to make a run invalid.
+
+    `counts` has every model, `invalid` the reasons of the invalid ones, `paces` the lowest TPOT of
+    any model by stage. `searched` requests were of the capacity search, `unsent` of the plan; a run
+    that is not `complete` was interrupted.
+    """
+    sent, errors = (sum(getattr(c, n) for c in counts.values()) for n in ("sent", "errors"))
+    stage = _worst(lag.stages)
+    reasons = [
+        *_late(_SEND, lag.send, limits.max_send_lag_seconds),
+        *_late(_LOOP, lag.loop, limits.max_loop_lag_seconds),
+    ]
+    if stage is not None:
+        reasons += _late(f"{stage}: {_LOOP}", lag.stages[stage], limits.max_loop_lag_seconds)
+    notes = [f"{name} is invalid: {reason}" for name, reason in invalid.items()]
+    if invalid.keys() >= counts.keys():
+        reasons += notes
+        notes = []
+    if not sent + searched:
+        reasons.append("no request was sent")
+    notes += [*warnings, *_search_lag(limits, lag), *_lag_above_tpot(lag, paces)]
+    if unsent:
+        cause = "time limit" if complete else "the run was stopped"
+        notes.append(f"{unsent} planned requests were not sent: {cause}")
+    return Validity(
+        valid=not reasons,
+        reasons=tuple(reasons),
+        warnings=tuple(notes),
+        send_lag=lag.send,
+        loop_lag=lag.loop,
+        worst_stage=stage,
+        worst_stage_lag=lag.stages[stage] if stage else None,
+        error_share=errors / sent if sent else 0.0,
+    )
+
+
+_SEND = "send lag"
+_LOOP = "event loop lag"
+
+_STAGE_WARNINGS = {
+    "short_outputs": "fixed-length outputs were shorter than requested",
+    "truncated_prompts": "prompts were truncated (fewer tokens than half their words)",
+    "reloads": "model loads before a block; no metric includes that time",
+}
+
+
+def client_was_late(loop: Lag | None, limits: RunLimits) -> bool:
+    """Whether the event loop lag of a stage exceeded its limit, where a p99 is known."""
+    return loop is not None and loop.n >= MIN_SAMPLES and loop.p99 > limits.max_loop_lag_seconds
+
+
+def stage_warnings(models: Sequence[ModelResult]) -> Iterator[str]:
+    """Yield what deviated from the plan, by model, with the stages."""
+    for model in models:
+        for name, text in _STAGE_WARNINGS.items():
+            stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
+            if stages:
+                yield f"{model.name}: {sum(stages.values())} {text} (in {', '.join(stages)})"
+
+
+def _worst(stages: Mapping[str, Lag]) -> str | None:
+    """Return the stage with the largest p99, among those with enough samples."""
+    names = [name for name, lag in stages.items() if lag.n >= MIN_SAMPLES]
+    return max(names, key=lambda name: stages[name].p99, default=None)
+
+
+def _late(what: str, lag: Lag | None, limit: float) -> list[str]:
+    if lag is None or lag.p99 <= limit:
+        return []
+    return [f"{what} p99 {lag.p99 * 1000:.1f} ms (limit {limit * 1000:.0f} ms)"]
+
+
+def _search_lag(limits: RunLimits, lag: ClientLag) -> Iterator[str]:
+    yield from _late(f"capacity search: {_SEND}", lag.search_send, limits.max_send_lag_seconds)
+    stage = _worst(lag.search_stages)
+    if stage is not None:
+        worst = lag.search_stages[stage]
+        yield from _late(f"{stage}: {_LOOP}", worst, limits.max_loop_lag_seconds)
+
+
+def _lag_above_tpot(lag: ClientLag, paces: Mapping[str, float]) -> Iterator[str]:
+    """Warn of the stage where the client's lag is largest relative to the TPOT measured there."""
+    ratios = {
+        stage: lag.stages[stage].p99 / pace
+        for stage, pace in paces.items()
+        if stage in lag.stages and lag.stages[stage].n >= MIN_SAMPLES and pace > 0
+    }
+    stage = max(ratios, key=lambda name: ratios[name], default=None)
+    if stage is not None and ratios[stage] > 1:
+        yield (
+            f"{stage}: {_LOOP} p99 {lag.stages[stage].p99 * 1000:.1f} ms exceeds the lowest TPOT "
+            f"({paces[stage] * 1000:.1f} ms): ITL is unreliable there, means per request are not "
+            "affected"
+        )

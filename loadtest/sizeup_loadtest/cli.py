@@ -1,0 +1,277 @@
+"""The commands of `sizeup-bench`. Each imports what it needs, so that `--help` is fast."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sizeup_loadtest.config.file import load
+from sizeup_loadtest.config.schema import Config, Mode
+from sizeup_loadtest.config.settings import Shard, default_url, shard_index
+from sizeup_loadtest.errors import UsageError
+
+if TYPE_CHECKING:
+    from sizeup_loadtest.execution.run import ShardOptions
+
+Scenario = Annotated[
+    str,
+    typer.Option(
+        "--scenario", "--config", "-c", help="Config file, or name of a bundled scenario."
+    ),
+]
+Url = Annotated[
+    str | None, typer.Option(help="Server URL; default: the config's, else SIZEUP_URL.")
+]
+Models = Annotated[
+    str | None, typer.Option(help="Comma-separated model names, instead of the config's.")
+]
+Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/<scenario>-<time>.")]
+Items = Annotated[
+    int | None, typer.Option(min=1, help="Total number of questions, instead of the config's.")
+]
+Loop = Annotated[
+    Mode | None, typer.Option(help="closed: concurrent requests; open: requests per second.")
+]
+Shards = Annotated[
+    int, typer.Option(min=1, max=1000, help="Number of processes that share the plan.")
+]
+ShardIndex = Annotated[
+    int | None, typer.Option(min=0, help="Index of this process; default: JOB_COMPLETION_INDEX.")
+]
+PrintFiles = Annotated[
+    bool, typer.Option("--print-files", help="At the end, print the run's files for `extract`.")
+]
+StartAt = Annotated[
+    float | None, typer.Option(help="Common start of all shards, as Unix time in seconds.")
+]
+RunPath = Annotated[Path, typer.Argument(help="Run folder, or results.json.")]
+Baseline = Annotated[Path, typer.Option(help="Run folder or results.json to compare with.")]
+Share = Annotated[float, typer.Option(min=0, max=10, help="Fraction: 0.05 is 5 % slower.")]
+Loss = Annotated[float, typer.Option(min=0, max=1, help="Fraction: 0.05 is 5 % less.")]
+Points = Annotated[float, typer.Option(min=0, max=1, help="0.05 is 5 percentage points less.")]
+Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")]
+AnySchedule = Annotated[
+    bool, typer.Option("--any-schedule", help="Accept runs with different schedules.")
+]
+
+
+def run(
+    scenario: Scenario = "size-sweep",
+    url: Url = None,
+    models: Models = None,
+    out: Out = None,
+    shards: Shards = 1,
+    shard: ShardIndex = None,
+    start_at: StartAt = None,
+    print_files: PrintFiles = False,
+) -> None:
+    """Run every phase that the config enables, and report the results."""
+    config = _config(scenario, url, models)
+    _start(config, out, _sharding(shards, shard, start_at, print_files))
+
+
+def speed(
+    scenario: Scenario = "smoke",
+    url: Url = None,
+    models: Models = None,
+    out: Out = None,
+    shards: Shards = 1,
+    shard: ShardIndex = None,
+    start_at: StartAt = None,
+) -> None:
+    """Measure latency and throughput of every model under the configured loads."""
+    config = _config(scenario, url, models)
+    _start(config, out, _sharding(shards, shard, start_at), {"warm_up", "speed"})
+
+
+def capacity(
+    scenario: Scenario = "size-sweep",
+    url: Url = None,
+    models: Models = None,
+    mode: Loop = None,
+    out: Out = None,
+) -> None:
+    """Find the maximum load of every model within the SLO."""
+    config = _config(scenario, url, models)
+    changes = {"enabled": True, "mode": mode or config.capacity.mode}
+    config = config.model_copy(update={"capacity": config.capacity.model_copy(update=changes)})
+    _start(config, out, _sharding(), {"warm_up", "capacity"})
+
+
+def ability(
+    scenario: Scenario = "size-sweep",
+    url: Url = None,
+    models: Models = None,
+    items: Items = None,
+    out: Out = None,
+) -> None:
+    """Grade every model on generated questions, and run lm-eval where it is enabled."""
+    config = _config(scenario, url, models)
+    changes = {"enabled": True, "items": items or config.ability.items}
+    config = config.model_copy(update={"ability": config.ability.model_copy(update=changes)})
+    _start(config, out, _sharding(), {"check_suites", "warm_up", "ability", "suites"})
+
+
+def plan(
+    scenario: Scenario = "size-sweep",
+    url: Url = None,
+    models: Models = None,
+    tok_s: Annotated[float, typer.Option(min=0.001, help="Assumed tokens/s per user.")] = 30,
+) -> None:
+    """Print the schedule, its hash and the estimated duration; sends nothing."""
+    from rich.console import Console
+
+    from sizeup_loadtest.execution import estimate
+    from sizeup_loadtest.workload import prompts, schedule
+
+    config = _config(scenario, url, models)
+    compiled = schedule.compile_plan(config, prompts.source(config.prompts))
+    parts, console = estimate.parts(config, compiled, tok_s), Console()
+    console.print(estimate.table(parts))
+    console.print(estimate.summary(compiled), soft_wrap=True)
+    console.print(estimate.total(parts, tok_s, config), soft_wrap=True)
+
+
+def report(
+    run: RunPath,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Output file; the suffix is .html, .md or .csv.")
+    ] = Path("report.html"),
+) -> None:
+    """Render the report of a run again."""
+    from sizeup_loadtest.report.files import RENDERERS
+    from sizeup_loadtest.storage import read_run
+
+    render = RENDERERS.get(out.suffix.lower())
+    if render is None:
+        raise UsageError(f"{out}: unknown suffix; use one of {', '.join(RENDERERS)}")
+    read_run.write(out, render(read_run.results(run)))
+    typer.echo(out)
+
+
+def compare(
+    first: RunPath,
+    second: RunPath,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write Markdown to this file; default: print."),
+    ] = None,
+) -> None:
+    """Compare two runs with confidence intervals, paired by request where both have records."""
+    from sizeup_loadtest.analysis.compare import compare_runs
+    from sizeup_loadtest.report import comparison
+    from sizeup_loadtest.storage import read_run
+
+    before, after = read_run.results(first), read_run.results(second)
+    compared = compare_runs(before, after, read_run.records(first, second))
+    text = comparison.render(before, after, compared)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        read_run.write(out, text)
+        typer.echo(out)
+
+
+def check(
+    candidate: RunPath,
+    baseline: Baseline,
+    max_slowdown: Share = 0.05,
+    max_throughput_loss: Loss = 0.05,
+    max_ability_loss: Points = 0.0,
+    max_attainment_loss: Points = 0.02,
+    junit: Junit = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write Markdown to this file.")] = None,
+    any_schedule: AnySchedule = False,
+) -> None:
+    """Exit with 1 where confidence intervals exclude the allowed regression."""
+    from sizeup_loadtest.analysis.compare import compare_runs
+    from sizeup_loadtest.analysis.regression_gate import AllowedChange, evaluate
+    from sizeup_loadtest.report import gate as gate_report
+    from sizeup_loadtest.storage import read_run
+
+    before, after = read_run.results(baseline), read_run.results(candidate)
+    allowed = AllowedChange(
+        max_slowdown, max_throughput_loss, max_ability_loss, max_attainment_loss
+    )
+    compared = compare_runs(before, after, read_run.records(baseline, candidate))
+    gate = evaluate(compared, allowed, any_schedule=any_schedule)
+    text = gate_report.markdown(gate)
+    if junit is not None:
+        read_run.write(junit, gate_report.junit(gate))
+    if markdown is not None:
+        read_run.write(markdown, text)
+    typer.echo(text, nl=False)
+    if not gate.passes:
+        raise typer.Exit(1)
+
+
+def extract(
+    log: Annotated[
+        Path | None, typer.Argument(help="Log of a Job; default: standard input.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="New folder for the files.")] = Path("extracted"),
+) -> None:
+    """Extract a run's files from a Job's log: `kubectl logs job/NAME | sizeup-bench extract`."""
+    from sizeup_loadtest.storage import job_log
+    from sizeup_loadtest.storage.run_folder import RunFolder
+
+    try:
+        if log is None:
+            files = job_log.decode(sys.stdin)
+        else:
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                files = job_log.decode(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{log or 'standard input'}: {error}") from None
+    if not files:
+        raise UsageError("no files in the log; did the run finish?")
+    folder = RunFolder.create(out)
+    for name, data in files.items():
+        folder.write(name, data)
+        typer.echo(out / name)
+
+
+def merge(
+    shards: Annotated[list[Path], typer.Argument(help="Folders of all shards of one run.")],
+    out: Annotated[Path, typer.Option(help="New folder for the merged run.")] = Path("merged"),
+) -> None:
+    """Merge the shards of a run and compute its results from all records."""
+    from rich.console import Console
+
+    from sizeup_loadtest.execution import start
+    from sizeup_loadtest.storage import merge_shards
+    from sizeup_loadtest.storage.run_folder import RunFolder
+
+    folder = merge_shards.merge([RunFolder(path) for path in shards], out)
+    start.finish(folder, Console())
+
+
+COMMANDS = (run, speed, capacity, ability, plan, report, compare, check, extract, merge)
+
+
+def _config(scenario: str, url: str | None, models: str | None) -> Config:
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    return load(scenario, url=url, models=names, fallback_url=default_url())
+
+
+def _sharding(
+    shards: int = 1,
+    index: int | None = None,
+    start_at: float | None = None,
+    print_files: bool = False,
+) -> "ShardOptions":
+    from sizeup_loadtest.execution.run import ShardOptions
+
+    shard = Shard() if shards == 1 else Shard(shard_index() if index is None else index, shards)
+    return ShardOptions(shard, start_at, print_files)
+
+
+def _start(
+    config: Config, out: Path | None, options: "ShardOptions", phases: set[str] | None = None
+) -> None:
+    from sizeup_loadtest.execution.start import start
+
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    start(config, out or Path("runs") / f"{config.scenario or 'run'}-{now}", options, phases)

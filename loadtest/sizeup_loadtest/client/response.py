@@ -1,0 +1,93 @@
+"""A streamed response, and what reads it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sizeup_loadtest.data.record import PlannedRequest, ServerTimes
+from sizeup_loadtest.workload.prompts import Prompt
+
+Json = dict[str, Any]
+MAX_ERROR_CHARACTERS = 500
+
+
+class MalformedResponseError(Exception):
+    """The bytes of a response are not what its API defines."""
+
+
+@dataclass(slots=True)
+class StreamedResponse:
+    """What has been received of a response."""
+
+    chunk_ns: list[int] = field(default_factory=list)
+    """Arrival of every chunk with text, thinking or a tool call."""
+    text: list[str] = field(default_factory=list)
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    finished_ns: int | None = None
+    """Arrival of the chunk with the finish reason."""
+    complete: bool = False
+    """Whether the final event of the API arrived, or a finish reason and then end of stream."""
+    error: str = ""
+    """An error inside the stream."""
+    server: ServerTimes | None = None
+
+
+class ResponseReader(Protocol):
+    """Parses one stream incrementally."""
+
+    response: StreamedResponse
+
+    def feed(self, data: bytes, at_ns: int) -> None:
+        """Parse bytes that arrived together; MalformedResponseError when they are invalid."""
+
+    def end(self, at_ns: int) -> None:
+        """Parse the rest after a regular end of stream; an incomplete event is dropped."""
+
+
+class Dialect(Protocol):
+    """Request and response format of one API."""
+
+    path: str
+
+    def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
+        """Return the JSON body of a request."""
+
+    def reader(self) -> ResponseReader:
+        """Return a reader for one response."""
+
+
+def parse(data: bytes) -> Json:
+    """Parse one JSON object; MalformedResponseError quotes anything else."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise MalformedResponseError(f"not a JSON object: {data[:80]!r}")
+    return value
+
+
+def error_message(value: Mapping[str, Any]) -> str:
+    """Return the message of an error in OpenAI's or Ollama's format, empty without an error."""
+    error = value.get("error")
+    if isinstance(error, dict):
+        error = error.get("message") or json.dumps(error)
+    return "" if error is None else shorten(str(error) or "error without a message")
+
+
+def shorten(text: str) -> str:
+    """Limit a message of unknown length."""
+    return text[:MAX_ERROR_CHARACTERS]
+
+
+def as_count(value: object) -> int | None:
+    """Return an integer of a response, None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """Return an object of a response, empty for anything else."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,152 @@
+"""Config files: looked up by name or path, parsed strictly, errors in terms of the file's keys."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.errors import ConfigError
+
+MAX_BYTES = 1 << 20
+
+
+def load(
+    path_or_name: str,
+    *,
+    url: str | None = None,
+    models: Sequence[str] = (),
+    fallback_url: str | None = None,
+) -> Config:
+    """Load a config file or a bundled scenario; ConfigError lists every problem.
+
+    `models` replaces the models of the file; a model that the file has keeps its price and
+    bandwidth. `url` overrides the URL of the file, `fallback_url` is used where it has none.
+    """
+    name, text, folder = _read(path_or_name)
+    data = parse(text, name)
+    data["scenario"] = name
+    data |= _target(data, url, fallback_url)
+    if models:
+        data["models"] = _selected(data.get("models"), models)
+    prompts = _section(data, "prompts")
+    if isinstance(prompts.get("file"), str) and folder is not None:
+        data["prompts"] = prompts | {"file": str(folder / prompts["file"])}
+    return validate(data, name)
+
+
+def validate(data: dict[str, Any], name: str) -> Config:
+    """Validate a parsed file; ConfigError has one problem per line."""
+    try:
+        # Strict mode from JSON accepts a list for a tuple and no other conversion.
+        return Config.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        lines = [f"  {_problem(details)}" for details in error.errors()]
+        raise ConfigError("\n".join([f"{name}: invalid config:", *lines])) from None
+
+
+def parse(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML that must be a mapping without duplicate keys."""
+    try:
+        data = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: invalid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}: not a mapping")
+    return data
+
+
+def scenarios() -> list[str]:
+    """List the bundled scenarios."""
+    folder = resources.files("sizeup_loadtest") / "scenarios"
+    return sorted(Path(file.name).stem for file in folder.iterdir() if _is_yaml(file.name))
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that rejects duplicate keys, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        duplicate = next((key for key in keys if keys.count(key) > 1), None)
+        if duplicate is not None:
+            problem = f"duplicate key {duplicate!r}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _is_yaml(name: str) -> bool:
+    return Path(name).suffix in (".yaml", ".yml")
+
+
+def _read(path_or_name: str) -> tuple[str, str, Path | None]:
+    """Return name, text and folder of a file; a bundled scenario has no folder."""
+    if path_or_name in scenarios():
+        file = resources.files("sizeup_loadtest") / "scenarios" / f"{path_or_name}.yaml"
+        return path_or_name, file.read_text(encoding="utf-8"), None
+    path = Path(path_or_name)
+    if not path.is_file():
+        known = ", ".join(scenarios())
+        raise ConfigError(f"{path_or_name}: no such file or scenario (scenarios: {known})")
+    if path.stat().st_size > MAX_BYTES:
+        raise ConfigError(f"{path_or_name}: larger than {MAX_BYTES} bytes")
+    try:
+        return path.stem, path.read_text(encoding="utf-8"), path.parent
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path_or_name}: {error}") from None
+
+
+def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _target(data: dict[str, Any], url: str | None, fallback: str | None) -> dict[str, Any]:
+    target = data.get("target", {})
+    if not isinstance(target, dict):
+        return {}
+    chosen = url or target.get("url") or fallback
+    return {"target": target | {"url": chosen}} if chosen else {}
+
+
+def _selected(known: object, names: Sequence[str]) -> list[Any]:
+    items = known if isinstance(known, list) else []
+    by_name = {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
+    return [by_name.get(name, {"name": name}) for name in names]
+
+
+def _problem(details: Any) -> str:
+    path = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        return f"{path}: unknown key{_suggestion(details['loc'])}"
+    message = str(details["msg"]).removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
+
+
+def _suggestion(location: Sequence[int | str]) -> str:
+    """Suggest the closest key of the same section, else list them."""
+    section: type[BaseModel] | None = Config
+    for part in location[:-1]:
+        section = _subsection(section, part) if isinstance(part, str) else section
+    if section is None:
+        return ""
+    close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(section.model_fields)}"
+
+
+def _subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
+    """Return the section under a key, also inside a list or a union."""
+    if section is None or key not in section.model_fields:
+        return None
+    found = [section.model_fields[key].annotation]
+    while found:
+        kind = found.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+        found += [arg for arg in getattr(kind, "__args__", ()) if arg is not Ellipsis]
+        found += list(getattr(kind, "__metadata__", ()))
+    return None

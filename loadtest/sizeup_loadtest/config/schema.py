@@ -1,0 +1,269 @@
+"""Schema of the config file of a run: strict YAML, one field per key.
+
+Unknown keys, duplicate keys and values of the wrong type are errors, all reported together.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
+
+from sizeup_loadtest.data.record import Api, Length
+from sizeup_loadtest.data.results import Requirements
+
+Mode = Literal["closed", "open"]
+Arrival = Literal["constant", "poisson"]
+PromptSet = Literal["chat-short", "chat-long", "rag", "text"]
+Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+SLO_PRESETS: Mapping[str, Mapping[str, float]] = {
+    # MLPerf Inference, llama3.1-8B: the Interactive and Server scenarios.
+    "interactive": {"ttft_seconds": 0.5, "tpot_seconds": 0.03},
+    "conversational": {"ttft_seconds": 2.0, "tpot_seconds": 0.1},
+}
+
+
+class ConfigSection(BaseModel):
+    """Rejects unknown keys, NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Target(ConfigSection):
+    """The server under test."""
+
+    url: str = "http://127.0.0.1:11434"
+    api: Api = "openai"
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the API key."""
+    timeout_seconds: Seconds = 300
+    """From sending the request to the last byte of the response."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        TypeAdapter(AnyHttpUrl).validate_python(value)
+        return value.rstrip("/").removesuffix("/v1")
+
+
+class ModelConfig(ConfigSection):
+    """One model of the ladder of sizes."""
+
+    name: Name
+    """As listed by the server."""
+    label: str | None = None
+    price_per_hour: Annotated[float, Field(ge=0)] | None = None
+    """US dollars, for all hardware that serves the model."""
+    bandwidth_gb_s: Annotated[float, Field(gt=0)] | None = None
+    """Memory bandwidth of that hardware, 1e9 bytes per second: an upper bound of tokens/s."""
+
+
+class Prompts(ConfigSection):
+    """Prompts; every model gets the same."""
+
+    set: PromptSet = "chat-short"
+    file: str | None = None
+    """JSON Lines with `prompt` or `messages`, instead of a built-in set; relative to the config."""
+    words: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = ()
+    """Prompt lengths for the sets `rag` and `text`; each adds its own stages."""
+    count: Annotated[int, Field(ge=1)] | None = None
+    """Distinct prompts before they repeat. Built-in sets are endless; a repeated prompt hits the
+    server's prefix cache."""
+    seed: int = 7
+
+
+class Sampling(ConfigSection):
+    """Sampling parameters."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    seed: int = 7
+    think: bool | None = None
+    """Enables or disables thinking where the model supports the switch; None: model default."""
+
+
+class OpenLoop(ConfigSection):
+    """Open loop: requests arrive whether or not earlier ones have finished."""
+
+    arrival: Arrival = "poisson"
+    rates: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = ()
+    """Request rates per second, one stage each."""
+
+
+class LoadConfig(ConfigSection):
+    """Load levels and their order."""
+
+    blocks: Annotated[int, Field(ge=1, le=100)] = 5
+    """Each block runs every stage of every model once; confidence intervals are bootstrapped over
+    blocks."""
+    warmup: Annotated[int, Field(ge=0, le=100)] = 2
+    """Warm-up requests per model, excluded from every metric."""
+    closed: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = (1,)
+    """Concurrency levels, one stage each."""
+    open: OpenLoop = OpenLoop()
+    requests_per_block: Annotated[int, Field(ge=1, le=100_000)] = 8
+    """Per model and stage. In a closed loop at least the concurrency, plus the requests of ramp-up
+    and ramp-down, which the latency metrics leave out."""
+    stage_seconds: Seconds | None = None
+    """Time limit of one stage of one model in one block: nothing is sent later."""
+    drain_seconds: Seconds = 10
+    """With several shards: time between `stage_seconds` and the start of the next stage."""
+
+
+class Slo(ConfigSection):
+    """Service level objective of a request: a preset, numbers, or both."""
+
+    preset: Literal["interactive", "conversational"] | None = None
+    ttft_seconds: Seconds = 2.0
+    tpot_seconds: Seconds = 0.1
+    attainment: Share = 0.95
+    """Fraction of requests that must meet both limits."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {**SLO_PRESETS.get(str(value.get("preset")), {}), **value}
+
+
+class Capacity(ConfigSection):
+    """Search for the maximum load within the SLO."""
+
+    enabled: bool = False
+    mode: Mode = "closed"
+    max: Annotated[float, Field(gt=0, le=10_000)] = 64
+    seconds: Seconds = 20
+    """Duration of one load of one model."""
+
+
+class Ability(ConfigSection):
+    """Generated questions with one correct answer."""
+
+    enabled: bool = False
+    kinds: tuple[str, ...] | None = None
+    """None: all."""
+    levels: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """None: all."""
+    items: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Total, spread over kinds and levels."""
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 4
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    seed: int = 7
+
+
+class LmEval(ConfigSection):
+    """Standard suites, run by lm-eval as a subprocess."""
+
+    enabled: bool = False
+    tasks: tuple[Name, ...] = ()
+    """Generation tasks, through the chat endpoint."""
+    likelihood_tasks: tuple[Name, ...] = ()
+    """Loglikelihood tasks, which need `tokenizer` and a server whose /v1/completions supports
+    `echo` with `logprobs`. The only tasks for base models."""
+    tokenizer: Name | None = None
+    """Tokenizer of the models: a folder, or a name on the Hugging Face Hub. lm-eval sends token
+    ids."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    command: tuple[Name, ...] = ("lm_eval",)
+
+
+class ReportConfig(ConfigSection):
+    """Reports written beside results.json."""
+
+    html: bool = True
+    csv: bool = True
+    markdown: bool = True
+
+
+class RunLimits(ConfigSection):
+    """Limits of a run, and thresholds beyond which its results are invalid."""
+
+    max_minutes: Seconds = 60
+    max_error_share: Share = 0.05
+    """Fraction of failed requests above which a model is invalid; a run without any valid model is
+    invalid."""
+    max_send_lag_seconds: Seconds = 0.05
+    """p99 of sent - scheduled in open loop; ten times the value on an idle machine."""
+    max_loop_lag_seconds: Seconds = 0.05
+    """p99 of the wake-up delay of the client's event loop, in the run and in its worst stage."""
+    max_requests: Annotated[int, Field(ge=1)] = 100_000
+    """In the whole plan: their raw times are held in memory during analysis."""
+
+
+class Config(ConfigSection):
+    """The config of a run."""
+
+    scenario: str = ""
+    """Name of the config file, without folder and suffix."""
+    target: Target = Target()
+    models: Annotated[tuple[ModelConfig, ...], Field(min_length=1, max_length=100)]
+    prompts: Prompts = Prompts()
+    length: Literal["until_eos", "fixed", "both"] = "both"
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 128
+    """Exact with fixed length, the maximum otherwise."""
+    sampling: Sampling = Sampling()
+    load: LoadConfig = LoadConfig()
+    slo: Slo = Slo()
+    capacity: Capacity = Capacity()
+    ability: Ability = Ability()
+    lm_eval: LmEval = LmEval()
+    requirements: Requirements = Requirements()
+    report: ReportConfig = ReportConfig()
+    limits: RunLimits = RunLimits()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _from_names(cls, value: object) -> object:
+        """Accept a plain string as a model name."""
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple({"name": item} if isinstance(item, str) else item for item in value)
+
+    @property
+    def lengths(self) -> tuple[Length, ...]:
+        """Output length modes, in the order they are measured."""
+        return ("fixed", "until_eos") if self.length == "both" else (self.length,)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [model.name for model in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError("models: duplicate name")
+        return self
+
+    @model_validator(mode="after")
+    def _api_supports_length(self) -> Self:
+        if self.target.api == "ollama" and self.length != "until_eos":
+            raise ValueError(
+                "length: Ollama's API has no ignore_eos; "
+                "use `length: until_eos`, or `target.api: openai`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        sized = self.prompts.file is None and self.prompts.set in ("rag", "text")
+        if self.prompts.words and not sized:
+            raise ValueError(
+                "prompts.words: only the sets `rag` and `text` have a configurable length"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_tasks(self) -> Self:
+        lm_eval = self.lm_eval
+        if lm_eval.enabled and not (lm_eval.tasks or lm_eval.likelihood_tasks):
+            raise ValueError("lm_eval: at least one of `tasks` or `likelihood_tasks` is required")
+        if lm_eval.likelihood_tasks and lm_eval.tokenizer is None:
+            raise ValueError("lm_eval.tokenizer: required for likelihood_tasks")
+        return self

@@ -1,0 +1,63 @@
+"""Environment variables of the load test; no other module reads the environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sizeup_loadtest.errors import ConfigError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The part of the plan that this process sends."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise UsageError(f"shard index {self.index} out of range (0 to {self.count - 1})")
+
+
+def default_url() -> str | None:
+    """Return SIZEUP_URL, which `sizeup` reads too."""
+    return os.environ.get("SIZEUP_URL") or None  # noqa: TID251
+
+
+def api_key(variable: str | None) -> str | None:
+    """Return the value of the variable that the config names, else the key in SIZEUP_API_KEY_FILE.
+
+    None when neither is configured; ConfigError when the configured one is empty.
+    """
+    if variable is None:
+        path = os.environ.get("SIZEUP_API_KEY_FILE")  # noqa: TID251
+        return _first_line(Path(path)) if path else None
+    key = os.environ.get(variable)  # noqa: TID251
+    if not key:
+        raise ConfigError(f"target.api_key_env: environment variable {variable} is not set")
+    return key
+
+
+def _first_line(file: Path) -> str:
+    """Return the first key of a gateway's key file, which has one key per line."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"SIZEUP_API_KEY_FILE: {file}: {error}") from None
+    key = next((line.strip() for line in text.splitlines() if line.strip()), None)
+    if key is None:
+        raise ConfigError(f"SIZEUP_API_KEY_FILE: no key in {file}")
+    return key
+
+
+def lm_eval_environment(key: str | None) -> dict[str, str]:
+    """Return the environment of the lm-eval subprocess, with the key where lm-eval reads it."""
+    return {**os.environ} | ({} if key is None else {"OPENAI_API_KEY": key})  # noqa: TID251
+
+
+def shard_index() -> int:
+    """Return the completion index of an Indexed Job's pod, else 0."""
+    text = os.environ.get("JOB_COMPLETION_INDEX", "0")  # noqa: TID251
+    if not text.isdecimal():
+        raise UsageError(f"JOB_COMPLETION_INDEX is not a number: {text[:32]!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""What is measured, and the schema of the results."""

@@ -1,0 +1,96 @@
+"""One request as the client saw it: raw timestamps and counts, the source of every metric.
+
+Timestamps are nanoseconds of one monotonic clock (`perf_counter_ns`) since the run began. They are
+taken when bytes are read, before they are parsed.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Api = Literal["openai", "ollama"]
+Length = Literal["until_eos", "fixed"]
+"""until_eos: the model ends its output; fixed: `ignore_eos`, every output has `max_tokens`."""
+
+
+class Outcome(StrEnum):
+    """How a request ended; everything but OK is an error and misses the SLO."""
+
+    OK = "ok"
+    BUSY = "busy"
+    """HTTP 429."""
+    REFUSED = "refused"
+    """Any other HTTP 4xx."""
+    UNAVAILABLE = "unavailable"
+    """HTTP 5xx, before the first byte of the body."""
+    FAILED = "failed"
+    """An error inside the stream."""
+    TRUNCATED = "truncated"
+    """The stream ended without its final event."""
+    TIMEOUT = "timeout"
+    DISCONNECTED = "disconnected"
+    """The connection was refused or lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """One request of the schedule, before it is sent."""
+
+    index: int
+    """Position in the schedule of its stage, from 0."""
+    block: int
+    model: str
+    prompt: str
+    """Key of the prompt in the plan, the same for every model."""
+    max_tokens: int
+    length: Length
+    offset_ns: int | None
+    """Open loop: time to send, since the stage began. Closed loop: None."""
+    warm_up: bool = False
+    ramp: bool = False
+    """Sent during ramp-up or ramp-down of a closed loop, below the configured concurrency."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTimes:
+    """Durations that Ollama's API reports with a response, in nanoseconds."""
+
+    total: int
+    load: int
+    prompt_eval: int
+    eval: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One finished request."""
+
+    stage: str
+    """Key of the stage: `closed-4-fixed`, `open-2.5-until_eos`, `capacity-closed-8`, ..."""
+    planned: PlannedRequest
+    api: Api
+    scheduled_ns: int
+    """Intended send time: from the schedule, or when its worker became free (closed loop)."""
+    sent_ns: int
+    ended_ns: int
+    """When the stream was closed or the error was detected."""
+    chunk_ns: tuple[int, ...]
+    """Arrival of every chunk with text, thinking or a tool call; a chunk with only a role is
+    not counted."""
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    """From the server's usage, else the number of chunks; see `counted_by`."""
+    counted_by: Literal["usage", "chunks"] | None
+    outcome: Outcome
+    error: str = ""
+    """Message of the server or the client, cut to 500 characters."""
+    finish_reason: str | None = None
+    text: str = ""
+    """The output, where a report shows it or ability is graded; else empty."""
+    server: ServerTimes | None = None
+    shard: int = 0
+    prompt_words: int = 0
+    """Words of the prompt as it was sent."""
+    finished_ns: int | None = None
+    """Arrival of the chunk with the finish reason, which marks the last token even where that
+    token has no text (as EOS, and what follows it under `ignore_eos`)."""

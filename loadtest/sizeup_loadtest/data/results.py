@@ -1,0 +1,342 @@
+"""The results of a run: the schema of `results.json`, from which every report is rendered.
+
+Units are seconds, tokens, bytes and dollars. A value that could not be measured is null, never
+zero. `schema_version` changes when a field changes its meaning or is removed.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Result(BaseModel):
+    """Rejects unknown fields and non-finite numbers."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Estimate(Result):
+    """A value with its 95 % interval, bootstrapped over blocks; no interval below 5 blocks."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Proportion(Result):
+    """A fraction with its 95 % Wilson interval."""
+
+    successes: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class Distribution(Result):
+    """Times in seconds. A percentile is null where n is too small for its own 95 % interval."""
+
+    n: int
+    """Number of requests, also where each request has several values."""
+    mean: Estimate
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    low: float
+    high: float
+    """Minimum and maximum."""
+
+
+class LatencyBreakdown(Result):
+    """Request latency by phase, from the durations that Ollama's API reports."""
+
+    load: Distribution
+    queue: Distribution
+    """The remainder: queueing and network."""
+    prefill: Distribution
+    decode: Distribution
+
+
+class StageResult(Result):
+    """One model under one load."""
+
+    stage: str
+    mode: Literal["closed", "open"]
+    level: float
+    """Closed loop: concurrent requests. Open loop: requests per second."""
+    arrival: Literal["constant", "poisson"] | None = None
+    length: Literal["until_eos", "fixed"]
+    api: Literal["openai", "ollama"]
+    n: int
+    """Requests sent. Includes requests of ramp-up and ramp-down, which the latency metrics leave
+    out: each of those has its own n."""
+    errors: Mapping[str, int]
+    """Outcome -> number of requests; without ok."""
+    prompt_tokens: Estimate | None
+    completion_tokens: Estimate | None
+    counted_by: Literal["usage", "chunks", "mixed"] | None
+    ttft: Distribution | None
+    """First token - sent."""
+    ttft_sched: Distribution | None
+    """First token - scheduled: corrected for coordinated omission."""
+    itl: Distribution | None
+    """Gaps between chunks, pooled; n counts the requests."""
+    tpot: Distribution | None
+    """(last token - first token) / (tokens - 1), per request."""
+    e2e: Distribution | None
+    e2e_sched: Distribution | None
+    norm_latency: Distribution | None
+    """e2e / tokens; guidellm calls this TPOT."""
+    tok_s_user: Estimate | None
+    """1 / tpot."""
+    out_tok_s: Estimate | None
+    """Closed loop: requests in flight at full concurrency x tokens / e2e, means of the same
+    requests. Open loop: tokens / the time over which requests arrived, or the time the server
+    needed for them at its peak output where that is longer."""
+    requests_s: Estimate | None
+    """The same for completed requests: in a closed loop requests in flight / e2e."""
+    goodput: Estimate | None
+    """The same for requests within the SLO; in an open loop / the time over which requests
+    arrived."""
+    attainment: Proportion | None
+    """Fraction of requests within the SLO; an error is not."""
+    tokens_per_chunk: float | None
+    breakdown: LatencyBreakdown | None = None
+    short_outputs: int = 0
+    """Fixed-length outputs with fewer tokens than requested."""
+    truncated_prompts: int = 0
+    """Prompts for which the server counted fewer tokens than half their words."""
+    reloads: int = 0
+    """Blocks before which the model had to be loaded; no metric includes that time."""
+
+
+class CapacityPoint(Result):
+    """One load that was tried."""
+
+    level: float
+    attainment: Proportion
+    """The value decides whether the load passes, whatever its interval."""
+    out_tok_s: float | None
+    ttft_p50: float | None
+    tpot_p50: float | None
+    saturated: bool
+    """Requests in flight and TTFT both kept growing."""
+
+
+class CapacityResult(Result):
+    """The maximum load within the SLO, and the knee of throughput over load."""
+
+    mode: Literal["closed", "open"]
+    max_load: float | None
+    """None when no load tried met the SLO."""
+    attainment: Proportion | None = None
+    """At that load."""
+    bounded_by_limit: bool
+    """True when the search ended at its configured upper limit."""
+    client_late: bool = False
+    """True when the client itself was late at the smallest failing load: a larger one may pass."""
+    finished: bool = True
+    """False when the search was interrupted: a larger load may pass."""
+    knee: float | None
+    effective_parallelism: float | None
+    """Throughput at the knee (interpolated between tried loads) / throughput of one stream."""
+    points: tuple[CapacityPoint, ...]
+
+
+class AbilityKind(Result):
+    """Score of one kind of question at one level."""
+
+    kind: str
+    level: int
+    score: Proportion
+    unparsed: int
+    """Outputs without a recognisable answer; graded as wrong."""
+
+
+class AbilityResult(Result):
+    """Accuracy of a model on generated questions."""
+
+    overall: Proportion
+    kinds: tuple[AbilityKind, ...]
+    unparsed: int
+    truncated: int | None = None
+    """Outputs that ended at ability.max_tokens; None where the server sends no finish reason."""
+    errors: int
+    """Failed requests; not graded, but counted in validity."""
+    seconds_per_answer: Estimate | None
+    tokens_per_answer: Estimate | None
+    correct_per_second: Estimate | None = None
+    """Correct answers / seconds spent on this model, at ability.concurrency."""
+
+
+class SuiteScore(Result):
+    """A score of a standard suite, by lm-eval."""
+
+    value: float
+    """0 to 1."""
+    stderr: float | None = None
+    """As reported by lm-eval; the 95 % interval is 1.96 of it to both sides."""
+    n: int | None = None
+    """Questions."""
+
+
+class Cost(Result):
+    """Cost at the price in the config."""
+
+    price_per_hour: float
+    per_million_output_tokens: Estimate | None
+    """The interval is that of the throughput; a load of the capacity search has none."""
+    at_level: float | None
+    """The load whose throughput was used."""
+    within_slo: bool | None = None
+    """Whether that load met the SLO; when none did, it is the one of highest throughput."""
+    upper_bound: bool = False
+    """That load was the largest tried and met the SLO: a larger one may be cheaper."""
+    per_correct_answer: Estimate | None
+    """Measured over the ability phase, at ability.concurrency."""
+
+
+class ModelInfo(Result):
+    """Model metadata as reported by the server."""
+
+    architecture: str | None = None
+    """`general.architecture`: qwen2, qwen3_moe."""
+    parameters: int | None = None
+    layers: int | None = None
+    weight_bytes: int | None = None
+    """Size of the files; the running model may have another dtype."""
+    memory_bytes: int | None = None
+    """Memory of the loaded model, in RAM and on GPUs."""
+    device_bytes: int | None = None
+    """The part of it on GPUs."""
+    load_seconds: float | None = None
+    """Load time reported by the running process."""
+    dtype: str | None = None
+    """Data type of the running model."""
+    context_length: int | None = None
+    digest: str | None = None
+
+
+class ModelResult(Result):
+    """Everything measured for one model."""
+
+    name: str
+    model_info: ModelInfo
+    invalid_reason: str | None = None
+    """Why its results are unusable; None when they are valid. Other models are unaffected."""
+    load_seconds: float | None = None
+    """The cold start measured in the run, else the load time reported by the server."""
+    load_source: Literal["cold start", "server"] | None = None
+    bound_tok_s: float | None = None
+    """Memory bandwidth / bytes of the weights in their running dtype, where the config gives the
+    bandwidth. None for a mixture of experts, where a token reads only some of the weights."""
+    stages: tuple[StageResult, ...] = ()
+    capacity: CapacityResult | None = None
+    ability: AbilityResult | None = None
+    suites: Mapping[str, SuiteScore] = {}
+    """Scores of standard suites by name."""
+    cost: Cost | None = None
+
+
+class Paired(Result):
+    """Two models on the same prompts in the same blocks; ratios are b / a."""
+
+    a: str
+    b: str
+    stage: str | None
+    tpot_ratio: Estimate | None = None
+    ttft_ratio: Estimate | None = None
+    e2e_ratio: Estimate | None = None
+    only_a_correct: int | None = None
+    only_b_correct: int | None = None
+    mcnemar_p: float | None = None
+    """Exact, two-sided."""
+
+
+class Lag(Result):
+    """Distribution of a delay, in seconds."""
+
+    n: int
+    p50: float
+    p99: float
+    high: float
+
+
+class Validity(Result):
+    """Whether the measurement is valid, and why not."""
+
+    valid: bool
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    send_lag: Lag | None
+    """Open loop: sent - scheduled."""
+    loop_lag: Lag | None
+    """Wake-up delay of the client's event loop."""
+    worst_stage: str | None = None
+    """The stage with the largest p99 of it, among stages long enough to have a p99."""
+    worst_stage_lag: Lag | None = None
+    error_share: float
+
+
+class Requirements(Result):
+    """Minimum requirements for a model to be recommended; None means no requirement."""
+
+    ability: float | None = None
+    tok_s_user: float | None = None
+    ttft_p50: float | None = None
+    attainment: float | None = None
+
+
+class RequirementCheck(Result):
+    """One model against the requirements."""
+
+    model: str
+    passes: bool | None
+    """None when a required metric was not measured."""
+    misses: tuple[str, ...]
+
+
+class Verdict(Result):
+    """The smallest model that meets the requirements."""
+
+    requirements: Requirements
+    smallest: str | None
+    checks: tuple[RequirementCheck, ...]
+    sentence: str
+
+
+class SampleOutputs(Result):
+    """One prompt with the output of every model."""
+
+    prompt: str
+    outputs: Mapping[str, str]
+    """Model -> output."""
+
+
+class Results(Result):
+    """A whole run."""
+
+    schema_version: Literal[1] = 1
+    tool_version: str
+    started_at: str
+    """ISO 8601, UTC."""
+    seconds: float
+    target: str
+    scenario: str
+    config: Mapping[str, object]
+    """The effective config."""
+    schedule_hash: str
+    """sha256 of the schedule; equal hashes mean the same requests in the same order."""
+    environment: Mapping[str, str]
+    models: tuple[ModelResult, ...]
+    """Smallest first."""
+    paired: tuple[Paired, ...]
+    validity: Validity
+    verdict: Verdict | None
+    samples: tuple[SampleOutputs, ...] = ()

@@ -1,0 +1,237 @@
+"""Standard suites by lm-eval (EleutherAI), as a subprocess.
+
+The user installs lm-eval in its own environment: `pip install "lm-eval[api]"`. Generation tasks use
+the chat endpoint. Loglikelihood tasks use /v1/completions with token ids, and need a server that
+supports `echo` with `logprobs` (see `client/echo.py`).
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from sizeup_loadtest.client.response import as_count
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.errors import BenchError, UsageError
+
+Json = Mapping[str, Any]
+
+TASKS = Path(__file__).parents[1] / "ability" / "tasks"
+"""Bundled tasks; the working directory of lm-eval, because their data has relative paths."""
+
+STOP_SECONDS = 10
+"""Between SIGTERM and SIGKILL."""
+
+LOG_TAIL_CHARACTERS = 600
+"""In an error message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The results of one lm-eval process."""
+
+    by_task: Mapping[str, SuiteScore]
+    missing: tuple[str, ...]
+    """Requested tasks without a score."""
+
+
+class LmEvalError(BenchError):
+    """lm-eval produced no scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One lm-eval process."""
+
+    command: tuple[str, ...]
+    tasks: tuple[str, ...]
+    log: Path
+    output: Path
+    needs_echo: bool = False
+    """Whether the server must support `echo` with `logprobs`."""
+
+
+def generation(config: Config, model: str, folder: Path) -> Suite:
+    """Return the process for one model's generation tasks; `folder` does not exist yet."""
+    endpoint = {
+        "base_url": f"{config.target.url}/v1/chat/completions",
+        "tokenizer_backend": None,  # the server tokenizes, so no tokenizer is downloaded
+    }
+    kind = ("local-chat-completions", "--apply_chat_template")
+    return _suite(config, model, folder, kind, config.lm_eval.tasks, endpoint)
+
+
+def likelihood(config: Config, model: str, folder: Path) -> Suite:
+    """Return the process for one model's loglikelihood tasks; `folder` does not exist yet."""
+    tokenizer = config.lm_eval.tokenizer or ""
+    local = Path(tokenizer).absolute()  # the process has another working directory
+    endpoint = {
+        "base_url": f"{config.target.url}/v1/completions",
+        "tokenizer_backend": "huggingface",
+        "tokenizer": str(local) if local.is_dir() else tokenizer,
+    }
+    tasks = config.lm_eval.likelihood_tasks
+    suite = _suite(config, model, folder, ("local-completions",), tasks, endpoint)
+    return replace(suite, needs_echo=True)
+
+
+def _suite(
+    config: Config,
+    model: str,
+    folder: Path,
+    kind: Sequence[str],
+    tasks: tuple[str, ...],
+    endpoint: Mapping[str, object],
+) -> Suite:
+    options, folder = config.lm_eval, folder.absolute()
+    arguments = {
+        "model": model,
+        "num_concurrent": config.ability.concurrency,
+        "max_retries": 2,
+        "timeout": round(config.target.timeout_seconds),
+        **endpoint,
+    }
+    command = [
+        *options.command,
+        *("--model", *kind, "--log_samples"),
+        *("--model_args", json.dumps(arguments)),  # JSON, because names may contain commas
+        *("--include_path", str(TASKS), "--tasks", ",".join(tasks)),
+        *("--seed", str(config.ability.seed), "--output_path", str(folder / "out")),
+    ]
+    command += ["--limit", str(options.limit)] if options.limit else []
+    return Suite(tuple(command), tasks, folder / "log.txt", folder / "out")
+
+
+def check_command(command: str) -> None:
+    """Raise UsageError when the command is not installed."""
+    if shutil.which(command) is None:
+        raise UsageError(
+            f"lm_eval.command: {command} not found; install lm-eval in its own environment "
+            '(pip install "lm-eval[api]") and give its path'
+        )
+
+
+async def evaluate(suite: Suite, environment: Mapping[str, str], seconds: float) -> Scores:
+    """Run lm-eval within a time limit and return its scores.
+
+    LmEvalError when it cannot be started, fails, times out, or leaves no results.
+    """
+    suite.output.mkdir(parents=True, exist_ok=True)
+    with suite.log.open("wb") as log:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *suite.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                cwd=TASKS,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LmEvalError(f"{suite.command[0]}: {error.strerror}") from None
+        await _wait(process, suite, seconds)
+    if process.returncode:
+        raise LmEvalError(f"lm-eval exited with {process.returncode}: {_log_tail(suite.log)}")
+    return read_scores(suite.output, suite.tasks)
+
+
+async def _wait(process: asyncio.subprocess.Process, suite: Suite, seconds: float) -> None:
+    """Wait for a process; stop its process group on timeout or cancellation."""
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        raise LmEvalError(
+            f"lm-eval did not finish within {seconds:.0f} s: {_log_tail(suite.log)}"
+        ) from None
+    finally:
+        if process.returncode is None:
+            await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+                return
+
+
+def _log_tail(log: Path) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace").strip()
+    return text[-LOG_TAIL_CHARACTERS:] or "no output"
+
+
+def read_scores(output: Path, tasks: Sequence[str]) -> Scores:
+    """Read lm-eval's latest results file; LmEvalError without one.
+
+    A requested name may stand for several tasks (`mmlu_*`, or a tag such as ai2_arc, which lm-eval
+    resolves): besides requested names, all tasks count that are not part of a group, whose score
+    includes theirs.
+    """
+    files = sorted(output.rglob("results_*.json"))
+    if not files:
+        raise LmEvalError(f"lm-eval left no results in {output}")
+    try:
+        content = json.loads(files[-1].read_text(encoding="utf-8"))
+        results, subtasks = content["results"], _subtasks(content)
+        named = {task for task in results if any(fnmatchcase(task, name) for name in tasks)}
+        found = {
+            task: score
+            for task, metrics in results.items()
+            if task in named or task not in subtasks
+            if (score := _score(metrics, _directions(content, task), _samples(content, task)))
+        }
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise LmEvalError(f"{files[-1]}: not lm-eval results: {error!r}") from None
+    # A task under another name came from a tag, and which tag is unknown.
+    tags = found.keys() - named
+    missing = [name for name in tasks if not any(fnmatchcase(task, name) for task in found)]
+    return Scores(found, () if tags else tuple(missing))
+
+
+def _subtasks(content: Json) -> set[str]:
+    return {task for tasks in content.get("group_subtasks", {}).values() for task in tasks}
+
+
+def _directions(content: Json, task: str) -> Json:
+    return content.get("higher_is_better", {}).get(task) or {}
+
+
+def _samples(content: Json, task: str) -> int | None:
+    """Return the number of samples of a task, or of all subtasks of a group."""
+    counts = content.get("n-samples", {})
+    if task in counts:
+        return as_count(counts[task].get("effective"))
+    subtasks = content.get("group_subtasks", {}).get(task, ())
+    parts = [_samples(content, subtask) for subtask in subtasks]
+    return sum(n for n in parts if n is not None) if parts and None not in parts else None
+
+
+def _score(metrics: Json, directions: Json, n: int | None) -> SuiteScore | None:
+    """Return the first metric from 0 to 1 where higher is better; keys are `metric,filter`."""
+    for key, value in metrics.items():
+        name, comma, filter_name = key.partition(",")
+        if not comma or name.endswith("_stderr") or directions.get(name) is False:
+            continue
+        if _is_number(value) and 0 <= value <= 1:
+            stderr = metrics.get(f"{name}_stderr,{filter_name}")
+            error = float(stderr) if _is_number(stderr) and isfinite(stderr) else None
+            return SuiteScore(value=value, stderr=error, n=n)
+    return None
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

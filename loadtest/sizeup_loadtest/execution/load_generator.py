@@ -1,0 +1,148 @@
+"""Sends one segment of the plan: a closed loop with workers, or an open loop by the clock.
+
+Both send a bounded number of requests, stop sending at a deadline, and return when every request
+sent has ended; each request has its own deadline.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sizeup_loadtest.client.http import Request
+from sizeup_loadtest.data.record import PlannedRequest, Record
+from sizeup_loadtest.execution.clock import SECOND_NS, sleep_until
+from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.schedule import Segment
+
+SAMPLES_PER_STAGE = 8
+"""Outputs per stage that are kept for the report."""
+
+
+class Sender(Protocol):
+    """Sends a request; the HTTP client, or a fake."""
+
+    async def send(self, request: Request) -> Record:
+        """Never raises for a fault of the server."""
+
+
+class Observer(Protocol):
+    """Observes a run. Called on the event loop, so it must not block."""
+
+    def began(self, segment: Segment) -> None: ...
+
+    def sent(self, request: Request) -> None:
+        """Called just before the request is sent."""
+
+    def ended(self, record: Record) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SendContext:
+    """The dependencies of sending a segment."""
+
+    sender: Sender
+    observer: Observer
+    clock: Callable[[], int]
+    deadline_ns: int
+    """Of the run: nothing is sent later."""
+    keep_text: Callable[[PlannedRequest], bool]
+    response_ns: int = 0
+    """Latency of an undisturbed response, as far as known: the duration of a ramp-up."""
+
+
+def is_sample(planned: PlannedRequest) -> bool:
+    """Whether a report shows the output: the first ones that end with EOS."""
+    until_eos = planned.length == "until_eos"
+    return until_eos and planned.block == 0 and planned.index < SAMPLES_PER_STAGE
+
+
+def keep_all(planned: PlannedRequest) -> bool:
+    """Keep the text of every output."""
+    return True
+
+
+async def run_segment(
+    segment: Segment, prompts: Mapping[str, Prompt], context: SendContext
+) -> list[Record]:
+    """Send the requests of a segment; return the records of those sent, in order of completion.
+
+    The preload request is observed but not returned.
+    """
+    context.observer.began(segment)
+    if segment.preload is not None and segment.requests:
+        await _SegmentRun(segment, prompts, context).send_preload(segment.preload)
+    run = _SegmentRun(segment, prompts, context)
+    if segment.stage.mode == "open":
+        await run.open_loop()
+    else:
+        await run.closed_loop()
+    return run.records
+
+
+class _SegmentRun:
+    def __init__(
+        self, segment: Segment, prompts: Mapping[str, Prompt], context: SendContext
+    ) -> None:
+        self.records: list[Record] = []
+        self._segment = segment
+        self._prompts = prompts
+        self._context = context
+        self._began = context.clock()
+        self._deadline = _deadline(segment, self._began, context.deadline_ns)
+
+    async def send_preload(self, planned: PlannedRequest) -> None:
+        now = self._context.clock()
+        if now <= self._deadline:
+            await self._send(planned, now)
+
+    async def closed_loop(self) -> None:
+        """Keep a fixed number of requests in flight until none are left.
+
+        With a ramp, workers start evenly over the latency of one response: workers that start
+        together stay in lockstep, and each prefill waits for all others.
+        """
+        requests = self._segment.requests
+        remaining, count = iter(requests), min(int(self._segment.stage.level), len(requests))
+        ramp_ns = self._context.response_ns if any(r.ramp for r in requests) else 0
+        async with asyncio.TaskGroup() as workers:
+            for i in range(count):
+                workers.create_task(self._worker(remaining, self._began + ramp_ns * i // count))
+
+    async def _worker(self, remaining: Iterator[PlannedRequest], begin_ns: int) -> None:
+        await sleep_until(begin_ns, self._context.clock)
+        for planned in remaining:
+            now = self._context.clock()
+            if now > self._deadline:
+                return
+            await self._send(planned, now)
+
+    async def open_loop(self) -> None:
+        """Send every request at its scheduled time, whether or not earlier ones have ended."""
+        async with asyncio.TaskGroup() as tasks:
+            for planned in self._segment.requests:
+                due = self._began + (planned.offset_ns or 0)
+                if due > self._deadline:
+                    return
+                await sleep_until(due, self._context.clock)
+                tasks.create_task(self._send(planned, due))
+
+    async def _send(self, planned: PlannedRequest, scheduled_ns: int) -> None:
+        context = self._context
+        request = Request(
+            stage=self._segment.stage.key,
+            planned=planned,
+            prompt=self._prompts[planned.prompt],
+            scheduled_ns=scheduled_ns,
+            keep_text=context.keep_text(planned),
+        )
+        context.observer.sent(request)
+        record = await context.sender.send(request)
+        self.records.append(record)
+        context.observer.ended(record)
+
+
+def _deadline(segment: Segment, began_ns: int, deadline_ns: int) -> int:
+    if segment.seconds is None:
+        return deadline_ns
+    return min(deadline_ns, began_ns + round(segment.seconds * SECOND_NS))

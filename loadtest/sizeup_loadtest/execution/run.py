@@ -1,0 +1,121 @@
+"""The state of a run, which its phases share."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from sys import maxsize
+
+from rich.console import Console
+
+from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.settings import Shard
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
+from sizeup_loadtest.data.results import ModelInfo
+from sizeup_loadtest.execution.client_lag import LoopLagSampler
+from sizeup_loadtest.execution.clock import SECOND_NS, Clock, sleep_until
+from sizeup_loadtest.execution.live_view import LiveView
+from sizeup_loadtest.execution.load_generator import SendContext, is_sample, run_segment
+from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
+from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.schedule import Plan, Segment, share
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """How this process takes part in a run."""
+
+    shard: Shard = field(default_factory=Shard)
+    start_at: float | None = None
+    """Common start of all shards, as Unix time in seconds."""
+    print_files: bool = False
+    """Print the run's files to standard output, for a Job whose log is its only storage."""
+
+
+@dataclass(slots=True)
+class Run:
+    """The context of a phase."""
+
+    config: Config
+    plan: Plan
+    client: Client
+    clock: Clock
+    folder: RunFolder
+    recorder: Recorder
+    view: LiveView
+    console: Console
+    shard: Shard
+    lag: LoopLagSampler
+    model_info: dict[str, ModelInfo] = field(default_factory=dict)
+    load_seconds: dict[str, float] = field(default_factory=dict)
+    invalid_models: dict[str, str] = field(default_factory=dict)
+    """Models that do not respond, with the reason; no more requests are sent to them."""
+    response_ns: dict[Hashable, int] = field(default_factory=dict)
+    """Latency by kind of request, in the fastest segment so far."""
+
+    @property
+    def deadline_ns(self) -> int:
+        """Time at which the run stops sending."""
+        return round(self.config.limits.max_minutes * 60 * SECOND_NS)
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Names of the models that are measured."""
+        names = [model.name for model in self.config.models]
+        return [name for name in names if name not in self.invalid_models]
+
+    async def load(
+        self,
+        segment: Segment,
+        prompts: Mapping[str, Prompt],
+        keep_text: Callable[[PlannedRequest], bool] | None = None,
+        client: Client | None = None,
+    ) -> list[Record]:
+        """Send this shard's part of a segment; records are written as requests end.
+
+        The text of an output is kept where `keep_text` is true, by default where a report shows it.
+        """
+        if segment.model in self.invalid_models:
+            return []
+        first = segment.requests[0]
+        kind = (segment.model, segment.stage.words, first.length, first.max_tokens)
+        known = self.response_ns.get(kind, 0)
+        context = SendContext(
+            client or self.client,
+            self,
+            self.clock,
+            self.deadline_ns,
+            keep_text or _is_shown,
+            known,
+        )
+        with self.lag.during(segment.stage.key):
+            records = await run_segment(share(segment, self.shard), prompts, context)
+        self.recorder.flush()
+        times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
+        if times:
+            self.response_ns[kind] = min(round(median(times)), known or maxsize)
+        return records
+
+    async def wait_for_slot(self, number: int) -> None:
+        """With several shards, wait for the common start time of a segment."""
+        seconds = self.config.load.stage_seconds
+        if self.shard.count > 1 and seconds is not None:
+            slot = round((seconds + self.config.load.drain_seconds) * SECOND_NS)
+            await sleep_until(number * slot, self.clock)
+
+    def out_of_time(self) -> bool:
+        return self.clock() > self.deadline_ns
+
+    def began(self, segment: Segment) -> None:
+        self.view.began(segment)
+
+    def sent(self, request: Request) -> None:
+        self.view.sent(request)
+
+    def ended(self, record: Record) -> None:
+        self.recorder.add(record)
+        self.view.ended(record)
+
+
+def _is_shown(planned: PlannedRequest) -> bool:
+    return not planned.warm_up and is_sample(planned)

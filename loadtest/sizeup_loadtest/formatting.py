@@ -1,0 +1,95 @@
+"""Numbers as text: three significant digits and a unit."""
+
+import math
+
+NONE = "–"
+"""Stands for a missing value."""
+
+_Units = tuple[tuple[float, str], ...]
+_SECONDS: _Units = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_BYTES: _Units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+_COUNTS: _Units = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def number(value: float) -> str:
+    """Format three significant digits, with thousands separators."""
+    if value == 0:
+        return "0"
+    places = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{round(value, places):,.{places}f}"
+
+
+def tick(value: float) -> str:
+    """Format a round value, as on an axis, without trailing zeros."""
+    return f"{value:,.10g}"
+
+
+def _unit(value: float, units: _Units) -> tuple[float, str]:
+    """Return the largest unit that leaves a value of 1 or more, else the smallest unit."""
+    return next((unit for unit in units if abs(value) >= unit[0] * 0.9995), units[-1])
+
+
+def _scaled(value: float, units: _Units) -> str:
+    size, unit = _unit(value, units)
+    return f"{number(value / size)} {unit}"
+
+
+def _scaled_tick(value: float, units: _Units) -> str:
+    size, unit = _unit(value, units)
+    return "0" if value == 0 else f"{tick(value / size)} {unit}"
+
+
+def seconds(value: float) -> str:
+    """Format a duration: 184 ms, 1.24 s, 3.5 min."""
+    return "0 s" if value == 0 else _scaled(value, _SECONDS)
+
+
+def seconds_tick(value: float) -> str:
+    return _scaled_tick(value, _SECONDS)
+
+
+def size_of(value: float) -> str:
+    """Format bytes with decimal prefixes."""
+    return _scaled(value, _BYTES)
+
+
+def size_tick(value: float) -> str:
+    return _scaled_tick(value, _BYTES)
+
+
+def parameters(value: float) -> str:
+    """Format a parameter count: 494 M, 7.62 B."""
+    return _scaled(value, _COUNTS)
+
+
+def percent(value: float) -> str:
+    """Format a fraction as whole percents, with one decimal below 10 % and above 99.5 %."""
+    near_end = 0 < value < 0.0995 or 0.995 <= value < 1
+    return f"{value * 100:.{1 if near_end else 0}f} %"
+
+
+def dollars(value: float) -> str:
+    """Format money; amounts below ten cents get two significant digits."""
+    if value == 0:
+        return "$0"
+    if value >= 0.1:
+        return f"${value:,.2f}"
+    return f"${value:.2g}" if value >= 1e-4 else f"${value:.1e}"
+
+
+def dollars_tick(value: float) -> str:
+    return f"${tick(value)}"
+
+
+def milliseconds(value: float) -> str:
+    """Format seconds as milliseconds whatever their size, for values compared in that unit."""
+    return f"{number(value * 1e3)} ms"
+
+
+def milliseconds_tick(value: float) -> str:
+    return "0" if value == 0 else f"{tick(value * 1e3)} ms"
+
+
+def times(value: float) -> str:
+    """Format a ratio."""
+    return f"{number(value)} ×"

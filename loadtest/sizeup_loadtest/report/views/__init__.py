@@ -1,0 +1,1 @@
+"""Results -> the sections of the page. Pure."""

@@ -1,0 +1,135 @@
+"""What a section of the page consists of; each block is rendered by a macro of its `kind`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value with a smaller note under it, or the reason why it is blank."""
+
+    text: str | None
+    note: str | None = None
+    reason: str = "not measured"
+    bar: float | None = None
+    """0 to 1: a bar under the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A model, or a pair of models, and its cells."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    class_: str | None = None
+    detail: str | None = None
+    """In small type under the name."""
+    data: tuple[tuple[str, float], ...] = ()
+    """data-<key> attributes, for the script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with numbered reasons for its blank cells."""
+
+    kind: ClassVar[str] = "table"
+    heads: tuple[str, ...]
+    """`name|unit`; the first head is of the row names."""
+    rows: tuple[TableRow, ...]
+    caption: str
+    class_: str | None = None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Distinct reasons of blank cells."""
+        return list(dict.fromkeys(c.reason for r in self.rows for c in r.cells if c.text is None))
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A collapsed table."""
+
+    kind: ClassVar[str] = "details"
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart, or why there is none."""
+
+    kind: ClassVar[str] = "figure"
+    chart: Markup | None
+    missing: str
+    caption: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Figures side by side where there is room."""
+
+    kind: ClassVar[str] = "grid"
+    figures: tuple[Figure, ...]
+    class_: str = "grid"
+
+
+@dataclass(frozen=True, slots=True)
+class BulletList:
+    """A titled list."""
+
+    kind: ClassVar[str] = "bullets"
+    title: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The outputs of all models for one prompt: name, output, CSS class."""
+
+    kind: ClassVar[str] = "sample"
+    prompt: str
+    outputs: tuple[tuple[str, str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Name, formula and note of every metric."""
+
+    kind: ClassVar[str] = "definitions"
+    rows: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names with values, and a collapsed text."""
+
+    kind: ClassVar[str] = "facts"
+    rows: tuple[tuple[str, str], ...]
+    summary: str
+    text: str
+
+
+Block = Table | Details | Figure | Grid | BulletList | Sample | Definitions | Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the page, with its entry in the contents."""
+
+    key: str
+    title: str
+    short: str
+    """In the contents."""
+    lead: str
+    blocks: tuple[Block, ...]
+
+
+def blank(reason: str) -> Cell:
+    return Cell(None, reason=reason)
+
+
+def present(*blocks: Block | None) -> tuple[Block, ...]:
+    """Return the blocks that there are."""
+    return tuple(block for block in blocks if block is not None)

@@ -1,0 +1,108 @@
+"""Table cells that several sections share. Pure."""
+
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.data.results import (
+    Cost,
+    Distribution,
+    Estimate,
+    ModelInfo,
+    ModelResult,
+    Proportion,
+    SuiteScore,
+)
+from sizeup_loadtest.report import text
+from sizeup_loadtest.report.text import Format
+from sizeup_loadtest.report.views.blocks import Cell, blank
+
+NO_STAGE = "no latency was measured for this model"
+NO_ABILITY = "ability was not measured (config: ability.enabled)"
+NO_CAPACITY = "capacity was not searched (config: capacity.enabled)"
+NO_PRICE = "no price in the config (models[].price_per_hour)"
+NO_MEMORY = "the server does not report memory (/api/ps: size)"
+NO_LOAD = "no cold start was measured, and the server does not report a load time"
+
+
+def estimate(value: Estimate | None, write: Format, reason: str = NO_STAGE) -> Cell:
+    if value is None:
+        return blank(reason)
+    interval = None if value.low is None else text.interval(value, write)
+    return Cell(write(value.value), interval)
+
+
+def proportion(value: Proportion | None, reason: str = NO_ABILITY, bar: bool = False) -> Cell:
+    if value is None:
+        return blank(reason)
+    interval = f"{value.low * 100:.0f} to {value.high * 100:.0f}"
+    return Cell(formatting.percent(value.value), interval, bar=value.value if bar else None)
+
+
+def percentile(point: int, seen: Distribution | None) -> Cell:
+    """Return p50, p90, p95 or p99; blank where there are too few requests."""
+    if seen is None:
+        return blank(NO_STAGE)
+    value: float | None = getattr(seen, f"p{point}")
+    return blank(text.min_requests(point)) if value is None else Cell(formatting.seconds(value))
+
+
+def plain(value: float | None, write: Format, reason: str) -> Cell:
+    return blank(reason) if value is None else Cell(write(value))
+
+
+def suite(score: SuiteScore | None) -> Cell:
+    if score is None:
+        return blank("the suite was not run for this model, or has no score")
+    n = None if score.n is None else f"n = {score.n}"
+    if score.stderr is None:
+        return Cell(formatting.percent(score.value), n)
+    half_width = intervals.Z95 * score.stderr
+    low, high = max(0.0, score.value - half_width), min(1.0, score.value + half_width)
+    notes = (f"{low * 100:.0f} to {high * 100:.0f}", n)
+    return Cell(formatting.percent(score.value), ", ".join(note for note in notes if note))
+
+
+def memory(info: ModelInfo) -> Cell:
+    """Return the memory of a loaded model, and where it is."""
+    if info.memory_bytes is None:
+        return blank(NO_MEMORY)
+    place = _memory_place(info.memory_bytes, info.device_bytes)
+    return Cell(formatting.size_of(info.memory_bytes), place)
+
+
+def _memory_place(total: int, on_device: int | None) -> str | None:
+    if on_device is None:
+        return None
+    if on_device == 0:
+        return "in RAM"
+    return "on GPUs" if on_device >= total else f"{formatting.size_of(on_device)} on GPUs"
+
+
+def load_time(model: ModelResult) -> Cell:
+    if model.load_seconds is None:
+        return blank(NO_LOAD)
+    source = "by the server" if model.load_source == "server" else "cold start"
+    return Cell(formatting.seconds(model.load_seconds), source)
+
+
+def cost_per_million(cost: Cost | None, interval: bool = True) -> Cell:
+    """Return dollars per million tokens, and the load they were measured at."""
+    if cost is None:
+        return blank(NO_PRICE)
+    dollars = text.cost_per_million(cost)
+    if dollars is None or cost.per_million_output_tokens is None:
+        return blank("no throughput was measured")
+    load = text.cost_load(cost)
+    if not interval or cost.per_million_output_tokens.low is None:
+        return Cell(dollars, load)
+    ends = text.interval(cost.per_million_output_tokens, formatting.dollars)
+    return Cell(dollars, f"{ends}, {load}")
+
+
+def described(info: ModelInfo) -> str | None:
+    """Return parameters, layers and dtype as text."""
+    parts = [
+        f"{formatting.parameters(info.parameters)} params" if info.parameters else None,
+        f"{info.layers} layers" if info.layers else None,
+        info.dtype,
+    ]
+    return " · ".join(part for part in parts if part) or None

@@ -1,0 +1,121 @@
+"""Whether the results are valid, and why not. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sizeup_loadtest import formatting
+from sizeup_loadtest.data.results import Lag, Results
+from sizeup_loadtest.report import text
+from sizeup_loadtest.report.views.blocks import (
+    BulletList,
+    Cell,
+    Section,
+    Table,
+    TableRow,
+    blank,
+    present,
+)
+
+_NO_LIMIT = "no limit in the config"
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A warning at the top of the page."""
+
+    title: str
+    reasons: tuple[str, ...]
+
+
+def banner(results: Results) -> Banner | None:
+    """Return the warning of an invalid run, or of invalid models."""
+    if not results.validity.valid:
+        return Banner("This run is invalid: do not use its results.", results.validity.reasons)
+    reasons = tuple(f"{m.name}: {m.invalid_reason}" for m in results.models if m.invalid_reason)
+    title = "Do not use the results of these models; the others are valid."
+    return Banner(title, reasons) if reasons else None
+
+
+def section(results: Results) -> Section:
+    validity = results.validity
+    stage = f", {validity.worst_stage}" if validity.worst_stage else ""
+    limits = results.config.get("limits")
+    allowed = limits if isinstance(limits, Mapping) else {}
+    send, loop = (allowed.get(f"max_{name}_lag_seconds") for name in ("send", "loop"))
+    checks = (
+        _lag("Send lag", validity.send_lag, send, "only an open loop has a schedule"),
+        _lag("Event loop lag", validity.loop_lag, loop, "not measured"),
+        _lag(
+            f"Event loop lag of the worst stage{stage}",
+            validity.worst_stage_lag,
+            loop,
+            "no stage has enough samples for a p99",
+        ),
+        _errors(results, allowed.get("max_error_share")),
+    )
+    word = "valid" if validity.valid else "invalid"
+    return Section(
+        "validity",
+        "Validity",
+        "Validity",
+        f"This run is {word}. A client that is late or overloaded measures itself, not the server.",
+        present(
+            _list("Why it is invalid", validity.reasons),
+            Table(("Check", "Median", "p99", "Maximum", "Limit"), checks, "Checks"),
+            _outcomes(results),
+            _list("Warnings", validity.warnings),
+            _list("Blank percentiles", tuple(_blank_percentiles(results))),
+        ),
+    )
+
+
+def _lag(name: str, lag: Lag | None, limit: object, reason: str) -> TableRow:
+    end = blank(_NO_LIMIT)
+    if isinstance(limit, int | float):
+        end = Cell(f"p99 ≤ {formatting.seconds(limit)}")
+    if lag is None:
+        return TableRow(name, (*(blank(reason),) * 3, end))
+    values = tuple(Cell(formatting.seconds(value)) for value in (lag.p50, lag.p99, lag.high))
+    return TableRow(name, (*values, end), detail=f"n = {lag.n}")
+
+
+def _errors(results: Results, limit: object) -> TableRow:
+    none = blank("a fraction has no distribution")
+    end = blank(_NO_LIMIT)
+    if isinstance(limit, int | float):
+        end = Cell(f"≤ {formatting.percent(limit)}")
+    share = Cell(formatting.percent(results.validity.error_share))
+    return TableRow("Failed requests, of all", (share, none, none, end))
+
+
+def _outcomes(results: Results) -> Table:
+    found = []
+    for i, model in enumerate(results.models):
+        errors: Counter[str] = Counter()
+        for stage in model.stages:
+            errors.update(stage.errors)
+        sources = ", ".join(sorted({s.counted_by for s in model.stages if s.counted_by}))
+        kinds = ", ".join(f"{n} {kind}" for kind, n in errors.most_common()) or "none"
+        cells = (
+            Cell(str(sum(s.n for s in model.stages))),
+            Cell(kinds),
+            Cell(sources) if sources else blank("no tokens were counted"),
+        )
+        found.append(TableRow(model.name, cells, class_=f"s{i}"))
+    heads = ("Model", "Requests", "Errors by kind", "Tokens counted by")
+    return Table(heads, tuple(found), "Requests, errors, and source of token counts")
+
+
+def _blank_percentiles(results: Results) -> Iterator[str]:
+    """Yield which percentiles of TTFT had too few requests."""
+    seen = [s for m in results.models for s in m.stages if s.ttft is not None]
+    for point in (50, 90, 95, 99):
+        few = [s.ttft.n for s in seen if s.ttft and getattr(s.ttft, f"p{point}") is None]
+        if few:
+            n = f"{min(few)} to {max(few)}" if min(few) < max(few) else str(min(few))
+            yield f"{text.min_requests(point)}; {len(few)} of {len(seen)} stages have {n}"
+
+
+def _list(title: str, items: tuple[str, ...]) -> BulletList | None:
+    return BulletList(title, items) if items else None

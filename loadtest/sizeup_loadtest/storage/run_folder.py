@@ -1,0 +1,205 @@
+"""The folder of a run.
+
+config.json    the effective config
+plan.json      every request, its prompt, and the schedule hash
+records.jsonl  one finished request per line, appended during the run (or records.jsonl.gz)
+run.json       metadata, written last: an interrupted run has none
+capacity.json, ability.json, suites.json: the results of these phases
+results.json   computed from all of the above
+"""
+
+import gzip
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.data.results import (
+    AbilityResult,
+    CapacityResult,
+    Lag,
+    ModelInfo,
+    Paired,
+    Results,
+    SuiteScore,
+)
+from sizeup_loadtest.errors import FolderError
+from sizeup_loadtest.workload.schedule import Plan
+
+_RECORD = TypeAdapter(Record)
+_PLAN = TypeAdapter(Plan)
+
+RECORD_FILES = ("records.jsonl", "records.jsonl.gz")
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class RunInfo(BaseModel):
+    """run.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tool_version: str
+    started_at: str
+    """ISO 8601, UTC."""
+    seconds: float
+    environment: Mapping[str, str]
+    loop_lag: Lag | None
+    stage_lag: Mapping[str, Lag] = {}
+    """Event loop lag by stage, of all models together."""
+    model_info: Mapping[str, ModelInfo] = {}
+    load_seconds: Mapping[str, float] = {}
+    """Measured cold starts, by model."""
+    invalid_models: Mapping[str, str] = {}
+    """Model -> why it was not measured."""
+    shards: int = 1
+    complete: bool = True
+    """False when the run was interrupted."""
+
+
+class CapacityFile(BaseModel):
+    """capacity.json, by model."""
+
+    results: Mapping[str, CapacityResult]
+
+
+class AbilityFile(BaseModel):
+    """ability.json."""
+
+    results: Mapping[str, AbilityResult]
+    """By model."""
+    paired: tuple[Paired, ...] = ()
+    """Only `only_a_correct`, `only_b_correct` and `mcnemar_p` are set; `stage` is None."""
+
+
+class SuitesFile(BaseModel):
+    """suites.json."""
+
+    results: Mapping[str, Mapping[str, SuiteScore]]
+    """Model -> suite -> score."""
+    failed: Mapping[str, str] = {}
+    """Model -> why suites of it have no score."""
+
+
+class Recorder:
+    """Appends records to an open file, as JSON Lines."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def add(self, record: Record) -> None:
+        """Write a record to the buffer."""
+        self._stream.write(_RECORD.dump_json(record) + b"\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+class RunFolder:
+    """An existing folder of a run; FolderError names a file that cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Create a folder; an existing one has to be empty."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise FolderError(f"{path}: not empty; give another folder with --out")
+        except OSError as error:
+            raise FolderError(f"{path}: {error.strerror}") from None
+        return cls(path)
+
+    def begin(self, config: Config, plan: Plan) -> None:
+        """Write the config and the plan."""
+        self.write("config.json", config.model_dump_json(indent=1).encode())
+        self.write("plan.json", _PLAN.dump_json(plan))
+
+    def recorder(self) -> Recorder:
+        try:
+            return Recorder((self.path / RECORD_FILES[0]).open("ab"))
+        except OSError as error:
+            raise FolderError(f"{self.path}: {error.strerror}") from None
+
+    def write(self, name: str, data: bytes) -> None:
+        try:
+            (self.path / name).write_bytes(data)
+        except OSError as error:
+            raise FolderError(f"{self.path / name}: {error.strerror}") from None
+
+    def write_json(self, name: str, value: BaseModel) -> None:
+        """Write <name>.json."""
+        self.write(f"{name}.json", value.model_dump_json(indent=1).encode())
+
+    def config(self) -> Config:
+        return self._read("config.json", Config)
+
+    def plan(self) -> Plan:
+        try:
+            return _PLAN.validate_json(self._bytes("plan.json"))
+        except ValidationError as error:
+            raise FolderError(f"{self.path / 'plan.json'}: {schema_mismatch(error)}") from None
+
+    def info(self) -> RunInfo:
+        return self._read("run.json", RunInfo)
+
+    def results(self) -> Results:
+        return self._read("results.json", Results)
+
+    def read_json(self, name: str, schema: type[Schema]) -> Schema | None:
+        """Read <name>.json; None when that phase did not run."""
+        file = f"{name}.json"
+        return self._read(file, schema) if (self.path / file).exists() else None
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records; an incomplete last line is skipped."""
+        plain, packed = (self.path / name for name in RECORD_FILES)
+        try:
+            with plain.open("rb") if plain.exists() else gzip.open(packed, "rb") as lines:
+                yield from read_records(lines, str(self.path))
+        except OSError as error:
+            raise FolderError(f"{self.path}: no records: {error}") from None
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise FolderError(f"{self.path / name}: {error.strerror}") from None
+
+    def _read(self, name: str, schema: type[Schema]) -> Schema:
+        try:
+            return schema.model_validate_json(self._bytes(name))
+        except ValidationError as error:
+            raise FolderError(f"{self.path / name}: {schema_mismatch(error)}") from None
+
+
+def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
+    """Parse lines of records; FolderError for a complete line that is invalid."""
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            yield _RECORD.validate_json(line)
+        except ValidationError as error:
+            raise FolderError(f"{where}: record {number}: {schema_mismatch(error)}") from None
+
+
+def schema_mismatch(error: ValidationError) -> str:
+    """Return in one line how a file deviates from the schema of this version."""
+    first, *more = error.errors(include_url=False, include_input=False)
+    path, message = ".".join(map(str, first["loc"])), first["msg"]
+    if first["type"] == "json_invalid":
+        return f"invalid or incomplete JSON ({message.removeprefix('Invalid JSON: ')})"
+    others = f", and {len(more)} more" if more else ""
+    return f"does not match the schema of this version: {path or 'top level'} ({message}){others}"

@@ -1,0 +1,78 @@
+"""A fake server in a thread, and the command line against it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from loadtest.fake_server import (
+    OLLAMA_ANSWER,
+    FakeServer,
+    ReceivedRequest,
+    Reply,
+    fake_server,
+    openai_answer,
+    saying,
+    status,
+)
+from sizeup_loadtest import main as command_line
+
+LISTED = {"data": [{"id": "small"}, {"id": "large"}]}
+SIZES = {"small": 1_000, "large": 2_000}
+TAGS = {"models": [{"name": name, "size": 4 * size} for name, size in SIZES.items()]}
+CONFIG = """
+models: [{name: large, price_per_hour: 3.6, bandwidth_gb_s: 1}, small]
+max_tokens: 3
+load: {blocks: 2, warmup: 1, closed: [1, 2], open: {arrival: constant, rates: [200]},
+       requests_per_block: 3}
+limits: {max_send_lag_seconds: 5, max_loop_lag_seconds: 5}
+"""
+
+
+async def show(request: ReceivedRequest) -> AsyncIterator[bytes]:
+    info = {"general.architecture": "q", "general.parameter_count": SIZES[request.body["model"]]}
+    async for piece in status(200, {"model_info": info})(request):
+        yield piece
+
+
+WHOLE: dict[str, Reply] = {
+    "chat": saying(*openai_answer()),
+    "ollama": saying(*OLLAMA_ANSWER),
+    "models": status(200, LISTED),
+    "tags": status(200, TAGS),
+    "ps": status(200, {"models": []}),
+    "show": show,
+}
+
+
+@contextmanager
+def background(**replies: Reply) -> Iterator[FakeServer]:
+    """Serve from a thread of its own: the command has a loop of its own."""
+    ready, box = threading.Event(), list[tuple[FakeServer, asyncio.Event]]()
+    loop = asyncio.new_event_loop()
+
+    async def run() -> None:
+        async with fake_server(**replies) as fake:
+            over = asyncio.Event()
+            box.append((fake, over))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield box[0][0]
+    finally:
+        loop.call_soon_threadsafe(box[0][1].set)
+        thread.join(10)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def bench(*arguments: str) -> int:
+    """Run the command line."""
+    app = command_line.build()
+    return command_line.run(lambda: app(list(arguments), standalone_mode=False))

@@ -1,0 +1,133 @@
+"""Config files: lookup, strict parsing, and errors that name the key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sizeup_loadtest.config.file import load, parse, scenarios, validate
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.errors import ConfigError
+
+
+def read(text: str) -> Config:
+    return validate(parse(text, "test"), "test")
+
+
+def problems(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_bundled_scenarios_are_valid_with_other_models(name: str) -> None:
+    config = load(name, url="http://host:1/v1/", models=["a", "b"])
+    assert config.scenario == name
+    assert config.target.url == "http://host:1"
+    assert [model.name for model in config.models] == ["a", "b"]
+
+
+def test_documented_scenarios_exist() -> None:
+    named = {"chat-long", "chat-short", "qwen-speed", "rag", "size-sweep", "smoke"}
+    assert named <= set(scenarios())
+
+
+def test_a_model_can_be_a_plain_string() -> None:
+    assert [m.name for m in read("models: [a, {name: b, price_per_hour: 2}]").models] == ["a", "b"]
+
+
+def test_all_problems_are_reported_together() -> None:
+    message = problems("models: [a]\nlaod: {}\nload: {blokcs: 3, warmup: -1}\n")
+    lines = [line.split(": ")[0].strip() for line in message.splitlines()[1:]]
+    assert sorted(lines) == ["laod", "load.blokcs", "load.warmup"]
+    assert "did you mean load?" in message
+
+
+def test_an_unknown_key_of_a_model_is_corrected() -> None:
+    message = problems("models: [{name: a, price: 2}]")
+    assert "models.0.price: " in message
+    assert "price_per_hour" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("models: []", "models"),
+        ("{}", "models"),
+        ("- a", "mapping"),
+        ("models: [a]\nmodels: [b]", "duplicate"),
+        ("models: [a, a]", "duplicate"),
+        ("models: [a", "YAML"),
+        ("models: !!python/object:os.system [a]", "YAML"),
+        ("models: [a]\nmax_tokens: '12'", "max_tokens"),
+        ("models: [a]\nmax_tokens: 0", "max_tokens"),
+        ("models: [a]\nlength: long", "length"),
+        ("models: [a]\nload: {closed: 4}", "load.closed"),
+        ("models: [a]\nload: {closed: [0]}", "load.closed"),
+        ("models: [a]\ntarget: {url: 'localhost:1'}", "target.url"),
+        ("models: [a]\ntarget: {api: ollama}", "length"),
+        ("models: [a]\nprompts: {words: [3]}", "prompts.words"),
+        ("models: [a]\nlm_eval: {enabled: true}", "lm_eval"),
+        (
+            "models: [a]\nlm_eval: {enabled: true, likelihood_tasks: [b]}",
+            "lm_eval.tokenizer",
+        ),
+        ("models: [a]\nlimits: {max_minutes: .inf}", "max_minutes"),
+        ("models: [a]\nslo: {preset: fast}", "slo.preset"),
+    ],
+)
+def test_an_error_names_its_key(text: str, word: str) -> None:
+    assert word in problems(text)
+
+
+def test_a_preset_can_be_overridden_in_part() -> None:
+    slo = read("models: [a]\nslo: {preset: interactive, ttft_seconds: 1}").slo
+    assert (slo.ttft_seconds, slo.tpot_seconds) == (1.0, 0.03)
+
+
+def test_ollama_allows_output_until_eos() -> None:
+    assert read("models: [a]\ntarget: {api: ollama}\nlength: until_eos").lengths == ("until_eos",)
+
+
+def test_files_are_relative_to_the_config(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("models: [a]\nprompts: {file: p.jsonl}\n")
+    config = load(str(file))
+    assert (config.scenario, config.prompts.file) == ("mine", str(tmp_path / "p.jsonl"))
+
+
+def test_precedence_of_urls(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("models: [a]\ntarget: {url: 'http://file:1'}\n")
+    assert load(str(file), fallback_url="http://env:1").target.url == "http://file:1"
+    assert load(str(file), url="http://cli:1").target.url == "http://cli:1"
+    assert load("smoke", fallback_url="http://env:1").target.url == "http://env:1"
+
+
+def test_models_of_the_command_line_keep_their_price(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("models: [a, {name: b, price_per_hour: 2}]\n")
+    prices = [model.price_per_hour for model in load(str(file), models=["b", "c"]).models]
+    assert prices == [2.0, None]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "no/where.yaml"])
+def test_a_missing_config_lists_the_scenarios(name: str) -> None:
+    with pytest.raises(ConfigError, match="smoke"):
+        load(name)
+
+
+def test_a_binary_file_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError):
+        load(str(file))
+
+
+def test_a_config_round_trips(tmp_path: Path) -> None:
+    config = load("size-sweep")
+    assert Config.model_validate_json(config.model_dump_json()) == config
+    file = tmp_path / "size-sweep.yaml"
+    file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    assert load(str(file)) == config

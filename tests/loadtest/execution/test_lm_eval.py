@@ -1,0 +1,161 @@
+import asyncio
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sizeup_loadtest.ability import tasks_data
+from sizeup_loadtest.config.schema import Config, LmEval, ModelConfig
+from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.errors import UsageError
+from sizeup_loadtest.execution import lm_eval
+from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite
+
+RESULTS = {
+    "results": {
+        "gsm8k": {
+            "alias": "gsm8k",
+            "exact_match,strict-match": 0.25,
+            "exact_match_stderr,strict-match": 0.1,
+            "exact_match,flexible-extract": 0.5,
+        },
+        "wikitext": {"perplexity,none": 12.5, "bits_per_byte,none": 0.7},
+        "mmlu": {"acc,none": 0.6, "acc_stderr,none": 0.01},
+        "mmlu_law": {"acc,none": 0.4},
+        "mmlu_art": {"acc,none": 0.8},
+    },
+    "higher_is_better": {"wikitext": {"perplexity": False, "bits_per_byte": False}},
+    "group_subtasks": {"mmlu": ["mmlu_law", "mmlu_art"], "gsm8k": []},
+    "n-samples": {
+        "gsm8k": {"original": 1319, "effective": 50},
+        "mmlu_law": {"original": 9, "effective": 9},
+        "mmlu_art": {"original": 8, "effective": 8},
+    },
+}
+GSM8K = SuiteScore(value=0.25, stderr=0.1, n=50)
+MMLU = SuiteScore(value=0.6, stderr=0.01, n=17)
+
+
+def script(code: str, tmp_path: Path) -> Suite:
+    """Return a suite with a Python program as its command."""
+    command = (sys.executable, "-c", code)
+    return Suite(command, ("gsm8k", "wikitext", "mmlu"), tmp_path / "log.txt", tmp_path / "out")
+
+
+def evaluate(suite: Suite, seconds: float = 60) -> Scores:
+    return asyncio.run(lm_eval.evaluate(suite, {}, seconds))
+
+
+def writing(results: object, tmp_path: Path) -> Suite:
+    """Return a suite that leaves results as lm-eval does."""
+    file = tmp_path / "out" / "results_2026-01-01.json"
+    text = json.dumps(results)
+    return script(f"import pathlib; pathlib.Path({str(file)!r}).write_text({text!r})", tmp_path)
+
+
+def test_scores_of_the_requested_tasks_are_read(tmp_path: Path) -> None:
+    """Metrics where lower is better and subtasks of a group are skipped."""
+    scores = evaluate(writing(RESULTS, tmp_path))
+    assert scores == Scores({"gsm8k": GSM8K, "mmlu": MMLU}, missing=("wikitext",))
+
+
+def test_a_task_without_results_is_missing(tmp_path: Path) -> None:
+    less = {"results": {"gsm8k": {"exact_match,none": 0.25, "exact_match_stderr,none": "N/A"}}}
+    scores = evaluate(writing(less, tmp_path))
+    assert scores == Scores({"gsm8k": SuiteScore(value=0.25)}, missing=("wikitext", "mmlu"))
+
+
+@pytest.mark.parametrize(
+    ("requested", "groups", "found"),
+    [
+        ("mmlu_*", {"mmlu_law": [], "mmlu_art": []}, ["mmlu_art", "mmlu_law"]),
+        ("ai2_arc", {"arc_easy": [], "arc_challenge": []}, ["arc_challenge", "arc_easy"]),
+        ("mmlu", {"mmlu": ["mmlu_law", "mmlu_art"], "mmlu_law": [], "mmlu_art": []}, ["mmlu"]),
+    ],
+)
+def test_a_name_can_stand_for_several_tasks(
+    requested: str, groups: dict[str, list[str]], found: list[str], tmp_path: Path
+) -> None:
+    """lm-eval resolves patterns and tags, and its results have the tasks' own names."""
+    results = {name: {"acc,none": 0.5} for name in groups}
+    suite = writing({"results": results, "group_subtasks": groups}, tmp_path)
+    scores = evaluate(replace(suite, tasks=(requested,)))
+    assert (sorted(scores.by_task), scores.missing) == (found, ())
+
+
+def test_a_missing_command_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"/nowhere/lm_eval.*lm-eval\[api\]"):
+        lm_eval.check_command("/nowhere/lm_eval")
+    lm_eval.check_command(sys.executable)
+
+
+def test_a_command_that_cannot_start_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LmEvalError, match="/nowhere/lm_eval: No such file"):
+        evaluate(replace(script("", tmp_path), command=("/nowhere/lm_eval",)))
+
+
+def test_an_error_has_the_end_of_the_log(tmp_path: Path) -> None:
+    with pytest.raises(LmEvalError, match="3: no such task"):
+        evaluate(script("print('no such task'); raise SystemExit(3)", tmp_path))
+
+
+def test_missing_results_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LmEvalError, match="no results"):
+        evaluate(script("", tmp_path))
+
+
+def test_it_is_stopped_at_the_time_limit(tmp_path: Path) -> None:
+    with pytest.raises(LmEvalError, match="within 1 s"):
+        evaluate(script("import time; time.sleep(600)", tmp_path), seconds=1)
+
+
+def config(**requested: object) -> Config:
+    return Config(models=(ModelConfig(name="m:1b"),), lm_eval=LmEval.model_validate(requested))
+
+
+def after(option: str, suite: Suite) -> str:
+    return suite.command[suite.command.index(option) + 1]
+
+
+def test_the_command_of_generation_tasks(tmp_path: Path) -> None:
+    requested = config(enabled=True, tasks=["a", "b"], limit=5, command=["uvx", "lm_eval"])
+    suite = lm_eval.generation(requested, "m:1b", tmp_path)
+    assert suite.command[:2] == ("uvx", "lm_eval")
+    arguments = json.loads(after("--model_args", suite))
+    assert arguments["model"] == "m:1b"
+    assert arguments["base_url"] == "http://127.0.0.1:11434/v1/chat/completions"
+    assert after("--model", suite) == "local-chat-completions"
+    assert after("--tasks", suite) == "a,b"
+    assert suite.command[-2:] == ("--limit", "5")
+    assert not suite.needs_echo
+
+
+def test_the_command_of_likelihood_tasks(tmp_path: Path) -> None:
+    requested = config(enabled=True, likelihood_tasks=["c"], tokenizer="Qwen/Qwen2.5-0.5B")
+    suite = lm_eval.likelihood(requested, "m:1b", tmp_path)
+    arguments = json.loads(after("--model_args", suite))
+    assert arguments["base_url"] == "http://127.0.0.1:11434/v1/completions"
+    assert arguments["tokenizer"] == "Qwen/Qwen2.5-0.5B"
+    assert after("--model", suite) == "local-completions"
+    assert "--apply_chat_template" not in suite.command
+    assert after("--tasks", suite) == "c"
+    assert suite.needs_echo
+
+
+def test_a_local_tokenizer_has_an_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    monkeypatch.chdir(tmp_path)
+    requested = config(enabled=True, likelihood_tasks=["c"], tokenizer="tokenizer")
+    suite = lm_eval.likelihood(requested, "m:1b", tmp_path)
+    assert json.loads(after("--model_args", suite))["tokenizer"] == str(tmp_path / "tokenizer")
+
+
+@pytest.mark.parametrize("task", tasks_data.TASKS)
+def test_bundled_task_data_is_current(task: str) -> None:
+    written = (lm_eval.TASKS / f"{task}.jsonl").read_text(encoding="utf-8")
+    assert written == tasks_data.lines(task)
+    assert (lm_eval.TASKS / f"{task}.yaml").is_file()

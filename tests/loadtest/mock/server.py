@@ -1,0 +1,221 @@
+"""The mock server: OpenAI's and Ollama's APIs on one socket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from loadtest.mock import catalog
+from loadtest.mock.behaviour import Behaviour
+from loadtest.mock.bodies import OllamaBody, OpenAiBody
+from loadtest.mock.dialects import MockDialect, MockOllama, MockOpenAi
+from loadtest.mock.script import MockRequest, Script, write
+from loadtest.mock.slots import ModelSlots, until
+from loadtest.mock.truth import ServedRequest, Truth
+from sizeup_loadtest.data.record import Outcome
+
+MAX_BODY = 64 << 20
+"""A prompt of a million words, twice over."""
+HANG_SECONDS = 3600.0
+"""Longer than any timeout; a hang ends when the client disconnects."""
+_REFUSALS = {Outcome.BUSY: 429, Outcome.REFUSED: 400, Outcome.UNAVAILABLE: 503}
+_BACKLOG = 4096
+"""Pending connections; the default rejects some of 1,000."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class MockServer:
+    """Serves on loopback while entered; `truth` records what it did."""
+
+    def __init__(self, behaviour: Behaviour, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.behaviour = behaviour
+        self.truth = Truth()
+        self._host, self._port = host, port
+        self._models = {size.name: ModelSlots(size) for size in behaviour.sizes}
+        self._runner = web.AppRunner(
+            self._app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        app.add_routes(
+            [
+                web.post("/v1/chat/completions", self._openai(chat=True)),
+                web.post("/v1/completions", self._openai(chat=False)),
+                web.post("/api/chat", self._ollama(chat=True)),
+                web.post("/api/generate", self._ollama(chat=False)),
+                web.get("/truth", self._truth),
+                *catalog.routes(self._models),
+            ]
+        )
+        return app
+
+    async def _truth(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(self.truth.as_json())
+
+    def _openai(self, chat: bool) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            arrived = perf_counter_ns()
+            try:
+                wanted = OpenAiBody.model_validate_json(await request.read()).wanted()
+            except ValidationError as error:
+                return web.json_response({"error": {"message": str(error)}}, status=400)
+            return await self._answer(request, wanted, MockOpenAi(wanted, chat), arrived)
+
+        return handle
+
+    def _ollama(self, chat: bool) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            arrived = perf_counter_ns()
+            try:
+                body = OllamaBody.model_validate_json(await request.read())
+            except ValidationError as error:
+                return web.json_response({"error": str(error)}, status=400)
+            if body.empty:
+                return await self._load(body)
+            wanted = body.wanted()
+            return await self._answer(request, wanted, MockOllama(wanted, chat), arrived)
+
+        return handle
+
+    async def _load(self, body: OllamaBody) -> web.Response:
+        slots = self._models.get(body.model)
+        if slots is None:
+            return web.json_response({"error": f"model '{body.model}' not found"}, status=404)
+        begun = perf_counter_ns()
+        if body.unloads:
+            slots.loaded = slots.size.load_seconds == 0
+        else:
+            await slots.load()
+        elapsed = perf_counter_ns() - begun
+        extra = {"done": True, "done_reason": "unload" if body.unloads else "load"}
+        durations = {"total_duration": elapsed, "load_duration": elapsed}
+        return web.json_response({"model": body.model, **extra, **durations})
+
+    async def _answer(
+        self, request: web.Request, wanted: MockRequest, dialect: MockDialect, arrived: int
+    ) -> web.StreamResponse:
+        slots = self._models.get(wanted.model)
+        if slots is None:
+            message = f"model '{wanted.model}' not found"
+            return web.json_response(dialect.error_response(404, message), status=404)
+        script = write(self.behaviour, slots.size, wanted, slots.turns[wanted.prompt])
+        slots.turns[wanted.prompt] += 1
+        served = ServedRequest(
+            wanted.model, wanted.prompt, arrived, prompt_tokens=script.prompt_tokens
+        )
+        served.right = script.right
+        served.outcome = script.failure or Outcome.OK
+        if slots.waiting >= self.behaviour.max_waiting:
+            served.outcome = Outcome.BUSY
+        self.truth.add(served)
+        try:
+            if script.refused or served.outcome is Outcome.BUSY:
+                return _refuse(request, served, dialect)
+            if wanted.stream:
+                return await self._stream(request, slots, script, dialect, served)
+            return await _whole(slots, script, dialect, served)
+        except (asyncio.CancelledError, ConnectionError):
+            served.disconnected = True
+            raise
+        finally:
+            served.ended_ns = served.ended_ns or perf_counter_ns()
+
+    async def _stream(
+        self,
+        request: web.Request,
+        slots: ModelSlots,
+        script: Script,
+        dialect: MockDialect,
+        served: ServedRequest,
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": dialect.content_type})
+        if self.behaviour.role_early:
+            await response.prepare(request)
+            await response.write(dialect.early())
+        comment = dialect.comment if self.behaviour.comments else b""
+        async with slots.slot(served) as ready:
+            for piece in script.sent:
+                await until(ready + piece.due_ns)
+                if not response.prepared:
+                    await response.prepare(request)
+                data = comment + dialect.piece(piece, not served.written_ns)
+                served.written_ns.append(perf_counter_ns())
+                served.tokens += piece.tokens
+                await response.write(data)
+            await _end(request, response, script, dialect, served)
+        return response
+
+
+async def _end(
+    request: web.Request,
+    response: web.StreamResponse,
+    script: Script,
+    dialect: MockDialect,
+    served: ServedRequest,
+) -> None:
+    """End a stream, regularly or with its failure."""
+    if not response.prepared:
+        await response.prepare(request)
+    if script.failure is Outcome.TIMEOUT:
+        await asyncio.sleep(HANG_SECONDS)
+    elif script.failure is Outcome.FAILED:
+        await response.write(dialect.broken("mock failure"))
+    elif script.failure is None:
+        await response.write(dialect.last(script, served))
+    await response.write_eof()
+    served.ended_ns = perf_counter_ns()
+
+
+async def _whole(
+    slots: ModelSlots, script: Script, dialect: MockDialect, served: ServedRequest
+) -> web.Response:
+    """Respond without streaming; a failure halfway is a 500."""
+    async with slots.slot(served) as ready:
+        await until(ready + script.pieces[-1].due_ns)
+        if script.failure is Outcome.TIMEOUT:
+            await asyncio.sleep(HANG_SECONDS)
+        served.written_ns.append(perf_counter_ns())
+        if script.failure is not None:
+            return web.json_response(dialect.error_response(500, "mock failure"), status=500)
+        served.tokens = script.tokens
+        return web.json_response(dialect.whole(script, served))
+
+
+def _refuse(request: web.Request, served: ServedRequest, dialect: MockDialect) -> web.Response:
+    """Fail before the first byte."""
+    status = _REFUSALS.get(served.outcome)
+    if status is None:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()  # the connection is closed
+        return web.Response()  # nobody is there to read it
+    headers = {"Retry-After": "1"} if status != 400 else {}
+    message = f"mock failure: {served.outcome.value}"
+    return web.json_response(
+        dialect.error_response(status, message), status=status, headers=headers
+    )

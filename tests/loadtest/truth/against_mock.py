@@ -1,0 +1,105 @@
+"""Send a load to the mock server, and pair what client and server recorded.
+
+Both run on one event loop and one clock, so a slow machine affects both: a chunk is read in the
+next iteration of the loop after it was written.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter_ns
+
+from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
+from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.config.schema import Mode, Sampling, Target
+from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
+from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
+from sizeup_loadtest.workload import arrivals
+from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage, with_ramp
+
+RESOLUTION = 0.02
+"""Allowed deviation of a median in seconds: ten times that on a busy machine."""
+MODEL = MockModel("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
+
+
+class Quiet:
+    """Ignores every event."""
+
+    def began(self, segment: Segment) -> None:
+        pass
+
+    def sent(self, request: Request) -> None:
+        pass
+
+    def ended(self, record: Record) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class LoadCase:
+    """The load of a test."""
+
+    level: float
+    requests: int
+    rate: bool = False
+    """Open loop, at a constant rate."""
+    ramp: bool = False
+    """Closed loop: ramp-up and ramp-down are marked, as in a run."""
+    length: Length = "until_eos"
+    max_tokens: int = 64
+    api: Api = "openai"
+    timeout: float = 60
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as seen by client and server."""
+
+    record: Record
+    truth: ServedRequest
+
+
+def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[Seen]:
+    """Send a load; return its requests in send order."""
+    return asyncio.run(_prove(behaviour, load, model))
+
+
+async def _prove(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
+    async with MockServer(behaviour) as server:
+        target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
+        async with Client(target, Sampling(), perf_counter_ns) as client:
+            loader = SendContext(client, Quiet(), perf_counter_ns, 2**62, keep_all)
+            prompts = {
+                f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
+                for i in range(load.requests)
+            }
+            records = await run_segment(segment(load, model), prompts, loader)
+    ordered = sorted(records, key=lambda r: r.planned.index)
+    return [Seen(r, server.truth.of(r.planned.prompt)) for r in ordered]
+
+
+def segment(load: LoadCase, model: str) -> Segment:
+    """Plan a load."""
+    mode: Mode = "open" if load.rate else "closed"
+    stage = Stage("s", mode, load.level, load.length, "constant" if load.rate else None)
+    offsets: Sequence[int | None] = [None] * load.requests
+    if load.rate:
+        offsets = arrivals.offsets("constant", load.level, load.requests, "")
+    planned = (
+        PlannedRequest(i, 0, model, f"p{i}", load.max_tokens, load.length, offset)
+        for i, offset in enumerate(offsets)
+    )
+    made = Segment(stage, 0, model, tuple(planned))
+    return with_ramp(made) if load.ramp else made
+
+
+def fine(seen: Sequence[Seen]) -> list[Seen]:
+    """Return the successful requests."""
+    return [s for s in seen if s.record.outcome is Outcome.OK]
+
+
+def off(pairs: Sequence[tuple[float | None, float]]) -> float:
+    """Return the median absolute deviation from the truth."""
+    return median(abs(figure - truth) for figure, truth in pairs if figure is not None)

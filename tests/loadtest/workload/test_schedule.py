@@ -1,0 +1,174 @@
+from collections import Counter
+from itertools import groupby, pairwise
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.settings import Shard
+from sizeup_loadtest.errors import ConfigError
+from sizeup_loadtest.workload import arrivals, prompts, schedule
+from sizeup_loadtest.workload.schedule import Plan, share
+
+
+def config(**changes: Any) -> Config:
+    load = {"closed": [1, 4], "open": {"rates": [2.5]}, "blocks": 4} | changes.pop("load", {})
+    return Config.model_validate({"models": ["a", "b", "c"], "load": load, **changes})
+
+
+def plan(**changes: Any) -> Plan:
+    made = config(**changes)
+    return schedule.compile_plan(made, prompts.source(made.prompts))
+
+
+def test_the_same_config_has_the_same_hash() -> None:
+    assert plan() == plan()
+    assert plan(target={"url": "http://elsewhere:1"}).sha256 == plan().sha256
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompts": {"seed": 8}},
+        {"max_tokens": 7},
+        {"models": ["a", "b"]},
+        {"models": ["b", "a", "c"]},
+        {"load": {"blocks": 3}},
+        {"load": {"warmup": 1}},
+        {"load": {"open": {"rates": [2.5], "arrival": "constant"}}},
+        {"load": {"stage_seconds": 3}},
+        {"sampling": {"seed": 9}},
+        {"length": "fixed"},
+    ],
+)
+def test_whatever_changes_the_requests_changes_the_hash(change: dict[str, Any]) -> None:
+    assert plan(**change).sha256 != plan().sha256
+
+
+def test_every_model_gets_the_same_requests() -> None:
+    per_model: dict[str, list[object]] = {name: [] for name in "abc"}
+    for segment in plan().segments:
+        per_model[segment.model] += [
+            (segment.stage, r.block, r.index, r.prompt, r.offset_ns, r.length, r.max_tokens)
+            for r in segment.requests
+        ]
+    assert per_model["a"] == per_model["b"] == per_model["c"]
+
+
+def test_models_alternate_within_a_stage() -> None:
+    groups = groupby(plan().segments, key=lambda s: (s.block, s.stage.key))
+    for _, segments in groups:
+        assert sorted(segment.model for segment in segments) == ["a", "b", "c"]
+
+
+def test_blocks_are_outermost() -> None:
+    blocks = [segment.block for segment in plan().segments]
+    assert blocks == sorted(blocks)
+
+
+def test_every_model_is_at_every_position() -> None:
+    orders = [schedule.order("abc", block) for block in range(6)]
+    for place in range(3):
+        assert Counter(order[place] for order in orders) == {"a": 2, "b": 2, "c": 2}
+    assert len({pair for order in orders for pair in pairwise(order)}) == 6
+
+
+def test_no_prompt_is_repeated() -> None:
+    """A repeated prompt would hit the prefix cache."""
+    keys = [r.prompt for s in plan().segments if s.model == "a" for r in s.requests]
+    keys += [r.prompt for s in plan().warm_up if s.model == "a" for r in s.requests]
+    assert len(set(keys)) == len(keys)
+    assert {*keys, schedule.PRELOAD.key} == set(plan().prompts)
+
+
+def test_indices_number_the_requests_of_a_stage() -> None:
+    for key in (stage.key for stage in plan().stages):
+        mine = [s for s in plan().segments if s.stage.key == key and s.model == "b"]
+        indices = [r.index for s in mine for r in s.requests]
+        assert indices == list(range(len(indices)))
+
+
+@pytest.mark.parametrize(("users", "counted"), [(1, 8), (2, 8), (8, 8), (20, 20)])
+def test_a_closed_loop_has_a_ramp_on_both_sides(users: int, counted: int) -> None:
+    """Ramp-up and ramp-down, with at least one request per worker between them."""
+    made = plan(load={"closed": [users], "requests_per_block": 8})
+    for segment in (s for s in made.segments if s.stage.mode == "closed"):
+        edges = [r.ramp for r in segment.requests]
+        outer = [True] * (users - 1)
+        assert edges == [*outer, *[False] * counted, *outer]
+
+
+def test_an_open_loop_has_no_ramp() -> None:
+    made = [s for s in plan().segments if s.stage.mode == "open"]
+    assert not any(r.ramp for s in made for r in s.requests)
+
+
+def test_a_model_is_preloaded_after_another_one() -> None:
+    segments = plan().segments
+    before: str | None = None
+    for segment in segments:
+        assert (segment.preload is not None) == (segment.model != before)
+        before = segment.model
+        if segment.preload is not None:
+            assert (segment.preload.model, segment.preload.warm_up) == (segment.model, True)
+    assert plan().requests == sum(len(s.requests) for s in segments)
+    assert not any(s.preload for s in plan(models=["a"]).segments)
+
+
+def test_warm_up_is_marked_and_separate() -> None:
+    made = plan(load={"warmup": 3})
+    assert [s.model for s in made.warm_up] == ["a", "b", "c"]
+    assert all(r.warm_up for s in made.warm_up for r in s.requests)
+    assert not any(r.warm_up for s in made.segments for r in s.requests)
+    assert made.requests == sum(len(s.requests) for s in made.segments)
+
+
+def test_prompt_lengths_are_stages() -> None:
+    made = plan(prompts={"set": "text", "words": [1, 50]}, length="fixed", load={"closed": [1]})
+    keys = {stage.key for stage in made.stages}
+    assert {"closed-1-fixed-in1", "closed-1-fixed-in50"} < keys
+    for segment in made.segments:
+        for request in segment.requests:
+            content = made.prompts[request.prompt].messages[0].content
+            assert len(content.split()) == segment.stage.words
+
+
+def test_a_plan_above_its_limit_is_rejected() -> None:
+    with pytest.raises(ConfigError, match="max_requests"):
+        plan(limits={"max_requests": 100})
+
+
+def test_a_duplicate_stage_is_rejected() -> None:
+    with pytest.raises(ConfigError, match="duplicate"):
+        plan(load={"closed": [2, 2]})
+
+
+def test_shards_add_up_to_the_plan() -> None:
+    for segment in plan().segments:
+        shares = [share(segment, Shard(i, 3)) for i in range(3)]
+        together = sorted((r for part in shares for r in part.requests), key=lambda r: r.index)
+        assert tuple(together) == segment.requests
+        if segment.stage.mode == "closed":
+            assert sum(part.stage.level for part in shares) == segment.stage.level
+
+
+def test_a_shard_without_a_worker_sends_nothing() -> None:
+    one = next(s for s in plan().segments if s.stage.level == 1)
+    assert share(one, Shard(0, 2)).requests == one.requests
+    assert share(one, Shard(1, 2)).requests == ()
+
+
+def test_constant_arrivals_are_evenly_spaced() -> None:
+    assert arrivals.offsets("constant", 4, 3, "x") == (0, 250_000_000, 500_000_000)
+
+
+def test_poisson_arrivals_are_poisson() -> None:
+    """Gaps of mean 1/rate whose deviation equals the mean; 5 sigma of 20,000 gaps is 3.5 %."""
+    at = arrivals.offsets("poisson", 100, 20_000, "x")
+    gaps = [(b - a) * 1e-9 for a, b in pairwise((0, *at))]
+    mean = fmean(gaps)
+    assert mean == pytest.approx(0.01, rel=0.035)
+    assert fmean((g - mean) ** 2 for g in gaps) ** 0.5 == pytest.approx(mean, rel=0.07)
+    assert arrivals.offsets("poisson", 100, 50, "x") == at[:50]
+    assert arrivals.offsets("poisson", 100, 50, "y") != at[:50]
