@@ -5,6 +5,7 @@ does. It runs in a thread of its own, so that blocking code and other processes 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import random
@@ -65,6 +66,8 @@ class Mode(StrEnum):
     """As PLAIN_API, and small files are elsewhere on the hub: a redirect without a host."""
     NO_RANGES = auto()
     """A Range header gets the whole file."""
+    TRICKLE = auto()
+    """A byte of a weight file every tenth of a second."""
     HALF_THEN_HOLD = auto()
     """Half of a weight file comes, then nothing until `release` is set."""
 
@@ -94,6 +97,8 @@ class HubServer:
     seen: list[Seen] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
     tls: ssl.SSLContext | None = None
+    refusal: tuple[int, Mapping[str, str]] | None = None
+    """Status and headers of the hub's response to every request for a file."""
     _refused: dict[str, int] = field(default_factory=dict)
 
     def hub_app(self) -> web.Application:
@@ -157,7 +162,11 @@ class HubServer:
             size = self._promised_size(name)
             sibling |= {"size": size, "blobId": git_blob_id(self.files[name])}
             if is_large(name):
-                sibling["lfs"] = {"sha256": sha256(self.files[name]), "size": size}
+                sibling["lfs"] = {
+                    "sha256": sha256(self.files[name]),
+                    "size": size,
+                    "pointerSize": 134,
+                }
         return sibling
 
     def _promised_size(self, name: str) -> int:
@@ -168,6 +177,8 @@ class HubServer:
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["file"]
+        if self.refusal is not None:
+            return web.Response(status=self.refusal[0], headers=self.refusal[1])
         if name not in self.files or (is_large(name) and self.mode is Mode.NOT_FOUND):
             return web.Response(status=404, text="Entry not found")
         content = self.files[name]
@@ -199,6 +210,8 @@ class HubServer:
             return await self._send(request, content + b"more", None)
         if self.mode is Mode.LYING_LENGTH:
             return await self._send(request, content, len(content) + 100)
+        if self.mode is Mode.TRICKLE:
+            return await self._trickle(request, content)
         if self.mode is Mode.SHORT_BODY:
             return await self._send(request, content[: len(content) // 2], len(content))
         return await self._ranged(request, content)
@@ -238,6 +251,16 @@ class HubServer:
         await response.write(content)
         if request.transport:
             request.transport.close()
+        return response
+
+    async def _trickle(self, request: web.Request, content: bytes) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(content)
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while not self.release.is_set():
+                await response.write(content[:1])
+                await asyncio.sleep(0.1)
         return response
 
     async def _held(self) -> None:

@@ -1,6 +1,5 @@
 """`sizeup mirror` in a process of its own, a folder to serve, and requests as bytes."""
 
-import asyncio
 import http.client
 import subprocess
 import sys
@@ -10,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.children import DEADLINE_SECONDS, wait_until
-from cli.pulling import RecordingReport
 from hub_server import COMMIT, git_blob_id, is_large, sha256, tiny_model
-from sizeup.hub.client import make_hub
-from sizeup.hub.pull import pull
 from sizeup.ports import free_loopback_ports
+from sizeup_store.hub import HubOptions
+from sizeup_store.pull import pull
+from store.pulling import RecordingReport
 
 PLAIN_ID = "sizeup/tiny"
 CACHED_ID = "Qwen/Tiny"
@@ -98,5 +97,5 @@ def write_cached(cache: Path, reference: str = "main") -> Path:
 
 
 def pull_from(mirror: RunningMirror, model_id: str, cache: Path, revision: str = "main") -> Path:
-    hub = make_hub(mirror.url, None, DEADLINE_SECONDS, attempts=3, first_wait=0.01)
-    return asyncio.run(pull(hub, model_id, revision, cache, RecordingReport()))
+    hub = HubOptions(mirror.url, None, DEADLINE_SECONDS, attempts=3, backoff_seconds=0.01)
+    return pull(hub, model_id, revision, cache, RecordingReport())

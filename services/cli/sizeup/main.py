@@ -22,15 +22,16 @@ from sizeup.backoff import Policy
 from sizeup.catalogue import load_catalog
 from sizeup.chat import Chat, Conversation, read_line
 from sizeup.errors import SizeupError, UsageError
-from sizeup.hub.client import make_hub
 from sizeup.local_models import DEFAULT_MODELS, Shelf, split_names
 from sizeup.mirror import DEFAULT_PORT as MIRROR_PORT
 from sizeup.mirror import mirror as serve_mirror
 from sizeup.model_list import list_models, served_names, table_of
 from sizeup.plan import Options
-from sizeup.pulling import PullOptions, run_pull
+from sizeup.pull.command import PullOptions, run_pull
 from sizeup.report import PatientConsole
 from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
+from sizeup_store.errors import StoreError
+from sizeup_store.hub import HubOptions
 
 app = typer.Typer(
     help="Serve the Qwen sizes side by side, ask them, and bring new ones in.",
@@ -38,6 +39,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+_PERMANENT_EXIT_CODE = 3
+"""`pull` fails again until the hub or the model changes; 1 may be worth a retry. Other codes: 2 for
+wrong options, 130 for Ctrl-C, 143 for SIGTERM."""
 
 Url = Annotated[str | None, typer.Option(help="The gateway; default: SIZEUP_URL or this machine.")]
 CatalogFile = Annotated[
@@ -186,16 +191,15 @@ def pull(
     _, entry = Shelf(load_catalog(settings, catalog), settings).named(model)
     if "/" not in entry.id:
         raise UsageError(f"{model} comes with the source; there is nothing to pull")
-    hub = make_hub(
-        endpoint or settings.hf_endpoint,
-        settings.hf_token.get_secret_value() if settings.hf_token else None,
-        settings.hub_seconds,
-        settings.hub_attempts,
-        settings.hub_backoff_seconds,
-        settings.ca_file,
-    )
     options = PullOptions(
-        hub=hub,
+        hub=HubOptions(
+            endpoint=endpoint or settings.hf_endpoint,
+            token=None,
+            silence_seconds=settings.hub_seconds,
+            attempts=settings.hub_attempts,
+            backoff_seconds=settings.hub_backoff_seconds,
+            ca_file=settings.ca_file,
+        ),
         model_id=entry.id,
         revision=revision or entry.revision or "main",
         cache=(cache or settings.hub_cache).expanduser(),
@@ -269,7 +273,10 @@ def run(command: Callable[[], object]) -> int:
         command()
     except SizeupError as error:
         print(f"sizeup: {error}", file=sys.stderr)
-        return error.exit_code
+        return 1
+    except StoreError as error:
+        print(f"sizeup: {error}", file=sys.stderr)
+        return _PERMANENT_EXIT_CODE if error.permanent else 1
     except ValidationError as error:
         for problem in error.errors():
             where = ".".join(map(str, problem["loc"]))

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from sizeup_store.settings import HubCacheSettings
@@ -64,9 +64,6 @@ class Settings(HubCacheSettings):
     )
     hf_endpoint: str = Field(
         "https://huggingface.co", validation_alias="HF_ENDPOINT", description="the hub or a mirror"
-    )
-    hf_token: SecretStr | None = Field(
-        None, validation_alias="HF_TOKEN", description="sent to the endpoint's own address only"
     )
     xdg_state_home: Path = Field(
         Path("~/.local/state"), validation_alias="XDG_STATE_HOME", description="parent of the logs"

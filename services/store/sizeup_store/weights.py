@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sizeup_store.errors import StoreError
+
 CONFIG = "config.json"
 SINGLE_WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -36,7 +38,7 @@ _READ_BYTES = 1 << 20
 """Large enough that hashing, not the system call, is the cost."""
 
 
-class WeightsError(Exception):
+class WeightsError(StoreError):
     """A model cannot be loaded; the message names the file or the model at fault."""
 
     code = "weights_unusable"

@@ -1,18 +1,14 @@
-"""Pull from the loopback hub, in this process or as the command, and look at the cache."""
+"""Pull from the loopback hub, in this process or as a command."""
 
-import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from hub_server import (
-    MODEL_ID,
-    HubServer,
-)
-from sizeup.hub.client import make_hub
-from sizeup.hub.progress import CountingReport
-from sizeup.hub.pull import pull
+from hub_server import MODEL_ID, HubServer
+from sizeup_store.hub import HubOptions
+from sizeup_store.pull import pull
+from sizeup_store.pull_report import CountingReport
 from sizeup_store.weights import WeightsError, find_model, verify
 
 DEADLINE_SECONDS = 60
@@ -25,7 +21,7 @@ class RecordingReport(CountingReport):
         self.notes: list[str] = []
         self.retries: list[str] = []
         self.sizes: dict[str, int] = {}
-        self.came: dict[str, int] = {}
+        self.downloaded: dict[str, int] = {}
 
     def note(self, line: str) -> None:
         self.notes.append(line)
@@ -33,15 +29,15 @@ class RecordingReport(CountingReport):
     def file(self, name: str, size: int) -> None:
         super().file(name, size)
         self.sizes[name] = size
-        self.came[name] = 0
+        self.downloaded[name] = 0
 
     def resumed(self, size: int) -> None:
         super().resumed(size)
-        self.came[list(self.came)[-1]] += size
+        self.downloaded[list(self.downloaded)[-1]] += size
 
     def received(self, size: int) -> None:
         super().received(size)
-        self.came[list(self.came)[-1]] += size
+        self.downloaded[list(self.downloaded)[-1]] += size
 
     def retry(self, reason: str) -> None:
         super().retry(reason)
@@ -59,9 +55,9 @@ def run_pull(
     offline: bool = False,
     ca_file: Path | None = None,
 ) -> Path:
-    hub = make_hub(server.url, token, silence_seconds, 5, 0.01, ca_file)
+    hub = HubOptions(server.url, token, silence_seconds, 5, 0.01, ca_file)
     shown = report or RecordingReport()
-    return asyncio.run(pull(hub, MODEL_ID, revision, cache, shown, offline=offline))
+    return pull(hub, MODEL_ID, revision, cache, shown, offline=offline)
 
 
 def is_loadable(cache: Path, revision: str | None = None) -> bool:
@@ -72,7 +68,7 @@ def is_loadable(cache: Path, revision: str | None = None) -> bool:
     return True
 
 
-def drafts(cache: Path) -> list[Path]:
+def partial_files(cache: Path) -> list[Path]:
     return list(cache.rglob("*.incomplete"))
 
 

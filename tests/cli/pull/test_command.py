@@ -1,4 +1,4 @@
-"""A pull that nobody watches: lines, metrics, a file for who waits, exit codes, permissions."""
+"""`sizeup pull` in a Job: lines, metrics, progress file, exit codes, permissions."""
 
 import io
 import re
@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 
 from cli.children import wait_until
-from cli.pulling import DEADLINE_SECONDS, MAIN, drafts, is_loadable, pull_command, run_pull
 from hub_server import MODEL_ID, WEIGHTS, HubServer, Mode, sha256
 from sizeup.catalogue import load_catalog
-from sizeup.hub.progress import CountingReport, Pace, ProgressFile, PullProgress
 from sizeup.local_models import Shelf
-from sizeup.pull_report import PlainPullReport
+from sizeup.pull.console_report import PlainPullReport
+from sizeup.pull.progress_file import ProgressFile
+from sizeup.pull.throttle import Throttle
 from sizeup.settings import Settings
 from sizeup_store.progress import (
     DownloadState,
@@ -28,6 +28,8 @@ from sizeup_store.progress import (
     read_progress,
     write_progress,
 )
+from sizeup_store.pull_report import CountingReport, PullProgress
+from store.pulling import DEADLINE_SECONDS, MAIN, is_loadable, partial_files, pull_command, run_pull
 
 MIB = 2**20
 
@@ -40,14 +42,14 @@ class Clock:
         return self.now
 
 
-def test_the_pace_is_kept() -> None:
-    pace = Pace(5.0)
-    assert [pace.is_due(now) for now in (0.0, 4.9, 5.0, 9.9, 20.0)] == [
+def test_the_throttle_allows_one_event_per_interval() -> None:
+    throttle = Throttle(5.0)
+    assert [throttle.is_due(now) for now in (0.0, 4.9, 5.0, 9.9, 20.0)] == [
         True, False, True, False, True,
     ]  # fmt: skip
 
 
-def test_lines_come_seldom_and_say_how_far_and_how_fast() -> None:
+def test_progress_lines_are_throttled() -> None:
     clock, out = Clock(), io.StringIO()
     report = PlainPullReport(Console(file=out, width=40), clock)
     report.plan(2, 1024 * MIB)
@@ -56,37 +58,37 @@ def test_lines_come_seldom_and_say_how_far_and_how_fast() -> None:
     for clock.now in range(10):
         report.received(10 * MIB)
     assert out.getvalue().splitlines() == [
-        "2 files, 1.00 GiB; 0 files, 0.00 GiB are here",
+        "2 files, 1.00 GiB; already downloaded: 0 files, 0.00 GiB",
         f"{WEIGHTS} (1,000.0 MiB)",
         "0.25 of 1.00 GiB (25%), 12.0 MiB/s",
     ]
 
 
-def test_failures_are_told_seldom_too() -> None:
+def test_retry_lines_are_throttled() -> None:
     clock, out = Clock(), io.StringIO()
     report = PlainPullReport(Console(file=out), clock)
     for clock.now in range(12):
         report.retry(f"failure {clock.now}")
-    assert out.getvalue().splitlines() == [f"trying again: failure {i}" for i in (0, 5, 10)]
+    assert out.getvalue().splitlines() == [f"retrying: failure {i}" for i in (0, 5, 10)]
 
 
-def test_what_is_thrown_away_counts_as_received_and_not_as_here() -> None:
+def test_discarded_bytes_are_received_but_not_downloaded() -> None:
     report = CountingReport()
     report.plan(2, 300)
-    report.kept(100)
+    report.verified(100)
     report.file("a", 200)
     report.resumed(50)
     report.received(100)
-    assert (report.progress.here, report.progress.share) == (250, 250 / 300)
+    assert (report.progress.downloaded, report.progress.fraction) == (250, 250 / 300)
     report.resumed(-150)
     report.received(200)
-    report.kept(200)
-    assert report.progress.here == 300
+    report.verified(200)
+    assert report.progress.downloaded == 300
     assert report.progress.received == 300
-    assert report.progress.files_kept == 2
+    assert report.progress.files_verified == 2
 
 
-def test_the_file_is_written_seldom_but_its_end_always(tmp_path: Path) -> None:
+def test_the_progress_file_is_throttled_except_for_its_end(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "folder" / "main.progress"
     report, file = CountingReport(), ProgressFile(path, clock)
     report.watchers.append(file.write)
@@ -102,14 +104,14 @@ def test_the_file_is_written_seldom_but_its_end_always(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_progress_file_that_cannot_be_written_is_let_go(tmp_path: Path) -> None:
+def test_an_unwritable_progress_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = ProgressFile(tmp_path / "file" / "main.progress", Clock())
     file.fail(CountingReport().progress, "why")
     file.remove()
 
 
-def test_a_download_beats_although_no_number_changes(tmp_path: Path) -> None:
+def test_the_progress_file_beats_while_no_counter_changes(tmp_path: Path) -> None:
     path, report = tmp_path / "main.progress", CountingReport()
     report.file(WEIGHTS, 100)
     with ProgressFile(path, Clock()).beating(report.progress, seconds=0.01):
@@ -118,24 +120,24 @@ def test_a_download_beats_although_no_number_changes(tmp_path: Path) -> None:
     assert last == DownloadState("downloading", 0.0, f"downloading {WEIGHTS}", last.beat)
 
 
-class Asked(PullProgress):
-    """Of a pull that has not come to its first file, and counts how often that is asked."""
+class NotStarted(PullProgress):
+    """A pull before its first file, which counts the reads of `started`."""
 
-    times = 0
+    reads = 0
 
     @property
-    def begun(self) -> bool:
-        Asked.times += 1
+    def started(self) -> bool:
+        NotStarted.reads += 1
         return False
 
 
-def test_a_pull_that_waits_for_another_leaves_the_beat_to_that(tmp_path: Path) -> None:
-    path, theirs = tmp_path / "main.progress", DownloadState("downloading", 0.5, "theirs", 7)
-    with ProgressFile(path, Clock()).beating(Asked(), seconds=0.01):
-        write_progress(path, theirs)
-        before = Asked.times
-        wait_until(lambda: Asked.times >= before + 3)
-    assert read_progress(path) == theirs
+def test_a_pull_waiting_for_the_lock_does_not_write_the_progress_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "main.progress", DownloadState("downloading", 0.5, "other", 7)
+    with ProgressFile(path, Clock()).beating(NotStarted(), seconds=0.01):
+        write_progress(path, other)
+        before = NotStarted.reads
+        wait_until(lambda: NotStarted.reads >= before + 3)
+    assert read_progress(path) == other
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def held(hub: HubServer) -> Iterator[HubServer]:
     hub.release.set()
 
 
-def test_the_progress_of_a_download_can_be_seen(
+def test_the_progress_is_in_metrics_and_file(
     held: HubServer, tmp_path: Path, free_port: int
 ) -> None:
     path = progress_path(MODEL_ID, None, tmp_path)
@@ -160,15 +162,19 @@ def test_the_progress_of_a_download_can_be_seen(
     with pull_command(held, tmp_path, MAIN, *arguments) as process:
         whole = sum(len(held.files[n]) for n in ("config.json", "tokenizer.json", "LICENSE"))
         half = whole + len(held.files[WEIGHTS]) // 2
-        wait_until(lambda: f'here_bytes{{model="{MODEL_ID}"}} {float(half)}' in scrape(free_port))
-        assert f'sizeup_pull_bytes_total{{model="{MODEL_ID}"}} {float(half)}' in scrape(free_port)
-        assert f'sizeup_pull_here_files{{model="{MODEL_ID}"}} 3.0' in scrape(free_port)
+        wait_until(
+            lambda: f'downloaded_bytes{{model="{MODEL_ID}"}} {float(half)}' in scrape(free_port)
+        )
+        assert f'sizeup_pull_received_bytes_total{{model="{MODEL_ID}"}} {float(half)}' in scrape(
+            free_port
+        )
+        assert f'sizeup_pull_downloaded_files{{model="{MODEL_ID}"}} 3.0' in scrape(free_port)
         assert read_progress(path).state == "downloading"
         assert not is_complete(MODEL_ID, None, tmp_path)
         held.release.set()
         out, err = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, err) == (0, b"")
-    assert b"4 files, 0.00 GiB; 3 files, 0.00 GiB are here\n" in out
+    assert b"4 files, 0.00 GiB; already downloaded: 3 files, 0.00 GiB\n" in out
     assert is_complete(MODEL_ID, None, tmp_path)
     assert not path.exists()
 
@@ -178,11 +184,11 @@ def scrape(port: int) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
             text: str = response.read().decode()
             return text
-    except OSError:  # not there yet
+    except OSError:  # not serving yet
         return ""
 
 
-def test_a_taken_metrics_port_is_said(hub: HubServer, tmp_path: Path) -> None:
+def test_a_metrics_port_in_use_is_named(hub: HubServer, tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pull_command(hub, tmp_path, MAIN, "--metrics-port", port) as process:
@@ -194,7 +200,7 @@ def test_a_taken_metrics_port_is_said(hub: HubServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "code"), [(Mode.API_NOT_FOUND, 3), (Mode.UNAVAILABLE, 1), (Mode.FLIPPED_BYTE, 1)]
 )
-def test_a_failure_is_left_for_who_waits(
+def test_a_failure_is_in_the_progress_file(
     hub: HubServer, tmp_path: Path, mode: Mode, code: int
 ) -> None:
     hub.mode = mode
@@ -206,8 +212,8 @@ def test_a_failure_is_left_for_who_waits(
     assert err.decode() == f"sizeup: {state.message}\n"
 
 
-def begin_and_end(hub: HubServer, cache: Path, number: signal.Signals) -> DownloadState:
-    """End a download in the middle of the weights; return what it has left for who waits."""
+def state_after(number: signal.Signals, hub: HubServer, cache: Path) -> DownloadState:
+    """Signal a download in the middle of the weights; return its last progress."""
     with pull_command(hub, cache, MAIN, "--progress-file") as process:
         digest = sha256(hub.files[WEIGHTS])
         wait_until(lambda: any(d.stat().st_size for d in cache.rglob(f"{digest}*.incomplete")))
@@ -217,21 +223,21 @@ def begin_and_end(hub: HubServer, cache: Path, number: signal.Signals) -> Downlo
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_download_that_is_told_to_end_says_so(
+def test_a_terminated_download_is_marked_failed(
     held: HubServer, tmp_path: Path, number: signal.Signals
 ) -> None:
-    left = begin_and_end(held, tmp_path, number)
+    left = state_after(number, held, tmp_path)
     assert (left.state, left.message) == ("failed", "the download was stopped")
 
 
-def test_a_download_that_is_killed_is_found_dead(held: HubServer, tmp_path: Path) -> None:
-    left = begin_and_end(held, tmp_path, signal.SIGKILL)
+def test_a_killed_download_is_detected_by_its_pulse(held: HubServer, tmp_path: Path) -> None:
+    left = state_after(signal.SIGKILL, held, tmp_path)
     pulse = Pulse()
     assert pulse.judge(left, 0.0).state == "downloading"
     assert pulse.judge(left, 1e9).state == "failed"
 
 
-def test_without_the_option_nothing_is_left_by_a_failure(hub: HubServer, tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files_without_the_option(hub: HubServer, tmp_path: Path) -> None:
     hub.mode = Mode.API_NOT_FOUND
     with pull_command(hub, tmp_path / "cache") as process:
         process.communicate(timeout=DEADLINE_SECONDS)
@@ -239,11 +245,9 @@ def test_without_the_option_nothing_is_left_by_a_failure(hub: HubServer, tmp_pat
     assert not (tmp_path / "cache").exists()
 
 
-def test_what_a_terminated_pull_has_begun_is_gone_on_with_at_once(
-    held: HubServer, tmp_path: Path
-) -> None:
-    elsewhere = "import socket; socket.gethostname = lambda: 'pod-1'; " + MAIN
-    with pull_command(held, tmp_path, elsewhere) as process:
+def test_the_file_of_a_terminated_pull_is_resumed_at_once(held: HubServer, tmp_path: Path) -> None:
+    on_another_host = "import socket; socket.gethostname = lambda: 'pod-1'; " + MAIN
+    with pull_command(held, tmp_path, on_another_host) as process:
         digest = sha256(held.files[WEIGHTS])
         wait_until(lambda: any(d.stat().st_size for d in tmp_path.rglob(f"{digest}*.incomplete")))
         process.send_signal(signal.SIGTERM)
@@ -254,12 +258,12 @@ def test_what_a_terminated_pull_has_begun_is_gone_on_with_at_once(
     held.release.set()
     held.seen.clear()
     run_pull(held, tmp_path)
-    assert drafts(tmp_path) == []
+    assert partial_files(tmp_path) == []
     (stored,) = [seen for seen in held.seen if seen.server == "store"]
     assert re.fullmatch(r"bytes=[1-9]\d*-", stored.range or "")
 
 
-def test_the_umask_can_be_set_for_a_cache_that_others_read(hub: HubServer, tmp_path: Path) -> None:
+def test_the_umask_makes_the_cache_readable_for_others(hub: HubServer, tmp_path: Path) -> None:
     program = f"import os; os.umask(0o077); {MAIN}"
     with pull_command(hub, tmp_path / "cache", program, SIZEUP_UMASK="022") as process:
         process.communicate(timeout=DEADLINE_SECONDS)
@@ -271,10 +275,10 @@ def test_the_umask_can_be_set_for_a_cache_that_others_read(hub: HubServer, tmp_p
 
 NAMELESS = """
 import pwd, os
-def nobody(*_): raise KeyError("no such user")
-pwd.getpwuid = pwd.getpwnam = nobody
+def unknown(*_): raise KeyError("no such user")
+pwd.getpwuid = pwd.getpwnam = unknown
 """
-"""A user id that the container's image has no name for, as OpenShift gives them."""
+"""A user id without a name in the image, as OpenShift assigns them."""
 
 
 def test_a_user_without_a_name_can_pull(hub: HubServer, tmp_path: Path) -> None:
@@ -285,7 +289,7 @@ def test_a_user_without_a_name_can_pull(hub: HubServer, tmp_path: Path) -> None:
     assert is_loadable(tmp_path)
 
 
-def test_an_id_of_the_hub_is_not_mistaken_for_a_folder_of_the_catalogue() -> None:
+def test_a_hub_id_is_not_a_toy_model() -> None:
     settings = Settings()
     _, entry = Shelf(load_catalog(settings, None), settings).named("sizeup/toy-5m")
     assert entry.id == "sizeup/toy-5m"

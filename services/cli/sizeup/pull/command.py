@@ -1,6 +1,5 @@
-"""`sizeup pull`: one download with everything that shows it, for a person or for a Job."""
+"""`sizeup pull`: one download with its console output, metrics and progress file."""
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -10,20 +9,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sizeup.errors import SizeupError
-from sizeup.hub.client import Hub
-from sizeup.hub.metrics import PullMetrics, served
-from sizeup.hub.progress import CountingReport, ProgressFile
-from sizeup.hub.pull import pull
-from sizeup.pull_report import make_pull_report
+from sizeup.pull.console_report import make_pull_report
+from sizeup.pull.metrics import PullMetrics, serve_metrics
+from sizeup.pull.progress_file import ProgressFile
+from sizeup_store.errors import PullError
+from sizeup_store.hub import HubOptions
 from sizeup_store.progress import progress_path
+from sizeup_store.pull import pull
+from sizeup_store.pull_report import CountingReport
 
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """What is downloaded, from where, and who is told."""
+    """What to download, from where, and how to report it."""
 
-    hub: Hub
+    hub: HubOptions
     model_id: str
     revision: str
     cache: Path
@@ -35,13 +35,13 @@ class PullOptions:
 
 
 def run_pull(options: PullOptions, console: Console) -> Path:
-    """Return the snapshot once it is complete; raises SizeupError."""
+    """Return the snapshot once it is complete; raises PullError or PortInUseError."""
     if options.umask is not None:
         os.umask(int(options.umask, 8))
     with make_pull_report(console) as report:
         metrics = PullMetrics(options.model_id, report.progress)
-        with served(metrics, options.metrics_port), _left_beside_the_model(options, report):
-            work = pull(
+        with serve_metrics(metrics, options.metrics_port), _progress_file(options, report):
+            return pull(
                 options.hub,
                 options.model_id,
                 options.revision,
@@ -49,12 +49,11 @@ def run_pull(options: PullOptions, console: Console) -> Path:
                 report,
                 offline=options.offline,
             )
-            return asyncio.run(work)
 
 
 @contextmanager
-def _left_beside_the_model(options: PullOptions, report: CountingReport) -> Iterator[None]:
-    """Keep the progress in a file, if asked to, and the reason if there is no model at the end."""
+def _progress_file(options: PullOptions, report: CountingReport) -> Iterator[None]:
+    """Keep the progress in a file, if requested; after a failure it states the reason."""
     if not options.progress_file:
         yield
         return
@@ -64,10 +63,10 @@ def _left_beside_the_model(options: PullOptions, report: CountingReport) -> Iter
     try:
         with file.beating(report.progress):
             yield
-    except SizeupError as error:
+    except PullError as error:
         file.fail(report.progress, str(error))
         raise
-    except BaseException:  # SIGTERM and Ctrl-C are no errors, but nothing comes any more
+    except BaseException:  # SIGTERM and Ctrl-C end the download, too
         file.fail(report.progress, "the download was stopped")
         raise
     file.remove()

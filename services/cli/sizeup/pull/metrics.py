@@ -1,4 +1,4 @@
-"""Every metric of a pull; `model`, the hub's id, labels them all."""
+"""The metrics of a pull; all have the label `model`, the Hugging Face id."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,28 +8,26 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sizeup.errors import PortInUseError
-from sizeup.hub.progress import PullProgress
+from sizeup_store.pull_report import PullProgress
 
 _PREFIX = "sizeup_pull_"
 
 
 class PullMetrics(Collector):
-    """The numbers of a pull in Prometheus's words, read at every scrape."""
+    """Convert the counters of a pull at every scrape."""
 
     def __init__(self, model_id: str, progress: PullProgress) -> None:
-        """Show a progress that goes on."""
         self._model_id = model_id
         self._progress = progress
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the numbers as they are now."""
         now = self._progress
-        yield self._counter("bytes", "Bytes that came from the hub", now.received)
-        yield self._counter("failures", "Failures after which it was tried again", now.retries)
-        yield self._gauge("size_bytes", "Bytes of the whole model; 0: not known yet", now.size)
-        yield self._gauge("here_bytes", "Bytes that are here, verified or on their way", now.here)
-        yield self._gauge("files", "Files of the whole model; 0: not known yet", now.files)
-        yield self._gauge("here_files", "Files that are here, whole and verified", now.files_kept)
+        yield self._counter("received_bytes", "Bytes received from the hub", now.received)
+        yield self._counter("retries", "Failed requests that were retried", now.retries)
+        yield self._gauge("size_bytes", "Size of the model; 0: not known yet", now.size)
+        yield self._gauge("downloaded_bytes", "Bytes on disk, verified or partial", now.downloaded)
+        yield self._gauge("files", "Files of the model; 0: not known yet", now.files)
+        yield self._gauge("downloaded_files", "Complete, verified files", now.files_verified)
 
     def _counter(self, name: str, text: str, value: int) -> Metric:
         counter = CounterMetricFamily(_PREFIX + name, text, labels=["model"])
@@ -43,8 +41,8 @@ class PullMetrics(Collector):
 
 
 @contextmanager
-def served(metrics: PullMetrics, port: int | None) -> Iterator[None]:
-    """Serve metrics on a port of every interface until the block ends; None: nowhere.
+def serve_metrics(metrics: PullMetrics, port: int | None) -> Iterator[None]:
+    """Serve metrics on all interfaces during the block; None: do not serve.
 
     Raises PortInUseError.
     """
