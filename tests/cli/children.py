@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sizeup.backoff import Policy
-from sizeup.process import Command
-from sizeup.readiness import Progress
-from sizeup.supervisor import Supervisor
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.process import Command
+from sizeup.deployment.readiness import Progress
+from sizeup.deployment.supervisor import Supervisor
 
 DEADLINE_SECONDS = 60.0
 """A guard against hangs, wide enough for a machine that does much else."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.fake_gateway import FakeGateway, running_gateway
+from cli.client.fake_gateway import FakeGateway, running_gateway
 from hub_server import HubServer, running_hub
 
 

@@ -26,7 +26,7 @@ _LOG_LINES = 60
 # `python -m sizeup`, killed by the kernel should the tests be killed themselves.
 _SIZEUP = """
 import runpy, sys
-from sizeup.child import die_with
+from sizeup.deployment.child import die_with
 die_with(int(sys.argv[1]))
 sys.argv[:2] = ["sizeup"]
 runpy.run_module("sizeup", run_name="__main__", alter_sys=True)

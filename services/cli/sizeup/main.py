@@ -15,20 +15,20 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from sizeup import ask as asking
-from sizeup import check as checking
-from sizeup import up as upping
-from sizeup.backoff import Policy
-from sizeup.catalogue import load_catalog
-from sizeup.chat import Chat, Conversation, read_line
+from sizeup.client import ask_client as asking
+from sizeup.client import smoke_test as checking
+from sizeup.client.chat import Chat, Conversation, read_line
+from sizeup.client.model_list import list_models, served_names, table_of
+from sizeup.deployment import local_deployment as upping
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.plan import Options
+from sizeup.deployment.report import PatientConsole
 from sizeup.errors import SizeupError, UsageError
-from sizeup.local_models import DEFAULT_MODELS, Shelf, split_names
-from sizeup.mirror import DEFAULT_PORT as MIRROR_PORT
-from sizeup.mirror import mirror as serve_mirror
-from sizeup.model_list import list_models, served_names, table_of
-from sizeup.plan import Options
+from sizeup.mirror.server import DEFAULT_PORT as MIRROR_PORT
+from sizeup.mirror.server import mirror as serve_mirror
+from sizeup.models.catalogue import load_catalog
+from sizeup.models.local_models import DEFAULT_MODELS, Shelf, split_names
 from sizeup.pull.command import PullOptions, run_pull
-from sizeup.report import PatientConsole
 from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
 from sizeup_store.errors import StoreError
 from sizeup_store.hub import HubOptions

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from cli.children import wait_until
 from hub_server import MODEL_ID, WEIGHTS, HubServer, Mode, sha256
-from sizeup.catalogue import load_catalog
-from sizeup.local_models import Shelf
+from sizeup.models.catalogue import load_catalog
+from sizeup.models.local_models import Shelf
 from sizeup.pull.console_report import PlainPullReport
 from sizeup.pull.progress_file import ProgressFile
 from sizeup.pull.throttle import Throttle

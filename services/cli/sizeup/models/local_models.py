@@ -14,7 +14,7 @@ DEFAULT_MODELS = ("toy:0.5m", "toy:2m", "toy:5m")
 """What `up` serves when nothing is said: the models that come with the source."""
 
 _HUB_HOSTS = ("hf.co/", "huggingface.co/")
-_CHECKOUT = Path(__file__).resolve().parents[3]
+_CHECKOUT = Path(__file__).resolve().parents[4]
 """Of an editable installation; anywhere else it simply has no models/toy."""
 
 

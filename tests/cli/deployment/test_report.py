@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sizeup.report import sizeup_command
+from sizeup.deployment.report import sizeup_command
 
 
 def make_script(folder: Path) -> Path:

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
+from sizeup.client.gateway_client import connect
 from sizeup.errors import SizeupError
-from sizeup.gateway import connect
 
 _BYE = "/bye"
 _PROMPT = ">>> "

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sizeup.client.gateway_client import connect
 from sizeup.errors import BrokenAnswerError
-from sizeup.gateway import connect
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sizeup.backoff import Policy
-from sizeup.catalogue import shipped
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.plan import Options, plan_gateway, plan_inference, write_catalog
 from sizeup.errors import PortInUseError, UsageError
-from sizeup.local_models import Shelf, key_of, split_names
-from sizeup.plan import Options, plan_gateway, plan_inference, write_catalog
+from sizeup.models.catalogue import shipped
+from sizeup.models.local_models import Shelf, key_of, split_names
 from sizeup.ports import free_loopback_ports, require_free
 from sizeup.settings import Settings, inherited_environment
 from sizeup_wire.catalog import Catalog, NameIndex

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+from sizeup.client.gateway_client import connect
 from sizeup.errors import SizeupError, UsageError
-from sizeup.gateway import connect
-from sizeup.local_models import Shelf
+from sizeup.models.local_models import Shelf
 from sizeup_wire.catalog import CatalogEntry
 
 _BILLION = 1_000_000_000

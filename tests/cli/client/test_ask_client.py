@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from cli.client.fake_gateway import FakeGateway
 from cli.command import Command
-from cli.fake_gateway import FakeGateway
 
 ANSWER = {
     "finish_reason": "stop",

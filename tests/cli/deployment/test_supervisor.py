@@ -15,9 +15,9 @@ from cli.children import (
     is_running,
     until,
 )
-from sizeup.backoff import Policy
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.supervisor import stop_in_order
 from sizeup.errors import ChildFailedError
-from sizeup.supervisor import stop_in_order
 
 
 async def ready(supervised: Supervised) -> None:

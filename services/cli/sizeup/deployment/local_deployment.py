@@ -12,13 +12,13 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from sizeup import readiness
+from sizeup.deployment import readiness
+from sizeup.deployment.plan import Options, Planned, plan_gateway, plan_inference, write_catalog
+from sizeup.deployment.report import Report, lines_to_paste, make_report, models_table
+from sizeup.deployment.supervisor import Supervisor, stop_in_order
 from sizeup.errors import ChildFailedError, UsageError
-from sizeup.local_models import LocalModel
-from sizeup.plan import Options, Planned, plan_gateway, plan_inference, write_catalog
+from sizeup.models.local_models import LocalModel
 from sizeup.ports import free_loopback_ports, require_free
-from sizeup.report import Report, lines_to_paste, make_report, models_table
-from sizeup.supervisor import Supervisor, stop_in_order
 from sizeup_store.weights import WeightsError, check_structure
 from sizeup_wire.model import ModelInfo
 

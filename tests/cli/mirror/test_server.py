@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cli.children import DEADLINE_SECONDS
 from cli.command import Command
-from cli.mirroring import (
+from cli.mirror.running_mirror import (
     CACHED_ID,
     PLAIN_ID,
     RunningMirror,
@@ -20,10 +20,10 @@ from cli.mirroring import (
     write_plain,
 )
 from hub_server import COMMIT, WEIGHTS, git_blob_id, sha256, tiny_model
-from sizeup.mirror import Bounded
+from sizeup.mirror.server import Bounded
 from sizeup_store.weights import find_model, verify
 
-TOYS = Path(__file__).parents[2] / "models" / "toy"
+TOYS = Path(__file__).parents[3] / "models" / "toy"
 FILES = tiny_model()
 RESOLVE = f"/{PLAIN_ID}/resolve/main/"
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sizeup.catalogue import load_catalog, merge, read_catalog, shipped
 from sizeup.errors import UsageError
+from sizeup.models.catalogue import load_catalog, merge, read_catalog, shipped
 from sizeup.settings import Settings
 from sizeup_wire.catalog import CatalogEntry, NameIndex
 

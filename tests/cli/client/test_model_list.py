@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from cli.client.fake_gateway import FakeGateway
 from cli.command import Command
-from cli.fake_gateway import FakeGateway
-from sizeup.model_list import short_count
+from sizeup.client.model_list import short_count
 
 COMMIT = "a" * 40
 

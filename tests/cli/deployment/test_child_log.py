@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from sizeup.child_log import ChildLog
+from sizeup.deployment.child_log import ChildLog
 
 
 def said(tmp_path: Path, *lines: object) -> str:

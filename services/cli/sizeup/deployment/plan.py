@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from sizeup.backoff import Policy
-from sizeup.local_models import LocalModel
-from sizeup.process import Command
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.process import Command
+from sizeup.models.local_models import LocalModel
 from sizeup_wire.catalog import Catalog
 
 _CATALOG_FILE = "catalog.yaml"
@@ -92,7 +92,7 @@ def _command(
     return Command(
         name=name,
         # -P: a folder the person happens to be in must not shadow Python's own modules
-        argv=(sys.executable, "-P", "-m", "sizeup.child", str(os.getpid()), module),
+        argv=(sys.executable, "-P", "-m", "sizeup.deployment.child", str(os.getpid()), module),
         environment={
             **options.environment,
             "HF_HUB_OFFLINE": "1",  # serving never downloads; pull does

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.mirroring import CACHED_ID, PLAIN_ID, write_cached, write_plain
+from cli.mirror.running_mirror import CACHED_ID, PLAIN_ID, write_cached, write_plain
 from hub_server import COMMIT, WEIGHTS, git_blob_id, sha256, tiny_model
-from sizeup.mirror_library import (
+from sizeup.mirror.library import (
     Library,
     NoRepositoryError,
     NoRevisionError,

@@ -31,7 +31,7 @@ def load_catalog(settings: Settings, extra: Path | None = None) -> Catalog:
 
 def shipped() -> Catalog:
     """Return the catalogue of this release."""
-    text = resources.files("sizeup").joinpath("qwen.yaml").read_text(encoding="utf-8")
+    text = resources.files("sizeup.models").joinpath("qwen.yaml").read_text(encoding="utf-8")
     return Catalog.model_validate(yaml.safe_load(text))
 
 

@@ -1,9 +1,9 @@
-"""Run a service module in a process that dies with the one that started it.
+"""Run a service module in a process that dies with its parent.
 
-`python -m sizeup.child PARENT_PID MODULE`: ask the kernel to kill this process when its parent is
-gone, then run the module as `python -m MODULE` would. Asking here, after exec, is safe where code
-between fork and exec (preexec_fn) is not. Only Linux has the request (prctl); elsewhere a child
-outlives a parent that is killed with SIGKILL, and with no other signal.
+`python -m sizeup.deployment.child PARENT_PID MODULE` asks the kernel for a SIGKILL at the parent's
+death, then runs the module as `python -m MODULE` would. The request is made after exec, which is
+safe where code between fork and exec (preexec_fn) is not. Only Linux has it (prctl); elsewhere a
+child outlives a parent that was killed with SIGKILL, and with no other signal.
 """
 
 import ctypes

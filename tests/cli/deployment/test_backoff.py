@@ -1,4 +1,4 @@
-from sizeup.backoff import History, Policy, next_start, wait_seconds
+from sizeup.deployment.backoff import History, Policy, next_start, wait_seconds
 
 POLICY = Policy(first_seconds=0.5, longest_seconds=30.0, steady_seconds=10.0, attempts=5)
 

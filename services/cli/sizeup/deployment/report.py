@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sizeup import readiness
-from sizeup.local_models import LocalModel
-from sizeup.plan import Options
+from sizeup.deployment import readiness
+from sizeup.deployment.plan import Options
+from sizeup.models.local_models import LocalModel
 from sizeup.settings import DEFAULT_PORT
 from sizeup_wire.model import ModelInfo
 

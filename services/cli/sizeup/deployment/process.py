@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sizeup.child_log import ChildLog
+from sizeup.deployment.child_log import ChildLog
 
 _OUTPUT_SECONDS = 1.0
 """After the child's end, time for the rest of its output; a grandchild may hold the pipe open."""

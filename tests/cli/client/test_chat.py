@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from cli.children import DEADLINE_SECONDS
+from cli.client.fake_gateway import FakeGateway
 from cli.command import Command
-from cli.fake_gateway import FakeGateway
-from sizeup.chat import Chat, Conversation, printable, speed
+from sizeup.client.chat import Chat, Conversation, printable, speed
 
 
 def turns(*texts: str | type[BaseException]) -> Callable[[], str]:

@@ -8,8 +8,10 @@ from cli.children import DEADLINE_SECONDS, is_running, wait_until
 
 PARENT = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-m", "sizeup.child", str(os.getpid()), "service"],
-                         start_new_session=True)
+child = subprocess.Popen(
+    [sys.executable, "-m", "sizeup.deployment.child", str(os.getpid()), "service"],
+    start_new_session=True,
+)
 print(child.pid, flush=True)
 time.sleep(600)
 """
@@ -32,7 +34,7 @@ def test_the_child_of_a_parent_that_is_killed_dies_too(tmp_path: Path) -> None:
 
 def test_a_child_whose_parent_is_gone_already_does_not_start() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "sizeup.child", "1", "this"],
+        [sys.executable, "-m", "sizeup.deployment.child", "1", "this"],
         timeout=DEADLINE_SECONDS,
         capture_output=True,
         check=False,

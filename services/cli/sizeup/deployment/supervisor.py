@@ -5,12 +5,12 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from sizeup import process
-from sizeup.backoff import History, Policy, next_start
-from sizeup.child_log import ChildLog
+from sizeup.deployment import process
+from sizeup.deployment.backoff import History, Policy, next_start
+from sizeup.deployment.child_log import ChildLog
+from sizeup.deployment.process import Command, Process
+from sizeup.deployment.readiness import Probe, Progress, until_hung, until_ready
 from sizeup.errors import ChildFailedError
-from sizeup.process import Command, Process
-from sizeup.readiness import Probe, Progress, until_hung, until_ready
 
 _KILLED_SECONDS = 10.0
 """The kernel takes a killed process away at once, unless it hangs in a device; then go without."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from cli.client.fake_gateway import serving
 from cli.command import Command
-from cli.fake_gateway import serving
 
 OLLAMA = {"done": True, "done_reason": "stop", "eval_count": 3}
 USAGE = {"usage": {"completion_tokens": 3}}

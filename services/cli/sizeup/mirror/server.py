@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup.errors import UsageError
-from sizeup.mirror_library import (
+from sizeup.mirror.library import (
     MAIN,
     HeldFile,
     Library,
