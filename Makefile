@@ -1,46 +1,49 @@
-# Every verb of the project. `make` lists them.
+# `make` lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
-# Of images, push and save: which (inference-cuda ...; default: all of a cluster without GPUs), their
-# tag (default: the chart's), an image with Python to build them from, and where they go.
-NAMES ?=
+# Of images, push and save: targets of docker-bake.hcl (default: those of a cluster without GPUs), and
+# its variables; save writes files to FOLDER.
+NAMES ?= gateway inference-cpu cli toys loadtest
 TAG ?=
 BASE ?=
 REGISTRY ?=
+PLATFORM ?=
 FOLDER ?=
-# Of install: a file of charts/sizeup/values; more options of helm.
+# Of install: a file of charts/sizeup/values; further options of helm.
 VALUES ?= kind
 HELM_ARGS ?=
-# Of cluster-test: own, or kind for the cluster of kubectl's context.
+# Of cluster-test: own starts a Kubernetes; kind uses the kind cluster of kubectl's context.
 CLUSTER ?= own
 PYTEST_ARGS ?=
-# Of loadtest: a scenario or a config file; more options of `sizeup-bench run`.
+# Of loadtest: a scenario or a config file; further options of `sizeup-bench run`.
 SCENARIO ?= size-sweep
 LOADTEST_ARGS ?=
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
-IMAGES := sizeup-gateway sizeup-inference sizeup-cli sizeup-toys sizeup-loadtest
-BUILD = $(PYTHON) -m images.build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE),--base $(BASE)) \
-	$(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+# make exports what its command line sets, so an explicitly empty TORCH_INDEX reaches the bake file too.
+BAKE = $(foreach name,TAG BASE REGISTRY PLATFORM TORCH_INDEX,$(if $($(name)),$(name)=$($(name)))) \
+	docker buildx bake
+# The image of a target: that of inference-cuda is sizeup-inference:<tag>-cuda.
+image = $(if $(REGISTRY),$(REGISTRY:/=)/)sizeup-$(firstword $(subst -, ,$(1))):$(or $(TAG),$(VERSION))$(patsubst %,-%,$(filter fake cuda,$(subst -, ,$(1))))
 
-SERVICES := wire telemetry store gateway inference cli
-SOURCES := services loadtest images tests models benchmarks docs
-EDITABLE := $(foreach service,$(filter-out inference cli,$(SERVICES)),-e services/$(service)) \
-	-e 'services/inference[torch]' -e services/cli -e loadtest
-PROJECTS := constraints.txt $(SERVICES:%=services/%/pyproject.toml) services/inference/setup.py \
-	loadtest/pyproject.toml
-# pip passes on a warning of setuptools about every editable installation.
+SOURCES := services loadtest tests models benchmarks docs release.py
+PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml loadtest/pyproject.toml))
+EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(package)) \
+	-e 'services/inference[torch]'
+PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
+MAX_FILE_LINES := 350
+# setuptools warns about every editable installation.
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types walls format cluster-test images push save kind-up \
-	kind-load install bench-engine toys clean
+.PHONY: help setup run loadtest test check lint types contracts format docs cluster-test images push save kind-up \
+	kind-load install bench-engine toys release clean
 
-help:  ## List these verbs
+help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.services  ## Install the services into .venv
@@ -54,52 +57,64 @@ loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENAR
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 	@$(BIN)/python -m pytest -q
 
-images:  ## Build the images with docker or buildah (NAMES=... TAG=... BASE=...)
-	@$(BUILD)
+images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=...)
+	@$(BAKE) --load $(NAMES)
 
-push:  ## Build the images and send them to a registry (REGISTRY=host/folder NAMES=... TAG=...)
-	@$(BUILD) --push $(or $(REGISTRY),$(error where to? make push REGISTRY=registry.example.com/team))
+push:  ## Build the images and push them to a registry (REGISTRY=host/path NAMES=...)
+	@$(if $(REGISTRY),,$(error set the registry: make push REGISTRY=registry.example.com/team))$(BAKE) --push $(NAMES)
 
-save:  ## Build the images and write each to a file (FOLDER=... NAMES=... TAG=...)
-	@$(BUILD) --save $(or $(FOLDER),$(error where to? make save FOLDER=carry/images))
+save:  ## Build the images and write each to a file (FOLDER=... NAMES=...)
+	@$(if $(FOLDER),,$(error set the folder: make save FOLDER=carry/images))$(BAKE) --load $(NAMES)
+	@mkdir -p $(FOLDER)
+	@set -e; $(foreach name,$(NAMES),docker save --output $(FOLDER)/$(subst :,-,$(notdir $(call image,$(name)))).tar $(call image,$(name));)
 
 kind-up:  ## Start a kind cluster of one node
 	@kind create cluster --config charts/kind-cluster.yaml
 
-# All of them, since all are loaded.
-kind-load: override NAMES :=
 kind-load: images  ## Build the images and load them into the kind cluster
-	@kind load docker-image --name sizeup $(IMAGES:%=%:$(or $(TAG),$(VERSION)))
+	@kind load docker-image --name sizeup $(foreach name,$(NAMES),$(call image,$(name)))
 
 install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \
 		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
 
-cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: on yours)
+cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: an existing kind cluster)
 	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
 
-check: lint types walls  ## Lint, types and walls
+check: lint types contracts  ## Lint, types and import contracts
 
-lint: $(VENV)/.tools  ## Style and common mistakes
+lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/hadolint images/*/Dockerfile
+	@find $(SOURCES) -name '*.py' -not -path '*/build/*' -exec awk -v max=$(MAX_FILE_LINES) \
+		'FILENAME ~ "/(utils?|common|helpers|base|misc|shared)[.]py$$" && FNR == 1 { print FILENAME ": this name hides what the module holds"; bad = 1 } \
+		/raise NotImplementedError/ { print FILENAME ":" FNR ": not implemented"; bad = 1 } \
+		FNR == max + 1 { print FILENAME ": more than " max " lines"; bad = 1 } END { exit bad }' {} +
 
 types: $(VENV)/.tools  ## Static types, strict
 	@$(BIN)/mypy $(SOURCES)
 
-walls: $(VENV)/.tools  ## Who may import whom
+contracts: $(VENV)/.tools  ## Which package may import which
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.tools  ## Rewrite sources in the house style
+format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-bench-engine: $(VENV)/.services  ## Tokens per second beside transformers' generate
+docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, results.schema.json
+	@$(BIN)/python docs/make_architecture.py
+	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/python docs/make_schema.py
+
+bench-engine: $(VENV)/.services  ## Tokens per second of the engine and of transformers' generate
 	@$(BIN)/python benchmarks/engine.py
 
-toys: $(VENV)/.services  ## Train the three toy models anew (45 minutes of one core)
+toys: $(VENV)/.services  ## Train the toy models (45 minutes of one core)
 	@$(BIN)/python models/toy/train.py
+
+release:  ## Write a new version into every file that states it (VERSION=1.2.3): RELEASE.md
+	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error set the version: make release VERSION=1.2.3))
 
 clean:  ## Remove .venv and everything built
 	rm -rf $(VENV) $(VENV)-checkov .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -107,7 +122,7 @@ clean:  ## Remove .venv and everything built
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "sizeup needs Python 3.11 or newer; say which: make PYTHON=python3.12 ..."; exit 1; }
+		{ echo "sizeup requires Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "install: virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
@@ -123,7 +138,7 @@ $(VENV)/.tools: $(VENV)/.services requirements-dev.txt
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
-# Apart from the services: its pins contradict theirs.
+# In an environment of its own: its pinned dependencies conflict with those of the services.
 $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@echo "install: checkov in $(VENV)-checkov"
 	@$(BIN)/python -m venv $(VENV)-checkov

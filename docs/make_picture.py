@@ -37,7 +37,7 @@ def ask(size: str, question: str, url: str) -> str:
 
 
 def session(console: Console, port: int) -> None:
-    """Run it for real, with the port that a reader will have."""
+    """Run the commands, and print them with the default port."""
     here, usual = f":{port}", ":11434"
     up = [SIZEUP, "up", "--port", str(port)]
     process = subprocess.Popen(up, stdout=subprocess.PIPE, text=True)
@@ -57,7 +57,7 @@ def session(console: Console, port: int) -> None:
 
 
 def show(console: Console, command: str, style: str) -> None:
-    """Print a command as a person would have typed it."""
+    """Print a command after a prompt."""
     console.print(Text("$ ", style="dim") + Text(command, style=style))
 
 

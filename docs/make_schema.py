@@ -12,7 +12,7 @@ SCHEMA = Path(__file__).with_name("results.schema.json")
 
 
 def text() -> str:
-    """Return the schema; what it does not require may be missing in older results."""
+    """Return the schema; fields that it does not require may be missing in older results."""
     made = Results.model_json_schema()
     title = f"results.json of sizeup-bench, schema_version {SCHEMA_VERSION}"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

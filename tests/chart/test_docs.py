@@ -20,8 +20,7 @@ import pytest
 import yaml
 
 from chart.rendering import HELM, Json, containers, named, of_kind, pods
-from images.build import DEFAULT, RECIPES, chart_version
-from images.build import parse as build_options
+from images.bake import DEFAULT, TARGETS, VERSION
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
@@ -151,15 +150,16 @@ def images_of(objects: list[Json]) -> set[str]:
 
 def built(verb: str) -> set[str]:
     """Return the images that the one call of a verb builds, without a registry."""
-    return {RECIPES[name].reference(chart_version(), "") for name in built_names(verb)}
+    return {TARGETS[name].reference(VERSION) for name in built_names(verb)}
 
 
 def built_names(verb: str) -> list[str]:
-    """Return the names of RECIPES that the one call of a verb with NAMES gives."""
+    """Return the targets that the one call of a verb with NAMES builds."""
     found = [one for one in calls("make") if one[0] == verb]
     (call,) = [one for one in found if any(word.startswith("NAMES=") for word in one)]
-    argv = shlex.split(made(call))
-    return list(build_options(argv[argv.index("images.build") + 1 :]).names)
+    (bake,) = [line for line in made(call).splitlines() if " bake " in line]
+    words = shlex.split(bake)
+    return [word for word in words[words.index("bake") + 1 :] if not word.startswith("--")]
 
 
 def models_of(objects: list[Json]) -> dict[str, Json]:
@@ -216,7 +216,7 @@ def test_what_is_asked_for_by_name_is_there() -> None:
 
 
 def test_the_pushed_images_are_those_of_the_gpu_cluster() -> None:
-    pushed = {f"registry.example.com/team{image}" for image in built("push")}
+    pushed = {f"registry.example.com/team/{image}" for image in built("push")}
     assert images_of(rendered(only_own_files())) == pushed
 
 
@@ -224,12 +224,12 @@ def test_the_images_of_laptops_are_there() -> None:
     loaded = {call[-1] for call in calls("minikube") if call[0] == "image"}
     assert images_of(rendered(with_file("minikube.yaml"))) == loaded
     for file, names in (("kind.yaml", DEFAULT), ("minikube.yaml", built_names("images"))):
-        there = {RECIPES[name].reference(chart_version(), "").removeprefix("/") for name in names}
+        there = {TARGETS[name].reference(VERSION) for name in names}
         assert images_of(rendered(with_file(file))) <= there
 
 
 def test_the_carried_images_are_those_inside() -> None:
-    carried = {f"registry.example.com/team{image}" for image in built("save")}
+    carried = {f"registry.example.com/team/{image}" for image in built("save")}
     (fill,) = (one for one in yaml.safe_load_all(FILES["hub.yaml"]) if one["kind"] == "Pod")
     inside = images_of([fill])
     for command in installs():
@@ -307,10 +307,7 @@ def test_every_value_it_mentions_is_one(keys: tuple[str, ...]) -> None:
 
 def test_every_image_is_in_the_table() -> None:
     rows = dict(re.findall(r"^\| `(sizeup-[^`]+)` \| `([^`]+)` \|", DOC, re.MULTILINE))
-    assert rows == {
-        recipe.reference(chart_version(), "").removeprefix("/"): name
-        for name, recipe in RECIPES.items()
-    }
+    assert rows == {target.reference(VERSION): name for name, target in TARGETS.items()}
 
 
 def test_what_it_points_to_is_there() -> None:

@@ -19,6 +19,7 @@ from chart.rendering import (
     render,
     upgraded,
 )
+from images.bake import VERSION
 
 
 def size(name: str, values: dict[str, Any] = EVERYTHING) -> Json:
@@ -223,7 +224,7 @@ def test_images_go_by_registry_tag_and_digest() -> None:
         **EVERYTHING,
         "image": {"registry": "registry.example.com/team/", "pullSecrets": ["pull"]},
         "gateway": {"image": {"digest": digest}},
-        "profiles": {"gpu-48g": {"image": {"tag": "0.1.0-cuda"}}},
+        "profiles": {"gpu-48g": {"image": {"tag": f"{VERSION}-cuda"}}},
     }
     found = {
         (container["name"], container["image"])
@@ -233,13 +234,13 @@ def test_images_go_by_registry_tag_and_digest() -> None:
     team = "registry.example.com/team"
     assert {
         ("gateway", f"{team}/sizeup-gateway@{digest}"),
-        ("inference", f"{team}/sizeup-inference:0.1.0"),
-        ("inference", f"{team}/sizeup-inference:0.1.0-cuda"),
-        ("inference", f"{team}/sizeup-inference:0.1.0-fake"),
-        ("pull", f"{team}/sizeup-cli:0.1.0"),
-        ("check", f"{team}/sizeup-cli:0.1.0"),
-        ("mirror", f"{team}/sizeup-toys:0.1.0"),
-        ("loadtest", f"{team}/sizeup-loadtest:0.1.0"),
+        ("inference", f"{team}/sizeup-inference:{VERSION}"),
+        ("inference", f"{team}/sizeup-inference:{VERSION}-cuda"),
+        ("inference", f"{team}/sizeup-inference:{VERSION}-fake"),
+        ("pull", f"{team}/sizeup-cli:{VERSION}"),
+        ("check", f"{team}/sizeup-cli:{VERSION}"),
+        ("mirror", f"{team}/sizeup-toys:{VERSION}"),
+        ("loadtest", f"{team}/sizeup-loadtest:{VERSION}"),
     } == found
     for _, pod in pods(render(values)):
         assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}]

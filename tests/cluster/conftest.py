@@ -15,6 +15,7 @@ from cluster import images, kind
 from cluster.diagnosis import describe
 from cluster.own import requirements
 from cluster.own.binaries import built
+from cluster.own.buildah import Buildah
 from cluster.own.cluster import OwnCluster, only_one
 from cluster.release import Release
 from cluster.running import Cluster
@@ -84,8 +85,9 @@ def _own(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
         requirements.install_packages()
         # The last steps that need the network of the machine.
         binaries = built(CACHE / "bin")
-        pause = images.pause(binaries.pause)
-        with images.built(names, torch_index) as saved:
+        builder = Buildah()
+        pause = builder.pause(binaries.pause)
+        with images.built(builder, names, torch_index) as saved:
             running = OwnCluster(CACHE, binaries, pause)
             try:
                 _load(running, saved)
@@ -99,7 +101,7 @@ def _kind(names: Sequence[str], torch_index: str) -> Iterator[Cluster]:
     if reason := kind.why_not():
         pytest.skip(reason)
     running = kind.KindCluster(CACHE / "logs")
-    with images.built(names, torch_index) as saved:
+    with images.built(images.Docker(), names, torch_index) as saved:
         _load(running, saved)
     yield running
 

@@ -14,7 +14,7 @@ from cluster.images import TAG
 from cluster.kubectl import Json
 from cluster.running import Cluster
 from cluster.waiting import wait_for
-from images.build import ROOT
+from images.bake import ROOT
 
 CHART = ROOT / "charts/sizeup"
 NAME = "sizeup"

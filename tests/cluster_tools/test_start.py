@@ -8,9 +8,9 @@ from cluster.images import SavedImage
 from cluster.own import cgroups
 from cluster.own.binaries import Binaries
 from cluster.own.cluster import OwnCluster
-from images.test_build import RecordingTool
+from cluster_tools.recording_builder import RecordingBuilder
 
-PAUSE = SavedImage(RecordingTool(), "sizeup.test/pause:1")
+PAUSE = SavedImage(RecordingBuilder(), "sizeup.test/pause:1")
 STEPS = ("__init__", "start_runtime")
 
 

@@ -1,4 +1,4 @@
-"""Dockerfiles and .dockerignore as data: as much of their grammar as ours use."""
+"""Dockerfiles and .dockerignore as data: the part of their syntax that ours use."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 _LAST = "(last)"
-"""Of the stage without a name."""
+"""Name of the stage without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +16,16 @@ class Instruction:
     name: str
     rest: str
     stage: str
-    """Name of the stage it stands in; empty before the first FROM."""
+    """Name of its stage; empty before the first FROM."""
 
     @property
     def words(self) -> list[str]:
-        """What follows the name, options left out."""
+        """The words after the name, without options."""
         return [word for word in self.rest.split() if not word.startswith("--")]
 
     @property
     def is_from_stage(self) -> bool:
-        """Tell whether a COPY takes from another stage, not from the repository."""
+        """Whether it copies from another stage rather than from the repository."""
         return "--from=" in self.rest
 
 
@@ -43,7 +43,7 @@ def read_dockerfile(path: Path) -> list[Instruction]:
 
 
 def stages_of(instructions: list[Instruction], target: str | None) -> set[str]:
-    """Return a target and the stages it is made FROM: what ends up in its image."""
+    """Return a stage and the stages that it is FROM."""
     parents = {i.stage: i.words[0] for i in instructions if i.name == "FROM"}
     stage = target or list(parents)[-1]
     found = set()
@@ -53,21 +53,21 @@ def stages_of(instructions: list[Instruction], target: str | None) -> set[str]:
     return found
 
 
-def is_sent(path: str, ignore_file: str) -> bool:
-    """Tell whether .dockerignore lets a path of the repository into the build's context.
+def is_in_context(path: str, ignore_file: str) -> bool:
+    """Return whether .dockerignore includes a path of the repository in the build context.
 
     The last pattern that matches the path or a folder above it decides.
     """
-    sent = True
-    here = PurePosixPath(path)
-    places = [str(place) for place in (here, *here.parents) if str(place) != "."]
+    included = True
+    file = PurePosixPath(path)
+    paths = [str(parent) for parent in (file, *file.parents) if str(parent) != "."]
     for line in filter(
         None, (re.sub(r"#.*", "", line).strip() for line in ignore_file.split("\n"))
     ):
         pattern = line.removeprefix("!")
-        if any(_matches(place, pattern) for place in places):
-            sent = line.startswith("!")
-    return sent
+        if any(_matches(parent, pattern) for parent in paths):
+            included = line.startswith("!")
+    return included
 
 
 def _matches(path: str, pattern: str) -> bool:
