@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings
 import sizeup.settings
 import sizeup_gateway.settings
 import sizeup_inference.settings
-from sizeup.hub.metrics import PullMetrics
-from sizeup.hub.progress import PullProgress
+from sizeup.pull.metrics import PullMetrics
+from sizeup_store.pull_report import PullProgress
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.observability.metrics import Metrics, ModelCollector
 from sizeup_inference.engine.protocol import EngineStats

@@ -18,6 +18,7 @@ from sizeup_store.errors import (
     HubUnreachableError,
     InvalidOptionError,
 )
+from sizeup_store.hub import HubOptions
 from sizeup_store.weights import marker_path
 from store.certificates import make_certificate
 from store.forward_proxy import running_proxy
@@ -274,6 +275,10 @@ def test_refusals_are_distinguished(
     hub.refusal = (status, {"X-Error-Code": code} if code else {})
     with pytest.raises(HubRefusedError, match=words):
         run_pull(hub, tmp_path, token="hf_secret")
+
+
+def test_the_token_is_not_in_the_repr() -> None:
+    assert "hf_secret" not in repr(HubOptions("http://hub", "hf_secret", 1.0, 1, 0.0))
 
 
 def test_a_trickling_hub_times_out(hub: HubServer, tmp_path: Path) -> None:

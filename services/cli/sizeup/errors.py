@@ -2,42 +2,28 @@
 
 
 class SizeupError(Exception):
-    """A command cannot go on; the message says why and, where there is one, what to do."""
-
-    code = "failed"
+    """A command failed; the message is one line for the user."""
 
 
 class UsageError(SizeupError):
-    """What was asked for cannot be understood: an unknown model, a broken catalogue file."""
-
-    code = "usage"
+    """An invalid argument: an unknown model, a malformed catalogue file."""
 
 
 class PortInUseError(SizeupError):
-    """Somebody else listens on the port."""
-
-    code = "port_in_use"
+    """Another process listens on the port."""
 
 
 class ChildFailedError(SizeupError):
-    """A process that `up` started died again and again before it was ever ready."""
-
-    code = "child_failed"
+    """A child of `up` exited repeatedly and was never ready."""
 
 
 class GatewayUnreachableError(SizeupError):
-    """Nobody answers at the gateway's address."""
-
-    code = "gateway_unreachable"
+    """No connection to the gateway, or no response in time."""
 
 
 class GatewayRefusedError(SizeupError):
-    """The gateway answered with an error."""
-
-    code = "gateway_refused"
+    """The gateway returned an error."""
 
 
-class BrokenAnswerError(SizeupError):
-    """The gateway's answer was cut or is not in its own format."""
-
-    code = "broken_answer"
+class InvalidResponseError(SizeupError):
+    """The gateway's response is incomplete or malformed."""

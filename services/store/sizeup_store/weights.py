@@ -41,13 +41,9 @@ _READ_BYTES = 1 << 20
 class WeightsError(StoreError):
     """A model cannot be loaded; the message names the file or the model at fault."""
 
-    code = "weights_unusable"
-
 
 class ModelNotFoundError(WeightsError):
     """Neither a folder nor a complete model of the cache."""
-
-    code = "weights_not_found"
 
 
 def is_hub_id(model: str) -> bool:

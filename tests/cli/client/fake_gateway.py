@@ -1,4 +1,4 @@
-"""A gateway on a real socket that answers what a test tells it, and remembers what it was asked."""
+"""A gateway on a real socket with predefined responses, which records the requests."""
 
 import asyncio
 import json
@@ -24,18 +24,18 @@ STATISTICS = {
 
 @dataclass
 class FakeGateway:
-    """Answers /api/chat with these pieces of text, and /api/tags with these names."""
+    """Serves /api/chat with these chunks of text, and /api/tags with these names."""
 
-    pieces: list[str] = field(default_factory=lambda: ["4", "2"])
+    chunks: list[str] = field(default_factory=lambda: ["4", "2"])
     names: list[str] = field(default_factory=list)
     status: int = 200
     error: str = ""
     raw: bytes | None = None
-    """Sent instead of any answer."""
-    cut: bool = False
-    """End a stream before its last line."""
+    """Sent instead of the response."""
+    truncated: bool = False
+    """Omit the last line of a stream."""
     hold: threading.Event | None = None
-    """Wait for this after the first piece of a stream."""
+    """Wait for this after the first chunk of a stream."""
     first_sent: threading.Event = field(default_factory=threading.Event)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
@@ -49,20 +49,20 @@ class FakeGateway:
             return web.json_response({"error": self.error}, status=self.status)
         head = {"model": body["model"], "created_at": "2026-01-01T00:00:00Z"}
         if not body["stream"]:
-            message = {"role": "assistant", "content": "".join(self.pieces)}
+            message = {"role": "assistant", "content": "".join(self.chunks)}
             return web.json_response({**head, "message": message, **STATISTICS})
         return await self._stream(request, head)
 
     async def _stream(self, request: web.Request, head: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        for text in self.pieces:
+        for text in self.chunks:
             line = {**head, "message": {"role": "assistant", "content": text}, "done": False}
             await response.write(json.dumps(line).encode() + b"\n")
             self.first_sent.set()
             if self.hold:
                 await asyncio.to_thread(self.hold.wait, 30)
-        if not self.cut:
+        if not self.truncated:
             last = {**head, "message": {"role": "assistant", "content": ""}, **STATISTICS}
             await response.write(json.dumps(last).encode() + b"\n")
         return response
@@ -73,7 +73,7 @@ class FakeGateway:
 
 @contextmanager
 def running_gateway() -> Iterator[FakeGateway]:
-    """Serve in a thread until the block ends."""
+    """Serve in a thread during the block."""
     gateway = FakeGateway()
     app = web.Application()
     app.router.add_post("/api/chat", gateway.chat)
@@ -89,7 +89,7 @@ def running_gateway() -> Iterator[FakeGateway]:
 
 @contextmanager
 def serving(app: web.Application) -> Iterator[str]:
-    """Serve an application in a thread until the block ends; yield its address."""
+    """Serve an application in a thread during the block; yield its URL."""
     urls: list[str] = []
     started, stop = threading.Event(), threading.Event()
 

@@ -15,21 +15,21 @@ from cli.command import Command
 from sizeup.client.chat import Chat, Conversation, printable, speed
 
 
-def turns(*texts: str | type[BaseException]) -> Callable[[], str]:
-    """Stand in for input(): give each text, raise each exception, then end."""
-    left: Iterator[str | type[BaseException]] = iter(texts)
+def messages(*texts: str | type[BaseException]) -> Callable[[], str]:
+    """Replace input(): return each text, raise each exception, then EOFError."""
+    remaining: Iterator[str | type[BaseException]] = iter(texts)
 
     def read() -> str:
-        turn = next(left, EOFError)
-        if isinstance(turn, str):
-            return turn
-        raise turn
+        message = next(remaining, EOFError)
+        if isinstance(message, str):
+            return message
+        raise message
 
     return read
 
 
 class Talk:
-    """A chat with a fake gateway, and what it showed."""
+    """A chat with a fake gateway, and its output."""
 
     def __init__(self, gateway: FakeGateway) -> None:
         self.screen = io.StringIO()
@@ -43,8 +43,8 @@ def talk(gateway: FakeGateway) -> Talk:
     return Talk(gateway)
 
 
-def test_answers_are_streamed_and_the_history_is_kept(talk: Talk, gateway: FakeGateway) -> None:
-    assert talk.chat.run(turns("What is 12 + 30?", "", "And then?"))
+def test_responses_are_streamed_and_the_history_is_sent(talk: Talk, gateway: FakeGateway) -> None:
+    assert talk.chat.run(messages("What is 12 + 30?", "", "And then?"))
     assert talk.screen.getvalue() == "42\n5 tokens, 10.0 tokens/s\n" * 2
     assert gateway.bodies[1]["stream"] is True
     assert gateway.bodies[1]["options"] == {"seed": 1}
@@ -55,21 +55,21 @@ def test_answers_are_streamed_and_the_history_is_kept(talk: Talk, gateway: FakeG
     ]
 
 
-@pytest.mark.parametrize("leave", ["/bye", EOFError])
-def test_bye_and_the_end_of_input_leave(
-    talk: Talk, gateway: FakeGateway, leave: str | type[BaseException]
+@pytest.mark.parametrize("end", ["/bye", EOFError])
+def test_bye_and_the_end_of_input_exit(
+    talk: Talk, gateway: FakeGateway, end: str | type[BaseException]
 ) -> None:
-    assert talk.chat.run(turns("one", leave, "never asked"))
+    assert talk.chat.run(messages("one", end, "not sent"))
     assert len(gateway.bodies) == 1
 
 
-def test_ctrl_c_between_turns_says_how_to_leave(talk: Talk, gateway: FakeGateway) -> None:
-    assert talk.chat.run(turns(KeyboardInterrupt, "one"))
+def test_ctrl_c_at_the_prompt_shows_how_to_exit(talk: Talk, gateway: FakeGateway) -> None:
+    assert talk.chat.run(messages(KeyboardInterrupt, "one"))
     assert "/bye" in talk.screen.getvalue()
     assert len(gateway.bodies) == 1
 
 
-def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(
+def test_ctrl_c_stops_the_response_but_not_the_conversation(
     talk: Talk, gateway: FakeGateway
 ) -> None:
     gateway.hold = threading.Event()
@@ -86,7 +86,7 @@ def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(
         reads += 1
         if reads == 1:
             interrupting.start()
-            return "tell me all"
+            return "explain everything"
         if reads == 2:
             assert gateway.hold is not None
             gateway.hold.set()
@@ -100,39 +100,39 @@ def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(
     assert talk.conversation.messages[-1] == {"role": "assistant", "content": "42"}
 
 
-def test_an_error_is_told_and_the_turn_forgotten(
+def test_a_failed_message_is_dropped_after_the_error(
     talk: Talk, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gateway.status, gateway.error = 503, "the model is loading"
-    assert not talk.chat.run(turns("one"))
+    assert not talk.chat.run(messages("one"))
     assert capsys.readouterr().err == "sizeup: the model is loading\n"
     assert talk.conversation.messages == []
 
 
-def test_a_cut_answer_is_told(
+def test_a_truncated_stream_is_an_error(
     talk: Talk, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gateway.cut = True
-    assert not talk.chat.run(turns("one"))
-    assert "cut before its end" in capsys.readouterr().err
+    gateway.truncated = True
+    assert not talk.chat.run(messages("one"))
+    assert "done=true" in capsys.readouterr().err
 
 
-def test_a_model_cannot_steer_the_terminal(talk: Talk, gateway: FakeGateway) -> None:
-    gateway.pieces = ["\x1b[2J\x07", "safe\n\ttext\r\x9b"]
-    talk.chat.run(turns("one"))
+def test_control_characters_are_removed(talk: Talk, gateway: FakeGateway) -> None:
+    gateway.chunks = ["\x1b[2J\x07", "safe\n\ttext\r\x9b"]
+    talk.chat.run(messages("one"))
     assert talk.screen.getvalue().startswith("[2Jsafe\n\ttext\n")
-    assert talk.conversation.messages[-1]["content"] == "".join(gateway.pieces)
+    assert talk.conversation.messages[-1]["content"] == "".join(gateway.chunks)
 
 
 def test_printable_keeps_every_script_and_emoji() -> None:
     assert printable("你好 👩‍👩‍👧 é\u0301") == "你好 👩‍👩‍👧 é\u0301"
 
 
-def test_speed_is_left_out_when_nothing_was_measured() -> None:
+def test_speed_is_omitted_without_a_duration() -> None:
     assert speed({"eval_count": 1, "eval_duration": 0}) == "1 tokens"
 
 
-def test_it_reads_piped_input(
+def test_piped_input(
     gateway: FakeGateway, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
@@ -141,7 +141,7 @@ def test_it_reads_piped_input(
     assert done.out == "42\n5 tokens, 10.0 tokens/s\n" * 2
 
 
-def test_a_failed_last_turn_is_the_exit_code(
+def test_a_failed_last_message_is_the_exit_code(
     gateway: FakeGateway, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("one\n"))
@@ -150,8 +150,8 @@ def test_a_failed_last_turn_is_the_exit_code(
     assert "make run" in done.err
 
 
-def test_letters_the_terminal_does_not_know_are_escaped(gateway: FakeGateway) -> None:
-    gateway.pieces = ["你好"]
+def test_characters_missing_in_the_encoding_are_escaped(gateway: FakeGateway) -> None:
+    gateway.chunks = ["你好"]
     ended = subprocess.run(
         [sys.executable, "-m", "sizeup", "chat", "m", "--url", gateway.url],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},

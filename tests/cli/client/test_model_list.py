@@ -24,7 +24,7 @@ def models(
 
 
 def row(done: Command, name: str) -> list[str]:
-    """Return the cells of the row that begins with a name."""
+    """Return the cells of the row of a name."""
     lines = [line for line in done.out.splitlines() if line.startswith(f"│ {name} ")]
     assert len(lines) == 1, done.out
     return [cell.strip() for cell in lines[0].strip("│").split("│")]
@@ -41,7 +41,7 @@ def cache_model(cache: Path, model_id: str, size: int) -> None:
     (snapshot / "model.safetensors").symlink_to("../../blobs/b")
 
 
-def test_what_is_on_this_machine_is_shown_with_its_size(
+def test_a_cached_model_has_its_size(
     models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
@@ -58,34 +58,34 @@ def test_what_is_on_this_machine_is_shown_with_its_size(
     assert "more can be pulled: sizeup models --all" in done.out
 
 
-def test_all_shows_the_whole_catalogue(models: Any) -> None:
+def test_all_lists_the_whole_catalogue(models: Any) -> None:
     done = models("--all")
     assert row(done, "qwen:72b") == ["qwen:72b", "Qwen/Qwen1.5-72B-Chat", "72.3B", "", ""]
     assert "can be pulled" not in done.out
 
 
-def test_what_a_gateway_serves_is_marked(models: Any, gateway: FakeGateway) -> None:
-    gateway.names = ["qwen:0.5b", "Qwen/Qwen3-0.6B:latest", "somebody-elses:latest"]
+def test_served_models_are_marked(models: Any, gateway: FakeGateway) -> None:
+    gateway.names = ["qwen:0.5b", "Qwen/Qwen3-0.6B:latest", "other:latest"]
     done = models()
     assert row(done, "qwen:0.5b")[4] == "yes"
     assert row(done, "qwen3:0.6b")[4] == "yes"
-    assert row(done, "somebody-elses:latest")[4] == "yes"
+    assert row(done, "other:latest")[4] == "yes"
 
 
-def test_without_a_gateway_the_list_is_still_shown(models: Any) -> None:
+def test_the_list_needs_no_gateway(models: Any) -> None:
     done = models("--url", "http://127.0.0.1:1", "--all")
     assert done.code == 0
-    assert "no gateway answers at http://127.0.0.1:1" in done.out
+    assert "no gateway at http://127.0.0.1:1" in done.out
 
 
-def test_a_catalogue_of_ones_own_is_shown(models: Any, tmp_path: Path) -> None:
+def test_a_catalogue_of_the_user_is_listed(models: Any, tmp_path: Path) -> None:
     own = {"models": {"mine": {"id": "me/mine", "names": ["mine:1b"], "parameters": 10**9}}}
     (tmp_path / "own.yaml").write_text(json.dumps(own))
     done = models("--all", "--catalog", str(tmp_path / "own.yaml"))
     assert row(done, "mine:1b")[1] == "me/mine"
 
 
-def test_a_broken_catalogue_is_one_line(models: Any, tmp_path: Path) -> None:
+def test_an_invalid_catalogue_is_a_one_line_error(models: Any, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("models: {x: {id: ../../etc/passwd, names: [a]}}")
     done = models("--catalog", str(tmp_path / "own.yaml"))
     assert done.code == 1
@@ -96,5 +96,5 @@ def test_a_broken_catalogue_is_one_line(models: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "text"), [(494_000_000, "494M"), (7_720_000_000, "7.72B"), (235 * 10**9, "235B")]
 )
-def test_parameters_are_written_as_people_say_them(count: int, text: str) -> None:
+def test_numbers_of_parameters_are_short(count: int, text: str) -> None:
     assert short_count(count) == text

@@ -15,8 +15,8 @@ OLLAMA = {"done": True, "done_reason": "stop", "eval_count": 3}
 USAGE = {"usage": {"completion_tokens": 3}}
 
 
-def lines(*answers: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(answer).encode() + b"\n" for answer in answers)
+def lines(*chunks: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(chunk).encode() + b"\n" for chunk in chunks)
 
 
 def events(*chunks: dict[str, Any], end: bytes = b"data: [DONE]\n\n") -> bytes:
@@ -27,13 +27,13 @@ def choice(reason: str | None) -> dict[str, Any]:
     return {"choices": [{"finish_reason": reason}]}
 
 
-RIGHT: dict[tuple[str, bool], bytes] = {
+VALID: dict[tuple[str, bool], bytes] = {
     ("/api/chat", False): lines(OLLAMA),
     ("/api/chat", True): lines({"done": False}, OLLAMA),
     ("/v1/chat/completions", False): lines({**choice("stop"), **USAGE}),
     ("/v1/chat/completions", True): events(choice(None), choice("stop"), {"choices": [], **USAGE}),
 }
-WRONG: list[tuple[str, bool, bytes]] = [
+INVALID: list[tuple[str, bool, bytes]] = [
     ("/api/chat", False, lines({"error": "model is loading"})),
     ("/api/chat", False, b"<html>"),
     ("/api/chat", False, lines({**OLLAMA, "eval_count": 0})),
@@ -44,23 +44,23 @@ WRONG: list[tuple[str, bool, bytes]] = [
     ("/v1/chat/completions", False, lines({**choice(None), **USAGE})),
     ("/v1/chat/completions", True, events(choice("stop"), USAGE, end=b"")),
     ("/v1/chat/completions", True, events(choice("stop"), choice("stop"), USAGE)),
-    ("/v1/chat/completions", True, events(choice("stop"), {"error": {"message": "gone"}})),
+    ("/v1/chat/completions", True, events(choice("stop"), {"error": {"message": "failed"}})),
 ]
 
 
 @dataclass
-class Answers:
-    """A gateway that answers each kind of call with a given body."""
+class FixedGateway:
+    """A gateway with a fixed response body for each kind of call."""
 
-    bodies: dict[tuple[str, bool], bytes] = field(default_factory=lambda: dict(RIGHT))
+    bodies: dict[tuple[str, bool], bytes] = field(default_factory=lambda: dict(VALID))
     states: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[str, str, bool]] = field(default_factory=list)
+    calls: list[tuple[str, str, bool]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     url: str = ""
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.Response:
         body = await request.json()
-        self.asked.append((body["model"], request.path, body["stream"]))
+        self.calls.append((body["model"], request.path, body["stream"]))
         self.keys.add(request.headers.get("Authorization"))
         return web.Response(body=self.bodies[request.path, body["stream"]])
 
@@ -69,17 +69,17 @@ class Answers:
 
 
 @pytest.fixture
-def answers() -> Iterator[Answers]:
+def fixed() -> Iterator[FixedGateway]:
     with running() as gateway:
         yield gateway
 
 
 @contextmanager
-def running() -> Iterator[Answers]:
-    gateway = Answers()
+def running() -> Iterator[FixedGateway]:
+    gateway = FixedGateway()
     app = web.Application()
-    app.router.add_post("/api/chat", gateway.answer)
-    app.router.add_post("/v1/chat/completions", gateway.answer)
+    app.router.add_post("/api/chat", gateway.respond)
+    app.router.add_post("/v1/chat/completions", gateway.respond)
     app.router.add_get("/v1/models/{name}", gateway.state)
     with serving(app) as url:
         gateway.url = url
@@ -88,79 +88,75 @@ def running() -> Iterator[Answers]:
 
 @pytest.fixture
 def check(
-    answers: Answers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fixed: FixedGateway, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     def run(*options: str) -> Command:
-        return Command(capsys, monkeypatch, "check", "--url", answers.url, *options)
+        return Command(capsys, monkeypatch, "check", "--url", fixed.url, *options)
 
     return run
 
 
-def test_each_model_is_asked_on_both_apis_whole_and_streamed(check: Any, answers: Answers) -> None:
+def test_each_model_gets_four_requests(check: Any, fixed: FixedGateway) -> None:
     done = check("toy-2m", "toy-5m")
     assert (done.code, done.err) == (0, "")
-    assert answers.asked == [(m, p, s) for m in ("toy-2m", "toy-5m") for p, s in RIGHT]
+    assert fixed.calls == [(m, p, s) for m in ("toy-2m", "toy-5m") for p, s in VALID]
     assert done.out.count(" 3 tokens, ") == 8
 
 
-@pytest.mark.parametrize(("path", "stream", "body"), WRONG)
-def test_one_wrong_answer_fails_the_check_and_the_others_are_still_asked(
-    check: Any, answers: Answers, path: str, stream: bool, body: bytes
+@pytest.mark.parametrize(("path", "stream", "body"), INVALID)
+def test_one_invalid_response_fails_the_check_after_all_requests(
+    check: Any, fixed: FixedGateway, path: str, stream: bool, body: bytes
 ) -> None:
-    answers.bodies[path, stream] = body
+    fixed.bodies[path, stream] = body
     done = check("toy-5m")
     assert done.code == 1
     assert (done.out.count("FAILED"), done.out.count(" 3 tokens, ")) == (1, 3)
 
 
-def test_a_model_that_may_be_unready_is_asked_only_when_it_is_ready(
-    check: Any, answers: Answers
-) -> None:
-    answers.states = {"big": "unloaded", "small": "ready"}
+def test_if_ready_skips_a_model_that_is_not_ready(check: Any, fixed: FixedGateway) -> None:
+    fixed.states = {"big": "unloaded", "small": "ready"}
     done = check("toy-5m", "--if-ready", "big", "--if-ready", "small")
     assert done.code == 0
-    assert {model for model, *_ in answers.asked} == {"toy-5m", "small"}
+    assert {model for model, *_ in fixed.calls} == {"toy-5m", "small"}
     assert "big  not ready: skipped" in done.out
 
 
-def test_a_check_that_asked_nobody_has_shown_nothing(check: Any, answers: Answers) -> None:
-    answers.states = {"big": "downloading", "small": "unloaded"}
+def test_skipping_every_model_is_a_failure(check: Any, fixed: FixedGateway) -> None:
+    fixed.states = {"big": "downloading", "small": "unloaded"}
     done = check("--if-ready", "big", "--if-ready", "small")
-    assert (done.code, answers.asked) == (1, [])
+    assert (done.code, fixed.calls) == (1, [])
     assert "no model is ready" in done.out
 
 
-def test_a_check_of_nothing_is_a_mistake(check: Any) -> None:
+def test_no_models_is_an_error(check: Any) -> None:
     done = check()
     assert done.code == 1
-    assert "name a model" in done.err
+    assert "no models given" in done.err
 
 
-def test_models_that_all_sleep_are_no_failure(check: Any, answers: Answers) -> None:
-    answers.states = {"big": "unloaded", "small": "unloaded"}
+def test_all_models_scaled_to_zero_is_a_success(check: Any, fixed: FixedGateway) -> None:
+    fixed.states = {"big": "unloaded", "small": "unloaded"}
     done = check("--if-ready", "big", "--if-ready", "small")
-    assert (done.code, answers.asked) == (0, [])
-    assert "every model sleeps" in done.out
+    assert (done.code, fixed.calls) == (0, [])
+    assert "scaled to zero" in done.out
 
 
-def test_the_first_key_of_the_gateways_file_is_sent(
-    check: Any, answers: Answers, tmp_path: Path
-) -> None:
+def test_the_first_api_key_is_sent(check: Any, fixed: FixedGateway, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("\nfirst\nsecond\n")
     assert check("toy-5m", "--api-key-file", str(keys)).code == 0
-    assert answers.keys == {"Bearer first"}
+    assert fixed.keys == {"Bearer first"}
 
 
-def test_a_missing_or_empty_key_file_is_said(check: Any, tmp_path: Path) -> None:
+def test_a_missing_or_empty_key_file_is_an_error(check: Any, tmp_path: Path) -> None:
     missing = check("toy-5m", "--api-key-file", str(tmp_path / "none"))
-    assert (missing.code, "no API key" in missing.err) == (1, True)
+    assert (missing.code, "API key" in missing.err) == (1, True)
     (tmp_path / "keys").write_text("\n")
     empty = check("toy-5m", "--api-key-file", str(tmp_path / "keys"))
-    assert (empty.code, "is empty" in empty.err) == (1, True)
+    assert (empty.code, "no API key" in empty.err) == (1, True)
 
 
-def test_nobody_at_the_address_fails_every_call(
+def test_every_call_fails_without_a_gateway(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = Command(capsys, monkeypatch, "check", "toy-5m", "--url", "http://127.0.0.1:9")

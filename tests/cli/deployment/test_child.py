@@ -18,7 +18,7 @@ time.sleep(600)
 SERVICE = "import sys, time; print(__name__, *sys.argv, flush=True); time.sleep(600)"
 
 
-def test_the_child_of_a_parent_that_is_killed_dies_too(tmp_path: Path) -> None:
+def test_a_child_is_killed_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(SERVICE)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with subprocess.Popen(
@@ -32,7 +32,7 @@ def test_the_child_of_a_parent_that_is_killed_dies_too(tmp_path: Path) -> None:
     wait_until(lambda: not is_running(child))
 
 
-def test_a_child_whose_parent_is_gone_already_does_not_start() -> None:
+def test_a_child_of_a_dead_parent_does_not_start() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "sizeup.deployment.child", "1", "this"],
         timeout=DEADLINE_SECONDS,

@@ -14,7 +14,7 @@ def make_script(folder: Path) -> Path:
     return script
 
 
-def test_the_command_to_paste_is_a_path_where_the_shell_does_not_find_it(
+def test_the_command_is_a_path_when_not_on_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [str(make_script(tmp_path))])
@@ -22,7 +22,7 @@ def test_the_command_to_paste_is_a_path_where_the_shell_does_not_find_it(
     assert sizeup_command() == "bin/sizeup"
 
 
-def test_the_command_to_paste_is_the_name_where_the_shell_finds_it(
+def test_the_command_is_its_name_when_on_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = make_script(tmp_path)

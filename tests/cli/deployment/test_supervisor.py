@@ -10,7 +10,7 @@ from cli.children import (
     DRAIN,
     FAIL,
     IGNORE_SIGTERM,
-    RUN_FOR_EVER,
+    RUN_FOREVER,
     Supervised,
     is_running,
     until,
@@ -25,79 +25,79 @@ async def ready(supervised: Supervised) -> None:
         await supervised.supervisor.ready.wait()
 
 
-def test_a_killed_child_comes_back_and_the_reason_is_told(tmp_path: Path) -> None:
-    async def scene() -> None:
-        supervised = Supervised(tmp_path, RUN_FOR_EVER)
+def test_a_killed_child_is_restarted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        supervised = Supervised(tmp_path, RUN_FOREVER)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
         first = supervised.pid
         os.kill(first, signal.SIGKILL)
-        await until(lambda: bool(supervised.recorder.deaths))
+        await until(lambda: bool(supervised.recorder.exits))
         await ready(supervised)
         second = supervised.pid
         assert second != first
-        assert supervised.recorder.deaths == ["killed by SIGKILL; last it said: up"]
+        assert supervised.recorder.exits == ["killed by SIGKILL: up"]
         await supervised.supervisor.stop(DEADLINE_SECONDS)
         await running
         assert not is_running(second)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_child_that_hangs_is_killed_and_comes_back(tmp_path: Path) -> None:
-    async def scene() -> None:
+def test_a_hung_child_is_killed_and_restarted(tmp_path: Path) -> None:
+    async def scenario() -> None:
         policy = Policy(first_seconds=0.01, longest_seconds=0.05, hung_seconds=0.05)
-        supervised = Supervised(tmp_path, RUN_FOR_EVER, policy)
+        supervised = Supervised(tmp_path, RUN_FOREVER, policy)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
-        supervised.silent = True
-        await until(lambda: bool(supervised.recorder.deaths))
-        supervised.silent = False
+        supervised.hung = True
+        await until(lambda: bool(supervised.recorder.exits))
+        supervised.hung = False
         await ready(supervised)
-        assert supervised.recorder.deaths[0] == "hung; killed by SIGKILL; last it said: up"
+        assert supervised.recorder.exits[0] == "hung; killed by SIGKILL: up"
         await supervised.supervisor.stop(DEADLINE_SECONDS)
         await running
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_child_that_drains_longer_than_a_hang_is_left_alone(tmp_path: Path) -> None:
-    async def scene() -> None:
+def test_a_draining_child_is_not_hung(tmp_path: Path) -> None:
+    async def scenario() -> None:
         policy = Policy(first_seconds=0.01, longest_seconds=0.05, hung_seconds=0.05)
         supervised = Supervised(tmp_path, DRAIN, policy)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
-        supervised.silent = True
+        supervised.hung = True
         await supervised.supervisor.stop(DEADLINE_SECONDS)
         await running
         assert supervised.log.read_text().split() == ["up", "draining", "drained"]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_child_that_never_becomes_ready_is_given_up_with_its_last_words(tmp_path: Path) -> None:
+def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, FAIL)
-    with pytest.raises(ChildFailedError, match=r"3 times: exit code 3; .*no weights here") as error:
+    with pytest.raises(ChildFailedError, match=r"3 times: exit code 3: no weights here") as error:
         asyncio.run(asyncio.wait_for(supervised.supervisor.run(), DEADLINE_SECONDS))
     assert str(supervised.log) in str(error.value)
-    assert len(supervised.recorder.deaths) == 2
+    assert len(supervised.recorder.exits) == 2
 
 
 def test_stop_lets_a_child_drain(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         supervised = Supervised(tmp_path, DRAIN)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
         await supervised.supervisor.stop(DEADLINE_SECONDS)
         await running
         assert supervised.log.read_text().split() == ["up", "draining", "drained"]
-        assert supervised.recorder.deaths == []
+        assert supervised.recorder.exits == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_stop_kills_a_child_that_does_not_end(tmp_path: Path) -> None:
-    async def scene() -> None:
+def test_stop_kills_a_child_after_the_timeout(tmp_path: Path) -> None:
+    async def scenario() -> None:
         supervised = Supervised(tmp_path, IGNORE_SIGTERM)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
@@ -106,11 +106,11 @@ def test_stop_kills_a_child_that_does_not_end(tmp_path: Path) -> None:
         await running
         assert not is_running(pid)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_kill_during_a_drain_ends_it_at_once(tmp_path: Path) -> None:
-    async def scene() -> None:
+def test_kill_interrupts_a_drain(tmp_path: Path) -> None:
+    async def scenario() -> None:
         supervised = Supervised(tmp_path, IGNORE_SIGTERM)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
@@ -119,23 +119,23 @@ def test_a_kill_during_a_drain_ends_it_at_once(tmp_path: Path) -> None:
         supervised.supervisor.kill()
         await asyncio.wait_for(asyncio.gather(running, stopping), DEADLINE_SECONDS)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_stop_does_not_sit_out_a_wait_between_starts(tmp_path: Path) -> None:
-    async def scene() -> None:
-        patient = Policy(first_seconds=600.0, longest_seconds=600.0)
-        supervised = Supervised(tmp_path, FAIL, patient)
+def test_stop_interrupts_the_backoff(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        slow = Policy(first_seconds=600.0, longest_seconds=600.0)
+        supervised = Supervised(tmp_path, FAIL, slow)
         running = asyncio.create_task(supervised.supervisor.run())
-        await until(lambda: bool(supervised.recorder.deaths))
+        await until(lambda: bool(supervised.recorder.exits))
         async with asyncio.timeout(DEADLINE_SECONDS):
             await supervised.supervisor.stop(DEADLINE_SECONDS)
             await running
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_kill_takes_what_the_child_started_with_it(tmp_path: Path) -> None:
+def test_kill_includes_grandchildren(tmp_path: Path) -> None:
     program = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
@@ -143,7 +143,7 @@ def test_kill_takes_what_the_child_started_with_it(tmp_path: Path) -> None:
         "time.sleep(600)\n"
     )
 
-    async def scene() -> None:
+    async def scenario() -> None:
         supervised = Supervised(tmp_path, program)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
@@ -152,11 +152,11 @@ def test_kill_takes_what_the_child_started_with_it(tmp_path: Path) -> None:
         await running
         await until(lambda: not is_running(grandchild))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_cancelling_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         supervised = Supervised(tmp_path, IGNORE_SIGTERM)
         running = asyncio.create_task(supervised.supervisor.run())
         await ready(supervised)
@@ -165,40 +165,40 @@ def test_cancelling_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
         await asyncio.gather(running, return_exceptions=True)
         await until(lambda: not is_running(pid))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_output_without_line_ends_does_not_stop_the_child(tmp_path: Path) -> None:
     program = "import sys; sys.stdout.write('x' * 3_000_000 + '\\nup\\n'); sys.exit(1)"
     supervised = Supervised(tmp_path, program)
-    with pytest.raises(ChildFailedError, match="last it said: up"):
+    with pytest.raises(ChildFailedError, match="exit code 1: up"):
         asyncio.run(asyncio.wait_for(supervised.supervisor.run(), DEADLINE_SECONDS))
 
 
-def test_the_door_is_closed_before_what_is_behind_it(tmp_path: Path) -> None:
-    diary = tmp_path / "diary"
+def test_stages_stop_in_order(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
 
     def program(name: str) -> str:
-        output = f"open({str(diary)!r}, 'a', buffering=1)"
+        output = f"open({str(journal)!r}, 'a', buffering=1)"
         return DRAIN.replace("print('drain", f"print('{name} drain").replace(
             "', flush=True)\n    ", f"', file={output})\n    "
         )
 
-    async def scene() -> None:
-        people = []
-        for name in ("door", "behind"):
+    async def scenario() -> None:
+        children = []
+        for name in ("gateway", "inference"):
             (tmp_path / name).mkdir()
-            people.append(Supervised(tmp_path / name, program(name)))
-        running = [asyncio.create_task(s.supervisor.run()) for s in people]
-        await asyncio.gather(*map(ready, people))
-        door, behind = (s.supervisor for s in people)
-        await stop_in_order(((door,), (behind,)), DEADLINE_SECONDS)
+            children.append(Supervised(tmp_path / name, program(name)))
+        running = [asyncio.create_task(s.supervisor.run()) for s in children]
+        await asyncio.gather(*map(ready, children))
+        gateway, inference = (s.supervisor for s in children)
+        await stop_in_order(((gateway,), (inference,)), DEADLINE_SECONDS)
         await asyncio.gather(*running)
-        assert diary.read_text().split("\n")[:-1] == [
-            "door draining",
-            "door drained",
-            "behind draining",
-            "behind drained",
+        assert journal.read_text().split("\n")[:-1] == [
+            "gateway draining",
+            "gateway drained",
+            "inference draining",
+            "inference drained",
         ]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

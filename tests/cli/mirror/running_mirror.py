@@ -1,4 +1,4 @@
-"""`sizeup mirror` in a process of its own, a folder to serve, and requests as bytes."""
+"""`sizeup mirror` as a process, folders to serve, and requests with raw paths."""
 
 import http.client
 import subprocess
@@ -20,7 +20,7 @@ CACHED_ID = "Qwen/Tiny"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: http.client.HTTPMessage
     body: bytes
@@ -35,29 +35,29 @@ class RunningMirror:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(
+    def request(
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Send a path as it is, dots and all."""
+    ) -> Response:
+        """Request a path without normalizing it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
         try:
             connection.request(method, path, headers=dict(headers or {}))
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return Response(response.status, response.headers, response.read())
         finally:
             connection.close()
 
     def is_ready(self) -> bool:
-        assert self.process.poll() is None, "the mirror ended"
+        assert self.process.poll() is None, "the mirror exited"
         try:
-            return self.ask("/readyz").status == 200
+            return self.request("/readyz").status == 200
         except ConnectionRefusedError:
             return False
 
 
 @contextmanager
 def running_mirror(folder: Path) -> Iterator[RunningMirror]:
-    """Serve a folder until the block ends."""
+    """Serve a folder during the block."""
     [port] = free_loopback_ports(1)
     process = subprocess.Popen(
         [sys.executable, "-m", "sizeup", "mirror", str(folder), "--port", str(port)],
@@ -74,7 +74,7 @@ def running_mirror(folder: Path) -> Iterator[RunningMirror]:
 
 
 def write_plain(folder: Path, files: Mapping[str, bytes] | None = None) -> Path:
-    """Make a model folder as `save_pretrained` or `git clone` leaves it."""
+    """Write a model folder like `save_pretrained` or `git clone`."""
     for name, content in (tiny_model() if files is None else files).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -82,7 +82,7 @@ def write_plain(folder: Path, files: Mapping[str, bytes] | None = None) -> Path:
 
 
 def write_cached(cache: Path, reference: str = "main") -> Path:
-    """Make a repository of a Hugging Face cache; return its snapshot."""
+    """Write a repository of a Hugging Face cache; return its snapshot."""
     repository = cache / "models--Qwen--Tiny"
     snapshot = repository / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)

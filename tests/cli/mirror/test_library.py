@@ -8,8 +8,8 @@ from cli.mirror.running_mirror import CACHED_ID, PLAIN_ID, write_cached, write_p
 from hub_server import COMMIT, WEIGHTS, git_blob_id, sha256, tiny_model
 from sizeup.mirror.library import (
     Library,
-    NoRepositoryError,
-    NoRevisionError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
     Snapshot,
 )
 
@@ -29,14 +29,14 @@ def test_folders_and_caches_are_found_by_id(tmp_path: Path) -> None:
     assert {file.name for file in snapshot_of(tmp_path, "Org/name").files} == set(FILES)
 
 
-def test_a_folder_promises_what_a_hub_would(tmp_path: Path) -> None:
+def test_a_folder_has_the_digests_of_a_hub(tmp_path: Path) -> None:
     write_plain(tmp_path / "tiny")
-    promised = {file.name: file.digest for file in snapshot_of(tmp_path, PLAIN_ID).files}
-    assert promised[WEIGHTS] == sha256(FILES[WEIGHTS])
-    assert promised["config.json"] == git_blob_id(FILES["config.json"])
+    digests = {file.name: file.digest for file in snapshot_of(tmp_path, PLAIN_ID).files}
+    assert digests[WEIGHTS] == sha256(FILES[WEIGHTS])
+    assert digests["config.json"] == git_blob_id(FILES["config.json"])
 
 
-def test_a_commit_follows_from_names_and_contents(tmp_path: Path) -> None:
+def test_the_commit_depends_on_names_and_contents(tmp_path: Path) -> None:
     for place in ("a", "b"):
         write_plain(tmp_path / place / "tiny")
     first, second = (snapshot_of(tmp_path / place, PLAIN_ID) for place in ("a", "b"))
@@ -46,16 +46,16 @@ def test_a_commit_follows_from_names_and_contents(tmp_path: Path) -> None:
     assert snapshot_of(tmp_path / "b", PLAIN_ID).commit != first.commit
 
 
-def test_a_cache_is_served_by_the_digests_it_was_made_with(tmp_path: Path) -> None:
+def test_a_cache_is_served_with_the_digests_of_its_blobs(tmp_path: Path) -> None:
     snapshot = write_cached(tmp_path)
-    (snapshot / WEIGHTS).resolve().write_bytes(b"changed, and not read again")
+    (snapshot / WEIGHTS).resolve().write_bytes(b"changed")
     file = snapshot_of(tmp_path, CACHED_ID).file(WEIGHTS)
     assert file is not None
     assert file.digest == sha256(FILES[WEIGHTS])
     assert snapshot_of(tmp_path, CACHED_ID, COMMIT).commit == COMMIT
 
 
-def test_a_link_without_its_blob_is_not_shown(tmp_path: Path) -> None:
+def test_a_dangling_link_is_not_listed(tmp_path: Path) -> None:
     snapshot = write_cached(tmp_path)
     (snapshot / WEIGHTS).resolve().unlink()
     assert snapshot_of(tmp_path, CACHED_ID).file(WEIGHTS) is None
@@ -70,7 +70,7 @@ def test_a_file_is_hashed_once(tmp_path: Path) -> None:
         weights = first.file(WEIGHTS)
         assert weights is not None
         stat = os.stat(weights.path)
-        weights.path.write_bytes(b"\0" * stat.st_size)  # same size; its time is put back below
+        weights.path.write_bytes(b"\0" * stat.st_size)  # same size and, below, same mtime
         os.utime(weights.path, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
         return first, await library.snapshot(PLAIN_ID, "main")
 
@@ -81,7 +81,7 @@ def test_a_file_is_hashed_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model_id", ["sizeup/..", "../tiny", "tiny", "sizeup/none", "a/b/c", ""])
 def test_an_id_cannot_be_a_path(tmp_path: Path, model_id: str) -> None:
     write_plain(tmp_path / "tiny")
-    with pytest.raises(NoRepositoryError):
+    with pytest.raises(RepositoryNotFoundError):
         snapshot_of(tmp_path, model_id)
 
 
@@ -90,14 +90,14 @@ def test_a_revision_cannot_be_a_path(tmp_path: Path, revision: str) -> None:
     write_plain(tmp_path / "tiny")
     write_cached(tmp_path)
     for model_id in (PLAIN_ID, CACHED_ID):
-        with pytest.raises(NoRevisionError):
+        with pytest.raises(RevisionNotFoundError):
             snapshot_of(tmp_path, model_id, revision)
 
 
-def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_without_a_config_is_not_a_model(tmp_path: Path) -> None:
     plain = write_plain(tmp_path / "tiny")
     library = Library(tmp_path)
     (plain / "config.json").unlink()
     (plain / "config.json").mkdir()
-    with pytest.raises(NoRepositoryError):
+    with pytest.raises(RepositoryNotFoundError):
         asyncio.run(library.snapshot(PLAIN_ID, "main"))

@@ -35,7 +35,7 @@ QWEN3 = {
 
 
 def names_of_the_ladder() -> dict[str, str]:
-    """Ollama's names and the ids they stand for, from its library's rules."""
+    """Ollama's names with their Hugging Face ids, by the naming rules of its library."""
     names = {}
     for size, hub in QWEN15.items():
         for tag in (size, f"{size}-chat", f"{size}-chat-q4_0"):
@@ -85,7 +85,7 @@ OTHERS = {
 }
 
 
-def test_every_name_of_the_library_finds_its_model() -> None:
+def test_every_ollama_name_resolves() -> None:
     catalog = shipped()
     index = NameIndex(catalog)
     wrong = {}
@@ -96,7 +96,7 @@ def test_every_name_of_the_library_finds_its_model() -> None:
     assert wrong == {}
 
 
-def test_every_model_says_about_how_large_it_is_and_has_a_tag() -> None:
+def test_every_model_has_parameters_and_tags() -> None:
     for entry in shipped().models.values():
         assert entry.parameters
         assert all(":" in name for name in entry.names)
@@ -110,7 +110,7 @@ BELOW = {"a": entry("org/a", "a:1", "a:latest"), "b": entry("org/b", "b:1")}
 
 
 @pytest.mark.parametrize(
-    ("above", "left"),
+    ("above", "merged"),
     [
         ({"c": entry("org/c", "c:1")}, {"a": ("a:1", "a:latest"), "b": ("b:1",), "c": ("c:1",)}),
         ({"c": entry("org/c", "A:Latest")}, {"a": ("a:1",), "b": ("b:1",), "c": ("A:Latest",)}),
@@ -119,16 +119,16 @@ BELOW = {"a": entry("org/a", "a:1", "a:latest"), "b": entry("org/b", "b:1")}
         ({"z": entry("org/b", "z:1")}, {"a": ("a:1", "a:latest"), "z": ("z:1",)}),
     ],
 )
-def test_what_a_person_adds_wins(
-    above: dict[str, CatalogEntry], left: dict[str, tuple[str, ...]]
+def test_the_user_catalogue_wins(
+    above: dict[str, CatalogEntry], merged: dict[str, tuple[str, ...]]
 ) -> None:
-    assert {key: entry.names for key, entry in merge(BELOW, above).items()} == left
+    assert {key: entry.names for key, entry in merge(BELOW, above).items()} == merged
 
 
-def test_the_sources_win_in_order(own_home: Path, tmp_path: Path) -> None:
-    (own_home / "sizeup").mkdir()
+def test_later_sources_win(empty_home: Path, tmp_path: Path) -> None:
+    (empty_home / "sizeup").mkdir()
     for path, model_id in (
-        (own_home / "sizeup" / "models.yaml", "me/user"),
+        (empty_home / "sizeup" / "models.yaml", "me/user"),
         (tmp_path / "environment.yaml", "me/environment"),
         (tmp_path / "option.yaml", "me/option"),
     ):
@@ -154,12 +154,12 @@ def test_the_sources_win_in_order(own_home: Path, tmp_path: Path) -> None:
         ('models: {a: {id: x/y, names: ["n:1"]}, b: {id: x/z, names: ["N:1"]}}', "both answer"),
     ],
 )
-def test_a_broken_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_file_is_named_with_its_fault(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(UsageError, match=words):
         read_catalog(tmp_path / "own.yaml")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         read_catalog(tmp_path / "nowhere.yaml")

@@ -10,7 +10,7 @@ from sizeup.deployment.backoff import Policy
 from sizeup.deployment.plan import Options, plan_gateway, plan_inference, write_catalog
 from sizeup.errors import PortInUseError, UsageError
 from sizeup.models.catalogue import shipped
-from sizeup.models.local_models import Shelf, key_of, split_names
+from sizeup.models.local_models import ModelRegistry, key_of, split_names
 from sizeup.ports import free_loopback_ports, require_free
 from sizeup.settings import Settings, inherited_environment
 from sizeup_wire.catalog import Catalog, NameIndex
@@ -24,7 +24,7 @@ def make_model(folder: Path) -> Path:
     return folder
 
 
-def shelf(tmp_path: Path) -> Shelf:
+def registry(tmp_path: Path) -> ModelRegistry:
     for name in ("toy-0.5m", "toy-5m"):
         make_model(tmp_path / "toys" / name)
     repository = tmp_path / "hub" / "models--Qwen--Qwen2.5-0.5B-Instruct"
@@ -32,75 +32,79 @@ def shelf(tmp_path: Path) -> Shelf:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT)
     settings = Settings(toy_dir=tmp_path / "toys", hf_hub_cache=str(tmp_path / "hub"))
-    return Shelf(shipped(), settings)
+    return ModelRegistry(shipped(), settings)
 
 
-def test_a_toy_is_its_folder(tmp_path: Path) -> None:
-    model = shelf(tmp_path).find("toy:0.5m")
+def test_a_toy_model_is_a_folder(tmp_path: Path) -> None:
+    model = registry(tmp_path).find("toy:0.5m")
     assert model.model == str(tmp_path / "toys" / "toy-0.5m")
     assert model.entry.id == "toy-0.5m"
 
 
-def test_a_toy_that_is_not_there_says_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_a_missing_toy_model_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="SIZEUP_TOY_DIR"):
-        shelf(tmp_path).find("toy:2m")
+        registry(tmp_path).find("toy:2m")
 
 
 @pytest.mark.parametrize("name", ["qwen2.5:0.5b", "Qwen/Qwen2.5-0.5B-Instruct"])
-def test_a_pulled_model_is_known_by_name_and_id(tmp_path: Path, name: str) -> None:
-    model = shelf(tmp_path).find(name)
+def test_a_pulled_model_is_found_by_name_and_id(tmp_path: Path, name: str) -> None:
+    model = registry(tmp_path).find(name)
     assert model.model == "Qwen/Qwen2.5-0.5B-Instruct"
     assert model.folder.name == COMMIT
 
 
-@pytest.mark.parametrize("text", ["~nobody-is-called-so/model", "x" * 300, "./" + "x" * 300])
-def test_what_cannot_be_a_path_is_told(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["~no-such-user/model", "x" * 300, "./" + "x" * 300])
+def test_an_invalid_path_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError):
-        shelf(tmp_path).find(text)
+        registry(tmp_path).find(text)
 
 
-def test_a_list_may_be_longer_than_any_path() -> None:
+def test_a_list_may_exceed_the_path_limit() -> None:
     names = ["qwen2.5:0.5b"] * 400
     assert list(split_names([",".join(names)])) == names
 
 
-def test_a_model_that_is_not_pulled_says_how_to(tmp_path: Path) -> None:
+def test_a_missing_model_names_the_pull_command(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"try: sizeup pull Qwen/Qwen1\.5-72B-Chat"):
-        shelf(tmp_path).find("qwen:72b")
+        registry(tmp_path).find("qwen:72b")
 
 
-def test_any_id_of_the_hub_is_a_name(tmp_path: Path) -> None:
-    key, entry = shelf(tmp_path).named("hf.co/Somebody/Their-Model")
-    assert (key, entry.id) == ("somebody-their-model", "Somebody/Their-Model")
+def test_any_hugging_face_id_is_a_name(tmp_path: Path) -> None:
+    key, entry = registry(tmp_path).resolve("hf.co/Other/Their-Model")
+    assert (key, entry.id) == ("other-their-model", "Other/Their-Model")
 
 
-@pytest.mark.parametrize("name", ["nobody", "a/b/c", "", "../../etc", "qwen:7m"])
-def test_other_words_are_no_models(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["unknown", "a/b/c", "", "../../etc", "qwen:7m"])
+def test_unknown_names_are_errors(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError):
-        shelf(tmp_path).find(name)
+        registry(tmp_path).find(name)
 
 
 @pytest.mark.parametrize(
     ("folder", "name"),
     [("my model", "my-model"), ("模型", "model"), ("-x-", "x"), ("Q1.5", "Q1.5")],
 )
-def test_a_folder_of_any_name_gets_a_legal_one(tmp_path: Path, folder: str, name: str) -> None:
-    model = shelf(tmp_path).find(str(make_model(tmp_path / folder)))
+def test_a_folder_name_becomes_a_valid_model_name(tmp_path: Path, folder: str, name: str) -> None:
+    model = registry(tmp_path).find(str(make_model(tmp_path / folder)))
     assert (model.entry.id, model.entry.names) == (name, (f"{name}:latest",))
     assert model.model == str(tmp_path / folder)
 
 
-def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_a_config_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"config\.json is missing"):
-        shelf(tmp_path).find(str(tmp_path))
+        registry(tmp_path).find(str(tmp_path))
 
 
-def test_names_are_split_at_commas_but_paths_are_not(tmp_path: Path) -> None:
-    odd = make_model(tmp_path / "a,b")
-    assert list(split_names(["toy:2m, toy:5m,", str(odd)])) == ["toy:2m", "toy:5m", str(odd)]
+def test_names_are_split_at_commas_but_not_paths(tmp_path: Path) -> None:
+    with_comma = make_model(tmp_path / "a,b")
+    assert list(split_names(["toy:2m, toy:5m,", str(with_comma)])) == [
+        "toy:2m",
+        "toy:5m",
+        str(with_comma),
+    ]
 
 
-def test_keys_are_fit_for_metrics_and_file_names() -> None:
+def test_keys_are_valid_file_names() -> None:
     assert key_of("Qwen/Qwen1.5-0.5B") == "qwen-qwen1.5-0.5b"
     assert key_of("..") == "model"
 
@@ -119,8 +123,8 @@ def options(tmp_path: Path, **environment: str) -> Options:
     )
 
 
-def test_children_are_configured_by_the_environment_alone(tmp_path: Path) -> None:
-    model = shelf(tmp_path).find("toy:5m")
+def test_the_environment_of_a_child(tmp_path: Path) -> None:
+    model = registry(tmp_path).find("toy:5m")
     planned = plan_inference(model, 4242, options(tmp_path, PATH="/bin"))
     assert planned.base_url == "http://127.0.0.1:4242"
     assert planned.command.environment == {
@@ -138,8 +142,8 @@ def test_children_are_configured_by_the_environment_alone(tmp_path: Path) -> Non
     }
 
 
-def test_the_gateways_catalogue_holds_every_model_with_its_replica(tmp_path: Path) -> None:
-    models = [shelf(tmp_path).find(name) for name in ("toy:0.5m",)]
+def test_the_gateway_catalogue_has_every_replica(tmp_path: Path) -> None:
+    models = [registry(tmp_path).find(name) for name in ("toy:0.5m",)]
     inference = [plan_inference(model, 4242, options(tmp_path)) for model in models]
     path = write_catalog(tmp_path, models, inference)
     catalog = Catalog.model_validate(yaml.safe_load(path.read_text()))
@@ -154,31 +158,24 @@ def test_the_gateways_catalogue_holds_every_model_with_its_replica(tmp_path: Pat
     ("host", "url"),
     [("::", "http://[::1]:1"), ("::1", "http://[::1]:1"), ("localhost", "http://localhost:1")],
 )
-def test_addresses_are_written_so_that_they_can_be_pasted(
-    tmp_path: Path, host: str, url: str
-) -> None:
+def test_addresses_are_urls(tmp_path: Path, host: str, url: str) -> None:
     assert dataclasses.replace(options(tmp_path), host=host, port=1).local_url == url
 
 
-def test_children_do_not_inherit_the_hubs_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_do_not_inherit_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert "hf_secret" not in inherited_environment().values()
     assert inherited_environment()["PATH"] == os.environ["PATH"]
 
 
-def test_a_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert "hf_secret" not in repr(Settings())
-
-
-def test_ports_are_free_and_differ() -> None:
+def test_free_ports_are_distinct() -> None:
     ports = free_loopback_ports(20)
     assert len(set(ports)) == 20
     for port in ports:
         require_free("127.0.0.1", port)
 
 
-def test_a_taken_port_is_told_apart_from_an_address_that_is_not_ours() -> None:
+def test_a_port_in_use_differs_from_an_unavailable_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(PortInUseError, match="--port"):
             require_free("127.0.0.1", taken.getsockname()[1])

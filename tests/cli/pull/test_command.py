@@ -15,7 +15,7 @@ from rich.console import Console
 from cli.children import wait_until
 from hub_server import MODEL_ID, WEIGHTS, HubServer, Mode, sha256
 from sizeup.models.catalogue import load_catalog
-from sizeup.models.local_models import Shelf
+from sizeup.models.local_models import ModelRegistry
 from sizeup.pull.console_report import PlainPullReport
 from sizeup.pull.progress_file import ProgressFile
 from sizeup.pull.throttle import Throttle
@@ -291,5 +291,5 @@ def test_a_user_without_a_name_can_pull(hub: HubServer, tmp_path: Path) -> None:
 
 def test_a_hub_id_is_not_a_toy_model() -> None:
     settings = Settings()
-    _, entry = Shelf(load_catalog(settings, None), settings).named("sizeup/toy-5m")
+    _, entry = ModelRegistry(load_catalog(settings, None), settings).resolve("sizeup/toy-5m")
     assert entry.id == "sizeup/toy-5m"

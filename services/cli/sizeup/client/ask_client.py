@@ -1,16 +1,16 @@
-"""`sizeup ask`: one question, one line with the answer and its length in tokens."""
+"""`sizeup ask`: one chat request without streaming."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sizeup.client.gateway_client import connect
-from sizeup.errors import BrokenAnswerError
+from sizeup.errors import InvalidResponseError
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a model; None leaves a value to the model's defaults."""
+    """A prompt and its sampling options; None is the model's default."""
 
     model: str
     prompt: str
@@ -32,25 +32,25 @@ class Question:
 def options(
     max_tokens: int | None, temperature: float | None, seed: int | None
 ) -> dict[str, float]:
-    """Return Ollama's names for what was said."""
-    said = {"num_predict": max_tokens, "temperature": temperature, "seed": seed}
-    return {name: value for name, value in said.items() if value is not None}
+    """Return the options that are set, by Ollama's names."""
+    values = {"num_predict": max_tokens, "temperature": temperature, "seed": seed}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-async def ask(question: Question, url: str, answer_seconds: float) -> dict[str, Any]:
-    """Ask and return finish_reason, prompt_length, response_length (tokens), response_text."""
-    async with connect(url, answer_seconds) as gateway:
+async def ask_once(question: Question, url: str, response_seconds: float) -> dict[str, Any]:
+    """Return finish_reason, prompt_length, response_length (tokens) and response_text."""
+    async with connect(url, response_seconds) as gateway:
         return summarize(await gateway.chat(question.body()))
 
 
-def summarize(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the four values out of an answer, or raise BrokenAnswerError."""
+def summarize(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the four values of a response, or raise InvalidResponseError."""
     try:
         return {
-            "finish_reason": answer["done_reason"],
-            "prompt_length": answer["prompt_eval_count"],
-            "response_length": answer["eval_count"],
-            "response_text": answer["message"]["content"],
+            "finish_reason": response["done_reason"],
+            "prompt_length": response["prompt_eval_count"],
+            "response_length": response["eval_count"],
+            "response_text": response["message"]["content"],
         }
     except (KeyError, TypeError) as error:
-        raise BrokenAnswerError(f"the answer has no {error}") from error
+        raise InvalidResponseError(f"the response has no {error}") from error

@@ -1,4 +1,4 @@
-"""`sizeup models`: what is known by name, what is on this machine, what is being served."""
+"""`sizeup models`: the catalogue, the models on this machine, and the served models."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from sizeup.client.gateway_client import connect
 from sizeup.errors import SizeupError, UsageError
-from sizeup.models.local_models import Shelf
+from sizeup.models.local_models import ModelRegistry
 from sizeup_wire.catalog import CatalogEntry
 
 _BILLION = 1_000_000_000
@@ -17,7 +17,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model of the list."""
+    """One model of the table."""
 
     name: str
     id: str
@@ -28,37 +28,37 @@ class Row:
 
 
 async def served_names(url: str) -> tuple[str, ...] | None:
-    """Return what the gateway serves, or None when there is no gateway."""
+    """Return the names of the served models, or None without a gateway."""
     try:
-        async with connect(url, answer_seconds=5.0) as gateway:  # a list takes no thinking
-            return tuple(await gateway.served())
+        async with connect(url, response_seconds=5.0) as gateway:  # no inference
+            return tuple(await gateway.model_names())
     except SizeupError:
         return None
 
 
-def list_models(shelf: Shelf, served: Sequence[str]) -> list[Row]:
+def list_models(registry: ModelRegistry, served: Sequence[str]) -> list[Row]:
     """Return a row per model of the catalogue, then those served under other names."""
-    left = {name.lower(): name for name in served}
+    remaining = {name.lower(): name for name in served}
     rows = []
-    for entry in shelf.catalog.models.values():
+    for entry in registry.catalog.models.values():
         names = {entry.id.lower(), f"{entry.id}:latest".lower(), *map(str.lower, entry.names)}
-        found = names & left.keys()
+        found = names & remaining.keys()
         for name in found:
-            del left[name]
-        rows.append(_row(shelf, entry, served=bool(found)))
-    return [*rows, *(Row(name, "", None, None, served=True) for name in left.values())]
+            del remaining[name]
+        rows.append(_row(registry, entry, served=bool(found)))
+    return [*rows, *(Row(name, "", None, None, served=True) for name in remaining.values())]
 
 
-def _row(shelf: Shelf, entry: CatalogEntry, *, served: bool) -> Row:
+def _row(registry: ModelRegistry, entry: CatalogEntry, *, served: bool) -> Row:
     try:
-        disk_bytes = size_on_disk(shelf.locate(entry))
+        disk_bytes = size_on_disk(registry.locate(entry))
     except UsageError:
         disk_bytes = None
     return Row(entry.names[0], entry.id, entry.parameters, disk_bytes, served)
 
 
 def size_on_disk(folder: Path) -> int:
-    """Return the bytes of a model's files, the blobs behind links included; 0 when none is left."""
+    """Return the size of a model's files, the blobs behind links included."""
     return sum(path.stat().st_size for path in _files(folder))
 
 
@@ -67,7 +67,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def table_of(rows: Sequence[Row]) -> Table:
-    """Lay the list out."""
     table = Table()
     for heading in ("name", "Hugging Face id"):
         table.add_column(heading, overflow="fold")
@@ -81,7 +80,7 @@ def table_of(rows: Sequence[Row]) -> Table:
 
 
 def short_count(count: int | None) -> str:
-    """Write a number of parameters as people say it: 620M, 7.7B."""
+    """Format a number of parameters: 620M, 7.7B."""
     if count is None:
         return ""
     if count >= _BILLION:

@@ -1,4 +1,4 @@
-"""`sizeup check`: a whole and a streamed answer on both APIs from each model."""
+"""`sizeup check`: smoke test of each model on both APIs, with and without streaming."""
 
 import json
 import time
@@ -10,26 +10,25 @@ from urllib.parse import quote
 
 import aiohttp
 
-from sizeup.errors import BrokenAnswerError, GatewayUnreachableError, UsageError
+from sizeup.errors import GatewayUnreachableError, InvalidResponseError, UsageError
 
 _QUESTION = [{"role": "user", "content": "What is 12 + 30?"}]
 _MAX_TOKENS = 16
-"""Enough to see a stream; a model of any size makes them within seconds."""
+"""Enough for a stream; a model of any size generates them within seconds."""
 _LIST_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
 _SHOWN_CHARACTERS = 200
-"""Of an answer that is not as it should be."""
+"""Of an invalid response, in messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, and how the tokens it made are read from the whole body of its answer."""
+    """One request, and how to read the number of generated tokens from the response body."""
 
     path: str
     stream: bool
     read: Callable[[bytes], int]
 
     def body(self, model: str) -> dict[str, Any]:
-        """Return what to post."""
         body = {"model": model, "messages": _QUESTION, "stream": self.stream}
         if self.path.startswith("/api/"):
             return {**body, "options": {"num_predict": _MAX_TOKENS, "temperature": 0}}
@@ -39,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one call; `fault` says what was wrong."""
+    """The result of one call; `fault` is the reason of a failure."""
 
     model: str
     call: Call
@@ -48,9 +47,8 @@ class Result:
     fault: str | None = None
 
     def __str__(self) -> str:
-        """Return a line for a log."""
-        kind = "streamed" if self.call.stream else "whole"
-        start = f"{self.model}  {self.call.path} {kind}:"
+        kind = "stream" if self.call.stream else "no stream"
+        start = f"{self.model}  {self.call.path} ({kind}):"
         if self.fault is not None:
             return f"{start} FAILED: {self.fault}"
         rate = self.tokens / self.seconds if self.seconds > 0 else 0.0
@@ -58,30 +56,30 @@ class Result:
 
 
 def read_ollama(body: bytes) -> int:
-    """Return the tokens of a whole answer of Ollama's API."""
+    """Return the tokens of an Ollama response without streaming."""
     return _ollama_tokens(_object(body))
 
 
 def read_ollama_stream(body: bytes) -> int:
-    """Return the tokens of a stream that has several lines, of which the last alone is done."""
+    """Return the tokens of an Ollama stream, of which only the last line is done."""
     lines = [_object(line) for line in body.splitlines()]
     if [bool(line.get("done")) for line in lines] != [False] * (len(lines) - 1) + [True]:
-        raise BrokenAnswerError(f"not a stream with one end: {_shown(body)}")
+        raise InvalidResponseError(f"not a stream with one final line: {_shown(body)}")
     return _ollama_tokens(lines[-1])
 
 
 def read_openai(body: bytes) -> int:
-    """Return the tokens of a whole answer of OpenAI's API."""
-    answer = _object(body)
-    _require_finish([answer])
-    return _openai_tokens(answer)
+    """Return the tokens of an OpenAI response without streaming."""
+    response = _object(body)
+    _require_finish([response])
+    return _openai_tokens(response)
 
 
 def read_openai_stream(body: bytes) -> int:
-    """Return the tokens of a stream that ends with one finish_reason, the usage and [DONE]."""
+    """Return the tokens of an OpenAI stream: one finish_reason, the usage, and [DONE]."""
     events = [event.removeprefix(b"data: ") for event in body.split(b"\n\n") if event.strip()]
     if not events or events[-1].strip() != b"[DONE]":
-        raise BrokenAnswerError(f"a stream without [DONE]: {_shown(body)}")
+        raise InvalidResponseError(f"stream without [DONE]: {_shown(body)}")
     chunks = [_object(event) for event in events[:-1]]
     _require_finish(chunks)
     return _openai_tokens(chunks[-1]) if chunks else 0
@@ -96,29 +94,29 @@ CALLS = (
 
 
 def read_key(file: Path | None) -> str | None:
-    """Return the first API key of a file as the gateway reads it, or raise UsageError."""
+    """Return the first key of an API key file of the gateway, or raise UsageError."""
     if file is None:
         return None
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise UsageError(f"no API key: {error}") from error
+        raise UsageError(f"cannot read the API key: {error}") from error
     key = next((line.strip() for line in lines if line.strip()), None)
     if key is None:
-        raise UsageError(f"no API key: {file} is empty")
+        raise UsageError(f"no API key in {file}")
     return key
 
 
-async def unready(url: str, models: Collection[str], key: str | None) -> dict[str, str]:
-    """Return those of the models whose state in /v1/models is not ready, with that state.
+async def not_ready(url: str, models: Collection[str], key: str | None) -> dict[str, str]:
+    """Return the models that are not ready, with their state in /v1/models.
 
-    Raises GatewayUnreachableError, and BrokenAnswerError for a model that is not served at all.
+    Raises GatewayUnreachableError, and InvalidResponseError for a model that is not served.
     """
     try:
         async with aiohttp.ClientSession(headers=_headers(key), timeout=_LIST_TIMEOUT) as session:
             states = {model: await _state(session, url, model) for model in models}
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise GatewayUnreachableError(f"{url} does not list its models: {error}") from error
+        raise GatewayUnreachableError(f"no model list from {url}: {error}") from error
     return {model: state for model, state in states.items() if state != "ready"}
 
 
@@ -127,31 +125,31 @@ async def _state(session: aiohttp.ClientSession, url: str, model: str) -> str:
         return str(_object(await response.read()).get("state"))
 
 
-async def check(
-    url: str, models: Sequence[str], key: str | None, answer_seconds: float
+async def smoke_test(
+    url: str, models: Sequence[str], key: str | None, response_seconds: float
 ) -> AsyncIterator[Result]:
-    """Yield a result for each call to each model, one call after the other."""
-    timeout = aiohttp.ClientTimeout(total=answer_seconds)
+    """Yield a result for each call to each model; one call at a time."""
+    timeout = aiohttp.ClientTimeout(total=response_seconds)
     async with aiohttp.ClientSession(timeout=timeout, headers=_headers(key)) as session:
         for model in models:
             for call in CALLS:
-                yield await _ask(session, url, model, call)
+                yield await _run(session, url, model, call)
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, model: str, call: Call) -> Result:
+async def _run(session: aiohttp.ClientSession, url: str, model: str, call: Call) -> Result:
     begin = time.monotonic()
     try:
         async with session.post(url + call.path, json=call.body(model)) as response:
             body = await response.read()
         tokens = call.read(body)
-    except BrokenAnswerError as error:
+    except InvalidResponseError as error:
         return Result(model, call, fault=str(error))
     except TimeoutError:
-        return Result(model, call, fault=f"no answer within {session.timeout.total:g} s")
+        return Result(model, call, fault=f"no response within {session.timeout.total:g} s")
     except aiohttp.ClientError as error:
         return Result(model, call, fault=f"{type(error).__name__}: {error}")
     if tokens < 1:
-        return Result(model, call, fault=f"an answer without tokens: {_shown(body)}")
+        return Result(model, call, fault=f"response without tokens: {_shown(body)}")
     return Result(model, call, tokens, time.monotonic() - begin)
 
 
@@ -165,27 +163,27 @@ def _object(text: bytes) -> Mapping[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise BrokenAnswerError(f"not a JSON object: {_shown(text)}")
+        raise InvalidResponseError(f"not a JSON object: {_shown(text)}")
     if "error" in value:
-        raise BrokenAnswerError(f"an error: {_shown(text)}")
+        raise InvalidResponseError(f"error response: {_shown(text)}")
     return value
 
 
-def _ollama_tokens(answer: Mapping[str, Any]) -> int:
-    if not answer.get("done_reason"):
-        raise BrokenAnswerError(f"no done_reason: {answer}")
-    return int(answer.get("eval_count") or 0)
+def _ollama_tokens(response: Mapping[str, Any]) -> int:
+    if not response.get("done_reason"):
+        raise InvalidResponseError(f"no done_reason: {response}")
+    return int(response.get("eval_count") or 0)
 
 
-def _require_finish(answers: Sequence[Mapping[str, Any]]) -> None:
-    choices = [choice for answer in answers for choice in answer.get("choices") or ()]
+def _require_finish(chunks: Sequence[Mapping[str, Any]]) -> None:
+    choices = [choice for chunk in chunks for choice in chunk.get("choices") or ()]
     reasons = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
     if len(reasons) != 1:
-        raise BrokenAnswerError(f"{len(reasons)} finish_reasons where there must be one")
+        raise InvalidResponseError(f"{len(reasons)} finish_reasons, expected one")
 
 
-def _openai_tokens(answer: Mapping[str, Any]) -> int:
-    return int((answer.get("usage") or {}).get("completion_tokens") or 0)
+def _openai_tokens(response: Mapping[str, Any]) -> int:
+    return int((response.get("usage") or {}).get("completion_tokens") or 0)
 
 
 def _shown(text: bytes) -> str:

@@ -1,42 +1,42 @@
-"""When to try again: exponential backoff, as a decision without a clock."""
+"""Exponential backoff between restarts. Pure: the clock is an argument."""
 
 from dataclasses import dataclass, replace
 
 _DOUBLINGS = 64
-"""Beyond this many every policy has reached its longest wait, and a float stays finite."""
+"""Every policy has reached its maximum by then, and the float stays finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a dead child is brought back; times in seconds."""
+    """When to restart a child process; times in seconds."""
 
     first_seconds: float = 0.5
     longest_seconds: float = 30.0
     steady_seconds: float = 10.0
-    """A child that was ready this long starts again from the first wait."""
+    """A child that was ready this long restarts after the first wait again."""
     attempts: int = 5
-    """Starts that may fail in a row before a child that was never ready is given up."""
+    """Failed starts in a row before a child that was never ready is given up."""
     hung_seconds: float = 120.0
-    """A child that was ready and for so long is not, though it runs, hangs. Twice the time after
-    which inference itself calls its engine stalled."""
+    """A running child counts as hung when it has not been ready for this long, after it was. Twice
+    the time after which inference itself reports a stalled engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known of a child's starts so far."""
+    """The starts of one child so far."""
 
     failures: int = 0
-    """Deaths in a row, without a steady time between."""
+    """Exits in a row without a steady time between them."""
     ever_ready: bool = False
     ready_at: float | None = None
-    """When the present start became ready; None while it is not."""
+    """When the current process became ready; None while it is not."""
 
     def after_ready(self, now: float) -> "History":
-        """Return the history once the child has become ready."""
+        """Return the history after the child became ready."""
         return replace(self, ever_ready=True, ready_at=now)
 
-    def after_death(self, now: float, policy: Policy) -> "History":
-        """Return the history once the child has died."""
+    def after_exit(self, now: float, policy: Policy) -> "History":
+        """Return the history after the child exited."""
         steady = self.ready_at is not None and now - self.ready_at >= policy.steady_seconds
         return replace(self, failures=1 if steady else self.failures + 1, ready_at=None)
 
@@ -48,9 +48,9 @@ def wait_seconds(failures: int, policy: Policy) -> float:
 
 
 def next_start(history: History, policy: Policy) -> float | None:
-    """Return how long to wait before the next start, or None to give the child up.
+    """Return the seconds to wait before the next start, or None to give the child up.
 
-    A child that was ready once is never given up: what it serves was loadable, so waiting may help.
+    A child that was ready once is never given up: its model was loadable.
     """
     if not history.ever_ready and history.failures >= policy.attempts:
         return None

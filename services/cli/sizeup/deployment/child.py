@@ -17,16 +17,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent_pid: int) -> None:
-    """Be killed when the parent dies; exit at once if it is dead already."""
+    """Request SIGKILL at the parent's death; exit at once if it is dead already."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it died before the request
+    if os.getppid() != parent_pid:  # died before the request
         sys.exit(1)
 
 
 def main() -> None:
-    """Read the parent's pid and the module from the command line, and become the module."""
+    """Read the parent's pid and the module from the command line, and run the module."""
     _, parent_pid, module = sys.argv
     die_with(int(parent_pid))
     sys.argv = [module]

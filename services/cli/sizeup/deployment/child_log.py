@@ -1,4 +1,4 @@
-"""The log file of one child: bounded on disk, with its last lines at hand."""
+"""The log file of one child process: bounded on disk, with its last lines in memory."""
 
 import contextlib
 import json
@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Any
 
 _FILE_BYTES = 4 << 20
-"""Then the file becomes .1 and a new one begins: at most twice this per child."""
+"""Then the file is rotated to .1: at most twice this per child."""
 _TAIL_LINES = 50
-"""A server says several lines about its shutdown after the error that ended it."""
+"""A server logs several lines about its shutdown after the error that caused it."""
 _LINE_CHARACTERS = 300
-"""Of the reason shown to a person; the file has the whole."""
+"""Of the reason shown on the console; the file has all of it."""
 
 
 class ChildLog:
     """Append a child's output to a file."""
 
     def __init__(self, path: Path, file_bytes: int = _FILE_BYTES) -> None:
-        """Go on behind what an earlier run left."""
+        """Append to the file of an earlier run."""
         self.path = path
         self._file_bytes = file_bytes
         self._file = path.open("ab", buffering=0)
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def write(self, line: bytes) -> None:
-        """Add one line; on a full disk to the tail alone."""
-        # An error here would end the reading, and a child whose output nobody reads stands still.
+        """Add one line; on a full disk to the tail only."""
+        # An error here would stop the reader, and a child blocks once its output pipe is full.
         with contextlib.suppress(OSError):
             self._append(line)
         if line.strip():
@@ -39,29 +39,28 @@ class ChildLog:
             full.close()
         self._file.write(line)
 
-    def forget(self) -> None:
-        """Start a new process's tail."""
+    def start_tail(self) -> None:
+        """Drop the lines of the previous process."""
         self._tail.clear()
 
-    def last_words(self) -> str:
-        """Return the line that most likely says why the process ended; empty if it was silent."""
+    def exit_reason(self) -> str:
+        """Return the line that most likely explains the exit; empty without output."""
         lines = list(self._tail)
-        telling = [line for line in lines if _is_telling(line)] or lines
-        return _readable(telling[-1])[:_LINE_CHARACTERS] if telling else ""
+        errors = [line for line in lines if _is_error(line)] or lines
+        return _readable(errors[-1])[:_LINE_CHARACTERS] if errors else ""
 
     def close(self) -> None:
-        """Release the file."""
         self._file.close()
 
 
-def _is_telling(line: str) -> bool:
-    """Tell whether a line is an error, or not of the log at all, as a traceback is not."""
+def _is_error(line: str) -> bool:
+    """Return whether a line is a log record of an error, or no record at all (a traceback)."""
     record = _record(line)
     return record is None or record.get("level") in ("error", "critical")
 
 
 def _readable(line: str) -> str:
-    """Take event and error, or the last line of the exception, out of a JSON log line."""
+    """Return event and error, or the last line of the exception, of a JSON log record."""
     record = _record(line)
     if record is None:
         return line

@@ -1,4 +1,4 @@
-"""What `up` runs: one command per process, configured by the environment alone."""
+"""The processes of `up`: one command each, configured by environment variables only."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ _CATALOG_FILE = "catalog.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person chose for all processes."""
+    """Options of `up` for all processes."""
 
     host: str
     port: int
@@ -28,7 +28,7 @@ class Options:
     log_dir: Path
     engine: str
     environment: Mapping[str, str]
-    """What children inherit."""
+    """Inherited by the children."""
     restart: Policy
     threads: int | None = None
 
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A process and where it will answer."""
+    """A process and its address."""
 
     command: Command
     base_url: str
@@ -49,7 +49,7 @@ class Planned:
 
 def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
     """Plan the process that serves one model on a loopback port."""
-    given = {
+    settings = {
         "MODEL": model.model,
         "MODEL_ID": model.entry.id,
         "REVISION": model.entry.revision,
@@ -59,21 +59,21 @@ def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
         "THREADS": options.threads,
     }
     return Planned(
-        _command(model.key, "sizeup_inference", "SIZEUP_INFERENCE_", given, options),
+        _command(model.key, "sizeup_inference", "SIZEUP_INFERENCE_", settings, options),
         f"http://127.0.0.1:{port}",
     )
 
 
 def plan_gateway(catalog_file: Path, options: Options) -> Planned:
-    """Plan the gateway."""
-    given = {"HOST": options.host, "PORT": options.port, "CATALOG": catalog_file}
+    settings = {"HOST": options.host, "PORT": options.port, "CATALOG": catalog_file}
     return Planned(
-        _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", given, options), options.local_url
+        _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", settings, options),
+        options.local_url,
     )
 
 
 def write_catalog(folder: Path, models: Sequence[LocalModel], inference: Sequence[Planned]) -> Path:
-    """Write the gateway's catalogue: these models, each with its one replica."""
+    """Write the gateway's catalogue: these models with one replica each."""
     entries = {
         model.key: model.entry.model_copy(update={"replicas": (planned.base_url,)})
         for model, planned in zip(models, inference, strict=True)
@@ -85,17 +85,17 @@ def write_catalog(folder: Path, models: Sequence[LocalModel], inference: Sequenc
 
 
 def _command(
-    name: str, module: str, prefix: str, given: Mapping[str, Any], options: Options
+    name: str, module: str, prefix: str, settings: Mapping[str, Any], options: Options
 ) -> Command:
     shared = {"DRAIN_SECONDS": options.drain_seconds, "LOG_LEVEL": options.log_level}
-    ours = {prefix + key: str(v) for key, v in {**given, **shared}.items() if v is not None}
+    ours = {prefix + key: str(v) for key, v in {**settings, **shared}.items() if v is not None}
     return Command(
         name=name,
-        # -P: a folder the person happens to be in must not shadow Python's own modules
+        # -P: the working directory must not shadow modules
         argv=(sys.executable, "-P", "-m", "sizeup.deployment.child", str(os.getpid()), module),
         environment={
             **options.environment,
-            "HF_HUB_OFFLINE": "1",  # serving never downloads; pull does
+            "HF_HUB_OFFLINE": "1",  # only pull downloads
             "PYTHONUNBUFFERED": "1",
             **ours,
         },

@@ -1,4 +1,4 @@
-"""One child process: started in its own session, its output logged, ended by signals."""
+"""One child process: started in its own session, its output logged, stopped by signals."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from pathlib import Path
 from sizeup.deployment.child_log import ChildLog
 
 _OUTPUT_SECONDS = 1.0
-"""After the child's end, time for the rest of its output; a grandchild may hold the pipe open."""
+"""Time for the rest of the output after the exit; a grandchild may keep the pipe open."""
 _LINE_BYTES = 1 << 20
-"""A longer line is cut in pieces: output without line ends must not fill the memory."""
+"""A longer line is split: output without line ends must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run."""
+    """How to start a process."""
 
     name: str
     argv: tuple[str, ...]
@@ -27,16 +27,15 @@ class Command:
 
 
 class Process:
-    """A running child. Belongs to the event loop it was started on."""
+    """A running child; see start. Belongs to one event loop."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: ChildLog) -> None:
-        """Adopt a process just started; see start."""
         self._process = process
         self._log = log
         self._copying = asyncio.create_task(self._copy_output())
 
     async def wait(self) -> str:
-        """Wait for the end and say how it came: exit code or signal, and the last words."""
+        """Wait for the exit; return exit code or signal, and the last error of its output."""
         try:
             code = await self._process.wait()
             await asyncio.wait((self._copying,), timeout=_OUTPUT_SECONDS)
@@ -44,39 +43,39 @@ class Process:
             self._copying.cancel()
             await asyncio.gather(self._copying, return_exceptions=True)
             self._close_output()
-        words = self._log.last_words()
-        return f"{describe_exit(code)}; last it said: {words}" if words else describe_exit(code)
+        reason = self._log.exit_reason()
+        return f"{describe_exit(code)}: {reason}" if reason else describe_exit(code)
 
     def _close_output(self) -> None:
-        """Let go of an ended child's pipe, whose other end a grandchild may hold for ever.
+        """Close the pipe of an exited child, whose other end a grandchild may keep open.
 
-        asyncio gives no public way; without it the transport outlives its event loop.
+        asyncio has no public method; otherwise the transport outlives its event loop.
         """
         if self._process.returncode is not None:
             self._process._transport.close()  # type: ignore[attr-defined]
 
     def terminate(self) -> None:
-        """Ask it to end; nothing happens if it has."""
+        """Send SIGTERM; does nothing after the exit."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and whatever it started; nothing happens if it has ended."""
-        if self._process.returncode is not None:  # the pid may be somebody else's by now
+        """Send SIGKILL to its process group; does nothing after the exit."""
+        if self._process.returncode is not None:  # the pid may be reused
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _copy_output(self) -> None:
         output = self._process.stdout
-        assert output is not None  # PIPE was asked for
+        assert output is not None  # started with PIPE
         while line := await _read_line(output):
             self._log.write(line)
 
 
 async def start(command: Command, log: ChildLog) -> Process:
-    """Start a child in a session of its own: the terminal's Ctrl-C reaches only its parent."""
-    log.forget()
+    """Start a child in its own session: Ctrl-C in the terminal reaches only the parent."""
+    log.start_tail()
     process = await asyncio.create_subprocess_exec(
         *command.argv,
         env=command.environment,
@@ -99,7 +98,7 @@ async def _read_line(stream: asyncio.StreamReader) -> bytes:
 
 
 def describe_exit(code: int) -> str:
-    """Say how a process ended, from its return code."""
+    """Return the text for a return code of subprocess."""
     if code >= 0:
         return f"exit code {code}"
     try:

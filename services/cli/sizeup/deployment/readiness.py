@@ -1,4 +1,4 @@
-"""Ask a child over HTTP how far it is: the /readyz of the gateway and of inference."""
+"""Poll the /readyz of the child processes: the gateway and inference."""
 
 import asyncio
 import json
@@ -15,20 +15,20 @@ from sizeup_wire import routes
 from sizeup_wire.model import ModelInfo
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
-"""A process that is busy loading may answer late; later than this counts as no answer."""
+"""A process that is loading may respond late; later than this counts as no response."""
 _POLL_SECONDS = 0.2
-"""Often enough for a progress bar, seldom enough to cost nothing."""
+"""Smooth enough for a progress bar, at no measurable cost."""
 
 _WATCH_SECONDS = 5.0
-"""A ready process is asked this seldom: the gateway's own probing is what routes around it."""
+"""Of a ready process: routing around a failed one is the gateway's task."""
 
 _ROUTED_SECONDS = 15.0
-"""Some rounds of the gateway's probing."""
+"""Several probe intervals of the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a process is with getting ready."""
+    """The startup progress of a process."""
 
     ready: bool
     stage: str = "starting"
@@ -37,11 +37,11 @@ class Progress:
 
 
 Probe = Callable[[], Awaitable[Progress]]
-"""Answers in bounded time and does not raise for a process that does not answer."""
+"""Returns in bounded time, and does not raise for a process that does not respond."""
 
 
 async def probe(session: aiohttp.ClientSession, base_url: str) -> Progress:
-    """Ask once; a process that does not answer is starting."""
+    """Request /readyz once; without a response the process is starting."""
     try:
         async with session.get(base_url + routes.READYZ, timeout=_TIMEOUT) as response:
             body = await response.read()
@@ -54,20 +54,20 @@ def _read(status: int, body: bytes) -> Progress:
     if status == HTTPStatus.OK:
         return Progress(ready=True, stage="ready", fraction=1.0)
     try:
-        said = json.loads(body)
+        state = json.loads(body)
         return Progress(
             ready=False,
-            stage=str(said.get("stage") or said.get("state") or "starting"),
-            fraction=min(1.0, max(0.0, float(said.get("progress") or 0.0))),
+            stage=str(state.get("stage") or state.get("state") or "starting"),
+            fraction=min(1.0, max(0.0, float(state.get("progress") or 0.0))),
         )
     except (ValueError, TypeError, AttributeError):
         return Progress(ready=False)
 
 
 async def until_ready(probe_once: Probe, report: Callable[[Progress], None]) -> None:
-    """Poll until ready, telling every change; runs until cancelled if that never comes.
+    """Poll until ready, and report every change.
 
-    The caller bounds it by the life of the process that is asked.
+    Without a deadline: the caller cancels it when the process exits.
     """
     before: Progress | None = None
     while True:
@@ -80,21 +80,21 @@ async def until_ready(probe_once: Probe, report: Callable[[Progress], None]) -> 
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def until_hung(probe_once: Probe, patience_seconds: float) -> None:
-    """Return once a child that was ready has not been for this long; runs until cancelled."""
+async def until_hung(probe_once: Probe, hung_seconds: float) -> None:
+    """Return when a child that was ready has not been for this long; runs until cancelled."""
     last_ready = time.monotonic()
     while True:
         if (await probe_once()).ready:
             last_ready = time.monotonic()
-        elif time.monotonic() - last_ready >= patience_seconds:
+        elif time.monotonic() - last_ready >= hung_seconds:
             return
-        await asyncio.sleep(min(_WATCH_SECONDS, patience_seconds))
+        await asyncio.sleep(min(_WATCH_SECONDS, hung_seconds))
 
 
 async def until_routed(session: aiohttp.ClientSession, gateway_url: str) -> None:
-    """Wait until the gateway has seen a ready replica of every model; it looks once a second.
+    """Wait until the gateway has a ready replica of every model; it probes once a second.
 
-    Raises ChildFailedError when it takes longer than a gateway that works.
+    Raises ChildFailedError after a timeout.
     """
     try:
         async with asyncio.timeout(_ROUTED_SECONDS):
@@ -103,7 +103,7 @@ async def until_routed(session: aiohttp.ClientSession, gateway_url: str) -> None
                     return
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError as error:
-        raise ChildFailedError(f"{gateway_url} does not reach every model") from error
+        raise ChildFailedError(f"{gateway_url} has no ready replica of some model") from error
 
 
 async def _is_routed(session: aiohttp.ClientSession, gateway_url: str) -> bool:
@@ -116,10 +116,10 @@ async def _is_routed(session: aiohttp.ClientSession, gateway_url: str) -> bool:
 
 
 async def model_info(session: aiohttp.ClientSession, base_url: str) -> ModelInfo:
-    """Ask a ready inference process what it serves."""
+    """Return the model that a ready inference process serves."""
     try:
         async with session.get(base_url + routes.MODEL, timeout=_TIMEOUT) as response:
             response.raise_for_status()
             return ModelInfo.model_validate_json(await response.read())
     except (aiohttp.ClientError, TimeoutError, ValidationError) as error:
-        raise ChildFailedError(f"{base_url} does not say what it serves: {error}") from error
+        raise ChildFailedError(f"{base_url} returned no model information: {error}") from error

@@ -1,4 +1,4 @@
-"""What `up` shows: live bars on a terminal, plain lines elsewhere."""
+"""Console output of `up`: live bars on a terminal, plain lines elsewhere."""
 
 import json
 import os
@@ -21,65 +21,61 @@ from sizeup_wire.model import ModelInfo
 _QUESTION = "What is 12 + 30?"
 
 
-class PatientConsole(Console):
-    """Go on without a reader: `up` serves others than the one who reads its lines."""
+class PipeSafeConsole(Console):
+    """A console that survives a closed pipe: `up` keeps serving without its output."""
 
     def on_broken_pipe(self) -> None:
-        """Print nothing any more; what Python flushes at its end goes nowhere."""
+        """Stop printing; Python's flush at exit goes to /dev/null."""
         self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.file.fileno())
+        os.close(null)
 
 
 class Report(Protocol):
-    """Shows loading; also the supervisor's observer."""
+    """Shows the startup; also the supervisor's observer."""
 
     def note(self, line: str) -> None:
         """Show a line that stays."""
 
     def progress(self, name: str, progress: readiness.Progress) -> None:
-        """Show how far a child is."""
+        """Show the progress of a child."""
 
     def died(self, name: str, reason: str, wait_seconds: float) -> None:
-        """Show that a child is brought back."""
+        """Show that a child is restarted."""
 
     def finish(self) -> None:
-        """Take the live part away."""
+        """Remove the live bars."""
 
 
 class PlainReport:
     """One line per change of stage, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
-        """Print to a console."""
         self._console = console
         self._stages: dict[str, str] = {}
 
     def note(self, line: str) -> None:
-        """Print a line as it is."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, name: str, progress: readiness.Progress) -> None:
-        """Print a stage once, not every step of it."""
+        """Print each stage once."""
         if self._stages.get(name) != progress.stage:
             self._stages[name] = progress.stage
             self.note(f"{name}: {progress.stage}")
 
     def died(self, name: str, reason: str, wait_seconds: float) -> None:
-        """Print why and when it comes back."""
         self._stages.pop(name, None)
-        self.note(f"{name} died ({reason}); starting it again in {wait_seconds:g} s")
+        self.note(f"{name} exited ({reason}); restarting in {wait_seconds:g} s")
 
     def finish(self) -> None:
-        """Do nothing: nothing is live."""
+        """Do nothing: there are no live bars."""
 
 
 class LiveReport(PlainReport):
     """A bar per child until it is ready; lines above them."""
 
     def __init__(self, console: Console) -> None:
-        """Show the bars at once."""
         super().__init__(console)
         self._bars = Progress(
             TextColumn("{task.fields[name]}"),
@@ -94,7 +90,7 @@ class LiveReport(PlainReport):
         self._bars.start()
 
     def progress(self, name: str, progress: readiness.Progress) -> None:
-        """Move a bar; after finish, print like the plain report."""
+        """Move a bar; after finish, print lines."""
         if not self._live:
             super().progress(name, progress)
             return
@@ -103,18 +99,16 @@ class LiveReport(PlainReport):
         self._bars.update(self._tasks[name], completed=progress.fraction, stage=progress.stage)
 
     def finish(self) -> None:
-        """Remove the bars."""
         self._live = False
         self._bars.stop()
 
 
 def make_report(console: Console) -> Report:
-    """Choose by whether a person is looking."""
     return LiveReport(console) if console.is_terminal else PlainReport(console)
 
 
 def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Table:
-    """Lay out what is served."""
+    """Return the table of served models."""
     table = Table(title="ready")
     for heading in ("name", "id"):
         table.add_column(heading, no_wrap=True)
@@ -132,23 +126,23 @@ def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Ta
     return table
 
 
-def lines_to_paste(model: LocalModel, options: Options) -> list[str]:
-    """Return commands that ask one model, in both dialects and with sizeup itself."""
+def example_commands(model: LocalModel, options: Options) -> list[str]:
+    """Return commands that query one model by both APIs and by sizeup itself."""
     name, url = model.entry.names[0], options.local_url
     body = json.dumps({"model": name, "messages": [{"role": "user", "content": _QUESTION}]})
-    elsewhere = "" if options.port == DEFAULT_PORT else f" --url {url}"
+    url_option = "" if options.port == DEFAULT_PORT else f" --url {url}"
     return [
         f"curl {url}/api/chat -d '{body}'",
         f"curl {url}/v1/chat/completions -d '{body}'",
-        f'{sizeup_command()} ask {name} "{_QUESTION}"{elsewhere}',
-        f"{sizeup_command()} chat {name}{elsewhere}",
+        f'{sizeup_command()} ask {name} "{_QUESTION}"{url_option}',
+        f"{sizeup_command()} chat {name}{url_option}",
     ]
 
 
 def sizeup_command() -> str:
-    """Return what to type for this very command: its name where the shell finds it, else its path.
+    """Return how to call this command: by name if it is on PATH, else by path.
 
-    `make run` installs into a virtual environment that is not on the shell's path.
+    `make run` installs into a virtual environment that is not on PATH.
     """
     script = Path(sys.argv[0])
     if script.name != "sizeup" or shutil.which("sizeup") == str(script):

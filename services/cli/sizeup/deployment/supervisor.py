@@ -1,4 +1,4 @@
-"""Keep children running: start, watch, bring back, stop."""
+"""Supervise child processes: start, watch, restart, stop."""
 
 import asyncio
 import time
@@ -13,27 +13,26 @@ from sizeup.deployment.readiness import Probe, Progress, until_hung, until_ready
 from sizeup.errors import ChildFailedError
 
 _KILLED_SECONDS = 10.0
-"""The kernel takes a killed process away at once, unless it hangs in a device; then go without."""
+"""A killed process exits at once unless it hangs in a device driver; then do not wait."""
 
 
 class Observer(Protocol):
-    """Is told what happens to the children."""
+    """Receives the events of the children."""
 
     def progress(self, name: str, progress: Progress) -> None:
-        """A child says how far it is; the last is ready."""
+        """A child reports startup progress; the last is ready."""
 
     def died(self, name: str, reason: str, wait_seconds: float) -> None:
-        """A child ended unasked and is started again after the wait."""
+        """A child exited unexpectedly and is restarted after the wait."""
 
 
 class Supervisor:
     """Keep one child running until stop. Belongs to one event loop."""
 
     def __init__(self, command: Command, probe: Probe, observer: Observer, policy: Policy) -> None:
-        """Prepare; run starts it."""
         self.name = command.name
         self.ready = asyncio.Event()
-        """Set while the child says it is ready."""
+        """Set while the child is ready."""
         self._command = command
         self._probe = probe
         self._observer = observer
@@ -41,41 +40,41 @@ class Supervisor:
         self._history = History()
         self._process: Process | None = None
         self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
+        self._exited = asyncio.Event()
 
     async def run(self) -> None:
-        """Start the child again whenever it ends; return after stop.
+        """Restart the child whenever it exits; return after stop.
 
-        Raises ChildFailedError when it was never ready and the policy gives it up.
+        Raises ChildFailedError when the policy gives up a child that was never ready.
         """
         log = ChildLog(self._command.log_path)
         try:
             while not self._stopping.is_set():
-                await self._wait_before_next_start(await self._live(log))
+                await self._wait_before_restart(await self._run_once(log))
         finally:
             self.kill()
-            self._ended.set()
+            self._exited.set()
             log.close()
 
     async def stop(self, seconds: float) -> None:
-        """Ask the child to end, and kill it if it has not within this time."""
+        """Terminate the child, and kill it after this time."""
         self._stopping.set()
         if self._process:
             self._process.terminate()
-        if not await _within(seconds, self._ended):
+        if not await _within(seconds, self._exited):
             self.kill()
-            await _within(_KILLED_SECONDS, self._ended)
+            await _within(_KILLED_SECONDS, self._exited)
 
     def kill(self) -> None:
-        """End the child at once."""
+        """Send SIGKILL; does not wait."""
         self._stopping.set()
         if self._process:
             self._process.kill()
 
-    async def _live(self, log: ChildLog) -> str:
-        """Run the child once, from start to end; return how it ended."""
+    async def _run_once(self, log: ChildLog) -> str:
+        """Run the child from start to exit; return the reason of the exit."""
         self._process = await process.start(self._command, log)
-        if self._stopping.is_set():  # stop came while it was being started
+        if self._stopping.is_set():  # stopped while starting
             self._process.terminate()
         watch = asyncio.create_task(self._watch(self._process))
         try:
@@ -89,13 +88,13 @@ class Supervisor:
                 watch.result()
 
     async def _watch(self, process: Process) -> None:
-        """See the child become ready, and kill it when it hangs later on.
+        """Report readiness, and kill the child if it hangs later on.
 
-        A hung process holds its connections open; only its end tells those who wait.
+        A hung process keeps its connections open, so its clients would wait for it.
         """
         await until_ready(self._probe, self._progressed)
         await until_hung(self._probe, self._policy.hung_seconds)
-        if not self._stopping.is_set():  # a child that drains is not ready either
+        if not self._stopping.is_set():  # a draining child is not ready either
             process.kill()
 
     def _progressed(self, progress: Progress) -> None:
@@ -106,23 +105,23 @@ class Supervisor:
             self.ready.set()
         self._observer.progress(self.name, progress)
 
-    async def _wait_before_next_start(self, reason: str) -> None:
+    async def _wait_before_restart(self, reason: str) -> None:
         self._process = None
         if self._stopping.is_set():
             return
-        self._history = self._history.after_death(time.monotonic(), self._policy)
+        self._history = self._history.after_exit(time.monotonic(), self._policy)
         wait = next_start(self._history, self._policy)
         if wait is None:
             raise ChildFailedError(
                 f"{self.name} failed to start {self._history.failures} times: {reason}\n"
-                f"its log: {self._command.log_path}"
+                f"log: {self._command.log_path}"
             )
         self._observer.died(self.name, reason, wait)
         await _within(wait, self._stopping)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Wait for an event; tell whether it came in time."""
+    """Return whether an event is set within this time."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
@@ -131,11 +130,11 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
 
 
 async def stop_in_order(stages: Sequence[Sequence[Supervisor]], seconds: float) -> None:
-    """Stop the groups one after the other, together within about this time.
+    """Stop the stages one after the other, within about this time in total.
 
-    The door goes first: it ends when its last answer has, and then nobody needs what is behind it.
+    The gateway comes first: it exits after its last response, when no request needs inference.
     """
     deadline = time.monotonic() + seconds
     for stage in stages:
-        left = max(1.0, deadline - time.monotonic())
-        await asyncio.gather(*(supervisor.stop(left) for supervisor in stage))
+        remaining = max(1.0, deadline - time.monotonic())
+        await asyncio.gather(*(supervisor.stop(remaining) for supervisor in stage))

@@ -1,4 +1,4 @@
-"""Read the catalogue: the ladder that ships with sizeup, and what a person adds to it."""
+"""Read the catalogue: the models that ship with sizeup, and those of the user."""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -15,10 +15,10 @@ Models = Mapping[str, CatalogEntry]
 
 
 def load_catalog(settings: Settings, extra: Path | None = None) -> Catalog:
-    """Return everything known by name; each source wins over those before it.
+    """Return the merged catalogue; each source overrides those before it.
 
-    The sources are qwen.yaml, the person's own models.yaml, SIZEUP_CATALOG, and `extra`.
-    Raises UsageError for a file that cannot be used.
+    The sources are qwen.yaml, the user's models.yaml, SIZEUP_CATALOG, and `extra`.
+    Raises UsageError for an invalid file.
     """
     models: Models = shipped().models
     if settings.user_catalog.is_file():
@@ -52,15 +52,15 @@ def read_catalog(path: Path) -> Catalog:
 
 
 def merge(below: Models, above: Models) -> dict[str, CatalogEntry]:
-    """Lay one catalogue over another: a name, key or id claimed above is gone from below."""
-    claimed = {name for key, entry in above.items() for name in _claims(key, entry)}
+    """Merge two catalogues: names, keys and ids of `above` are removed from `below`."""
+    taken = {name for key, entry in above.items() for name in _identifiers(key, entry)}
     kept: dict[str, CatalogEntry] = {}
     for key, entry in below.items():
-        names = tuple(name for name in entry.names if name.lower() not in claimed)
-        if names and not {key.lower(), entry.id.lower()} & claimed:
+        names = tuple(name for name in entry.names if name.lower() not in taken)
+        if names and not {key.lower(), entry.id.lower()} & taken:
             kept[key] = entry.model_copy(update={"names": names})
     return kept | dict(above)
 
 
-def _claims(key: str, entry: CatalogEntry) -> set[str]:
+def _identifiers(key: str, entry: CatalogEntry) -> set[str]:
     return {name.lower() for name in (key, entry.id, *entry.names)}

@@ -12,6 +12,7 @@ from rich.console import Console
 from sizeup.pull.console_report import make_pull_report
 from sizeup.pull.metrics import PullMetrics, serve_metrics
 from sizeup.pull.progress_file import ProgressFile
+from sizeup.settings import Settings
 from sizeup_store.errors import PullError
 from sizeup_store.hub import HubOptions
 from sizeup_store.progress import progress_path
@@ -32,6 +33,18 @@ class PullOptions:
     progress_file: bool
     umask: str | None
     """Octal."""
+
+
+def hub_options(settings: Settings, endpoint: str | None) -> HubOptions:
+    """Return the hub of the settings; an endpoint overrides theirs."""
+    return HubOptions(
+        endpoint=endpoint or settings.hf_endpoint,
+        token=None,
+        silence_seconds=settings.hub_seconds,
+        attempts=settings.hub_attempts,
+        backoff_seconds=settings.hub_backoff_seconds,
+        ca_file=settings.ca_file,
+    )
 
 
 def run_pull(options: PullOptions, console: Console) -> Path:
