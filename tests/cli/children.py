@@ -47,7 +47,7 @@ class Recorder:
     def progress(self, name: str, progress: Progress) -> None:
         self.stages.append(progress.stage)
 
-    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
         self.exits.append(reason)
 
 

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that nobody trusts unless told to."""
+"""A self-signed certificate for 127.0.0.1."""
 
 import datetime
 import ipaddress
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a server's context and the file that makes it trusted."""
+    """Return a server context and the CA file for its clients."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mirror")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""An HTTP proxy on loopback that remembers what it was asked for; tunnels included."""
+"""An HTTP proxy on loopback that records its requests, CONNECT tunnels included."""
 
 import asyncio
 import threading
@@ -11,32 +11,34 @@ from urllib.parse import urlsplit
 @dataclass
 class ForwardProxy:
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     """METHOD and target of each request."""
-    refuses: bool = False
-    """Wants a password, or another one."""
+    rejects: bool = False
+    """Respond with 407."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             request, _, headers = head.partition("\r\n")
             method, target, _ = request.split(" ")
-            self.asked.append(f"{method} {target}")
-            if self.refuses:
-                writer.write(b"HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n")
+            self.requests.append(f"{method} {target}")
+            if self.rejects:
+                writer.write(
+                    b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+                )
                 writer.close()
                 return
-            where = urlsplit(target if method != "CONNECT" else f"//{target}")
-            assert where.hostname
-            there, onwards = await asyncio.open_connection(where.hostname, where.port)
+            url = urlsplit(target if method != "CONNECT" else f"//{target}")
+            assert url.hostname
+            upstream_reader, upstream = await asyncio.open_connection(url.hostname, url.port)
             if method == "CONNECT":
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             else:
-                path = f"{where.path}?{where.query}" if where.query else where.path
-                onwards.write(
+                path = f"{url.path}?{url.query}" if url.query else url.path
+                upstream.write(
                     f"{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}".encode()
                 )
-            await asyncio.gather(_copy(reader, onwards), _copy(there, writer))
+            await asyncio.gather(_copy(reader, upstream), _copy(upstream_reader, writer))
         writer.close()
 
 

@@ -46,8 +46,8 @@ def test_the_proxy_of_the_environment_is_used(
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         run_pull(hub, tmp_path)
     assert is_loadable(tmp_path)
-    assert len(proxy.asked) == len(hub.seen)
-    assert any(asked.startswith(f"GET {hub.store_url}/lfs/") for asked in proxy.asked)
+    assert len(proxy.requests) == len(hub.seen)
+    assert any(request.startswith(f"GET {hub.store_url}/lfs/") for request in proxy.requests)
 
 
 def test_https_goes_through_the_proxy_as_a_tunnel(
@@ -57,7 +57,7 @@ def test_https_goes_through_the_proxy_as_a_tunnel(
     with running_proxy() as proxy, running_hub(tls=tls) as server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
         run_pull(server, tmp_path / "cache", ca_file=ca_file, token="hf_secret")
-    assert {asked.split()[0] for asked in proxy.asked} == {"CONNECT"}
+    assert {request.split()[0] for request in proxy.requests} == {"CONNECT"}
 
 
 def test_no_proxy_takes_hosts_out(
@@ -67,7 +67,7 @@ def test_no_proxy_takes_hosts_out(
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "example.org,127.0.0.1")
         run_pull(hub, tmp_path)
-    assert proxy.asked == []
+    assert proxy.requests == []
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[::1"])
@@ -85,7 +85,7 @@ def test_the_password_of_a_proxy_that_refuses_is_not_shown(
 ) -> None:
     tls, ca_file = make_certificate(tmp_path) if scheme == "https" else (None, None)
     with running_proxy() as proxy, running_hub(tls=tls) as server:
-        proxy.refuses = True
+        proxy.rejects = True
         monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//user:secret@"))
         with pytest.raises(HubResponseError, match="407") as caught:
             run_pull(server, tmp_path / "cache", ca_file=ca_file)
@@ -121,13 +121,13 @@ def running_ssh() -> Iterator[str]:
     """Respond to one request with another protocol."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def answer() -> None:
+        def respond() -> None:
             connection, _ = listening.accept()
             with connection:
                 connection.recv(65536)
                 connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
 
-        thread = threading.Thread(target=answer, daemon=True)
+        thread = threading.Thread(target=respond, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         thread.join(DEADLINE_SECONDS)

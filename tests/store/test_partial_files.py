@@ -60,7 +60,7 @@ def test_files_of_live_processes_are_kept_and_of_dead_ones_deleted(
         blobs / f"{digest}.{host}.{pid}.0.incomplete" for pid in (os.getppid(), ended.pid)
     )
     for partial in (live, dead):
-        partial.write_bytes(b"theirs")
+        partial.write_bytes(b"other")
     run_pull(hub, tmp_path)
     assert live.exists()
     assert not dead.exists()
@@ -89,9 +89,9 @@ def leave_recent_partial(cache: Path, content: bytes, digest: str) -> Path:
 
 def test_the_file_of_a_live_process_on_another_host_is_kept(hub: HubServer, tmp_path: Path) -> None:
     partial = leave_recent_partial(tmp_path, b"the", sha256(hub.files[WEIGHTS]))
-    run_pull(hub, tmp_path, report=OnNote(lambda: partial.write_bytes(b"theirs")))
+    run_pull(hub, tmp_path, report=OnNote(lambda: partial.write_bytes(b"other")))
     assert is_loadable(tmp_path)
-    assert partial.read_bytes() == b"theirs"
+    assert partial.read_bytes() == b"other"
 
 
 def test_the_file_of_a_killed_process_on_another_host_is_resumed(
@@ -109,7 +109,7 @@ def test_the_wait_for_a_host_with_a_fast_clock_ends(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sizeup_store.pull._ABANDONED_SILENCES", 0.0)
-    partial = leave_recent_partial(tmp_path, b"theirs", sha256(hub.files[WEIGHTS]))
+    partial = leave_recent_partial(tmp_path, b"other", sha256(hub.files[WEIGHTS]))
     os.utime(partial, (2**32, 2**32))
     run_pull(hub, tmp_path)
     assert is_loadable(tmp_path)
@@ -117,11 +117,11 @@ def test_the_wait_for_a_host_with_a_fast_clock_ends(
 
 
 def test_a_pull_deletes_abandoned_files_of_other_commits(hub: HubServer, tmp_path: Path) -> None:
-    left = leave_partial(tmp_path, b"theirs", "0" * 64)
-    ours = ("pod-1.1.0123456789abcdef", "0123456789abcdef.released")
-    for name in ours:
+    left = leave_partial(tmp_path, b"other", "0" * 64)
+    owned = ("pod-1.1.0123456789abcdef", "0123456789abcdef.released")
+    for name in owned:
         partial = left.with_name(f"{'f' * 64}.{name}.incomplete")
-        partial.write_bytes(b"ours")
+        partial.write_bytes(b"owned")
         os.utime(partial, (1, 1))
     run_pull(hub, tmp_path)
     assert partial_files(tmp_path) == [left], "files of huggingface_hub are kept"

@@ -138,9 +138,9 @@ def test_a_refused_connection_is_reported(tmp_path: Path) -> None:
         (
             {
                 WEIGHTS: None,
-                "model.safetensors.index.json": b'{"weight_map": {"a": "gone.safetensors"}}',
+                "model.safetensors.index.json": b'{"weight_map": {"a": "missing.safetensors"}}',
             },
-            "gone",
+            "missing",
         ),
     ],
 )

@@ -24,11 +24,9 @@ from sizeup.deployment.local_deployment import check_startable, log_folder, serv
 from sizeup.deployment.plan import Options
 from sizeup.deployment.report import PipeSafeConsole
 from sizeup.errors import SizeupError, UsageError
-from sizeup.mirror.server import DEFAULT_PORT as MIRROR_PORT
-from sizeup.mirror.server import serve_mirror
 from sizeup.models.catalogue import load_catalog
 from sizeup.models.local_models import DEFAULT_MODELS, ModelRegistry, split_names
-from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
+from sizeup.settings import DEFAULT_PORT, MIRROR_PORT, Settings, inherited_environment
 from sizeup_store.errors import StoreError
 
 app = typer.Typer(
@@ -191,7 +189,7 @@ def pull(
     catalog: CatalogFile = None,
 ) -> None:
     """Download a model into the Hugging Face cache and verify the checksums of its files."""
-    # huggingface_hub takes a third of a second to import, which no other command needs.
+    # huggingface_hub takes half a second to import, and no other command needs it.
     from sizeup.pull.command import PullOptions, hub_options, run_pull
 
     settings = Settings()
@@ -267,6 +265,9 @@ def mirror(
 
     Hidden files and links to files outside the folder are not served.
     """
+    # FastAPI takes half a second to import, and no other command needs it.
+    from sizeup.mirror.server import serve_mirror
+
     serve_mirror(folder, host, port, api_docs=api_docs)
 
 

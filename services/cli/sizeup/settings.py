@@ -11,6 +11,7 @@ from sizeup_store.settings import HubCacheSettings
 
 DEFAULT_PORT = 11434
 """Ollama's port: the default of its clients."""
+MIRROR_PORT = 8090
 
 _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 

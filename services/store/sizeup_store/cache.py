@@ -104,11 +104,11 @@ class RepositoryCache:
         one winner, so no two processes resume the same file.
         """
         host, random = _host(), secrets.token_hex(8)
-        mine = self._blobs / f"{file.digest}.{host}.{os.getpid()}.{random}{_SUFFIX}"
+        own = self._blobs / f"{file.digest}.{host}.{os.getpid()}.{random}{_SUFFIX}"
         for path in sorted(self._partial_files(file, _Owner.DEAD), key=_size, reverse=True):
             with contextlib.suppress(FileNotFoundError):
-                path.unlink() if mine.exists() else path.rename(mine)
-        return mine
+                path.unlink() if own.exists() else path.rename(own)
+        return own
 
     def release(self, partial: Path, file: RemoteFile) -> None:
         """Give up ownership, so that the next pull on any host can resume; there may be none."""

@@ -24,11 +24,11 @@ from sizeup_store.weights import (
     WEIGHTS_INDEX,
     WeightsError,
     check_structure,
+    expected_sha256,
     find_model,
     is_commit,
     is_revision,
     marker_path,
-    promised_sha256,
     read_json,
     refuse_remote_code,
     shard_names,
@@ -139,9 +139,9 @@ class Pull:
 
     def _is_current(self, repository: Repository, snapshot: Path) -> bool:
         """Return whether a pull would change nothing; the cache may then be read-only."""
-        weights = {promised_sha256(snapshot / name) for name in weight_names(snapshot)}
-        promised = {file.digest for file in repository.files.values()}
-        if snapshot.name != repository.commit or not weights <= promised:
+        weights = {expected_sha256(snapshot / name) for name in weight_names(snapshot)}
+        known = {file.digest for file in repository.files.values()}
+        if snapshot.name != repository.commit or not weights <= known:
             return False
         return all(self._cache.has(file) for file in repository.small_files())
 

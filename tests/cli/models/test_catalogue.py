@@ -151,7 +151,7 @@ def test_later_sources_win(empty_home: Path, tmp_path: Path) -> None:
         ("models: {a: {id: x/y}}", r"models\.a\.names"),
         ("modles: {}", "models: Field required"),
         ("- 1", "own.yaml"),
-        ('models: {a: {id: x/y, names: ["n:1"]}, b: {id: x/z, names: ["N:1"]}}', "both answer"),
+        ('models: {a: {id: x/y, names: ["n:1"]}, b: {id: x/z, names: ["N:1"]}}', "share the name"),
     ],
 )
 def test_an_invalid_file_is_named_with_its_fault(tmp_path: Path, text: str, words: str) -> None:

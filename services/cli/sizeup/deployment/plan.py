@@ -88,7 +88,7 @@ def _command(
     name: str, module: str, prefix: str, settings: Mapping[str, Any], options: Options
 ) -> Command:
     shared = {"DRAIN_SECONDS": options.drain_seconds, "LOG_LEVEL": options.log_level}
-    ours = {prefix + key: str(v) for key, v in {**settings, **shared}.items() if v is not None}
+    variables = {prefix + key: str(v) for key, v in {**settings, **shared}.items() if v is not None}
     return Command(
         name=name,
         # -P: the working directory must not shadow modules
@@ -97,7 +97,7 @@ def _command(
             **options.environment,
             "HF_HUB_OFFLINE": "1",  # only pull downloads
             "PYTHONUNBUFFERED": "1",
-            **ours,
+            **variables,
         },
         log_path=options.log_dir / f"{name}.log",
     )

@@ -41,7 +41,7 @@ class Report(Protocol):
     def progress(self, name: str, progress: readiness.Progress) -> None:
         """Show the progress of a child."""
 
-    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
         """Show that a child is restarted."""
 
     def finish(self) -> None:
@@ -64,7 +64,7 @@ class PlainReport:
             self._stages[name] = progress.stage
             self.note(f"{name}: {progress.stage}")
 
-    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
         self._stages.pop(name, None)
         self.note(f"{name} exited ({reason}); restarting in {wait_seconds:g} s")
 

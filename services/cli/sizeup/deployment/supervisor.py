@@ -22,7 +22,7 @@ class Observer(Protocol):
     def progress(self, name: str, progress: Progress) -> None:
         """A child reports startup progress; the last is ready."""
 
-    def died(self, name: str, reason: str, wait_seconds: float) -> None:
+    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
         """A child exited unexpectedly and is restarted after the wait."""
 
 
@@ -116,7 +116,7 @@ class Supervisor:
                 f"{self.name} failed to start {self._history.failures} times: {reason}\n"
                 f"log: {self._command.log_path}"
             )
-        self._observer.died(self.name, reason, wait)
+        self._observer.exited(self.name, reason, wait)
         await _within(wait, self._stopping)
 
 

@@ -33,7 +33,6 @@ from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.serving import Listen, serve
 
-DEFAULT_PORT = 8090
 _MAX_IN_FLIGHT = 256
 """Each request has one open file and one chunk in memory; more get 503."""
 _CHUNK_BYTES = 1 << 20

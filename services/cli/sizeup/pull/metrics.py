@@ -24,9 +24,9 @@ class PullMetrics(Collector):
         now = self._progress
         yield self._counter("received_bytes", "Bytes received from the hub", now.received)
         yield self._counter("retries", "Failed requests that were retried", now.retries)
-        yield self._gauge("size_bytes", "Size of the model; 0: not known yet", now.size)
+        yield self._gauge("size_bytes", "Size of the model; 0 until known", now.size)
         yield self._gauge("downloaded_bytes", "Bytes on disk, verified or partial", now.downloaded)
-        yield self._gauge("files", "Files of the model; 0: not known yet", now.files)
+        yield self._gauge("files", "Files of the model; 0 until known", now.files)
         yield self._gauge("downloaded_files", "Complete, verified files", now.files_verified)
 
     def _counter(self, name: str, text: str, value: int) -> Metric:

@@ -1,4 +1,4 @@
-"""Ask over HTTP as a person with curl would, in any of the four routes that answer."""
+"""HTTP requests to the four generating routes, and their responses."""
 
 import asyncio
 import json
@@ -13,24 +13,24 @@ from yarl import URL
 Json = dict[str, Any]
 
 DEADLINE_SECONDS = 150.0
-"""Of one test: many times what it takes on a machine with nothing else to do."""
+"""Of one test: many times its duration on an idle machine."""
 _POLL_SECONDS = 0.05
 DONE = b"[DONE]"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request that can be sent in both ways: as a stream and for one object."""
+    """A request that can be sent with and without streaming."""
 
     path: str
     body: Json
 
-    def sent(self, *, stream: bool) -> Json:
+    def with_stream(self, *, stream: bool) -> Json:
         return {**self.body, "stream": stream}
 
 
 def chat(model: str, prompt: str, **fields: Any) -> Json:
-    """Make a chat body; both dialects read this one."""
+    """Return a chat body that is valid in both APIs."""
     return {"model": model, "messages": [{"role": "user", "content": prompt}], **fields}
 
 
@@ -38,25 +38,25 @@ def run(
     scenario: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]],
     seconds: float = DEADLINE_SECONDS,
 ) -> None:
-    """Run a scenario with a session that opens as many connections as it is asked for."""
+    """Run a scenario with a session without a connection limit."""
 
-    async def whole() -> None:
+    async def with_session() -> None:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=seconds)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
             await scenario(http)
 
-    asyncio.run(asyncio.wait_for(whole(), seconds))
+    asyncio.run(asyncio.wait_for(with_session(), seconds))
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something to become true; the scenario's deadline bounds it."""
+    """Poll a condition; bounded by the scenario's deadline."""
     while not await condition():  # noqa: ASYNC110 - other processes have no event to await
         await asyncio.sleep(_POLL_SECONDS)
 
 
 async def post(http: aiohttp.ClientSession, url: str, body: Json) -> Json:
-    """Ask for one object."""
+    """Return the JSON object of a successful response."""
     async with http.post(url, json=body) as response:
         reply: Json = json.loads(await response.text())
         assert response.status == 200, reply
@@ -71,7 +71,7 @@ async def get(http: aiohttp.ClientSession, url: str | URL) -> Json:
 
 
 async def payloads(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield the JSON of each line or server-sent event as it comes; [DONE] too."""
+    """Yield the payload of each line or server-sent event, [DONE] included."""
     assert response.status == 200, await response.text()
     async for line in response.content:
         if line.strip():
@@ -79,7 +79,7 @@ async def payloads(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 def text_of(message: Json) -> str:
-    """Return the text of a reply or a chunk of any of the four routes."""
+    """Return the text of a response or a chunk of any of the four routes."""
     if "message" in message:
         return str(message["message"]["content"])
     if "response" in message:
@@ -91,12 +91,12 @@ def text_of(message: Json) -> str:
 
 
 def text_of_stream(parts: list[bytes]) -> str:
-    """Return the text of a whole stream."""
+    """Return the text of a complete stream."""
     return "".join(text_of(json.loads(part)) for part in parts if part != DONE)
 
 
 async def samples(http: aiohttp.ClientSession, url: str, name: str) -> dict[str, float]:
-    """Read a metric: the labels beside `model`, sorted and joined, to the sum over models."""
+    """Return a metric summed over models, by its other labels, sorted and joined."""
     found: dict[str, float] = {}
     async with http.get(f"{url}/metrics") as response:
         text = await response.text()
