@@ -8,14 +8,14 @@ from pathlib import Path
 from hub_server import MODEL_ID, HubServer
 from sizeup_store.hub import HubOptions
 from sizeup_store.pull import pull
-from sizeup_store.pull_report import CountingReport
+from sizeup_store.pull_report import PullReport
 from sizeup_store.weights import WeightsError, find_model, verify
 
 DEADLINE_SECONDS = 60
 MAIN = "from sizeup.main import main; main()"
 
 
-class RecordingReport(CountingReport):
+class RecordingReport(PullReport):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_server import COMMIT, MODEL_ID, WEIGHTS, HubServer, Mode, running_hub
+from hub_server import COMMIT, WEIGHTS, HubServer, Mode, running_hub
 from sizeup_store.errors import (
     HubRefusedError,
     HubResponseError,
@@ -233,29 +233,25 @@ def test_offline_an_incomplete_model_is_refused(hub: HubServer, tmp_path: Path) 
     assert not marker_path(snapshot).exists()
 
 
-def test_hf_hub_offline_makes_no_request(hub: HubServer, tmp_path: Path) -> None:
-    with pull_command(hub, tmp_path, MAIN, HF_HUB_OFFLINE="1") as process:
-        _, err = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 1
-    assert f"{MODEL_ID} is not complete".encode() in err
-    assert hub.seen == []
+@pytest.mark.parametrize("variable", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
+def test_the_token_of_the_environment_is_sent(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "hf_environment")
+    run_pull(hub, tmp_path)
+    sent = {(seen.server, seen.authorization) for seen in hub.seen}
+    assert sent == {("hub", "Bearer hf_environment"), ("store", None)}
 
 
-def test_the_token_is_found_where_huggingface_hub_looks(hub: HubServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["HF_TOKEN_PATH", "HF_HOME"])
+def test_the_token_file_is_read(hub: HubServer, tmp_path: Path, variable: str) -> None:
     token = tmp_path / "token"
     token.write_text("hf_file\n")
-    for name, settings in enumerate(
-        (
-            {"HF_TOKEN_PATH": str(token)},
-            {"HF_HOME": str(tmp_path)},
-            {"HUGGING_FACE_HUB_TOKEN": "hf_file"},
-        )
-    ):
-        hub.seen.clear()
-        with pull_command(hub, tmp_path / str(name), MAIN, **settings) as process:
-            assert process.wait(DEADLINE_SECONDS) == 0
-        sent = {(seen.server, seen.authorization) for seen in hub.seen}
-        assert sent == {("hub", "Bearer hf_file"), ("store", None)}
+    path = token if variable == "HF_TOKEN_PATH" else tmp_path
+    with pull_command(hub, tmp_path / "cache", MAIN, **{variable: str(path)}) as process:
+        assert process.wait(DEADLINE_SECONDS) == 0
+    sent = {(seen.server, seen.authorization) for seen in hub.seen}
+    assert sent == {("hub", "Bearer hf_file"), ("store", None)}
 
 
 @pytest.mark.parametrize(

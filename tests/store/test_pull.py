@@ -24,11 +24,9 @@ from sizeup_store.hub import HubOptions
 from sizeup_store.pull import pull
 from sizeup_store.weights import find_model, marker_path, verify
 from store.pulling import (
-    DEADLINE_SECONDS,
     RecordingReport,
     is_loadable,
     partial_files,
-    pull_command,
     run_pull,
 )
 
@@ -139,19 +137,6 @@ def test_the_token_goes_to_the_endpoint_and_not_to_the_store(
     sent = {seen.authorization for seen in hub.seen if seen.server == "hub"}
     assert sent == {"Bearer hf_secret"}
     assert {seen.authorization for seen in hub.seen if seen.server == "store"} == {None}
-
-
-def test_the_command_reports_success_and_failure(hub: HubServer, tmp_path: Path) -> None:
-    with pull_command(hub, tmp_path / "good") as process:
-        out, _ = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 0
-    assert b"complete and verified" in out
-    hub.mode = Mode.FLIPPED_BYTE
-    with pull_command(hub, tmp_path / "bad") as process:
-        _, err = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 1
-    assert err.startswith(b"sizeup: model.safetensors: ")
-    assert err.count(b"\n") == 1
 
 
 def test_an_unwritable_cache_is_named(hub: HubServer, tmp_path: Path) -> None:

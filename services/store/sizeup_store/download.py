@@ -6,7 +6,8 @@ import httpx2
 
 from sizeup_store.cache import RepositoryCache, content_digest
 from sizeup_store.errors import CorruptFileError, HubResponseError
-from sizeup_store.hub import HubClient, TransientError
+from sizeup_store.hub import HubClient
+from sizeup_store.hub_http import TransientError
 from sizeup_store.pull_report import PullReport
 from sizeup_store.repository import RemoteFile, Repository
 

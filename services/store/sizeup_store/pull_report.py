@@ -2,32 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-
-class PullReport(Protocol):
-    """Receives the events of a pull."""
-
-    def note(self, line: str) -> None:
-        """Show a line that stays."""
-
-    def plan(self, files: int, size: int) -> None:
-        """Set the number of files and bytes of the complete model."""
-
-    def file(self, name: str, size: int) -> None:
-        """Start the download of a file of this many bytes."""
-
-    def resumed(self, size: int) -> None:
-        """Count bytes of the current file from an earlier pull; negative: discarded bytes."""
-
-    def received(self, size: int) -> None:
-        """Count bytes of the current file received from the hub."""
-
-    def verified(self, size: int) -> None:
-        """Count one more complete file of this many bytes."""
-
-    def retry(self, reason: str) -> None:
-        """Count a failure that is retried."""
 
 
 @dataclass(slots=True)
@@ -62,40 +36,46 @@ class PullProgress:
         return min(1.0, self.downloaded / self.size) if self.size else 0.0
 
 
-class CountingReport:
-    """Count, and call the watchers after each change."""
+class PullReport:
+    """Receives the events of a pull, counts, and calls the watchers after each change."""
 
     def __init__(self) -> None:
         self.progress = PullProgress()
         self.watchers: list[Callable[[PullProgress], None]] = []
 
     def note(self, line: str) -> None:
-        """Ignore lines: nothing to count."""
+        """A message for the user."""
 
     def plan(self, files: int, size: int) -> None:
+        """The number of files and bytes of the complete model is known."""
         self.progress.files, self.progress.size = files, size
         self._changed()
 
     def file(self, name: str, size: int) -> None:
+        """The download of a file of this many bytes starts."""
         self.progress.name, self.progress.partial = name, 0
         self._changed()
 
     def resumed(self, size: int) -> None:
+        """Bytes of the current file are from an earlier pull; negative: they are discarded."""
         self.progress.partial += size
         self._changed()
 
     def received(self, size: int) -> None:
+        """Bytes of the current file were received from the hub."""
         self.progress.partial += size
         self.progress.received += size
         self._changed()
 
     def verified(self, size: int) -> None:
+        """One more file of this many bytes is complete."""
         self.progress.files_verified += 1
         self.progress.size_verified += size
         self.progress.partial = 0
         self._changed()
 
     def retry(self, reason: str) -> None:
+        """A failure is retried."""
         self.progress.retries += 1
         self._changed()
 

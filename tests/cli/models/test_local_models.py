@@ -65,7 +65,7 @@ def test_a_list_may_exceed_the_path_limit() -> None:
 
 
 def test_a_missing_model_names_the_pull_command(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"try: sizeup pull Qwen/Qwen1\.5-72B-Chat"):
+    with pytest.raises(UsageError, match=r"run: sizeup pull Qwen/Qwen1\.5-72B-Chat"):
         registry(tmp_path).find("qwen:72b")
 
 

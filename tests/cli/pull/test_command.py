@@ -6,13 +6,14 @@ import signal
 import socket
 import stat
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from cli.children import wait_until
+from cli.command import Command
 from hub_server import MODEL_ID, WEIGHTS, HubServer, Mode, sha256
 from sizeup.models.catalogue import load_catalog
 from sizeup.models.local_models import ModelRegistry
@@ -28,7 +29,7 @@ from sizeup_store.progress import (
     read_progress,
     write_progress,
 )
-from sizeup_store.pull_report import CountingReport, PullProgress
+from sizeup_store.pull_report import PullProgress, PullReport
 from store.pulling import DEADLINE_SECONDS, MAIN, is_loadable, partial_files, pull_command, run_pull
 
 MIB = 2**20
@@ -73,7 +74,7 @@ def test_retry_lines_are_throttled() -> None:
 
 
 def test_discarded_bytes_are_received_but_not_downloaded() -> None:
-    report = CountingReport()
+    report = PullReport()
     report.plan(2, 300)
     report.verified(100)
     report.file("a", 200)
@@ -90,7 +91,7 @@ def test_discarded_bytes_are_received_but_not_downloaded() -> None:
 
 def test_the_progress_file_is_throttled_except_for_its_end(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "folder" / "main.progress"
-    report, file = CountingReport(), ProgressFile(path, clock)
+    report, file = PullReport(), ProgressFile(path, clock)
     report.watchers.append(file.write)
     report.plan(1, 100)
     report.received(50)
@@ -107,12 +108,12 @@ def test_the_progress_file_is_throttled_except_for_its_end(tmp_path: Path) -> No
 def test_an_unwritable_progress_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = ProgressFile(tmp_path / "file" / "main.progress", Clock())
-    file.fail(CountingReport().progress, "why")
+    file.fail(PullReport().progress, "why")
     file.remove()
 
 
 def test_the_progress_file_beats_while_no_counter_changes(tmp_path: Path) -> None:
-    path, report = tmp_path / "main.progress", CountingReport()
+    path, report = tmp_path / "main.progress", PullReport()
     report.file(WEIGHTS, 100)
     with ProgressFile(path, Clock()).beating(report.progress, seconds=0.01):
         wait_until(lambda: read_progress(path).beat >= 3)
@@ -188,28 +189,72 @@ def scrape(port: int) -> str:
         return ""
 
 
-def test_a_metrics_port_in_use_is_named(hub: HubServer, tmp_path: Path) -> None:
+@pytest.fixture
+def pull(
+    hub: HubServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Command]:
+    """Run `sizeup pull` in this process."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("SIZEUP_HUB_BACKOFF_SECONDS", "0.01")
+
+    def run(*options: str) -> Command:
+        arguments = ("pull", MODEL_ID, "--cache", str(tmp_path / "cache"), *options)
+        return Command(capsys, monkeypatch, *arguments)
+
+    return run
+
+
+def test_success_and_failure(pull: Callable[..., Command], hub: HubServer, tmp_path: Path) -> None:
+    hub.mode = Mode.FLIPPED_BYTE
+    failed = pull()
+    assert failed.code == 1
+    assert failed.err.startswith("sizeup: model.safetensors: ")
+    assert failed.err.count("\n") == 1
+    hub.mode = Mode.OK
+    assert pull().code == 0
+    assert is_loadable(tmp_path / "cache")
+
+
+def test_hf_hub_offline_makes_no_request(
+    pull: Callable[..., Command], hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = pull()
+    assert done.code == 1
+    assert f"{MODEL_ID} is not complete" in done.err
+    assert hub.seen == []
+
+
+def test_a_metrics_port_in_use_is_named(pull: Callable[..., Command]) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        with pull_command(hub, tmp_path, MAIN, "--metrics-port", port) as process:
-            _, err = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 1
-    assert b"--metrics-port" in err
+        done = pull("--metrics-port", str(taken.getsockname()[1]))
+    assert done.code == 1
+    assert "--metrics-port" in done.err
 
 
 @pytest.mark.parametrize(
     ("mode", "code"), [(Mode.API_NOT_FOUND, 3), (Mode.UNAVAILABLE, 1), (Mode.FLIPPED_BYTE, 1)]
 )
 def test_a_failure_is_in_the_progress_file(
-    hub: HubServer, tmp_path: Path, mode: Mode, code: int
+    pull: Callable[..., Command], hub: HubServer, tmp_path: Path, mode: Mode, code: int
 ) -> None:
     hub.mode = mode
-    with pull_command(hub, tmp_path, MAIN, "--progress-file", "--revision", "v1") as process:
-        _, err = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == code
-    state = read_progress(progress_path(MODEL_ID, "v1", tmp_path))
+    done = pull("--progress-file", "--revision", "v1")
+    assert done.code == code
+    state = read_progress(progress_path(MODEL_ID, "v1", tmp_path / "cache"))
     assert state.state == "failed"
-    assert err.decode() == f"sizeup: {state.message}\n"
+    assert done.err == f"sizeup: {state.message}\n"
+
+
+def test_a_failure_leaves_no_files_without_the_option(
+    pull: Callable[..., Command], hub: HubServer, tmp_path: Path
+) -> None:
+    hub.mode = Mode.API_NOT_FOUND
+    assert pull().code == 3
+    assert not (tmp_path / "cache").exists()
 
 
 def state_after(number: signal.Signals, hub: HubServer, cache: Path) -> DownloadState:
@@ -235,14 +280,6 @@ def test_a_killed_download_is_detected_by_its_pulse(held: HubServer, tmp_path: P
     pulse = Pulse()
     assert pulse.judge(left, 0.0).state == "downloading"
     assert pulse.judge(left, 1e9).state == "failed"
-
-
-def test_a_failure_leaves_no_files_without_the_option(hub: HubServer, tmp_path: Path) -> None:
-    hub.mode = Mode.API_NOT_FOUND
-    with pull_command(hub, tmp_path / "cache") as process:
-        process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 3
-    assert not (tmp_path / "cache").exists()
 
 
 def test_the_file_of_a_terminated_pull_is_resumed_at_once(held: HubServer, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -32,23 +31,7 @@ class PipeSafeConsole(Console):
         os.close(null)
 
 
-class Report(Protocol):
-    """Shows the startup; also the supervisor's observer."""
-
-    def note(self, line: str) -> None:
-        """Show a line that stays."""
-
-    def progress(self, name: str, progress: readiness.Progress) -> None:
-        """Show the progress of a child."""
-
-    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
-        """Show that a child is restarted."""
-
-    def finish(self) -> None:
-        """Remove the live bars."""
-
-
-class PlainReport:
+class Report:
     """One line per change of stage, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
@@ -72,7 +55,7 @@ class PlainReport:
         """Do nothing: there are no live bars."""
 
 
-class LiveReport(PlainReport):
+class LiveReport(Report):
     """A bar per child until it is ready; lines above them."""
 
     def __init__(self, console: Console) -> None:
@@ -104,7 +87,7 @@ class LiveReport(PlainReport):
 
 
 def make_report(console: Console) -> Report:
-    return LiveReport(console) if console.is_terminal else PlainReport(console)
+    return LiveReport(console) if console.is_terminal else Report(console)
 
 
 def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Table:

@@ -133,7 +133,8 @@ class Mirror:
         """Return the application."""
         app = FastAPI(
             title="sizeup mirror",
-            description="Hugging Face models of a folder, read-only, by the API of the hub.",
+            description="Hugging Face models of a folder, read-only, by the API of the hub. "
+            "Every route also accepts HEAD.",
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
@@ -155,7 +156,11 @@ class Mirror:
     def _hub_router(self) -> APIRouter:
         missing = json_response(HubError, "no such model, revision or file")
         overloaded = json_response(HubError, f"more than {_MAX_IN_FLIGHT} requests in flight")
-        router = APIRouter(tags=["hub"], responses={404: missing, 503: overloaded})
+        # "default" also keeps FastAPI from documenting a 422 that no parameter can cause.
+        other = json_response(HubError, "any other error")
+        router = APIRouter(
+            tags=["hub"], responses={404: missing, 503: overloaded, "default": other}
+        )
         model = "/api/models/{org}/{name}"
         _add(router, "/api/models", self._list, "List the models")
         _add(router, model, self._describe_main, "Describe revision main")

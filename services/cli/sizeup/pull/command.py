@@ -17,7 +17,7 @@ from sizeup_store.errors import PullError
 from sizeup_store.hub import HubOptions
 from sizeup_store.progress import progress_path
 from sizeup_store.pull import pull
-from sizeup_store.pull_report import CountingReport
+from sizeup_store.pull_report import PullReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def run_pull(options: PullOptions, console: Console) -> Path:
 
 
 @contextmanager
-def _progress_file(options: PullOptions, report: CountingReport) -> Iterator[None]:
+def _progress_file(options: PullOptions, report: PullReport) -> Iterator[None]:
     """Keep the progress in a file, if requested; after a failure it states the reason."""
     if not options.progress_file:
         yield

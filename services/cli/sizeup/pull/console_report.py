@@ -16,13 +16,13 @@ from rich.progress import (
 )
 
 from sizeup.pull.throttle import Throttle
-from sizeup_store.pull_report import CountingReport, PullProgress
+from sizeup_store.pull_report import PullProgress, PullReport
 
 _LINE_SECONDS = 5.0
 """The log of a download that takes a day stays below 20 000 lines."""
 
 
-class PlainPullReport(CountingReport):
+class PlainPullReport(PullReport):
     """Lines for logs and pipes: at most one of progress and one of failures in 5 seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class PlainPullReport(CountingReport):
         )
 
 
-class BarPullReport(CountingReport):
+class BarPullReport(PullReport):
     """A progress bar for each file."""
 
     def __init__(self, console: Console, bars: Progress) -> None:
@@ -95,7 +95,7 @@ def _gib(size: int) -> str:
 
 
 @contextmanager
-def make_pull_report(console: Console) -> Iterator[CountingReport]:
+def make_pull_report(console: Console) -> Iterator[PullReport]:
     """Yield the report that fits the console."""
     if not console.is_terminal:
         yield PlainPullReport(console)
