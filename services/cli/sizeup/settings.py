@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from sizeup_store.settings import HubCacheSettings
@@ -68,6 +68,12 @@ class Settings(HubCacheSettings):
         "https://huggingface.co",
         validation_alias="HF_ENDPOINT",
         description="Hugging Face Hub or a mirror",
+    )
+    hf_token: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+        description="sent to the host of the endpoint only; default: the token file of "
+        "huggingface_hub, HF_TOKEN_PATH or $HF_HOME/token",
     )
     xdg_state_home: Path = Field(
         Path("~/.local/state"), validation_alias="XDG_STATE_HOME", description="parent of the logs"

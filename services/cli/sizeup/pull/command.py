@@ -39,7 +39,7 @@ def hub_options(settings: Settings, endpoint: str | None) -> HubOptions:
     """Return the hub of the settings; an endpoint overrides theirs."""
     return HubOptions(
         endpoint=endpoint or settings.hf_endpoint,
-        token=None,
+        token=settings.hf_token.get_secret_value() if settings.hf_token else None,
         silence_seconds=settings.hub_seconds,
         attempts=settings.hub_attempts,
         backoff_seconds=settings.hub_backoff_seconds,
