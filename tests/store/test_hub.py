@@ -34,7 +34,7 @@ from store.pulling import (
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "no_proxy"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
@@ -68,6 +68,14 @@ def test_no_proxy_takes_hosts_out(
         monkeypatch.setenv("NO_PROXY", "example.org,127.0.0.1")
         run_pull(hub, tmp_path)
     assert proxy.requests == []
+
+
+def test_all_proxy_is_ignored(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1")
+    run_pull(hub, tmp_path)
+    assert is_loadable(tmp_path)
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[::1"])

@@ -50,6 +50,8 @@ from sizeup_store.hub_http import IS_FILE, TransientError, http_client, raise_re
 T = TypeVar("T")
 
 _MAX_BACKOFF_SECONDS = 8.0
+_CLIENT = "sizeup"
+"""In the user agent."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 OnRetry = Callable[[str], None]
@@ -81,8 +83,8 @@ class HubClient:
         self._on_retry = on_retry
         self._endpoint = options.endpoint.rstrip("/")
         self._token = options.token.strip() if options.token else None
-        self._api = HfApi(endpoint=self._endpoint, token=self._token)
-        self._headers = build_hf_headers(token=self._token)
+        self._api = HfApi(endpoint=self._endpoint, token=self._token, library_name=_CLIENT)
+        self._headers = build_hf_headers(token=self._token, library_name=_CLIENT)
 
     @property
     def host(self) -> str:
@@ -109,6 +111,7 @@ class HubClient:
             return get_hf_file_metadata(
                 self._file_url(model_id, commit, name),
                 token=self._token,
+                library_name=_CLIENT,
                 timeout=self.options.silence_seconds,
                 endpoint=self._endpoint,
             )

@@ -50,32 +50,52 @@ def http_client(endpoint: str, silence_seconds: float, ca_file: Path | None) -> 
             response.stream, silence_seconds, None if is_file else _JSON_BYTES
         )
 
+    return httpx2.Client(
+        transport=_Transport(_trusted(ca_file)),
+        timeout=httpx2.Timeout(silence_seconds, connect=_CONNECT_SECONDS),
+        headers={"Accept-Encoding": "identity"},
+        follow_redirects=True,
+        max_redirects=_MAX_REDIRECTS,
+        event_hooks={"request": [guard], "response": [limit]},
+    )
+
+
+class _Transport(httpx2.BaseTransport):
+    """Connect through HTTP_PROXY or HTTPS_PROXY, except to the hosts of NO_PROXY.
+
+    httpx itself reads ALL_PROXY too, and fails without an extra package if that is a SOCKS proxy.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._direct = httpx2.HTTPTransport(verify=context)
+        self._by_scheme = {
+            scheme: httpx2.HTTPTransport(verify=context, proxy=proxy)
+            for scheme in ("http", "https")
+            if (proxy := _proxy(scheme))
+        }
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        proxied = self._by_scheme.get(request.url.scheme, self._direct)
+        direct = proxy_bypass(request.url.host)
+        return (self._direct if direct else proxied).handle_request(request)
+
+    def close(self) -> None:
+        for transport in (self._direct, *self._by_scheme.values()):
+            transport.close()
+
+
+def _proxy(scheme: str) -> httpx2.URL | None:
+    """Return the proxy of the environment for a scheme; raises InvalidOptionError."""
+    text = getproxies().get(scheme)
+    if not text:
+        return None
     try:
-        _check_proxies()
-        return httpx2.Client(
-            verify=_trusted(ca_file),
-            timeout=httpx2.Timeout(silence_seconds, connect=_CONNECT_SECONDS),
-            headers={"Accept-Encoding": "identity"},
-            follow_redirects=True,
-            max_redirects=_MAX_REDIRECTS,
-            event_hooks={"request": [guard], "response": [limit]},
-        )
-    except (ValueError, httpx2.InvalidURL, ImportError) as error:
-        raise InvalidOptionError(
-            "the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not an http URL"
-        ) from error
-
-
-def _check_proxies() -> None:
-    """Raise ValueError or InvalidURL for a proxy without a host, which httpx would connect to."""
-    proxies = getproxies()
-    for proxy in filter(None, (proxies.get(scheme) for scheme in ("http", "https", "all"))):
-        if not _proxy_url(proxy).host:
-            raise ValueError("no host")
-
-
-def _proxy_url(proxy: str) -> httpx2.URL:
-    return httpx2.URL(proxy if "://" in proxy else f"http://{proxy}")
+        url = httpx2.URL(text if "://" in text else f"http://{text}")
+    except httpx2.InvalidURL:
+        url = httpx2.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidOptionError(f"the proxy of {scheme.upper()}_PROXY is not an http URL")
+    return url
 
 
 class _LimitedBody(httpx2.SyncByteStream):
@@ -167,12 +187,9 @@ def _was_closed(error: httpx2.RemoteProtocolError) -> bool:
 
 
 def _peer(url: httpx2.URL) -> str:
-    """Name what a connection goes to, the proxy if there is one, without its password."""
-    proxy = getproxies().get(url.scheme)
-    if not proxy or proxy_bypass(url.host):
-        return url.host
-    parsed = _proxy_url(proxy)
-    return f"the proxy {parsed.host}:{parsed.port}"
+    """Return the host of a connection, or its proxy without the password."""
+    proxy = None if proxy_bypass(url.host) else _proxy(url.scheme)
+    return f"the proxy {proxy.host}:{proxy.port}" if proxy else url.host
 
 
 def _reason(error: httpx2.NetworkError) -> str:
