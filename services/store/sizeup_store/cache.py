@@ -12,7 +12,6 @@ models--org--name/blobs/<digest>                 a complete, verified file
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import secrets
@@ -28,6 +27,7 @@ from sizeup_store.repository import RemoteFile
 from sizeup_store.weights import (
     CONFIG,
     fingerprint,
+    git_blob_id,
     is_commit,
     read_marker,
     repository_folder,
@@ -234,8 +234,5 @@ def _write(path: Path, text: str) -> None:
 
 
 def content_digest(path: Path, like: str) -> str:
-    """Return the sha256 of a file, or git's blob id when `like` is as short as that."""
-    if len(like) == 64:
-        return sha256_of(path)
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+    """Return the sha256 of a file, or git's blob id if `like` has its length."""
+    return sha256_of(path) if len(like) == 64 else git_blob_id(path)

@@ -236,6 +236,12 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def git_blob_id(path: Path) -> str:
+    """Return git's hex digest of a file's content; for small files, which are read at once."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def fingerprint(path: Path) -> tuple[int, int]:
     """Return size in bytes and mtime in nanoseconds, which change with every write."""
     stat = path.stat()

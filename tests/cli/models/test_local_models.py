@@ -1,38 +1,10 @@
-import dataclasses
-import os
-import socket
 from pathlib import Path
 
 import pytest
-import yaml
 
-from sizeup.deployment.backoff import Policy
-from sizeup.deployment.plan import Options, plan_gateway, plan_inference, write_catalog
-from sizeup.errors import PortInUseError, UsageError
-from sizeup.models.catalogue import shipped
-from sizeup.models.local_models import ModelRegistry, key_of, split_names
-from sizeup.ports import free_loopback_ports, require_free
-from sizeup.settings import Settings, inherited_environment
-from sizeup_wire.catalog import Catalog, NameIndex
-
-COMMIT = "a" * 40
-
-
-def make_model(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    return folder
-
-
-def registry(tmp_path: Path) -> ModelRegistry:
-    for name in ("toy-0.5m", "toy-5m"):
-        make_model(tmp_path / "toys" / name)
-    repository = tmp_path / "hub" / "models--Qwen--Qwen2.5-0.5B-Instruct"
-    make_model(repository / "snapshots" / COMMIT)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(COMMIT)
-    settings = Settings(toy_dir=tmp_path / "toys", hf_hub_cache=str(tmp_path / "hub"))
-    return ModelRegistry(shipped(), settings)
+from cli.models.toy_registry import COMMIT, make_model, registry
+from sizeup.errors import UsageError
+from sizeup.models.local_models import key_of, split_names
 
 
 def test_a_toy_model_is_a_folder(tmp_path: Path) -> None:
@@ -107,79 +79,3 @@ def test_names_are_split_at_commas_but_not_paths(tmp_path: Path) -> None:
 def test_keys_are_valid_file_names() -> None:
     assert key_of("Qwen/Qwen1.5-0.5B") == "qwen-qwen1.5-0.5b"
     assert key_of("..") == "model"
-
-
-def options(tmp_path: Path, **environment: str) -> Options:
-    return Options(
-        host="0.0.0.0",
-        port=11434,
-        drain_seconds=3.0,
-        log_level="info",
-        log_dir=tmp_path,
-        engine="fake",
-        environment=environment,
-        restart=Policy(),
-        threads=2,
-    )
-
-
-def test_the_environment_of_a_child(tmp_path: Path) -> None:
-    model = registry(tmp_path).find("toy:5m")
-    planned = plan_inference(model, 4242, options(tmp_path, PATH="/bin"))
-    assert planned.base_url == "http://127.0.0.1:4242"
-    assert planned.command.environment == {
-        "PATH": "/bin",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "SIZEUP_INFERENCE_MODEL": str(tmp_path / "toys" / "toy-5m"),
-        "SIZEUP_INFERENCE_MODEL_ID": "toy-5m",
-        "SIZEUP_INFERENCE_HOST": "127.0.0.1",
-        "SIZEUP_INFERENCE_PORT": "4242",
-        "SIZEUP_INFERENCE_ENGINE": "fake",
-        "SIZEUP_INFERENCE_THREADS": "2",
-        "SIZEUP_INFERENCE_DRAIN_SECONDS": "3.0",
-        "SIZEUP_INFERENCE_LOG_LEVEL": "info",
-    }
-
-
-def test_the_gateway_catalogue_has_every_replica(tmp_path: Path) -> None:
-    models = [registry(tmp_path).find(name) for name in ("toy:0.5m",)]
-    inference = [plan_inference(model, 4242, options(tmp_path)) for model in models]
-    path = write_catalog(tmp_path, models, inference)
-    catalog = Catalog.model_validate(yaml.safe_load(path.read_text()))
-    key = NameIndex(catalog).find("toy:0.5m")
-    assert catalog.models[key or ""].replicas == ("http://127.0.0.1:4242",)
-    gateway = plan_gateway(path, options(tmp_path))
-    assert gateway.base_url == "http://127.0.0.1:11434"
-    assert gateway.command.environment["SIZEUP_GATEWAY_CATALOG"] == str(path)
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [("::", "http://[::1]:1"), ("::1", "http://[::1]:1"), ("localhost", "http://localhost:1")],
-)
-def test_addresses_are_urls(tmp_path: Path, host: str, url: str) -> None:
-    assert dataclasses.replace(options(tmp_path), host=host, port=1).local_url == url
-
-
-def test_children_do_not_inherit_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert "hf_secret" not in inherited_environment().values()
-    assert inherited_environment()["PATH"] == os.environ["PATH"]
-
-
-def test_free_ports_are_distinct() -> None:
-    ports = free_loopback_ports(20)
-    assert len(set(ports)) == 20
-    for port in ports:
-        require_free("127.0.0.1", port)
-
-
-def test_a_port_in_use_differs_from_an_unavailable_address() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(PortInUseError, match="--port"):
-            require_free("127.0.0.1", taken.getsockname()[1])
-        with pytest.raises(PortInUseError):
-            require_free("0.0.0.0", taken.getsockname()[1])
-    with pytest.raises(UsageError, match="cannot listen"):
-        require_free("192.0.2.1", 11434)

@@ -18,6 +18,7 @@ from pathlib import Path
 from sizeup_store.weights import (
     CONFIG,
     fingerprint,
+    git_blob_id,
     is_commit,
     is_hub_id,
     is_revision,
@@ -203,10 +204,8 @@ def _blob_digest(path: Path) -> str | None:
 
 
 def _hash(path: Path, size: int) -> str:
-    if size >= _LARGE_BYTES or path.name.endswith(_LARGE_SUFFIXES):
-        return sha256_of(path)
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+    is_large = size >= _LARGE_BYTES or path.name.endswith(_LARGE_SUFFIXES)
+    return sha256_of(path) if is_large else git_blob_id(path)
 
 
 def _raise(error: OSError) -> None:
