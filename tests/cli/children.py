@@ -82,6 +82,13 @@ class Supervised:
         assert process is not None
         return process._process.pid
 
+    async def reaped(self) -> None:
+        """Wait until the event loop knows of the exit: it may close afterwards."""
+        process = self.supervisor._process
+        assert process is not None
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await process.wait()
+
 
 async def until(condition: Callable[[], bool]) -> None:
     """Poll a condition; raises TimeoutError."""

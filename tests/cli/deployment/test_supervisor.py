@@ -164,6 +164,7 @@ def test_cancelling_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await until(lambda: not is_running(pid))
+        await supervised.reaped()
 
     asyncio.run(scenario())
 
