@@ -10,12 +10,12 @@ from pydantic_settings import BaseSettings
 import sizeup.settings
 import sizeup_gateway.settings
 import sizeup_inference.settings
-from sizeup.hub.metrics import PullMetrics
-from sizeup.hub.progress import PullProgress
+from sizeup.pull.metrics import PullMetrics
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.observability.metrics import Metrics, ModelCollector
 from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_store.pull_report import PullProgress
 from sizeup_wire.catalog import Catalog
 
 SETTINGS: Sequence[tuple[str, type[BaseSettings]]] = (

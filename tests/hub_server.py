@@ -1,10 +1,11 @@
-"""A server on loopback with the shape of the Hugging Face hub, and the ways it goes wrong.
+"""A server on loopback with the API of the Hugging Face hub, and its failure modes.
 
-The hub answers the API and redirects weight files to a store on another port, as the real one
-does. It runs in a thread of its own, so that blocking code and other processes can use it.
+The hub serves the API and redirects weight files to a store on another port, like the real one. It
+runs in its own thread, so that blocking code and other processes can use it.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import random
@@ -26,22 +27,22 @@ _HTML = "<!doctype html><html><body>We will be back soon</body></html>"
 
 
 class Mode(StrEnum):
-    """What the server does with weight files, or with everything where it says so."""
+    """The behaviour for weight files, or for all requests where stated."""
 
     OK = auto()
     FLIPPED_BYTE = auto()
     TRUNCATED = auto()
-    """One byte less, and the Content-Length says so."""
+    """One byte less, with that Content-Length."""
     SHORT_BODY = auto()
-    """The Content-Length is right and the connection ends before it."""
+    """The Content-Length is right, but the connection is closed earlier."""
     LYING_LENGTH = auto()
-    """The Content-Length says more than the file has."""
+    """The Content-Length is larger than the file."""
     ENDLESS = auto()
     """No Content-Length, and more bytes than the file has."""
     WRONG_SIZE = auto()
-    """The API promises another size with the same digest."""
+    """The API reports another size with the same digest."""
     HUGE = auto()
-    """The API promises more than any disk holds."""
+    """The API reports a size larger than any disk."""
     HTML = auto()
     API_HTML = auto()
     API_NOT_FOUND = auto()
@@ -49,29 +50,31 @@ class Mode(StrEnum):
     FORBIDDEN = auto()
     """Every request without a token."""
     UNAVAILABLE_TWICE = auto()
-    """Each address answers 503 twice and then well."""
+    """Each path returns 503 twice, then succeeds."""
     UNAVAILABLE = auto()
-    """Everything."""
+    """All requests get 503."""
     SILENT = auto()
-    """Everything is accepted and nothing answered."""
+    """All requests are accepted without a response."""
     REDIRECT_LOOP = auto()
     STORE_LOOP = auto()
-    """The store sends on to itself, with the secret in the address."""
+    """The store redirects to itself, with a secret in the query."""
     STORE_NOWHERE = auto()
-    """The store sends on without saying where to."""
+    """The store redirects without a Location."""
     PLAIN_API = auto()
-    """The API leaves sizes and digests out, as some mirrors do: HEAD has them."""
+    """The API omits sizes and digests, like some mirrors: HEAD has them."""
     MOVED = auto()
-    """As PLAIN_API, and small files are elsewhere on the hub: a redirect without a host."""
+    """Like PLAIN_API, and small files are redirected by a Location without a host."""
     NO_RANGES = auto()
-    """A Range header gets the whole file."""
+    """Range headers are ignored."""
+    TRICKLE = auto()
+    """A byte of a weight file every tenth of a second."""
     HALF_THEN_HOLD = auto()
-    """Half of a weight file comes, then nothing until `release` is set."""
+    """Half of a weight file is sent, the rest after `release` is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request the server got."""
+    """A received request."""
 
     server: str
     """hub or store."""
@@ -83,21 +86,23 @@ class Seen:
 
 @dataclass
 class HubServer:
-    """The files it serves, how it behaves, and what it saw."""
+    """The served files, the behaviour, and the received requests."""
 
     files: Mapping[str, bytes]
     mode: Mode = Mode.OK
     prefix: str = ""
-    """Path below which the hub lives."""
+    """Path of the endpoint."""
     url: str = ""
     store_url: str = ""
     seen: list[Seen] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
     tls: ssl.SSLContext | None = None
-    _refused: dict[str, int] = field(default_factory=dict)
+    refusal: tuple[int, Mapping[str, str]] | None = None
+    """Status and headers of the hub's response to every request for a file."""
+    _failures: dict[str, int] = field(default_factory=dict)
 
     def hub_app(self) -> web.Application:
-        """Make the application that people call the hub."""
+        """Return the application of the hub."""
         app = web.Application(middlewares=[self._faults("hub")])
         app.router.add_get(self.prefix + "/api/models/{id:.+}/revision/{revision}", self._api)
         app.router.add_route(
@@ -106,7 +111,7 @@ class HubServer:
         return app
 
     def store_app(self) -> web.Application:
-        """Make the application that holds large files, on another port."""
+        """Return the application that stores large files, on another port."""
         app = web.Application(middlewares=[self._faults("store")])
         app.router.add_get("/lfs/{file}", self._stored)
         return app
@@ -129,9 +134,9 @@ class HubServer:
         return middleware
 
     async def _fault(self, request: web.Request) -> web.StreamResponse | None:
-        refused = self._refused.get(request.path, 0)
-        if self.mode is Mode.UNAVAILABLE or (self.mode is Mode.UNAVAILABLE_TWICE and refused < 2):
-            self._refused[request.path] = refused + 1
+        failed = self._failures.get(request.path, 0)
+        if self.mode is Mode.UNAVAILABLE or (self.mode is Mode.UNAVAILABLE_TWICE and failed < 2):
+            self._failures[request.path] = failed + 1
             return web.Response(status=503, text="busy")
         if self.mode is Mode.SILENT:
             await self._held()
@@ -154,13 +159,17 @@ class HubServer:
     def _sibling(self, name: str, *, detailed: bool) -> dict[str, object]:
         sibling: dict[str, object] = {"rfilename": name}
         if detailed:
-            size = self._promised_size(name)
+            size = self._reported_size(name)
             sibling |= {"size": size, "blobId": git_blob_id(self.files[name])}
             if is_large(name):
-                sibling["lfs"] = {"sha256": sha256(self.files[name]), "size": size}
+                sibling["lfs"] = {
+                    "sha256": sha256(self.files[name]),
+                    "size": size,
+                    "pointerSize": 134,
+                }
         return sibling
 
-    def _promised_size(self, name: str) -> int:
+    def _reported_size(self, name: str) -> int:
         size = len(self.files[name])
         if is_large(name) and self.mode is Mode.WRONG_SIZE:
             return size + 7
@@ -168,6 +177,8 @@ class HubServer:
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["file"]
+        if self.refusal is not None:
+            return web.Response(status=self.refusal[0], headers=self.refusal[1])
         if name not in self.files or (is_large(name) and self.mode is Mode.NOT_FOUND):
             return web.Response(status=404, text="Entry not found")
         content = self.files[name]
@@ -199,6 +210,8 @@ class HubServer:
             return await self._send(request, content + b"more", None)
         if self.mode is Mode.LYING_LENGTH:
             return await self._send(request, content, len(content) + 100)
+        if self.mode is Mode.TRICKLE:
+            return await self._trickle(request, content)
         if self.mode is Mode.SHORT_BODY:
             return await self._send(request, content[: len(content) // 2], len(content))
         return await self._ranged(request, content)
@@ -211,8 +224,8 @@ class HubServer:
         return content
 
     async def _ranged(self, request: web.Request, content: bytes) -> web.StreamResponse:
-        asked = request.http_range.start
-        start = asked if asked and self.mode is not Mode.NO_RANGES else 0
+        requested = request.http_range.start
+        start = requested if requested and self.mode is not Mode.NO_RANGES else 0
         headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
         response = web.StreamResponse(
             status=206 if start else 200, headers=headers if start else None
@@ -230,7 +243,7 @@ class HubServer:
     async def _send(
         self, request: web.Request, content: bytes, length: int | None
     ) -> web.StreamResponse:
-        """Send bytes under a Content-Length of one's choosing, and hang up."""
+        """Send bytes with a given Content-Length, and close the connection."""
         response = web.StreamResponse()
         response.content_length = length
         response.force_close()
@@ -240,34 +253,44 @@ class HubServer:
             request.transport.close()
         return response
 
+    async def _trickle(self, request: web.Request, content: bytes) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(content)
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while not self.release.is_set():
+                await response.write(content[:1])
+                await asyncio.sleep(0.1)
+        return response
+
     async def _held(self) -> None:
-        await asyncio.to_thread(self.release.wait, 30)  # a guard: tests release it
+        await asyncio.to_thread(self.release.wait, 30)  # a guard; tests release it earlier
 
 
 def is_large(name: str) -> bool:
-    """Tell which files are in large-file storage, under their sha256."""
+    """Return whether a file is in large-file storage, under its sha256."""
     return name.endswith(".safetensors")
 
 
 def sha256(content: bytes) -> str:
-    """Return the digest the hub promises for a large file."""
+    """Return the digest of a large file."""
     return hashlib.sha256(content).hexdigest()
 
 
 def git_blob_id(content: bytes) -> str:
-    """Return the digest the hub promises for a small file."""
+    """Return the digest of a small file."""
     return hashlib.sha1(b"blob %d\x00" % len(content) + content).hexdigest()
 
 
 def safetensors_bytes(size: int = 300_000, seed: int = 1) -> bytes:
-    """Make a well-formed weight file with that many bytes of data."""
+    """Return a valid weight file with this many bytes of data."""
     tensor = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
     header = json.dumps({"weight": tensor}).encode()
     return struct.pack("<Q", len(header)) + header + random.Random(seed).randbytes(size)
 
 
 def tiny_model() -> dict[str, bytes]:
-    """Make the files of a repository, those that must never be downloaded included."""
+    """Return the files of a repository, including ones that must not be downloaded."""
     return {
         "config.json": b'{"model_type": "qwen2"}',
         "tokenizer.json": b'{"version": "1.0"}',
@@ -283,7 +306,7 @@ def tiny_model() -> dict[str, bytes]:
 def running_hub(
     files: Mapping[str, bytes] | None = None, prefix: str = "", tls: ssl.SSLContext | None = None
 ) -> Iterator[HubServer]:
-    """Serve files until the block ends."""
+    """Serve files during the block."""
     hub = HubServer(tiny_model() if files is None else files, prefix=prefix, tls=tls)
     started, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(hub, started, stop)))

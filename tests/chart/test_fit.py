@@ -223,7 +223,7 @@ def test_ladder_matches_the_cli() -> None:
     known = yaml.safe_load((CHART / "files" / "ladder.yaml").read_text())
     assert [id for id, m in known.items() if m.get("context", 0) < 2048] == []
     ours = {id: (m["parameters"], m["names"]) for id, m in known.items()}
-    source = yaml.safe_load(Path(sizeup.__file__).with_name("qwen.yaml").read_text())
+    source = yaml.safe_load((Path(sizeup.__file__).parent / "models" / "qwen.yaml").read_text())
     assert ours == {
         m["id"] if "/" in m["id"] else f"sizeup/{m['id']}": (m["parameters"], m["names"])
         for m in source["models"].values()

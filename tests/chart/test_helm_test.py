@@ -48,7 +48,7 @@ def test_arguments_are_valid(
 ) -> None:
     """The command fails at the API key file, which does not exist."""
     done = Command(capsys, monkeypatch, *arguments(EVERYTHING))
-    assert (done.code, "/etc/sizeup-keys/keys" in done.err) == (1, True)
+    assert (done.code, "API key" in done.err) == (1, True)
 
 
 def test_hook_deletes_the_pod_unless_keep_pod_is_set() -> None:

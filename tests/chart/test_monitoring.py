@@ -24,12 +24,12 @@ from chart.rendering import (
     pods,
     render,
 )
-from sizeup.hub.metrics import PullMetrics
-from sizeup.hub.progress import PullProgress
+from sizeup.pull.metrics import PullMetrics
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.observability.metrics import Metrics, ModelCollector
 from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_store.pull_report import PullProgress
 from sizeup_wire.catalog import Catalog, CatalogEntry
 
 ADDED = {"namespace", "pod", "size"}

@@ -1,4 +1,4 @@
-"""Small programs to supervise, and ways to see whether a process lives."""
+"""Small programs to supervise, and helpers to observe processes."""
 
 import asyncio
 import os
@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sizeup.backoff import Policy
-from sizeup.process import Command
-from sizeup.readiness import Progress
-from sizeup.supervisor import Supervisor
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.process import Command
+from sizeup.deployment.readiness import Progress
+from sizeup.deployment.supervisor import Supervisor
 
 DEADLINE_SECONDS = 60.0
-"""A guard against hangs, wide enough for a machine that does much else."""
+"""A guard against hangs, wide enough for a busy machine."""
 QUICK = Policy(first_seconds=0.01, longest_seconds=0.05, steady_seconds=60.0, attempts=3)
 
-RUN_FOR_EVER = "import time; print('up', flush=True); time.sleep(600)"
+RUN_FOREVER = "import time; print('up', flush=True); time.sleep(600)"
 FAIL = "import sys; print('no weights here', flush=True); sys.exit(3)"
 DRAIN = """
 import signal, sys, time
@@ -38,17 +38,17 @@ time.sleep(600)
 
 
 class Recorder:
-    """An observer that keeps what it is told."""
+    """An observer that records its calls."""
 
     def __init__(self) -> None:
         self.stages: list[str] = []
-        self.deaths: list[str] = []
+        self.exits: list[str] = []
 
     def progress(self, name: str, progress: Progress) -> None:
         self.stages.append(progress.stage)
 
-    def died(self, name: str, reason: str, wait_seconds: float) -> None:
-        self.deaths.append(reason)
+    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
+        self.exits.append(reason)
 
 
 def command(folder: Path, program: str, *arguments: str) -> Command:
@@ -61,19 +61,19 @@ def command(folder: Path, program: str, *arguments: str) -> Command:
 
 
 class Supervised:
-    """A supervisor whose child is ready once it has printed something."""
+    """A supervisor whose child is ready once it has printed `up`."""
 
     def __init__(self, folder: Path, program: str, policy: Policy = QUICK) -> None:
         self.recorder = Recorder()
         self.log = folder / "child.log"
         self.log.touch()
-        self.silent = False
-        """Let the child seem to hang."""
+        self.hung = False
+        """Let the probe fail."""
         self.supervisor = Supervisor(command(folder, program), self._probe, self.recorder, policy)
 
     async def _probe(self) -> Progress:
-        ready = self.log.read_text().count("up\n") > len(self.recorder.deaths)
-        ready = ready and not self.silent
+        ready = self.log.read_text().count("up\n") > len(self.recorder.exits)
+        ready = ready and not self.hung
         return Progress(ready=ready, stage="ready" if ready else "starting")
 
     @property
@@ -82,9 +82,16 @@ class Supervised:
         assert process is not None
         return process._process.pid
 
+    async def reaped(self) -> None:
+        """Wait until the event loop knows of the exit: it may close afterwards."""
+        process = self.supervisor._process
+        assert process is not None
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await process.wait()
+
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to become true; TimeoutError when it does not."""
+    """Poll a condition; raises TimeoutError."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while True:
             if condition():
@@ -93,15 +100,15 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something to become true, without a loop."""
+    """Poll a condition, outside an event loop."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not become true in time"
+        assert time.monotonic() < deadline, "timeout"
         time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process lives; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

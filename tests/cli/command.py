@@ -8,7 +8,7 @@ from sizeup.main import app, run
 
 
 class Command:
-    """A command line and what came of it."""
+    """A command line with its exit code and output."""
 
     def __init__(
         self,
@@ -19,7 +19,7 @@ class Command:
         monkeypatch.setattr(sys, "argv", ["sizeup", *arguments])
         try:
             self.code = run(app)
-        except SystemExit as ended:
-            self.code = int(ended.code or 0)
+        except SystemExit as exited:
+            self.code = int(exited.code or 0)
         captured = capsys.readouterr()
         self.out, self.err = captured.out, captured.err

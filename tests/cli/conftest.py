@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.fake_gateway import FakeGateway, running_gateway
+from cli.client.fake_gateway import FakeGateway, running_gateway
 from hub_server import HubServer, running_hub
 
 
@@ -14,8 +14,8 @@ def gateway() -> Iterator[FakeGateway]:
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the settings, caches and logs of the person who runs the tests out of them."""
+def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Hide the settings, caches and logs of the user who runs the tests."""
     home = tmp_path_factory.mktemp("home")
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "HF_ENDPOINT", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)

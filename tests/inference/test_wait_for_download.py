@@ -105,7 +105,7 @@ def test_it_shows_the_download_and_ends_when_that_is_complete(
     port = free_port()
     path = progress_path(MODEL, None, tmp_path)
     with waiting(tmp_path, port, monkeypatch) as running:
-        begin = "waiting for the download to begin"
+        begin = "waiting for the download to start"
         until_readyz(port, {"state": "downloading", "stage": begin, "progress": 0.0})
         assert refusal(f"http://127.0.0.1:{port}/livez") == (200, {"state": "alive"})
         for state in ("failed", "downloading"):  # whoever failed may be started again
@@ -132,7 +132,7 @@ def test_sigterm_ends_it_without_saying_that_the_model_is_there(
 ) -> None:
     port = free_port()
     with waiting(tmp_path / "not-made-yet", port, monkeypatch, DRAIN_SECONDS="3600") as running:
-        begin = "waiting for the download to begin"
+        begin = "waiting for the download to start"
         until_readyz(port, {"state": "downloading", "stage": begin, "progress": 0.0})
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=DEADLINE_SECONDS)
@@ -149,7 +149,7 @@ def test_a_volume_that_cannot_be_read_is_told_once_and_waited_for(
         until_readyz(port, {"state": "failed", "stage": why, "progress": 0.0})
         until(lambda: len((tmp_path / "looks").read_text()) >= 3)
         (tmp_path / "stale").unlink()
-        begin = "waiting for the download to begin"
+        begin = "waiting for the download to start"
         until_readyz(port, {"state": "downloading", "stage": begin, "progress": 0.0})
         complete(tmp_path)
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
@@ -186,7 +186,7 @@ def test_a_download_that_has_died_is_a_failure(
     )
     port = free_port()
     with waiting(tmp_path, port, monkeypatch, ("-c", HASTY)) as running:
-        stopped = "the download stopped: no sign of it for 0 s"
+        stopped = "the download died: no heartbeat for 0 s"
         until_readyz(port, {"state": "failed", "stage": stopped, "progress": 0.5})
         complete(tmp_path)
         running.communicate(timeout=DEADLINE_SECONDS)

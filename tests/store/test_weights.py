@@ -32,7 +32,7 @@ def whole_model(folder: Path) -> Path:
 
 
 def cached_model(cache: Path, *, branch: str | None = "main") -> Path:
-    """Lay out one model as huggingface_hub does and return its snapshot."""
+    """Write a model in the layout of huggingface_hub; return its snapshot."""
     repository = cache / "models--Qwen--tiny"
     snapshot = repository / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
@@ -78,18 +78,20 @@ def test_an_id_is_found_by_branch_and_by_commit(
         ("no-such-folder", None),
     ],
 )
-def test_what_is_not_cached_is_not_found(tmp_path: Path, model: str, revision: str | None) -> None:
+def test_a_model_outside_the_cache_is_not_found(
+    tmp_path: Path, model: str, revision: str | None
+) -> None:
     cached_model(tmp_path)
     with pytest.raises(ModelNotFoundError, match=r"tiny|other|escape|no-such"):
         find_model(model, revision, tmp_path)
 
 
-def test_a_whole_folder_and_a_whole_snapshot_are_accepted(tmp_path: Path) -> None:
+def test_an_intact_folder_and_snapshot_are_accepted(tmp_path: Path) -> None:
     verify(whole_model(tmp_path / "folder"))
     verify(cached_model(tmp_path / "cache"))
 
 
-def test_shards_are_taken_from_the_index(tmp_path: Path) -> None:
+def test_shards_are_listed_by_the_index(tmp_path: Path) -> None:
     index = json.dumps({"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}).encode()
     folder = make_folder(tmp_path, config__json=CONFIG)
     (folder / weights.WEIGHTS_INDEX).write_bytes(index)
@@ -119,7 +121,7 @@ def test_shards_are_taken_from_the_index(tmp_path: Path) -> None:
         ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"),
     ],
 )
-def test_a_broken_file_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_corrupt_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     folder = whole_model(tmp_path)
     (folder / name).write_bytes(content)
     with pytest.raises(WeightsError, match=name):
@@ -127,7 +129,7 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, name: str, content: by
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_missing_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     folder = whole_model(tmp_path)
     (folder / name).unlink()
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
@@ -136,28 +138,28 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("shard", ["../outside.safetensors", "/etc/passwd", "x.bin", "a/b", ""])
-def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, shard: str) -> None:
+def test_an_index_cannot_list_files_of_other_folders(tmp_path: Path, shard: str) -> None:
     folder = make_folder(tmp_path, config__json=CONFIG)
     (folder / weights.WEIGHTS_INDEX).write_text(json.dumps({"weight_map": {"a": shard}}))
     with pytest.raises(WeightsError, match="index"):
         verify(folder)
 
 
-def test_a_dangling_link_is_refused(tmp_path: Path) -> None:
+def test_a_dangling_link_is_an_error(tmp_path: Path) -> None:
     snapshot = cached_model(tmp_path)
     (snapshot / "model.safetensors").resolve().unlink()
     with pytest.raises(WeightsError, match=r"model\.safetensors"):
         verify(snapshot)
 
 
-def test_a_flipped_byte_of_the_same_size_is_refused(tmp_path: Path) -> None:
+def test_a_flipped_byte_is_a_checksum_mismatch(tmp_path: Path) -> None:
     snapshot = cached_model(tmp_path)
     flip_last_byte((snapshot / "model.safetensors").resolve())
-    with pytest.raises(WeightsError, match="sha256"):
+    with pytest.raises(WeightsError, match="checksum mismatch"):
         verify(snapshot)
 
 
-def test_a_marker_saves_hashing_and_dies_with_the_file_it_speaks_of(
+def test_a_marker_replaces_the_checksum_until_the_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = cached_model(tmp_path)
@@ -166,26 +168,26 @@ def test_a_marker_saves_hashing_and_dies_with_the_file_it_speaks_of(
         patch.setattr(weights, "sha256_of", lambda path: pytest.fail(f"{path} was read again"))
         verify(snapshot)
     flip_last_byte((snapshot / "model.safetensors").resolve())
-    with pytest.raises(WeightsError, match="sha256"):
+    with pytest.raises(WeightsError, match="checksum mismatch"):
         verify(snapshot)
 
 
 @pytest.mark.parametrize("marker", [b"", b"null", b'{"verified": 3}', b'{"verified": {"a": [1]}}'])
-def test_a_broken_marker_counts_as_none(tmp_path: Path, marker: bytes) -> None:
+def test_an_invalid_marker_is_ignored(tmp_path: Path, marker: bytes) -> None:
     snapshot = cached_model(tmp_path)
     weights.marker_path(snapshot).parent.mkdir()
     weights.marker_path(snapshot).write_bytes(marker)
     verify(snapshot)
 
 
-def test_a_blob_that_links_into_a_shared_store_is_still_held_to_its_name(tmp_path: Path) -> None:
+def test_a_blob_that_is_a_link_is_verified_by_its_name(tmp_path: Path) -> None:
     snapshot = cached_model(tmp_path / "cache")
     blob = (snapshot / "model.safetensors").resolve()
     blob.rename(tmp_path / "store")
     blob.symlink_to(tmp_path / "store")
     verify(snapshot)
     flip_last_byte(tmp_path / "store")
-    with pytest.raises(WeightsError, match="sha256"):
+    with pytest.raises(WeightsError, match="checksum mismatch"):
         verify(snapshot)
 
 
@@ -199,7 +201,7 @@ def test_a_blob_that_links_into_a_shared_store_is_still_held_to_its_name(tmp_pat
         ({"HF_HUB_CACHE": "$HOME/c", "HUGGINGFACE_HUB_CACHE": "/legacy"}, "~/c"),
     ],
 )
-def test_the_cache_is_where_huggingface_has_it(
+def test_the_cache_folder_of_huggingface_hub(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], cache: str
 ) -> None:
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):

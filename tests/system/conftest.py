@@ -1,4 +1,4 @@
-"""One running system for most tests, and its logs beside whatever fails."""
+"""One deployment for most tests, and its logs in the report of a failure."""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,12 +9,12 @@ from system.deployment import Deployment, deployed
 from system.models import ENDLESS, TOY, make_endless
 
 THREADS = ("--threads", "1")
-"""A step of a toy model is too short to be shared: two threads would only wait for one another."""
+"""An engine step of a toy model is too short to gain from a second thread."""
 
 
 KV_MIB = 32
-"""Of each model: room for 20,000 tokens, so that two hundred streams fill it. A pool is touched bit
-by bit, and one of the usual size would hide what else the memory grows by."""
+"""Of each model: 20,000 tokens, filled by two hundred streams. Memory of the pool becomes resident
+as it is used, and a pool of the default size would hide other growth."""
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory, hub_cache: Path) -> Iterator[Deployment]:
-    """Serve two models for all tests that leave them as they were."""
+    """Serve two models for all tests that do not stop them."""
     folder = tmp_path_factory.mktemp("serving")
     models = ("--models", f"{ENDLESS},{TOY}")
     environment = {

@@ -1,4 +1,4 @@
-"""`sizeup up` as a child of the tests, with everything it starts."""
+"""`sizeup up` as a child process of the tests."""
 
 import contextlib
 import json
@@ -15,18 +15,18 @@ from typing import Any
 from system.processes import children_of, environment_of, is_running
 
 READY_SECONDS = 120.0
-"""Importing torch takes most of it on a machine that has other work."""
+"""Importing torch takes most of it on a busy machine."""
 STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-_READY = "Ctrl-C stops"
-"""The last of what `up` shows when everything is served."""
+_READY = "press Ctrl-C to stop"
+"""The last line of `up` after the start."""
 _LOG_LINES = 60
-"""Of each process, shown when a test fails."""
+"""Of each process, in the report of a failed test."""
 
-# `python -m sizeup`, killed by the kernel should the tests be killed themselves.
+# `python -m sizeup`, killed with the test process.
 _SIZEUP = """
 import runpy, sys
-from sizeup.child import die_with
+from sizeup.deployment.child import die_with
 die_with(int(sys.argv[1]))
 sys.argv[:2] = ["sizeup"]
 runpy.run_module("sizeup", run_name="__main__", alter_sys=True)
@@ -34,7 +34,7 @@ runpy.run_module("sizeup", run_name="__main__", alter_sys=True)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait for something to become true; TimeoutError, saying what, when it does not."""
+    """Poll a condition; raises TimeoutError with its description."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -46,32 +46,32 @@ class Deployment:
     """A running `sizeup up`."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
-        """Start it with its state in this folder; what the developer has set stays outside."""
+        """Start with the state in this folder, without the settings of the user."""
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = folder / "up.log"
         self._logs = folder / "sizeup" / str(self.port)
         self._seen: set[int] = set()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SIZEUP_", "HF_"))}
-        places = {"XDG_STATE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+        folders = {"XDG_STATE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         argv = [sys.executable, "-c", _SIZEUP, str(os.getpid()), "up", "--port", str(self.port)]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*argv, *arguments],
-                env=inherited | places | environment,
+                env=inherited | folders | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C is for the tests, which end this
+                start_new_session=True,  # Ctrl-C in the terminal is for the tests, which stop this
             )
 
     @property
     def output(self) -> str:
-        """What `up` has shown."""
+        """The output of `up` so far."""
         return self._output.read_text(errors="replace")
 
     def wait_ready(self) -> None:
-        """Wait until everything is served."""
+        """Wait until all models are served."""
         try:
             wait_until(lambda: _READY in self.output or not self.is_up, "ready", READY_SECONDS)
         except TimeoutError as error:
@@ -80,7 +80,7 @@ class Deployment:
 
     @property
     def is_up(self) -> bool:
-        """Tell whether `up` itself lives."""
+        """Whether `up` itself runs."""
         return self.process.poll() is None
 
     def children(self) -> list[int]:
@@ -94,12 +94,11 @@ class Deployment:
         return self._child("SIZEUP_INFERENCE_MODEL_ID", model_id)
 
     def inference_url(self, model_id: str) -> str:
-        """Return the address of its internal API."""
+        """Return the URL of its internal API."""
         pid = self.inference_pid(model_id)
         return f"http://127.0.0.1:{environment_of(pid)['SIZEUP_INFERENCE_PORT']}"
 
     def gateway_pid(self) -> int:
-        """Return the gateway's pid."""
         return self._child("SIZEUP_GATEWAY_PORT", str(self.port))
 
     def _child(self, variable: str, value: str) -> int:
@@ -114,8 +113,8 @@ class Deployment:
             parts.append("\n".join((f"--- {path.name}", *lines)))
         return "\n".join(parts)
 
-    def complaints(self) -> list[dict[str, Any]]:
-        """Return the log records of gateway and inference that say something is wrong."""
+    def error_records(self) -> list[dict[str, Any]]:
+        """Return the error records in the logs of gateway and inference."""
         lines = (
             line for path in self._logs.glob("*.log") for line in path.read_text().splitlines()
         )
@@ -127,22 +126,22 @@ class Deployment:
         self.children()
         self.process.send_signal(number)
 
-    def end(self) -> int:
-        """Wait for `up` to end; return its exit code."""
+    def exit_code(self) -> int:
+        """Wait for `up` to exit; return its exit code."""
         return self.process.wait(STOP_SECONDS)
 
     def survivors(self) -> list[int]:
-        """Return which of the processes it ever started still run."""
+        """Return the pids of all child processes so far that still run."""
         return [pid for pid in sorted(self._seen) if is_running(pid)]
 
     def close(self) -> None:
-        """End everything, politely if possible."""
+        """Stop all processes, by SIGTERM if possible."""
         if self.is_up:
             self.signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.end()
+                self.exit_code()
         self.process.kill()
-        self.end()
+        self.exit_code()
         for pid in self.survivors():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -150,7 +149,7 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployed(folder: Path, *arguments: str, **environment: str) -> Iterator[Deployment]:
-    """Serve inside the block, from when everything is ready."""
+    """Serve during the block, which starts when all models are ready."""
     deployment = Deployment(folder, *arguments, **environment)
     try:
         deployment.wait_ready()

@@ -1,8 +1,8 @@
-"""The model the tests talk to, and one of its size that never falls silent.
+"""The models of the tests: a toy model, and one of the same size whose output never ends.
 
-The second has no end-of-sequence token and a final norm of zeros: every token is as likely as any
-other, so that an answer is as long as a test asks for and goes on visibly. It lies in a Hugging
-Face cache, under an id with a slash, as a model that was pulled does.
+The second has no end-of-sequence token and a final norm of zeros, so all tokens are equally likely
+and a response has exactly the requested length. It is in a Hugging Face cache, like a pulled model,
+under an id with a slash.
 """
 
 import json
@@ -24,7 +24,7 @@ _UNIFORM = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
 
 def make_endless(cache: Path) -> None:
-    """Put the model into a cache folder."""
+    """Write the model to a cache."""
     repository = cache / f"models--{ENDLESS.replace('/', '--')}"
     snapshot = repository / "snapshots" / _COMMIT
     shutil.copytree(TOY_FOLDER, snapshot)

@@ -1,4 +1,4 @@
-"""What /proc tells of processes. Linux only."""
+"""Read /proc. Linux only."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,13 @@ _PROC = Path("/proc")
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the pids of a process's children, whichever of its threads started them."""
+    """Return the pids of the children of all threads of a process."""
     lists = (_PROC / str(pid) / "task").glob("*/children")
     return [int(child) for path in lists for child in path.read_text().split()]
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process lives; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -22,7 +22,7 @@ def is_running(pid: int) -> bool:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    """Return the environment a process was started with; empty when it has ended."""
+    """Return the initial environment of a process; empty after its exit."""
     try:
         raw = (_PROC / str(pid) / "environ").read_text(errors="surrogateescape")
     except (FileNotFoundError, ProcessLookupError):
@@ -31,7 +31,7 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 def resident_mib(pid: int) -> float:
-    """Return the memory a process holds, in MiB."""
+    """Return the resident memory of a process in MiB."""
     found = re.search(r"VmRSS:\s+(\d+) kB", (_PROC / str(pid) / "status").read_text())
     assert found is not None
     return int(found[1]) / 1024

@@ -1,4 +1,4 @@
-"""The calls a person makes first, through the real processes, against transformers itself."""
+"""Basic requests through the real processes, compared with transformers."""
 
 import json
 from pathlib import Path
@@ -9,16 +9,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from system.asking import DONE, Question, chat, payloads, post, run, text_of, text_of_stream
 from system.deployment import Deployment
 from system.models import ENDLESS, TOY, TOY_FOLDER
+from system.requests import DONE, Question, chat, payloads, post, run, text_of, text_of_stream
 
 GREEDY = {"temperature": 0, "num_predict": 48}
 PROMPTS = ("Hello", "What is 12 + 30?", "Tell me a story.", "Count from 3 to 9.", "你好")
 
 
 class Reference:
-    """What transformers makes of the same folder."""
+    """The same model in transformers."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -30,14 +30,14 @@ class Reference:
         ids: list[int] = self.tokenizer(text)["input_ids"]
         return ids
 
-    def answer_ids(self, prompt: str, max_tokens: int) -> list[int]:
+    def generate(self, prompt: str, max_tokens: int) -> list[int]:
         ids = torch.tensor([self.prompt_ids(prompt)])
-        made = self._model.generate(ids, do_sample=False, max_new_tokens=max_tokens)
-        answer: list[int] = made[0, ids.shape[1] :].tolist()
-        return answer
+        output = self._model.generate(ids, do_sample=False, max_new_tokens=max_tokens)
+        response_ids: list[int] = output[0, ids.shape[1] :].tolist()
+        return response_ids
 
     def logprobs(self, ids: list[int]) -> torch.Tensor:
-        """Return float32[tokens - 1, vocabulary]: row p is of what may follow token p."""
+        """Return float32[tokens - 1, vocabulary]: row p has the log-probabilities after token p."""
         with torch.inference_mode():
             rows: torch.Tensor = self._model(torch.tensor([ids])).logits[0, :-1].float()
         return rows.log_softmax(-1)
@@ -52,7 +52,7 @@ def reference() -> Reference:
 
 
 def check_statistics(reply: dict[str, Any]) -> None:
-    """Six figures, each possible beside the others."""
+    """Ollama's six statistics are consistent."""
     durations = [reply[f"{part}_duration"] for part in ("load", "prompt_eval", "eval")]
     assert reply["prompt_eval_duration"] > 0
     assert reply["eval_duration"] > 0
@@ -62,13 +62,13 @@ def check_statistics(reply: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_greedy_answers_are_those_of_generate(
+def test_greedy_output_equals_transformers_generate(
     serving: Deployment, reference: Reference, prompt: str
 ) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         body = chat(TOY, prompt, stream=False, options=GREEDY)
         reply = await post(http, f"{serving.url}/api/chat", body)
-        expected = reference.answer_ids(prompt, GREEDY["num_predict"])
+        expected = reference.generate(prompt, GREEDY["num_predict"])
         assert reply["message"] == {"role": "assistant", "content": reference.text(expected)}
         assert reply["eval_count"] == len(expected)
         assert reply["prompt_eval_count"] == len(reference.prompt_ids(prompt))
@@ -84,21 +84,21 @@ def test_a_stream_arrives_token_by_token(serving: Deployment) -> None:
         async with http.post(f"{serving.url}/api/chat", json=body) as response:
             assert response.headers["content-type"] == "application/x-ndjson"
             reads = [read async for read in response.content.iter_any()]
-        *said, last = [json.loads(line) for line in b"".join(reads).splitlines()]
+        *chunks, last = [json.loads(line) for line in b"".join(reads).splitlines()]
         assert len(reads) >= 10
-        stamps = [part["created_at"] for part in (*said, last)]
+        stamps = [part["created_at"] for part in (*chunks, last)]
         assert stamps == sorted(set(stamps))
-        assert [part["done"] for part in said] == [False] * len(said)
-        assert all(part["message"]["content"] for part in said)
-        # Half a character shows no text: it comes with the token that completes it.
-        assert 50 <= len(said) <= last["eval_count"] == 100
+        assert [part["done"] for part in chunks] == [False] * len(chunks)
+        assert all(part["message"]["content"] for part in chunks)
+        # An incomplete UTF-8 character is sent with the token that completes it.
+        assert 50 <= len(chunks) <= last["eval_count"] == 100
         assert (last["done"], last["done_reason"]) == (True, "length")
         check_statistics(last)
 
     run(scenario)
 
 
-def test_a_stream_of_server_sent_events_is_framed_as_clients_expect(serving: Deployment) -> None:
+def test_server_sent_events_of_a_chat_completion(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         body = chat(TOY, "Hello", stream=True, temperature=0, max_tokens=20)
         body["stream_options"] = {"include_usage": True}
@@ -112,9 +112,9 @@ def test_a_stream_of_server_sent_events_is_framed_as_clients_expect(serving: Dep
         *_, finish, usage = chunks
         assert finish["choices"][0]["finish_reason"] in ("stop", "length")
         assert usage["choices"] == []
-        says = [c for c in chunks[1:-2] if c["choices"][0]["delta"]["content"]]
-        unseen = finish["choices"][0]["finish_reason"] == "stop"  # the end-of-sequence token
-        assert usage["usage"]["completion_tokens"] == len(says) + unseen
+        contents = [c for c in chunks[1:-2] if c["choices"][0]["delta"]["content"]]
+        eos = finish["choices"][0]["finish_reason"] == "stop"  # the end-of-sequence token
+        assert usage["usage"]["completion_tokens"] == len(contents) + eos
         assert {chunk["model"] for chunk in chunks} == {TOY}
 
     run(scenario)
@@ -133,32 +133,36 @@ def test_a_stream_of_server_sent_events_is_framed_as_clients_expect(serving: Dep
     ],
     ids=lambda question: question.path,
 )
-def test_a_stream_says_what_one_object_says(serving: Deployment, question: Question) -> None:
+def test_streaming_and_non_streaming_texts_are_equal(
+    serving: Deployment, question: Question
+) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         url = serving.url + question.path
-        whole = await post(http, url, question.sent(stream=False))
-        async with http.post(url, json=question.sent(stream=True)) as response:
+        complete = await post(http, url, question.with_stream(stream=False))
+        async with http.post(url, json=question.with_stream(stream=True)) as response:
             parts = [part async for part in payloads(response)]
-        assert text_of(whole) == text_of_stream(parts) != ""
-        assert whole["model"] == TOY
+        assert text_of(complete) == text_of_stream(parts) != ""
+        assert complete["model"] == TOY
 
     run(scenario)
 
 
-def test_generate_returns_the_tokens_it_counts(serving: Deployment, reference: Reference) -> None:
+def test_the_context_of_generate_has_all_tokens(serving: Deployment, reference: Reference) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         body = {"model": TOY, "prompt": "What is 7 + 5?", "stream": False, "options": GREEDY}
         reply = await post(http, f"{serving.url}/api/generate", body)
-        prompt, answer = reply["prompt_eval_count"], reply["eval_count"]
+        prompt, generated = reply["prompt_eval_count"], reply["eval_count"]
         assert reply["context"][:prompt] == reference.prompt_ids("What is 7 + 5?")
-        assert len(reply["context"]) == prompt + answer
+        assert len(reply["context"]) == prompt + generated
         assert reference.text(reply["context"][prompt:]) == reply["response"]
         check_statistics(reply)
 
     run(scenario)
 
 
-def test_completions_continue_the_text_as_it_is(serving: Deployment, reference: Reference) -> None:
+def test_completions_do_not_apply_the_chat_template(
+    serving: Deployment, reference: Reference
+) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         text = "Once upon a time"
         body = {"model": TOY, "prompt": text, "temperature": 0, "max_tokens": 12}
@@ -172,17 +176,17 @@ def test_completions_continue_the_text_as_it_is(serving: Deployment, reference: 
 
 
 @pytest.mark.parametrize("continuation", [" a time", " zebra 你好"])
-def test_lm_evals_slices_are_the_continuations_log_probabilities(
+def test_echoed_logprobs_by_the_indices_of_lm_eval(
     serving: Deployment, reference: Reference, continuation: str
 ) -> None:
-    """As `lm_eval/models/openai_completions.py` asks and slices for a loglikelihood."""
+    """The request and the slices of a loglikelihood in `lm_eval/models/openai_completions.py`."""
     context: list[int] = reference.tokenizer("Once upon")["input_ids"]
-    answer: list[int] = reference.tokenizer(continuation)["input_ids"]
-    ids = context + answer
-    asked = {"max_tokens": 1, "logprobs": 1, "echo": True, "temperature": 0, "seed": 1234}
+    response_ids: list[int] = reference.tokenizer(continuation)["input_ids"]
+    ids = context + response_ids
+    options = {"max_tokens": 1, "logprobs": 1, "echo": True, "temperature": 0, "seed": 1234}
 
     async def scenario(http: aiohttp.ClientSession) -> None:
-        body = {"model": TOY, "prompt": [ids]} | asked
+        body = {"model": TOY, "prompt": [ids]} | options
         reply = await post(http, f"{serving.url}/v1/completions", body)
         assert reply["usage"]["prompt_tokens"] == len(ids)
         (choice,) = reply["choices"]
@@ -190,20 +194,20 @@ def test_lm_evals_slices_are_the_continuations_log_probabilities(
         assert choice["text"].startswith("Once upon" + continuation)
         assert logprobs["token_logprobs"][0] is logprobs["top_logprobs"][0] is None
         rows = reference.logprobs(ids)[len(context) - 1 :]
-        expected = [float(row[token_id]) for row, token_id in zip(rows, answer, strict=True)]
-        ours = logprobs["token_logprobs"][len(context) : -1]
-        assert ours == pytest.approx(expected, abs=1e-4)
+        expected = [float(row[token_id]) for row, token_id in zip(rows, response_ids, strict=True)]
+        actual = logprobs["token_logprobs"][len(context) : -1]
+        assert actual == pytest.approx(expected, abs=1e-4)
         for row, top in zip(rows, logprobs["top_logprobs"][len(context) : -1], strict=True):
             assert max(top.values()) == pytest.approx(float(row.max()), abs=1e-4)
         likeliest = [max(top, key=top.__getitem__) for top in logprobs["top_logprobs"][1:]]
         greedy = reference.logprobs(ids).argmax(-1).tolist()
         same = [n == t for n, t in zip(likeliest[:-1], logprobs["tokens"][1:-1], strict=True)]
-        assert same == [ours == theirs for ours, theirs in zip(greedy, ids[1:], strict=True)]
+        assert same == [a == b for a, b in zip(greedy, ids[1:], strict=True)]
 
     run(scenario)
 
 
-def test_a_hub_id_without_stream_gets_one_object_with_null_images(serving: Deployment) -> None:
+def test_a_hub_id_without_stream_returns_one_object_with_null_images(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         body = chat(ENDLESS, "What is 2 + 2?", options={"num_predict": 8, "seed": 3})
         async with http.post(f"{serving.url}/api/chat", data=json.dumps(body)) as response:
@@ -220,7 +224,7 @@ def test_a_hub_id_without_stream_gets_one_object_with_null_images(serving: Deplo
     run(scenario)
 
 
-def test_a_name_without_stream_gets_a_stream(serving: Deployment) -> None:
+def test_a_name_without_stream_returns_a_stream(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         async with http.post(
             f"{serving.url}/api/chat", data=json.dumps(chat(TOY, "Hello", options=GREEDY))

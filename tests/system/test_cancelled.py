@@ -1,4 +1,4 @@
-"""Hundreds of people who hang up at a random moment leave nothing behind."""
+"""Hundreds of clients that disconnect at random moments leave no requests or memory behind."""
 
 import asyncio
 import contextlib
@@ -10,60 +10,60 @@ from typing import Any
 
 import aiohttp
 
-from system.asking import chat, get, post, run, samples, until
 from system.conftest import KV_MIB
 from system.deployment import Deployment
 from system.models import ENDLESS, TOY
 from system.processes import resident_mib
+from system.requests import chat, get, post, run, samples, until
 
 WARM_UP = 100
 REQUESTS = 500
 AT_ONCE = 40
 TOKENS = 1000
-"""Nobody waits for the end of so long an answer."""
+"""All clients disconnect before the end of such a long response."""
 SEED = 20261123
 GROWTH_MIB = KV_MIB + 8.0
-"""The KV pool may have been untouched; the rest is what allocators keep of the busiest moment."""
+"""The KV pool may not be resident before; the rest is kept by allocators after the peak."""
 
 _LONG_PROMPT_WORDS = 600
-_LONGEST_WAIT_SECONDS = 0.5
-_MOST_LINES = 150
-"""Of the reply as it is on the wire: the first eight are headers, then three for each token."""
+_MAX_WAIT_SECONDS = 0.5
+_MAX_LINES = 150
+"""Of the raw response: the first eight are headers, then three per token."""
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
-    """A request, and when its sender goes away."""
+class Disconnect:
+    """A request, and when its client disconnects."""
 
     path: str
     body: dict[str, Any]
     lines: int | None
-    """After so many lines of a stream: in its headers or while it is written."""
+    """After this many lines of a stream: in its headers or during generation."""
     seconds: float
-    """Else after so long: unsent, in the queue, in prefill, or while it is written."""
+    """Else after this time: queued, in prefill, or during generation."""
     abort: bool
-    """By a reset instead of a polite end."""
+    """By a reset instead of a FIN."""
 
 
-def hang_up(rng: Random) -> HangUp:
-    """Draw a request that would go on for long, and the moment it is given up."""
+def random_disconnect(rng: Random) -> Disconnect:
+    """Draw a long request and the moment of the disconnect."""
     words = _LONG_PROMPT_WORDS if rng.random() < 0.1 else rng.randrange(1, 10)
     prompt = " ".join(rng.choices(("one", "two", "red", "blue"), k=words))
     stream, seed = rng.random() < 0.7, rng.randrange(1000)
     ollama = {"options": {"num_predict": TOKENS, "seed": seed}}
     openai = {"max_tokens": TOKENS, "seed": seed}
     path, fields = rng.choice((("/api/chat", ollama), ("/v1/chat/completions", openai)))
-    return HangUp(
+    return Disconnect(
         path,
         chat(ENDLESS, prompt, stream=stream, **fields),
-        rng.randrange(_MOST_LINES) if stream and rng.random() < 0.6 else None,
-        rng.random() ** 2 * _LONGEST_WAIT_SECONDS,
+        rng.randrange(_MAX_LINES) if stream and rng.random() < 0.6 else None,
+        rng.random() ** 2 * _MAX_WAIT_SECONDS,
         rng.random() < 0.5,
     )
 
 
-async def perform(port: int, plan: HangUp) -> None:
-    """Send a request and hang up."""
+async def perform(port: int, plan: Disconnect) -> None:
+    """Send a request and disconnect."""
     body = json.dumps(plan.body).encode()
     head = f"POST {plan.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -83,11 +83,11 @@ async def perform(port: int, plan: HangUp) -> None:
             await writer.wait_closed()
 
 
-async def perform_all(port: int, plans: Sequence[HangUp]) -> None:
-    places = asyncio.Semaphore(AT_ONCE)
+async def perform_all(port: int, plans: Sequence[Disconnect]) -> None:
+    slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(plan: HangUp) -> None:
-        async with places:
+    async def one(plan: Disconnect) -> None:
+        async with slots:
             await perform(port, plan)
 
     async with asyncio.TaskGroup() as group:
@@ -96,21 +96,21 @@ async def perform_all(port: int, plans: Sequence[HangUp]) -> None:
 
 
 async def is_idle(http: aiohttp.ClientSession, serving: Deployment) -> bool:
-    """Tell whether nobody is served any more, by gateway and engine."""
-    in_flight = await samples(http, serving.url, "sizeup_gateway_in_flight")
+    """Return whether gateway and engine have no requests."""
+    in_flight = await samples(http, serving.url, "sizeup_gateway_requests_in_flight")
     stats = await get(http, f"{serving.inference_url(ENDLESS)}/internal/v1/stats")
     engine = [stats[name] for name in ("running", "waiting", "pages_used")]
     return not any((*in_flight.values(), *engine))
 
 
 async def computed(http: aiohttp.ClientSession, serving: Deployment) -> int:
-    """Return how many tokens the engine has made."""
+    """Return the number of tokens generated so far."""
     stats = await get(http, f"{serving.inference_url(ENDLESS)}/internal/v1/stats")
     return int(stats["completion_tokens"])
 
 
 async def outcomes(http: aiohttp.ClientSession, serving: Deployment) -> dict[str, float]:
-    """Count the requests for answers that ended, by outcome."""
+    """Count the completed chat requests by outcome."""
     counted = await samples(http, serving.url, "sizeup_gateway_requests_total")
     found: dict[str, float] = {}
     for labels, value in counted.items():
@@ -120,13 +120,13 @@ async def outcomes(http: aiohttp.ClientSession, serving: Deployment) -> dict[str
     return found
 
 
-def test_five_hundred_hang_ups_leave_nothing_behind(serving: Deployment) -> None:
+def test_five_hundred_disconnects_leave_nothing_behind(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         async def idle() -> bool:
             return await is_idle(http, serving)
 
         rng = Random(SEED)
-        plans = [hang_up(rng) for _ in range(WARM_UP + REQUESTS)]
+        plans = [random_disconnect(rng) for _ in range(WARM_UP + REQUESTS)]
         pids = {"gateway": serving.gateway_pid(), "inference": serving.inference_pid(ENDLESS)}
         await perform_all(serving.port, plans[:WARM_UP])
         await until(idle)
@@ -149,6 +149,6 @@ def test_five_hundred_hang_ups_leave_nothing_behind(serving: Deployment) -> None
         for model in (ENDLESS, TOY):
             body = chat(model, "Hello", max_tokens=3)
             await post(http, f"{serving.url}/v1/chat/completions", body)
-        assert serving.complaints() == []
+        assert serving.error_records() == []
 
     run(scenario)

@@ -7,9 +7,9 @@ import ollama
 import openai
 import pytest
 
-from system.asking import DEADLINE_SECONDS
 from system.deployment import Deployment
 from system.models import ENDLESS, TOY
+from system.requests import DEADLINE_SECONDS
 
 PROMPT = "Tell me a story."
 OPTIONS = {"temperature": 0, "num_predict": 40}
@@ -29,18 +29,18 @@ def openai_client(serving: Deployment) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def test_ollama_answers_in_one_piece_and_streamed(ollama_client: ollama.Client) -> None:
+def test_ollama_chat(ollama_client: ollama.Client) -> None:
     messages = [{"role": "user", "content": PROMPT}]
-    whole = ollama_client.chat(TOY, messages, options=OPTIONS)
-    assert whole.message.content
-    assert (whole.done, whole.model) == (True, TOY)
+    complete = ollama_client.chat(TOY, messages, options=OPTIONS)
+    assert complete.message.content
+    assert (complete.done, complete.model) == (True, TOY)
     parts = list(ollama_client.chat(TOY, messages, stream=True, options=OPTIONS))
-    assert "".join(part.message.content or "" for part in parts) == whole.message.content
-    assert parts[-1].eval_count == whole.eval_count
+    assert "".join(part.message.content or "" for part in parts) == complete.message.content
+    assert parts[-1].eval_count == complete.eval_count
     assert len(parts) > 10
 
 
-def test_ollama_generates_lists_and_shows(ollama_client: ollama.Client) -> None:
+def test_ollama_generate_list_show_ps(ollama_client: ollama.Client) -> None:
     reply = ollama_client.generate(TOY, PROMPT, options=OPTIONS)
     assert reply.response
     parts = list(ollama_client.generate(TOY, PROMPT, stream=True, options=OPTIONS))
@@ -52,24 +52,24 @@ def test_ollama_generates_lists_and_shows(ollama_client: ollama.Client) -> None:
     assert {model.model for model in ollama_client.ps().models} == {TOY, f"{ENDLESS}:latest"}
 
 
-def test_ollama_answers_asynchronously(serving: Deployment) -> None:
+def test_ollama_async_client(serving: Deployment) -> None:
     async def scenario() -> None:
         async with ollama.AsyncClient(host=serving.url, timeout=DEADLINE_SECONDS) as client:
             messages = [{"role": "user", "content": PROMPT}]
-            whole = await client.chat(TOY, messages, options=OPTIONS)
+            complete = await client.chat(TOY, messages, options=OPTIONS)
             stream = await client.chat(TOY, messages, stream=True, options=OPTIONS)
             text = "".join([part.message.content or "" async for part in stream])
-            assert text == whole.message.content != ""
+            assert text == complete.message.content != ""
 
     asyncio.run(scenario())
 
 
-def test_openai_answers_in_one_piece_and_streamed(openai_client: openai.OpenAI) -> None:
-    whole = openai_client.chat.completions.create(
+def test_openai_chat_completions(openai_client: openai.OpenAI) -> None:
+    complete = openai_client.chat.completions.create(
         model=TOY, messages=[{"role": "user", "content": PROMPT}], temperature=0, max_tokens=40
     )
-    assert whole.choices[0].message.content
-    assert whole.usage is not None
+    assert complete.choices[0].message.content
+    assert complete.usage is not None
     stream = openai_client.chat.completions.create(
         model=TOY,
         messages=[{"role": "user", "content": PROMPT}],
@@ -80,12 +80,12 @@ def test_openai_answers_in_one_piece_and_streamed(openai_client: openai.OpenAI) 
     )
     chunks = list(stream)
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-    assert text == whole.choices[0].message.content
-    assert chunks[-1].usage == whole.usage
+    assert text == complete.choices[0].message.content
+    assert chunks[-1].usage == complete.usage
     assert len(chunks) > 10
 
 
-def test_openai_completes_and_finds_models_with_a_slash(openai_client: openai.OpenAI) -> None:
+def test_openai_completions_and_models(openai_client: openai.OpenAI) -> None:
     reply = openai_client.completions.create(
         model=TOY, prompt="Once upon a time", max_tokens=10, temperature=0
     )
@@ -97,7 +97,7 @@ def test_openai_completes_and_finds_models_with_a_slash(openai_client: openai.Op
     assert {model.id for model in openai_client.models.list()} == {TOY, f"{ENDLESS}:latest"}
 
 
-def test_openai_answers_asynchronously(serving: Deployment) -> None:
+def test_openai_async_client(serving: Deployment) -> None:
     async def scenario() -> None:
         client = openai.AsyncOpenAI(
             base_url=f"{serving.url}/v1", api_key="none", timeout=DEADLINE_SECONDS, max_retries=0
@@ -111,12 +111,12 @@ def test_openai_answers_asynchronously(serving: Deployment) -> None:
                 stream=True,
             )
             text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-            whole = await client.chat.completions.create(
+            complete = await client.chat.completions.create(
                 model=TOY,
                 messages=[{"role": "user", "content": PROMPT}],
                 temperature=0,
                 max_tokens=40,
             )
-            assert text == whole.choices[0].message.content != ""
+            assert text == complete.choices[0].message.content != ""
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""The inference process dies in the middle of answers: all are told at once, and it comes back."""
+"""The inference process is killed during generation: streams fail at once, and it restarts."""
 
 import asyncio
 import json
@@ -12,14 +12,14 @@ import ollama
 import openai
 import pytest
 
-from system.asking import DEADLINE_SECONDS, DONE, chat, get, payloads, post, run, until
 from system.deployment import Deployment
 from system.models import ENDLESS, ENDLESS_KEY, TOY
+from system.requests import DEADLINE_SECONDS, DONE, chat, get, payloads, post, run, until
 
 BOUND_SECONDS = 5.0
-"""Told within 1 s where nothing else runs; this much says only that no deadline had to pass."""
+"""Takes under 1 s on an idle machine; the bound excludes only timeouts."""
 _BEGUN = 3
-"""Parts after which a stream is under way."""
+"""Chunks after which a stream counts as running."""
 _LONG = 1800
 _OPTIONS = {"num_predict": _LONG}
 
@@ -27,20 +27,20 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
 
 
 class Reader:
-    """Something that reads a long stream, says when it is under way, and when it was told."""
+    """Records when a long stream runs, and when it failed."""
 
     def __init__(self) -> None:
-        self.under_way = asyncio.Event()
-        self.told_at = 0.0
+        self.running = asyncio.Event()
+        self.failed_at = 0.0
         self._parts = 0
 
-    def saw_part(self) -> None:
+    def count_part(self) -> None:
         self._parts += 1
         if self._parts >= _BEGUN:
-            self.under_way.set()
+            self.running.set()
 
-    def told(self) -> None:
-        self.told_at = time.monotonic()
+    def failed(self) -> None:
+        self.failed_at = time.monotonic()
 
 
 async def _read_raw(
@@ -50,24 +50,23 @@ async def _read_raw(
     async with http.post(url, json=body) as response:
         async for part in payloads(response):
             parts.append(part)
-            reader.saw_part()
+            reader.count_part()
             if b'"error"' in part:
-                reader.told()
+                reader.failed()
     return parts
 
 
 async def _exhaust(stream: AsyncIterator[object], reader: Reader) -> None:
     async for _part in stream:
-        reader.saw_part()
+        reader.count_part()
 
 
 async def ollama_line(http: aiohttp.ClientSession, url: str, reader: Reader) -> None:
     body = chat(ENDLESS, "Hello", stream=True, options=_OPTIONS)
-    *said, last = await _read_raw(http, f"{url}/api/chat", body, reader)
-    assert not any(json.loads(part)["done"] for part in said)
+    *chunks, last = await _read_raw(http, f"{url}/api/chat", body, reader)
+    assert not any(json.loads(part)["done"] for part in chunks)
     error = json.loads(last)
     assert set(error) == {"error"}
-    assert "went away" in error["error"]
 
 
 async def openai_event(http: aiohttp.ClientSession, url: str, reader: Reader) -> None:
@@ -76,15 +75,14 @@ async def openai_event(http: aiohttp.ClientSession, url: str, reader: Reader) ->
     assert end == DONE
     error = json.loads(last)["error"]
     assert (error["type"], error["code"]) == ("server_error", "upstream_lost")
-    assert "went away" in error["message"]
 
 
 async def ollama_client(_: aiohttp.ClientSession, url: str, reader: Reader) -> None:
     async with ollama.AsyncClient(host=url, timeout=DEADLINE_SECONDS) as client:
         stream = await client.chat(ENDLESS, MESSAGES, stream=True, options=_OPTIONS)
-        with pytest.raises(ollama.ResponseError, match="went away"):
+        with pytest.raises(ollama.ResponseError):
             await _exhaust(stream, reader)
-        reader.told()
+        reader.failed()
 
 
 async def openai_client(_: aiohttp.ClientSession, url: str, reader: Reader) -> None:
@@ -97,18 +95,18 @@ async def openai_client(_: aiohttp.ClientSession, url: str, reader: Reader) -> N
             max_tokens=_LONG,
             stream=True,
         )
-        with pytest.raises(openai.APIError, match="went away"):
+        with pytest.raises(openai.APIError):
             await _exhaust(stream, reader)
-        reader.told()
+        reader.failed()
 
 
 async def one_object(http: aiohttp.ClientSession, url: str, reader: Reader) -> None:
-    reader.under_way.set()
+    reader.running.set()
     body = chat(ENDLESS, "Hello", stream=False, options=_OPTIONS)
     async with http.post(f"{url}/api/chat", json=body) as response:
         assert response.status == 502
         assert set(json.loads(await response.text())) == {"error"}
-        reader.told()
+        reader.failed()
 
 
 READERS: tuple[Callable[[aiohttp.ClientSession, str, Reader], Awaitable[None]], ...] = (
@@ -120,19 +118,19 @@ READERS: tuple[Callable[[aiohttp.ClientSession, str, Reader], Awaitable[None]], 
 )
 
 
-async def kill_under_way(http: aiohttp.ClientSession, serving: Deployment) -> dict[str, float]:
-    """Kill the process under five readers; return the seconds until each was told."""
+async def kill_during_streams(http: aiohttp.ClientSession, serving: Deployment) -> dict[str, float]:
+    """Kill the process during five streams; return the seconds until each failed."""
     readers = [Reader() for _ in READERS]
     async with asyncio.TaskGroup() as group:
         for read, reader in zip(READERS, readers, strict=True):
             group.create_task(_awaited(read(http, serving.url, reader)))
-        await asyncio.gather(*(reader.under_way.wait() for reader in readers))
+        await asyncio.gather(*(reader.running.wait() for reader in readers))
         await until(lambda: _all_running(http, serving))
         pid = serving.inference_pid(ENDLESS)
         killed_at = time.monotonic()
         os.kill(pid, signal.SIGKILL)
     return {
-        read.__name__: reader.told_at - killed_at
+        read.__name__: reader.failed_at - killed_at
         for read, reader in zip(READERS, readers, strict=True)
     }
 
@@ -147,7 +145,7 @@ async def _awaited(reading: Awaitable[None]) -> None:
 
 
 async def refused(http: aiohttp.ClientSession, url: str, *, stream: bool) -> dict[str, object]:
-    """Ask a model that is down; return the reply."""
+    """Request a model that is restarting; return the error."""
     async with http.post(url, json=chat(ENDLESS, "Hello", stream=stream)) as response:
         assert response.status == 503
         assert int(response.headers["Retry-After"]) >= 1
@@ -156,32 +154,29 @@ async def refused(http: aiohttp.ClientSession, url: str, *, stream: bool) -> dic
 
 
 async def check_refusals(http: aiohttp.ClientSession, url: str) -> None:
-    text = f"model '{ENDLESS}' is loading, please try again"
     for stream in (True, False):
-        assert await refused(http, f"{url}/api/chat", stream=stream) == {"error": text}
+        reply = await refused(http, f"{url}/api/chat", stream=stream)
+        assert set(reply) == {"error"}
         reply = await refused(http, f"{url}/v1/chat/completions", stream=stream)
-        assert reply["error"] == {
-            "message": text,
-            "type": "unavailable_error",
-            "param": None,
-            "code": "model_not_ready",
-        }
+        error = reply["error"]
+        assert isinstance(error, dict)
+        assert (error["type"], error["code"]) == ("unavailable_error", "model_not_ready")
 
 
-def test_a_killed_process_is_told_of_at_once_and_comes_back(serving: Deployment) -> None:
+def test_streams_fail_at_once_and_the_process_restarts(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         before = serving.inference_pid(ENDLESS)
-        seconds = await kill_under_way(http, serving)
+        seconds = await kill_during_streams(http, serving)
         print({name: f"{value * 1000:.0f} ms" for name, value in seconds.items()})
         assert all(0 <= value < BOUND_SECONDS for value in seconds.values())
         await check_refusals(http, serving.url)
         await post(http, f"{serving.url}/api/chat", chat(TOY, "Hello", stream=False))
 
-        async def is_back() -> bool:
+        async def is_ready() -> bool:
             health = await get(http, f"{serving.url}/health")
             return bool(health["replicas_ready"][ENDLESS_KEY])
 
-        await until(is_back)
+        await until(is_ready)
         assert serving.inference_pid(ENDLESS) != before
         body = chat(ENDLESS, "Hello", max_tokens=5, stream=False)
         reply = await post(http, f"{serving.url}/v1/chat/completions", body)

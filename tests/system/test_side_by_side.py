@@ -1,4 +1,4 @@
-"""Two models behind one gateway: each name leads to its own process."""
+"""Two models behind one gateway, each served by its own process."""
 
 import json
 
@@ -6,14 +6,14 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from system.asking import Json, chat, get, post, run
 from system.deployment import Deployment
 from system.models import ENDLESS, TOY, TOY_ID
+from system.requests import Json, chat, get, post, run
 
 LISTED = {TOY, f"{ENDLESS}:latest"}
 
 
-def test_both_dialects_list_both_models(serving: Deployment) -> None:
+def test_both_apis_list_both_models(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         tags = await get(http, f"{serving.url}/api/tags")
         assert {model["model"] for model in tags["models"]} == LISTED
@@ -24,7 +24,7 @@ def test_both_dialects_list_both_models(serving: Deployment) -> None:
 
 
 @pytest.mark.parametrize("name", [ENDLESS, ENDLESS.replace("/", "%2F"), TOY])
-def test_a_model_is_described_by_its_id(serving: Deployment, name: str) -> None:
+def test_a_model_is_retrieved_by_its_id(serving: Deployment, name: str) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
         model = await get(http, URL(f"{serving.url}/v1/models/{name}", encoded=True))
         assert model["id"] == name.replace("%2F", "/")
@@ -34,7 +34,7 @@ def test_a_model_is_described_by_its_id(serving: Deployment, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "id_"), [(TOY, TOY_ID), (ENDLESS, ENDLESS)])
-def test_an_answer_is_computed_by_the_process_of_its_model(
+def test_a_request_is_served_by_the_process_of_its_model(
     serving: Deployment, name: str, id_: str
 ) -> None:
     async def computed(http: aiohttp.ClientSession) -> dict[str, int]:
@@ -50,13 +50,13 @@ def test_an_answer_is_computed_by_the_process_of_its_model(
             http, f"{serving.url}/v1/chat/completions", chat(name, "Hello", max_tokens=5)
         )
         assert reply["model"] == name
-        made = reply["usage"]["completion_tokens"]
-        assert await computed(http) == before | {id_: before[id_] + made}
+        generated = reply["usage"]["completion_tokens"]
+        assert await computed(http) == before | {id_: before[id_] + generated}
 
     run(scenario)
 
 
-def test_an_unknown_model_is_refused_in_each_dialect(serving: Deployment) -> None:
+def test_an_unknown_model_is_an_error_in_both_apis(serving: Deployment) -> None:
     async def refused(http: aiohttp.ClientSession, path: str) -> Json:
         async with http.post(serving.url + path, json=chat("toy:9t", "Hello")) as response:
             assert response.status == 404
@@ -64,7 +64,7 @@ def test_an_unknown_model_is_refused_in_each_dialect(serving: Deployment) -> Non
             return reply
 
     async def scenario(http: aiohttp.ClientSession) -> None:
-        assert await refused(http, "/api/chat") == {"error": "model 'toy:9t' not found"}
+        assert set(await refused(http, "/api/chat")) == {"error"}
         reply = await refused(http, "/v1/chat/completions")
         assert reply["error"]["code"] == "model_not_found"
         async with http.get(f"{serving.url}/v1/models/toy:9t") as response:

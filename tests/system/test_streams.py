@@ -1,4 +1,4 @@
-"""Two hundred people at one time, each of whom gets the answer they would get alone."""
+"""Two hundred concurrent streams, each with the same text as a single request."""
 
 import asyncio
 import time
@@ -8,20 +8,20 @@ from typing import Any
 import aiohttp
 import pytest
 
-from system.asking import Question, chat, payloads, post, run, samples, text_of, text_of_stream
 from system.deployment import Deployment
 from system.models import TOY, TOY_ID
+from system.requests import Question, chat, payloads, post, run, samples, text_of, text_of_stream
 
 STREAMS = 200
 QUESTIONS = 100
-"""Each is asked alone once, and twice among the others."""
+"""Each is sent once on its own, and twice concurrently with the others."""
 TOKENS = 40
-"""Long enough that the first answers are still being written when the last begin."""
-TOGETHER = 16
-"""Some steps have more of them than this, or they were not served simultaneously."""
+"""Long enough that the first streams still run when the last ones start."""
+LARGE_BATCH = 16
+"""Some engine steps have larger batches than this, or the streams did not run concurrently."""
 
 _SECONDS = 540
-"""A hundred answers one after the other take half a minute on a machine with other work."""
+"""A hundred sequential responses take half a minute on a busy machine."""
 
 _SUBJECTS = ("cat", "dog", "wolf", "cow", "bird", "fish", "horse", "mouse")
 
@@ -37,8 +37,8 @@ def _prompt(rng: Random) -> str:
     return rng.choice(kinds)
 
 
-def question(number: int) -> Question:
-    """Make one of the requests: greedy or seeded, in each of the four routes."""
+def make_question(number: int) -> Question:
+    """Return one of the requests: greedy or seeded, in each of the four routes."""
     rng = Random(number)
     prompt = f"{_prompt(rng)} ({number})"
     sampling: dict[str, Any] = {"temperature": 0} if number % 2 else {"temperature": 1.2}
@@ -54,49 +54,54 @@ def question(number: int) -> Question:
 
 
 async def _streamed(
-    http: aiohttp.ClientSession, url: str, asked: Question, all_begun: asyncio.Barrier
+    http: aiohttp.ClientSession, url: str, question: Question, all_started: asyncio.Barrier
 ) -> str:
-    """Return a stream's text, read to its end only once every stream has begun."""
-    async with http.post(url + asked.path, json=asked.sent(stream=True)) as response:
+    """Return a stream's text, read to its end after every stream has started."""
+    async with http.post(url + question.path, json=question.with_stream(stream=True)) as response:
         parts: list[bytes] = []
         async for part in payloads(response):
             if not parts:
-                await all_begun.wait()
+                await all_started.wait()
             parts.append(part)
     return text_of_stream(parts)
 
 
 async def _large_steps(http: aiohttp.ClientSession, url: str) -> float:
     steps = await samples(http, url, "sizeup_inference_batch_size_bucket")
-    return steps["le=+Inf"] - steps[f"le={TOGETHER:.1f}"]
+    return steps["le=+Inf"] - steps[f"le={LARGE_BATCH:.1f}"]
 
 
 @pytest.mark.timeout(_SECONDS + 60)
-def test_two_hundred_streams_together_say_what_each_says_alone(serving: Deployment) -> None:
+def test_two_hundred_concurrent_streams_equal_single_requests(serving: Deployment) -> None:
     async def scenario(http: aiohttp.ClientSession) -> None:
-        questions = [question(number) for number in range(QUESTIONS)]
-        begun = time.monotonic()
-        alone = [
-            text_of(await post(http, serving.url + asked.path, asked.sent(stream=False)))
-            for asked in questions
+        questions = [make_question(number) for number in range(QUESTIONS)]
+        start = time.monotonic()
+        sequential = [
+            text_of(
+                await post(http, serving.url + question.path, question.with_stream(stream=False))
+            )
+            for question in questions
         ]
-        one_by_one = time.monotonic() - begun
+        sequential_seconds = time.monotonic() - start
         metrics = serving.inference_url(TOY_ID)
         before = await _large_steps(http, metrics)
-        begun = time.monotonic()
+        start = time.monotonic()
         barrier = asyncio.Barrier(STREAMS)
-        together = await asyncio.gather(
-            *(_streamed(http, serving.url, asked, barrier) for asked in [*questions, *questions])
+        concurrent = await asyncio.gather(
+            *(
+                _streamed(http, serving.url, question, barrier)
+                for question in [*questions, *questions]
+            )
         )
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - start
         large = await _large_steps(http, metrics) - before
         print(
-            f"{STREAMS} streams: {seconds:.2f} s together; "
-            f"{QUESTIONS} one by one: {one_by_one:.2f} s"
+            f"{STREAMS} streams: {seconds:.2f} s concurrent; "
+            f"{QUESTIONS} sequentially: {sequential_seconds:.2f} s"
         )
-        print(f"{large:.0f} steps with more than {TOGETHER} of them")
-        assert list(together) == [*alone, *alone]
-        assert len(set(alone)) > QUESTIONS / 2
+        print(f"{large:.0f} steps with more than {LARGE_BATCH} of them")
+        assert list(concurrent) == [*sequential, *sequential]
+        assert len(set(sequential)) > QUESTIONS / 2
         assert large > 0
 
     run(scenario, _SECONDS)

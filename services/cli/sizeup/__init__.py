@@ -1,1 +1,1 @@
-"""The `sizeup` command: run, ask and compare the Qwen sizes from a terminal."""
+"""The `sizeup` command: serve, query and download the Qwen models from a terminal."""

@@ -1,4 +1,4 @@
-"""The `sizeup` command: options, and nothing else; each command's work is in its own module."""
+"""The `sizeup` command: options only; the work of each command is in its own package."""
 
 import asyncio
 import io
@@ -15,42 +15,46 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from sizeup import ask as asking
-from sizeup import check as checking
-from sizeup import up as upping
-from sizeup.backoff import Policy
-from sizeup.catalogue import load_catalog
-from sizeup.chat import Chat, Conversation, read_line
+from sizeup.client.ask_client import Question, ask_once, options
+from sizeup.client.chat import Chat, Conversation, read_line
+from sizeup.client.model_list import list_models, served_names, table_of
+from sizeup.client.smoke_test import not_ready, read_key, smoke_test
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.local_deployment import check_startable, log_folder, serve_until_signal
+from sizeup.deployment.plan import Options
+from sizeup.deployment.report import PipeSafeConsole
 from sizeup.errors import SizeupError, UsageError
-from sizeup.hub.client import make_hub
-from sizeup.local_models import DEFAULT_MODELS, Shelf, split_names
-from sizeup.mirror import DEFAULT_PORT as MIRROR_PORT
-from sizeup.mirror import mirror as serve_mirror
-from sizeup.model_list import list_models, served_names, table_of
-from sizeup.plan import Options
-from sizeup.pulling import PullOptions, run_pull
-from sizeup.report import PatientConsole
-from sizeup.settings import DEFAULT_PORT, Settings, inherited_environment
+from sizeup.models.catalogue import load_catalog
+from sizeup.models.local_models import DEFAULT_MODELS, ModelRegistry, split_names
+from sizeup.settings import DEFAULT_PORT, MIRROR_PORT, Settings, inherited_environment
+from sizeup_store.errors import StoreError
 
 app = typer.Typer(
-    help="Serve the Qwen sizes side by side, ask them, and bring new ones in.",
+    help="Serve several sizes of the Qwen models side by side, and talk to them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
-Url = Annotated[str | None, typer.Option(help="The gateway; default: SIZEUP_URL or this machine.")]
-CatalogFile = Annotated[
-    Path | None, typer.Option("--catalog", help="YAML file with models of your own.")
+_PERMANENT_EXIT_CODE = 3
+"""`pull` fails again until the hub or the model changes; after 1 a retry may succeed. Other codes:
+2 for wrong options, 130 for Ctrl-C, 143 for SIGTERM."""
+
+Url = Annotated[
+    str | None,
+    typer.Option(help="Gateway URL; default: SIZEUP_URL, else port 11434 of this machine."),
 ]
-MaxTokens = Annotated[int | None, typer.Option(help="Longest answer in tokens.")]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", help="YAML file with additional models.")
+]
+MaxTokens = Annotated[int | None, typer.Option(help="Maximum number of tokens to generate.")]
 System = Annotated[str | None, typer.Option(help="System message.")]
-Temperature = Annotated[float | None, typer.Option(help="0 is greedy.")]
-Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer.")]
+Temperature = Annotated[float | None, typer.Option(help="Sampling temperature; 0 is greedy.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed for reproducible output.")]
 
 
 class LogLevel(StrEnum):
-    """How much the services write to their logs."""
+    """Minimum level of the services' logs."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -61,46 +65,51 @@ class LogLevel(StrEnum):
 @app.command()
 def up(
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="Like --models.")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Same as --models.")
     ] = None,
     models: Annotated[
         list[str] | None,
-        typer.Option(help="Names, pulled Hugging Face ids or folders, by comma; may be repeated."),
+        typer.Option(
+            help="Comma-separated names, pulled Hugging Face ids or folders; may be repeated."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = DEFAULT_PORT,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The gateway's listen address.")] = "127.0.0.1",
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="CPU threads per model. By default each model but a toy may use all cores: "
-            "models that are not asked cost nothing.",
+            help="CPU threads per model. Default: all cores for each model except the toy models, "
+            "since idle models use no CPU.",
         ),
     ] = None,
     drain_seconds: Annotated[
-        float | None, typer.Option(min=0, help="Time for running answers after Ctrl-C.")
+        float | None, typer.Option(min=0, help="Time for requests in flight after Ctrl-C.")
     ] = None,
-    log_level: Annotated[LogLevel, typer.Option(help="Of all processes.")] = LogLevel.INFO,
+    log_level: Annotated[LogLevel, typer.Option(help="Log level of all processes.")] = (
+        LogLevel.INFO
+    ),
     catalog: CatalogFile = None,
 ) -> None:
-    """Serve models behind one gateway until Ctrl-C; the toy models when none is named."""
+    """Serve models behind one gateway until Ctrl-C. Default: the toy models."""
     settings = Settings()
-    shelf = Shelf(load_catalog(settings, catalog), settings)
-    chosen = [*(models or ()), *(more or ())] or DEFAULT_MODELS
-    found = {model.model: model for model in map(shelf.find, split_names(chosen))}
+    registry = ModelRegistry(load_catalog(settings, catalog), settings)
+    names = [*(models or ()), *(more or ())] or DEFAULT_MODELS
+    found = {model.model: model for model in map(registry.find, split_names(names))}
     options = Options(
         host=host,
         port=port,
         drain_seconds=settings.drain_seconds if drain_seconds is None else drain_seconds,
         log_level=log_level.value,
-        log_dir=upping.log_folder(settings.log_dir, port),
+        log_dir=log_folder(settings.log_dir, port),
         engine=settings.engine,
         environment=inherited_environment(),
         restart=Policy(first_seconds=settings.restart_seconds),
         threads=threads,
     )
-    upping.check(list(found.values()), options)
-    raise typer.Exit(asyncio.run(upping.up(list(found.values()), options, PatientConsole())))
+    check_startable(list(found.values()), options)
+    serving = serve_until_signal(list(found.values()), options, PipeSafeConsole())
+    raise typer.Exit(asyncio.run(serving))
 
 
 @app.command()
@@ -114,10 +123,10 @@ def ask(
     seed: Seed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask a model once; print its answer with lengths in tokens."""
+    """Send one prompt to a model; print the response and its length in tokens."""
     settings = Settings()
-    question = asking.Question(model, prompt, system, max_tokens, temperature, seed)
-    answer = asyncio.run(asking.ask(question, url or settings.url, settings.answer_seconds))
+    question = Question(model, prompt, system, max_tokens, temperature, seed)
+    answer = asyncio.run(ask_once(question, url or settings.url, settings.answer_seconds))
     typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else repr(answer))
 
 
@@ -130,34 +139,32 @@ def chat(
     temperature: Temperature = None,
     seed: Seed = None,
 ) -> None:
-    """Talk with a model; /bye or Ctrl-D leaves, Ctrl-C stops an answer."""
+    """Chat with a model. /bye or Ctrl-D exits, Ctrl-C stops a response."""
     settings = Settings()
-    conversation = Conversation(model, asking.options(max_tokens, temperature, seed))
+    conversation = Conversation(model, options(max_tokens, temperature, seed))
     if system:
         conversation.messages.append({"role": "system", "content": system})
-    talk = Chat(conversation, url or settings.url, settings.answer_seconds, Console())
-    if not talk.run(read_line):
+    session = Chat(conversation, url or settings.url, settings.answer_seconds, Console())
+    if not session.run(read_line):
         raise typer.Exit(1)
 
 
 @app.command()
 def models(
-    show_all: Annotated[
-        bool, typer.Option("--all", help="Also those that could be pulled.")
-    ] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Include models to pull.")] = False,
     url: Url = None,
     catalog: CatalogFile = None,
 ) -> None:
-    """List the models on this machine and those being served."""
+    """List the models on this machine and the served models."""
     settings = Settings()
     address = url or settings.url
     served = asyncio.run(served_names(address))
-    rows = list_models(Shelf(load_catalog(settings, catalog), settings), served or ())
+    rows = list_models(ModelRegistry(load_catalog(settings, catalog), settings), served or ())
     shown = [row for row in rows if show_all or row.served or row.disk_bytes is not None]
     console = Console()
     console.print(table_of(shown))
     if served is None:
-        console.print(f"no gateway answers at {address}", style="dim")
+        console.print(f"no gateway at {address}", style="dim")
     if pullable := sum("/" in row.id for row in rows if row not in shown):
         console.print(f"{pullable} more can be pulled: sizeup models --all")
 
@@ -166,36 +173,31 @@ def models(
 def pull(
     model: str,
     endpoint: Annotated[
-        str | None, typer.Option(help="The hub or a mirror; default: HF_ENDPOINT.")
+        str | None, typer.Option(help="URL of the hub or a mirror; default: HF_ENDPOINT.")
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Cache folder; default: HF_HUB_CACHE or HF_HOME.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Serve the progress to Prometheus here.")
+        int | None, typer.Option(min=1, max=65535, help="Port for Prometheus metrics.")
     ] = None,
     progress_file: Annotated[
         bool,
-        typer.Option("--progress-file", help="Keep the progress in the cache, for who waits."),
+        typer.Option("--progress-file", help="Write the progress to the cache, for waiting pods."),
     ] = False,
     catalog: CatalogFile = None,
 ) -> None:
-    """Download a model into the Hugging Face cache and verify every weight file."""
+    """Download a model into the Hugging Face cache and verify the checksums of its files."""
+    # huggingface_hub takes half a second to import, and no other command needs it.
+    from sizeup.pull.command import PullOptions, hub_options, run_pull
+
     settings = Settings()
-    _, entry = Shelf(load_catalog(settings, catalog), settings).named(model)
+    _, entry = ModelRegistry(load_catalog(settings, catalog), settings).resolve(model)
     if "/" not in entry.id:
-        raise UsageError(f"{model} comes with the source; there is nothing to pull")
-    hub = make_hub(
-        endpoint or settings.hf_endpoint,
-        settings.hf_token.get_secret_value() if settings.hf_token else None,
-        settings.hub_seconds,
-        settings.hub_attempts,
-        settings.hub_backoff_seconds,
-        settings.ca_file,
-    )
-    options = PullOptions(
-        hub=hub,
+        raise UsageError(f"{model} is part of the source tree and cannot be pulled")
+    pull_options = PullOptions(
+        hub=hub_options(settings, endpoint),
         model_id=entry.id,
         revision=revision or entry.revision or "main",
         cache=(cache or settings.hub_cache).expanduser(),
@@ -204,7 +206,7 @@ def pull(
         progress_file=progress_file,
         umask=settings.umask,
     )
-    snapshot = run_pull(options, Console())
+    snapshot = run_pull(pull_options, Console())
     typer.echo(f"{entry.id} is complete and verified: {snapshot}")
 
 
@@ -213,54 +215,60 @@ def check(
     models: Annotated[list[str] | None, typer.Argument(metavar="MODEL")] = None,
     url: Url = None,
     if_ready: Annotated[
-        list[str] | None, typer.Option(help="A model that may be not ready; may be repeated.")
+        list[str] | None, typer.Option(help="Skip this model unless it is ready; may be repeated.")
     ] = None,
-    api_key_file: Annotated[Path | None, typer.Option(help="The gateway's file of keys.")] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="API key file of the gateway; its first key is used.")
+    ] = None,
 ) -> None:
-    """Ask each model on both APIs, whole and streamed; fail when one answer is not right.
+    """Smoke test: one request per model, API and streaming mode; fail on any invalid response.
 
-    Those of --if-ready are not woken when they sleep; when all do, that is no failure.
+    --if-ready does not activate models scaled to zero; all of them being unloaded is a success.
     """
     if not models and not if_ready:
-        raise UsageError("name a model, or give --if-ready")
+        raise UsageError("no models given: name a model, or use --if-ready")
     settings = Settings()
-    address, key = (url or settings.url).rstrip("/"), checking.read_key(api_key_file)
-    asked = [*(models or ()), *(if_ready or ())]
-    if not asyncio.run(_check(address, asked, set(if_ready or ()), key, settings.answer_seconds)):
+    address, key = (url or settings.url).rstrip("/"), read_key(api_key_file)
+    names = [*(models or ()), *(if_ready or ())]
+    if not asyncio.run(_check(address, names, set(if_ready or ()), key, settings.answer_seconds)):
         raise typer.Exit(1)
 
 
 async def _check(
-    url: str, models: list[str], optional: set[str], key: str | None, answer_seconds: float
+    url: str, models: list[str], optional: set[str], key: str | None, response_seconds: float
 ) -> bool:
-    skipped = await checking.unready(url, optional, key) if optional else {}
+    skipped = await not_ready(url, optional, key) if optional else {}
     for model in sorted(skipped):
         typer.echo(f"{model}  not ready: skipped")
-    fine = True
-    asked = [model for model in models if model not in skipped]
-    if skipped and not asked:
-        asleep = set(skipped.values()) == {"unloaded"}
-        typer.echo("every model sleeps until somebody asks it" if asleep else "no model is ready")
-        return asleep
-    async for result in checking.check(url, asked, key, answer_seconds):
+    tested = [model for model in models if model not in skipped]
+    if skipped and not tested:
+        unloaded = set(skipped.values()) == {"unloaded"}
+        typer.echo("all models are scaled to zero" if unloaded else "no model is ready")
+        return unloaded
+    success = True
+    async for result in smoke_test(url, tested, key, response_seconds):
         typer.echo(str(result))
-        fine = fine and result.fault is None
-    return fine
+        success = success and result.fault is None
+    return success
 
 
 @app.command()
 def mirror(
     folder: Annotated[
-        Path, typer.Argument(help="Holds Hugging Face model folders, or is a Hugging Face cache.")
+        Path, typer.Argument(help="Folder of Hugging Face model folders, or a Hugging Face cache.")
     ],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = MIRROR_PORT,
+    host: Annotated[str, typer.Option(help="Listen address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = MIRROR_PORT,
+    api_docs: Annotated[bool, typer.Option(help="Serve /docs and /openapi.json.")] = True,
 ) -> None:
-    """Serve the models below a folder as a hub, for pull --endpoint and HF_ENDPOINT.
+    """Serve the models of a folder as a Hugging Face hub, for HF_ENDPOINT and pull --endpoint.
 
-    Links that lead out of the folder and hidden files are not served.
+    Hidden files and links to files outside the folder are not served.
     """
-    serve_mirror(folder, host, port)
+    # FastAPI takes half a second to import, and no other command needs it.
+    from sizeup.mirror.server import serve_mirror
+
+    serve_mirror(folder, host, port, api_docs=api_docs)
 
 
 def run(command: Callable[[], object]) -> int:
@@ -269,7 +277,10 @@ def run(command: Callable[[], object]) -> int:
         command()
     except SizeupError as error:
         print(f"sizeup: {error}", file=sys.stderr)
-        return error.exit_code
+        return 1
+    except StoreError as error:
+        print(f"sizeup: {error}", file=sys.stderr)
+        return _PERMANENT_EXIT_CODE if error.permanent else 1
     except ValidationError as error:
         for problem in error.errors():
             where = ".".join(map(str, problem["loc"]))
@@ -281,15 +292,14 @@ def run(command: Callable[[], object]) -> int:
 
 
 def main() -> None:
-    """Be the console script."""
+    """Entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may know fewer letters than a model
+        if isinstance(stream, io.TextIOWrapper):  # the terminal's encoding may lack characters
             stream.reconfigure(errors="backslashreplace")
-    # The first process of a container is deaf to signals it has no handler for.
-    signal.signal(signal.SIGTERM, _end)
+    # The first process of a container ignores signals without a handler.
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     sys.exit(run(app))
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
-    """End in the way and with the code that shells know."""
+def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""TCP ports: which are free, and whether one is taken."""
+"""Find free TCP ports, and detect ports in use."""
 
 import errno
 import socket
@@ -10,7 +10,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 def require_free(host: str, port: int) -> None:
-    """Raise PortInUseError or UsageError unless a server could listen here now."""
+    """Raise PortInUseError or UsageError unless a server can listen here."""
     try:
         _bound(host, port).close()
     except OSError as error:
@@ -23,9 +23,9 @@ def require_free(host: str, port: int) -> None:
 
 
 def free_loopback_ports(count: int) -> list[int]:
-    """Return ports nobody listens on; all are held until all are found, so they differ."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(_bound(_LOOPBACK, 0)) for _ in range(count)]
+    """Return free ports; all are bound until the last is found, so they differ."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(_bound(_LOOPBACK, 0)) for _ in range(count)]
         return [int(bound.getsockname()[1]) for bound in sockets]
 
 
@@ -37,7 +37,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        bound.listen(1)  # SO_REUSEADDR lets two sockets bind; only listening tells them apart
+        bound.listen(1)  # with SO_REUSEADDR two sockets can bind, but only one can listen
     except OSError:
         bound.close()
         raise

@@ -1,1 +1,1 @@
-"""The model cache on disk: which files are fit to load, and how far a download has come."""
+"""The model cache: downloads, verified weights, download progress."""

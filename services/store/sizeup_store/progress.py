@@ -1,6 +1,6 @@
-"""What a download says to who waits for it: a marker when it is whole, its progress until then.
+"""The state of a download for waiting processes: a progress file, then the completion marker.
 
-Standard library only: the waiting process and the downloading one have nothing else in common.
+Standard library only: it is shared by the downloading and the waiting process.
 """
 
 import contextlib
@@ -21,49 +21,48 @@ from sizeup_store.weights import (
 )
 
 BEAT_SECONDS = 10.0
-"""A download that lives writes its progress at least so often, whatever it is busy with."""
+"""A running download writes its progress at least this often."""
 _DEAD_SECONDS = 180.0
-"""Without a beat for so long it is dead: NFS may show a minute late what another has written."""
+"""A download without a heartbeat for this long is dead; NFS may show a write a minute late."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadState:
-    """How far a download is, as /readyz says it."""
+    """The state of a download, as in /readyz."""
 
     state: Literal["downloading", "failed"] = "downloading"
     progress: float = 0.0
-    """Share of the model's bytes that are here, 0 to 1."""
-    message: str = "waiting for the download to begin"
+    """Downloaded fraction of the model's bytes, 0 to 1."""
+    message: str = "waiting for the download to start"
     beat: int = 0
-    """Another number every time; 0 is none, of a download that has not come to its first file."""
+    """Changes with every write; 0 before the first file: no heartbeat is expected yet."""
 
 
 class Pulse:
-    """Notice a download that has died without a word. Pure: the clock is an argument.
+    """Detect a dead download by its heartbeat. Pure: the clock is an argument.
 
-    Counts how long its reader has seen nothing new. The file's own time is another host's.
+    Measures the time without a change as seen by the reader: the file's mtime is of another host.
     """
 
     def __init__(self) -> None:
-        """Know nothing."""
         self._last = DownloadState()
         self._since = 0.0
 
     def judge(self, state: DownloadState, now: float) -> DownloadState:
-        """Return what was read `now`, in seconds, or the failure that it has come to."""
+        """Return the state read at `now` (seconds), or a failure after the timeout."""
         if state != self._last:
             self._last, self._since = state, now
-        lives = now - self._since <= _DEAD_SECONDS
-        if state.state == "failed" or not state.beat or lives:
+        alive = now - self._since <= _DEAD_SECONDS
+        if state.state == "failed" or not state.beat or alive:
             return state
-        silence = f"the download stopped: no sign of it for {_DEAD_SECONDS:.0f} s"
-        return replace(state, state="failed", message=silence)
+        message = f"the download died: no heartbeat for {_DEAD_SECONDS:.0f} s"
+        return replace(state, state="failed", message=message)
 
 
 def is_complete(model: str, revision: str | None, cache: Path) -> bool:
-    """Tell whether a folder is there, or an id of the cache was downloaded whole and verified.
+    """Return whether a folder exists, or an id of the cache is completely downloaded and verified.
 
-    Raises OSError where that cannot be seen.
+    Raises OSError if the cache cannot be read.
     """
     try:
         folder = find_model(model, revision, cache)
@@ -75,23 +74,23 @@ def is_complete(model: str, revision: str | None, cache: Path) -> bool:
 
 
 def progress_path(model_id: str, revision: str | None, cache: Path) -> Path:
-    """Return where the download of a revision keeps its progress."""
+    """Return the path of the progress file of a revision."""
     name = quote(revision or "main", safe="")
     return repository_folder(model_id, cache) / ".sizeup" / f"{name}.progress"
 
 
 def read_progress(path: Path) -> DownloadState:
-    """Return what a download said last; without a file, or sense in it, it has not begun.
+    """Return the last state of a download; the default without a valid file.
 
-    Raises OSError where the file cannot be read.
+    Raises OSError if the file cannot be read.
     """
     try:
-        said = json.loads(path.read_bytes())
-        state, beat = said["state"], said.get("beat")
+        values = json.loads(path.read_bytes())
+        state, beat = values["state"], values.get("beat")
         return DownloadState(
             "failed" if state == "failed" else "downloading",
-            min(max(float(said["progress"]), 0.0), 1.0),
-            str(said["message"]),
+            min(max(float(values["progress"]), 0.0), 1.0),
+            str(values["message"]),
             beat if isinstance(beat, int) else 0,
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
@@ -99,12 +98,12 @@ def read_progress(path: Path) -> DownloadState:
 
 
 def write_progress(path: Path, state: DownloadState) -> None:
-    """Say how far a download is, in one step; raises OSError."""
+    """Write the state atomically; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        draft.write_text(json.dumps(asdict(state)), encoding="ascii")
-        draft.replace(path)
+        temporary.write_text(json.dumps(asdict(state)), encoding="ascii")
+        temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
-            draft.unlink()
+            temporary.unlink()

@@ -1,4 +1,4 @@
-"""Where the model cache lies, from the variables the Hugging Face tools share."""
+"""The folder of the model cache, by the environment variables of huggingface_hub."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class HubCacheSettings(BaseSettings):
-    """Where the Hugging Face cache is, by the variables and the order huggingface_hub uses."""
+    """The Hugging Face cache, by the variables and the precedence of huggingface_hub."""
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True)
 
@@ -23,12 +23,14 @@ class HubCacheSettings(BaseSettings):
         description="Hugging Face's folder; default: huggingface/ under XDG_CACHE_HOME",
     )
     xdg_cache_home: str | None = Field(
-        None, validation_alias="XDG_CACHE_HOME", description="the caches; default: ~/.cache"
+        None,
+        validation_alias="XDG_CACHE_HOME",
+        description="parent of the caches; default: ~/.cache",
     )
 
     @property
     def hub_cache(self) -> Path:
-        """The folder that holds models--org--name; it need not exist."""
+        """The folder of models--org--name; may not exist."""
         caches = self.xdg_cache_home or "~/.cache"
         home = self.hf_home or f"{caches}/huggingface"
         return Path(os.path.expandvars(self.hf_hub_cache or f"{home}/hub")).expanduser()

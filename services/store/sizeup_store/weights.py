@@ -1,10 +1,10 @@
-"""Find a model on disk and refuse one that must not be loaded. Standard library only.
+"""Find a model on disk and verify that it is safe to load. Standard library only.
 
 A folder is a Hugging Face model folder or a snapshot of the Hugging Face cache, whose files are
 links: `models--org--name/snapshots/<commit>/file -> ../../blobs/<sha256>`. The safetensors library
-catches a file whose structure is broken but loads one whose bytes were changed, so the content of
-a cached weight file is compared with the sha256 that is its name. Reading 100 GB takes minutes:
-`sizeup pull` does it once and leaves a marker, which holds while size and mtime stay the same.
+rejects a malformed file but loads one with changed bytes, so the content of a cached weight file is
+compared with the sha256 that is its name. Reading 100 GB takes minutes: `sizeup pull` does it once
+and writes a completion marker, which is valid while size and mtime stay the same.
 """
 
 import hashlib
@@ -16,6 +16,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from sizeup_store.errors import StoreError
 
 CONFIG = "config.json"
 SINGLE_WEIGHTS = "model.safetensors"
@@ -36,53 +38,49 @@ _READ_BYTES = 1 << 20
 """Large enough that hashing, not the system call, is the cost."""
 
 
-class WeightsError(Exception):
-    """A model cannot be loaded; the message names the file or the model at fault."""
-
-    code = "weights_unusable"
+class WeightsError(StoreError):
+    """A model cannot be loaded; the message names the file or the model."""
 
 
 class ModelNotFoundError(WeightsError):
-    """Neither a folder nor a complete model of the cache."""
-
-    code = "weights_not_found"
+    """Neither a folder nor a model of the cache."""
 
 
 def is_hub_id(model: str) -> bool:
-    """Tell whether a string has the form org/name, so that it names one folder of the cache."""
+    """Return whether a string has the form org/name, and so names one folder of the cache."""
     return _ID.fullmatch(model) is not None
 
 
 def is_revision(revision: str) -> bool:
-    """Tell whether a string can be a branch, tag or commit: a path that stays where it is."""
+    """Return whether a string can be a branch, tag or commit: a path without `..`."""
     return _REVISION.fullmatch(revision) is not None
 
 
 def is_commit(revision: str) -> bool:
-    """Tell whether a revision is a full commit, which never moves."""
+    """Return whether a revision is a full commit hash."""
     return _COMMIT.fullmatch(revision) is not None
 
 
 def is_shard_name(name: str) -> bool:
-    """Tell whether an index may name this file: a safetensors file of the same folder."""
+    """Return whether an index may list this file: a safetensors file of the same folder."""
     return _SHARD.fullmatch(name) is not None
 
 
 def repository_folder(model_id: str, cache: Path) -> Path:
-    """Return where the Hugging Face cache keeps a repository."""
+    """Return the folder of a repository in the Hugging Face cache."""
     return cache / f"models--{model_id.replace('/', '--')}"
 
 
 def find_model(model: str, revision: str | None, cache: Path) -> Path:
     """Return the folder of a model: a folder is itself, an org/name id is looked up in the cache.
 
-    Raises ModelNotFoundError. Nothing is read but the reference; see verify.
+    Raises ModelNotFoundError. Reads only the reference; see verify.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
     if not is_hub_id(model):
-        raise ModelNotFoundError(f"{model}: there is no such folder, and it is not an org/name id")
+        raise ModelNotFoundError(f"{model}: not a folder, and not a Hugging Face id (org/name)")
     return _find_snapshot(model, revision or "main", cache)
 
 
@@ -94,7 +92,7 @@ def _find_snapshot(model_id: str, revision: str, cache: Path) -> Path:
     snapshot = repository / "snapshots" / commit
     if not is_commit(commit) or not snapshot.is_dir():
         raise ModelNotFoundError(
-            f"{model_id} (revision {revision}) is not in {cache}; try: sizeup pull {model_id}"
+            f"{model_id} (revision {revision}) is not in {cache}; run: sizeup pull {model_id}"
         )
     return snapshot
 
@@ -107,34 +105,35 @@ def _read_reference(path: Path) -> str | None:
 
 
 def verify(folder: Path) -> None:
-    """Raise WeightsError unless the folder holds whole safetensors that need no code of their own.
+    """Raise WeightsError unless the folder has intact safetensors that need no remote code.
 
-    Reads all bytes of the weight files whose content is promised by their name and not yet known
-    to be right: a second or so per GB.
+    Computes the checksum of every cached weight file without a valid marker: about 1 s per GB.
     """
     check_structure(folder)
-    known = read_marker(folder)
+    verified = read_marker(folder)
     for name in weight_names(folder):
         path = folder / name
-        digest = promised_sha256(path)
-        if digest and known.get(digest) != fingerprint(path) and sha256_of(path) != digest:
+        expected = expected_sha256(path)
+        if expected is None or verified.get(expected) == fingerprint(path):
+            continue
+        if (actual := sha256_of(path)) != expected:
             raise WeightsError(
-                f"{path}: its content is not what its sha256 promises; pull it again"
+                f"{path}: checksum mismatch: expected {expected}, got {actual}; pull it again"
             )
 
 
 def check_structure(folder: Path) -> None:
-    """Raise WeightsError for all that verify refuses, wrong bytes excepted: a matter of moments."""
+    """Check what verify checks except the checksums: takes milliseconds."""
     refuse_remote_code(read_json(folder / CONFIG), folder / CONFIG)
     for name in weight_names(folder):
         _check_header(folder / name)
 
 
 def refuse_remote_code(config: Mapping[str, Any], path: Path | str) -> None:
-    """Raise WeightsError when a config asks for code outside transformers."""
+    """Raise WeightsError when a config requires trust_remote_code."""
     for key in _REMOTE_CODE_KEYS:
         if config.get(key):
-            raise WeightsError(f"{path}: the model needs code of its own ({key}); refused")
+            raise WeightsError(f"{path}: requires trust_remote_code, which is disabled ({key})")
     for value in config.values():
         if isinstance(value, dict):
             refuse_remote_code(value, path)
@@ -154,33 +153,39 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def weight_names(folder: Path) -> tuple[str, ...]:
-    """Return the safetensors files that transformers would load, in name order."""
+    """Return the safetensors files that transformers would load, sorted."""
     if _exists(folder / SINGLE_WEIGHTS):
         return (SINGLE_WEIGHTS,)
     index = folder / WEIGHTS_INDEX
     if _exists(index):
         return shard_names(read_json(index), index)
-    raise WeightsError(f"{folder / SINGLE_WEIGHTS}: missing; only safetensors are loaded")
+    raise WeightsError(
+        f"{folder / SINGLE_WEIGHTS}: missing; safetensors is the only supported format"
+    )
 
 
 def shard_names(index: Mapping[str, Any], path: Path | str) -> tuple[str, ...]:
-    """Return the files an index names, in name order, or raise WeightsError."""
+    """Return the files of an index, sorted, or raise WeightsError."""
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise WeightsError(f"{path}: has no weight_map")
     names = sorted({str(name) for name in weight_map.values()})
     for name in names:
         if not is_shard_name(name):
-            raise WeightsError(f"{path}: names {name!r}, which is not a safetensors file beside it")
+            raise WeightsError(
+                f"{path}: lists {name!r}, which is not a safetensors file in the same folder"
+            )
     return tuple(names)
 
 
 def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()  # a dangling link is a broken file, not a missing one
+    return (
+        path.exists() or path.is_symlink()
+    )  # a dangling link is a corrupt file, not a missing one
 
 
 def _check_header(path: Path) -> None:
-    """Compare the file's size with what its header says; zero tensors are a broken file too."""
+    """Compare the file size with the header; a file without tensors is invalid, too."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -191,7 +196,7 @@ def _check_header(path: Path) -> None:
         raise WeightsError(f"{path}: not readable ({error.strerror})") from error
     end = 8 + len(header) + _data_bytes(header, path)
     if end != size:
-        raise WeightsError(f"{path}: {size} bytes long, but its header says {end}")
+        raise WeightsError(f"{path}: {size} bytes, but its header describes {end}")
 
 
 def _data_bytes(header: bytes, path: Path) -> int:
@@ -210,16 +215,16 @@ def _tensor_end(offsets: list[int]) -> int:
     return end
 
 
-def promised_sha256(path: Path) -> str | None:
-    """Return the sha256 that names the cache blob behind a snapshot's file, if it is one.
+def expected_sha256(path: Path) -> str | None:
+    """Return the sha256 that is the name of the cache blob behind a link; None for other files.
 
-    Only the first link is followed: a blob may itself be a link into a store shared by caches.
+    Only the first link is followed: a blob may be a link into a store shared by caches.
     """
     if not path.is_symlink():
         return None
     target = path.readlink()
-    promised = target.parent.name == "blobs" and _SHA256.fullmatch(target.name)
-    return target.name if promised else None
+    is_blob = target.parent.name == "blobs" and _SHA256.fullmatch(target.name)
+    return target.name if is_blob else None
 
 
 def sha256_of(path: Path) -> str:
@@ -231,19 +236,25 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def git_blob_id(path: Path) -> str:
+    """Return git's hex digest of a file's content; for small files, which are read at once."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def fingerprint(path: Path) -> tuple[int, int]:
-    """Return size in bytes and mtime in nanoseconds: what changes when a file is written to."""
+    """Return size in bytes and mtime in nanoseconds, which change with every write."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns
 
 
 def marker_path(snapshot: Path) -> Path:
-    """Return where the completion marker of a snapshot is."""
+    """Return the path of a snapshot's completion marker."""
     return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.complete"
 
 
 def read_marker(snapshot: Path) -> dict[str, tuple[int, int]]:
-    """Return digest -> fingerprint of the blobs that were verified; empty without a marker."""
+    """Return digest -> fingerprint of the verified blobs; empty without a marker."""
     try:
         verified = json.loads(marker_path(snapshot).read_bytes())["verified"]
         return {digest: (int(size), int(mtime)) for digest, (size, mtime) in verified.items()}
@@ -252,8 +263,8 @@ def read_marker(snapshot: Path) -> dict[str, tuple[int, int]]:
 
 
 def write_marker(snapshot: Path, files: Iterable[Path]) -> None:
-    """Record atomically that the content of these files of a snapshot was verified just now."""
-    digests = {promised_sha256(path): fingerprint(path) for path in files}
+    """Record atomically that these files of a snapshot are verified."""
+    digests = {expected_sha256(path): fingerprint(path) for path in files}
     verified = {digest: print_ for digest, print_ in digests.items() if digest}
     path = marker_path(snapshot)
     path.parent.mkdir(exist_ok=True)

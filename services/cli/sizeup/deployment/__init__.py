@@ -1,0 +1,1 @@
+"""`sizeup up`: the gateway and one inference process per model, as child processes."""

@@ -1,0 +1,37 @@
+"""Run a service module in a process that dies with its parent.
+
+`python -m sizeup.deployment.child PARENT_PID MODULE` asks the kernel for a SIGKILL at the parent's
+death, then runs the module as `python -m MODULE` would. The request is made after exec, which is
+safe where code between fork and exec (preexec_fn) is not. Only Linux has it (prctl); elsewhere a
+child outlives a parent that was killed with SIGKILL, and with no other signal.
+"""
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
+
+def die_with(parent_pid: int) -> None:
+    """Request SIGKILL at the parent's death; exit at once if it is dead already."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # died before the request
+        sys.exit(1)
+
+
+def main() -> None:
+    """Read the parent's pid and the module from the command line, and run the module."""
+    _, parent_pid, module = sys.argv
+    die_with(int(parent_pid))
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

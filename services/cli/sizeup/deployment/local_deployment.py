@@ -1,0 +1,230 @@
+"""`sizeup up`: the gateway and one inference process per model, as child processes."""
+
+import asyncio
+import contextlib
+import importlib.util
+import signal
+import tempfile
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from sizeup.deployment import readiness
+from sizeup.deployment.plan import Options, Planned, plan_gateway, plan_inference, write_catalog
+from sizeup.deployment.report import Report, example_commands, make_report, models_table
+from sizeup.deployment.supervisor import Supervisor, stop_in_order
+from sizeup.errors import ChildFailedError, UsageError
+from sizeup.models.local_models import LocalModel
+from sizeup.ports import free_loopback_ports, require_free
+from sizeup_store.weights import WeightsError, check_structure
+from sizeup_wire.model import ModelInfo
+
+_KILL_AFTER_SECONDS = 5.0
+"""After the drain: a service takes 2 s to end its streams, and Python has to exit."""
+_KILLED_EXIT_CODE = 130
+"""The shell's code for Ctrl-C: responses were interrupted."""
+_INFO_ATTEMPTS = 5
+"""A process that was ready and fails five times is broken, not restarting."""
+
+
+class Interrupts:
+    """Signals: the first requests a drain, the second an immediate stop."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.now = asyncio.Event()
+
+    def receive(self) -> None:
+        """Handle one signal."""
+        (self.now if self.stop.is_set() else self.stop).set()
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle signals during the block."""
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup
+            numbers.append(signal.SIGHUP)
+        loop = asyncio.get_running_loop()
+        for number in numbers:
+            loop.add_signal_handler(number, self.receive)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+def check_startable(models: Sequence[LocalModel], options: Options) -> None:
+    """Raise UsageError or PortInUseError before any process is started."""
+    if not models:
+        raise UsageError("no model to serve")
+    _require_installed("sizeup_gateway", *(["torch"] if options.engine == "transformers" else []))
+    _require_distinct_names(models)
+    for model in models:
+        try:
+            check_structure(model.folder)
+        except WeightsError as error:
+            raise UsageError(str(error)) from error
+    require_free(options.host, options.port)
+
+
+def _require_installed(*modules: str) -> None:
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(f"{module} is not installed: pip install sizeup[local]")
+
+
+def _require_distinct_names(models: Sequence[LocalModel]) -> None:
+    taken: dict[str, str] = {}
+    for model in models:
+        for name in (model.key, *model.entry.names, model.entry.id):
+            other = taken.setdefault(name.lower(), model.model)
+            if other != model.model:
+                raise UsageError(f"{other} and {model.model} have the same name: {name}")
+
+
+def log_folder(parent: Path, port: int) -> Path:
+    """Make the folder of the children's logs; a temporary one if the parent is read-only."""
+    folder = parent / str(port)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="sizeup-logs-"))
+
+
+async def serve_until_signal(
+    models: Sequence[LocalModel], options: Options, console: Console
+) -> int:
+    """Serve until a signal; return the exit code. Raises ChildFailedError."""
+    report = make_report(console)
+    interrupts = Interrupts()
+    try:
+        with (
+            interrupts.installed(),
+            tempfile.TemporaryDirectory(prefix="sizeup-") as private,  # mode 0700
+        ):
+            report.note(f"logs: {options.log_dir}")
+            async with aiohttp.ClientSession() as session:
+                deployment = LocalDeployment(models, options, Path(private), report, session)
+                return await deployment.serve(interrupts, console)
+    finally:
+        report.finish()
+
+
+class LocalDeployment:
+    """The processes of one `up`."""
+
+    def __init__(
+        self,
+        models: Sequence[LocalModel],
+        options: Options,
+        private: Path,
+        report: Report,
+        session: aiohttp.ClientSession,
+    ) -> None:
+        """Plan every process; ports stay the same across restarts."""
+        self._models = models
+        self._options = options
+        self._report = report
+        self._session = session
+        ports = free_loopback_ports(len(models))
+        self._inference = [
+            plan_inference(model, port, options) for model, port in zip(models, ports, strict=True)
+        ]
+        gateway = plan_gateway(write_catalog(private, models, self._inference), options)
+        self._backends = [self._supervise(planned) for planned in self._inference]
+        self._gateway = self._supervise(gateway)
+
+    def _supervise(self, planned: Planned) -> Supervisor:
+        async def probe() -> readiness.Progress:
+            return await readiness.probe(self._session, planned.base_url)
+
+        return Supervisor(planned.command, probe, self._report, self._options.restart)
+
+    async def serve(self, interrupts: Interrupts, console: Console) -> int:
+        """Run until a signal or until a child is given up; then stop everything."""
+        running = _tasks(supervisor.run() for supervisor in (*self._backends, self._gateway))
+        tasks = _tasks((self._announce(console), interrupts.stop.wait()))
+        announcing, stopping = tasks
+        try:
+            await _until_end(running, stopping, announcing)
+            self._report.finish()
+            self._report.note("draining; press Ctrl-C again to stop at once")
+            return await self._stop(interrupts)
+        finally:
+            await self._end(running, tasks)
+
+    async def _announce(self, console: Console) -> None:
+        """When everything is ready, print the models and example commands."""
+        infos = await self._infos()
+        self._report.finish()
+        console.print(models_table(self._models, infos))
+        for line in example_commands(self._models[-1], self._options):
+            self._report.note(line)
+        self._report.note("press Ctrl-C to stop")
+
+    async def _infos(self) -> Sequence[ModelInfo]:
+        """Return the served models, with retries when a child exits meanwhile."""
+        for _ in range(_INFO_ATTEMPTS - 1):
+            with contextlib.suppress(ChildFailedError):
+                return await self._infos_once()
+            await asyncio.sleep(1.0)
+        return await self._infos_once()
+
+    async def _infos_once(self) -> Sequence[ModelInfo]:
+        await asyncio.gather(*(s.ready.wait() for s in (*self._backends, self._gateway)))
+        await readiness.until_routed(self._session, self._options.local_url)
+        return await asyncio.gather(
+            *(readiness.model_info(self._session, p.base_url) for p in self._inference)
+        )
+
+    async def _stop(self, interrupts: Interrupts) -> int:
+        seconds = self._options.drain_seconds + _KILL_AFTER_SECONDS
+        draining, killing = _tasks(
+            (stop_in_order(((self._gateway,), self._backends), seconds), interrupts.now.wait())
+        )
+        try:
+            await asyncio.wait((draining, killing), return_when=asyncio.FIRST_COMPLETED)
+            return _KILLED_EXIT_CODE if killing.done() else 0
+        finally:
+            await _cancel(draining, killing)
+
+    async def _end(
+        self, running: Sequence[asyncio.Task[Any]], tasks: Sequence[asyncio.Task[Any]]
+    ) -> None:
+        """End all processes and tasks."""
+        for supervisor in (self._gateway, *self._backends):
+            supervisor.kill()
+        await asyncio.gather(*running, return_exceptions=True)
+        await _cancel(*tasks)
+
+
+async def _until_end(
+    running: Sequence[asyncio.Task[None]],
+    stopping: asyncio.Task[Any],
+    announcing: asyncio.Task[Any],
+) -> None:
+    """Wait for the signal; raise the error that ends a supervisor or the announcement."""
+    first = asyncio.FIRST_COMPLETED
+    await asyncio.wait((*running, stopping, announcing), return_when=first)
+    if announcing.done():
+        announcing.result()
+        await asyncio.wait((*running, stopping), return_when=first)
+    for task in running:
+        if task.done():
+            task.result()
+
+
+def _tasks(coroutines: Iterable[Coroutine[Any, Any, Any]]) -> list[asyncio.Task[Any]]:
+    return [asyncio.create_task(coroutine) for coroutine in coroutines]
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

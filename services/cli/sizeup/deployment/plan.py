@@ -1,0 +1,103 @@
+"""The processes of `up`: one command each, configured by environment variables only."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.process import Command
+from sizeup.models.local_models import LocalModel
+from sizeup_wire.catalog import Catalog
+
+_CATALOG_FILE = "catalog.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of `up` for all processes."""
+
+    host: str
+    port: int
+    drain_seconds: float
+    log_level: str
+    log_dir: Path
+    engine: str
+    environment: Mapping[str, str]
+    """Inherited by the children."""
+    restart: Policy
+    threads: int | None = None
+
+    @property
+    def local_url(self) -> str:
+        """The gateway's address as seen from this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A process and its address."""
+
+    command: Command
+    base_url: str
+
+
+def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
+    """Plan the process that serves one model on a loopback port."""
+    settings = {
+        "MODEL": model.model,
+        "MODEL_ID": model.entry.id,
+        "REVISION": model.entry.revision,
+        "HOST": "127.0.0.1",
+        "PORT": port,
+        "ENGINE": options.engine,
+        "THREADS": options.threads,
+    }
+    return Planned(
+        _command(model.key, "sizeup_inference", "SIZEUP_INFERENCE_", settings, options),
+        f"http://127.0.0.1:{port}",
+    )
+
+
+def plan_gateway(catalog_file: Path, options: Options) -> Planned:
+    settings = {"HOST": options.host, "PORT": options.port, "CATALOG": catalog_file}
+    return Planned(
+        _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", settings, options),
+        options.local_url,
+    )
+
+
+def write_catalog(folder: Path, models: Sequence[LocalModel], inference: Sequence[Planned]) -> Path:
+    """Write the gateway's catalogue: these models with one replica each."""
+    entries = {
+        model.key: model.entry.model_copy(update={"replicas": (planned.base_url,)})
+        for model, planned in zip(models, inference, strict=True)
+    }
+    path = folder / _CATALOG_FILE
+    data = Catalog(models=entries).model_dump(mode="json", exclude_none=True)
+    path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _command(
+    name: str, module: str, prefix: str, settings: Mapping[str, Any], options: Options
+) -> Command:
+    shared = {"DRAIN_SECONDS": options.drain_seconds, "LOG_LEVEL": options.log_level}
+    variables = {prefix + key: str(v) for key, v in {**settings, **shared}.items() if v is not None}
+    return Command(
+        name=name,
+        # -P: the working directory must not shadow modules
+        argv=(sys.executable, "-P", "-m", "sizeup.deployment.child", str(os.getpid()), module),
+        environment={
+            **options.environment,
+            "HF_HUB_OFFLINE": "1",  # only pull downloads
+            "PYTHONUNBUFFERED": "1",
+            **variables,
+        },
+        log_path=options.log_dir / f"{name}.log",
+    )

@@ -1,0 +1,140 @@
+"""Supervise child processes: start, watch, restart, stop."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from sizeup.deployment import process
+from sizeup.deployment.backoff import History, Policy, next_start
+from sizeup.deployment.child_log import ChildLog
+from sizeup.deployment.process import Command, Process
+from sizeup.deployment.readiness import Probe, Progress, until_hung, until_ready
+from sizeup.errors import ChildFailedError
+
+_KILLED_SECONDS = 10.0
+"""A killed process exits at once unless it hangs in a device driver; then do not wait."""
+
+
+class Observer(Protocol):
+    """Receives the events of the children."""
+
+    def progress(self, name: str, progress: Progress) -> None:
+        """A child reports startup progress; the last is ready."""
+
+    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
+        """A child exited unexpectedly and is restarted after the wait."""
+
+
+class Supervisor:
+    """Keep one child running until stop. Belongs to one event loop."""
+
+    def __init__(self, command: Command, probe: Probe, observer: Observer, policy: Policy) -> None:
+        self.name = command.name
+        self.ready = asyncio.Event()
+        """Set while the child is ready."""
+        self._command = command
+        self._probe = probe
+        self._observer = observer
+        self._policy = policy
+        self._history = History()
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._exited = asyncio.Event()
+
+    async def run(self) -> None:
+        """Restart the child whenever it exits; return after stop.
+
+        Raises ChildFailedError when the policy gives up a child that was never ready.
+        """
+        log = ChildLog(self._command.log_path)
+        try:
+            while not self._stopping.is_set():
+                await self._wait_before_restart(await self._run_once(log))
+        finally:
+            self.kill()
+            self._exited.set()
+            log.close()
+
+    async def stop(self, seconds: float) -> None:
+        """Terminate the child, and kill it after this time."""
+        self._stopping.set()
+        if self._process:
+            self._process.terminate()
+        if not await _within(seconds, self._exited):
+            self.kill()
+            await _within(_KILLED_SECONDS, self._exited)
+
+    def kill(self) -> None:
+        """Send SIGKILL; does not wait."""
+        self._stopping.set()
+        if self._process:
+            self._process.kill()
+
+    async def _run_once(self, log: ChildLog) -> str:
+        """Run the child from start to exit; return the reason of the exit."""
+        self._process = await process.start(self._command, log)
+        if self._stopping.is_set():  # stopped while starting
+            self._process.terminate()
+        watch = asyncio.create_task(self._watch(self._process))
+        try:
+            end = await self._process.wait()
+            return f"hung; {end}" if watch.done() else end
+        finally:
+            self.ready.clear()
+            watch.cancel()
+            await asyncio.wait((watch,))
+            if not watch.cancelled():
+                watch.result()
+
+    async def _watch(self, process: Process) -> None:
+        """Report readiness, and kill the child if it hangs later on.
+
+        A hung process keeps its connections open, so its clients would wait for it.
+        """
+        await until_ready(self._probe, self._progressed)
+        await until_hung(self._probe, self._policy.hung_seconds)
+        if not self._stopping.is_set():  # a draining child is not ready either
+            process.kill()
+
+    def _progressed(self, progress: Progress) -> None:
+        if self._stopping.is_set():
+            return
+        if progress.ready:
+            self._history = self._history.after_ready(time.monotonic())
+            self.ready.set()
+        self._observer.progress(self.name, progress)
+
+    async def _wait_before_restart(self, reason: str) -> None:
+        self._process = None
+        if self._stopping.is_set():
+            return
+        self._history = self._history.after_exit(time.monotonic(), self._policy)
+        wait = next_start(self._history, self._policy)
+        if wait is None:
+            raise ChildFailedError(
+                f"{self.name} failed to start {self._history.failures} times: {reason}\n"
+                f"log: {self._command.log_path}"
+            )
+        self._observer.exited(self.name, reason, wait)
+        await _within(wait, self._stopping)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Return whether an event is set within this time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def stop_in_order(stages: Sequence[Sequence[Supervisor]], seconds: float) -> None:
+    """Stop the stages one after the other, within about this time in total.
+
+    The gateway comes first: it exits after its last response, when no request needs inference.
+    """
+    deadline = time.monotonic() + seconds
+    for stage in stages:
+        remaining = max(1.0, deadline - time.monotonic())
+        await asyncio.gather(*(supervisor.stop(remaining) for supervisor in stage))

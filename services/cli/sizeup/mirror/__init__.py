@@ -1,0 +1,1 @@
+"""`sizeup mirror`: local models as a Hugging Face hub."""

@@ -1,0 +1,1 @@
+"""The catalogue, and models on this machine."""

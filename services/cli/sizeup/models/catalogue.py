@@ -1,0 +1,66 @@
+"""Read the catalogue: the models that ship with sizeup, and those of the user."""
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from sizeup.errors import UsageError
+from sizeup.settings import Settings
+from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
+
+Models = Mapping[str, CatalogEntry]
+
+
+def load_catalog(settings: Settings, extra: Path | None = None) -> Catalog:
+    """Return the merged catalogue; each source overrides those before it.
+
+    The sources are qwen.yaml, the user's models.yaml, SIZEUP_CATALOG, and `extra`.
+    Raises UsageError for an invalid file.
+    """
+    models: Models = shipped().models
+    if settings.user_catalog.is_file():
+        models = merge(models, read_catalog(settings.user_catalog).models)
+    for path in (settings.catalog, extra):
+        if path is not None:
+            models = merge(models, read_catalog(path).models)
+    return Catalog(models=models)
+
+
+def shipped() -> Catalog:
+    """Return the catalogue of this release."""
+    text = resources.files("sizeup.models").joinpath("qwen.yaml").read_text(encoding="utf-8")
+    return Catalog.model_validate(yaml.safe_load(text))
+
+
+def read_catalog(path: Path) -> Catalog:
+    """Read a catalogue file, or raise UsageError naming it."""
+    try:
+        catalog = Catalog.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        NameIndex(catalog)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return catalog
+
+
+def merge(below: Models, above: Models) -> dict[str, CatalogEntry]:
+    """Merge two catalogues: names, keys and ids of `above` are removed from `below`."""
+    taken = {name for key, entry in above.items() for name in _identifiers(key, entry)}
+    kept: dict[str, CatalogEntry] = {}
+    for key, entry in below.items():
+        names = tuple(name for name in entry.names if name.lower() not in taken)
+        if names and not {key.lower(), entry.id.lower()} & taken:
+            kept[key] = entry.model_copy(update={"names": names})
+    return kept | dict(above)
+
+
+def _identifiers(key: str, entry: CatalogEntry) -> set[str]:
+    return {name.lower() for name in (key, entry.id, *entry.names)}

@@ -1,0 +1,1 @@
+"""`sizeup pull`: console output, metrics and progress file around sizeup_store.pull."""

@@ -1,0 +1,123 @@
+"""Download one file: resume, count, verify its checksum, and keep it only if it matches."""
+
+from pathlib import Path
+
+import httpx2
+
+from sizeup_store.cache import RepositoryCache, content_digest
+from sizeup_store.errors import CorruptFileError, HubResponseError
+from sizeup_store.hub import HubClient
+from sizeup_store.hub_http import TransientError
+from sizeup_store.pull_report import PullReport
+from sizeup_store.repository import RemoteFile, Repository
+
+_REAL_PROGRESS_BYTES = 8 << 20
+"""A connection that breaks after this much does not count as a failed attempt."""
+
+
+class Download:
+    """One file of a repository on its way into the cache."""
+
+    def __init__(
+        self,
+        client: HubClient,
+        cache: RepositoryCache,
+        repository: Repository,
+        file: RemoteFile,
+        report: PullReport,
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._repository = repository
+        self._file = file
+        self._report = report
+
+    def run(self) -> None:
+        """Add the complete, verified file to the cache; raises PullError.
+
+        After a failure of the hub the partial file stays for the next pull to resume; a file with
+        a wrong checksum is deleted.
+        """
+        partial = self._cache.partial_file(self._file)
+        try:
+            self._download(partial)
+        except BaseException:
+            self._cache.release(partial, self._file)
+            raise
+
+    def _download(self, partial: Path) -> None:
+        resumed = _length(partial)
+        self._report.resumed(resumed)
+        for _ in range(2 if resumed else 1):  # the resumed bytes may be the wrong ones
+            self._complete(partial)
+            # Read back from disk: these are the bytes that will be loaded.
+            digest = content_digest(partial, self._file.digest)
+            if digest == self._file.digest:
+                self._cache.add(partial, self._file)
+                return
+            self._discard(partial)
+        raise CorruptFileError(
+            f"{self._file.name}: checksum mismatch: expected {self._file.digest}, got {digest}; "
+            "deleted"
+        )
+
+    def _discard(self, partial: Path) -> None:
+        self._report.resumed(-_length(partial))
+        partial.unlink(missing_ok=True)
+
+    def _complete(self, partial: Path) -> None:
+        """Download the missing bytes over as many connections as it takes."""
+        if _length(partial) > self._file.size:
+            self._discard(partial)
+        partial.touch()
+        failures = 0
+        while (begin := _length(partial)) < self._file.size:
+            try:
+                self._append(partial, begin)
+            except TransientError as error:
+                gained = _length(partial) - begin
+                failures = 1 if gained >= _REAL_PROGRESS_BYTES else failures + 1
+                if failures >= self._client.options.attempts:
+                    raise
+                self._client.back_off(failures, error)
+
+    def _append(self, partial: Path, begin: int) -> None:
+        """Append the body of one response."""
+        repository, name = self._repository, self._file.name
+        with self._client.open_file(repository.id, repository.commit, name, begin) as response:
+            if begin and response.status_code != 206:  # the server ignores Range
+                self._report.resumed(-begin)
+                begin = 0
+            self._check(response, begin)
+            with partial.open("r+b") as out:
+                out.truncate(begin)
+                out.seek(begin)
+                expected = self._file.size - begin
+                for chunk in response.iter_raw():
+                    expected -= len(chunk)
+                    if expected < 0:
+                        raise HubResponseError(f"{name}: {self._client.host} sent too many bytes")
+                    out.write(chunk)
+                    self._report.received(len(chunk))
+        if expected:
+            raise TransientError(f"{name}: {self._client.host} sent {expected} bytes too few")
+
+    def _check(self, response: httpx2.Response, begin: int) -> None:
+        """Reject a response whose headers do not match the file."""
+        name, host, expected = self._file.name, response.url.host, self._file.size - begin
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise HubResponseError(f"{name}: {host} returned an HTML page instead of the file")
+        if response.status_code == 206:
+            start = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
+            if start != str(begin):
+                raise HubResponseError(f"{name}: {host} returned another range than requested")
+        length = response.headers.get("Content-Length", str(expected))
+        if length != str(expected):
+            raise HubResponseError(f"{name}: Content-Length is {length}, expected {expected}")
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,63 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli.models.toy_registry import registry
+from sizeup.deployment.backoff import Policy
+from sizeup.deployment.plan import Options, plan_gateway, plan_inference, write_catalog
+from sizeup_wire.catalog import Catalog, NameIndex
+
+
+def options(tmp_path: Path, **environment: str) -> Options:
+    return Options(
+        host="0.0.0.0",
+        port=11434,
+        drain_seconds=3.0,
+        log_level="info",
+        log_dir=tmp_path,
+        engine="fake",
+        environment=environment,
+        restart=Policy(),
+        threads=2,
+    )
+
+
+def test_the_environment_of_a_child(tmp_path: Path) -> None:
+    model = registry(tmp_path).find("toy:5m")
+    planned = plan_inference(model, 4242, options(tmp_path, PATH="/bin"))
+    assert planned.base_url == "http://127.0.0.1:4242"
+    assert planned.command.environment == {
+        "PATH": "/bin",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "SIZEUP_INFERENCE_MODEL": str(tmp_path / "toys" / "toy-5m"),
+        "SIZEUP_INFERENCE_MODEL_ID": "toy-5m",
+        "SIZEUP_INFERENCE_HOST": "127.0.0.1",
+        "SIZEUP_INFERENCE_PORT": "4242",
+        "SIZEUP_INFERENCE_ENGINE": "fake",
+        "SIZEUP_INFERENCE_THREADS": "2",
+        "SIZEUP_INFERENCE_DRAIN_SECONDS": "3.0",
+        "SIZEUP_INFERENCE_LOG_LEVEL": "info",
+    }
+
+
+def test_the_gateway_catalogue_has_every_replica(tmp_path: Path) -> None:
+    models = [registry(tmp_path).find(name) for name in ("toy:0.5m",)]
+    inference = [plan_inference(model, 4242, options(tmp_path)) for model in models]
+    path = write_catalog(tmp_path, models, inference)
+    catalog = Catalog.model_validate(yaml.safe_load(path.read_text()))
+    key = NameIndex(catalog).find("toy:0.5m")
+    assert catalog.models[key or ""].replicas == ("http://127.0.0.1:4242",)
+    gateway = plan_gateway(path, options(tmp_path))
+    assert gateway.base_url == "http://127.0.0.1:11434"
+    assert gateway.command.environment["SIZEUP_GATEWAY_CATALOG"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("::", "http://[::1]:1"), ("::1", "http://[::1]:1"), ("localhost", "http://localhost:1")],
+)
+def test_addresses_are_urls(tmp_path: Path, host: str, url: str) -> None:
+    assert dataclasses.replace(options(tmp_path), host=host, port=1).local_url == url
