@@ -11,13 +11,14 @@ import aiohttp
 import pytest
 
 from system.conftest import THREADS
-from system.deployment import Deployment, deployed
+from system.deployment import Deployment, deployed, wait_until
 from system.models import ENDLESS
 from system.requests import DONE, chat, payloads, run
 
 TOKENS = 500
 DRAIN_SECONDS = 120
 _BEGUN = 5
+ORPHAN_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -79,3 +80,18 @@ def test_sigterm_drains_streams_and_leaves_no_process(deployment: Deployment) ->
     assert deployment.exit_code() == 0
     assert deployment.survivors() == []
     assert deployment.error_records() == []
+
+
+def test_sigkill_leaves_no_process(deployment: Deployment) -> None:
+    stream, _ = _streams()
+
+    async def scenario(http: aiohttp.ClientSession) -> None:
+        reading = asyncio.create_task(stream.read(http, deployment.url))
+        await stream.running.wait()
+        deployment.signal(signal.SIGKILL)
+        with pytest.raises(aiohttp.ClientError):
+            await reading
+
+    run(scenario)
+    assert deployment.exit_code() == -signal.SIGKILL
+    wait_until(lambda: not deployment.survivors(), "every child has exited", ORPHAN_SECONDS)
