@@ -22,7 +22,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from shapes import SHAPES
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.loader import PoolOptions, make_pool
-from sizeup_inference.engine.loop import EngineLoop
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
 from sizeup_inference.engine.protocol import (
@@ -33,6 +32,7 @@ from sizeup_inference.engine.protocol import (
     Token,
 )
 from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.thread import EngineThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ def make_model(shape: str, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
-def make_engine(model: PreTrainedModel, answers: Answers, threads: int) -> EngineLoop:
+def make_engine(model: PreTrainedModel, answers: Answers, threads: int) -> EngineThread:
     """Put the engine on a model as a served process would."""
     model.set_attn_implementation(ATTENTION_NAME)
     pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
     limits = Limits(256, 512, pool.layout.page_size)
     kind: type[Pages] = ContiguousPages if pool.layout.contiguous else ScatteredPages
     scheduler = Scheduler(limits, kind(pool.layout.pages))  # type: ignore[call-arg]
-    return EngineLoop(
+    return EngineThread(
         ModelRunner(model, pool), scheduler, answers, max_waiting=512, threads=threads
     )
 
@@ -112,7 +112,7 @@ def time_generate(model: PreTrainedModel, load: Load) -> float:
     return time.perf_counter() - started
 
 
-def time_engine(engine: EngineLoop, answers: Answers, load: Load) -> float:
+def time_engine(engine: EngineThread, answers: Answers, load: Load) -> float:
     """Return seconds for the same, as separate requests submitted at once."""
     answers.tokens = 0
     greedy = SamplingParams(temperature=0)

@@ -12,7 +12,6 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.kernels.decode import load_decode_attention
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
-from sizeup_inference.engine.loop import EngineLoop
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.page_allocator import ContiguousPages, ScatteredPages
 from sizeup_inference.engine.protocol import (
@@ -25,6 +24,7 @@ from sizeup_inference.engine.protocol import (
     Token,
 )
 from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.thread import EngineThread
 
 torch.set_num_threads(1)  # models this small lose more to waking threads than they win
 
@@ -87,7 +87,7 @@ class EngineOptions:
 class Harness:
     """A running engine and everything a test may look at."""
 
-    engine: EngineLoop
+    engine: EngineThread
     scheduler: Scheduler
     recorder: Recorder = field(default_factory=Recorder)
 
@@ -122,7 +122,7 @@ def running_engine(
     pages = (ContiguousPages if options.contiguous else ScatteredPages)(options.pages)
     scheduler = Scheduler(limits, pages)
     recorder = Recorder()
-    engine = EngineLoop(
+    engine = EngineThread(
         ModelRunner(model, pool),
         scheduler,
         recorder,

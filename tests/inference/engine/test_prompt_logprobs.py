@@ -18,7 +18,7 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
-from inference.engine.gate import Gate, assert_settled
+from inference.engine.gated_runner import Gate, assert_settled
 from inference.small_model import VOCABULARY, small_model
 from sizeup_inference.engine import prompt_logprobs as module
 from sizeup_inference.engine import scheduler

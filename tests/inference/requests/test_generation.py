@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from inference.models import model_info
-from inference.spoken import chat, finished, request, run, said, scene, text_of
+from inference.scripted import chat, finished, request, run, said, scene, text_of
 from sizeup_inference.engine.protocol import (
     Admitted,
     Cancelled,

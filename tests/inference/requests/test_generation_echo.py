@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inference.spoken import finished, request, run, said, scene, text_of
+from inference.scripted import finished, request, run, said, scene, text_of
 from sizeup_inference.engine.protocol import (
     Admitted,
     EngineEvent,

@@ -21,7 +21,6 @@ from sizeup_inference.engine.loader import (
     make_pool,
     text_config,
 )
-from sizeup_inference.engine.loop import EngineLoop
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
 from sizeup_inference.engine.protocol import (
@@ -33,6 +32,7 @@ from sizeup_inference.engine.protocol import (
     Token,
 )
 from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
@@ -160,13 +160,13 @@ class _WarmUp:
 
 def _start_loop(
     runner: ModelRunner, limits: Limits, deliver: Deliver, *, max_waiting: int, threads: int
-) -> EngineLoop:
+) -> EngineThread:
     """Start the compute thread and see one token come out of it."""
     layout = runner.pool.layout
     pages: Pages = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
     warm_up = _WarmUp(deliver)
     scheduler = Scheduler(limits, pages)
-    engine = EngineLoop(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
+    engine = EngineThread(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
     warm_up.wait()

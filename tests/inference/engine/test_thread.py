@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, request, running_engine
-from inference.engine.gate import Gate, assert_settled
+from inference.engine.gated_runner import Gate, assert_settled
 from inference.small_model import small_model, small_pooled_model
 from sizeup_inference.engine import scheduler
 from sizeup_inference.engine.protocol import (

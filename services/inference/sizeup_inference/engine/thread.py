@@ -52,7 +52,7 @@ class _Close:
     pass
 
 
-class EngineLoop:
+class EngineThread:
     """An Engine on a thread of its own. Nothing else touches the scheduler, runner or pool."""
 
     def __init__(

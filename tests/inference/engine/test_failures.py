@@ -14,7 +14,7 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
-from inference.engine.gate import Gate, assert_settled
+from inference.engine.gated_runner import Gate, assert_settled
 from inference.small_model import VOCABULARY, small_pooled_model
 from sizeup_inference.engine.model_runner import StepOutput
 from sizeup_inference.engine.protocol import (
