@@ -23,7 +23,7 @@ from shapes import SHAPES
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.loader import PoolOptions, make_pool
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -81,7 +81,7 @@ def make_engine(model: PreTrainedModel, answers: Answers, threads: int) -> Engin
     model.set_attn_implementation(ATTENTION_NAME)
     pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
     limits = Limits(256, 512, pool.layout.page_size)
-    kind: type[Pages] = ContiguousPages if pool.layout.contiguous else ScatteredPages
+    kind: type[PageAllocator] = ContiguousPages if pool.layout.contiguous else ScatteredPages
     scheduler = Scheduler(limits, kind(pool.layout.pages))  # type: ignore[call-arg]
     return EngineThread(
         ModelRunner(model, pool), scheduler, answers, max_waiting=512, threads=threads

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from inference.models import INFO
 from sizeup_inference.engine.protocol import (
     Admitted,
-    Engine,
+    EngineClient,
     EngineEvent,
     EngineRequest,
     EngineStats,
@@ -80,7 +80,7 @@ class Scene:
 async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
     registry = CollectorRegistry()
     engine = SpokenEngine()
-    typed: Engine = engine
+    typed: EngineClient = engine
     tokenizing = TokenizingThread(4)
     mailboxes = Mailboxes(asyncio.get_running_loop())
     metrics = InferenceMetrics(registry, info.id)

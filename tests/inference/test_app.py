@@ -185,7 +185,7 @@ def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers() -> None:
     assert fitting[-1].completion_tokens == 1
 
 
-@pytest.mark.parametrize("more", [{"thinking": True}])
+@pytest.mark.parametrize("more", [{"thinking": "on"}])
 def test_what_the_model_cannot_do_is_refused(more: dict[str, Any]) -> None:
     async def scenario() -> tuple[int, Any]:
         async with running() as process:

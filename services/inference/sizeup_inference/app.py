@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sizeup_inference.engine.protocol import Deliver, Engine
+from sizeup_inference.engine.protocol import Deliver, EngineClient
 from sizeup_inference.errors import EXCEPTION_HANDLERS
 from sizeup_inference.fake.model import start_fake
 from sizeup_inference.metrics import InferenceMetrics
@@ -111,7 +111,7 @@ async def _live(composition: Composition, service: Service) -> None:
     composition.on_fatal()
 
 
-async def _outlived(engine: Engine, health: Health) -> bool:
+async def _outlived(engine: EngineClient, health: Health) -> bool:
     """Watch the engine to its end: return False when it dies, True when it hangs for good."""
     while engine.is_alive():
         if health.is_lost(time.monotonic()):

@@ -29,7 +29,7 @@ from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.model_runner import make_plan
 from sizeup_inference.engine.page_allocator import Move
 from sizeup_inference.engine.scheduler import Chunk
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
@@ -115,8 +115,8 @@ class Layer:
         self.module = torch.nn.Module()
         self.module.layer_idx = 0  # type: ignore[assignment]
         self.generator = torch.Generator().manual_seed(1)
-        self.keys: dict[Sequence, torch.Tensor] = {}
-        self.values: dict[Sequence, torch.Tensor] = {}
+        self.keys: dict[SequenceState, torch.Tensor] = {}
+        self.values: dict[SequenceState, torch.Tensor] = {}
 
     def run(self, chunks: list[Chunk]) -> None:
         """Run chunks together and compare each with attention over its own sequence."""
@@ -139,7 +139,7 @@ class Layer:
     def random(self, heads: int, tokens: int) -> torch.Tensor:
         return torch.randn(1, heads, tokens, HEAD_DIM, generator=self.generator)
 
-    def remember(self, who: Sequence, key: torch.Tensor, value: torch.Tensor) -> None:
+    def remember(self, who: SequenceState, key: torch.Tensor, value: torch.Tensor) -> None:
         for store, new in ((self.keys, key), (self.values, value)):
             store[who] = torch.cat([store[who], new], 2) if who in store else new
 
@@ -153,8 +153,8 @@ class Layer:
         return scaled_dot_product_attention(query, keys, values, attn_mask=mask).transpose(1, 2)
 
 
-def sequence(name: str, tokens: int, pages: list[int]) -> Sequence:
-    made = Sequence(request(name, range(tokens)), 0, 0)
+def sequence(name: str, tokens: int, pages: list[int]) -> SequenceState:
+    made = SequenceState(request(name, range(tokens)), 0)
     made.block_table = pages
     return made
 

@@ -67,7 +67,7 @@ def test_where_the_layers_go(
     ("device", "gpus"), [("cuda", []), ("cuda:0", []), ("cuda:2", [9, 9]), ("tpu", [9]), ("", [])]
 )
 def test_a_device_that_is_not_there_is_refused(device: str, gpus: list[int]) -> None:
-    with pytest.raises(LoadError, match=rf"no device '{device}' here: {len(gpus)} GPU"):
+    with pytest.raises(LoadError, match=rf"'{device}' not found: {len(gpus)} GPU"):
         choose_device_map(device, 1, gpus)
 
 
@@ -115,7 +115,7 @@ def test_how_many_pages(
 
 @pytest.mark.parametrize("budget", [99, 0, -5])
 def test_no_room_for_a_page_is_an_error(budget: int) -> None:
-    with pytest.raises(LoadError, match="no room for the KV cache: a page of 16 tokens takes 100"):
+    with pytest.raises(LoadError, match="a page of 16 tokens needs 100 bytes"):
         count_pages({CPU: budget}, {CPU: 100}, PoolOptions(10**6, None), 16)
 
 
@@ -144,7 +144,7 @@ def test_auto_is_the_type_of_the_configuration(folder: Path) -> None:
 
 
 def test_a_device_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match="no device 'cuda:99'"):
+    with pytest.raises(LoadError, match="'cuda:99' not found"):
         load_model(LoadOptions(tmp_path, "cuda:99", "auto"))
 
 
@@ -158,20 +158,20 @@ def test_a_folder_with_pickled_weights_alone_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("kind", ["qwen3_5_text", "qwen3_next"])
 def test_layers_that_keep_no_keys_are_refused_before_the_weights(tmp_path: Path, kind: str) -> None:
     AutoConfig.for_model(kind).save_pretrained(tmp_path)
-    with pytest.raises(LoadError, match=f"{kind} has layers .*: linear_attention"):
+    with pytest.raises(LoadError, match=f"{kind} .*: linear_attention"):
         load_model(LoadOptions(tmp_path, "cpu", "auto"))
 
 
 def test_attention_that_softens_its_scores_is_refused(tmp_path: Path) -> None:
     AutoConfig.for_model("gemma2").save_pretrained(tmp_path)
-    with pytest.raises(LoadError, match="gemma2 caps its attention's scores"):
+    with pytest.raises(LoadError, match="gemma2 .*softcapping"):
         load_model(LoadOptions(tmp_path, "cpu", "auto"))
 
 
 def test_a_missing_weight_is_not_made_up(folder: Path) -> None:
     name = "model.layers.1.mlp.up_proj.weight"
     change_weights(folder, lambda weights: weights.pop(name))
-    with pytest.raises(LoadError, match=f"1 weights are not in the files, {name}"):
+    with pytest.raises(LoadError, match=f"1 weights are missing .*{name}"):
         load_model(LoadOptions(folder, "cpu", "auto"))
 
 
@@ -193,7 +193,7 @@ def test_layers_that_do_not_fit_the_gpus_are_refused(
         return model, {"missing_keys": []}
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
-    with pytest.raises(LoadError, match="the GPUs here are too small: 12 weights"):
+    with pytest.raises(LoadError, match="insufficient GPU memory: 12 weights"):
         load_model(LoadOptions(folder, "cpu", "auto"))
 
 

@@ -13,7 +13,7 @@ from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_plan
 from sizeup_inference.engine.page_allocator import Move
 from sizeup_inference.engine.scheduler import Chunk, Step
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
@@ -33,8 +33,8 @@ def runner(plain: PreTrainedModel) -> ModelRunner:
     return ModelRunner(pooled(copy.deepcopy(plain)), pool)
 
 
-def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> Sequence:
-    made = Sequence(request("a", prompt, embed=embed), 0, 0)
+def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> SequenceState:
+    made = SequenceState(request("a", prompt, embed=embed), 0)
     made.block_table = pages
     return made
 
@@ -101,7 +101,7 @@ def test_prompt_logprobs_are_of_the_rows_that_are_asked_for_and_still_owed(
     plain: PreTrainedModel, runner: ModelRunner
 ) -> None:
     prompt = [1, 2, 3, 4, 5, 6, 7]
-    asking = Sequence(replace(request("a", prompt), prompt_logprobs=0), 0, 0)
+    asking = SequenceState(replace(request("a", prompt), prompt_logprobs=0), 0)
     asking.block_table = [5, 6]
     output = run(runner, Chunk(sequence([9, 8], [2]), 0, 2), Chunk(asking, 0, 3))
     with torch.inference_mode():

@@ -9,19 +9,19 @@ from sizeup_inference.engine.page_allocator import (
     BlockTable,
     ContiguousPages,
     Move,
-    Pages,
+    PageAllocator,
     ScatteredPages,
 )
 
-ALLOCATORS: list[Callable[[int], Pages]] = [ScatteredPages, ContiguousPages]
+ALLOCATORS: list[Callable[[int], PageAllocator]] = [ScatteredPages, ContiguousPages]
 OPERATIONS = 2000
 both = pytest.mark.parametrize("allocator", ALLOCATORS)
 
 
 class Pool:
-    """Pages with a label in each, and the tables that say which label belongs where."""
+    """PageAllocator with a label in each, and the tables that say which label belongs where."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: PageAllocator) -> None:
         self.pages = pages
         self.content: list[str | None] = [None] * pages.total
         self.tables: dict[int, BlockTable] = {}
@@ -92,7 +92,9 @@ def operate(pool: Pool, rng: random.Random) -> None:
 
 @both
 @pytest.mark.parametrize("total", [1, 5, 64])
-def test_no_page_is_shared_lost_or_miscopied(allocator: Callable[[int], Pages], total: int) -> None:
+def test_no_page_is_shared_lost_or_miscopied(
+    allocator: Callable[[int], PageAllocator], total: int
+) -> None:
     rng = random.Random(total)
     pool = Pool(allocator(total))
     for _ in range(OPERATIONS):
@@ -155,12 +157,16 @@ def test_contiguous_pages_refuse_what_fits_only_in_pieces() -> None:
 
 
 @both
-def test_releasing_an_empty_table_changes_nothing(allocator: Callable[[int], Pages]) -> None:
+def test_releasing_an_empty_table_changes_nothing(
+    allocator: Callable[[int], PageAllocator],
+) -> None:
     pages = allocator(4)
     pages.release([])
     assert pages.num_free == 4
 
 
 @both
-def test_an_empty_pool_hands_out_nothing(allocator: Callable[[int], Pages]) -> None:
+def test_an_empty_pool_hands_out_nothing(
+    allocator: Callable[[int], PageAllocator],
+) -> None:
     assert allocator(0).allocate(1) is None

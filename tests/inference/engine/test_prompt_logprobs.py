@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
-from inference.engine.gated_runner import Gate, assert_settled
 from inference.small_model import VOCABULARY, small_model
 from sizeup_inference.engine import prompt_logprobs as module
 from sizeup_inference.engine import scheduler
@@ -99,7 +98,7 @@ def plain(request: pytest.FixtureRequest) -> PreTrainedModel:
     return loaded
 
 
-def asked(name: str, prompt: Seq[int], count: int = 2, tokens: int = 3) -> EngineRequest:
+def asked(name: str, prompt: Sequence[int], count: int = 2, tokens: int = 3) -> EngineRequest:
     return replace(request(name, prompt, tokens), prompt_logprobs=count)
 
 
@@ -122,7 +121,9 @@ def told(harness: Harness, name: str) -> list[Logprobs]:
     return made
 
 
-def check(plain: PreTrainedModel, prompt: list[int], made: Seq[Logprobs], count: int = 2) -> None:
+def check(
+    plain: PreTrainedModel, prompt: list[int], made: Sequence[Logprobs], count: int = 2
+) -> None:
     with torch.inference_mode():
         rows = plain(torch.tensor([prompt])).logits[0].float().log_softmax(-1)[:-1]
     expected = rows.gather(-1, torch.tensor(prompt[1:])[:, None])[:, 0]
@@ -149,7 +150,7 @@ def run(plain: PreTrainedModel, options: EngineOptions, preempts: bool = False) 
         assert answers["r4"] == silent
         assert not any(isinstance(e, PromptLogprobs) for e in harness.recorder.events["silent"])
         assert bool(harness.scheduler.num_preemptions) is preempts
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 @pytest.mark.parametrize("chunk", [None, 1, 7])
@@ -184,8 +185,7 @@ def test_a_prompt_preempted_halfway_goes_on_where_it_was(
     prompt = [(7 * i) % VOCABULARY for i in range(36)]
     options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
     with running_engine(model, options) as harness:
-        gate = Gate(harness)
-        with gate.inside_a_step():
+        with harness.before_a_step():
             harness.engine.submit(request("grows", range(4), 20))
             harness.engine.submit(request("shares", range(40), 1))
             harness.engine.submit(asked("preempted", prompt))
@@ -194,7 +194,7 @@ def test_a_prompt_preempted_halfway_goes_on_where_it_was(
         check(small_model(), prompt, told(harness, "preempted"))
         pieces = [e for e in harness.recorder.events["preempted"] if isinstance(e, PromptLogprobs)]
         assert len(pieces) > 1  # the first before it was preempted
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 @pytest.mark.parametrize("max_num_seqs", [1, 2, 64])
@@ -207,7 +207,7 @@ def test_choices_share_what_is_told_of_their_prompt(
         harness.engine.submit(replace(asked("a", prompt), choices=4))
         harness.recorder.wait_ended(["a"], choices=4)
         check(small_model(), prompt, told(harness, "a"))
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_penalties_bias_and_temperature_change_nothing(model: PreTrainedModel) -> None:
@@ -253,9 +253,8 @@ def test_a_prompt_whose_logits_are_not_numbers_fails_alone() -> None:
     with torch.no_grad():
         broken.get_input_embeddings().weight[7] = torch.nan  # type: ignore[operator]
     with running_engine(pooled(broken), EngineOptions(chunk=4)) as harness:
-        gate = Gate(harness)
         bad = replace(asked("bad", [1, 2, 3, 4, 5, 7, 8, 9, 10]), choices=2)
-        with gate.inside_a_step():
+        with harness.before_a_step():
             harness.engine.submit(bad)
             harness.engine.submit(asked("good", [1, 2, 3, 4, 5]))
         harness.recorder.wait_ended(["bad", "good"])
@@ -264,4 +263,4 @@ def test_a_prompt_whose_logits_are_not_numbers_fails_alone() -> None:
         events = harness.recorder.events["bad"]
         assert [type(e) for e in events] == [Admitted, PromptLogprobs, Failed]
         assert harness.engine.is_alive()
-        assert_settled(harness)
+        harness.assert_settled()

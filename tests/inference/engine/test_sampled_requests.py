@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +55,7 @@ def requests(count: int) -> list[EngineRequest]:
     ]
 
 
-def alone(model: PreTrainedModel, wanted: Seq[EngineRequest]) -> dict[str, list[int]]:
+def alone(model: PreTrainedModel, wanted: Sequence[EngineRequest]) -> dict[str, list[int]]:
     with running_engine(model) as harness:
         return {r.id: harness.run([r])[r.id] for r in wanted}
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,7 +21,7 @@ from transformers import (
 from inference.engine.engines import request
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.sampler import Sampled, adjust, draw, sample
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
@@ -37,13 +37,13 @@ def logits_row(size: int = VOCABULARY, seed: int = 0, spread: float = 2.0) -> to
 
 def sequence_of(
     sampling: SamplingParams,
-    prompt: Seq[int] = (1, 2),
-    answer: Seq[int] = (),
+    prompt: Sequence[int] = (1, 2),
+    answer: Sequence[int] = (),
     *,
     min_tokens: int = 0,
-    stop: Seq[int] = (),
-) -> Sequence:
-    made = Sequence(request("a", prompt, 99, sampling, min_tokens=min_tokens, stop=stop), 0, 0)
+    stop: Sequence[int] = (),
+) -> SequenceState:
+    made = SequenceState(request("a", prompt, 99, sampling, min_tokens=min_tokens, stop=stop), 0)
     for token_id in answer:
         made.append(token_id)
     return made

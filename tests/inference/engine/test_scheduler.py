@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from inference.engine.engines import request
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
 from sizeup_inference.engine.scheduler import Chunk, Limits, Scheduler, Step, fair_shares
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 PAGE_SIZE = 4
 
@@ -21,12 +21,12 @@ def make(
     threshold: int | None = None,
     contiguous: bool = True,
 ) -> Scheduler:
-    pool: Pages = ContiguousPages(pages) if contiguous else ScatteredPages(pages)
+    pool: PageAllocator = ContiguousPages(pages) if contiguous else ScatteredPages(pages)
     return Scheduler(Limits(seqs, budget, PAGE_SIZE, threshold), pool)
 
 
-def sequence(name: str, prompt: int, tokens: int = 8) -> Sequence:
-    return Sequence(request(name, range(prompt), tokens), 0, 0)
+def sequence(name: str, prompt: int, tokens: int = 8) -> SequenceState:
+    return SequenceState(request(name, range(prompt), tokens), 0)
 
 
 def run(scheduler: Scheduler) -> Step:
@@ -43,7 +43,7 @@ def lengths(step: Step) -> dict[str, int]:
     return {c.sequence.request.id: c.length for c in step.chunks}
 
 
-def names(sequences: tuple[Sequence, ...] | list[Sequence]) -> list[str]:
+def names(sequences: tuple[SequenceState, ...] | list[SequenceState]) -> list[str]:
     return [s.request.id for s in sequences]
 
 
@@ -62,13 +62,13 @@ def test_a_chunk_owes_what_of_the_prompt_it_is_the_first_to_compute(
     start: int, length: int, told: int, positions: range
 ) -> None:
     made = replace(request("a", range(10)), prompt_logprobs=0)
-    first = Sequence(made, 0, 0)
+    first = SequenceState(made, 0)
     first.num_prompt_logprobs = told
     assert Chunk(first, start, length).prompt_logprob_positions == positions
     for other in (
-        Sequence(made, 1, 0),
-        Sequence(replace(made, prompt_logprobs=None), 0, 0),
-        Sequence(replace(made, embed=True), 0, 0),
+        SequenceState(made, 1),
+        SequenceState(replace(made, prompt_logprobs=None), 0),
+        SequenceState(replace(made, embed=True), 0),
     ):
         assert not Chunk(other, start, length).prompt_logprob_positions
 
@@ -154,7 +154,7 @@ def test_a_lone_sequence_that_fits_exactly_finishes(contiguous: bool) -> None:
 def test_a_removed_request_leaves_from_wherever_it_is() -> None:
     scheduler = make(seqs=2)
     two = request("two", [1, 2], 8, choices=3)
-    scheduler.add([Sequence(two, c, 0) for c in range(3)])
+    scheduler.add([SequenceState(two, c) for c in range(3)])
     scheduler.add([sequence("other", 2)])
     run(scheduler)
     assert sorted(s.choice for s in scheduler.remove_request("two")) == [0, 1, 2]
@@ -272,7 +272,7 @@ class Simulation:
     def _slot(self, table: list[int], position: int) -> int:
         return table[position // PAGE_SIZE] * PAGE_SIZE + position % PAGE_SIZE
 
-    def _token(self, who: Sequence, position: int) -> tuple[str, int, int]:
+    def _token(self, who: SequenceState, position: int) -> tuple[str, int, int]:
         return (who.request.id, position, who.token_ids[position])
 
 

@@ -2,17 +2,17 @@
 
 from inference.engine.engines import request
 from sizeup_inference.engine.protocol import Finish, SamplingParams
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 STOP, OTHER = 9, 4
 
 
 def sequence(
     tokens: int = 3, *, min_tokens: int = 0, embed: bool = False, seed: int | None = None
-) -> Sequence:
+) -> SequenceState:
     sampling = SamplingParams(seed=seed)
     made = request("a", [1, 2], tokens, sampling, stop=[STOP], min_tokens=min_tokens, embed=embed)
-    return Sequence(made, 0, 0)
+    return SequenceState(made, 0)
 
 
 def test_ends_with_the_last_token_it_may_have() -> None:
@@ -36,12 +36,12 @@ def test_a_stop_token_ends_it_only_after_min_tokens() -> None:
 
 def test_counts_prompt_answer_and_pending_tokens() -> None:
     s = sequence(tokens=5)
-    assert (s.num_tokens, s.num_answer_tokens, s.num_pending) == (2, 0, 2)
+    assert (s.num_tokens, s.num_output_tokens, s.num_pending) == (2, 0, 2)
     s.num_computed = 2
     s.append(OTHER)
     s.append(OTHER)
-    assert (s.num_tokens, s.num_answer_tokens, s.num_pending) == (4, 2, 2)
-    assert s.answer_counts == {OTHER: 2}
+    assert (s.num_tokens, s.num_output_tokens, s.num_pending) == (4, 2, 2)
+    assert s.output_counts == {OTHER: 2}
 
 
 def test_an_embedding_holds_its_prompt_alone() -> None:
@@ -54,7 +54,7 @@ def test_preemption_keeps_the_answer_and_the_draws() -> None:
     s.num_computed = 2
     s.append(OTHER)
     first = s.generator.random()
-    s.forget_computed()
+    s.reset_computed()
     assert (s.num_pending, s.num_preemptions) == (3, 1)
     assert s.token_ids == [1, 2, OTHER]
     drawn = [first, s.generator.random()]
@@ -64,5 +64,5 @@ def test_preemption_keeps_the_answer_and_the_draws() -> None:
 def test_choices_draw_from_consecutive_seeds() -> None:
     first = request("a", [1], sampling=SamplingParams(seed=5))
     second = request("b", [1], sampling=SamplingParams(seed=6))
-    assert Sequence(first, 1, 0).generator.random() == Sequence(second, 0, 0).generator.random()
-    assert Sequence(first, 0, 0).generator.random() != Sequence(first, 1, 0).generator.random()
+    assert SequenceState(first, 1).generator.random() == SequenceState(second, 0).generator.random()
+    assert SequenceState(first, 0).generator.random() != SequenceState(first, 1).generator.random()

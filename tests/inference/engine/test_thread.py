@@ -7,7 +7,6 @@ import torch
 from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, request, running_engine
-from inference.engine.gated_runner import Gate, assert_settled
 from inference.small_model import small_model, small_pooled_model
 from sizeup_inference.engine import scheduler
 from sizeup_inference.engine.protocol import (
@@ -33,8 +32,7 @@ def model() -> PreTrainedModel:
 
 def test_a_full_queue_refuses_at_once_and_takes_again_later(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=1, max_waiting=1)) as harness:
-        gate = Gate(harness)
-        with gate.closed():
+        with harness.runner.closed():
             harness.engine.submit(request("a", [1], 2))
             harness.engine.submit(request("b", [1], 2))
             with pytest.raises(QueueFullError):
@@ -55,14 +53,14 @@ def test_every_choice_takes_a_place_in_the_queue(model: PreTrainedModel) -> None
         harness.recorder.wait_ended(["three"], choices=3)
         admitted = [e for e in harness.recorder.events["three"] if isinstance(e, Admitted)]
         assert len(admitted) == 1
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_more_choices_than_there_are_places_are_refused_for_good(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
-        with pytest.raises(TooManyChoicesError, match="4 choices, and 3 is the most"):
+        with pytest.raises(TooManyChoicesError, match="n=4 exceeds capacity 3"):
             harness.engine.submit(request("four", [1], choices=4))
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_a_request_that_can_never_fit_is_refused(model: PreTrainedModel) -> None:
@@ -70,12 +68,12 @@ def test_a_request_that_can_never_fit_is_refused(model: PreTrainedModel) -> None
         with pytest.raises(RequestTooLargeError):
             harness.engine.submit(request("a", range(10), 7))
         assert len(harness.run([request("a", range(10), 6)])["a"]) == 6
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_a_request_without_a_prompt_is_refused(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        with pytest.raises(ValueError, match="no prompt"):
+        with pytest.raises(ValueError, match="empty prompt"):
             harness.engine.submit(request("a", [], embed=True))
         assert len(harness.run([request("a", [1], 2)])["a"]) == 2
 
@@ -83,13 +81,13 @@ def test_a_request_without_a_prompt_is_refused(model: PreTrainedModel) -> None:
 def test_the_id_of_a_request_that_runs_is_refused(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         harness.engine.submit(request("a", [1], LONG))
-        with pytest.raises(ValueError, match="has not ended"):
+        with pytest.raises(ValueError, match="duplicate request id"):
             harness.engine.submit(request("a", [1], 2))
         harness.engine.cancel("a")
         harness.recorder.wait_ended(["a"])
         harness.engine.submit(request("a", [1], 2))
         harness.recorder.wait(lambda: harness.recorder.ended("a") == 2)
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_tokens_follow_admission_and_none_follows_the_last(model: PreTrainedModel) -> None:
@@ -145,7 +143,7 @@ def test_an_embedding_is_the_mean_of_the_last_hidden_states(
         torch.testing.assert_close(
             torch.tensor(embedded.vector), hidden[0].mean(0), atol=1e-4, rtol=1e-4
         )
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_statistics_count_what_was_delivered(model: PreTrainedModel) -> None:
@@ -161,20 +159,19 @@ def test_statistics_count_what_was_delivered(model: PreTrainedModel) -> None:
         assert stats.completion_tokens == sum(r.max_tokens * r.choices for r in made)
         assert stats.prompt_tokens == sum(len(r.prompt_ids) * r.choices for r in made)
         assert stats.pages_total == 512
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_what_is_in_the_first_step_already_counts_as_running(model: PreTrainedModel) -> None:
     """Else a device that hangs in it looks like an engine without work."""
     with running_engine(model) as harness:
-        gate = Gate(harness)
-        with gate.closed():
+        with harness.runner.closed():
             harness.engine.submit(request("a", [1], 2))
-            gate.wait_held()
+            harness.runner.wait_held()
             stats = harness.engine.stats()
         assert (stats.running, stats.waiting, stats.pages_used) == (1, 0, 1)
         harness.recorder.wait_ended(["a"])
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_an_embedding_that_was_preempted_starts_over(
@@ -184,16 +181,15 @@ def test_an_embedding_that_was_preempted_starts_over(
     whole = request("whole", range(36), embed=True)
     options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
     with running_engine(model, options) as harness:
-        gate = Gate(harness)
         harness.engine.submit(whole)
         harness.recorder.wait_ended(["whole"])
-        with gate.inside_a_step():
+        with harness.before_a_step():
             harness.engine.submit(request("grows", range(4), 20))
             harness.engine.submit(request("shares", range(40), 1))
             harness.engine.submit(replace(whole, id="preempted"))
         harness.recorder.wait_ended(["grows", "shares", "preempted"])
         assert harness.scheduler.num_preemptions == 1
-        assert_settled(harness)
+        harness.assert_settled()
         first, second = (harness.recorder.events[i][-1] for i in ("whole", "preempted"))
     assert isinstance(first, Embedded)
     assert isinstance(second, Embedded)

@@ -10,7 +10,13 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sizeup_inference.engine import protocol as engine_events
-from sizeup_inference.engine.protocol import Admitted, Engine, EngineRequest, PromptLogprobs, Token
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    EngineClient,
+    EngineRequest,
+    PromptLogprobs,
+    Token,
+)
 from sizeup_inference.errors import (
     BusyError,
     ContextLengthError,
@@ -52,7 +58,7 @@ _SILENCE: Sequence[Event] = (Text(text="", tokens=0),)
 class ServedModel:
     """A running model and everything requests to it go through."""
 
-    engine: Engine
+    engine: EngineClient
     info: ModelInfo
     tokenizer: Tokenizer
     mailboxes: Mailboxes
@@ -151,7 +157,7 @@ def accept(model: ServedModel, prepared: Prepared) -> Iterator["Generation"]:
             generation.record()
 
 
-def submit(engine: Engine, request: EngineRequest) -> None:
+def submit(engine: EngineClient, request: EngineRequest) -> None:
     """Submit, in this side's errors."""
     try:
         engine.submit(request)

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sizeup_inference.engine.protocol import Engine
+from sizeup_inference.engine.protocol import EngineClient
 from sizeup_telemetry.drain import Drain
 
 
@@ -62,7 +62,7 @@ class Health:
         """Begin loading."""
         self.loading = Loading()
         self._drain = drain
-        self._engine: Engine | None = None
+        self._engine: EngineClient | None = None
         self._failure: str | None = None
         self._stall = StallDetector(stall)
 
@@ -70,7 +70,7 @@ class Health:
         """Say how far loading has come, 0 to 1."""
         self.loading = Loading(stage, min(max(progress, 0.0), 1.0))
 
-    def set_running(self, engine: Engine) -> None:
+    def set_running(self, engine: EngineClient) -> None:
         """Say that the model has generated a token."""
         self._engine = engine
 

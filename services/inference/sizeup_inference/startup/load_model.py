@@ -22,7 +22,7 @@ from sizeup_inference.engine.loader import (
     text_config,
 )
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
 from sizeup_inference.engine.protocol import (
     Deliver,
     EngineEvent,
@@ -163,7 +163,7 @@ def _start_loop(
 ) -> EngineThread:
     """Start the compute thread and see one token come out of it."""
     layout = runner.pool.layout
-    pages: Pages = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
+    pages: PageAllocator = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
     warm_up = _WarmUp(deliver)
     scheduler = Scheduler(limits, pages)
     engine = EngineThread(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sizeup_inference.engine.protocol import Deliver, Engine
+from sizeup_inference.engine.protocol import Deliver, EngineClient
 from sizeup_inference.settings import Settings
 from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_wire.model import ModelInfo
@@ -14,7 +14,7 @@ from sizeup_wire.model import ModelInfo
 class RunningModel:
     """An engine that has generated a token, the model in it, and the model's tokenizer."""
 
-    engine: Engine
+    engine: EngineClient
     info: ModelInfo
     tokenizer: Tokenizer
 
