@@ -11,7 +11,7 @@ from sizeup_inference.engine.protocol import EngineRequest, SamplingParams
 from sizeup_inference.errors import DrainingError, RequestFailedError
 from sizeup_inference.requests.generation import ServedModel, submit
 from sizeup_inference.requests.mailbox import Interrupted
-from sizeup_inference.requests.sampling_params import (
+from sizeup_inference.requests.resolve import (
     ModelPrompt,
     check_prompt_ids,
     resolve_prompt,

@@ -29,7 +29,7 @@ from sizeup_inference.requests.choice import Choice, ChoiceEvent, TextRules
 from sizeup_inference.requests.keep_alive import Residence
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, Mailboxes, MailboxEvent
 from sizeup_inference.requests.prompt_echo import PromptEcho
-from sizeup_inference.requests.sampling_params import (
+from sizeup_inference.requests.resolve import (
     ModelPrompt,
     answer_tokens,
     check_prompt_ids,

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 
 from sizeup_inference.errors import InvalidRequestError, PromptError
-from sizeup_inference.requests.sampling_params import ModelPrompt, too_long
+from sizeup_inference.requests.resolve import ModelPrompt, too_long
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatPrompt, TextPrompt
 

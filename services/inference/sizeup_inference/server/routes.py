@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from sizeup_inference.errors import InferenceError, InvalidRequestError, to_response
 from sizeup_inference.requests.embedding import embed
 from sizeup_inference.requests.generation import ServedModel, accept, prepare
-from sizeup_inference.requests.sampling_params import resolve_prompt
+from sizeup_inference.requests.resolve import resolve_prompt
 from sizeup_inference.requests.truncation import encode
 from sizeup_inference.server.health import livez, readiness_response
 from sizeup_inference.server.state import Service

@@ -6,7 +6,7 @@ import pytest
 from inference.models import INFO, model_info
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.errors import InferenceError, InvalidRequestError, UnsupportedError
-from sizeup_inference.requests.sampling_params import (
+from sizeup_inference.requests.resolve import (
     answer_tokens,
     check_token_parameters,
     context_of,
