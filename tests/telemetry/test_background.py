@@ -6,7 +6,7 @@ import pytest
 from sizeup_telemetry.background import in_thread
 
 
-def test_what_the_function_returns_or_raises_is_the_callers() -> None:
+def test_the_result_or_exception_reaches_the_caller() -> None:
     def broken() -> None:
         raise OSError("gone")
 
@@ -18,7 +18,7 @@ def test_what_the_function_returns_or_raises_is_the_callers() -> None:
     assert asyncio.run(scenario()) == "its name"
 
 
-def test_nobody_waits_for_what_was_cancelled() -> None:
+def test_a_cancelled_future_does_not_block_the_loop() -> None:
     """The function ends only after the loop has."""
     loop_is_over, over = threading.Event(), threading.Event()
 

@@ -3,14 +3,14 @@ import pytest
 from sizeup_telemetry.drain import Drain
 
 
-def test_beginning_stops_being_ready_and_ends_nothing() -> None:
+def test_begin_drains_without_failing_requests() -> None:
     drain, ended = Drain(), list[str]()
     with drain.guard(lambda: ended.append("x")):
         drain.begin()
     assert (drain.draining, drain.expired, ended) == (True, False, [])
 
 
-def test_the_deadline_ends_what_still_runs_and_only_that() -> None:
+def test_the_deadline_fails_running_requests_only() -> None:
     drain, ended = Drain(), list[str]()
     with drain.guard(lambda: ended.append("over before")):
         pass
@@ -21,7 +21,7 @@ def test_the_deadline_ends_what_still_runs_and_only_that() -> None:
     assert drain.expired
 
 
-def test_what_begins_after_the_deadline_is_ended_at_once() -> None:
+def test_a_request_after_the_deadline_fails_at_once() -> None:
     drain, ended = Drain(), list[str]()
     drain.expire()
     with drain.guard(lambda: ended.append("late")):
@@ -41,7 +41,7 @@ def test_a_guard_is_released_when_the_block_fails() -> None:
     assert ended == []
 
 
-def test_an_end_may_release_other_guards() -> None:
+def test_a_callback_may_release_other_guards() -> None:
     drain, ended = Drain(), list[str]()
     with drain.guard(lambda: ended.append("outer")):
         inner = drain.guard(lambda: ended.append("inner"))

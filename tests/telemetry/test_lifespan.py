@@ -14,7 +14,7 @@ from sizeup_telemetry.serving import LifespanError, Listen, serve
 
 @pytest.mark.parametrize("listens_while_draining", [False, True])
 @pytest.mark.parametrize("metrics_port", [None, 0])
-def test_a_start_that_fails_is_an_error(
+def test_a_failed_startup_is_an_error(
     metrics_port: int | None, listens_while_draining: bool
 ) -> None:
     @contextlib.asynccontextmanager
@@ -30,7 +30,7 @@ def test_a_start_that_fails_is_an_error(
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_an_end_that_fails_is_an_error(fails: bool) -> None:
+def test_a_failed_shutdown_is_an_error(fails: bool) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)

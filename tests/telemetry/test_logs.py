@@ -20,7 +20,7 @@ def format_record(message: str, *args: object, **extra: object) -> dict[str, obj
     return fields
 
 
-def test_a_record_is_one_json_object_with_its_extra_fields() -> None:
+def test_a_record_is_one_json_object_with_extra_fields() -> None:
     fields = format_record("request.finished", model="qwen", completion_tokens=3)
     assert fields.pop("time")
     assert fields == {
@@ -41,11 +41,11 @@ def test_the_request_id_of_the_task_is_on_every_line() -> None:
     assert "request_id" not in format_record("x")
 
 
-def test_newlines_and_foreign_letters_stay_inside_the_line() -> None:
+def test_newlines_and_unicode_stay_inside_the_line() -> None:
     assert format_record("a\nb %s", "世界")["event"] == "a\nb 世界"
 
 
-def test_what_is_not_json_is_written_as_text() -> None:
+def test_values_that_are_not_json_are_written_as_text() -> None:
     assert format_record("x", where=ValueError("y"))["where"] == "y"
 
 
@@ -72,10 +72,10 @@ def restored_logging() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restored_logging")
-def test_every_logger_goes_to_standard_error_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_logger_writes_to_stderr_once(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info")
     configure_logging("warning")
-    logging.getLogger("anything").warning("said")
+    logging.getLogger("anything").warning("logged")
     logging.getLogger("anything").info("unsaid")
     (line,) = capsys.readouterr().err.splitlines()
-    assert json.loads(line)["event"] == "said"
+    assert json.loads(line)["event"] == "logged"

@@ -82,7 +82,7 @@ def request(line: str, fields: str = "", body: bytes = b"") -> bytes:
 
 
 async def reply(reader: asyncio.StreamReader) -> bytes:
-    """Return the body of one reply; every reply here says its length."""
+    """Return the body of one reply; every response here has a Content-Length."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(v for k, _, v in (h.partition(b": ") for h in head.split(b"\r\n")) if k == LENGTH)
     return await reader.readexactly(int(length))
@@ -98,7 +98,7 @@ async def reply(reader: asyncio.StreamReader) -> bytes:
     ],
     ids=["line ends at first", "line ends after a reply", "unread body", "unread chunks"],
 )
-def test_bytes_that_ask_nothing_do_not_keep_a_connection(opening: bytes, more: bytes) -> None:
+def test_bytes_without_a_request_do_not_keep_a_connection_open(opening: bytes, more: bytes) -> None:
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(opening)
         if opening:
@@ -113,7 +113,7 @@ def test_bytes_that_ask_nothing_do_not_keep_a_connection(opening: bytes, more: b
     talk(dialog)
 
 
-def test_a_connection_that_goes_on_asking_is_kept() -> None:
+def test_a_connection_with_requests_is_kept_open() -> None:
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for i in range(3):
             writer.write(b"\r\n" + request("POST /echo", body=b"%d" % i))
@@ -122,7 +122,7 @@ def test_a_connection_that_goes_on_asking_is_kept() -> None:
     talk(dialog)
 
 
-def test_headers_without_end_are_refused_before_they_fill_the_memory() -> None:
+def test_unbounded_headers_are_refused() -> None:
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX: ")
         answer = asyncio.create_task(reader.read())
@@ -135,7 +135,7 @@ def test_headers_without_end_are_refused_before_they_fill_the_memory() -> None:
     talk(dialog)
 
 
-def test_headers_in_several_pieces_are_taken() -> None:
+def test_headers_in_several_reads_are_accepted() -> None:
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for byte in request("GET /echo", f"X: {'x' * 100}\r\n"):
             writer.write(bytes([byte]))
@@ -147,7 +147,7 @@ def test_headers_in_several_pieces_are_taken() -> None:
 
 
 @pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "body later"])
-def test_an_offer_to_upgrade_does_not_cost_the_body(pieces: int) -> None:
+def test_an_upgrade_offer_keeps_the_body(pieces: int) -> None:
     """Java's HTTP client offers h2c with every request to an http address."""
 
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,7 +162,7 @@ def test_an_offer_to_upgrade_does_not_cost_the_body(pieces: int) -> None:
     talk(dialog)
 
 
-def test_an_offer_of_websockets_is_answered_as_the_request_it_is() -> None:
+def test_a_websocket_offer_is_served_as_plain_http() -> None:
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(request("GET /echo", "Connection: Upgrade\r\nUpgrade: websocket\r\n"))
         assert await reply(reader) == b"GET /echo "
@@ -180,7 +180,7 @@ def test_an_offer_of_websockets_is_answered_as_the_request_it_is() -> None:
     ],
     ids=["connect", "two lengths", "length and chunks", "tls"],
 )
-def test_what_is_no_request_is_refused_and_the_connection_closed(raw: bytes) -> None:
+def test_a_malformed_request_is_refused_and_the_connection_closed(raw: bytes) -> None:
     async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(raw)
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")

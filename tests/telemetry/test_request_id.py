@@ -30,19 +30,19 @@ def pass_through(given: bytes | None) -> tuple[str, str]:
     return seen[0], echoed.decode()
 
 
-def test_a_sane_id_is_kept_and_echoed() -> None:
+def test_a_valid_id_is_kept_and_returned() -> None:
     assert pass_through(b"abc-1.2:3_x") == ("abc-1.2:3_x", "abc-1.2:3_x")
 
 
 @pytest.mark.parametrize("given", [None, b"", b"a b", b"x" * 129, b'"}', b"a\xff"])
-def test_a_missing_or_strange_id_is_replaced(given: bytes | None) -> None:
+def test_a_missing_or_invalid_id_is_replaced(given: bytes | None) -> None:
     inside, echoed = pass_through(given)
     assert inside == echoed
     assert len(inside) == 32
     assert inside.encode() != given
 
 
-def test_ids_are_not_repeated() -> None:
+def test_ids_are_unique() -> None:
     assert len({new_request_id() for _ in range(1000)}) == 1000
 
 

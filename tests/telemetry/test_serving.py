@@ -65,7 +65,7 @@ async def served(marks: Path, drain_seconds: float) -> AsyncIterator[Process]:
             await process.wait()
 
 
-def test_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
+def test_metrics_are_served_on_a_separate_port(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with served(tmp_path, 5) as running:
             assert "test_total 1.0" in await running.text(running.metrics_url + "/metrics")
@@ -75,7 +75,7 @@ def test_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_an_idle_process_with_code_0_after_its_caller_went_on(
+def test_a_signal_ends_an_idle_process_with_code_0_after_cleanup(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     async def scenario() -> None:
@@ -88,7 +88,7 @@ def test_a_signal_ends_an_idle_process_with_code_0_after_its_caller_went_on(
     asyncio.run(scenario())
 
 
-def test_headers_that_never_end_are_not_waited_for(tmp_path: Path) -> None:
+def test_slow_headers_time_out(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with served(tmp_path, 5) as running:
             host, port = running.url.removeprefix("http://").split(":")
@@ -104,7 +104,7 @@ def test_headers_that_never_end_are_not_waited_for(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_deadline_of_the_drain_ends_what_still_runs(tmp_path: Path) -> None:
+def test_the_drain_deadline_fails_running_requests(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with served(tmp_path, 0.3) as running:
             asking = asyncio.create_task(running.text(running.url + "/slow"))
@@ -117,14 +117,14 @@ def test_the_deadline_of_the_drain_ends_what_still_runs(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_taken_port_is_an_error() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     taken = listening_socket("127.0.0.1", 0)
     taken.listen()
     with taken, pytest.raises(OSError, match="already in use"):
         listening_socket("127.0.0.1", taken.getsockname()[1])
 
 
-def test_accepted_connections_do_not_wait_for_acknowledgements() -> None:
+def test_accepted_connections_use_tcp_nodelay() -> None:
     """asyncio sets TCP_NODELAY on sockets whose protocol is named, and on no others."""
 
     async def scenario() -> int:

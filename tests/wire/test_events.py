@@ -46,7 +46,7 @@ from sizeup_wire.generate import ChatMessage, ChatPrompt, GenerateRequest, Sampl
         Failed(code=ErrorCode.INTERNAL, message="no"),
     ],
 )
-def test_an_event_survives_its_line(event: Event) -> None:
+def test_an_event_round_trips_as_a_line(event: Event) -> None:
     assert event_adapter.validate_json(event.model_dump_json()) == event
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_event_is_refused() -> None:
 
 
 @pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -0.1])
-def test_a_temperature_nobody_can_mean_is_refused(temperature: float) -> None:
+def test_an_out_of_range_temperature_is_refused(temperature: float) -> None:
     with pytest.raises(ValidationError):
         Sampling(temperature=temperature)
 
@@ -66,7 +66,7 @@ def test_a_prompt_without_messages_is_refused() -> None:
         ChatPrompt(messages=())
 
 
-def test_a_request_survives_json() -> None:
+def test_a_request_round_trips_as_json() -> None:
     request = GenerateRequest(
         prompt=ChatPrompt(messages=(ChatMessage(role="user", content="hi"),)),
         sampling=Sampling(temperature=0, logit_bias={7: -100}),

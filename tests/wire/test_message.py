@@ -27,9 +27,9 @@ from sizeup_wire.model import (
 )
 
 
-def test_a_field_of_a_later_release_is_passed_over_in_what_is_answered() -> None:
-    said = '{"event": "text", "text": "a", "mood": "good"}'
-    assert event_adapter.validate_json(said) == Text(text="a")
+def test_responses_ignore_fields_of_a_later_release() -> None:
+    line = '{"event": "text", "text": "a", "mood": "good"}'
+    assert event_adapter.validate_json(line) == Text(text="a")
     later = {"expires_at": 1.5, "why": "later"}
     assert KeepAliveResponse.model_validate(later) == KeepAliveResponse(expires_at=1.5)
 
@@ -56,14 +56,14 @@ REPLIES = (
 
 
 @pytest.mark.parametrize("reply", REPLIES)
-def test_nothing_that_is_answered_refuses_a_field_at_any_depth(reply: type[BaseModel]) -> None:
+def test_no_nested_response_model_refuses_unknown_fields(reply: type[BaseModel]) -> None:
     assert {part for part in parts_of(reply) if part.model_config["extra"] != "ignore"} == set()
 
 
 def test_the_defaults_of_a_request_are_part_of_the_protocol() -> None:
-    """They are not said, so both ends must mean the same; a change is another field."""
-    asked = GenerateRequest(prompt=TextPrompt(text="hi"))
-    assert {k: v for k, v in asked.model_dump(mode="json").items() if v} == {
+    """Defaults are not serialized, so both ends must agree; a new default needs a new field."""
+    sent = GenerateRequest(prompt=TextPrompt(text="hi"))
+    assert {k: v for k, v in sent.model_dump(mode="json").items() if v} == {
         "prompt": {"kind": "text", "text": "hi"},
         "sampling": dict.fromkeys(Sampling.model_fields),
         "fallback": dict.fromkeys(Sampling.model_fields),
@@ -71,7 +71,7 @@ def test_the_defaults_of_a_request_are_part_of_the_protocol() -> None:
     }
 
 
-def test_one_in_what_is_asked_is_refused() -> None:
+def test_requests_refuse_unknown_fields() -> None:
     with pytest.raises(ValidationError):
         GenerateRequest.model_validate({"prompt": {"kind": "text", "text": "a"}, "mood": "good"})
 
@@ -84,12 +84,12 @@ def test_one_in_what_is_asked_is_refused() -> None:
         TokenPrompt(token_ids=(1, 2)),
     ],
 )
-def test_a_request_says_what_is_not_at_its_default_and_which_prompt_it_has(prompt: Prompt) -> None:
+def test_a_request_serializes_non_default_fields_and_its_prompt_kind(prompt: Prompt) -> None:
     request = GenerateRequest(
         prompt=prompt, sampling=Sampling(temperature=0.0), echo=False, n=1, seed=0
     )
-    asked = json.loads(request.to_json())
-    assert asked.keys() == {"prompt", "sampling", "seed"}
-    assert asked["prompt"]["kind"] == prompt.kind
-    assert asked["sampling"] == {"temperature": 0.0}
+    sent = json.loads(request.to_json())
+    assert sent.keys() == {"prompt", "sampling", "seed"}
+    assert sent["prompt"]["kind"] == prompt.kind
+    assert sent["sampling"] == {"temperature": 0.0}
     assert GenerateRequest.model_validate_json(request.to_json()) == request

@@ -1,1 +1,1 @@
-"""What every sizeup process shares: logs, request ids, metric buckets, serving and draining."""
+"""Shared by all services: logs, request ids, metrics, API docs, serving and draining."""

@@ -1,4 +1,4 @@
-"""Run a long, blocking function without keeping the process from ending."""
+"""Run a long blocking function in a thread that does not keep the process alive."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def in_thread(function: Callable[[], T], name: str = "background") -> asyncio.Future[T]:
-    """Run a function in a daemon thread: unlike an executor's, the end of the loop is not its own.
+    """Run a function in a daemon thread: unlike an executor, the loop can close while it runs.
 
-    Cancelling the future leaves the function running, and nobody waits for it.
+    Cancelling the future does not stop the function.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

@@ -1,4 +1,4 @@
-"""Draining: from SIGTERM on nothing new is taken, and at the deadline what is left is told so."""
+"""Graceful shutdown: refuse new requests from SIGTERM on, fail what is left at the deadline."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -6,34 +6,33 @@ from contextlib import contextmanager
 
 
 class Drain:
-    """Say whether the process is shutting down, and end what outlives the deadline.
+    """The shutdown state of a process; ends requests that outlive the deadline.
 
     Belongs to one event loop.
     """
 
     def __init__(self) -> None:
-        """Start out serving."""
         self.draining = False
         """True from SIGTERM on: /readyz answers 503."""
         self.expired = False
-        """True once the deadline has passed: what still runs is being ended."""
+        """True once the deadline has passed and the remaining requests are being failed."""
         self._on_deadline: set[Callable[[], None]] = set()
 
     def begin(self) -> None:
-        """Stop being ready."""
+        """Become unready."""
         self.draining = True
 
     def expire(self) -> None:
-        """End everything that still runs."""
+        """Fail every request that still runs."""
         self.draining = self.expired = True
         for callback in tuple(self._on_deadline):
             callback()
 
     @contextmanager
     def guard(self, end: Callable[[], None]) -> Iterator[None]:
-        """Call `end` if the deadline passes inside the block, or has passed when it begins.
+        """Call `end` if the deadline passes inside the block, or had passed before it.
 
-        It must be quick and not raise.
+        `end` must return quickly and not raise.
         """
         if self.expired:
             end()
@@ -44,7 +43,7 @@ class Drain:
             self._on_deadline.discard(end)
 
 
-def pass_now(deadline: asyncio.Timeout) -> None:
-    """Let a deadline pass at once; one that has passed cannot be moved."""
+def expire_now(deadline: asyncio.Timeout) -> None:
+    """Expire a timeout at once; no effect if it has expired."""
     if not deadline.expired():
         deadline.reschedule(asyncio.get_running_loop().time())

@@ -1,6 +1,6 @@
 """JSON lines on standard error, one formatter for every logger of the process.
 
-An event name and fields, never prose with numbers in it and never prompt text:
+An event name with fields, never formatted prose and never prompt text:
 `log.info("request.finished", extra={"model": ..., "completion_tokens": ...})`.
 """
 

@@ -1,14 +1,13 @@
-"""The Prometheus exposition as an ASGI application."""
+"""The Prometheus exposition, as a route of an application and as one of its own."""
 
+from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 
 def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
-    """Serve everything a registry holds."""
+    """Serve everything a registry holds, in an application that is not FastAPI's."""
 
     def exposition(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -16,6 +15,25 @@ def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
     return Route(path, exposition, methods=["GET"])
 
 
-def metrics_app(registry: CollectorRegistry) -> Starlette:
+def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRouter:
+    """Serve everything a registry holds."""
+    router = APIRouter(tags=["observability"])
+
+    @router.api_route(
+        path,
+        methods=["GET", "HEAD"],
+        summary="Prometheus metrics",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        response_class=Response,
+    )
+    def exposition() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def metrics_app(registry: CollectorRegistry) -> FastAPI:
     """Make the application of the separate metrics port."""
-    return Starlette(routes=[metrics_route(registry)])
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(metrics_router(registry))
+    return app

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with an end to every wait and a bound on what is kept."""
+"""uvicorn's HTTP/1.1 protocol with timeouts for every wait and bounds on buffered input."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TOO_LARGE = "Request headers too large."
-_NO_TUNNEL = "CONNECT is not served here."
-_OF_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
+_NO_TUNNEL = "CONNECT is not supported."
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection may take."""
+    """Limits of one connection."""
 
     stalled_write_seconds: float
-    """A connection whose reader takes nothing for so long is cut. By then 64 KiB wait for it, and
-    nothing short of an abort frees them: a polite close would wait for the reader as well."""
+    """Abort a connection whose client reads nothing for this long. An orderly close would wait for
+    the client to read the 64 KiB of buffered output; only an abort frees them."""
     header_seconds: float
     """Time for sending the headers of a request."""
     header_bytes: int = 64 * 2**10
-    """Headers that take more than one read may have so much beside the first; h11's own limit."""
+    """Header bytes allowed after the first read; h11's default limit."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Wait for ever neither for a stalled reader, nor for slow headers, nor for an idle client."""
+    """Time out stalled clients, slow headers and idle connections."""
 
     limits: ClassVar[Limits]
     _stalled: asyncio.TimerHandle | None = None
@@ -35,7 +35,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # uvicorn starts its idle timer after a reply only; this one is for who never asks.
+        # uvicorn starts its idle timer after the first response only.
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -48,7 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if headers is not None and headers is self._headers:
             self._count_headers(len(data))
         elif idle is not None and self._is_idle():
-            # Line ends between requests, or a body whose answer is sent: the wait goes on.
+            # Line breaks between requests, or a body after its response: still idle.
             self.timeout_keep_alive_task = self.loop.call_at(
                 idle.when(), self.timeout_keep_alive_handler
             )
@@ -59,7 +59,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._headers = self.loop.call_later(self.limits.header_seconds, self.transport.abort)
 
     def on_headers_complete(self) -> None:
-        self._forget_headers()
+        self._cancel_header_timer()
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
@@ -75,15 +75,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._forget_stall()
+        self._cancel_stall_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_stall()
-        self._forget_headers()
+        self._cancel_stall_timer()
+        self._cancel_header_timer()
         super().connection_lost(exc)
 
     def timeout_keep_alive_handler(self) -> None:
-        # Whatever is still unsent now has waited longer than any reader may take.
+        # Unsent output has exceeded the stalled-write timeout by now.
         self.transport.abort()
 
     def _feed(self, data: bytes) -> None:
@@ -91,20 +91,20 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
+            self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
 
-    def _stay(self, rest: bytes) -> None:
-        """Serve a request that offers to upgrade as the HTTP/1.1 it is, body included.
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Serve a request with an Upgrade header as plain HTTP/1.1, body included.
 
-        The parser skips its body; Java's HTTP client offers h2c on every request it sends.
+        The parser skips its body; Java's HTTP client offers h2c on every request.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
             self.send_400_response(_NO_TUNNEL)
             return
-        kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
+        kept = [(name, value) for name, value in self.headers if name not in _UPGRADE_HEADERS]
         lines = (b"%s: %s\r\n" % header for header in kept)
         head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, b"".join(lines))
         self.parser = httptools.HttpRequestParser(self)
@@ -119,17 +119,17 @@ class LimitedProtocol(HttpToolsProtocol):
         answered = self.cycle is None or self.cycle.response_complete
         return answered and self._headers is None and self.timeout_keep_alive_task is None
 
-    def _forget_stall(self) -> None:
+    def _cancel_stall_timer(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
-    def _forget_headers(self) -> None:
+    def _cancel_header_timer(self) -> None:
         if self._headers is not None:
             self._headers.cancel()
             self._headers = None
 
 
 def limited_protocol(limits: Limits) -> type[LimitedProtocol]:
-    """Make a protocol class for one server: uvicorn gives instances no settings of ours."""
+    """Return a protocol class with these limits: uvicorn instantiates it without arguments."""
     return type("Protocol", (LimitedProtocol,), {"limits": limits})

@@ -1,4 +1,4 @@
-"""The request id: taken from the caller when it is sane, made here when not, echoed always."""
+"""The request id: the client's if valid, else generated; always returned in the response."""
 
 import re
 import uuid
@@ -8,15 +8,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-Id"
-_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-"""Longer or stranger ids would let a caller write what they like into logs."""
+_VALID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+"""Other ids would let a client inject text into logs."""
 
 current: ContextVar[str] = ContextVar("request_id", default="")
-"""Id of the request this task works for; empty outside a request."""
+"""Id of the current task's request; empty outside a request."""
 
 
 def new_request_id() -> str:
-    """Make an id that is unique across processes."""
+    """Return an id that is unique across processes."""
     return uuid.uuid4().hex
 
 
@@ -24,16 +24,14 @@ class RequestIdMiddleware:
     """Set `current` for the request and put the id on the response. Pure ASGI: never buffers."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _SANE.fullmatch(given) else new_request_id()
+        request_id = given if _VALID.fullmatch(given) else new_request_id()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

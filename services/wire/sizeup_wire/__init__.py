@@ -1,1 +1,1 @@
-"""What gateway and inference say to each other: pydantic models and nothing else."""
+"""Messages between gateway and inference: pydantic models and nothing else."""

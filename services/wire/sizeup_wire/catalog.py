@@ -1,7 +1,7 @@
-"""The catalogue: which models exist, what people call them, where their replicas are.
+"""The model catalogue: which models exist, their names and where their replicas are.
 
-One schema for the ladder the CLI ships, for the file `sizeup up` writes for the gateway and for
-the ConfigMap of the chart. Reading the YAML is the caller's business.
+One schema for the catalogue shipped with the CLI, the file `sizeup up` writes for the gateway and
+the chart's ConfigMap. Callers read the YAML.
 """
 
 import re
@@ -17,8 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?:[/:][A-Za-z0-9_][A-Za-z0
 
 _HUB_HOSTS = ("hf.co/", "huggingface.co/")
 _QUANTIZATION_SUFFIX = re.compile(r"-(?:q\d[a-z0-9_]{0,12}|fp16|bf16)$")
-"""Ollama tags name a quantization (q4_K_M); here dtype is the deployment's choice, so it is
-ignored. Bounded, since replies repeat a name as it was written in every chunk."""
+"""Ollama tags name a quantization (q4_K_M). Here the deployment chooses the dtype, so the suffix
+is ignored. Bounded, since every chunk of a response repeats the name as the client wrote it."""
 
 
 _DNS_LABEL = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -28,41 +28,41 @@ _DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 
 class ScaleToZero(RequestModel):
-    """How a model comes and goes with its use."""
+    """Scale-to-zero of one model."""
 
     deployment: str = Field(pattern=_DNS_SUBDOMAIN)
-    """Kubernetes Deployment that is scaled between 0 and 1."""
+    """The Kubernetes Deployment to scale between 0 and 1."""
     keep_alive_seconds: float = 300.0
-    """Default residence after the last answer, Ollama's own; negative is for ever. Its processes
-    have it as a setting."""
+    """Default time the model stays after its last answer, as in Ollama; negative is forever. Its
+    inference processes have it as a setting."""
     startup_seconds: float = Field(600.0, gt=0)
-    """How long it may go without coming any nearer to being ready before it is given up. Loading
-    the weights is one such stretch; the default is the chart's for a size it does not know."""
+    """Startup budget: scaled down again after this long without progress towards ready. Loading the
+    weights counts as one step; the default is the chart's for an unknown size."""
 
 
 class CatalogEntry(RequestModel):
-    """One model: its identity, its names, and where it is served."""
+    """One model: its id, its names and where it is served."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")
     """Hugging Face id (`Qwen/Qwen1.5-0.5B-Chat`), or a bare name for a local folder."""
     names: tuple[str, ...] = Field(min_length=1)
-    """Public names with tags; the first is the one listed."""
+    """Public names with tags; the first one is listed."""
     revision: str | None = None
     parameters: int | None = Field(None, gt=0)
-    """Approximate, for people choosing a size before anything is loaded."""
+    """Approximate; shown before the model is loaded."""
     replicas: tuple[str, ...] = ()
-    """Base URLs of inference processes, where these do not change."""
+    """Base URLs of inference processes with fixed addresses."""
     service: str | None = Field(None, pattern=_DNS_LABEL)
-    """Kubernetes Service of the gateway's namespace whose EndpointSlices hold the replicas."""
+    """Kubernetes Service in the gateway's namespace whose EndpointSlices list the replicas."""
     scale_to_zero: ScaleToZero | None = None
-    """None keeps the model resident."""
+    """None keeps the model loaded."""
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> Self:
         if self.replicas and self.service:
-            raise ValueError("replicas and service exclude each other")
+            raise ValueError("replicas and service are mutually exclusive")
         if self.scale_to_zero and not self.service:
-            raise ValueError("scale_to_zero needs a service")
+            raise ValueError("scale_to_zero requires service")
         return self
 
 
@@ -73,28 +73,28 @@ class Catalog(RequestModel):
 
 
 def is_legal_name(name: str) -> bool:
-    """Tell whether a name follows Ollama's grammar; anything else cannot name a model."""
+    """Return whether a name follows Ollama's grammar; other names cannot exist."""
     return _NAME.fullmatch(name) is not None
 
 
 class NameIndex:
-    """Find models by any name people use for them, case-insensitively.
+    """Look up models by any of their names, case-insensitively.
 
-    The order is: exact name, name with `:latest` added, name with `:latest` taken away,
-    Hugging Face id (with or without hf.co/), name without a quantization suffix.
+    Tried in order: exact name, name plus `:latest`, name minus `:latest`, Hugging Face id (with or
+    without hf.co/), name without a quantization suffix.
     """
 
     def __init__(self, catalog: Catalog) -> None:
-        """Index every name and id; raise ValueError when two models claim the same one."""
+        """Index every name and id; raise ValueError if two models share one."""
         self._keys: dict[str, str] = {}
         for key, entry in catalog.models.items():
             for name in (key, *entry.names, entry.id):
                 taken = self._keys.setdefault(name.lower(), key)
                 if taken != key:
-                    raise ValueError(f"models {taken!r} and {key!r} both answer to {name!r}")
+                    raise ValueError(f"models {taken!r} and {key!r} share the name {name!r}")
 
     def find(self, name: str) -> str | None:
-        """Return the key of the model that answers to a name, or None."""
+        """Return the key of the model with this name, or None."""
         return next((self._keys[c] for c in _candidates(name.lower()) if c in self._keys), None)
 
 

@@ -1,8 +1,8 @@
 """`POST /internal/v1/generate`: the answer, one JSON event per line.
 
-A stream is `started`, then any number of `prompt` where `echo` was asked for, then any number of
-`text`, `thinking` and `tool_call`, then exactly one `finished` or `failed`. Nothing follows the
-terminal event; a stream without one was cut.
+A stream is `started`, any number of `prompt` if `echo` was requested, any number of `text`,
+`thinking` and `tool_call`, then exactly one terminal event: `finished` or `failed`. A stream
+without a terminal event was truncated.
 """
 
 from enum import StrEnum
@@ -15,29 +15,29 @@ from sizeup_wire.message import ResponseModel
 
 
 class FinishReason(StrEnum):
-    """Say why a choice ended."""
+    """Why a choice ended."""
 
     STOP = "stop"
     """End-of-sequence token, stop token or stop string."""
     LENGTH = "length"
     """max_tokens, max_context or the model's context was reached."""
     TOOL_CALLS = "tool_calls"
-    """Like STOP, and the answer holds at least one tool call."""
+    """As STOP, with at least one tool call in the answer."""
     CANCELLED = "cancelled"
-    """The caller went away; only logs and metrics see this."""
+    """The client disconnected; visible in logs and metrics only."""
 
 
 class TopLogprob(ResponseModel):
-    """One of the likeliest tokens at a step."""
+    """One of the most likely tokens at a position."""
 
     token: str
     bytes: tuple[int, ...]
-    """UTF-8 bytes of the token, which may be part of a character."""
+    """UTF-8 bytes of the token; may be part of a character."""
     logprob: float
 
 
 class TokenLogprob(ResponseModel):
-    """The chosen token at a step, after penalties and before temperature."""
+    """The sampled token, by the distribution after penalties and before temperature."""
 
     token: str
     bytes: tuple[int, ...]
@@ -46,58 +46,58 @@ class TokenLogprob(ResponseModel):
 
 
 class Started(ResponseModel):
-    """The request left the queue: its first prompt token is about to be computed."""
+    """The request was admitted: its prefill begins."""
 
     event: Literal["started"] = "started"
     queued_ns: int
     """Time in the waiting queue."""
     load_ns: int
-    """Time this request waited for weights to load; 0 when they were there."""
+    """Time the request waited for the model to load; 0 if it was loaded."""
     prompt_tokens: int
     cached_tokens: int = 0
-    """Prompt tokens whose KV was reused."""
+    """Prompt tokens taken from the prefix cache."""
 
 
 class PromptToken(ResponseModel):
-    """A token of the prompt, by the model's own distribution: no penalties, bias or temperature."""
+    """A prompt token by the model's own distribution: no penalties, bias or temperature."""
 
     token: str
     bytes: tuple[int, ...]
     logprob: float | None
-    """None for the first token of a prompt, which follows nothing."""
+    """None for the first token of a prompt."""
     top: tuple[TopLogprob, ...] = ()
 
 
 class PromptTokens(ResponseModel):
-    """The next piece of the prompt; a long one comes in several, since a line has a bound."""
+    """A piece of the echoed prompt; a long prompt takes several, since lines are bounded."""
 
     event: Literal["prompt"] = "prompt"
     choice: int = 0
-    """The first of the request's choices: all of them share the prompt."""
+    """Index of the request's first choice: all its choices share the prompt."""
     text: str
-    """Whole characters only; special tokens by their names."""
+    """Whole characters only; special tokens by name."""
     tokens: tuple[PromptToken, ...] = ()
-    """Those of this piece where `logprobs` were asked for, else none."""
+    """The tokens of this piece if `logprobs` were requested, else none."""
 
 
 class Text(ResponseModel):
     """Text of the answer: whole characters only.
 
-    Empty text with no tokens says that the model is at work on what will show later (a tool call,
-    half a character), so that a reader's deadline between events holds.
+    Empty text with no tokens is a heartbeat: the model generates tokens that are not visible yet (a
+    tool call, part of a character), and the client's deadline between events restarts.
     """
 
     event: Literal["text"] = "text"
     choice: int = 0
     text: str
     tokens: int = 1
-    """Tokens this text stands for; the sum over a choice is its completion_tokens minus those
-    that show no text (the end-of-sequence token, a stop string)."""
+    """Tokens of this text. Their sum over a choice is its completion_tokens without the tokens that
+    have no text (end of sequence, a stop string)."""
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Thinking(ResponseModel):
-    """Text the model thinks before it answers."""
+    """Reasoning text before the answer."""
 
     event: Literal["thinking"] = "thinking"
     choice: int = 0
@@ -107,19 +107,19 @@ class Thinking(ResponseModel):
 
 
 class ToolCall(ResponseModel):
-    """A whole tool call; arguments are parsed."""
+    """A complete tool call with parsed arguments."""
 
     event: Literal["tool_call"] = "tool_call"
     choice: int = 0
     index: int
-    """Position among the tool calls of this choice."""
+    """Position among the choice's tool calls."""
     id: str
     name: str
     arguments: dict[str, Any]
 
 
 class Finished(ResponseModel):
-    """The request ended as it should."""
+    """The request completed."""
 
     event: Literal["finished"] = "finished"
     reasons: tuple[FinishReason, ...]
@@ -129,15 +129,15 @@ class Finished(ResponseModel):
     """Over all choices."""
     reasoning_tokens: int = 0
     prompt_eval_ns: int
-    """From leaving the queue to the first token."""
+    """From admission to the first token."""
     eval_ns: int
     """From the first token to the last."""
     context: tuple[int, ...] | None = None
-    """Token ids of prompt and first choice, when asked for."""
+    """Token ids of prompt and first choice, if requested."""
 
 
 class Failed(ResponseModel):
-    """The request ended in an error after it was accepted."""
+    """The request failed after it was accepted."""
 
     event: Literal["failed"] = "failed"
     code: ErrorCode

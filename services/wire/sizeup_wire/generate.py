@@ -7,7 +7,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from sizeup_wire.message import RequestModel
 
 MAX_CHOICES = 16
-"""Upper bound of `n`: each choice is a sequence of its own in the batch."""
+"""Upper bound of `n`: each choice is a separate sequence in the batch."""
 MAX_STOP_STRINGS = 64
 """OpenAI allows 4; Ollama model files carry more. Matching is linear in this number."""
 MAX_LOGPROBS = 20
@@ -17,7 +17,7 @@ Stop = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class Sampling(RequestModel):
-    """Sampling parameters; `None` means "not said", and the next source of defaults decides."""
+    """Sampling parameters; None leaves a value to the next source of defaults."""
 
     temperature: float | None = Field(None, ge=0, le=100)
     """0 is greedy."""
@@ -44,7 +44,7 @@ ThinkingMode = Literal["on", "off", "if_supported"]
 
 
 class ChatMessage(RequestModel):
-    """One turn, in the form chat templates take."""
+    """One message, in the form chat templates take."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""
@@ -57,7 +57,7 @@ class ChatMessage(RequestModel):
 
 
 class ToolCallRequest(RequestModel):
-    """A call an earlier assistant turn made."""
+    """A tool call of an earlier assistant message."""
 
     id: str | None = None
     name: str
@@ -69,12 +69,12 @@ class _Prompt(RequestModel):
 
     @model_serializer(mode="wrap")
     def _with_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Say the kind although it is the default: it tells which prompt this is."""
+        """Serialize the discriminator although it is at its default."""
         return {"kind": self.kind, **serialize(self)}
 
 
 class ChatPrompt(_Prompt):
-    """Messages to be rendered by the model's own chat template."""
+    """Messages for the model's own chat template."""
 
     kind: Literal["chat"] = "chat"
     messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=4096)
@@ -85,18 +85,18 @@ class ChatPrompt(_Prompt):
     continue_final: bool = False
     """Continue the last assistant message instead of opening a new turn."""
     prefix_token_ids: tuple[int, ...] = ()
-    """Tokens put before the rendered text: Ollama's `context` of an earlier answer."""
+    """Tokens prepended to the rendered text: Ollama's `context` of an earlier answer."""
 
 
 class TextPrompt(_Prompt):
-    """Text given to the tokenizer as it is, without a template."""
+    """Text for the tokenizer, without a chat template."""
 
     kind: Literal["text"] = "text"
     text: str
 
 
 class TokenPrompt(_Prompt):
-    """Token ids given to the model as they are."""
+    """Token ids for the model."""
 
     kind: Literal["tokens"] = "tokens"
     token_ids: tuple[int, ...] = Field(min_length=1)
@@ -105,7 +105,7 @@ class TokenPrompt(_Prompt):
 class AutoPrompt(_Prompt):
     """One user turn where the model has a chat template, plain text where it has none.
 
-    What Ollama's /api/generate means: only inference knows which of the two a model takes.
+    What Ollama's /api/generate asks for; only inference knows whether the model has a template.
     """
 
     kind: Literal["auto"] = "auto"
@@ -120,10 +120,10 @@ Prompt = Annotated[ChatPrompt | TextPrompt | TokenPrompt | AutoPrompt, Field(dis
 
 
 class GenerateRequest(RequestModel):
-    """Everything inference needs to answer one request.
+    """One generation request.
 
-    A sampling value is taken from `sampling`, else from the model's generation_config.json,
-    else from `fallback` (the dialect's own defaults), else it is neutral.
+    A sampling value comes from `sampling`, else from the model's generation_config.json, else from
+    `fallback` (the dialect's defaults), else it is neutral.
     """
 
     prompt: Prompt
@@ -137,20 +137,21 @@ class GenerateRequest(RequestModel):
     stop_token_ids: tuple[int, ...] = Field((), max_length=MAX_STOP_STRINGS)
     ignore_eos: bool = False
     seed: int | None = Field(None, ge=0, lt=2**63)
-    """Choice i is drawn from seed + i; the same seed gives the same text whatever else runs."""
+    """Choice i is sampled with seed + i; the result does not depend on the rest of the batch."""
     n: int = Field(1, ge=1, le=MAX_CHOICES)
     logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
-    """None: no logprobs; 0: the chosen token's; k: the k likeliest as well."""
+    """None: no logprobs; 0: of the sampled token; k: also of the k most likely tokens."""
     echo: bool = False
-    """The prompt comes back before the answer, in `prompt` events. With `logprobs` each of its
-    tokens has its own, and so has each of the answer's, the end-of-sequence token included:
-    evaluation suites ask for one token of answer and drop the last entry, whatever it is."""
+    """Return the prompt before the answer, in `prompt` events. With `logprobs`, every prompt token
+    and every answer token has its log-probability, the end-of-sequence token included: evaluation
+    suites request one token and drop the last entry."""
     max_context: int | None = Field(None, ge=1)
-    """Upper bound on prompt plus answer in tokens, below the model's own (Ollama's num_ctx)."""
+    """Maximum tokens of prompt and answer together, below the model's own (Ollama's num_ctx)."""
     truncate: bool = False
-    """Drop the oldest turns, keeping system messages and the last one, until the prompt fits."""
+    """Drop the oldest messages, except system messages and the last one, until the prompt fits."""
     return_context: bool = False
-    """Put the token ids of prompt and answer in `finished` (Ollama's /api/generate)."""
+    """Return the token ids of prompt and answer in `finished` (Ollama's /api/generate)."""
     keep_alive_seconds: float | None = None
-    """How long the model stays after its last answer; the latest request to say so decides. 0 is
-    until it is idle, below 0 for ever, None leaves what was said before (Ollama's keep_alive)."""
+    """How long the model stays loaded after its last answer; the latest request that sets it wins.
+    0 unloads when idle, negative keeps it forever, None keeps the current value (Ollama's
+    keep_alive)."""

@@ -1,25 +1,25 @@
-"""The bases of all wire messages.
+"""Base classes of all wire messages.
 
-During a rolling upgrade gateways and replicas of two releases speak to each other. So a gateway
-passes over what it does not know of a reply, and does not say a field of a request that is at its
-default; only a request that uses something new is refused by a replica that lacks it. A default
-is part of the protocol, then: it never changes, and another meaning is another field.
+During a rolling upgrade, gateways and replicas of two releases exchange messages. A gateway
+therefore ignores unknown response fields and omits request fields that are at their default, so a
+replica of the older release refuses only requests that use a new field. Defaults are part of the
+protocol: they never change, and a new meaning needs a new field.
 """
 
 from pydantic import BaseModel, ConfigDict
 
 
 class RequestModel(BaseModel):
-    """What is asked: refuse unknown fields and non-finite numbers."""
+    """A request: unknown fields and non-finite numbers are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def to_json(self) -> bytes:
-        """Return it as JSON, without what is at its default."""
+        """Serialize without the fields that are at their default."""
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
 class ResponseModel(RequestModel):
-    """What is answered: pass over unknown fields."""
+    """A response: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")

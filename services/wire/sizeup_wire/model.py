@@ -7,13 +7,13 @@ from sizeup_wire.message import RequestModel, ResponseModel
 
 
 class SamplingDefaults(Sampling):
-    """A model's own values, which are answered and not asked."""
+    """A model's own sampling values, as part of a response."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class ModelInfo(ResponseModel):
-    """Describe the model a process has loaded. It does not change while the process lives."""
+    """The model a process has loaded; constant for the life of the process."""
 
     id: str
     """Hugging Face id, or the folder's name for a local model."""
@@ -23,10 +23,10 @@ class ModelInfo(ResponseModel):
     parameters: int
     weight_bytes: int
     memory_bytes: int = 0
-    """What loading took: the weights, and on accelerators the KV pool; a CPU's pool takes memory
-    as it fills. 0 is not known."""
+    """Memory taken by loading: the weights, and on accelerators the KV cache; on a CPU the KV cache
+    takes memory as it fills. 0 is unknown."""
     device_bytes: int
-    """What of that is on accelerators; 0 on a CPU."""
+    """The part of memory_bytes on accelerators; 0 on a CPU."""
     dtype: str
     device: str
     layers: int
@@ -37,13 +37,13 @@ class ModelInfo(ResponseModel):
     vocab_size: int
     rope_theta: float | None
     context_length: int
-    """Tokens of prompt and answer this process accepts."""
+    """Maximum tokens of prompt and answer together."""
     template: str
     """The chat template's text; empty for a base model without one."""
     capabilities: tuple[str, ...]
     """Of completion, tools, thinking, embedding."""
     license: str
-    """Text of the LICENSE file beside the weights; empty when there is none."""
+    """Text of the LICENSE file beside the weights; empty if there is none."""
     digest: str
     """64 hex digits that change with the weights or their configuration."""
     modified_at: float
@@ -56,7 +56,7 @@ class ModelInfo(ResponseModel):
 
 
 class Stats(ResponseModel):
-    """Say what a process is doing now."""
+    """A snapshot of a process."""
 
     running: int
     waiting: int
@@ -65,19 +65,19 @@ class Stats(ResponseModel):
     max_waiting: int
     steps: int
     prompt_tokens: int
-    """Since start, like the next."""
+    """Since start, like completion_tokens."""
     completion_tokens: int
     idle: bool
-    """Nothing is running, waiting or being tokenised."""
+    """No request is running, waiting or being tokenized."""
     expires_at: float | None
-    """Unix time from which an idle model may be unloaded; None means never. The clock starts when
-    the last request has ended, so while one runs this moves along."""
+    """Unix time from which an idle model may be unloaded; None means never. Counted from the end of
+    the last request, so it advances while a request runs."""
     now: float
-    """The process's own clock, for comparing with expires_at: another host's may be off."""
+    """The process's own clock, to compare expires_at with: clocks of hosts differ."""
 
 
 class TokenizeRequest(RequestModel):
-    """Turn a prompt into token ids exactly as generate does."""
+    """Tokenize a prompt exactly as generate does."""
 
     prompt: Prompt
 
@@ -99,14 +99,14 @@ class EmbedRequest(RequestModel):
 
 
 class EmbedResponse(ResponseModel):
-    """One vector per prompt, not normalised: float32[hidden_size]."""
+    """One vector per prompt, not normalized: float32[hidden_size]."""
 
     embeddings: tuple[tuple[float, ...], ...]
     prompt_tokens: int
 
 
 class KeepAliveRequest(RequestModel):
-    """Say how long the model stays, without asking it anything; counts as a use of it."""
+    """Set how long the model stays loaded; counts as a use of it."""
 
     keep_alive_seconds: float | None
     """As in GenerateRequest."""

@@ -1,4 +1,4 @@
-"""Paths of inference's internal API, said once for both ends."""
+"""Paths of inference's internal API, shared by client and server."""
 
 GENERATE = "/internal/v1/generate"
 EMBED = "/internal/v1/embed"

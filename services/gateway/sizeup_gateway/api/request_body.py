@@ -22,7 +22,7 @@ from sizeup_gateway.errors import (
     GatewayError,
     InvalidRequestError,
 )
-from sizeup_telemetry.drain import Drain, pass_now
+from sizeup_telemetry.drain import Drain, expire_now
 from sizeup_wire.errors import ErrorCode
 
 _MAX_DEPTH = 64
@@ -119,7 +119,7 @@ class BodyReader:
         body = bytearray()
         try:
             async with asyncio.timeout(self._limits.seconds) as deadline:
-                with self._drain.guard(partial(pass_now, deadline)):
+                with self._drain.guard(partial(expire_now, deadline)):
                     async for chunk in request.stream():
                         self._held_bytes += len(chunk)
                         body += chunk

@@ -12,8 +12,8 @@ from sizeup_gateway.model_state import ModelState
 from sizeup_gateway.models.catalog import Models
 from sizeup_telemetry.buckets import (
     END_TO_END_SECONDS,
-    HOLD_SECONDS,
     INTER_TOKEN_SECONDS,
+    QUEUE_SECONDS,
     TIME_TO_FIRST_TOKEN_SECONDS,
 )
 
@@ -77,7 +77,7 @@ class Metrics:
             histogram(
                 "hold_seconds",
                 "How long a request was held, whether it was answered or not",
-                HOLD_SECONDS,
+                QUEUE_SECONDS,
             ),
             counter("activations_total", "Tries to scale a model from zero", "model", "outcome"),
             counter("catalog_reloads_total", "Changes of the catalogue file", "outcome"),

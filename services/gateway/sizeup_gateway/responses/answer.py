@@ -19,7 +19,7 @@ from sizeup_gateway.observability.request_metrics import Observation, observatio
 from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Moment
 from sizeup_gateway.responses.json_bytes import packed, pieces_of
 from sizeup_gateway.responses.memory_limit import Gathering
-from sizeup_telemetry.drain import Drain, pass_now
+from sizeup_telemetry.drain import Drain, expire_now
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Text
 
@@ -106,7 +106,7 @@ class Answer:
         drain = self.admission.drain
         try:
             async with asyncio.timeout(self.admission.total_seconds) as deadline:
-                with drain.guard(partial(pass_now, deadline)):
+                with drain.guard(partial(expire_now, deadline)):
                     async with aclosing(self.events()) as events:
                         await (self._stream if self.streams else self._gather)(
                             events, line, observation

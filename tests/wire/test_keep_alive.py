@@ -6,7 +6,7 @@ from sizeup_wire.model import EmbedRequest, KeepAliveRequest, KeepAliveResponse
 
 
 @pytest.mark.parametrize("seconds", [None, 0.0, -1.0, 300.0])
-def test_a_keep_alive_survives_its_request(seconds: float | None) -> None:
+def test_keep_alive_round_trips(seconds: float | None) -> None:
     prompt = TextPrompt(text="a")
     generate = GenerateRequest(prompt=prompt, keep_alive_seconds=seconds)
     embed = EmbedRequest(prompts=(prompt,), keep_alive_seconds=seconds)
@@ -14,7 +14,7 @@ def test_a_keep_alive_survives_its_request(seconds: float | None) -> None:
     assert EmbedRequest.model_validate_json(embed.model_dump_json()) == embed
 
 
-def test_residence_must_be_said_or_left_in_so_many_words() -> None:
+def test_keep_alive_requires_an_explicit_value() -> None:
     left = KeepAliveRequest.model_validate_json('{"keep_alive_seconds": null}')
     assert left.keep_alive_seconds is None
     with pytest.raises(ValidationError):
@@ -22,10 +22,10 @@ def test_residence_must_be_said_or_left_in_so_many_words() -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), float("-inf")])
-def test_a_time_nobody_can_wait_is_refused(seconds: float) -> None:
+def test_a_non_finite_keep_alive_is_refused(seconds: float) -> None:
     with pytest.raises(ValidationError):
         KeepAliveRequest(keep_alive_seconds=seconds)
 
 
-def test_for_ever_is_no_time() -> None:
+def test_forever_has_no_expiry() -> None:
     assert KeepAliveResponse(expires_at=None).model_dump_json() == '{"expires_at":null}'

@@ -1,0 +1,150 @@
+"""The OpenAPI document of a service, and a /docs page that needs no network.
+
+Routes read their bodies themselves (FastAPI would decide by the Content-Type, and answer in its own
+error shape), so they declare what they read with `request_body` and FastAPI only documents it.
+"""
+
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any
+
+import fastapi_offline
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse, HTMLResponse
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+OPENAPI_PATH = "/openapi.json"
+DOCS_PATH = "/docs"
+
+_ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+_REF = "#/components/schemas/{model}"
+_ONE_DAY = "public, max-age=86400"
+
+Json = dict[str, Any]
+
+
+def reference(model: type[BaseModel]) -> Json:
+    """Return a reference to the schema of a model that is given to `serve_api_docs`."""
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def request_body(model: type[BaseModel], description: str = "", *, required: bool = True) -> Json:
+    """Return the `openapi_extra` of a route that reads a JSON body itself."""
+    content = {"application/json": {"schema": reference(model)}}
+    return {
+        "requestBody": {"description": description, "required": required, "content": content},
+    }
+
+
+def json_response(model: type[BaseModel], description: str) -> Json:
+    """Return an entry of `responses` for one JSON object."""
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": reference(model)}},
+    }
+
+
+def stream_response(
+    media_type: str, item: type[BaseModel], framing: str, whole: type[BaseModel] | None = None
+) -> Json:
+    """Return an entry of `responses` for a stream of JSON objects.
+
+    OpenAPI 3.1 has no word for the items of a stream: the body is a string whose decoded pieces
+    follow `contentSchema` (JSON Schema 2020-12). `framing` says how they are delimited, `whole` is
+    the body of the same route when it does not stream.
+    """
+    stream = {
+        "type": "string",
+        "description": framing,
+        "contentMediaType": "application/json",
+        "contentSchema": reference(item),
+    }
+    content: Json = {media_type: {"schema": stream}}
+    if whole is not None:
+        content["application/json"] = {"schema": reference(whole)}
+    return {"description": framing, "content": content}
+
+
+def serve_api_docs(
+    app: FastAPI,
+    *,
+    requests: Iterable[type[BaseModel]],
+    responses: Iterable[type[BaseModel]],
+    enabled: bool,
+) -> None:
+    """Serve the OpenAPI document with these models' schemas, and /docs; nothing when disabled.
+
+    `app` is made with `openapi_url=None, docs_url=None, redoc_url=None`. Raises ValueError when two
+    models share a name, or one is both a request and a response: references go by name.
+    """
+    if not enabled:
+        return
+    schemas = _schemas(requests, responses)
+    document: Json = {}
+
+    def openapi() -> Json:
+        if not document:
+            document.update(
+                get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    description=app.description,
+                    routes=app.routes,
+                    tags=app.openapi_tags,
+                )
+            )
+            components = document.setdefault("components", {})
+            components["schemas"] = {**schemas, **components.get("schemas", {})}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+    app.include_router(_router(app))
+
+
+def _schemas(
+    requests: Iterable[type[BaseModel]], responses: Iterable[type[BaseModel]]
+) -> Mapping[str, Json]:
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((model, "validation") for model in requests),
+        *((model, "serialization") for model in responses),
+    ]
+    by_model, schema = models_json_schema(models, ref_template=_REF)
+    for (model, _), found in by_model.items():
+        if found != {"$ref": _REF.format(model=model.__name__)}:
+            raise ValueError(f"the schema name {model.__name__} is not unique")
+    definitions: Mapping[str, Json] = schema.get("$defs", {})
+    return definitions
+
+
+def _router(app: FastAPI) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(OPENAPI_PATH)
+    async def document() -> Json:
+        return app.openapi()
+
+    @router.get(DOCS_PATH)
+    async def page() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=OPENAPI_PATH.removeprefix("/"),
+            title=app.title,
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
+
+    for name, media_type in _ASSETS.items():
+        router.add_api_route(f"{DOCS_PATH}/{name}", _asset(name, media_type), methods=["GET"])
+    return router
+
+
+def _asset(name: str, media_type: str) -> Any:
+    path = str(resources.files(fastapi_offline) / "static" / name)
+
+    async def asset() -> FileResponse:
+        return FileResponse(path, media_type=media_type, headers={"Cache-Control": _ONE_DAY})
+
+    return asset

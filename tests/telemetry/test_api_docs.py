@@ -1,0 +1,83 @@
+"""The OpenAPI document with schemas of bodies that routes read themselves."""
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+from starlette.testclient import TestClient
+
+from sizeup_telemetry.api_docs import (
+    DOCS_PATH,
+    OPENAPI_PATH,
+    json_response,
+    request_body,
+    serve_api_docs,
+    stream_response,
+)
+
+
+class Part(BaseModel):
+    text: str
+
+
+class Question(BaseModel):
+    parts: list[Part]
+
+
+class Chunk(BaseModel):
+    delta: str
+
+
+class Whole(BaseModel):
+    text: str
+
+
+def client(*, enabled: bool) -> TestClient:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    router = APIRouter()
+
+    @router.post(
+        "/ask",
+        openapi_extra=request_body(Question),
+        responses={
+            200: stream_response("application/x-ndjson", Chunk, "one object a line", Whole),
+            201: json_response(Whole, "created"),
+        },
+    )
+    async def ask() -> None: ...
+
+    app.include_router(router)
+    serve_api_docs(app, requests=[Question], responses=[Chunk, Whole], enabled=enabled)
+    return TestClient(app)
+
+
+def test_every_schema_of_the_document_is_there() -> None:
+    document = client(enabled=True).get(OPENAPI_PATH).json()
+    assert document["components"]["schemas"].keys() == {"Part", "Question", "Chunk", "Whole"}
+    operation = document["paths"]["/ask"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/Question"}
+    stream = operation["responses"]["200"]["content"]["application/x-ndjson"]["schema"]
+    assert stream["contentSchema"] == {"$ref": "#/components/schemas/Chunk"}
+    whole = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert whole == {"$ref": "#/components/schemas/Whole"}
+
+
+def test_the_page_loads_nothing_from_another_host() -> None:
+    served = client(enabled=True)
+    page = served.get(DOCS_PATH).text
+    assert "http://" not in page
+    assert "https://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert asset in page
+        assert served.get(f"{DOCS_PATH}/{asset}").status_code == 200
+
+
+@pytest.mark.parametrize("path", [OPENAPI_PATH, DOCS_PATH, f"{DOCS_PATH}/swagger-ui.css"])
+def test_nothing_is_served_when_disabled(path: str) -> None:
+    assert client(enabled=False).get(path).status_code == 404
+
+
+def test_two_schemas_of_one_name_are_refused() -> None:
+    other = type("Question", (BaseModel,), {"__annotations__": {"x": int}})
+    with pytest.raises(ValueError, match="Question"):
+        serve_api_docs(FastAPI(), requests=[Question, other], responses=[], enabled=True)
