@@ -74,7 +74,7 @@ def test_http_answers_while_the_model_loads() -> None:
             assert (await process.get(routes.MODEL))[0] == 503
             go_on.set()
             await process.until_readyz(200, {"state": "ready"})
-            assert process.sample("load_seconds") > 0
+            assert process.sample("model_load_duration_seconds") > 0
 
     asyncio.run(scenario())
 
@@ -262,7 +262,7 @@ def test_model_stats_and_metrics_describe_the_process() -> None:
                 exposition = await response.text()
             assert 'sizeup_inference_completion_tokens_total{model="fake"} 4.0' in exposition
             assert process.sample("time_to_first_token_seconds_count") == 1
-            assert process.sample("inter_token_seconds_count") == 3
+            assert process.sample("inter_token_latency_seconds_count") == 3
 
     asyncio.run(scenario())
 

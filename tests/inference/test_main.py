@@ -44,7 +44,7 @@ sys.exit(main())
 HANGING = """
 import ctypes, sys
 from sizeup_inference.fake import model
-from sizeup_inference.__main__ import _leave, main
+from sizeup_inference.__main__ import _exit, main
 from sizeup_inference.engine.protocol import Token
 from sizeup_inference.fake.engine import FakeEngine
 
@@ -56,7 +56,7 @@ def hanging(deliver, limits):
     return FakeEngine(hang_after, limits)
 
 model.FakeEngine = hanging
-_leave(main())
+_exit(main())
 """
 """The process, with an engine that hangs in native code after its first token."""
 

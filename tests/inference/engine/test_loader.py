@@ -164,7 +164,7 @@ def test_layers_that_keep_no_keys_are_refused_before_the_weights(tmp_path: Path,
 
 def test_attention_that_softens_its_scores_is_refused(tmp_path: Path) -> None:
     AutoConfig.for_model("gemma2").save_pretrained(tmp_path)
-    with pytest.raises(LoadError, match="gemma2 .*softcapping"):
+    with pytest.raises(LoadError, match=r"gemma2 .*softcapping"):
         load_model(LoadOptions(tmp_path, "cpu", "auto"))
 
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from inference.models import model_info
-from inference.scripted import chat, finished, request, run, said, scene, text_of
+from inference.scripted import chat, finished, request, run, scene, text_of, token_events
 from sizeup_inference.engine.protocol import (
     Admitted,
     Cancelled,
@@ -35,7 +35,7 @@ from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text, Thinking, ToolCall
 
 
-def test_timings_are_the_engines() -> None:
+def test_durations_come_from_the_engines_timestamps() -> None:
     events, _ = run(request(), b"abc", end=Finish.STOP)
     assert isinstance(events[0], Started)
     assert (finished(events).prompt_eval_ns, finished(events).eval_ns) == (100, 30)
@@ -91,8 +91,10 @@ def test_a_choice_that_stopped_waits_for_the_others() -> None:
             prepared = await prepare(stage.model, request(n=2, stop=["."]))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0), *said(request_id, b"a. dropped", choice=0))
-                stage.speak(*said(request_id, b"bb", choice=1, end=Finish.STOP))
+                stage.deliver(
+                    Admitted(request_id, 0), *token_events(request_id, b"a. dropped", choice=0)
+                )
+                stage.deliver(*token_events(request_id, b"bb", choice=1, end=Finish.STOP))
                 events = await stage.all_events(generation)
                 assert (text_of(events, 0), text_of(events, 1)) == ("a", "bb")
                 assert finished(events).completion_tokens == 2 + 3
@@ -145,7 +147,7 @@ def test_logprobs_carry_true_bytes() -> None:
                 request_id = stage.engine.submitted[0].id
                 first, second = "é".encode()
                 logprobs = Logprobs(-0.5, ((first, -0.5), (IM_END, -1.5)))
-                stage.speak(
+                stage.deliver(
                     Admitted(request_id, 0),
                     Token(request_id, 0, first, 1, None, logprobs),
                     Token(request_id, 0, second, 2, Finish.LENGTH, logprobs),
@@ -167,7 +169,7 @@ def test_a_token_the_model_has_no_embedding_for_never_reaches_the_engine() -> No
     async def scenario() -> None:
         async with scene(model_info(vocab_size=100)) as stage:
             assert await prepare(stage.model, request("abc"))
-            with pytest.raises(InvalidRequestError, match="no token 122"):
+            with pytest.raises(InvalidRequestError, match="token id 122"):
                 await prepare(stage.model, request("abz"))
 
     asyncio.run(scenario())
@@ -187,7 +189,7 @@ def test_a_refusal_of_the_engine_is_one_of_ours(
 ) -> None:
     async def scenario() -> None:
         async with scene() as stage:
-            stage.engine.refusal = refusal
+            stage.engine.rejection = refusal
             prepared = await prepare(stage.model, request())
             with pytest.raises(error), accept(stage.model, prepared):
                 pytest.fail("the request was refused")
@@ -203,7 +205,7 @@ def test_an_end_nobody_asked_for_is_a_failure(kind: type[Cancelled] | type[Faile
             with accept(stage.model, await prepare(stage.model, request())) as generation:
                 request_id = stage.engine.submitted[0].id
                 end = Cancelled(request_id, 1) if kind is Cancelled else Failed(request_id, "x", 1)
-                stage.speak(Admitted(request_id, 0), *said(request_id, b"ab"), end)
+                stage.deliver(Admitted(request_id, 0), *token_events(request_id, b"ab"), end)
                 events = await stage.all_events(generation)
             assert stage.engine.cancelled == []
             assert stage.outcome("internal") == 1
@@ -223,8 +225,11 @@ def test_a_step_that_shows_nothing_says_so() -> None:
                 request_id = stage.engine.submitted[0].id
                 batches = generation.events()
                 seen = []
-                for spoken in (Admitted(request_id, at_ns=900), *said(request_id, b"<tool_call>")):
-                    stage.speak(spoken)
+                for spoken in (
+                    Admitted(request_id, at_ns=900),
+                    *token_events(request_id, b"<tool_call>"),
+                ):
+                    stage.deliver(spoken)
                     seen.append(await anext(batches))
             assert isinstance(seen[0][0], Started)
             assert seen[1:] == [(Text(text="", tokens=0),)] * len("<tool_call>")
@@ -251,7 +256,7 @@ def test_a_deadline_that_passes_between_the_steps_still_tells_the_engine() -> No
             prepared = await prepare(stage.model, request(stop=["b"]))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0), *said(request_id, b"ab"))
+                stage.deliver(Admitted(request_id, 0), *token_events(request_id, b"ab"))
                 await asyncio.sleep(0)
                 stage.model.drain.expire()
                 assert finished(await stage.all_events(generation))

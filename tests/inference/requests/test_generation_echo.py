@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inference.scripted import finished, request, run, said, scene, text_of
+from inference.scripted import finished, request, run, scene, text_of, token_events
 from sizeup_inference.engine.protocol import (
     Admitted,
     EngineEvent,
@@ -24,7 +24,7 @@ def prompt_of(events: list[Event]) -> str:
     return "".join(e.text for e in events if isinstance(e, PromptTokens))
 
 
-def told(request_id: str, start: int, *values: float) -> EngineEvent:
+def prompt_logprobs(request_id: str, start: int, *values: float) -> EngineEvent:
     return PromptLogprobs(request_id, start, tuple(map(Logprobs, values)), 950)
 
 
@@ -36,7 +36,7 @@ def test_the_text_alone_needs_nothing_of_the_engine() -> None:
     assert finished(events).completion_tokens == 4
 
 
-def test_what_is_not_asked_for_is_not_said() -> None:
+def test_what_is_not_asked_for_is_not_token_events() -> None:
     events, stage = run(request("hi", logprobs=2), b"abc", end=Finish.STOP)
     assert prompt_of(events) == ""
     assert stage.engine.submitted[0].prompt_logprobs is None
@@ -49,13 +49,13 @@ async def _speaking(fields: dict[str, Any], prompt: str, *pieces: list[float]) -
             (submitted,) = stage.engine.submitted
             assert submitted.prompt_logprobs == fields["logprobs"]
             assert submitted.max_tokens >= 1
-            stage.speak(Admitted(submitted.id, 900))
+            stage.deliver(Admitted(submitted.id, 900))
             start = 1
             for piece in pieces:
-                stage.speak(told(submitted.id, start, *piece))
+                stage.deliver(prompt_logprobs(submitted.id, start, *piece))
                 start += len(piece)
             for choice in range(submitted.choices):
-                stage.speak(*said(submitted.id, b"x", choice=choice, end=Finish.LENGTH))
+                stage.deliver(*token_events(submitted.id, b"x", choice=choice, end=Finish.LENGTH))
             events = await stage.all_events(generation)
         assert stage.engine.cancelled == []
         assert stage.outcome("ok") == 1
@@ -132,12 +132,14 @@ def test_every_token_of_the_answer_has_a_logprob_beside_an_echo(
             prepared = await prepare(stage.model, request("p", echo=echo, logprobs=0))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0))
+                stage.deliver(Admitted(request_id, 0))
                 for i, token_id in enumerate(token_ids):
                     end = Finish.STOP if token_id == IM_END else Finish.LENGTH
                     last = i == len(token_ids) - 1
                     logprobs = Logprobs(-float(i))
-                    stage.speak(Token(request_id, 0, token_id, i, end if last else None, logprobs))
+                    stage.deliver(
+                        Token(request_id, 0, token_id, i, end if last else None, logprobs)
+                    )
                 return await stage.all_events(generation)
 
     events = asyncio.run(scenario())
@@ -155,10 +157,10 @@ def test_a_stop_string_takes_its_logprobs_with_it(echo: bool) -> None:
             prepared = await prepare(stage.model, asked)
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0))
+                stage.deliver(Admitted(request_id, 0))
                 for i, token_id in enumerate(b"abSTOP"):
                     logprobs = Logprobs(-float(i))
-                    stage.speak(Token(request_id, 0, token_id, i, None, logprobs))
+                    stage.deliver(Token(request_id, 0, token_id, i, None, logprobs))
                 return await stage.all_events(generation)
 
     events = asyncio.run(scenario())
@@ -175,8 +177,11 @@ def test_one_step_of_a_long_prompt_is_sent_in_pieces() -> None:
             prepared = await prepare(stage.model, request(long, echo=True, logprobs=0))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0), told(request_id, 1, *[-1.0] * (len(long) - 1)))
-                stage.speak(*said(request_id, b"x", end=Finish.LENGTH))
+                stage.deliver(
+                    Admitted(request_id, 0),
+                    prompt_logprobs(request_id, 1, *[-1.0] * (len(long) - 1)),
+                )
+                stage.deliver(*token_events(request_id, b"x", end=Finish.LENGTH))
                 batches = [batch async for batch in generation.events()]
         counts = [[len(e.tokens) for e in b if isinstance(e, PromptTokens)] for b in batches]
         assert counts[:4] == [[1], *[[TOKENS_PER_EVENT]] * 3]

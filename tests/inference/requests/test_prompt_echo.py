@@ -32,7 +32,7 @@ def test_with_logprobs_the_first_token_comes_without_one_and_the_others_follow()
     echo = PromptEcho(ByteTokenizer(), [*b"abc"], logprobs=True)
     (first,) = echo.begin()
     assert [(t.token, t.logprob, t.top) for t in first.tokens] == [("a", None, ())]
-    (rest,) = echo.go_on([Logprobs(-1.0, ((98, -1.0), (IM_END, -3.0))), Logprobs(-2.0)])
+    (rest,) = echo.feed([Logprobs(-1.0, ((98, -1.0), (IM_END, -3.0))), Logprobs(-2.0)])
     assert [(t.token, t.logprob) for t in rest.tokens] == [("b", -1.0), ("c", -2.0)]
     assert [(t.token, t.logprob) for t in rest.tokens[0].top] == [("b", -1.0), ("<|im_end|>", -3.0)]
     assert first.text + rest.text == "abc"
@@ -45,7 +45,7 @@ def test_a_special_token_is_said_by_its_name() -> None:
 
 def test_a_character_is_said_with_the_token_that_completes_it() -> None:
     echo = PromptEcho(ByteTokenizer(), [*"é".encode(), *"é".encode()[:1]], logprobs=True)
-    pieces = [*echo.begin(), *echo.go_on([Logprobs(-1.0)]), *echo.go_on([Logprobs(-1.0)])]
+    pieces = [*echo.begin(), *echo.feed([Logprobs(-1.0)]), *echo.feed([Logprobs(-1.0)])]
     assert [piece.text for piece in pieces] == ["", "é", "�"]
     assert [token.bytes for piece in pieces for token in piece.tokens] == [
         (0xC3,), (0xA9,), (0xC3,)
@@ -56,6 +56,6 @@ def test_no_line_is_longer_than_a_reader_takes() -> None:
     count = 3 * TOKENS_PER_EVENT
     echo = PromptEcho(Verbose(), [0] * (count + 1), logprobs=True)
     logprob = -1.2345678901234567
-    pieces = [*echo.begin(), *echo.go_on([Logprobs(logprob, ((0, logprob),) * 20)] * count)]
+    pieces = [*echo.begin(), *echo.feed([Logprobs(logprob, ((0, logprob),) * 20)] * count)]
     assert sum(len(piece.tokens) for piece in pieces) == count + 1
     assert max(len(piece.model_dump_json()) for piece in pieces) < READERS_BOUND_BYTES / 2

@@ -26,7 +26,7 @@ def test_a_prompt_that_fits_is_left_alone() -> None:
 
 
 def test_a_prompt_one_token_too_long_is_refused_with_the_numbers() -> None:
-    with pytest.raises(ContextLengthError, match="4 tokens, and at most 3"):
+    with pytest.raises(ContextLengthError, match="4 tokens, the maximum is 3"):
         encode_to_fit(BYTES, TextPrompt(text="abcd"), 3, truncate=False)
 
 

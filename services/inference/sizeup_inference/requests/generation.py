@@ -73,9 +73,7 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
 
     def encode() -> tuple[EncodedPrompt, StopStrings]:
         limit = resolved.context_length - 1
-        encoded = encode_to_fit(
-            model.tokenizer, resolved.prompt, limit, truncate=request.truncate
-        )
+        encoded = encode_to_fit(model.tokenizer, resolved.prompt, limit, truncate=request.truncate)
         check_token_ids(encoded.token_ids, model.info, "prompt")
         return encoded, StopStrings(request.stop)
 
