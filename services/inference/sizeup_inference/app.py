@@ -26,7 +26,7 @@ from sizeup_inference.server.health import Health, StallLimits
 from sizeup_inference.server.state import ServerState
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine, reported_id
-from sizeup_telemetry.api_docs import serve_api_docs
+from sizeup_telemetry.api_docs import include_direct, serve_api_docs
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
@@ -91,10 +91,13 @@ def create_app(composition: Composition) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
-    app.include_router(routes.request_router(state))
-    app.include_router(routes.model_router(state))
-    app.include_router(health.health_router(lambda: state.health.readiness(time.monotonic())))
-    app.include_router(metrics_router(composition.registry))
+    include_direct(
+        app,
+        routes.request_router(state),
+        health.health_router(lambda: state.health.readiness(time.monotonic())),
+        routes.model_router(state),
+        metrics_router(composition.registry),
+    )
     serve_api_docs(
         app,
         requests=routes.REQUESTS,

@@ -5,6 +5,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.requests import Request
 from starlette.routing import Route
 
+from sizeup_telemetry.api_docs import direct_router, include_direct
+
+_EXPOSITION = {
+    "description": "Text exposition format",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
 
 def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
     """Serve everything a registry holds, in an application that is not FastAPI's."""
@@ -17,16 +24,10 @@ def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
 
 def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRouter:
     """Serve everything a registry holds."""
-    router = APIRouter(tags=["observability"])
+    router = direct_router("Metrics")
 
-    @router.api_route(
-        path,
-        methods=["GET", "HEAD"],
-        summary="Prometheus metrics",
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-        response_class=Response,
-    )
-    def exposition() -> Response:
+    @router.get(path, summary="Prometheus metrics", responses={200: _EXPOSITION})
+    async def exposition(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
@@ -35,5 +36,5 @@ def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRo
 def metrics_app(registry: CollectorRegistry) -> FastAPI:
     """Make the application of the separate metrics port."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.include_router(metrics_router(registry))
+    include_direct(app, metrics_router(registry))
     return app
