@@ -26,7 +26,7 @@ DEADLINE_SECONDS = 20.0
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals alone."""
+    """A server without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,7 +60,7 @@ class Process:
             return response.status, json.loads(await response.text())
 
     async def until_readyz(self, status: int, state: dict[str, Any]) -> None:
-        """Ask as a probe does until the answer is this; TimeoutError when it does not come."""
+        """Poll the readiness probe for a response; TimeoutError without it."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while await self.get(routes.READYZ) != (status, state):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
@@ -77,14 +77,14 @@ class Process:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to become true; TimeoutError when it does not."""
+    """Poll a condition; TimeoutError when it stays false."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # whatever a test waits for has no event
+        while not condition():  # noqa: ASYNC110  # conditions have no event
             await asyncio.sleep(0.002)
 
 
-async def hang(process: Process) -> None:
-    """Send a request and read its answer to the end."""
+async def read_stream(process: Process) -> None:
+    """Send a request and read its whole response."""
     async with process.stream(prompt=text_prompt("x")) as response:
         await response.content.read()
 
@@ -99,7 +99,7 @@ def chat_prompt(*contents: str, **more: Any) -> dict[str, Any]:
 
 
 def fake_load(limits: FakeLimits, script: Script, engines: list[FakeEngine]) -> StartEngine:
-    """Make a loader whose engine follows a script."""
+    """Return a loader whose engine follows a script."""
 
     def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
         described = start_fake(settings, deliver, progress)

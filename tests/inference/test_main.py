@@ -1,4 +1,4 @@
-"""The process itself: its exit codes, its log, and that the fake needs no torch."""
+"""The process: exit codes, log, and imports of the fake engine."""
 
 import json
 import os
@@ -33,13 +33,13 @@ from sizeup_inference.__main__ import main
 from sizeup_inference.fake.engine import FakeEngine
 
 def broken(request, choice):
-    raise RuntimeError("the device is on fire")
+    raise RuntimeError("injected failure")
     yield
 
 model.FakeEngine = lambda deliver, limits: FakeEngine(deliver, limits, broken)
 sys.exit(main())
 """
-"""The process, with an engine that dies of the first request."""
+"""The process with an engine that dies in the first request."""
 
 HANGING = """
 import ctypes, sys
@@ -58,7 +58,7 @@ def hanging(deliver, limits):
 model.FakeEngine = hanging
 _exit(main())
 """
-"""The process, with an engine that hangs in native code after its first token."""
+"""The process with an engine that hangs in native code after its first token."""
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def generate(port: int, prompt: dict[str, object]) -> list[dict[str, object]]:
         return [json.loads(line) for line in response]
 
 
-def test_it_serves_and_ends_with_zero_after_sigterm() -> None:
+def test_it_serves_and_exits_with_0_after_sigterm() -> None:
     port = free_port()
     with process(port, FAKE_TOKEN_SECONDS="0") as running:
         until_ready(port)
@@ -112,7 +112,7 @@ def test_it_serves_and_ends_with_zero_after_sigterm() -> None:
         assert "model.ready" in {line["event"] for line in lines}
 
 
-def test_the_fake_speaks_a_real_tokenizers_language() -> None:
+def test_the_fake_engine_uses_the_folders_tokenizer() -> None:
     port = free_port()
     with process(port, MODEL=str(TOY), FAKE_TOKEN_SECONDS="0"):
         until_ready(port)
@@ -120,7 +120,7 @@ def test_the_fake_speaks_a_real_tokenizers_language() -> None:
         assert "".join(str(event.get("text", "")) for event in events) == "你好 twelve"
 
 
-def test_a_model_that_does_not_load_ends_it_with_one_and_one_line(tmp_path: Path) -> None:
+def test_a_failed_load_exits_with_1_and_logs_one_line(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with process(free_port(), MODEL=str(tmp_path)) as running:
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
@@ -130,7 +130,7 @@ def test_a_model_that_does_not_load_ends_it_with_one_and_one_line(tmp_path: Path
         assert "Traceback" not in log
 
 
-def test_it_ends_with_one_when_its_engine_dies_and_says_so_to_who_waits() -> None:
+def test_a_dead_engine_fails_requests_and_exits_with_1() -> None:
     port = free_port()
     with process(port, ("-c", DYING)) as running:
         until_ready(port)
@@ -141,7 +141,7 @@ def test_it_ends_with_one_when_its_engine_dies_and_says_so_to_who_waits() -> Non
         assert '"engine.died"' in log
 
 
-def test_it_ends_with_one_when_its_engine_hangs_for_good_and_says_so_to_who_waits() -> None:
+def test_a_hung_engine_fails_requests_and_exits_with_1() -> None:
     port = free_port()
     with process(
         port, ("-c", HANGING), STALLED_SECONDS="0.1", LOST_SECONDS="0.1", DRAIN_SECONDS="3600"
@@ -155,7 +155,7 @@ def test_it_ends_with_one_when_its_engine_hangs_for_good_and_says_so_to_who_wait
         assert "Traceback" not in log
 
 
-def test_a_taken_port_is_said() -> None:
+def test_a_port_in_use_is_logged() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -165,7 +165,7 @@ def test_a_taken_port_is_said() -> None:
             assert "serving.failed" in log
 
 
-def test_wrong_settings_are_said() -> None:
+def test_invalid_settings_are_reported() -> None:
     with process(free_port(), DRAIN_SECONDS="soon") as running:
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 1
@@ -173,7 +173,7 @@ def test_wrong_settings_are_said() -> None:
 
 
 @pytest.mark.parametrize("module", ["torch", "transformers", "tokenizers"])
-def test_the_fake_needs_no(module: str) -> None:
+def test_the_fake_engine_does_not_import(module: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None; import sizeup_inference.__main__ as m; "
         "from sizeup_inference.app import start_model as load; "

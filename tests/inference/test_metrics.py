@@ -21,7 +21,7 @@ def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | Non
     return registry.get_sample_value(f"sizeup_inference_{name}", {"model": "m"} | labels)
 
 
-def test_the_engines_numbers_are_read_at_the_scrape() -> None:
+def test_engine_statistics_are_read_at_the_scrape() -> None:
     registry = CollectorRegistry()
     InferenceMetrics(registry, "m").watch(lambda: STATS)
     names = (
@@ -37,7 +37,7 @@ def test_the_engines_numbers_are_read_at_the_scrape() -> None:
     assert sample(registry, "last_step_duration_seconds") == 0.5
 
 
-def test_only_steps_that_made_tokens_have_a_batch_size() -> None:
+def test_only_steps_with_tokens_have_a_batch_size() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry, "m")
     for tokens in (0, 3, 0, 5):
@@ -46,7 +46,7 @@ def test_only_steps_that_made_tokens_have_a_batch_size() -> None:
     assert sample(registry, "batch_size_sum") == 8
 
 
-def test_outcomes_are_counted_under_the_model() -> None:
+def test_outcomes_are_counted_per_model() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry, "m")
     metrics.count("ok")
@@ -56,7 +56,7 @@ def test_outcomes_are_counted_under_the_model() -> None:
     assert sample(registry, "requests_total", outcome="busy") == 1
 
 
-def test_the_exposition_is_whole() -> None:
+def test_the_exposition_has_the_histograms() -> None:
     registry = CollectorRegistry()
     InferenceMetrics(registry, "m").watch(lambda: STATS)
     assert b"sizeup_inference_inter_token_latency_seconds_bucket" in generate_latest(registry)

@@ -1,4 +1,4 @@
-"""`python -m sizeup_inference.wait_for_download` as the process an init container runs."""
+"""`python -m sizeup_inference.wait_for_download`, the process of the init container."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from inference.test_main import DEADLINE_SECONDS, free_port, process
-from inference.test_shutdown import refusal
+from inference.test_shutdown import fetch
 from sizeup_store.progress import DownloadState, progress_path, write_progress
 from sizeup_store.weights import write_marker
 from store.test_weights import cached_model
@@ -78,7 +78,7 @@ def until_readyz(port: int, state: dict[str, Any]) -> None:
     got: object = None
     while time.monotonic() < end:
         try:
-            got = refusal(f"http://127.0.0.1:{port}/readyz")
+            got = fetch(f"http://127.0.0.1:{port}/readyz")
         except OSError as error:
             got = error
         if got == (503, state):
@@ -107,8 +107,8 @@ def test_it_shows_the_download_and_ends_when_that_is_complete(
     with waiting(tmp_path, port, monkeypatch) as running:
         begin = "waiting for the download to begin"
         until_readyz(port, {"state": "downloading", "stage": begin, "progress": 0.0})
-        assert refusal(f"http://127.0.0.1:{port}/livez") == (200, {"state": "alive"})
-        for state in ("failed", "downloading"):  # whoever failed may be started again
+        assert fetch(f"http://127.0.0.1:{port}/livez") == (200, {"state": "alive"})
+        for state in ("failed", "downloading"):  # a failed download may be restarted
             write_progress(path, DownloadState(state, 0.5, f"{state}: why"))
             until_readyz(port, {"state": state, "stage": f"{state}: why", "progress": 0.5})
         (tmp_path / "elsewhere").mkdir()

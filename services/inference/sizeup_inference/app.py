@@ -162,7 +162,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
         info=running.info,
         tokenizer=running.tokenizer,
         mailboxes=mailboxes,
-        # beyond the engine's capacity a prompt would be encoded in vain
+        # more prompts than the engine accepts need not be encoded
         tokenizer_thread=TokenizerThread(settings.max_waiting + settings.max_num_seqs),
         drain=composition.drain,
         metrics=state.metrics,

@@ -1,4 +1,4 @@
-"""Cancelled requests end once, at once, and leave nothing."""
+"""Cancelled requests end once, before the next step, and leave nothing."""
 
 import random
 import threading
@@ -17,7 +17,7 @@ from sizeup_inference.engine.protocol import Admitted, Cancelled, EngineEvent, T
 torch.set_num_threads(1)
 
 LONG = 400
-"""Answer tokens of a request that is still running when a test wants it to be."""
+"""Output tokens of a request that outlasts its test."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_cancelled_while_decoding_frees_its_pages_before_the_next_step(
         harness.assert_settled()
 
 
-def test_cancelled_in_the_middle_of_its_prompt(model: PreTrainedModel) -> None:
+def test_cancelled_during_prefill(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(chunk=2)) as harness:
         with harness.runner.closed():
             harness.engine.submit(request("a", range(60), 5))
@@ -93,14 +93,14 @@ def test_cancelled_right_after_it_was_submitted(model: PreTrainedModel) -> None:
         harness.assert_settled()
 
 
-def test_cancelling_the_unknown_and_the_ended_does_nothing(model: PreTrainedModel) -> None:
+def test_cancelling_unknown_and_finished_ids_is_a_no_op(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        harness.engine.cancel("nobody")
+        harness.engine.cancel("unknown")
         harness.run([request("a", [1], 2)])
         harness.engine.cancel("a")
         harness.run([request("b", [1], 2)])
         assert harness.recorder.ended("a") == 1
-        assert harness.recorder.events["nobody"] == []
+        assert harness.recorder.events["unknown"] == []
 
 
 def cancel_and_check(harness: Harness, name: str) -> None:
@@ -109,7 +109,7 @@ def cancel_and_check(harness: Harness, name: str) -> None:
     assert isinstance(harness.recorder.events[name][-1], Cancelled)
 
 
-def test_500_requests_cancelled_at_random_moments_leave_nothing(model: PreTrainedModel) -> None:
+def test_500_requests_cancelled_at_random_leave_nothing(model: PreTrainedModel) -> None:
     options = EngineOptions(max_num_seqs=16, max_waiting=16, pages=60, chunk=7)
     with running_engine(model, options) as harness:
         rng = random.Random(5)
@@ -126,7 +126,7 @@ def test_500_requests_cancelled_at_random_moments_leave_nothing(model: PreTraine
             tracemalloc.stop()
         harness.assert_settled()
         assert threading.active_count() == threads
-        # A sequence with its tokens and generator takes 4 kB, so one in ten kept would show.
+        # A sequence with its tokens and generator takes 4 kB, so leaking one in ten would show.
         assert grown < 100_000
 
 
@@ -153,7 +153,7 @@ def cancel_many(harness: Harness, rng: random.Random, name: str, count: int) -> 
 
 
 def wait_for_a_step(harness: Harness) -> None:
-    """Let the engine go on, unless it has nothing to do."""
+    """Wait for the next step, unless the engine is idle."""
     steps, deadline = harness.engine.stats().steps, time.monotonic() + 0.05
     while harness.engine.stats().steps == steps and time.monotonic() < deadline:
         time.sleep(0.001)

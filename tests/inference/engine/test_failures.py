@@ -1,4 +1,4 @@
-"""Failing steps fail their requests; failing for good fails everything. Nobody ends twice."""
+"""Failed steps fail their requests; a dead engine fails all. No request ends twice."""
 
 import random
 from dataclasses import replace
@@ -30,7 +30,7 @@ from sizeup_inference.engine.sequence import SequenceState
 torch.set_num_threads(1)
 
 LONG = 400
-"""Answer tokens of a request that is still running when a test wants it to be."""
+"""Output tokens of a request that outlasts its test."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def model() -> PreTrainedModel:
     return small_pooled_model()
 
 
-def test_two_failures_in_a_row_do_not_kill_the_engine(model: PreTrainedModel) -> None:
+def test_two_consecutive_failures_do_not_end_the_engine(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         for i in range(5):
             harness.runner.failures = 2
@@ -48,7 +48,7 @@ def test_two_failures_in_a_row_do_not_kill_the_engine(model: PreTrainedModel) ->
             assert len(harness.run([request(f"good{i}", [1], 3)])[f"good{i}"]) == 3
 
 
-def test_three_failing_steps_in_a_row_end_the_engine(model: PreTrainedModel) -> None:
+def test_three_consecutive_failed_steps_end_the_engine(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
         harness.runner.failures = 3
         with harness.runner.closed():
@@ -66,7 +66,7 @@ def test_three_failing_steps_in_a_row_end_the_engine(model: PreTrainedModel) -> 
         assert harness.recorder.ended("a") == 1
 
 
-def test_close_fails_what_runs_and_what_waits(model: PreTrainedModel) -> None:
+def test_close_fails_running_and_waiting_requests(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
         harness.engine.submit(request("running", [1], LONG))
         harness.engine.submit(request("waiting", [1], LONG))
@@ -109,16 +109,16 @@ def test_every_choice_ends_exactly_once_under_a_random_mix(model: PreTrainedMode
 
 
 def finished_once(harness: Harness, made: EngineRequest) -> bool:
-    """Tell whether a request ended by one event, or by one per choice, and nothing came after.
+    """Return whether a request ended in one event, or one per choice, with none after it.
 
-    What was told of its prompt came before its tokens, in order and once.
+    Its prompt log-probabilities came before its tokens, in order and once.
     """
     events = harness.recorder.events[made.id]
     ends = [e for e in events if not isinstance(e, Admitted | PromptLogprobs | Token)]
-    told = [e for e in events if isinstance(e, PromptLogprobs)]
-    assert all(isinstance(e, PromptLogprobs) for e in events[1 : 1 + len(told)])
+    delivered = [e for e in events if isinstance(e, PromptLogprobs)]
+    assert all(isinstance(e, PromptLogprobs) for e in events[1 : 1 + len(delivered)])
     length = 0
-    for piece in told:
+    for piece in delivered:
         assert piece.start == length + 1
         length += len(piece.logprobs)
     if ends:
@@ -128,7 +128,7 @@ def finished_once(harness: Harness, made: EngineRequest) -> bool:
     return sorted(t.choice for t in tokens if t.finish) == list(range(made.choices))
 
 
-def test_a_failing_step_fails_its_requests_alone(model: PreTrainedModel) -> None:
+def test_a_failed_step_fails_only_its_own_requests(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=2)) as harness:
         expected = harness.run([request("alone", [1, 2], 5)])["alone"]
         with harness.before_a_step():
@@ -143,7 +143,7 @@ def test_a_failing_step_fails_its_requests_alone(model: PreTrainedModel) -> None
         harness.assert_settled()
 
 
-def test_output_that_is_not_a_number_ends_its_own_request_alone(model: PreTrainedModel) -> None:
+def test_nan_logits_fail_only_their_own_request(model: PreTrainedModel) -> None:
     infinite = SamplingParams(temperature=1, top_p=0.9, repetition_penalty=1e-40, seed=1)
     with running_engine(model) as harness:
         expected = harness.run([request("alone", [1, 2], 20)])["alone"]

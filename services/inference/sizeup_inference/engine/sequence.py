@@ -54,7 +54,7 @@ class SequenceState:
         return len(self.request.prompt_ids) + output
 
     def append(self, token_id: int) -> Finish | None:
-        """Add a sampled token; return why the sequence ends with it, or None if it goes on."""
+        """Add a sampled token; return why the sequence ends with it, or None if it continues."""
         self.token_ids.append(token_id)
         self.output_counts[token_id] += 1
         if (

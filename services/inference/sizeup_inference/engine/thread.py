@@ -40,7 +40,7 @@ class _Close:
 
 
 class EngineThread:
-    """An EngineClient: the engine on a thread of its own, behind a bounded queue."""
+    """An EngineClient: the engine on a separate thread, behind a bounded queue."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sizeup_inference.engine.protocol import Finish, Token
 from sizeup_inference.requests.logprobs import token_logprob
-from sizeup_inference.text.answer_parser import Answer, AnswerParser, Call, Part
+from sizeup_inference.text.answer_parser import AnswerParser, Call, Content, Part
 from sizeup_inference.text.detokenize import TextStream
 from sizeup_inference.text.stop_strings import StopMatcher, StopStrings
 from sizeup_inference.text.tokenizer import Tokenizer
@@ -107,7 +107,7 @@ class Choice:
                 )
                 first_call += 1
             else:
-                kind = Text if isinstance(part, Answer) else Thinking
+                kind = Text if isinstance(part, Content) else Thinking
                 yield kind(choice=self._index, text=part.text, tokens=tokens, logprobs=logprobs)
 
     def _remaining_logprobs(self) -> Iterator[Text]:

@@ -181,7 +181,7 @@ class Generation:
                 return [self._failed(event.code, event.message)]
             case engine_events.Failed():
                 return [self._failed(ErrorCode.INTERNAL, event.message)]
-            case _:  # Cancelled or Embedded, neither of which this request asked for
+            case _:  # an unexpected Cancelled or Embedded
                 return [self._failed(ErrorCode.INTERNAL, "the engine ended the request")]
 
     def _started(self, event: Admitted) -> Started:
