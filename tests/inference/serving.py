@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,10 +114,15 @@ def fake_load(limits: FakeLimits, script: Script, engines: list[FakeEngine]) -> 
 
 @contextlib.asynccontextmanager
 async def served(
-    composition: Composition, engines: list[FakeEngine], fatal: list[str]
+    composition: Composition,
+    engines: list[FakeEngine],
+    fatal: list[str],
+    send_buffer: int | None = None,
 ) -> AsyncIterator[Process]:
     """Serve a composition; the engine may still be loading."""
     listening = listening_socket("127.0.0.1", 0)
+    if send_buffer is not None:  # which accepted sockets inherit
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     config = uvicorn.Config(
         create_app(composition), http="httptools", log_config=None, ws="none", lifespan="on",
         timeout_graceful_shutdown=5,
@@ -138,7 +144,10 @@ async def served(
 
 @contextlib.asynccontextmanager
 async def running(
-    limits: FakeLimits | None = None, script: Script = echo, **settings: Any
+    limits: FakeLimits | None = None,
+    script: Script = echo,
+    send_buffer: int | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Process]:
     """Serve a fake model that is ready."""
     engines: list[FakeEngine] = []
@@ -150,6 +159,6 @@ async def running(
         on_fatal=lambda: fatal.append("fatal"),
         load=fake_load(limits or FakeLimits(), script, engines),
     )
-    async with served(composition, engines, fatal) as process:
+    async with served(composition, engines, fatal, send_buffer) as process:
         await process.until_readyz(200, {"state": "ready"})
         yield process

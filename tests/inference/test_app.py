@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,33 +131,32 @@ def test_liveness_is_served_while_a_long_prompt_is_encoded() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        (b"", None),
-        (b"{", None),
-        (b"[]", None),
-        ({"prompt": {"kind": "unknown"}}, "prompt"),
-        ({"prompt": text_prompt("x"), "n": 99}, "n"),
-        ({"prompt": text_prompt("x"), "sampling": {"top_p": 2}}, "sampling.top_p"),
-        ({"prompt": text_prompt("")}, "prompt"),
-        ({"prompt": {"kind": "tokens", "token_ids": [1, 999]}}, "prompt.token_ids"),
-        ({"prompt": text_prompt("x"), "stop_token_ids": [-1]}, "stop_token_ids"),
-        ({"prompt": text_prompt("x"), "sampling": {"logit_bias": {999: 1}}}, "sampling.logit_bias"),
-        (b'{"prompt": ' + b"[" * 50_000, None),
-    ],
-)  # fmt: skip
-def test_an_invalid_request_is_rejected_with_its_field(body: object, param: str | None) -> None:
-    async def scenario() -> tuple[int, Any]:
-        async with running() as process:
-            return await process.post(routes.GENERATE, body)
+INVALID: list[tuple[object, str | None]] = [
+    (b"", None),
+    (b"{", None),
+    (b"[]", None),
+    ({"prompt": {"kind": "unknown"}}, "prompt"),
+    ({"prompt": text_prompt("x"), "n": 99}, "n"),
+    ({"prompt": text_prompt("x"), "sampling": {"top_p": 2}}, "sampling.top_p"),
+    ({"prompt": text_prompt("")}, "prompt"),
+    ({"prompt": {"kind": "tokens", "token_ids": [1, 999]}}, "prompt.token_ids"),
+    ({"prompt": text_prompt("x"), "stop_token_ids": [-1]}, "stop_token_ids"),
+    ({"prompt": text_prompt("x"), "sampling": {"logit_bias": {999: 1}}}, "sampling.logit_bias"),
+    (b'{"prompt": ' + b"[" * 50_000, None),
+]
+"""Bodies of generate, and the field at fault."""
 
-    status, failure = asyncio.run(scenario())
-    assert status == 400
-    assert failure["code"] == ErrorCode.INVALID_REQUEST
-    assert failure["message"]
-    if param is not None:
-        assert failure["param"] == param
+
+def test_an_invalid_request_is_rejected_with_its_field() -> None:
+    async def scenario() -> None:
+        async with running() as process:
+            for body, param in INVALID:
+                status, failure = await process.post(routes.GENERATE, body)
+                assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST), body
+                assert failure["message"]
+                assert param is None or failure["param"] == param, body
+
+    asyncio.run(scenario())
 
 
 def test_a_body_above_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,11 +185,11 @@ def test_a_prompt_that_does_not_fit_is_rejected_with_the_numbers() -> None:
     assert fitting[-1].completion_tokens == 1
 
 
-@pytest.mark.parametrize("more", [{"thinking": "on"}])
-def test_unsupported_features_are_rejected(more: dict[str, Any]) -> None:
+def test_unsupported_features_are_rejected() -> None:
     async def scenario() -> tuple[int, Any]:
         async with running() as process:
-            return await process.post(routes.GENERATE, {"prompt": chat_prompt("x", **more)})
+            prompt = chat_prompt("x", thinking="on")
+            return await process.post(routes.GENERATE, {"prompt": prompt})
 
     status, failure = asyncio.run(scenario())
     assert (status, failure["code"]) == (400, ErrorCode.UNSUPPORTED)
@@ -267,18 +267,28 @@ def test_model_stats_and_metrics_describe_the_process() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("GET", routes.GENERATE, 405), ("POST", routes.MODEL, 405)],
-)
-def test_every_error_has_the_same_shape(method: str, path: str, status: int) -> None:
-    async def scenario() -> tuple[int, Any]:
-        async with (
-            running() as process,
-            process.http.request(method, process.url + path) as response,
-        ):
-            return response.status, await response.json()
+def test_every_error_has_the_same_shape() -> None:
+    cases = [("GET", "/nothing", 404), ("GET", routes.GENERATE, 405), ("POST", routes.MODEL, 405)]
 
-    got, failure = asyncio.run(scenario())
-    assert got == status
-    assert set(failure) == {"code", "message", "param"}
+    async def scenario() -> None:
+        async with running() as process:
+            for method, path, status in cases:
+                async with process.http.request(method, process.url + path) as response:
+                    assert response.status == status
+                    assert set(await response.json()) == {"code", "message", "param"}
+
+    asyncio.run(scenario())
+
+
+def test_the_fake_engine_uses_the_folders_tokenizer() -> None:
+    toy = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
+
+    async def scenario() -> list[Event]:
+        settings = Settings(model=str(toy), engine="fake", fake_token_seconds=0)
+        composition = Composition(settings, Drain(), CollectorRegistry(), lambda: None)
+        async with served(composition, [], []) as process:
+            await process.until_readyz(200, {"state": "ready"})
+            return await process.generate(prompt=text_prompt("你好 twelve"))
+
+    events = asyncio.run(scenario())
+    assert "".join(event.text for event in events if isinstance(event, Text)) == "你好 twelve"

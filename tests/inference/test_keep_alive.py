@@ -1,9 +1,8 @@
 """keep_alive over HTTP."""
 
 import asyncio
+import math
 from typing import Any
-
-import pytest
 
 from inference.serving import DEADLINE_SECONDS, Process, running, text_prompt, until
 from sizeup_inference.fake.engine import FakeLimits
@@ -63,25 +62,26 @@ def test_the_setting_applies_from_readiness_and_from_each_use() -> None:
     assert used.expires_at > fresh.expires_at
 
 
-@pytest.mark.parametrize("path", [routes.GENERATE, routes.EMBED])
-@pytest.mark.parametrize(("seconds", "expires"), [(0, True), (5000, False), (-1, False)])
-def test_a_request_sets_the_keep_alive(path: str, seconds: float, expires: bool) -> None:
+def test_a_request_sets_the_keep_alive() -> None:
     prompt = text_prompt("x")
-    request: dict[str, Any] = (
-        {"prompt": prompt} if path == routes.GENERATE else {"prompts": [prompt]}
-    )
+    bodies: dict[str, dict[str, Any]] = {
+        routes.GENERATE: {"prompt": prompt},
+        routes.EMBED: {"prompts": [prompt]},
+    }
 
-    async def scenario() -> Stats:
+    async def scenario() -> None:
         async with running(keep_alive_seconds=100) as process:
-            body = request | {"keep_alive_seconds": seconds}
-            async with process.http.post(process.url + path, json=body) as response:
-                assert response.status == 200
-                await response.read()
-            return await until_idle(process)
+            for path, body in bodies.items():
+                for seconds, expired in ((0, True), (5000, False), (-1, False)):
+                    fields = body | {"keep_alive_seconds": seconds}
+                    async with process.http.post(process.url + path, json=fields) as response:
+                        assert response.status == 200
+                        await response.read()
+                    stats = await until_idle(process)
+                    assert (stats.expires_at is None) == (seconds < 0)
+                    assert ((stats.expires_at or math.inf) <= stats.now) == expired
 
-    stats = asyncio.run(scenario())
-    assert (stats.expires_at is None) == (seconds < 0)
-    assert (stats.expires_at is not None and stats.expires_at <= stats.now) == expires
+    asyncio.run(scenario())
 
 
 def test_running_requests_prevent_expiry_until_the_client_disconnects() -> None:
@@ -131,15 +131,15 @@ def test_keep_alive_is_set_without_generating() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("body", [{}, {"keep_alive_seconds": "5m"}, b"{", b"[]"])
-def test_an_invalid_keep_alive_is_rejected(body: object) -> None:
-    async def scenario() -> tuple[int, Any, Stats]:
+def test_an_invalid_keep_alive_is_rejected() -> None:
+    async def scenario() -> None:
         async with running() as process:
-            return *await process.post(routes.KEEP_ALIVE, body), await stats_of(process)
+            for body in ({}, {"keep_alive_seconds": "5m"}, b"{", b"[]"):
+                status, failure = await process.post(routes.KEEP_ALIVE, body)
+                assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST)
+            assert (await stats_of(process)).expires_at is None
 
-    status, failure, stats = asyncio.run(scenario())
-    assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST)
-    assert stats.expires_at is None
+    asyncio.run(scenario())
 
 
 def test_a_draining_process_rejects_keep_alive() -> None:

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 DEADLINE_SECONDS = 30.0
 TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
 
@@ -26,8 +24,22 @@ def free_port() -> int:
 
 
 MODULE = ("-m", "sizeup_inference")
+UNLOADABLE = """
+import sys
+from sizeup_inference import app
+from sizeup_inference.__main__ import main
+
+def fail(settings, deliver, progress):
+    raise OSError("injected failure")
+
+app.start_fake = fail
+sys.exit(main())
+"""
+"""The process with a model that cannot be loaded."""
+
 DYING = """
 import sys
+from sizeup_inference import app
 from sizeup_inference.fake import model
 from sizeup_inference.__main__ import main
 from sizeup_inference.fake.engine import FakeEngine
@@ -37,12 +49,14 @@ def broken(request, choice):
     yield
 
 model.FakeEngine = lambda deliver, limits: FakeEngine(deliver, limits, broken)
+app._WATCH_SECONDS = 0.1
 sys.exit(main())
 """
 """The process with an engine that dies in the first request."""
 
 HANGING = """
 import ctypes, sys
+from sizeup_inference import app
 from sizeup_inference.fake import model
 from sizeup_inference.__main__ import _exit, main
 from sizeup_inference.engine.protocol import Token
@@ -56,6 +70,7 @@ def hanging(deliver, limits):
     return FakeEngine(hang_after, limits)
 
 model.FakeEngine = hanging
+app._CLOSE_SECONDS = app._WATCH_SECONDS = 0.1
 _exit(main())
 """
 """The process with an engine that hangs in native code after its first token."""
@@ -112,17 +127,8 @@ def test_it_serves_and_exits_with_0_after_sigterm() -> None:
         assert "model.ready" in {line["event"] for line in lines}
 
 
-def test_the_fake_engine_uses_the_folders_tokenizer() -> None:
-    port = free_port()
-    with process(port, MODEL=str(TOY), FAKE_TOKEN_SECONDS="0"):
-        until_ready(port)
-        events = generate(port, {"kind": "text", "text": "你好 twelve"})
-        assert "".join(str(event.get("text", "")) for event in events) == "你好 twelve"
-
-
-def test_a_failed_load_exits_with_1_and_logs_one_line(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with process(free_port(), MODEL=str(tmp_path)) as running:
+def test_a_failed_load_exits_with_1_and_logs_one_line() -> None:
+    with process(free_port(), ("-c", UNLOADABLE)) as running:
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 1
         failed = [line for line in log.splitlines() if '"model.load_failed"' in line]
@@ -172,10 +178,10 @@ def test_invalid_settings_are_reported() -> None:
         assert "drain_seconds" in log
 
 
-@pytest.mark.parametrize("module", ["torch", "transformers", "tokenizers"])
-def test_the_fake_engine_does_not_import(module: str) -> None:
+def test_the_fake_engine_imports_no_torch() -> None:
     code = (
-        f"import sys; sys.modules[{module!r}] = None; import sizeup_inference.__main__ as m; "
+        "import sys; sys.modules |= dict.fromkeys(('torch', 'transformers', 'tokenizers'));"
+        "import sizeup_inference.__main__ as m; "
         "from sizeup_inference.app import start_model as load; "
         "from sizeup_inference.settings import Settings;"
         "running = load(Settings(model='fake', engine='fake'), print, print); "

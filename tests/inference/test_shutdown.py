@@ -61,14 +61,14 @@ def test_running_requests_finish_while_new_ones_are_rejected() -> None:
     base = f"http://127.0.0.1:{port}"
     with process(port, DRAIN_SECONDS=LONG_SECONDS, FAKE_TOKEN_SECONDS="0.02") as running:
         until_ready(port)
-        stream = Stream(port, max_tokens=100)
+        stream = Stream(port, max_tokens=40)
         running.send_signal(signal.SIGTERM)
         until_draining(base)
         body = json.dumps({"prompt": {"kind": "text", "text": "x"}}).encode()
         status, failure = fetch(f"{base}/internal/v1/generate", body)
         assert (status, failure["code"]) == (503, "draining")
         assert stream.end()["event"] == "finished"
-        assert stream.events[-1]["completion_tokens"] == 100
+        assert stream.events[-1]["completion_tokens"] == 40
         running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 0
 

@@ -49,7 +49,8 @@ CONFIGS: dict[str, PretrainedConfig] = {
         **SHAPE, num_attention_heads=4, num_key_value_heads=2, head_dim=8, tie_word_embeddings=False
     ),
 }
-NAMES = (*CONFIGS, "toy-0.5m", "toy-2m", "toy-5m")
+NAMES = (*CONFIGS, "toy-5m")
+"""Every shape of attention at random weights, and the deepest trained model."""
 TOKENS = 24
 
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from inference.serving import (
     DEADLINE_SECONDS,
     Process,
@@ -204,7 +206,7 @@ def test_a_client_that_does_not_read_is_cancelled() -> None:
     """Socket and mailbox fill up; then the engine request is cancelled."""
 
     async def scenario() -> None:
-        async with running(max_model_len=1_000_000) as process:
+        async with running(send_buffer=4096, max_model_len=1_000_000) as process:
             port = int(process.url.rsplit(":", 1)[1])
             with socket.socket() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -243,7 +245,8 @@ def test_draining_fails_streams_at_the_deadline_and_rejects_new_ones() -> None:
     assert ready == (503, {"state": "draining"})
 
 
-def test_every_stream_fails_when_the_engine_dies() -> None:
+def test_every_stream_fails_when_the_engine_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sizeup_inference.app._WATCH_SECONDS", 0.01)
     all_run = threading.Event()
 
     def script(_request: EngineRequest, _choice: int) -> Iterator[int]:
