@@ -3,8 +3,8 @@
     python benchmarks/inference_overhead.py --before OTHER/.venv/bin/python [--rounds 7]
 
 Both processes run for the whole time and are measured in turn within each round, so that a noisy
-machine disturbs both alike; the figure to read is the ratio. Rates are per second of the process's
-CPU time, which other processes disturb least.
+machine affects both equally; the relevant figure is the ratio. Rates are per second of CPU time of the
+process, which other load affects least.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 import aiohttp
 
 REQUESTS, CLIENTS = 600, 8
-"""Short requests of one measurement, and how many are sent at once."""
+"""Short requests of one measurement, and how many clients send them."""
 STREAMS, TOKENS = 200, 64
 
 
@@ -45,7 +45,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def process(python: str, port: int) -> AsyncIterator[Server]:
-    """Run an inference process whose engine takes no time."""
+    """Run an inference process whose engine takes no time per token."""
     names = {"ENGINE": "fake", "MODEL": "fake", "PORT": str(port), "FAKE_TOKEN_SECONDS": "0"}
     names |= {"LOG_LEVEL": "warning", "MAX_WAITING": "4096"}
     environment = {f"SIZEUP_INFERENCE_{name}": value for name, value in names.items()}
@@ -123,7 +123,7 @@ async def compare(before: str, rounds: int) -> None:
 
 
 def main() -> None:
-    """Read the command line and compare."""
+    """Parse the command line and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", required=True, help="Python of the other checkout")
     parser.add_argument("--rounds", type=int, default=7)
