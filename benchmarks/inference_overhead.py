@@ -3,8 +3,8 @@
     python benchmarks/inference_overhead.py --before OTHER/.venv/bin/python [--rounds 7]
 
 Both processes run for the whole time and are measured in turn within each round, so that a noisy
-machine affects both equally; the relevant figure is the ratio. Rates are per second of CPU time of the
-process, which other load affects least.
+machine affects both equally; the relevant figure is the ratio. Rates are per second of the
+process's CPU time, which other load affects least.
 """
 
 import argparse
