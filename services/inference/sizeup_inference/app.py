@@ -26,7 +26,7 @@ from sizeup_inference.server.health import Health, StallLimits
 from sizeup_inference.server.state import ServerState
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine, reported_id
-from sizeup_telemetry.api_docs import include_direct, serve_api_docs
+from sizeup_telemetry.api_docs import serve_api_docs
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
@@ -80,7 +80,15 @@ def create_app(composition: Composition) -> FastAPI:
             await asyncio.wait((task,))
             await _close(state)
 
+    routers = (
+        routes.request_router(state),
+        health.health_router(lambda: state.health.readiness(time.monotonic())),
+        routes.model_router(state),
+        metrics_router(composition.registry),
+    )
     app = FastAPI(
+        # include_router would resolve prefixes and dependencies again for each request
+        routes=[route for router in routers for route in router.routes],
         title="sizeup inference",
         description="The internal API of one model's process.",
         version=version("sizeup-inference"),
@@ -90,13 +98,6 @@ def create_app(composition: Composition) -> FastAPI:
         middleware=[Middleware(RequestIdMiddleware)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
-    )
-    include_direct(
-        app,
-        routes.request_router(state),
-        health.health_router(lambda: state.health.readiness(time.monotonic())),
-        routes.model_router(state),
-        metrics_router(composition.registry),
     )
     serve_api_docs(
         app,

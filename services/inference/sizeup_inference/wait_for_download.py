@@ -28,7 +28,6 @@ from sizeup_store.progress import (
     progress_path,
     read_progress,
 )
-from sizeup_telemetry.api_docs import include_direct
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
@@ -100,7 +99,7 @@ class Wait:
                 await asyncio.wait((task,))
 
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-        include_direct(app, health_router(lambda: _readiness(self._state)))
+        app.include_router(health_router(lambda: _readiness(self._state)))
         return app
 
 

@@ -1,16 +1,12 @@
 """The Prometheus exposition, as a route of an application and as one of its own."""
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from starlette.requests import Request
 from starlette.routing import Route
 
-from sizeup_telemetry.api_docs import direct_router, include_direct
+from sizeup_telemetry.api_docs import direct_router
 
-_EXPOSITION = {
-    "description": "Text exposition format",
-    "content": {"text/plain": {"schema": {"type": "string"}}},
-}
+_EXPOSITION = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
@@ -36,5 +32,5 @@ def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRo
 def metrics_app(registry: CollectorRegistry) -> FastAPI:
     """Make the application of the separate metrics port."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    include_direct(app, metrics_router(registry))
+    app.include_router(metrics_router(registry))
     return app

@@ -91,16 +91,19 @@ def accept(model: ServedModel, prepared: PreparedRequest) -> Iterator["Generatio
 
     Raises DrainingError, or the InferenceError for which the engine rejects it.
     """
-    with contextlib.ExitStack() as stack:
-        timing = RequestTiming(model.metrics, prepared.arrived_ns)
-        mailbox = None
-        if prepared.needs_engine:
-            mailbox = stack.enter_context(model.submitted(prepared.to_engine_request()))
-        else:
-            model.check_not_draining()
+    model.check_not_draining()
+    timing = RequestTiming(model.metrics, prepared.arrived_ns)
+    submitted = (
+        model.submitted(prepared.to_engine_request())
+        if prepared.needs_engine
+        else contextlib.nullcontext()
+    )
+    with submitted as mailbox:
         generation = Generation(model, prepared, mailbox, timing)
-        stack.callback(generation.record)
-        yield generation
+        try:
+            yield generation
+        finally:
+            generation.record()
 
 
 class Generation:

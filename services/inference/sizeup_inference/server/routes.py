@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, RootModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from sizeup_inference.errors import InvalidRequestError
 from sizeup_inference.requests.embedding import embed as embed_prompts
@@ -71,7 +72,7 @@ def request_router(state: ServerState) -> APIRouter:
         openapi_extra=request_body(GenerateRequest),
         responses={200: _STREAM, **REQUEST_FAILURES},
     )
-    async def generate(_request: Request) -> Response:
+    async def generate(_request: Request) -> ASGIApp:
         return CancellableResponse(state, _generate)
 
     @router.post(
@@ -80,7 +81,7 @@ def request_router(state: ServerState) -> APIRouter:
         openapi_extra=request_body(EmbedRequest),
         responses={200: json_response(EmbedResponse, "One vector per prompt"), **REQUEST_FAILURES},
     )
-    async def embed(_request: Request) -> Response:
+    async def embed(_request: Request) -> ASGIApp:
         return CancellableResponse(state, _embed)
 
     @router.post(
@@ -89,7 +90,7 @@ def request_router(state: ServerState) -> APIRouter:
         openapi_extra=request_body(TokenizeRequest),
         responses={200: json_response(TokenizeResponse, "Token ids"), **REQUEST_FAILURES},
     )
-    async def tokenize(_request: Request) -> Response:
+    async def tokenize(_request: Request) -> ASGIApp:
         return CancellableResponse(state, _tokenize)
 
     @router.post(
@@ -98,7 +99,7 @@ def request_router(state: ServerState) -> APIRouter:
         openapi_extra=request_body(KeepAliveRequest),
         responses={200: json_response(KeepAliveResponse, "When it expires"), **REQUEST_FAILURES},
     )
-    async def keep_alive(_request: Request) -> Response:
+    async def keep_alive(_request: Request) -> ASGIApp:
         return CancellableResponse(state, _set_keep_alive)
 
     return router

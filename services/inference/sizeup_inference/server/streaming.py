@@ -51,11 +51,10 @@ class ResponseWriter:
 Handler = Callable[[ServedModel, bytes, ResponseWriter], Coroutine[None, None, None]]
 
 
-class CancellableResponse(Response):
-    """Reads the body and runs a handler, which is cancelled when the client disconnects."""
+class CancellableResponse:
+    """An ASGI app that reads the body and runs a handler until the client disconnects."""
 
     def __init__(self, state: ServerState, handler: Handler) -> None:
-        super().__init__()
         self._state = state
         self._handler = handler
 
