@@ -31,7 +31,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 
 
@@ -80,9 +80,9 @@ def make_engine(model: PreTrainedModel, counter: TokenCounter, threads: int) -> 
     """Start an engine over a model as an inference process does."""
     model.set_attn_implementation(ATTENTION_NAME)
     pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
-    limits = Limits(256, 512, pool.layout.page_size)
+    config = SchedulerConfig(256, 512, pool.layout.page_size)
     kind: type[PageAllocator] = ContiguousPages if pool.layout.contiguous else ScatteredPages
-    scheduler = Scheduler(limits, kind(pool.layout.pages))  # type: ignore[call-arg]
+    scheduler = Scheduler(config, kind(pool.layout.pages))  # type: ignore[call-arg]
     return EngineThread(
         ModelRunner(model, pool), scheduler, counter, max_waiting=512, threads=threads
     )

@@ -24,7 +24,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 
 torch.set_num_threads(1)  # for models this small, waking threads costs more than it gains
@@ -134,11 +134,11 @@ def running_engine(
     function = load_decode_attention() if options.contiguous and options.compiled else None
     devices = [torch.device("cpu")] * config.num_hidden_layers
     pool = KVPool(layout, torch.float32, devices, function)
-    limits = Limits(
+    scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
     pages = (ContiguousPages if options.contiguous else ScatteredPages)(options.pages)
-    scheduler = Scheduler(limits, pages)
+    scheduler = Scheduler(scheduler_config, pages)
     recorder = Recorder()
     runner = GatedRunner(model, pool)
     engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)

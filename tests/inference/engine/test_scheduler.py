@@ -8,7 +8,7 @@ import pytest
 
 from inference.engine.engines import request
 from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
-from sizeup_inference.engine.scheduler import Chunk, Limits, Scheduler, Step, fair_shares
+from sizeup_inference.engine.scheduler import Chunk, Scheduler, SchedulerConfig, Step, fair_shares
 from sizeup_inference.engine.sequence import SequenceState
 
 PAGE_SIZE = 4
@@ -22,7 +22,7 @@ def make(
     contiguous: bool = True,
 ) -> Scheduler:
     pool: PageAllocator = ContiguousPages(pages) if contiguous else ScatteredPages(pages)
-    return Scheduler(Limits(seqs, budget, PAGE_SIZE, threshold), pool)
+    return Scheduler(SchedulerConfig(seqs, budget, PAGE_SIZE, threshold), pool)
 
 
 def sequence(name: str, prompt: int, tokens: int = 8) -> SequenceState:
@@ -165,7 +165,7 @@ def test_requests_are_removed_running_or_waiting() -> None:
 
 def test_a_budget_that_decoding_could_exhaust_is_rejected() -> None:
     with pytest.raises(ValueError, match="must exceed"):
-        Limits(max_num_seqs=8, max_num_batched_tokens=8, page_size=PAGE_SIZE)
+        SchedulerConfig(max_num_seqs=8, max_num_batched_tokens=8, page_size=PAGE_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -243,12 +243,12 @@ class Simulation:
                 self.finished[chunk.sequence.request.id] += 1
 
     def _check_limits(self, step: Step) -> None:
-        limits = self.scheduler.limits
+        config = self.scheduler.config
         assert step.chunks, "a step makes progress"
-        assert sum(c.length for c in step.chunks) <= limits.max_num_batched_tokens
-        assert len(step.chunks) <= len(self.scheduler.running) <= limits.max_num_seqs
+        assert sum(c.length for c in step.chunks) <= config.max_num_batched_tokens
+        assert len(step.chunks) <= len(self.scheduler.running) <= config.max_num_seqs
         assert len({c.sequence for c in step.chunks}) == len(step.chunks)
-        threshold = limits.long_prefill_token_threshold
+        threshold = config.long_prefill_token_threshold
         assert all(c.length <= (threshold or c.length) for c in step.chunks)
         held = [p for s in self.scheduler.running for p in s.block_table]
         assert len(held) == len(set(held))

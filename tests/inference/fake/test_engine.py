@@ -171,7 +171,7 @@ def test_the_queue_is_bounded(stuck: FakeEngine, recorder: Recorder) -> None:
     recorder.until(Admitted, request_id="runs")
     stuck.submit(request("waits"))
     with pytest.raises(QueueFullError):
-        stuck.submit(request("refused"))
+        stuck.submit(request("rejected"))
 
 
 def test_a_request_larger_than_the_kv_cache_is_rejected(stuck: FakeEngine) -> None:

@@ -192,7 +192,7 @@ def test_engine_rejections_become_inference_errors(
             stage.engine.rejection = rejection
             prepared = await prepare(stage.model, request())
             with pytest.raises(error), accept(stage.model, prepared):
-                pytest.fail("the request was refused")
+                pytest.fail("the request was accepted")
             assert stage.engine.cancelled == []
 
     asyncio.run(scenario())
@@ -271,7 +271,7 @@ def test_a_draining_process_rejects_requests() -> None:
             prepared = await prepare(stage.model, request())
             stage.model.drain.begin()
             with pytest.raises(DrainingError), accept(stage.model, prepared):
-                pytest.fail("the request was refused")
+                pytest.fail("the request was accepted")
             assert stage.engine.submitted == []
 
     asyncio.run(scenario())

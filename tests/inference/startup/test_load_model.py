@@ -43,7 +43,7 @@ def test_a_started_engine_generates_and_is_described() -> None:
         assert 0 <= buffers < 10_000
         assert running.info.device_bytes == 0
         assert {"completion", "tools"} <= set(running.info.capabilities)
-        assert stages == ["verify", "load", "reserve", "warm up"]
+        assert stages == ["verify", "load", "allocate KV cache", "warm up"]
     finally:
         running.engine.close(DEADLINE_SECONDS)
 
@@ -54,7 +54,7 @@ def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptu
     try:
         assert running.info.context_length < 2048
         assert running.info.context_length == running.engine.stats().pages_total * 16
-        assert "context.cut" in caplog.messages
+        assert "context.reduced" in caplog.messages
     finally:
         running.engine.close(DEADLINE_SECONDS)
 

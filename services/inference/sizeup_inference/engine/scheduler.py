@@ -22,7 +22,7 @@ _GROWTH_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SchedulerConfig:
     """Bounds of one step, and the page size of the pool.
 
     Raises ValueError where decoding sequences could starve a prefill.
@@ -95,9 +95,9 @@ class _Draft:
 class Scheduler:
     """The waiting and the running sequences, and what each step computes."""
 
-    def __init__(self, limits: Limits, pages: PageAllocator) -> None:
+    def __init__(self, config: SchedulerConfig, pages: PageAllocator) -> None:
         """`pages` belongs to this scheduler."""
-        self.limits = limits
+        self.config = config
         self.pages = pages
         self.waiting: deque[SequenceState] = deque()
         self.running: list[SequenceState] = []
@@ -129,7 +129,7 @@ class Scheduler:
         """Compose the next step. The caller runs it and then calls commit."""
         draft = _Draft()
         self._schedule_decodes(draft)
-        budget = self.limits.max_num_batched_tokens - len(draft.chunks)
+        budget = self.config.max_num_batched_tokens - len(draft.chunks)
         self._admit(draft, budget)
         self._schedule_prefills(draft, budget)
         return Step(tuple(draft.chunks), tuple(draft.moves), tuple(draft.admitted))
@@ -173,7 +173,7 @@ class Scheduler:
         prefilling = [s for s in self.running if s.num_pending > 1]
         needed = sum(self._chunk_need(s) for s in prefilling)
         partial = len(prefilling)
-        while self.waiting and len(self.running) < self.limits.max_num_seqs:
+        while self.waiting and len(self.running) < self.config.max_num_seqs:
             if partial >= _MAX_PARTIAL_PREFILLS and needed >= budget:
                 return
             sequence = self.waiting[0]
@@ -204,7 +204,7 @@ class Scheduler:
                 draft.chunks.append(Chunk(sequence, sequence.num_computed, length))
 
     def _chunk_need(self, sequence: SequenceState) -> int:
-        threshold = self.limits.long_prefill_token_threshold
+        threshold = self.config.long_prefill_token_threshold
         return min(sequence.num_pending, threshold or sequence.num_pending)
 
     def _reserve(self, sequence: SequenceState) -> int:
@@ -212,7 +212,7 @@ class Scheduler:
 
     def pages_for(self, tokens: int) -> int:
         """Return the pages that hold this many tokens."""
-        return -(-tokens // self.limits.page_size)
+        return -(-tokens // self.config.page_size)
 
 
 def fair_shares(budget: int, needs: list[int]) -> list[int]:

@@ -54,7 +54,7 @@ class EngineThread:
         """Start the thread. `threads` is the number of CPU threads that compute a step."""
         self._deliver = deliver
         self._engine = Engine(runner, scheduler, self._release_and_deliver)
-        self._capacity = scheduler.limits.max_num_seqs + max_waiting
+        self._capacity = scheduler.config.max_num_seqs + max_waiting
         self._inbox: queue.SimpleQueue[EngineRequest | _Cancel | _Close] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._unfinished: dict[str, int] = {}

@@ -135,11 +135,13 @@ class FakeEngine:
         self._thread.join(timeout_seconds)
 
     def _has_room(self, request: EngineRequest, free: int) -> bool:
-        """Bound the queue without requests that fit `free` slots: the thread admits those next."""
-        queued = sum(waiting.choices for waiting in self._waiting)
-        if queued + request.choices <= free:
+        """Bound the queue without the requests that the thread is about to admit."""
+        queued = deque(self._waiting)
+        while queued and queued[0].choices <= free:
+            free -= queued.popleft().choices
+        if not queued and request.choices <= free:
             return True
-        return len(self._waiting) < self._limits.max_waiting
+        return len(queued) < self._limits.max_waiting
 
     def _sequences(self) -> int:
         return sum(len(running.scripts) for running in self._running.values())

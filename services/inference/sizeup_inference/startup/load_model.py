@@ -31,7 +31,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
@@ -65,7 +65,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     verify(folder)
     # Before the weights, which may take minutes: other errors are reported first.
     tokenizer = HuggingFaceTokenizer.load(folder)
-    limits = Limits(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
+    config = SchedulerConfig(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
     progress("load", 0.1)
     model = load_model(LoadOptions(folder, settings.device, settings.dtype))
     context = context_length(text_config(model).max_position_embeddings, settings.max_model_len)
@@ -75,7 +75,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     torch.set_num_threads(threads)
     progress("warm up", 0.9)
     engine = _start_thread(
-        ModelRunner(model, pool), limits, deliver, max_waiting=settings.max_waiting, threads=threads
+        ModelRunner(model, pool), config, deliver, max_waiting=settings.max_waiting, threads=threads
     )
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, pool)
@@ -160,13 +160,18 @@ class _WarmUp:
 
 
 def _start_thread(
-    runner: ModelRunner, limits: Limits, deliver: Deliver, *, max_waiting: int, threads: int
+    runner: ModelRunner,
+    config: SchedulerConfig,
+    deliver: Deliver,
+    *,
+    max_waiting: int,
+    threads: int,
 ) -> EngineThread:
     """Start the compute thread and wait for its first token."""
     layout = runner.pool.layout
     pages: PageAllocator = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
     warm_up = _WarmUp(deliver)
-    scheduler = Scheduler(limits, pages)
+    scheduler = Scheduler(config, pages)
     engine = EngineThread(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
