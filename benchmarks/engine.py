@@ -1,10 +1,10 @@
-"""Compare the engine with transformers' own generate on a real shape with random weights.
+"""Compare the engine with transformers' generate on a real shape with random weights.
 
     python benchmarks/engine.py [--streams 1 8 16] [--prompt 64] [--tokens 64] [--rounds 3]
 
 Both run in this process, on the same weights, in turn within each round, so that a noisy machine
-disturbs both alike; the figure to read is the ratio. generate gets one batch of equal prompts,
-which is its best case: no padding and nobody arrives late.
+affects both equally; the relevant figure is the ratio. generate gets one batch of prompts of equal
+length, its best case: no padding and no late arrivals.
 """
 
 import argparse
@@ -22,9 +22,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from shapes import SHAPES
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.loader import PoolOptions, make_pool
-from sizeup_inference.engine.loop import EngineLoop
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -32,20 +31,21 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.thread import EngineThread
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What each side is asked for at once."""
+    """A batch of requests."""
 
     streams: int
     prompt: int
     tokens: int
 
 
-class Answers:
-    """Count the tokens an engine delivers until every stream has ended."""
+class TokenCounter:
+    """Counts delivered tokens until every stream has ended."""
 
     def __init__(self) -> None:
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -67,7 +67,7 @@ class Answers:
 
 
 def make_model(shape: str, dtype: torch.dtype) -> PreTrainedModel:
-    """Make a model with random weights, the same for the same shape."""
+    """Create a model with random weights, equal for equal shapes."""
     torch.manual_seed(0)
     model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
         copy.deepcopy(SHAPES[shape]), dtype=dtype, attn_implementation="sdpa"
@@ -76,20 +76,20 @@ def make_model(shape: str, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
-def make_engine(model: PreTrainedModel, answers: Answers, threads: int) -> EngineLoop:
-    """Put the engine on a model as a served process would."""
+def make_engine(model: PreTrainedModel, counter: TokenCounter, threads: int) -> EngineThread:
+    """Start an engine over a model as an inference process does."""
     model.set_attn_implementation(ATTENTION_NAME)
     pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
-    limits = Limits(256, 512, pool.layout.page_size)
-    kind: type[Pages] = ContiguousPages if pool.layout.contiguous else ScatteredPages
-    scheduler = Scheduler(limits, kind(pool.layout.pages))  # type: ignore[call-arg]
-    return EngineLoop(
-        ModelRunner(model, pool), scheduler, answers, max_waiting=512, threads=threads
+    config = SchedulerConfig(256, 512, pool.layout.page_size)
+    kind: type[PageAllocator] = ContiguousPages if pool.layout.contiguous else ScatteredPages
+    scheduler = Scheduler(config, kind(pool.layout.pages))  # type: ignore[call-arg]
+    return EngineThread(
+        ModelRunner(model, pool), scheduler, counter, max_waiting=512, threads=threads
     )
 
 
 def prompts(load: Load) -> list[list[int]]:
-    """Make as many prompts of random tokens as there are streams."""
+    """Return one prompt of random tokens per stream."""
     generator = torch.Generator().manual_seed(load.streams)
     rows: list[list[int]] = torch.randint(
         0, 151643, (load.streams, load.prompt), generator=generator
@@ -98,7 +98,7 @@ def prompts(load: Load) -> list[list[int]]:
 
 
 def time_generate(model: PreTrainedModel, load: Load) -> float:
-    """Return seconds for one batch of exactly `tokens` greedy tokens each."""
+    """Return the seconds for one batch of exactly `tokens` greedy tokens each."""
     ids = torch.tensor(prompts(load))
     started = time.perf_counter()
     model.generate(  # type: ignore[operator]
@@ -112,34 +112,34 @@ def time_generate(model: PreTrainedModel, load: Load) -> float:
     return time.perf_counter() - started
 
 
-def time_engine(engine: EngineLoop, answers: Answers, load: Load) -> float:
-    """Return seconds for the same, as separate requests submitted at once."""
-    answers.tokens = 0
+def time_engine(engine: EngineThread, counter: TokenCounter, load: Load) -> float:
+    """Return the seconds for the same as concurrent requests."""
+    counter.tokens = 0
     greedy = SamplingParams(temperature=0)
     started = time.perf_counter()
     for index, prompt in enumerate(prompts(load)):
         engine.submit(EngineRequest(f"{index}", tuple(prompt), greedy, load.tokens))
-    answers.wait(load.streams)
+    counter.wait(load.streams)
     seconds = time.perf_counter() - started
-    if answers.tokens != load.streams * load.tokens:
-        raise RuntimeError(f"{answers.tokens} tokens came of {load.streams * load.tokens}")
+    if counter.tokens != load.streams * load.tokens:
+        raise RuntimeError(f"{counter.tokens} tokens of {load.streams * load.tokens}")
     return seconds
 
 
 def compare(loads: Sequence[Load], rounds: int, args: argparse.Namespace) -> None:
-    """Print one line per load: tokens per second of both, and the ratio over paired rounds."""
+    """Print one line per load: tokens/s of both, and the ratio over paired rounds."""
     dtype: torch.dtype = getattr(torch, args.dtype)
     torch.set_num_threads(args.threads)
     reference = make_model(args.shape, dtype)
-    answers = Answers()
-    engine = make_engine(make_model(args.shape, dtype), answers, args.threads)
+    counter = TokenCounter()
+    engine = make_engine(make_model(args.shape, dtype), counter, args.threads)
     print(f"{args.shape} {args.dtype}, {args.threads} threads, torch {torch.__version__}")
     print("streams  generate tok/s  engine tok/s  ratio (min .. max of rounds)")
     for load in loads:
         time_generate(reference, Load(load.streams, 8, 2))
-        time_engine(engine, answers, Load(load.streams, 8, 2))
+        time_engine(engine, counter, Load(load.streams, 8, 2))
         pairs = [
-            (time_generate(reference, load), time_engine(engine, answers, load))
+            (time_generate(reference, load), time_engine(engine, counter, load))
             for _ in range(rounds)
         ]
         total = load.streams * load.tokens
@@ -155,7 +155,7 @@ def compare(loads: Sequence[Load], rounds: int, args: argparse.Namespace) -> Non
 
 
 def main() -> None:
-    """Read the command line and compare."""
+    """Parse the command line and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="qwen1.5-0.5b")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")

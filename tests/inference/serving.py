@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ DEADLINE_SECONDS = 20.0
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals alone."""
+    """A server without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,7 +61,7 @@ class Process:
             return response.status, json.loads(await response.text())
 
     async def until_readyz(self, status: int, state: dict[str, Any]) -> None:
-        """Ask as a probe does until the answer is this; TimeoutError when it does not come."""
+        """Poll the readiness probe for a response; TimeoutError without it."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while await self.get(routes.READYZ) != (status, state):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
@@ -77,14 +78,14 @@ class Process:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to become true; TimeoutError when it does not."""
+    """Poll a condition; TimeoutError when it stays false."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # whatever a test waits for has no event
+        while not condition():  # noqa: ASYNC110  # conditions have no event
             await asyncio.sleep(0.002)
 
 
-async def hang(process: Process) -> None:
-    """Send a request and read its answer to the end."""
+async def read_stream(process: Process) -> None:
+    """Send a request and read its whole response."""
     async with process.stream(prompt=text_prompt("x")) as response:
         await response.content.read()
 
@@ -99,7 +100,7 @@ def chat_prompt(*contents: str, **more: Any) -> dict[str, Any]:
 
 
 def fake_load(limits: FakeLimits, script: Script, engines: list[FakeEngine]) -> StartEngine:
-    """Make a loader whose engine follows a script."""
+    """Return a loader whose engine follows a script."""
 
     def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
         described = start_fake(settings, deliver, progress)
@@ -113,10 +114,15 @@ def fake_load(limits: FakeLimits, script: Script, engines: list[FakeEngine]) -> 
 
 @contextlib.asynccontextmanager
 async def served(
-    composition: Composition, engines: list[FakeEngine], fatal: list[str]
+    composition: Composition,
+    engines: list[FakeEngine],
+    fatal: list[str],
+    send_buffer: int | None = None,
 ) -> AsyncIterator[Process]:
     """Serve a composition; the engine may still be loading."""
     listening = listening_socket("127.0.0.1", 0)
+    if send_buffer is not None:  # which accepted sockets inherit
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     config = uvicorn.Config(
         create_app(composition), http="httptools", log_config=None, ws="none", lifespan="on",
         timeout_graceful_shutdown=5,
@@ -138,7 +144,10 @@ async def served(
 
 @contextlib.asynccontextmanager
 async def running(
-    limits: FakeLimits | None = None, script: Script = echo, **settings: Any
+    limits: FakeLimits | None = None,
+    script: Script = echo,
+    send_buffer: int | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Process]:
     """Serve a fake model that is ready."""
     engines: list[FakeEngine] = []
@@ -150,6 +159,6 @@ async def running(
         on_fatal=lambda: fatal.append("fatal"),
         load=fake_load(limits or FakeLimits(), script, engines),
     )
-    async with served(composition, engines, fatal) as process:
+    async with served(composition, engines, fatal, send_buffer) as process:
         await process.until_readyz(200, {"state": "ready"})
         yield process

@@ -8,7 +8,7 @@ VOCABULARY = 97
 
 
 def small_config() -> Qwen2Config:
-    """Make a new one each time: models write into the configuration they are given."""
+    """Return a new one: models modify their configuration."""
     return Qwen2Config(
         vocab_size=VOCABULARY,
         hidden_size=32,
@@ -22,10 +22,10 @@ def small_config() -> Qwen2Config:
 
 
 def small_model() -> PreTrainedModel:
-    """Return the model as transformers runs it."""
+    """Return the model with transformers' attention."""
     return random_model(small_config())
 
 
 def small_pooled_model() -> PreTrainedModel:
-    """Return the same model as the engine runs it."""
+    """Return the same model with the pooled attention."""
     return pooled(random_model(small_config()))

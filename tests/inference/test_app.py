@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from inference.serving import (
     DEADLINE_SECONDS,
     chat_prompt,
     fake_load,
-    hang,
+    read_stream,
     running,
     served,
     text_prompt,
@@ -40,11 +41,11 @@ from sizeup_wire.events import (
 )
 from sizeup_wire.model import EmbedResponse, ModelInfo, Stats, TokenizeResponse
 
-SILENCE = Text(text="", tokens=0)
+NO_TEXT = Text(text="", tokens=0)
 
 
-def say(text: str) -> Any:
-    """Make a script that says a text and stops."""
+def output(text: str) -> Any:
+    """Return a script that outputs a text and stops."""
 
     def script(_request: EngineRequest, _choice: int) -> Iterator[int]:
         return chain(text.encode(), repeat(IM_END))
@@ -52,13 +53,13 @@ def say(text: str) -> Any:
     return script
 
 
-def test_http_answers_while_the_model_loads() -> None:
-    go_on = threading.Event()
+def test_health_is_served_while_the_model_loads() -> None:
+    proceed = threading.Event()
     engines: list[FakeEngine] = []
 
     def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
         progress("weights", 0.25)
-        go_on.wait(DEADLINE_SECONDS)
+        proceed.wait(DEADLINE_SECONDS)
         return fake_load(FakeLimits(), echo, engines)(settings, deliver, progress)
 
     async def scenario() -> None:
@@ -72,9 +73,9 @@ def test_http_answers_while_the_model_loads() -> None:
                 status, failure = await process.post(path, {})
                 assert (status, failure["code"]) == (503, ErrorCode.NOT_READY)
             assert (await process.get(routes.MODEL))[0] == 503
-            go_on.set()
+            proceed.set()
             await process.until_readyz(200, {"state": "ready"})
-            assert process.sample("load_seconds") > 0
+            assert process.sample("model_load_duration_seconds") > 0
 
     asyncio.run(scenario())
 
@@ -91,22 +92,22 @@ def test_a_model_that_cannot_be_loaded_ends_the_process() -> None:
         )
         async with served(composition, [], fatal) as process:
             await until(lambda: process.fatal == ["fatal"])
-            process.drain.begin()  # as the signal does that ends the process
+            process.drain.begin()  # as on the signal that ends the process
             failed = {"state": "failed", "stage": "no such weights", "progress": 0.0}
             assert await process.get(routes.READYZ) == (503, failed)
 
     asyncio.run(scenario())
 
 
-def test_liveness_answers_while_a_long_prompt_is_encoded() -> None:
-    """The tokenizer is held; health, and streams already under way, go on."""
+def test_liveness_is_served_while_a_long_prompt_is_encoded() -> None:
+    """The tokenizer blocks, and health is still served."""
     hold, held = threading.Event(), threading.Event()
 
     class Held(ByteTokenizer):
         def encode_text(self, text: str) -> EncodedPrompt:
             held.set()
             hold.wait(DEADLINE_SECONDS)
-            raise AssertionError("the job that waited was cancelled with its client")
+            raise AssertionError("the queued job was cancelled with its client")
 
     def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
         running = fake_load(FakeLimits(), echo, engines)(settings, deliver, progress)
@@ -119,7 +120,7 @@ def test_liveness_answers_while_a_long_prompt_is_encoded() -> None:
         composition = Composition(settings, Drain(), CollectorRegistry(), lambda: None, load)
         async with served(composition, engines, []) as process:
             await process.until_readyz(200, {"state": "ready"})
-            task = asyncio.create_task(hang(process))
+            task = asyncio.create_task(read_stream(process))
             await until(held.is_set)
             for _ in range(20):
                 assert (await process.get(routes.LIVEZ))[0] == 200
@@ -130,36 +131,35 @@ def test_liveness_answers_while_a_long_prompt_is_encoded() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        (b"", None),
-        (b"{", None),
-        (b"[]", None),
-        ({"prompt": {"kind": "song"}}, "prompt"),
-        ({"prompt": text_prompt("x"), "n": 99}, "n"),
-        ({"prompt": text_prompt("x"), "sampling": {"top_p": 2}}, "sampling.top_p"),
-        ({"prompt": text_prompt("")}, "prompt"),
-        ({"prompt": {"kind": "tokens", "token_ids": [1, 999]}}, "prompt.token_ids"),
-        ({"prompt": text_prompt("x"), "stop_token_ids": [-1]}, "stop_token_ids"),
-        ({"prompt": text_prompt("x"), "sampling": {"logit_bias": {999: 1}}}, "sampling.logit_bias"),
-        (b'{"prompt": ' + b"[" * 50_000, None),
-    ],
-)  # fmt: skip
-def test_a_wrong_request_is_refused_by_name(body: object, param: str | None) -> None:
-    async def scenario() -> tuple[int, Any]:
+INVALID: list[tuple[object, str | None]] = [
+    (b"", None),
+    (b"{", None),
+    (b"[]", None),
+    ({"prompt": {"kind": "unknown"}}, "prompt"),
+    ({"prompt": text_prompt("x"), "n": 99}, "n"),
+    ({"prompt": text_prompt("x"), "sampling": {"top_p": 2}}, "sampling.top_p"),
+    ({"prompt": text_prompt("")}, "prompt"),
+    ({"prompt": {"kind": "tokens", "token_ids": [1, 999]}}, "prompt.token_ids"),
+    ({"prompt": text_prompt("x"), "stop_token_ids": [-1]}, "stop_token_ids"),
+    ({"prompt": text_prompt("x"), "sampling": {"logit_bias": {999: 1}}}, "sampling.logit_bias"),
+    (b'{"prompt": ' + b"[" * 50_000, None),
+]
+"""Bodies of generate, and the field at fault."""
+
+
+def test_an_invalid_request_is_rejected_with_its_field() -> None:
+    async def scenario() -> None:
         async with running() as process:
-            return await process.post(routes.GENERATE, body)
+            for body, param in INVALID:
+                status, failure = await process.post(routes.GENERATE, body)
+                assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST), body
+                assert failure["message"]
+                assert param is None or failure["param"] == param, body
 
-    status, failure = asyncio.run(scenario())
-    assert status == 400
-    assert failure["code"] == ErrorCode.INVALID_REQUEST
-    assert failure["message"]
-    if param is not None:
-        assert failure["param"] == param
+    asyncio.run(scenario())
 
 
-def test_an_endless_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_above_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sizeup_inference.server.streaming.MAX_BODY_BYTES", 1000)
 
     async def scenario() -> tuple[int, Any]:
@@ -169,11 +169,11 @@ def test_an_endless_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(scenario())[0] == 413
 
 
-def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers() -> None:
+def test_a_prompt_that_does_not_fit_is_rejected_with_the_numbers() -> None:
     async def scenario() -> tuple[tuple[int, Any], list[Event]]:
         async with running(max_model_len=20) as process:
-            refused = await process.post(routes.GENERATE, {"prompt": text_prompt("x" * 20)})
-            return refused, await process.generate(prompt=text_prompt("x" * 19))
+            rejected = await process.post(routes.GENERATE, {"prompt": text_prompt("x" * 20)})
+            return rejected, await process.generate(prompt=text_prompt("x" * 19))
 
     (status, failure), fitting = asyncio.run(scenario())
     assert status == 400
@@ -185,27 +185,27 @@ def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers() -> None:
     assert fitting[-1].completion_tokens == 1
 
 
-@pytest.mark.parametrize("more", [{"thinking": True}])
-def test_what_the_model_cannot_do_is_refused(more: dict[str, Any]) -> None:
+def test_unsupported_features_are_rejected() -> None:
     async def scenario() -> tuple[int, Any]:
         async with running() as process:
-            return await process.post(routes.GENERATE, {"prompt": chat_prompt("x", **more)})
+            prompt = chat_prompt("x", thinking="on")
+            return await process.post(routes.GENERATE, {"prompt": prompt})
 
     status, failure = asyncio.run(scenario())
     assert (status, failure["code"]) == (400, ErrorCode.UNSUPPORTED)
 
 
-def test_tool_calls_are_events_of_their_own() -> None:
+def test_tool_calls_are_separate_events() -> None:
     call = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
     tool = {"type": "function", "function": {"name": "add"}}
 
     async def scenario() -> list[Event]:
-        async with running(script=say(call)) as process:
+        async with running(script=output(call)) as process:
             return await process.generate(prompt=chat_prompt("1+1", tools=[tool]))
 
     events = asyncio.run(scenario())
-    # however its steps fell together, a call is silent until it is whole
-    called, finished = (e for e in events if not isinstance(e, Started) and e != SILENCE)
+    # a call has no text until it is complete
+    called, finished = (e for e in events if not isinstance(e, Started) and e != NO_TEXT)
     assert isinstance(called, ToolCall)
     assert (called.index, called.name, called.arguments) == (0, "add", {"a": 1})
     assert called.id.startswith("call_")
@@ -213,7 +213,7 @@ def test_tool_calls_are_events_of_their_own() -> None:
     assert finished.reasons == (FinishReason.TOOL_CALLS,)
 
 
-def test_tokenize_shows_what_generate_would_see() -> None:
+def test_tokenize_encodes_like_generate() -> None:
     async def scenario() -> tuple[int, Any]:
         async with running() as process:
             return await process.post(routes.TOKENIZE, {"prompt": chat_prompt("<|im_end|>")})
@@ -226,7 +226,7 @@ def test_tokenize_shows_what_generate_would_see() -> None:
     assert answer.rendered.count("<|im_end|>") == 2
 
 
-def test_embedding_nothing_is_refused() -> None:
+def test_embedding_an_empty_prompt_is_rejected() -> None:
     async def scenario() -> None:
         async with running() as process:
             status, failure = await process.post(routes.EMBED, {"prompts": [text_prompt("")]})
@@ -262,23 +262,33 @@ def test_model_stats_and_metrics_describe_the_process() -> None:
                 exposition = await response.text()
             assert 'sizeup_inference_completion_tokens_total{model="fake"} 4.0' in exposition
             assert process.sample("time_to_first_token_seconds_count") == 1
-            assert process.sample("inter_token_seconds_count") == 3
+            assert process.sample("inter_token_latency_seconds_count") == 3
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("GET", routes.GENERATE, 405), ("POST", routes.MODEL, 405)],
-)
-def test_every_refusal_has_the_same_shape(method: str, path: str, status: int) -> None:
-    async def scenario() -> tuple[int, Any]:
-        async with (
-            running() as process,
-            process.http.request(method, process.url + path) as response,
-        ):
-            return response.status, await response.json()
+def test_every_error_has_the_same_shape() -> None:
+    cases = [("GET", "/nothing", 404), ("GET", routes.GENERATE, 405), ("POST", routes.MODEL, 405)]
 
-    got, failure = asyncio.run(scenario())
-    assert got == status
-    assert set(failure) == {"code", "message", "param"}
+    async def scenario() -> None:
+        async with running() as process:
+            for method, path, status in cases:
+                async with process.http.request(method, process.url + path) as response:
+                    assert response.status == status
+                    assert set(await response.json()) == {"code", "message", "param"}
+
+    asyncio.run(scenario())
+
+
+def test_the_fake_engine_uses_the_folders_tokenizer() -> None:
+    toy = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
+
+    async def scenario() -> list[Event]:
+        settings = Settings(model=str(toy), engine="fake", fake_token_seconds=0)
+        composition = Composition(settings, Drain(), CollectorRegistry(), lambda: None)
+        async with served(composition, [], []) as process:
+            await process.until_readyz(200, {"state": "ready"})
+            return await process.generate(prompt=text_prompt("你好 twelve"))
+
+    events = asyncio.run(scenario())
+    assert "".join(event.text for event in events if isinstance(event, Text)) == "你好 twelve"

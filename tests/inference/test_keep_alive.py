@@ -1,9 +1,8 @@
-"""keep_alive over HTTP: what a process says of its own end."""
+"""keep_alive over HTTP."""
 
 import asyncio
+import math
 from typing import Any
-
-import pytest
 
 from inference.serving import DEADLINE_SECONDS, Process, running, text_prompt, until
 from sizeup_inference.fake.engine import FakeLimits
@@ -12,7 +11,7 @@ from sizeup_wire.errors import ErrorCode
 from sizeup_wire.model import KeepAliveResponse, Stats
 
 STUCK = FakeLimits(token_seconds=600.0)
-"""Keeps what it admits in prefill for longer than any test."""
+"""Keeps admitted requests in prefill for longer than any test."""
 
 
 async def stats_of(process: Process) -> Stats:
@@ -21,7 +20,7 @@ async def stats_of(process: Process) -> Stats:
     return Stats.model_validate(body)
 
 
-async def reside(process: Process, seconds: float | None) -> float | None:
+async def set_keep_alive(process: Process, seconds: float | None) -> float | None:
     status, body = await process.post(routes.KEEP_ALIVE, {"keep_alive_seconds": seconds})
     assert status == 200
     return KeepAliveResponse.model_validate(body).expires_at
@@ -29,7 +28,7 @@ async def reside(process: Process, seconds: float | None) -> float | None:
 
 async def until_idle(process: Process) -> Stats:
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not (stats := await stats_of(process)).idle:  # noqa: ASYNC110  # it has no event
+        while not (stats := await stats_of(process)).idle:  # noqa: ASYNC110  # the state has no event
             await asyncio.sleep(0.002)
         return stats
 
@@ -39,7 +38,7 @@ def left(stats: Stats) -> float:
     return stats.expires_at - stats.now
 
 
-def test_without_a_setting_the_model_stays() -> None:
+def test_without_a_setting_the_model_never_expires() -> None:
     async def scenario() -> Stats:
         async with running() as process:
             return await stats_of(process)
@@ -49,7 +48,7 @@ def test_without_a_setting_the_model_stays() -> None:
     assert stats.expires_at is None
 
 
-def test_the_setting_counts_from_becoming_ready_and_again_from_each_use() -> None:
+def test_the_setting_applies_from_readiness_and_from_each_use() -> None:
     async def scenario() -> tuple[Stats, Stats]:
         async with running(keep_alive_seconds=1000) as process:
             fresh = await stats_of(process)
@@ -63,43 +62,46 @@ def test_the_setting_counts_from_becoming_ready_and_again_from_each_use() -> Non
     assert used.expires_at > fresh.expires_at
 
 
-@pytest.mark.parametrize("path", [routes.GENERATE, routes.EMBED])
-@pytest.mark.parametrize(("seconds", "expires"), [(0, True), (5000, False), (-1, False)])
-def test_a_request_says_how_long(path: str, seconds: float, expires: bool) -> None:
+def test_a_request_sets_the_keep_alive() -> None:
     prompt = text_prompt("x")
-    asked: dict[str, Any] = {"prompt": prompt} if path == routes.GENERATE else {"prompts": [prompt]}
+    bodies: dict[str, dict[str, Any]] = {
+        routes.GENERATE: {"prompt": prompt},
+        routes.EMBED: {"prompts": [prompt]},
+    }
 
-    async def scenario() -> Stats:
+    async def scenario() -> None:
         async with running(keep_alive_seconds=100) as process:
-            body = asked | {"keep_alive_seconds": seconds}
-            async with process.http.post(process.url + path, json=body) as response:
-                assert response.status == 200
-                await response.read()
-            return await until_idle(process)
+            for path, body in bodies.items():
+                for seconds, expired in ((0, True), (5000, False), (-1, False)):
+                    fields = body | {"keep_alive_seconds": seconds}
+                    async with process.http.post(process.url + path, json=fields) as response:
+                        assert response.status == 200
+                        await response.read()
+                    stats = await until_idle(process)
+                    assert (stats.expires_at is None) == (seconds < 0)
+                    assert ((stats.expires_at or math.inf) <= stats.now) == expired
 
-    stats = asyncio.run(scenario())
-    assert (stats.expires_at is None) == (seconds < 0)
-    assert (stats.expires_at is not None and stats.expires_at <= stats.now) == expires
+    asyncio.run(scenario())
 
 
-def test_what_runs_does_not_expire_and_hanging_up_starts_the_clock() -> None:
+def test_running_requests_prevent_expiry_until_the_client_disconnects() -> None:
     async def scenario() -> tuple[Stats, Stats]:
         async with running(STUCK) as process:
             request = {"prompt": text_prompt("x"), "keep_alive_seconds": 0}
             task = asyncio.create_task(process.post(routes.GENERATE, request))
             await until(lambda: process.engine.stats().running == 1)
-            await reside(process, 0)
+            await set_keep_alive(process, 0)
             busy = await stats_of(process)
             task.cancel()
             return busy, await until_idle(process)
 
-    busy, gone = asyncio.run(scenario())
+    busy, expired = asyncio.run(scenario())
     assert not busy.idle
-    assert gone.expires_at is not None
-    assert busy.now < gone.expires_at <= gone.now
+    assert expired.expires_at is not None
+    assert busy.now < expired.expires_at <= expired.now
 
 
-def test_a_refused_request_starts_the_clock_too() -> None:
+def test_a_rejected_request_counts_as_use() -> None:
     async def scenario() -> tuple[Stats, Stats]:
         async with running(keep_alive_seconds=1000) as process:
             before = await stats_of(process)
@@ -112,16 +114,16 @@ def test_a_refused_request_starts_the_clock_too() -> None:
     assert after.expires_at > before.expires_at
 
 
-def test_residence_loads_and_unloads_without_an_answer() -> None:
+def test_keep_alive_is_set_without_generating() -> None:
     async def scenario() -> None:
         async with running(keep_alive_seconds=100) as process:
-            assert await reside(process, None) is not None
-            assert await reside(process, -1) is None
-            assert await reside(process, None) is None
+            assert await set_keep_alive(process, None) is not None
+            assert await set_keep_alive(process, -1) is None
+            assert await set_keep_alive(process, None) is None
             assert (await until_idle(process)).expires_at is None
-            gone = await reside(process, 0)
+            expired = await set_keep_alive(process, 0)
             stats = await until_idle(process)
-            assert gone is not None
+            assert expired is not None
             assert stats.expires_at is not None
             assert stats.expires_at <= stats.now
             assert process.engine.stats().prompt_tokens == 0
@@ -129,18 +131,18 @@ def test_residence_loads_and_unloads_without_an_answer() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("body", [{}, {"keep_alive_seconds": "5m"}, b"{", b"[]"])
-def test_a_residence_nobody_can_keep_is_refused(body: object) -> None:
-    async def scenario() -> tuple[int, Any, Stats]:
+def test_an_invalid_keep_alive_is_rejected() -> None:
+    async def scenario() -> None:
         async with running() as process:
-            return *await process.post(routes.KEEP_ALIVE, body), await stats_of(process)
+            for body in ({}, {"keep_alive_seconds": "5m"}, b"{", b"[]"):
+                status, failure = await process.post(routes.KEEP_ALIVE, body)
+                assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST)
+            assert (await stats_of(process)).expires_at is None
 
-    status, failure, stats = asyncio.run(scenario())
-    assert (status, failure["code"]) == (400, ErrorCode.INVALID_REQUEST)
-    assert stats.expires_at is None
+    asyncio.run(scenario())
 
 
-def test_a_draining_process_promises_nothing() -> None:
+def test_a_draining_process_rejects_keep_alive() -> None:
     async def scenario() -> tuple[int, Any]:
         async with running() as process:
             process.drain.begin()

@@ -1,4 +1,4 @@
-"""The process itself: its exit codes, its log, and that the fake needs no torch."""
+"""The process: exit codes, log, and imports of the fake engine."""
 
 import json
 import os
@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 DEADLINE_SECONDS = 30.0
 TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
 
@@ -26,25 +24,41 @@ def free_port() -> int:
 
 
 MODULE = ("-m", "sizeup_inference")
+UNLOADABLE = """
+import sys
+from sizeup_inference import app
+from sizeup_inference.__main__ import main
+
+def fail(settings, deliver, progress):
+    raise OSError("injected failure")
+
+app.start_fake = fail
+sys.exit(main())
+"""
+"""The process with a model that cannot be loaded."""
+
 DYING = """
 import sys
+from sizeup_inference import app
 from sizeup_inference.fake import model
 from sizeup_inference.__main__ import main
 from sizeup_inference.fake.engine import FakeEngine
 
 def broken(request, choice):
-    raise RuntimeError("the device is on fire")
+    raise RuntimeError("injected failure")
     yield
 
 model.FakeEngine = lambda deliver, limits: FakeEngine(deliver, limits, broken)
+app._WATCH_SECONDS = 0.1
 sys.exit(main())
 """
-"""The process, with an engine that dies of the first request."""
+"""The process with an engine that dies in the first request."""
 
 HANGING = """
 import ctypes, sys
+from sizeup_inference import app
 from sizeup_inference.fake import model
-from sizeup_inference.__main__ import _leave, main
+from sizeup_inference.__main__ import _exit, main
 from sizeup_inference.engine.protocol import Token
 from sizeup_inference.fake.engine import FakeEngine
 
@@ -56,9 +70,10 @@ def hanging(deliver, limits):
     return FakeEngine(hang_after, limits)
 
 model.FakeEngine = hanging
-_leave(main())
+app._CLOSE_SECONDS = app._WATCH_SECONDS = 0.1
+_exit(main())
 """
-"""The process, with an engine that hangs in native code after its first token."""
+"""The process with an engine that hangs in native code after its first token."""
 
 
 @contextmanager
@@ -99,7 +114,7 @@ def generate(port: int, prompt: dict[str, object]) -> list[dict[str, object]]:
         return [json.loads(line) for line in response]
 
 
-def test_it_serves_and_ends_with_zero_after_sigterm() -> None:
+def test_it_serves_and_exits_with_0_after_sigterm() -> None:
     port = free_port()
     with process(port, FAKE_TOKEN_SECONDS="0") as running:
         until_ready(port)
@@ -112,17 +127,8 @@ def test_it_serves_and_ends_with_zero_after_sigterm() -> None:
         assert "model.ready" in {line["event"] for line in lines}
 
 
-def test_the_fake_speaks_a_real_tokenizers_language() -> None:
-    port = free_port()
-    with process(port, MODEL=str(TOY), FAKE_TOKEN_SECONDS="0"):
-        until_ready(port)
-        events = generate(port, {"kind": "text", "text": "你好 twelve"})
-        assert "".join(str(event.get("text", "")) for event in events) == "你好 twelve"
-
-
-def test_a_model_that_does_not_load_ends_it_with_one_and_one_line(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with process(free_port(), MODEL=str(tmp_path)) as running:
+def test_a_failed_load_exits_with_1_and_logs_one_line() -> None:
+    with process(free_port(), ("-c", UNLOADABLE)) as running:
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 1
         failed = [line for line in log.splitlines() if '"model.load_failed"' in line]
@@ -130,7 +136,7 @@ def test_a_model_that_does_not_load_ends_it_with_one_and_one_line(tmp_path: Path
         assert "Traceback" not in log
 
 
-def test_it_ends_with_one_when_its_engine_dies_and_says_so_to_who_waits() -> None:
+def test_a_dead_engine_fails_requests_and_exits_with_1() -> None:
     port = free_port()
     with process(port, ("-c", DYING)) as running:
         until_ready(port)
@@ -141,7 +147,7 @@ def test_it_ends_with_one_when_its_engine_dies_and_says_so_to_who_waits() -> Non
         assert '"engine.died"' in log
 
 
-def test_it_ends_with_one_when_its_engine_hangs_for_good_and_says_so_to_who_waits() -> None:
+def test_a_hung_engine_fails_requests_and_exits_with_1() -> None:
     port = free_port()
     with process(
         port, ("-c", HANGING), STALLED_SECONDS="0.1", LOST_SECONDS="0.1", DRAIN_SECONDS="3600"
@@ -155,7 +161,7 @@ def test_it_ends_with_one_when_its_engine_hangs_for_good_and_says_so_to_who_wait
         assert "Traceback" not in log
 
 
-def test_a_taken_port_is_said() -> None:
+def test_a_port_in_use_is_logged() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -165,17 +171,17 @@ def test_a_taken_port_is_said() -> None:
             assert "serving.failed" in log
 
 
-def test_wrong_settings_are_said() -> None:
+def test_invalid_settings_are_reported() -> None:
     with process(free_port(), DRAIN_SECONDS="soon") as running:
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 1
         assert "drain_seconds" in log
 
 
-@pytest.mark.parametrize("module", ["torch", "transformers", "tokenizers"])
-def test_the_fake_needs_no(module: str) -> None:
+def test_the_fake_engine_imports_no_torch() -> None:
     code = (
-        f"import sys; sys.modules[{module!r}] = None; import sizeup_inference.__main__ as m; "
+        "import sys; sys.modules |= dict.fromkeys(('torch', 'transformers', 'tokenizers'));"
+        "import sizeup_inference.__main__ as m; "
         "from sizeup_inference.app import start_model as load; "
         "from sizeup_inference.settings import Settings;"
         "running = load(Settings(model='fake', engine='fake'), print, print); "

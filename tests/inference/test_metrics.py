@@ -21,17 +21,23 @@ def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | Non
     return registry.get_sample_value(f"sizeup_inference_{name}", {"model": "m"} | labels)
 
 
-def test_the_engines_numbers_are_read_at_the_scrape() -> None:
+def test_engine_statistics_are_read_at_the_scrape() -> None:
     registry = CollectorRegistry()
     InferenceMetrics(registry, "m").watch(lambda: STATS)
-    names = ("running", "waiting", "kv_pages_used", "kv_pages_total", "steps_total")
+    names = (
+        "requests_running",
+        "requests_waiting",
+        "kv_cache_pages_used",
+        "kv_cache_pages_total",
+        "engine_steps_total",
+    )
     assert [sample(registry, name) for name in names] == [1, 2, 3, 4, 5]
     counters = ("prompt_tokens_total", "completion_tokens_total", "preemptions_total")
     assert [sample(registry, name) for name in counters] == [6, 7, 8]
-    assert sample(registry, "last_step_seconds") == 0.5
+    assert sample(registry, "last_step_duration_seconds") == 0.5
 
 
-def test_only_steps_that_made_tokens_have_a_batch_size() -> None:
+def test_only_steps_with_tokens_have_a_batch_size() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry, "m")
     for tokens in (0, 3, 0, 5):
@@ -40,7 +46,7 @@ def test_only_steps_that_made_tokens_have_a_batch_size() -> None:
     assert sample(registry, "batch_size_sum") == 8
 
 
-def test_outcomes_are_counted_under_the_model() -> None:
+def test_outcomes_are_counted_per_model() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry, "m")
     metrics.count("ok")
@@ -50,7 +56,7 @@ def test_outcomes_are_counted_under_the_model() -> None:
     assert sample(registry, "requests_total", outcome="busy") == 1
 
 
-def test_the_exposition_is_whole() -> None:
+def test_the_exposition_has_the_histograms() -> None:
     registry = CollectorRegistry()
     InferenceMetrics(registry, "m").watch(lambda: STATS)
-    assert b"sizeup_inference_inter_token_seconds_bucket" in generate_latest(registry)
+    assert b"sizeup_inference_inter_token_latency_seconds_bucket" in generate_latest(registry)

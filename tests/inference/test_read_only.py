@@ -1,4 +1,4 @@
-"""The real engine in a pod: a cache it may only read, no network, a home that is thrown away."""
+"""The engine as in a pod: a read-only cache, no network, an ephemeral home."""
 
 import hashlib
 import signal
@@ -14,7 +14,7 @@ COMMIT = "a" * 40
 
 
 def cached_toy(cache: Path) -> None:
-    """Lay the toy model out as a pull does, and take every right to write away."""
+    """Create the cache of a pulled toy model, read-only."""
     repository = cache / "models--sizeup--toy-0.5m"
     snapshot = repository / "snapshots" / COMMIT
     for folder in (repository / "blobs", repository / "refs", snapshot):
@@ -32,19 +32,19 @@ def cached_toy(cache: Path) -> None:
 
 
 def seen(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return size and mtime of everything: root may write where nobody should."""
+    """Return size and mtime of every file: root ignores permissions."""
     paths = (folder, *folder.rglob("*"))
     return {str(p): (p.lstat().st_size, p.lstat().st_mtime_ns) for p in paths}
 
 
-def test_it_answers_from_a_cache_it_cannot_write_and_leaves_it_as_it_was(
+def test_it_serves_from_a_read_only_cache_without_changing_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, home = tmp_path / "cache", tmp_path / "home"
     home.mkdir()
     cached_toy(cache)
     before = seen(cache)
-    nowhere = "http://127.0.0.1:9"  # whatever asks the network all the same finds nobody
+    nowhere = "http://127.0.0.1:9"  # any connection is refused
     environment = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HOME": str(home)}
     for name, value in (environment | {"HTTPS_PROXY": nowhere, "HF_ENDPOINT": nowhere}).items():
         monkeypatch.setenv(name, value)

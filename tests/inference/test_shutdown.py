@@ -1,4 +1,4 @@
-"""The process after SIGTERM, from outside: what runs ends, what comes is sent elsewhere."""
+"""The process after SIGTERM."""
 
 import json
 import signal
@@ -11,20 +11,20 @@ from typing import Any
 from inference.test_main import DEADLINE_SECONDS, TOY, free_port, process, until_ready
 
 LONG_SECONDS = "30"
-"""A drain that only a test that fails waits for."""
+"""A drain deadline that only a failing test reaches."""
 
 
 class Stream(threading.Thread):
-    """An answer that is read in a thread."""
+    """A stream read on a thread."""
 
     def __init__(self, port: int, max_tokens: int) -> None:
         super().__init__(daemon=True)
         self._url = f"http://127.0.0.1:{port}/internal/v1/generate"
         self._max_tokens = max_tokens
-        self.begun = threading.Event()
+        self.started = threading.Event()
         self.events: list[dict[str, Any]] = []
         self.start()
-        assert self.begun.wait(DEADLINE_SECONDS)
+        assert self.started.wait(DEADLINE_SECONDS)
 
     def run(self) -> None:
         body = {"prompt": {"kind": "text", "text": "hi"}, "ignore_eos": True}
@@ -33,14 +33,14 @@ class Stream(threading.Thread):
         with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:
             for line in response:
                 self.events.append(json.loads(line))
-                self.begun.set()
+                self.started.set()
 
     def end(self) -> dict[str, Any]:
         self.join(DEADLINE_SECONDS)
         return self.events[-1]
 
 
-def refusal(url: str, data: bytes | None = None) -> tuple[int, Any]:
+def fetch(url: str, data: bytes | None = None) -> tuple[int, Any]:
     try:
         with urllib.request.urlopen(url, data, timeout=DEADLINE_SECONDS) as response:
             return response.status, json.load(response)
@@ -51,29 +51,29 @@ def refusal(url: str, data: bytes | None = None) -> tuple[int, Any]:
 
 def until_draining(base: str) -> None:
     end = time.monotonic() + DEADLINE_SECONDS
-    while refusal(f"{base}/readyz") != (503, {"state": "draining"}):
+    while fetch(f"{base}/readyz") != (503, {"state": "draining"}):
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def test_what_runs_ends_whole_while_new_requests_are_told_of_the_drain() -> None:
+def test_running_requests_finish_while_new_ones_are_rejected() -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     with process(port, DRAIN_SECONDS=LONG_SECONDS, FAKE_TOKEN_SECONDS="0.02") as running:
         until_ready(port)
-        stream = Stream(port, max_tokens=100)
+        stream = Stream(port, max_tokens=40)
         running.send_signal(signal.SIGTERM)
         until_draining(base)
         body = json.dumps({"prompt": {"kind": "text", "text": "x"}}).encode()
-        status, failure = refusal(f"{base}/internal/v1/generate", body)
+        status, failure = fetch(f"{base}/internal/v1/generate", body)
         assert (status, failure["code"]) == (503, "draining")
         assert stream.end()["event"] == "finished"
-        assert stream.events[-1]["completion_tokens"] == 100
+        assert stream.events[-1]["completion_tokens"] == 40
         running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 0
 
 
-def test_what_outlives_the_drain_is_told_so() -> None:
+def test_requests_beyond_the_drain_deadline_fail() -> None:
     port = free_port()
     with process(port, DRAIN_SECONDS="0.2", FAKE_TOKEN_SECONDS="0.02") as running:
         until_ready(port)
@@ -85,7 +85,7 @@ def test_what_outlives_the_drain_is_told_so() -> None:
         assert running.returncode == 0
 
 
-def test_a_model_that_is_still_loading_does_not_hold_up_the_end() -> None:
+def test_a_loading_model_does_not_delay_shutdown() -> None:
     port = free_port()
     with process(
         port, ENGINE="transformers", MODEL=str(TOY), DRAIN_SECONDS=LONG_SECONDS
@@ -93,7 +93,7 @@ def test_a_model_that_is_still_loading_does_not_hold_up_the_end() -> None:
         end = time.monotonic() + DEADLINE_SECONDS
         while True:
             try:
-                if refusal(f"http://127.0.0.1:{port}/livez")[0] == 200:
+                if fetch(f"http://127.0.0.1:{port}/livez")[0] == 200:
                     break
             except OSError:
                 assert time.monotonic() < end

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serve until a signal; return 0 after a drain, 1 when the model cannot be served."""
+    """Serve until a signal; return 0 after draining, 1 when the model cannot be served."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -31,7 +31,7 @@ def main() -> int:
     configure_logging(settings.log_level)
     log.info("process.starting", extra={"settings": settings.model_dump(mode="json")})
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _already_served)
+        signal.signal(number, _ignore_signal)
     fatal: list[str] = []
 
     def on_fatal() -> None:
@@ -42,7 +42,7 @@ def main() -> int:
     try:
         asyncio.run(_serve(composition))
     except (OSError, LifespanError) as error:
-        log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # says it all
+        log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # expected error
         return 1
     return 1 if fatal else 0
 
@@ -54,23 +54,23 @@ async def _serve(composition: Composition) -> None:
         settings.port,
         settings.metrics_port,
         settings.drain_seconds,
-        listens_while_draining=True,  # gateways take `draining` to another replica
+        listens_while_draining=True,  # gateways retry `draining` on another replica
     )
     await serve(
         create_app(composition), metrics_app(composition.registry), listen, composition.drain
     )
 
 
-def _already_served(_number: int, _frame: FrameType | None) -> None:
-    """Let uvicorn, which raises each signal again after its shutdown, return instead."""
+def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
+    """Handle signals before and after serving, including the one uvicorn raises again."""
 
 
-def _leave(code: int) -> NoReturn:
-    """End at once: everything is closed, and to take torch's modules apart takes seconds."""
+def _exit(code: int) -> NoReturn:
+    """Exit without interpreter shutdown, which takes seconds once torch is loaded."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
 
 
 if __name__ == "__main__":
-    _leave(main())
+    _exit(main())

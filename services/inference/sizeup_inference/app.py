@@ -7,35 +7,38 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sizeup_inference.engine.protocol import Deliver, Engine
-from sizeup_inference.errors import EXCEPTION_HANDLERS
+from sizeup_inference.engine.protocol import Deliver, EngineClient
 from sizeup_inference.fake.model import start_fake
 from sizeup_inference.metrics import InferenceMetrics
-from sizeup_inference.requests.generation import ServedModel
-from sizeup_inference.requests.keep_alive import Residence
+from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
-from sizeup_inference.requests.tokenizer_thread import TokenizingThread
-from sizeup_inference.server import routes
+from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.requests.tokenizer_thread import TokenizerThread
+from sizeup_inference.server import health, routes
+from sizeup_inference.server.error_responses import EXCEPTION_HANDLERS
 from sizeup_inference.server.health import Health, StallLimits
-from sizeup_inference.server.state import Service
+from sizeup_inference.server.state import ServerState
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine, reported_id
+from sizeup_telemetry.api_docs import serve_api_docs
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.request_id import RequestIdMiddleware
 
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 1.0
-"""How soon an engine that died or hangs is noticed; a dead one has told its requests by then."""
+"""Interval of checking whether the engine is dead or lost; a dead one has failed its requests."""
 
 _CLOSE_SECONDS = 5.0
-"""At the end the engine's thread gets this long for the step it is in."""
+"""At shutdown the engine's thread gets this long to end its current step."""
 
 
 def start_model(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
@@ -50,47 +53,67 @@ def start_model(settings: Settings, deliver: Deliver, progress: Progress) -> Run
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What a process is made of."""
+    """The parts of a process."""
 
     settings: Settings
     drain: Drain
     registry: CollectorRegistry
     on_fatal: Callable[[], None]
-    """Ends the process: the model cannot be loaded, or its engine has died or hangs."""
+    """Ends the process: the model cannot be loaded, or its engine is dead or hangs."""
     load: StartEngine = start_model
 
 
-def create_app(composition: Composition) -> Starlette:
-    """Make the application; its lifespan loads the model."""
-    metrics = InferenceMetrics(composition.registry, reported_id(composition.settings))
+def create_app(composition: Composition) -> FastAPI:
+    """Create the application; its lifespan loads the model."""
     settings, drain = composition.settings, composition.drain
-    health = Health(drain, StallLimits(settings.stalled_seconds, settings.lost_seconds))
-    service = Service(settings, drain, metrics, health)
+    metrics = InferenceMetrics(composition.registry, reported_id(settings))
+    stall = StallLimits(settings.stalled_seconds, settings.lost_seconds)
+    state = ServerState(settings, drain, metrics, Health(drain, stall))
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        life = asyncio.create_task(_live(composition, service))
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_run_model(composition, state))
         try:
             yield
         finally:
-            life.cancel()
-            await asyncio.wait((life,))
-            await _close(service)
+            task.cancel()
+            await asyncio.wait((task,))
+            await _close(state)
 
-    return Starlette(
-        routes=routes.routes(service, composition.registry),
+    routers = (
+        routes.request_router(state),
+        health.health_router(lambda: state.health.readiness(time.monotonic())),
+        routes.model_router(state),
+        metrics_router(composition.registry),
+    )
+    app = FastAPI(
+        # include_router would resolve prefixes and dependencies again for each request
+        routes=[route for router in routers for route in router.routes],
+        title="sizeup inference",
+        description="The internal API of one model's process.",
+        version=version("sizeup-inference"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
         middleware=[Middleware(RequestIdMiddleware)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
+    serve_api_docs(
+        app,
+        requests=routes.REQUESTS,
+        responses=(*routes.RESPONSES, *health.RESPONSES),
+        enabled=settings.api_docs,
+    )
+    return app
 
 
-async def _live(composition: Composition, service: Service) -> None:
+async def _run_model(composition: Composition, state: ServerState) -> None:
     """Load the model, then watch its engine until it dies or hangs."""
     try:
-        service.model = await _load(composition, service)
-    except Exception as error:  # whatever keeps the model from loading
-        log.error(  # noqa: TRY400  # one clear line; the traceback is for debugging
+        state.model = await _load(composition, state)
+    except Exception as error:  # any error that prevents loading
+        log.error(  # noqa: TRY400  # one line for operators, the traceback at debug level
             "model.load_failed",
             extra={
                 "model": composition.settings.model,
@@ -98,12 +121,12 @@ async def _live(composition: Composition, service: Service) -> None:
             },
             exc_info=log.isEnabledFor(logging.DEBUG),
         )
-        service.health.set_failed(str(error))
+        state.health.set_failed(str(error))
         composition.on_fatal()
         return
-    extra = {"model": service.model.info.id}
-    if await _outlived(service.model.engine, service.health):
-        # Nothing of what runs can end any more: it is told so now, not at the drain's end.
+    extra = {"model": state.model.info.id}
+    if await _is_lost_before_dead(state.model.engine, state.health):
+        # Running requests cannot finish: fail them now and not at the drain deadline.
         log.error("engine.stalled", extra=extra)
         composition.drain.expire()
     else:
@@ -111,8 +134,8 @@ async def _live(composition: Composition, service: Service) -> None:
     composition.on_fatal()
 
 
-async def _outlived(engine: Engine, health: Health) -> bool:
-    """Watch the engine to its end: return False when it dies, True when it hangs for good."""
+async def _is_lost_before_dead(engine: EngineClient, health: Health) -> bool:
+    """Watch the engine to its end: return True once it hangs for good, False once it is dead."""
     while engine.is_alive():
         if health.is_lost(time.monotonic()):
             return True
@@ -120,35 +143,35 @@ async def _outlived(engine: Engine, health: Health) -> bool:
     return False
 
 
-async def _load(composition: Composition, service: Service) -> ServedModel:
+async def _load(composition: Composition, state: ServerState) -> ServedModel:
     loop, settings = asyncio.get_running_loop(), composition.settings
-    begun = time.monotonic()
+    started = time.monotonic()
 
     def progress(stage: str, done: float) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
-            loop.call_soon_threadsafe(service.health.set_progress, stage, done)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no more probes
+            loop.call_soon_threadsafe(state.health.set_progress, stage, done)
 
-    mailboxes = Mailboxes(loop, on_step=service.metrics.on_step)
+    mailboxes = Mailboxes(loop, on_step=state.metrics.on_step)
     job = functools.partial(composition.load, settings, mailboxes.deliver, progress)
     running = await in_thread(job, "loading")
-    service.metrics.load_seconds.set(time.monotonic() - begun)
-    service.metrics.watch(running.engine.stats)
-    service.health.set_running(running.engine)
+    state.metrics.model_load_duration.set(time.monotonic() - started)
+    state.metrics.watch(running.engine.stats)
+    state.health.set_running(running.engine)
     log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})
     return ServedModel(
         engine=running.engine,
         info=running.info,
         tokenizer=running.tokenizer,
         mailboxes=mailboxes,
-        # beyond what the engine can take in, encoding a prompt would be in vain
-        tokenizing=TokenizingThread(settings.max_waiting + settings.max_num_seqs),
+        # more prompts than the engine accepts need not be encoded
+        tokenizer_thread=TokenizerThread(settings.max_waiting + settings.max_num_seqs),
         drain=composition.drain,
-        metrics=service.metrics,
-        residence=Residence(settings.keep_alive_seconds, time.time()),
+        metrics=state.metrics,
+        keep_alive=KeepAlive(settings.keep_alive_seconds, time.time()),
     )
 
 
-async def _close(service: Service) -> None:
-    if service.model is not None:
-        service.model.tokenizing.close()
-        await asyncio.to_thread(service.model.engine.close, _CLOSE_SECONDS)
+async def _close(state: ServerState) -> None:
+    if state.model is not None:
+        state.model.tokenizer_thread.close()
+        await asyncio.to_thread(state.model.engine.close, _CLOSE_SECONDS)

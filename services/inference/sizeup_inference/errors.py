@@ -1,39 +1,35 @@
-"""Every way in which a request is refused or fails, and the HTTP status of each.
+"""The error tree: every way in which a request is rejected or fails, and its HTTP status.
 
 InferenceError
     InvalidRequestError       400  invalid_request
-        PromptError           400  the chat template refuses the messages
+        PromptError           400  the chat template rejects the messages
         BodyTooLargeError     413
     ContextLengthError        400  context_length_exceeded
     UnsupportedError          400  unsupported
     BusyError                 503  busy, with Retry-After
     NotReadyError             503  not_ready
     DrainingError             503  draining
-    RequestFailedError        500  internal, slow_consumer, ...: whatever ended an accepted request
+    RequestFailedError        500  internal, slow_consumer, ...: what ended an accepted request
+ClientDisconnectedError            no response
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.errors import ErrorCode
 
 _RETRY_AFTER_SECONDS = 1
-"""A place becomes free whenever an answer ends, which is seconds away at most loads."""
+"""A queue slot frees whenever a request finishes, which is seconds away at most loads."""
 
 
 class InferenceError(Exception):
-    """The base of the tree; the message may be shown to people."""
+    """The root of the tree; messages are safe to show to a user."""
 
     status: ClassVar[int] = 500
     code: ErrorCode = ErrorCode.INTERNAL
     retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
-        """Say what is wrong, and in which wire field."""
+        """`param` is the wire field at fault, dotted."""
         super().__init__(message)
         self.message = message
         self.param = param
@@ -47,24 +43,24 @@ class InvalidRequestError(InferenceError):
 
 
 class PromptError(InvalidRequestError):
-    """The chat template refuses the messages."""
+    """The chat template rejects the messages."""
 
 
 class BodyTooLargeError(InvalidRequestError):
-    """The body is larger than any prompt that could be served."""
+    """The body is larger than any prompt within the context."""
 
     status = 413
 
 
 class ContextLengthError(InferenceError):
-    """Prompt and answer do not fit."""
+    """Prompt and output exceed the context length."""
 
     status = 400
     code = ErrorCode.CONTEXT_LENGTH_EXCEEDED
 
 
 class UnsupportedError(InferenceError):
-    """This model cannot do what is asked."""
+    """This model lacks the requested capability."""
 
     status = 400
     code = ErrorCode.UNSUPPORTED
@@ -95,48 +91,12 @@ class DrainingError(InferenceError):
 
 
 class RequestFailedError(InferenceError):
-    """An accepted request ended without an answer."""
+    """An accepted request ended in an error."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
-        """Say why."""
         super().__init__(message)
         self.code = code
 
 
-def to_response(error: InferenceError) -> Response:
-    """Put a refusal into HTTP."""
-    body = Failure(code=error.code, message=error.message, param=error.param)
-    wait = error.retry_after_seconds
-    return JSONResponse(
-        body.model_dump(mode="json"),
-        error.status,
-        headers={} if wait is None else {"Retry-After": str(wait)},
-    )
-
-
-async def _on_inference_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, InferenceError):
-        raise error
-    return to_response(error)
-
-
-async def _on_http_error(_request: Request, error: Exception) -> Response:
-    """Answer for a path nobody serves, or one that takes another method."""
-    if not isinstance(error, HTTPException):
-        raise error
-    body = Failure(code=ErrorCode.INVALID_REQUEST, message=error.detail)
-    return JSONResponse(body.model_dump(mode="json"), error.status_code, headers=error.headers)
-
-
-async def _on_unexpected_error(_request: Request, _error: Exception) -> Response:
-    """Answer for a bug; the log has the traceback under the request id."""
-    body = Failure(code=ErrorCode.INTERNAL, message="internal error")
-    return JSONResponse(body.model_dump(mode="json"), 500)
-
-
-EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-    InferenceError: _on_inference_error,
-    HTTPException: _on_http_error,
-    Exception: _on_unexpected_error,
-}
-"""For Starlette, so that every refusal has the same body."""
+class ClientDisconnectedError(Exception):
+    """The client disconnected while it sent its request."""

@@ -2,9 +2,9 @@
 
 Run as `python -m sizeup_inference.wait_for_download`.
 
-Answers /livez and /readyz on the same port meanwhile, so that whoever asks sees a download and
-not a silence. Ends with 0 when the model is complete; a failed download is shown and waited for,
-since whoever started it may start it again, and so is a volume that cannot be read.
+Serves /livez and /readyz on the port of the inference process, so that gateways see a download in
+progress and not a refused connection. Exits with 0 once the model is complete. A failed download,
+which may be restarted, and an unreadable volume are reported while the wait continues.
 """
 
 import asyncio
@@ -16,13 +16,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from types import FrameType
 
+from fastapi import FastAPI
 from pydantic import ValidationError
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from sizeup_inference.server.health import livez, readiness_response
+from sizeup_inference.server.health import Readiness, health_router
 from sizeup_inference.settings import Settings
 from sizeup_store.progress import (
     DownloadState,
@@ -35,32 +32,31 @@ from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.serving import LifespanError, Listen, serve
-from sizeup_wire import routes
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
-"""Little against a download, and one look costs a network file system two lookups."""
+"""Short beside a download; a poll costs a network file system two lookups."""
 
 _TERMINATED = 128 + signal.SIGTERM
-"""Not 0, which would say that the model is there."""
+"""Exit code when terminated, as of a shell; 0 would start the inference container."""
 
 
 class Wait:
     """The wait for one model; belongs to one event loop."""
 
     def __init__(self, settings: Settings, on_end: Callable[[int], None]) -> None:
-        """Look at nothing yet; `on_end` is called once, with the exit code of the process."""
+        """`on_end` is called once, with the exit code of the process."""
         self._settings = settings
         self._on_end = on_end
         self._state = DownloadState()
         self._pulse = Pulse()
 
     async def run(self) -> None:
-        """Look until the model is complete; end too when looking fails in a way nobody foresaw."""
+        """Poll until the model is complete, or an unexpected error."""
         try:
-            # In a thread, since a network file system may hang; a file has no event to wait for.
-            while not await in_thread(self._look):  # noqa: ASYNC110
+            # In a thread, because a network file system may hang; files have no event to await.
+            while not await in_thread(self._poll):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_SECONDS)
         except Exception:
             log.exception("wait.failed")
@@ -68,34 +64,33 @@ class Wait:
         else:
             self._on_end(0)
 
-    def _look(self) -> bool:
-        said = self._settings
+    def _poll(self) -> bool:
+        model, revision = self._settings.model, self._settings.revision
+        cache = self._settings.hub_cache
         try:
-            if is_complete(said.model, said.revision, said.hub_cache):
-                log.info("model.complete", extra={"model": said.model})
+            if is_complete(model, revision, cache):
+                log.info("model.complete", extra={"model": model})
                 return True
-            state = read_progress(progress_path(said.model, said.revision, said.hub_cache))
-            self._say(self._pulse.judge(state, time.monotonic()))
+            state = read_progress(progress_path(model, revision, cache))
+            self._update(self._pulse.judge(state, time.monotonic()))
         except OSError as error:
-            where, why = error.filename or said.hub_cache, error.strerror or error
-            problem = f"{where} cannot be read: {why}"
-            self._say(DownloadState("failed", self._state.progress, problem))
+            path, reason = error.filename or cache, error.strerror or error
+            message = f"cannot read {path}: {reason}"
+            self._update(DownloadState("failed", self._state.progress, message))
         return False
 
-    def _say(self, state: DownloadState) -> None:
+    def _update(self, state: DownloadState) -> None:
         if (state.state, state.message) != (self._state.state, self._state.message):
             level = logging.WARNING if state.state == "failed" else logging.INFO
-            log.log(level, "model.waiting", extra=_shown(state) | {"model": self._settings.model})
+            fields = _readiness(state).model_dump()  # log records have a `message` of their own
+            log.log(level, "model.waiting", extra=fields | {"model": self._settings.model})
         self._state = state
 
-    def app(self) -> Starlette:
-        """Make the application; its lifespan is the wait."""
-
-        async def readyz(_request: Request) -> Response:
-            return readiness_response(_shown(self._state))
+    def app(self) -> FastAPI:
+        """Create the application; its lifespan is the wait."""
 
         @contextlib.asynccontextmanager
-        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
             task = asyncio.create_task(self.run())
             try:
                 yield
@@ -103,18 +98,17 @@ class Wait:
                 task.cancel()
                 await asyncio.wait((task,))
 
-        return Starlette(
-            routes=[Route(routes.LIVEZ, livez), Route(routes.READYZ, readyz)], lifespan=lifespan
-        )
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+        app.include_router(health_router(lambda: _readiness(self._state)))
+        return app
 
 
-def _shown(state: DownloadState) -> dict[str, object]:
-    """Return what /readyz says; log records have a message of their own."""
-    return {"state": state.state, "stage": state.message, "progress": state.progress}
+def _readiness(state: DownloadState) -> Readiness:
+    return Readiness(state=state.state, stage=state.message, progress=state.progress)
 
 
 def main() -> int:
-    """Wait; return 0 when the model is complete, 143 when ended before, 1 when that cannot work."""
+    """Wait; return 0 once the model is complete, 143 when terminated before, 1 on an error."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -122,7 +116,7 @@ def main() -> int:
         return 1
     configure_logging(settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _already_served)
+        signal.signal(number, _ignore_signal)
     codes: list[int] = []
 
     def on_end(code: int) -> None:
@@ -134,13 +128,13 @@ def main() -> int:
     try:
         asyncio.run(serve(app, app, listen, Drain()))
     except (OSError, LifespanError) as error:
-        log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # says it all
+        log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # expected error
         return 1
     return codes[0] if codes else _TERMINATED
 
 
-def _already_served(_number: int, _frame: FrameType | None) -> None:
-    """Take the signals from before and after serving; serving has its own handler."""
+def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
+    """Handle signals before and after serving, which has its own handler."""
 
 
 if __name__ == "__main__":

@@ -4,17 +4,21 @@ Routes read their bodies themselves (FastAPI would decide by the Content-Type, a
 error shape), so they declare what they read with `request_body` and FastAPI only documents it.
 """
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from typing import Any
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
@@ -24,6 +28,34 @@ _REF = "#/components/schemas/{model}"
 _ONE_DAY = "public, max-age=86400"
 
 Json = dict[str, Any]
+
+
+class DirectRoute(APIRoute):
+    """A route whose endpoint takes the request and returns an ASGI app; a GET route serves HEAD.
+
+    FastAPI's own handler resolves dependencies and validates on every request, which an endpoint
+    that reads its body itself does not need. Exceptions are handled by the application's handlers,
+    as for middleware. Effective for routes given to the application; `include_router` wraps them
+    in FastAPI's handler again.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options | {"response_model": None})
+        if "GET" in (self.methods or ()):
+            self.methods = {*(self.methods or ()), "HEAD"}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the endpoint; FastAPI answers other methods than the route's."""
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def direct_router(tag: str) -> APIRouter:
+    """Create a router of `DirectRoute`s that documents only the responses that a route declares."""
+    return APIRouter(tags=[tag], route_class=DirectRoute, default_response_class=Response)
 
 
 def reference(model: type[BaseModel]) -> Json:
@@ -92,7 +124,7 @@ def serve_api_docs(
                     title=app.title,
                     version=app.version,
                     description=app.description,
-                    routes=app.routes,
+                    routes=[_without_head(route) for route in app.routes],
                     tags=app.openapi_tags,
                 )
             )
@@ -102,6 +134,15 @@ def serve_api_docs(
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
     app.include_router(_router(app))
+
+
+def _without_head(route: BaseRoute) -> BaseRoute:
+    """HEAD is GET without a body; documented separately it would repeat the operation id."""
+    if not isinstance(route, APIRoute) or route.methods is None:
+        return route
+    shown = copy.copy(route)
+    shown.methods = route.methods - {"HEAD"}
+    return shown
 
 
 def _schemas(

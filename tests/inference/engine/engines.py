@@ -1,19 +1,19 @@
-"""Engines over small models, and a recorder of what they deliver."""
+"""Engines over small models, with a recorder of their events."""
 
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
+from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
+from inference.engine.gated_runner import GatedRunner
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.kernels.decode import load_decode_attention
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
-from sizeup_inference.engine.loop import EngineLoop
-from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.page_allocator import ContiguousPages, ScatteredPages
 from sizeup_inference.engine.protocol import (
     Admitted,
@@ -24,23 +24,26 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.thread import EngineThread
 
-torch.set_num_threads(1)  # models this small lose more to waking threads than they win
+torch.set_num_threads(1)  # for models this small, waking threads costs more than it gains
 
-DEADLINE_SECONDS = 60.0
 GREEDY = SamplingParams(temperature=0)
 
 
 class Recorder:
-    """Keep every event by request, and let a test wait for what it needs."""
+    """Keeps the events of each request and lets a test wait for them."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[EngineEvent]] = defaultdict(list)
         self.batches: list[Sequence[EngineEvent]] = []
+        self.on_events: Callable[[Sequence[EngineEvent]], None] = lambda events: None
+        """Called on the engine's thread before events are recorded."""
         self._changed = threading.Condition()
 
     def __call__(self, events: Sequence[EngineEvent]) -> None:
+        self.on_events(events)
         with self._changed:
             self.batches.append(events)
             for event in events:
@@ -49,7 +52,7 @@ class Recorder:
 
     def wait(self, holds: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(holds, DEADLINE_SECONDS), "nothing came in time"
+            assert self._changed.wait_for(holds, DEADLINE_SECONDS), "timeout"
 
     def wait_ended(self, request_ids: Sequence[str], choices: int = 1) -> None:
         self.wait(lambda: all(self.ended(i) >= choices for i in request_ids))
@@ -70,7 +73,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """The limits a test cares about."""
+    """The limits of a test's engine."""
 
     pages: int = 512
     page_size: int = 4
@@ -85,11 +88,12 @@ class EngineOptions:
 
 @dataclass
 class Harness:
-    """A running engine and everything a test may look at."""
+    """A running engine and its parts."""
 
-    engine: EngineLoop
+    engine: EngineThread
     scheduler: Scheduler
-    recorder: Recorder = field(default_factory=Recorder)
+    runner: GatedRunner
+    recorder: Recorder
 
     def run(self, requests: Sequence[EngineRequest]) -> dict[str, list[int]]:
         """Submit all at once, wait for all, and return the tokens of each."""
@@ -97,6 +101,20 @@ class Harness:
             self.engine.submit(request)
         self.recorder.wait_ended([r.id for r in requests])
         return {r.id: self.recorder.tokens(r.id) for r in requests}
+
+    @contextmanager
+    def before_a_step(self) -> Iterator[None]:
+        """Requests submitted inside the block are admitted together."""
+        with self.runner.closed():
+            self.engine.submit(request("plug", [1], 1))
+            self.runner.wait_held()
+            yield
+
+    def assert_settled(self) -> None:
+        """Assert that nothing of any request is left."""
+        stats = self.engine.stats()
+        assert (stats.running, stats.waiting, stats.pages_used) == (0, 0, 0)
+        assert self.engine.is_idle()
 
 
 @contextmanager
@@ -116,28 +134,23 @@ def running_engine(
     function = load_decode_attention() if options.contiguous and options.compiled else None
     devices = [torch.device("cpu")] * config.num_hidden_layers
     pool = KVPool(layout, torch.float32, devices, function)
-    limits = Limits(
+    scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
     pages = (ContiguousPages if options.contiguous else ScatteredPages)(options.pages)
-    scheduler = Scheduler(limits, pages)
+    scheduler = Scheduler(scheduler_config, pages)
     recorder = Recorder()
-    engine = EngineLoop(
-        ModelRunner(model, pool),
-        scheduler,
-        recorder,
-        max_waiting=options.max_waiting,
-        threads=1,
-    )
+    runner = GatedRunner(model, pool)
+    engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
     try:
-        yield Harness(engine, scheduler, recorder)
+        yield Harness(engine, scheduler, runner, recorder)
     finally:
         engine.close(DEADLINE_SECONDS)
         assert not engine.is_alive()
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
-    """Make a float32 model with random weights that are spread enough to have clear argmaxes."""
+    """Make a float32 model with random weights, spread widely enough for unambiguous argmaxes."""
     torch.manual_seed(seed)
     model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
         config, dtype=torch.float32
@@ -159,7 +172,7 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:
-    """Return transformers' own greedy answer, the end-of-sequence token included."""
+    """Return transformers' own greedy output, the end-of-sequence token included."""
     output = model.generate(  # type: ignore[operator]
         torch.tensor([list(prompt)]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
@@ -172,8 +185,8 @@ def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: in
         eos_token_id=eos,
         pad_token_id=eos,
     )
-    answer: list[int] = output[0, len(prompt) :].tolist()
-    return answer
+    new_tokens: list[int] = output[0, len(prompt) :].tolist()
+    return new_tokens
 
 
 def request(

@@ -1,4 +1,4 @@
-"""Pooled attention against plain attention over each sequence alone."""
+"""Pooled attention equals plain attention over each sequence."""
 
 import math
 import random
@@ -29,7 +29,7 @@ from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.model_runner import make_plan
 from sizeup_inference.engine.page_allocator import Move
 from sizeup_inference.engine.scheduler import Chunk
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
@@ -51,7 +51,7 @@ EOS = 5
         (2, 2, 9, ["10", "11"]),
     ],
 )
-def test_who_may_look_at_whom(
+def test_queries_attend_to_their_own_sequence(
     length: int, kv_length: int, window: int | None, rows: list[str]
 ) -> None:
     mask = _causal_mask(length, kv_length, window, CPU)
@@ -75,10 +75,10 @@ def test_folded_heads_are_grouped_heads(length: int) -> None:
 
 @pytest.mark.parametrize("window", [None, 3])
 @pytest.mark.parametrize(("length", "kv_length"), [(1, 9), (4, 9), (9, 9)])
-def test_off_the_cpu_a_mask_never_meets_grouped_heads(
+def test_off_the_cpu_masks_are_not_combined_with_grouped_heads(
     length: int, kv_length: int, window: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Together they leave only the kernel that writes every score down."""
+    """Combined they leave only the math kernel, which materialises all scores."""
     calls: list[tuple[bool, bool]] = []
 
     def recorded(
@@ -102,7 +102,7 @@ def test_off_the_cpu_a_mask_never_meets_grouped_heads(
 
 
 class Layer:
-    """One attention layer over a pool, and what every sequence has put into it."""
+    """One attention layer over a pool, with the keys and values of every sequence."""
 
     def __init__(self, contiguous: bool, compiled: bool, window: int | None) -> None:
         self.pool = KVPool(
@@ -115,11 +115,11 @@ class Layer:
         self.module = torch.nn.Module()
         self.module.layer_idx = 0  # type: ignore[assignment]
         self.generator = torch.Generator().manual_seed(1)
-        self.keys: dict[Sequence, torch.Tensor] = {}
-        self.values: dict[Sequence, torch.Tensor] = {}
+        self.keys: dict[SequenceState, torch.Tensor] = {}
+        self.values: dict[SequenceState, torch.Tensor] = {}
 
     def run(self, chunks: list[Chunk]) -> None:
-        """Run chunks together and compare each with attention over its own sequence."""
+        """Run chunks in one step and compare each with attention over its sequence."""
         tokens = sum(c.length for c in chunks)
         query, key, value = (self.random(h, tokens) for h in (HEADS, KV_HEADS, KV_HEADS))
         self.pool.begin(make_plan(chunks, PAGE_SIZE))
@@ -130,7 +130,7 @@ class Layer:
         row = 0
         for chunk in chunks:
             rows = slice(row, row + chunk.length)
-            self.remember(chunk.sequence, key[:, :, rows], value[:, :, rows])
+            self.store(chunk.sequence, key[:, :, rows], value[:, :, rows])
             expected = self.plain(chunk, query[:, :, rows])
             torch.testing.assert_close(output[:, rows], expected, atol=1e-5, rtol=1e-5)
             chunk.sequence.num_computed = chunk.end
@@ -139,9 +139,9 @@ class Layer:
     def random(self, heads: int, tokens: int) -> torch.Tensor:
         return torch.randn(1, heads, tokens, HEAD_DIM, generator=self.generator)
 
-    def remember(self, who: Sequence, key: torch.Tensor, value: torch.Tensor) -> None:
+    def store(self, owner: SequenceState, key: torch.Tensor, value: torch.Tensor) -> None:
         for store, new in ((self.keys, key), (self.values, value)):
-            store[who] = torch.cat([store[who], new], 2) if who in store else new
+            store[owner] = torch.cat([store[owner], new], 2) if owner in store else new
 
     def plain(self, chunk: Chunk, query: torch.Tensor) -> torch.Tensor:
         keys, values = self.keys[chunk.sequence], self.values[chunk.sequence]
@@ -153,8 +153,8 @@ class Layer:
         return scaled_dot_product_attention(query, keys, values, attn_mask=mask).transpose(1, 2)
 
 
-def sequence(name: str, tokens: int, pages: list[int]) -> Sequence:
-    made = Sequence(request(name, range(tokens)), 0, 0)
+def sequence(name: str, tokens: int, pages: list[int]) -> SequenceState:
+    made = SequenceState(request(name, range(tokens)), 0)
     made.block_table = pages
     return made
 
@@ -172,29 +172,29 @@ def test_mixed_steps_are_attention_over_each_sequence_alone(
     if not contiguous:
         random.Random(4).shuffle(free)
     sequences = [sequence(f"r{i}", 30, [free.pop(0) for _ in range(8)]) for i in range(5)]
-    # Decodes first, as the scheduler puts them.
+    # Decodes first, as scheduled.
     for lengths in ((7, 1, 3, 5, 2), (1, 1, 1, 9, 4), (1, 1, 6, 1, 1), (1, 1, 1, 1, 1)):
         layer.run([Chunk(s, s.num_computed, n) for s, n in zip(sequences, lengths, strict=True)])
 
 
-def test_moved_pages_are_read_where_they_are() -> None:
+def test_moved_pages_are_read_at_their_new_position() -> None:
     layer = Layer(contiguous=True, compiled=False, window=None)
-    who, neighbour = sequence("a", 20, [0, 1]), sequence("b", 20, [2, 3])
-    layer.run([Chunk(who, 0, 7), Chunk(neighbour, 0, 8)])
+    owner, neighbour = sequence("a", 20, [0, 1]), sequence("b", 20, [2, 3])
+    layer.run([Chunk(owner, 0, 7), Chunk(neighbour, 0, 8)])
     layer.pool.move([Move(0, 10, 2), Move(2, 0, 2)])
-    who.block_table, neighbour.block_table = [10, 11, 12], [0, 1, 2]
-    layer.run([Chunk(who, 7, 1), Chunk(neighbour, 8, 3)])
+    owner.block_table, neighbour.block_table = [10, 11, 12], [0, 1, 2]
+    layer.run([Chunk(owner, 7, 1), Chunk(neighbour, 8, 3)])
 
 
-def test_a_kernel_of_another_machine_is_as_good_as_none(tmp_path: Path) -> None:
+def test_a_kernel_built_for_another_machine_is_ignored(tmp_path: Path) -> None:
     foreign = tmp_path / LIBRARY.name
     assert load_decode_attention(foreign) is None
     foreign.write_bytes(b"\x7fELF of some other processor")
     assert load_decode_attention(foreign) is None
 
 
-def test_a_sequence_whose_numbers_are_broken_leaves_its_neighbours_alone() -> None:
-    """The compiler may assume finite numbers, and pages are used again as they were left."""
+def test_nan_in_one_sequence_does_not_affect_another() -> None:
+    """The compiler assumes finite numbers, and freed pages keep their content."""
     for contiguous, compiled in POOLS:
         layer = Layer(contiguous, compiled, window=None)
         for tensor in (*layer.pool.keys, *layer.pool.values):
@@ -205,7 +205,7 @@ def test_a_sequence_whose_numbers_are_broken_leaves_its_neighbours_alone() -> No
         query = layer.random(HEADS, 2)
         key, value = layer.random(KV_HEADS, 2), layer.random(KV_HEADS, 2)
         layer.pool.update(key, value, 0)
-        layer.remember(whole, key[:, :, 1:], value[:, :, 1:])
+        layer.store(whole, key[:, :, 1:], value[:, :, 1:])
         output, _ = pooled_attention(layer.module, query, key, value, None, kv_pool=layer.pool)
         expected = layer.plain(Chunk(whole, 6, 1), query[:, :, 1:])
         torch.testing.assert_close(output[:, 1:], expected, atol=1e-5, rtol=1e-5)
@@ -236,7 +236,7 @@ def prompts() -> list[list[int]]:
 
 @pytest.fixture(params=[0, 1], scope="module")
 def sliding(request: pytest.FixtureRequest) -> tuple[PreTrainedModel, list[list[int]]]:
-    """A model whose layers slide from the first or the second on, and generate's answers."""
+    """A model with a sliding window from the first or second layer on, and generate's output."""
     model = random_model(sliding_config(request.param))
     assert "sliding_attention" in model.config.layer_types
     return model, [generate(model, p, 20, EOS) for p in prompts()]
@@ -253,7 +253,7 @@ def sliding(request: pytest.FixtureRequest) -> tuple[PreTrainedModel, list[list[
         EngineOptions(chunk=13, pages=40),
     ],
 )
-def test_a_sliding_window_answers_as_generate_does(
+def test_a_sliding_window_equals_generate(
     sliding: tuple[PreTrainedModel, list[list[int]]], options: EngineOptions
 ) -> None:
     model, expected = sliding
@@ -262,7 +262,7 @@ def test_a_sliding_window_answers_as_generate_does(
         assert list(harness.run(requests).values()) == expected
 
 
-def test_the_window_of_that_model_does_change_its_answers() -> None:
+def test_the_sliding_window_changes_the_output() -> None:
     sliding, full = sliding_config(0), sliding_config(3)
     assert full.layer_types == ["full_attention"] * 3
     prompt = prompts()[-1]

@@ -1,4 +1,4 @@
-"""A step laid out as one row, and what the model makes of it."""
+"""The layout of a step as one flat batch, and its results."""
 
 import copy
 from dataclasses import replace
@@ -13,7 +13,7 @@ from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_plan
 from sizeup_inference.engine.page_allocator import Move
 from sizeup_inference.engine.scheduler import Chunk, Step
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
@@ -33,8 +33,8 @@ def runner(plain: PreTrainedModel) -> ModelRunner:
     return ModelRunner(pooled(copy.deepcopy(plain)), pool)
 
 
-def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> Sequence:
-    made = Sequence(request("a", prompt, embed=embed), 0, 0)
+def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> SequenceState:
+    made = SequenceState(request("a", prompt, embed=embed), 0)
     made.block_table = pages
     return made
 
@@ -59,7 +59,7 @@ def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
-def test_lays_chunks_out_one_after_the_other() -> None:
+def test_chunks_are_laid_out_consecutively() -> None:
     decoding = sequence(list(range(6)), [7, 8])
     prompt = sequence(list(range(10)), [3, 4, 5])
     plan = make_plan([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE)
@@ -97,11 +97,11 @@ def test_only_the_last_chunk_of_a_prompt_has_logits(
     same(run(runner, Chunk(chunked, 6, 1)).logits[0], last_logits(plain, prompt))
 
 
-def test_prompt_logprobs_are_of_the_rows_that_are_asked_for_and_still_owed(
+def test_prompt_logprobs_cover_the_rows_not_yet_delivered(
     plain: PreTrainedModel, runner: ModelRunner
 ) -> None:
     prompt = [1, 2, 3, 4, 5, 6, 7]
-    asking = Sequence(replace(request("a", prompt), prompt_logprobs=0), 0, 0)
+    asking = SequenceState(replace(request("a", prompt), prompt_logprobs=0), 0)
     asking.block_table = [5, 6]
     output = run(runner, Chunk(sequence([9, 8], [2]), 0, 2), Chunk(asking, 0, 3))
     with torch.inference_mode():
@@ -109,10 +109,10 @@ def test_prompt_logprobs_are_of_the_rows_that_are_asked_for_and_still_owed(
     expected = [float(rows[i, prompt[i + 1]]) for i in range(6)]
 
     def chosen(output: StepOutput) -> list[float]:
-        ((owner, told),) = output.prompt_logprobs.items()
+        ((owner, delivered),) = output.prompt_logprobs.items()
         assert owner is asking
-        assert told is not None
-        return [logprobs.chosen for logprobs in told]
+        assert delivered is not None
+        return [logprobs.chosen for logprobs in delivered]
 
     assert chosen(output) == pytest.approx(expected[:3], abs=1e-4)
     asking.num_prompt_logprobs = 2

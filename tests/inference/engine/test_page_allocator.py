@@ -1,4 +1,4 @@
-"""Both page allocators against a plain model of who holds what."""
+"""Both page allocators against a reference model of ownership."""
 
 import random
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from sizeup_inference.engine.page_allocator import (
     BlockTable,
     ContiguousPages,
     Move,
-    Pages,
+    PageAllocator,
     ScatteredPages,
 )
 
-ALLOCATORS: list[Callable[[int], Pages]] = [ScatteredPages, ContiguousPages]
+ALLOCATORS: list[Callable[[int], PageAllocator]] = [ScatteredPages, ContiguousPages]
 OPERATIONS = 2000
 both = pytest.mark.parametrize("allocator", ALLOCATORS)
 
 
 class Pool:
-    """Pages with a label in each, and the tables that say which label belongs where."""
+    """An allocator with a label in each page, and the expected labels of each table."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: PageAllocator) -> None:
         self.pages = pages
         self.content: list[str | None] = [None] * pages.total
         self.tables: dict[int, BlockTable] = {}
@@ -58,7 +58,7 @@ class Pool:
         assert table == []
 
     def check(self) -> None:
-        """Nothing is held twice or lost, and every page holds what its owner wrote."""
+        """No page is shared or lost, and every page holds what its owner wrote."""
         held = [page for table in self.tables.values() for page in table]
         assert len(held) == len(set(held))
         assert set(held) <= set(range(self.pages.total))
@@ -92,7 +92,9 @@ def operate(pool: Pool, rng: random.Random) -> None:
 
 @both
 @pytest.mark.parametrize("total", [1, 5, 64])
-def test_no_page_is_shared_lost_or_miscopied(allocator: Callable[[int], Pages], total: int) -> None:
+def test_no_page_is_shared_lost_or_miscopied(
+    allocator: Callable[[int], PageAllocator], total: int
+) -> None:
     rng = random.Random(total)
     pool = Pool(allocator(total))
     for _ in range(OPERATIONS):
@@ -115,7 +117,7 @@ def test_contiguous_tables_stay_one_run(total: int) -> None:
             assert table == list(range(table[0], table[0] + len(table)))
 
 
-def test_scattered_pages_are_refused_only_when_too_few_are_free() -> None:
+def test_scattered_allocation_fails_only_when_too_few_are_free() -> None:
     rng = random.Random(3)
     pool = Pool(ScatteredPages(16))
     for _ in range(OPERATIONS):
@@ -133,7 +135,7 @@ def test_contiguous_pages_grow_in_place_before_they_move() -> None:
     assert table == [0, 1, 2, 3, 4]
 
 
-def test_contiguous_pages_move_past_a_neighbour() -> None:
+def test_contiguous_pages_move_past_an_allocated_run() -> None:
     pages = ContiguousPages(10)
     table, neighbour = pages.allocate(2), pages.allocate(1)
     assert table is not None
@@ -143,7 +145,7 @@ def test_contiguous_pages_move_past_a_neighbour() -> None:
     assert pages.num_free == 6
 
 
-def test_contiguous_pages_refuse_what_fits_only_in_pieces() -> None:
+def test_contiguous_allocation_fails_when_free_pages_are_fragmented() -> None:
     pages = ContiguousPages(6)
     tables = [pages.allocate(2) for _ in range(3)]
     for table in (tables[0], tables[2]):
@@ -155,12 +157,16 @@ def test_contiguous_pages_refuse_what_fits_only_in_pieces() -> None:
 
 
 @both
-def test_releasing_an_empty_table_changes_nothing(allocator: Callable[[int], Pages]) -> None:
+def test_releasing_an_empty_table_changes_nothing(
+    allocator: Callable[[int], PageAllocator],
+) -> None:
     pages = allocator(4)
     pages.release([])
     assert pages.num_free == 4
 
 
 @both
-def test_an_empty_pool_hands_out_nothing(allocator: Callable[[int], Pages]) -> None:
+def test_an_empty_pool_allocates_nothing(
+    allocator: Callable[[int], PageAllocator],
+) -> None:
     assert allocator(0).allocate(1) is None

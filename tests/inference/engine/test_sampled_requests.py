@@ -1,8 +1,8 @@
-"""Sampling through the whole engine: seeds, choices, penalties and neighbours."""
+"""Sampling through the engine: seeds, choices, penalties and batch composition."""
 
 import copy
 import random
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ PLAIN = SamplingParams(temperature=1.0, seed=3)
 
 @pytest.fixture(scope="module")
 def plain() -> PreTrainedModel:
-    """A model whose distributions are wide, so that the draw decides."""
+    """A model with flat distributions, so that the draw matters."""
     model = small_model()
     with torch.no_grad():
         for parameter in model.get_output_embeddings().parameters():  # type: ignore[no-untyped-call]
@@ -39,7 +39,7 @@ def plain() -> PreTrainedModel:
 
 @pytest.fixture(scope="module")
 def model(plain: PreTrainedModel) -> PreTrainedModel:
-    return pooled(copy.deepcopy(plain))  # pooled changes the config it is given
+    return pooled(copy.deepcopy(plain))  # pooled modifies the config
 
 
 def prompt(seed: int) -> list[int]:
@@ -55,43 +55,43 @@ def requests(count: int) -> list[EngineRequest]:
     ]
 
 
-def alone(model: PreTrainedModel, wanted: Seq[EngineRequest]) -> dict[str, list[int]]:
+def one_by_one(model: PreTrainedModel, batch: Sequence[EngineRequest]) -> dict[str, list[int]]:
     with running_engine(model) as harness:
-        return {r.id: harness.run([r])[r.id] for r in wanted}
+        return {r.id: harness.run([r])[r.id] for r in batch}
 
 
 def answer(model: PreTrainedModel, sampling: SamplingParams, **options: Any) -> list[int]:
     made = request("a", prompt(1), TOKENS, sampling, **options)
-    return alone(model, [made])["a"]
+    return one_by_one(model, [made])["a"]
 
 
 def test_a_seeded_request_gives_the_same_tokens_alone_and_in_a_batch_of_32(
     model: PreTrainedModel,
 ) -> None:
-    wanted = requests(32)
+    batch = requests(32)
     with running_engine(model, EngineOptions(pages=1024, chunk=7)) as harness:
-        together = harness.run(wanted)
-    assert together == alone(model, wanted)
+        together = harness.run(batch)
+    assert together == one_by_one(model, batch)
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
 def test_a_seeded_request_gives_the_same_tokens_after_preemption(
     model: PreTrainedModel, contiguous: bool
 ) -> None:
-    wanted = requests(12)
+    batch = requests(12)
     with running_engine(model, EngineOptions(pages=40, contiguous=contiguous)) as harness:
-        together = harness.run(wanted)
+        together = harness.run(batch)
         assert harness.scheduler.num_preemptions > 0
-    assert together == alone(model, wanted)
+    assert together == one_by_one(model, batch)
 
 
-def test_the_same_seed_repeats_itself_and_another_does_not(model: PreTrainedModel) -> None:
+def test_equal_seeds_repeat_and_different_ones_do_not(model: PreTrainedModel) -> None:
     first = answer(model, SEEDED)
     assert answer(model, SEEDED) == first
     assert answer(model, replace(SEEDED, seed=12)) != first
 
 
-def test_without_a_seed_no_two_answers_are_the_same(model: PreTrainedModel) -> None:
+def test_without_a_seed_outputs_differ(model: PreTrainedModel) -> None:
     unseeded = replace(PLAIN, seed=None)
     assert answer(model, unseeded) != answer(model, unseeded)
 
@@ -106,15 +106,15 @@ def test_choices_draw_from_consecutive_seeds(model: PreTrainedModel) -> None:
     assert answers == [answer(model, replace(SEEDED, seed=11 + i)) for i in range(4)]
 
 
-def test_greedy_and_sampled_requests_do_not_disturb_one_another(model: PreTrainedModel) -> None:
-    wanted = [
+def test_greedy_and_sampled_requests_are_independent(model: PreTrainedModel) -> None:
+    batch = [
         request(f"{kind}{i}", prompt(i), TOKENS, replace(sampling, seed=i))
         for i in range(8)
         for kind, sampling in (("greedy", GREEDY), ("sampled", PLAIN))
     ]
     with running_engine(model) as harness:
-        together = harness.run(wanted)
-    assert together == alone(model, wanted)
+        together = harness.run(batch)
+    assert together == one_by_one(model, batch)
 
 
 def generated(plain: PreTrainedModel, **options: Any) -> list[int]:
@@ -131,7 +131,7 @@ def generated(plain: PreTrainedModel, **options: Any) -> list[int]:
     return tokens
 
 
-def test_greedy_with_a_repetition_penalty_is_that_of_generate(
+def test_greedy_with_a_repetition_penalty_equals_generate(
     plain: PreTrainedModel, model: PreTrainedModel
 ) -> None:
     for penalty in (0.8, 1.2, 1.8):
@@ -139,7 +139,7 @@ def test_greedy_with_a_repetition_penalty_is_that_of_generate(
         assert ours == generated(plain, repetition_penalty=penalty)
 
 
-def test_greedy_with_min_tokens_is_that_of_generate(
+def test_greedy_with_min_tokens_equals_generate(
     plain: PreTrainedModel, model: PreTrainedModel
 ) -> None:
     stop = generated(plain)[2]
@@ -149,9 +149,7 @@ def test_greedy_with_min_tokens_is_that_of_generate(
     assert len(answer(model, penalised, stop=[stop])) < 10
 
 
-def test_greedy_with_a_bias_is_that_of_generate(
-    plain: PreTrainedModel, model: PreTrainedModel
-) -> None:
+def test_greedy_with_a_bias_equals_generate(plain: PreTrainedModel, model: PreTrainedModel) -> None:
     bias = {7: 3.0, generated(plain)[0]: -100.0}
     theirs = generated(plain, sequence_bias=[[[i], b] for i, b in bias.items()])
     assert answer(model, replace(GREEDY, logit_bias=bias)) == theirs

@@ -1,8 +1,8 @@
-"""Sampling against transformers' own logits processors, and OpenAI's penalties by their formula."""
+"""Sampling against transformers' logits processors, and OpenAI's penalties by their formula."""
 
 import math
 import random
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,14 +21,14 @@ from transformers import (
 from inference.engine.engines import request
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.sampler import Sampled, adjust, draw, sample
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
 VOCABULARY = 60
 REAL_VOCABULARY = 151_936
 GRID = 500
-"""Draws over [0, 1): a token's share of them is its probability, to within one draw."""
+"""Draws over [0, 1): the share of a token is its probability to within one draw."""
 
 
 def logits_row(size: int = VOCABULARY, seed: int = 0, spread: float = 2.0) -> torch.Tensor:
@@ -37,13 +37,13 @@ def logits_row(size: int = VOCABULARY, seed: int = 0, spread: float = 2.0) -> to
 
 def sequence_of(
     sampling: SamplingParams,
-    prompt: Seq[int] = (1, 2),
-    answer: Seq[int] = (),
+    prompt: Sequence[int] = (1, 2),
+    answer: Sequence[int] = (),
     *,
     min_tokens: int = 0,
-    stop: Seq[int] = (),
-) -> Sequence:
-    made = Sequence(request("a", prompt, 99, sampling, min_tokens=min_tokens, stop=stop), 0, 0)
+    stop: Sequence[int] = (),
+) -> SequenceState:
+    made = SequenceState(request("a", prompt, 99, sampling, min_tokens=min_tokens, stop=stop), 0)
     for token_id in answer:
         made.append(token_id)
     return made
@@ -63,7 +63,7 @@ def warped(row: torch.Tensor, params: SamplingParams) -> torch.Tensor:
 
 
 def frequencies(row: torch.Tensor, params: SamplingParams, count: int = GRID) -> torch.Tensor:
-    """Return how often each token is drawn over an even grid of `uniform`."""
+    """Return the frequency of each token over an even grid of `uniform`."""
     drawn = torch.tensor([draw(row, params, (i + 0.5) / count) for i in range(count)])
     return torch.bincount(drawn, minlength=len(row)).double() / count
 
@@ -98,7 +98,7 @@ def test_draws_with_the_probabilities_of_transformers(params: SamplingParams) ->
 
 
 @pytest.mark.parametrize("params", FILTERS)
-def test_the_ends_of_the_unit_interval_draw_tokens_that_may_be_drawn(
+def test_the_ends_of_the_unit_interval_draw_allowed_tokens(
     params: SamplingParams,
 ) -> None:
     allowed = warped(logits_row(seed=4), params).nonzero().flatten().tolist()
@@ -119,7 +119,7 @@ def test_the_ends_of_the_unit_interval_draw_tokens_that_may_be_drawn(
 def test_a_real_vocabulary_keeps_the_tokens_transformers_keeps(
     params: SamplingParams, spread: float
 ) -> None:
-    """Peaked rows stay among the first candidates; flat ones need the whole order."""
+    """Peaked rows need the top candidates only; flat ones need the whole sort."""
     row = logits_row(REAL_VOCABULARY, seed=5, spread=spread)
     expected = warped(row.double(), params)
     cdf = expected.cumsum(0)
@@ -131,15 +131,15 @@ def test_a_real_vocabulary_keeps_the_tokens_transformers_keeps(
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-40, 1e-7, 1e-5])
 @pytest.mark.parametrize("top_p", [0.9, 1.0])
-def test_a_temperature_next_to_nothing_is_greedy(temperature: float, top_p: float) -> None:
+def test_a_temperature_close_to_zero_is_greedy(temperature: float, top_p: float) -> None:
     params = SamplingParams(temperature=temperature, top_p=top_p)
     for size in (VOCABULARY, 5000):
         row = logits_row(size, seed=6) + 20
         assert {draw(row, params, u) for u in (0.0, 0.5, 0.99)} == {int(row.argmax())}
 
 
-def test_a_low_temperature_cuts_the_nucleus_where_the_shares_say() -> None:
-    """Two tokens at 0.87 and 0.13: the nucleus of 0.5 is the first alone, that of 0.9 is both."""
+def test_a_low_temperature_cuts_the_nucleus_by_probability() -> None:
+    """Two tokens at 0.87 and 0.13: the nucleus of 0.5 is the first, that of 0.9 is both."""
     row = torch.full((2000,), -50.0)
     row[7] = 20.0
     row[3] = torch.nextafter(row[7], torch.tensor(0.0))  # 1.9e-6 below
@@ -148,7 +148,7 @@ def test_a_low_temperature_cuts_the_nucleus_where_the_shares_say() -> None:
         assert {draw(row, params, u) for u in (0.0, 0.3, 0.999)} == allowed
 
 
-def test_two_nearly_equal_tokens_keep_their_places_when_rounding_swaps_their_ranks() -> None:
+def test_nearly_equal_tokens_draw_the_same_when_rounding_swaps_their_ranks() -> None:
     row = torch.full((VOCABULARY,), -20.0)
     row[10], row[40] = 1.0, 1.0 + 1e-6
     swapped = row.clone()
@@ -159,7 +159,7 @@ def test_two_nearly_equal_tokens_keep_their_places_when_rounding_swaps_their_ran
 
 
 @pytest.mark.parametrize("penalty", [0.5, 1.3, 2.0])
-def test_repetition_penalty_is_that_of_transformers(penalty: float) -> None:
+def test_repetition_penalty_equals_transformers(penalty: float) -> None:
     row = logits_row(seed=7)
     prompt, answer = [1, 2, 2, 30], [4, 4, 5]
     theirs = RepetitionPenaltyLogitsProcessor(penalty)(
@@ -182,7 +182,7 @@ def test_repeat_last_n_bounds_the_window_of_the_penalty(window: int, touched: se
     assert set((row != before).nonzero().flatten().tolist()) == touched
 
 
-def test_presence_and_frequency_penalties_count_the_answer_alone() -> None:
+def test_presence_and_frequency_penalties_count_output_only() -> None:
     before = logits_row(seed=9)
     row = before.clone()
     params = SamplingParams(presence_penalty=0.5, frequency_penalty=0.25)
@@ -200,7 +200,7 @@ def test_negative_penalties_encourage() -> None:
     assert float(row[4]) == 5.0
 
 
-def test_logit_bias_is_that_of_transformers() -> None:
+def test_logit_bias_equals_transformers() -> None:
     row = logits_row(seed=10)
     bias = {3: 5.0, 17: -100.0, 0: 0.5}
     processor = SequenceBiasLogitsProcessor([[[i], b] for i, b in bias.items()])
@@ -219,7 +219,7 @@ def test_tokens_outside_the_vocabulary_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("answered", [0, 1, 2, 3])
-def test_min_tokens_forbids_stop_tokens_as_transformers_does(answered: int) -> None:
+def test_min_tokens_masks_stop_tokens_like_transformers(answered: int) -> None:
     row, prompt, answer = logits_row(seed=12), [1, 2], [4] * answered
     processor = MinNewTokensLengthLogitsProcessor(len(prompt), 2, [7, 8])
     theirs = processor(torch.tensor([prompt + answer]), row[None].clone())[0]
@@ -235,7 +235,7 @@ def sampled(row: torch.Tensor, sampling: SamplingParams) -> Sampled:
 
 @pytest.mark.parametrize("params", [*FILTERS, SamplingParams(temperature=0)])
 @pytest.mark.parametrize("spoilt", [math.nan, math.inf])
-def test_a_row_without_a_choice_draws_nothing_and_spoils_no_other(
+def test_an_invalid_row_samples_nothing_and_affects_no_other(
     params: SamplingParams, spoilt: float
 ) -> None:
     rows = torch.stack([logits_row(seed=i) for i in range(3)])
@@ -246,7 +246,7 @@ def test_a_row_without_a_choice_draws_nothing_and_spoils_no_other(
     assert last is not None
 
 
-def test_a_row_in_which_everything_is_forbidden_draws_nothing() -> None:
+def test_a_fully_masked_row_samples_nothing() -> None:
     forbidding = sequence_of(SamplingParams(), min_tokens=1, stop=range(VOCABULARY))
     assert sample(logits_row()[None], [forbidding]) == [None]
 
@@ -266,7 +266,7 @@ def test_greedy_takes_the_largest_logit_after_the_bias() -> None:
     assert sampled(row, biased).token_id == 41
 
 
-def test_logprobs_are_normalised_ordered_and_hold_the_chosen() -> None:
+def test_logprobs_are_normalised_and_ordered() -> None:
     row = logits_row(seed=14)
     token_id, logprobs = sampled(row, SamplingParams(temperature=0.5, seed=1, logprobs=VOCABULARY))
     assert logprobs is not None
@@ -278,7 +278,7 @@ def test_logprobs_are_normalised_ordered_and_hold_the_chosen() -> None:
     assert logprobs.chosen == pytest.approx(float(expected[token_id])), "before temperature"
 
 
-def test_logprobs_come_only_where_asked_and_as_many() -> None:
+def test_logprobs_have_the_requested_count() -> None:
     row = logits_row(seed=15)
     assert sampled(row, SamplingParams(temperature=0)).logprobs is None
     for count in (0, 1, 5):
@@ -287,14 +287,14 @@ def test_logprobs_come_only_where_asked_and_as_many() -> None:
         assert len(logprobs.top) == count
 
 
-def test_logprobs_are_those_after_penalties_and_bias() -> None:
+def test_logprobs_are_after_penalties_and_bias() -> None:
     row = torch.zeros(VOCABULARY)
     params = SamplingParams(temperature=0, logit_bias={3: 100.0}, logprobs=1)
     assert sampled(row, params).logprobs is not None
     assert sampled(row, params)[1].chosen == pytest.approx(0.0, abs=1e-6)  # type: ignore[union-attr]
 
 
-def test_each_row_has_parameters_of_its_own() -> None:
+def test_rows_have_separate_parameters() -> None:
     rng = random.Random(1)
     choices = [*FILTERS, SamplingParams(temperature=0), SamplingParams(logit_bias={5: 3.0})]
     params = [replace(rng.choice(choices), seed=i) for i in range(32)]

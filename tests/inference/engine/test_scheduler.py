@@ -1,4 +1,4 @@
-"""What the scheduler decides, step by step, and what a pool holds after random workloads."""
+"""Scheduling decisions, and the content of the pool under random workloads."""
 
 import random
 from collections import Counter
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from inference.engine.engines import request
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
-from sizeup_inference.engine.scheduler import Chunk, Limits, Scheduler, Step, fair_shares
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
+from sizeup_inference.engine.scheduler import Chunk, Scheduler, SchedulerConfig, Step, fair_shares
+from sizeup_inference.engine.sequence import SequenceState
 
 PAGE_SIZE = 4
 
@@ -21,16 +21,16 @@ def make(
     threshold: int | None = None,
     contiguous: bool = True,
 ) -> Scheduler:
-    pool: Pages = ContiguousPages(pages) if contiguous else ScatteredPages(pages)
-    return Scheduler(Limits(seqs, budget, PAGE_SIZE, threshold), pool)
+    pool: PageAllocator = ContiguousPages(pages) if contiguous else ScatteredPages(pages)
+    return Scheduler(SchedulerConfig(seqs, budget, PAGE_SIZE, threshold), pool)
 
 
-def sequence(name: str, prompt: int, tokens: int = 8) -> Sequence:
-    return Sequence(request(name, range(prompt), tokens), 0, 0)
+def sequence(name: str, prompt: int, tokens: int = 8) -> SequenceState:
+    return SequenceState(request(name, range(prompt), tokens), 0)
 
 
 def run(scheduler: Scheduler) -> Step:
-    """Schedule, pretend to compute, and give every completing sequence its next token."""
+    """Schedule, commit, and append a token to every completing sequence."""
     step = scheduler.schedule()
     scheduler.commit(step)
     for chunk in [c for c in step.chunks if c.completes]:
@@ -43,32 +43,32 @@ def lengths(step: Step) -> dict[str, int]:
     return {c.sequence.request.id: c.length for c in step.chunks}
 
 
-def names(sequences: tuple[Sequence, ...] | list[Sequence]) -> list[str]:
+def names(sequences: tuple[SequenceState, ...] | list[SequenceState]) -> list[str]:
     return [s.request.id for s in sequences]
 
 
 @pytest.mark.parametrize(
-    ("start", "length", "told", "positions"),
+    ("start", "length", "delivered", "positions"),
     [
         (0, 4, 0, range(4)),
         (4, 3, 4, range(4, 7)),
-        (7, 3, 7, range(7, 9)),  # the last position tells of the answer
-        (0, 6, 4, range(4, 6)),  # computed again
+        (7, 3, 7, range(7, 9)),  # the last position predicts the output
+        (0, 6, 4, range(4, 6)),  # recomputed
         (0, 4, 4, range(0)),
         (10, 1, 9, range(0)),
     ],
 )
-def test_a_chunk_owes_what_of_the_prompt_it_is_the_first_to_compute(
-    start: int, length: int, told: int, positions: range
+def test_prompt_logprob_positions_are_those_not_yet_delivered(
+    start: int, length: int, delivered: int, positions: range
 ) -> None:
     made = replace(request("a", range(10)), prompt_logprobs=0)
-    first = Sequence(made, 0, 0)
-    first.num_prompt_logprobs = told
+    first = SequenceState(made, 0)
+    first.num_prompt_logprobs = delivered
     assert Chunk(first, start, length).prompt_logprob_positions == positions
     for other in (
-        Sequence(made, 1, 0),
-        Sequence(replace(made, prompt_logprobs=None), 0, 0),
-        Sequence(replace(made, embed=True), 0, 0),
+        SequenceState(made, 1),
+        SequenceState(replace(made, prompt_logprobs=None), 0),
+        SequenceState(replace(made, embed=True), 0),
     ):
         assert not Chunk(other, start, length).prompt_logprob_positions
 
@@ -103,7 +103,7 @@ def test_a_prompt_chunk_stays_below_the_threshold() -> None:
     assert [lengths(run(scheduler))["a"] for _ in range(4)] == [7, 7, 3, 1]
 
 
-def test_a_prompt_is_sampled_from_with_its_last_chunk_only() -> None:
+def test_only_the_last_chunk_of_a_prompt_samples() -> None:
     scheduler = make(threshold=4)
     scheduler.add([sequence("a", 6)])
     for completes in (False, True):
@@ -112,7 +112,7 @@ def test_a_prompt_is_sampled_from_with_its_last_chunk_only() -> None:
         scheduler.commit(step)
 
 
-def test_a_short_prompt_passes_a_long_one() -> None:
+def test_a_short_prompt_overtakes_a_long_one() -> None:
     scheduler = make(budget=16)
     scheduler.add([sequence("long", 100), sequence("short", 3)])
     assert lengths(run(scheduler)) == {"long": 13, "short": 3}
@@ -124,7 +124,7 @@ def test_equal_long_prompts_do_not_all_share_the_budget() -> None:
     assert len(run(scheduler).chunks) == 4
 
 
-def test_preempts_the_youngest_and_runs_it_first_again() -> None:
+def test_preempts_the_youngest_and_readmits_it_first() -> None:
     scheduler = make(pages=10, seqs=2, contiguous=False)
     scheduler.add([sequence("old", 8, 16), sequence("young", 8, 16), sequence("late", 1, 1)])
     for _ in range(10):
@@ -141,7 +141,7 @@ def test_preempts_the_youngest_and_runs_it_first_again() -> None:
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
-def test_a_lone_sequence_that_fits_exactly_finishes(contiguous: bool) -> None:
+def test_a_single_sequence_that_fits_exactly_finishes(contiguous: bool) -> None:
     scheduler = make(pages=5, contiguous=contiguous)
     scheduler.add([sequence("a", 3, 5 * PAGE_SIZE - 3)])
     for _ in range(5 * PAGE_SIZE):
@@ -151,10 +151,10 @@ def test_a_lone_sequence_that_fits_exactly_finishes(contiguous: bool) -> None:
     assert scheduler.pages.num_free == 5
 
 
-def test_a_removed_request_leaves_from_wherever_it_is() -> None:
+def test_requests_are_removed_running_or_waiting() -> None:
     scheduler = make(seqs=2)
     two = request("two", [1, 2], 8, choices=3)
-    scheduler.add([Sequence(two, c, 0) for c in range(3)])
+    scheduler.add([SequenceState(two, c) for c in range(3)])
     scheduler.add([sequence("other", 2)])
     run(scheduler)
     assert sorted(s.choice for s in scheduler.remove_request("two")) == [0, 1, 2]
@@ -163,9 +163,9 @@ def test_a_removed_request_leaves_from_wherever_it_is() -> None:
     assert names(run(scheduler).admitted) == ["other"]
 
 
-def test_a_budget_that_decoding_could_use_up_is_refused() -> None:
+def test_a_budget_that_decoding_could_exhaust_is_rejected() -> None:
     with pytest.raises(ValueError, match="must exceed"):
-        Limits(max_num_seqs=8, max_num_batched_tokens=8, page_size=PAGE_SIZE)
+        SchedulerConfig(max_num_seqs=8, max_num_batched_tokens=8, page_size=PAGE_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_fair_shares(budget: int, needs: list[int], shares: list[int]) -> None:
     assert fair_shares(budget, needs) == shares
 
 
-def test_fair_shares_waste_nothing_and_favour_nobody() -> None:
+def test_fair_shares_use_the_budget_and_are_max_min_fair() -> None:
     rng = random.Random(1)
     for _ in range(2000):
         needs = [rng.choice((1, 1, 5, 60)) for _ in range(rng.randint(1, 9))]
@@ -202,7 +202,7 @@ def test_fair_shares_waste_nothing_and_favour_nobody() -> None:
 
 @dataclass
 class Simulation:
-    """A pool that remembers which token of whom is in each slot, and a random workload."""
+    """A pool that records the token of each slot, and a random workload."""
 
     scheduler: Scheduler
     rng: random.Random
@@ -243,12 +243,12 @@ class Simulation:
                 self.finished[chunk.sequence.request.id] += 1
 
     def _check_limits(self, step: Step) -> None:
-        limits = self.scheduler.limits
+        config = self.scheduler.config
         assert step.chunks, "a step makes progress"
-        assert sum(c.length for c in step.chunks) <= limits.max_num_batched_tokens
-        assert len(step.chunks) <= len(self.scheduler.running) <= limits.max_num_seqs
+        assert sum(c.length for c in step.chunks) <= config.max_num_batched_tokens
+        assert len(step.chunks) <= len(self.scheduler.running) <= config.max_num_seqs
         assert len({c.sequence for c in step.chunks}) == len(step.chunks)
-        threshold = limits.long_prefill_token_threshold
+        threshold = config.long_prefill_token_threshold
         assert all(c.length <= (threshold or c.length) for c in step.chunks)
         held = [p for s in self.scheduler.running for p in s.block_table]
         assert len(held) == len(set(held))
@@ -261,19 +261,19 @@ class Simulation:
                 self.slots[target] = self.slots.get(source, ("nothing", 0, 0))
 
     def _compute(self, chunk: Chunk) -> None:
-        """Write a chunk's tokens, then demand every earlier one of the sequence in its place."""
-        who, table = chunk.sequence, chunk.sequence.block_table
-        assert chunk.start == who.num_computed
+        """Write a chunk's tokens; assert every earlier token of the sequence."""
+        owner, table = chunk.sequence, chunk.sequence.block_table
+        assert chunk.start == owner.num_computed
         for position in range(chunk.start, chunk.end):
-            self.slots[self._slot(table, position)] = self._token(who, position)
+            self.slots[self._slot(table, position)] = self._token(owner, position)
         for position in range(chunk.end):
-            assert self.slots[self._slot(table, position)] == self._token(who, position)
+            assert self.slots[self._slot(table, position)] == self._token(owner, position)
 
     def _slot(self, table: list[int], position: int) -> int:
         return table[position // PAGE_SIZE] * PAGE_SIZE + position % PAGE_SIZE
 
-    def _token(self, who: Sequence, position: int) -> tuple[str, int, int]:
-        return (who.request.id, position, who.token_ids[position])
+    def _token(self, owner: SequenceState, position: int) -> tuple[str, int, int]:
+        return (owner.request.id, position, owner.token_ids[position])
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
@@ -281,7 +281,7 @@ class Simulation:
     ("pages", "seqs", "budget", "threshold"),
     [(9, 4, 6, None), (14, 8, 9, 3), (40, 8, 24, 7), (12, 3, 64, None)],
 )
-def test_random_workloads_finish_whole(
+def test_random_workloads_finish(
     contiguous: bool, pages: int, seqs: int, budget: int, threshold: int | None
 ) -> None:
     rng = random.Random(f"{pages} {seqs} {contiguous}")
@@ -298,13 +298,13 @@ def test_random_workloads_finish_whole(
     while scheduler.has_work:
         simulation.step()
         left -= 1
-        assert left > 0, "somebody starves"
+        assert left > 0, "a sequence starves"
     assert set(simulation.finished.values()) == {1}
     assert len(simulation.finished) + simulation.cancelled == simulation.submitted
     assert scheduler.pages.num_free == pages
 
 
-def test_the_small_pools_of_the_random_workloads_do_preempt_and_move() -> None:
+def test_small_pools_preempt_and_move() -> None:
     scheduler = make(pages=14, seqs=8, budget=9)
     simulation = Simulation(scheduler, random.Random(1), 14 * PAGE_SIZE)
     for _ in range(20):

@@ -1,60 +1,60 @@
-"""A sequence's own counting: what ends it, what it draws from and what preemption forgets."""
+"""Sequence state: finish conditions, generator, and preemption."""
 
 from inference.engine.engines import request
 from sizeup_inference.engine.protocol import Finish, SamplingParams
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 STOP, OTHER = 9, 4
 
 
 def sequence(
     tokens: int = 3, *, min_tokens: int = 0, embed: bool = False, seed: int | None = None
-) -> Sequence:
+) -> SequenceState:
     sampling = SamplingParams(seed=seed)
     made = request("a", [1, 2], tokens, sampling, stop=[STOP], min_tokens=min_tokens, embed=embed)
-    return Sequence(made, 0, 0)
+    return SequenceState(made, 0)
 
 
-def test_ends_with_the_last_token_it_may_have() -> None:
+def test_ends_at_max_tokens() -> None:
     s = sequence(tokens=2)
     assert [s.append(OTHER), s.append(OTHER)] == [None, Finish.LENGTH]
 
 
-def test_a_single_token_is_enough_when_one_was_asked_for() -> None:
+def test_ends_after_one_token_for_max_tokens_one() -> None:
     assert sequence(tokens=1).append(OTHER) is Finish.LENGTH
 
 
-def test_ends_with_a_stop_token_even_as_the_last() -> None:
+def test_a_stop_token_at_max_tokens_is_a_stop() -> None:
     s = sequence(tokens=2)
     assert [s.append(OTHER), s.append(STOP)] == [None, Finish.STOP]
 
 
-def test_a_stop_token_ends_it_only_after_min_tokens() -> None:
+def test_stop_tokens_end_it_only_after_min_tokens() -> None:
     s = sequence(tokens=4, min_tokens=2)
     assert [s.append(STOP), s.append(STOP), s.append(STOP)] == [None, None, Finish.STOP]
 
 
-def test_counts_prompt_answer_and_pending_tokens() -> None:
+def test_counts_prompt_output_and_pending_tokens() -> None:
     s = sequence(tokens=5)
-    assert (s.num_tokens, s.num_answer_tokens, s.num_pending) == (2, 0, 2)
+    assert (s.num_tokens, s.num_output_tokens, s.num_pending) == (2, 0, 2)
     s.num_computed = 2
     s.append(OTHER)
     s.append(OTHER)
-    assert (s.num_tokens, s.num_answer_tokens, s.num_pending) == (4, 2, 2)
-    assert s.answer_counts == {OTHER: 2}
+    assert (s.num_tokens, s.num_output_tokens, s.num_pending) == (4, 2, 2)
+    assert s.output_counts == {OTHER: 2}
 
 
-def test_an_embedding_holds_its_prompt_alone() -> None:
+def test_an_embedding_holds_its_prompt_only() -> None:
     assert sequence(tokens=50, embed=True).max_tokens_total == 2
     assert sequence(tokens=50).max_tokens_total == 52
 
 
-def test_preemption_keeps_the_answer_and_the_draws() -> None:
+def test_preemption_keeps_output_and_generator() -> None:
     s, untouched = sequence(seed=1), sequence(seed=1)
     s.num_computed = 2
     s.append(OTHER)
     first = s.generator.random()
-    s.forget_computed()
+    s.reset_computed()
     assert (s.num_pending, s.num_preemptions) == (3, 1)
     assert s.token_ids == [1, 2, OTHER]
     drawn = [first, s.generator.random()]
@@ -64,5 +64,5 @@ def test_preemption_keeps_the_answer_and_the_draws() -> None:
 def test_choices_draw_from_consecutive_seeds() -> None:
     first = request("a", [1], sampling=SamplingParams(seed=5))
     second = request("b", [1], sampling=SamplingParams(seed=6))
-    assert Sequence(first, 1, 0).generator.random() == Sequence(second, 0, 0).generator.random()
-    assert Sequence(first, 0, 0).generator.random() != Sequence(first, 1, 0).generator.random()
+    assert SequenceState(first, 1).generator.random() == SequenceState(second, 0).generator.random()
+    assert SequenceState(first, 0).generator.random() != SequenceState(first, 1).generator.random()

@@ -38,11 +38,11 @@ class Recorder:
             self.events += batch
             self._changed.notify_all()
 
-    def until(self, *wanted: type[EngineEvent], request_id: str = "r") -> list[EngineEvent]:
-        """Wait for an event of these kinds, or a last token, and return the request's events."""
+    def until(self, *kinds: type[EngineEvent], request_id: str = "r") -> list[EngineEvent]:
+        """Wait for an event of these types, or a last token, and return the request's events."""
 
         def ended() -> bool:
-            return any(isinstance(e, wanted) for e in self.of(request_id))
+            return any(isinstance(e, kinds) for e in self.of(request_id))
 
         with self._changed:
             assert self._changed.wait_for(ended, DEADLINE_SECONDS)
@@ -91,7 +91,7 @@ def tokens(events: list[EngineEvent], choice: int = 0) -> list[tuple[int, Finish
     return [(e.token_id, e.finish) for e in events if isinstance(e, Token) and e.choice == choice]
 
 
-def test_the_prompt_is_echoed_and_stopped(engine: FakeEngine, recorder: Recorder) -> None:
+def test_the_prompt_is_repeated_once(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request())
     events = recorder.until_finished()
     assert isinstance(events[0], Admitted)
@@ -103,14 +103,12 @@ def test_max_tokens_ends_a_choice(engine: FakeEngine, recorder: Recorder) -> Non
     assert tokens(recorder.until_finished()) == [(1, None), (2, Finish.LENGTH)]
 
 
-def test_min_tokens_keeps_the_stop_away(engine: FakeEngine, recorder: Recorder) -> None:
+def test_min_tokens_delays_the_stop(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request(min_tokens=5))
     assert [i for i, _ in tokens(recorder.until_finished())] == [1, 2, 3, 1, 2, 9]
 
 
-def test_without_a_stop_token_only_the_length_ends_it(
-    engine: FakeEngine, recorder: Recorder
-) -> None:
+def test_without_stop_tokens_max_tokens_ends_it(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request(stop_token_ids=frozenset(), max_tokens=5))
     assert [i for i, _ in tokens(recorder.until_finished())] == [1, 2, 3, 1, 2]
 
@@ -127,25 +125,25 @@ def test_an_embedding_is_one_event(engine: FakeEngine, recorder: Recorder) -> No
     assert not tokens(recorder.until(Embedded))
 
 
-def test_a_prompt_is_told_once_and_before_the_answer(
+def test_prompt_logprobs_come_once_before_the_tokens(
     engine: FakeEngine, recorder: Recorder
 ) -> None:
     engine.submit(request(choices=2, prompt_logprobs=1))
     events = recorder.until_finished(choices=2)
-    (told,) = [e for e in events if isinstance(e, PromptLogprobs)]
-    assert events.index(told) == 1
-    assert (told.start, told.logprobs) == (
+    (delivered,) = [e for e in events if isinstance(e, PromptLogprobs)]
+    assert events.index(delivered) == 1
+    assert (delivered.start, delivered.logprobs) == (
         1,
         (Logprobs(-1.0, ((2, -1.0),)), Logprobs(-2.0, ((3, -2.0),))),
     )
 
 
-def test_a_prompt_of_one_token_has_nothing_to_tell(engine: FakeEngine, recorder: Recorder) -> None:
+def test_a_prompt_of_one_token_has_no_logprobs(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request(prompt_ids=(1,), prompt_logprobs=1))
     assert not [e for e in recorder.until_finished() if isinstance(e, PromptLogprobs)]
 
 
-def test_a_cancel_is_answered_in_prefill_and_in_the_queue(
+def test_cancels_are_confirmed_in_prefill_and_in_the_queue(
     stuck: FakeEngine, recorder: Recorder
 ) -> None:
     stuck.submit(request("first"))
@@ -158,11 +156,11 @@ def test_a_cancel_is_answered_in_prefill_and_in_the_queue(
     assert stuck.stats().pages_used == 0
 
 
-def test_unknown_and_ended_ids_are_ignored(engine: FakeEngine, recorder: Recorder) -> None:
+def test_unknown_and_finished_ids_are_ignored(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request())
     recorder.until_finished()
     engine.cancel("r")
-    engine.cancel("nobody")
+    engine.cancel("unknown")
     engine.submit(request("s"))
     recorder.until_finished("s")
     assert not [event for event in recorder.events if isinstance(event, Cancelled)]
@@ -173,17 +171,17 @@ def test_the_queue_is_bounded(stuck: FakeEngine, recorder: Recorder) -> None:
     recorder.until(Admitted, request_id="runs")
     stuck.submit(request("waits"))
     with pytest.raises(QueueFullError):
-        stuck.submit(request("refused"))
+        stuck.submit(request("rejected"))
 
 
-def test_a_request_that_can_never_fit_is_refused(stuck: FakeEngine) -> None:
+def test_a_request_larger_than_the_kv_cache_is_rejected(stuck: FakeEngine) -> None:
     with pytest.raises(TooManyChoicesError):
         stuck.submit(request(choices=2))
     with pytest.raises(RequestTooLargeError):
         stuck.submit(request(max_tokens=2**30))
 
 
-def test_closing_fails_what_runs_and_waits(stuck: FakeEngine, recorder: Recorder) -> None:
+def test_close_fails_running_and_waiting(stuck: FakeEngine, recorder: Recorder) -> None:
     stuck.submit(request("runs"))
     recorder.until(Admitted, request_id="runs")
     stuck.submit(request("waits"))
@@ -195,9 +193,9 @@ def test_closing_fails_what_runs_and_waits(stuck: FakeEngine, recorder: Recorder
         stuck.submit(request("late"))
 
 
-def test_a_bug_kills_the_engine_and_everyone_is_told(recorder: Recorder) -> None:
-    def script(asked: EngineRequest, choice: int) -> Iterator[int]:
-        yield next(echo(asked, choice))
+def test_a_bug_ends_the_engine_and_fails_every_request(recorder: Recorder) -> None:
+    def script(requested: EngineRequest, choice: int) -> Iterator[int]:
+        yield next(echo(requested, choice))
         raise ValueError("boom")
 
     engine = FakeEngine(recorder.deliver, FakeLimits(), script)
@@ -207,10 +205,10 @@ def test_a_bug_kills_the_engine_and_everyone_is_told(recorder: Recorder) -> None
     assert not engine.is_alive()
 
 
-def test_tokens_keep_the_pace(recorder: Recorder) -> None:
+def test_tokens_have_the_configured_rate(recorder: Recorder) -> None:
     engine = FakeEngine(recorder.deliver, FakeLimits(token_seconds=0.01))
     begun = time.monotonic()
     engine.submit(request())
     recorder.until_finished()
     engine.close(DEADLINE_SECONDS)
-    assert time.monotonic() - begun >= 0.04  # four tokens: never sooner, however slow the machine
+    assert time.monotonic() - begun >= 0.04  # four tokens: a lower bound on any machine

@@ -1,4 +1,4 @@
-"""One request's life, with an engine whose every event the test speaks itself."""
+"""One request through a scripted engine."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from inference.models import model_info
-from inference.spoken import chat, finished, request, run, said, scene, text_of
+from inference.scripted import chat, finished, request, run, scene, text_of, token_events
 from sizeup_inference.engine.protocol import (
     Admitted,
     Cancelled,
@@ -35,13 +35,13 @@ from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text, Thinking, ToolCall
 
 
-def test_timings_are_the_engines() -> None:
+def test_durations_come_from_the_engines_timestamps() -> None:
     events, _ = run(request(), b"abc", end=Finish.STOP)
     assert isinstance(events[0], Started)
     assert (finished(events).prompt_eval_ns, finished(events).eval_ns) == (100, 30)
 
 
-def test_the_end_token_counts_and_shows_nothing() -> None:
+def test_the_eos_token_is_counted_without_text() -> None:
     events, stage = run(request(), b"abc", end=Finish.STOP)
     assert text_of(events) == "abc"
     assert finished(events).completion_tokens == 4
@@ -49,7 +49,7 @@ def test_the_end_token_counts_and_shows_nothing() -> None:
     assert stage.engine.cancelled == []
 
 
-def test_no_tokens_asked_for_means_no_engine() -> None:
+def test_max_tokens_zero_needs_no_engine() -> None:
     async def scenario() -> None:
         async with scene() as stage:
             prepared = await prepare(stage.model, request("hello", max_tokens=0))
@@ -65,7 +65,7 @@ def test_no_tokens_asked_for_means_no_engine() -> None:
     asyncio.run(scenario())
 
 
-def test_a_stop_string_ends_the_request_and_tells_the_engine() -> None:
+def test_a_stop_string_cancels_the_engine_request() -> None:
     events, stage = run(request(stop=["END"]), b"so ENDless")
     assert text_of(events) == "so "
     assert finished(events).reasons == (FinishReason.STOP,)
@@ -85,14 +85,16 @@ def test_text_held_back_for_a_stop_string_comes_at_the_end() -> None:
     assert finished(events).reasons == (FinishReason.LENGTH,)
 
 
-def test_a_choice_that_stopped_waits_for_the_others() -> None:
+def test_a_stopped_choice_waits_for_the_others() -> None:
     async def scenario() -> None:
         async with scene() as stage:
             prepared = await prepare(stage.model, request(n=2, stop=["."]))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0), *said(request_id, b"a. dropped", choice=0))
-                stage.speak(*said(request_id, b"bb", choice=1, end=Finish.STOP))
+                stage.deliver(
+                    Admitted(request_id, 0), *token_events(request_id, b"a. dropped", choice=0)
+                )
+                stage.deliver(*token_events(request_id, b"bb", choice=1, end=Finish.STOP))
                 events = await stage.all_events(generation)
                 assert (text_of(events, 0), text_of(events, 1)) == ("a", "bb")
                 assert finished(events).completion_tokens == 2 + 3
@@ -101,12 +103,12 @@ def test_a_choice_that_stopped_waits_for_the_others() -> None:
     asyncio.run(scenario())
 
 
-def test_a_character_is_never_sent_in_halves() -> None:
+def test_characters_are_sent_complete() -> None:
     events, _ = run(request(), "é🙂".encode(), end=Finish.STOP)
     assert [(e.text, e.tokens) for e in events if isinstance(e, Text)] == [("é", 2), ("🙂", 4)]
 
 
-def test_thinking_is_told_apart_and_counted() -> None:
+def test_thinking_is_separated_and_counted() -> None:
     info = model_info(capabilities=("completion", "thinking"))
     events, _ = run(chat(), b"<think>\nhm\n</think>\n\nyes", end=Finish.STOP, info=info)
     assert "".join(e.text for e in events if isinstance(e, Thinking)) == "hm"
@@ -120,24 +122,24 @@ def test_tags_in_raw_completions_are_text() -> None:
     assert text_of(events) == "<think>x</think>"
 
 
-def test_calls_are_numbered_and_have_ids_of_their_own() -> None:
+def test_calls_have_indices_and_unique_ids() -> None:
     call = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
     tools = [{"type": "function", "function": {"name": "f"}}]
     events, _ = run(chat(tools=tools), f"{call}\n{call}".encode(), end=Finish.STOP)
     calls = [event for event in events if isinstance(event, ToolCall)]
-    assert [made.index for made in calls] == [0, 1]
+    assert [call.index for call in calls] == [0, 1]
     assert calls[0].id != calls[1].id
     assert finished(events).reasons == (FinishReason.TOOL_CALLS,)
 
 
-def test_a_call_cut_by_the_length_is_no_tool_calls_reason() -> None:
+def test_a_truncated_call_finishes_with_length() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     events, _ = run(chat(tools=tools), b'<tool_call>{"name": "f", "argu', end=Finish.LENGTH)
     assert text_of(events) == '<tool_call>{"name": "f", "argu'
     assert finished(events).reasons == (FinishReason.LENGTH,)
 
 
-def test_logprobs_carry_true_bytes() -> None:
+def test_logprobs_have_the_bytes_of_tokens() -> None:
     async def scenario() -> list[Event]:
         async with scene() as stage:
             prepared = await prepare(stage.model, request(logprobs=1))
@@ -145,7 +147,7 @@ def test_logprobs_carry_true_bytes() -> None:
                 request_id = stage.engine.submitted[0].id
                 first, second = "é".encode()
                 logprobs = Logprobs(-0.5, ((first, -0.5), (IM_END, -1.5)))
-                stage.speak(
+                stage.deliver(
                     Admitted(request_id, 0),
                     Token(request_id, 0, first, 1, None, logprobs),
                     Token(request_id, 0, second, 2, Finish.LENGTH, logprobs),
@@ -158,23 +160,23 @@ def test_logprobs_carry_true_bytes() -> None:
     assert text.logprobs[0].top[1].token == "<|im_end|>"
 
 
-def test_context_is_prompt_and_answer() -> None:
+def test_context_is_prompt_and_output() -> None:
     events, _ = run(request("hi", return_context=True), b"yo", end=Finish.STOP)
     assert finished(events).context == (*b"hi", *b"yo", IM_END)
 
 
-def test_a_token_the_model_has_no_embedding_for_never_reaches_the_engine() -> None:
+def test_out_of_range_prompt_tokens_do_not_reach_the_engine() -> None:
     async def scenario() -> None:
         async with scene(model_info(vocab_size=100)) as stage:
             assert await prepare(stage.model, request("abc"))
-            with pytest.raises(InvalidRequestError, match="no token 122"):
+            with pytest.raises(InvalidRequestError, match="token id 122"):
                 await prepare(stage.model, request("abz"))
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
-    ("refusal", "error"),
+    ("rejection", "error"),
     [
         (QueueFullError("full"), BusyError),
         (EngineDeadError("dead"), NotReadyError),
@@ -182,28 +184,28 @@ def test_a_token_the_model_has_no_embedding_for_never_reaches_the_engine() -> No
         (TooManyChoicesError("many"), InvalidRequestError),
     ],
 )
-def test_a_refusal_of_the_engine_is_one_of_ours(
-    refusal: Exception, error: type[InferenceError]
+def test_engine_rejections_become_inference_errors(
+    rejection: Exception, error: type[InferenceError]
 ) -> None:
     async def scenario() -> None:
         async with scene() as stage:
-            stage.engine.refusal = refusal
+            stage.engine.rejection = rejection
             prepared = await prepare(stage.model, request())
             with pytest.raises(error), accept(stage.model, prepared):
-                pytest.fail("the request was refused")
+                pytest.fail("the request was accepted")
             assert stage.engine.cancelled == []
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("kind", [Cancelled, Failed])
-def test_an_end_nobody_asked_for_is_a_failure(kind: type[Cancelled] | type[Failed]) -> None:
+def test_an_unexpected_end_is_a_failure(kind: type[Cancelled] | type[Failed]) -> None:
     async def scenario() -> list[Event]:
         async with scene() as stage:
             with accept(stage.model, await prepare(stage.model, request())) as generation:
                 request_id = stage.engine.submitted[0].id
                 end = Cancelled(request_id, 1) if kind is Cancelled else Failed(request_id, "x", 1)
-                stage.speak(Admitted(request_id, 0), *said(request_id, b"ab"), end)
+                stage.deliver(Admitted(request_id, 0), *token_events(request_id, b"ab"), end)
                 events = await stage.all_events(generation)
             assert stage.engine.cancelled == []
             assert stage.outcome("internal") == 1
@@ -215,7 +217,7 @@ def test_an_end_nobody_asked_for_is_a_failure(kind: type[Cancelled] | type[Faile
     assert events[-1].code is ErrorCode.INTERNAL
 
 
-def test_a_step_that_shows_nothing_says_so() -> None:
+def test_a_step_without_text_sends_an_empty_event() -> None:
     async def scenario() -> None:
         async with scene() as stage:
             wire_request = chat(tools=[{"type": "function", "function": {"name": "f"}}])
@@ -223,8 +225,11 @@ def test_a_step_that_shows_nothing_says_so() -> None:
                 request_id = stage.engine.submitted[0].id
                 batches = generation.events()
                 seen = []
-                for spoken in (Admitted(request_id, at_ns=900), *said(request_id, b"<tool_call>")):
-                    stage.speak(spoken)
+                for event in (
+                    Admitted(request_id, at_ns=900),
+                    *token_events(request_id, b"<tool_call>"),
+                ):
+                    stage.deliver(event)
                     seen.append(await anext(batches))
             assert isinstance(seen[0][0], Started)
             assert seen[1:] == [(Text(text="", tokens=0),)] * len("<tool_call>")
@@ -232,7 +237,7 @@ def test_a_step_that_shows_nothing_says_so() -> None:
     asyncio.run(scenario())
 
 
-def test_leaving_early_cancels_and_says_so() -> None:
+def test_leaving_early_cancels_and_is_counted() -> None:
     async def scenario() -> None:
         async with scene() as stage:
             with accept(stage.model, await prepare(stage.model, request())):
@@ -243,15 +248,15 @@ def test_leaving_early_cancels_and_says_so() -> None:
     asyncio.run(scenario())
 
 
-def test_a_deadline_that_passes_between_the_steps_still_tells_the_engine() -> None:
-    """The last event of one choice is read together with the end of the drain."""
+def test_a_drain_deadline_between_steps_cancels_the_engine_request() -> None:
+    """The last event of a choice is read in the same batch as the interruption."""
 
     async def scenario() -> None:
         async with scene() as stage:
             prepared = await prepare(stage.model, request(stop=["b"]))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0), *said(request_id, b"ab"))
+                stage.deliver(Admitted(request_id, 0), *token_events(request_id, b"ab"))
                 await asyncio.sleep(0)
                 stage.model.drain.expire()
                 assert finished(await stage.all_events(generation))
@@ -260,13 +265,13 @@ def test_a_deadline_that_passes_between_the_steps_still_tells_the_engine() -> No
     asyncio.run(scenario())
 
 
-def test_a_draining_process_takes_nothing() -> None:
+def test_a_draining_process_rejects_requests() -> None:
     async def scenario() -> None:
         async with scene() as stage:
             prepared = await prepare(stage.model, request())
             stage.model.drain.begin()
             with pytest.raises(DrainingError), accept(stage.model, prepared):
-                pytest.fail("the request was refused")
+                pytest.fail("the request was accepted")
             assert stage.engine.submitted == []
 
     asyncio.run(scenario())

@@ -1,11 +1,11 @@
-"""A request that asks for its prompt, with an engine whose every event the test speaks itself."""
+"""A request with `echo` through a scripted engine."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from inference.spoken import finished, request, run, said, scene, text_of
+from inference.scripted import finished, request, run, scene, text_of, token_events
 from sizeup_inference.engine.protocol import (
     Admitted,
     EngineEvent,
@@ -24,11 +24,11 @@ def prompt_of(events: list[Event]) -> str:
     return "".join(e.text for e in events if isinstance(e, PromptTokens))
 
 
-def told(request_id: str, start: int, *values: float) -> EngineEvent:
+def prompt_logprobs(request_id: str, start: int, *values: float) -> EngineEvent:
     return PromptLogprobs(request_id, start, tuple(map(Logprobs, values)), 950)
 
 
-def test_the_text_alone_needs_nothing_of_the_engine() -> None:
+def test_echo_without_logprobs_needs_no_prompt_logprobs() -> None:
     events, stage = run(request("hi 你", echo=True), b"abc", end=Finish.STOP)
     assert [type(e) for e in events[:3]] == [Started, PromptTokens, Text]
     assert (prompt_of(events), text_of(events)) == ("hi 你", "abc")
@@ -36,42 +36,42 @@ def test_the_text_alone_needs_nothing_of_the_engine() -> None:
     assert finished(events).completion_tokens == 4
 
 
-def test_what_is_not_asked_for_is_not_said() -> None:
+def test_without_echo_there_is_no_prompt() -> None:
     events, stage = run(request("hi", logprobs=2), b"abc", end=Finish.STOP)
     assert prompt_of(events) == ""
     assert stage.engine.submitted[0].prompt_logprobs is None
 
 
-async def _speaking(fields: dict[str, Any], prompt: str, *pieces: list[float]) -> list[Event]:
+async def _run_echo(fields: dict[str, Any], prompt: str, *pieces: list[float]) -> list[Event]:
     async with scene() as stage:
         prepared = await prepare(stage.model, request(prompt, **fields))
         with accept(stage.model, prepared) as generation:
             (submitted,) = stage.engine.submitted
             assert submitted.prompt_logprobs == fields["logprobs"]
             assert submitted.max_tokens >= 1
-            stage.speak(Admitted(submitted.id, 900))
+            stage.deliver(Admitted(submitted.id, 900))
             start = 1
             for piece in pieces:
-                stage.speak(told(submitted.id, start, *piece))
+                stage.deliver(prompt_logprobs(submitted.id, start, *piece))
                 start += len(piece)
             for choice in range(submitted.choices):
-                stage.speak(*said(submitted.id, b"x", choice=choice, end=Finish.LENGTH))
+                stage.deliver(*token_events(submitted.id, b"x", choice=choice, end=Finish.LENGTH))
             events = await stage.all_events(generation)
         assert stage.engine.cancelled == []
         assert stage.outcome("ok") == 1
         return events
 
 
-def speaking(fields: dict[str, Any], prompt: str, *pieces: list[float]) -> list[Event]:
-    return asyncio.run(_speaking({"echo": True} | fields, prompt, *pieces))
+def run_echo(fields: dict[str, Any], prompt: str, *pieces: list[float]) -> list[Event]:
+    return asyncio.run(_run_echo({"echo": True} | fields, prompt, *pieces))
 
 
 def logprobs_of(events: list[Event]) -> list[float | None]:
     return [t.logprob for e in events if isinstance(e, PromptTokens) for t in e.tokens]
 
 
-def test_each_token_comes_with_its_own_and_the_first_with_none() -> None:
-    events = speaking({"logprobs": 0, "max_tokens": 1}, "abcd", [-1.0, -2.0], [-3.0])
+def test_each_token_has_a_logprob_except_the_first() -> None:
+    events = run_echo({"logprobs": 0, "max_tokens": 1}, "abcd", [-1.0, -2.0], [-3.0])
     assert logprobs_of(events) == [None, -1.0, -2.0, -3.0]
     assert (prompt_of(events), text_of(events)) == ("abcd", "x")
     kinds = [type(event) for event in events]
@@ -79,15 +79,15 @@ def test_each_token_comes_with_its_own_and_the_first_with_none() -> None:
 
 
 def test_the_choices_share_one_prompt() -> None:
-    events = speaking({"logprobs": 1, "max_tokens": 1, "n": 3}, "ab", [-1.0])
+    events = run_echo({"logprobs": 1, "max_tokens": 1, "n": 3}, "ab", [-1.0])
     assert logprobs_of(events) == [None, -1.0]
     assert [text_of(events, choice) for choice in range(3)] == ["x"] * 3
     assert finished(events).reasons == (FinishReason.LENGTH,) * 3
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_a_prompt_without_an_answer_is_told_and_nothing_is_made(n: int) -> None:
-    events = speaking({"logprobs": 1, "max_tokens": 0, "n": n}, "abc", [-1.0, -2.0])
+def test_max_tokens_zero_echoes_the_prompt_only(n: int) -> None:
+    events = run_echo({"logprobs": 1, "max_tokens": 0, "n": n}, "abc", [-1.0, -2.0])
     assert logprobs_of(events) == [None, -1.0, -2.0]
     assert not any(isinstance(event, Text) for event in events)
     end = finished(events)
@@ -95,7 +95,7 @@ def test_a_prompt_without_an_answer_is_told_and_nothing_is_made(n: int) -> None:
     assert (end.prompt_eval_ns, end.eval_ns) == (100, 0)
 
 
-def test_a_prompt_without_an_answer_or_logprobs_is_said_without_the_engine() -> None:
+def test_max_tokens_zero_without_logprobs_needs_no_engine() -> None:
     async def scenario() -> list[Event]:
         async with scene() as stage:
             prepared = await prepare(stage.model, request("hello", max_tokens=0, echo=True, n=2))
@@ -122,43 +122,45 @@ def test_a_prompt_without_an_answer_or_logprobs_is_said_without_the_engine() -> 
     ],
 )
 @pytest.mark.parametrize("echo", [True, False])
-def test_every_token_of_the_answer_has_a_logprob_beside_an_echo(
+def test_with_echo_every_output_token_has_a_logprob(
     token_ids: tuple[int, ...], text: str, echo: bool
 ) -> None:
-    """lm-eval drops the last entry: without the end token's that would be the continuation's."""
+    """lm-eval drops the last entry: without EOS it would drop the continuation's."""
 
     async def scenario() -> list[Event]:
         async with scene() as stage:
             prepared = await prepare(stage.model, request("p", echo=echo, logprobs=0))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0))
+                stage.deliver(Admitted(request_id, 0))
                 for i, token_id in enumerate(token_ids):
                     end = Finish.STOP if token_id == IM_END else Finish.LENGTH
                     last = i == len(token_ids) - 1
                     logprobs = Logprobs(-float(i))
-                    stage.speak(Token(request_id, 0, token_id, i, end if last else None, logprobs))
+                    stage.deliver(
+                        Token(request_id, 0, token_id, i, end if last else None, logprobs)
+                    )
                 return await stage.all_events(generation)
 
     events = asyncio.run(scenario())
     assert text_of(events) == text
     values = [t.logprob for e in events if isinstance(e, Text) for t in e.logprobs]
-    said_of = len(token_ids) if echo else len(text)
-    assert values == [-float(i) for i in range(said_of)]
+    count = len(token_ids) if echo else len(text)
+    assert values == [-float(i) for i in range(count)]
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_a_stop_string_takes_its_logprobs_with_it(echo: bool) -> None:
+def test_logprobs_of_a_stop_string_are_dropped(echo: bool) -> None:
     async def scenario() -> list[Event]:
         async with scene() as stage:
-            asked = request("p", echo=echo, logprobs=0, stop=("STOP",))
-            prepared = await prepare(stage.model, asked)
+            wire_request = request("p", echo=echo, logprobs=0, stop=("STOP",))
+            prepared = await prepare(stage.model, wire_request)
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0))
+                stage.deliver(Admitted(request_id, 0))
                 for i, token_id in enumerate(b"abSTOP"):
                     logprobs = Logprobs(-float(i))
-                    stage.speak(Token(request_id, 0, token_id, i, None, logprobs))
+                    stage.deliver(Token(request_id, 0, token_id, i, None, logprobs))
                 return await stage.all_events(generation)
 
     events = asyncio.run(scenario())
@@ -166,8 +168,8 @@ def test_a_stop_string_takes_its_logprobs_with_it(echo: bool) -> None:
     assert [t.logprob for e in events if isinstance(e, Text) for t in e.logprobs] == [0.0, -1.0]
 
 
-def test_one_step_of_a_long_prompt_is_sent_in_pieces() -> None:
-    """Each in a turn of the event loop of its own, and none of them beside a silent text."""
+def test_a_long_prompt_is_sent_in_pieces() -> None:
+    """Each piece in a separate turn of the event loop, without empty text between."""
 
     async def scenario() -> None:
         async with scene() as stage:
@@ -175,8 +177,11 @@ def test_one_step_of_a_long_prompt_is_sent_in_pieces() -> None:
             prepared = await prepare(stage.model, request(long, echo=True, logprobs=0))
             with accept(stage.model, prepared) as generation:
                 request_id = stage.engine.submitted[0].id
-                stage.speak(Admitted(request_id, 0), told(request_id, 1, *[-1.0] * (len(long) - 1)))
-                stage.speak(*said(request_id, b"x", end=Finish.LENGTH))
+                stage.deliver(
+                    Admitted(request_id, 0),
+                    prompt_logprobs(request_id, 1, *[-1.0] * (len(long) - 1)),
+                )
+                stage.deliver(*token_events(request_id, b"x", end=Finish.LENGTH))
                 batches = [batch async for batch in generation.events()]
         counts = [[len(e.tokens) for e in b if isinstance(e, PromptTokens)] for b in batches]
         assert counts[:4] == [[1], *[[TOKENS_PER_EVENT]] * 3]

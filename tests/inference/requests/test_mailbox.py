@@ -13,10 +13,10 @@ def token(request_id: str, number: int, *, choice: int = 0, last: bool = False) 
 
 
 def ignore() -> None:
-    """Stand for a cancel nobody looks at."""
+    """An on_overflow callback without effect."""
 
 
-def test_events_of_many_threads_arrive_in_order_and_apart() -> None:
+def test_events_arrive_in_order_per_request() -> None:
     async def scenario() -> dict[str, list[int]]:
         mailboxes = Mailboxes(asyncio.get_running_loop())
         names = [f"r{i}" for i in range(20)]
@@ -34,7 +34,7 @@ def test_events_of_many_threads_arrive_in_order_and_apart() -> None:
                         got[name].append(event.token_id)
 
         readers = [asyncio.create_task(read(name)) for name in names]
-        await asyncio.sleep(0)  # every mailbox is open before the engine speaks
+        await asyncio.sleep(0)  # every mailbox is open before the engine delivers
         thread = threading.Thread(target=engine)
         thread.start()
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -59,22 +59,22 @@ def take_all(
     return asyncio.run(scenario())
 
 
-def test_nothing_follows_the_terminal_event() -> None:
+def test_events_after_the_terminal_one_are_dropped() -> None:
     end = Cancelled("r", 1)
     assert take_all(end, token("r", 2), Failed("r", "late", 3)) == [end]
 
 
-def test_a_request_ends_when_all_its_choices_have() -> None:
+def test_a_request_ends_with_its_last_choice() -> None:
     first, second = token("r", 1, choice=0, last=True), token("r", 2, choice=1, last=True)
     assert take_all(first, second, token("r", 3), choices=2) == [first, second]
 
 
-def test_events_for_strangers_are_ignored() -> None:
+def test_events_of_other_requests_are_ignored() -> None:
     mine = token("r", 1)
-    assert take_all(token("stranger", 0), mine) == [mine]
+    assert take_all(token("other", 0), mine) == [mine]
 
 
-def test_a_reader_too_far_behind_is_told_and_its_request_cancelled() -> None:
+def test_a_full_buffer_interrupts_and_cancels() -> None:
     async def scenario() -> tuple[list[MailboxEvent], list[str]]:
         cancelled: list[str] = []
         mailboxes = Mailboxes(asyncio.get_running_loop(), capacity=3)
@@ -109,7 +109,7 @@ def test_a_closed_loop_does_not_disturb_the_engine() -> None:
     asyncio.run(make()).deliver([token("r", 1)])
 
 
-def test_a_silent_dead_engine_ends_the_wait() -> None:
+def test_a_dead_engine_ends_the_wait() -> None:
     async def scenario() -> list[MailboxEvent]:
         mailboxes = Mailboxes(asyncio.get_running_loop(), alive_check_seconds=0.01)
         with mailboxes.open("r", choices=1, on_overflow=ignore) as box:

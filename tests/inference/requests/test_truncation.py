@@ -19,14 +19,14 @@ def length(prompt: ChatPrompt) -> int:
     return len(BYTES.encode_chat(prompt).token_ids)
 
 
-def test_a_prompt_that_fits_is_left_alone() -> None:
+def test_a_prompt_that_fits_is_unchanged() -> None:
     assert encode_to_fit(BYTES, TextPrompt(text="abc"), 3, truncate=False).token_ids == tuple(
         b"abc"
     )
 
 
-def test_a_prompt_one_token_too_long_is_refused_with_the_numbers() -> None:
-    with pytest.raises(ContextLengthError, match="4 tokens, and at most 3"):
+def test_a_prompt_one_token_too_long_is_rejected_with_the_numbers() -> None:
+    with pytest.raises(ContextLengthError, match="4 tokens, the maximum is 3"):
         encode_to_fit(BYTES, TextPrompt(text="abcd"), 3, truncate=False)
 
 
@@ -38,12 +38,12 @@ def test_text_and_tokens_keep_their_end() -> None:
     assert encode_to_fit(BYTES, tokens, 2, truncate=True).token_ids == (2, 3)
 
 
-def test_an_empty_prompt_is_refused() -> None:
+def test_an_empty_prompt_is_rejected() -> None:
     with pytest.raises(InvalidRequestError, match="empty"):
         encode_to_fit(BYTES, TextPrompt(text=""), 3, truncate=True)
 
 
-def test_as_few_of_the_oldest_turns_as_will_do_are_dropped() -> None:
+def test_the_fewest_oldest_turns_are_dropped() -> None:
     history = turns(*(f"turn {i} " + "x" * 20 for i in range(9)))
     whole = ChatPrompt(messages=(SYSTEM, *history))
     for dropped in range(1, 9):
@@ -52,7 +52,7 @@ def test_as_few_of_the_oldest_turns_as_will_do_are_dropped() -> None:
         assert fitting == BYTES.encode_chat(shorter)
 
 
-def test_system_messages_and_the_last_one_stay() -> None:
+def test_system_messages_and_the_last_message_are_kept() -> None:
     late = ChatMessage(role="system", content="and brief")
     prompt = ChatPrompt(messages=(SYSTEM, *turns("a" * 50, "b" * 50), late, *turns("last")))
     shortest = ChatPrompt(messages=(SYSTEM, late, *turns("last")))
@@ -61,13 +61,13 @@ def test_system_messages_and_the_last_one_stay() -> None:
     )
 
 
-def test_an_earlier_answers_tokens_go_first() -> None:
+def test_prefix_tokens_are_dropped_first() -> None:
     prompt = ChatPrompt(messages=turns("hi"), prefix_token_ids=(1,) * 50)
     fitting = encode_to_fit(BYTES, prompt, 40, truncate=True)
     assert fitting.token_ids == BYTES.encode_chat(ChatPrompt(messages=turns("hi"))).token_ids
 
 
-def test_a_last_message_too_long_keeps_its_opening_and_its_end() -> None:
+def test_a_last_message_too_long_keeps_its_start_and_end() -> None:
     prompt = ChatPrompt(messages=turns("x" * 100))
     whole = BYTES.encode_chat(prompt).token_ids
     fitting = encode_to_fit(BYTES, prompt, 30, truncate=True).token_ids
@@ -75,11 +75,11 @@ def test_a_last_message_too_long_keeps_its_opening_and_its_end() -> None:
     assert encode_to_fit(BYTES, prompt, 1, truncate=True).token_ids == whole[-1:]
 
 
-def test_a_template_that_wants_a_user_first_is_given_one() -> None:
+def test_turns_are_dropped_until_the_template_accepts() -> None:
     class Strict(ByteTokenizer):
         def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
             if prompt.messages[0].role != "user":
-                raise PromptError("a conversation begins with the user")
+                raise PromptError("the first message must be the user's")
             return super().encode_chat(prompt)
 
     history = turns("a" * 30, "b" * 30, "c")

@@ -1,7 +1,7 @@
 import pytest
 
 from sizeup_inference.engine.protocol import EngineRequest, EngineStats
-from sizeup_inference.server.health import Health, StallDetector, StallLimits
+from sizeup_inference.server.health import Health, Readiness, StallDetector, StallLimits
 from sizeup_telemetry.drain import Drain
 
 STALLED, LOST = 60.0, 90.0
@@ -9,7 +9,7 @@ LIMITS = StallLimits(STALLED, LOST)
 
 
 class StillEngine:
-    """Says what it is told to say."""
+    """Reports what a test sets."""
 
     def __init__(self) -> None:
         self.alive = True
@@ -17,10 +17,10 @@ class StillEngine:
         self.steps = 0
 
     def submit(self, request: EngineRequest) -> None:
-        """Take nothing."""
+        """Ignored."""
 
     def cancel(self, request_id: str) -> None:
-        """Have nothing to cancel."""
+        """Ignored."""
 
     def stats(self) -> EngineStats:
         return EngineStats(self.running, 0, 0, 0, self.steps, 0, 0, 0, 0, 0.0)
@@ -29,7 +29,7 @@ class StillEngine:
         return self.alive
 
     def close(self, timeout_seconds: float) -> None:
-        """Have nothing to close."""
+        """Ignored."""
 
 
 @pytest.fixture
@@ -37,36 +37,36 @@ def engine() -> StillEngine:
     return StillEngine()
 
 
-def test_loading_says_how_far_it_is() -> None:
+def test_loading_reports_progress() -> None:
     health = Health(Drain(), LIMITS)
-    assert health.state(0.0) == {"state": "loading", "stage": "starting", "progress": 0.0}
+    assert health.readiness(0.0) == Readiness(state="loading", stage="starting", progress=0.0)
     health.set_progress("weights", 7.0)
-    assert health.state(0.0) == {"state": "loading", "stage": "weights", "progress": 1.0}
+    assert health.readiness(0.0) == Readiness(state="loading", stage="weights", progress=1.0)
 
 
 def test_a_running_engine_is_ready_until_it_drains_or_dies(engine: StillEngine) -> None:
     drain = Drain()
     health = Health(drain, LIMITS)
     health.set_running(engine)
-    assert health.state(0.0) == {"state": "ready"}
+    assert health.readiness(0.0) == Readiness(state="ready")
     engine.alive = False
-    assert health.state(0.0) == {"state": "dead"}
+    assert health.readiness(0.0) == Readiness(state="dead")
     drain.begin()
-    assert health.state(0.0) == {"state": "draining"}
+    assert health.readiness(0.0) == Readiness(state="draining")
 
 
 def test_an_engine_with_work_and_no_steps_is_stalled(engine: StillEngine) -> None:
     health = Health(Drain(), LIMITS)
     health.set_running(engine)
     engine.running = 1
-    assert health.state(0.0) == {"state": "ready"}
-    assert health.state(STALLED) == {"state": "ready"}
-    assert health.state(STALLED + 1) == {"state": "stalled"}
+    assert health.readiness(0.0) == Readiness(state="ready")
+    assert health.readiness(STALLED) == Readiness(state="ready")
+    assert health.readiness(STALLED + 1) == Readiness(state="stalled")
     engine.steps += 1
-    assert health.state(STALLED + 2) == {"state": "ready"}
+    assert health.readiness(STALLED + 2) == Readiness(state="ready")
 
 
-def test_an_idle_engine_is_not_stalled_and_starts_afresh() -> None:
+def test_an_idle_engine_is_not_stalled() -> None:
     stall = StallDetector(LIMITS)
     assert not stall.is_stalled(running=0, steps=5, now=0.0)
     assert not stall.is_stalled(running=0, steps=5, now=10 * STALLED)

@@ -1,4 +1,4 @@
-"""Streams over real sockets: whole, refused, abandoned, drained, failed."""
+"""Streams over real sockets: complete, rejected, abandoned, drained, failed."""
 
 import asyncio
 import json
@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from inference.serving import (
     DEADLINE_SECONDS,
     Process,
-    hang,
+    read_stream,
     running,
     text_prompt,
     until,
@@ -48,15 +50,15 @@ def test_a_stream_is_started_then_text_then_finished() -> None:
     started, *texts, finished = asyncio.run(scenario())
     assert isinstance(started, Started)
     assert started.prompt_tokens == 10
-    # One without text says that the model is at work, where a character takes several steps.
-    said = [event.text for event in texts if isinstance(event, Text) and event.text]
-    assert said == ["H", "i", " ", "你", "🙂"]
+    # Empty text is sent for steps within a character.
+    pieces = [event.text for event in texts if isinstance(event, Text) and event.text]
+    assert pieces == ["H", "i", " ", "你", "🙂"]
     assert isinstance(finished, Finished)
     assert finished.reasons == (FinishReason.STOP,)
     assert (finished.prompt_tokens, finished.completion_tokens) == (10, 11)
 
 
-def test_a_prompt_comes_back_with_its_logprobs_before_the_answer() -> None:
+def test_echo_sends_the_prompt_with_logprobs_first() -> None:
     async def scenario() -> list[Event]:
         async with running() as process:
             return await process.generate(
@@ -74,13 +76,13 @@ def test_a_prompt_comes_back_with_its_logprobs_before_the_answer() -> None:
     assert (finished.prompt_tokens, finished.completion_tokens) == (400, 1)
 
 
-def test_events_arrive_as_their_tokens_are_made() -> None:
-    """The first text is read while the engine waits for leave to make the second token."""
-    leave = threading.Event()
+def test_events_are_sent_as_tokens_are_generated() -> None:
+    """The first text is read while the engine blocks before the second token."""
+    proceed = threading.Event()
 
     def script(_request: EngineRequest, _choice: int) -> Iterator[int]:
         yield ord("a")
-        leave.wait(DEADLINE_SECONDS)
+        proceed.wait(DEADLINE_SECONDS)
         yield IM_END
 
     async def scenario() -> tuple[bytes, bool]:
@@ -90,17 +92,17 @@ def test_events_arrive_as_their_tokens_are_made() -> None:
         ):
             await response.content.readline()
             first = await response.content.readline()
-            was_given = leave.is_set()
-            leave.set()
+            was_set = proceed.is_set()
+            proceed.set()
             await response.content.read()
-            return first, was_given
+            return first, was_set
 
-    first, was_given = asyncio.run(scenario())
+    first, was_set = asyncio.run(scenario())
     assert event_adapter.validate_json(first) == Text(text="a")
-    assert not was_given
+    assert not was_set
 
 
-def test_two_hundred_streams_at_once_are_whole() -> None:
+def test_two_hundred_concurrent_streams_are_complete() -> None:
     async def scenario() -> tuple[list[str], Process]:
         async with running(FakeLimits(max_num_seqs=64)) as process:
             prompts = [f"stream {i} 你好🙂" * 5 for i in range(200)]
@@ -117,18 +119,18 @@ def test_two_hundred_streams_at_once_are_whole() -> None:
     assert process.sample("requests_total", outcome="ok") == 200
 
 
-def test_a_full_queue_answers_busy_at_once() -> None:
+def test_a_full_queue_returns_busy() -> None:
     async def scenario() -> tuple[int, Any, str | None]:
         async with running(STUCK) as process, asyncio.TaskGroup() as group:
-            held = [group.create_task(hang(process)) for _ in range(3)]
+            tasks = [group.create_task(read_stream(process)) for _ in range(3)]
             await until(lambda: process.engine.stats().waiting == 2)
             async with process.http.post(
                 process.url + routes.GENERATE, json={"prompt": text_prompt("x")}
             ) as response:
-                refusal = response.status, await response.json(), response.headers["Retry-After"]
-            for task in held:
+                rejection = response.status, await response.json(), response.headers["Retry-After"]
+            for task in tasks:
                 task.cancel()
-            return refusal
+            return rejection
 
     status, body, retry_after = asyncio.run(scenario())
     assert status == 503
@@ -136,8 +138,8 @@ def test_a_full_queue_answers_busy_at_once() -> None:
     assert retry_after == "1"
 
 
-async def hang_up_when(process: Process, condition: Any) -> None:
-    task = asyncio.create_task(hang(process))
+async def disconnect_when(process: Process, condition: Any) -> None:
+    task = asyncio.create_task(read_stream(process))
     await until(condition)
     task.cancel()
     await asyncio.wait((task,))
@@ -148,12 +150,12 @@ def idle(process: Process) -> bool:
     return (stats.running, stats.waiting, stats.pages_used) == (0, 0, 0)
 
 
-def test_hanging_up_in_the_queue_frees_the_place() -> None:
+def test_disconnecting_in_the_queue_frees_the_slot() -> None:
     async def scenario() -> float:
         async with running(STUCK) as process:
-            first = asyncio.create_task(hang(process))
+            first = asyncio.create_task(read_stream(process))
             await until(lambda: process.engine.stats().running == 1)
-            await hang_up_when(process, lambda: process.engine.stats().waiting == 1)
+            await disconnect_when(process, lambda: process.engine.stats().waiting == 1)
             await until(lambda: process.engine.stats().waiting == 0)
             first.cancel()
             await until(lambda: idle(process))
@@ -163,16 +165,16 @@ def test_hanging_up_in_the_queue_frees_the_place() -> None:
     assert asyncio.run(scenario()) == 2
 
 
-def test_hanging_up_in_prefill_frees_the_pages() -> None:
+def test_disconnecting_in_prefill_frees_the_pages() -> None:
     async def scenario() -> None:
         async with running(STUCK) as process:
-            await hang_up_when(process, lambda: process.engine.stats().pages_used > 0)
+            await disconnect_when(process, lambda: process.engine.stats().pages_used > 0)
             await until(lambda: idle(process))
 
     asyncio.run(scenario())
 
 
-def test_hanging_up_in_decode_frees_the_pages() -> None:
+def test_disconnecting_in_decode_frees_the_pages() -> None:
     async def scenario() -> None:
         async with running(SLOW) as process:
             request = {"prompt": text_prompt("abc"), "ignore_eos": True}
@@ -185,7 +187,7 @@ def test_hanging_up_in_decode_frees_the_pages() -> None:
     asyncio.run(scenario())
 
 
-def test_hanging_up_while_the_prompt_is_sent_is_no_error() -> None:
+def test_disconnecting_while_sending_is_no_error() -> None:
     async def scenario() -> None:
         async with running() as process:
             port = int(process.url.rsplit(":", 1)[1])
@@ -200,11 +202,11 @@ def test_hanging_up_while_the_prompt_is_sent_is_no_error() -> None:
     asyncio.run(scenario())
 
 
-def test_a_client_that_does_not_read_is_cut_off() -> None:
-    """Its socket and the mailbox fill up; then the engine is told, whatever the socket does."""
+def test_a_client_that_does_not_read_is_cancelled() -> None:
+    """Socket and mailbox fill up; then the engine request is cancelled."""
 
     async def scenario() -> None:
-        async with running(max_model_len=1_000_000) as process:
+        async with running(send_buffer=4096, max_model_len=1_000_000) as process:
             port = int(process.url.rsplit(":", 1)[1])
             with socket.socket() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -221,35 +223,36 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
     asyncio.run(scenario())
 
 
-def test_draining_ends_streams_at_the_deadline_and_refuses_new_ones() -> None:
+def test_draining_fails_streams_at_the_deadline_and_rejects_new_ones() -> None:
     async def scenario() -> tuple[list[Event], tuple[int, Any], tuple[int, Any]]:
         async with running(SLOW) as process, asyncio.TaskGroup() as group:
             stream = group.create_task(process.generate(prompt=text_prompt("abc"), ignore_eos=True))
             await until(lambda: process.engine.stats().completion_tokens > 3)
             process.drain.begin()
-            refused = await process.post(routes.GENERATE, {"prompt": text_prompt("x")})
+            rejected = await process.post(routes.GENERATE, {"prompt": text_prompt("x")})
             ready = await process.get(routes.READYZ)
             assert not stream.done()
             process.drain.expire()
             events = await stream
             await until(lambda: idle(process))
-            return events, refused, ready
+            return events, rejected, ready
 
-    events, refused, ready = asyncio.run(scenario())
+    events, rejected, ready = asyncio.run(scenario())
     assert isinstance(events[-1], Failed)
     assert events[-1].code is ErrorCode.DRAINING
-    assert refused[0] == 503
-    assert refused[1]["code"] == ErrorCode.DRAINING
+    assert rejected[0] == 503
+    assert rejected[1]["code"] == ErrorCode.DRAINING
     assert ready == (503, {"state": "draining"})
 
 
-def test_every_stream_is_told_when_the_engine_dies() -> None:
+def test_every_stream_fails_when_the_engine_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sizeup_inference.app._WATCH_SECONDS", 0.01)
     all_run = threading.Event()
 
     def script(_request: EngineRequest, _choice: int) -> Iterator[int]:
         while not all_run.is_set():
             yield ord("a")
-        raise ValueError("a bug in this step")
+        raise ValueError("injected bug")
 
     async def scenario() -> None:
         async with running(SLOW, script) as process, asyncio.TaskGroup() as group:

@@ -26,7 +26,7 @@ def make_settings(folder: Path, **changes: object) -> Settings:
     )
 
 
-def test_a_started_engine_answers_and_describes_itself() -> None:
+def test_a_started_engine_generates_and_is_described() -> None:
     recorder = Recorder()
     stages: list[str] = []
     running = start_engine(make_settings(TOY), recorder, lambda stage, _: stages.append(stage))
@@ -43,23 +43,23 @@ def test_a_started_engine_answers_and_describes_itself() -> None:
         assert 0 <= buffers < 10_000
         assert running.info.device_bytes == 0
         assert {"completion", "tools"} <= set(running.info.capabilities)
-        assert stages == ["verify", "load", "reserve", "warm up"]
+        assert stages == ["verify", "load", "allocate KV cache", "warm up"]
     finally:
         running.engine.close(DEADLINE_SECONDS)
 
 
-def test_little_memory_cuts_the_context_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     settings = make_settings(TOY, kv_cache_bytes=100_000)  # some pages of 16 tokens
     running = start_engine(settings, Recorder(), lambda *_: None)
     try:
         assert running.info.context_length < 2048
         assert running.info.context_length == running.engine.stats().pages_total * 16
-        assert "context.cut" in caplog.messages
+        assert "context.reduced" in caplog.messages
     finally:
         running.engine.close(DEADLINE_SECONDS)
 
 
-def test_the_warm_up_is_nobody_elses_business() -> None:
+def test_warm_up_events_are_not_delivered() -> None:
     recorder = Recorder()
     running = start_engine(make_settings(TOY), recorder, lambda *_: None)
     try:
@@ -92,24 +92,24 @@ def test_a_model_whose_first_token_fails_does_not_start(
     assert threading.active_count() <= before + 1
 
 
-def test_a_context_beyond_the_models_own_is_refused() -> None:
+def test_a_context_beyond_the_models_is_rejected() -> None:
     with pytest.raises(LoadError, match="max_model_len 4096 exceeds"):
         start_engine(make_settings(TOY, max_model_len=4096), Recorder(), lambda *_: None)
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+def test_an_empty_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         start_engine(make_settings(tmp_path), Recorder(), lambda *_: None)
 
 
-@pytest.mark.parametrize(("asked", "given"), [(None, 2048), (100, 100), (2048, 2048)])
-def test_the_context_is_what_was_asked_up_to_what_was_trained(
-    asked: int | None, given: int
+@pytest.mark.parametrize(("requested", "expected"), [(None, 2048), (100, 100), (2048, 2048)])
+def test_the_context_is_the_requested_or_trained_length(
+    requested: int | None, expected: int
 ) -> None:
-    assert context_length(2048, asked) == given
+    assert context_length(2048, requested) == expected
 
 
-def test_a_small_model_has_one_thread_and_a_real_one_every_core() -> None:
+def test_small_models_use_one_thread_and_others_every_core() -> None:
     assert step_threads(5_000_000, 8) == 1
     assert step_threads(464_000_000, 8) == 8
 
@@ -126,30 +126,30 @@ def test_sampling_defaults_come_from_the_generation_config(tmp_path: Path) -> No
     assert read_eos_token_ids(tmp_path, None) == (7, 9)
 
 
-def test_what_no_request_could_say_is_left_open_and_does_not_stop_loading(tmp_path: Path) -> None:
+def test_out_of_range_defaults_are_ignored(tmp_path: Path) -> None:
     config = {"temperature": 0, "top_k": -1, "top_p": 0.0, "min_p": "x", "repetition_penalty": 1.1}
     (tmp_path / "generation_config.json").write_text(json.dumps(config))
-    said = read_sampling(tmp_path).model_dump(exclude_none=True)
-    assert said == {"temperature": 0, "repetition_penalty": 1.1}
+    sampling = read_sampling(tmp_path).model_dump(exclude_none=True)
+    assert sampling == {"temperature": 0, "repetition_penalty": 1.1}
 
 
 @pytest.mark.parametrize(
     ("named", "expected"), [(None, (3,)), ([None, 5], (3, 5)), (3, (3,)), ([], (3,))]
 )
-def test_end_tokens_left_open_are_the_tokenizers(
+def test_eos_tokens_default_to_the_tokenizers(
     tmp_path: Path, named: object, expected: tuple[int, ...]
 ) -> None:
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": named}))
     assert read_eos_token_ids(tmp_path, 3) == expected
 
 
-def test_a_generation_config_that_is_not_json_is_named(tmp_path: Path) -> None:
+def test_an_invalid_generation_config_is_named(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text("<html>")
     with pytest.raises(WeightsError, match=r"generation_config\.json"):
         read_sampling(tmp_path)
 
 
-def test_limits_that_contradict_each_other_are_said_before_loading() -> None:
+def test_contradictory_limits_are_rejected_before_loading() -> None:
     stages: list[str] = []
     settings = make_settings(TOY, max_num_seqs=64, max_num_batched_tokens=64)
     with pytest.raises(ValueError, match="max_num_batched_tokens"):
@@ -157,7 +157,7 @@ def test_limits_that_contradict_each_other_are_said_before_loading() -> None:
     assert stages == ["verify"]
 
 
-def test_a_folder_without_generation_config_leaves_everything_open(tmp_path: Path) -> None:
+def test_without_generation_config_nothing_has_a_default(tmp_path: Path) -> None:
     assert read_sampling(tmp_path).model_dump(exclude_none=True) == {}
     assert read_eos_token_ids(tmp_path, 3) == (3,)
 

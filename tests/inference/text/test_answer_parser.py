@@ -3,11 +3,11 @@ import json
 import pytest
 
 from sizeup_inference.text.answer_parser import (
-    Answer,
     AnswerParser,
     Call,
+    Content,
     Part,
-    Thought,
+    Reasoning,
     parse_call,
 )
 
@@ -22,15 +22,15 @@ def run(
     is_thinking: bool = False,
     tools: bool = True,
 ) -> tuple[str, str, list[Call]]:
-    """Feed text in pieces of a size; return thought, answer and calls."""
+    """Feed text in pieces of a size; return reasoning, content and calls."""
     parser = AnswerParser(thinking=thinking, is_thinking=is_thinking, tools=tools)
     parts: list[Part] = []
     for start in range(0, len(text), size):
         parts += parser.feed(text[start : start + size])
     parts += parser.flush()
-    thought = "".join(part.text for part in parts if isinstance(part, Thought))
-    answer = "".join(part.text for part in parts if isinstance(part, Answer))
-    return thought, answer, [part for part in parts if isinstance(part, Call)]
+    reasoning = "".join(part.text for part in parts if isinstance(part, Reasoning))
+    content = "".join(part.text for part in parts if isinstance(part, Content))
+    return reasoning, content, [part for part in parts if isinstance(part, Call)]
 
 
 ADD = Call("add", {"a": 1})
@@ -38,7 +38,7 @@ ADD = Call("add", {"a": 1})
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize(
-    ("text", "thought", "answer", "calls"),
+    ("text", "reasoning", "content", "calls"),
     [
         ("Hello", "", "Hello", []),
         ("a < b <thin", "", "a < b <thin", []),
@@ -59,36 +59,36 @@ ADD = Call("add", {"a": 1})
         ("ends in space \n", "", "ends in space \n", []),
     ],
 )
-def test_thought_answer_and_calls_are_found_however_the_text_is_cut(
-    text: str, thought: str, answer: str, calls: list[Call], size: int
+def test_reasoning_content_and_calls_are_parsed_for_any_split(
+    text: str, reasoning: str, content: str, calls: list[Call], size: int
 ) -> None:
-    assert run(text, size=size) == (thought, answer, calls)
+    assert run(text, size=size) == (reasoning, content, calls)
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
-def test_the_prompt_may_have_opened_the_thought(size: int) -> None:
+def test_the_prompt_may_end_inside_think(size: int) -> None:
     assert run("\nwhy\n</think>\nso", size=size, is_thinking=True) == ("why", "so", [])
 
 
 @pytest.mark.parametrize("size", [1, 1000])
-def test_nothing_is_looked_for_that_was_not_asked_for(size: int) -> None:
+def test_disabled_features_are_not_parsed(size: int) -> None:
     text = f"<think>a</think> {CALL}"
     assert run(text, size=size, thinking=False, tools=False) == ("", text, [])
 
 
 def test_plain_text_is_not_held_back() -> None:
     parser = AnswerParser(thinking=True, is_thinking=False, tools=True)
-    assert parser.feed("Hello") == [Answer("Hello")]
-    assert parser.feed(" world") == [Answer(" world")]
+    assert parser.feed("Hello") == [Content("Hello")]
+    assert parser.feed(" world") == [Content(" world")]
 
 
-def test_what_may_begin_a_tag_is_held_back() -> None:
+def test_a_possible_start_of_a_tag_is_held_back() -> None:
     parser = AnswerParser(thinking=False, is_thinking=False, tools=True)
-    assert parser.feed("so <tool_") == [Answer("so")]
-    assert parser.feed("box>") == [Answer(" <tool_box>")]
+    assert parser.feed("so <tool_") == [Content("so")]
+    assert parser.feed("box>") == [Content(" <tool_box>")]
 
 
-def test_the_parser_knows_when_it_thinks() -> None:
+def test_is_thinking_follows_the_text() -> None:
     parser = AnswerParser(thinking=True, is_thinking=False, tools=False)
     assert not parser.is_thinking
     parser.feed("<think>")
@@ -113,7 +113,7 @@ def test_the_parser_knows_when_it_thinks() -> None:
         '{"name": "add", "arguments": {"a": ' + "9" * 5000 + "}}",
     ],
 )
-def test_what_is_not_a_call_is_none(body: str) -> None:
+def test_an_invalid_call_is_none(body: str) -> None:
     assert parse_call(body) is None
 
 

@@ -1,4 +1,4 @@
-"""Streamed text equals text decoded at once, whatever the tokens."""
+"""Streamed text equals text decoded as a whole."""
 
 import random
 from pathlib import Path
@@ -37,7 +37,7 @@ def stream(tokenizer: HuggingFaceTokenizer, ids: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_pieces_make_the_whole(
+def test_streamed_pieces_join_to_the_decoded_text(
     both: tuple[PreTrainedTokenizerBase, HuggingFaceTokenizer], text: str
 ) -> None:
     loaded, ours = both
@@ -48,7 +48,7 @@ def test_the_pieces_make_the_whole(
         assert not any("\ufffd" in piece for piece in pieces)
 
 
-def test_random_tokens_stream_as_they_decode(
+def test_random_tokens_stream_like_decode(
     both: tuple[PreTrainedTokenizerBase, HuggingFaceTokenizer],
 ) -> None:
     loaded, ours = both
@@ -61,14 +61,14 @@ def test_random_tokens_stream_as_they_decode(
 def test_every_split_of_a_character_into_bytes_is_held_back(
     both: tuple[PreTrainedTokenizerBase, HuggingFaceTokenizer],
 ) -> None:
-    """A model may spell a character byte by byte although its vocabulary has it whole."""
+    """A model may generate a character byte by byte although a token for it exists."""
     _, ours = both
     byte_ids = {ours.token_bytes(i): i for i in range(ours.vocab_size)}
     spelled = [byte_ids[bytes([byte])] for byte in "你🙂".encode()]
     assert stream(ours, spelled) == ["", "", "你", "", "", "", "🙂", ""]
 
 
-def test_half_a_character_at_the_end_becomes_one_replacement(
+def test_an_incomplete_character_at_the_end_becomes_u_fffd(
     both: tuple[PreTrainedTokenizerBase, HuggingFaceTokenizer],
 ) -> None:
     loaded, ours = both

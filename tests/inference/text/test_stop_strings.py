@@ -31,13 +31,13 @@ def run(text: str, stops: list[str], size: int) -> tuple[str, bool]:
         ("aabaaabaaaa", ["aabaaaa"], ("aaba", True)),
     ],
 )
-def test_text_is_cut_at_the_first_stop_string_to_be_complete(
+def test_text_is_cut_at_the_first_complete_stop_string(
     text: str, stops: list[str], expected: tuple[str, bool], size: int
 ) -> None:
     assert run(text, stops, size) == expected
 
 
-def test_random_texts_agree_with_a_search_of_the_whole() -> None:
+def test_random_texts_agree_with_a_full_search() -> None:
     chance = random.Random(3)
     for _ in range(500):
         text = "".join(chance.choices("ab", k=30))
@@ -46,7 +46,7 @@ def test_random_texts_agree_with_a_search_of_the_whole() -> None:
         assert run(text, [stop], chance.randrange(1, 5)) == (before, bool(found))
 
 
-def test_only_a_possible_beginning_is_held_back() -> None:
+def test_only_a_possible_start_is_held_back() -> None:
     matcher = StopMatcher(StopStrings(["END"]))
     assert matcher.feed("the E") == "the "
     assert matcher.feed("N") == ""

@@ -1,8 +1,8 @@
-"""The attention that reads the KV pool, registered with transformers by name.
+"""Attention over the KV pool, registered with transformers by name.
 
-The model runs over one flat row of tokens from many sequences. It hands keys and values to the
-pool (its `past_key_values`) and then calls `pooled_attention`, which lets every token see its own
-sequence's earlier tokens and nothing else.
+The model runs over one flat batch of tokens from many sequences. It stores keys and values in the
+pool (its `past_key_values`) and then calls `pooled_attention`, in which every token attends to the
+earlier tokens of its own sequence only.
 """
 
 import logging
@@ -19,13 +19,13 @@ from sizeup_inference.engine.kv_pool import KVPool, Plan, PoolLayout, Span
 log = logging.getLogger(__name__)
 
 _TRIAL_SPANS, _TRIAL_KEYS, _TRIAL_RUNS = 16, 128, 5
-"""A trial of the compiled kernel takes a few milliseconds."""
+"""Small enough for a trial of a few milliseconds."""
 
-_TRIAL_SLOWER = 1.25
+_TRIAL_MAX_SLOWDOWN = 1.25
 """The kernel is two to five times faster where it helps; a loss below this is noise."""
 
 _TRIAL_TOLERANCE = 1e-4
-"""float32 sums of a hundred terms in another order differ by about 1e-6."""
+"""Reordered float32 sums of a hundred terms differ by about 1e-6."""
 
 ATTENTION_NAME = "sizeup_pooled"
 """Value of a model's _attn_implementation that selects `pooled_attention`."""
@@ -43,12 +43,12 @@ def pooled_attention(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend from each span of the flat row to its own sequence's pool.
+    """Attend from each span of the flat batch to its own sequence's pages.
 
     `query` is [1, heads, tokens, head_dim]; the result is [1, tokens, heads, head_dim]. `key` and
-    `value` are in the pool already; `attention_mask` is always None, because spans say it all.
+    `value` are in the pool already; `attention_mask` is always None: the spans define the masks.
     """
-    layer: int = module.layer_idx  # type: ignore[assignment]  # transformers sets it on attention modules
+    layer: int = module.layer_idx  # type: ignore[assignment]  # set by transformers
     output = query.new_empty(1, query.shape[2], query.shape[1], query.shape[3])
     pool_dtype = kv_pool.keys[layer].dtype
     query = query.to(pool_dtype)
@@ -72,7 +72,7 @@ def _decode(
     scaling: float | None,
     window: int | None,
 ) -> None:
-    """Attend for the one-token spans in one call of the compiled kernel.
+    """Attend from the one-token spans in one call of the compiled kernel.
 
     `query` is [heads, spans, head_dim], `output` [spans, heads, head_dim].
     """
@@ -109,10 +109,10 @@ def _attend(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    """Attend causally; the last query sees the last key, and nobody sees beyond the window."""
+    """Attend causally within the window; the last query is aligned with the last key."""
     length, kv_length = query.shape[2], keys.shape[2]
     if window is not None and kv_length > window + length - 1:
-        # What the oldest query of the span cannot see, none of them can.
+        # Keys outside the window of the span's first query are outside every query's window.
         keys, values = keys[:, :, 1 - window - length :], values[:, :, 1 - window - length :]
         kv_length = keys.shape[2]
     gqa = query.shape[1] != keys.shape[1]
@@ -139,10 +139,10 @@ def _attend_folded(
     mask: torch.Tensor | None,
     scaling: float | None,
 ) -> torch.Tensor:
-    """Attend with the heads that share keys as further queries of one head.
+    """Attend with the query heads of a KV head folded into further queries of that head.
 
-    On CUDA a mask beside `enable_gqa` leaves only the kernel that writes every score down: 8 GB in
-    float32 for 512 tokens that see 64,000 through 64 heads. A lone query reads each key once so.
+    On CUDA a mask with `enable_gqa` leaves only the math kernel, which materialises all scores:
+    8 GB in float32 for 512 tokens over 64,000 keys and 64 heads. One query reads each key once.
     """
     group = query.shape[1] // keys.shape[1]
     attended = scaled_dot_product_attention(
@@ -158,7 +158,7 @@ def _attend_folded(
 def _causal_mask(
     length: int, kv_length: int, window: int | None, device: torch.device
 ) -> torch.Tensor:
-    """True where a query may look: bool[length, kv_length], aligned at the bottom right."""
+    """True where a query attends: bool[length, kv_length], aligned at the bottom right."""
     queries = torch.arange(kv_length - length, kv_length, device=device)[:, None]
     keys = torch.arange(kv_length, device=device)[None, :]
     mask = keys <= queries
@@ -166,15 +166,13 @@ def _causal_mask(
 
 
 def usable_decode_function(layout: PoolLayout, heads: int) -> DecodeFunction | None:
-    """Return the compiled kernel if it is there, reproduces PyTorch's result and is not slower.
+    """Return the compiled kernel if it was built, reproduces PyTorch's result and is not slower.
 
-    Tried on as many sequences and keys as a small batch has, with the model's own head shape.
+    The trial has the sequences and keys of a small batch and the model's own head shape.
     """
     function = load_decode_attention()
     if function is None:
-        log.warning(
-            "kernel.off", extra={"reason": "not built here; PyTorch's own attention serves"}
-        )
+        log.warning("kernel.off", extra={"reason": "not built; falling back to PyTorch attention"})
         return None
     trial = PoolLayout(_TRIAL_KEYS * _TRIAL_SPANS, 1, layout.kv_heads, layout.head_dim, True)
     pool = KVPool(trial, torch.float32, [torch.device("cpu")], function)
@@ -184,12 +182,12 @@ def usable_decode_function(layout: PoolLayout, heads: int) -> DecodeFunction | N
     query = torch.randn(1, heads, _TRIAL_SPANS, layout.head_dim, generator=generator)
     spans = (Span(i, 1, _TRIAL_KEYS, i * _TRIAL_KEYS) for i in range(_TRIAL_SPANS))
     pool.begin(Plan(tuple(spans), _TRIAL_SPANS, ()))
-    ours, our_seconds = _try(pool, query)
+    compiled, compiled_seconds = _try(pool, query)
     pool.decode_function = None
     plain, plain_seconds = _try(pool, query)
-    worst = float((ours - plain).abs().max())
-    facts = {"error": worst, "seconds": our_seconds, "plain_seconds": plain_seconds}
-    if worst > _TRIAL_TOLERANCE or our_seconds > _TRIAL_SLOWER * plain_seconds:
+    error = float((compiled - plain).abs().max())
+    facts = {"error": error, "seconds": compiled_seconds, "plain_seconds": plain_seconds}
+    if error > _TRIAL_TOLERANCE or compiled_seconds > _TRIAL_MAX_SLOWDOWN * plain_seconds:
         log.warning("kernel.off", extra=facts)
         return None
     log.info("kernel.on", extra=facts)
@@ -197,9 +195,9 @@ def usable_decode_function(layout: PoolLayout, heads: int) -> DecodeFunction | N
 
 
 def _try(pool: KVPool, query: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Return the attention's output and the seconds of its fastest run."""
+    """Return the attention's output and the duration of the fastest run in seconds."""
     module = torch.nn.Module()
-    module.layer_idx = 0  # type: ignore[assignment]  # what attention modules carry
+    module.layer_idx = 0  # type: ignore[assignment]  # set by transformers on attention modules
     seconds = []
     for _ in range(_TRIAL_RUNS):
         started = time.perf_counter()

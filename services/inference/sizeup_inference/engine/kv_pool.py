@@ -1,9 +1,9 @@
 """The KV pool: keys and values of every running sequence, layer by layer.
 
-The model hands keys and values to it as its `past_key_values`; attention.py reads them.
+The model stores keys and values in it as its `past_key_values`; attention.py reads them.
 """
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,18 +25,18 @@ class PoolLayout:
     """Every block table is one run of pages, so a sequence's keys are a view."""
 
     def bytes_per_page(self, layers: int, dtype: torch.dtype) -> int:
-        """Bytes one page takes over all layers, keys and values together."""
+        """Bytes of one page over all layers, keys and values together."""
         return 2 * layers * self.page_size * self.kv_heads * self.head_dim * dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The tokens of one sequence in the flat row, and where its keys and values are."""
+    """The tokens of one sequence in the flat batch, and the location of its keys and values."""
 
     row_start: int
     length: int
     kv_length: int
-    """Keys it sees: everything before, and itself."""
+    """Keys of the last token: every earlier position and its own."""
     first_slot: int
     """Slot of position 0 when the layout is contiguous."""
     block_table: tuple[int, ...] = ()
@@ -45,26 +45,26 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything attention needs to know about one step."""
+    """The input of attention for one step."""
 
     spans: tuple[Span, ...]
     decodes: int
     """Leading spans of one token each."""
-    slots: Seq[int]
-    """Pool slot of each token of the flat row: page * page_size + offset."""
+    slots: Sequence[int]
+    """Pool slot of each token of the flat batch: page * page_size + offset."""
 
 
 class KVPool:
     """Keys and values of every layer, each on the device of its layer.
 
-    Stands in for a transformers Cache: the model calls `update` once per layer and step.
+    Implements what models use of a transformers Cache: `update`, once per layer and step.
     """
 
     def __init__(
         self,
         layout: PoolLayout,
         dtype: torch.dtype,
-        devices: Seq[torch.device],
+        devices: Sequence[torch.device],
         decode_function: DecodeFunction | None = None,
     ) -> None:
         """Reserve the memory; `devices` holds one device per layer. Raises torch's OutOfMemory.
@@ -74,8 +74,8 @@ class KVPool:
         self.layout = layout
         self.decode_function = decode_function
         shape = (layout.pages * layout.page_size, layout.kv_heads, layout.head_dim)
-        # Not zeroed: a slot is written before it is read, and on a CPU the system provides the
-        # memory of a page only when it is first used.
+        # Not zeroed: a slot is written before it is read, and on a CPU the kernel commits the
+        # memory of a page on first use.
         self.keys = [torch.empty(shape, dtype=dtype, device=d) for d in devices]
         self.values = [torch.empty(shape, dtype=dtype, device=d) for d in devices]
         self._slots: dict[torch.device, torch.Tensor] = {}
@@ -84,7 +84,7 @@ class KVPool:
         self.plan = Plan((), 0, ())
 
     def begin(self, plan: Plan) -> None:
-        """Set the step that `update` and `pooled_attention` serve from here on."""
+        """Set the plan for `update` and `pooled_attention` until the next call."""
         self.plan = plan
         self._slots = {}
         self._bounds = {}
@@ -100,7 +100,7 @@ class KVPool:
         pool_value.index_copy_(0, slots, value[0].transpose(0, 1).to(pool_value.dtype))
         return key, value
 
-    def move(self, moves: Seq[Move]) -> None:
+    def move(self, moves: Sequence[Move]) -> None:
         """Copy runs of pages in every layer, in order."""
         size = self.layout.page_size
         for move in moves:
@@ -132,7 +132,7 @@ class KVPool:
         return pages[table].flatten(0, 1)[: span.kv_length].transpose(0, 1)[None]
 
     def _table_on(self, device: torch.device, span: Span) -> torch.Tensor:
-        """Copy a block table to a device once per step: each copy makes the CPU wait for a GPU."""
+        """Copy a block table to a device once per step: each copy synchronises with the GPU."""
         key = (span.row_start, device)
         if key not in self._tables:
             self._tables[key] = torch.tensor(span.block_table, device=device)

@@ -1,11 +1,10 @@
-"""Load a model folder with transformers and reserve its KV pool.
+"""Load a model folder with transformers and allocate its KV pool.
 
-safetensors only and no code from the folder: the checks of weights.py come before this.
+safetensors only and no code from the folder; the caller has verified the files before.
 """
 
 import os
-from collections.abc import Mapping
-from collections.abc import Sequence as Seq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,54 +16,55 @@ from sizeup_inference.engine.attention import ATTENTION_NAME, usable_decode_func
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 
 _CPU_KV_SHARE = 0.2
-"""Of the memory that is free after loading: three models side by side still leave 40 %."""
+"""Of the memory available after loading: three models side by side still leave 40 %."""
 
 _GPU_KV_SHARE = 0.85
-"""Of the device memory that is free after loading; the rest is for activations of a step."""
+"""Of the device memory free after loading; the rest is for the activations of a step."""
 
 _SINGLE_GPU_SHARE = 0.8
-"""Weights up to this share of one GPU stay on it; larger ones are spread by accelerate."""
+"""Weights up to this share of one GPU are placed on it; accelerate distributes larger ones."""
 
 _LAYER_KINDS = {"full_attention", "sliding_attention"}
-"""Kinds of layers, in transformers' words, whose state is keys and values and nothing else."""
+"""transformers' layer_types whose only state is keys and values."""
 
 PAGE_SIZE = 16
-"""Tokens a page holds, as in vLLM: half a page is wasted per sequence on average."""
+"""Tokens in a page, as in vLLM: half a page is unused per sequence on average."""
 
 _CGROUP = Path("/sys/fs/cgroup")
-"""A container sees its own cgroup (version 2) here."""
+"""Where a container finds its own cgroup (version 2)."""
 
 
 class LoadError(Exception):
-    """The model cannot be loaded as asked; the message says why and is safe to show."""
+    """The model cannot be loaded with these settings; the message is safe to show to a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What to load, and where."""
+    """The model folder, its placement and its dtype."""
 
     folder: Path
     device: str
     """auto, cpu, cuda or cuda:N."""
     dtype: str
-    """auto (as the model's config says), float32, bfloat16 or float16."""
+    """auto (that of the model's config), float32, bfloat16 or float16."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """How large the KV pool should be."""
+    """The size of the KV pool."""
 
     max_tokens: int
-    """Tokens that can be in use at most: sequences times context."""
+    """Tokens that can be in use at once: sequences times context."""
     kv_cache_bytes: int | None
+    """None: a share of the memory available."""
 
 
 def load_model(options: LoadOptions) -> PreTrainedModel:
     """Load weights for inference with the pooled attention.
 
-    Raises LoadError for a device that is not there, for a model the engine cannot run, for weights
-    that are not in the files or do not fit the devices, and transformers' own errors for weights
-    that do not fit their configuration.
+    Raises LoadError for a missing device, an unsupported architecture, missing weights and weights
+    that exceed the devices' memory, and transformers' own errors for weights that do not match
+    their configuration.
     """
     weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
     device_map = choose_device_map(options.device, weights, free_gpu_bytes(options.device))
@@ -83,37 +83,36 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     )
     model: PreTrainedModel
     model, report = loaded
-    # transformers makes up what it does not find, and goes on.
+    # transformers initialises missing weights at random and only warns.
     if missing := sorted(report["missing_keys"]):
-        raise LoadError(f"{len(missing)} weights are not in the files, {missing[0]} for one")
+        raise LoadError(f"{len(missing)} weights are missing from the files, such as {missing[0]}")
     _require_in_place(model)
     model.eval()  # type: ignore[no-untyped-call]
     return model
 
 
 def _require_supported(config: PretrainedConfig) -> None:
-    """Raise LoadError for a model whose tokens would come out wrong, or not at all."""
+    """Raise LoadError for an architecture that the engine would compute wrongly or not at all."""
     text: PretrainedConfig = config.get_text_config()
     if unknown := set(getattr(text, "layer_types", None) or ()) - _LAYER_KINDS:
-        raise LoadError(
-            f"{text.model_type} has layers of a kind that is not supported: "
-            + ", ".join(sorted(unknown))
-        )
+        names = ", ".join(sorted(unknown))
+        raise LoadError(f"{text.model_type} has unsupported layer types: {names}")
     if getattr(text, "attn_logit_softcapping", None) is not None:
-        raise LoadError(f"{text.model_type} caps its attention's scores, which is not supported")
+        raise LoadError(f"{text.model_type} uses attention softcapping, which is not supported")
 
 
 def _require_in_place(model: PreTrainedModel) -> None:
-    """Raise LoadError when accelerate has put layers off the GPUs: each step would fetch them."""
-    absent = sum(parameter.is_meta for parameter in model.parameters())
-    if absent:
-        raise LoadError(f"the GPUs here are too small: {absent} weights do not fit them")
+    """Raise LoadError when accelerate has offloaded layers: each step would copy them in."""
+    offloaded = sum(parameter.is_meta for parameter in model.parameters())
+    if offloaded:
+        raise LoadError(f"insufficient GPU memory: {offloaded} weights do not fit")
 
 
-def free_gpu_bytes(device: str) -> Seq[int]:
-    """Return the free memory of each GPU that is here; 0 where no choice depends on it.
+def free_gpu_bytes(device: str) -> Sequence[int]:
+    """Return the free memory of each visible GPU; 0 where placement does not depend on it.
 
-    Asking takes some hundred MB of the GPU asked, which on the others belongs to somebody else.
+    A query creates a CUDA context of some hundred MB on its GPU, so GPUs that other processes use
+    are not queried.
     """
     if device == "cpu":
         return []
@@ -123,11 +122,11 @@ def free_gpu_bytes(device: str) -> Seq[int]:
 
 
 def choose_device_map(
-    device: str, weight_bytes: int, free_gpu_bytes: Seq[int]
+    device: str, weight_bytes: int, free_gpu_bytes: Sequence[int]
 ) -> str | Mapping[str, str]:
-    """Decide where the layers go: one device, or accelerate's "auto" over several GPUs.
+    """Return the placement of the layers: one device, or accelerate's "auto" over several GPUs.
 
-    Raises LoadError for a GPU that is not there.
+    Raises LoadError for a missing GPU.
     """
     if device == "cpu" or (device == "auto" and not free_gpu_bytes):
         return {"": "cpu"}
@@ -136,14 +135,14 @@ def choose_device_map(
         return {"": "cuda:0"} if fits_one or len(free_gpu_bytes) == 1 else "auto"
     if device in {f"cuda:{i}" for i in range(len(free_gpu_bytes))}:
         return {"": device}
-    raise LoadError(f"no device {device!r} here: {len(free_gpu_bytes)} GPU(s) found")
+    raise LoadError(f"device {device!r} not found: {len(free_gpu_bytes)} GPU(s) available")
 
 
 def make_pool(model: PreTrainedModel, options: PoolOptions) -> KVPool:
-    """Reserve the KV pool, each layer's part on that layer's device.
+    """Allocate the KV pool, each layer's part on that layer's device.
 
-    On a CPU keys and values are float32, which its attention kernels prefer whatever the weights
-    are, and block tables are contiguous, so that they are read without a copy.
+    On a CPU keys and values are float32, whatever the dtype of the weights: its attention kernels
+    are fastest with it. Block tables are contiguous there, so that they are read without a copy.
     """
     config = text_config(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
@@ -166,7 +165,7 @@ def count_pages(
     options: PoolOptions,
     page_size: int,
 ) -> int:
-    """Say how many pages fit every device's budget in bytes, and are of use.
+    """Return how many pages are useful and fit the budget of every device, in bytes.
 
     Raises LoadError when not even one fits.
     """
@@ -178,7 +177,7 @@ def count_pages(
     pages = min(useful, affordable)
     if pages < 1:
         raise LoadError(
-            f"no room for the KV cache: a page of {page_size} tokens takes "
+            f"insufficient memory for the KV cache: a page of {page_size} tokens needs "
             f"{sum(page_bytes.values())} bytes"
         )
     return pages
@@ -191,7 +190,7 @@ def _kv_budget(device: torch.device) -> int:
 
 
 def available_memory_bytes(cgroup: Path = _CGROUP) -> int:
-    """Return the bytes of memory that programs can still take, the cgroup's limit included."""
+    """Return the bytes of memory that can still be allocated, within the cgroup's limit."""
     available = _host_memory_bytes()
     limit, used = (_cgroup_number(cgroup / n) for n in ("memory.max", "memory.current"))
     if limit is None:
@@ -204,15 +203,15 @@ def _host_memory_bytes() -> int:
     if meminfo.exists():
         fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024
-    # macOS does not say what is free; the whole is its nearest number.
+    # macOS does not report available pages; the total is the closest figure.
     pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf(pages)
 
 
 def _reclaimable_bytes(stat: Path) -> int:
-    """Return the file pages nobody has used lately; the kubelet does not count them either.
+    """Return the inactive page cache, which the kubelet does not count as used either.
 
-    After loading they are the weight files just read, and memory.current includes them.
+    After loading it holds the weight files just read, and memory.current includes it.
     """
     lines = stat.read_text().splitlines() if stat.exists() else []
     fields = dict(line.split() for line in lines)
@@ -220,23 +219,23 @@ def _reclaimable_bytes(stat: Path) -> int:
 
 
 def _cgroup_number(file: Path) -> int | None:
-    """Read a number of the process's cgroup (version 2); None without one or without a limit."""
+    """Return a value of the process's cgroup (version 2); None without a cgroup or a limit."""
     text = file.read_text().strip() if file.exists() else "max"
     return None if text == "max" else int(text)
 
 
 def text_config(model: PreTrainedModel) -> PretrainedConfig:
-    """Return the part of the configuration that describes the language model."""
+    """Return the configuration of the language model, which multimodal models nest."""
     config: PretrainedConfig = model.config.get_text_config()
     return config
 
 
 def head_dim(config: PretrainedConfig) -> int:
-    """Return the width of one attention head; Qwen3 states it, Qwen2 implies it."""
+    """Return the size of an attention head: explicit in Qwen3's config, implied in Qwen2's."""
     implied: int = config.hidden_size // config.num_attention_heads
     return getattr(config, "head_dim", None) or implied
 
 
-def layers_of(model: PreTrainedModel) -> Seq[torch.nn.Module]:
-    """Return the decoder layers, first to last."""
+def layers_of(model: PreTrainedModel) -> Sequence[torch.nn.Module]:
+    """Return the decoder layers in order."""
     return list(model.get_decoder().layers)  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
-"""Run one step of the scheduler through the model. The only caller of the model's forward."""
+"""The forward pass of one step. The only caller of the model."""
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,29 +10,29 @@ from sizeup_inference.engine.kv_pool import KVPool, Plan, Span
 from sizeup_inference.engine.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.protocol import Logprobs
 from sizeup_inference.engine.scheduler import Chunk, Step
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 _NO_MASKS = {"full_attention": None, "sliding_attention": None}
-"""A dict makes the model skip building masks: pooled_attention knows who sees whom."""
+"""A dict makes the model skip building masks: pooled_attention masks by span."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
-    """What a step computed."""
+    """The results of a step."""
 
     logits: torch.Tensor
-    """float32[completing chunks that sample, vocabulary], in the order of the step's chunks."""
-    hidden_sums: dict[Sequence, torch.Tensor]
-    """Of each embedding chunk, the sum of its tokens' last hidden states: float32[hidden_size]."""
-    prompt_logprobs: dict[Sequence, tuple[Logprobs, ...] | None] = field(default_factory=dict)
-    """Of each chunk with positions that owe some, one for each; None where one is not a number."""
+    """float32[sampled chunks, vocab_size], in the order of the step's chunks."""
+    hidden_sums: dict[SequenceState, torch.Tensor]
+    """By embedding sequence, the sum of its chunk's last hidden states: float32[hidden_size]."""
+    prompt_logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = field(default_factory=dict)
+    """By sequence with prompt_logprob_positions, one for each; None where logits are NaN or Inf."""
 
 
 class ModelRunner:
     """A model and its KV pool. Used by the compute thread only."""
 
     def __init__(self, model: PreTrainedModel, pool: KVPool) -> None:
-        """Take a model whose attention implementation is `pooled_attention`, in eval mode."""
+        """`model` is in eval mode and its attention implementation is `pooled_attention`."""
         self._decoder: torch.nn.Module = model.get_decoder()  # type: ignore[no-untyped-call]
         self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]
         self._input_device = next(model.get_input_embeddings().parameters()).device
@@ -40,13 +40,13 @@ class ModelRunner:
 
     @torch.inference_mode()
     def run(self, step: Step) -> StepOutput:
-        """Carry out the step's moves, compute its tokens and return what it asks for."""
+        """Carry out the step's moves and compute its chunks."""
         self.pool.move(step.moves)
         self.pool.begin(make_plan(step.chunks, self.pool.layout.page_size))
         hidden = self._forward(step.chunks)
         sampled: list[int] = []
-        embedded: dict[Sequence, torch.Tensor] = {}
-        told: dict[Sequence, tuple[Logprobs, ...] | None] = {}
+        embedded: dict[SequenceState, torch.Tensor] = {}
+        logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = {}
         row = 0
         for chunk in step.chunks:
             if chunk.sequence.request.embed:
@@ -54,12 +54,12 @@ class ModelRunner:
             elif chunk.completes:
                 sampled.append(row + chunk.length - 1)
             if chunk.prompt_logprob_positions:
-                told[chunk.sequence] = self._prompt_logprobs(hidden, row, chunk)
+                logprobs[chunk.sequence] = self._prompt_logprobs(hidden, row, chunk)
             row += chunk.length
-        return StepOutput(self._logits(hidden, sampled), embedded, told)
+        return StepOutput(self._logits(hidden, sampled), embedded, logprobs)
 
-    def _forward(self, chunks: Seq[Chunk]) -> torch.Tensor:
-        """Return the last hidden states of the flat row: [tokens, hidden_size]."""
+    def _forward(self, chunks: Sequence[Chunk]) -> torch.Tensor:
+        """Return the last hidden states of the flat batch: [tokens, hidden_size]."""
         ids = [t for c in chunks for t in c.sequence.token_ids[c.start : c.end]]
         positions = [p for c in chunks for p in range(c.start, c.end)]
         output = self._decoder(
@@ -93,8 +93,8 @@ class ModelRunner:
         return logits
 
 
-def make_plan(chunks: Seq[Chunk], page_size: int) -> Plan:
-    """Lay a step's chunks out as one flat row."""
+def make_plan(chunks: Sequence[Chunk], page_size: int) -> Plan:
+    """Lay a step's chunks out as one flat batch."""
     spans: list[Span] = []
     slots: list[int] = []
     for chunk in chunks:

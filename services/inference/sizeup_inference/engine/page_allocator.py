@@ -1,4 +1,4 @@
-"""Which pages of the KV pool belong to whom. Pure accounting: the tensors are in kv_pool.py.
+"""Allocation of KV pool pages to sequences. Pure accounting: the tensors are in kv_pool.py.
 
 A page holds the keys and values of `page_size` consecutive tokens of one sequence, in every layer.
 A sequence's pages, in token order, are its block table.
@@ -14,7 +14,7 @@ BlockTable = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Copy `count` pages from `source` to `target` before anything else of the step runs.
+    """Copy `count` pages from `source` to `target` before the forward pass of the step.
 
     The two runs never overlap.
     """
@@ -24,49 +24,48 @@ class Move:
     count: int
 
 
-class Pages(Protocol):
-    """Hand out pages. Every method is all or nothing."""
+class PageAllocator(Protocol):
+    """Every method allocates all or nothing."""
 
     total: int
 
     @property
     def num_free(self) -> int:
-        """Pages nobody holds."""
+        """Unallocated pages."""
 
     def allocate(self, count: int) -> BlockTable | None:
-        """Take `count` pages, or None when there is no room for them."""
+        """Return a block table of `count` pages; None when too few are free."""
 
     def extend(self, table: BlockTable, count: int) -> tuple[Move, ...] | None:
-        """Add `count` pages to a block table in place; None (and no change) without room.
+        """Add `count` pages to a block table in place; None, and no change, when too few are free.
 
-        The moves returned must be carried out before the table is used.
+        The returned moves must be carried out before the table is used.
         """
 
     def release(self, table: BlockTable) -> None:
-        """Give a block table's pages back and empty it."""
+        """Free the pages of a block table and empty it."""
 
 
 class ScatteredPages:
-    """Any free page will do: for attention that reads through a block table."""
+    """Pages in any order: for attention that reads through a block table."""
 
     def __init__(self, total: int) -> None:
-        """Start with every page free."""
         self.total = total
         self._free = deque(range(total))
 
     @property
     def num_free(self) -> int:
-        """Pages nobody holds."""
+        """Unallocated pages."""
         return len(self._free)
 
     def allocate(self, count: int) -> BlockTable | None:
-        """Take the pages that have been free the longest."""
+        """Return the pages that have been free the longest."""
         if count > len(self._free):
             return None
         return [self._free.popleft() for _ in range(count)]
 
     def extend(self, table: BlockTable, count: int) -> tuple[Move, ...] | None:
-        """Append pages; nothing ever moves."""
+        """Append pages; no page ever moves."""
         added = self.allocate(count)
         if added is None:
             return None
@@ -74,68 +73,67 @@ class ScatteredPages:
         return ()
 
     def release(self, table: BlockTable) -> None:
-        """Give every page back."""
+        """Free every page."""
         self._free.extend(table)
         table.clear()
 
 
 class ContiguousPages:
-    """A sequence holds one run of pages: its keys and values are plain views of the pool.
+    """One run of consecutive pages per sequence: its keys and values are views of the pool.
 
-    Free runs are kept sorted and merged. A run that cannot grow where it is moves to a free run
-    that holds it; without one, extend fails and the scheduler preempts somebody. A lone sequence
-    whose tokens fit the pool can always go on, because preempted it finds the pool empty.
+    Free runs are kept sorted and merged. A run that cannot grow in place moves to a free run that
+    is long enough; without one, extend fails and the scheduler preempts another sequence. A single
+    running sequence that fits the pool always progresses: once preempted, it finds the pool empty.
     """
 
     def __init__(self, total: int) -> None:
-        """Start with one free run."""
         self.total = total
         self._runs: list[tuple[int, int]] = [(0, total)] if total else []  # (start, count)
 
     @property
     def num_free(self) -> int:
-        """Pages nobody holds, in whatever runs."""
+        """Unallocated pages over all free runs."""
         return sum(count for _, count in self._runs)
 
     def allocate(self, count: int) -> BlockTable | None:
-        """Take the front of the largest free run, which leaves the most room to grow in place."""
+        """Return the front of the largest free run, which leaves the most room to grow in place."""
         start, size = max(self._runs, key=lambda run: run[1], default=(0, 0))
         if size < count:
             return None
-        self._take(start, count)
+        self._take_run(start, count)
         return list(range(start, start + count))
 
     def extend(self, table: BlockTable, count: int) -> tuple[Move, ...] | None:
-        """Grow in place when the next pages are free, else move to a run that is long enough."""
+        """Grow in place where the next pages are free, else move to a run that is long enough."""
         end = table[-1] + 1
         if self._run_length_at(end) >= count:
-            self._take(end, count)
+            self._take_run(end, count)
             table.extend(range(end, end + count))
             return ()
         moved = self.allocate(len(table) + count)
         if moved is None:
             return None
         move = Move(source=table[0], target=moved[0], count=len(table))
-        self._give(table[0], len(table))
+        self._free_run(table[0], len(table))
         table[:] = moved
         return (move,)
 
     def release(self, table: BlockTable) -> None:
-        """Give the run back."""
+        """Free the run."""
         if table:
-            self._give(table[0], len(table))
+            self._free_run(table[0], len(table))
         table.clear()
 
     def _run_length_at(self, start: int) -> int:
         return next((count for first, count in self._runs if first == start), 0)
 
-    def _take(self, start: int, count: int) -> None:
+    def _take_run(self, start: int, count: int) -> None:
         size = self._run_length_at(start)
         self._runs.remove((start, size))
         if size > count:
             insort(self._runs, (start + count, size - count))
 
-    def _give(self, start: int, count: int) -> None:
+    def _free_run(self, start: int, count: int) -> None:
         insort(self._runs, (start, count))
         merged: list[tuple[int, int]] = []
         for run_start, run_count in self._runs:

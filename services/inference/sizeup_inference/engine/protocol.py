@@ -1,10 +1,10 @@
-"""What the HTTP side and an engine say to each other. Standard library only.
+"""The interface between an engine and its callers. Standard library only.
 
-Commands go in by `submit` and `cancel` from any thread; events come out in batches, one batch per
+Commands enter through `submit` and `cancel`, from any thread. Events leave in batches, one per
 step, on the engine's own thread, through the `Deliver` callable given to its constructor.
-Where `prompt_logprobs` are asked for, all `PromptLogprobs` come before the first `Token`.
+Where `prompt_logprobs` are requested, every `PromptLogprobs` comes before the first `Token`.
 Every submitted request ends in exactly one of: a `Token` with `finish` for each of its choices,
-`Embedded`, `Cancelled`, or `Failed`. Nothing about a request is delivered after that.
+`Embedded`, `Cancelled`, or `Failed`. No event of a request follows that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Finish(StrEnum):
-    """Say why a choice ended."""
+    """Why a choice ended."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -34,12 +34,12 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repeat_last_n: int = -1
-    """Window of repetition_penalty over prompt and answer, in tokens; -1 is everything."""
+    """Window of repetition_penalty over prompt and output, in tokens; -1 is unlimited."""
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     seed: int | None = None
-    """Choice i draws from a generator of its own seeded with seed + i; None seeds at random."""
+    """Choice i uses a generator of its own, seeded with seed + i; None seeds at random."""
     logprobs: int | None = None
-    """None: no logprobs; k >= 0: the chosen token's and those of the k likeliest."""
+    """None: no logprobs; k >= 0: those of the sampled token and of the top k."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +47,27 @@ class EngineRequest:
     """One request in token ids, with every default resolved."""
 
     id: str
-    """Not that of a request that has yet to end: submit raises ValueError."""
+    """Unique among unfinished requests, or submit raises ValueError."""
     prompt_ids: tuple[int, ...]
-    """At least one token, or submit raises ValueError; each one of the model's vocabulary."""
+    """At least one token, or submit raises ValueError; each within the model's vocabulary."""
     sampling: SamplingParams
     max_tokens: int
-    """At least 1; prompt and answer fit the engine's context together."""
+    """At least 1; prompt and output together fit the engine's context."""
     min_tokens: int = 0
-    """Stop tokens cannot be drawn before this many tokens."""
+    """Stop tokens cannot be sampled before this many tokens."""
     stop_token_ids: frozenset[int] = frozenset()
     """Tokens that end a choice, end-of-sequence tokens included unless they are ignored."""
     choices: int = 1
     embed: bool = False
-    """Run the prompt only and deliver Embedded; max_tokens is not used."""
+    """Run the prompt only and deliver Embedded; max_tokens is ignored."""
     prompt_logprobs: int | None = None
-    """None: none; k >= 0: those of the prompt's tokens, each with those of the k likeliest.
-    Not used by an embedding."""
+    """None: none; k >= 0: those of the prompt's tokens and of the top k at each position.
+    Ignored by an embedding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The request left the queue; its prompt is in the next step."""
+    """The request left the waiting queue; its prefill starts with the next step."""
 
     request_id: str
     at_ns: int
@@ -77,11 +77,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
-    """Log-probabilities of one step, after penalties and bias, before temperature."""
+    """Log-probabilities at one position, after penalties and bias, before temperature."""
 
     chosen: float
     top: tuple[tuple[int, float], ...] = ()
-    """(token id, logprob), likeliest first."""
+    """(token id, log-probability), most likely first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class PromptLogprobs:
 
     They are the model's own: before penalties, bias and temperature. The pieces of a request come
     in order and once, also where a preempted prompt is computed again, and cover every token but
-    the first, which follows nothing.
+    the first, which has no predecessor.
     """
 
     request_id: str
@@ -102,7 +102,7 @@ class PromptLogprobs:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of one choice; the last one says why it is the last."""
+    """One token of one choice; the last one carries the finish reason."""
 
     request_id: str
     choice: int
@@ -132,7 +132,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The request cannot go on."""
+    """The request ended in an error."""
 
     request_id: str
     message: str
@@ -141,7 +141,7 @@ class Failed:
 
 EngineEvent = Admitted | PromptLogprobs | Token | Embedded | Cancelled | Failed
 Deliver = Callable[[Sequence[EngineEvent]], None]
-"""Called on the engine's thread with what one step made, in order; must not block or raise."""
+"""Called on the engine's thread with the events of one step, in order; must not block or raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,38 +162,38 @@ class EngineStats:
 
 
 class QueueFullError(Exception):
-    """The waiting queue has no room; the same request may succeed later."""
+    """The waiting queue is full; the same request may succeed later."""
 
 
 class EngineDeadError(Exception):
-    """The engine's thread has ended; only a restart helps."""
+    """The engine's thread has ended; the process must be restarted."""
 
 
 class RequestTooLargeError(Exception):
-    """The request can never be admitted: its tokens do not fit the KV pool."""
+    """The request can never be admitted: its tokens exceed the KV cache."""
 
 
 class TooManyChoicesError(Exception):
-    """The request can never be admitted: its choices exceed the places to run and to wait."""
+    """The request can never be admitted: its choices exceed running and waiting slots."""
 
 
-class Engine(Protocol):
-    """Turn token ids into token ids.
+class EngineClient(Protocol):
+    """Generate token ids from token ids.
 
-    Every method may be called from any thread; all but close return at once.
+    Every method may be called from any thread; all but close return immediately.
     """
 
     def submit(self, request: EngineRequest) -> None:
-        """Take a request, or raise one of the errors above."""
+        """Queue a request, or raise one of the errors above."""
 
     def cancel(self, request_id: str) -> None:
-        """End a request at the next step; unknown and ended ids are ignored."""
+        """End a request before the next step; unknown and finished ids are ignored."""
 
     def stats(self) -> EngineStats:
         """Return a snapshot."""
 
     def is_alive(self) -> bool:
-        """Tell whether the engine can still answer."""
+        """Return whether the engine can still generate."""
 
     def close(self, timeout_seconds: float) -> None:
-        """Fail what runs, stop the thread and wait for it at most this long."""
+        """Fail unfinished requests, stop the thread and join it with this timeout."""

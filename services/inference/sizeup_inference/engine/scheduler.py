@@ -1,41 +1,40 @@
-"""What runs in the next step. Pure: no torch, no clock, no I/O.
+"""Continuous batching with chunked prefill. Pure: no torch, no clock, no I/O.
 
-Every step runs one token of each sequence that is decoding and, in what remains of the token
-budget, pieces of prompts. Admission is first come, first served. Nobody starves: the budget exceeds
-the number of sequences, so a prompt always advances, and preemption takes the youngest, so the
-oldest always finishes.
+A step holds one token of each decoding sequence and, in the rest of the token budget, chunks of
+prompts. Admission is first come, first served. Scheduling is starvation-free: the budget exceeds
+the number of sequences, so a prefill always advances, and preemption takes the youngest sequence,
+so the oldest always finishes.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sizeup_inference.engine.page_allocator import Move, Pages
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.page_allocator import Move, PageAllocator
+from sizeup_inference.engine.sequence import SequenceState
 
 _MAX_PARTIAL_PREFILLS = 4
-"""Prompts that share the prefill budget of a step: enough that a short prompt passes a long one,
-few enough that equal prompts finish one after the other instead of all at the end."""
+"""Prompts that share the prefill budget of a step: enough for a short prompt to overtake a long
+one, few enough that equal prompts finish one by one and not all at the end."""
 
 _GROWTH_TOKENS = 256
-"""Most tokens reserved beyond what a sequence holds: growing again costs a copy at worst."""
+"""Tokens reserved at most beyond a sequence's own: growing again costs a copy at worst."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one step and of the pool.
+class SchedulerConfig:
+    """Bounds of one step, and the page size of the pool.
 
-    Raises ValueError where a prompt could be starved by decoding sequences.
+    Raises ValueError where decoding sequences could starve a prefill.
     """
 
     max_num_seqs: int
     max_num_batched_tokens: int
     page_size: int
     long_prefill_token_threshold: int | None = None
-    """Most tokens of one prompt in a step, below what the budget allows."""
+    """Upper bound of one prompt's tokens in a step, below the budget."""
 
     def __post_init__(self) -> None:
-        """Check that a step always has room for a piece of a prompt."""
         if self.max_num_batched_tokens <= self.max_num_seqs:
             raise ValueError(
                 f"max_num_batched_tokens ({self.max_num_batched_tokens}) must exceed "
@@ -45,9 +44,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive tokens of one sequence that run in a step."""
+    """Consecutive tokens of one sequence, computed in one step."""
 
-    sequence: Sequence
+    sequence: SequenceState
     start: int
     """Position of the first."""
     length: int
@@ -59,14 +58,14 @@ class Chunk:
 
     @property
     def completes(self) -> bool:
-        """Tell whether the sequence's last token is among them, so that the next is sampled."""
+        """Whether it ends with the sequence's last token, so that the next one is sampled."""
         return self.end == self.sequence.num_tokens
 
     @property
     def prompt_logprob_positions(self) -> range:
-        """Positions whose logits tell of the next prompt token and are asked for, and still owed.
+        """Positions whose logits give a requested, undelivered log-probability of the prompt.
 
-        The first choice owes them for all: the prompt is the same.
+        Empty for every choice but the first: the prompt is the same for all.
         """
         request = self.sequence.request
         if request.prompt_logprobs is None or request.embed or self.sequence.choice:
@@ -81,77 +80,77 @@ class Step:
 
     chunks: tuple[Chunk, ...]
     moves: tuple[Move, ...]
-    """To be carried out first, in order."""
-    admitted: tuple[Sequence, ...]
-    """Sequences that left the queue for the first time."""
+    """Carried out before the forward pass, in order."""
+    admitted: tuple[SequenceState, ...]
+    """Sequences that left the waiting queue for the first time."""
 
 
 @dataclass(slots=True)
 class _Draft:
     chunks: list[Chunk] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
-    admitted: list[Sequence] = field(default_factory=list)
+    admitted: list[SequenceState] = field(default_factory=list)
 
 
 class Scheduler:
-    """Hold the waiting and the running sequences, and decide each step."""
+    """The waiting and the running sequences, and what each step computes."""
 
-    def __init__(self, limits: Limits, pages: Pages) -> None:
-        """Start empty; `pages` is used by this scheduler alone."""
-        self.limits = limits
+    def __init__(self, config: SchedulerConfig, pages: PageAllocator) -> None:
+        """`pages` belongs to this scheduler."""
+        self.config = config
         self.pages = pages
-        self.waiting: deque[Sequence] = deque()
-        self.running: list[Sequence] = []
-        """In the order of admission: the oldest first."""
+        self.waiting: deque[SequenceState] = deque()
+        self.running: list[SequenceState] = []
+        """In the order of admission, oldest first."""
         self.num_preemptions = 0
 
     @property
     def has_work(self) -> bool:
-        """Tell whether a step would do anything."""
+        """Whether any sequence waits or runs."""
         return bool(self.waiting or self.running)
 
-    def add(self, sequences: Iterable[Sequence]) -> None:
-        """Queue the choices of one request; the caller bounds the queue."""
+    def add(self, sequences: Iterable[SequenceState]) -> None:
+        """Append the choices of one request to the waiting queue, which the caller bounds."""
         self.waiting.extend(sequences)
 
-    def remove_request(self, request_id: str) -> list[Sequence]:
-        """Take a request's sequences out, wherever they are, and free their pages."""
+    def remove_request(self, request_id: str) -> list[SequenceState]:
+        """Remove a request's sequences, running or waiting, and free their pages."""
         removed = [s for s in (*self.running, *self.waiting) if s.request.id == request_id]
         for sequence in removed:
             self.remove(sequence)
         return removed
 
-    def remove(self, sequence: Sequence) -> None:
-        """Take out one sequence that is here, and free its pages."""
+    def remove(self, sequence: SequenceState) -> None:
+        """Remove one sequence, which must be running or waiting, and free its pages."""
         (self.running if sequence in self.running else self.waiting).remove(sequence)
         self.pages.release(sequence.block_table)
 
     def schedule(self) -> Step:
-        """Decide the next step. The caller runs it and then calls commit."""
+        """Compose the next step. The caller runs it and then calls commit."""
         draft = _Draft()
         self._schedule_decodes(draft)
-        budget = self.limits.max_num_batched_tokens - len(draft.chunks)
+        budget = self.config.max_num_batched_tokens - len(draft.chunks)
         self._admit(draft, budget)
         self._schedule_prefills(draft, budget)
         return Step(tuple(draft.chunks), tuple(draft.moves), tuple(draft.admitted))
 
     def commit(self, step: Step) -> None:
-        """Record that a step's tokens have been computed."""
+        """Mark a step's tokens as computed."""
         for chunk in step.chunks:
             chunk.sequence.num_computed = chunk.end
 
     def _schedule_decodes(self, draft: _Draft) -> None:
         for sequence in tuple(self.running):
-            # An older sequence may have preempted this one a moment ago.
+            # An older sequence may have preempted this one in the same step.
             if sequence.num_pending == 1 and sequence.block_table and self._grow(sequence, draft):
                 draft.chunks.append(Chunk(sequence, sequence.num_computed, 1))
 
-    def _grow(self, sequence: Sequence, draft: _Draft) -> bool:
-        """Make room for a sequence's tokens, preempting the youngest; False if that was itself."""
-        missing = self._pages_for(sequence.num_tokens) - len(sequence.block_table)
+    def _grow(self, sequence: SequenceState, draft: _Draft) -> bool:
+        """Allocate pages for a sequence's tokens, preempting the youngest; False if that is it."""
+        missing = self.pages_for(sequence.num_tokens) - len(sequence.block_table)
         if missing <= 0:
             return True
-        wanted = self._pages_for(self._reserve(sequence)) - len(sequence.block_table)
+        wanted = self.pages_for(self._reserve(sequence)) - len(sequence.block_table)
         while True:
             for count in dict.fromkeys((wanted, missing)):
                 moves = self.pages.extend(sequence.block_table, count)
@@ -163,10 +162,10 @@ class Scheduler:
             if victim is sequence:
                 return False
 
-    def _preempt(self, victim: Sequence) -> None:
+    def _preempt(self, victim: SequenceState) -> None:
         self.running.remove(victim)
         self.pages.release(victim.block_table)
-        victim.forget_computed()
+        victim.reset_computed()
         self.waiting.appendleft(victim)
         self.num_preemptions += 1
 
@@ -174,7 +173,7 @@ class Scheduler:
         prefilling = [s for s in self.running if s.num_pending > 1]
         needed = sum(self._chunk_need(s) for s in prefilling)
         partial = len(prefilling)
-        while self.waiting and len(self.running) < self.limits.max_num_seqs:
+        while self.waiting and len(self.running) < self.config.max_num_seqs:
             if partial >= _MAX_PARTIAL_PREFILLS and needed >= budget:
                 return
             sequence = self.waiting[0]
@@ -189,9 +188,9 @@ class Scheduler:
             if not sequence.num_preemptions:
                 draft.admitted.append(sequence)
 
-    def _allocate(self, sequence: Sequence) -> list[int] | None:
+    def _allocate(self, sequence: SequenceState) -> list[int] | None:
         for tokens in (self._reserve(sequence), sequence.num_tokens):
-            table = self.pages.allocate(self._pages_for(tokens))
+            table = self.pages.allocate(self.pages_for(tokens))
             if table is not None:
                 return table
         return None
@@ -204,21 +203,22 @@ class Scheduler:
             if length:
                 draft.chunks.append(Chunk(sequence, sequence.num_computed, length))
 
-    def _chunk_need(self, sequence: Sequence) -> int:
-        threshold = self.limits.long_prefill_token_threshold
+    def _chunk_need(self, sequence: SequenceState) -> int:
+        threshold = self.config.long_prefill_token_threshold
         return min(sequence.num_pending, threshold or sequence.num_pending)
 
-    def _reserve(self, sequence: Sequence) -> int:
+    def _reserve(self, sequence: SequenceState) -> int:
         return min(sequence.max_tokens_total, sequence.num_tokens + _GROWTH_TOKENS)
 
-    def _pages_for(self, tokens: int) -> int:
-        return -(-tokens // self.limits.page_size)
+    def pages_for(self, tokens: int) -> int:
+        """Return the pages that hold this many tokens."""
+        return -(-tokens // self.config.page_size)
 
 
 def fair_shares(budget: int, needs: list[int]) -> list[int]:
-    """Share a budget so that small needs are met in full and the rest is split evenly.
+    """Split a budget max-min fairly: small needs in full, the rest evenly.
 
-    Of equal needs the first gets the remainder. The shares never exceed the needs or the budget.
+    Of equal needs the first gets the remainder. The shares exceed neither the needs nor the budget.
     """
     shares = [0] * len(needs)
     order = sorted(range(len(needs)), key=needs.__getitem__)

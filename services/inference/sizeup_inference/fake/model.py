@@ -1,4 +1,4 @@
-"""The model that the fake engine pretends to run: its tokenizer, its description, its start."""
+"""The model of the fake engine: tokenizer, description and startup."""
 
 import hashlib
 import json
@@ -14,44 +14,44 @@ from sizeup_wire.generate import ChatMessage, ChatPrompt
 from sizeup_wire.model import ModelInfo, SamplingDefaults
 
 CONTEXT_LENGTH = 32768
-"""Long enough for the tests of long prompts; Qwen1.5's own."""
+"""That of Qwen1.5."""
 
 _SPECIAL = (b"<|endoftext|>", b"<|im_start|>", b"<|im_end|>")
-"""Qwen's special tokens, after the 256 bytes."""
+"""Qwen's special tokens; their ids follow the 256 bytes."""
 
 VOCAB_SIZE = 256 + len(_SPECIAL)
 IM_START, IM_END = 257, 258
 TEMPLATE = "{% for message in messages %}ChatML of {{ message.role }}, tools first{% endfor %}"
-"""Shown by GET model; ByteTokenizer renders ChatML itself."""
+"""Reported by GET model; ByteTokenizer renders ChatML itself."""
 
 
 class ByteTokenizer:
-    """One token per byte of UTF-8, and ChatML around messages."""
+    """One token per byte of UTF-8, with ChatML around messages."""
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
-        """Render ChatML; content is bytes, so it cannot become a special token."""
+        """Render ChatML; content becomes bytes, never special tokens."""
         ids = list(prompt.prefix_token_ids)
         if prompt.tools:
             ids += _turn("system", "\n".join(json.dumps(tool) for tool in prompt.tools))
         for message in prompt.messages:
             ids += _turn(message.role, _content(message))
         if prompt.continue_final:
-            del ids[-2:]  # the end of the turn: <|im_end|> and a newline
+            del ids[-2:]  # <|im_end|> and a newline
         else:
             ids += [IM_START, *b"assistant\n"]
         rendered = b"".join(map(self.token_bytes, ids[len(prompt.prefix_token_ids) :]))
         return EncodedPrompt(tuple(ids), rendered.decode())
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        """Encode text; it has no special tokens."""
+        """Encode text, in which there are no special tokens."""
         return EncodedPrompt(tuple(text.encode()))
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the byte, or the special token's name."""
+        """Return the byte, or the name of a special token."""
         return bytes([token_id]) if token_id < 256 else _SPECIAL[token_id - 256]
 
     def text_bytes(self, token_id: int) -> bytes:
-        """Return the byte, or nothing for a special token."""
+        """Return the byte; nothing for a special token."""
         return bytes([token_id]) if token_id < 256 else b""
 
 
@@ -65,15 +65,15 @@ def _turn(role: str, content: str) -> list[int]:
 
 
 def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
-    """Start a fake engine; with a folder that has a tokenizer, describe that one's vocabulary."""
-    begun = time.monotonic_ns()
+    """Start a fake engine, with the tokenizer of the model's folder where it has one."""
+    started = time.monotonic_ns()
     folder = Path(settings.model)
     info = describe(settings)
     tokenizer: Tokenizer = ByteTokenizer()
     if (folder / "tokenizer.json").is_file():
         progress("tokenizer", 0.0)
-        tokenizer, known = _of_folder(folder)
-        info = info.model_copy(update=known)
+        tokenizer, described = _load_tokenizer(folder)
+        info = info.model_copy(update=described)
     limits = FakeLimits(
         max_num_seqs=settings.max_num_seqs,
         max_waiting=settings.max_waiting,
@@ -81,28 +81,28 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
     )
     engine = FakeEngine(deliver, limits)
     progress("ready", 1.0)
-    load_ns = time.monotonic_ns() - begun
+    load_ns = time.monotonic_ns() - started
     return RunningModel(engine, info.model_copy(update={"load_ns": load_ns}), tokenizer)
 
 
-def _of_folder(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
+def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
     from sizeup_inference.text.hf_tokenizer import (  # needs transformers
         HuggingFaceTokenizer,
         capabilities,
     )
 
     tokenizer = HuggingFaceTokenizer.load(folder)
-    end = tokenizer.eos_token_id
+    eos = tokenizer.eos_token_id
     return tokenizer, {
         "vocab_size": tokenizer.vocab_size,
         "template": tokenizer.template,
         "capabilities": capabilities(tokenizer.template),
-        "eos_token_ids": () if end is None else (end,),
+        "eos_token_ids": () if eos is None else (eos,),
     }
 
 
 def describe(settings: Settings) -> ModelInfo:
-    """Describe the byte-level model."""
+    """Return the description of the byte-level model."""
     model_id = reported_id(settings)
     return ModelInfo(
         id=model_id,

@@ -1,1 +1,1 @@
-"""One request on the event loop, from wire request to wire events."""
+"""Requests on the event loop, from the wire request to the last wire event."""

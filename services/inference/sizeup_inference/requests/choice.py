@@ -1,6 +1,6 @@
-"""One choice's way from tokens to wire events: text, stop strings, thinking, tool calls.
+"""Tokens of one choice to wire events: text, stop strings, thinking, tool calls.
 
-Pure but for the random ids of tool calls.
+Pure except for the random ids of tool calls.
 """
 
 import secrets
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sizeup_inference.engine.protocol import Finish, Token
 from sizeup_inference.requests.logprobs import token_logprob
-from sizeup_inference.text.answer_parser import Answer, AnswerParser, Call, Part
+from sizeup_inference.text.answer_parser import AnswerParser, Call, Content, Part
 from sizeup_inference.text.detokenize import TextStream
 from sizeup_inference.text.stop_strings import StopMatcher, StopStrings
 from sizeup_inference.text.tokenizer import Tokenizer
@@ -20,23 +20,23 @@ ChoiceEvent = Text | Thinking | ToolCall
 
 @dataclass(frozen=True, slots=True)
 class TextRules:
-    """What a request asks of the text, the same for each choice."""
+    """How the text of a request is processed, the same for each choice."""
 
     stops: StopStrings
     min_tokens: int
     thinking: bool
     is_thinking: bool
-    """The prompt has already opened <think>."""
+    """The prompt ends inside <think>."""
     tools: bool
     every_logprob: bool
-    """Say those of tokens that show no text as well: the end-of-sequence token, special tokens."""
+    """Include those of tokens without text: the end-of-sequence token, special tokens."""
 
 
 class Choice:
     """The state of one choice."""
 
     def __init__(self, index: int, tokenizer: Tokenizer, rules: TextRules) -> None:
-        """Begin before the first token."""
+
         self._index = index
         self._tokenizer = tokenizer
         self._min_tokens = rules.min_tokens
@@ -49,13 +49,13 @@ class Choice:
         self._pending_tokens = 0
         self._pending_logprobs: list[TokenLogprob] = []
         self.token_ids: list[int] = []
-        """Every token up to the one that ended the choice."""
+        """Every token, including the one that ended the choice."""
         self.reasoning_tokens = 0
         self.reason: FinishReason | None = None
-        """Why the choice ended; None while it runs."""
+        """Why the choice ended; None before."""
 
     def feed(self, token: Token) -> list[ChoiceEvent]:
-        """Take one token of this choice and return what it settles."""
+        """Add one token of this choice and return the events that it completes."""
         self.token_ids.append(token.token_id)
         thinking = self._parser.is_thinking
         if token.finish is Finish.STOP:
@@ -65,16 +65,16 @@ class Choice:
         else:
             self._pending_tokens += 1
             self._keep_logprob(token)
-            parts = self._take(token)
+            parts = self._feed_text(token)
         self.reasoning_tokens += thinking or self._parser.is_thinking
-        return [*self._events(parts), *self._left_over()]
+        return [*self._events(parts), *self._remaining_logprobs()]
 
     def _keep_logprob(self, token: Token) -> None:
         if token.logprobs is not None:
             logprob = token_logprob(self._tokenizer, token.token_id, token.logprobs)
             self._pending_logprobs.append(logprob)
 
-    def _take(self, token: Token) -> list[Part]:
+    def _feed_text(self, token: Token) -> list[Part]:
         text = self._text.feed(token.token_id)
         if len(self.token_ids) > self._min_tokens:
             text = self._stop.feed(text)
@@ -88,8 +88,8 @@ class Choice:
     def _end(self, reason: FinishReason) -> list[Part]:
         rest = "" if self._stop.matched else self._stop.flush() + self._text.flush()
         parts = self._parser.feed(rest) + self._parser.flush()
-        called = reason is FinishReason.STOP and self._parser.calls
-        self.reason = FinishReason.TOOL_CALLS if called else reason
+        has_calls = reason is FinishReason.STOP and self._parser.calls
+        self.reason = FinishReason.TOOL_CALLS if has_calls else reason
         return parts
 
     def _events(self, parts: Sequence[Part]) -> Iterator[ChoiceEvent]:
@@ -107,13 +107,13 @@ class Choice:
                 )
                 first_call += 1
             else:
-                kind = Text if isinstance(part, Answer) else Thinking
+                kind = Text if isinstance(part, Content) else Thinking
                 yield kind(choice=self._index, text=part.text, tokens=tokens, logprobs=logprobs)
 
-    def _left_over(self) -> Iterator[Text]:
-        """Say, at the end, the log-probabilities of tokens that no text followed.
+    def _remaining_logprobs(self) -> Iterator[Text]:
+        """At the end, yield the log-probabilities of tokens after the last text.
 
-        Not those of a stop string: it is cut from the text, and they go with it.
+        A stop string's are dropped like its text.
         """
         ended = self.reason is not None and not self._stop.matched
         if ended and self._every_logprob and self._pending_logprobs:

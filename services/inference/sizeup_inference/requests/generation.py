@@ -1,8 +1,7 @@
-"""One request's life on the event loop, from the wire request to its last event."""
+"""One request on the event loop: engine events in, wire events out."""
 
 import asyncio
 import contextlib
-import functools
 import logging
 import time
 import uuid
@@ -10,314 +9,226 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sizeup_inference.engine import protocol as engine_events
-from sizeup_inference.engine.protocol import Admitted, Engine, EngineRequest, PromptLogprobs, Token
-from sizeup_inference.errors import (
-    BusyError,
-    ContextLengthError,
-    DrainingError,
-    InvalidRequestError,
-    NotReadyError,
-)
-from sizeup_inference.metrics import InferenceMetrics
-from sizeup_inference.requests.choice import Choice, ChoiceEvent, TextRules
-from sizeup_inference.requests.keep_alive import Residence
-from sizeup_inference.requests.mailbox import Interrupted, Mailbox, Mailboxes, MailboxEvent
+from sizeup_inference.engine.protocol import Admitted, EngineRequest, PromptLogprobs, Token
+from sizeup_inference.requests.choice import Choice, TextRules
+from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
 from sizeup_inference.requests.prompt_echo import PromptEcho
-from sizeup_inference.requests.sampling_params import (
-    ModelPrompt,
-    answer_tokens,
-    check_prompt_ids,
-    check_token_parameters,
-    context_of,
-    resolve_prompt,
-    to_engine_request,
-)
-from sizeup_inference.requests.tokenizer_thread import TokenizingThread
+from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
+from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.requests.timing import RequestTiming
 from sizeup_inference.requests.truncation import encode_to_fit
 from sizeup_inference.text.stop_strings import StopStrings
-from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
-from sizeup_telemetry.drain import Drain
+from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Failed, Finished, FinishReason, PromptTokens, Started, Text
 from sizeup_wire.generate import ChatPrompt, GenerateRequest
-from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
 
-_SILENCE: Sequence[Event] = (Text(text="", tokens=0),)
-"""Says that tokens come, though none shows yet: a tool call is silent until it is whole."""
+_PROGRESS: Sequence[Event] = (Text(text="", tokens=0),)
+"""Sent for steps whose tokens give no text yet, such as those of an incomplete tool call."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A running model and everything requests to it go through."""
+class PreparedRequest:
+    """A resolved request with its encoded prompt."""
 
-    engine: Engine
-    info: ModelInfo
-    tokenizer: Tokenizer
-    mailboxes: Mailboxes
-    tokenizing: TokenizingThread
-    drain: Drain
-    metrics: InferenceMetrics
-    residence: Residence
-
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Keep the model from expiring inside the block; its end starts the clock."""
-        self.residence.begin()
-        try:
-            yield
-        finally:
-            self.residence.end(time.time())
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request that is valid and fits."""
-
-    wire: GenerateRequest
-    kind: ModelPrompt
+    resolved: ResolvedRequest
     prompt: EncodedPrompt
     stops: StopStrings
-    max_tokens: int
     arrived_ns: int
 
     @property
-    def tells_prompt(self) -> bool:
-        """Tell whether the prompt's log-probabilities are asked for."""
-        return self.wire.echo and self.wire.logprobs is not None
+    def max_tokens(self) -> int:
+        """Output tokens of each choice; 0 where none is requested."""
+        return self.resolved.max_tokens(len(self.prompt.token_ids))
 
     @property
-    def engine_choices(self) -> int:
-        """Choices the engine makes: none where it is asked nothing, one for the prompt alone."""
-        return self.wire.n if self.max_tokens else int(self.tells_prompt)
+    def needs_engine(self) -> bool:
+        """Whether it asks for output or for log-probabilities of the prompt."""
+        return bool(self.max_tokens) or self.resolved.wants_prompt_logprobs
+
+    def to_engine_request(self) -> EngineRequest:
+        """Return it under a new id, because the client's X-Request-Id need not be unique.
+
+        For max_tokens 0 the engine samples one token, at no cost beside the prefill; it is dropped.
+        """
+        wire = self.resolved.wire
+        return EngineRequest(
+            id=uuid.uuid4().hex,
+            prompt_ids=self.prompt.token_ids,
+            sampling=self.resolved.sampling,
+            max_tokens=max(self.max_tokens, 1),
+            min_tokens=wire.min_tokens,
+            stop_token_ids=self.resolved.stop_token_ids,
+            choices=wire.n if self.max_tokens else 1,
+            prompt_logprobs=wire.logprobs if wire.echo else None,
+        )
 
 
-async def prepare(model: ServedModel, request: GenerateRequest) -> Prepared:
+async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedRequest:
     """Validate and encode a request; raise InferenceError for one that cannot be served."""
-    arrived = time.monotonic_ns()
-    asked = resolve_prompt(request.prompt, model.info)
-    check_token_parameters(request, model.info)
-    context = context_of(request, model.info)
+    arrived_ns = time.monotonic_ns()
+    resolved = resolve(request, model.info)
 
     def encode() -> tuple[EncodedPrompt, StopStrings]:
-        fitting = encode_to_fit(model.tokenizer, asked, context - 1, truncate=request.truncate)
-        check_prompt_ids(fitting.token_ids, model.info)
-        return fitting, StopStrings(request.stop)
+        limit = resolved.context_length - 1
+        encoded = encode_to_fit(model.tokenizer, resolved.prompt, limit, truncate=request.truncate)
+        check_token_ids(encoded.token_ids, model.info, "prompt")
+        return encoded, StopStrings(request.stop)
 
     try:
-        prompt, stops = await model.tokenizing.run(encode)
-    except asyncio.CancelledError:  # the client hung up: nothing later will count it
+        prompt, stops = await model.tokenizer_thread.run(encode)
+    except asyncio.CancelledError:  # the client disconnected, and no Generation will count it
         model.metrics.count("cancelled")
         raise
-    max_tokens = answer_tokens(request, context, len(prompt.token_ids))
-    return Prepared(request, asked, prompt, stops, max_tokens, arrived)
+    return PreparedRequest(resolved, prompt, stops, arrived_ns)
 
 
 @contextlib.contextmanager
-def accept(model: ServedModel, prepared: Prepared) -> Iterator["Generation"]:
-    """Submit a request; inside the block its events can be read, after it nothing of it is left.
+def accept(model: ServedModel, prepared: PreparedRequest) -> Iterator["Generation"]:
+    """Submit a request; its events can be read inside the block, after which it is cancelled.
 
-    Raises at once what the engine refuses it for, or DrainingError.
+    Raises DrainingError, or the InferenceError for which the engine rejects it.
     """
-    if model.drain.draining:
-        raise DrainingError("the process is shutting down")
-    request_id = uuid.uuid4().hex  # the caller's X-Request-Id need not be unique
-    cancel = functools.partial(model.engine.cancel, request_id)
-    with model.mailboxes.open(
-        request_id, choices=prepared.engine_choices, on_overflow=cancel
-    ) as box:
-        generation = Generation(model, prepared, box)
-        if prepared.engine_choices:
-            submit(
-                model.engine,
-                to_engine_request(
-                    request_id,
-                    prepared.wire,
-                    model.info,
-                    prepared.prompt.token_ids,
-                    prepared.max_tokens,
-                ),
-            )
-        end = functools.partial(
-            box.interrupt, ErrorCode.DRAINING, "the process shut down before the answer was whole"
-        )
+    model.check_not_draining()
+    timing = RequestTiming(model.metrics, prepared.arrived_ns)
+    submitted = (
+        model.submitted(prepared.to_engine_request())
+        if prepared.needs_engine
+        else contextlib.nullcontext()
+    )
+    with submitted as mailbox:
+        generation = Generation(model, prepared, mailbox, timing)
         try:
-            with model.drain.guard(end):
-                yield generation
+            yield generation
         finally:
-            if not generation.engine_is_done:
-                cancel()
             generation.record()
 
 
-def submit(engine: Engine, request: EngineRequest) -> None:
-    """Submit, in this side's errors."""
-    try:
-        engine.submit(request)
-    except engine_events.QueueFullError as error:
-        raise BusyError(str(error)) from error
-    except engine_events.EngineDeadError as error:
-        raise NotReadyError(str(error)) from error
-    except engine_events.RequestTooLargeError as error:
-        raise ContextLengthError(str(error), param="max_tokens") from error
-    except engine_events.TooManyChoicesError as error:
-        raise InvalidRequestError(str(error), param="n") from error
-
-
 class Generation:
-    """An accepted request: engine events in, wire events out."""
+    """An accepted request."""
 
-    def __init__(self, model: ServedModel, prepared: Prepared, box: Mailbox) -> None:
-        """Begin in the queue."""
+    def __init__(
+        self,
+        model: ServedModel,
+        prepared: PreparedRequest,
+        mailbox: Mailbox | None,
+        timing: RequestTiming,
+    ) -> None:
+        """`mailbox` is None for a request that does not need the engine."""
         self._model = model
-        self._prepared = prepared
-        self._box = box
-        chat = prepared.kind if isinstance(prepared.kind, ChatPrompt) else None
-        rules = TextRules(
-            stops=prepared.stops,
-            min_tokens=prepared.wire.min_tokens,
-            thinking=chat is not None and "thinking" in model.info.capabilities,
-            is_thinking=chat is not None and prepared.prompt.is_thinking,
-            tools=chat is not None and bool(chat.tools),
-            every_logprob=prepared.tells_prompt,
-        )
+        self._wire = prepared.resolved.wire
+        self._prompt_ids = prepared.prompt.token_ids
+        self._generates = prepared.max_tokens > 0
+        self._mailbox = mailbox
+        self._timing = timing
         self._echo = PromptEcho(
-            model.tokenizer, prepared.prompt.token_ids, logprobs=prepared.tells_prompt
+            model.tokenizer, self._prompt_ids, logprobs=prepared.resolved.wants_prompt_logprobs
         )
-        self._choices = [Choice(i, model.tokenizer, rules) for i in range(prepared.wire.n)]
-        self._submitted_ns = time.monotonic_ns()
-        self._admitted_ns = self._first_ns = self._last_ns = 0
-        self._choice_ns: dict[int, int] = {}
+        rules = _text_rules(model, prepared)
+        self._choices = [Choice(i, model.tokenizer, rules) for i in range(self._wire.n)]
         self._outcome = "cancelled"
-        self._running = prepared.engine_choices
-        """Choices the engine has not ended."""
-
-    @property
-    def engine_is_done(self) -> bool:
-        """Tell whether the engine has ended the request by itself: nothing is left to cancel."""
-        return self._running == 0
 
     async def events(self) -> AsyncIterator[Sequence[Event]]:
-        """Yield what each step settles, or silence; the last event is `finished` or `failed`."""
-        if not self._prepared.engine_choices:
-            yield self._nothing_asked()
+        """Yield the events of each step; the last one is `finished` or `failed`."""
+        if self._mailbox is None:
+            started = Started(queued_ns=0, load_ns=0, prompt_tokens=len(self._prompt_ids))
+            yield [started, *self._echo_prompt(), self._finish_without_tokens()]
             return
         while True:
             batch: list[Event] = []
-            silent = True
-            for engine_event in await self._box.take_while(self._model.engine.is_alive):
+            empty = True
+            for engine_event in await self._mailbox.take_while(self._model.engine.is_alive):
                 for event in self._translate(engine_event):
                     batch.append(event)
-                    silent = False
+                    empty = False
                     if isinstance(event, Finished | Failed):
                         yield batch
                         return
                     if isinstance(event, PromptTokens):
                         yield batch
                         batch = []
-                        await asyncio.sleep(0)  # a step tells of thousands: others have their turn
-            if batch or silent:
-                yield batch or _SILENCE
+                        await asyncio.sleep(0)  # one step may have thousands: let others run
+            if batch or empty:
+                yield batch or _PROGRESS
 
     def record(self) -> None:
-        """Count and log the request, however it ended."""
-        metrics, ended_ns = self._model.metrics, time.monotonic_ns()
-        metrics.count(self._outcome)
-        metrics.request_seconds.observe((ended_ns - self._prepared.arrived_ns) / 1e9)
+        """Count and log the ended request."""
+        total_ns = self._timing.finish()
+        self._model.metrics.count(self._outcome)
         log.info(
             "request.finished",
             extra={
                 "model": self._model.info.id,
                 "outcome": self._outcome,
                 "reasons": [choice.reason for choice in self._choices],
-                "prompt_tokens": len(self._prepared.prompt.token_ids),
+                "prompt_tokens": len(self._prompt_ids),
                 "completion_tokens": self._completion_tokens(),
-                "queued_ns": max(0, self._admitted_ns - self._submitted_ns),
-                "prompt_eval_ns": max(0, self._first_ns - self._admitted_ns),
-                "eval_ns": self._last_ns - self._first_ns,
-                "total_ns": ended_ns - self._prepared.arrived_ns,
+                "queued_ns": self._timing.queued_ns,
+                "prompt_eval_ns": self._timing.prompt_eval_ns,
+                "eval_ns": self._timing.eval_ns,
+                "total_ns": total_ns,
             },
         )
 
     def _translate(self, event: MailboxEvent) -> Iterable[Event]:
         match event:
             case Admitted():
-                return [self._started(event), *self._said_at_once()]
+                return [self._started(event), *self._echo_prompt()]
             case PromptLogprobs():
-                return self._echo.go_on(event.logprobs)
+                return self._echo.feed(event.logprobs)
             case Token():
                 return self._token(event)
             case Interrupted():
                 return [self._failed(event.code, event.message)]
             case engine_events.Failed():
-                self._running = 0
                 return [self._failed(ErrorCode.INTERNAL, event.message)]
-            case _:  # Cancelled or Embedded: nobody here asks for either
-                self._running = 0
+            case _:  # an unexpected Cancelled or Embedded
                 return [self._failed(ErrorCode.INTERNAL, "the engine ended the request")]
 
     def _started(self, event: Admitted) -> Started:
-        self._admitted_ns = event.at_ns
+        self._timing.admitted(event.at_ns)
         return Started(
-            queued_ns=max(0, event.at_ns - self._submitted_ns),
+            queued_ns=self._timing.queued_ns,
             load_ns=0,
-            prompt_tokens=len(self._prepared.prompt.token_ids),
+            prompt_tokens=len(self._prompt_ids),
             cached_tokens=event.cached_tokens,
         )
 
-    def _said_at_once(self) -> Iterable[PromptTokens]:
-        return self._echo.begin() if self._prepared.wire.echo else ()
+    def _echo_prompt(self) -> Iterable[PromptTokens]:
+        return self._echo.begin() if self._wire.echo else ()
 
     def _token(self, token: Token) -> Sequence[Event]:
-        self._running -= token.finish is not None
-        if not self._prepared.max_tokens:  # the prompt has been told, which is all
-            self._first_ns = self._last_ns = token.at_ns
-            return [self._end_of_nothing()]
+        if not self._generates:
+            self._timing.prompt_evaluated(token.at_ns)
+            return [self._finish_without_tokens()]
         choice = self._choices[token.choice]
         if choice.reason is not None:
-            return []  # a stop string ended it here; the engine has yet to hear
-        self._stamp(token)
-        events: list[ChoiceEvent] = choice.feed(token)
-        if any(choice.reason is None for choice in self._choices):
-            return events
-        self._outcome = "ok"
-        return [*events, self._finished()]
+            return []  # stopped by a stop string, while the engine still computes it
+        self._timing.token(token.choice, token.at_ns)
+        events: list[Event] = [*choice.feed(token)]
+        if all(choice.reason is not None for choice in self._choices):
+            self._outcome = "ok"
+            events.append(self._finished())
+        return events
 
-    def _stamp(self, token: Token) -> None:
-        if not self._first_ns:
-            self._first_ns = token.at_ns
-            waited = token.at_ns - self._prepared.arrived_ns
-            self._model.metrics.time_to_first_token.observe(waited / 1e9)
-        elif token.choice in self._choice_ns:
-            gap = token.at_ns - self._choice_ns[token.choice]
-            self._model.metrics.inter_token.observe(gap / 1e9)
-        self._choice_ns[token.choice] = self._last_ns = token.at_ns
-
-    def _nothing_asked(self) -> Sequence[Event]:
-        started = Started(
-            queued_ns=0, load_ns=0, prompt_tokens=len(self._prepared.prompt.token_ids)
-        )
-        return [started, *self._said_at_once(), self._end_of_nothing()]
-
-    def _end_of_nothing(self) -> Finished:
-        """End every choice before its first token."""
+    def _finish_without_tokens(self) -> Finished:
         self._outcome = "ok"
         for choice in self._choices:
             choice.reason = FinishReason.LENGTH
         return self._finished()
 
     def _finished(self) -> Finished:
-        prompt_ids = self._prepared.prompt.token_ids
-        with_context = self._prepared.wire.return_context
+        with_context = self._wire.return_context
         return Finished(
             reasons=tuple(choice.reason or FinishReason.CANCELLED for choice in self._choices),
-            prompt_tokens=len(prompt_ids),
+            prompt_tokens=len(self._prompt_ids),
             completion_tokens=self._completion_tokens(),
             reasoning_tokens=sum(choice.reasoning_tokens for choice in self._choices),
-            prompt_eval_ns=self._first_ns - self._admitted_ns,
-            eval_ns=self._last_ns - self._first_ns,
-            context=(*prompt_ids, *self._choices[0].token_ids) if with_context else None,
+            prompt_eval_ns=self._timing.prompt_eval_ns,
+            eval_ns=self._timing.eval_ns,
+            context=(*self._prompt_ids, *self._choices[0].token_ids) if with_context else None,
         )
 
     def _failed(self, code: ErrorCode, message: str) -> Failed:
@@ -326,3 +237,16 @@ class Generation:
 
     def _completion_tokens(self) -> int:
         return sum(len(choice.token_ids) for choice in self._choices)
+
+
+def _text_rules(model: ServedModel, prepared: PreparedRequest) -> TextRules:
+    resolved = prepared.resolved
+    chat = resolved.prompt if isinstance(resolved.prompt, ChatPrompt) else None
+    return TextRules(
+        stops=prepared.stops,
+        min_tokens=resolved.wire.min_tokens,
+        thinking=chat is not None and "thinking" in model.info.capabilities,
+        is_thinking=chat is not None and prepared.prompt.is_thinking,
+        tools=chat is not None and bool(chat.tools),
+        every_logprob=resolved.wants_prompt_logprobs,
+    )

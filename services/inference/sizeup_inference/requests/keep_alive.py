@@ -1,48 +1,45 @@
-"""How long the model stays after its last use: Ollama's keep_alive. Pure: the clock is an argument.
+"""When an idle model may be unloaded: Ollama's keep_alive. Pure: the clock is an argument.
 
-The process does not unload itself: it says when it may go, and who scales it acts on that.
+The process does not unload itself. It reports when it expires, and the gateway scales it down.
 """
 
-_FOR_EVER_SECONDS = 100 * 365 * 86_400
-"""A century and more is for ever; what lies below can be written as a date."""
+_UNLIMITED_SECONDS = 100 * 365 * 86_400
+"""A century counts as unlimited; anything below can be written as a date."""
 
 
-class Residence:
-    """When the model was last used, and how long it stays after that.
-
-    Times are unix seconds, because they leave the process.
-    """
+class KeepAlive:
+    """The time of last use and the keep-alive after it. Times are unix seconds."""
 
     def __init__(self, keep_alive_seconds: float | None, now: float) -> None:
-        """Start the clock; None is for ever, until a request says otherwise."""
-        self._keep_alive = _finite(keep_alive_seconds)
-        self._in_use = 0
+        """None is unlimited, until a request sets another value."""
+        self._seconds = _finite(keep_alive_seconds)
+        self._active_requests = 0
         self._last_use = now
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether no request is under way."""
-        return not self._in_use
+        """Whether no request is in progress."""
+        return not self._active_requests
 
-    def begin(self) -> None:
-        """Count a request in: the model stays until it has been counted out."""
-        self._in_use += 1
+    def begin_request(self) -> None:
+        """Count a request, which prevents expiry until it ends."""
+        self._active_requests += 1
 
-    def end(self, now: float) -> None:
-        """Count a request out, however it ended; the last one starts the clock."""
-        self._in_use -= 1
+    def end_request(self, now: float) -> None:
+        """Count a request as ended; the last one restarts the clock."""
+        self._active_requests -= 1
         self._last_use = now
 
-    def keep_alive(self, seconds: float) -> None:
-        """Stay so long after the last use; below 0 is for ever."""
-        self._keep_alive = _finite(seconds)
+    def set(self, seconds: float) -> None:
+        """Set the keep-alive after the last use; negative is unlimited."""
+        self._seconds = _finite(seconds)
 
     def expires_at(self, now: float) -> float | None:
-        """Return when an idle model may go, or None for never; it moves while a request runs."""
-        if self._keep_alive is None:
+        """Return when the model may be unloaded; None is never. Advances while a request runs."""
+        if self._seconds is None:
             return None
-        return (now if self._in_use else self._last_use) + self._keep_alive
+        return (now if self._active_requests else self._last_use) + self._seconds
 
 
 def _finite(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and 0 <= seconds < _FOR_EVER_SECONDS else None
+    return seconds if seconds is not None and 0 <= seconds < _UNLIMITED_SECONDS else None

@@ -1,4 +1,4 @@
-"""The engine's log-probabilities in the wire's words. Pure."""
+"""The engine's log-probabilities as wire messages. Pure."""
 
 from sizeup_inference.engine.protocol import Logprobs
 from sizeup_inference.text.tokenizer import Tokenizer
@@ -6,7 +6,7 @@ from sizeup_wire.events import PromptToken, TokenLogprob, TopLogprob
 
 
 def token_logprob(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs) -> TokenLogprob:
-    """Describe a token of an answer."""
+    """Convert an output token."""
     own = tokenizer.token_bytes(token_id)
     return TokenLogprob(
         token=own.decode(errors="replace"),
@@ -17,7 +17,7 @@ def token_logprob(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs) -> To
 
 
 def prompt_token(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs | None) -> PromptToken:
-    """Describe a token of a prompt; None is for the first, which follows nothing."""
+    """Convert a prompt token; the first has no log-probability."""
     own = tokenizer.token_bytes(token_id)
     return PromptToken(
         token=own.decode(errors="replace"),
@@ -28,8 +28,8 @@ def prompt_token(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs | None)
 
 
 def _top(tokenizer: Tokenizer, logprobs: Logprobs) -> tuple[TopLogprob, ...]:
-    likely = ((tokenizer.token_bytes(token_id), logprob) for token_id, logprob in logprobs.top)
+    top = ((tokenizer.token_bytes(token_id), logprob) for token_id, logprob in logprobs.top)
     return tuple(
         TopLogprob(token=own.decode(errors="replace"), bytes=tuple(own), logprob=logprob)
-        for own, logprob in likely
+        for own, logprob in top
     )

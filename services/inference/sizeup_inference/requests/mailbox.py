@@ -1,4 +1,4 @@
-"""The way from the compute thread to the event loop: one wake-up per step, bounded per request."""
+"""Events from the compute thread to the event loop: one wake-up per step, bounded per request."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,17 @@ from sizeup_inference.engine.protocol import Cancelled, Embedded, EngineEvent, F
 from sizeup_wire.errors import ErrorCode
 
 CAPACITY = 4096
-"""Events a reader may lag behind: some 40 s of a 100 tokens/s stream, under a megabyte. What
-is told of a prompt comes on top: some megabytes for a long one, bounded by the context."""
+"""Events buffered for a slow reader: some 40 s of a stream of 100 tokens/s, below a megabyte. A
+prompt's log-probabilities add some megabytes, bounded by the context length."""
 
 ALIVE_CHECK_SECONDS = 5.0
-"""A silent engine is asked this often whether it lives; a dying one says so itself, so this only
-covers a thread that ended without a word."""
+"""Interval of checking an engine without events; a dying one fails its requests, so this covers
+only a thread that ended without delivering anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """This side ended the request: the reader lagged, or the process is shutting down."""
+    """Ended on the event loop's side: the client was too slow, or the process is shutting down."""
 
     code: ErrorCode
     message: str
@@ -31,7 +31,7 @@ MailboxEvent = EngineEvent | Interrupted
 
 @dataclass(frozen=True, slots=True)
 class MailboxLimits:
-    """How far a reader may lag, and how long it waits before it asks after the engine."""
+    """Bounds of each mailbox."""
 
     capacity: int
     alive_check_seconds: float
@@ -46,32 +46,35 @@ class Mailbox:
     def __init__(
         self, choices: int, on_overflow: Callable[[], None], limits: MailboxLimits
     ) -> None:
-        """Expect the ends of this many choices."""
         self._events: deque[MailboxEvent] = deque()
         self._arrived = asyncio.Event()
         self._open_choices = choices
         self._on_overflow = on_overflow
         self._limits = limits
         self._closed = False
+        self.is_finished = False
+        """Whether the engine has delivered the terminal event."""
 
     def put(self, event: EngineEvent) -> None:
-        """Add an event, or end the request when its reader is too far behind."""
+        """Add an event, or interrupt the request when the buffer is full."""
         if self._closed:
             return
         if len(self._events) >= self._limits.capacity:
             self._events.clear()
-            self.interrupt(ErrorCode.SLOW_CONSUMER, "the answer was not read fast enough")
+            self.interrupt(ErrorCode.SLOW_CONSUMER, "client too slow, output buffer full")
             self._on_overflow()
             return
+        self._closed = self.is_finished = self._is_terminal(event)
         self._append(event)
 
     def interrupt(self, code: ErrorCode, message: str) -> None:
-        """End the request from this side."""
+        """End the request without the engine."""
         if not self._closed:
+            self._closed = True
             self._append(Interrupted(code, message))
 
     async def take_while(self, is_alive: Callable[[], bool]) -> Sequence[MailboxEvent]:
-        """Wait for events as long as the engine lives, and return all there are."""
+        """Take events; without any, fail once the engine is dead."""
         while True:
             try:
                 async with asyncio.timeout(self._limits.alive_check_seconds):
@@ -81,7 +84,7 @@ class Mailbox:
                     return [Interrupted(ErrorCode.INTERNAL, "the engine stopped")]
 
     async def take(self) -> Sequence[MailboxEvent]:
-        """Wait for events and return all there are; at least one."""
+        """Wait for events and return all of them, at least one."""
         await self._arrived.wait()
         self._arrived.clear()
         events = tuple(self._events)
@@ -89,15 +92,14 @@ class Mailbox:
         return events
 
     def _append(self, event: MailboxEvent) -> None:
-        self._closed = self._is_terminal(event)
         self._events.append(event)
         self._arrived.set()
 
-    def _is_terminal(self, event: MailboxEvent) -> bool:
+    def _is_terminal(self, event: EngineEvent) -> bool:
         if isinstance(event, Token) and event.finish is not None:
             self._open_choices -= 1
             return self._open_choices == 0
-        return isinstance(event, Embedded | Cancelled | Failed | Interrupted)
+        return isinstance(event, Embedded | Cancelled | Failed)
 
 
 class Mailboxes:
@@ -111,22 +113,22 @@ class Mailboxes:
         alive_check_seconds: float = ALIVE_CHECK_SECONDS,
         on_step: Callable[[int], None] | None = None,
     ) -> None:
-        """Deliver on this loop; tell `on_step` how many tokens each step made."""
+        """`on_step` is called on the loop with the number of tokens of each step."""
         self._loop = loop
         self._limits = MailboxLimits(capacity, alive_check_seconds)
         self._on_step = on_step
         self._boxes: dict[str, Mailbox] = {}
 
     def deliver(self, batch: Sequence[EngineEvent]) -> None:
-        """Pass on what one step made; the one method for the compute thread, never blocks."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+        """Pass on the events of one step. Never blocks; the only method for the compute thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and all requests with it
             self._loop.call_soon_threadsafe(self._fan_out, batch)
 
     @contextlib.contextmanager
     def open(
         self, request_id: str, *, choices: int, on_overflow: Callable[[], None]
     ) -> Iterator[Mailbox]:
-        """Hold a mailbox under this id inside the block; open it before submitting."""
+        """Register a mailbox inside the block; enter it before the request is submitted."""
         box = Mailbox(choices, on_overflow, self._limits)
         self._boxes[request_id] = box
         try:
@@ -135,7 +137,7 @@ class Mailboxes:
             del self._boxes[request_id]
 
     def __len__(self) -> int:
-        """Count the requests in flight."""
+        """Return the number of requests in flight."""
         return len(self._boxes)
 
     def _fan_out(self, batch: Sequence[EngineEvent]) -> None:

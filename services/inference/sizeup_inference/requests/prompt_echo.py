@@ -1,4 +1,4 @@
-"""A prompt said back, in pieces: its text and, where asked for, its log-probabilities. Pure."""
+"""OpenAI's `echo`: the prompt's text and, where requested, its log-probabilities. Pure."""
 
 import codecs
 from collections.abc import Iterator, Sequence
@@ -9,35 +9,34 @@ from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_wire.events import PromptTokens
 
 TOKENS_PER_EVENT = 128
-"""With 20 candidates for each token a line is about 0.3 MB, and 2 MB where all of them are Qwen's
-longest; a reader takes 8. Making it holds the event loop for some milliseconds."""
+"""With 20 top tokens each, a line has about 0.3 MB, and 2 MB where all of them are Qwen's longest;
+the gateway accepts 8. Serialising it blocks the event loop for some milliseconds."""
 
 
 class PromptEcho:
-    """How far a request's prompt has been said."""
+    """The echo of one request, which streams during prefill."""
 
     def __init__(self, tokenizer: Tokenizer, token_ids: Sequence[int], *, logprobs: bool) -> None:
-        """Say nothing yet; with `logprobs` each token comes with its own."""
         self._tokenizer = tokenizer
         self._token_ids = token_ids
         self._logprobs = logprobs
-        self._said = 0
+        self._sent = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def begin(self) -> Iterator[PromptTokens]:
-        """Say what needs no model: all of the text, or the first token, which follows nothing."""
+        """Yield what needs no model: the whole text or, with logprobs, the first token."""
         if self._logprobs:
             yield self._piece([None])
-        while not self._logprobs and self._said < len(self._token_ids):
+        while not self._logprobs and self._sent < len(self._token_ids):
             yield PromptTokens(text=self._text(TOKENS_PER_EVENT))
 
-    def go_on(self, logprobs: Sequence[Logprobs]) -> Iterator[PromptTokens]:
-        """Say the next tokens, one for each of these; lazily, since they may be thousands."""
+    def feed(self, logprobs: Sequence[Logprobs]) -> Iterator[PromptTokens]:
+        """Yield the next tokens, one for each of these; lazily, because they may be thousands."""
         for start in range(0, len(logprobs), TOKENS_PER_EVENT):
             yield self._piece(logprobs[start : start + TOKENS_PER_EVENT])
 
     def _piece(self, logprobs: Sequence[Logprobs | None]) -> PromptTokens:
-        ids = self._token_ids[self._said : self._said + len(logprobs)]
+        ids = self._token_ids[self._sent : self._sent + len(logprobs)]
         tokens = tuple(
             prompt_token(self._tokenizer, token_id, own)
             for token_id, own in zip(ids, logprobs, strict=True)
@@ -45,8 +44,8 @@ class PromptEcho:
         return PromptTokens(text=self._text(len(ids)), tokens=tokens)
 
     def _text(self, count: int) -> str:
-        """Return the characters that the next tokens complete: an answer starts on a new one."""
-        ids = self._token_ids[self._said : self._said + count]
-        self._said += len(ids)
+        """Return the characters that the next tokens complete; the last token flushes."""
+        ids = self._token_ids[self._sent : self._sent + count]
+        self._sent += len(ids)
         own = b"".join(map(self._tokenizer.token_bytes, ids))
-        return self._decoder.decode(own, final=self._said == len(self._token_ids))
+        return self._decoder.decode(own, final=self._sent == len(self._token_ids))

@@ -1,4 +1,4 @@
-"""The tokenizer's thread: long prompts take seconds, and the event loop must go on answering."""
+"""The tokenizer thread: long prompts take seconds to encode, which would block the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,19 +10,18 @@ from sizeup_inference.errors import BusyError
 T = TypeVar("T")
 
 
-class TokenizingThread:
-    """One worker and a bounded number of jobs; belongs to the event loop."""
+class TokenizerThread:
+    """One worker thread and a bounded queue of jobs. Used from the event loop only."""
 
     def __init__(self, max_pending: int) -> None:
-        """Refuse jobs beyond this many."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
         self._max_pending = max_pending
         self._pending = 0
 
     async def run(self, job: Callable[[], T]) -> T:
-        """Run a job in its turn, or raise BusyError at once; cancelling removes a waiting job."""
+        """Run a job in order, or raise BusyError when full; cancelling removes a queued job."""
         if self._pending >= self._max_pending:
-            raise BusyError("too many prompts wait to be tokenised")
+            raise BusyError("the tokenizer queue is full")
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, job)
@@ -30,5 +29,5 @@ class TokenizingThread:
             self._pending -= 1
 
     def close(self) -> None:
-        """Drop what waits; the job that runs ends by itself."""
+        """Drop queued jobs; a running one is not interrupted."""
         self._executor.shutdown(wait=False, cancel_futures=True)

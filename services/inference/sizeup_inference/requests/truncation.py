@@ -1,15 +1,15 @@
-"""Encode a prompt so that it fits the context. Blocking: for the tokenizer's thread."""
+"""Encoding of prompts within the context length. Blocking: runs on the tokenizer thread."""
 
 from bisect import bisect_left
 
-from sizeup_inference.errors import InvalidRequestError, PromptError
-from sizeup_inference.requests.sampling_params import ModelPrompt, too_long
+from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
+from sizeup_inference.requests.resolve import ModelPrompt
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatPrompt, TextPrompt
 
 _KEEP = 4
-"""Tokens kept at the front when even the last message is too long: Ollama's num_keep, which is
-just enough for the turn's opening."""
+"""Tokens kept at the start when even the last message is too long: Ollama's num_keep, which covers
+the opening of the turn."""
 
 
 def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
@@ -27,20 +27,23 @@ def encode_to_fit(
     """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
 
     With `truncate` a conversation loses its oldest turns, but no system message and not its last
-    message; then, like other prompts, its first tokens.
+    message; after that, like other prompts, its first tokens.
     """
-    encoded = encode_some(tokenizer, prompt)
+    encoded = encode_nonempty(tokenizer, prompt)
     if len(encoded.token_ids) <= limit:
         return encoded
     if not truncate:
-        raise too_long(len(encoded.token_ids), limit)
+        raise ContextLengthError(
+            f"the prompt has {len(encoded.token_ids)} tokens, the maximum is {limit}",
+            param="prompt",
+        )
     if not isinstance(prompt, ChatPrompt):
         return EncodedPrompt(encoded.token_ids[-limit:])
     return _shorten_chat(tokenizer, prompt, limit)
 
 
-def encode_some(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
-    """Encode a prompt, or raise InvalidRequestError when it has no tokens: none can follow it."""
+def encode_nonempty(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
+    """Encode a prompt; raise InvalidRequestError when it has no tokens to predict from."""
     encoded = encode(tokenizer, prompt)
     if not encoded.token_ids:
         raise InvalidRequestError("the prompt is empty", param="prompt")
@@ -48,7 +51,7 @@ def encode_some(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
 
 
 def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> EncodedPrompt:
-    """Drop as few turns as will do; encodings are tried by bisection, not one by one."""
+    """Drop as few turns as necessary, found by bisection: each attempt encodes the prompt."""
     droppable = [i for i, m in enumerate(prompt.messages[:-1]) if m.role != "system"]
 
     def without(count: int) -> ChatPrompt:
@@ -59,16 +62,15 @@ def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> Encod
     def fits(count: int) -> bool:
         try:
             return len(tokenizer.encode_chat(without(count)).token_ids) <= limit
-        except PromptError:  # some templates want a user's turn first: drop more
+        except PromptError:  # some templates require a user's turn first: drop more
             return False
 
     count = bisect_left(range(len(droppable)), True, key=fits)
-    encoded = tokenizer.encode_chat(without(count))
-    return _cut(encoded, limit)
+    return _cut(tokenizer.encode_chat(without(count)), limit)
 
 
 def _cut(encoded: EncodedPrompt, limit: int) -> EncodedPrompt:
-    """Keep the front and the end of what is still too long."""
+    """Remove tokens after the first few of a prompt that is still too long."""
     ids = encoded.token_ids
     if len(ids) <= limit:
         return encoded

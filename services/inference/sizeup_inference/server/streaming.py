@@ -1,44 +1,97 @@
-"""Raw ASGI for long answers: watch the client from the first byte, flush each event.
+"""Raw ASGI for long requests: watch for a disconnect from the first byte, flush every event.
 
-Starlette's own responses begin to watch once the response has begun, which is too late for a
-client that hangs up in the queue.
+Starlette's own responses watch for it only once the response has begun, which is too late for a
+client that disconnects while it is queued.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
-from starlette.types import Receive, Send
+from pydantic import BaseModel
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from sizeup_inference.errors import BodyTooLargeError
+from sizeup_inference.errors import BodyTooLargeError, ClientDisconnectedError, InferenceError
+from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.server.error_responses import to_response
+from sizeup_inference.server.state import ServerState
 from sizeup_wire.events import Event
 
 MAX_BODY_BYTES = 16 * 2**20
-"""A prompt of a million tokens, as ids or as text, is below this."""
+"""A prompt of a million tokens, as ids or as text, is smaller."""
 
 
-class ClientGoneError(Exception):
-    """The client hung up while it sent its request."""
+class ResponseWriter:
+    """Writes one JSON body, or a stream of events as NDJSON."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._asgi = (scope, receive, send)
+        self._send = send
+
+    async def json(self, body: BaseModel) -> None:
+        """Send a whole response."""
+        await Response(body.model_dump_json(), media_type="application/json")(*self._asgi)
+
+    async def start(self) -> None:
+        """Send status and headers of a stream."""
+        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": True})
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Send a line for each event, all in one chunk; waits while the client reads too slowly."""
+        body = b"".join(event.model_dump_json().encode() + b"\n" for event in events)
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self) -> None:
+        """End a stream."""
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+Handler = Callable[[ServedModel, bytes, ResponseWriter], Coroutine[None, None, None]]
+
+
+class CancellableResponse:
+    """An ASGI app that reads the body and runs a handler until the client disconnects."""
+
+    def __init__(self, state: ServerState, handler: Handler) -> None:
+        self._state = state
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request and count its error; the handler counts everything else."""
+        try:
+            model = self._state.accepting_model()
+            with model.in_use():
+                body = await read_body(receive)
+                handling = self._handler(model, body, ResponseWriter(scope, receive, send))
+                await cancel_on_disconnect(receive, handling)
+        except ClientDisconnectedError:
+            self._state.metrics.count("cancelled")
+        except InferenceError as error:
+            self._state.metrics.count(error.code.value)
+            await to_response(error)(scope, receive, send)
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Read a request's body; raise BodyTooLargeError as soon as it is."""
+    """Return a request's body whatever its Content-Type, or raise BodyTooLargeError."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGoneError
+            raise ClientDisconnectedError
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+            raise BodyTooLargeError(f"the body exceeds {MAX_BODY_BYTES} bytes")
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)
 
 
-async def unless_disconnected(receive: Receive, work: Coroutine[None, None, None]) -> None:
-    """Run work to its end, or cancel it and wait for its cleanup when the client hangs up."""
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[None, None, None]) -> None:
+    """Run `work`; when the client disconnects, cancel it and wait for its cleanup."""
     task = asyncio.create_task(work)
     watcher = asyncio.create_task(_disconnected(receive))
     try:
@@ -54,26 +107,3 @@ async def unless_disconnected(receive: Receive, work: Coroutine[None, None, None
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class EventWriter:
-    """Write a stream of events as NDJSON; the server cuts a connection nobody reads."""
-
-    def __init__(self, send: Send) -> None:
-        """Write nothing yet."""
-        self._send = send
-
-    async def start(self) -> None:
-        """Send status and headers."""
-        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send({"type": "http.response.body", "body": b"", "more_body": True})
-
-    async def write(self, events: Sequence[Event]) -> None:
-        """Send a line for each event in one piece."""
-        body = b"".join(event.model_dump_json().encode() + b"\n" for event in events)
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
-
-    async def end(self) -> None:
-        """Close the response."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,1 +1,1 @@
-"""From settings to a model that has generated a token."""
+"""Startup: from settings to a model that has generated a token."""

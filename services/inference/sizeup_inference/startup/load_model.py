@@ -1,4 +1,4 @@
-"""Start the real engine: find, verify, load, warm up. Blocks for as long as loading takes."""
+"""Starting the engine: find, verify, load and warm up the model. Blocking."""
 
 import logging
 import os
@@ -21,9 +21,8 @@ from sizeup_inference.engine.loader import (
     make_pool,
     text_config,
 )
-from sizeup_inference.engine.loop import EngineLoop
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, Pages, ScatteredPages
+from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
 from sizeup_inference.engine.protocol import (
     Deliver,
     EngineEvent,
@@ -32,7 +31,8 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Limits, Scheduler
+from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
@@ -43,68 +43,69 @@ from sizeup_wire.model import ModelInfo
 log = logging.getLogger(__name__)
 
 _SMALL = 20_000_000
-"""Parameters. With one thread on two cores the toys (0.5 to 5 million) are 1.08 to 1.21 times as
-fast for one user, and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or `2` and
-`sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
+"""Parameters. With one thread instead of two, the toy models (0.5 to 5 million) are 1.08 to 1.21
+times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or
+`2` and `sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
 
 _WARM_UP_ID = "warm-up"
 _WARM_UP_SECONDS = 600.0
-"""A 72B model over several devices takes minutes for its first token; a hung device for ever."""
+"""A 72B model over several devices takes minutes for its first token; a hung device never ends."""
 
 
 def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
-    """Load the model and generate one token with it.
+    """Load the model and generate one token.
 
-    Raises WeightsError for a folder that must not be loaded, LoadError for a device or a memory
-    that is not there, and whatever transformers raises for weights that do not fit.
+    Raises WeightsError for a folder that is unsafe or incomplete, LoadError for missing devices or
+    memory, and transformers' own errors for weights that do not match their configuration.
     """
     started = time.monotonic_ns()
     torch.set_num_threads(settings.threads or available_cpus())
     progress("verify", 0.0)
     folder = find_model(settings.model, settings.revision, settings.hub_cache)
     verify(folder)
-    # What is wrong beside the weights is said before minutes are spent on loading them.
+    # Before the weights, which may take minutes: other errors are reported first.
     tokenizer = HuggingFaceTokenizer.load(folder)
-    limits = Limits(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
+    config = SchedulerConfig(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
     progress("load", 0.1)
     model = load_model(LoadOptions(folder, settings.device, settings.dtype))
     context = context_length(text_config(model).max_position_embeddings, settings.max_model_len)
-    progress("reserve", 0.8)
+    progress("allocate KV cache", 0.8)
     pool = make_pool(model, PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes))
     threads = settings.threads or step_threads(model.num_parameters(), available_cpus())
     torch.set_num_threads(threads)
     progress("warm up", 0.9)
-    engine = _start_loop(
-        ModelRunner(model, pool), limits, deliver, max_waiting=settings.max_waiting, threads=threads
+    engine = _start_thread(
+        ModelRunner(model, pool), config, deliver, max_waiting=settings.max_waiting, threads=threads
     )
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, pool)
-    facts = Loaded(folder, model, pool, tokenizer, context, load_ns)
-    return RunningModel(engine, describe(settings, facts), tokenizer)
+    loaded = LoadedModel(folder, model, pool, tokenizer, context, load_ns)
+    return RunningModel(engine, describe(settings, loaded), tokenizer)
 
 
-def context_length(trained: int, asked: int | None) -> int:
-    """Return the tokens of prompt and answer to accept.
+def context_length(trained: int, requested: int | None) -> int:
+    """Return the maximum of prompt and output in tokens.
 
-    Raises LoadError for more than the model was trained for: its answers would be noise.
+    Raises LoadError for more than the model was trained for: its output would be noise.
     """
-    if asked is not None and asked > trained:
-        raise LoadError(f"max_model_len {asked} exceeds the model's own {trained}")
-    return asked or trained
+    if requested is not None and requested > trained:
+        raise LoadError(f"max_model_len {requested} exceeds the model's {trained}")
+    return requested or trained
 
 
 def _within_pool(context: int, pool: KVPool) -> int:
-    """Return the context that the pool can hold; a machine with little memory says what it cut."""
-    room = pool.layout.pages * pool.layout.page_size
-    if room < context:
-        log.warning("context.cut", extra={"tokens": room, "asked": context, "reason": "KV memory"})
-    return min(context, room)
+    """Return the context that fits the KV pool, with a warning if it is shorter."""
+    capacity = pool.layout.pages * pool.layout.page_size
+    if capacity < context:
+        extra = {"tokens": capacity, "requested": context, "reason": "KV cache size"}
+        log.warning("context.reduced", extra=extra)
+    return min(context, capacity)
 
 
 def available_cpus() -> int:
-    """Return the CPUs this process may use, the cgroup's quota included.
+    """Return the CPUs that this process may use, within the cgroup's quota.
 
-    More threads than that wait for one another in every step.
+    More threads would wait for one another in every step.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota_file = Path("/sys/fs/cgroup/cpu.max")
@@ -113,17 +114,17 @@ def available_cpus() -> int:
 
 
 def step_threads(parameters: int, cpus: int) -> int:
-    """Return the CPU threads of one step of a model.
+    """Return the CPU threads that compute a step.
 
-    The products of a small one are over before a second thread has been woken; and the gateway,
-    which a fast model keeps busy, has the other cores to itself.
+    The matrix products of a small model end before a second thread has woken up, and its gateway,
+    which it keeps busy, needs the other cores.
     """
     return 1 if parameters < _SMALL else cpus
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What loading made, for describing it."""
+class LoadedModel:
+    """The parts of a loaded model that `describe` reports."""
 
     folder: Path
     model: PreTrainedModel
@@ -134,7 +135,7 @@ class Loaded:
 
 
 class _WarmUp:
-    """Wait for one token, and pass on everything that is not its own."""
+    """Receives events until the first token of the warm-up, then passes them on."""
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
@@ -158,25 +159,30 @@ class _WarmUp:
             raise LoadError(f"the first token failed: {self._failure}")
 
 
-def _start_loop(
-    runner: ModelRunner, limits: Limits, deliver: Deliver, *, max_waiting: int, threads: int
-) -> EngineLoop:
-    """Start the compute thread and see one token come out of it."""
+def _start_thread(
+    runner: ModelRunner,
+    config: SchedulerConfig,
+    deliver: Deliver,
+    *,
+    max_waiting: int,
+    threads: int,
+) -> EngineThread:
+    """Start the compute thread and wait for its first token."""
     layout = runner.pool.layout
-    pages: Pages = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
+    pages: PageAllocator = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
     warm_up = _WarmUp(deliver)
-    scheduler = Scheduler(limits, pages)
-    engine = EngineLoop(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
+    scheduler = Scheduler(config, pages)
+    engine = EngineThread(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
     warm_up.wait()
     return engine
 
 
-def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
-    """Say what is loaded."""
+def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
+    """Return the description of a loaded model."""
     model, pool, tokenizer = loaded.model, loaded.pool, loaded.tokenizer
-    facts, config = read_folder(loaded.folder), text_config(model)
+    folder, config = read_folder(loaded.folder), text_config(model)
     rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}
     weights = (*model.parameters(), *model.buffers())
     on_device = [t for t in (*weights, *pool.keys, *pool.values) if t.device.type != "cpu"]
@@ -202,9 +208,9 @@ def describe(settings: Settings, loaded: Loaded) -> ModelInfo:
         capabilities=capabilities(tokenizer.template),
         eos_token_ids=read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
         load_ns=loaded.load_ns,
-        weight_bytes=facts.weight_bytes,
-        license=facts.license,
-        digest=facts.digest,
-        modified_at=facts.modified_at,
-        sampling=facts.sampling,
+        weight_bytes=folder.weight_bytes,
+        license=folder.license,
+        digest=folder.digest,
+        modified_at=folder.modified_at,
+        sampling=folder.sampling,
     )

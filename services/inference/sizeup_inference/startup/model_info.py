@@ -1,4 +1,4 @@
-"""Say what a loaded model is, from its folder and its configuration."""
+"""The description of a model from the files of its folder."""
 
 import hashlib
 import logging
@@ -14,14 +14,13 @@ from sizeup_wire.model import SamplingDefaults
 log = logging.getLogger(__name__)
 
 _SAMPLING_KEYS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-"""What generation_config.json can say that a request can say too. do_sample is not among them:
-as in vLLM, a temperature decides, so that a base model's `do_sample: false` does not make every
-answer greedy."""
+"""Values of generation_config.json that a request can set as well. As in vLLM do_sample is ignored
+and temperature decides: a base model's `do_sample: false` would make all output greedy."""
 
 
 @dataclass(frozen=True, slots=True)
-class FolderFacts:
-    """What the files of a model folder tell without loading them."""
+class ModelFolder:
+    """What is known of a model folder without loading the weights."""
 
     sampling: SamplingDefaults
     license: str
@@ -30,10 +29,10 @@ class FolderFacts:
     weight_bytes: int
 
 
-def read_folder(folder: Path) -> FolderFacts:
-    """Read a folder that weights.verify has accepted."""
+def read_folder(folder: Path) -> ModelFolder:
+    """Describe a folder that weights.verify has accepted."""
     weights = [folder / name for name in weight_names(folder)]
-    return FolderFacts(
+    return ModelFolder(
         sampling=read_sampling(folder),
         license=_read_license(folder),
         digest=_digest(folder, weights),
@@ -45,15 +44,15 @@ def read_folder(folder: Path) -> FolderFacts:
 def read_sampling(folder: Path) -> SamplingDefaults:
     """Return the defaults of generation_config.json.
 
-    What it does not say stays open, and so does, with a log line, what no request could say.
+    Values out of the range of requests are ignored with a warning.
     """
     config = _read_generation_config(folder)
     return SamplingDefaults.model_validate(
-        {key: config[key] for key in _SAMPLING_KEYS if _is_sayable(key, config.get(key))}
+        {key: config[key] for key in _SAMPLING_KEYS if _is_valid(key, config.get(key))}
     )
 
 
-def _is_sayable(key: str, value: object) -> bool:
+def _is_valid(key: str, value: object) -> bool:
     try:
         SamplingDefaults.model_validate({key: value})
     except ValidationError:
@@ -63,7 +62,7 @@ def _is_sayable(key: str, value: object) -> bool:
 
 
 def read_eos_token_ids(folder: Path, tokenizer_eos: int | None) -> tuple[int, ...]:
-    """Return the end-of-sequence tokens: the tokenizer's and generation_config.json's."""
+    """Return the end-of-sequence tokens of the tokenizer and of generation_config.json."""
     named = _read_generation_config(folder).get("eos_token_id")
     ids = {*(named if isinstance(named, list) else [named]), tokenizer_eos} - {None}
     return tuple(sorted(ids))
@@ -79,10 +78,10 @@ def _read_license(folder: Path) -> str:
 
 
 def _digest(folder: Path, weights: list[Path]) -> str:
-    """Hash what changes with the model, without reading gigabytes again.
+    """Hash what changes with the model without reading the weights.
 
-    In the Hugging Face cache a weight file links to a blob whose name is its sha256; elsewhere its
-    size and time of change stand for its content.
+    In the Hugging Face cache a weight file links to a blob named by its sha256; elsewhere its size
+    and mtime identify its content.
     """
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file in weights:

@@ -1,8 +1,8 @@
-"""Thinking and tool calls in generated text, as it arrives. Pure.
+"""Incremental parsing of thinking and tool calls in generated text. Pure.
 
-`<think>...</think>` may open an answer; `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`
-may stand anywhere after it (the format of Hermes and Qwen). White space around the tags belongs to
-them. A call that is not one comes out as the text it was.
+`<think>...</think>` may start the output. After it there may be any number of
+`<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (the format of Hermes and Qwen). White
+space around the tags is dropped with them. An invalid call is returned as text.
 """
 
 import json
@@ -15,60 +15,60 @@ _CALL, _END_CALL = "<tool_call>", "</tool_call>"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Text for the person."""
+class Content:
+    """Text of the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
-    """Text before the answer."""
+class Reasoning:
+    """Text inside <think>."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A whole tool call."""
+    """A complete tool call."""
 
     name: str
     arguments: dict[str, Any]
 
 
-Part = Answer | Thought | Call
+Part = Content | Reasoning | Call
 
 
 class _State(Enum):
     START = auto()
     THINKING = auto()
     AFTER_THINKING = auto()
-    ANSWER = auto()
+    CONTENT = auto()
     CALL = auto()
     AFTER_CALL = auto()
 
 
 class AnswerParser:
-    """Split one choice's text into thoughts, answer and calls."""
+    """Splits the text of one choice into reasoning, content and calls."""
 
     def __init__(self, *, thinking: bool, is_thinking: bool, tools: bool) -> None:
-        """Look for thoughts and for calls, or not; `is_thinking` begins inside <think>."""
+        """Parse reasoning and calls where enabled; `is_thinking` starts inside <think>."""
         self._tools = tools
         self._held = ""
-        self._state = _State.START if thinking else _State.ANSWER
+        self._state = _State.START if thinking else _State.CONTENT
         if is_thinking:
             self._state = _State.THINKING
         self._fresh = is_thinking
         self.calls = 0
-        """Calls found so far."""
+        """Number of complete calls."""
 
     @property
     def is_thinking(self) -> bool:
-        """Tell whether the text so far ends inside a thought."""
+        """Whether the text so far ends inside <think>."""
         return self._state is _State.THINKING
 
     def feed(self, text: str) -> list[Part]:
-        """Return what the text so far settles."""
+        """Add text and return the parts that it completes."""
         self._held += text
         parts: list[Part] = []
         while self._step(parts):
@@ -76,18 +76,18 @@ class AnswerParser:
         return _joined(parts)
 
     def flush(self) -> list[Part]:
-        """Return the rest, at the end of a choice; a call may lack its closing tag."""
+        """Return the remaining parts at the end of a choice; a call may lack its closing tag."""
         held, self._held = self._held, ""
         if self._state is _State.THINKING:
-            return [Thought(held)] if held.strip() else []
+            return [Reasoning(held)] if held.strip() else []
         if self._state is _State.CALL:
-            return [self._called(held, closed=False)]
+            return [self._parse_call(held, closed=False)]
         if self._state in (_State.AFTER_THINKING, _State.AFTER_CALL) and not held.strip():
             return []
-        return [Answer(held)] if held else []
+        return [Content(held)] if held else []
 
     def _step(self, parts: list[Part]) -> bool:
-        """Make one transition; return whether another may follow."""
+        """Make one state transition; return whether another may follow."""
         match self._state:
             case _State.START:
                 return self._start()
@@ -95,32 +95,32 @@ class AnswerParser:
                 return self._think(parts)
             case _State.AFTER_THINKING | _State.AFTER_CALL:
                 return self._skip_space()
-            case _State.ANSWER:
-                return self._answer(parts)
+            case _State.CONTENT:
+                return self._content(parts)
             case _State.CALL:
                 return self._call(parts)
 
     def _start(self) -> bool:
-        begun = self._held.lstrip()
-        if begun.startswith(_THINK):
-            self._held = begun[len(_THINK) :]
+        text = self._held.lstrip()
+        if text.startswith(_THINK):
+            self._held = text[len(_THINK) :]
             self._state, self._fresh = _State.THINKING, True
             return True
-        if _THINK.startswith(begun):
+        if _THINK.startswith(text):
             return False
-        self._state = _State.ANSWER
+        self._state = _State.CONTENT
         return True
 
     def _think(self, parts: list[Part]) -> bool:
         if self._fresh:
             self._held = self._held.lstrip()
             self._fresh = not self._held
-        thought, tag, rest = self._held.partition(_END_THINK)
+        reasoning, tag, rest = self._held.partition(_END_THINK)
         if tag:
-            parts.append(Thought(thought.rstrip()))
+            parts.append(Reasoning(reasoning.rstrip()))
             self._held, self._state = rest, _State.AFTER_THINKING
             return True
-        self._emit(parts, Thought, _END_THINK)
+        self._emit(parts, Reasoning, _END_THINK)
         return False
 
     def _skip_space(self) -> bool:
@@ -131,55 +131,55 @@ class AnswerParser:
             self._held = rest
         elif self._tools and _CALL.startswith(rest):
             return False
-        self._state = _State.ANSWER
+        self._state = _State.CONTENT
         return True
 
-    def _answer(self, parts: list[Part]) -> bool:
+    def _content(self, parts: list[Part]) -> bool:
         if not self._tools:
-            parts.append(Answer(self._held))
+            parts.append(Content(self._held))
             self._held = ""
             return False
         before, tag, _ = self._held.partition(_CALL)
         if tag:
             text = before.rstrip()
-            parts.append(Answer(text))
+            parts.append(Content(text))
             self._held = self._held[len(text) :]
             self._state = _State.CALL
             return True
-        self._emit(parts, Answer, _CALL)
+        self._emit(parts, Content, _CALL)
         return False
 
     def _call(self, parts: list[Part]) -> bool:
         if _END_CALL not in self._held:
             return False
         whole, tag, rest = self._held.partition(_END_CALL)
-        part = self._called(whole + tag, closed=True)
+        part = self._parse_call(whole + tag, closed=True)
         parts.append(part)
         self._held = rest
-        self._state = _State.AFTER_CALL if isinstance(part, Call) else _State.ANSWER
+        self._state = _State.AFTER_CALL if isinstance(part, Call) else _State.CONTENT
         return True
 
-    def _called(self, whole: str, *, closed: bool) -> Part:
+    def _parse_call(self, whole: str, *, closed: bool) -> Part:
         body = whole.lstrip().removeprefix(_CALL)
         call = parse_call(body.removesuffix(_END_CALL) if closed else body)
         if call is None:
-            return Answer(whole)
+            return Content(whole)
         self.calls += 1
         return call
 
-    def _emit(self, parts: list[Part], kind: type[Answer] | type[Thought], tag: str) -> None:
-        """Emit all but what may begin the tag, and the white space before it."""
+    def _emit(self, parts: list[Part], kind: type[Content] | type[Reasoning], tag: str) -> None:
+        """Emit all text except a possible start of the tag and the white space before it."""
         keep = len(self._held) - _overlap(self._held, tag)
-        settled = self._held[:keep].rstrip()
-        parts.append(kind(settled))
-        self._held = self._held[len(settled) :]
+        text = self._held[:keep].rstrip()
+        parts.append(kind(text))
+        self._held = self._held[len(text) :]
 
 
 def parse_call(body: str) -> Call | None:
-    """Parse the inside of a tool call, or return None when it is not one."""
+    """Parse the body of a tool call, or return None for an invalid one."""
     try:
-        call = json.loads(body, parse_constant=_refuse_constant)
-        json.dumps(call, ensure_ascii=False).encode()  # a lone surrogate cannot be sent
+        call = json.loads(body, parse_constant=_reject_constant)
+        json.dumps(call, ensure_ascii=False).encode()  # unpaired surrogates have no UTF-8
     except (ValueError, RecursionError):
         return None
     if not isinstance(call, dict):
@@ -190,25 +190,25 @@ def parse_call(body: str) -> Call | None:
     return Call(name, arguments)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _overlap(text: str, tag: str) -> int:
-    """Return the length of the longest end of the text that begins the tag."""
+    """Return the length of the longest suffix of the text that is a prefix of the tag."""
     longest = min(len(tag) - 1, len(text))
     return next((n for n in range(longest, 0, -1) if text.endswith(tag[:n])), 0)
 
 
 def _joined(parts: list[Part]) -> list[Part]:
-    """Drop empty texts and join neighbours of a kind."""
+    """Drop empty text and join consecutive parts of content."""
     joined: list[Part] = []
     for part in parts:
         last = joined[-1] if joined else None
         if isinstance(part, Call):
             joined.append(part)
-        elif isinstance(part, Answer) and isinstance(last, Answer):
-            joined[-1] = Answer(last.text + part.text)
+        elif isinstance(part, Content) and isinstance(last, Content):
+            joined[-1] = Content(last.text + part.text)
         elif part.text:
             joined.append(part)
     return joined

@@ -1,8 +1,8 @@
-"""Text from token ids, one token at a time, never half a character. Pure.
+"""Incremental detokenisation into complete characters. Pure.
 
-A byte-level BPE token is a run of bytes, so an incremental UTF-8 decoder gives exactly what
-decoding all ids at once gives. tokenizers' DecodeStream is not used: it cannot be flushed at the
-end of an answer, raises on byte sequences that are not UTF-8, and knows no token's bytes, which
+A token of a byte-level BPE is a sequence of bytes, so an incremental UTF-8 decoder gives the same
+text as decoding all ids at once. tokenizers' DecodeStream is unsuitable: it cannot be flushed at
+the end of the output, raises on invalid UTF-8, and does not expose the bytes of a token, which
 logprobs need.
 """
 
@@ -12,26 +12,25 @@ from sizeup_inference.text.tokenizer import Tokenizer
 
 
 class TextStream:
-    """The text of one choice."""
+    """The text of one choice, which starts on a character boundary: the prompt ends on one."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Begin at the start of an answer: the prompt ends on a whole character."""
         self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def feed(self, token_id: int) -> str:
-        """Return the characters this token completes."""
+        """Return the characters that this token completes."""
         return self._decoder.decode(self._tokenizer.text_bytes(token_id))
 
     def flush(self) -> str:
-        """Return what stands for an incomplete character at the end: U+FFFD, or nothing."""
+        """Return U+FFFD for an incomplete character at the end, else nothing."""
         return self._decoder.decode(b"", final=True)
 
 
 def piece_table() -> dict[int, str]:
-    """Make the translation table of `piece_bytes`, from GPT-2's byte-level alphabet.
+    """Return the translation table of `piece_bytes`, from GPT-2's byte-level alphabet.
 
-    Every byte has a character there: its own when that is printable, else one from U+0100 on.
+    A printable byte maps to its own character, the others to characters from U+0100 on.
     """
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
@@ -40,11 +39,11 @@ def piece_table() -> dict[int, str]:
 
 
 _OUTSIDE = "\uffff"
-"""Stands for characters that the alphabet does not have; no byte encodes as it."""
+"""Marks characters outside the alphabet; not encodable as Latin-1."""
 
 
 def piece_bytes(piece: str, table: dict[int, str]) -> bytes:
-    """Turn a vocabulary entry into bytes; one outside the alphabet stands for its own text."""
+    """Return the bytes of a vocabulary entry; one outside the alphabet is UTF-8 text."""
     try:
         return piece.translate(table).encode("latin-1")
     except UnicodeEncodeError:

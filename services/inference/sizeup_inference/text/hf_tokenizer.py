@@ -1,14 +1,14 @@
-"""Prompts through the model's own chat template and tokenizer; the one caller of both.
+"""The model's chat template and tokenizer.
 
-User text can never become special tokens. Before rendering, every added-token string inside the
-messages and tools is replaced by an unguessable stand-in from the private use area; what then looks
-like an added token in the rendered text was written by the template. The text is cut there, the
-stand-ins are turned back, and the stretches between are encoded by a tokenizer that has no added
-tokens. A byte-level BPE is cut at added tokens anyway, so the ids equal those of
-`apply_chat_template` wherever no message contains such a string.
+User text cannot inject special tokens. Before rendering, every added-token string in the messages
+and tools is replaced by an unguessable placeholder from the private use area, so that an added
+token in the rendered text comes from the template. The text is split there, the placeholders are
+replaced back, and the pieces between are encoded by a tokenizer without added tokens. A byte-level
+BPE splits at added tokens anyway, so the ids equal those of `apply_chat_template` where no message
+contains such a string.
 
-Raw prompts (`TextPrompt`) are different by convention (vLLM, Ollama's raw mode): there the caller
-writes the template, so special tokens in the text count as such.
+Raw prompts (`TextPrompt`) differ by convention (vLLM, Ollama's raw mode): the client writes the
+template itself, so special tokens in the text are encoded as such.
 """
 
 import re
@@ -27,15 +27,15 @@ from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.generate import ChatMessage, ChatPrompt
 
 _TRUSTED_MARKUP_ROLES = frozenset({"system", "assistant"})
-"""Here `<think>` and `<tool_call>` keep their meaning: the system prompt describes them, and the
-assistant wrote them as tokens. Control tokens such as `<|im_end|>` are text in every role."""
+"""Roles in which `<think>` and `<tool_call>` are tokens: system prompts describe them, and the
+assistant generated them. Control tokens such as `<|im_end|>` are text in every role."""
 
-_MESSAGE_CHARACTERS = 300
-"""Of a template's complaint: some quote the whole conversation."""
+_ERROR_CHARACTERS = 300
+"""Limit of a template's error message: some quote the whole conversation."""
 
 
 def capabilities(template: str) -> tuple[str, ...]:
-    """Tell what a chat template can render, in the words of ModelInfo.capabilities."""
+    """Return what a chat template supports, as ModelInfo.capabilities."""
     found = ["completion"]
     if re.search(r"\btools\b", template):
         found.append("tools")
@@ -45,18 +45,18 @@ def capabilities(template: str) -> tuple[str, ...]:
 
 
 class HuggingFaceTokenizer:
-    """A fast tokenizer with a byte-level BPE, as the whole Qwen line has."""
+    """A fast tokenizer with a byte-level BPE, as in every Qwen release."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Build the tables; raise ValueError for a tokenizer that is not byte-level."""
+        """Raise ValueError for a tokenizer that is not byte-level."""
         fast = tokenizer.backend_tokenizer
         if not isinstance(fast.decoder, ByteLevel):
-            raise ValueError("the tokenizer is not a byte-level BPE")  # noqa: TRY004  # bad data
+            raise ValueError("the tokenizer is not a byte-level BPE")  # noqa: TRY004  # invalid data, not a type
         fast.no_truncation()
         fast.no_padding()
         self._tokenizer = tokenizer
         self._fast = fast
-        self._plain = FastTokenizer(fast.model)  # the same merges, and no added tokens
+        self._plain = FastTokenizer(fast.model)  # the same merges without added tokens
         self._plain.normalizer = fast.normalizer
         self._plain.pre_tokenizer = fast.pre_tokenizer
         added = self._fast.get_added_tokens_decoder()
@@ -69,7 +69,7 @@ class HuggingFaceTokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a model folder's tokenizer; no code from the folder is run."""
+        """Load a model folder's tokenizer without executing code from it."""
         return cls(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
 
     @property
@@ -80,7 +80,7 @@ class HuggingFaceTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """One more than the largest token id."""
+        """The largest token id plus one."""
         return self._vocab_size
 
     @property
@@ -90,7 +90,7 @@ class HuggingFaceTokenizer:
         return token_id
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
-        """Render and encode; raise PromptError when the template refuses the messages."""
+        """Render and encode; raise PromptError when the template rejects the messages."""
         shield = _Shield(self._special, self._added)
         rendered = self._render(prompt, shield)
         tail = self._special.split(rendered)[-1]
@@ -101,15 +101,15 @@ class HuggingFaceTokenizer:
         )
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        """Encode text in which special tokens count as such."""
+        """Encode text, special tokens included."""
         return EncodedPrompt(tuple(self._fast.encode(text).ids))
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return a token's own bytes; none for an id the vocabulary leaves unused."""
+        """Return the bytes of a token; none for an unused id."""
         return self._bytes.get(token_id, b"")
 
     def text_bytes(self, token_id: int) -> bytes:
-        """Return what a token adds to the text."""
+        """Return the bytes that a token adds to the text."""
         return b"" if token_id in self._special_ids else self.token_bytes(token_id)
 
     def _token_table(self) -> dict[int, bytes]:
@@ -118,10 +118,10 @@ class HuggingFaceTokenizer:
         return {i: piece_bytes(piece, table) for piece, i in vocabulary.items()}
 
     def _check_plain(self, added: dict[int, str]) -> None:
-        """Refuse a vocabulary whose merges can spell an added token."""
+        """Raise ValueError for a vocabulary whose merges can produce an added token."""
         for content in added.values():
             if not added.keys().isdisjoint(self._plain.encode(content).ids):
-                raise ValueError(f"plain text can become the token {content!r}")
+                raise ValueError(f"plain text can be encoded as the token {content!r}")
 
     def _render(self, prompt: ChatPrompt, shield: "_Shield") -> str:
         options: dict[str, Any] = (
@@ -137,8 +137,8 @@ class HuggingFaceTokenizer:
                 **options,
             )
         except (jinja2.TemplateError, ValueError, TypeError) as error:
-            complaint = shield.reveal(str(error))[:_MESSAGE_CHARACTERS]
-            raise PromptError(f"chat template: {complaint}", param="prompt.messages") from error
+            message = shield.reveal(str(error))[:_ERROR_CHARACTERS]
+            raise PromptError(f"chat template: {message}", param="prompt.messages") from error
         return str(rendered)
 
     def _encode_rendered(self, rendered: str, shield: "_Shield") -> list[int]:
@@ -146,7 +146,7 @@ class HuggingFaceTokenizer:
             return list(self._fast.encode(rendered, add_special_tokens=False).ids)
         ids: list[int] = []
         for i, piece in enumerate(self._added.split(rendered)):
-            if i % 2:  # re.split puts what the group matched at the odd places
+            if i % 2:  # re.split puts matches of the group at odd indices
                 ids += self._fast.encode(piece, add_special_tokens=False).ids
             else:
                 ids += self._plain.encode(shield.reveal(piece), add_special_tokens=False).ids
@@ -154,35 +154,35 @@ class HuggingFaceTokenizer:
 
 
 def _any_of(strings: list[str]) -> re.Pattern[str]:
-    """Match any of them, the longest first, as the tokenizer does; as one group."""
+    """Return a pattern of one group that matches any of them, longest first as the tokenizer."""
     longest_first = sorted(strings, key=len, reverse=True)
     return re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
 
 
 class _Shield:
-    """Stand-ins for the added-token strings in one prompt's user text.
+    """Placeholders for the added-token strings in the user text of one prompt.
 
-    A stand-in is not white space, not ASCII and has no case, so it survives what templates do to
-    strings: trimming, JSON quoting, splitting at tags.
+    A placeholder is not white space, not ASCII and has no case, so it survives the string
+    operations of templates: trimming, JSON quoting, splitting at tags.
     """
 
     def __init__(self, special: re.Pattern[str], added: re.Pattern[str]) -> None:
-        """Know what to replace: control tokens only, or every added token."""
+        """`special` matches control tokens, `added` every added token."""
         self._special = special
         self._added = added
-        # 16 characters out of 256: nobody can put a stand-in of this prompt into its text
+        # 16 random bytes: a client cannot guess the placeholders of its prompt
         self._key = "".join(chr(0xE000 + byte) for byte in secrets.token_bytes(16))
-        self._stand_ins: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
 
     @property
     def is_used(self) -> bool:
-        """Tell whether anything was replaced."""
-        return bool(self._stand_ins)
+        """Whether any text was replaced."""
+        return bool(self._placeholders)
 
     def hide(self, value: Any, *, keep_markup: bool = False) -> Any:
-        """Replace in every string of a JSON value, keys included."""
+        """Replace added tokens in every string of a JSON value, keys included."""
         if isinstance(value, str):
-            return (self._special if keep_markup else self._added).sub(self._stand_in, value)
+            return (self._special if keep_markup else self._added).sub(self._placeholder, value)
         if isinstance(value, dict):
             return {self.hide(key): self.hide(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -190,19 +190,19 @@ class _Shield:
         return value
 
     def reveal(self, text: str) -> str:
-        """Turn every stand-in back into what it stands for."""
-        for original, stand_in in self._stand_ins.items():
-            text = text.replace(stand_in, original)
+        """Replace every placeholder by its original."""
+        for original, placeholder in self._placeholders.items():
+            text = text.replace(placeholder, original)
         return text
 
-    def _stand_in(self, match: re.Match[str]) -> str:
-        # the character after the key numbers the token; 0xE100 keeps it apart from the key's own
-        number = chr(0xE100 + len(self._stand_ins))
-        return self._stand_ins.setdefault(match[0], self._key + number)
+    def _placeholder(self, match: re.Match[str]) -> str:
+        # the last character is the token's index, from 0xE100 to differ from those of the key
+        number = chr(0xE100 + len(self._placeholders))
+        return self._placeholders.setdefault(match[0], self._key + number)
 
 
 def _to_template(message: ChatMessage, shield: _Shield) -> dict[str, Any]:
-    """Turn a message into the dictionary that chat templates take."""
+    """Return a message as the dictionary that chat templates expect."""
     keep = message.role in _TRUSTED_MARKUP_ROLES
     turn = {"role": message.role, "content": shield.hide(message.content, keep_markup=keep)}
     if message.thinking is not None:

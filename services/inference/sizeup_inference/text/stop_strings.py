@@ -1,10 +1,10 @@
-"""Stop strings, matched over the pieces in which text arrives. Pure."""
+"""Incremental matching of stop strings. Pure."""
 
 from collections.abc import Sequence
 
 
 def _failure_table(pattern: str) -> tuple[int, ...]:
-    """Knuth-Morris-Pratt: at i, the longest proper border of pattern[: i + 1]."""
+    """Knuth-Morris-Pratt: at i, the length of the longest proper border of pattern[: i + 1]."""
     table = [0] * len(pattern)
     length = 0
     for i in range(1, len(pattern)):
@@ -16,27 +16,25 @@ def _failure_table(pattern: str) -> tuple[int, ...]:
 
 
 class StopStrings:
-    """Compiled stop strings; shared by the choices of a request."""
+    """Compiled stop strings, shared by the choices of a request. Linear in the total length."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Compile; linear in the total length."""
         unique = dict.fromkeys(patterns)
         self.automata = tuple((pattern, _failure_table(pattern)) for pattern in unique)
 
 
 class StopMatcher:
-    """Hold back text that may begin a stop string, and cut the text where one is complete."""
+    """Holds back text that may start a stop string, and cuts the text at a match."""
 
     def __init__(self, stops: StopStrings) -> None:
-        """Begin at the start of a choice."""
         self._automata = stops.automata
         self._lengths = [0] * len(stops.automata)
         self._held = ""
         self.matched = False
-        """True once a stop string was complete; nothing more comes out."""
+        """Whether a stop string has matched, after which there is no more text."""
 
     def feed(self, text: str) -> str:
-        """Return the text that no stop string can claim any more."""
+        """Add text and return what cannot be part of a stop string."""
         if not self._automata:
             return text
         for i, char in enumerate(text):
@@ -51,12 +49,12 @@ class StopMatcher:
         return buffer[:keep]
 
     def flush(self) -> str:
-        """Return what was held back, at the end of a choice."""
+        """Return the text held back at the end of a choice."""
         held, self._held = self._held, ""
         return held
 
     def _advance(self, char: str) -> int:
-        """Take one character; return the length of the longest stop string it completes, or 0."""
+        """Add one character; return the length of the longest stop string it completes, or 0."""
         complete = 0
         for i, (pattern, table) in enumerate(self._automata):
             length = self._lengths[i]

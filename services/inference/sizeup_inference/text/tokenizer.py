@@ -1,4 +1,4 @@
-"""What the HTTP side needs of a tokenizer. Standard library only, so that fakes need no files."""
+"""The tokenizer interface. Standard library only, so that fakes need no files."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,30 +8,30 @@ from sizeup_wire.generate import ChatPrompt
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """A prompt in token ids."""
+    """A prompt as token ids."""
 
     token_ids: tuple[int, ...]
     rendered: str | None = None
-    """What the chat template made; None for a prompt without one."""
+    """Text of the chat template; None for a prompt without one."""
     is_thinking: bool = False
-    """The template has opened <think>, so the answer begins inside it."""
+    """The rendered text ends inside <think>, so the output starts there."""
 
 
 class Tokenizer(Protocol):
-    """Turn prompts into token ids, and token ids into bytes.
+    """Encodes prompts and decodes single tokens.
 
     The encode methods may take seconds and belong in a worker thread; the others are table
-    look-ups. All are thread-safe.
+    lookups. All are thread-safe.
     """
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
-        """Render and encode; raise PromptError when the template refuses the messages."""
+        """Render and encode; raise PromptError when the template rejects the messages."""
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        """Encode text in which special tokens count as such."""
+        """Encode text, special tokens included."""
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return a token's own bytes, a special token's name included."""
+        """Return the bytes of a token; a special token's are its name."""
 
     def text_bytes(self, token_id: int) -> bytes:
-        """Return what a token adds to the text: its bytes, or none for a special token."""
+        """Return the bytes that a token adds to the text; none for a special token."""

@@ -1,1 +1,1 @@
-"""Optional compiled kernels; attention.py alone calls them."""
+"""Optional compiled kernels, called by attention.py only."""

@@ -1,4 +1,4 @@
-"""The compiled decode attention, when it was built. Takes addresses, so it needs no torch."""
+"""The compiled decode attention, if it was built. Takes addresses, so it needs no torch."""
 
 import ctypes
 import sysconfig
@@ -6,18 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 DecodeFunction = Callable[..., int]
-"""The C function of decode_attention.c; its argument list is there."""
-
+"""The C function of decode_attention.c, which documents its arguments."""
 
 LIBRARY = Path(__file__).with_name(f"_decode_attention{sysconfig.get_config_var('EXT_SUFFIX')}")
-"""What setuptools builds for this Python on this platform."""
+"""The extension module that setuptools builds for this Python and platform."""
 
 
 def load_decode_attention(library: Path = LIBRARY) -> DecodeFunction | None:
     """Return the compiled function, or None where it was not built or cannot be loaded.
 
-    A checkout may be used from another machine than the one it was built on, and OpenMP's library
-    may be missing. Import torch first: its OpenMP runtime then serves both.
+    A checkout may be used on another machine than the one that built it, and the OpenMP library may
+    be missing. Import torch first: both then share its OpenMP runtime.
     """
     try:
         function = ctypes.CDLL(str(library)).sizeup_decode_attention

@@ -1,10 +1,10 @@
 /* Attention of one query token per sequence over a contiguous run of float32 keys and values.
 
-   PyTorch has no kernel for this shape: a call per sequence and layer costs more than reading the
-   keys. Here one call serves the whole batch, reads every key and value once, in memory order, and
-   accumulates in float32.
+   PyTorch has no kernel for this shape: the overhead of a call per sequence and layer exceeds the
+   time to read the keys. This one takes the whole batch in one call, reads every key and value once,
+   in memory order, and accumulates in float32.
 
-   Plain C ABI, loaded by ctypes. OpenMP is torch's own runtime: both name libgomp.so.1. */
+   Plain C ABI, loaded by ctypes. OpenMP is torch's own runtime: both link to libgomp.so.1. */
 
 #include <math.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 #define CLONES
 #endif
 
-/* scores[g * length + t] = scale * dot(query head g, key t); returns nothing. */
+/* scores[g * length + t] = scale * dot(query head g, key t). */
 CLONES
 static void score(const float *query, const float *keys, float *scores, int64_t length,
                   int64_t kv_heads, int64_t group, int64_t stride, int64_t head_dim, float scale)
@@ -34,7 +34,7 @@ static void score(const float *query, const float *keys, float *scores, int64_t 
         }
 }
 
-/* Turn each head's scores into weights that sum to one. */
+/* Softmax of each head's scores, in place. */
 CLONES
 static void softmax(float *scores, int64_t heads, int64_t length)
 {
@@ -72,8 +72,8 @@ static void mix(const float *weights, const float *values, float *output, int64_
 
 /* query, output: [sequences, heads, head_dim]; keys, values: [slots, kv_heads, head_dim];
    sequence s reads slots first_slots[s] .. first_slots[s] + lengths[s] - 1 (at least one).
-   kv_heads is split into `parts` per sequence, so that few sequences still use every thread.
-   Returns 0, or 1 when there is no memory for the scores. */
+   kv_heads is split into `parts` per sequence, so that a small batch still uses every thread.
+   Returns 0, or 1 when the scores cannot be allocated. */
 int sizeup_decode_attention(const float *query, const float *keys, const float *values,
                             float *output, const int64_t *first_slots, const int64_t *lengths,
                             int64_t sequences, int64_t heads, int64_t kv_heads, int64_t head_dim,

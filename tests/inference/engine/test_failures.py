@@ -1,4 +1,4 @@
-"""Failing steps fail their requests; failing for good fails everything. Nobody ends twice."""
+"""Failed steps fail their requests; a dead engine fails all. No request ends twice."""
 
 import random
 from dataclasses import replace
@@ -14,7 +14,6 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
-from inference.engine.gate import Gate, assert_settled
 from inference.small_model import VOCABULARY, small_pooled_model
 from sizeup_inference.engine.model_runner import StepOutput
 from sizeup_inference.engine.protocol import (
@@ -26,13 +25,12 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Step
-from sizeup_inference.engine.sequence import Sequence
+from sizeup_inference.engine.sequence import SequenceState
 
 torch.set_num_threads(1)
 
 LONG = 400
-"""Answer tokens of a request that is still running when a test wants it to be."""
+"""Output tokens of a request that outlasts its test."""
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +38,24 @@ def model() -> PreTrainedModel:
     return small_pooled_model()
 
 
-def test_two_failures_in_a_row_do_not_kill_the_engine(model: PreTrainedModel) -> None:
+def test_two_consecutive_failures_do_not_end_the_engine(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        gate = Gate(harness)
         for i in range(5):
-            gate.failures = 2
+            harness.runner.failures = 2
             for name in (f"bad{i}", f"worse{i}"):
                 harness.engine.submit(request(name, [1], 5))
                 harness.recorder.wait_ended([name])
             assert len(harness.run([request(f"good{i}", [1], 3)])[f"good{i}"]) == 3
 
 
-def test_three_failing_steps_in_a_row_end_the_engine(model: PreTrainedModel) -> None:
+def test_three_consecutive_failed_steps_end_the_engine(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
-        gate = Gate(harness)
-        gate.failures = 3
-        with gate.closed():
+        harness.runner.failures = 3
+        with harness.runner.closed():
             for name in "abcde":
                 harness.engine.submit(request(name, [1], 5))
         harness.recorder.wait_ended("abcde")
-        harness.engine._thread.join(DEADLINE_SECONDS)
+        harness.engine.close(DEADLINE_SECONDS)
         for name in "abcde":
             assert [type(e) for e in harness.recorder.events[name]][-1] is Failed
             assert harness.recorder.ended(name) == 1
@@ -70,7 +66,7 @@ def test_three_failing_steps_in_a_row_end_the_engine(model: PreTrainedModel) -> 
         assert harness.recorder.ended("a") == 1
 
 
-def test_close_fails_what_runs_and_what_waits(model: PreTrainedModel) -> None:
+def test_close_fails_running_and_waiting_requests(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
         harness.engine.submit(request("running", [1], LONG))
         harness.engine.submit(request("waiting", [1], LONG))
@@ -99,31 +95,30 @@ def test_every_choice_ends_exactly_once_under_a_random_mix(model: PreTrainedMode
     rng = random.Random(2)
     made = [random_request(rng, f"r{i}") for i in range(120)]
     with running_engine(model, options) as harness:
-        gate = Gate(harness)
         for i, one in enumerate(made):
             harness.engine.submit(one)
             if rng.random() < 0.25:
                 harness.engine.cancel(f"r{rng.randint(0, i)}")
             if i in (30, 90):
-                gate.failures = 1
+                harness.runner.failures = 1
         harness.engine.submit(request("last", [1], 1))
-        harness.recorder.wait(lambda: not harness.engine._unfinished)
+        harness.recorder.wait(lambda: harness.engine.is_idle())
         harness.recorder.wait(lambda: all(finished_once(harness, one) for one in made))
-        assert_settled(harness)
+        harness.assert_settled()
         assert harness.scheduler.num_preemptions > 0
 
 
 def finished_once(harness: Harness, made: EngineRequest) -> bool:
-    """Tell whether a request ended by one event, or by one per choice, and nothing came after.
+    """Return whether a request ended in one event, or one per choice, with none after it.
 
-    What was told of its prompt came before its tokens, in order and once.
+    Its prompt log-probabilities came before its tokens, in order and once.
     """
     events = harness.recorder.events[made.id]
     ends = [e for e in events if not isinstance(e, Admitted | PromptLogprobs | Token)]
-    told = [e for e in events if isinstance(e, PromptLogprobs)]
-    assert all(isinstance(e, PromptLogprobs) for e in events[1 : 1 + len(told)])
+    delivered = [e for e in events if isinstance(e, PromptLogprobs)]
+    assert all(isinstance(e, PromptLogprobs) for e in events[1 : 1 + len(delivered)])
     length = 0
-    for piece in told:
+    for piece in delivered:
         assert piece.start == length + 1
         length += len(piece.logprobs)
     if ends:
@@ -133,12 +128,11 @@ def finished_once(harness: Harness, made: EngineRequest) -> bool:
     return sorted(t.choice for t in tokens if t.finish) == list(range(made.choices))
 
 
-def test_a_failing_step_fails_its_requests_alone(model: PreTrainedModel) -> None:
+def test_a_failed_step_fails_only_its_own_requests(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=2)) as harness:
-        gate = Gate(harness)
         expected = harness.run([request("alone", [1, 2], 5)])["alone"]
-        with gate.inside_a_step():
-            gate.failures = 1
+        with harness.before_a_step():
+            harness.runner.failures = 1
             for name in "abc":
                 harness.engine.submit(request(name, [1, 2], 5))
         harness.recorder.wait_ended("abc")
@@ -146,15 +140,14 @@ def test_a_failing_step_fails_its_requests_alone(model: PreTrainedModel) -> None
             assert [type(e) for e in harness.recorder.events[name]] == [Admitted, Failed]
         assert harness.recorder.tokens("c") == expected
         assert harness.engine.is_alive()
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_output_that_is_not_a_number_ends_its_own_request_alone(model: PreTrainedModel) -> None:
+def test_nan_logits_fail_only_their_own_request(model: PreTrainedModel) -> None:
     infinite = SamplingParams(temperature=1, top_p=0.9, repetition_penalty=1e-40, seed=1)
     with running_engine(model) as harness:
-        gate = Gate(harness)
         expected = harness.run([request("alone", [1, 2], 20)])["alone"]
-        with gate.inside_a_step():
+        with harness.before_a_step():
             for i in range(4):
                 harness.engine.submit(request(f"bad{i}", range(40), 20, infinite, choices=2))
             harness.engine.submit(request("good", [1, 2], 20))
@@ -165,33 +158,29 @@ def test_output_that_is_not_a_number_ends_its_own_request_alone(model: PreTraine
             assert isinstance(harness.recorder.events[name][-1], Failed)
             assert harness.recorder.ended(name) == 1
         assert harness.engine.is_alive()
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-class Unreadable(dict[Sequence, torch.Tensor]):
-    """Hidden sums that fail when they are looked at, after the step's tokens were drawn."""
+class Unreadable(dict[SequenceState, torch.Tensor]):
+    """Hidden sums that raise when they are read, which is after the step's tokens were sampled."""
 
     def __contains__(self, _: object) -> bool:
-        raise RuntimeError("the device is on fire")
+        raise RuntimeError("injected failure")
 
 
-def test_what_ended_in_a_failing_step_does_not_end_again(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_finished_in_a_failing_step_ends_once(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        run = harness.engine._runner.run
-        gate = Gate(harness)
-        with gate.inside_a_step():
+        failing = [Unreadable()]
+
+        def fail_late(output: StepOutput) -> StepOutput:
+            fails = failing and len(output.logits) == 2
+            return StepOutput(output.logits, failing.pop() if fails else {})
+
+        with harness.before_a_step():
             harness.engine.submit(request("ends", [1], 1))
-            harness.engine.submit(request("goes on", [1], 9))
-            failing = [Unreadable()]
-
-            def fail_late(step: Step) -> StepOutput:
-                output = run(step)
-                return StepOutput(output.logits, failing.pop() if failing else {})
-
-            monkeypatch.setattr(harness.engine._runner, "run", fail_late)
-        harness.recorder.wait_ended(["ends", "goes on"])
+            harness.engine.submit(request("continues", [1], 9))
+            harness.runner.alter = fail_late
+        harness.recorder.wait_ended(["ends", "continues"])
         assert [type(e) for e in harness.recorder.events["ends"]] == [Admitted, Token]
-        assert [type(e) for e in harness.recorder.events["goes on"]] == [Admitted, Token, Failed]
-        assert_settled(harness)
+        assert [type(e) for e in harness.recorder.events["continues"]] == [Admitted, Token, Failed]
+        harness.assert_settled()

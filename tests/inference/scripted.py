@@ -1,4 +1,4 @@
-"""A generation whose every engine event the test speaks itself."""
+"""Generations over an engine whose events a test scripts."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from inference.models import INFO
 from sizeup_inference.engine.protocol import (
     Admitted,
-    Engine,
+    EngineClient,
     EngineEvent,
     EngineRequest,
     EngineStats,
@@ -19,27 +19,28 @@ from sizeup_inference.engine.protocol import (
 )
 from sizeup_inference.fake.model import IM_END, ByteTokenizer
 from sizeup_inference.metrics import InferenceMetrics
-from sizeup_inference.requests.generation import Generation, ServedModel, accept, prepare
-from sizeup_inference.requests.keep_alive import Residence
+from sizeup_inference.requests.generation import Generation, accept, prepare
+from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
-from sizeup_inference.requests.tokenizer_thread import TokenizingThread
+from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.requests.tokenizer_thread import TokenizerThread
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Finished, Text
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import ModelInfo
 
 
-class SpokenEngine:
-    """Record commands; events are the test's."""
+class ScriptedEngine:
+    """Records commands; the test delivers the events."""
 
     def __init__(self) -> None:
         self.submitted: list[EngineRequest] = []
         self.cancelled: list[str] = []
-        self.refusal: Exception | None = None
+        self.rejection: Exception | None = None
 
     def submit(self, request: EngineRequest) -> None:
-        if self.refusal is not None:
-            raise self.refusal
+        if self.rejection is not None:
+            raise self.rejection
         self.submitted.append(request)
 
     def cancel(self, request_id: str) -> None:
@@ -52,14 +53,14 @@ class SpokenEngine:
         return True
 
     def close(self, timeout_seconds: float) -> None:
-        """Nothing runs."""
+        """Nothing to close."""
 
 
 class Scene:
-    """A served model, and the request under way."""
+    """A served model with a scripted engine."""
 
     def __init__(
-        self, engine: SpokenEngine, model: ServedModel, registry: CollectorRegistry
+        self, engine: ScriptedEngine, model: ServedModel, registry: CollectorRegistry
     ) -> None:
         self.engine = engine
         self.model = model
@@ -69,7 +70,7 @@ class Scene:
         labels = {"model": "fake", "outcome": name}
         return self.registry.get_sample_value("sizeup_inference_requests_total", labels) or 0.0
 
-    def speak(self, *events: EngineEvent) -> None:
+    def deliver(self, *events: EngineEvent) -> None:
         self.model.mailboxes.deliver(events)
 
     async def all_events(self, generation: Generation) -> list[Event]:
@@ -79,18 +80,25 @@ class Scene:
 @contextlib.asynccontextmanager
 async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
     registry = CollectorRegistry()
-    engine = SpokenEngine()
-    typed: Engine = engine
-    tokenizing = TokenizingThread(4)
+    engine = ScriptedEngine()
+    typed: EngineClient = engine
+    tokenizer_thread = TokenizerThread(4)
     mailboxes = Mailboxes(asyncio.get_running_loop())
     metrics = InferenceMetrics(registry, info.id)
     model = ServedModel(
-        typed, info, ByteTokenizer(), mailboxes, tokenizing, Drain(), metrics, Residence(None, 0.0)
+        typed,
+        info,
+        ByteTokenizer(),
+        mailboxes,
+        tokenizer_thread,
+        Drain(),
+        metrics,
+        KeepAlive(None, 0.0),
     )
     try:
         yield Scene(engine, model, registry)
     finally:
-        tokenizing.close()
+        tokenizer_thread.close()
         assert len(mailboxes) == 0
 
 
@@ -103,7 +111,7 @@ def chat(**fields: Any) -> GenerateRequest:
     return GenerateRequest.model_validate({"prompt": prompt | fields})
 
 
-def said(
+def token_events(
     request_id: str,
     text: bytes,
     *,
@@ -111,7 +119,7 @@ def said(
     end: Finish | None = None,
     start_ns: int = 1000,
 ) -> list[EngineEvent]:
-    """Say one token per byte, 10 ns apart; `end` is the last one's, or the EOS token's."""
+    """Return a token per byte, 10 ns apart; the last, or an added EOS token, finishes by `end`."""
     ids = [*text, IM_END] if end is Finish.STOP else [*text]
     return [
         Token(request_id, choice, token_id, start_ns + 10 * i, end if i == len(ids) - 1 else None)
@@ -119,16 +127,16 @@ def said(
     ]
 
 
-async def answer(
+async def generate(
     wire_request: GenerateRequest, *texts: bytes, end: Finish | None = None, info: ModelInfo = INFO
 ) -> tuple[list[Event], Scene]:
-    """Run a request to its end, with one text per choice."""
+    """Run a request to its end; each choice outputs one text."""
     async with scene(info) as stage:
         with accept(stage.model, await prepare(stage.model, wire_request)) as generation:
             request_id = stage.engine.submitted[0].id
-            stage.speak(Admitted(request_id, at_ns=900))
+            stage.deliver(Admitted(request_id, at_ns=900))
             for choice, text in enumerate(texts):
-                stage.speak(*said(request_id, text, choice=choice, end=end))
+                stage.deliver(*token_events(request_id, text, choice=choice, end=end))
             events = await stage.all_events(generation)
         return events, stage
 
@@ -136,7 +144,7 @@ async def answer(
 def run(
     wire_request: GenerateRequest, *texts: bytes, end: Finish | None = None, info: ModelInfo = INFO
 ) -> tuple[list[Event], Scene]:
-    return asyncio.run(answer(wire_request, *texts, end=end, info=info))
+    return asyncio.run(generate(wire_request, *texts, end=end, info=info))
 
 
 def finished(events: list[Event]) -> Finished:

@@ -1,4 +1,4 @@
-"""What the engine takes, refuses, delivers and counts."""
+"""What the engine accepts, rejects, delivers and counts."""
 
 from dataclasses import replace
 
@@ -7,7 +7,6 @@ import torch
 from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, request, running_engine
-from inference.engine.gate import Gate, assert_settled
 from inference.small_model import small_model, small_pooled_model
 from sizeup_inference.engine import scheduler
 from sizeup_inference.engine.protocol import (
@@ -23,7 +22,7 @@ from sizeup_inference.engine.protocol import (
 torch.set_num_threads(1)
 
 LONG = 400
-"""Answer tokens of a request that is still running when a test wants it to be."""
+"""Output tokens of a request that outlasts its test."""
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +30,9 @@ def model() -> PreTrainedModel:
     return small_pooled_model()
 
 
-def test_a_full_queue_refuses_at_once_and_takes_again_later(model: PreTrainedModel) -> None:
+def test_a_full_queue_rejects_until_a_slot_is_free(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=1, max_waiting=1)) as harness:
-        gate = Gate(harness)
-        with gate.closed():
+        with harness.runner.closed():
             harness.engine.submit(request("a", [1], 2))
             harness.engine.submit(request("b", [1], 2))
             with pytest.raises(QueueFullError):
@@ -44,7 +42,7 @@ def test_a_full_queue_refuses_at_once_and_takes_again_later(model: PreTrainedMod
         assert len(harness.run([request("c", [1], 2)])["c"]) == 2
 
 
-def test_every_choice_takes_a_place_in_the_queue(model: PreTrainedModel) -> None:
+def test_every_choice_takes_a_queue_slot(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
         harness.engine.submit(request("one", [1], LONG))
         with pytest.raises(QueueFullError):
@@ -55,44 +53,44 @@ def test_every_choice_takes_a_place_in_the_queue(model: PreTrainedModel) -> None
         harness.recorder.wait_ended(["three"], choices=3)
         admitted = [e for e in harness.recorder.events["three"] if isinstance(e, Admitted)]
         assert len(admitted) == 1
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_more_choices_than_there_are_places_are_refused_for_good(model: PreTrainedModel) -> None:
+def test_more_choices_than_the_capacity_are_rejected(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(max_num_seqs=2, max_waiting=1)) as harness:
-        with pytest.raises(TooManyChoicesError, match="4 choices, and 3 is the most"):
+        with pytest.raises(TooManyChoicesError, match="n=4 exceeds capacity 3"):
             harness.engine.submit(request("four", [1], choices=4))
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_a_request_that_can_never_fit_is_refused(model: PreTrainedModel) -> None:
+def test_a_request_larger_than_the_kv_cache_is_rejected(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(pages=4)) as harness:
         with pytest.raises(RequestTooLargeError):
             harness.engine.submit(request("a", range(10), 7))
         assert len(harness.run([request("a", range(10), 6)])["a"]) == 6
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_a_request_without_a_prompt_is_refused(model: PreTrainedModel) -> None:
+def test_an_empty_prompt_is_rejected(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        with pytest.raises(ValueError, match="no prompt"):
+        with pytest.raises(ValueError, match="empty prompt"):
             harness.engine.submit(request("a", [], embed=True))
         assert len(harness.run([request("a", [1], 2)])["a"]) == 2
 
 
-def test_the_id_of_a_request_that_runs_is_refused(model: PreTrainedModel) -> None:
+def test_a_duplicate_request_id_is_rejected(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         harness.engine.submit(request("a", [1], LONG))
-        with pytest.raises(ValueError, match="has not ended"):
+        with pytest.raises(ValueError, match="duplicate request id"):
             harness.engine.submit(request("a", [1], 2))
         harness.engine.cancel("a")
         harness.recorder.wait_ended(["a"])
         harness.engine.submit(request("a", [1], 2))
         harness.recorder.wait(lambda: harness.recorder.ended("a") == 2)
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_tokens_follow_admission_and_none_follows_the_last(model: PreTrainedModel) -> None:
+def test_tokens_follow_admission_and_end_with_the_finish(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         harness.engine.submit(request("a", [1, 2], 6, choices=2))
         harness.recorder.wait_ended(["a"], choices=2)
@@ -105,7 +103,7 @@ def test_tokens_follow_admission_and_none_follows_the_last(model: PreTrainedMode
         assert times == sorted(times)
 
 
-def test_a_stop_token_ends_the_answer_and_is_its_last(model: PreTrainedModel) -> None:
+def test_a_stop_token_is_the_last_token(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         free = harness.run([request("free", [1, 2], 12)])["free"]
         stop = free[4]
@@ -145,10 +143,10 @@ def test_an_embedding_is_the_mean_of_the_last_hidden_states(
         torch.testing.assert_close(
             torch.tensor(embedded.vector), hidden[0].mean(0), atol=1e-4, rtol=1e-4
         )
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_statistics_count_what_was_delivered(model: PreTrainedModel) -> None:
+def test_statistics_count_delivered_tokens(model: PreTrainedModel) -> None:
     made = [request(f"r{i}", range(i + 1), 4 + i, choices=1 + i % 2) for i in range(6)]
     with running_engine(model) as harness:
         for one in made:
@@ -161,40 +159,38 @@ def test_statistics_count_what_was_delivered(model: PreTrainedModel) -> None:
         assert stats.completion_tokens == sum(r.max_tokens * r.choices for r in made)
         assert stats.prompt_tokens == sum(len(r.prompt_ids) * r.choices for r in made)
         assert stats.pages_total == 512
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_what_is_in_the_first_step_already_counts_as_running(model: PreTrainedModel) -> None:
-    """Else a device that hangs in it looks like an engine without work."""
+def test_sequences_in_their_first_step_count_as_running(model: PreTrainedModel) -> None:
+    """Otherwise an engine that hangs in it would seem idle."""
     with running_engine(model) as harness:
-        gate = Gate(harness)
-        with gate.closed():
+        with harness.runner.closed():
             harness.engine.submit(request("a", [1], 2))
-            gate.wait_held()
+            harness.runner.wait_held()
             stats = harness.engine.stats()
         assert (stats.running, stats.waiting, stats.pages_used) == (1, 0, 1)
         harness.recorder.wait_ended(["a"])
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_an_embedding_that_was_preempted_starts_over(
+def test_a_preempted_embedding_starts_over(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "_GROWTH_TOKENS", 0)
-    whole = request("whole", range(36), embed=True)
+    uninterrupted = request("uninterrupted", range(36), embed=True)
     options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
     with running_engine(model, options) as harness:
-        gate = Gate(harness)
-        harness.engine.submit(whole)
-        harness.recorder.wait_ended(["whole"])
-        with gate.inside_a_step():
+        harness.engine.submit(uninterrupted)
+        harness.recorder.wait_ended(["uninterrupted"])
+        with harness.before_a_step():
             harness.engine.submit(request("grows", range(4), 20))
             harness.engine.submit(request("shares", range(40), 1))
-            harness.engine.submit(replace(whole, id="preempted"))
+            harness.engine.submit(replace(uninterrupted, id="preempted"))
         harness.recorder.wait_ended(["grows", "shares", "preempted"])
         assert harness.scheduler.num_preemptions == 1
-        assert_settled(harness)
-        first, second = (harness.recorder.events[i][-1] for i in ("whole", "preempted"))
+        harness.assert_settled()
+        first, second = (harness.recorder.events[i][-1] for i in ("uninterrupted", "preempted"))
     assert isinstance(first, Embedded)
     assert isinstance(second, Embedded)
     assert second.vector == pytest.approx(first.vector, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Cancelled requests end once, at once, and leave nothing."""
+"""Cancelled requests end once, before the next step, and leave nothing."""
 
 import random
 import threading
@@ -11,14 +11,13 @@ import torch
 from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, Harness, request, running_engine
-from inference.engine.gate import Gate, assert_settled
 from inference.small_model import small_pooled_model
 from sizeup_inference.engine.protocol import Admitted, Cancelled, EngineEvent, Token
 
 torch.set_num_threads(1)
 
 LONG = 400
-"""Answer tokens of a request that is still running when a test wants it to be."""
+"""Output tokens of a request that outlasts its test."""
 
 
 @pytest.fixture(scope="module")
@@ -30,43 +29,38 @@ def test_cancelled_while_decoding_frees_its_pages_before_the_next_step(
     model: PreTrainedModel,
 ) -> None:
     with running_engine(model) as harness:
-        gate = Gate(harness)
         harness.engine.submit(request("a", [1, 2, 3], LONG))
         harness.recorder.wait(lambda: len(harness.recorder.events["a"]) > 3)
-        with gate.closed():
-            gate.wait_held()
+        with harness.runner.closed():
+            harness.runner.wait_held()
             before = len(harness.recorder.events["a"])
             harness.engine.cancel("a")
         harness.recorder.wait_ended(["a"])
         events = harness.recorder.events["a"]
         assert isinstance(events[-1], Cancelled)
         assert len(events) <= before + 2, "the token of the step that ran, then the end"
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_cancelled_in_the_middle_of_its_prompt(model: PreTrainedModel) -> None:
+def test_cancelled_during_prefill(model: PreTrainedModel) -> None:
     with running_engine(model, EngineOptions(chunk=2)) as harness:
-        gate = Gate(harness)
-        with gate.closed():
+        with harness.runner.closed():
             harness.engine.submit(request("a", range(60), 5))
-            gate.wait_held()
+            harness.runner.wait_held()
             harness.engine.cancel("a")
         harness.recorder.wait_ended(["a"])
         assert [type(e) for e in harness.recorder.events["a"]] == [Admitted, Cancelled]
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_whoever_hears_of_the_end_finds_the_pages_free(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_are_free_when_the_terminal_event_is_delivered(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         used: list[int] = []
 
-        def deliver(events: Sequence[EngineEvent]) -> None:
-            used.extend(harness.engine.stats().pages_used for e in events if ends(e))
-            harness.recorder(events)
+        def record_pages(events: Sequence[EngineEvent]) -> None:
+            used.extend(harness.engine.stats().pages_used for e in events if is_terminal(e))
 
-        monkeypatch.setattr(harness.engine, "_deliver", deliver)
+        harness.recorder.on_events = record_pages
         harness.engine.submit(request("cancelled", [1, 2, 3], LONG))
         harness.recorder.wait(lambda: len(harness.recorder.events["cancelled"]) > 3)
         cancel_and_check(harness, "cancelled")
@@ -74,7 +68,7 @@ def test_whoever_hears_of_the_end_finds_the_pages_free(
     assert used == [0, 0]
 
 
-def ends(event: EngineEvent) -> bool:
+def is_terminal(event: EngineEvent) -> bool:
     return isinstance(event, Cancelled) or (isinstance(event, Token) and event.finish is not None)
 
 
@@ -86,7 +80,7 @@ def test_cancelled_while_waiting_is_never_admitted(model: PreTrainedModel) -> No
         cancel_and_check(harness, "waiting")
         assert len(harness.recorder.events["waiting"]) == 1
         cancel_and_check(harness, "running")
-        assert_settled(harness)
+        harness.assert_settled()
 
 
 def test_cancelled_right_after_it_was_submitted(model: PreTrainedModel) -> None:
@@ -96,17 +90,17 @@ def test_cancelled_right_after_it_was_submitted(model: PreTrainedModel) -> None:
             harness.engine.cancel(f"r{i}")
         harness.recorder.wait_ended([f"r{i}" for i in range(50)])
         assert all(harness.recorder.ended(f"r{i}") == 1 for i in range(50))
-        assert_settled(harness)
+        harness.assert_settled()
 
 
-def test_cancelling_the_unknown_and_the_ended_does_nothing(model: PreTrainedModel) -> None:
+def test_cancelling_unknown_and_finished_ids_is_a_no_op(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        harness.engine.cancel("nobody")
+        harness.engine.cancel("unknown")
         harness.run([request("a", [1], 2)])
         harness.engine.cancel("a")
         harness.run([request("b", [1], 2)])
         assert harness.recorder.ended("a") == 1
-        assert harness.recorder.events["nobody"] == []
+        assert harness.recorder.events["unknown"] == []
 
 
 def cancel_and_check(harness: Harness, name: str) -> None:
@@ -115,12 +109,12 @@ def cancel_and_check(harness: Harness, name: str) -> None:
     assert isinstance(harness.recorder.events[name][-1], Cancelled)
 
 
-def test_500_requests_cancelled_at_random_moments_leave_nothing(model: PreTrainedModel) -> None:
+def test_500_requests_cancelled_at_random_leave_nothing(model: PreTrainedModel) -> None:
     options = EngineOptions(max_num_seqs=16, max_waiting=16, pages=60, chunk=7)
     with running_engine(model, options) as harness:
         rng = random.Random(5)
         cancel_many(harness, rng, "warm", 50)
-        assert_settled(harness)
+        harness.assert_settled()
         threads = threading.active_count()
         tracemalloc.start()
         try:
@@ -130,9 +124,9 @@ def test_500_requests_cancelled_at_random_moments_leave_nothing(model: PreTraine
             grown = tracemalloc.get_traced_memory()[0] - before
         finally:
             tracemalloc.stop()
-        assert_settled(harness)
+        harness.assert_settled()
         assert threading.active_count() == threads
-        # A sequence with its tokens and generator takes 4 kB, so one in ten kept would show.
+        # A sequence with its tokens and generator takes 4 kB, so leaking one in ten would show.
         assert grown < 100_000
 
 
@@ -159,7 +153,7 @@ def cancel_many(harness: Harness, rng: random.Random, name: str, count: int) -> 
 
 
 def wait_for_a_step(harness: Harness) -> None:
-    """Let the engine go on, unless it has nothing to do."""
+    """Wait for the next step, unless the engine is idle."""
     steps, deadline = harness.engine.stats().steps, time.monotonic() + 0.05
     while harness.engine.stats().steps == steps and time.monotonic() < deadline:
         time.sleep(0.001)

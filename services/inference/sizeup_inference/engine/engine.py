@@ -1,0 +1,207 @@
+"""Continuous batching: schedule, run, sample, deliver. One thread only; see thread.py."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    Cancelled,
+    Deliver,
+    Embedded,
+    EngineEvent,
+    EngineRequest,
+    EngineStats,
+    Failed,
+    PromptLogprobs,
+    RequestTooLargeError,
+    Token,
+)
+from sizeup_inference.engine.sampler import sample
+from sizeup_inference.engine.scheduler import Scheduler, Step
+from sizeup_inference.engine.sequence import SequenceState
+
+log = logging.getLogger(__name__)
+
+_MAX_FAILED_STEPS = 3
+"""Consecutive failed steps that end the engine: one bad request is not a broken device."""
+
+
+class Engine:
+    """The requests in the scheduler and the model that computes them."""
+
+    def __init__(self, runner: ModelRunner, scheduler: Scheduler, deliver: Deliver) -> None:
+        self._runner = runner
+        self._scheduler = scheduler
+        self._deliver = deliver
+        self._events: list[EngineEvent] = []
+        """Events of the current step, not yet delivered."""
+        self._hidden_sums: dict[SequenceState, torch.Tensor] = {}
+        """Of embeddings in prefill, the sum of the hidden states so far: float32[hidden_size]."""
+        self._failed_steps = 0
+        self._steps = self._prompt_tokens = self._completion_tokens = 0
+        self.stats = self._snapshot(batch_size=0, seconds=0.0)
+        """Replaced as a whole and never changed, so any thread may read it."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step would compute anything."""
+        return self._scheduler.has_work
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no state of any request is left."""
+        return not (self.has_work or self._hidden_sums)
+
+    def check(self, request: EngineRequest) -> None:
+        """Raise for a request that can never run. Thread-safe: reads constants only."""
+        if not request.prompt_ids:
+            raise ValueError(f"request {request.id!r} has an empty prompt")
+        total = len(request.prompt_ids) + (0 if request.embed else request.max_tokens)
+        needed, exist = self._scheduler.pages_for(total), self._scheduler.pages.total
+        if needed > exist:
+            raise RequestTooLargeError(f"{total} tokens need {needed} KV cache pages of {exist}")
+
+    def add(self, request: EngineRequest) -> None:
+        """Append a request's choices to the waiting queue."""
+        self._scheduler.add(SequenceState(request, choice) for choice in range(request.choices))
+        self._refresh_stats()
+
+    def cancel(self, request_id: str) -> None:
+        """Drop a request and deliver Cancelled; finished and unknown ids are ignored."""
+        if self._drop(request_id):
+            # Before the event: its receiver sees the pages free.
+            self._refresh_stats()
+            self._deliver([Cancelled(request_id, time.monotonic_ns())])
+
+    def step(self) -> None:
+        """Run one forward pass and deliver its events.
+
+        A step that raises fails its own requests. Raises RuntimeError after several in a row.
+        """
+        started = time.monotonic()
+        step = self._schedule()
+        try:
+            output = self._runner.run(step)
+            self._scheduler.commit(step)
+            self._sample(step, output)
+            self._embed(step, output)
+        except Exception:
+            log.exception("step.failed", extra={"batch_size": len(step.chunks)})
+            self._fail_step(step)
+        else:
+            self._failed_steps = 0
+        self._count(step, time.monotonic() - started)
+        self._deliver_events()
+        if self._failed_steps >= _MAX_FAILED_STEPS:
+            raise RuntimeError(f"{self._failed_steps} consecutive steps failed")
+
+    def _schedule(self) -> Step:
+        step = self._scheduler.schedule()
+        if not step.chunks:
+            raise RuntimeError("the scheduler has work and makes no progress")
+        # Published before the forward pass: stall detection needs to see the work if it hangs.
+        self._refresh_stats()
+        now = time.monotonic_ns()
+        # The queue is first come, first served, so choice 0 leaves it first.
+        self._events += [Admitted(s.request.id, now) for s in step.admitted if s.choice == 0]
+        return step
+
+    def _sample(self, step: Step, output: StepOutput) -> None:
+        sequences = [
+            c.sequence for c in step.chunks if c.completes and not c.sequence.request.embed
+        ]
+        sampled = list(zip(sequences, sample(output.logits, sequences), strict=True))
+        results = (*sampled, *output.prompt_logprobs.items())
+        invalid = {sequence.request.id for sequence, result in results if result is None}
+        self._fail(invalid, "the model produced NaN or Inf logits")
+        now = time.monotonic_ns()
+        self._events += self._prompt_logprobs(output, invalid, now)
+        for sequence, drawn in sampled:
+            request_id = sequence.request.id
+            if drawn is None or request_id in invalid:
+                continue
+            finish = sequence.append(drawn.token_id)
+            self._events.append(
+                Token(request_id, sequence.choice, drawn.token_id, now, finish, drawn.logprobs)
+            )
+            self._completion_tokens += 1
+            if finish is not None:
+                self._scheduler.remove(sequence)
+
+    @staticmethod
+    def _prompt_logprobs(
+        output: StepOutput, invalid: set[str], now: int
+    ) -> Iterator[PromptLogprobs]:
+        for sequence, logprobs in output.prompt_logprobs.items():
+            if logprobs is None or sequence.request.id in invalid:
+                continue
+            start = sequence.num_prompt_logprobs + 1
+            sequence.num_prompt_logprobs += len(logprobs)
+            yield PromptLogprobs(sequence.request.id, start, logprobs, now)
+
+    def _embed(self, step: Step, output: StepOutput) -> None:
+        for chunk in step.chunks:
+            sequence = chunk.sequence
+            if sequence not in output.hidden_sums:
+                continue
+            total = output.hidden_sums[sequence]
+            # A preempted prompt starts over at 0, and its earlier sum is discarded.
+            earlier = self._hidden_sums.pop(sequence, None)
+            if chunk.start and earlier is not None:
+                total = total + earlier
+            if not chunk.completes:
+                self._hidden_sums[sequence] = total
+                continue
+            vector = tuple((total / chunk.end).tolist())
+            self._scheduler.remove(sequence)
+            self._events.append(Embedded(sequence.request.id, vector, time.monotonic_ns()))
+
+    def _fail_step(self, step: Step) -> None:
+        self._failed_steps += 1
+        request_ids = dict.fromkeys(chunk.sequence.request.id for chunk in step.chunks)
+        self._fail(request_ids, "the forward pass failed")
+
+    def _fail(self, request_ids: Iterable[str], message: str) -> None:
+        """Drop requests and free their pages; finished requests are left alone."""
+        now = time.monotonic_ns()
+        self._events += [Failed(i, message, now) for i in request_ids if self._drop(i)]
+
+    def _drop(self, request_id: str) -> bool:
+        """Remove a request's sequences; False when it has none left, because it has finished."""
+        removed = self._scheduler.remove_request(request_id)
+        for sequence in removed:
+            self._hidden_sums.pop(sequence, None)
+        return bool(removed)
+
+    def _deliver_events(self) -> None:
+        events, self._events = self._events, []
+        self._deliver(events)
+
+    def _count(self, step: Step, seconds: float) -> None:
+        self._steps += 1
+        self._prompt_tokens += sum(
+            max(0, min(c.end, len(c.sequence.request.prompt_ids)) - c.start) for c in step.chunks
+        )
+        self.stats = self._snapshot(len(step.chunks), seconds)
+
+    def _refresh_stats(self) -> None:
+        self.stats = self._snapshot(self.stats.last_batch_size, self.stats.last_step_seconds)
+
+    def _snapshot(self, batch_size: int, seconds: float) -> EngineStats:
+        pages = self._scheduler.pages
+        return EngineStats(
+            running=len(self._scheduler.running),
+            waiting=len(self._scheduler.waiting),
+            pages_used=pages.total - pages.num_free,
+            pages_total=pages.total,
+            steps=self._steps,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
+            preemptions=self._scheduler.num_preemptions,
+            last_batch_size=batch_size,
+            last_step_seconds=seconds,
+        )

@@ -1,0 +1,91 @@
+"""A running model with everything its requests share."""
+
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sizeup_inference.engine.protocol import (
+    EngineClient,
+    EngineDeadError,
+    EngineRequest,
+    QueueFullError,
+    RequestTooLargeError,
+    TooManyChoicesError,
+)
+from sizeup_inference.errors import (
+    BusyError,
+    ContextLengthError,
+    DrainingError,
+    InvalidRequestError,
+    NotReadyError,
+)
+from sizeup_inference.metrics import InferenceMetrics
+from sizeup_inference.requests.keep_alive import KeepAlive
+from sizeup_inference.requests.mailbox import Mailbox, Mailboxes
+from sizeup_inference.requests.tokenizer_thread import TokenizerThread
+from sizeup_inference.text.tokenizer import Tokenizer
+from sizeup_telemetry.drain import Drain
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.model import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """Belongs to the event loop."""
+
+    engine: EngineClient
+    info: ModelInfo
+    tokenizer: Tokenizer
+    mailboxes: Mailboxes
+    tokenizer_thread: TokenizerThread
+    drain: Drain
+    metrics: InferenceMetrics
+    keep_alive: KeepAlive
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the model from expiring inside the block."""
+        self.keep_alive.begin_request()
+        try:
+            yield
+        finally:
+            self.keep_alive.end_request(time.time())
+
+    @contextlib.contextmanager
+    def submitted(self, request: EngineRequest) -> Iterator[Mailbox]:
+        """Submit a request and receive its events inside the block; afterwards it is cancelled.
+
+        Raises DrainingError, or the InferenceError for which the engine rejects it.
+        """
+        self.check_not_draining()
+        cancel = functools.partial(self.engine.cancel, request.id)
+        with self.mailboxes.open(request.id, choices=request.choices, on_overflow=cancel) as box:
+            self._submit(request)
+            interrupt = functools.partial(
+                box.interrupt, ErrorCode.DRAINING, "the process shut down before the output ended"
+            )
+            try:
+                with self.drain.guard(interrupt):
+                    yield box
+            finally:
+                if not box.is_finished:
+                    cancel()
+
+    def check_not_draining(self) -> None:
+        """Raise DrainingError once the process is shutting down."""
+        if self.drain.draining:
+            raise DrainingError("the process is shutting down")
+
+    def _submit(self, request: EngineRequest) -> None:
+        try:
+            self.engine.submit(request)
+        except QueueFullError as error:
+            raise BusyError(str(error)) from error
+        except EngineDeadError as error:
+            raise NotReadyError(str(error)) from error
+        except RequestTooLargeError as error:
+            raise ContextLengthError(str(error), param="max_tokens") from error
+        except TooManyChoicesError as error:
+            raise InvalidRequestError(str(error), param="n") from error

@@ -1,0 +1,70 @@
+"""Errors as HTTP responses: a `Failure` body whatever went wrong."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sizeup_inference.errors import InferenceError
+from sizeup_telemetry.api_docs import json_response
+from sizeup_wire.errors import ErrorCode, Failure
+
+REQUEST_FAILURES: dict[int | str, dict[str, Any]] = {
+    400: json_response(Failure, "Invalid request, context length exceeded, or unsupported"),
+    413: json_response(Failure, "The body is too large"),
+    500: json_response(Failure, "The request failed"),
+    503: json_response(Failure, "Queue full, model loading, or shutting down; see Retry-After"),
+}
+"""The error responses of routes with a body, for the OpenAPI document."""
+
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: json_response(Failure, "The model is loading; see Retry-After"),
+}
+"""The error responses of routes that describe the model."""
+
+
+def to_response(error: InferenceError) -> Response:
+    """Convert an error that ended a request before its response began."""
+    seconds = error.retry_after_seconds
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    return _failure(error.status, error.code, error.message, error.param, headers)
+
+
+async def _on_inference_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, InferenceError):
+        raise error
+    return to_response(error)
+
+
+async def _on_http_error(_request: Request, error: Exception) -> Response:
+    """Handle an unknown path and a method that a path does not support."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return _failure(
+        error.status_code, ErrorCode.INVALID_REQUEST, error.detail, headers=error.headers
+    )
+
+
+async def _on_unexpected_error(_request: Request, _error: Exception) -> Response:
+    """Handle a bug; the traceback is logged under the request id."""
+    return _failure(500, ErrorCode.INTERNAL, "internal error")
+
+
+def _failure(
+    status: int,
+    code: ErrorCode,
+    message: str,
+    param: str | None = None,
+    headers: Any = None,
+) -> Response:
+    body = Failure(code=code, message=message, param=param)
+    return JSONResponse(body.model_dump(mode="json"), status, headers)
+
+
+EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Coroutine[Any, Any, Response]]] = {
+    InferenceError: _on_inference_error,
+    HTTPException: _on_http_error,
+    Exception: _on_unexpected_error,
+}

@@ -1,0 +1,54 @@
+"""A model runner whose steps a test can hold, fail or alter."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from transformers import PreTrainedModel
+
+from sizeup_inference.engine.kv_pool import KVPool
+from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
+from sizeup_inference.engine.scheduler import Step
+
+DEADLINE_SECONDS = 60.0
+
+
+class GatedRunner(ModelRunner):
+    """Runs steps while its gate is open, which it is at first."""
+
+    def __init__(self, model: PreTrainedModel, pool: KVPool) -> None:
+        super().__init__(model, pool)
+        self.failures = 0
+        """Steps that still have to fail, of those that arrive from now on."""
+        self.alter: Callable[[StepOutput], StepOutput] = lambda output: output
+        """Applied to the output of each step."""
+        self._changed = threading.Condition()
+        self._is_open, self._is_held = True, False
+
+    def run(self, step: Step) -> StepOutput:
+        fails = self.failures > 0
+        with self._changed:
+            self._is_held = True
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._is_open, DEADLINE_SECONDS)
+            self._is_held = False
+        if fails:
+            self.failures -= 1
+            raise RuntimeError("injected failure")
+        return self.alter(super().run(step))
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Hold the next step until the end of the block."""
+        with self._changed:
+            self._is_open = False
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_open = True
+                self._changed.notify_all()
+
+    def wait_held(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._is_held, DEADLINE_SECONDS)
