@@ -18,8 +18,8 @@ from time import perf_counter
 
 from sizeup_gateway.api.openai.chunks import Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
-from sizeup_gateway.responses.framing import Moment
-from sizeup_gateway.responses.json_bytes import pieces_of
+from sizeup_gateway.responses.framing import Timing
+from sizeup_gateway.responses.json_bytes import encode_pieces
 from sizeup_wire.events import Event, Finished, FinishReason, PromptToken, PromptTokens, TopLogprob
 
 _PIECE = 128
@@ -67,13 +67,13 @@ def measure(way: str, prompts: int, tokens: int) -> None:
         if way == "events":
             kept.append(event)
         else:
-            chunks.gather(event)
+            chunks.collect(event)
         longest = max(longest, perf_counter() - begun)
     held = resident_bytes() - before
     begun = perf_counter()
     for event in kept:
-        chunks.gather(event)
-    size = sum(map(len, pieces_of(chunks.to_reply(Moment(datetime.now(UTC), 0)))))
+        chunks.collect(event)
+    size = sum(map(len, encode_pieces(chunks.to_response(Timing(datetime.now(UTC), 0)))))
     longest = max(longest, perf_counter() - begun)
     megabyte = 10**6
     print(

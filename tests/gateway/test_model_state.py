@@ -1,6 +1,6 @@
 import pytest
 
-from sizeup_gateway.model_state import ModelState, in_words, model_state, refused_after
+from sizeup_gateway.model_state import ModelState, describe, model_state, state_after_refused_connection
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_without_replicas_the_scale_decides(
     ],
 )
 def test_a_port_that_refuses_is_judged_by_what_was_said(before: str | None, now: str) -> None:
-    assert refused_after(before) == now
+    assert state_after_refused_connection(before) == now
 
 
 def test_every_state_can_be_said() -> None:
-    assert {in_words(state) for state in ModelState} == {
+    assert {describe(state) for state in ModelState} == {
         "is loading",
         "is downloading",
         "has failed",

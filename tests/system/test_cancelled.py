@@ -97,7 +97,7 @@ async def perform_all(port: int, plans: Sequence[HangUp]) -> None:
 
 async def is_idle(http: aiohttp.ClientSession, serving: Deployment) -> bool:
     """Tell whether nobody is served any more, by gateway and engine."""
-    in_flight = await samples(http, serving.url, "sizeup_gateway_in_flight")
+    in_flight = await samples(http, serving.url, "sizeup_gateway_requests_in_flight")
     stats = await get(http, f"{serving.inference_url(ENDLESS)}/internal/v1/stats")
     engine = [stats[name] for name in ("running", "waiting", "pages_used")]
     return not any((*in_flight.values(), *engine))

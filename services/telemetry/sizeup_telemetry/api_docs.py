@@ -4,17 +4,20 @@ Routes read their bodies themselves (FastAPI would decide by the Content-Type, a
 error shape), so they declare what they read with `request_body` and FastAPI only documents it.
 """
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from importlib import resources
 from typing import Any
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.routing import BaseRoute
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
@@ -24,6 +27,29 @@ _REF = "#/components/schemas/{model}"
 _ONE_DAY = "public, max-age=86400"
 
 Json = dict[str, Any]
+
+
+class DirectRoute(APIRoute):
+    """A route whose handler takes the request and returns the response; a GET route serves HEAD.
+
+    FastAPI's own handler resolves dependencies and validates on every request, which a handler
+    that reads its body itself does not need; `benchmarks/gateway_overhead.py` measures it.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if "GET" in (self.methods or ()):
+            self.methods = {*(self.methods or ()), "HEAD"}
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself: FastAPI's extension point for custom request handling."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+def direct_router(tag: str) -> APIRouter:
+    """Create a router of `DirectRoute`s that documents only the responses that a route declares."""
+    return APIRouter(tags=[tag], route_class=DirectRoute, default_response_class=Response)
 
 
 def reference(model: type[BaseModel]) -> Json:
@@ -92,7 +118,7 @@ def serve_api_docs(
                     title=app.title,
                     version=app.version,
                     description=app.description,
-                    routes=app.routes,
+                    routes=[_without_head(route) for route in app.routes],
                     tags=app.openapi_tags,
                 )
             )
@@ -102,6 +128,15 @@ def serve_api_docs(
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
     app.include_router(_router(app))
+
+
+def _without_head(route: BaseRoute) -> BaseRoute:
+    """HEAD is GET without a body; documented separately it would repeat the operation id."""
+    if not isinstance(route, APIRoute) or route.methods is None:
+        return route
+    shown = copy.copy(route)
+    shown.methods = route.methods - {"HEAD"}
+    return shown
 
 
 def _schemas(

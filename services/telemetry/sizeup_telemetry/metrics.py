@@ -1,9 +1,12 @@
 """The Prometheus exposition, as a route of an application and as one of its own."""
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from starlette.requests import Request
 from starlette.routing import Route
+
+from sizeup_telemetry.api_docs import direct_router
+
+_EXPOSITION = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
@@ -17,16 +20,10 @@ def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> Route:
 
 def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRouter:
     """Serve everything a registry holds."""
-    router = APIRouter(tags=["observability"])
+    router = direct_router("Metrics")
 
-    @router.api_route(
-        path,
-        methods=["GET", "HEAD"],
-        summary="Prometheus metrics",
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-        response_class=Response,
-    )
-    def exposition() -> Response:
+    @router.get(path, summary="Prometheus metrics", responses={200: _EXPOSITION})
+    async def exposition(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -89,7 +89,7 @@ def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None
         await until(lambda: [pod.live for pod in pods] == [3, 3])
         await made.remove(pods[0])
         await until(lambda: ready(gateway) == 1)
-        await until(lambda: gateway.sample("in_flight", model=KEY) == 3)
+        await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 3)
         late = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: pods[1].live == 4)
         go.set()

@@ -12,7 +12,7 @@ from gateway.fake_inference import fake_inference
 from gateway.harness import MODEL, catalog, running_gateway, settings
 from sizeup_gateway.api.health import PATHS
 from sizeup_gateway.app import create_app
-from sizeup_gateway.middleware.access import is_known_origin, is_local_host
+from sizeup_gateway.middleware.access import is_allowed_origin, is_local_host
 from sizeup_telemetry.drain import Drain
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": False}
@@ -205,7 +205,7 @@ def test_a_foreign_page_is_refused_in_the_shape_of_the_dialect(path: str) -> Non
     ],
 )
 def test_a_page_of_the_same_name_is_no_foreign_one(origin: str, host: str, known: bool) -> None:
-    assert is_known_origin(origin, host) is known
+    assert is_allowed_origin(origin, host) is known
 
 
 def test_a_page_of_this_machine_may_read_why_it_is_refused(keys: Path) -> None:

@@ -55,7 +55,7 @@ def reloads(gateway: Gateway, outcome: str) -> float:
 
 
 def refused(gateway: Gateway) -> bool:
-    return gateway.sample("catalog_refused") == 1
+    return gateway.sample("catalog_invalid") == 1
 
 
 Scenario = Callable[[Mount, Gateway, FakeInference, FakeInference], Awaitable[None]]
@@ -166,7 +166,7 @@ def test_a_catalogue_that_cannot_be_used_changes_nothing(
         assert (reloads(gateway, "ok"), reloads(gateway, "failed")) == (1, 1)
 
     reloading(tmp_path, scenario)
-    (record,) = [r for r in caplog.records if r.getMessage() == "catalog.refused"]
+    (record,) = [r for r in caplog.records if r.getMessage() == "catalog.invalid"]
     assert (record.levelno, said in vars(record)["error"]) == (logging.ERROR, True)
 
 
@@ -208,11 +208,11 @@ def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(
         made.starts.clear()
         asking = asyncio.create_task(gateway.post(path, body))
         await until(lambda: bool(made.pods))
-        assert gateway.sample("held_requests", model=KEY) == 1
+        assert gateway.sample("requests_queued", model=KEY) == 1
         mount.put(Catalog(models={}))
         status, _, text = await asking
         assert (status, f"model '{MODEL}' not found" in text) == (404, True)
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
         assert made.cluster.writes == [(DEPLOYMENT, 1)]
         mount.put(placed(scales=False))
         await until(lambda: reloads(gateway, "ok") == 2)

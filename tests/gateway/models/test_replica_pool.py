@@ -1,17 +1,17 @@
 import pytest
 
-from sizeup_gateway.models.replica_pool import NoReplicaError, Pool
+from sizeup_gateway.models.replica_pool import NoReplicaError, ReplicaPool
 
 
 def ready_pool(count: int) -> Pool:
-    pool = Pool(f"http://replica-{i}/" for i in range(count))
+    pool = ReplicaPool(f"http://replica-{i}/" for i in range(count))
     for replica in pool.replicas:
         replica.ready = True
     return pool
 
 
 def test_nothing_is_ready_before_discovery_says_so() -> None:
-    pool = Pool(["http://a"])
+    pool = ReplicaPool(["http://a"])
     assert (pool.ready_count, pool.pick()) == (0, None)
     with pytest.raises(NoReplicaError), pool.lease():
         pass
@@ -67,7 +67,7 @@ def test_the_one_to_avoid_is_taken_only_when_it_is_alone() -> None:
 
 
 def test_a_slash_at_the_end_of_an_address_does_not_double() -> None:
-    assert Pool(["http://a/"]).replicas[0].url == "http://a"
+    assert ReplicaPool(["http://a/"]).replicas[0].url == "http://a"
 
 
 def test_a_replica_that_stays_keeps_its_requests_and_a_new_one_is_down() -> None:
@@ -92,7 +92,7 @@ def test_the_same_list_changes_nothing_and_a_double_counts_once() -> None:
 
 
 def test_who_waits_is_called_when_a_replica_begins_to_take_requests() -> None:
-    pool = Pool(["http://a", "http://b"])
+    pool = ReplicaPool(["http://a", "http://b"])
     called: list[int] = []
     pool.on_ready(lambda: called.append(pool.ready_count))
     a, b = pool.replicas

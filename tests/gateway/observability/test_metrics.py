@@ -58,9 +58,9 @@ def test_a_request_is_counted_by_model_route_and_outcome() -> None:
             assert gateway.sample("prompt_tokens_total", model=KEY) == 7
             assert gateway.sample("completion_tokens_total", model=KEY) == len(WORDS)
             assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
-            assert gateway.sample("inter_token_seconds_count", model=KEY) == len(WORDS) - 1
-            assert gateway.sample("request_seconds_count", model=KEY) == 1
-            assert gateway.sample("in_flight", model=KEY) == 0
+            assert gateway.sample("inter_token_latency_seconds_count", model=KEY) == len(WORDS) - 1
+            assert gateway.sample("request_duration_seconds_count", model=KEY) == 1
+            assert gateway.sample("requests_in_flight", model=KEY) == 0
             async with gateway.http.get(gateway.url + "/metrics") as response:
                 text = await response.text()
             assert f'sizeup_gateway_replicas_ready{{model="{KEY}"}} 1.0' in text
@@ -92,7 +92,7 @@ def test_what_is_no_finished_answer_has_no_end_to_end_time() -> None:
             await gateway.get(f"/v1/models/{MODEL}")
             await gateway.post("/api/chat", {"model": MODEL})
             await until(lambda: counted <= outcomes(gateway))
-            assert gateway.sample("request_seconds_count", model=KEY) == 0
+            assert gateway.sample("request_duration_seconds_count", model=KEY) == 0
             assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
 
     asyncio.run(scenario())
@@ -105,7 +105,7 @@ def test_a_prompt_that_is_said_back_is_no_first_token() -> None:
         async with fake_inference(script) as fake, running_gateway(fake) as gateway:
             status, _, _ = await gateway.post("/v1/completions", body)
             assert status == 200
-            await until(lambda: gateway.sample("request_seconds_count", model=KEY) == 1)
+            await until(lambda: gateway.sample("request_duration_seconds_count", model=KEY) == 1)
             assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 0
 
     asyncio.run(scenario())
@@ -129,21 +129,21 @@ def test_tokens_are_timed_by_choice_and_those_of_one_event_share_its_time() -> N
         async with fake_inference(script) as fake, running_gateway(fake) as gateway:
             await gateway.post("/v1/chat/completions", CHAT | {"n": 2})
             assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
-            assert gateway.sample("inter_token_seconds_count", model=KEY) == 3 + 1
-            spent = gateway.sample("inter_token_seconds_sum", model=KEY)
-            await until(lambda: gateway.sample("request_seconds_count", model=KEY) == 1)
-            assert 0 < spent < gateway.sample("request_seconds_sum", model=KEY) * 2
+            assert gateway.sample("inter_token_latency_seconds_count", model=KEY) == 3 + 1
+            spent = gateway.sample("inter_token_latency_seconds_sum", model=KEY)
+            await until(lambda: gateway.sample("request_duration_seconds_count", model=KEY) == 1)
+            assert 0 < spent < gateway.sample("request_duration_seconds_sum", model=KEY) * 2
 
     asyncio.run(scenario())
 
 
 def test_who_is_held_for_most_of_an_hour_is_counted_as_such() -> None:
     registry = CollectorRegistry()
-    Metrics.register(registry).hold_seconds.labels(KEY).observe(3000)
+    Metrics.register(registry).queue_duration.labels(KEY).observe(3000)
 
     def up_to(seconds: float) -> float | None:
         labels = {"model": KEY, "le": str(seconds)}
-        return registry.get_sample_value("sizeup_gateway_hold_seconds_bucket", labels)
+        return registry.get_sample_value("sizeup_gateway_queue_duration_seconds_bucket", labels)
 
     assert (up_to(600.0), up_to(2700.0), up_to(3600.0)) == (0, 0, 1)
 
@@ -169,10 +169,10 @@ def test_what_runs_is_in_flight() -> None:
         async with fake_inference(waiting) as fake, running_gateway(fake) as gateway:
             asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
             await until(lambda: fake.live == 1)
-            assert gateway.sample("in_flight", model=KEY) == 1
+            assert gateway.sample("requests_in_flight", model=KEY) == 1
             go.set()
             await asking
-            assert gateway.sample("in_flight", model=KEY) == 0
+            assert gateway.sample("requests_in_flight", model=KEY) == 0
 
     asyncio.run(scenario())
 

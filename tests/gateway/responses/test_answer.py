@@ -13,10 +13,10 @@ from gateway.harness import until
 from sizeup_gateway.api.ollama.chunks import ChatChunks
 from sizeup_gateway.errors import BusyError
 from sizeup_gateway.observability.metrics import Metrics
-from sizeup_gateway.observability.request_metrics import ObservationMiddleware
-from sizeup_gateway.responses.answer import Admission, Answer
+from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
+from sizeup_gateway.responses.event_response import Admission, EventResponse
 from sizeup_gateway.responses.framing import NdjsonFraming
-from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Text
 
@@ -31,14 +31,14 @@ class Asking:
         events: Callable[[], AsyncGenerator[Event]],
         drain: Drain,
         total_seconds: float = _PATIENCE_SECONDS,
-        gathering: Gathering | None = None,
+        gathering: ResponseMemoryLimiter | None = None,
     ) -> None:
         """Stream, or with a gathering answer in one piece."""
         self.registry = CollectorRegistry()
         self.body = b""
         self.begun, self.reads = asyncio.Event(), asyncio.Event()
         self.reads.set()
-        bound = gathering or Gathering(1000, 1000)
+        bound = gathering or ResponseMemoryLimiter(1000, 1000)
         answer = Answer(
             events=events,
             chunks=ChatChunks("m"),
@@ -46,7 +46,7 @@ class Asking:
             streams=gathering is None,
             admission=Admission(1, total_seconds, drain, bound),
         )
-        observed = ObservationMiddleware(answer, Metrics.register(self.registry))
+        observed = RequestMetricsMiddleware(answer, Metrics.register(self.registry))
         scope = {"type": "http", "path": "/api/chat"}
         self.task = asyncio.create_task(observed(scope, self._receive, self._send))
 
@@ -132,7 +132,7 @@ async def large() -> AsyncGenerator[Event]:
 
 def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
     async def scenario() -> None:
-        gathering = Gathering(2**20, 2**16)
+        gathering = ResponseMemoryLimiter(2**20, 2**16)
         slow = Asking(large, Drain(), gathering=gathering)
         slow.reads.clear()
         await slow.begun.wait()
@@ -149,12 +149,12 @@ def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
 
 def test_a_reply_whose_reader_goes_away_counts_no_longer() -> None:
     async def scenario() -> None:
-        gathering = Gathering(2**20, 2**16)
+        gathering = ResponseMemoryLimiter(2**20, 2**16)
         gone = Asking(large, Drain(), gathering=gathering)
         gone.reads.clear()
         await gone.begun.wait()
         gone.task.cancel()
-        await asyncio.gather(gone.task, return_exceptions=True)
+        await asyncio.collect(gone.task, return_exceptions=True)
         await Asking(large, Drain(), gathering=gathering).task
 
     asyncio.run(scenario())

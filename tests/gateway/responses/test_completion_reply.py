@@ -8,8 +8,8 @@ import pytest
 
 from sizeup_gateway.api.openai.chunks import Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
-from sizeup_gateway.responses.framing import Moment
-from sizeup_gateway.responses.json_bytes import pieces_of
+from sizeup_gateway.responses.framing import Timing
+from sizeup_gateway.responses.json_bytes import encode_pieces
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -59,8 +59,8 @@ def chunks(choices: int = 1, per_prompt: int = 1, *, logprobs: bool = True) -> C
 
 def reply(said_by: CompletionChunks, *events: Event) -> list[dict[str, Any]]:
     for event in events:
-        said_by.gather(event)
-    made = b"".join(pieces_of(said_by.to_reply(Moment(datetime.now(UTC), 0))))
+        said_by.collect(event)
+    made = b"".join(encode_pieces(said_by.to_response(Timing(datetime.now(UTC), 0))))
     choices: list[dict[str, Any]] = json.loads(made)["choices"]
     return choices
 
@@ -70,7 +70,7 @@ def streamed(said_by: CompletionChunks, index: int, *events: Event) -> dict[str,
     lists: dict[str, list[Any]] = {}
     text = ""
     for event in events:
-        for chunk in said_by.to_chunks(event, Moment(datetime.now(UTC), 0)):
+        for chunk in said_by.to_chunks(event, Timing(datetime.now(UTC), 0)):
             for choice in (c for c in chunk["choices"] if c["index"] == index):
                 text += choice["text"]
                 for name, values in (choice["logprobs"] or {}).items():

@@ -3,14 +3,14 @@
 import pytest
 
 from sizeup_gateway.errors import BusyError, InvalidRequestError
-from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 
 FREE = 2**16
 """Of each reply."""
 
 
 def test_a_reply_that_alone_is_too_large_is_told_what_to_do() -> None:
-    with Gathering(8, FREE).reply() as count:
+    with ResponseMemoryLimiter(8, FREE).reply() as count:
         count(5)
         count(3)
         with pytest.raises(InvalidRequestError, match="or stream"):
@@ -18,7 +18,7 @@ def test_a_reply_that_alone_is_too_large_is_told_what_to_do() -> None:
 
 
 def test_one_that_is_too_large_beside_others_may_come_again() -> None:
-    gathering = Gathering(10 * FREE, 2 * FREE)
+    gathering = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
     with gathering.reply() as first:
         first(2 * FREE)
         with gathering.reply() as second, pytest.raises(BusyError):
@@ -28,7 +28,7 @@ def test_one_that_is_too_large_beside_others_may_come_again() -> None:
 
 
 def test_small_replies_are_not_refused_because_of_large_ones() -> None:
-    gathering = Gathering(10 * FREE, FREE)
+    gathering = ResponseMemoryLimiter(10 * FREE, FREE)
     with gathering.reply() as large:
         large(2 * FREE)
         with gathering.reply() as small:
@@ -37,7 +37,7 @@ def test_small_replies_are_not_refused_because_of_large_ones() -> None:
 
 
 def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
-    gathering = Gathering(10 * FREE, 2 * FREE)
+    gathering = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
     with gathering.reply() as other:
         other(2 * FREE)
         for _ in range(3):
@@ -48,5 +48,5 @@ def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
 
 
 def test_a_reply_that_could_never_fit_is_not_told_to_come_again() -> None:
-    with Gathering(10 * FREE, FREE).reply() as count, pytest.raises(InvalidRequestError):
+    with ResponseMemoryLimiter(10 * FREE, FREE).reply() as count, pytest.raises(InvalidRequestError):
         count(2 * FREE + 1)

@@ -58,7 +58,7 @@ def test_a_hang_up_cancels_upstream(path: str, script: Script, stream: bool) -> 
             body = {"model": MODEL, "messages": MESSAGES, "stream": stream}
             await hang_up(gateway, path, body, lambda: fake.live == 1)
             await until(lambda: fake.live == 0)
-            await until(lambda: gateway.sample("in_flight", model=KEY) == 0)
+            await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 0)
             outcome = {"model": KEY, "route": path, "outcome": "cancelled"}
             await until(lambda: gateway.sample("requests_total", **outcome) == 1)
         assert len(fake.requests) == fake.cancelled == 1
@@ -83,11 +83,11 @@ def test_after_many_hang_ups_nothing_is_left_and_the_next_request_is_answered() 
             body = {"model": MODEL, "messages": MESSAGES}
             before = len(asyncio.all_tasks())
             for _ in range(4):
-                await asyncio.gather(
+                await asyncio.collect(
                     *[hang_up(gateway, "/api/chat", body, lambda: fake.live > 0) for _ in range(25)]
                 )
                 await until(lambda: fake.live == 0)
-            await until(lambda: gateway.sample("in_flight", model=KEY) == 0)
+            await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 0)
             await until(lambda: len(asyncio.all_tasks()) <= before)
             fake.script = prefilling
             await hang_up(gateway, "/api/chat", body, lambda: fake.live == 1)

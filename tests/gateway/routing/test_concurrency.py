@@ -47,7 +47,7 @@ def test_two_hundred_streams_at_one_time_all_arrive_whole_chunk_by_chunk() -> No
                 (ask_ollama if i % 2 else ask_openai)(gateway, f"s{i}") for i in range(STREAMS)
             ]
             answers = await asyncio.gather(*asking)
-            assert gateway.sample("in_flight", model=KEY) == 0
+            assert gateway.sample("requests_in_flight", model=KEY) == 0
         for i, chunks in enumerate(answers):
             assert chunks == [f"s{i}:{k} " for k in range(CHUNKS)]
         assert fake.live == 0

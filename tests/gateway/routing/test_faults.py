@@ -305,7 +305,7 @@ def test_the_drain_deadline_ends_streams_with_an_error(path: str) -> None:
             await until(
                 lambda: (
                     gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
-                    and gateway.sample("inter_token_seconds_count", model=KEY) == 1
+                    and gateway.sample("inter_token_latency_seconds_count", model=KEY) == 1
                 )
             )
             gateway.drain.begin()

@@ -39,7 +39,7 @@ def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
 
 
 def held(gateway: Gateway) -> float:
-    return gateway.sample("held_requests", model=KEY)
+    return gateway.sample("requests_queued", model=KEY)
 
 
 def activations(gateway: Gateway, outcome: str) -> float:
@@ -69,7 +69,7 @@ def test_the_first_request_starts_the_model_and_is_answered(tmp_path: Path, path
         assert (held(gateway), await state(gateway)) == (0, "ready")
         assert made.cluster.writes == [(DEPLOYMENT, 1)]
         assert activations(gateway, "scaled") == 1
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
 
     scaling(tmp_path, scenario)
 
@@ -79,7 +79,7 @@ def test_the_time_a_request_is_held_is_time_of_loading(tmp_path: Path) -> None:
         _, _, cold = await gateway.post("/api/chat", CHAT)
         _, _, warm = await gateway.post("/api/chat", CHAT)
         begun = 1_334_875  # what the replica says of every request
-        spent = gateway.sample("hold_seconds_sum", model=KEY) * 1e9
+        spent = gateway.sample("queue_duration_seconds_sum", model=KEY) * 1e9
         load, total = json.loads(cold)["load_duration"], json.loads(cold)["total_duration"]
         assert 0 < spent <= load - begun + 1 < total  # rounded to nanoseconds
         assert json.loads(warm)["load_duration"] == begun
@@ -222,7 +222,7 @@ def test_replicas_lost_on_the_way_are_waited_for_again(tmp_path: Path) -> None:
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         asked = [len(pod.requests) for pod in made.pods.values()]
         assert asked == [1, 1, 1, 1]
-        assert gateway.sample("hold_seconds_count", model=KEY) >= 3
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) >= 3
 
     def leaving(made: Orchestra, more: int) -> FakeInference:
         """Make a pod that refuses its first request, and whose successors do the same."""
@@ -282,7 +282,7 @@ def test_the_prompts_of_one_request_take_one_place(tmp_path: Path) -> None:
         status, _, text = await asking
         assert (status, len(json.loads(text)["choices"])) == (200, 6)
         assert len(made.pod.requests) == 6
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
 
     scaling(tmp_path, scenario, activation_queue=5)
 
@@ -293,7 +293,7 @@ def test_the_prompts_of_one_request_are_refused_together(tmp_path: Path) -> None
         body = {"model": MODEL, "prompt": list("abcdef")}
         status, headers, _ = await gateway.post("/v1/completions", body)
         assert (status, headers["Retry-After"]) == (503, "2")
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
         assert made.cluster.writes == [(DEPLOYMENT, 1)]
 
     scaling(tmp_path, scenario, activation_seconds=0.2)

@@ -113,6 +113,6 @@ def test_what_no_model_can_do_is_refused_before_anybody_waits(
     async def scenario(made: Orchestra, gateway: Gateway) -> None:
         assert (await gateway.post(path, body))[0] == 400
         assert made.cluster.writes == []
-        assert gateway.sample("hold_seconds_count", model=KEY) == 0
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 0
 
     starting(tmp_path, BASE, scenario)

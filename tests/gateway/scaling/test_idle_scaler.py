@@ -14,7 +14,7 @@ from gateway.fake_inference import FakeInference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, until
 from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.models.replica_pool import Replica
-from sizeup_gateway.scaling.idle_scaler import Start, is_due
+from sizeup_gateway.scaling.idle_scaler import StartupProgress, is_expired
 from sizeup_wire.catalog import ScaleToZero
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
@@ -60,7 +60,7 @@ def stats(*, idle: bool = True, expires_at: float | None = 10.0, now: float = 10
 def test_a_model_may_go_when_every_replica_is_past_its_time(
     replicas: list[Stats], due: bool
 ) -> None:
-    assert is_due(replicas) is due
+    assert is_expired(replicas) is due
 
 
 def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
@@ -277,7 +277,7 @@ def said(state: str | None, progress: float | None = None) -> Replica:
 
 
 def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
-    start = Start(now=0.0)
+    start = StartupProgress(now=0.0)
     steps = [
         said(None),
         said("downloading", 0.0),
@@ -285,9 +285,9 @@ def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
         said("loading", 0.0),
         said("loading", 0.9),
     ]
-    assert start.still_seconds([], now=100.0) == 100.0
+    assert start.stalled_seconds([], now=100.0) == 100.0
     still = [
-        (start.still_seconds([step], now), start.still_seconds([step], now + 99.0))
+        (start.stalled_seconds([step], now), start.stalled_seconds([step], now + 99.0))
         for now, step in zip(range(200, 700, 100), steps, strict=True)
     ]
     assert still == [(200.0, 299.0), *[(0.0, 99.0)] * 4]
@@ -305,12 +305,12 @@ def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
     ],
 )
 def test_what_begins_again_comes_no_further(replicas: list[Replica]) -> None:
-    start = Start(now=0.0)
-    assert start.still_seconds([said("loading", 0.5)], now=10.0) == 0.0
-    assert start.still_seconds(replicas, now=30.0) == 20.0
+    start = StartupProgress(now=0.0)
+    assert start.stalled_seconds([said("loading", 0.5)], now=10.0) == 0.0
+    assert start.stalled_seconds(replicas, now=30.0) == 20.0
 
 
 def test_the_furthest_replica_counts() -> None:
-    start = Start(now=0.0)
-    start.still_seconds([said("loading", 0.1)], now=10.0)
-    assert start.still_seconds([said(None), said("loading", 0.2)], now=20.0) == 0.0
+    start = StartupProgress(now=0.0)
+    start.stalled_seconds([said("loading", 0.1)], now=10.0)
+    assert start.stalled_seconds([said(None), said("loading", 0.2)], now=20.0) == 0.0

@@ -1,6 +1,6 @@
 import pytest
 
-from sizeup_gateway.api.ollama.keep_alive import FOR_EVER, keep_alive_seconds
+from sizeup_gateway.api.ollama.duration import FOREVER, keep_alive_seconds
 
 
 @pytest.mark.parametrize(
@@ -9,9 +9,9 @@ from sizeup_gateway.api.ollama.keep_alive import FOR_EVER, keep_alive_seconds
         (0, 0),
         (300, 300),
         (0.5, 0.5),
-        (-1, FOR_EVER),
-        (10**400, FOR_EVER),
-        (-(10**400), FOR_EVER),
+        (-1, FOREVER),
+        (10**400, FOREVER),
+        (-(10**400), FOREVER),
         ("0", 0),
         ("0s", 0),
         ("300ms", 0.3),
@@ -21,7 +21,7 @@ from sizeup_gateway.api.ollama.keep_alive import FOR_EVER, keep_alive_seconds
         ("+5s", 5),
         (".5s", 0.5),
         ("5.s", 5),
-        ("-1m", FOR_EVER),
+        ("-1m", FOREVER),
         ("1us1ns", 1.001e-6),
     ],
 )

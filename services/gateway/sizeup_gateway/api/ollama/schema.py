@@ -1,23 +1,23 @@
-"""Request bodies of Ollama's API; field names and defaults are those of its api/types.go."""
+"""Request bodies of Ollama's API; field names are those of its api/types.go."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sizeup_gateway.api.ollama.keep_alive import keep_alive_seconds
-from sizeup_gateway.api.request_body import MAX_TOOLS, Body, FunctionTool
+from sizeup_gateway.api.ollama.duration import keep_alive_seconds
+from sizeup_gateway.api.request_body import MAX_TOOLS, FunctionTool, RequestBody
 from sizeup_wire.generate import MAX_LOGPROBS, MAX_STOP_STRINGS
 
 THINK_LEVELS = ("high", "medium", "low", "max")
 
 
 def _integral(value: object) -> object:
-    """Take 4096.0 for 4096, as Go does for options."""
+    """Convert 4096.0 to 4096, as Ollama does for options."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _several(value: object) -> object:
-    """Take one stop string for a list of one: LiteLLM sends it so."""
+def _as_list(value: object) -> object:
+    """Accept a single stop string: LiteLLM sends one."""
     return [value] if isinstance(value, str) else value
 
 
@@ -29,7 +29,7 @@ def _known_think(value: object) -> object:
     raise ValueError(f"invalid think value: {shown} (must be {levels})")
 
 
-def _seconds(value: object) -> object:
+def _keep_alive(value: object) -> object:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -43,9 +43,11 @@ def _top_logprobs(value: int | None) -> int | None:
     return value
 
 
-def _room(value: int | None) -> int | None:
+def _context_size(value: int | None) -> int | None:
     if value == 1:
-        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
+        raise ValueError(
+            "must be 0 or at least 2: the prompt and the response take at least a token each"
+        )
     return value
 
 
@@ -61,13 +63,13 @@ def _no_images(value: object) -> object:
 
 def _no_format(value: object) -> object:
     if value not in (None, ""):
-        raise ValueError("format is not supported yet: structured output is not available")
+        raise ValueError("format is not supported: structured output is not available")
     return None
 
 
 def _no_template(value: object) -> object:
     if value not in (None, ""):
-        raise ValueError("template is not supported yet: the model's own template is used")
+        raise ValueError("template is not supported: the model's own template is used")
     return None
 
 
@@ -86,9 +88,15 @@ def _no_typical_p(value: float | None) -> float | None:
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Integer = Annotated[int, BeforeValidator(_integral)]
 StopString = Annotated[str, Field(min_length=1, max_length=1024)]
-Stop = Annotated[list[StopString], BeforeValidator(_several), Field(max_length=MAX_STOP_STRINGS)]
+Stop = Annotated[
+    list[StopString],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    Field(max_length=MAX_STOP_STRINGS),
+]
 Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
-KeepAlive = Annotated[float | None, BeforeValidator(_seconds)]
+KeepAlive = Annotated[
+    float | None, BeforeValidator(_keep_alive, json_schema_input_type=float | str | None)
+]
 Images = Annotated[None, BeforeValidator(_no_images)]
 Format = Annotated[None, BeforeValidator(_no_format)]
 Template = Annotated[None, BeforeValidator(_no_template)]
@@ -96,13 +104,13 @@ Suffix = Annotated[None, BeforeValidator(_no_suffix)]
 TopLogprobs = Annotated[int | None, AfterValidator(_top_logprobs)]
 
 
-class Options(Body):
-    """Sampling and context; options about hardware and removed ones are ignored."""
+class Options(RequestBody):
+    """Sampling and context size; hardware options and obsolete ones are ignored."""
 
-    num_ctx: Annotated[Integer | None, Field(ge=0), AfterValidator(_room)] = None
-    """0: the model's own."""
+    num_ctx: Annotated[Integer | None, Field(ge=0), AfterValidator(_context_size)] = None
+    """In tokens; 0: the model's own."""
     num_predict: Integer | None = None
-    """Negative: until the model stops."""
+    """In tokens; negative: no limit."""
     seed: Annotated[Integer | None, Field(ge=-(2**63), lt=2**64)] = None
     """-1: random."""
     temperature: Annotated[float | None, Field(ge=0)] = None
@@ -117,25 +125,25 @@ class Options(Body):
     frequency_penalty: float | None = None
     stop: Stop | None = None
     think: Think = None
-    """LiteLLM puts it here."""
+    """LiteLLM sends `think` here."""
 
 
-class ToolCallFunction(Body):
-    """The function of a call an earlier turn made."""
+class ToolCallFunction(RequestBody):
+    """The function of an earlier tool call."""
 
     name: str
     arguments: dict[str, Any] | None = None
 
 
-class ToolCall(Body):
-    """A call an earlier turn made."""
+class ToolCall(RequestBody):
+    """An earlier tool call by the model."""
 
     id: str | None = None
     function: ToolCallFunction
 
 
-class Message(Body):
-    """One turn."""
+class Message(RequestBody):
+    """A message of the conversation."""
 
     role: Annotated[Literal["system", "user", "assistant", "tool"], BeforeValidator(_lower)]
     content: str | None = None
@@ -146,13 +154,13 @@ class Message(Body):
     tool_call_id: str | None = None
 
 
-class ModelRequest(Body):
-    """What every request that runs a model shares."""
+class ModelRequest(RequestBody):
+    """Fields of every request that runs a model."""
 
     model: str | None = None
     stream: bool | None = None
     keep_alive: KeepAlive = None
-    """In seconds once validated; negative is for ever."""
+    """Seconds as a number, or a duration such as "5m"; negative is for ever, 0 unloads."""
     options: Options | None = None
     format: Format = None
     think: Think = None
@@ -181,10 +189,10 @@ class GenerateRequest(ModelRequest):
     images: Images = None
 
 
-class ShowRequest(Body):
+class ShowRequest(RequestBody):
     """`POST /api/show`."""
 
     model: str | None = None
     name: str | None = None
-    """The field's former name, which old clients still send."""
+    """Former name of `model`, which old clients send."""
     verbose: bool | None = None
