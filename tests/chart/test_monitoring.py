@@ -27,8 +27,8 @@ from chart.rendering import (
 from sizeup.hub.metrics import PullMetrics
 from sizeup.hub.progress import PullProgress
 from sizeup_gateway.models.catalog import Models
-from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.models.model_metrics import ModelCollector
+from sizeup_gateway.observability.metrics import Metrics
 from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_wire.catalog import Catalog, CatalogEntry
@@ -116,8 +116,10 @@ def test_a_query_is_about_series_and_labels_that_exist(where: str, query: str) -
         "sizeup_gateway_inflight",
         'sizeup_gateway_requests_in_flight{state="ready"}',
         "sum by (state) (sizeup_gateway_requests_in_flight)",
-        "sum by (model) (sizeup_gateway_requests_in_flight) / on (pod) sizeup_gateway_requests_in_flight",
-        "histogram_quantile(0.5, sum by (model) (rate(sizeup_gateway_queue_duration_seconds_bucket[5m])))",
+        "sum by (model) (sizeup_gateway_requests_in_flight)"
+        " / on (pod) sizeup_gateway_requests_in_flight",
+        "histogram_quantile(0.5, "
+        "sum by (model) (rate(sizeup_gateway_queue_duration_seconds_bucket[5m])))",
     ],
 )
 def test_a_wrong_query_would_be_found(wrong: str) -> None:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from sizeup_inference.errors import InferenceError
+from sizeup_inference.requests.sampling_params import resolve_prompt
 from sizeup_telemetry import request_id
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
@@ -125,7 +127,7 @@ def model_info(
 
 
 class FakeInference:
-    """Records what it is asked and answers by its script."""
+    """Records requests and responds by its script; refuses prompts by inference's own rules."""
 
     def __init__(self, script: Script | None = None, info: ModelInfo | None = None) -> None:
         self.script = script or saying(*WORDS)
@@ -144,9 +146,9 @@ class FakeInference:
         """What /readyz says while it is not ready; None says nothing."""
         self.keep_alive: float = -1.0
         """Seconds, negative for ever; what a request says stays said."""
-        self.residences: list[float | None] = []
-        self.looks = 0
-        self.silent = False
+        self.keep_alive_requests: list[float | None] = []
+        self.stats_reads = 0
+        self.stats_fail = False
         """While true, it says nothing of what it does."""
         self.now = 1000.0
         """Its clock, which only a test moves."""
@@ -174,7 +176,7 @@ class FakeInference:
         app.router.add_post(routes.TOKENIZE, self._tokenize)
         app.router.add_get(routes.MODEL, self._model)
         app.router.add_get(routes.STATS, self._stats)
-        app.router.add_post(routes.KEEP_ALIVE, self._reside)
+        app.router.add_post(routes.KEEP_ALIVE, self._set_keep_alive)
         app.router.add_get(routes.READYZ, self._readyz)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
@@ -204,8 +206,8 @@ class FakeInference:
         return web.json_response({"state": self.state, "progress": 0.5}, status=503)
 
     async def _stats(self, _request: web.Request) -> web.Response:
-        self.looks += 1
-        if self.silent:
+        self.stats_reads += 1
+        if self.stats_fail:
             return web.Response(status=500)
         stats = Stats(
             running=self.live,
@@ -222,9 +224,9 @@ class FakeInference:
         )
         return web.Response(text=stats.model_dump_json(), content_type="application/json")
 
-    async def _reside(self, request: web.Request) -> web.Response:
+    async def _set_keep_alive(self, request: web.Request) -> web.Response:
         said = KeepAliveRequest.model_validate_json(await request.read())
-        self.residences.append(said.keep_alive_seconds)
+        self.keep_alive_requests.append(said.keep_alive_seconds)
         if said.keep_alive_seconds is not None:
             self.keep_alive = said.keep_alive_seconds
         self._used_at = self.now
@@ -254,6 +256,10 @@ class FakeInference:
 
     async def _generate(self, http: web.Request) -> web.StreamResponse:
         request = GenerateRequest.model_validate_json(await http.read())
+        try:
+            resolve_prompt(request.prompt, self.info)
+        except InferenceError as error:
+            return _refusal(error)
         self.requests.append(request)
         if request.keep_alive_seconds is not None:
             self.keep_alive = request.keep_alive_seconds
@@ -284,6 +290,11 @@ class FakeInference:
             if http.transport is not None:
                 http.transport.abort()
         return response
+
+
+def _refusal(error: InferenceError) -> web.Response:
+    failure = Failure(code=error.code, message=error.message, param=error.param)
+    return web.Response(text=failure.model_dump_json(), status=400)
 
 
 @asynccontextmanager

@@ -1,6 +1,11 @@
 import pytest
 
-from sizeup_gateway.model_state import ModelState, describe, model_state, state_after_refused_connection
+from sizeup_gateway.model_state import (
+    ModelState,
+    describe,
+    model_state,
+    state_after_refused_connection,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,8 +23,11 @@ from sizeup_gateway.model_state import ModelState, describe, model_state, state_
 )
 def test_the_nearest_replica_speaks_for_its_model(said: list[str | None], state: str) -> None:
     for scales in (True, False):
-        assert model_state(said, ready=False, scales_to_zero=scales, desired=0) is state
-    assert model_state(said, ready=True, scales_to_zero=False, desired=None) is ModelState.READY
+        assert model_state(said, ready=False, scales_to_zero=scales, desired_replicas=0) is state
+    assert (
+        model_state(said, ready=True, scales_to_zero=False, desired_replicas=None)
+        is ModelState.READY
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +43,7 @@ def test_without_replicas_the_scale_decides(
     scales: bool, desired: int | None, state: ModelState
 ) -> None:
     for said in ([], ["draining"]):
-        found = model_state(said, ready=False, scales_to_zero=scales, desired=desired)
+        found = model_state(said, ready=False, scales_to_zero=scales, desired_replicas=desired)
         assert found is state
 
 

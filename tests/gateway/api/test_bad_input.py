@@ -238,7 +238,7 @@ def test_a_wrong_method_is_a_405_that_says_which_are_right(
         "/v1/models/nothing",
         "/v1/models/..%2f..%2fetc%2fpasswd",
         "/v1/models/",
-        "/docs",
+        "/redoc",
         "/%00",
         "/v1/" + "x" * 5000,
     ],

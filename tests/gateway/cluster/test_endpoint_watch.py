@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from gateway.fake_cluster import endpoint, endpoint_slice
+from gateway.fake_deployment import SERVICE, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, until
-from gateway.orchestra import SERVICE, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.cluster.backoff import pause_seconds
 from sizeup_wire.events import Event, Text
 from sizeup_wire.generate import GenerateRequest
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
-Scenario = Callable[[Orchestra, Gateway], Awaitable[None]]
+Scenario = Callable[[FakeDeployment, Gateway], Awaitable[None]]
 
 
 def watching(folder: Path, scenario: Scenario) -> None:
     async def run() -> None:
         async with (
-            orchestra() as made,
-            gateway_on(made, folder, placed(scales=False)) as gateway,
+            fake_deployment() as deployment,
+            gateway_on(deployment, folder, placed(scales=False)) as gateway,
         ):
-            await scenario(made, gateway)
+            await scenario(deployment, gateway)
 
     asyncio.run(run())
 
@@ -34,23 +34,23 @@ def ready(gateway: Gateway) -> float:
 
 
 def test_pods_come_and_go(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT))[0] == 503
-        one = await made.add_pod()
-        two = await made.add_pod()
+        one = await deployment.add_pod()
+        two = await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
         for _ in range(4):
             assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert (len(one.requests), len(two.requests)) == (2, 2)
-        await made.terminate(one)
+        await deployment.terminate(one)
         await until(lambda: ready(gateway) == 1)
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert (len(one.requests), len(two.requests)) == (2, 3)
-        await made.remove(one)
-        await made.remove(two)
+        await deployment.remove(one)
+        await deployment.remove(two)
         await until(lambda: ready(gateway) == 0)
         probes = one.probes, two.probes
-        three = await made.add_pod()
+        three = await deployment.add_pod()
         await until(lambda: three.probes > 5)
         assert (one.probes, two.probes) == probes
 
@@ -58,10 +58,10 @@ def test_pods_come_and_go(tmp_path: Path) -> None:
 
 
 def test_a_pod_whose_slice_is_gone_is_asked_nothing_more(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        left, kept = await made.add_pod(), await made.add_pod()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        left, kept = await deployment.add_pod(), await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
-        await made.cluster.delete("pod-1")
+        await deployment.cluster.delete("pod-1")
         await until(lambda: ready(gateway) == 1)
         probes, others = left.probes, kept.probes
         await until(lambda: kept.probes > others + 5)
@@ -82,12 +82,12 @@ def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None
         await go.wait()
         yield finished(1)
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        pods = [await made.add_pod(FakeInference(script)) for _ in range(2)]
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        pods = [await deployment.add_pod(FakeInference(script)) for _ in range(2)]
         await until(lambda: ready(gateway) == 2)
         asking = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(6)]
         await until(lambda: [pod.live for pod in pods] == [3, 3])
-        await made.remove(pods[0])
+        await deployment.remove(pods[0])
         await until(lambda: ready(gateway) == 1)
         await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 3)
         late = asyncio.create_task(gateway.post("/api/chat", CHAT))
@@ -108,12 +108,12 @@ def test_a_terminating_pod_finishes_what_it_has_begun(tmp_path: Path) -> None:
         await go.wait()
         yield finished(0)
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        pod = await made.add_pod(FakeInference(script))
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        pod = await deployment.add_pod(FakeInference(script))
         await until(lambda: ready(gateway) == 1)
         asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: pod.live == 1)
-        await made.terminate(pod)
+        await deployment.terminate(pod)
         await until(lambda: ready(gateway) == 0)
         status, _, text = await gateway.post("/api/chat", CHAT)
         assert (status, "is loading" in text) == (503, True)
@@ -124,30 +124,32 @@ def test_a_terminating_pod_finishes_what_it_has_begun(tmp_path: Path) -> None:
 
 
 def test_a_watch_that_ends_is_resumed_where_it_was(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        await made.add_pod()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        await made.cluster.bookmark()
-        at = made.cluster.version
-        await until(lambda: made.cluster.watching == 1)
-        await made.cluster.end_watches()
-        await until(lambda: made.cluster.watching == 1 and len(made.cluster.watches) > 1)
-        await made.add_pod()
+        await deployment.cluster.bookmark()
+        at = deployment.cluster.version
+        await until(lambda: deployment.cluster.watching == 1)
+        await deployment.cluster.end_watches()
+        await until(
+            lambda: deployment.cluster.watching == 1 and len(deployment.cluster.watches) > 1
+        )
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
-        assert (made.cluster.lists, made.cluster.watches[-1]) == (1, at)
+        assert (deployment.cluster.lists, deployment.cluster.watches[-1]) == (1, at)
 
     watching(tmp_path, scenario)
 
 
 def test_a_version_that_is_too_old_is_answered_by_a_list(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        one = await made.add_pod()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        one = await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        cluster = made.cluster
+        cluster = deployment.cluster
         await cluster.stop()
-        await made.remove(one)
-        await made.add_pod()
-        await made.add_pod()
+        await deployment.remove(one)
+        await deployment.add_pod()
+        await deployment.add_pod()
         cluster.forget_history()
         await cluster.start()
         await until(lambda: ready(gateway) == 2)
@@ -157,32 +159,32 @@ def test_a_version_that_is_too_old_is_answered_by_a_list(tmp_path: Path) -> None
 
 
 def test_what_is_known_stays_while_the_api_server_is_away(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        one = await made.add_pod()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        one = await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        await made.cluster.stop()
-        two = await made.add_pod()
+        await deployment.cluster.stop()
+        two = await deployment.add_pod()
         probes = one.probes
         await until(lambda: one.probes > probes + 10)
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert two.requests == []
-        await made.cluster.start()
+        await deployment.cluster.start()
         await until(lambda: ready(gateway) == 2)
-        assert made.cluster.lists == 1
+        assert deployment.cluster.lists == 1
 
     watching(tmp_path, scenario)
 
 
 @pytest.mark.parametrize("status", [403, 500])
 def test_a_refusal_is_asked_again(tmp_path: Path, status: int) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        await made.add_pod()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        made.cluster.refusal = status
-        await made.cluster.end_watches()
-        await made.add_pod()
-        await until(lambda: made.cluster.watching == 0)
-        made.cluster.refusal = None
+        deployment.cluster.refusal = status
+        await deployment.cluster.end_watches()
+        await deployment.add_pod()
+        await until(lambda: deployment.cluster.watching == 0)
+        deployment.cluster.refusal = None
         await until(lambda: ready(gateway) == 2)
 
     watching(tmp_path, scenario)
@@ -190,14 +192,14 @@ def test_a_refusal_is_asked_again(tmp_path: Path, status: int) -> None:
 
 def test_the_gateway_is_ready_when_it_has_seen_who_answers(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with orchestra() as made:
-            pod = await made.add_pod()
+        async with fake_deployment() as deployment:
+            pod = await deployment.add_pod()
             pod.hangs.set()
-            await made.cluster.stop()
-            async with gateway_on(made, tmp_path, placed(scales=False)) as gateway:
+            await deployment.cluster.stop()
+            async with gateway_on(deployment, tmp_path, placed(scales=False)) as gateway:
                 assert (await gateway.get("/livez"))[0] == 200
                 assert await gateway.get("/readyz") == (503, {"status": "starting"})
-                await made.cluster.start()
+                await deployment.cluster.start()
                 await until(lambda: pod.probes == 1)
                 assert (await gateway.get("/readyz"))[0] == 503
                 pod.hangs.clear()
@@ -210,11 +212,11 @@ def test_the_gateway_is_ready_when_it_has_seen_who_answers(tmp_path: Path) -> No
 
 
 def test_a_slice_of_a_stranger_is_nobodys_replica(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         address = endpoint("127.0.0.1", "other")
-        await made.cluster.put(endpoint_slice("other", "other-service", [address], port=1))
-        await made.cluster.put(endpoint_slice("none", SERVICE))
-        await made.add_pod()
+        await deployment.cluster.put(endpoint_slice("other", "other-service", [address], port=1))
+        await deployment.cluster.put(endpoint_slice("none", SERVICE))
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
         assert (await gateway.get("/health"))[1]["replicas_ready"] == {KEY: 1}
 

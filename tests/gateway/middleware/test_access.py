@@ -10,12 +10,13 @@ from starlette.routing import Route
 
 from gateway.fake_inference import fake_inference
 from gateway.harness import MODEL, catalog, running_gateway, settings
-from sizeup_gateway.api.health import PATHS
 from sizeup_gateway.app import create_app
 from sizeup_gateway.middleware.access import is_allowed_origin, is_local_host
 from sizeup_telemetry.drain import Drain
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": False}
+PROBES = ("/livez", "/readyz", "/health")
+DOCS = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/swagger-ui.css")]
 LIST_PATHS = ("/api/tags", "/v1/models")
 
 
@@ -42,9 +43,9 @@ def test_without_a_key_every_route_but_health_is_refused_in_its_dialect(keys: Pa
             fake_inference() as fake,
             running_gateway(fake, api_keys_file=keys) as gateway,
         ):
-            for method, path in [*every_path(), ("GET", "/nothing"), ("PUT", "/v1/models")]:
+            for method, path in [*every_path(), *DOCS, ("GET", "/nothing")]:
                 async with gateway.http.request(method, gateway.url + path) as response:
-                    if path in PATHS:
+                    if path in PROBES:
                         assert response.status == 200
                         continue
                     assert response.status == 401, (method, path)
@@ -106,7 +107,7 @@ def test_a_key_never_reaches_inference_or_a_reply(
 def test_a_file_without_keys_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
     empty = tmp_path / "keys"
     empty.write_text("\n \n", encoding="utf-8")
-    with pytest.raises(ValueError, match="holds no API key"):
+    with pytest.raises(ValueError, match="contains no API key"):
         create_app(settings(api_keys_file=empty), catalog(), CollectorRegistry(), Drain())
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, fake_inference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, catalog, running_gateway, until
-from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_gateway.models.catalog import Models
 from sizeup_wire.catalog import Catalog, CatalogEntry
@@ -37,11 +37,11 @@ class Mount:
         if isinstance(content, Catalog):
             content = yaml.safe_dump(content.model_dump(mode="json"))
         self._turns += 1
-        made = self._folder / f"..{self._turns}"
-        made.mkdir()
-        (made / "models.yaml").write_text(content, encoding="utf-8")
+        deployment = self._folder / f"..{self._turns}"
+        deployment.mkdir()
+        (deployment / "models.yaml").write_text(content, encoding="utf-8")
         link = self._folder / "..next"
-        link.symlink_to(made.name)
+        link.symlink_to(deployment.name)
         link.rename(self._folder / "..data")
 
 
@@ -199,25 +199,27 @@ def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(
         mount = Mount(tmp_path)
         mount.put(placed())
         async with (
-            orchestra() as made,
-            gateway_on(made, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02) as gateway,
+            fake_deployment() as deployment,
+            gateway_on(
+                deployment, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
+            ) as gateway,
         ):
-            await scenario(made, gateway, mount)
+            await scenario(deployment, gateway, mount)
 
-    async def scenario(made: Orchestra, gateway: Gateway, mount: Mount) -> None:
-        made.starts.clear()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway, mount: Mount) -> None:
+        deployment.starts.clear()
         asking = asyncio.create_task(gateway.post(path, body))
-        await until(lambda: bool(made.pods))
+        await until(lambda: bool(deployment.pods))
         assert gateway.sample("requests_queued", model=KEY) == 1
         mount.put(Catalog(models={}))
         status, _, text = await asking
         assert (status, f"model '{MODEL}' not found" in text) == (404, True)
         assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
-        assert made.cluster.writes == [(DEPLOYMENT, 1)]
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
         mount.put(placed(scales=False))
         await until(lambda: reloads(gateway, "ok") == 2)
-        made.starts.set()
-        made.pod.ready = True
+        deployment.starts.set()
+        deployment.pod.ready = True
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
 
     asyncio.run(run())
@@ -227,16 +229,16 @@ def test_a_new_catalogue_does_not_stand_for_the_first_list_of_slices(tmp_path: P
     async def run() -> None:
         mount = Mount(tmp_path)
         mount.put(placed())
-        async with orchestra() as made:
-            await made.add_pod()
-            made.cluster.refusal = 503
+        async with fake_deployment() as deployment:
+            await deployment.add_pod()
+            deployment.cluster.refusal = 503
             async with gateway_on(
-                made, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
+                deployment, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
             ) as gateway:
                 mount.put(placed(names=("renamed:1b",)))
                 await until(lambda: reloads(gateway, "ok") == 1)
                 assert await gateway.get("/readyz") == (503, {"status": "starting"})
-                made.cluster.refusal = None
+                deployment.cluster.refusal = None
                 await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
                 assert await gateway.get("/readyz") == (200, {"status": "ok"})
 

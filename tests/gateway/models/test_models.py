@@ -109,19 +109,3 @@ def test_show_has_what_each_client_reads() -> None:
 )
 def test_counts_are_written_as_ollama_writes_them(count: float, text: str) -> None:
     assert human_count(int(count)) == text
-
-
-def test_a_model_without_a_chat_template_continues_the_prompt() -> None:
-    async def scenario() -> None:
-        async with (
-            fake_inference(info=model_info(template="")) as fake,
-            running_gateway(fake) as gateway,
-        ):
-            body = {"model": MODEL, "prompt": "once upon", "system": "a tale"}
-            await gateway.post("/api/generate", body)
-            status, _, _ = await gateway.post("/api/generate", body | {"context": [1]})
-            assert status == 400
-        (request,) = fake.requests
-        assert request.prompt.model_dump() == {"kind": "text", "text": "a tale\n\nonce upon"}
-
-    asyncio.run(scenario())

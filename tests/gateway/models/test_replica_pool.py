@@ -3,7 +3,7 @@ import pytest
 from sizeup_gateway.models.replica_pool import NoReplicaError, ReplicaPool
 
 
-def ready_pool(count: int) -> Pool:
+def ready_pool(count: int) -> ReplicaPool:
     pool = ReplicaPool(f"http://replica-{i}/" for i in range(count))
     for replica in pool.replicas:
         replica.ready = True

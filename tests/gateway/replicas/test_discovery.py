@@ -21,7 +21,7 @@ async def discovering(scenario: Scenario, *urls: str) -> None:
             await scenario(models)
         finally:
             running.cancel()
-            await asyncio.collect(running, return_exceptions=True)
+            await asyncio.gather(running, return_exceptions=True)
 
 
 def ready(models: Models) -> list[bool]:

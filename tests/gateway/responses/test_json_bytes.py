@@ -5,14 +5,14 @@ import json
 import pytest
 
 from sizeup_gateway.responses.json_bytes import (
-    JsonFragment,
     JsonArrayBuilder,
+    JsonFragment,
     JsonStringBuilder,
     encode,
+    encode_pieces,
     join_arrays,
     join_strings,
     rechunk,
-    encode_pieces,
 )
 
 TEXT = 'a "quoted" \\ line\n, \x00, 中文 and 🙂'
@@ -86,10 +86,10 @@ def test_written_values_may_stand_anywhere() -> None:
 @pytest.mark.parametrize("sizes", [(), (0,), (1,), (3, 4), (4, 4), (100,), (1, 1, 9, 2, 30, 0, 7)])
 def test_pieces_are_packed_whatever_their_size(sizes: tuple[int, ...]) -> None:
     pieces = [bytes([i]) * size for i, size in enumerate(sizes)]
-    made = list(rechunk(pieces, 4))
-    assert b"".join(made) == b"".join(pieces)
-    assert all(4 <= len(piece) < 8 for piece in made[:-1])
-    assert all(len(piece) < 8 for piece in made[-1:])
+    deployment = list(rechunk(pieces, 4))
+    assert b"".join(deployment) == b"".join(pieces)
+    assert all(4 <= len(piece) < 8 for piece in deployment[:-1])
+    assert all(len(piece) < 8 for piece in deployment[-1:])
 
 
 def test_shared_pieces_are_not_copied() -> None:

@@ -83,7 +83,7 @@ def test_after_many_hang_ups_nothing_is_left_and_the_next_request_is_answered() 
             body = {"model": MODEL, "messages": MESSAGES}
             before = len(asyncio.all_tasks())
             for _ in range(4):
-                await asyncio.collect(
+                await asyncio.gather(
                     *[hang_up(gateway, "/api/chat", body, lambda: fake.live > 0) for _ in range(25)]
                 )
                 await until(lambda: fake.live == 0)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, until
-from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.scaling.idle_scaler import StartupProgress, is_expired
 from sizeup_wire.catalog import ScaleToZero
@@ -26,7 +26,7 @@ CHAT: dict[str, Any] = {
     "stream": False,
 }
 UP, DOWN = (DEPLOYMENT, 1), (DEPLOYMENT, 0)
-Scenario = Callable[[Orchestra, Gateway], Awaitable[None]]
+Scenario = Callable[[FakeDeployment, Gateway], Awaitable[None]]
 
 
 def stats(*, idle: bool = True, expires_at: float | None = 10.0, now: float = 10.0) -> Stats:
@@ -63,18 +63,27 @@ def test_a_model_may_go_when_every_replica_is_past_its_time(
     assert is_expired(replicas) is due
 
 
+@pytest.fixture(autouse=True)
+def _checks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._SCALE_SECONDS", 0.2)
+
+
 def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
     async def run() -> None:
-        async with orchestra() as made, gateway_on(made, folder, **changes) as gateway:
-            await scenario(made, gateway)
+        async with (
+            fake_deployment() as deployment,
+            gateway_on(deployment, folder, **changes) as gateway,
+        ):
+            await scenario(deployment, gateway)
 
     asyncio.run(run())
 
 
-async def looks(pod: FakeInference, count: int = 2) -> None:
+async def stats_reads(pod: FakeInference, count: int = 2) -> None:
     """Wait until a replica has been asked for its figures so often again."""
-    asked = pod.looks
-    await until(lambda: pod.looks >= asked + count)
+    asked = pod.stats_reads
+    await until(lambda: pod.stats_reads >= asked + count)
 
 
 async def process(gateway: Gateway) -> dict[str, Any]:
@@ -84,25 +93,25 @@ async def process(gateway: Gateway) -> dict[str, Any]:
 
 
 def test_a_model_comes_stays_and_goes_by_its_keep_alive(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": "5m"}))[0] == 200
-        pod = made.pod
+        pod = deployment.pod
         assert pod.requests[0].keep_alive_seconds == 300
         pod.now += 299
-        await looks(pod)
-        assert made.cluster.writes == [UP]
+        await stats_reads(pod)
+        assert deployment.cluster.writes == [UP]
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert pod.requests[1].keep_alive_seconds is None
         pod.now += 299
-        await looks(pod)
-        assert made.cluster.writes == [UP]
+        await stats_reads(pod)
+        assert deployment.cluster.writes == [UP]
         pod.now += 1
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 0)
         assert gateway.sample("model_state", model=KEY, state="unloaded") == 1
         assert (await gateway.get("/api/ps"))[1] == {"models": []}
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        assert made.cluster.writes == [UP, DOWN, UP]
+        assert deployment.cluster.writes == [UP, DOWN, UP]
 
     scaling(tmp_path, scenario)
 
@@ -115,28 +124,28 @@ def test_zero_lets_a_model_go_with_its_answer(tmp_path: Path) -> None:
         await go.wait()
         yield finished(0)
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        pod = made.pod
+        pod = deployment.pod
         pod.script = script
         asking = asyncio.create_task(gateway.post("/api/chat", CHAT | {"keep_alive": 0}))
         await until(lambda: pod.live == 1)
-        await looks(pod)
-        assert made.cluster.writes == [UP]
+        await stats_reads(pod)
+        assert deployment.cluster.writes == [UP]
         go.set()
         assert (await asking)[0] == 200
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
 
 @pytest.mark.parametrize("keep_alive", [-1, "-1m", pytest.param(10**400, id="huge")])
 def test_below_zero_a_model_stays(tmp_path: Path, keep_alive: object) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": keep_alive}))[0] == 200
-        made.pod.now += 1e6
-        await looks(made.pod)
-        assert made.cluster.writes == [UP]
+        deployment.pod.now += 1e6
+        await stats_reads(deployment.pod)
+        assert deployment.cluster.writes == [UP]
         shown = datetime.fromisoformat((await process(gateway))["expires_at"])
         assert shown.year > 2300
 
@@ -144,26 +153,26 @@ def test_below_zero_a_model_stays(tmp_path: Path, keep_alive: object) -> None:
 
 
 def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         said = {"model": MODEL, "keep_alive": 0}
         for path in ("/api/chat", "/api/generate"):
             status, _, text = await gateway.post(path, said)
             assert (status, json.loads(text)["done_reason"]) == (200, "unload")
-        assert made.cluster.writes == []
+        assert deployment.cluster.writes == []
         status, _, text = await gateway.post("/api/generate", {"model": MODEL})
         reply = json.loads(text)
         assert (status, reply["done_reason"], reply["response"]) == (200, "load", "")
-        assert made.cluster.writes == [UP]
-        assert made.pod.residences == [None]
+        assert deployment.cluster.writes == [UP]
+        assert deployment.pod.keep_alive_requests == [None]
         await gateway.post("/api/chat", {"model": MODEL, "messages": [], "keep_alive": "10m"})
         await gateway.post("/api/generate", {"model": MODEL})
-        assert made.pod.residences == [None, 600, None]
-        assert made.pod.keep_alive == 600
+        assert deployment.pod.keep_alive_requests == [None, 600, None]
+        assert deployment.pod.keep_alive == 600
         shown = (await process(gateway))["expires_at"]
         assert shown.startswith(datetime.fromtimestamp(1600).strftime("%Y-%m"))
-        assert made.pod.requests == []
+        assert deployment.pod.requests == []
         await gateway.post("/api/generate", said)
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
@@ -171,35 +180,35 @@ def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
 def test_a_model_that_has_just_come_is_looked_at_twice(tmp_path: Path) -> None:
     """Another gateway may be about to send it what it holds."""
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         looks_before: list[int] = []
 
         async def note() -> None:
-            looks_before.append(pod.looks)
+            looks_before.append(pod.stats_reads)
 
-        made.cluster.before_write = note
+        deployment.cluster.before_write = note
         pod = FakeInference()
         pod.keep_alive = 0.0
-        made.cluster.add_deployment(DEPLOYMENT, 1)
-        await made.add_pod(pod)
-        await until(lambda: made.cluster.writes == [DOWN])
+        deployment.cluster.add_deployment(DEPLOYMENT, 1)
+        await deployment.add_pod(pod)
+        await until(lambda: deployment.cluster.writes == [DOWN])
         assert looks_before == [2]
 
     scaling(tmp_path, scenario)
 
 
 def test_a_hung_replica_keeps_its_model(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         await gateway.post("/api/chat", CHAT)
-        second = await made.add_pod()
-        second.silent = True
+        second = await deployment.add_pod()
+        second.stats_fail = True
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 2)
         await gateway.post("/api/generate", {"model": MODEL, "keep_alive": 0})
-        first = next(pod for pod in made.pods.values() if pod is not second)
-        await looks(first)
-        assert made.cluster.writes == [UP]
-        second.silent = False
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        first = next(pod for pod in deployment.pods.values() if pod is not second)
+        await stats_reads(first)
+        assert deployment.cluster.writes == [UP]
+        second.stats_fail = False
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
@@ -207,38 +216,38 @@ def test_a_hung_replica_keeps_its_model(tmp_path: Path) -> None:
 def test_two_gateways_take_a_model_down_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            made = await stack.enter_async_context(orchestra())
+            deployment = await stack.enter_async_context(fake_deployment())
             gateways = [
-                await stack.enter_async_context(gateway_on(made, tmp_path)) for _ in range(2)
+                await stack.enter_async_context(gateway_on(deployment, tmp_path)) for _ in range(2)
             ]
             await gateways[0].post("/api/chat", CHAT)
             await until(lambda: gateways[1].sample("replicas_ready", model=KEY) == 1)
             await gateways[1].post("/api/chat", CHAT | {"keep_alive": 0})
-            await until(lambda: made.cluster.writes == [UP, DOWN])
+            await until(lambda: deployment.cluster.writes == [UP, DOWN])
             down = {"model": KEY, "state": "unloaded"}
             await until(lambda: all(g.sample("model_state", **down) for g in gateways))
-            assert made.cluster.writes == [UP, DOWN]
+            assert deployment.cluster.writes == [UP, DOWN]
 
     asyncio.run(scenario())
 
 
 def test_what_another_gateway_has_started_is_loading_here_too(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         labels = {"model": KEY, "state": "loading"}
         assert gateway.sample("model_state", **labels) == 0
-        made.cluster.on_scale = None
-        made.cluster.add_deployment(DEPLOYMENT, 1)
+        deployment.cluster.on_scale = None
+        deployment.cluster.add_deployment(DEPLOYMENT, 1)
         await until(lambda: gateway.sample("model_state", **labels) == 1)
 
     scaling(tmp_path, scenario)
 
 
 def test_what_never_becomes_ready_is_taken_down_in_the_end(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         status, _, _ = await gateway.post("/api/chat", CHAT)
         assert status == 503
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     times = {"keep_alive_seconds": 0.1, "startup_seconds": 0.1}
     models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
@@ -248,26 +257,26 @@ def test_what_never_becomes_ready_is_taken_down_in_the_end(tmp_path: Path) -> No
 def test_who_holds_nothing_leaves_a_model_its_time_to_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One gateway holds a request; the other sees a model that is not ready, and nobody there."""
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._LOOK_SECONDS", 0.01)
+    """One gateway has queued a request; the other sees only a model that is not ready."""
+    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._SCALE_SECONDS", 0.0)
     times = {"keep_alive_seconds": 0.0, "startup_seconds": 3600.0}
     models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
 
     async def scenario() -> None:
         async with (
-            orchestra() as made,
-            gateway_on(made, tmp_path, models) as holding,
-            gateway_on(made, tmp_path, models, activation_seconds=0.05),
+            fake_deployment() as deployment,
+            gateway_on(deployment, tmp_path, models) as holding,
+            gateway_on(deployment, tmp_path, models, activation_seconds=0.05),
         ):
-            made.starts.clear()
+            deployment.starts.clear()
             asking = asyncio.create_task(holding.post("/api/chat", CHAT))
-            await until(lambda: made.cluster.writes == [UP])
-            seen = made.cluster.scale_reads
-            await until(lambda: made.cluster.scale_reads > seen + 40)
-            made.starts.set()
+            await until(lambda: deployment.cluster.writes == [UP])
+            seen = deployment.cluster.scale_reads
+            await until(lambda: deployment.cluster.scale_reads > seen + 40)
+            deployment.starts.set()
             assert (await asking)[0] == 200
-            assert made.cluster.writes == [UP]
+            assert deployment.cluster.writes == [UP]
 
     asyncio.run(scenario())
 

@@ -17,20 +17,20 @@ SEED = Delivery(streams=False, images=True)
 @pytest.mark.parametrize(
     ("stream", "accept", "model", "default", "expected"),
     [
-        (True, "application/json", HUB_ID, "seed", STREAM),
-        (False, "application/x-ndjson", MODEL, "ollama", SINGLE),
+        (True, "application/json", HUB_ID, "never", STREAM),
+        (False, "application/x-ndjson", MODEL, "always", SINGLE),
         (False, "", HUB_ID, "auto", SINGLE),
-        (None, "application/x-ndjson", HUB_ID, "seed", STREAM),
+        (None, "application/x-ndjson", HUB_ID, "never", STREAM),
         (None, "text/html, application/x-ndjson;q=0.9", HUB_ID, "auto", STREAM),
-        (None, "application/json", MODEL, "ollama", SINGLE),
+        (None, "application/json", MODEL, "always", SINGLE),
         (None, "Application/JSON", HUB_ID, "auto", SINGLE),
         (None, "application/json, text/plain, */*", HUB_ID, "auto", SEED),
         (None, "*/*", HUB_ID, "auto", SEED),
         (None, "", HUB_ID, "auto", SEED),
         (None, "*/*", MODEL, "auto", STREAM),
         (None, "", MODEL, "auto", STREAM),
-        (None, "*/*", HUB_ID, "ollama", STREAM),
-        (None, "*/*", MODEL, "seed", SEED),
+        (None, "*/*", HUB_ID, "always", STREAM),
+        (None, "*/*", MODEL, "never", SEED),
     ],
 )
 def test_the_first_rule_that_applies_wins(

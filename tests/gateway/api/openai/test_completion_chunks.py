@@ -60,8 +60,8 @@ def chunks(choices: int = 1, per_prompt: int = 1, *, logprobs: bool = True) -> C
 def reply(said_by: CompletionChunks, *events: Event) -> list[dict[str, Any]]:
     for event in events:
         said_by.collect(event)
-    made = b"".join(encode_pieces(said_by.to_response(Timing(datetime.now(UTC), 0))))
-    choices: list[dict[str, Any]] = json.loads(made)["choices"]
+    deployment = b"".join(encode_pieces(said_by.to_response(Timing(datetime.now(UTC), 0))))
+    choices: list[dict[str, Any]] = json.loads(deployment)["choices"]
     return choices
 
 

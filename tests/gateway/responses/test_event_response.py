@@ -39,16 +39,18 @@ class Asking:
         self.begun, self.reads = asyncio.Event(), asyncio.Event()
         self.reads.set()
         bound = gathering or ResponseMemoryLimiter(1000, 1000)
-        answer = Answer(
+        response = EventResponse(
             events=events,
             chunks=ChatChunks("m"),
             framing=NdjsonFraming(),
             streams=gathering is None,
             admission=Admission(1, total_seconds, drain, bound),
+            to_client_error=lambda error: error,
         )
-        observed = RequestMetricsMiddleware(answer, Metrics.register(self.registry))
+        metrics = Metrics.register(self.registry)
+        measured = RequestMetricsMiddleware(response, metrics, lambda path: path, ())
         scope = {"type": "http", "path": "/api/chat"}
-        self.task = asyncio.create_task(observed(scope, self._receive, self._send))
+        self.task = asyncio.create_task(measured(scope, self._receive, self._send))
 
     @property
     def last_line(self) -> object:
@@ -154,7 +156,7 @@ def test_a_reply_whose_reader_goes_away_counts_no_longer() -> None:
         gone.reads.clear()
         await gone.begun.wait()
         gone.task.cancel()
-        await asyncio.collect(gone.task, return_exceptions=True)
+        await asyncio.gather(gone.task, return_exceptions=True)
         await Asking(large, Drain(), gathering=gathering).task
 
     asyncio.run(scenario())

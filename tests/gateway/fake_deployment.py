@@ -23,7 +23,7 @@ def placed(*, scales: bool = True, **fields: object) -> Catalog:
     return Catalog(models={KEY: entry.model_copy(update=fields)})
 
 
-class Orchestra:
+class FakeDeployment:
     """Keeps as many pods as the scale says, each a fake inference process with a slice of its own.
 
     `starts` is cleared to let new pods wait before they are ready.
@@ -83,21 +83,21 @@ class Orchestra:
 
 
 @asynccontextmanager
-async def orchestra() -> AsyncIterator[Orchestra]:
+async def fake_deployment() -> AsyncIterator[FakeDeployment]:
     async with fake_cluster() as cluster:
-        made = Orchestra(cluster)
+        deployment = FakeDeployment(cluster)
         try:
-            yield made
+            yield deployment
         finally:
-            await made.stop()
+            await deployment.stop()
 
 
 @asynccontextmanager
 async def gateway_on(
-    made: Orchestra, folder: Path, models: Catalog | None = None, **changes: Any
+    deployment: FakeDeployment, folder: Path, models: Catalog | None = None, **changes: Any
 ) -> AsyncIterator[Gateway]:
     """Serve what is in the cluster, as the gateway finds it there."""
-    config = made.cluster.kubeconfig(folder)
+    config = deployment.cluster.kubeconfig(folder)
     async with (
         open_cluster(config, None, SELECTOR) as cluster,
         running_gateway(models=models or placed(), cluster=cluster, wait=False, **changes) as up,
