@@ -143,7 +143,7 @@ def test_a_threshold_of_a_quantile_can_be_exceeded() -> None:
     rule = schema["properties"]["monitoring"]["properties"]["prometheusRule"]["properties"]
     for value, series in (
         ("firstTokenSeconds", "time_to_first_token"),
-        ("coldStartSeconds", "hold"),
+        ("coldStartSeconds", "queue_duration"),
     ):
         largest = largest_buckets()[f"sizeup_gateway_{series}_seconds_bucket"]
         assert rule[value]["exclusiveMaximum"] == largest
