@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -28,7 +27,6 @@ import aiohttp
 
 MODEL = "bench:1"
 _START_SECONDS = 60.0
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
@@ -45,11 +43,10 @@ class Gateway:
     token_cpu: list[float] = field(default_factory=list)
 
     def cpu_seconds(self) -> float:
-        """Return user and system time of the process so far; 0 without a process."""
+        """Return the CPU time of the process's main thread so far; 0 without a process."""
         if self.pid is None:
             return 0.0
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def free_port() -> int:
@@ -107,13 +104,14 @@ async def chat(http: aiohttp.ClientSession, url: str, model: str, tokens: int, s
         "model": model,
         "messages": [{"role": "user", "content": "hi"}],
         "stream": stream,
-        "options": {"num_predict": tokens},
+        "max_tokens": tokens,
+        "ignore_eos": True,
     }
-    async with http.post(f"{url}/api/chat", json=body) as response:
+    async with http.post(f"{url}/v1/chat/completions", json=body) as response:
         content = await response.read()
-        if response.status != 200 or b'"done":true' not in content:
+        if response.status != 200 or b'"finish_reason":"length"' not in content:
             raise RuntimeError(f"{url}: {response.status} {content[-200:]!r}")
-        return content.count(b"\n")
+        return content.count(b"data: {")
 
 
 async def wait_until_ready(http: aiohttp.ClientSession, url: str, model: str) -> None:
@@ -132,8 +130,8 @@ async def measure_latency(
     """Send requests one after another, alternating between the gateways."""
     seconds: dict[str, list[float]] = {one.name: [] for one in gateways}
     cpu = {one.name: -one.cpu_seconds() for one in gateways}
-    for _ in range(requests):
-        for one in gateways:
+    for i in range(requests):
+        for one in gateways if i % 2 else gateways[::-1]:
             started = perf_counter()
             await chat(http, one.url, model, 1, stream=False)
             seconds[one.name].append(perf_counter() - started)
@@ -160,7 +158,7 @@ async def direct_latency(http: aiohttp.ClientSession, url: str, requests: int) -
     seconds = []
     for _ in range(requests):
         started = perf_counter()
-        body = {"prompt": prompt, "max_tokens": 1}
+        body = {"prompt": prompt, "max_tokens": 1, "ignore_eos": True}
         async with http.post(f"{url}/internal/v1/generate", json=body) as response:
             await response.read()
         seconds.append(perf_counter() - started)

@@ -55,7 +55,7 @@ async def stream_of(answer: AsyncIterator[Any]) -> list[Any]:
     return [part async for part in answer]
 
 
-def test_chat_in_one_piece() -> None:
+def test_chat() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         reply = await client.chat(MODEL, MESSAGES)
         assert reply.message.content == TEXT
@@ -70,7 +70,7 @@ def test_chat_in_one_piece() -> None:
     run(scenario)
 
 
-def test_chat_streamed_is_the_same_text_word_by_word() -> None:
+def test_a_streamed_chat_has_the_same_text() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         parts = await stream_of(await client.chat(MODEL, MESSAGES, stream=True))
         assert [part.message.content for part in parts] == [*WORDS, ""]
@@ -80,7 +80,7 @@ def test_chat_streamed_is_the_same_text_word_by_word() -> None:
     run(scenario)
 
 
-def test_generate_in_one_piece_and_streamed_and_its_context_goes_on() -> None:
+def test_generate_continues_a_context() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         reply = await client.generate(MODEL, "hi", system="be kind")
         assert (reply.response, reply.done_reason) == (TEXT, "stop")
@@ -96,7 +96,7 @@ def test_generate_in_one_piece_and_streamed_and_its_context_goes_on() -> None:
     assert second.prompt.prefix_token_ids == (1, 2, 3)
 
 
-def test_raw_generate_skips_the_template_and_gives_no_context() -> None:
+def test_raw_generate_skips_the_template_and_returns_no_context() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         reply = await client.generate(MODEL, "<|im_start|>", raw=True)
         assert reply.context is None
@@ -191,7 +191,7 @@ def test_a_tool_is_called_and_its_result_is_sent_back(stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_thinking_is_kept_apart_from_the_answer(stream: bool) -> None:
+def test_thinking_is_separate_from_the_content(stream: bool) -> None:
     script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
 
     async def scenario(client: ollama.AsyncClient) -> None:
@@ -224,7 +224,7 @@ def test_logprobs_have_the_bytes_of_their_tokens() -> None:
     run(scenario, script)
 
 
-def test_length_is_said_as_the_reason() -> None:
+def test_length_is_the_done_reason() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         reply = await client.chat(MODEL, MESSAGES, options={"num_predict": 1})
         assert (reply.done_reason, reply.eval_count) == ("length", 1)
@@ -251,7 +251,7 @@ def test_errors_are_raised_with_their_text_and_status() -> None:
         events(started(), Text(text="one"), Failed(code=ErrorCode.INTERNAL, message="broken")),
     ],
 )
-def test_a_stream_that_breaks_raises(broken: Script) -> None:
+def test_an_interrupted_stream_raises(broken: Script) -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         said: list[str | None] = []
         with pytest.raises(ollama.ResponseError):  # noqa: PT012 - raised while reading
@@ -262,7 +262,7 @@ def test_a_stream_that_breaks_raises(broken: Script) -> None:
     run(scenario, broken)
 
 
-def test_the_hub_id_is_a_name_as_well_and_is_echoed() -> None:
+def test_the_hub_id_is_a_name_and_is_repeated() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         assert (await client.chat(HUB_ID, MESSAGES)).model == HUB_ID
 
@@ -283,7 +283,7 @@ def test_the_synchronous_client_works_too() -> None:
     asyncio.run(whole())
 
 
-def test_finished_alone_is_an_empty_answer() -> None:
+def test_a_generation_without_tokens_is_empty() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         reply = await client.chat(MODEL, MESSAGES)
         assert (reply.message.content, reply.eval_count) == ("", 0)

@@ -10,7 +10,7 @@ from gateway.fake_deployment import DEPLOYMENT, fake_deployment, gateway_on
 from gateway.harness import KEY, MODEL, until
 
 
-def test_the_models_are_listed_shown_and_resident() -> None:
+def test_models_are_listed_shown_and_running() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         (model,) = (await client.list()).models
         assert model.model == MODEL
@@ -48,7 +48,7 @@ def test_loading_and_unloading_are_acknowledged_without_a_token() -> None:
     assert run(scenario) == []
 
 
-def test_a_model_comes_and_goes_as_the_client_asks(tmp_path: Path) -> None:
+def test_the_client_loads_and_unloads_a_model(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
             fake_deployment() as deployment,

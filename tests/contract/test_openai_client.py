@@ -26,7 +26,7 @@ from sizeup_wire.events import (
 from sizeup_wire.generate import ChatPrompt, ThinkingMode
 
 
-def test_a_chat_completion_in_one_piece() -> None:
+def test_a_chat_completion() -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
         reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
         assert reply.id.startswith("chatcmpl-")
@@ -119,7 +119,7 @@ def test_a_tool_is_called_and_its_result_is_sent_back() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_several_choices_keep_apart(stream: bool) -> None:
+def test_choices_are_kept_apart(stream: bool) -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
         said = ["", ""]
         ends: list[str | None] = []
@@ -219,7 +219,7 @@ def test_every_parameter_reaches_inference() -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_thinking_is_asked_for_in_three_ways_and_said_in_two_words(
+def test_thinking_is_requested_in_three_ways_and_returned_under_two_names(
     extra: dict[str, Any], thinks: ThinkingMode | None, stream: bool
 ) -> None:
     script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))

@@ -122,7 +122,7 @@ def test_an_echo_begins_with_the_prompt_and_its_logprobs(stream: bool) -> None:
     assert (request.echo, request.logprobs) == (True, 0)
 
 
-def test_models_are_listed_and_retrieved_by_any_name_with_a_slash_in_both_spellings() -> None:
+def test_models_are_listed_and_retrieved_by_any_name() -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
         models = [model async for model in client.models.list()]
         assert [(m.id, m.object, m.owned_by) for m in models] == [(MODEL, "model", "sizeup")]
@@ -154,7 +154,7 @@ def test_errors_are_raised_by_their_class() -> None:
     run(scenario, refusing(ErrorCode.BUSY, 503))
 
 
-def test_a_refusal_of_inference_names_the_field_as_the_request_does() -> None:
+def test_an_upstream_error_names_the_field_of_the_request() -> None:
     too_long = ErrorCode.CONTEXT_LENGTH_EXCEEDED
 
     async def chat(client: openai.AsyncOpenAI) -> None:
@@ -184,7 +184,7 @@ def test_a_refusal_of_inference_names_the_field_as_the_request_does() -> None:
         events(started(), Text(text="one"), Failed(code=ErrorCode.INTERNAL, message="broken")),
     ],
 )
-def test_a_stream_that_breaks_raises(broken: Script) -> None:
+def test_an_interrupted_stream_raises(broken: Script) -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
         said: list[str] = []
         stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
@@ -196,7 +196,7 @@ def test_a_stream_that_breaks_raises(broken: Script) -> None:
     run(scenario, broken)
 
 
-def test_a_client_that_retries_gets_its_answer_from_a_queue_that_was_full() -> None:
+def test_a_client_that_retries_succeeds_after_a_full_queue() -> None:
     async def whole() -> None:
         async with fake_inference(refusing(ErrorCode.BUSY, 503)) as fake:
             async with running_gateway(fake) as gateway:

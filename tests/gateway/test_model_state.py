@@ -21,7 +21,7 @@ from sizeup_gateway.model_state import (
         (["draining", "failed"], ModelState.FAILED),
     ],
 )
-def test_the_nearest_replica_speaks_for_its_model(said: list[str | None], state: str) -> None:
+def test_the_most_advanced_replica_determines_the_state(said: list[str | None], state: str) -> None:
     for scales in (True, False):
         assert model_state(said, ready=False, scales_to_zero=scales, desired_replicas=0) is state
     assert (
@@ -57,11 +57,13 @@ def test_without_replicas_the_scale_decides(
         (None, None),
     ],
 )
-def test_a_port_that_refuses_is_judged_by_what_was_said(before: str | None, now: str) -> None:
+def test_a_refused_connection_is_interpreted_by_the_previous_state(
+    before: str | None, now: str
+) -> None:
     assert state_after_refused_connection(before) == now
 
 
-def test_every_state_can_be_said() -> None:
+def test_every_state_has_a_description() -> None:
     assert {describe(state) for state in ModelState} == {
         "is loading",
         "is downloading",

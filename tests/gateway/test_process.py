@@ -88,7 +88,7 @@ async def serves_a_model(running: Process) -> bool:
         return False
 
 
-def test_a_running_answer_is_finished_after_sigterm(tmp_path: Path) -> None:
+def test_a_running_request_completes_after_sigterm(tmp_path: Path) -> None:
     async def scenario() -> None:
         go = asyncio.Event()
 
@@ -112,7 +112,7 @@ def test_a_running_answer_is_finished_after_sigterm(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_at_the_deadline_of_the_drain_a_stream_ends_in_an_error(tmp_path: Path) -> None:
+def test_at_the_drain_deadline_a_stream_ends_with_an_error(tmp_path: Path) -> None:
     async def scenario() -> None:
         async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -134,7 +134,7 @@ def test_at_the_deadline_of_the_drain_a_stream_ends_in_an_error(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_a_body_that_still_arrives_at_the_deadline_of_the_drain_is_refused(tmp_path: Path) -> None:
+def test_at_the_drain_deadline_an_incomplete_body_is_rejected(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,
@@ -155,7 +155,7 @@ def test_a_body_that_still_arrives_at_the_deadline_of_the_drain_is_refused(tmp_p
     asyncio.run(scenario())
 
 
-def test_readers_that_stopped_reading_are_cut(tmp_path: Path) -> None:
+def test_clients_that_stop_reading_are_disconnected(tmp_path: Path) -> None:
     async def scenario() -> None:
         async def flood(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -226,12 +226,12 @@ def test_an_invalid_configuration_ends_with_one_line(
     assert reason in str(ended.value.code)
 
 
-def test_a_gateway_without_kubernetes_does_not_wait_for_its_client() -> None:
+def test_the_kubernetes_client_is_not_imported_without_a_cluster() -> None:
     code = "import sys, sizeup_gateway.__main__; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
-def test_the_process_finds_its_models_in_a_cluster(tmp_path: Path) -> None:
+def test_the_process_discovers_replicas_in_a_cluster(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with fake_deployment() as deployment:
             found = {
@@ -248,7 +248,7 @@ def test_the_process_finds_its_models_in_a_cluster(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(tmp_path: Path) -> None:
     file = tmp_path / "catalog.yaml"
     file.write_text("models: {}", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:

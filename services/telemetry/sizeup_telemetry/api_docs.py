@@ -5,19 +5,19 @@ error shape), so they declare what they read with `request_body` and FastAPI onl
 """
 
 import copy
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from typing import Any
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, request_response
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
@@ -38,13 +38,9 @@ class DirectRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        self.app = request_response(endpoint)
         if "GET" in (self.methods or ()):
             self.methods = {*(self.methods or ()), "HEAD"}
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself: FastAPI's extension point for custom request handling."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
 
 
 def direct_router(tag: str) -> APIRouter:

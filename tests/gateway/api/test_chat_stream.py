@@ -8,7 +8,7 @@ from sizeup_wire.events import Text
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
 
 
-def test_a_chat_is_streamed_as_one_json_object_a_line() -> None:
+def test_a_chat_is_streamed_as_ndjson() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             status, headers, text = await gateway.post("/api/chat", BODY)
@@ -32,7 +32,7 @@ def test_a_chat_is_streamed_as_one_json_object_a_line() -> None:
     asyncio.run(scenario())
 
 
-def test_a_step_that_shows_nothing_makes_no_chunk() -> None:
+def test_a_heartbeat_makes_no_chunk() -> None:
     async def scenario() -> None:
         silence = Text(text="", tokens=0)
         script = events(started(), silence, Text(text="a"), silence, finished(1))

@@ -33,7 +33,7 @@ def ready(gateway: Gateway) -> float:
     return gateway.sample("replicas_ready", model=KEY)
 
 
-def test_pods_come_and_go(tmp_path: Path) -> None:
+def test_pods_are_added_and_removed(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT))[0] == 503
         one = await deployment.add_pod()
@@ -57,7 +57,7 @@ def test_pods_come_and_go(tmp_path: Path) -> None:
     watching(tmp_path, scenario)
 
 
-def test_a_pod_whose_slice_is_gone_is_asked_nothing_more(tmp_path: Path) -> None:
+def test_a_pod_without_a_slice_is_no_longer_probed(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         left, kept = await deployment.add_pod(), await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
@@ -73,7 +73,7 @@ def test_a_pod_whose_slice_is_gone_is_asked_nothing_more(tmp_path: Path) -> None
     watching(tmp_path, scenario)
 
 
-def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None:
+def test_a_lost_pod_ends_only_its_own_streams(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -100,7 +100,7 @@ def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None
     watching(tmp_path, scenario)
 
 
-def test_a_terminating_pod_finishes_what_it_has_begun(tmp_path: Path) -> None:
+def test_a_terminating_pod_finishes_its_requests(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -123,7 +123,7 @@ def test_a_terminating_pod_finishes_what_it_has_begun(tmp_path: Path) -> None:
     watching(tmp_path, scenario)
 
 
-def test_a_watch_that_ends_is_resumed_where_it_was(tmp_path: Path) -> None:
+def test_a_watch_is_resumed_at_its_version(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
@@ -141,7 +141,7 @@ def test_a_watch_that_ends_is_resumed_where_it_was(tmp_path: Path) -> None:
     watching(tmp_path, scenario)
 
 
-def test_a_version_that_is_too_old_is_answered_by_a_list(tmp_path: Path) -> None:
+def test_an_expired_version_causes_a_list(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         one = await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
@@ -158,7 +158,7 @@ def test_a_version_that_is_too_old_is_answered_by_a_list(tmp_path: Path) -> None
     watching(tmp_path, scenario)
 
 
-def test_what_is_known_stays_while_the_api_server_is_away(tmp_path: Path) -> None:
+def test_endpoints_stay_while_the_api_server_is_unreachable(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         one = await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
@@ -176,7 +176,7 @@ def test_what_is_known_stays_while_the_api_server_is_away(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_refusal_is_asked_again(tmp_path: Path, status: int) -> None:
+def test_an_error_of_the_api_server_is_retried(tmp_path: Path, status: int) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
@@ -190,7 +190,7 @@ def test_a_refusal_is_asked_again(tmp_path: Path, status: int) -> None:
     watching(tmp_path, scenario)
 
 
-def test_the_gateway_is_ready_when_it_has_seen_who_answers(tmp_path: Path) -> None:
+def test_the_gateway_is_ready_after_the_first_probes(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with fake_deployment() as deployment:
             pod = await deployment.add_pod()
@@ -211,7 +211,7 @@ def test_the_gateway_is_ready_when_it_has_seen_who_answers(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
-def test_a_slice_of_a_stranger_is_nobodys_replica(tmp_path: Path) -> None:
+def test_slices_of_other_services_are_ignored(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         address = endpoint("127.0.0.1", "other")
         await deployment.cluster.put(endpoint_slice("other", "other-service", [address], port=1))
@@ -223,7 +223,7 @@ def test_a_slice_of_a_stranger_is_nobodys_replica(tmp_path: Path) -> None:
     watching(tmp_path, scenario)
 
 
-def test_pauses_grow_and_end_growing() -> None:
+def test_the_backoff_doubles_up_to_a_maximum() -> None:
     longest = [pause_seconds(n, 0.999999) for n in (1, 2, 3, 6, 10, 10_000)]
     assert longest == pytest.approx([0.5, 1, 2, 15, 15, 15], rel=1e-3)
     assert pause_seconds(3, 0.0) == 1

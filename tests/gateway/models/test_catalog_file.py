@@ -75,7 +75,7 @@ def reloading(folder: Path, scenario: Scenario) -> None:
     asyncio.run(run())
 
 
-def test_models_come_and_go_while_requests_run(tmp_path: Path) -> None:
+def test_models_are_added_and_removed_while_requests_run(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -125,7 +125,7 @@ def test_a_changed_name_keeps_the_replicas(tmp_path: Path) -> None:
     reloading(tmp_path, scenario)
 
 
-def test_a_changed_place_is_followed(tmp_path: Path) -> None:
+def test_a_changed_service_is_followed(tmp_path: Path) -> None:
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
@@ -149,7 +149,7 @@ def test_a_changed_place_is_followed(tmp_path: Path) -> None:
         ("models: \xff\x00", "special characters"),
     ],
 )
-def test_a_catalogue_that_cannot_be_used_changes_nothing(
+def test_an_invalid_catalogue_changes_nothing(
     tmp_path: Path, content: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(
@@ -170,7 +170,7 @@ def test_a_catalogue_that_cannot_be_used_changes_nothing(
     assert (record.levelno, said in vars(record)["error"]) == (logging.ERROR, True)
 
 
-def test_a_file_that_is_away_for_a_while_changes_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_changes_nothing(tmp_path: Path) -> None:
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
@@ -192,7 +192,7 @@ BATCH: dict[str, Any] = {"model": MODEL, "prompt": list("abcdef")}
 
 
 @pytest.mark.parametrize(("path", "body"), [("/api/chat", CHAT), ("/v1/completions", BATCH)])
-def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(
+def test_requests_queued_for_a_removed_model_fail_at_once(
     tmp_path: Path, path: str, body: dict[str, Any]
 ) -> None:
     async def run() -> None:
@@ -225,7 +225,7 @@ def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(
     asyncio.run(run())
 
 
-def test_a_new_catalogue_does_not_stand_for_the_first_list_of_slices(tmp_path: Path) -> None:
+def test_a_catalogue_reload_does_not_replace_the_first_list_of_slices(tmp_path: Path) -> None:
     async def run() -> None:
         mount = Mount(tmp_path)
         mount.put(placed())
@@ -245,7 +245,7 @@ def test_a_new_catalogue_does_not_stand_for_the_first_list_of_slices(tmp_path: P
     asyncio.run(run())
 
 
-def test_a_catalogue_in_which_two_models_claim_a_name_leaves_the_old_one_whole() -> None:
+def test_a_catalogue_with_a_duplicate_name_changes_nothing() -> None:
     models = Models(catalog("http://a"))
     before = dict(models.by_key)
     clash = CatalogEntry(id="x", names=("n:1",)), CatalogEntry(id="y", names=("n:1",))

@@ -72,7 +72,7 @@ def outcomes(gateway: Gateway) -> set[tuple[str, str]]:
     return {(ls["route"], ls["outcome"]) for ls in labels}
 
 
-def test_what_is_no_finished_answer_has_no_end_to_end_time() -> None:
+def test_only_completed_generations_have_a_duration() -> None:
     counted = {
         ("/api/chat", "busy"),
         ("/api/chat", "upstream_lost"),
@@ -97,7 +97,7 @@ def test_what_is_no_finished_answer_has_no_end_to_end_time() -> None:
     asyncio.run(scenario())
 
 
-def test_a_prompt_that_is_said_back_is_no_first_token() -> None:
+def test_an_echoed_prompt_is_not_a_first_token() -> None:
     async def scenario() -> None:
         script = events(started(), PromptTokens(text="abc"), finished(0))
         body = {"model": MODEL, "prompt": "abc", "echo": True, "max_tokens": 0}
@@ -110,7 +110,7 @@ def test_a_prompt_that_is_said_back_is_no_first_token() -> None:
     asyncio.run(scenario())
 
 
-def test_tokens_are_timed_by_choice_and_those_of_one_event_share_its_time() -> None:
+def test_inter_token_latency_is_measured_per_choice() -> None:
     """Two choices: 1 + 3 tokens, and 2 + 0 + a call + 1; what comes first has no time before it."""
     call = ToolCall(choice=1, index=0, id="c", name="f", arguments={})
     script = events(
@@ -136,7 +136,7 @@ def test_tokens_are_timed_by_choice_and_those_of_one_event_share_its_time() -> N
     asyncio.run(scenario())
 
 
-def test_who_is_held_for_most_of_an_hour_is_counted_as_such() -> None:
+def test_queue_duration_buckets_cover_an_hour() -> None:
     registry = CollectorRegistry()
     Metrics.register(registry).queue_duration.labels(KEY).observe(3000)
 
@@ -147,7 +147,7 @@ def test_who_is_held_for_most_of_an_hour_is_counted_as_such() -> None:
     assert (up_to(600.0), up_to(2700.0), up_to(3600.0)) == (0, 0, 1)
 
 
-def test_every_route_is_counted_under_its_own_label() -> None:
+def test_every_route_has_its_own_label() -> None:
     app = create_app(settings(), catalog(), CollectorRegistry(), Drain())
     paths = [route.path for route in app.routes if isinstance(route, Route)]
     label = RouteLabels(app.routes).label
@@ -157,7 +157,7 @@ def test_every_route_is_counted_under_its_own_label() -> None:
     assert label("/v1/modelsx") == label("/nothing") == "other"
 
 
-def test_what_runs_is_in_flight() -> None:
+def test_a_running_request_is_in_flight() -> None:
     async def scenario() -> None:
         go = asyncio.Event()
 
@@ -178,7 +178,7 @@ def test_what_runs_is_in_flight() -> None:
     asyncio.run(scenario())
 
 
-def test_ten_thousand_strange_names_and_paths_make_no_series() -> None:
+def test_unknown_names_and_paths_create_no_series() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
 
@@ -197,7 +197,7 @@ def test_ten_thousand_strange_names_and_paths_make_no_series() -> None:
     asyncio.run(scenario())
 
 
-def test_one_line_is_logged_for_a_request_without_its_text(
+def test_a_request_is_one_log_line_without_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:

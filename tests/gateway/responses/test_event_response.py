@@ -76,7 +76,7 @@ async def endless() -> AsyncGenerator[Event]:
     await asyncio.Event().wait()
 
 
-def test_a_drain_that_ends_while_a_request_is_overdue_is_no_error_of_ours() -> None:
+def test_a_drain_deadline_during_a_timeout_is_not_a_crash() -> None:
     async def scenario() -> None:
         drain = Drain()
 
@@ -95,7 +95,7 @@ def test_a_drain_that_ends_while_a_request_is_overdue_is_no_error_of_ours() -> N
     asyncio.run(scenario())
 
 
-def test_a_request_that_begins_after_the_drain_is_told_so() -> None:
+def test_a_request_after_the_drain_deadline_is_rejected() -> None:
     async def scenario() -> None:
         drain = Drain()
 
@@ -114,7 +114,7 @@ def test_a_request_that_begins_after_the_drain_is_told_so() -> None:
     asyncio.run(scenario())
 
 
-def test_an_answer_the_server_cuts_is_not_counted_as_a_good_one() -> None:
+def test_a_cancelled_response_is_not_counted_as_ok() -> None:
     async def scenario() -> None:
         asking = Asking(endless, Drain())
         await until(lambda: b"x" in asking.body)
@@ -132,7 +132,7 @@ async def large() -> AsyncGenerator[Event]:
     yield finished(1)
 
 
-def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
+def test_a_response_counts_until_the_client_has_read_it() -> None:
     async def scenario() -> None:
         gathering = ResponseMemoryLimiter(2**20, 2**16)
         slow = Asking(large, Drain(), gathering=gathering)
@@ -149,7 +149,7 @@ def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
     asyncio.run(scenario())
 
 
-def test_a_reply_whose_reader_goes_away_counts_no_longer() -> None:
+def test_a_response_stops_counting_when_the_client_disconnects() -> None:
     async def scenario() -> None:
         gathering = ResponseMemoryLimiter(2**20, 2**16)
         gone = Asking(large, Drain(), gathering=gathering)

@@ -35,24 +35,24 @@ def written(value: object) -> bytes:
     return b"".join(encode_pieces(value))
 
 
-def test_a_text_in_parts_is_one_string() -> None:
+def test_appended_text_is_one_string() -> None:
     assert json.loads(written(join_strings(text_of(*TEXT), text_of(TEXT)))) == TEXT * 2
     assert written(join_strings(JsonStringBuilder())) == b'""'
 
 
-def test_arrays_that_follow_one_another_are_one() -> None:
+def test_arrays_are_concatenated() -> None:
     parts = (array_of(), array_of(1, None), array_of(), array_of({"a": [2.5]}))
     assert json.loads(written(join_arrays(*parts))) == [1, None, {"a": [2.5]}]
     assert written(join_arrays()) == b"[]"
 
 
-def test_an_entry_is_said_in_the_words_of_a_dialect() -> None:
+def test_entries_are_converted() -> None:
     array = JsonArrayBuilder[int](lambda number: {"number": number})
     array.extend((1, 2))
     assert json.loads(written(join_arrays(array))) == [{"number": 1}, {"number": 2}]
 
 
-def test_the_bytes_a_part_takes_are_those_it_adds() -> None:
+def test_the_returned_size_is_the_growth() -> None:
     text, array = JsonStringBuilder(), array_of(1)
     assert text.add(TEXT) == len(text.data)
     before = len(array.data)
@@ -70,11 +70,11 @@ def test_the_bytes_a_part_takes_are_those_it_adds() -> None:
         TEXT,
     ],
 )
-def test_a_value_with_nothing_written_is_encoded_as_ever(value: object) -> None:
+def test_values_without_fragments_are_encoded_as_usual(value: object) -> None:
     assert written(value) == encode(value)
 
 
-def test_written_values_may_stand_anywhere() -> None:
+def test_fragments_may_be_nested() -> None:
     text, array = join_strings(text_of(TEXT)), join_arrays(array_of(1, 2))
     value = {"choices": [{"text": text, "lists": {"a": array}}, {"text": text}], "all": [array]}
     assert json.loads(written(value)) == {
@@ -84,7 +84,7 @@ def test_written_values_may_stand_anywhere() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (1,), (3, 4), (4, 4), (100,), (1, 1, 9, 2, 30, 0, 7)])
-def test_pieces_are_packed_whatever_their_size(sizes: tuple[int, ...]) -> None:
+def test_pieces_of_any_size_are_rechunked(sizes: tuple[int, ...]) -> None:
     pieces = [bytes([i]) * size for i, size in enumerate(sizes)]
     deployment = list(rechunk(pieces, 4))
     assert b"".join(deployment) == b"".join(pieces)

@@ -9,7 +9,7 @@ FREE = 2**16
 """Of each reply."""
 
 
-def test_a_reply_that_alone_is_too_large_is_told_what_to_do() -> None:
+def test_a_response_above_its_own_limit_is_an_invalid_request() -> None:
     with ResponseMemoryLimiter(8, FREE).response() as count:
         count(5)
         count(3)
@@ -17,7 +17,7 @@ def test_a_reply_that_alone_is_too_large_is_told_what_to_do() -> None:
             count(1)
 
 
-def test_one_that_is_too_large_beside_others_may_come_again() -> None:
+def test_a_response_too_large_beside_others_is_busy() -> None:
     gathering = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
     with gathering.response() as first:
         first(2 * FREE)
@@ -27,7 +27,7 @@ def test_one_that_is_too_large_beside_others_may_come_again() -> None:
         third(3 * FREE)
 
 
-def test_small_replies_are_not_refused_because_of_large_ones() -> None:
+def test_small_responses_are_not_rejected_because_of_large_ones() -> None:
     gathering = ResponseMemoryLimiter(10 * FREE, FREE)
     with gathering.response() as large:
         large(2 * FREE)
@@ -36,7 +36,7 @@ def test_small_replies_are_not_refused_because_of_large_ones() -> None:
                 small(1)
 
 
-def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
+def test_memory_is_released_after_an_exception() -> None:
     gathering = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
     with gathering.response() as other:
         other(2 * FREE)
@@ -47,7 +47,7 @@ def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
             count(2 * FREE)
 
 
-def test_a_reply_that_could_never_fit_is_not_told_to_come_again() -> None:
+def test_a_response_above_the_total_is_an_invalid_request() -> None:
     with (
         ResponseMemoryLimiter(10 * FREE, FREE).response() as count,
         pytest.raises(InvalidRequestError),

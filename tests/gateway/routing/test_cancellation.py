@@ -52,7 +52,7 @@ async def hang_up(gateway: Gateway, path: str, body: object, ready: Callable[[],
 
 @PHASES
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
-def test_a_hang_up_cancels_upstream(path: str, script: Script, stream: bool) -> None:
+def test_a_disconnect_cancels_the_upstream_request(path: str, script: Script, stream: bool) -> None:
     async def scenario() -> None:
         async with fake_inference(script) as fake, running_gateway(fake) as gateway:
             body = {"model": MODEL, "messages": MESSAGES, "stream": stream}
@@ -66,7 +66,7 @@ def test_a_hang_up_cancels_upstream(path: str, script: Script, stream: bool) -> 
     asyncio.run(scenario())
 
 
-def test_a_hang_up_cancels_every_prompt_of_a_batch() -> None:
+def test_a_disconnect_cancels_every_prompt_of_a_batch() -> None:
     async def scenario() -> None:
         async with fake_inference(decoding) as fake, running_gateway(fake) as gateway:
             body = {"model": MODEL, "prompt": ["a", "b", "c"], "stream": True}
@@ -77,7 +77,7 @@ def test_a_hang_up_cancels_every_prompt_of_a_batch() -> None:
     asyncio.run(scenario())
 
 
-def test_after_many_hang_ups_nothing_is_left_and_the_next_request_is_answered() -> None:
+def test_many_disconnects_leak_nothing() -> None:
     async def scenario() -> None:
         async with fake_inference(decoding) as fake, running_gateway(fake) as gateway:
             body = {"model": MODEL, "messages": MESSAGES}

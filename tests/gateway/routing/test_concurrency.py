@@ -40,7 +40,7 @@ async def ask_openai(gateway: Gateway, name: str) -> list[str]:
     return [choice["delta"]["content"] for choice in choices[1:-1]]
 
 
-def test_two_hundred_streams_at_one_time_all_arrive_whole_chunk_by_chunk() -> None:
+def test_two_hundred_concurrent_streams_are_complete_and_in_order() -> None:
     async def scenario() -> None:
         async with fake_inference(numbered) as fake, running_gateway(fake) as gateway:
             asking = [

@@ -80,7 +80,7 @@ def assert_ends_in_error(path: str, text: str, chunks: int) -> None:
     ],
     ids=["killed", "ends without an end", "garbage", "unknown event", "failed"],
 )
-def test_a_stream_that_breaks_ends_in_an_explicit_error(path: str, script: Script) -> None:
+def test_an_interrupted_stream_ends_with_an_explicit_error(path: str, script: Script) -> None:
     status, text, fake = asyncio.run(ask(path, script))
     assert status == 200
     assert_ends_in_error(path, text, chunks=2)
@@ -88,7 +88,7 @@ def test_a_stream_that_breaks_ends_in_an_explicit_error(path: str, script: Scrip
 
 
 @BOTH
-def test_a_whole_answer_that_breaks_is_an_error_status(path: str) -> None:
+def test_an_interrupted_whole_response_is_an_error_status(path: str) -> None:
     status, text, fake = asyncio.run(ask(path, killed_midway, stream=False))
     assert status == 502
     assert "error" in json.loads(text)
@@ -96,7 +96,7 @@ def test_a_whole_answer_that_breaks_is_an_error_status(path: str) -> None:
 
 
 @BOTH
-def test_killing_the_process_midway_is_told_to_everyone_within_a_second(path: str) -> None:
+def test_a_killed_process_ends_every_stream_within_a_second(path: str) -> None:
     async def scenario() -> None:
         async def endless(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -130,7 +130,7 @@ def test_killing_the_process_midway_is_told_to_everyone_within_a_second(path: st
         (ErrorCode.TIMEOUT, 504, 504, 504, False),
     ],
 )
-def test_refusals_keep_their_meaning_in_both_dialects(
+def test_upstream_errors_are_mapped_in_both_dialects(
     code: ErrorCode, upstream: int, ollama: int, openai: int, retry_after: bool
 ) -> None:
     async def scenario() -> None:
@@ -147,7 +147,7 @@ def test_refusals_keep_their_meaning_in_both_dialects(
     asyncio.run(scenario())
 
 
-def test_a_full_queue_is_said_in_the_words_clients_look_for() -> None:
+def test_a_full_queue_has_the_message_that_clients_compare() -> None:
     status, text, _ = asyncio.run(ask("/api/chat", refusing(ErrorCode.BUSY, 503)))
     assert status == 503
     assert json.loads(text) == {
@@ -168,7 +168,7 @@ def test_a_full_queue_is_said_in_the_words_clients_look_for() -> None:
     ],
     ids=["killed", "not ready", "draining", "empty", "drained while queued"],
 )
-def test_a_replica_that_cannot_begin_is_left_for_another_once(broken: Script) -> None:
+def test_a_request_is_retried_once_on_another_replica(broken: Script) -> None:
     async def scenario() -> None:
         async with (
             fake_inference(broken) as bad,
@@ -183,7 +183,7 @@ def test_a_replica_that_cannot_begin_is_left_for_another_once(broken: Script) ->
     asyncio.run(scenario())
 
 
-def test_two_replicas_that_cannot_begin_are_tried_once_each() -> None:
+def test_two_failing_replicas_are_tried_once_each() -> None:
     async def scenario() -> None:
         broken = killed_before_the_first_event
         async with (
@@ -215,7 +215,7 @@ def test_a_busy_replica_is_not_retried() -> None:
 
 
 @pytest.mark.parametrize("name", [MODEL, "qwen2.5", HUB_ID])
-def test_a_model_without_a_ready_replica_is_loading_by_the_name_it_was_asked_by(name: str) -> None:
+def test_a_model_without_a_ready_replica_is_loading(name: str) -> None:
     async def scenario() -> None:
         said = CHAT | {"model": name, "prompt": "hi"}
         rendered = said | {"_debug_render_only": True}
@@ -233,7 +233,7 @@ def test_a_model_without_a_ready_replica_is_loading_by_the_name_it_was_asked_by(
     asyncio.run(scenario())
 
 
-def test_a_refused_connection_takes_the_replica_out_at_once_and_a_restart_brings_it_back() -> None:
+def test_a_refused_connection_marks_the_replica_not_ready_until_it_restarts() -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,
@@ -252,7 +252,7 @@ def test_a_refused_connection_takes_the_replica_out_at_once_and_a_restart_brings
 
 
 @BOTH
-def test_a_replica_that_falls_silent_ends_in_a_timeout(path: str) -> None:
+def test_a_stalled_stream_ends_with_a_timeout(path: str) -> None:
     async def scenario() -> None:
         async def silent(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -273,7 +273,7 @@ def test_a_replica_that_falls_silent_ends_in_a_timeout(path: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_replica_that_never_begins_is_a_gateway_timeout() -> None:
+def test_a_replica_that_never_responds_is_a_gateway_timeout() -> None:
     async def scenario() -> None:
         async def never(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             await asyncio.Event().wait()
@@ -320,7 +320,7 @@ def test_the_drain_deadline_ends_streams_with_an_error(path: str) -> None:
     asyncio.run(scenario())
 
 
-def test_more_requests_than_the_bound_are_refused_at_once() -> None:
+def test_requests_above_the_concurrency_limit_are_rejected() -> None:
     async def scenario() -> None:
         go = asyncio.Event()
 

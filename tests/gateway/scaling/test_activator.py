@@ -61,7 +61,7 @@ async def state(gateway: Gateway) -> str:
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
-def test_the_first_request_starts_the_model_and_is_answered(tmp_path: Path, path: str) -> None:
+def test_the_first_request_activates_the_model(tmp_path: Path, path: str) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         assert await state(gateway) == "unloaded"
@@ -82,7 +82,7 @@ def test_the_first_request_starts_the_model_and_is_answered(tmp_path: Path, path
     scaling(tmp_path, scenario)
 
 
-def test_the_time_a_request_is_held_is_time_of_loading(tmp_path: Path) -> None:
+def test_time_in_the_queue_counts_as_load_duration(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         _, _, cold = await gateway.post("/api/chat", CHAT)
         _, _, warm = await gateway.post("/api/chat", CHAT)
@@ -95,7 +95,7 @@ def test_the_time_a_request_is_held_is_time_of_loading(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_a_hundred_first_requests_are_one_scale_up(tmp_path: Path) -> None:
+def test_a_hundred_requests_cause_one_scale_up(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         asking = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(100)]
@@ -109,7 +109,7 @@ def test_a_hundred_first_requests_are_one_scale_up(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_two_gateways_are_one_scale_up(tmp_path: Path) -> None:
+def test_two_gateways_cause_one_scale_up(tmp_path: Path) -> None:
     """Both read that there is none before either writes."""
 
     async def scenario() -> None:
@@ -162,7 +162,7 @@ def test_two_gateways_are_one_scale_up(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_at_once(
+def test_requests_beyond_the_queue_are_rejected_at_once(
     tmp_path: Path, path: str, said: dict[str, object]
 ) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_refused_at_once(
     ("said", "words"),
     [(None, "is loading"), ("downloading", "is downloading"), ("failed", "has failed")],
 )
-def test_who_has_waited_long_enough_is_told_why(
+def test_at_the_deadline_the_error_has_the_state_of_the_model(
     tmp_path: Path, said: str | None, words: str
 ) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
@@ -204,7 +204,7 @@ def test_who_has_waited_long_enough_is_told_why(
     scaling(tmp_path, scenario, activation_seconds=0.2)
 
 
-def test_a_hang_up_while_held_frees_the_place(tmp_path: Path) -> None:
+def test_a_disconnect_while_queued_frees_the_slot(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         for path in ("/api/chat", "/api/generate"):
@@ -220,7 +220,7 @@ def test_a_hang_up_while_held_frees_the_place(tmp_path: Path) -> None:
     scaling(tmp_path, scenario, activation_queue=1)
 
 
-def test_replicas_lost_on_the_way_are_waited_for_again(tmp_path: Path) -> None:
+def test_a_request_waits_again_after_losing_its_replica(tmp_path: Path) -> None:
     """More of them than a request is otherwise given to."""
 
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
@@ -248,7 +248,7 @@ def test_replicas_lost_on_the_way_are_waited_for_again(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_an_api_server_that_is_away_is_waited_for(
+def test_an_unreachable_api_server_is_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
@@ -264,7 +264,7 @@ def test_an_api_server_that_is_away_is_waited_for(
     assert "model.activation_failed" in caplog.messages
 
 
-def test_a_model_taken_down_while_it_is_waited_for_is_started_again(tmp_path: Path) -> None:
+def test_a_model_scaled_down_while_requests_are_queued_is_activated_again(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
@@ -279,7 +279,7 @@ def test_a_model_taken_down_while_it_is_waited_for_is_started_again(tmp_path: Pa
     scaling(tmp_path, scenario)
 
 
-def test_the_prompts_of_one_request_take_one_place(tmp_path: Path) -> None:
+def test_the_prompts_of_one_request_take_one_slot(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         body = {"model": MODEL, "prompt": list("abcdef")}
@@ -295,7 +295,7 @@ def test_the_prompts_of_one_request_take_one_place(tmp_path: Path) -> None:
     scaling(tmp_path, scenario, activation_queue=5)
 
 
-def test_the_prompts_of_one_request_are_refused_together(tmp_path: Path) -> None:
+def test_the_prompts_of_one_request_fail_together(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         body = {"model": MODEL, "prompt": list("abcdef")}
@@ -307,7 +307,7 @@ def test_the_prompts_of_one_request_are_refused_together(tmp_path: Path) -> None
     scaling(tmp_path, scenario, activation_seconds=0.2)
 
 
-def test_who_hangs_up_at_once_has_still_started_the_model(tmp_path: Path) -> None:
+def test_a_disconnect_does_not_cancel_the_activation(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         go = asyncio.Event()
 
@@ -324,7 +324,7 @@ def test_who_hangs_up_at_once_has_still_started_the_model(tmp_path: Path) -> Non
     scaling(tmp_path, scenario)
 
 
-def test_the_time_a_request_may_be_held_is_beside_its_own(tmp_path: Path) -> None:
+def test_time_in_the_queue_does_not_count_towards_the_request_timeout(tmp_path: Path) -> None:
     async def hanging(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         await asyncio.Event().wait()
         yield b""
@@ -341,7 +341,7 @@ def test_the_time_a_request_may_be_held_is_beside_its_own(tmp_path: Path) -> Non
     scaling(tmp_path, scenario, activation_seconds=0.5, total_seconds=0.5)
 
 
-def test_a_resident_model_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_model_that_does_not_scale_to_zero_is_not_queued_for(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         status, _, text = await gateway.post("/api/chat", CHAT)
         assert (status, "is loading" in text) == (503, True)
@@ -351,7 +351,7 @@ def test_a_resident_model_is_not_waited_for(tmp_path: Path) -> None:
     scaling(tmp_path, scenario, models=placed(scales=False))
 
 
-def test_a_model_in_a_service_needs_somebody_to_look_there() -> None:
+def test_a_service_requires_kubernetes_discovery() -> None:
     with pytest.raises(ValueError, match="SIZEUP_GATEWAY_DISCOVERY=kubernetes"):
         create_app(settings(), placed(), CollectorRegistry(), Drain())
     create_app(settings(), Catalog(models={}), CollectorRegistry(), Drain())

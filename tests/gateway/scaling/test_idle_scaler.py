@@ -57,9 +57,7 @@ def stats(*, idle: bool = True, expires_at: float | None = 10.0, now: float = 10
         ([], False),
     ],
 )
-def test_a_model_may_go_when_every_replica_is_past_its_time(
-    replicas: list[Stats], due: bool
-) -> None:
+def test_a_model_has_expired_if_every_replica_has(replicas: list[Stats], due: bool) -> None:
     assert is_expired(replicas) is due
 
 
@@ -92,7 +90,7 @@ async def process(gateway: Gateway) -> dict[str, Any]:
     return found
 
 
-def test_a_model_comes_stays_and_goes_by_its_keep_alive(tmp_path: Path) -> None:
+def test_a_model_stays_loaded_for_its_keep_alive_time(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": "5m"}))[0] == 200
         pod = deployment.pod
@@ -116,7 +114,7 @@ def test_a_model_comes_stays_and_goes_by_its_keep_alive(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_zero_lets_a_model_go_with_its_answer(tmp_path: Path) -> None:
+def test_a_keep_alive_of_zero_unloads_after_the_response(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -140,7 +138,7 @@ def test_zero_lets_a_model_go_with_its_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep_alive", [-1, "-1m", pytest.param(10**400, id="huge")])
-def test_below_zero_a_model_stays(tmp_path: Path, keep_alive: object) -> None:
+def test_a_negative_keep_alive_is_for_ever(tmp_path: Path, keep_alive: object) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": keep_alive}))[0] == 200
         deployment.pod.now += 1e6
@@ -177,7 +175,7 @@ def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_a_model_that_has_just_come_is_looked_at_twice(tmp_path: Path) -> None:
+def test_an_expired_model_is_checked_twice(tmp_path: Path) -> None:
     """Another gateway may be about to send it what it holds."""
 
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
@@ -197,7 +195,7 @@ def test_a_model_that_has_just_come_is_looked_at_twice(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_a_hung_replica_keeps_its_model(tmp_path: Path) -> None:
+def test_a_replica_without_stats_keeps_its_model(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         await gateway.post("/api/chat", CHAT)
         second = await deployment.add_pod()
@@ -213,7 +211,7 @@ def test_a_hung_replica_keeps_its_model(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_two_gateways_take_a_model_down_once(tmp_path: Path) -> None:
+def test_two_gateways_scale_a_model_down_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
             deployment = await stack.enter_async_context(fake_deployment())
@@ -231,7 +229,7 @@ def test_two_gateways_take_a_model_down_once(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_what_another_gateway_has_started_is_loading_here_too(tmp_path: Path) -> None:
+def test_a_model_activated_by_another_gateway_is_loading(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         labels = {"model": KEY, "state": "loading"}
         assert gateway.sample("model_state", **labels) == 0
@@ -242,7 +240,7 @@ def test_what_another_gateway_has_started_is_loading_here_too(tmp_path: Path) ->
     scaling(tmp_path, scenario)
 
 
-def test_what_never_becomes_ready_is_taken_down_in_the_end(tmp_path: Path) -> None:
+def test_a_model_that_never_becomes_ready_is_scaled_down(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         status, _, _ = await gateway.post("/api/chat", CHAT)
@@ -254,7 +252,7 @@ def test_what_never_becomes_ready_is_taken_down_in_the_end(tmp_path: Path) -> No
     scaling(tmp_path, scenario, models=models, activation_seconds=0.2)
 
 
-def test_who_holds_nothing_leaves_a_model_its_time_to_start(
+def test_a_gateway_without_queued_requests_does_not_interrupt_a_startup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One gateway has queued a request; the other sees only a model that is not ready."""
@@ -285,7 +283,7 @@ def said(state: str | None, progress: float | None = None) -> Replica:
     return Replica("http://a", state=state, progress=progress)
 
 
-def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
+def test_progress_resets_the_stall_timer() -> None:
     start = StartupProgress(now=0.0)
     steps = [
         said(None),
@@ -313,7 +311,7 @@ def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
         [said("downloading", 1.0), said("loading", 0.1)],
     ],
 )
-def test_what_begins_again_comes_no_further(replicas: list[Replica]) -> None:
+def test_a_restart_is_not_progress(replicas: list[Replica]) -> None:
     start = StartupProgress(now=0.0)
     assert start.stalled_seconds([said("loading", 0.5)], now=10.0) == 0.0
     assert start.stalled_seconds(replicas, now=30.0) == 20.0

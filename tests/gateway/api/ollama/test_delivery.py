@@ -39,7 +39,7 @@ def test_the_first_rule_that_applies_wins(
     assert delivery(stream, accept, model, default) == expected
 
 
-def test_the_request_of_the_seed_gets_the_reply_of_the_seed() -> None:
+def test_a_request_by_hub_id_gets_one_object_with_images() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             body = {"model": HUB_ID, "messages": [{"role": "user", "content": "hi"}]}
@@ -57,7 +57,7 @@ def test_the_request_of_the_seed_gets_the_reply_of_the_seed() -> None:
     asyncio.run(scenario())
 
 
-def test_generate_streams_unless_told_not_to() -> None:
+def test_generate_streams_by_default() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             body = {"model": HUB_ID, "prompt": "hi"}

@@ -43,13 +43,13 @@ def test_numbers_and_go_durations_are_seconds(value: float | str, seconds: float
         ("m", 'time: invalid duration "m"'),
     ],
 )
-def test_anything_else_is_refused_in_the_words_of_go(value: str, text: str) -> None:
+def test_other_values_are_rejected_with_the_messages_of_go(value: str, text: str) -> None:
     with pytest.raises(ValueError, match="time: ") as error:
         keep_alive_seconds(value)
     assert str(error.value) == text
 
 
-def test_a_long_text_is_not_quoted_whole() -> None:
+def test_a_long_value_is_quoted_in_part() -> None:
     with pytest.raises(ValueError, match="invalid duration") as error:
         keep_alive_seconds("1h" * 5000)
     assert len(str(error.value)) < 100

@@ -13,7 +13,7 @@ RENDERED = {
 }
 
 
-def test_the_rendered_prompt_can_be_asked_for() -> None:
+def test_the_rendered_prompt_is_returned() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             chat = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
@@ -28,7 +28,7 @@ def test_the_rendered_prompt_can_be_asked_for() -> None:
     asyncio.run(scenario())
 
 
-def test_a_rendered_prompt_that_stops_halfway_is_not_waited_for_and_takes_a_place() -> None:
+def test_rendering_times_out_and_counts_as_a_request() -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,
@@ -47,7 +47,7 @@ def test_a_rendered_prompt_that_stops_halfway_is_not_waited_for_and_takes_a_plac
     asyncio.run(scenario())
 
 
-def test_a_replica_that_dies_while_it_renders_a_prompt_is_an_error_status() -> None:
+def test_a_replica_that_dies_while_rendering_is_an_error_status() -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,

@@ -78,7 +78,7 @@ def streamed(said_by: CompletionChunks, index: int, *events: Event) -> dict[str,
     return {"text": text, "logprobs": lists or None}
 
 
-def test_the_tokens_of_a_completion_that_thinks_spell_its_text() -> None:
+def test_thinking_is_part_of_the_text_and_its_tokens() -> None:
     (choice,) = reply(
         chunks(),
         Thinking(text="hm", logprobs=(logprob("hm"),)),
@@ -99,7 +99,7 @@ ECHO: tuple[Event, ...] = (
 )
 
 
-def test_an_echo_begins_with_the_prompt_whose_first_token_has_no_logprob() -> None:
+def test_an_echo_starts_with_the_prompt() -> None:
     (choice,) = reply(chunks(), *ECHO, finished())
     assert choice["text"] == "Once upon a time"
     assert choice["logprobs"] == {
@@ -116,14 +116,14 @@ def test_an_echo_without_logprobs_is_text_alone() -> None:
 
 
 @pytest.mark.parametrize("events", [ECHO, ECHO[:2]])
-def test_a_stream_says_what_the_reply_says(events: tuple[Event, ...]) -> None:
+def test_stream_and_whole_response_have_the_same_content(events: tuple[Event, ...]) -> None:
     end = finished(FinishReason.LENGTH)
     (whole,) = reply(chunks(), *events, end)
     parts = streamed(chunks(), 0, *events, end)
     assert parts == {"text": whole["text"], "logprobs": whole["logprobs"]}
 
 
-def test_each_choice_begins_with_the_prompt_it_shares() -> None:
+def test_each_choice_starts_with_its_prompt() -> None:
     """Two prompts of two choices: the second one's events say choice 2."""
     events: tuple[Event, ...] = (
         PromptTokens(choice=2, text="b", tokens=(said("b", None),)),
@@ -144,7 +144,7 @@ def test_each_choice_begins_with_the_prompt_it_shares() -> None:
         assert parts == {"text": choice["text"], "logprobs": choice["logprobs"]}
 
 
-def test_offsets_are_those_of_the_text_where_a_character_is_several_tokens() -> None:
+def test_offsets_count_characters_of_several_tokens() -> None:
     first, second = "é".encode()[:1], "é".encode()[1:]
     (choice,) = reply(
         chunks(),
@@ -158,7 +158,7 @@ def test_offsets_are_those_of_the_text_where_a_character_is_several_tokens() -> 
     assert choice["logprobs"]["text_offset"] == [0, 0, 1, 2, 2, 3]
 
 
-def test_parts_of_characters_have_names_that_tell_them_apart() -> None:
+def test_parts_of_characters_have_distinct_names() -> None:
     """Else a reader takes a token for the likeliest because another part looks the same."""
     token = said(b"\xe4\xbd", -3.0, (b"\xe4", -0.25), ("�", -1.0))
     (choice,) = reply(chunks(), PromptTokens(text="", tokens=(token,)), finished())
@@ -168,7 +168,7 @@ def test_parts_of_characters_have_names_that_tell_them_apart() -> None:
     ]
 
 
-def test_an_answer_does_not_complete_a_character_of_its_prompt() -> None:
+def test_a_completion_does_not_complete_a_character_of_its_prompt() -> None:
     first, second = "é".encode()[:1], "é".encode()[1:]
     (choice,) = reply(
         chunks(),

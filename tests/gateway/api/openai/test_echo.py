@@ -91,13 +91,13 @@ STREAM = pytest.mark.parametrize("stream", [False, True])
 
 
 @STREAM
-def test_the_text_begins_with_the_prompt(stream: bool) -> None:
+def test_the_text_starts_with_the_prompt(stream: bool) -> None:
     (choice,) = ask(prompt="ab", stream=stream)
     assert choice == {"text": "ab!", "index": 0, "logprobs": None, "finish_reason": "length"}
 
 
 @STREAM
-def test_what_lm_eval_asks_has_the_shape_it_slices(stream: bool) -> None:
+def test_lm_evals_request_has_the_shape_that_it_slices(stream: bool) -> None:
     """`lm_eval/models/openai_completions.py`: `[ctxlen:-1]` of both lists."""
     (choice,) = ask(
         prompt=[[5, 6, 7, 8]], max_tokens=1, logprobs=1, temperature=0, seed=1234, stream=stream
@@ -111,7 +111,7 @@ def test_what_lm_eval_asks_has_the_shape_it_slices(stream: bool) -> None:
 
 
 @STREAM
-def test_several_prompts_of_several_choices_each_begin_with_their_own(stream: bool) -> None:
+def test_each_choice_of_several_prompts_starts_with_its_prompt(stream: bool) -> None:
     choices = ask(prompt=["ab", "cde"], n=2, logprobs=0, stream=stream)
     assert [choice["text"] for choice in choices] == ["ab!", "ab!", "cde!", "cde!"]
     assert [choice["index"] for choice in choices] == [0, 1, 2, 3]
@@ -120,21 +120,21 @@ def test_several_prompts_of_several_choices_each_begin_with_their_own(stream: bo
 
 
 @STREAM
-def test_a_prompt_can_be_asked_about_without_an_answer(stream: bool) -> None:
+def test_a_prompt_is_scored_without_generation(stream: bool) -> None:
     (choice,) = ask(prompt="abc", max_tokens=0, logprobs=1, stream=stream)
     assert (choice["text"], choice["finish_reason"]) == ("abc", "length")
     assert choice["logprobs"]["token_logprobs"] == [None, -1.0, -2.0]
 
 
 @STREAM
-def test_a_long_prompt_comes_whole(stream: bool) -> None:
+def test_a_long_prompt_is_complete(stream: bool) -> None:
     (choice,) = ask(prompt="x" * LONG, logprobs=5, stream=stream)
     assert choice["text"] == "x" * LONG + "!"
     assert len(choice["logprobs"]["token_logprobs"]) == LONG + 1
     assert choice["logprobs"]["text_offset"] == list(range(LONG + 1))
 
 
-def test_the_answer_has_the_deadline_of_a_first_token_while_the_prompt_is_told() -> None:
+def test_the_first_token_deadline_applies_during_the_echo() -> None:
     """The rest of a long prefill may be silent, as where a preempted prompt is computed again."""
 
     async def hanging(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -157,7 +157,7 @@ def test_the_answer_has_the_deadline_of_a_first_token_while_the_prompt_is_told()
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/api/generate", "/api/chat", "/v1/chat/completions"])
-def test_no_other_route_asks_for_it_or_says_it(path: str, stream: bool) -> None:
+def test_no_other_route_requests_or_returns_an_echo(path: str, stream: bool) -> None:
     async def scenario() -> None:
         script = events(started(), PromptTokens(text="secret"), Text(text="x"), finished(1))
         messages = [{"role": "user", "content": "hi"}]
@@ -171,7 +171,7 @@ def test_no_other_route_asks_for_it_or_says_it(path: str, stream: bool) -> None:
     asyncio.run(scenario())
 
 
-def test_a_reply_too_large_to_hold_is_refused_and_streams() -> None:
+def test_a_response_above_the_limit_is_rejected_unless_streamed() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,
@@ -193,7 +193,7 @@ def test_a_reply_too_large_to_hold_is_refused_and_streams() -> None:
     asyncio.run(scenario())
 
 
-def test_text_that_comes_back_counts_as_well() -> None:
+def test_echoed_text_counts_towards_the_limit() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,

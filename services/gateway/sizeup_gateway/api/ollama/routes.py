@@ -55,15 +55,15 @@ class OllamaRoutes:
         self._stream_default = stream_default
 
     def router(self) -> APIRouter:
-        """Create the router."""
+        """Create the router; the routes that are matched first serve most requests."""
         router = direct_router("Ollama")
+        router.post("/api/chat", **documentation.CHAT)(self.chat)
+        router.post("/api/generate", **documentation.GENERATE)(self.generate)
         router.get("/", **documentation.HEARTBEAT)(self.heartbeat)
         router.get("/api/version", **documentation.VERSION)(self.version)
         router.get("/api/tags", **documentation.TAGS)(self.tags)
         router.get("/api/ps", **documentation.PROCESSES)(self.processes)
         router.post("/api/show", **documentation.SHOW)(self.show)
-        router.post("/api/chat", **documentation.CHAT)(self.chat)
-        router.post("/api/generate", **documentation.GENERATE)(self.generate)
         return router
 
     async def heartbeat(self, _request: Request) -> Response:

@@ -36,12 +36,12 @@ class OpenAIRoutes:
         """`created` of models that were never ready."""
 
     def router(self) -> APIRouter:
-        """Create the router; a model id may contain slashes."""
+        """Create the router; the routes that are matched first serve most requests."""
         router = direct_router("OpenAI")
-        router.get("/v1/models", **documentation.MODELS)(self.models)
-        router.get("/v1/models/{id:path}", **documentation.MODEL)(self.model)
         router.post("/v1/chat/completions", **documentation.CHAT_COMPLETIONS)(self.chat_completions)
         router.post("/v1/completions", **documentation.COMPLETIONS)(self.completions)
+        router.get("/v1/models", **documentation.MODELS)(self.models)
+        router.get("/v1/models/{id:path}", **documentation.MODEL)(self.model)
         return router
 
     async def models(self, _request: Request) -> Response:
