@@ -1,4 +1,4 @@
-"""The official Ollama client asks for models: which there are, to come and to go."""
+"""The official Ollama client lists, loads and unloads models."""
 
 import asyncio
 from pathlib import Path
@@ -57,15 +57,15 @@ def test_the_client_loads_and_unloads_a_model(tmp_path: Path) -> None:
         ):
             assert (await client.ps()).models == []
             deployment.starts.clear()
-            asking = asyncio.create_task(client.chat(MODEL, MESSAGES, keep_alive="10m"))
+            pending = asyncio.create_task(client.chat(MODEL, MESSAGES, keep_alive="10m"))
             await until(lambda: gateway.sample("model_state", model=KEY, state="loading") == 1)
             (process,) = (await client.ps()).models
             assert process.model == MODEL
             deployment.starts.set()
-            reply = await asking
-            assert reply.message.content == TEXT
-            assert reply.load_duration is not None
-            assert reply.load_duration > 1_334_875
+            response = await pending
+            assert response.message.content == TEXT
+            assert response.load_duration is not None
+            assert response.load_duration > 1_334_875
             assert deployment.pod.requests[0].keep_alive_seconds == 600
             await client.generate(MODEL, keep_alive=-1)
             await client.generate(MODEL, keep_alive=0)

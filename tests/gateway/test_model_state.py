@@ -9,7 +9,7 @@ from sizeup_gateway.model_state import (
 
 
 @pytest.mark.parametrize(
-    ("said", "state"),
+    ("reported", "state"),
     [
         (["loading", "downloading", "failed"], ModelState.LOADING),
         (["downloading", "failed"], ModelState.DOWNLOADING),
@@ -17,15 +17,19 @@ from sizeup_gateway.model_state import (
         (["dead"], ModelState.FAILED),
         (["stalled"], ModelState.FAILED),
         ([None], ModelState.LOADING),
-        (["in words nobody knows"], ModelState.LOADING),
+        (["an unknown state"], ModelState.LOADING),
         (["draining", "failed"], ModelState.FAILED),
     ],
 )
-def test_the_most_advanced_replica_determines_the_state(said: list[str | None], state: str) -> None:
+def test_the_most_advanced_replica_determines_the_state(
+    reported: list[str | None], state: str
+) -> None:
     for scales in (True, False):
-        assert model_state(said, ready=False, scales_to_zero=scales, desired_replicas=0) is state
+        assert (
+            model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=0) is state
+        )
     assert (
-        model_state(said, ready=True, scales_to_zero=False, desired_replicas=None)
+        model_state(reported, ready=True, scales_to_zero=False, desired_replicas=None)
         is ModelState.READY
     )
 
@@ -42,13 +46,13 @@ def test_the_most_advanced_replica_determines_the_state(said: list[str | None], 
 def test_without_replicas_the_scale_decides(
     scales: bool, desired: int | None, state: ModelState
 ) -> None:
-    for said in ([], ["draining"]):
-        found = model_state(said, ready=False, scales_to_zero=scales, desired_replicas=desired)
+    for reported in ([], ["draining"]):
+        found = model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=desired)
         assert found is state
 
 
 @pytest.mark.parametrize(
-    ("before", "now"),
+    ("previous", "now"),
     [
         ("loading", "failed"),
         ("failed", "failed"),
@@ -58,9 +62,9 @@ def test_without_replicas_the_scale_decides(
     ],
 )
 def test_a_refused_connection_is_interpreted_by_the_previous_state(
-    before: str | None, now: str
+    previous: str | None, now: str
 ) -> None:
-    assert state_after_refused_connection(before) == now
+    assert state_after_refused_connection(previous) == now
 
 
 def test_every_state_has_a_description() -> None:

@@ -146,10 +146,10 @@ def test_at_the_drain_deadline_an_incomplete_body_is_rejected(tmp_path: Path) ->
             writer.write(head.encode() + b"Content-Length: 100\r\n\r\n{")
             assert b"100" in await reader.readuntil(b"\r\n\r\n")
             gateway.process.terminate()
-            reply = await reader.read()
+            received = await reader.read()
             writer.close()
-            assert reply.startswith(b"HTTP/1.1 503")
-            assert b'{"error":"the server is shutting down"}' in reply
+            assert received.startswith(b"HTTP/1.1 503")
+            assert b'{"error":"the server is shutting down"}' in received
             assert await gateway.process.wait() == 0
 
     asyncio.run(scenario())

@@ -197,7 +197,7 @@ def openai_body(error: GatewayError) -> dict[str, dict[str, str | None]]:
 
 
 def is_openai_path(path: str) -> bool:
-    """Tell the dialect of a path; everything outside /v1 is Ollama's."""
+    """Whether a path is in OpenAI's dialect; everything outside /v1 is in Ollama's."""
     return path == "/v1" or path.startswith("/v1/")
 
 

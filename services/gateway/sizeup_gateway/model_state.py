@@ -30,7 +30,7 @@ _BY_REPLICA_STATE = {
 _DRAINING = "draining"
 
 _DESCRIPTIONS = {
-    ModelState.READY: "is loading",  # the last ready replica has just gone, or one is about to come
+    ModelState.READY: "is loading",  # between two states: a replica was or will be ready
     ModelState.LOADING: "is loading",
     ModelState.DOWNLOADING: "is downloading",
     ModelState.FAILED: "has failed",
@@ -45,7 +45,7 @@ def model_state(
     scales_to_zero: bool,
     desired_replicas: int | None,
 ) -> ModelState:
-    """Combine what /readyz of each replica reports; None is a replica that does not answer.
+    """Combine what /readyz of each replica reports; None is a replica that does not respond.
 
     `desired_replicas` is the scale of the Deployment, None if it is unknown.
     """

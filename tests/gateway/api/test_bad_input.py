@@ -1,4 +1,4 @@
-"""Input nobody vouches for: never a 5xx, always the shape of the dialect."""
+"""Untrusted input: never a 5xx, always the error shape of the dialect."""
 
 import json
 import socket
@@ -154,9 +154,9 @@ def test_a_body_that_does_not_arrive_times_out(path: str) -> None:
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n{{"
             connection.sendall(head.encode())
-            reply = b"".join(iter(lambda: connection.recv(4096), b""))
-    assert reply.startswith(b"HTTP/1.1 408")
-    assert isinstance(json.loads(reply.partition(b"\r\n\r\n")[2])["error"], dict) == (
+            received = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert received.startswith(b"HTTP/1.1 408")
+    assert isinstance(json.loads(received.partition(b"\r\n\r\n")[2])["error"], dict) == (
         path == OPENAI
     )
 
@@ -253,9 +253,9 @@ def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
         ("/api/chat", {}, "model is required"),
         ("/api/generate", {}, "model '' not found"),
         ("/api/show", {}, "model is required"),
-        ("/api/chat", {"model": "nobody"}, "model 'nobody' not found"),
-        ("/api/generate", {"model": "nobody"}, "model 'nobody' not found"),
-        ("/api/show", {"model": "nobody"}, "model 'nobody' not found"),
+        ("/api/chat", {"model": "unknown"}, "model 'unknown' not found"),
+        ("/api/generate", {"model": "unknown"}, "model 'unknown' not found"),
+        ("/api/show", {"model": "unknown"}, "model 'unknown' not found"),
         ("/api/chat", {"model": "a b"}, "invalid model name"),
         ("/api/chat", GOOD | {"think": True}, f'"{MODEL}" does not support thinking'),
         (

@@ -1,4 +1,4 @@
-"""Replicas from EndpointSlices, against an API server on a real socket."""
+"""Replicas from EndpointSlices, with an API server on a real socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -65,7 +65,7 @@ def test_a_pod_without_a_slice_is_no_longer_probed(tmp_path: Path) -> None:
         await until(lambda: ready(gateway) == 1)
         probes, others = left.probes, kept.probes
         await until(lambda: kept.probes > others + 5)
-        assert left.probes <= probes + 1  # one may have been on its way
+        assert left.probes <= probes + 1  # one may have been in flight
         for _ in range(3):
             assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert (len(left.requests), len(kept.requests)) == (0, 3)
@@ -85,7 +85,7 @@ def test_a_lost_pod_ends_only_its_own_streams(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         pods = [await deployment.add_pod(FakeInference(script)) for _ in range(2)]
         await until(lambda: ready(gateway) == 2)
-        asking = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(6)]
+        pending = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(6)]
         await until(lambda: [pod.live for pod in pods] == [3, 3])
         await deployment.remove(pods[0])
         await until(lambda: ready(gateway) == 1)
@@ -93,7 +93,7 @@ def test_a_lost_pod_ends_only_its_own_streams(tmp_path: Path) -> None:
         late = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: pods[1].live == 4)
         go.set()
-        texts = [text for _, _, text in await asyncio.gather(*asking, late)]
+        texts = [text for _, _, text in await asyncio.gather(*pending, late)]
         assert sum("the model's process went away" in text for text in texts) == 3
         assert sum('"done":true' in text for text in texts) == 4
 
@@ -111,14 +111,14 @@ def test_a_terminating_pod_finishes_its_requests(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         pod = await deployment.add_pod(FakeInference(script))
         await until(lambda: ready(gateway) == 1)
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: pod.live == 1)
         await deployment.terminate(pod)
         await until(lambda: ready(gateway) == 0)
         status, _, text = await gateway.post("/api/chat", CHAT)
         assert (status, "is loading" in text) == (503, True)
         go.set()
-        assert '"done":true' in (await asking)[2]
+        assert '"done":true' in (await pending)[2]
 
     watching(tmp_path, scenario)
 

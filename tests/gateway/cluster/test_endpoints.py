@@ -44,8 +44,8 @@ def test_a_terminating_pod_is_excluded_whichever_slice_has_it() -> None:
 
 
 def test_a_new_pod_may_reuse_the_address_of_a_terminating_one() -> None:
-    gone, come = endpoint("10.0.0.1", "a", terminating=True), endpoint("10.0.0.1", "b")
-    assert known(endpoint_slice("1", "x", [gone, come])).urls("x") == ("http://10.0.0.1:8080",)
+    old, new = endpoint("10.0.0.1", "a", terminating=True), endpoint("10.0.0.1", "b")
+    assert known(endpoint_slice("1", "x", [old, new])).urls("x") == ("http://10.0.0.1:8080",)
 
 
 def test_a_pod_with_two_families_is_one_replica() -> None:
@@ -67,10 +67,10 @@ def test_other_endpoints_are_ignored() -> None:
     portless = endpoint_slice("2", "x", [endpoint("10.0.0.2", "b")])
     portless["ports"] = None
     outside = endpoint_slice("3", "x", [endpoint("example.org", "c")], family="FQDN")
-    nobody = endpoint_slice("4", "x")
+    empty = endpoint_slice("4", "x")
     unlabelled = endpoint_slice("5", "x", [endpoint("10.0.0.5", "e")])
     unlabelled["metadata"]["labels"] = None
-    assert known(named, portless, outside, nobody, unlabelled).urls("x") == ()
+    assert known(named, portless, outside, empty, unlabelled).urls("x") == ()
 
 
 def test_an_endpoint_without_conditions_and_pod_is_a_replica() -> None:

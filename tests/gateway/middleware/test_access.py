@@ -1,4 +1,4 @@
-"""Who may ask."""
+"""Access control by API key, Host and Origin."""
 
 import asyncio
 import json

@@ -33,7 +33,7 @@ class Mount:
         self.file.symlink_to(Path("..data") / "models.yaml")
 
     def put(self, content: Catalog | str) -> None:
-        """Write a new folder and turn the link to it in one step."""
+        """Write a new folder and move the symlink to it atomically."""
         if isinstance(content, Catalog):
             content = yaml.safe_dump(content.model_dump(mode="json"))
         self._turns += 1
@@ -88,7 +88,7 @@ def test_models_are_added_and_removed_while_requests_run(tmp_path: Path) -> None
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
         one.script = script
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: one.live == 1)
         mount.put(with_other(two.url, known=catalog(one.url)))
         await until(lambda: gateway.sample("replicas_ready", model="other") == 1)
@@ -103,7 +103,7 @@ def test_models_are_added_and_removed_while_requests_run(tmp_path: Path) -> None
             is None
         )
         go.set()
-        status, _, text = await asking
+        status, _, text = await pending
         assert (status, '"done":true' in text) == (200, True)
 
     reloading(tmp_path, scenario)
@@ -139,18 +139,18 @@ def test_a_changed_service_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         ("models: [", "while parsing"),
         ("", "valid dictionary"),
         ("models: {a: {id: x}}", "names"),
-        ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", "both answer to"),
+        ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", "models 'a' and 'b'"),
         ("models: {a: {id: x, names: [n], service: s}}", "DISCOVERY=kubernetes"),
         ("models: \xff\x00", "special characters"),
     ],
 )
 def test_an_invalid_catalogue_changes_nothing(
-    tmp_path: Path, content: str, said: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, content: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
@@ -167,7 +167,7 @@ def test_an_invalid_catalogue_changes_nothing(
 
     reloading(tmp_path, scenario)
     (record,) = [r for r in caplog.records if r.getMessage() == "catalog.invalid"]
-    assert (record.levelno, said in vars(record)["error"]) == (logging.ERROR, True)
+    assert (record.levelno, reason in vars(record)["error"]) == (logging.ERROR, True)
 
 
 def test_a_missing_file_changes_nothing(tmp_path: Path) -> None:
@@ -208,11 +208,11 @@ def test_requests_queued_for_a_removed_model_fail_at_once(
 
     async def scenario(deployment: FakeDeployment, gateway: Gateway, mount: Mount) -> None:
         deployment.starts.clear()
-        asking = asyncio.create_task(gateway.post(path, body))
+        pending = asyncio.create_task(gateway.post(path, body))
         await until(lambda: bool(deployment.pods))
         assert gateway.sample("requests_queued", model=KEY) == 1
         mount.put(Catalog(models={}))
-        status, _, text = await asking
+        status, _, text = await pending
         assert (status, f"model '{MODEL}' not found" in text) == (404, True)
         assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
         assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
@@ -249,7 +249,7 @@ def test_a_catalogue_with_a_duplicate_name_changes_nothing() -> None:
     models = Models(catalog("http://a"))
     before = dict(models.by_key)
     clash = CatalogEntry(id="x", names=("n:1",)), CatalogEntry(id="y", names=("n:1",))
-    with pytest.raises(ValueError, match="both answer"):
+    with pytest.raises(ValueError, match="models '"):
         models.apply(Catalog(models={"x": clash[0], "y": clash[1]}))
     assert models.by_key == before
     assert models.find(MODEL) is before[KEY]

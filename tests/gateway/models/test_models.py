@@ -1,4 +1,4 @@
-"""What is said of the models."""
+"""Descriptions of the models."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What is counted and logged."""
+"""Metrics and the request log."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
-from gateway.fake_inference import WORDS, events, fake_inference, finished, refusing, started
+from gateway.fake_inference import TOKENS, events, fake_inference, finished, refusing, started
 from gateway.harness import (
     KEY,
     MODEL,
@@ -55,9 +55,9 @@ def test_a_request_is_counted_by_model_route_and_outcome() -> None:
             assert count("/v1/chat/completions", "busy") == 1
             assert count("/v1/chat/completions", "invalid_request", "unknown") == 1
             assert gateway.sample("prompt_tokens_total", model=KEY) == 7
-            assert gateway.sample("completion_tokens_total", model=KEY) == len(WORDS)
+            assert gateway.sample("completion_tokens_total", model=KEY) == len(TOKENS)
             assert gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
-            assert gateway.sample("inter_token_latency_seconds_count", model=KEY) == len(WORDS) - 1
+            assert gateway.sample("inter_token_latency_seconds_count", model=KEY) == len(TOKENS) - 1
             assert gateway.sample("request_duration_seconds_count", model=KEY) == 1
             assert gateway.sample("requests_in_flight", model=KEY) == 0
             async with gateway.http.get(gateway.url + "/metrics") as response:
@@ -111,7 +111,7 @@ def test_an_echoed_prompt_is_not_a_first_token() -> None:
 
 
 def test_inter_token_latency_is_measured_per_choice() -> None:
-    """Two choices: 1 + 3 tokens, and 2 + 0 + a call + 1; what comes first has no time before it."""
+    """Two choices, 1 + 3 tokens and 2 + 0 + a call + 1; the first event has no predecessor."""
     call = ToolCall(choice=1, index=0, id="c", name="f", arguments={})
     script = events(
         started(),
@@ -168,11 +168,11 @@ def test_a_running_request_is_in_flight() -> None:
             yield finished(1)
 
         async with fake_inference(waiting) as fake, running_gateway(fake) as gateway:
-            asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+            pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
             await until(lambda: fake.live == 1)
             assert gateway.sample("requests_in_flight", model=KEY) == 1
             go.set()
-            await asking
+            await pending
             assert gateway.sample("requests_in_flight", model=KEY) == 0
 
     asyncio.run(scenario())
@@ -217,7 +217,7 @@ def test_a_request_is_one_log_line_without_its_text(
         "outcome": "ok",
         "status": 200,
     }
-    assert (fields["prompt_tokens"], fields["completion_tokens"]) == (7, len(WORDS))
+    assert (fields["prompt_tokens"], fields["completion_tokens"]) == (7, len(TOKENS))
     assert fields["first_token_seconds"] <= fields["seconds"]
     assert SECRET not in "".join(str(vars(r)) for r in caplog.records)
     assert "世" not in "".join(str(vars(r)) for r in caplog.records)

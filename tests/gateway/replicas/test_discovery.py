@@ -1,4 +1,4 @@
-"""Which replicas take requests."""
+"""Readiness of replicas."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Values written as they arrive are the JSON that they would be at last."""
+"""Incrementally encoded JSON equals JSON that is encoded at once."""
 
 import json
 

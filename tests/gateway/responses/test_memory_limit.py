@@ -1,4 +1,4 @@
-"""How much replies in one piece may hold, and what is said when they would hold more."""
+"""Memory limit of responses that are not streamed."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sizeup_gateway.errors import BusyError, InvalidRequestError
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 
 FREE = 2**16
-"""Of each reply."""
+"""Bytes of each response that are not counted."""
 
 
 def test_a_response_above_its_own_limit_is_an_invalid_request() -> None:
@@ -18,32 +18,32 @@ def test_a_response_above_its_own_limit_is_an_invalid_request() -> None:
 
 
 def test_a_response_too_large_beside_others_is_busy() -> None:
-    gathering = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
-    with gathering.response() as first:
+    limiter = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
+    with limiter.response() as first:
         first(2 * FREE)
-        with gathering.response() as second, pytest.raises(BusyError):
+        with limiter.response() as second, pytest.raises(BusyError):
             second(2 * FREE + 1)
-    with gathering.response() as third:
+    with limiter.response() as third:
         third(3 * FREE)
 
 
 def test_small_responses_are_not_rejected_because_of_large_ones() -> None:
-    gathering = ResponseMemoryLimiter(10 * FREE, FREE)
-    with gathering.response() as large:
+    limiter = ResponseMemoryLimiter(10 * FREE, FREE)
+    with limiter.response() as large:
         large(2 * FREE)
-        with gathering.response() as small:
+        with limiter.response() as small:
             for _ in range(FREE):
                 small(1)
 
 
 def test_memory_is_released_after_an_exception() -> None:
-    gathering = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
-    with gathering.response() as other:
+    limiter = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
+    with limiter.response() as other:
         other(2 * FREE)
         for _ in range(3):
-            with gathering.response() as count, pytest.raises(BusyError):
+            with limiter.response() as count, pytest.raises(BusyError):
                 count(3 * FREE)
-        with gathering.response() as count:
+        with limiter.response() as count:
             count(2 * FREE)
 
 

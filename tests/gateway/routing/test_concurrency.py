@@ -43,12 +43,12 @@ async def ask_openai(gateway: Gateway, name: str) -> list[str]:
 def test_two_hundred_concurrent_streams_are_complete_and_in_order() -> None:
     async def scenario() -> None:
         async with fake_inference(numbered) as fake, running_gateway(fake) as gateway:
-            asking = [
+            pending = [
                 (ask_ollama if i % 2 else ask_openai)(gateway, f"s{i}") for i in range(STREAMS)
             ]
-            answers = await asyncio.gather(*asking)
+            responses = await asyncio.gather(*pending)
             assert gateway.sample("requests_in_flight", model=KEY) == 0
-        for i, chunks in enumerate(answers):
+        for i, chunks in enumerate(responses):
             assert chunks == [f"s{i}:{k} " for k in range(CHUNKS)]
         assert fake.live == 0
 

@@ -1,4 +1,4 @@
-"""What a person is told when a replica misbehaves."""
+"""Errors that clients receive when a replica fails."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from gateway.fake_inference import (
     fake_inference,
     finished,
     refusing,
-    saying,
+    responding_with,
     started,
 )
 from gateway.harness import HUB_ID, KEY, MODEL, catalog, running_gateway, until
@@ -48,7 +48,7 @@ async def ask(path: str, script: Script, stream: bool = True) -> tuple[int, str,
 
 
 def assert_ends_in_error(path: str, text: str, chunks: int) -> None:
-    """Exactly so many chunks, then exactly one error, and no sign of a good end."""
+    """Assert this number of chunks, then exactly one error, and no normal end."""
     if path.startswith("/api"):
         lines = [json.loads(line) for line in text.splitlines()]
         assert [set(line) for line in lines[chunks:]] == [{"error"}]
@@ -104,13 +104,13 @@ def test_a_killed_process_ends_every_stream_within_a_second(path: str) -> None:
             await asyncio.Event().wait()
 
         async with fake_inference(endless) as fake, running_gateway(fake) as gateway:
-            asking = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(10)]
+            pending = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(10)]
             tokens = "time_to_first_token_seconds_count"
             await until(lambda: gateway.sample(tokens, model=KEY) == 10)
             await fake.stop()
             async with asyncio.timeout(1.0):
-                answers = await asyncio.gather(*asking)
-        for status, _, text in answers:
+                responses = await asyncio.gather(*pending)
+        for status, _, text in responses:
             assert status == 200
             assert_ends_in_error(path, text, chunks=1)
 
@@ -172,7 +172,7 @@ def test_a_request_is_retried_once_on_another_replica(broken: Script) -> None:
     async def scenario() -> None:
         async with (
             fake_inference(broken) as bad,
-            fake_inference(saying("good")) as good,
+            fake_inference(responding_with("good")) as good,
             running_gateway(bad, good, probe_interval_seconds=60) as gateway,
         ):
             status, _, text = await gateway.post("/api/chat", CHAT)
@@ -217,15 +217,15 @@ def test_a_busy_replica_is_not_retried() -> None:
 @pytest.mark.parametrize("name", [MODEL, "qwen2.5", HUB_ID])
 def test_a_model_without_a_ready_replica_is_loading(name: str) -> None:
     async def scenario() -> None:
-        said = CHAT | {"model": name, "prompt": "hi"}
-        rendered = said | {"_debug_render_only": True}
+        request = CHAT | {"model": name, "prompt": "hi"}
+        rendered = request | {"_debug_render_only": True}
         load = {"model": name}
-        asked = [("/api/chat", body) for body in (said, rendered, load)]
-        asked += [("/api/generate", body) for body in (said, rendered, load)]
-        asked += [("/v1/chat/completions", said), ("/v1/completions", said)]
+        requests = [("/api/chat", body) for body in (request, rendered, load)]
+        requests += [("/api/generate", body) for body in (request, rendered, load)]
+        requests += [("/v1/chat/completions", request), ("/v1/completions", request)]
         models = catalog("http://127.0.0.1:9")
         async with running_gateway(models=models, wait=False) as gateway:
-            for path, body in asked:
+            for path, body in requests:
                 status, headers, text = await gateway.post(path, body)
                 assert (status, "Retry-After" in headers) == (503, True)
                 assert f"model '{name}' is loading, please try again" in text
@@ -301,7 +301,7 @@ def test_the_drain_deadline_ends_streams_with_an_error(path: str) -> None:
             await asyncio.Event().wait()
 
         async with fake_inference(slow) as fake, running_gateway(fake) as gateway:
-            asking = asyncio.create_task(gateway.post(path, CHAT))
+            pending = asyncio.create_task(gateway.post(path, CHAT))
             await until(
                 lambda: (
                     gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
@@ -311,7 +311,7 @@ def test_the_drain_deadline_ends_streams_with_an_error(path: str) -> None:
             gateway.drain.begin()
             assert (await gateway.get("/readyz"))[0] == 503
             gateway.drain.expire()
-            status, _, text = await asking
+            status, _, text = await pending
             await until(lambda: fake.live == 0)
         assert status == 200
         assert_ends_in_error(path, text, chunks=2)
@@ -333,12 +333,12 @@ def test_requests_above_the_concurrency_limit_are_rejected() -> None:
             fake_inference(waiting) as fake,
             running_gateway(fake, max_in_flight=2) as gateway,
         ):
-            held = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(2)]
+            running = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(2)]
             await until(lambda: fake.live == 2)
             status, headers, text = await gateway.post("/api/chat", CHAT)
             assert (status, "busy" in text, "Retry-After" in headers) == (503, True, True)
             go.set()
-            assert [status for status, _, _ in await asyncio.gather(*held)] == [200, 200]
+            assert [status for status, _, _ in await asyncio.gather(*running)] == [200, 200]
             assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert len(fake.requests) == 3
 

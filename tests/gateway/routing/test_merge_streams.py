@@ -40,9 +40,9 @@ def gather(*streams: Stream, n: int = 1) -> list[Event]:
 def test_choices_are_renumbered_and_usage_is_summed() -> None:
     one = Stream(started(), Text(choice=1, text="a"), finished(3, *[FinishReason.STOP] * 2))
     two = Stream(started(), Text(choice=0, text="b"), finished(4, *[FinishReason.LENGTH] * 2))
-    first, *said, last = gather(one, two, n=2)
+    first, *middle, last = gather(one, two, n=2)
     assert first == started()
-    assert {(e.choice, e.text) for e in said if isinstance(e, Text)} == {(1, "a"), (2, "b")}
+    assert {(e.choice, e.text) for e in middle if isinstance(e, Text)} == {(1, "a"), (2, "b")}
     assert isinstance(last, Finished)
     assert last.reasons == ("stop", "stop", "length", "length")
     assert (last.prompt_tokens, last.completion_tokens) == (14, 7)

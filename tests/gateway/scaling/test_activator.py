@@ -1,4 +1,4 @@
-"""Scale from zero: what is held, for how long, and what it costs the API server."""
+"""Scale from zero: the queue, its deadlines, and the load on the API server."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, refusing
 from gateway.harness import KEY, MODEL, Gateway, settings, until
-from gateway.routing.test_cancellation import hang_up
+from gateway.routing.test_cancellation import disconnect
 from sizeup_gateway.app import create_app
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.catalog import Catalog
@@ -46,7 +46,7 @@ def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
     asyncio.run(run())
 
 
-def held(gateway: Gateway) -> float:
+def queued(gateway: Gateway) -> float:
     return gateway.sample("requests_queued", model=KEY)
 
 
@@ -66,15 +66,15 @@ def test_the_first_request_activates_the_model(tmp_path: Path, path: str) -> Non
         deployment.starts.clear()
         assert await state(gateway) == "unloaded"
         assert (await gateway.get("/api/ps"))[1] == {"models": []}
-        asking = asyncio.create_task(gateway.post(path, CHAT))
+        pending = asyncio.create_task(gateway.post(path, CHAT))
         await until(lambda: bool(deployment.pods))
-        assert (held(gateway), await state(gateway)) == (1, "loading")
+        assert (queued(gateway), await state(gateway)) == (1, "loading")
         (process,) = (await gateway.get("/api/ps"))[1]["models"]
         assert (process["name"], process["state"]) == (MODEL, "loading")
         assert not deployment.pod.requests
         deployment.starts.set()
-        assert (await asking)[0] == 200
-        assert (held(gateway), await state(gateway)) == (0, "ready")
+        assert (await pending)[0] == 200
+        assert (queued(gateway), await state(gateway)) == (0, "ready")
         assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
         assert activations(gateway, "scaled") == 1
         assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
@@ -86,11 +86,11 @@ def test_time_in_the_queue_counts_as_load_duration(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         _, _, cold = await gateway.post("/api/chat", CHAT)
         _, _, warm = await gateway.post("/api/chat", CHAT)
-        begun = 1_334_875  # what the replica says of every request
+        own_load_ns = 1_334_875  # as every response of the replica has it
         spent = gateway.sample("queue_duration_seconds_sum", model=KEY) * 1e9
         load, total = json.loads(cold)["load_duration"], json.loads(cold)["total_duration"]
-        assert 0 < spent <= load - begun + 1 < total  # rounded to nanoseconds
-        assert json.loads(warm)["load_duration"] == begun
+        assert 0 < spent <= load - own_load_ns + 1 < total  # rounded to nanoseconds
+        assert json.loads(warm)["load_duration"] == own_load_ns
 
     scaling(tmp_path, scenario)
 
@@ -98,10 +98,10 @@ def test_time_in_the_queue_counts_as_load_duration(tmp_path: Path) -> None:
 def test_a_hundred_requests_cause_one_scale_up(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
-        asking = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(100)]
-        await until(lambda: held(gateway) == 100)
+        pending = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(100)]
+        await until(lambda: queued(gateway) == 100)
         deployment.starts.set()
-        assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
+        assert {status for status, _, _ in await asyncio.gather(*pending)} == {200}
         assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
         assert deployment.cluster.scale_reads < 10
         assert len(deployment.pod.requests) == 100
@@ -110,7 +110,7 @@ def test_a_hundred_requests_cause_one_scale_up(tmp_path: Path) -> None:
 
 
 def test_two_gateways_cause_one_scale_up(tmp_path: Path) -> None:
-    """Both read that there is none before either writes."""
+    """Both read a scale of 0 before either writes."""
 
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
@@ -126,15 +126,15 @@ def test_two_gateways_cause_one_scale_up(tmp_path: Path) -> None:
             gateways = [
                 await stack.enter_async_context(gateway_on(deployment, tmp_path)) for _ in range(2)
             ]
-            asking = [
+            pending = [
                 asyncio.create_task(gateway.post("/api/chat", CHAT))
                 for gateway in gateways
                 for _ in range(50)
             ]
-            await until(lambda: [held(gateway) for gateway in gateways] == [50, 50])
+            await until(lambda: [queued(gateway) for gateway in gateways] == [50, 50])
             await until(lambda: deployment.cluster.conflicts == 1)
             deployment.starts.set()
-            assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
+            assert {status for status, _, _ in await asyncio.gather(*pending)} == {200}
             assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
             assert sum(activations(gateway, "scaled") for gateway in gateways) == 1
             assert sum(activations(gateway, "present") for gateway in gateways) == 1
@@ -143,7 +143,7 @@ def test_two_gateways_cause_one_scale_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "reported"),
     [
         (
             "/api/chat",
@@ -163,43 +163,43 @@ def test_two_gateways_cause_one_scale_up(tmp_path: Path) -> None:
     ],
 )
 def test_requests_beyond_the_queue_are_rejected_at_once(
-    tmp_path: Path, path: str, said: dict[str, object]
+    tmp_path: Path, path: str, reported: dict[str, object]
 ) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
-        asking = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(3)]
-        await until(lambda: held(gateway) == 3)
+        pending = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(3)]
+        await until(lambda: queued(gateway) == 3)
         status, headers, text = await gateway.post(path, CHAT)
-        assert (status, headers["Retry-After"], json.loads(text)) == (429, "1", said)
+        assert (status, headers["Retry-After"], json.loads(text)) == (429, "1", reported)
         deployment.starts.set()
-        assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
+        assert {status for status, _, _ in await asyncio.gather(*pending)} == {200}
 
     scaling(tmp_path, scenario, activation_queue=3)
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("reported", "description"),
     [(None, "is loading"), ("downloading", "is downloading"), ("failed", "has failed")],
 )
 def test_at_the_deadline_the_error_has_the_state_of_the_model(
-    tmp_path: Path, said: str | None, words: str
+    tmp_path: Path, reported: str | None, description: str
 ) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         deployment.cluster.on_scale = None
         pod = FakeInference()
-        pod.state = said
+        pod.state = reported
         await deployment.add_pod(pod)
         await until(lambda: pod.probes > 1)
         status, headers, text = await gateway.post("/api/chat", CHAT)
         assert (status, headers["Retry-After"]) == (503, "2")
-        assert json.loads(text) == {"error": f"model '{MODEL}' {words}, please try again"}
+        assert json.loads(text) == {"error": f"model '{MODEL}' {description}, please try again"}
         status, _, text = await gateway.post("/v1/chat/completions", CHAT)
         assert (status, json.loads(text)["error"]["code"]) == (503, "model_not_ready")
-        assert held(gateway) == 0
-        assert await state(gateway) == (said or "loading")
+        assert queued(gateway) == 0
+        assert await state(gateway) == (reported or "loading")
         shown = (await gateway.get("/v1/models"))[1]["data"][0].get("progress")
-        assert shown == (0.5 if said else None)
+        assert shown == (0.5 if reported else None)
 
     scaling(tmp_path, scenario, activation_seconds=0.2)
 
@@ -209,31 +209,31 @@ def test_a_disconnect_while_queued_frees_the_slot(tmp_path: Path) -> None:
         deployment.starts.clear()
         for path in ("/api/chat", "/api/generate"):
             body = {"model": MODEL, "messages": CHAT["messages"]}
-            await hang_up(gateway, path, body, lambda: held(gateway) == 1)
-            await until(lambda: held(gateway) == 0)
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
-        await until(lambda: held(gateway) == 1)
+            await disconnect(gateway, path, body, lambda: queued(gateway) == 1)
+            await until(lambda: queued(gateway) == 0)
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        await until(lambda: queued(gateway) == 1)
         deployment.starts.set()
-        assert (await asking)[0] == 200
+        assert (await pending)[0] == 200
         assert len(deployment.pod.requests) == 1
 
     scaling(tmp_path, scenario, activation_queue=1)
 
 
 def test_a_request_waits_again_after_losing_its_replica(tmp_path: Path) -> None:
-    """More of them than a request is otherwise given to."""
+    """More replicas than a request is otherwise retried on."""
 
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.cluster.add_deployment(DEPLOYMENT, 1)
         await deployment.add_pod(leaving(deployment, 2))
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        asked = [len(pod.requests) for pod in deployment.pods.values()]
-        assert asked == [1, 1, 1, 1]
+        requests = [len(pod.requests) for pod in deployment.pods.values()]
+        assert requests == [1, 1, 1, 1]
         assert gateway.sample("queue_duration_seconds_count", model=KEY) >= 3
 
     def leaving(deployment: FakeDeployment, more: int) -> FakeInference:
-        """Make a pod that refuses its first request, and whose successors do the same."""
+        """Create a pod that refuses its first request, and whose successors do the same."""
         pod = FakeInference()
 
         async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -253,10 +253,10 @@ def test_an_unreachable_api_server_is_retried(
 ) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         await deployment.cluster.stop()
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: activations(gateway, "failed") >= 1)
         await deployment.cluster.start()
-        assert (await asking)[0] == 200
+        assert (await pending)[0] == 200
         assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
 
     with caplog.at_level(logging.WARNING):
@@ -267,13 +267,13 @@ def test_an_unreachable_api_server_is_retried(
 def test_a_model_scaled_down_while_requests_are_queued_is_activated_again(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: deployment.cluster.writes == [(DEPLOYMENT, 1)])
         await until(lambda: bool(deployment.cluster.slices))
         deployment.cluster.add_deployment(DEPLOYMENT, 0)
         await deployment.remove(deployment.pod)
         deployment.starts.set()
-        assert (await asking)[0] == 200
+        assert (await pending)[0] == 200
         assert deployment.cluster.writes == [(DEPLOYMENT, 1), (DEPLOYMENT, 1)]
 
     scaling(tmp_path, scenario)
@@ -283,11 +283,11 @@ def test_the_prompts_of_one_request_take_one_slot(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.starts.clear()
         body = {"model": MODEL, "prompt": list("abcdef")}
-        asking = asyncio.create_task(gateway.post("/v1/completions", body))
+        pending = asyncio.create_task(gateway.post("/v1/completions", body))
         await until(lambda: bool(deployment.pods))
-        assert held(gateway) == 1
+        assert queued(gateway) == 1
         deployment.starts.set()
-        status, _, text = await asking
+        status, _, text = await pending
         assert (status, len(json.loads(text)["choices"])) == (200, 6)
         assert len(deployment.pod.requests) == 6
         assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
@@ -316,8 +316,8 @@ def test_a_disconnect_does_not_cancel_the_activation(tmp_path: Path) -> None:
 
         deployment.cluster.before_write = wait
         body = {"model": MODEL, "messages": CHAT["messages"]}
-        await hang_up(gateway, "/api/chat", body, lambda: held(gateway) == 1)
-        await until(lambda: held(gateway) == 0)
+        await disconnect(gateway, "/api/chat", body, lambda: queued(gateway) == 1)
+        await until(lambda: queued(gateway) == 0)
         go.set()
         await until(lambda: deployment.cluster.writes == [(DEPLOYMENT, 1)])
 

@@ -1,4 +1,4 @@
-"""Scale to zero: when a model goes, and when it must not."""
+"""Scale to zero: when a model is scaled down and when not."""
 
 import asyncio
 import json
@@ -79,9 +79,9 @@ def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
 
 
 async def stats_reads(pod: FakeInference, count: int = 2) -> None:
-    """Wait until a replica has been asked for its figures so often again."""
-    asked = pod.stats_reads
-    await until(lambda: pod.stats_reads >= asked + count)
+    """Wait until the stats of a replica have been read this many more times."""
+    before = pod.stats_reads
+    await until(lambda: pod.stats_reads >= before + count)
 
 
 async def process(gateway: Gateway) -> dict[str, Any]:
@@ -126,12 +126,12 @@ def test_a_keep_alive_of_zero_unloads_after_the_response(tmp_path: Path) -> None
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         pod = deployment.pod
         pod.script = script
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT | {"keep_alive": 0}))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT | {"keep_alive": 0}))
         await until(lambda: pod.live == 1)
         await stats_reads(pod)
         assert deployment.cluster.writes == [UP]
         go.set()
-        assert (await asking)[0] == 200
+        assert (await pending)[0] == 200
         await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
@@ -152,14 +152,14 @@ def test_a_negative_keep_alive_is_for_ever(tmp_path: Path, keep_alive: object) -
 
 def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
-        said = {"model": MODEL, "keep_alive": 0}
+        replica = {"model": MODEL, "keep_alive": 0}
         for path in ("/api/chat", "/api/generate"):
-            status, _, text = await gateway.post(path, said)
+            status, _, text = await gateway.post(path, replica)
             assert (status, json.loads(text)["done_reason"]) == (200, "unload")
         assert deployment.cluster.writes == []
         status, _, text = await gateway.post("/api/generate", {"model": MODEL})
-        reply = json.loads(text)
-        assert (status, reply["done_reason"], reply["response"]) == (200, "load", "")
+        body = json.loads(text)
+        assert (status, body["done_reason"], body["response"]) == (200, "load", "")
         assert deployment.cluster.writes == [UP]
         assert deployment.pod.keep_alive_requests == [None]
         await gateway.post("/api/chat", {"model": MODEL, "messages": [], "keep_alive": "10m"})
@@ -169,14 +169,14 @@ def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
         shown = (await process(gateway))["expires_at"]
         assert shown.startswith(datetime.fromtimestamp(1600).strftime("%Y-%m"))
         assert deployment.pod.requests == []
-        await gateway.post("/api/generate", said)
+        await gateway.post("/api/generate", replica)
         await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
 
 def test_an_expired_model_is_checked_twice(tmp_path: Path) -> None:
-    """Another gateway may be about to send it what it holds."""
+    """Another gateway may have requests queued for it."""
 
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         looks_before: list[int] = []
@@ -268,29 +268,29 @@ def test_a_gateway_without_queued_requests_does_not_interrupt_a_startup(
             gateway_on(deployment, tmp_path, models, activation_seconds=0.05),
         ):
             deployment.starts.clear()
-            asking = asyncio.create_task(holding.post("/api/chat", CHAT))
+            pending = asyncio.create_task(holding.post("/api/chat", CHAT))
             await until(lambda: deployment.cluster.writes == [UP])
             seen = deployment.cluster.scale_reads
             await until(lambda: deployment.cluster.scale_reads > seen + 40)
             deployment.starts.set()
-            assert (await asking)[0] == 200
+            assert (await pending)[0] == 200
             assert deployment.cluster.writes == [UP]
 
     asyncio.run(scenario())
 
 
-def said(state: str | None, progress: float | None = None) -> Replica:
+def replica(state: str | None, progress: float | None = None) -> Replica:
     return Replica("http://a", state=state, progress=progress)
 
 
 def test_progress_resets_the_stall_timer() -> None:
     start = StartupProgress(now=0.0)
     steps = [
-        said(None),
-        said("downloading", 0.0),
-        said("downloading", 0.5),
-        said("loading", 0.0),
-        said("loading", 0.9),
+        replica(None),
+        replica("downloading", 0.0),
+        replica("downloading", 0.5),
+        replica("loading", 0.0),
+        replica("loading", 0.9),
     ]
     assert start.stalled_seconds([], now=100.0) == 100.0
     still = [
@@ -304,20 +304,20 @@ def test_progress_resets_the_stall_timer() -> None:
     "replicas",
     [
         [],
-        [said("failed", 0.5)],
-        [said(None)],
-        [said("loading", 0.0)],
-        [said("loading", 0.5)],
-        [said("downloading", 1.0), said("loading", 0.1)],
+        [replica("failed", 0.5)],
+        [replica(None)],
+        [replica("loading", 0.0)],
+        [replica("loading", 0.5)],
+        [replica("downloading", 1.0), replica("loading", 0.1)],
     ],
 )
 def test_a_restart_is_not_progress(replicas: list[Replica]) -> None:
     start = StartupProgress(now=0.0)
-    assert start.stalled_seconds([said("loading", 0.5)], now=10.0) == 0.0
+    assert start.stalled_seconds([replica("loading", 0.5)], now=10.0) == 0.0
     assert start.stalled_seconds(replicas, now=30.0) == 20.0
 
 
 def test_the_furthest_replica_counts() -> None:
     start = StartupProgress(now=0.0)
-    start.stalled_seconds([said("loading", 0.1)], now=10.0)
-    assert start.stalled_seconds([said(None), said("loading", 0.2)], now=20.0) == 0.0
+    start.stalled_seconds([replica("loading", 0.1)], now=10.0)
+    assert start.stalled_seconds([replica(None), replica("loading", 0.2)], now=20.0) == 0.0

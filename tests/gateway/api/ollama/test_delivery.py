@@ -1,11 +1,11 @@
-"""When /api/chat streams although nobody said so."""
+"""Whether /api/chat streams if the request leaves it open."""
 
 import asyncio
 import json
 
 import pytest
 
-from gateway.fake_inference import WORDS, fake_inference
+from gateway.fake_inference import TOKENS, fake_inference
 from gateway.harness import HUB_ID, MODEL, running_gateway
 from sizeup_gateway.api.ollama.translate import Delivery, StreamDefault, delivery
 
@@ -46,11 +46,11 @@ def test_a_request_by_hub_id_gets_one_object_with_images() -> None:
             status, headers, text = await gateway.post("/api/chat", body)
         assert status == 200
         assert headers["Content-Type"].startswith("application/json")
-        reply = json.loads(text)
-        assert reply["created_at"].endswith("Z")
-        assert {key: reply[key] for key in ("done", "message", "model")} == {
+        body = json.loads(text)
+        assert body["created_at"].endswith("Z")
+        assert {key: body[key] for key in ("done", "message", "model")} == {
             "done": True,
-            "message": {"content": "".join(WORDS), "images": None, "role": "assistant"},
+            "message": {"content": "".join(TOKENS), "images": None, "role": "assistant"},
             "model": HUB_ID,
         }
 
@@ -64,8 +64,8 @@ def test_generate_streams_by_default() -> None:
             _, headers, text = await gateway.post("/api/generate", body)
             assert headers["Content-Type"] == "application/x-ndjson"
             lines = [json.loads(line) for line in text.splitlines()]
-            assert [line["response"] for line in lines] == [*WORDS, ""]
+            assert [line["response"] for line in lines] == [*TOKENS, ""]
             _, _, text = await gateway.post("/api/generate", body | {"stream": False})
-            assert json.loads(text)["response"] == "".join(WORDS)
+            assert json.loads(text)["response"] == "".join(TOKENS)
 
     asyncio.run(scenario())

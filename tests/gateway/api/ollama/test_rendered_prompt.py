@@ -1,4 +1,4 @@
-"""The text a model would see, shown instead of an answer."""
+"""The prompt as the chat template renders it."""
 
 import asyncio
 import json
@@ -37,10 +37,10 @@ def test_rendering_times_out_and_counts_as_a_request() -> None:
             ) as gateway,
         ):
             fake.hangs.set()
-            asking = asyncio.create_task(gateway.post("/api/chat", RENDERED))
+            pending = asyncio.create_task(gateway.post("/api/chat", RENDERED))
             await until(lambda: fake.live == 1)
             assert (await gateway.post("/api/chat", RENDERED))[0] == 503
-            status, _, text = await asking
+            status, _, text = await pending
             assert (status, json.loads(text).keys()) == (504, {"error"})
             await until(lambda: fake.live == 0)
 
@@ -54,10 +54,10 @@ def test_a_replica_that_dies_while_rendering_is_an_error_status() -> None:
             running_gateway(fake, probe_interval_seconds=60) as gateway,
         ):
             fake.hangs.set()
-            asking = asyncio.create_task(gateway.post("/api/chat", RENDERED))
+            pending = asyncio.create_task(gateway.post("/api/chat", RENDERED))
             await until(lambda: fake.live == 1)
             await fake.stop()
-            status, _, text = await asking
+            status, _, text = await pending
             assert (status, json.loads(text).keys()) == (502, {"error"})
 
     asyncio.run(scenario())

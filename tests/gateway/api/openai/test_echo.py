@@ -21,10 +21,10 @@ from sizeup_wire.events import (
 from sizeup_wire.generate import GenerateRequest, TextPrompt, TokenPrompt
 
 LONG = 2000
-"""Tokens of a prompt whose events are a megabyte."""
+"""Tokens of a prompt with a megabyte of events."""
 
 
-def told(word: str, value: float | None, candidates: int) -> PromptToken:
+def prompt_token(word: str, value: float | None, candidates: int) -> PromptToken:
     own = tuple(word.encode())
     top = TopLogprob(token=word, bytes=own, logprob=value or 0.0)
     return PromptToken(token=word, bytes=own, logprob=value, top=(top,) * candidates)
@@ -38,14 +38,16 @@ def words_of(request: GenerateRequest) -> list[str]:
 
 
 async def echoing(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-    """Say the prompt, a hundred tokens an event, then an exclamation mark per choice."""
+    """Echo the prompt in events of 100 tokens, then generate "!" for each choice."""
     words = words_of(request)
     yield started(len(words))
     values = [None, *(-float(i) for i in range(1, len(words)))]
     for i in range(0, len(words) if request.echo else 0, 100):
         pairs = [*zip(words, values, strict=True)][i : i + 100]
         tokens = (
-            [] if request.logprobs is None else [told(w, v, request.logprobs) for w, v in pairs]
+            []
+            if request.logprobs is None
+            else [prompt_token(w, v, request.logprobs) for w, v in pairs]
         )
         yield PromptTokens(text="".join(w for w, _ in pairs), tokens=tuple(tokens))
     for choice in range(request.n if request.max_tokens else 0):
@@ -55,7 +57,7 @@ async def echoing(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
 
 
 def ask(**fields: Any) -> list[dict[str, Any]]:
-    """Return the choices; those of a stream joined as a reader joins them."""
+    """Return the choices; those of a stream joined, as a client does."""
 
     async def scenario() -> list[dict[str, Any]]:
         async with fake_inference(echoing) as fake, running_gateway(fake) as gateway:
@@ -98,7 +100,7 @@ def test_the_text_starts_with_the_prompt(stream: bool) -> None:
 
 @STREAM
 def test_lm_evals_request_has_the_shape_that_it_slices(stream: bool) -> None:
-    """`lm_eval/models/openai_completions.py`: `[ctxlen:-1]` of both lists."""
+    """`lm_eval/models/openai_completions.py` takes `[ctxlen:-1]` of both lists."""
     (choice,) = ask(
         prompt=[[5, 6, 7, 8]], max_tokens=1, logprobs=1, temperature=0, seed=1234, stream=stream
     )
@@ -135,7 +137,7 @@ def test_a_long_prompt_is_complete(stream: bool) -> None:
 
 
 def test_the_first_token_deadline_applies_during_the_echo() -> None:
-    """The rest of a long prefill may be silent, as where a preempted prompt is computed again."""
+    """A long prefill may pause, for example when a preempted prompt is recomputed."""
 
     async def hanging(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         yield started()
