@@ -5,8 +5,9 @@
 A and B are Python interpreters with a gateway installed, or base URLs of running gateways (then
 with `--inference`, the URL of the process behind both). Rounds alternate between the two, so that
 other load on the machine affects both alike; printed are medians over the rounds, and B's result in
-relation to A's (above 1 is better). CPU time is that of the gateway's process (Linux, interpreters
-only): on a busy machine it is the more reliable figure.
+relation to A's (above 1 is better). Latency is given as median and as 10th percentile, which other
+load affects less. CPU time is that of the gateway's process (Linux, interpreters only): on a busy
+machine it is the most reliable figure. Compare A with itself to see the noise.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 
 import aiohttp
@@ -38,6 +39,8 @@ class Gateway:
     pid: int | None = None
     latency: list[float] = field(default_factory=list)
     """Median seconds of a request for one token."""
+    low_latency: list[float] = field(default_factory=list)
+    """10th percentile of the same."""
     request_cpu: list[float] = field(default_factory=list)
     tokens_per_second: list[float] = field(default_factory=list)
     token_cpu: list[float] = field(default_factory=list)
@@ -137,6 +140,7 @@ async def measure_latency(
             seconds[one.name].append(perf_counter() - started)
     for one in gateways:
         one.latency.append(median(seconds[one.name]))
+        one.low_latency.append(quantiles(seconds[one.name], n=10)[0])
         one.request_cpu.append((cpu[one.name] + one.cpu_seconds()) / requests)
 
 
@@ -152,8 +156,8 @@ async def measure_streams(
     one.token_cpu.append((one.cpu_seconds() - cpu) / sum(counts))
 
 
-async def direct_latency(http: aiohttp.ClientSession, url: str, requests: int) -> float:
-    """Return the median seconds of the same request without a gateway."""
+async def direct_latency(http: aiohttp.ClientSession, url: str, requests: int) -> list[float]:
+    """Return the seconds of the same requests without a gateway."""
     prompt = {"kind": "chat", "messages": [{"role": "user", "content": "hi"}]}
     seconds = []
     for _ in range(requests):
@@ -162,22 +166,24 @@ async def direct_latency(http: aiohttp.ClientSession, url: str, requests: int) -
         async with http.post(f"{url}/internal/v1/generate", json=body) as response:
             await response.read()
         seconds.append(perf_counter() - started)
-    return median(seconds)
+    return seconds
 
 
-async def compare(gateways: Sequence[Gateway], replica: str, args: argparse.Namespace) -> float:
-    """Run all rounds; return the median latency without a gateway."""
+async def compare(
+    gateways: Sequence[Gateway], replica: str, args: argparse.Namespace
+) -> list[float]:
+    """Run all rounds; return the latencies without a gateway."""
     direct: list[float] = []
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         for one in gateways:
             await wait_until_ready(http, one.url, args.model)
         for i in range(args.rounds):
-            direct.append(await direct_latency(http, replica, args.requests))
+            direct.extend(await direct_latency(http, replica, args.requests))
             await measure_latency(http, gateways, args.model, args.requests)
             for one in gateways if i % 2 else gateways[::-1]:
                 await measure_streams(http, one, args.model, args.streams, args.tokens)
-    return median(direct)
+    return direct
 
 
 def show(name: str, a: float, b: float, unit: str, *, higher_is_better: bool = False) -> None:
@@ -202,10 +208,12 @@ def main() -> None:
         replica = args.inference or stack.enter_context(inference())
         a, b = (stack.enter_context(gateway(n, getattr(args, n), replica)) for n in ("a", "b"))
         direct = asyncio.run(compare([a, b], replica, args))
-    added_a, added_b = (1000 * (median(one.latency) - direct) for one in (a, b))
+    added_a, added_b = (1000 * (median(one.latency) - median(direct)) for one in (a, b))
+    low = quantiles(direct, n=10)[0]
+    low_a, low_b = (1000 * (median(one.low_latency) - low) for one in (a, b))
     print(f"{'':28} {'A':>10} {'B':>10} {'':9} {'ratio':>6}")
     show("added latency", added_a, added_b, "ms")
-    show("latency", 1000 * median(a.latency), 1000 * median(b.latency), "ms")
+    show("added latency, p10", low_a, low_b, "ms")
     show("CPU per request", 1000 * median(a.request_cpu), 1000 * median(b.request_cpu), "ms")
     show(
         f"{args.streams} streams",
