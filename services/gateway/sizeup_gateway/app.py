@@ -48,7 +48,7 @@ from sizeup_gateway.scaling.activator import Activator, QueueLimits
 from sizeup_gateway.scaling.idle_scaler import IdleScaler
 from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_gateway.settings import Settings
-from sizeup_telemetry.api_docs import serve_api_docs
+from sizeup_telemetry.api_docs import NO_OPENTELEMETRY, serve_api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.request_id import RequestIdMiddleware
@@ -89,8 +89,8 @@ def create_app(
     dependencies = _dependencies(settings, parts, drain, scales=cluster is not None)
     jobs = _jobs(settings, catalog, parts, cluster)
     routers = (
-        OllamaRoutes(dependencies, settings.stream_default).router(),
         OpenAIRoutes(dependencies).router(),
+        OllamaRoutes(dependencies, settings.stream_default).router(),
         unsupported_router(),
         probes,
         metrics,
@@ -99,6 +99,7 @@ def create_app(
         title="sizeup",
         version=version("sizeup-gateway"),
         description=_DESCRIPTION,
+        telemetry=NO_OPENTELEMETRY,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

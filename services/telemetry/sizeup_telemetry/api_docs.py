@@ -15,12 +15,22 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.routing import BaseRoute, request_response
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
+
+NO_OPENTELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+"""FastAPI's `telemetry`: its own checks for providers on every request, and its environment
+variables, are switched off. Metrics and logs of the services are `sizeup_telemetry`'s."""
 
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _REF = "#/components/schemas/{model}"
