@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from sizeup_telemetry.api_docs import json_response, request_body
 
 Json = dict[str, Any]
 Responses = Mapping[int, Json]
+
+
+class ResponseBody(BaseModel):
+    """Superclass of documented responses."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
 
 _ERRORS: Mapping[int, str] = {
     400: "Invalid request, or the model lacks a requested feature",

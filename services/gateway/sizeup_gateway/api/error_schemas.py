@@ -1,15 +1,15 @@
 """The error object of each dialect, for the OpenAPI document."""
 
-from pydantic import BaseModel
+from sizeup_gateway.api.documentation import ResponseBody
 
 
-class OllamaErrorResponse(BaseModel):
+class OllamaErrorResponse(ResponseBody):
     """Error of Ollama's API: a response body, or the last line of a stream."""
 
     error: str
 
 
-class OpenAIError(BaseModel):
+class OpenAIError(ResponseBody):
     """Details of an error."""
 
     message: str
@@ -18,7 +18,7 @@ class OpenAIError(BaseModel):
     code: str | None
 
 
-class OpenAIErrorResponse(BaseModel):
+class OpenAIErrorResponse(ResponseBody):
     """Error of OpenAI's API: a response body, or the last event of a stream before [DONE]."""
 
     error: OpenAIError

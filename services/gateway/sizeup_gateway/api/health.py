@@ -5,17 +5,17 @@ from importlib.metadata import version
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sizeup_gateway.api.documentation import ResponseBody
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router, json_response
 from sizeup_telemetry.drain import Drain
 
 
-class StatusResponse(BaseModel):
+class StatusResponse(ResponseBody):
     """Result of a probe."""
 
     status: Literal["ok", "starting", "draining"]

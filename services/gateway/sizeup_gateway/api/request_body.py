@@ -52,7 +52,13 @@ class RequestBody(BaseModel):
     send fields of newer versions of their protocol.
     """
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # field descriptions of the OpenAPI document
+    )
 
 
 BodyT = TypeVar("BodyT", bound=RequestBody)

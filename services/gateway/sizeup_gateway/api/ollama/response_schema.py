@@ -6,16 +6,18 @@ Handlers build their responses as dictionaries and bytes: tests validate them ag
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from sizeup_gateway.api.documentation import ResponseBody
 
 
-class VersionResponse(BaseModel):
+class VersionResponse(ResponseBody):
     """`GET /api/version`."""
 
     version: str
 
 
-class ModelDetails(BaseModel):
+class ModelDetails(ResponseBody):
     """Architecture and size of a model."""
 
     parent_model: str
@@ -30,7 +32,7 @@ class ModelDetails(BaseModel):
     embedding_length: int | None = None
 
 
-class ListModelResponse(BaseModel):
+class ListModelResponse(ResponseBody):
     """A model of the catalogue."""
 
     name: str
@@ -43,13 +45,13 @@ class ListModelResponse(BaseModel):
     capabilities: list[str]
 
 
-class ListResponse(BaseModel):
+class ListResponse(ResponseBody):
     """`GET /api/tags`."""
 
     models: list[ListModelResponse]
 
 
-class ProcessModelResponse(BaseModel):
+class ProcessModelResponse(ResponseBody):
     """A model with an inference process."""
 
     name: str
@@ -68,13 +70,13 @@ class ProcessModelResponse(BaseModel):
     """Not in Ollama: nanoseconds until the process was ready."""
 
 
-class ProcessResponse(BaseModel):
+class ProcessResponse(ResponseBody):
     """`GET /api/ps`."""
 
     models: list[ProcessModelResponse]
 
 
-class ShowResponse(BaseModel):
+class ShowResponse(ResponseBody):
     """`POST /api/show`."""
 
     license: str
@@ -87,7 +89,7 @@ class ShowResponse(BaseModel):
     modified_at: datetime
 
 
-class ResponseToolCallFunction(BaseModel):
+class ResponseToolCallFunction(ResponseBody):
     """The function of a tool call."""
 
     index: int
@@ -95,14 +97,14 @@ class ResponseToolCallFunction(BaseModel):
     arguments: dict[str, Any]
 
 
-class ResponseToolCall(BaseModel):
+class ResponseToolCall(ResponseBody):
     """A tool call by the model."""
 
     id: str
     function: ResponseToolCallFunction
 
 
-class ResponseMessage(BaseModel):
+class ResponseMessage(ResponseBody):
     """A message by the model; in a stream, a piece of one."""
 
     role: Literal["assistant"]
@@ -112,7 +114,7 @@ class ResponseMessage(BaseModel):
     images: None = None
 
 
-class TopLogprob(BaseModel):
+class TopLogprob(ResponseBody):
     """One of the likeliest tokens."""
 
     token: str
@@ -126,7 +128,7 @@ class Logprob(TopLogprob):
     top_logprobs: list[TopLogprob] | None = None
 
 
-class Statistics(BaseModel):
+class Statistics(ResponseBody):
     """Fields of the last object: why generation ended, counts, and durations in nanoseconds."""
 
     done_reason: Literal["stop", "length", "load", "unload"] | None = None
@@ -161,13 +163,13 @@ class GenerateResponse(Statistics):
     logprobs: list[Logprob] | None = None
 
 
-class DebugInfo(BaseModel):
+class DebugInfo(ResponseBody):
     """The rendered prompt."""
 
     rendered_template: str
 
 
-class DebugTemplateResponse(BaseModel):
+class DebugTemplateResponse(ResponseBody):
     """Response to a request with `_debug_render_only`."""
 
     model: str

@@ -5,10 +5,10 @@ Handlers build their responses as dictionaries and bytes: tests validate them ag
 
 from typing import Literal
 
-from pydantic import BaseModel
+from sizeup_gateway.api.documentation import ResponseBody
 
 
-class Model(BaseModel):
+class Model(ResponseBody):
     """A model of the catalogue."""
 
     id: str
@@ -23,26 +23,26 @@ class Model(BaseModel):
     """Not in OpenAI's API: progress of loading or downloading, 0 to 1."""
 
 
-class ModelList(BaseModel):
+class ModelList(ResponseBody):
     """`GET /v1/models`."""
 
     object: Literal["list"]
     data: list[Model]
 
 
-class PromptTokensDetails(BaseModel):
+class PromptTokensDetails(ResponseBody):
     """Breakdown of the prompt tokens."""
 
     cached_tokens: int
 
 
-class CompletionTokensDetails(BaseModel):
+class CompletionTokensDetails(ResponseBody):
     """Breakdown of the completion tokens."""
 
     reasoning_tokens: int
 
 
-class CompletionUsage(BaseModel):
+class CompletionUsage(ResponseBody):
     """Token counts of a request."""
 
     prompt_tokens: int
@@ -52,7 +52,7 @@ class CompletionUsage(BaseModel):
     completion_tokens_details: CompletionTokensDetails
 
 
-class FunctionCallResponse(BaseModel):
+class FunctionCallResponse(ResponseBody):
     """The function of a tool call; in a stream, a piece of it."""
 
     name: str | None = None
@@ -60,7 +60,7 @@ class FunctionCallResponse(BaseModel):
     """A JSON object as a string; in a stream, to be concatenated."""
 
 
-class ChatCompletionMessageToolCall(BaseModel):
+class ChatCompletionMessageToolCall(ResponseBody):
     """A tool call by the model."""
 
     id: str
@@ -68,7 +68,7 @@ class ChatCompletionMessageToolCall(BaseModel):
     function: FunctionCallResponse
 
 
-class ChoiceDeltaToolCall(BaseModel):
+class ChoiceDeltaToolCall(ResponseBody):
     """A piece of a tool call; only the first has `id` and `type`."""
 
     index: int
@@ -77,7 +77,7 @@ class ChoiceDeltaToolCall(BaseModel):
     function: FunctionCallResponse
 
 
-class ChatCompletionMessage(BaseModel):
+class ChatCompletionMessage(ResponseBody):
     """A message by the model."""
 
     role: Literal["assistant"]
@@ -89,7 +89,7 @@ class ChatCompletionMessage(BaseModel):
     tool_calls: list[ChatCompletionMessageToolCall] | None = None
 
 
-class ChoiceDelta(BaseModel):
+class ChoiceDelta(ResponseBody):
     """A piece of a message by the model."""
 
     role: Literal["assistant"] | None = None
@@ -99,7 +99,7 @@ class ChoiceDelta(BaseModel):
     tool_calls: list[ChoiceDeltaToolCall] | None = None
 
 
-class ChatCompletionTopLogprob(BaseModel):
+class ChatCompletionTopLogprob(ResponseBody):
     """One of the likeliest tokens."""
 
     token: str
@@ -113,7 +113,7 @@ class ChatCompletionTokenLogprob(ChatCompletionTopLogprob):
     top_logprobs: list[ChatCompletionTopLogprob]
 
 
-class ChoiceLogprobs(BaseModel):
+class ChoiceLogprobs(ResponseBody):
     """Log-probabilities of a message."""
 
     content: list[ChatCompletionTokenLogprob]
@@ -123,7 +123,7 @@ class ChoiceLogprobs(BaseModel):
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
-class ChatCompletionChoice(BaseModel):
+class ChatCompletionChoice(ResponseBody):
     """One of `n` choices."""
 
     index: int
@@ -132,7 +132,7 @@ class ChatCompletionChoice(BaseModel):
     finish_reason: FinishReason
 
 
-class ChatCompletionChunkChoice(BaseModel):
+class ChatCompletionChunkChoice(ResponseBody):
     """A piece of one of `n` choices."""
 
     index: int
@@ -141,7 +141,7 @@ class ChatCompletionChunkChoice(BaseModel):
     finish_reason: FinishReason | None
 
 
-class ChatCompletion(BaseModel):
+class ChatCompletion(ResponseBody):
     """`POST /v1/chat/completions`, not streamed."""
 
     id: str
@@ -153,7 +153,7 @@ class ChatCompletion(BaseModel):
     usage: CompletionUsage
 
 
-class ChatCompletionChunk(BaseModel):
+class ChatCompletionChunk(ResponseBody):
     """An event of a stream of `POST /v1/chat/completions`."""
 
     id: str
@@ -166,7 +166,7 @@ class ChatCompletionChunk(BaseModel):
     usage: CompletionUsage | None = None
 
 
-class CompletionLogprobs(BaseModel):
+class CompletionLogprobs(ResponseBody):
     """Log-probabilities of a text, one entry per token in each list."""
 
     tokens: list[str]
@@ -177,7 +177,7 @@ class CompletionLogprobs(BaseModel):
     """In characters."""
 
 
-class CompletionChoice(BaseModel):
+class CompletionChoice(ResponseBody):
     """One of the choices; in a stream, a piece of it."""
 
     text: str
@@ -186,7 +186,7 @@ class CompletionChoice(BaseModel):
     finish_reason: FinishReason | None
 
 
-class Completion(BaseModel):
+class Completion(ResponseBody):
     """`POST /v1/completions`: the whole response, or one event of a stream."""
 
     id: str
