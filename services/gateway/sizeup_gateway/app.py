@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from sizeup_gateway.api import health
 from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai import documentation as openai
@@ -128,6 +129,7 @@ def create_app(
         requests=[*ollama.REQUESTS, *openai.REQUESTS],
         responses=[*ollama.RESPONSES, *openai.RESPONSES, *health.RESPONSES],
         enabled=settings.api_docs,
+        security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
 

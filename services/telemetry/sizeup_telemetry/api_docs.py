@@ -106,6 +106,7 @@ def serve_api_docs(
     requests: Iterable[type[BaseModel]],
     responses: Iterable[type[BaseModel]],
     enabled: bool,
+    security_schemes: Mapping[str, Json] | None = None,
 ) -> None:
     """Serve the OpenAPI document with these models' schemas, and /docs; nothing when disabled.
 
@@ -130,6 +131,9 @@ def serve_api_docs(
             )
             components = document.setdefault("components", {})
             components["schemas"] = {**schemas, **components.get("schemas", {})}
+            if security_schemes:
+                components["securitySchemes"] = dict(security_schemes)
+                document["security"] = [{name: []} for name in security_schemes]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

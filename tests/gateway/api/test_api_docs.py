@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -207,3 +208,14 @@ def test_the_docs_can_be_disabled(path: str) -> None:
         response = httpx.get(url + path)
         assert response.status_code == 404
         validate(OllamaErrorResponse, response.text)
+
+
+def test_the_document_has_the_security_schemes_if_keys_are_required(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("secret", encoding="utf-8")
+    with background_gateway(FakeInference, api_keys_file=keys) as url:
+        headers = {"X-Api-Key": "secret"}
+        document = httpx.get(f"{url}/openapi.json", headers=headers).json()
+    assert {one for entry in document["security"] for one in entry} == {"Bearer", "ApiKey"}
+    assert document["components"]["securitySchemes"].keys() == {"Bearer", "ApiKey"}
+    assert document["paths"]["/livez"]["get"]["security"] == []

@@ -17,6 +17,14 @@ class ResponseBody(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+API_KEY_SCHEMES: Mapping[str, Json] = {
+    "Bearer": {"type": "http", "scheme": "bearer"},
+    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+"""Either of them is accepted on every path but the health probes."""
+NO_API_KEY: Json = {"security": []}
+"""`openapi_extra` of a route that requires no API key."""
+
 _ERRORS: Mapping[int, str] = {
     400: "Invalid request, or the model lacks a requested feature",
     401: "API key missing or invalid",

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sizeup_gateway.api.documentation import ResponseBody
+from sizeup_gateway.api.documentation import NO_API_KEY, ResponseBody
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router, json_response
@@ -44,11 +44,16 @@ def health_router(models: Models, drain: Drain, has_synced: Callable[[], bool]) 
     release = version("sizeup-gateway")  # reads a file: once, not on every request
     router = direct_router("Health")
 
-    @router.get("/livez", summary="Liveness probe", responses={200: _OK})
+    @router.get("/livez", summary="Liveness probe", responses={200: _OK}, openapi_extra=NO_API_KEY)
     async def livez(_request: Request) -> Response:
         return JsonResponse({"status": "ok"})
 
-    @router.get("/readyz", summary="Readiness probe", responses={200: _OK, 503: _UNAVAILABLE})
+    @router.get(
+        "/readyz",
+        summary="Readiness probe",
+        responses={200: _OK, 503: _UNAVAILABLE},
+        openapi_extra=NO_API_KEY,
+    )
     async def readyz(_request: Request) -> Response:
         if drain.draining:
             return JsonResponse({"status": "draining"}, status_code=503)
@@ -60,6 +65,7 @@ def health_router(models: Models, drain: Drain, has_synced: Callable[[], bool]) 
         "/health",
         summary="Version and ready replicas",
         responses={200: json_response(HealthResponse, "Health of the gateway and its models")},
+        openapi_extra=NO_API_KEY,
     )
     async def health(_request: Request) -> Response:
         ready = {key: model.pool.ready_count for key, model in models.by_key.items()}
