@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect, Request
 
@@ -63,28 +63,6 @@ class RequestBody(BaseModel):
 
 BodyT = TypeVar("BodyT", bound=RequestBody)
 Describe = Callable[[ErrorDetails], InvalidRequestError]
-
-
-def _function_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Check what chat templates rely on; the template receives the whole tool."""
-    function = tool.get("function")
-    if tool.get("type") not in (None, "function"):
-        raise ValueError("only tools of type function are supported")
-    if not isinstance(function, dict):
-        raise ValueError("a tool requires a function")  # noqa: TRY004 - pydantic reports ValueError
-    name, parameters = function.get("name"), function.get("parameters")
-    if not isinstance(name, str) or not name:
-        raise ValueError("the function of a tool requires a name")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise ValueError("the parameters of a tool must be a JSON schema object")
-    return {**tool, "type": "function"}
-
-
-FunctionTool = Annotated[dict[str, Any], AfterValidator(_function_tool)]
-"""A tool, in the form that both APIs and chat templates use."""
-
-MAX_TOOLS = 1024
-"""Eight times OpenAI's 128; the context length limits them further."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sizeup_gateway.api.ollama.duration import keep_alive_seconds
-from sizeup_gateway.api.request_body import MAX_TOOLS, FunctionTool, RequestBody
-from sizeup_wire.generate import MAX_LOGPROBS, MAX_STOP_STRINGS
+from sizeup_gateway.api.request_body import RequestBody
+from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools, unsupported
+from sizeup_wire.generate import MAX_LOGPROBS
 
 THINK_LEVELS = ("high", "medium", "low", "max")
 
@@ -14,11 +15,6 @@ THINK_LEVELS = ("high", "medium", "low", "max")
 def _integral(value: object) -> object:
     """Convert 4096.0 to 4096, as Ollama does for options."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _as_list(value: object) -> object:
-    """Accept a single stop string: LiteLLM sends one."""
-    return [value] if isinstance(value, str) else value
 
 
 def _known_think(value: object) -> object:
@@ -43,40 +39,8 @@ def _top_logprobs(value: int | None) -> int | None:
     return value
 
 
-def _context_size(value: int | None) -> int | None:
-    if value == 1:
-        raise ValueError(
-            "must be 0 or at least 2: the prompt and the response take at least a token each"
-        )
-    return value
-
-
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
-
-
-def _no_images(value: object) -> object:
-    if value:
-        raise ValueError("images are not supported by this server")
-    return None
-
-
-def _no_format(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("format is not supported: structured output is not available")
-    return None
-
-
-def _no_template(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("template is not supported: the model's own template is used")
-    return None
-
-
-def _no_suffix(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("suffix is not supported: the model does not support insert")
-    return None
 
 
 def _no_typical_p(value: float | None) -> float | None:
@@ -87,27 +51,22 @@ def _no_typical_p(value: float | None) -> float | None:
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Integer = Annotated[int, BeforeValidator(_integral)]
-StopString = Annotated[str, Field(min_length=1, max_length=1024)]
-Stop = Annotated[
-    list[StopString],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    Field(max_length=MAX_STOP_STRINGS),
-]
 Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
 KeepAlive = Annotated[
     float | None, BeforeValidator(_keep_alive, json_schema_input_type=float | str | None)
 ]
-Images = Annotated[None, BeforeValidator(_no_images)]
-Format = Annotated[None, BeforeValidator(_no_format)]
-Template = Annotated[None, BeforeValidator(_no_template)]
-Suffix = Annotated[None, BeforeValidator(_no_suffix)]
+Images = Annotated[None, unsupported("images are not supported by this server")]
+Format = Annotated[None, unsupported("format is not supported: structured output is not available")]
+Template = Annotated[
+    None, unsupported("template is not supported: the model's own template is used")
+]
 TopLogprobs = Annotated[int | None, AfterValidator(_top_logprobs)]
 
 
 class Options(RequestBody):
     """Sampling and context size; hardware options and obsolete ones are ignored."""
 
-    num_ctx: Annotated[Integer | None, Field(ge=0), AfterValidator(_context_size)] = None
+    num_ctx: Annotated[Integer | None, Field(ge=0), CONTEXT_SIZE] = None
     """In tokens; 0: the model's own."""
     num_predict: Integer | None = None
     """In tokens; negative: no limit."""
@@ -174,7 +133,7 @@ class ChatRequest(ModelRequest):
     """`POST /api/chat`."""
 
     messages: Annotated[list[Message], Field(max_length=4096)] | None = None
-    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tools: Tools | None = None
 
 
 class GenerateRequest(ModelRequest):

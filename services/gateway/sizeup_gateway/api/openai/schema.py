@@ -11,7 +11,8 @@ from pydantic import (
     WrapValidator,
 )
 
-from sizeup_gateway.api.request_body import MAX_TOOLS, FunctionTool, RequestBody, parse_json
+from sizeup_gateway.api.request_body import RequestBody, parse_json
+from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS
 
 MAX_PROMPTS = 128
@@ -54,10 +55,6 @@ def _arguments(value: object) -> object:
     return parsed
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 def _token_ids(value: object) -> object:
     """Convert the keys to token ids: JSON object keys are strings."""
     if not isinstance(value, dict):
@@ -81,12 +78,6 @@ def _tool_choice(value: object) -> object:
     return value
 
 
-def _no_suffix(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("suffix is not supported: the model does not support insert")
-    return None
-
-
 def _top_k(value: int | None) -> int | None:
     """Accept vLLM's -1 for off."""
     if value is not None and value < -1:
@@ -94,26 +85,12 @@ def _top_k(value: int | None) -> int | None:
     return None if value is None else min(max(value, 0), _MAX_COUNT)
 
 
-def _context_size(value: int | None) -> int | None:
-    if value == 1:
-        raise ValueError(
-            "must be 0 or at least 2: the prompt and the response take at least a token each"
-        )
-    return value
-
-
 Count = Annotated[int | None, Field(ge=0, le=_MAX_COUNT)]
 TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
-StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 Penalty = Annotated[float | None, Field(ge=-2, le=2)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 LogitBias = Annotated[
     dict[int, Bias], BeforeValidator(_token_ids), Field(max_length=_MAX_LOGIT_BIAS)
-]
-Stop = Annotated[
-    list[StopString],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    Field(max_length=MAX_STOP_STRINGS),
 ]
 
 
@@ -126,7 +103,7 @@ class StreamOptions(RequestBody):
 class ContextOptions(RequestBody):
     """Those of Ollama's options that OpenAI's API lacks."""
 
-    num_ctx: Annotated[Count, AfterValidator(_context_size)] = None
+    num_ctx: Annotated[Count, CONTEXT_SIZE] = None
     """In tokens; 0: the model's own."""
 
 
@@ -200,7 +177,7 @@ class ChatCompletionRequest(SamplingRequest):
     """Newer name of max_tokens; takes precedence over it."""
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=MAX_LOGPROBS)] = None
-    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tools: Tools | None = None
     tool_choice: Annotated[str | None, BeforeValidator(_tool_choice)] = None
     reasoning_effort: str | None = None
     think: bool | None = None
@@ -232,5 +209,5 @@ class CompletionRequest(SamplingRequest):
     ]
     best_of: int | None = None
     echo: bool | None = None
-    suffix: Annotated[None, BeforeValidator(_no_suffix)] = None
+    suffix: Suffix = None
     logprobs: Annotated[int | None, Field(ge=0, le=5)] = None
