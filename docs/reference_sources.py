@@ -12,7 +12,8 @@ import sizeup_gateway.settings
 import sizeup_inference.settings
 from sizeup.pull.metrics import PullMetrics
 from sizeup_gateway.models.catalog import Models
-from sizeup_gateway.observability.metrics import Metrics, ModelCollector
+from sizeup_gateway.models.model_metrics import ModelCollector
+from sizeup_gateway.observability.metrics import Metrics
 from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_store.pull_report import PullProgress

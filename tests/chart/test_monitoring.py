@@ -26,7 +26,8 @@ from chart.rendering import (
 )
 from sizeup.pull.metrics import PullMetrics
 from sizeup_gateway.models.catalog import Models
-from sizeup_gateway.observability.metrics import Metrics, ModelCollector
+from sizeup_gateway.models.model_metrics import ModelCollector
+from sizeup_gateway.observability.metrics import Metrics
 from sizeup_inference.engine.protocol import EngineStats
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_store.pull_report import PullProgress

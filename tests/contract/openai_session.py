@@ -1,4 +1,4 @@
-"""One gateway, one replica, and the official OpenAI client between a test and them."""
+"""One gateway, one replica, and the official OpenAI client."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ import openai
 from openai.types.chat import ChatCompletionMessageParam
 
 from gateway.fake_inference import (
-    WORDS,
+    TOKENS,
     Script,
     fake_inference,
     model_info,
@@ -17,7 +17,7 @@ from gateway.harness import running_gateway
 from sizeup_wire.generate import GenerateRequest
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
-TEXT = "".join(WORDS)
+TEXT = "".join(TOKENS)
 TOOLS: Any = [
     {
         "type": "function",

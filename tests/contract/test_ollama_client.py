@@ -8,14 +8,14 @@ import ollama
 import pytest
 
 from gateway.fake_inference import (
-    WORDS,
+    TOKENS,
     Script,
     events,
     fake_inference,
     finished,
     model_info,
     refusing,
-    saying,
+    responding_with,
     started,
 )
 from gateway.harness import HUB_ID, MODEL, running_gateway
@@ -30,10 +30,10 @@ from sizeup_wire.events import (
     ToolCall,
     TopLogprob,
 )
-from sizeup_wire.generate import ChatPrompt, GenerateRequest
+from sizeup_wire.generate import AutoPrompt, ChatPrompt, GenerateRequest
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-TEXT = "".join(WORDS)
+TEXT = "".join(TOKENS)
 
 Scenario = Callable[[ollama.AsyncClient], Awaitable[None]]
 
@@ -51,59 +51,55 @@ def run(scenario: Scenario, script: Script | None = None, **info: Any) -> list[G
     return asyncio.run(whole())
 
 
-async def stream_of(answer: AsyncIterator[Any]) -> list[Any]:
-    return [part async for part in answer]
+async def stream_of(chunks: AsyncIterator[Any]) -> list[Any]:
+    return [part async for part in chunks]
 
 
-def test_chat_in_one_piece() -> None:
+def test_chat() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        reply = await client.chat(MODEL, MESSAGES)
-        assert reply.message.content == TEXT
-        assert reply.message.role == "assistant"
-        assert (reply.model, reply.done, reply.done_reason) == (MODEL, True, "stop")
-        assert reply.total_duration is not None
-        assert reply.total_duration > 0
-        assert (reply.load_duration, reply.prompt_eval_count) == (1_334_875, 7)
-        assert (reply.prompt_eval_duration, reply.eval_count) == (342_546_000, len(WORDS))
-        assert reply.eval_duration == 4_535_599_000
+        response = await client.chat(MODEL, MESSAGES)
+        assert response.message.content == TEXT
+        assert response.message.role == "assistant"
+        assert (response.model, response.done, response.done_reason) == (MODEL, True, "stop")
+        assert response.total_duration is not None
+        assert response.total_duration > 0
+        assert (response.load_duration, response.prompt_eval_count) == (1_334_875, 7)
+        assert (response.prompt_eval_duration, response.eval_count) == (342_546_000, len(TOKENS))
+        assert response.eval_duration == 4_535_599_000
 
     run(scenario)
 
 
-def test_chat_streamed_is_the_same_text_word_by_word() -> None:
+def test_a_streamed_chat_has_the_same_text() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         parts = await stream_of(await client.chat(MODEL, MESSAGES, stream=True))
-        assert [part.message.content for part in parts] == [*WORDS, ""]
-        assert [part.done for part in parts] == [False] * len(WORDS) + [True]
-        assert parts[-1].eval_count == len(WORDS)
+        assert [part.message.content for part in parts] == [*TOKENS, ""]
+        assert [part.done for part in parts] == [False] * len(TOKENS) + [True]
+        assert parts[-1].eval_count == len(TOKENS)
 
     run(scenario)
 
 
-def test_generate_in_one_piece_and_streamed_and_its_context_goes_on() -> None:
+def test_generate_continues_a_context() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        reply = await client.generate(MODEL, "hi", system="be kind")
-        assert (reply.response, reply.done_reason) == (TEXT, "stop")
-        assert reply.context == [1, 2, 3]
-        answer = await client.generate(MODEL, "more", context=reply.context, stream=True)
-        parts = await stream_of(answer)
+        response = await client.generate(MODEL, "hi", system="be kind")
+        assert (response.response, response.done_reason) == (TEXT, "stop")
+        assert response.context == [1, 2, 3]
+        chunks = await client.generate(MODEL, "more", context=response.context, stream=True)
+        parts = await stream_of(chunks)
         assert "".join(part.response for part in parts) == TEXT
         assert parts[-1].done is True
 
     first, second = run(scenario)
-    assert isinstance(first.prompt, ChatPrompt)
-    assert [(m.role, m.content) for m in first.prompt.messages] == [
-        ("system", "be kind"),
-        ("user", "hi"),
-    ]
-    assert isinstance(second.prompt, ChatPrompt)
+    assert first.prompt == AutoPrompt(text="hi", system="be kind")
+    assert isinstance(second.prompt, AutoPrompt)
     assert second.prompt.prefix_token_ids == (1, 2, 3)
 
 
-def test_raw_generate_skips_the_template_and_gives_no_context() -> None:
+def test_raw_generate_skips_the_template_and_returns_no_context() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        reply = await client.generate(MODEL, "<|im_start|>", raw=True)
-        assert reply.context is None
+        response = await client.generate(MODEL, "<|im_start|>", raw=True)
+        assert response.context is None
 
     (request,) = run(scenario)
     assert request.prompt.model_dump() == {"kind": "text", "text": "<|im_start|>"}
@@ -155,7 +151,7 @@ def test_every_option_reaches_inference() -> None:
 
 
 def weather(city: str) -> str:
-    """Tell the weather.
+    """Get the weather.
 
     Args:
         city: where
@@ -170,8 +166,8 @@ def test_a_tool_is_called_and_its_result_is_sent_back(stream: bool) -> None:
 
     async def scenario(client: ollama.AsyncClient) -> None:
         if stream:
-            answer = await client.chat(MODEL, MESSAGES, tools=[weather], stream=True)
-            parts = await stream_of(answer)
+            chunks = await client.chat(MODEL, MESSAGES, tools=[weather], stream=True)
+            parts = await stream_of(chunks)
             (message,) = [part.message for part in parts if part.message.tool_calls]
             assert parts[-1].done_reason == "stop"
         else:
@@ -189,13 +185,13 @@ def test_a_tool_is_called_and_its_result_is_sent_back(stream: bool) -> None:
     assert tool["function"]["name"] == "weather"
     assert tool["function"]["parameters"]["properties"]["city"]["type"] == "string"
     assert isinstance(second.prompt, ChatPrompt)
-    asked, answered = second.prompt.messages[1:]
-    assert asked.tool_calls[0].arguments == {"city": "北京"}
-    assert (answered.role, answered.name, answered.content) == ("tool", "weather", "sunny")
+    call_turn, result_turn = second.prompt.messages[1:]
+    assert call_turn.tool_calls[0].arguments == {"city": "北京"}
+    assert (result_turn.role, result_turn.name, result_turn.content) == ("tool", "weather", "sunny")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_thinking_is_kept_apart_from_the_answer(stream: bool) -> None:
+def test_thinking_is_separate_from_the_content(stream: bool) -> None:
     script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
 
     async def scenario(client: ollama.AsyncClient) -> None:
@@ -218,28 +214,28 @@ def test_logprobs_have_the_bytes_of_their_tokens() -> None:
     script = events(started(), Text(text="好", logprobs=(token,)), finished(1))
 
     async def scenario(client: ollama.AsyncClient) -> None:
-        reply = await client.chat(MODEL, MESSAGES, logprobs=True, top_logprobs=1)
-        assert reply.logprobs is not None
-        (said,) = reply.logprobs
-        assert (said.token, said.logprob) == ("好", -0.1)
-        assert said.top_logprobs is not None
-        assert said.top_logprobs[0].token == "ok"
+        response = await client.chat(MODEL, MESSAGES, logprobs=True, top_logprobs=1)
+        assert response.logprobs is not None
+        (token,) = response.logprobs
+        assert (token.token, token.logprob) == ("好", -0.1)
+        assert token.top_logprobs is not None
+        assert token.top_logprobs[0].token == "ok"
 
     run(scenario, script)
 
 
-def test_length_is_said_as_the_reason() -> None:
+def test_length_is_the_done_reason() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        reply = await client.chat(MODEL, MESSAGES, options={"num_predict": 1})
-        assert (reply.done_reason, reply.eval_count) == ("length", 1)
+        response = await client.chat(MODEL, MESSAGES, options={"num_predict": 1})
+        assert (response.done_reason, response.eval_count) == ("length", 1)
 
-    run(scenario, saying("x", reason=FinishReason.LENGTH))
+    run(scenario, responding_with("x", reason=FinishReason.LENGTH))
 
 
 def test_errors_are_raised_with_their_text_and_status() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        with pytest.raises(ollama.ResponseError, match="model 'nobody' not found") as unknown:
-            await client.chat("nobody", MESSAGES)
+        with pytest.raises(ollama.ResponseError, match="model 'unknown' not found") as unknown:
+            await client.chat("unknown", MESSAGES)
         assert unknown.value.status_code == 404
         with pytest.raises(ollama.ResponseError, match="server busy") as busy:
             await client.chat(MODEL, MESSAGES)
@@ -255,18 +251,18 @@ def test_errors_are_raised_with_their_text_and_status() -> None:
         events(started(), Text(text="one"), Failed(code=ErrorCode.INTERNAL, message="broken")),
     ],
 )
-def test_a_stream_that_breaks_raises(broken: Script) -> None:
+def test_an_interrupted_stream_raises(broken: Script) -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        said: list[str | None] = []
+        texts: list[str | None] = []
         with pytest.raises(ollama.ResponseError):  # noqa: PT012 - raised while reading
             async for part in await client.chat(MODEL, MESSAGES, stream=True):
-                said.append(part.message.content)
-        assert said == ["one"]
+                texts.append(part.message.content)
+        assert texts == ["one"]
 
     run(scenario, broken)
 
 
-def test_the_hub_id_is_a_name_as_well_and_is_echoed() -> None:
+def test_the_hub_id_is_a_name_and_is_repeated() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         assert (await client.chat(HUB_ID, MESSAGES)).model == HUB_ID
 
@@ -279,18 +275,18 @@ def test_the_synchronous_client_works_too() -> None:
 
             def ask() -> str:
                 with ollama.Client(host=gateway.url) as client:
-                    answer = client.chat(MODEL, MESSAGES, stream=True)
-                    return "".join(part.message.content or "" for part in answer)
+                    chunks = client.chat(MODEL, MESSAGES, stream=True)
+                    return "".join(part.message.content or "" for part in chunks)
 
             assert await asyncio.to_thread(ask) == TEXT
 
     asyncio.run(whole())
 
 
-def test_finished_alone_is_an_empty_answer() -> None:
+def test_a_generation_without_tokens_is_empty() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
-        reply = await client.chat(MODEL, MESSAGES)
-        assert (reply.message.content, reply.eval_count) == ("", 0)
+        response = await client.chat(MODEL, MESSAGES)
+        assert (response.message.content, response.eval_count) == ("", 0)
 
     end: Finished = finished(0)
     run(scenario, events(started(), end))

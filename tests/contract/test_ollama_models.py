@@ -1,4 +1,4 @@
-"""The official Ollama client asks for models: which there are, to come and to go."""
+"""The official Ollama client lists, loads and unloads models."""
 
 import asyncio
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import ollama
 
 from contract.test_ollama_client import MESSAGES, TEXT, run
+from gateway.fake_deployment import DEPLOYMENT, fake_deployment, gateway_on
 from gateway.harness import KEY, MODEL, until
-from gateway.orchestra import DEPLOYMENT, gateway_on, orchestra
 
 
-def test_the_models_are_listed_shown_and_resident() -> None:
+def test_models_are_listed_shown_and_running() -> None:
     async def scenario(client: ollama.AsyncClient) -> None:
         (model,) = (await client.list()).models
         assert model.model == MODEL
@@ -48,28 +48,28 @@ def test_loading_and_unloading_are_acknowledged_without_a_token() -> None:
     assert run(scenario) == []
 
 
-def test_a_model_comes_and_goes_as_the_client_asks(tmp_path: Path) -> None:
+def test_the_client_loads_and_unloads_a_model(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
-            orchestra() as made,
-            gateway_on(made, tmp_path) as gateway,
+            fake_deployment() as deployment,
+            gateway_on(deployment, tmp_path) as gateway,
             ollama.AsyncClient(host=gateway.url) as client,
         ):
             assert (await client.ps()).models == []
-            made.starts.clear()
-            asking = asyncio.create_task(client.chat(MODEL, MESSAGES, keep_alive="10m"))
+            deployment.starts.clear()
+            pending = asyncio.create_task(client.chat(MODEL, MESSAGES, keep_alive="10m"))
             await until(lambda: gateway.sample("model_state", model=KEY, state="loading") == 1)
             (process,) = (await client.ps()).models
             assert process.model == MODEL
-            made.starts.set()
-            reply = await asking
-            assert reply.message.content == TEXT
-            assert reply.load_duration is not None
-            assert reply.load_duration > 1_334_875
-            assert made.pod.requests[0].keep_alive_seconds == 600
+            deployment.starts.set()
+            response = await pending
+            assert response.message.content == TEXT
+            assert response.load_duration is not None
+            assert response.load_duration > 1_334_875
+            assert deployment.pod.requests[0].keep_alive_seconds == 600
             await client.generate(MODEL, keep_alive=-1)
             await client.generate(MODEL, keep_alive=0)
-            assert made.pod.residences == [-1, 0]
-            await until(lambda: made.cluster.writes == [(DEPLOYMENT, 1), (DEPLOYMENT, 0)])
+            assert deployment.pod.keep_alive_requests == [-1, 0]
+            await until(lambda: deployment.cluster.writes == [(DEPLOYMENT, 1), (DEPLOYMENT, 0)])
 
     asyncio.run(scenario())

@@ -8,10 +8,10 @@ from openai.types.chat import ChatCompletionChunk
 
 from contract.openai_session import MESSAGES, TEXT, TOOLS, run
 from gateway.fake_inference import (
-    WORDS,
+    TOKENS,
     events,
     finished,
-    saying,
+    responding_with,
     started,
 )
 from gateway.harness import MODEL
@@ -26,21 +26,21 @@ from sizeup_wire.events import (
 from sizeup_wire.generate import ChatPrompt, ThinkingMode
 
 
-def test_a_chat_completion_in_one_piece() -> None:
+def test_a_chat_completion() -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
-        assert reply.id.startswith("chatcmpl-")
-        assert (reply.object, reply.model) == ("chat.completion", MODEL)
-        (choice,) = reply.choices
+        completion = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
+        assert completion.id.startswith("chatcmpl-")
+        assert (completion.object, completion.model) == ("chat.completion", MODEL)
+        (choice,) = completion.choices
         assert (choice.index, choice.finish_reason, choice.logprobs) == (0, "stop", None)
         assert (choice.message.role, choice.message.content) == ("assistant", TEXT)
         assert choice.message.refusal is None
-        assert reply.usage is not None
-        assert reply.usage.prompt_tokens == 7
-        assert reply.usage.completion_tokens == len(WORDS)
-        assert reply.usage.total_tokens == 7 + len(WORDS)
-        assert reply.usage.prompt_tokens_details is not None
-        assert reply.usage.prompt_tokens_details.cached_tokens == 2
+        assert completion.usage is not None
+        assert completion.usage.prompt_tokens == 7
+        assert completion.usage.completion_tokens == len(TOKENS)
+        assert completion.usage.total_tokens == 7 + len(TOKENS)
+        assert completion.usage.prompt_tokens_details is not None
+        assert completion.usage.prompt_tokens_details.cached_tokens == 2
 
     run(scenario)
 
@@ -53,12 +53,12 @@ def test_a_streamed_chat_completion_has_the_role_once_and_the_usage_last() -> No
         chunks: list[ChatCompletionChunk] = [chunk async for chunk in stream]
         first, *middle, last, usage = chunks
         assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "")
-        assert [chunk.choices[0].delta.content for chunk in middle] == list(WORDS)
+        assert [chunk.choices[0].delta.content for chunk in middle] == list(TOKENS)
         assert {chunk.choices[0].delta.role for chunk in middle} == {None}
         assert (last.choices[0].finish_reason, last.choices[0].delta.content) == ("stop", None)
         assert usage.choices == []
         assert usage.usage is not None
-        assert usage.usage.completion_tokens == len(WORDS)
+        assert usage.usage.completion_tokens == len(TOKENS)
         assert {chunk.usage for chunk in chunks[:-1]} == {None}
         assert len({(chunk.id, chunk.created) for chunk in chunks}) == 1
 
@@ -73,8 +73,8 @@ def test_the_stream_helper_builds_the_same_completion() -> None:
         async with client.chat.completions.stream(
             model=MODEL, messages=MESSAGES, tools=TOOLS
         ) as stream:
-            reply = await stream.get_final_completion()
-        (choice,) = reply.choices
+            completion = await stream.get_final_completion()
+        (choice,) = completion.choices
         assert (choice.finish_reason, choice.message.role) == ("tool_calls", "assistant")
         assert choice.message.content == "look"
         assert choice.message.tool_calls is not None
@@ -90,11 +90,11 @@ def test_a_tool_is_called_and_its_result_is_sent_back() -> None:
     script = events(started(), call, finished(5, FinishReason.TOOL_CALLS))
 
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        reply = await client.chat.completions.create(
+        completion = await client.chat.completions.create(
             model=MODEL, messages=MESSAGES, tools=TOOLS, tool_choice="auto"
         )
-        message = reply.choices[0].message
-        assert (message.content, reply.choices[0].finish_reason) == (None, "tool_calls")
+        message = completion.choices[0].message
+        assert (message.content, completion.choices[0].finish_reason) == (None, "tool_calls")
         assert message.tool_calls is not None
         assert message.tool_calls[0].id == "call_1"
         turns: Any = [
@@ -111,31 +111,31 @@ def test_a_tool_is_called_and_its_result_is_sent_back() -> None:
     assert isinstance(first.prompt, ChatPrompt)
     assert list(first.prompt.tools) == TOOLS
     assert isinstance(second.prompt, ChatPrompt)
-    asked, answered = second.prompt.messages[1:]
-    assert asked.tool_calls[0].arguments == {"city": "北京"}
-    assert (answered.role, answered.name, answered.content) == ("tool", "weather", "sunny")
+    call_turn, result_turn = second.prompt.messages[1:]
+    assert call_turn.tool_calls[0].arguments == {"city": "北京"}
+    assert (result_turn.role, result_turn.name, result_turn.content) == ("tool", "weather", "sunny")
     assert isinstance(third.prompt, ChatPrompt)
     assert third.prompt.tools == ()
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_several_choices_keep_apart(stream: bool) -> None:
+def test_choices_are_kept_apart(stream: bool) -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        said = ["", ""]
+        texts = ["", ""]
         ends: list[str | None] = []
         if stream:
             async for chunk in await client.chat.completions.create(
                 model=MODEL, messages=MESSAGES, n=2, stream=True
             ):
                 (choice,) = chunk.choices
-                said[choice.index] += choice.delta.content or ""
+                texts[choice.index] += choice.delta.content or ""
                 ends += [choice.finish_reason] if choice.finish_reason else []
         else:
-            reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
-            for whole in reply.choices:
-                said[whole.index] = whole.message.content or ""
+            completion = await client.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
+            for whole in completion.choices:
+                texts[whole.index] = whole.message.content or ""
                 ends.append(whole.finish_reason)
-        assert said == [TEXT, TEXT]
+        assert texts == [TEXT, TEXT]
         assert ends == ["stop", "stop"]
 
     run(scenario)
@@ -162,7 +162,7 @@ def test_every_parameter_reaches_inference() -> None:
             n=2,
             logprobs=True,
             top_logprobs=3,
-            user="somebody",
+            user="user-1",
             extra_body={
                 "top_k": 7,
                 "min_p": 0.1,
@@ -176,7 +176,7 @@ def test_every_parameter_reaches_inference() -> None:
             },
         )
 
-    script = saying("x")
+    script = responding_with("x")
     (request,) = run(scenario, script, capabilities=("completion", "thinking"))
     assert request.model_dump(
         exclude={"prompt", "fallback", "sampling"}, exclude_defaults=True
@@ -219,22 +219,22 @@ def test_every_parameter_reaches_inference() -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_thinking_is_asked_for_in_three_ways_and_said_in_two_words(
+def test_thinking_is_requested_in_three_ways_and_returned_under_two_names(
     extra: dict[str, Any], thinks: ThinkingMode | None, stream: bool
 ) -> None:
     script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
 
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        reply: Any = await client.chat.completions.create(
+        completion: Any = await client.chat.completions.create(
             model=MODEL, messages=MESSAGES, stream=stream, extra_body=extra
         )
         if stream:
-            deltas = [chunk.choices[0].delta async for chunk in reply]
+            deltas = [chunk.choices[0].delta async for chunk in completion]
             thought = [d.reasoning for d in deltas if hasattr(d, "reasoning")]
             assert thought == [d.reasoning_content for d in deltas if hasattr(d, "reasoning")]
             assert thought == ["hm"]
         else:
-            message = reply.choices[0].message
+            message = completion.choices[0].message
             assert (message.reasoning, message.reasoning_content) == ("hm", "hm")
             assert message.content == "yes"
 
@@ -249,15 +249,15 @@ def test_logprobs_of_a_chat() -> None:
     script = events(started(), Text(text="好", logprobs=(token,)), finished(1))
 
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        reply = await client.chat.completions.create(
+        completion = await client.chat.completions.create(
             model=MODEL, messages=MESSAGES, logprobs=True, top_logprobs=1
         )
-        logprobs = reply.choices[0].logprobs
+        logprobs = completion.choices[0].logprobs
         assert logprobs is not None
         assert logprobs.content is not None
-        (said,) = logprobs.content
-        assert "".join(t.token for t in logprobs.content) == reply.choices[0].message.content
-        assert (said.logprob, said.bytes) == (-0.1, list("好".encode()))
-        assert [t.token for t in said.top_logprobs] == ["ok"]
+        (token,) = logprobs.content
+        assert "".join(t.token for t in logprobs.content) == completion.choices[0].message.content
+        assert (token.logprob, token.bytes) == (-0.1, list("好".encode()))
+        assert [t.token for t in token.top_logprobs] == ["ok"]
 
     run(scenario, script)

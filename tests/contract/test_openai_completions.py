@@ -13,7 +13,7 @@ from gateway.fake_inference import (
     fake_inference,
     finished,
     refusing,
-    saying,
+    responding_with,
     started,
 )
 from gateway.harness import HUB_ID, MODEL, running_gateway
@@ -30,21 +30,21 @@ from sizeup_wire.events import (
 @pytest.mark.parametrize("stream", [False, True])
 def test_completions_of_several_prompts_are_numbered_by_prompt_and_choice(stream: bool) -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        said = [""] * 4
+        texts = [""] * 4
         if stream:
             async for chunk in await client.completions.create(
                 model=MODEL, prompt=["a", "b"], n=2, stream=True
             ):
                 assert chunk.object == "text_completion"
-                said[chunk.choices[0].index] += chunk.choices[0].text
+                texts[chunk.choices[0].index] += chunk.choices[0].text
         else:
-            reply = await client.completions.create(model=MODEL, prompt=["a", "b"], n=2)
-            assert reply.usage is not None
-            assert reply.usage.prompt_tokens == 14
-            for choice in reply.choices:
-                said[choice.index] = choice.text
+            completion = await client.completions.create(model=MODEL, prompt=["a", "b"], n=2)
+            assert completion.usage is not None
+            assert completion.usage.prompt_tokens == 14
+            for choice in completion.choices:
+                texts[choice.index] = choice.text
                 assert choice.finish_reason == "stop"
-        assert said == [TEXT] * 4
+        assert texts == [TEXT] * 4
 
     requests = run(scenario)
     assert sorted(r.prompt.model_dump()["text"] for r in requests) == ["a", "b"]
@@ -72,8 +72,8 @@ def test_logprobs_of_a_completion() -> None:
     )
 
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        reply = await client.completions.create(model=MODEL, prompt="x", logprobs=0)
-        logprobs = reply.choices[0].logprobs
+        completion = await client.completions.create(model=MODEL, prompt="x", logprobs=0)
+        logprobs = completion.choices[0].logprobs
         assert logprobs is not None
         assert (logprobs.tokens, logprobs.text_offset) == (["ab", "c"], [0, 2])
         assert logprobs.token_logprobs == [-0.5, -0.5]
@@ -88,12 +88,12 @@ def test_an_echo_begins_with_the_prompt_and_its_logprobs(stream: bool) -> None:
         PromptToken(token=text, bytes=tuple(text.encode()), logprob=value)
         for text, value in (("ab", None), ("c", -1.5))
     )
-    answer = TokenLogprob(token="d", bytes=(100,), logprob=-0.5)
+    generated = TokenLogprob(token="d", bytes=(100,), logprob=-0.5)
     script = events(
         started(),
         PromptTokens(text="ab", tokens=prompt[:1]),
         PromptTokens(text="c", tokens=prompt[1:]),
-        Text(text="d", logprobs=(answer,)),
+        Text(text="d", logprobs=(generated,)),
         finished(1),
     )
 
@@ -109,8 +109,10 @@ def test_an_echo_begins_with_the_prompt_and_its_logprobs(stream: bool) -> None:
             ]
             choices = [choice for chunk in chunks for choice in chunk.choices]
         else:
-            reply = await create(model=MODEL, prompt=[1, 2], echo=True, logprobs=0, max_tokens=1)
-            choices = reply.choices
+            completion = await create(
+                model=MODEL, prompt=[1, 2], echo=True, logprobs=0, max_tokens=1
+            )
+            choices = completion.choices
         for choice in choices:
             text += choice.text
             if choice.logprobs is not None:
@@ -122,17 +124,17 @@ def test_an_echo_begins_with_the_prompt_and_its_logprobs(stream: bool) -> None:
     assert (request.echo, request.logprobs) == (True, 0)
 
 
-def test_models_are_listed_and_retrieved_by_any_name_with_a_slash_in_both_spellings() -> None:
+def test_models_are_listed_and_retrieved_by_any_name() -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
         models = [model async for model in client.models.list()]
         assert [(m.id, m.object, m.owned_by) for m in models] == [(MODEL, "model", "sizeup")]
         assert (await client.models.retrieve(HUB_ID)).id == HUB_ID
         async with httpx.AsyncClient() as http:
             for spelled in (HUB_ID, HUB_ID.replace("/", "%2F")):
-                reply = await http.get(f"{client.base_url}models/{spelled}")
-                assert (reply.status_code, reply.json()["id"]) == (200, HUB_ID)
+                completion = await http.get(f"{client.base_url}models/{spelled}")
+                assert (completion.status_code, completion.json()["id"]) == (200, HUB_ID)
         with pytest.raises(openai.NotFoundError) as unknown:
-            await client.models.retrieve("nobody/nothing")
+            await client.models.retrieve("unknown/nothing")
         assert unknown.value.code == "model_not_found"
 
     run(scenario)
@@ -142,7 +144,7 @@ def test_errors_are_raised_by_their_class() -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
         create = client.chat.completions.create
         with pytest.raises(openai.NotFoundError) as unknown:
-            await create(model="nobody", messages=MESSAGES)
+            await create(model="unknown", messages=MESSAGES)
         assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
         with pytest.raises(openai.BadRequestError) as bad:
             await create(model=MODEL, messages=MESSAGES, temperature=3)
@@ -154,7 +156,7 @@ def test_errors_are_raised_by_their_class() -> None:
     run(scenario, refusing(ErrorCode.BUSY, 503))
 
 
-def test_a_refusal_of_inference_names_the_field_as_the_request_does() -> None:
+def test_an_upstream_error_names_the_field_of_the_request() -> None:
     too_long = ErrorCode.CONTEXT_LENGTH_EXCEEDED
 
     async def chat(client: openai.AsyncOpenAI) -> None:
@@ -184,34 +186,36 @@ def test_a_refusal_of_inference_names_the_field_as_the_request_does() -> None:
         events(started(), Text(text="one"), Failed(code=ErrorCode.INTERNAL, message="broken")),
     ],
 )
-def test_a_stream_that_breaks_raises(broken: Script) -> None:
+def test_an_interrupted_stream_raises(broken: Script) -> None:
     async def scenario(client: openai.AsyncOpenAI) -> None:
-        said: list[str] = []
+        texts: list[str] = []
         stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         with pytest.raises(openai.APIError):  # noqa: PT012 - raised while reading
             async for chunk in stream:
-                said.append(chunk.choices[0].delta.content or "")
-        assert said == ["", "one"]
+                texts.append(chunk.choices[0].delta.content or "")
+        assert texts == ["", "one"]
 
     run(scenario, broken)
 
 
-def test_a_client_that_retries_gets_its_answer_from_a_queue_that_was_full() -> None:
+def test_a_client_that_retries_succeeds_after_a_full_queue() -> None:
     async def whole() -> None:
         async with fake_inference(refusing(ErrorCode.BUSY, 503)) as fake:
             async with running_gateway(fake) as gateway:
 
                 async def recover(_request: httpx.Request) -> None:
                     if fake.requests:
-                        fake.script = saying("ok")
+                        fake.script = responding_with("ok")
 
                 http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [recover]})
                 client = openai.AsyncOpenAI(
                     base_url=f"{gateway.url}/v1", api_key="none", http_client=http
                 )
                 async with client:
-                    reply = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
-            assert reply.choices[0].message.content == "ok"
+                    completion = await client.chat.completions.create(
+                        model=MODEL, messages=MESSAGES
+                    )
+            assert completion.choices[0].message.content == "ok"
             assert len(fake.requests) == 2
 
     asyncio.run(whole())

@@ -1,4 +1,4 @@
-"""A Kubernetes API server on a loopback port that speaks as much as the gateway asks of one."""
+"""A Kubernetes API server on a loopback port, with the operations that the gateway uses."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ def endpoint_slice(
     port: int = 8080,
     family: str = "IPv4",
 ) -> Json:
-    """Make a slice as the API server writes it: null where there are no endpoints."""
+    """Create a slice as the API server encodes it: null for no endpoints."""
     return {
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",
@@ -51,26 +51,26 @@ def endpoint_slice(
 
 
 class FakeCluster:
-    """Keeps slices and scales, each with the version of its last change."""
+    """Slices and scales with resource versions."""
 
     def __init__(self) -> None:
         self.version = 100
         self.oldest = 0
-        """A watch from before this version is told 410."""
+        """A watch from an earlier version gets 410."""
         self.slices: dict[str, Json] = {}
         self.scales: dict[str, Json] = {}
         self.lists = 0
         self.watches: list[int] = []
-        """The version each watch began at."""
+        """The version at which each watch started."""
         self.scale_reads = 0
         self.writes: list[tuple[str, int]] = []
-        """Scales that were written, conflicts not among them."""
+        """Scales that were written, without conflicts."""
         self.conflicts = 0
         self.on_scale: Callable[[str, int], Awaitable[None]] | None = None
-        """Stands for the controllers: called after every change of a scale."""
+        """In place of the controllers: called after every change of a scale."""
         self.before_write: Callable[[], Awaitable[None]] | None = None
         self.refusal: int | None = None
-        """While set, every call ends in this status."""
+        """While set, every call returns this status."""
         self._history: list[tuple[int, Json]] = []
         self._news = asyncio.Condition()
         self.watching = 0
@@ -80,7 +80,7 @@ class FakeCluster:
         self._port = 0
 
     async def start(self) -> None:
-        """Listen; a restart takes the same port and knows what it knew."""
+        """Listen; a restart keeps port and state."""
         base = f"/namespaces/{NAMESPACE}"
         scale = f"/apis/apps/v1{base}/deployments/{{name}}/scale"
         app = web.Application()
@@ -94,12 +94,12 @@ class FakeCluster:
         self._runner = runner
 
     async def stop(self) -> None:
-        """Be away: every connection is cut."""
+        """Stop listening and close every connection."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             for site in list(runner.sites):
                 await site.stop()
-            await asyncio.sleep(0)  # connections that were just accepted are counted from now
+            await asyncio.sleep(0)  # connections that were just accepted are registered now
             if runner.server is not None:
                 for connection in runner.server.connections:
                     if connection.transport is not None:
@@ -126,7 +126,7 @@ class FakeCluster:
         return file
 
     async def put(self, item: Json) -> None:
-        """Make or change a slice."""
+        """Create or change a slice."""
         name = item["metadata"]["name"]
         await self._record("MODIFIED" if name in self.slices else "ADDED", item)
         self.slices[name] = item
@@ -138,11 +138,11 @@ class FakeCluster:
         await self._record("BOOKMARK", {"kind": "EndpointSlice", "metadata": {}})
 
     def forget_history(self) -> None:
-        """Answer 410 to every watch from an earlier version."""
+        """Return 410 to every watch from an earlier version."""
         self.oldest = self.version
 
     async def end_watches(self) -> None:
-        """End every watch once it has said everything, as the API server does after a while."""
+        """End every watch after its pending events, as the API server does from time to time."""
         self._round += 1
         async with self._news:
             self._news.notify_all()
@@ -183,20 +183,20 @@ class FakeCluster:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         if version < self.oldest:
-            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
-            await response.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
+            expired = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+            await response.write(json.dumps({"type": "ERROR", "object": expired}).encode() + b"\n")
             return response
         self.watching += 1
-        begun = self._round
+        first_round = self._round
         try:
             while True:
                 for at, event in [(at, e) for at, e in self._history if at > version]:
                     await response.write(json.dumps(event).encode() + b"\n")
                     version = at
-                if self._round != begun:
+                if self._round != first_round:
                     return response
                 async with self._news:
-                    while self._round == begun and self._newest <= version:
+                    while self._round == first_round and self._newest <= version:
                         await self._news.wait()
         finally:
             self.watching -= 1

@@ -1,4 +1,4 @@
-"""An inference process on a loopback port that does what a test tells it to."""
+"""A scripted inference process on a loopback port."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from sizeup_inference.errors import InferenceError
+from sizeup_inference.requests.resolve import resolve_prompt
 from sizeup_telemetry import request_id
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode, Failure
@@ -23,7 +25,7 @@ from sizeup_wire.model import (
 
 Script = Callable[[GenerateRequest], AsyncIterator[Event | bytes]]
 
-WORDS = ("Hello", ",", " 世", "界", " 😀", "!")
+TOKENS = ("Hello", ",", " 世", "界", " 😀", "!")
 
 
 def started(prompt_tokens: int = 7) -> Started:
@@ -43,22 +45,22 @@ def finished(
     )
 
 
-def saying(*words: str, reason: FinishReason = FinishReason.STOP) -> Script:
-    """Answer every choice with the same words, one event a word."""
+def responding_with(*texts: str, reason: FinishReason = FinishReason.STOP) -> Script:
+    """Respond with the same texts for every choice, one event each."""
 
     async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         yield started()
-        for word in words:
+        for text in texts:
             for choice in range(request.n):
-                yield Text(choice=choice, text=word)
+                yield Text(choice=choice, text=text)
         context = (1, 2, 3) if request.return_context else None
-        yield finished(len(words) * request.n, *[reason] * request.n, context=context)
+        yield finished(len(texts) * request.n, *[reason] * request.n, context=context)
 
     return script
 
 
 def events(*script_events: Event | bytes) -> Script:
-    """Answer with these events, whatever is asked."""
+    """Respond to every request with these events."""
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         for event in script_events:
@@ -70,7 +72,7 @@ def events(*script_events: Event | bytes) -> Script:
 def refusing(
     code: ErrorCode, status: int, message: str = "refused", param: str | None = None
 ) -> Script:
-    """Answer with an HTTP refusal."""
+    """Respond with an HTTP error."""
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         raise Refusal(status, Failure(code=code, message=message, param=param))
@@ -87,7 +89,7 @@ class Refusal(Exception):
 
 
 class KillConnection(Exception):
-    """Raised by a script: the connection is reset where it stands."""
+    """Raised by a script: resets the connection."""
 
 
 def model_info(
@@ -125,31 +127,31 @@ def model_info(
 
 
 class FakeInference:
-    """Records what it is asked and answers by its script."""
+    """Records requests and responds by its script; refuses prompts by inference's own rules."""
 
     def __init__(self, script: Script | None = None, info: ModelInfo | None = None) -> None:
-        self.script = script or saying(*WORDS)
+        self.script = script or responding_with(*TOKENS)
         self.info = info or model_info()
         self.ready = True
         self.hangs = asyncio.Event()
-        """While set, probes are never answered and the reply to tokenize stops halfway."""
+        """While set, probes time out and the response of tokenize is incomplete."""
         self.requests: list[GenerateRequest] = []
         self.request_ids: list[str] = []
         self.live = 0
         self.most_live = 0
         self.cancelled = 0
-        """Answers that nobody waited for: a write may notice before aiohttp cancels."""
+        """Responses whose client disconnected: a write may notice before aiohttp cancels."""
         self.probes = 0
         self.state: str | None = None
-        """What /readyz says while it is not ready; None says nothing."""
+        """State in /readyz while not ready; None sends no body."""
         self.keep_alive: float = -1.0
-        """Seconds, negative for ever; what a request says stays said."""
-        self.residences: list[float | None] = []
-        self.looks = 0
-        self.silent = False
-        """While true, it says nothing of what it does."""
+        """Seconds, negative for ever; set by requests."""
+        self.keep_alive_requests: list[float | None] = []
+        self.stats_reads = 0
+        self.stats_fail = False
+        """While true, reading the stats fails."""
         self.now = 1000.0
-        """Its clock, which only a test moves."""
+        """Its clock, moved only by tests."""
         self._used_at = self.now
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -174,7 +176,7 @@ class FakeInference:
         app.router.add_post(routes.TOKENIZE, self._tokenize)
         app.router.add_get(routes.MODEL, self._model)
         app.router.add_get(routes.STATS, self._stats)
-        app.router.add_post(routes.KEEP_ALIVE, self._reside)
+        app.router.add_post(routes.KEEP_ALIVE, self._set_keep_alive)
         app.router.add_get(routes.READYZ, self._readyz)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
@@ -184,7 +186,7 @@ class FakeInference:
         self._runner = runner
 
     async def stop(self) -> None:
-        """Close the port and every connection: what a killed process leaves behind."""
+        """Close the port and every connection, like a killed process."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             if runner.server is not None:
@@ -204,8 +206,8 @@ class FakeInference:
         return web.json_response({"state": self.state, "progress": 0.5}, status=503)
 
     async def _stats(self, _request: web.Request) -> web.Response:
-        self.looks += 1
-        if self.silent:
+        self.stats_reads += 1
+        if self.stats_fail:
             return web.Response(status=500)
         stats = Stats(
             running=self.live,
@@ -222,24 +224,24 @@ class FakeInference:
         )
         return web.Response(text=stats.model_dump_json(), content_type="application/json")
 
-    async def _reside(self, request: web.Request) -> web.Response:
-        said = KeepAliveRequest.model_validate_json(await request.read())
-        self.residences.append(said.keep_alive_seconds)
-        if said.keep_alive_seconds is not None:
-            self.keep_alive = said.keep_alive_seconds
+    async def _set_keep_alive(self, request: web.Request) -> web.Response:
+        body = KeepAliveRequest.model_validate_json(await request.read())
+        self.keep_alive_requests.append(body.keep_alive_seconds)
+        if body.keep_alive_seconds is not None:
+            self.keep_alive = body.keep_alive_seconds
         self._used_at = self.now
-        reply = KeepAliveResponse(expires_at=self.expires_at)
-        return web.Response(text=reply.model_dump_json(), content_type="application/json")
+        response = KeepAliveResponse(expires_at=self.expires_at)
+        return web.Response(text=response.model_dump_json(), content_type="application/json")
 
     async def _model(self, _request: web.Request) -> web.Response:
         return web.Response(text=self.info.model_dump_json(), content_type="application/json")
 
     async def _tokenize(self, request: web.Request) -> web.StreamResponse:
         TokenizeRequest.model_validate_json(await request.read())
-        reply = TokenizeResponse(token_ids=(1, 2), rendered="<|im_start|>user")
+        body = TokenizeResponse(token_ids=(1, 2), rendered="<|im_start|>user")
         if self.hangs.is_set():
-            return await self._half(request, reply.model_dump_json().encode())
-        return web.Response(text=reply.model_dump_json(), content_type="application/json")
+            return await self._half(request, body.model_dump_json().encode())
+        return web.Response(text=body.model_dump_json(), content_type="application/json")
 
     async def _half(self, request: web.Request, body: bytes) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -254,6 +256,10 @@ class FakeInference:
 
     async def _generate(self, http: web.Request) -> web.StreamResponse:
         request = GenerateRequest.model_validate_json(await http.read())
+        try:
+            resolve_prompt(request.prompt, self.info)
+        except InferenceError as error:
+            return _refusal(error)
         self.requests.append(request)
         if request.keep_alive_seconds is not None:
             self.keep_alive = request.keep_alive_seconds
@@ -284,6 +290,11 @@ class FakeInference:
             if http.transport is not None:
                 http.transport.abort()
         return response
+
+
+def _refusal(error: InferenceError) -> web.Response:
+    failure = Failure(code=error.code, message=error.message, param=error.param)
+    return web.Response(text=failure.model_dump_json(), status=400)
 
 
 @asynccontextmanager

@@ -27,11 +27,11 @@ MODEL = "qwen2.5:0.5b"
 HUB_ID = "Qwen/Qwen2.5-0.5B-Instruct"
 KEY = "qwen2.5-0.5b"
 
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals alone and ends at once.
+    """A server without signal handlers that stops at once.
 
     uvicorn polls every 100 ms whether it is over, twice; the real way down is for the tests that
     run the gateway as a process.
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=_PATIENCE_SECONDS)
+            await asyncio.wait(self.server_state.tasks, timeout=_TIMEOUT_SECONDS)
         for server in self.servers:
             await server.wait_closed()
         await self.lifespan.shutdown()
@@ -84,10 +84,10 @@ class Gateway:
             return response.status, json.loads(await response.text())
 
 
-async def until(condition: Callable[[], bool], seconds: float = _PATIENCE_SECONDS) -> None:
+async def until(condition: Callable[[], bool], seconds: float = _TIMEOUT_SECONDS) -> None:
     """Wait for something to become true; TimeoutError when it does not."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - whatever a test waits for has no event
+        while not condition():  # noqa: ASYNC110 - the conditions have no event
             await asyncio.sleep(0.005)
 
 
@@ -113,7 +113,7 @@ async def running_gateway(
     wait: bool = True,
     **changes: Any,
 ) -> AsyncIterator[Gateway]:
-    """Serve the replicas as one model; with `wait`, from when all of them are ready."""
+    """Serve the replicas as one model; with `wait`, once all of them are ready."""
     registry, drain = CollectorRegistry(), Drain()
     known = models or catalog(*[fake.url for fake in fakes])
     app = create_app(settings(**changes), known, registry, drain, cluster)
@@ -138,7 +138,7 @@ async def running_gateway(
 
 @contextmanager
 def background_gateway(fake: Callable[[], FakeInference], **changes: Any) -> Iterator[str]:
-    """Run a gateway and one replica in a thread of their own, for clients that block."""
+    """Run a gateway and one replica in a thread, for blocking clients."""
     url: list[str] = []
     up = threading.Event()
     stop: list[Callable[[], object]] = []
@@ -160,7 +160,7 @@ def background_gateway(fake: Callable[[], FakeInference], **changes: Any) -> Ite
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
-        if not up.wait(_PATIENCE_SECONDS):
+        if not up.wait(_TIMEOUT_SECONDS):
             raise TimeoutError("the gateway did not come up")
         yield url[0]
     finally:

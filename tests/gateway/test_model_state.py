@@ -1,10 +1,15 @@
 import pytest
 
-from sizeup_gateway.model_state import ModelState, in_words, model_state, refused_after
+from sizeup_gateway.model_state import (
+    ModelState,
+    describe,
+    model_state,
+    state_after_refused_connection,
+)
 
 
 @pytest.mark.parametrize(
-    ("said", "state"),
+    ("reported", "state"),
     [
         (["loading", "downloading", "failed"], ModelState.LOADING),
         (["downloading", "failed"], ModelState.DOWNLOADING),
@@ -12,14 +17,21 @@ from sizeup_gateway.model_state import ModelState, in_words, model_state, refuse
         (["dead"], ModelState.FAILED),
         (["stalled"], ModelState.FAILED),
         ([None], ModelState.LOADING),
-        (["in words nobody knows"], ModelState.LOADING),
+        (["an unknown state"], ModelState.LOADING),
         (["draining", "failed"], ModelState.FAILED),
     ],
 )
-def test_the_nearest_replica_speaks_for_its_model(said: list[str | None], state: str) -> None:
+def test_the_most_advanced_replica_determines_the_state(
+    reported: list[str | None], state: str
+) -> None:
     for scales in (True, False):
-        assert model_state(said, ready=False, scales_to_zero=scales, desired=0) is state
-    assert model_state(said, ready=True, scales_to_zero=False, desired=None) is ModelState.READY
+        assert (
+            model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=0) is state
+        )
+    assert (
+        model_state(reported, ready=True, scales_to_zero=False, desired_replicas=None)
+        is ModelState.READY
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,13 +46,13 @@ def test_the_nearest_replica_speaks_for_its_model(said: list[str | None], state:
 def test_without_replicas_the_scale_decides(
     scales: bool, desired: int | None, state: ModelState
 ) -> None:
-    for said in ([], ["draining"]):
-        found = model_state(said, ready=False, scales_to_zero=scales, desired=desired)
+    for reported in ([], ["draining"]):
+        found = model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=desired)
         assert found is state
 
 
 @pytest.mark.parametrize(
-    ("before", "now"),
+    ("previous", "now"),
     [
         ("loading", "failed"),
         ("failed", "failed"),
@@ -49,12 +61,14 @@ def test_without_replicas_the_scale_decides(
         (None, None),
     ],
 )
-def test_a_port_that_refuses_is_judged_by_what_was_said(before: str | None, now: str) -> None:
-    assert refused_after(before) == now
+def test_a_refused_connection_is_interpreted_by_the_previous_state(
+    previous: str | None, now: str
+) -> None:
+    assert state_after_refused_connection(previous) == now
 
 
-def test_every_state_can_be_said() -> None:
-    assert {in_words(state) for state in ModelState} == {
+def test_every_state_has_a_description() -> None:
+    assert {describe(state) for state in ModelState} == {
         "is loading",
         "is downloading",
         "has failed",

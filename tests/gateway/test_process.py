@@ -16,9 +16,10 @@ import aiohttp
 import pytest
 import yaml
 
+from gateway.fake_deployment import fake_deployment, placed
 from gateway.fake_inference import FakeInference, fake_inference, finished, started
 from gateway.harness import MODEL, catalog, until
-from gateway.orchestra import orchestra, placed
+from sizeup_gateway.__main__ import main
 from sizeup_wire.catalog import Catalog
 from sizeup_wire.events import Event, Text
 from sizeup_wire.generate import GenerateRequest
@@ -87,7 +88,7 @@ async def serves_a_model(running: Process) -> bool:
         return False
 
 
-def test_a_running_answer_is_finished_after_sigterm(tmp_path: Path) -> None:
+def test_a_running_request_completes_after_sigterm(tmp_path: Path) -> None:
     async def scenario() -> None:
         go = asyncio.Event()
 
@@ -111,7 +112,7 @@ def test_a_running_answer_is_finished_after_sigterm(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_at_the_deadline_of_the_drain_a_stream_ends_in_an_error(tmp_path: Path) -> None:
+def test_at_the_drain_deadline_a_stream_ends_with_an_error(tmp_path: Path) -> None:
     async def scenario() -> None:
         async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -133,7 +134,7 @@ def test_at_the_deadline_of_the_drain_a_stream_ends_in_an_error(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_a_body_that_still_arrives_at_the_deadline_of_the_drain_is_refused(tmp_path: Path) -> None:
+def test_at_the_drain_deadline_an_incomplete_body_is_rejected(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,
@@ -145,16 +146,16 @@ def test_a_body_that_still_arrives_at_the_deadline_of_the_drain_is_refused(tmp_p
             writer.write(head.encode() + b"Content-Length: 100\r\n\r\n{")
             assert b"100" in await reader.readuntil(b"\r\n\r\n")
             gateway.process.terminate()
-            reply = await reader.read()
+            received = await reader.read()
             writer.close()
-            assert reply.startswith(b"HTTP/1.1 503")
-            assert b'{"error":"the server is shutting down"}' in reply
+            assert received.startswith(b"HTTP/1.1 503")
+            assert b'{"error":"the server is shutting down"}' in received
             assert await gateway.process.wait() == 0
 
     asyncio.run(scenario())
 
 
-def test_readers_that_stopped_reading_are_cut(tmp_path: Path) -> None:
+def test_clients_that_stop_reading_are_disconnected(tmp_path: Path) -> None:
     async def scenario() -> None:
         async def flood(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -184,61 +185,60 @@ def test_readers_that_stopped_reading_are_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "settings", "said"),
+    ("content", "settings", "reason"),
     [
         (None, {}, "No such file"),
         ("models: [", {}, "while parsing"),
         ("models: {a: {id: x}}", {}, "names"),
-        ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", {}, "both answer to"),
+        ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", {}, "models 'a' and 'b'"),
         ("models: {}", {"port": "many"}, "port"),
         ("models: {}", {"api_keys_file": "/nonexistent"}, "No such file"),
         ("models: {}", {"discovery": "dns"}, "static"),
-        ("models: {}", {"discovery": "kubernetes"}, "no way to the API server"),
+        ("models: {}", {"discovery": "kubernetes"}, "cannot connect to the Kubernetes API"),
         (
             "models: {}",
             {"discovery": "kubernetes", "kubeconfig_file": "/nonexistent"},
-            "no way to the API server",
+            "cannot connect to the Kubernetes API",
         ),
         (
             "models: {a: {id: x, names: [n], service: s}}",
             {},
-            "needs SIZEUP_GATEWAY_DISCOVERY=kubernetes",
+            "SIZEUP_GATEWAY_DISCOVERY=kubernetes",
         ),
     ],
 )
-def test_a_configuration_that_cannot_work_is_said_in_words(
-    tmp_path: Path, content: str | None, settings: dict[str, str], said: str
+def test_an_invalid_configuration_ends_with_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+    settings: dict[str, str],
+    reason: str,
 ) -> None:
     file = tmp_path / "catalog.yaml"
     if content is not None:
         file.write_text(content, encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-m", "sizeup_gateway"],
-        env=environment(catalog=file, **settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert "sizeup-gateway: " in ended.stderr
-    assert said in ended.stderr
-    assert "Traceback" not in ended.stderr
+    for name, value in environment(catalog=file, **settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sizeup_gateway.__main__.configure_logging", lambda _level: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert str(ended.value.code).startswith("sizeup-gateway: ")
+    assert reason in str(ended.value.code)
 
 
-def test_a_gateway_without_kubernetes_does_not_wait_for_its_client() -> None:
+def test_the_kubernetes_client_is_not_imported_without_a_cluster() -> None:
     code = "import sys, sizeup_gateway.__main__; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
-def test_the_process_finds_its_models_in_a_cluster(tmp_path: Path) -> None:
+def test_the_process_discovers_replicas_in_a_cluster(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with orchestra() as made:
+        async with fake_deployment() as deployment:
             found = {
                 "discovery": "kubernetes",
-                "kubeconfig_file": made.cluster.kubeconfig(tmp_path),
+                "kubeconfig_file": deployment.cluster.kubeconfig(tmp_path),
             }
-            await made.add_pod()
+            await deployment.add_pod()
             async with gateway_process(placed(scales=False), tmp_path, **found) as gateway:
                 async with gateway.http.post(gateway.url + "/api/chat", json=CHAT) as response:
                     assert (response.status, b'"done":true' in await response.read()) == (200, True)
@@ -248,7 +248,7 @@ def test_the_process_finds_its_models_in_a_cluster(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(tmp_path: Path) -> None:
     file = tmp_path / "catalog.yaml"
     file.write_text("models: {}", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:

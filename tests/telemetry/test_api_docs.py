@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from sizeup_telemetry.api_docs import (
     DOCS_PATH,
     OPENAPI_PATH,
+    create_app,
     json_response,
     request_body,
     serve_api_docs,
@@ -32,7 +33,6 @@ class Whole(BaseModel):
 
 
 def client(*, enabled: bool) -> TestClient:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     router = APIRouter()
 
     @router.post(
@@ -45,7 +45,7 @@ def client(*, enabled: bool) -> TestClient:
     )
     async def ask() -> None: ...
 
-    app.include_router(router)
+    app = create_app(router)
     serve_api_docs(app, requests=[Question], responses=[Chunk, Whole], enabled=enabled)
     return TestClient(app)
 

@@ -1,1 +1,1 @@
-"""The public door of sizeup: Ollama and OpenAI on one port. No torch, no transformers."""
+"""The gateway: Ollama's and OpenAI's API in front of the inference processes."""

@@ -19,7 +19,7 @@ from sizeup_wire.catalog import Catalog
 
 
 def main() -> None:
-    """Serve until SIGTERM; exit with one line when the configuration cannot work."""
+    """Serve until SIGTERM; exit with one line for an invalid configuration."""
     try:
         settings = Settings()
         catalog = load_catalog(settings.catalog)
@@ -48,7 +48,7 @@ async def _cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
     if settings.discovery == "static":
         yield None
         return
-    # Costs most of a second: not for a gateway without Kubernetes.
+    # The import takes most of a second: skipped without Kubernetes.
     from sizeup_gateway.cluster.client import open_cluster
 
     async with open_cluster(

@@ -1,22 +1,26 @@
-"""The composition root: every part of the gateway is made and joined here."""
+"""The composition root: creates and connects all parts of the gateway."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Protocol
 
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sizeup_gateway.api.health import health_routes
+from sizeup_gateway.api import health
+from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.documentation import API_KEY_SCHEMES
+from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
+from sizeup_gateway.api.openai import documentation as openai
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
-from sizeup_gateway.api.service import Service
-from sizeup_gateway.api.unsupported_routes import unserved_routes
+from sizeup_gateway.api.unsupported_routes import unsupported_router
 from sizeup_gateway.cluster.api import ScaleApi, SliceSource
 from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
 from sizeup_gateway.cluster.endpoints import Endpoints
@@ -26,22 +30,28 @@ from sizeup_gateway.middleware.access import (
     key_middleware,
     origin_middleware,
 )
-from sizeup_gateway.middleware.error_responses import RefusalMiddleware, exception_handlers
-from sizeup_gateway.models.catalog import Models, check_places
+from sizeup_gateway.middleware.error_responses import (
+    ErrorResponseMiddleware,
+    exception_handlers,
+)
+from sizeup_gateway.models.catalog import Models, check_services
 from sizeup_gateway.models.catalog_file import CatalogFile
-from sizeup_gateway.observability.metrics import Metrics, ModelCollector
-from sizeup_gateway.observability.request_metrics import ObservationMiddleware
+from sizeup_gateway.models.model_metrics import ModelCollector
+from sizeup_gateway.observability.metrics import Metrics
+from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
+from sizeup_gateway.observability.route_labels import RouteLabels
 from sizeup_gateway.replicas.discovery import Discovery
 from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
-from sizeup_gateway.responses.answer import Admission
-from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_gateway.responses.event_response import Admission
+from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_gateway.routing.dispatcher import Dispatcher
-from sizeup_gateway.scaling.activator import Activator, HoldLimits
-from sizeup_gateway.scaling.idle_scaler import Reaper
-from sizeup_gateway.scaling.keep_alive import Residence
+from sizeup_gateway.scaling.activator import Activator, QueueLimits
+from sizeup_gateway.scaling.idle_scaler import IdleScaler
+from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_gateway.settings import Settings
+from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
-from sizeup_telemetry.metrics import metrics_route
+from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.request_id import RequestIdMiddleware
 from sizeup_wire.catalog import Catalog
 
@@ -49,9 +59,17 @@ _log = logging.getLogger(__name__)
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
+_DESCRIPTION = """\
+Ollama's and OpenAI's API for the models of one catalogue, side by side.
+
+Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
+shape of the path's dialect: OpenAI's under /v1, Ollama's elsewhere. If API keys are configured,
+every path except the health probes requires one, as `Authorization: Bearer` or `X-Api-Key`.
+"""
+
 
 class Cluster(SliceSource, ScaleApi, Protocol):
-    """Everything the gateway asks of Kubernetes."""
+    """The Kubernetes operations that the gateway needs."""
 
 
 def create_app(
@@ -60,45 +78,65 @@ def create_app(
     registry: CollectorRegistry,
     drain: Drain,
     cluster: Cluster | None = None,
-) -> Starlette:
-    """Make the gateway's application; raise ValueError or OSError on a bad configuration.
+) -> FastAPI:
+    """Create the application; raise ValueError or OSError for an invalid configuration.
 
-    With a cluster, Services of the catalogue are looked up and scaled there.
+    With a cluster, the Services of the catalogue are discovered and scaled there.
     """
-    check_places(catalog, services=cluster is not None)
+    check_services(catalog, supported=cluster is not None)
     parts = _parts(settings, catalog, registry, cluster)
-    service = Service(
-        parts.models,
-        Dispatcher(parts.client, parts.activator, parts.metrics),
-        Residence(parts.client, parts.activator),
-        Admission(
-            settings.max_in_flight,
-            settings.total_seconds + (settings.activation_seconds if cluster is not None else 0.0),
-            drain,
-            Gathering(settings.max_reply_bytes, settings.max_replies_bytes),
-        ),
-        BodyReader(_body_limits(settings), drain),
-    )
+    probes = health.health_router(parts.models, drain, lambda: parts.discovery.has_synced)
+    metrics = metrics_router(registry)
+    dependencies = _dependencies(settings, parts, drain, scales=cluster is not None)
     jobs = _jobs(settings, catalog, parts, cluster)
-    app = Starlette(
-        routes=[
-            *OllamaRoutes(service, settings.stream_default).routes(),
-            *OpenAIRoutes(service).routes(),
-            *unserved_routes(),
-            *health_routes(parts.models, drain, lambda: parts.discovery.settled),
-            metrics_route(registry),
-        ],
-        middleware=_middleware(settings, parts.metrics),
+    routers = (
+        OpenAIRoutes(dependencies).router(),
+        OllamaRoutes(dependencies, settings.stream_default).router(),
+        unsupported_router(),
+        probes,
+        metrics,
+    )
+    app = api_docs.create_app(
+        *routers,
+        title="sizeup",
+        version=version("sizeup-gateway"),
+        description=_DESCRIPTION,
+        redirect_slashes=False,
         exception_handlers=exception_handlers(),
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
-    app.router.redirect_slashes = False
+    app.user_middleware = [
+        Middleware(RequestIdMiddleware),
+        Middleware(
+            RequestMetricsMiddleware,
+            metrics=parts.metrics,
+            route_label=RouteLabels(app.routes).label,
+            unmeasured=_paths(probes) | _paths(metrics),
+        ),
+        Middleware(ErrorResponseMiddleware),
+        *cors_middleware(),
+        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
+        *host_middleware(settings.host),
+        *origin_middleware(),
+        *key_middleware(settings.api_keys_file, exempt=_paths(probes)),
+    ]
+    api_docs.serve_api_docs(
+        app,
+        requests=[*ollama.REQUESTS, *openai.REQUESTS],
+        responses=[*ollama.RESPONSES, *openai.RESPONSES, *health.RESPONSES],
+        enabled=settings.api_docs,
+        security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
+    )
     return app
+
+
+def _paths(router: APIRouter) -> frozenset[str]:
+    return frozenset(str(getattr(route, "path", "")) for route in router.routes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What requests and the work beside them share."""
+    """Shared by requests and background jobs."""
 
     models: Models
     metrics: Metrics
@@ -114,10 +152,10 @@ def _parts(
     models, metrics = Models(catalog), Metrics.register(registry)
     registry.register(ModelCollector(models))
     client = InferenceClient(_timeouts(settings))
-    limits = HoldLimits(settings.activation_queue, settings.activation_seconds)
+    limits = QueueLimits(settings.activation_queue, settings.activation_seconds)
     endpoints = Endpoints()
-    locate = None if cluster is None else endpoints.urls
-    discovery = Discovery(models, client, settings.probe_interval_seconds, locate)
+    resolve = None if cluster is None else endpoints.urls
+    discovery = Discovery(models, client, settings.probe_interval_seconds, resolve)
     activator = Activator(cluster, limits, metrics)
     return _Parts(models, metrics, client, activator, endpoints, discovery)
 
@@ -125,12 +163,12 @@ def _parts(
 def _jobs(
     settings: Settings, catalog: Catalog, parts: _Parts, cluster: Cluster | None
 ) -> Mapping[str, Job]:
-    """List what goes on beside the requests, by name."""
+    """Return the background jobs by name."""
 
     def apply(changed: Catalog) -> None:
-        check_places(changed, services=cluster is not None)
+        check_services(changed, supported=cluster is not None)
         for model in parts.models.apply(changed):
-            parts.activator.forget(model)
+            parts.activator.remove(model)
         parts.discovery.refresh()
 
     file = CatalogFile(
@@ -138,23 +176,26 @@ def _jobs(
     )
     jobs: dict[str, Job] = {"discovery": parts.discovery.run, "catalog": file.run}
     if cluster is not None:
-        jobs["watch"] = EndpointWatch(cluster, parts.endpoints, parts.discovery.located).run
-        seconds = settings.activation_seconds
-        jobs["reaper"] = Reaper(parts.models, parts.client, cluster, parts.activator, seconds).run
+        jobs["watch"] = EndpointWatch(
+            cluster, parts.endpoints, parts.discovery.endpoints_changed
+        ).run
+        scaler = IdleScaler(
+            parts.models, parts.client, cluster, parts.activator, settings.activation_seconds
+        )
+        jobs["idle_scaler"] = scaler.run
     return jobs
 
 
-def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
-    return [
-        Middleware(RequestIdMiddleware),
-        Middleware(ObservationMiddleware, metrics=metrics),
-        Middleware(RefusalMiddleware),
-        *cors_middleware(),
-        Middleware(RefusalMiddleware),  # inside: pages of this machine may read why
-        *host_middleware(settings.host),
-        *origin_middleware(),
-        *key_middleware(settings.api_keys_file),
-    ]
+def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bool) -> Dependencies:
+    queue_seconds = settings.activation_seconds if scales else 0.0
+    memory = ResponseMemoryLimiter(settings.max_reply_bytes, settings.max_replies_bytes)
+    return Dependencies(
+        parts.models,
+        Dispatcher(parts.client, parts.activator, parts.metrics),
+        KeepAlive(parts.client, parts.activator),
+        Admission(settings.max_in_flight, settings.total_seconds + queue_seconds, drain, memory),
+        BodyReader(_body_limits(settings), drain),
+    )
 
 
 def _body_limits(settings: Settings) -> BodyLimits:
@@ -172,11 +213,11 @@ def _timeouts(settings: Settings) -> Timeouts:
 
 @contextlib.asynccontextmanager
 async def _lifespan(client: InferenceClient, jobs: Mapping[str, Job]) -> AsyncIterator[None]:
-    """Hold the connections and what goes on beside the requests while the application serves."""
+    """Keep the connections open and the jobs running while the application serves."""
     async with client:
         tasks = [asyncio.create_task(job(), name=name) for name, job in jobs.items()]
         for task in tasks:
-            task.add_done_callback(_report)
+            task.add_done_callback(_log_failure)
         try:
             yield
         finally:
@@ -185,7 +226,7 @@ async def _lifespan(client: InferenceClient, jobs: Mapping[str, Job]) -> AsyncIt
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    """Say so at once if one ends by itself: nothing would notice replicas any more, for one."""
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log a crashed job at once: without discovery, for example, the gateway degrades silently."""
     if not task.cancelled() and task.exception() is not None:
-        _log.critical(f"{task.get_name()}.ended", exc_info=task.exception())
+        _log.critical(f"{task.get_name()}.crashed", exc_info=task.exception())

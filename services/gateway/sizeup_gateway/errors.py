@@ -1,27 +1,27 @@
-"""Every way a request can end without an answer, and how each public API says it.
+"""The gateway's errors, and their HTTP form in each dialect.
 
-GatewayError                  carries a code, a message, perhaps the field at fault
-├── InvalidRequestError       the request can never succeed as written
-├── UnsupportedError          the model, or this release, cannot do what is asked
-├── ModelNotFoundError        no model answers to the name
-├── BusyError                 too many requests at one time
-│   └── HoldFullError         too many requests wait for a model to start
-├── NotReadyError             no replica of the model is ready
-├── UpstreamError             inference refused or failed; the code is inference's
-├── ReplicaUnavailableError   a replica cannot be reached, and has not begun to answer
-└── AccessError               the request never reaches a route: wrong path, method, key, body size
+GatewayError                    code, message and optionally the request field at fault
+├── InvalidRequestError         the request can never succeed as written
+├── UnsupportedError            the model or this release lacks a feature
+├── ModelNotFoundError          no model has this name
+├── BusyError                   the concurrency limit is reached
+│   └── ActivationQueueFullError   too many requests queued for a model that is starting
+├── NotReadyError               no replica of the model is ready
+├── UpstreamError               inference refused or failed; the code is inference's
+├── ReplicaUnavailableError     a replica failed before it sent an event
+└── AccessError                 rejected before routing: path, method, API key, body size, ...
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sizeup_gateway.model_state import ModelState, in_words
+from sizeup_gateway.model_state import ModelState, describe
 from sizeup_wire.errors import ErrorCode, Failure
 
 
 class AccessCode(StrEnum):
-    """Name the refusals that happen before a request has a meaning."""
+    """Codes of requests that are rejected before they reach a handler."""
 
     ROUTE_NOT_FOUND = "route_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -35,123 +35,115 @@ class AccessCode(StrEnum):
 
 
 class GatewayError(Exception):
-    """Refuse a request; the message may be shown to the person."""
+    """An error with an HTTP form; the message is sent to the client."""
 
     status: int | None = None
-    """HTTP status in both dialects, where it is not the code's own."""
+    """Overrides the HTTP status of the code, in both dialects."""
 
     def __init__(
         self, code: ErrorCode | AccessCode, message: str, param: str | None = None
     ) -> None:
-        """Keep what both dialects need."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
+        """The field at fault, dotted, as the dialect names it."""
         self.headers: Mapping[str, str] = {}
-        """Headers of the refusal beside those its code brings, such as Allow."""
+        """Response headers beside those of the code, such as Allow."""
 
 
 class InvalidRequestError(GatewayError):
-    """Say what is wrong with a request."""
+    """The request can never succeed as written."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
-        """Name the field at fault, dotted, in the words of the dialect it came in."""
         super().__init__(ErrorCode.INVALID_REQUEST, message, param)
 
 
 class UnsupportedError(GatewayError):
-    """Say what cannot be done."""
+    """The model or this release lacks a feature."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
-        """Name the field that asks for it."""
         super().__init__(ErrorCode.UNSUPPORTED, message, param)
 
 
 class ModelNotFoundError(GatewayError):
-    """Say that nothing answers to a name."""
+    """No model has this name."""
 
     def __init__(self, name: str) -> None:
-        """Quote at most 128 characters of the name: it is whatever a stranger sent."""
+        """Quote at most 128 characters: the name is untrusted input."""
         super().__init__(ErrorCode.MODEL_NOT_FOUND, f"model '{name[:128]}' not found", "model")
 
 
 class BusyError(GatewayError):
-    """Say that the gateway has all the requests it can hold."""
+    """The concurrency limit is reached."""
 
     def __init__(self) -> None:
-        """Ask to come again."""
-        super().__init__(ErrorCode.BUSY, "too many requests at one time, please try again")
+        super().__init__(ErrorCode.BUSY, "too many concurrent requests, please try again")
 
 
-class HoldFullError(BusyError):
-    """Say that as many requests wait for a model to start as may."""
+class ActivationQueueFullError(BusyError):
+    """Too many requests are queued for a model that is starting."""
 
     status = 429
 
 
 class NotReadyError(GatewayError):
-    """Say that a model does not answer now, and why."""
+    """No replica of the model is ready."""
 
     def __init__(self, name: str, state: ModelState) -> None:
-        """Name the model as the request does."""
-        message = f"model '{name}' {in_words(state)}, please try again"
+        """`name` is the model's name as the client wrote it."""
+        message = f"model '{name}' {describe(state)}, please try again"
         super().__init__(ErrorCode.NOT_READY, message)
 
 
 class UpstreamError(GatewayError):
-    """Pass on what inference says."""
+    """Inference refused or failed."""
 
     def __init__(self, failure: Failure) -> None:
-        """Keep code, text and field."""
         super().__init__(failure.code, failure.message, failure.param)
 
 
 class ReplicaUnavailableError(GatewayError):
-    """Say that a replica cannot begin an answer; another one may."""
+    """A replica failed before it sent an event; the request may be retried on another one."""
 
     def __init__(
         self, message: str, code: ErrorCode = ErrorCode.NOT_READY, *, is_down: bool = False
     ) -> None:
-        """Describe the replica's state without its address.
-
-        `is_down` says that it takes no requests at all, rather than that one connection broke.
-        """
+        """`is_down`: the replica accepts no requests at all, rather than one connection broke."""
         super().__init__(code, message)
         self.is_down = is_down
 
 
 class AccessError(GatewayError):
-    """Turn a request away at the door."""
+    """The request is rejected before it reaches a handler."""
 
     def __init__(
         self, code: AccessCode, message: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send extra headers with the refusal."""
         super().__init__(code, message)
         self.headers = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How a code looks over HTTP."""
+class HttpForm:
+    """A code over HTTP."""
 
     status: int
     openai_type: str = "invalid_request_error"
     openai_code: str | None = None
     openai_status: int | None = None
-    """Where OpenAI's status differs from Ollama's."""
+    """If OpenAI's status differs from Ollama's."""
     ollama_text: str | None = None
-    """Where Ollama's text is fixed: clients compare it."""
+    """If Ollama's text is fixed: clients compare it."""
     retry_after_seconds: int | None = None
 
 
-_SHAPES: Mapping[str, Shape] = {
-    ErrorCode.INVALID_REQUEST: Shape(400),
-    ErrorCode.CONTEXT_LENGTH_EXCEEDED: Shape(400, openai_code="context_length_exceeded"),
-    ErrorCode.UNSUPPORTED: Shape(400, openai_code="unsupported"),
-    ErrorCode.MODEL_NOT_FOUND: Shape(404, openai_code="model_not_found"),
-    ErrorCode.BUSY: Shape(
+_HTTP_FORMS: Mapping[str, HttpForm] = {
+    ErrorCode.INVALID_REQUEST: HttpForm(400),
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED: HttpForm(400, openai_code="context_length_exceeded"),
+    ErrorCode.UNSUPPORTED: HttpForm(400, openai_code="unsupported"),
+    ErrorCode.MODEL_NOT_FOUND: HttpForm(404, openai_code="model_not_found"),
+    ErrorCode.BUSY: HttpForm(
         503,
         "rate_limit_exceeded",
         "rate_limit_exceeded",
@@ -159,70 +151,72 @@ _SHAPES: Mapping[str, Shape] = {
         ollama_text="server busy, please try again.  maximum pending requests exceeded",
         retry_after_seconds=1,
     ),
-    ErrorCode.NOT_READY: Shape(503, "unavailable_error", "model_not_ready", retry_after_seconds=2),
-    ErrorCode.DRAINING: Shape(503, "unavailable_error", "draining", retry_after_seconds=1),
-    ErrorCode.TIMEOUT: Shape(504, "server_error", "timeout"),
-    ErrorCode.SLOW_CONSUMER: Shape(500, "server_error", "slow_consumer"),
-    ErrorCode.UPSTREAM_LOST: Shape(502, "server_error", "upstream_lost"),
-    ErrorCode.INTERNAL: Shape(500, "server_error", "internal"),
-    AccessCode.ROUTE_NOT_FOUND: Shape(404, openai_code="unknown_url"),
-    AccessCode.METHOD_NOT_ALLOWED: Shape(405, openai_code="method_not_allowed"),
-    AccessCode.BODY_TOO_LARGE: Shape(413, openai_code="request_too_large"),
-    AccessCode.BODY_TIMEOUT: Shape(408, openai_code="request_timeout"),
-    AccessCode.UNSUPPORTED_ENCODING: Shape(415, openai_code="unsupported_encoding"),
-    AccessCode.INVALID_API_KEY: Shape(401, openai_code="invalid_api_key"),
-    AccessCode.FORBIDDEN_HOST: Shape(403, openai_code="forbidden_host"),
-    AccessCode.NOT_IMPLEMENTED: Shape(501, openai_code="not_implemented"),
-    AccessCode.FORBIDDEN_ORIGIN: Shape(403, openai_code="forbidden_origin"),
+    ErrorCode.NOT_READY: HttpForm(
+        503, "unavailable_error", "model_not_ready", retry_after_seconds=2
+    ),
+    ErrorCode.DRAINING: HttpForm(503, "unavailable_error", "draining", retry_after_seconds=1),
+    ErrorCode.TIMEOUT: HttpForm(504, "server_error", "timeout"),
+    ErrorCode.SLOW_CONSUMER: HttpForm(500, "server_error", "slow_consumer"),
+    ErrorCode.UPSTREAM_LOST: HttpForm(502, "server_error", "upstream_lost"),
+    ErrorCode.INTERNAL: HttpForm(500, "server_error", "internal"),
+    AccessCode.ROUTE_NOT_FOUND: HttpForm(404, openai_code="unknown_url"),
+    AccessCode.METHOD_NOT_ALLOWED: HttpForm(405, openai_code="method_not_allowed"),
+    AccessCode.BODY_TOO_LARGE: HttpForm(413, openai_code="request_too_large"),
+    AccessCode.BODY_TIMEOUT: HttpForm(408, openai_code="request_timeout"),
+    AccessCode.UNSUPPORTED_ENCODING: HttpForm(415, openai_code="unsupported_encoding"),
+    AccessCode.INVALID_API_KEY: HttpForm(401, openai_code="invalid_api_key"),
+    AccessCode.FORBIDDEN_HOST: HttpForm(403, openai_code="forbidden_host"),
+    AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented"),
+    AccessCode.FORBIDDEN_ORIGIN: HttpForm(403, openai_code="forbidden_origin"),
 }
 
-_UNKNOWN = Shape(500, "server_error")
+_UNKNOWN = HttpForm(500, "server_error")
 
 
-def shape(code: str) -> Shape:
-    """Look up how a code looks; never fails."""
-    return _SHAPES.get(code, _UNKNOWN)
+def http_form(code: str) -> HttpForm:
+    """Return the HTTP form of a code; an unknown code is an internal error."""
+    return _HTTP_FORMS.get(code, _UNKNOWN)
 
 
 def ollama_body(error: GatewayError) -> dict[str, str]:
-    """Say an error as Ollama does, as a reply or as the last line of a stream."""
-    return {"error": shape(error.code).ollama_text or error.message}
+    """Return Ollama's error object: a response body, or the last line of a stream."""
+    return {"error": http_form(error.code).ollama_text or error.message}
 
 
 def openai_body(error: GatewayError) -> dict[str, dict[str, str | None]]:
-    """Say an error as OpenAI does, as a reply or as an event of a stream."""
-    looks = shape(error.code)
+    """Return OpenAI's error object: a response body, or an event of a stream."""
+    form = http_form(error.code)
     return {
         "error": {
             "message": error.message,
-            "type": looks.openai_type,
+            "type": form.openai_type,
             "param": error.param,
-            "code": looks.openai_code,
+            "code": form.openai_code,
         }
     }
 
 
 def is_openai_path(path: str) -> bool:
-    """Tell which dialect a path belongs to; everything outside /v1 is Ollama's."""
+    """Whether a path is in OpenAI's dialect; everything outside /v1 is in Ollama's."""
     return path == "/v1" or path.startswith("/v1/")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An error as an HTTP reply."""
+class ErrorResponse:
+    """An error as an HTTP response."""
 
     status: int
     body: Mapping[str, object]
     headers: Mapping[str, str]
 
 
-def to_reply(error: GatewayError, path: str) -> Reply:
-    """Say an error in the dialect of the path it happened on."""
-    looks = shape(error.code)
+def to_error_response(error: GatewayError, path: str) -> ErrorResponse:
+    """Put an error into the dialect of a path."""
+    form = http_form(error.code)
     headers = dict(error.headers)
-    if looks.retry_after_seconds is not None:
-        headers["Retry-After"] = str(looks.retry_after_seconds)
+    if form.retry_after_seconds is not None:
+        headers["Retry-After"] = str(form.retry_after_seconds)
     if is_openai_path(path):
-        status = error.status or looks.openai_status or looks.status
-        return Reply(status, openai_body(error), headers)
-    return Reply(error.status or looks.status, ollama_body(error), headers)
+        status = error.status or form.openai_status or form.status
+        return ErrorResponse(status, openai_body(error), headers)
+    return ErrorResponse(error.status or form.status, ollama_body(error), headers)

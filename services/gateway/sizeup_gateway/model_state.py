@@ -1,36 +1,36 @@
-"""What is said of a model: whether it answers, and if not, why. Pure."""
+"""The state of a model, from the states of its replicas. Pure."""
 
 from collections.abc import Iterable
 from enum import StrEnum
 
 
 class ModelState(StrEnum):
-    """How far a model is from answering, the nearest first."""
+    """Whether a model serves requests; the first state that any replica is in wins."""
 
     READY = "ready"
-    """A replica takes requests."""
+    """A replica accepts requests."""
     LOADING = "loading"
     """A replica is starting, or will."""
     DOWNLOADING = "downloading"
-    """The weights are on their way to the cache."""
+    """The weights are being downloaded to the cache."""
     FAILED = "failed"
     """A replica cannot start, or has stopped working."""
     UNLOADED = "unloaded"
-    """Scaled to zero: the next request starts it."""
+    """Scaled to zero: the next request activates it."""
 
 
-_SAID = {
+_BY_REPLICA_STATE = {
     "downloading": ModelState.DOWNLOADING,
     "failed": ModelState.FAILED,
     "dead": ModelState.FAILED,
     "stalled": ModelState.FAILED,
 }
-"""What a replica says of itself; everything else, silence included, is a replica that starts."""
+"""Any other replica state, None included, means that the replica is starting."""
 
-_LEAVING = "draining"
+_DRAINING = "draining"
 
-_IN_WORDS = {
-    ModelState.READY: "is loading",  # it was ready a moment ago, or will be in one
+_DESCRIPTIONS = {
+    ModelState.READY: "is loading",  # between two states: a replica was or will be ready
     ModelState.LOADING: "is loading",
     ModelState.DOWNLOADING: "is downloading",
     ModelState.FAILED: "has failed",
@@ -39,27 +39,38 @@ _IN_WORDS = {
 
 
 def model_state(
-    said: Iterable[str | None], *, ready: bool, scales_to_zero: bool, desired: int | None
+    replica_states: Iterable[str | None],
+    *,
+    ready: bool,
+    scales_to_zero: bool,
+    desired_replicas: int | None,
 ) -> ModelState:
-    """Judge a model by what its replicas say; `desired` is their number, None if nobody knows."""
+    """Combine what /readyz of each replica reports; None is a replica that does not respond.
+
+    `desired_replicas` is the scale of the Deployment, None if it is unknown.
+    """
     if ready:
         return ModelState.READY
-    states = {_SAID.get(word or "", ModelState.LOADING) for word in said if word != _LEAVING}
+    found = {
+        _BY_REPLICA_STATE.get(state or "", ModelState.LOADING)
+        for state in replica_states
+        if state != _DRAINING
+    }
     for state in ModelState:
-        if state in states:
+        if state in found:
             return state
-    return ModelState.UNLOADED if scales_to_zero and not desired else ModelState.LOADING
+    return ModelState.UNLOADED if scales_to_zero and not desired_replicas else ModelState.LOADING
 
 
-def refused_after(said: str | None) -> str | None:
-    """Tell what a replica is whose port refuses, by what it said before.
+def state_after_refused_connection(previous: str | None) -> str | None:
+    """Infer the state of a replica whose port refuses connections from its previous state.
 
-    One that was loading has ended at it. One that was downloading is on its way from waiting for
-    the weights to loading them, and one that was ready starts again.
+    A process that was loading has crashed. One that was downloading is moving from the init
+    container to loading, and one that was ready restarts: both count as starting.
     """
-    return "failed" if said in ("loading", "failed") else None
+    return "failed" if previous in ("loading", "failed") else None
 
 
-def in_words(state: ModelState) -> str:
-    """Return what follows "model 'x'" in a refusal."""
-    return _IN_WORDS[state]
+def describe(state: ModelState) -> str:
+    """Return the predicate of "model 'x' ..." in an error message."""
+    return _DESCRIPTIONS[state]

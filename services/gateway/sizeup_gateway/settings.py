@@ -8,28 +8,29 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Everything a deployment decides about the gateway."""
+    """Configuration of the gateway."""
 
     model_config = SettingsConfigDict(env_prefix="SIZEUP_GATEWAY_", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(11434, ge=0, le=65535, description="port of both public APIs; Ollama's own")
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="port that serves /metrics alone; none by default"
+        None, ge=1, le=65535, description="separate port for /metrics; none by default"
     )
     catalog: Path = Field(description="YAML file with the models and their replicas")
     api_keys_file: Path | None = Field(
-        None, description="file with one accepted API key per line; without it everybody is served"
+        None, description="file with one accepted API key per line; without it no key is required"
     )
     drain_seconds: float = Field(
-        30.0, ge=0, le=3600, description="time running answers get after SIGTERM"
+        30.0, ge=0, le=3600, description="time that requests in flight get to finish after SIGTERM"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
-    stream_default: Literal["auto", "ollama", "seed"] = Field(
+    stream_default: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="/api/chat without `stream`: ollama streams, seed sends one object, "
-        "auto sends one object for Hugging Face ids and streams for other names",
+        description="whether /api/chat streams if the request leaves `stream` and `Accept` open: "
+        "always, never, or auto, which streams unless the model is named by its Hugging Face id",
     )
+    api_docs: bool = Field(True, description="serve /openapi.json and /docs")
 
     max_body_bytes: int = Field(
         20 * 2**20, ge=1024, le=2**30, description="size limit of a request body"
@@ -38,24 +39,27 @@ class Settings(BaseSettings):
         512 * 2**20,
         ge=1024,
         le=2**40,
-        description="bytes of all bodies that are arriving at one time; more are refused (busy)",
+        description="total bytes of bodies being received; further ones are rejected (busy)",
     )
-    body_seconds: float = Field(30.0, gt=0, le=3600, description="time limit for sending a body")
+    body_seconds: float = Field(30.0, gt=0, le=3600, description="time limit for receiving a body")
     max_in_flight: int = Field(
-        2048, ge=1, le=65536, description="requests at one time; more are refused (busy)"
+        2048,
+        ge=1,
+        le=65536,
+        description="limit of concurrent requests; further ones are rejected (busy)",
     )
     max_reply_bytes: int = Field(
-        64 * 2**20,  # 64 prompts of 2,048 tokens, each with the likeliest one, are 9 MB
+        64 * 2**20,  # 64 echoed prompts of 2,048 tokens with top-1 logprobs are 9 MB
         ge=1024,
         le=2**40,
-        description="size limit of a reply in one piece; a stream has none",
+        description="size limit of a response that is not streamed",
     )
     max_replies_bytes: int = Field(
         256 * 2**20,
         ge=1024,
         le=2**40,
-        description="bytes of all large replies that are gathered or sent in one piece at one "
-        "time; more are refused (busy)",
+        description="total bytes of large responses that are not streamed; further ones are "
+        "rejected (busy)",
     )
     connect_seconds: float = Field(
         5.0, gt=0, le=300, description="time limit for connecting to a replica"
@@ -64,30 +68,37 @@ class Settings(BaseSettings):
         300.0,
         gt=0,
         le=86400,
-        description="time limit for leaving the replica's queue, and again for the first token",
+        description="time limit in the replica's queue, and again until the first token",
     )
     between_events_seconds: float = Field(
-        300.0, gt=0, le=86400, description="time limit between two tokens of one answer"
+        300.0, gt=0, le=86400, description="time limit between two tokens of a response"
     )
     total_seconds: float = Field(
         1800.0,
         gt=0,
         le=86400,
-        description="time limit of a whole request; on a cluster activation_seconds come on top, "
-        "for the time it may be held while its model starts",
+        description="time limit of a whole request; with discovery=kubernetes, activation_seconds "
+        "are added for the time it may be queued while its model starts",
     )
     write_timeout_seconds: float = Field(
-        60.0, gt=0, le=3600, description="time after which a reader that stopped reading is cut"
+        60.0,
+        gt=0,
+        le=3600,
+        description="time after which a client that stopped reading is disconnected",
     )
     probe_interval_seconds: float = Field(
         1.0, gt=0, le=60, description="pause between two readiness probes of a replica"
     )
     probe_timeout_seconds: float = Field(
-        5.0, gt=0, le=60, description="time limit of one probe; two in a row take a replica out"
+        5.0,
+        gt=0,
+        le=60,
+        description="time limit of one probe; a replica is not ready after two timeouts in a row",
     )
 
     discovery: Literal["static", "kubernetes"] = Field(
-        "static", description="where replicas are found: the catalogue, or EndpointSlices as well"
+        "static",
+        description="source of replica addresses: the catalogue, or EndpointSlices as well",
     )
     namespace: str | None = Field(
         None, description="Kubernetes namespace; that of the service account by default"
@@ -100,14 +111,17 @@ class Settings(BaseSettings):
         None, description="kubeconfig for the API server; the pod's service account by default"
     )
     catalog_poll_seconds: float = Field(
-        2.0, gt=0, le=3600, description="pause between two looks at the catalogue file"
+        2.0,
+        gt=0,
+        le=3600,
+        description="interval at which the catalogue file is checked for changes",
     )
     activation_queue: int = Field(
         100,
         ge=1,
         le=65536,
-        description="requests held for one model while it is scaled from zero; more are refused",
+        description="limit of requests queued for one model while it is scaled from zero",
     )
     activation_seconds: float = Field(
-        600.0, gt=0, le=86400, description="how long such a request is held, at most"
+        600.0, gt=0, le=86400, description="time limit of a request in that queue"
     )

@@ -26,7 +26,7 @@ from sizeup_inference.server.health import Health, StallLimits
 from sizeup_inference.server.state import ServerState
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine, reported_id
-from sizeup_telemetry.api_docs import serve_api_docs
+from sizeup_telemetry import api_docs
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
@@ -86,20 +86,16 @@ def create_app(composition: Composition) -> FastAPI:
         routes.model_router(state),
         metrics_router(composition.registry),
     )
-    app = FastAPI(
-        # include_router would resolve prefixes and dependencies again for each request
-        routes=[route for router in routers for route in router.routes],
+    app = api_docs.create_app(
+        *routers,
         title="sizeup inference",
         description="The internal API of one model's process.",
         version=version("sizeup-inference"),
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
         middleware=[Middleware(RequestIdMiddleware)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
-    serve_api_docs(
+    api_docs.serve_api_docs(
         app,
         requests=routes.REQUESTS,
         responses=(*routes.RESPONSES, *health.RESPONSES),

@@ -28,6 +28,7 @@ from sizeup_store.progress import (
     progress_path,
     read_progress,
 )
+from sizeup_telemetry.api_docs import create_app
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
@@ -98,9 +99,8 @@ class Wait:
                 task.cancel()
                 await asyncio.wait((task,))
 
-        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-        app.include_router(health_router(lambda: _readiness(self._state)))
-        return app
+        router = health_router(lambda: _readiness(self._state))
+        return create_app(router, lifespan=lifespan)
 
 
 def _readiness(state: DownloadState) -> Readiness:

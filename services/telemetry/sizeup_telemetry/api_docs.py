@@ -15,6 +15,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.routing import BaseRoute
@@ -22,6 +23,15 @@ from starlette.types import Receive, Scope, Send
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
+
+_NO_OPENTELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+"""FastAPI's `telemetry`: its own checks for providers on every request, and its environment
+variables, are switched off. Metrics and logs of the services are `sizeup_telemetry`'s."""
 
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _REF = "#/components/schemas/{model}"
@@ -35,8 +45,8 @@ class DirectRoute(APIRoute):
 
     FastAPI's own handler resolves dependencies and validates on every request, which an endpoint
     that reads its body itself does not need. Exceptions are handled by the application's handlers,
-    as for middleware. Effective for routes given to the application; `include_router` wraps them
-    in FastAPI's handler again.
+    as for middleware. Effective in an application of `create_app`; `include_router` wraps the
+    endpoint in FastAPI's handler again.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -56,6 +66,22 @@ class DirectRoute(APIRoute):
 def direct_router(tag: str) -> APIRouter:
     """Create a router of `DirectRoute`s that documents only the responses that a route declares."""
     return APIRouter(tags=[tag], route_class=DirectRoute, default_response_class=Response)
+
+
+def create_app(*routers: APIRouter, **options: Any) -> FastAPI:
+    """Create an application with the routes of these routers; `options` are FastAPI's.
+
+    `include_router` would resolve prefixes and dependencies, which they do not have, at every
+    request.
+    """
+    return FastAPI(
+        routes=[route for router in routers for route in router.routes],
+        openapi_url=None,  # see serve_api_docs
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_NO_OPENTELEMETRY,
+        **options,
+    )
 
 
 def reference(model: type[BaseModel]) -> Json:
@@ -106,11 +132,12 @@ def serve_api_docs(
     requests: Iterable[type[BaseModel]],
     responses: Iterable[type[BaseModel]],
     enabled: bool,
+    security_schemes: Mapping[str, Json] | None = None,
 ) -> None:
     """Serve the OpenAPI document with these models' schemas, and /docs; nothing when disabled.
 
-    `app` is made with `openapi_url=None, docs_url=None, redoc_url=None`. Raises ValueError when two
-    models share a name, or one is both a request and a response: references go by name.
+    `app` is made by `create_app`. Raises ValueError when two models share a name, or one is both a
+    request and a response: references go by name.
     """
     if not enabled:
         return
@@ -130,6 +157,9 @@ def serve_api_docs(
             )
             components = document.setdefault("components", {})
             components["schemas"] = {**schemas, **components.get("schemas", {})}
+            if security_schemes:
+                components["securitySchemes"] = dict(security_schemes)
+                document["security"] = [{name: []} for name in security_schemes]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

@@ -1,4 +1,4 @@
-"""Bodies nobody vouches for, and the status each deserves; 0 is any but a server's error."""
+"""Invalid bodies and the expected status; 0 is any status below 500."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ def chat(**fields: Any) -> bytes:
 
 
 def raw_chat(text: str) -> bytes:
-    """A chat with raw JSON for one more field."""
+    """Return a chat with raw JSON for an additional field."""
     return chat()[:-1] + b"," + text.encode("utf-8", "surrogatepass") + b"}"
 
 

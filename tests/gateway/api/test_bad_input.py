@@ -1,4 +1,4 @@
-"""Input nobody vouches for: never a 5xx, always the shape of the dialect."""
+"""Untrusted input: never a 5xx, always the error shape of the dialect."""
 
 import json
 import socket
@@ -82,7 +82,7 @@ def check(http: httpx.Client, path: str, body: bytes, status: int) -> None:
         ),
     ],
 )
-def test_bad_input_is_refused_in_the_shape_of_its_dialect(
+def test_bad_input_is_rejected_in_the_shape_of_its_dialect(
     http: httpx.Client, path: str, body: bytes, status: int
 ) -> None:
     check(http, path, body, status)
@@ -99,16 +99,14 @@ def test_the_content_type_does_not_matter(http: httpx.Client, path: str, content
 
 
 @pytest.mark.parametrize("path", [OLLAMA, OPENAI])
-def test_a_compressed_body_is_refused(http: httpx.Client, path: str) -> None:
+def test_a_compressed_body_is_rejected(http: httpx.Client, path: str) -> None:
     response = http.post(path, content=chat(), headers={"Content-Encoding": "gzip"})
     assert response.status_code == 415
     assert_shape(path, response)
 
 
 @pytest.mark.parametrize("path", [OLLAMA, OPENAI])
-def test_a_context_without_room_is_refused_in_the_dialects_words(
-    http: httpx.Client, path: str
-) -> None:
+def test_a_context_of_one_token_is_rejected(http: httpx.Client, path: str) -> None:
     response = http.post(path, content=chat(options={"num_ctx": 1}))
     assert response.status_code == 400
     assert_shape(path, response)
@@ -116,18 +114,18 @@ def test_a_context_without_room_is_refused_in_the_dialects_words(
     assert http.post(path, content=chat(options={"num_ctx": 0})).status_code == 200
 
 
-def test_a_second_content_encoding_counts(http: httpx.Client) -> None:
+def test_every_content_encoding_header_counts(http: httpx.Client) -> None:
     headers = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
     assert http.post(OLLAMA, content=chat(), headers=headers).status_code == 415
 
 
-def test_a_number_of_many_digits_is_refused_in_our_own_words(http: httpx.Client) -> None:
+def test_a_number_with_many_digits_is_rejected(http: httpx.Client) -> None:
     response = http.post(OLLAMA, content=b'{"x":' + b"9" * 5000 + b"}")
     assert response.json() == {"error": "invalid JSON: a number is too long"}
 
 
 @pytest.mark.parametrize(("path", "status"), [(OLLAMA, 503), (OPENAI, 429)])
-def test_bodies_that_arrive_share_a_budget_and_give_it_back(path: str, status: int) -> None:
+def test_bodies_share_a_memory_budget_and_release_it(path: str, status: int) -> None:
     with background_gateway(FakeInference, max_bodies_bytes=100_000) as url:
         big = chat(x="a" * 120_000)
         for _ in range(3):
@@ -138,7 +136,7 @@ def test_bodies_that_arrive_share_a_budget_and_give_it_back(path: str, status: i
 
 
 @pytest.mark.parametrize("path", [OLLAMA, OPENAI])
-def test_an_endless_chunked_body_is_refused_before_it_ends(url: str, path: str) -> None:
+def test_an_endless_chunked_body_is_rejected_before_it_ends(url: str, path: str) -> None:
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -150,21 +148,21 @@ def test_an_endless_chunked_body_is_refused_before_it_ends(url: str, path: str) 
 
 
 @pytest.mark.parametrize("path", [OLLAMA, OPENAI])
-def test_a_body_that_does_not_arrive_is_not_waited_for(path: str) -> None:
+def test_a_body_that_does_not_arrive_times_out(path: str) -> None:
     with background_gateway(FakeInference, body_seconds=0.1) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n{{"
             connection.sendall(head.encode())
-            reply = b"".join(iter(lambda: connection.recv(4096), b""))
-    assert reply.startswith(b"HTTP/1.1 408")
-    assert isinstance(json.loads(reply.partition(b"\r\n\r\n")[2])["error"], dict) == (
+            received = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert received.startswith(b"HTTP/1.1 408")
+    assert isinstance(json.loads(received.partition(b"\r\n\r\n")[2])["error"], dict) == (
         path == OPENAI
     )
 
 
 @pytest.mark.parametrize("path", [OLLAMA, OPENAI])
-def test_a_declared_length_beyond_the_limit_is_refused_without_reading(url: str, path: str) -> None:
+def test_a_content_length_above_the_limit_is_rejected_unread(url: str, path: str) -> None:
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {10**9}\r\n\r\n"
@@ -209,9 +207,7 @@ ROUTES = {
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST", "TRACE", "FROB"])
-def test_a_wrong_method_is_a_405_that_says_which_are_right(
-    http: httpx.Client, path: str, method: str
-) -> None:
+def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, method: str) -> None:
     if method in ROUTES[path]:
         return
     response = http.request(method, path)
@@ -238,7 +234,7 @@ def test_a_wrong_method_is_a_405_that_says_which_are_right(
         "/v1/models/nothing",
         "/v1/models/..%2f..%2fetc%2fpasswd",
         "/v1/models/",
-        "/docs",
+        "/redoc",
         "/%00",
         "/v1/" + "x" * 5000,
     ],
@@ -257,9 +253,9 @@ def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
         ("/api/chat", {}, "model is required"),
         ("/api/generate", {}, "model '' not found"),
         ("/api/show", {}, "model is required"),
-        ("/api/chat", {"model": "nobody"}, "model 'nobody' not found"),
-        ("/api/generate", {"model": "nobody"}, "model 'nobody' not found"),
-        ("/api/show", {"model": "nobody"}, "model 'nobody' not found"),
+        ("/api/chat", {"model": "unknown"}, "model 'unknown' not found"),
+        ("/api/generate", {"model": "unknown"}, "model 'unknown' not found"),
+        ("/api/show", {"model": "unknown"}, "model 'unknown' not found"),
         ("/api/chat", {"model": "a b"}, "invalid model name"),
         ("/api/chat", GOOD | {"think": True}, f'"{MODEL}" does not support thinking'),
         (
@@ -294,16 +290,14 @@ def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
         ),
     ],
 )
-def test_ollama_says_it_in_its_own_words(
+def test_messages_that_ollama_clients_compare(
     http: httpx.Client, path: str, body: dict[str, Any], text: str
 ) -> None:
     assert http.post(path, json=body).json() == {"error": text}
 
 
 @pytest.mark.parametrize("prompt", [5, [], ["a", [5]], [[]], [1.5], ["a"] * 129, None])
-def test_a_prompt_of_no_known_form_is_told_the_forms_there_are(
-    http: httpx.Client, prompt: object
-) -> None:
+def test_an_invalid_prompt_reports_the_valid_forms(http: httpx.Client, prompt: object) -> None:
     error = http.post("/v1/completions", json={"model": MODEL, "prompt": prompt}).json()["error"]
     assert error["param"] == "prompt"
     assert error["message"].startswith("prompt: must be a string, a list of token ids, or")
@@ -321,7 +315,5 @@ def test_a_prompt_of_no_known_form_is_told_the_forms_there_are(
         ({"messages": MESSAGES}, "model"),
     ],
 )
-def test_openai_names_the_field_at_fault(
-    http: httpx.Client, body: dict[str, Any], param: str
-) -> None:
+def test_openai_errors_name_the_field(http: httpx.Client, body: dict[str, Any], param: str) -> None:
     assert http.post(OPENAI, json=body).json()["error"]["param"] == param

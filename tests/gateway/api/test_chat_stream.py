@@ -1,22 +1,22 @@
 import asyncio
 import json
 
-from gateway.fake_inference import WORDS, events, fake_inference, finished, started
+from gateway.fake_inference import TOKENS, events, fake_inference, finished, started
 from gateway.harness import MODEL, running_gateway
 from sizeup_wire.events import Text
 
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
 
 
-def test_a_chat_is_streamed_as_one_json_object_a_line() -> None:
+def test_a_chat_is_streamed_as_ndjson() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             status, headers, text = await gateway.post("/api/chat", BODY)
         assert status == 200
         assert headers["Content-Type"] == "application/x-ndjson"
         lines = [json.loads(line) for line in text.splitlines()]
-        assert [line["message"]["content"] for line in lines] == [*WORDS, ""]
-        assert [line["done"] for line in lines] == [False] * len(WORDS) + [True]
+        assert [line["message"]["content"] for line in lines] == [*TOKENS, ""]
+        assert [line["done"] for line in lines] == [False] * len(TOKENS) + [True]
         assert {line["model"] for line in lines} == {MODEL}
         last = lines[-1]
         assert last["total_duration"] > 0
@@ -25,14 +25,14 @@ def test_a_chat_is_streamed_as_one_json_object_a_line() -> None:
             "load_duration": 1_334_875,
             "prompt_eval_count": 7,
             "prompt_eval_duration": 342_546_000,
-            "eval_count": len(WORDS),
+            "eval_count": len(TOKENS),
             "eval_duration": 4_535_599_000,
         }
 
     asyncio.run(scenario())
 
 
-def test_a_step_that_shows_nothing_makes_no_chunk() -> None:
+def test_a_heartbeat_makes_no_chunk() -> None:
     async def scenario() -> None:
         silence = Text(text="", tokens=0)
         script = events(started(), silence, Text(text="a"), silence, finished(1))

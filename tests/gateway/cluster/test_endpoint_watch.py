@@ -1,4 +1,4 @@
-"""Replicas from EndpointSlices, against an API server on a real socket."""
+"""Replicas from EndpointSlices, with an API server on a real socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from gateway.fake_cluster import endpoint, endpoint_slice
+from gateway.fake_deployment import SERVICE, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, until
-from gateway.orchestra import SERVICE, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.cluster.backoff import pause_seconds
 from sizeup_wire.events import Event, Text
 from sizeup_wire.generate import GenerateRequest
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
-Scenario = Callable[[Orchestra, Gateway], Awaitable[None]]
+Scenario = Callable[[FakeDeployment, Gateway], Awaitable[None]]
 
 
 def watching(folder: Path, scenario: Scenario) -> None:
     async def run() -> None:
         async with (
-            orchestra() as made,
-            gateway_on(made, folder, placed(scales=False)) as gateway,
+            fake_deployment() as deployment,
+            gateway_on(deployment, folder, placed(scales=False)) as gateway,
         ):
-            await scenario(made, gateway)
+            await scenario(deployment, gateway)
 
     asyncio.run(run())
 
@@ -33,39 +33,39 @@ def ready(gateway: Gateway) -> float:
     return gateway.sample("replicas_ready", model=KEY)
 
 
-def test_pods_come_and_go(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_pods_are_added_and_removed(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT))[0] == 503
-        one = await made.add_pod()
-        two = await made.add_pod()
+        one = await deployment.add_pod()
+        two = await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
         for _ in range(4):
             assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert (len(one.requests), len(two.requests)) == (2, 2)
-        await made.terminate(one)
+        await deployment.terminate(one)
         await until(lambda: ready(gateway) == 1)
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert (len(one.requests), len(two.requests)) == (2, 3)
-        await made.remove(one)
-        await made.remove(two)
+        await deployment.remove(one)
+        await deployment.remove(two)
         await until(lambda: ready(gateway) == 0)
         probes = one.probes, two.probes
-        three = await made.add_pod()
+        three = await deployment.add_pod()
         await until(lambda: three.probes > 5)
         assert (one.probes, two.probes) == probes
 
     watching(tmp_path, scenario)
 
 
-def test_a_pod_whose_slice_is_gone_is_asked_nothing_more(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        left, kept = await made.add_pod(), await made.add_pod()
+def test_a_pod_without_a_slice_is_no_longer_probed(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        left, kept = await deployment.add_pod(), await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
-        await made.cluster.delete("pod-1")
+        await deployment.cluster.delete("pod-1")
         await until(lambda: ready(gateway) == 1)
         probes, others = left.probes, kept.probes
         await until(lambda: kept.probes > others + 5)
-        assert left.probes <= probes + 1  # one may have been on its way
+        assert left.probes <= probes + 1  # one may have been in flight
         for _ in range(3):
             assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert (len(left.requests), len(kept.requests)) == (0, 3)
@@ -73,7 +73,7 @@ def test_a_pod_whose_slice_is_gone_is_asked_nothing_more(tmp_path: Path) -> None
     watching(tmp_path, scenario)
 
 
-def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None:
+def test_a_lost_pod_ends_only_its_own_streams(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -82,25 +82,25 @@ def test_a_pod_that_vanishes_costs_its_own_streams_alone(tmp_path: Path) -> None
         await go.wait()
         yield finished(1)
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        pods = [await made.add_pod(FakeInference(script)) for _ in range(2)]
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        pods = [await deployment.add_pod(FakeInference(script)) for _ in range(2)]
         await until(lambda: ready(gateway) == 2)
-        asking = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(6)]
+        pending = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(6)]
         await until(lambda: [pod.live for pod in pods] == [3, 3])
-        await made.remove(pods[0])
+        await deployment.remove(pods[0])
         await until(lambda: ready(gateway) == 1)
-        await until(lambda: gateway.sample("in_flight", model=KEY) == 3)
+        await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 3)
         late = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: pods[1].live == 4)
         go.set()
-        texts = [text for _, _, text in await asyncio.gather(*asking, late)]
-        assert sum("the model's process went away" in text for text in texts) == 3
+        texts = [text for _, _, text in await asyncio.gather(*pending, late)]
+        assert sum('"error":' in text for text in texts) == 3
         assert sum('"done":true' in text for text in texts) == 4
 
     watching(tmp_path, scenario)
 
 
-def test_a_terminating_pod_finishes_what_it_has_begun(tmp_path: Path) -> None:
+def test_a_terminating_pod_finishes_its_requests(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -108,46 +108,48 @@ def test_a_terminating_pod_finishes_what_it_has_begun(tmp_path: Path) -> None:
         await go.wait()
         yield finished(0)
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        pod = await made.add_pod(FakeInference(script))
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        pod = await deployment.add_pod(FakeInference(script))
         await until(lambda: ready(gateway) == 1)
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: pod.live == 1)
-        await made.terminate(pod)
+        await deployment.terminate(pod)
         await until(lambda: ready(gateway) == 0)
         status, _, text = await gateway.post("/api/chat", CHAT)
         assert (status, "is loading" in text) == (503, True)
         go.set()
-        assert '"done":true' in (await asking)[2]
+        assert '"done":true' in (await pending)[2]
 
     watching(tmp_path, scenario)
 
 
-def test_a_watch_that_ends_is_resumed_where_it_was(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        await made.add_pod()
+def test_a_watch_is_resumed_at_its_version(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        await made.cluster.bookmark()
-        at = made.cluster.version
-        await until(lambda: made.cluster.watching == 1)
-        await made.cluster.end_watches()
-        await until(lambda: made.cluster.watching == 1 and len(made.cluster.watches) > 1)
-        await made.add_pod()
+        await deployment.cluster.bookmark()
+        at = deployment.cluster.version
+        await until(lambda: deployment.cluster.watching == 1)
+        await deployment.cluster.end_watches()
+        await until(
+            lambda: deployment.cluster.watching == 1 and len(deployment.cluster.watches) > 1
+        )
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 2)
-        assert (made.cluster.lists, made.cluster.watches[-1]) == (1, at)
+        assert (deployment.cluster.lists, deployment.cluster.watches[-1]) == (1, at)
 
     watching(tmp_path, scenario)
 
 
-def test_a_version_that_is_too_old_is_answered_by_a_list(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        one = await made.add_pod()
+def test_an_expired_version_causes_a_list(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        one = await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        cluster = made.cluster
+        cluster = deployment.cluster
         await cluster.stop()
-        await made.remove(one)
-        await made.add_pod()
-        await made.add_pod()
+        await deployment.remove(one)
+        await deployment.add_pod()
+        await deployment.add_pod()
         cluster.forget_history()
         await cluster.start()
         await until(lambda: ready(gateway) == 2)
@@ -156,48 +158,48 @@ def test_a_version_that_is_too_old_is_answered_by_a_list(tmp_path: Path) -> None
     watching(tmp_path, scenario)
 
 
-def test_what_is_known_stays_while_the_api_server_is_away(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        one = await made.add_pod()
+def test_endpoints_stay_while_the_api_server_is_unreachable(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        one = await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        await made.cluster.stop()
-        two = await made.add_pod()
+        await deployment.cluster.stop()
+        two = await deployment.add_pod()
         probes = one.probes
         await until(lambda: one.probes > probes + 10)
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert two.requests == []
-        await made.cluster.start()
+        await deployment.cluster.start()
         await until(lambda: ready(gateway) == 2)
-        assert made.cluster.lists == 1
+        assert deployment.cluster.lists == 1
 
     watching(tmp_path, scenario)
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_refusal_is_asked_again(tmp_path: Path, status: int) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        await made.add_pod()
+def test_an_error_of_the_api_server_is_retried(tmp_path: Path, status: int) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
-        made.cluster.refusal = status
-        await made.cluster.end_watches()
-        await made.add_pod()
-        await until(lambda: made.cluster.watching == 0)
-        made.cluster.refusal = None
+        deployment.cluster.refusal = status
+        await deployment.cluster.end_watches()
+        await deployment.add_pod()
+        await until(lambda: deployment.cluster.watching == 0)
+        deployment.cluster.refusal = None
         await until(lambda: ready(gateway) == 2)
 
     watching(tmp_path, scenario)
 
 
-def test_the_gateway_is_ready_when_it_has_seen_who_answers(tmp_path: Path) -> None:
+def test_the_gateway_is_ready_after_the_first_probes(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with orchestra() as made:
-            pod = await made.add_pod()
+        async with fake_deployment() as deployment:
+            pod = await deployment.add_pod()
             pod.hangs.set()
-            await made.cluster.stop()
-            async with gateway_on(made, tmp_path, placed(scales=False)) as gateway:
+            await deployment.cluster.stop()
+            async with gateway_on(deployment, tmp_path, placed(scales=False)) as gateway:
                 assert (await gateway.get("/livez"))[0] == 200
                 assert await gateway.get("/readyz") == (503, {"status": "starting"})
-                await made.cluster.start()
+                await deployment.cluster.start()
                 await until(lambda: pod.probes == 1)
                 assert (await gateway.get("/readyz"))[0] == 503
                 pod.hangs.clear()
@@ -209,19 +211,19 @@ def test_the_gateway_is_ready_when_it_has_seen_who_answers(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
-def test_a_slice_of_a_stranger_is_nobodys_replica(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_slices_of_other_services_are_ignored(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         address = endpoint("127.0.0.1", "other")
-        await made.cluster.put(endpoint_slice("other", "other-service", [address], port=1))
-        await made.cluster.put(endpoint_slice("none", SERVICE))
-        await made.add_pod()
+        await deployment.cluster.put(endpoint_slice("other", "other-service", [address], port=1))
+        await deployment.cluster.put(endpoint_slice("none", SERVICE))
+        await deployment.add_pod()
         await until(lambda: ready(gateway) == 1)
         assert (await gateway.get("/health"))[1]["replicas_ready"] == {KEY: 1}
 
     watching(tmp_path, scenario)
 
 
-def test_pauses_grow_and_end_growing() -> None:
+def test_the_backoff_doubles_up_to_a_maximum() -> None:
     longest = [pause_seconds(n, 0.999999) for n in (1, 2, 3, 6, 10, 10_000)]
     assert longest == pytest.approx([0.5, 1, 2, 15, 15, 15], rel=1e-3)
     assert pause_seconds(3, 0.0) == 1

@@ -36,16 +36,16 @@ def test_an_endpoint_that_moves_between_slices_counts_once() -> None:
     assert endpoints.urls("x") == ("http://10.0.0.1:8080",)
 
 
-def test_a_pod_that_is_going_away_is_none_whichever_slice_says_so() -> None:
+def test_a_terminating_pod_is_excluded_whichever_slice_has_it() -> None:
     old, new = endpoint("10.0.0.1", "a"), endpoint("10.0.0.1", "a", terminating=True)
     for slices in ([old, new], [new, old]):
         endpoints = known(*[endpoint_slice(f"{i}", "x", [e]) for i, e in enumerate(slices)])
         assert endpoints.urls("x") == ()
 
 
-def test_the_next_pod_with_the_address_of_one_that_goes_is_a_replica() -> None:
-    gone, come = endpoint("10.0.0.1", "a", terminating=True), endpoint("10.0.0.1", "b")
-    assert known(endpoint_slice("1", "x", [gone, come])).urls("x") == ("http://10.0.0.1:8080",)
+def test_a_new_pod_may_reuse_the_address_of_a_terminating_one() -> None:
+    old, new = endpoint("10.0.0.1", "a", terminating=True), endpoint("10.0.0.1", "b")
+    assert known(endpoint_slice("1", "x", [old, new])).urls("x") == ("http://10.0.0.1:8080",)
 
 
 def test_a_pod_with_two_families_is_one_replica() -> None:
@@ -56,21 +56,21 @@ def test_a_pod_with_two_families_is_one_replica() -> None:
     assert endpoints.urls("x") == ("http://10.0.0.1:8080",)
 
 
-def test_an_address_of_version_six_stands_in_brackets() -> None:
+def test_an_ipv6_address_is_bracketed() -> None:
     endpoints = known(endpoint_slice("6", "x", [endpoint("FD00:0::1", "a")], family="IPv6"))
     assert endpoints.urls("x") == ("http://[fd00::1]:8080",)
 
 
-def test_what_is_no_replica_is_left_out() -> None:
+def test_other_endpoints_are_ignored() -> None:
     named = endpoint_slice("1", "x", [endpoint("10.0.0.1", "a")])
     named["ports"] = [{"name": "metrics", "port": 9090}]
     portless = endpoint_slice("2", "x", [endpoint("10.0.0.2", "b")])
     portless["ports"] = None
     outside = endpoint_slice("3", "x", [endpoint("example.org", "c")], family="FQDN")
-    nobody = endpoint_slice("4", "x")
+    empty = endpoint_slice("4", "x")
     unlabelled = endpoint_slice("5", "x", [endpoint("10.0.0.5", "e")])
     unlabelled["metadata"]["labels"] = None
-    assert known(named, portless, outside, nobody, unlabelled).urls("x") == ()
+    assert known(named, portless, outside, empty, unlabelled).urls("x") == ()
 
 
 def test_an_endpoint_without_conditions_and_pod_is_a_replica() -> None:
@@ -78,7 +78,7 @@ def test_an_endpoint_without_conditions_and_pod_is_a_replica() -> None:
     assert known(endpoint_slice("1", "x", [bare])).urls("x") == ("http://10.0.0.1:8080",)
 
 
-def test_slices_come_change_and_go() -> None:
+def test_slices_are_added_changed_and_removed() -> None:
     endpoints = known(endpoint_slice("1", "x", [endpoint("10.0.0.1", "a")]))
     endpoints.set(endpoint_slice("2", "x", [endpoint("10.0.0.2", "b")]))
     endpoints.set(endpoint_slice("1", "x", [endpoint("10.0.0.3", "c")]))
@@ -90,7 +90,7 @@ def test_slices_come_change_and_go() -> None:
     assert endpoints.urls("x") == ()
 
 
-def test_what_is_no_slice_is_refused_and_changes_nothing() -> None:
+def test_an_invalid_slice_is_rejected_and_changes_nothing() -> None:
     endpoints = known(endpoint_slice("1", "x", [endpoint("10.0.0.1", "a")]))
     with pytest.raises(ValidationError):
         endpoints.replace([{"kind": "Pod"}])

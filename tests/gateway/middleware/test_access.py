@@ -1,4 +1,4 @@
-"""Who may ask."""
+"""Access control by API key, Host and Origin."""
 
 import asyncio
 import json
@@ -10,12 +10,13 @@ from starlette.routing import Route
 
 from gateway.fake_inference import fake_inference
 from gateway.harness import MODEL, catalog, running_gateway, settings
-from sizeup_gateway.api.health import PATHS
 from sizeup_gateway.app import create_app
-from sizeup_gateway.middleware.access import is_known_origin, is_local_host
+from sizeup_gateway.middleware.access import is_allowed_origin, is_local_host
 from sizeup_telemetry.drain import Drain
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": False}
+PROBES = ("/livez", "/readyz", "/health")
+DOCS = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/swagger-ui.css")]
 LIST_PATHS = ("/api/tags", "/v1/models")
 
 
@@ -36,15 +37,15 @@ def every_path() -> list[tuple[str, str]]:
     ]
 
 
-def test_without_a_key_every_route_but_health_is_refused_in_its_dialect(keys: Path) -> None:
+def test_every_route_but_health_requires_a_key(keys: Path) -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,
             running_gateway(fake, api_keys_file=keys) as gateway,
         ):
-            for method, path in [*every_path(), ("GET", "/nothing"), ("PUT", "/v1/models")]:
+            for method, path in [*every_path(), *DOCS, ("GET", "/nothing")]:
                 async with gateway.http.request(method, gateway.url + path) as response:
-                    if path in PATHS:
+                    if path in PROBES:
                         assert response.status == 200
                         continue
                     assert response.status == 401, (method, path)
@@ -71,7 +72,7 @@ def test_without_a_key_every_route_but_health_is_refused_in_its_dialect(keys: Pa
         ({"X-Api-Key": ""}, 401),
     ],
 )
-def test_a_key_is_taken_from_either_header(
+def test_a_key_is_accepted_in_either_header(
     keys: Path, headers: dict[str, str], status: int
 ) -> None:
     async def scenario() -> None:
@@ -85,7 +86,7 @@ def test_a_key_is_taken_from_either_header(
     asyncio.run(scenario())
 
 
-def test_a_key_never_reaches_inference_or_a_reply(
+def test_a_key_never_reaches_inference_or_a_response(
     keys: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> str:
@@ -103,10 +104,10 @@ def test_a_key_never_reaches_inference_or_a_reply(
     assert "first-key" not in caplog.text
 
 
-def test_a_file_without_keys_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
+def test_a_file_without_keys_is_a_configuration_error(tmp_path: Path) -> None:
     empty = tmp_path / "keys"
     empty.write_text("\n \n", encoding="utf-8")
-    with pytest.raises(ValueError, match="holds no API key"):
+    with pytest.raises(ValueError, match="contains no API key"):
         create_app(settings(api_keys_file=empty), catalog(), CollectorRegistry(), Drain())
 
 
@@ -128,14 +129,12 @@ def test_a_file_without_keys_keeps_the_gateway_from_starting(tmp_path: Path) -> 
         ("[evil", False),
     ],
 )
-def test_names_of_this_machine_are_told_from_foreign_ones(host: str, local: bool) -> None:
+def test_local_host_names(host: str, local: bool) -> None:
     assert is_local_host(host) is local
 
 
 @pytest.mark.parametrize(("bound_to", "status"), [("127.0.0.1", 403), ("0.0.0.0", 200)])
-def test_a_foreign_host_is_refused_only_where_this_machine_alone_is_served(
-    bound_to: str, status: int
-) -> None:
+def test_a_foreign_host_is_rejected_only_on_a_loopback_address(bound_to: str, status: int) -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake, host=bound_to) as gateway:
             for path in LIST_PATHS:
@@ -158,7 +157,7 @@ def test_a_foreign_host_is_refused_only_where_this_machine_alone_is_served(
         ("null", False),
     ],
 )
-def test_only_pages_of_this_machine_may_read_replies(origin: str, allowed: bool) -> None:
+def test_only_local_pages_get_cors_headers(origin: str, allowed: bool) -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             status, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
@@ -180,7 +179,7 @@ def test_only_pages_of_this_machine_may_read_replies(origin: str, allowed: bool)
 
 
 @pytest.mark.parametrize("path", LIST_PATHS)
-def test_a_foreign_page_is_refused_in_the_shape_of_the_dialect(path: str) -> None:
+def test_a_foreign_origin_is_rejected_in_the_shape_of_the_dialect(path: str) -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             status, body = await gateway.get(path, Origin="http://evil.example")
@@ -204,11 +203,11 @@ def test_a_foreign_page_is_refused_in_the_shape_of_the_dialect(path: str) -> Non
         ("", "", False),
     ],
 )
-def test_a_page_of_the_same_name_is_no_foreign_one(origin: str, host: str, known: bool) -> None:
-    assert is_known_origin(origin, host) is known
+def test_the_same_origin_is_allowed(origin: str, host: str, known: bool) -> None:
+    assert is_allowed_origin(origin, host) is known
 
 
-def test_a_page_of_this_machine_may_read_why_it_is_refused(keys: Path) -> None:
+def test_an_error_has_cors_headers_for_local_pages(keys: Path) -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, fake_inference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, catalog, running_gateway, until
-from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_gateway.models.catalog import Models
 from sizeup_wire.catalog import Catalog, CatalogEntry
@@ -33,15 +33,15 @@ class Mount:
         self.file.symlink_to(Path("..data") / "models.yaml")
 
     def put(self, content: Catalog | str) -> None:
-        """Write a new folder and turn the link to it in one step."""
+        """Write a new folder and move the symlink to it atomically."""
         if isinstance(content, Catalog):
             content = yaml.safe_dump(content.model_dump(mode="json"))
         self._turns += 1
-        made = self._folder / f"..{self._turns}"
-        made.mkdir()
-        (made / "models.yaml").write_text(content, encoding="utf-8")
+        deployment = self._folder / f"..{self._turns}"
+        deployment.mkdir()
+        (deployment / "models.yaml").write_text(content, encoding="utf-8")
         link = self._folder / "..next"
-        link.symlink_to(made.name)
+        link.symlink_to(deployment.name)
         link.rename(self._folder / "..data")
 
 
@@ -55,7 +55,7 @@ def reloads(gateway: Gateway, outcome: str) -> float:
 
 
 def refused(gateway: Gateway) -> bool:
-    return gateway.sample("catalog_refused") == 1
+    return gateway.sample("catalog_invalid") == 1
 
 
 Scenario = Callable[[Mount, Gateway, FakeInference, FakeInference], Awaitable[None]]
@@ -75,7 +75,7 @@ def reloading(folder: Path, scenario: Scenario) -> None:
     asyncio.run(run())
 
 
-def test_models_come_and_go_while_requests_run(tmp_path: Path) -> None:
+def test_models_are_added_and_removed_while_requests_run(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -88,7 +88,7 @@ def test_models_come_and_go_while_requests_run(tmp_path: Path) -> None:
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
         one.script = script
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: one.live == 1)
         mount.put(with_other(two.url, known=catalog(one.url)))
         await until(lambda: gateway.sample("replicas_ready", model="other") == 1)
@@ -103,7 +103,7 @@ def test_models_come_and_go_while_requests_run(tmp_path: Path) -> None:
             is None
         )
         go.set()
-        status, _, text = await asking
+        status, _, text = await pending
         assert (status, '"done":true' in text) == (200, True)
 
     reloading(tmp_path, scenario)
@@ -125,7 +125,7 @@ def test_a_changed_name_keeps_the_replicas(tmp_path: Path) -> None:
     reloading(tmp_path, scenario)
 
 
-def test_a_changed_place_is_followed(tmp_path: Path) -> None:
+def test_a_changed_service_is_followed(tmp_path: Path) -> None:
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
@@ -139,18 +139,18 @@ def test_a_changed_place_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         ("models: [", "while parsing"),
         ("", "valid dictionary"),
         ("models: {a: {id: x}}", "names"),
-        ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", "both answer to"),
+        ("models: {a: {id: x, names: [n]}, b: {id: y, names: [N]}}", "models 'a' and 'b'"),
         ("models: {a: {id: x, names: [n], service: s}}", "DISCOVERY=kubernetes"),
         ("models: \xff\x00", "special characters"),
     ],
 )
-def test_a_catalogue_that_cannot_be_used_changes_nothing(
-    tmp_path: Path, content: str, said: str, caplog: pytest.LogCaptureFixture
+def test_an_invalid_catalogue_changes_nothing(
+    tmp_path: Path, content: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
@@ -166,11 +166,11 @@ def test_a_catalogue_that_cannot_be_used_changes_nothing(
         assert (reloads(gateway, "ok"), reloads(gateway, "failed")) == (1, 1)
 
     reloading(tmp_path, scenario)
-    (record,) = [r for r in caplog.records if r.getMessage() == "catalog.refused"]
-    assert (record.levelno, said in vars(record)["error"]) == (logging.ERROR, True)
+    (record,) = [r for r in caplog.records if r.getMessage() == "catalog.invalid"]
+    assert (record.levelno, reason in vars(record)["error"]) == (logging.ERROR, True)
 
 
-def test_a_file_that_is_away_for_a_while_changes_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_changes_nothing(tmp_path: Path) -> None:
     async def scenario(
         mount: Mount, gateway: Gateway, one: FakeInference, two: FakeInference
     ) -> None:
@@ -192,62 +192,64 @@ BATCH: dict[str, Any] = {"model": MODEL, "prompt": list("abcdef")}
 
 
 @pytest.mark.parametrize(("path", "body"), [("/api/chat", CHAT), ("/v1/completions", BATCH)])
-def test_who_is_held_for_a_model_that_is_removed_is_told_at_once(
+def test_requests_queued_for_a_removed_model_fail_at_once(
     tmp_path: Path, path: str, body: dict[str, Any]
 ) -> None:
     async def run() -> None:
         mount = Mount(tmp_path)
         mount.put(placed())
         async with (
-            orchestra() as made,
-            gateway_on(made, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02) as gateway,
+            fake_deployment() as deployment,
+            gateway_on(
+                deployment, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
+            ) as gateway,
         ):
-            await scenario(made, gateway, mount)
+            await scenario(deployment, gateway, mount)
 
-    async def scenario(made: Orchestra, gateway: Gateway, mount: Mount) -> None:
-        made.starts.clear()
-        asking = asyncio.create_task(gateway.post(path, body))
-        await until(lambda: bool(made.pods))
-        assert gateway.sample("held_requests", model=KEY) == 1
+    async def scenario(deployment: FakeDeployment, gateway: Gateway, mount: Mount) -> None:
+        deployment.starts.clear()
+        pending = asyncio.create_task(gateway.post(path, body))
+        await until(lambda: bool(deployment.pods))
+        assert gateway.sample("requests_queued", model=KEY) == 1
         mount.put(Catalog(models={}))
-        status, _, text = await asking
+        status, _, text = await pending
         assert (status, f"model '{MODEL}' not found" in text) == (404, True)
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
-        assert made.cluster.writes == [(DEPLOYMENT, 1)]
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
         mount.put(placed(scales=False))
         await until(lambda: reloads(gateway, "ok") == 2)
-        made.starts.set()
-        made.pod.ready = True
+        deployment.starts.set()
+        deployment.pod.ready = True
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
 
     asyncio.run(run())
 
 
-def test_a_new_catalogue_does_not_stand_for_the_first_list_of_slices(tmp_path: Path) -> None:
+def test_a_catalogue_reload_does_not_replace_the_first_list_of_slices(tmp_path: Path) -> None:
     async def run() -> None:
         mount = Mount(tmp_path)
         mount.put(placed())
-        async with orchestra() as made:
-            await made.add_pod()
-            made.cluster.refusal = 503
+        async with fake_deployment() as deployment:
+            await deployment.add_pod()
+            deployment.cluster.refusal = 503
             async with gateway_on(
-                made, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
+                deployment, tmp_path, catalog=mount.file, catalog_poll_seconds=0.02
             ) as gateway:
                 mount.put(placed(names=("renamed:1b",)))
                 await until(lambda: reloads(gateway, "ok") == 1)
                 assert await gateway.get("/readyz") == (503, {"status": "starting"})
-                made.cluster.refusal = None
+                deployment.cluster.refusal = None
                 await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
                 assert await gateway.get("/readyz") == (200, {"status": "ok"})
 
     asyncio.run(run())
 
 
-def test_a_catalogue_in_which_two_models_claim_a_name_leaves_the_old_one_whole() -> None:
+def test_a_catalogue_with_a_duplicate_name_changes_nothing() -> None:
     models = Models(catalog("http://a"))
     before = dict(models.by_key)
     clash = CatalogEntry(id="x", names=("n:1",)), CatalogEntry(id="y", names=("n:1",))
-    with pytest.raises(ValueError, match="both answer"):
+    with pytest.raises(ValueError, match="models '"):
         models.apply(Catalog(models={"x": clash[0], "y": clash[1]}))
     assert models.by_key == before
     assert models.find(MODEL) is before[KEY]

@@ -1,4 +1,4 @@
-"""What is said of the models."""
+"""Descriptions of the models."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from sizeup_wire.catalog import Catalog, CatalogEntry
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
-def test_the_heartbeat_and_the_version_answer_to_get_and_head() -> None:
+def test_heartbeat_and_version_serve_get_and_head() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             for path in ("/", "/api/version", "/api/tags", "/v1/models"):
@@ -31,7 +31,7 @@ def test_the_heartbeat_and_the_version_answer_to_get_and_head() -> None:
     asyncio.run(scenario())
 
 
-def test_a_model_that_was_never_ready_is_listed_by_what_the_catalogue_says() -> None:
+def test_a_model_that_was_never_ready_is_listed_from_the_catalogue() -> None:
     async def scenario() -> None:
         models = Catalog(
             models={"big": CatalogEntry(id="Qwen/Big", names=("big",), parameters=7_000_000_000)}
@@ -61,7 +61,7 @@ def test_an_empty_catalogue_lists_nothing() -> None:
     asyncio.run(scenario())
 
 
-def test_a_model_stays_described_when_its_replica_goes_down() -> None:
+def test_a_model_keeps_its_description_when_its_replica_goes_down() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             fake.ready = False
@@ -76,7 +76,7 @@ def test_a_model_stays_described_when_its_replica_goes_down() -> None:
 @pytest.mark.parametrize(
     "name", [MODEL, "qwen2.5", "qwen2.5:latest", HUB_ID, HUB_ID.lower(), f"hf.co/{HUB_ID}", KEY]
 )
-def test_replies_echo_the_name_the_request_used(name: str) -> None:
+def test_responses_repeat_the_name_in_the_request(name: str) -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             body = {"model": name, "messages": [{"role": "user", "content": "x"}], "stream": False}
@@ -89,7 +89,7 @@ def test_replies_echo_the_name_the_request_used(name: str) -> None:
     asyncio.run(scenario())
 
 
-def test_show_has_what_each_client_reads() -> None:
+def test_show_has_the_fields_that_clients_read() -> None:
     model = Models(catalog()).by_key[KEY]
     model.info = model_info()
     shown = to_show(model, "my-name", "GitHubCopilotChat/1.0", NOW)
@@ -107,21 +107,5 @@ def test_show_has_what_each_client_reads() -> None:
     ("count", "text"),
     [(0, "0"), (999, "999"), (500_000, "500.00K"), (494_032_768, "494.03M"), (7e9, "7.0B")],
 )
-def test_counts_are_written_as_ollama_writes_them(count: float, text: str) -> None:
+def test_counts_are_formatted_like_ollamas(count: float, text: str) -> None:
     assert human_count(int(count)) == text
-
-
-def test_a_model_without_a_chat_template_continues_the_prompt() -> None:
-    async def scenario() -> None:
-        async with (
-            fake_inference(info=model_info(template="")) as fake,
-            running_gateway(fake) as gateway,
-        ):
-            body = {"model": MODEL, "prompt": "once upon", "system": "a tale"}
-            await gateway.post("/api/generate", body)
-            status, _, _ = await gateway.post("/api/generate", body | {"context": [1]})
-            assert status == 400
-        (request,) = fake.requests
-        assert request.prompt.model_dump() == {"kind": "text", "text": "a tale\n\nonce upon"}
-
-    asyncio.run(scenario())

@@ -1,17 +1,17 @@
 import pytest
 
-from sizeup_gateway.models.replica_pool import NoReplicaError, Pool
+from sizeup_gateway.models.replica_pool import NoReplicaError, ReplicaPool
 
 
-def ready_pool(count: int) -> Pool:
-    pool = Pool(f"http://replica-{i}/" for i in range(count))
+def ready_pool(count: int) -> ReplicaPool:
+    pool = ReplicaPool(f"http://replica-{i}/" for i in range(count))
     for replica in pool.replicas:
         replica.ready = True
     return pool
 
 
-def test_nothing_is_ready_before_discovery_says_so() -> None:
-    pool = Pool(["http://a"])
+def test_replicas_start_not_ready() -> None:
+    pool = ReplicaPool(["http://a"])
     assert (pool.ready_count, pool.pick()) == (0, None)
     with pytest.raises(NoReplicaError), pool.lease():
         pass
@@ -25,7 +25,7 @@ def test_the_least_busy_ready_replica_is_picked() -> None:
     assert pool.pick() is b
 
 
-def test_equals_take_turns() -> None:
+def test_ties_are_round_robin() -> None:
     pool = ready_pool(3)
     picked = []
     for _ in range(6):
@@ -42,7 +42,7 @@ def test_many_leases_spread_evenly() -> None:
     assert [replica.in_flight for replica in pool.replicas] == [3, 3, 3]
 
 
-def test_a_lease_is_given_back_whatever_happens() -> None:
+def test_a_lease_is_released_after_an_exception() -> None:
     pool = ready_pool(1)
     (replica,) = pool.replicas
     seen: list[int] = []
@@ -57,7 +57,7 @@ def test_a_lease_is_given_back_whatever_happens() -> None:
     assert (seen, replica.in_flight) == ([1], 0)
 
 
-def test_the_one_to_avoid_is_taken_only_when_it_is_alone() -> None:
+def test_the_replica_to_avoid_is_picked_only_alone() -> None:
     pool = ready_pool(2)
     a, b = pool.replicas
     b.in_flight = 100
@@ -66,11 +66,11 @@ def test_the_one_to_avoid_is_taken_only_when_it_is_alone() -> None:
     assert pool.pick(avoid=a) is a
 
 
-def test_a_slash_at_the_end_of_an_address_does_not_double() -> None:
-    assert Pool(["http://a/"]).replicas[0].url == "http://a"
+def test_a_trailing_slash_is_dropped() -> None:
+    assert ReplicaPool(["http://a/"]).replicas[0].url == "http://a"
 
 
-def test_a_replica_that_stays_keeps_its_requests_and_a_new_one_is_down() -> None:
+def test_a_kept_replica_keeps_its_requests_and_a_new_one_is_not_ready() -> None:
     pool = ready_pool(2)
     a, b = pool.replicas
     with pool.lease() as leased:
@@ -82,7 +82,7 @@ def test_a_replica_that_stays_keeps_its_requests_and_a_new_one_is_down() -> None
     assert (a.in_flight, pool.in_flight) == (0, 0)
 
 
-def test_the_same_list_changes_nothing_and_a_double_counts_once() -> None:
+def test_an_equal_list_changes_nothing_and_duplicates_count_once() -> None:
     pool = ready_pool(2)
     before = pool.replicas
     pool.set_endpoints(["http://replica-0", "http://replica-1/", "http://replica-0/"])
@@ -91,8 +91,8 @@ def test_the_same_list_changes_nothing_and_a_double_counts_once() -> None:
     assert (pool.replicas, pool.pick()) == ((), None)
 
 
-def test_who_waits_is_called_when_a_replica_begins_to_take_requests() -> None:
-    pool = Pool(["http://a", "http://b"])
+def test_callbacks_run_when_a_replica_becomes_ready() -> None:
+    pool = ReplicaPool(["http://a", "http://b"])
     called: list[int] = []
     pool.on_ready(lambda: called.append(pool.ready_count))
     a, b = pool.replicas

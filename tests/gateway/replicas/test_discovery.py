@@ -1,4 +1,4 @@
-"""Which replicas take requests."""
+"""Readiness of replicas."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ def ready(models: Models) -> list[bool]:
     return [replica.ready for replica in models.by_key[KEY].pool.replicas]
 
 
-def test_a_replica_is_ready_while_it_says_so() -> None:
+def test_readiness_follows_the_probe() -> None:
     async def whole(fake: FakeInference) -> None:
         async def scenario(models: Models) -> None:
             await until(lambda: ready(models) == [True])
@@ -49,7 +49,7 @@ def test_a_replica_is_ready_while_it_says_so() -> None:
     asyncio.run(with_fake())
 
 
-def test_a_hung_replica_is_taken_out_and_delays_no_other() -> None:
+def test_a_hung_replica_becomes_not_ready_and_delays_no_other() -> None:
     async def with_fakes() -> None:
         async with fake_inference() as hung, fake_inference() as well:
 
@@ -67,7 +67,7 @@ def test_a_hung_replica_is_taken_out_and_delays_no_other() -> None:
     asyncio.run(with_fakes())
 
 
-def test_a_replica_that_speaks_something_else_is_not_ready() -> None:
+def test_a_replica_with_another_protocol_is_not_ready() -> None:
     async def garbage(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH\r\n")
         writer.close()

@@ -1,59 +1,59 @@
-"""Values written as they arrive are the JSON that they would be at last."""
+"""Incrementally encoded JSON equals JSON that is encoded at once."""
 
 import json
 
 import pytest
 
 from sizeup_gateway.responses.json_bytes import (
-    Written,
-    WrittenArray,
-    WrittenText,
+    JsonArrayBuilder,
+    JsonFragment,
+    JsonStringBuilder,
     encode,
-    joined_array,
-    joined_text,
-    packed,
-    pieces_of,
+    encode_pieces,
+    join_arrays,
+    join_strings,
+    rechunk,
 )
 
 TEXT = 'a "quoted" \\ line\n, \x00, 中文 and 🙂'
 
 
-def text_of(*parts: str) -> WrittenText:
-    text = WrittenText()
+def text_of(*parts: str) -> JsonStringBuilder:
+    text = JsonStringBuilder()
     for part in parts:
         text.add(part)
     return text
 
 
-def array_of(*items: object) -> WrittenArray[object]:
-    array: WrittenArray[object] = WrittenArray()
+def array_of(*items: object) -> JsonArrayBuilder[object]:
+    array: JsonArrayBuilder[object] = JsonArrayBuilder()
     array.extend(items)
     return array
 
 
 def written(value: object) -> bytes:
-    return b"".join(pieces_of(value))
+    return b"".join(encode_pieces(value))
 
 
-def test_a_text_in_parts_is_one_string() -> None:
-    assert json.loads(written(joined_text(text_of(*TEXT), text_of(TEXT)))) == TEXT * 2
-    assert written(joined_text(WrittenText())) == b'""'
+def test_appended_text_is_one_string() -> None:
+    assert json.loads(written(join_strings(text_of(*TEXT), text_of(TEXT)))) == TEXT * 2
+    assert written(join_strings(JsonStringBuilder())) == b'""'
 
 
-def test_arrays_that_follow_one_another_are_one() -> None:
+def test_arrays_are_concatenated() -> None:
     parts = (array_of(), array_of(1, None), array_of(), array_of({"a": [2.5]}))
-    assert json.loads(written(joined_array(*parts))) == [1, None, {"a": [2.5]}]
-    assert written(joined_array()) == b"[]"
+    assert json.loads(written(join_arrays(*parts))) == [1, None, {"a": [2.5]}]
+    assert written(join_arrays()) == b"[]"
 
 
-def test_an_entry_is_said_in_the_words_of_a_dialect() -> None:
-    array = WrittenArray[int](lambda number: {"number": number})
+def test_entries_are_converted() -> None:
+    array = JsonArrayBuilder[int](lambda number: {"number": number})
     array.extend((1, 2))
-    assert json.loads(written(joined_array(array))) == [{"number": 1}, {"number": 2}]
+    assert json.loads(written(join_arrays(array))) == [{"number": 1}, {"number": 2}]
 
 
-def test_the_bytes_a_part_takes_are_those_it_adds() -> None:
-    text, array = WrittenText(), array_of(1)
+def test_the_returned_size_is_the_growth() -> None:
+    text, array = JsonStringBuilder(), array_of(1)
     assert text.add(TEXT) == len(text.data)
     before = len(array.data)
     assert array.extend([None, TEXT]) == len(array.data) - before
@@ -70,12 +70,12 @@ def test_the_bytes_a_part_takes_are_those_it_adds() -> None:
         TEXT,
     ],
 )
-def test_a_value_with_nothing_written_is_encoded_as_ever(value: object) -> None:
+def test_values_without_fragments_are_encoded_as_usual(value: object) -> None:
     assert written(value) == encode(value)
 
 
-def test_written_values_may_stand_anywhere() -> None:
-    text, array = joined_text(text_of(TEXT)), joined_array(array_of(1, 2))
+def test_fragments_may_be_nested() -> None:
+    text, array = join_strings(text_of(TEXT)), join_arrays(array_of(1, 2))
     value = {"choices": [{"text": text, "lists": {"a": array}}, {"text": text}], "all": [array]}
     assert json.loads(written(value)) == {
         "choices": [{"text": TEXT, "lists": {"a": [1, 2]}}, {"text": TEXT}],
@@ -84,16 +84,16 @@ def test_written_values_may_stand_anywhere() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (1,), (3, 4), (4, 4), (100,), (1, 1, 9, 2, 30, 0, 7)])
-def test_pieces_are_packed_whatever_their_size(sizes: tuple[int, ...]) -> None:
+def test_pieces_of_any_size_are_rechunked(sizes: tuple[int, ...]) -> None:
     pieces = [bytes([i]) * size for i, size in enumerate(sizes)]
-    made = list(packed(pieces, 4))
-    assert b"".join(made) == b"".join(pieces)
-    assert all(4 <= len(piece) < 8 for piece in made[:-1])
-    assert all(len(piece) < 8 for piece in made[-1:])
+    deployment = list(rechunk(pieces, 4))
+    assert b"".join(deployment) == b"".join(pieces)
+    assert all(4 <= len(piece) < 8 for piece in deployment[:-1])
+    assert all(len(piece) < 8 for piece in deployment[-1:])
 
 
 def test_shared_pieces_are_not_copied() -> None:
     text = text_of(TEXT)
-    (_, first, _), (_, second, _) = joined_text(text).pieces, joined_text(text).pieces
+    (_, first, _), (_, second, _) = join_strings(text).pieces, join_strings(text).pieces
     assert first is second is text.data
-    assert isinstance(joined_text(text), Written)
+    assert isinstance(join_strings(text), JsonFragment)

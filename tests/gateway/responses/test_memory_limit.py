@@ -1,52 +1,55 @@
-"""How much replies in one piece may hold, and what is said when they would hold more."""
+"""Memory limit of responses that are not streamed."""
 
 import pytest
 
 from sizeup_gateway.errors import BusyError, InvalidRequestError
-from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 
 FREE = 2**16
-"""Of each reply."""
+"""Bytes of each response that are not counted."""
 
 
-def test_a_reply_that_alone_is_too_large_is_told_what_to_do() -> None:
-    with Gathering(8, FREE).reply() as count:
+def test_a_response_above_its_own_limit_is_an_invalid_request() -> None:
+    with ResponseMemoryLimiter(8, FREE).response() as count:
         count(5)
         count(3)
-        with pytest.raises(InvalidRequestError, match="or stream"):
+        with pytest.raises(InvalidRequestError, match="stream"):
             count(1)
 
 
-def test_one_that_is_too_large_beside_others_may_come_again() -> None:
-    gathering = Gathering(10 * FREE, 2 * FREE)
-    with gathering.reply() as first:
+def test_a_response_too_large_beside_others_is_busy() -> None:
+    limiter = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
+    with limiter.response() as first:
         first(2 * FREE)
-        with gathering.reply() as second, pytest.raises(BusyError):
+        with limiter.response() as second, pytest.raises(BusyError):
             second(2 * FREE + 1)
-    with gathering.reply() as third:
+    with limiter.response() as third:
         third(3 * FREE)
 
 
-def test_small_replies_are_not_refused_because_of_large_ones() -> None:
-    gathering = Gathering(10 * FREE, FREE)
-    with gathering.reply() as large:
+def test_small_responses_are_not_rejected_because_of_large_ones() -> None:
+    limiter = ResponseMemoryLimiter(10 * FREE, FREE)
+    with limiter.response() as large:
         large(2 * FREE)
-        with gathering.reply() as small:
+        with limiter.response() as small:
             for _ in range(FREE):
                 small(1)
 
 
-def test_what_a_reply_held_is_free_again_however_it_ended() -> None:
-    gathering = Gathering(10 * FREE, 2 * FREE)
-    with gathering.reply() as other:
+def test_memory_is_released_after_an_exception() -> None:
+    limiter = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
+    with limiter.response() as other:
         other(2 * FREE)
         for _ in range(3):
-            with gathering.reply() as count, pytest.raises(BusyError):
+            with limiter.response() as count, pytest.raises(BusyError):
                 count(3 * FREE)
-        with gathering.reply() as count:
+        with limiter.response() as count:
             count(2 * FREE)
 
 
-def test_a_reply_that_could_never_fit_is_not_told_to_come_again() -> None:
-    with Gathering(10 * FREE, FREE).reply() as count, pytest.raises(InvalidRequestError):
+def test_a_response_above_the_total_is_an_invalid_request() -> None:
+    with (
+        ResponseMemoryLimiter(10 * FREE, FREE).response() as count,
+        pytest.raises(InvalidRequestError),
+    ):
         count(2 * FREE + 1)

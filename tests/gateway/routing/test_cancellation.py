@@ -1,4 +1,4 @@
-"""A person who hangs up ends the work, whatever phase it is in."""
+"""A client that disconnects cancels its request in every phase."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ PHASES = pytest.mark.parametrize(
 )
 
 
-async def hang_up(gateway: Gateway, path: str, body: object, ready: Callable[[], bool]) -> None:
+async def disconnect(gateway: Gateway, path: str, body: object, ready: Callable[[], bool]) -> None:
     """Send a request on a socket of its own and close it once `ready`."""
     host, port = gateway.url.removeprefix("http://").split(":")
     data = json.dumps(body).encode()
@@ -52,13 +52,13 @@ async def hang_up(gateway: Gateway, path: str, body: object, ready: Callable[[],
 
 @PHASES
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
-def test_a_hang_up_cancels_upstream(path: str, script: Script, stream: bool) -> None:
+def test_a_disconnect_cancels_the_upstream_request(path: str, script: Script, stream: bool) -> None:
     async def scenario() -> None:
         async with fake_inference(script) as fake, running_gateway(fake) as gateway:
             body = {"model": MODEL, "messages": MESSAGES, "stream": stream}
-            await hang_up(gateway, path, body, lambda: fake.live == 1)
+            await disconnect(gateway, path, body, lambda: fake.live == 1)
             await until(lambda: fake.live == 0)
-            await until(lambda: gateway.sample("in_flight", model=KEY) == 0)
+            await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 0)
             outcome = {"model": KEY, "route": path, "outcome": "cancelled"}
             await until(lambda: gateway.sample("requests_total", **outcome) == 1)
         assert len(fake.requests) == fake.cancelled == 1
@@ -66,31 +66,34 @@ def test_a_hang_up_cancels_upstream(path: str, script: Script, stream: bool) -> 
     asyncio.run(scenario())
 
 
-def test_a_hang_up_cancels_every_prompt_of_a_batch() -> None:
+def test_a_disconnect_cancels_every_prompt_of_a_batch() -> None:
     async def scenario() -> None:
         async with fake_inference(decoding) as fake, running_gateway(fake) as gateway:
             body = {"model": MODEL, "prompt": ["a", "b", "c"], "stream": True}
-            await hang_up(gateway, "/v1/completions", body, lambda: fake.live == 3)
+            await disconnect(gateway, "/v1/completions", body, lambda: fake.live == 3)
             await until(lambda: fake.live == 0)
         assert fake.cancelled == 3
 
     asyncio.run(scenario())
 
 
-def test_after_many_hang_ups_nothing_is_left_and_the_next_request_is_answered() -> None:
+def test_many_disconnects_leak_nothing() -> None:
     async def scenario() -> None:
         async with fake_inference(decoding) as fake, running_gateway(fake) as gateway:
             body = {"model": MODEL, "messages": MESSAGES}
             before = len(asyncio.all_tasks())
             for _ in range(4):
                 await asyncio.gather(
-                    *[hang_up(gateway, "/api/chat", body, lambda: fake.live > 0) for _ in range(25)]
+                    *[
+                        disconnect(gateway, "/api/chat", body, lambda: fake.live > 0)
+                        for _ in range(25)
+                    ]
                 )
                 await until(lambda: fake.live == 0)
-            await until(lambda: gateway.sample("in_flight", model=KEY) == 0)
+            await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 0)
             await until(lambda: len(asyncio.all_tasks()) <= before)
             fake.script = prefilling
-            await hang_up(gateway, "/api/chat", body, lambda: fake.live == 1)
+            await disconnect(gateway, "/api/chat", body, lambda: fake.live == 1)
             await until(lambda: fake.live == 0)
 
     asyncio.run(scenario())

@@ -40,15 +40,15 @@ async def ask_openai(gateway: Gateway, name: str) -> list[str]:
     return [choice["delta"]["content"] for choice in choices[1:-1]]
 
 
-def test_two_hundred_streams_at_one_time_all_arrive_whole_chunk_by_chunk() -> None:
+def test_two_hundred_concurrent_streams_are_complete_and_in_order() -> None:
     async def scenario() -> None:
         async with fake_inference(numbered) as fake, running_gateway(fake) as gateway:
-            asking = [
+            pending = [
                 (ask_ollama if i % 2 else ask_openai)(gateway, f"s{i}") for i in range(STREAMS)
             ]
-            answers = await asyncio.gather(*asking)
-            assert gateway.sample("in_flight", model=KEY) == 0
-        for i, chunks in enumerate(answers):
+            responses = await asyncio.gather(*pending)
+            assert gateway.sample("requests_in_flight", model=KEY) == 0
+        for i, chunks in enumerate(responses):
             assert chunks == [f"s{i}:{k} " for k in range(CHUNKS)]
         assert fake.live == 0
 

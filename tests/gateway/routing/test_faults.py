@@ -1,4 +1,4 @@
-"""What a person is told when a replica misbehaves."""
+"""Errors that clients receive when a replica fails."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from gateway.fake_inference import (
     fake_inference,
     finished,
     refusing,
-    saying,
+    responding_with,
     started,
 )
 from gateway.harness import HUB_ID, KEY, MODEL, catalog, running_gateway, until
@@ -48,7 +48,7 @@ async def ask(path: str, script: Script, stream: bool = True) -> tuple[int, str,
 
 
 def assert_ends_in_error(path: str, text: str, chunks: int) -> None:
-    """Exactly so many chunks, then exactly one error, and no sign of a good end."""
+    """Assert this number of chunks, then exactly one error, and no normal end."""
     if path.startswith("/api"):
         lines = [json.loads(line) for line in text.splitlines()]
         assert [set(line) for line in lines[chunks:]] == [{"error"}]
@@ -80,7 +80,7 @@ def assert_ends_in_error(path: str, text: str, chunks: int) -> None:
     ],
     ids=["killed", "ends without an end", "garbage", "unknown event", "failed"],
 )
-def test_a_stream_that_breaks_ends_in_an_explicit_error(path: str, script: Script) -> None:
+def test_an_interrupted_stream_ends_with_an_explicit_error(path: str, script: Script) -> None:
     status, text, fake = asyncio.run(ask(path, script))
     assert status == 200
     assert_ends_in_error(path, text, chunks=2)
@@ -88,7 +88,7 @@ def test_a_stream_that_breaks_ends_in_an_explicit_error(path: str, script: Scrip
 
 
 @BOTH
-def test_a_whole_answer_that_breaks_is_an_error_status(path: str) -> None:
+def test_an_interrupted_whole_response_is_an_error_status(path: str) -> None:
     status, text, fake = asyncio.run(ask(path, killed_midway, stream=False))
     assert status == 502
     assert "error" in json.loads(text)
@@ -96,7 +96,7 @@ def test_a_whole_answer_that_breaks_is_an_error_status(path: str) -> None:
 
 
 @BOTH
-def test_killing_the_process_midway_is_told_to_everyone_within_a_second(path: str) -> None:
+def test_a_killed_process_ends_every_stream_within_a_second(path: str) -> None:
     async def scenario() -> None:
         async def endless(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -104,13 +104,13 @@ def test_killing_the_process_midway_is_told_to_everyone_within_a_second(path: st
             await asyncio.Event().wait()
 
         async with fake_inference(endless) as fake, running_gateway(fake) as gateway:
-            asking = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(10)]
+            pending = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(10)]
             tokens = "time_to_first_token_seconds_count"
             await until(lambda: gateway.sample(tokens, model=KEY) == 10)
             await fake.stop()
             async with asyncio.timeout(1.0):
-                answers = await asyncio.gather(*asking)
-        for status, _, text in answers:
+                responses = await asyncio.gather(*pending)
+        for status, _, text in responses:
             assert status == 200
             assert_ends_in_error(path, text, chunks=1)
 
@@ -130,7 +130,7 @@ def test_killing_the_process_midway_is_told_to_everyone_within_a_second(path: st
         (ErrorCode.TIMEOUT, 504, 504, 504, False),
     ],
 )
-def test_refusals_keep_their_meaning_in_both_dialects(
+def test_upstream_errors_are_mapped_in_both_dialects(
     code: ErrorCode, upstream: int, ollama: int, openai: int, retry_after: bool
 ) -> None:
     async def scenario() -> None:
@@ -147,7 +147,7 @@ def test_refusals_keep_their_meaning_in_both_dialects(
     asyncio.run(scenario())
 
 
-def test_a_full_queue_is_said_in_the_words_clients_look_for() -> None:
+def test_a_full_queue_has_the_message_that_clients_compare() -> None:
     status, text, _ = asyncio.run(ask("/api/chat", refusing(ErrorCode.BUSY, 503)))
     assert status == 503
     assert json.loads(text) == {
@@ -168,11 +168,11 @@ def test_a_full_queue_is_said_in_the_words_clients_look_for() -> None:
     ],
     ids=["killed", "not ready", "draining", "empty", "drained while queued"],
 )
-def test_a_replica_that_cannot_begin_is_left_for_another_once(broken: Script) -> None:
+def test_a_request_is_retried_once_on_another_replica(broken: Script) -> None:
     async def scenario() -> None:
         async with (
             fake_inference(broken) as bad,
-            fake_inference(saying("good")) as good,
+            fake_inference(responding_with("good")) as good,
             running_gateway(bad, good, probe_interval_seconds=60) as gateway,
         ):
             status, _, text = await gateway.post("/api/chat", CHAT)
@@ -183,7 +183,7 @@ def test_a_replica_that_cannot_begin_is_left_for_another_once(broken: Script) ->
     asyncio.run(scenario())
 
 
-def test_two_replicas_that_cannot_begin_are_tried_once_each() -> None:
+def test_two_failing_replicas_are_tried_once_each() -> None:
     async def scenario() -> None:
         broken = killed_before_the_first_event
         async with (
@@ -215,17 +215,17 @@ def test_a_busy_replica_is_not_retried() -> None:
 
 
 @pytest.mark.parametrize("name", [MODEL, "qwen2.5", HUB_ID])
-def test_a_model_without_a_ready_replica_is_loading_by_the_name_it_was_asked_by(name: str) -> None:
+def test_a_model_without_a_ready_replica_is_loading(name: str) -> None:
     async def scenario() -> None:
-        said = CHAT | {"model": name, "prompt": "hi"}
-        rendered = said | {"_debug_render_only": True}
+        request = CHAT | {"model": name, "prompt": "hi"}
+        rendered = request | {"_debug_render_only": True}
         load = {"model": name}
-        asked = [("/api/chat", body) for body in (said, rendered, load)]
-        asked += [("/api/generate", body) for body in (said, rendered, load)]
-        asked += [("/v1/chat/completions", said), ("/v1/completions", said)]
+        requests = [("/api/chat", body) for body in (request, rendered, load)]
+        requests += [("/api/generate", body) for body in (request, rendered, load)]
+        requests += [("/v1/chat/completions", request), ("/v1/completions", request)]
         models = catalog("http://127.0.0.1:9")
         async with running_gateway(models=models, wait=False) as gateway:
-            for path, body in asked:
+            for path, body in requests:
                 status, headers, text = await gateway.post(path, body)
                 assert (status, "Retry-After" in headers) == (503, True)
                 assert f"model '{name}' is loading, please try again" in text
@@ -233,7 +233,7 @@ def test_a_model_without_a_ready_replica_is_loading_by_the_name_it_was_asked_by(
     asyncio.run(scenario())
 
 
-def test_a_refused_connection_takes_the_replica_out_at_once_and_a_restart_brings_it_back() -> None:
+def test_a_refused_connection_marks_the_replica_not_ready_until_it_restarts() -> None:
     async def scenario() -> None:
         async with (
             fake_inference() as fake,
@@ -252,7 +252,7 @@ def test_a_refused_connection_takes_the_replica_out_at_once_and_a_restart_brings
 
 
 @BOTH
-def test_a_replica_that_falls_silent_ends_in_a_timeout(path: str) -> None:
+def test_a_stalled_stream_ends_with_a_timeout(path: str) -> None:
     async def scenario() -> None:
         async def silent(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             yield started()
@@ -268,12 +268,12 @@ def test_a_replica_that_falls_silent_ends_in_a_timeout(path: str) -> None:
             await until(lambda: fake.live == 0)
         assert status == 200
         assert_ends_in_error(path, text, chunks=2)
-        assert "too long" in text
+        assert path == "/api/chat" or '"code":"timeout"' in text
 
     asyncio.run(scenario())
 
 
-def test_a_replica_that_never_begins_is_a_gateway_timeout() -> None:
+def test_a_replica_that_never_responds_is_a_gateway_timeout() -> None:
     async def scenario() -> None:
         async def never(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             await asyncio.Event().wait()
@@ -301,17 +301,17 @@ def test_the_drain_deadline_ends_streams_with_an_error(path: str) -> None:
             await asyncio.Event().wait()
 
         async with fake_inference(slow) as fake, running_gateway(fake) as gateway:
-            asking = asyncio.create_task(gateway.post(path, CHAT))
+            pending = asyncio.create_task(gateway.post(path, CHAT))
             await until(
                 lambda: (
                     gateway.sample("time_to_first_token_seconds_count", model=KEY) == 1
-                    and gateway.sample("inter_token_seconds_count", model=KEY) == 1
+                    and gateway.sample("inter_token_latency_seconds_count", model=KEY) == 1
                 )
             )
             gateway.drain.begin()
             assert (await gateway.get("/readyz"))[0] == 503
             gateway.drain.expire()
-            status, _, text = await asking
+            status, _, text = await pending
             await until(lambda: fake.live == 0)
         assert status == 200
         assert_ends_in_error(path, text, chunks=2)
@@ -320,7 +320,7 @@ def test_the_drain_deadline_ends_streams_with_an_error(path: str) -> None:
     asyncio.run(scenario())
 
 
-def test_more_requests_than_the_bound_are_refused_at_once() -> None:
+def test_requests_above_the_concurrency_limit_are_rejected() -> None:
     async def scenario() -> None:
         go = asyncio.Event()
 
@@ -333,12 +333,12 @@ def test_more_requests_than_the_bound_are_refused_at_once() -> None:
             fake_inference(waiting) as fake,
             running_gateway(fake, max_in_flight=2) as gateway,
         ):
-            held = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(2)]
+            running = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(2)]
             await until(lambda: fake.live == 2)
             status, headers, text = await gateway.post("/api/chat", CHAT)
             assert (status, "busy" in text, "Retry-After" in headers) == (503, True, True)
             go.set()
-            assert [status for status, _, _ in await asyncio.gather(*held)] == [200, 200]
+            assert [status for status, _, _ in await asyncio.gather(*running)] == [200, 200]
             assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert len(fake.requests) == 3
 

@@ -37,18 +37,18 @@ def gather(*streams: Stream, n: int = 1) -> list[Event]:
     return asyncio.run(scenario())
 
 
-def test_choices_are_numbered_by_stream_and_ends_are_added_up() -> None:
+def test_choices_are_renumbered_and_usage_is_summed() -> None:
     one = Stream(started(), Text(choice=1, text="a"), finished(3, *[FinishReason.STOP] * 2))
     two = Stream(started(), Text(choice=0, text="b"), finished(4, *[FinishReason.LENGTH] * 2))
-    first, *said, last = gather(one, two, n=2)
+    first, *middle, last = gather(one, two, n=2)
     assert first == started()
-    assert {(e.choice, e.text) for e in said if isinstance(e, Text)} == {(1, "a"), (2, "b")}
+    assert {(e.choice, e.text) for e in middle if isinstance(e, Text)} == {(1, "a"), (2, "b")}
     assert isinstance(last, Finished)
     assert last.reasons == ("stop", "stop", "length", "length")
     assert (last.prompt_tokens, last.completion_tokens) == (14, 7)
 
 
-def test_a_prompt_keeps_to_the_first_of_its_choices() -> None:
+def test_prompt_events_belong_to_the_first_choice() -> None:
     ends = [FinishReason.STOP] * 2
     one = Stream(started(), PromptTokens(text="a"), Text(choice=1, text="x"), finished(1, *ends))
     two = Stream(started(), PromptTokens(text="b"), finished(1, *ends))
@@ -58,7 +58,7 @@ def test_a_prompt_keeps_to_the_first_of_its_choices() -> None:
     assert Text(choice=1, text="x") in events
 
 
-def test_the_first_failure_ends_everything() -> None:
+def test_the_first_failure_ends_the_merged_stream() -> None:
     failed = Failed(code=ErrorCode.INTERNAL, message="x")
     bad, endless = Stream(started(), failed), Stream(started(), hangs=True)
     events = gather(bad, endless)
@@ -67,14 +67,14 @@ def test_the_first_failure_ends_everything() -> None:
     assert endless.closed
 
 
-def test_a_refusal_is_raised_and_the_others_are_closed() -> None:
+def test_an_exception_is_raised_and_closes_the_other_streams() -> None:
     refused, endless = Stream(BusyError()), Stream(started(), hangs=True)
     with pytest.raises(BusyError):
         gather(refused, endless)
     assert endless.closed
 
 
-def test_leaving_early_closes_every_stream() -> None:
+def test_closing_the_merged_stream_closes_every_stream() -> None:
     streams = [Stream(started(), Text(text="a"), hangs=True) for _ in range(3)]
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""Scale from zero: what is held, for how long, and what it costs the API server."""
+"""Scale from zero: the queue, its deadlines, and the load on the API server."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, refusing
 from gateway.harness import KEY, MODEL, Gateway, settings, until
-from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
-from gateway.routing.test_cancellation import hang_up
+from gateway.routing.test_cancellation import disconnect
 from sizeup_gateway.app import create_app
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.catalog import Catalog
@@ -27,19 +27,27 @@ CHAT: dict[str, Any] = {
     "messages": [{"role": "user", "content": "hi"}],
     "stream": False,
 }
-Scenario = Callable[[Orchestra, Gateway], Awaitable[None]]
+Scenario = Callable[[FakeDeployment, Gateway], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _checks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sizeup_gateway.scaling.activator._CHECK_SECONDS", 0.2)
 
 
 def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
     async def run() -> None:
-        async with orchestra() as made, gateway_on(made, folder, **changes) as gateway:
-            await scenario(made, gateway)
+        async with (
+            fake_deployment() as deployment,
+            gateway_on(deployment, folder, **changes) as gateway,
+        ):
+            await scenario(deployment, gateway)
 
     asyncio.run(run())
 
 
-def held(gateway: Gateway) -> float:
-    return gateway.sample("held_requests", model=KEY)
+def queued(gateway: Gateway) -> float:
+    return gateway.sample("requests_queued", model=KEY)
 
 
 def activations(gateway: Gateway, outcome: str) -> float:
@@ -53,81 +61,81 @@ async def state(gateway: Gateway) -> str:
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
-def test_the_first_request_starts_the_model_and_is_answered(tmp_path: Path, path: str) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+def test_the_first_request_activates_the_model(tmp_path: Path, path: str) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         assert await state(gateway) == "unloaded"
         assert (await gateway.get("/api/ps"))[1] == {"models": []}
-        asking = asyncio.create_task(gateway.post(path, CHAT))
-        await until(lambda: bool(made.pods))
-        assert (held(gateway), await state(gateway)) == (1, "loading")
+        pending = asyncio.create_task(gateway.post(path, CHAT))
+        await until(lambda: bool(deployment.pods))
+        assert (queued(gateway), await state(gateway)) == (1, "loading")
         (process,) = (await gateway.get("/api/ps"))[1]["models"]
         assert (process["name"], process["state"]) == (MODEL, "loading")
-        assert not made.pod.requests
-        made.starts.set()
-        assert (await asking)[0] == 200
-        assert (held(gateway), await state(gateway)) == (0, "ready")
-        assert made.cluster.writes == [(DEPLOYMENT, 1)]
+        assert not deployment.pod.requests
+        deployment.starts.set()
+        assert (await pending)[0] == 200
+        assert (queued(gateway), await state(gateway)) == (0, "ready")
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
         assert activations(gateway, "scaled") == 1
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
 
     scaling(tmp_path, scenario)
 
 
-def test_the_time_a_request_is_held_is_time_of_loading(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_time_in_the_queue_counts_as_load_duration(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         _, _, cold = await gateway.post("/api/chat", CHAT)
         _, _, warm = await gateway.post("/api/chat", CHAT)
-        begun = 1_334_875  # what the replica says of every request
-        spent = gateway.sample("hold_seconds_sum", model=KEY) * 1e9
+        own_load_ns = 1_334_875  # as every response of the replica has it
+        spent = gateway.sample("queue_duration_seconds_sum", model=KEY) * 1e9
         load, total = json.loads(cold)["load_duration"], json.loads(cold)["total_duration"]
-        assert 0 < spent <= load - begun + 1 < total  # rounded to nanoseconds
-        assert json.loads(warm)["load_duration"] == begun
+        assert 0 < spent <= load - own_load_ns + 1 < total  # rounded to nanoseconds
+        assert json.loads(warm)["load_duration"] == own_load_ns
 
     scaling(tmp_path, scenario)
 
 
-def test_a_hundred_first_requests_are_one_scale_up(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
-        asking = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(100)]
-        await until(lambda: held(gateway) == 100)
-        made.starts.set()
-        assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
-        assert made.cluster.writes == [(DEPLOYMENT, 1)]
-        assert made.cluster.scale_reads < 10
-        assert len(made.pod.requests) == 100
+def test_a_hundred_requests_cause_one_scale_up(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
+        pending = [asyncio.create_task(gateway.post("/api/chat", CHAT)) for _ in range(100)]
+        await until(lambda: queued(gateway) == 100)
+        deployment.starts.set()
+        assert {status for status, _, _ in await asyncio.gather(*pending)} == {200}
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
+        assert deployment.cluster.scale_reads < 10
+        assert len(deployment.pod.requests) == 100
 
     scaling(tmp_path, scenario)
 
 
-def test_two_gateways_are_one_scale_up(tmp_path: Path) -> None:
-    """Both read that there is none before either writes."""
+def test_two_gateways_cause_one_scale_up(tmp_path: Path) -> None:
+    """Both read a scale of 0 before either writes."""
 
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            made = await stack.enter_async_context(orchestra())
-            made.starts.clear()
+            deployment = await stack.enter_async_context(fake_deployment())
+            deployment.starts.clear()
             both = asyncio.Barrier(2)
 
             async def wait_for_the_other() -> None:
-                made.cluster.before_write = None if both.n_waiting else wait_for_the_other
+                deployment.cluster.before_write = None if both.n_waiting else wait_for_the_other
                 await both.wait()
 
-            made.cluster.before_write = wait_for_the_other
+            deployment.cluster.before_write = wait_for_the_other
             gateways = [
-                await stack.enter_async_context(gateway_on(made, tmp_path)) for _ in range(2)
+                await stack.enter_async_context(gateway_on(deployment, tmp_path)) for _ in range(2)
             ]
-            asking = [
+            pending = [
                 asyncio.create_task(gateway.post("/api/chat", CHAT))
                 for gateway in gateways
                 for _ in range(50)
             ]
-            await until(lambda: [held(gateway) for gateway in gateways] == [50, 50])
-            await until(lambda: made.cluster.conflicts == 1)
-            made.starts.set()
-            assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
-            assert made.cluster.writes == [(DEPLOYMENT, 1)]
+            await until(lambda: [queued(gateway) for gateway in gateways] == [50, 50])
+            await until(lambda: deployment.cluster.conflicts == 1)
+            deployment.starts.set()
+            assert {status for status, _, _ in await asyncio.gather(*pending)} == {200}
+            assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
             assert sum(activations(gateway, "scaled") for gateway in gateways) == 1
             assert sum(activations(gateway, "present") for gateway in gateways) == 1
 
@@ -135,7 +143,7 @@ def test_two_gateways_are_one_scale_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "reported"),
     [
         (
             "/api/chat",
@@ -145,7 +153,7 @@ def test_two_gateways_are_one_scale_up(tmp_path: Path) -> None:
             "/v1/chat/completions",
             {
                 "error": {
-                    "message": "too many requests at one time, please try again",
+                    "message": "too many concurrent requests, please try again",
                     "type": "rate_limit_exceeded",
                     "param": None,
                     "code": "rate_limit_exceeded",
@@ -154,83 +162,83 @@ def test_two_gateways_are_one_scale_up(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_at_once(
-    tmp_path: Path, path: str, said: dict[str, object]
+def test_requests_beyond_the_queue_are_rejected_at_once(
+    tmp_path: Path, path: str, reported: dict[str, object]
 ) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
-        asking = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(3)]
-        await until(lambda: held(gateway) == 3)
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
+        pending = [asyncio.create_task(gateway.post(path, CHAT)) for _ in range(3)]
+        await until(lambda: queued(gateway) == 3)
         status, headers, text = await gateway.post(path, CHAT)
-        assert (status, headers["Retry-After"], json.loads(text)) == (429, "1", said)
-        made.starts.set()
-        assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
+        assert (status, headers["Retry-After"], json.loads(text)) == (429, "1", reported)
+        deployment.starts.set()
+        assert {status for status, _, _ in await asyncio.gather(*pending)} == {200}
 
     scaling(tmp_path, scenario, activation_queue=3)
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("reported", "description"),
     [(None, "is loading"), ("downloading", "is downloading"), ("failed", "has failed")],
 )
-def test_who_has_waited_long_enough_is_told_why(
-    tmp_path: Path, said: str | None, words: str
+def test_at_the_deadline_the_error_has_the_state_of_the_model(
+    tmp_path: Path, reported: str | None, description: str
 ) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
-        made.cluster.on_scale = None
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
+        deployment.cluster.on_scale = None
         pod = FakeInference()
-        pod.state = said
-        await made.add_pod(pod)
+        pod.state = reported
+        await deployment.add_pod(pod)
         await until(lambda: pod.probes > 1)
         status, headers, text = await gateway.post("/api/chat", CHAT)
         assert (status, headers["Retry-After"]) == (503, "2")
-        assert json.loads(text) == {"error": f"model '{MODEL}' {words}, please try again"}
+        assert json.loads(text) == {"error": f"model '{MODEL}' {description}, please try again"}
         status, _, text = await gateway.post("/v1/chat/completions", CHAT)
         assert (status, json.loads(text)["error"]["code"]) == (503, "model_not_ready")
-        assert held(gateway) == 0
-        assert await state(gateway) == (said or "loading")
+        assert queued(gateway) == 0
+        assert await state(gateway) == (reported or "loading")
         shown = (await gateway.get("/v1/models"))[1]["data"][0].get("progress")
-        assert shown == (0.5 if said else None)
+        assert shown == (0.5 if reported else None)
 
     scaling(tmp_path, scenario, activation_seconds=0.2)
 
 
-def test_a_hang_up_while_held_frees_the_place(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+def test_a_disconnect_while_queued_frees_the_slot(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         for path in ("/api/chat", "/api/generate"):
             body = {"model": MODEL, "messages": CHAT["messages"]}
-            await hang_up(gateway, path, body, lambda: held(gateway) == 1)
-            await until(lambda: held(gateway) == 0)
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
-        await until(lambda: held(gateway) == 1)
-        made.starts.set()
-        assert (await asking)[0] == 200
-        assert len(made.pod.requests) == 1
+            await disconnect(gateway, path, body, lambda: queued(gateway) == 1)
+            await until(lambda: queued(gateway) == 0)
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        await until(lambda: queued(gateway) == 1)
+        deployment.starts.set()
+        assert (await pending)[0] == 200
+        assert len(deployment.pod.requests) == 1
 
     scaling(tmp_path, scenario, activation_queue=1)
 
 
-def test_replicas_lost_on_the_way_are_waited_for_again(tmp_path: Path) -> None:
-    """More of them than a request is otherwise given to."""
+def test_a_request_waits_again_after_losing_its_replica(tmp_path: Path) -> None:
+    """More replicas than a request is otherwise retried on."""
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.cluster.add_deployment(DEPLOYMENT, 1)
-        await made.add_pod(leaving(made, 2))
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.cluster.add_deployment(DEPLOYMENT, 1)
+        await deployment.add_pod(leaving(deployment, 2))
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        asked = [len(pod.requests) for pod in made.pods.values()]
-        assert asked == [1, 1, 1, 1]
-        assert gateway.sample("hold_seconds_count", model=KEY) >= 3
+        requests = [len(pod.requests) for pod in deployment.pods.values()]
+        assert requests == [1, 1, 1, 1]
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) >= 3
 
-    def leaving(made: Orchestra, more: int) -> FakeInference:
-        """Make a pod that refuses its first request, and whose successors do the same."""
+    def leaving(deployment: FakeDeployment, more: int) -> FakeInference:
+        """Create a pod that refuses its first request, and whose successors do the same."""
         pod = FakeInference()
 
         async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
             pod.ready = False
-            await made.add_pod(leaving(made, more - 1) if more else FakeInference())
+            await deployment.add_pod(leaving(deployment, more - 1) if more else FakeInference())
             async for event in refusing(ErrorCode.DRAINING, 503, "draining")(request):
                 yield event
 
@@ -240,110 +248,110 @@ def test_replicas_lost_on_the_way_are_waited_for_again(tmp_path: Path) -> None:
     scaling(tmp_path, scenario)
 
 
-def test_an_api_server_that_is_away_is_waited_for(
+def test_an_unreachable_api_server_is_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        await made.cluster.stop()
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        await deployment.cluster.stop()
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
         await until(lambda: activations(gateway, "failed") >= 1)
-        await made.cluster.start()
-        assert (await asking)[0] == 200
-        assert made.cluster.writes == [(DEPLOYMENT, 1)]
+        await deployment.cluster.start()
+        assert (await pending)[0] == 200
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
 
     with caplog.at_level(logging.WARNING):
         scaling(tmp_path, scenario)
     assert "model.activation_failed" in caplog.messages
 
 
-def test_a_model_taken_down_while_it_is_waited_for_is_started_again(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT))
-        await until(lambda: made.cluster.writes == [(DEPLOYMENT, 1)])
-        await until(lambda: bool(made.cluster.slices))
-        made.cluster.add_deployment(DEPLOYMENT, 0)
-        await made.remove(made.pod)
-        made.starts.set()
-        assert (await asking)[0] == 200
-        assert made.cluster.writes == [(DEPLOYMENT, 1), (DEPLOYMENT, 1)]
+def test_a_model_scaled_down_while_requests_are_queued_is_activated_again(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT))
+        await until(lambda: deployment.cluster.writes == [(DEPLOYMENT, 1)])
+        await until(lambda: bool(deployment.cluster.slices))
+        deployment.cluster.add_deployment(DEPLOYMENT, 0)
+        await deployment.remove(deployment.pod)
+        deployment.starts.set()
+        assert (await pending)[0] == 200
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1), (DEPLOYMENT, 1)]
 
     scaling(tmp_path, scenario)
 
 
-def test_the_prompts_of_one_request_take_one_place(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+def test_the_prompts_of_one_request_take_one_slot(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         body = {"model": MODEL, "prompt": list("abcdef")}
-        asking = asyncio.create_task(gateway.post("/v1/completions", body))
-        await until(lambda: bool(made.pods))
-        assert held(gateway) == 1
-        made.starts.set()
-        status, _, text = await asking
+        pending = asyncio.create_task(gateway.post("/v1/completions", body))
+        await until(lambda: bool(deployment.pods))
+        assert queued(gateway) == 1
+        deployment.starts.set()
+        status, _, text = await pending
         assert (status, len(json.loads(text)["choices"])) == (200, 6)
-        assert len(made.pod.requests) == 6
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
+        assert len(deployment.pod.requests) == 6
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
 
     scaling(tmp_path, scenario, activation_queue=5)
 
 
-def test_the_prompts_of_one_request_are_refused_together(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+def test_the_prompts_of_one_request_fail_together(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         body = {"model": MODEL, "prompt": list("abcdef")}
         status, headers, _ = await gateway.post("/v1/completions", body)
         assert (status, headers["Retry-After"]) == (503, "2")
-        assert gateway.sample("hold_seconds_count", model=KEY) == 1
-        assert made.cluster.writes == [(DEPLOYMENT, 1)]
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 1
+        assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
 
     scaling(tmp_path, scenario, activation_seconds=0.2)
 
 
-def test_who_hangs_up_at_once_has_still_started_the_model(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_a_disconnect_does_not_cancel_the_activation(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         go = asyncio.Event()
 
         async def wait() -> None:
             await go.wait()
 
-        made.cluster.before_write = wait
+        deployment.cluster.before_write = wait
         body = {"model": MODEL, "messages": CHAT["messages"]}
-        await hang_up(gateway, "/api/chat", body, lambda: held(gateway) == 1)
-        await until(lambda: held(gateway) == 0)
+        await disconnect(gateway, "/api/chat", body, lambda: queued(gateway) == 1)
+        await until(lambda: queued(gateway) == 0)
         go.set()
-        await until(lambda: made.cluster.writes == [(DEPLOYMENT, 1)])
+        await until(lambda: deployment.cluster.writes == [(DEPLOYMENT, 1)])
 
     scaling(tmp_path, scenario)
 
 
-def test_the_time_a_request_may_be_held_is_beside_its_own(tmp_path: Path) -> None:
+def test_time_in_the_queue_does_not_count_towards_the_request_timeout(tmp_path: Path) -> None:
     async def hanging(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         await asyncio.Event().wait()
         yield b""
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         status, headers, _ = await gateway.post("/api/chat", CHAT)
         assert (status, headers.get("Retry-After")) == (503, "2")
-        made.pod.script = hanging
-        made.starts.set()
+        deployment.pod.script = hanging
+        deployment.starts.set()
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
         assert (await gateway.post("/api/chat", CHAT))[0] == 504
 
     scaling(tmp_path, scenario, activation_seconds=0.5, total_seconds=0.5)
 
 
-def test_a_resident_model_is_not_waited_for(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_a_model_that_does_not_scale_to_zero_is_not_queued_for(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         status, _, text = await gateway.post("/api/chat", CHAT)
         assert (status, "is loading" in text) == (503, True)
         assert await state(gateway) == "loading"
-        assert (made.cluster.writes, made.cluster.scale_reads) == ([], 0)
+        assert (deployment.cluster.writes, deployment.cluster.scale_reads) == ([], 0)
 
     scaling(tmp_path, scenario, models=placed(scales=False))
 
 
-def test_a_model_in_a_service_needs_somebody_to_look_there() -> None:
+def test_a_service_requires_kubernetes_discovery() -> None:
     with pytest.raises(ValueError, match="SIZEUP_GATEWAY_DISCOVERY=kubernetes"):
         create_app(settings(), placed(), CollectorRegistry(), Drain())
     create_app(settings(), Catalog(models={}), CollectorRegistry(), Drain())

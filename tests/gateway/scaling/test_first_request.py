@@ -1,16 +1,17 @@
-"""A model that was never up: its first request means what its second means."""
+"""A model that was never ready: its first request is translated like every later one."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.fake_deployment import FakeDeployment, fake_deployment, gateway_on
 from gateway.fake_inference import FakeInference, model_info
 from gateway.harness import KEY, MODEL, Gateway
-from gateway.orchestra import Orchestra, gateway_on, orchestra
-from sizeup_wire.generate import ChatMessage, ChatPrompt, Prompt, TextPrompt, ThinkingMode
+from sizeup_wire.generate import AutoPrompt, ChatMessage, ChatPrompt, Prompt, ThinkingMode
 from sizeup_wire.model import ModelInfo
 
 CHAT: dict[str, Any] = {
@@ -21,82 +22,95 @@ CHAT: dict[str, Any] = {
 GENERATE: dict[str, Any] = {"model": MODEL, "prompt": "hi", "system": "be brief", "stream": False}
 TOOL = {"type": "function", "function": {"name": "f"}}
 THINKING = model_info(capabilities=("completion", "thinking"))
+PLAIN = model_info(capabilities=("completion",))
 BASE = model_info(capabilities=("completion",), template="")
-Scenario = Callable[[Orchestra, Gateway], Awaitable[None]]
+Scenario = Callable[[FakeDeployment, Gateway], Awaitable[None]]
 
 
-def starting(folder: Path, info: ModelInfo, scenario: Scenario) -> None:
-    """Start a model of this description when it is asked for."""
+def activating(folder: Path, info: ModelInfo, scenario: Scenario) -> None:
+    """Run a scenario in which the first request starts a model with this info."""
 
     async def run() -> None:
-        async with orchestra() as made, gateway_on(made, folder) as gateway:
+        async with fake_deployment() as deployment, gateway_on(deployment, folder) as gateway:
 
             async def start(_deployment: str, _replicas: int) -> None:
-                await made.add_pod(FakeInference(info=info))
+                await deployment.add_pod(FakeInference(info=info))
 
-            made.cluster.on_scale = start
-            await scenario(made, gateway)
+            deployment.cluster.on_scale = start
+            await scenario(deployment, gateway)
 
     asyncio.run(run())
 
 
-def chat(*, thinking: ThinkingMode) -> ChatPrompt:
+def chat(thinking: ThinkingMode) -> ChatPrompt:
     return ChatPrompt(messages=(ChatMessage(role="user", content="hi"),), thinking=thinking)
 
 
 @pytest.mark.parametrize(
     ("path", "body", "info", "prompt"),
     [
-        (
-            "/v1/chat/completions",
-            CHAT | {"reasoning_effort": "none"},
-            THINKING,
-            chat(thinking="off"),
-        ),
+        ("/v1/chat/completions", CHAT | {"reasoning_effort": "none"}, PLAIN, chat("off")),
+        ("/v1/chat/completions", CHAT | {"reasoning_effort": "low"}, PLAIN, chat("if_supported")),
         (
             "/v1/chat/completions",
             CHAT | {"chat_template_kwargs": {"enable_thinking": False}},
             THINKING,
-            chat(thinking="off"),
+            chat("off"),
         ),
-        ("/api/chat", CHAT | {"think": True}, THINKING, chat(thinking="on")),
-        ("/api/generate", GENERATE, BASE, TextPrompt(text="be brief\n\nhi")),
+        ("/api/chat", CHAT | {"think": True}, THINKING, chat("on")),
+        ("/api/generate", GENERATE, BASE, AutoPrompt(text="hi", system="be brief")),
     ],
 )
-def test_it_is_translated_for_the_model_that_came(
+def test_first_and_later_requests_are_translated_alike(
     tmp_path: Path, path: str, body: dict[str, Any], info: ModelInfo, prompt: Prompt
 ) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post(path, body))[0] == 200
         assert (await gateway.post(path, body))[0] == 200
-        cold, warm = made.pod.requests
+        cold, warm = deployment.pod.requests
         assert cold == warm
         assert cold.prompt == prompt
 
-    starting(tmp_path, info, scenario)
+    activating(tmp_path, info, scenario)
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "words"),
+    ("path", "body", "info", "error"),
     [
-        ("/api/chat", CHAT | {"think": True}, "does not support thinking"),
-        ("/api/chat", CHAT | {"tools": [TOOL]}, "does not support tools"),
-        ("/v1/chat/completions", CHAT | {"tools": [TOOL]}, "does not support tools"),
-        ("/api/generate", GENERATE | {"context": [1]}, "context needs a model with a chat"),
+        ("/api/chat", CHAT | {"think": True}, PLAIN, f'"{MODEL}" does not support thinking'),
+        ("/api/generate", GENERATE | {"think": True}, BASE, f'"{MODEL}" does not support thinking'),
+        ("/api/chat", CHAT | {"tools": [TOOL]}, PLAIN, f'"{MODEL}" does not support tools'),
+        (
+            "/v1/chat/completions",
+            CHAT | {"tools": [TOOL]},
+            PLAIN,
+            {
+                "message": f'"{MODEL}" does not support tools',
+                "type": "invalid_request_error",
+                "param": "tools",
+                "code": "unsupported",
+            },
+        ),
+        (
+            "/api/generate",
+            GENERATE | {"context": [1]},
+            BASE,
+            "context needs a model with a chat template",
+        ),
     ],
 )
-def test_what_the_model_cannot_do_is_refused_in_the_same_words(
-    tmp_path: Path, path: str, body: dict[str, Any], words: str
+def test_missing_features_are_reported_under_the_name_that_the_client_used(
+    tmp_path: Path, path: str, body: dict[str, Any], info: ModelInfo, error: object
 ) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         cold, _, first = await gateway.post(path, body)
         warm, _, second = await gateway.post(path, body)
         assert (cold, warm) == (400, 400)
         assert first == second
-        assert words in first
-        assert made.pod.requests == []
+        assert json.loads(first) == {"error": error}
+        assert deployment.pod.requests == []
 
-    starting(tmp_path, BASE, scenario)
+    activating(tmp_path, info, scenario)
 
 
 @pytest.mark.parametrize(
@@ -107,12 +121,12 @@ def test_what_the_model_cannot_do_is_refused_in_the_same_words(
         ("/api/generate", GENERATE | {"raw": True}),
     ],
 )
-def test_what_no_model_can_do_is_refused_before_anybody_waits(
+def test_invalid_requests_are_rejected_without_activating_the_model(
     tmp_path: Path, path: str, body: dict[str, Any]
 ) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post(path, body))[0] == 400
-        assert made.cluster.writes == []
-        assert gateway.sample("hold_seconds_count", model=KEY) == 0
+        assert deployment.cluster.writes == []
+        assert gateway.sample("queue_duration_seconds_count", model=KEY) == 0
 
-    starting(tmp_path, BASE, scenario)
+    activating(tmp_path, BASE, scenario)

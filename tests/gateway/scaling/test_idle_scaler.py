@@ -1,4 +1,4 @@
-"""Scale to zero: when a model goes, and when it must not."""
+"""Scale to zero: when a model is scaled down and when not."""
 
 import asyncio
 import json
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, finished, started
 from gateway.harness import KEY, MODEL, Gateway, until
-from gateway.orchestra import DEPLOYMENT, Orchestra, gateway_on, orchestra, placed
 from sizeup_gateway.models.replica_pool import Replica
-from sizeup_gateway.scaling.idle_scaler import Start, is_due
+from sizeup_gateway.scaling.idle_scaler import StartupProgress, is_expired
 from sizeup_wire.catalog import ScaleToZero
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
@@ -26,7 +26,7 @@ CHAT: dict[str, Any] = {
     "stream": False,
 }
 UP, DOWN = (DEPLOYMENT, 1), (DEPLOYMENT, 0)
-Scenario = Callable[[Orchestra, Gateway], Awaitable[None]]
+Scenario = Callable[[FakeDeployment, Gateway], Awaitable[None]]
 
 
 def stats(*, idle: bool = True, expires_at: float | None = 10.0, now: float = 10.0) -> Stats:
@@ -57,24 +57,31 @@ def stats(*, idle: bool = True, expires_at: float | None = 10.0, now: float = 10
         ([], False),
     ],
 )
-def test_a_model_may_go_when_every_replica_is_past_its_time(
-    replicas: list[Stats], due: bool
-) -> None:
-    assert is_due(replicas) is due
+def test_a_model_has_expired_if_every_replica_has(replicas: list[Stats], due: bool) -> None:
+    assert is_expired(replicas) is due
+
+
+@pytest.fixture(autouse=True)
+def _checks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._SCALE_SECONDS", 0.2)
 
 
 def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
     async def run() -> None:
-        async with orchestra() as made, gateway_on(made, folder, **changes) as gateway:
-            await scenario(made, gateway)
+        async with (
+            fake_deployment() as deployment,
+            gateway_on(deployment, folder, **changes) as gateway,
+        ):
+            await scenario(deployment, gateway)
 
     asyncio.run(run())
 
 
-async def looks(pod: FakeInference, count: int = 2) -> None:
-    """Wait until a replica has been asked for its figures so often again."""
-    asked = pod.looks
-    await until(lambda: pod.looks >= asked + count)
+async def stats_reads(pod: FakeInference, count: int = 2) -> None:
+    """Wait until the stats of a replica have been read this many more times."""
+    before = pod.stats_reads
+    await until(lambda: pod.stats_reads >= before + count)
 
 
 async def process(gateway: Gateway) -> dict[str, Any]:
@@ -83,31 +90,31 @@ async def process(gateway: Gateway) -> dict[str, Any]:
     return found
 
 
-def test_a_model_comes_stays_and_goes_by_its_keep_alive(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_a_model_stays_loaded_for_its_keep_alive_time(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": "5m"}))[0] == 200
-        pod = made.pod
+        pod = deployment.pod
         assert pod.requests[0].keep_alive_seconds == 300
         pod.now += 299
-        await looks(pod)
-        assert made.cluster.writes == [UP]
+        await stats_reads(pod)
+        assert deployment.cluster.writes == [UP]
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
         assert pod.requests[1].keep_alive_seconds is None
         pod.now += 299
-        await looks(pod)
-        assert made.cluster.writes == [UP]
+        await stats_reads(pod)
+        assert deployment.cluster.writes == [UP]
         pod.now += 1
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 0)
         assert gateway.sample("model_state", model=KEY, state="unloaded") == 1
         assert (await gateway.get("/api/ps"))[1] == {"models": []}
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        assert made.cluster.writes == [UP, DOWN, UP]
+        assert deployment.cluster.writes == [UP, DOWN, UP]
 
     scaling(tmp_path, scenario)
 
 
-def test_zero_lets_a_model_go_with_its_answer(tmp_path: Path) -> None:
+def test_a_keep_alive_of_zero_unloads_after_the_response(tmp_path: Path) -> None:
     go = asyncio.Event()
 
     async def script(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
@@ -115,28 +122,28 @@ def test_zero_lets_a_model_go_with_its_answer(tmp_path: Path) -> None:
         await go.wait()
         yield finished(0)
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT))[0] == 200
-        pod = made.pod
+        pod = deployment.pod
         pod.script = script
-        asking = asyncio.create_task(gateway.post("/api/chat", CHAT | {"keep_alive": 0}))
+        pending = asyncio.create_task(gateway.post("/api/chat", CHAT | {"keep_alive": 0}))
         await until(lambda: pod.live == 1)
-        await looks(pod)
-        assert made.cluster.writes == [UP]
+        await stats_reads(pod)
+        assert deployment.cluster.writes == [UP]
         go.set()
-        assert (await asking)[0] == 200
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        assert (await pending)[0] == 200
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
 
 @pytest.mark.parametrize("keep_alive", [-1, "-1m", pytest.param(10**400, id="huge")])
-def test_below_zero_a_model_stays(tmp_path: Path, keep_alive: object) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_a_negative_keep_alive_is_for_ever(tmp_path: Path, keep_alive: object) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         assert (await gateway.post("/api/chat", CHAT | {"keep_alive": keep_alive}))[0] == 200
-        made.pod.now += 1e6
-        await looks(made.pod)
-        assert made.cluster.writes == [UP]
+        deployment.pod.now += 1e6
+        await stats_reads(deployment.pod)
+        assert deployment.cluster.writes == [UP]
         shown = datetime.fromisoformat((await process(gateway))["expires_at"])
         assert shown.year > 2300
 
@@ -144,150 +151,150 @@ def test_below_zero_a_model_stays(tmp_path: Path, keep_alive: object) -> None:
 
 
 def test_an_empty_request_loads_and_unloads(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        said = {"model": MODEL, "keep_alive": 0}
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        replica = {"model": MODEL, "keep_alive": 0}
         for path in ("/api/chat", "/api/generate"):
-            status, _, text = await gateway.post(path, said)
+            status, _, text = await gateway.post(path, replica)
             assert (status, json.loads(text)["done_reason"]) == (200, "unload")
-        assert made.cluster.writes == []
+        assert deployment.cluster.writes == []
         status, _, text = await gateway.post("/api/generate", {"model": MODEL})
-        reply = json.loads(text)
-        assert (status, reply["done_reason"], reply["response"]) == (200, "load", "")
-        assert made.cluster.writes == [UP]
-        assert made.pod.residences == [None]
+        body = json.loads(text)
+        assert (status, body["done_reason"], body["response"]) == (200, "load", "")
+        assert deployment.cluster.writes == [UP]
+        assert deployment.pod.keep_alive_requests == [None]
         await gateway.post("/api/chat", {"model": MODEL, "messages": [], "keep_alive": "10m"})
         await gateway.post("/api/generate", {"model": MODEL})
-        assert made.pod.residences == [None, 600, None]
-        assert made.pod.keep_alive == 600
+        assert deployment.pod.keep_alive_requests == [None, 600, None]
+        assert deployment.pod.keep_alive == 600
         shown = (await process(gateway))["expires_at"]
         assert shown.startswith(datetime.fromtimestamp(1600).strftime("%Y-%m"))
-        assert made.pod.requests == []
-        await gateway.post("/api/generate", said)
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        assert deployment.pod.requests == []
+        await gateway.post("/api/generate", replica)
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
 
-def test_a_model_that_has_just_come_is_looked_at_twice(tmp_path: Path) -> None:
-    """Another gateway may be about to send it what it holds."""
+def test_an_expired_model_is_checked_twice(tmp_path: Path) -> None:
+    """Another gateway may have requests queued for it."""
 
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         looks_before: list[int] = []
 
         async def note() -> None:
-            looks_before.append(pod.looks)
+            looks_before.append(pod.stats_reads)
 
-        made.cluster.before_write = note
+        deployment.cluster.before_write = note
         pod = FakeInference()
         pod.keep_alive = 0.0
-        made.cluster.add_deployment(DEPLOYMENT, 1)
-        await made.add_pod(pod)
-        await until(lambda: made.cluster.writes == [DOWN])
+        deployment.cluster.add_deployment(DEPLOYMENT, 1)
+        await deployment.add_pod(pod)
+        await until(lambda: deployment.cluster.writes == [DOWN])
         assert looks_before == [2]
 
     scaling(tmp_path, scenario)
 
 
-def test_a_hung_replica_keeps_its_model(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_a_replica_without_stats_keeps_its_model(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         await gateway.post("/api/chat", CHAT)
-        second = await made.add_pod()
-        second.silent = True
+        second = await deployment.add_pod()
+        second.stats_fail = True
         await until(lambda: gateway.sample("replicas_ready", model=KEY) == 2)
         await gateway.post("/api/generate", {"model": MODEL, "keep_alive": 0})
-        first = next(pod for pod in made.pods.values() if pod is not second)
-        await looks(first)
-        assert made.cluster.writes == [UP]
-        second.silent = False
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        first = next(pod for pod in deployment.pods.values() if pod is not second)
+        await stats_reads(first)
+        assert deployment.cluster.writes == [UP]
+        second.stats_fail = False
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     scaling(tmp_path, scenario)
 
 
-def test_two_gateways_take_a_model_down_once(tmp_path: Path) -> None:
+def test_two_gateways_scale_a_model_down_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            made = await stack.enter_async_context(orchestra())
+            deployment = await stack.enter_async_context(fake_deployment())
             gateways = [
-                await stack.enter_async_context(gateway_on(made, tmp_path)) for _ in range(2)
+                await stack.enter_async_context(gateway_on(deployment, tmp_path)) for _ in range(2)
             ]
             await gateways[0].post("/api/chat", CHAT)
             await until(lambda: gateways[1].sample("replicas_ready", model=KEY) == 1)
             await gateways[1].post("/api/chat", CHAT | {"keep_alive": 0})
-            await until(lambda: made.cluster.writes == [UP, DOWN])
+            await until(lambda: deployment.cluster.writes == [UP, DOWN])
             down = {"model": KEY, "state": "unloaded"}
             await until(lambda: all(g.sample("model_state", **down) for g in gateways))
-            assert made.cluster.writes == [UP, DOWN]
+            assert deployment.cluster.writes == [UP, DOWN]
 
     asyncio.run(scenario())
 
 
-def test_what_another_gateway_has_started_is_loading_here_too(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
+def test_a_model_activated_by_another_gateway_is_loading(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         labels = {"model": KEY, "state": "loading"}
         assert gateway.sample("model_state", **labels) == 0
-        made.cluster.on_scale = None
-        made.cluster.add_deployment(DEPLOYMENT, 1)
+        deployment.cluster.on_scale = None
+        deployment.cluster.add_deployment(DEPLOYMENT, 1)
         await until(lambda: gateway.sample("model_state", **labels) == 1)
 
     scaling(tmp_path, scenario)
 
 
-def test_what_never_becomes_ready_is_taken_down_in_the_end(tmp_path: Path) -> None:
-    async def scenario(made: Orchestra, gateway: Gateway) -> None:
-        made.starts.clear()
+def test_a_model_that_never_becomes_ready_is_scaled_down(tmp_path: Path) -> None:
+    async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
+        deployment.starts.clear()
         status, _, _ = await gateway.post("/api/chat", CHAT)
         assert status == 503
-        await until(lambda: made.cluster.writes == [UP, DOWN])
+        await until(lambda: deployment.cluster.writes == [UP, DOWN])
 
     times = {"keep_alive_seconds": 0.1, "startup_seconds": 0.1}
     models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
     scaling(tmp_path, scenario, models=models, activation_seconds=0.2)
 
 
-def test_who_holds_nothing_leaves_a_model_its_time_to_start(
+def test_a_gateway_without_queued_requests_does_not_interrupt_a_startup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One gateway holds a request; the other sees a model that is not ready, and nobody there."""
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._LOOK_SECONDS", 0.01)
+    """One gateway has queued a request; the other sees only a model that is not ready."""
+    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._SCALE_SECONDS", 0.0)
     times = {"keep_alive_seconds": 0.0, "startup_seconds": 3600.0}
     models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
 
     async def scenario() -> None:
         async with (
-            orchestra() as made,
-            gateway_on(made, tmp_path, models) as holding,
-            gateway_on(made, tmp_path, models, activation_seconds=0.05),
+            fake_deployment() as deployment,
+            gateway_on(deployment, tmp_path, models) as holding,
+            gateway_on(deployment, tmp_path, models, activation_seconds=0.05),
         ):
-            made.starts.clear()
-            asking = asyncio.create_task(holding.post("/api/chat", CHAT))
-            await until(lambda: made.cluster.writes == [UP])
-            seen = made.cluster.scale_reads
-            await until(lambda: made.cluster.scale_reads > seen + 40)
-            made.starts.set()
-            assert (await asking)[0] == 200
-            assert made.cluster.writes == [UP]
+            deployment.starts.clear()
+            pending = asyncio.create_task(holding.post("/api/chat", CHAT))
+            await until(lambda: deployment.cluster.writes == [UP])
+            seen = deployment.cluster.scale_reads
+            await until(lambda: deployment.cluster.scale_reads > seen + 40)
+            deployment.starts.set()
+            assert (await pending)[0] == 200
+            assert deployment.cluster.writes == [UP]
 
     asyncio.run(scenario())
 
 
-def said(state: str | None, progress: float | None = None) -> Replica:
+def replica(state: str | None, progress: float | None = None) -> Replica:
     return Replica("http://a", state=state, progress=progress)
 
 
-def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
-    start = Start(now=0.0)
+def test_progress_resets_the_stall_timer() -> None:
+    start = StartupProgress(now=0.0)
     steps = [
-        said(None),
-        said("downloading", 0.0),
-        said("downloading", 0.5),
-        said("loading", 0.0),
-        said("loading", 0.9),
+        replica(None),
+        replica("downloading", 0.0),
+        replica("downloading", 0.5),
+        replica("loading", 0.0),
+        replica("loading", 0.9),
     ]
-    assert start.still_seconds([], now=100.0) == 100.0
+    assert start.stalled_seconds([], now=100.0) == 100.0
     still = [
-        (start.still_seconds([step], now), start.still_seconds([step], now + 99.0))
+        (start.stalled_seconds([step], now), start.stalled_seconds([step], now + 99.0))
         for now, step in zip(range(200, 700, 100), steps, strict=True)
     ]
     assert still == [(200.0, 299.0), *[(0.0, 99.0)] * 4]
@@ -297,20 +304,20 @@ def test_the_clock_of_a_start_begins_again_with_every_step_ahead() -> None:
     "replicas",
     [
         [],
-        [said("failed", 0.5)],
-        [said(None)],
-        [said("loading", 0.0)],
-        [said("loading", 0.5)],
-        [said("downloading", 1.0), said("loading", 0.1)],
+        [replica("failed", 0.5)],
+        [replica(None)],
+        [replica("loading", 0.0)],
+        [replica("loading", 0.5)],
+        [replica("downloading", 1.0), replica("loading", 0.1)],
     ],
 )
-def test_what_begins_again_comes_no_further(replicas: list[Replica]) -> None:
-    start = Start(now=0.0)
-    assert start.still_seconds([said("loading", 0.5)], now=10.0) == 0.0
-    assert start.still_seconds(replicas, now=30.0) == 20.0
+def test_a_restart_is_not_progress(replicas: list[Replica]) -> None:
+    start = StartupProgress(now=0.0)
+    assert start.stalled_seconds([replica("loading", 0.5)], now=10.0) == 0.0
+    assert start.stalled_seconds(replicas, now=30.0) == 20.0
 
 
 def test_the_furthest_replica_counts() -> None:
-    start = Start(now=0.0)
-    start.still_seconds([said("loading", 0.1)], now=10.0)
-    assert start.still_seconds([said(None), said("loading", 0.2)], now=20.0) == 0.0
+    start = StartupProgress(now=0.0)
+    start.stalled_seconds([replica("loading", 0.1)], now=10.0)
+    assert start.stalled_seconds([replica(None), replica("loading", 0.2)], now=20.0) == 0.0

@@ -28,7 +28,7 @@ from sizeup.mirror.library import (
     Snapshot,
 )
 from sizeup.ports import require_free
-from sizeup_telemetry.api_docs import json_response, serve_api_docs
+from sizeup_telemetry.api_docs import create_app, json_response, serve_api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.serving import Listen, serve
@@ -131,17 +131,14 @@ class Mirror:
 
     def app(self, *, api_docs: bool) -> FastAPI:
         """Return the application."""
-        app = FastAPI(
+        app = create_app(
+            self._health_router(),
+            self._hub_router(),
             title="sizeup mirror",
             description="Hugging Face models of a folder, read-only, by the API of the hub. "
             "Every route also accepts HEAD.",
-            openapi_url=None,
-            docs_url=None,
-            redoc_url=None,
             exception_handlers={NotFoundError: _not_found, 404: _no_route, 405: _no_route},
         )
-        app.include_router(self._health_router())
-        app.include_router(self._hub_router())
         app.add_middleware(InFlightLimit, limit=_MAX_IN_FLIGHT)
         serve_api_docs(app, requests=(), responses=(HubError,), enabled=api_docs)
         return app

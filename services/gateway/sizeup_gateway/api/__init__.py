@@ -1,1 +1,1 @@
-"""The public HTTP routes, by dialect."""
+"""The public HTTP API: one package per dialect, and what they share."""

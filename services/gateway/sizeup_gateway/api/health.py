@@ -1,45 +1,75 @@
-"""Health of the gateway itself: whether models answer is their own readiness."""
+"""Health of the gateway itself; the models have a readiness of their own."""
 
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Literal
 
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from sizeup_gateway.api.service import JsonResponse
+from sizeup_gateway.api.documentation import NO_API_KEY, ResponseBody
 from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_telemetry.api_docs import direct_router, json_response
 from sizeup_telemetry.drain import Drain
 
-PATHS = frozenset({"/livez", "/readyz", "/health"})
-"""Served without a key: kubelets have none."""
+
+class StatusResponse(ResponseBody):
+    """Result of a probe."""
+
+    status: Literal["ok", "starting", "draining"]
 
 
-def health_routes(models: Models, drain: Drain, is_settled: Callable[[], bool]) -> list[Route]:
-    """Make /livez, /readyz and /health.
+class HealthResponse(StatusResponse):
+    """Health of the gateway and of its models."""
 
-    Ready is from when it has been seen which replicas answer, `is_settled`: earlier, requests
-    would be refused that another gateway would serve.
+    version: str
+    replicas_ready: dict[str, int]
+    """Ready replicas of each model, by its key in the catalogue."""
+
+
+RESPONSES = (StatusResponse, HealthResponse)
+
+_OK = json_response(StatusResponse, "Ready")
+_UNAVAILABLE = json_response(StatusResponse, "Starting or draining")
+
+
+def health_router(models: Models, drain: Drain, has_synced: Callable[[], bool]) -> APIRouter:
+    """Create /livez, /readyz and /health.
+
+    Not ready before every replica has been probed: earlier, requests would be refused that another
+    gateway could serve.
     """
-    release = version("sizeup-gateway")  # reads a file, which no request should wait for
+    release = version("sizeup-gateway")  # reads a file: once, not on every request
+    router = direct_router("Health")
 
+    @router.get("/livez", summary="Liveness probe", responses={200: _OK}, openapi_extra=NO_API_KEY)
     async def livez(_request: Request) -> Response:
         return JsonResponse({"status": "ok"})
 
+    @router.get(
+        "/readyz",
+        summary="Readiness probe",
+        responses={200: _OK, 503: _UNAVAILABLE},
+        openapi_extra=NO_API_KEY,
+    )
     async def readyz(_request: Request) -> Response:
         if drain.draining:
             return JsonResponse({"status": "draining"}, status_code=503)
-        if not is_settled():
+        if not has_synced():
             return JsonResponse({"status": "starting"}, status_code=503)
         return JsonResponse({"status": "ok"})
 
+    @router.get(
+        "/health",
+        summary="Version and ready replicas",
+        responses={200: json_response(HealthResponse, "Health of the gateway and its models")},
+        openapi_extra=NO_API_KEY,
+    )
     async def health(_request: Request) -> Response:
         ready = {key: model.pool.ready_count for key, model in models.by_key.items()}
         status = "draining" if drain.draining else "ok"
         return JsonResponse({"status": status, "version": release, "replicas_ready": ready})
 
-    return [
-        Route("/livez", livez, methods=["GET"]),
-        Route("/readyz", readyz, methods=["GET"]),
-        Route("/health", health, methods=["GET"]),
-    ]
+    return router

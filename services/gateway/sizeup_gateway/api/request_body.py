@@ -1,17 +1,18 @@
-"""Request bodies: read within bounds, parsed as JSON whatever the Content-Type, validated strictly.
+"""Request bodies: read within limits, parsed as JSON whatever the Content-Type, validated strictly.
 
-Everything here is about input nobody vouches for; each guard names the input it is against.
+All input is untrusted; each guard states the input that it rejects.
 """
 
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect, Request
 
@@ -26,79 +27,64 @@ from sizeup_telemetry.drain import Drain, expire_now
 from sizeup_wire.errors import ErrorCode
 
 _MAX_DEPTH = 64
-"""JSON schemas of tools nest about 10 deep; deeper trees exhaust the stack of what walks them."""
+"""JSON schemas of tools nest about 10 deep; much deeper trees overflow the stack of recursions."""
 
 _MAX_CONTAINERS = 1_000_000
-"""Objects and arrays in a body: 10 times what 4096 messages with tool calls hold."""
+"""Objects and arrays in a body: 10 times those of 4096 messages with tool calls."""
 
 _THREAD_BYTES = 2**18
-"""Bodies above this are parsed off the event loop: 256 KiB take about 2 ms."""
+"""Bodies above this are parsed in a thread: 256 KiB take about 2 ms."""
 
 _MAX_DIGITS = 4300
-"""Python's own bound, beyond which converting takes quadratic time."""
+"""Python's own limit: the conversion takes quadratic time."""
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_SHOWN_MESSAGE_CHARACTERS = 300
+_MAX_MESSAGE_CHARACTERS = 300
+_MAX_KEY_CHARACTERS = 64
 _CLOSE = {"Connection": "close"}
-_TOO_DEEP = "nested too deep"
+_TOO_DEEP = "nested too deeply"
 
 
-class Body(BaseModel):
-    """Base of every public request body and its parts.
+class RequestBody(BaseModel):
+    """Superclass of every public request body and its parts.
 
-    Strict: "5" is no number and True no integer. Fields nobody knows are ignored, since clients
-    send what the newest version of their protocol has.
+    Strict: "5" is not a number and True not an integer. Unknown fields are ignored, since clients
+    send fields of newer versions of their protocol.
     """
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # field descriptions of the OpenAPI document
+    )
 
 
-B = TypeVar("B", bound=Body)
+BodyT = TypeVar("BodyT", bound=RequestBody)
 Describe = Callable[[ErrorDetails], InvalidRequestError]
-
-
-def _function_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Check what templates rely on and keep the rest: the model's template sees all of it."""
-    function = tool.get("function")
-    if tool.get("type") not in (None, "function"):
-        raise ValueError("only tools of type function are supported")
-    if not isinstance(function, dict):
-        raise ValueError("a tool needs a function")  # noqa: TRY004 - pydantic reports ValueError
-    name, parameters = function.get("name"), function.get("parameters")
-    if not isinstance(name, str) or not name:
-        raise ValueError("the function of a tool needs a name")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise ValueError("the parameters of a tool must be a JSON schema object")
-    return {**tool, "type": "function"}
-
-
-FunctionTool = Annotated[dict[str, Any], AfterValidator(_function_tool)]
-"""A tool as both APIs and chat templates write it."""
-
-MAX_TOOLS = 1024
-"""Eight times OpenAI's 128; each is part of the prompt anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """What request bodies may take."""
+    """Limits of request bodies."""
 
     max_bytes: int
     """Of one body."""
     max_total_bytes: int
-    """Of all that are arriving at one time."""
+    """Of all bodies that are being received."""
     seconds: float
-    """For one body to arrive."""
+    """For receiving one body."""
 
 
 class BodyReader:
-    """Read JSON objects from requests."""
+    """Reads JSON objects from requests."""
 
     def __init__(self, limits: BodyLimits, drain: Drain) -> None:
-        """Read until the drain's deadline at most: who still sends then is told so."""
+        """Reading ends at the drain's deadline at the latest, with an error to the client."""
         self._limits = limits
         self._drain = drain
-        self._held_bytes = 0
+        self._received_bytes = 0
 
     async def read(self, request: Request) -> dict[str, Any]:
         """Return the body, or raise AccessError or InvalidRequestError."""
@@ -121,29 +107,29 @@ class BodyReader:
             async with asyncio.timeout(self._limits.seconds) as deadline:
                 with self._drain.guard(partial(expire_now, deadline)):
                     async for chunk in request.stream():
-                        self._held_bytes += len(chunk)
+                        self._received_bytes += len(chunk)
                         body += chunk
                         self._check(len(body))
         except TimeoutError:
-            raise self._overdue() from None
+            raise self._timeout_error() from None
         except ClientDisconnect:
-            raise InvalidRequestError("the request body ended early") from None
+            raise InvalidRequestError("the request body is incomplete") from None
         finally:
-            self._held_bytes -= len(body)
+            self._received_bytes -= len(body)
         return bytes(body)
 
     def _check(self, size: int) -> None:
         if size > self._limits.max_bytes:
             raise self._too_large()
-        if self._held_bytes > self._limits.max_total_bytes:
+        if self._received_bytes > self._limits.max_total_bytes:
             raise BusyError
 
-    def _overdue(self) -> GatewayError:
+    def _timeout_error(self) -> GatewayError:
         if self._drain.expired:
             error = GatewayError(ErrorCode.DRAINING, "the server is shutting down")
             error.headers = _CLOSE
             return error
-        message = "the request body did not arrive in time"
+        message = "the request body was not received in time"
         return AccessError(AccessCode.BODY_TIMEOUT, message, _CLOSE)
 
     def _too_large(self) -> AccessError:
@@ -158,18 +144,17 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     try:
         value = parse_json(raw)
     except ValueError as error:
-        raise InvalidRequestError(f"invalid JSON: {error}"[:_SHOWN_MESSAGE_CHARACTERS]) from None
+        raise InvalidRequestError(f"invalid JSON: {error}"[:_MAX_MESSAGE_CHARACTERS]) from None
     if not isinstance(value, dict):
         raise InvalidRequestError("the request body must be a JSON object")
     return value
 
 
 def parse_json(raw: bytes) -> Any:
-    """Parse JSON that can be written out again, or raise ValueError.
+    """Parse JSON that can be encoded again, or raise ValueError.
 
-    Refused beside malformed JSON: UTF-16, NaN and Infinity, numbers beyond a double or 4300
-    digits, two equal keys in one object, half a surrogate pair, deep nesting. A byte order mark
-    is skipped.
+    Rejects malformed JSON, UTF-16, NaN and Infinity, numbers beyond a double or 4300 digits,
+    duplicate keys, lone surrogates and deep nesting. Skips a byte order mark.
     """
     if raw.count(b"{") + raw.count(b"[") > _MAX_CONTAINERS:
         raise ValueError("too many objects and arrays")
@@ -194,7 +179,9 @@ def parse_json(raw: bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("the same key stands twice in one object")
+        counts = Counter(key for key, _ in pairs)
+        duplicate = counts.most_common(1)[0][0]
+        raise ValueError(f"duplicate key {json.dumps(duplicate[:_MAX_KEY_CHARACTERS])}")
     return found
 
 
@@ -229,19 +216,19 @@ def _check_depth(value: Any) -> None:
     raise ValueError(_TOO_DEEP)
 
 
-def validate(kind: type[B], value: dict[str, Any], describe: Describe) -> B:
-    """Validate a parsed body, or raise what `describe` makes of the first error."""
+def validate(kind: type[BodyT], value: dict[str, Any], describe: Describe) -> BodyT:
+    """Validate a parsed body, or raise the exception that `describe` makes of the first error."""
     try:
         return kind.model_validate(value)
     except ValidationError as error:
         raise describe(error.errors(include_url=False)[0]) from None
 
 
-def dotted(details: ErrorDetails) -> str:
-    """Name the field of a validation error, as in `messages.0.content`."""
+def field_path(details: ErrorDetails) -> str:
+    """Return the path of the field at fault, as in `messages.0.content`."""
     return ".".join(str(part) for part in details["loc"])
 
 
 def reason(details: ErrorDetails) -> str:
-    """Say what is wrong with a field, without its value."""
-    return details["msg"].removeprefix("Value error, ")[:_SHOWN_MESSAGE_CHARACTERS]
+    """Return the error in a field, without its value."""
+    return details["msg"].removeprefix("Value error, ")[:_MAX_MESSAGE_CHARACTERS]

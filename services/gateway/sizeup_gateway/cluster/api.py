@@ -1,4 +1,4 @@
-"""What the gateway asks of Kubernetes, in its own words: EndpointSlices and the scale."""
+"""The Kubernetes operations that the gateway needs: EndpointSlices and the scale subresource."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ Json = Mapping[str, Any]
 
 
 class ClusterError(Exception):
-    """The API server cannot be asked, or says no."""
+    """The API server is unreachable or returned an error."""
 
 
 class ConflictError(ClusterError):
-    """Somebody else has changed the object meanwhile."""
+    """The object has changed since it was read."""
 
 
 class UnreachableError(ClusterError):
-    """The API server did not answer, or the connection broke: what is known still holds."""
+    """The API server did not respond, or the connection broke; cached state stays valid."""
 
 
 class Change(StrEnum):
-    """What happened to a slice."""
+    """Type of a watch event."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
     DELETED = "DELETED"
     BOOKMARK = "BOOKMARK"
-    """Nothing; it only says how far the watch has come."""
+    """No change: only a newer resource version to resume from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class SliceEvent:
     change: Change
     item: Json
     version: str
-    """From here a watch can be resumed."""
+    """Resource version from which a watch can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceList:
-    """Every slice, and from where to watch."""
+    """All slices, and the resource version to watch from."""
 
     items: Sequence[Json]
     version: str
@@ -50,28 +50,27 @@ class SliceList:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How many replicas a Deployment shall have."""
+    """The scale subresource of a Deployment."""
 
     replicas: int
     version: str
-    """Writing succeeds only while this is still the newest."""
+    """Resource version: a write succeeds only while it is the latest."""
 
 
 class SliceSource(Protocol):
-    """Where EndpointSlices come from. Every method raises ClusterError."""
+    """Source of EndpointSlices. Every method raises ClusterError."""
 
     async def list_slices(self) -> SliceList:
-        """Return all of them."""
+        """Return all slices."""
 
     def watch_slices(self, version: str) -> AsyncGenerator[SliceEvent]:
-        """Yield what changes after a version; end now and then."""
+        """Yield the changes after a version; a watch ends after some time and is then resumed."""
 
 
 class ScaleApi(Protocol):
-    """Who scales Deployments. Every method raises ClusterError."""
+    """Scales Deployments. Every method raises ClusterError."""
 
-    async def read_scale(self, deployment: str) -> Scale:
-        """Return the scale."""
+    async def read_scale(self, deployment: str) -> Scale: ...
 
     async def write_scale(self, deployment: str, scale: Scale) -> None:
-        """Write the scale, or raise ConflictError when its version is not the newest."""
+        """Write the scale; raise ConflictError if its version is not the latest."""

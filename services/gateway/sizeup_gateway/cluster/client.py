@@ -1,7 +1,7 @@
-"""The only module that speaks to Kubernetes. Imported only where there is one: it costs a second.
+"""Kubernetes client. Imported only if there is a cluster: the import takes about a second.
 
-Bodies are read as plain JSON: what is used of them is checked where it is used, and a field that
-a later release of Kubernetes adds or leaves out breaks nothing.
+Responses are parsed as plain JSON and validated where they are used, so that fields added or
+removed by later releases of Kubernetes do not break the client.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ from sizeup_gateway.cluster.api import (
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 _CALL_SECONDS = 5.0
-"""An API server answers in milliseconds; somebody is held meanwhile."""
+"""An API server responds in milliseconds; requests are queued meanwhile."""
 _WATCH_SECONDS = 60
-"""A watch ends after so long and is resumed: a connection that died in silence is noticed then."""
+"""A watch ends after this time and is resumed: this detects silently dropped connections."""
 _WATCH_GRACE_SECONDS = 10.0
 
 _SHOWN_CHARACTERS = 200
@@ -40,22 +40,22 @@ _SHOWN_CHARACTERS = 200
 async def open_cluster(
     kubeconfig: Path | None, namespace: str | None, selector: str
 ) -> AsyncIterator["ClusterClient"]:
-    """Open the way to the API server; raise OSError or ValueError when there is none.
+    """Connect to the API server; raise OSError or ValueError if it is not configured.
 
-    Without a kubeconfig it is the service account's, and so is the namespace.
+    Without a kubeconfig, the pod's service account provides address, token and namespace.
     """
     try:
         configuration, default = await _configuration(kubeconfig)
     except (config.ConfigException, YAMLError) as error:
-        raise ValueError(f"no way to the API server of Kubernetes: {error}") from error
-    # A proxy for the world outside is none for the cluster.
+        raise ValueError(f"cannot connect to the Kubernetes API: {error}") from error
+    # HTTP_PROXY is for traffic that leaves the cluster.
     configuration.client_session_kwargs = {"trust_env": False}
     async with client.ApiClient(configuration) as api:
         yield ClusterClient(api, namespace or default, selector)
 
 
 async def _configuration(kubeconfig: Path | None) -> tuple[client.Configuration, str]:
-    """Return where the API server is and the namespace to use there."""
+    """Return the client configuration and the default namespace."""
     configuration = client.Configuration()
     if kubeconfig is None:
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
@@ -71,14 +71,13 @@ class ClusterClient:
     """EndpointSlices and scales of one namespace."""
 
     def __init__(self, api: client.ApiClient, namespace: str, selector: str) -> None:
-        """Ask through an open client."""
         self._slices = client.DiscoveryV1Api(api)
         self._deployments = client.AppsV1Api(api)
         self._namespace = namespace
         self._selector = selector
 
     async def list_slices(self) -> SliceList:
-        """Return every slice the selector takes."""
+        """Return every slice that matches the selector."""
         found = await _json(
             self._slices.list_namespaced_endpoint_slice_without_preload_content(
                 self._namespace, label_selector=self._selector, _request_timeout=_CALL_SECONDS
@@ -87,11 +86,11 @@ class ClusterClient:
         try:
             return SliceList(found.get("items") or (), found["metadata"]["resourceVersion"])
         except KeyError as error:
-            raise ClusterError(f"a list without {error}") from error
+            raise ClusterError(f"EndpointSliceList without {error}") from error
 
     async def watch_slices(self, version: str) -> AsyncGenerator[SliceEvent]:
-        """Yield what changes after a version; raise ClusterError when that is too old."""
-        response = await _reply(
+        """Yield the changes after a version; raise ClusterError if it has expired."""
+        response = await _response(
             self._slices.list_namespaced_endpoint_slice_without_preload_content(
                 self._namespace,
                 label_selector=self._selector,
@@ -106,12 +105,12 @@ class ClusterClient:
             async for line in response.content:
                 yield _event(line)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnreachableError(f"the watch broke: {error!r}") from error
+            raise UnreachableError(f"watch interrupted: {error!r}") from error
         finally:
             response.close()
 
     async def read_scale(self, deployment: str) -> Scale:
-        """Return the scale of a Deployment; no field means 0, as everywhere in Kubernetes."""
+        """Return the scale of a Deployment; a missing `replicas` is 0, Go's zero value."""
         found = await _json(
             self._deployments.read_namespaced_deployment_scale_without_preload_content(
                 deployment, self._namespace, _request_timeout=_CALL_SECONDS
@@ -121,10 +120,10 @@ class ClusterClient:
             replicas = int(found.get("spec", {}).get("replicas", 0))
             return Scale(replicas, found["metadata"]["resourceVersion"])
         except KeyError as error:
-            raise ClusterError(f"a scale without {error}") from error
+            raise ClusterError(f"Scale without {error}") from error
 
     async def write_scale(self, deployment: str, scale: Scale) -> None:
-        """Write the scale; raise ConflictError when its version is not the newest."""
+        """Write the scale; raise ConflictError if its version is not the latest."""
         body = client.V1Scale(
             api_version="autoscaling/v1",
             kind="Scale",
@@ -141,32 +140,32 @@ class ClusterClient:
 
 
 def _event(line: bytes) -> SliceEvent:
-    """Read one line of a watch."""
+    """Parse one line of a watch."""
     try:
-        said = json.loads(line)
-        kind, item = said["type"], said["object"]
+        event = json.loads(line)
+        kind, item = event["type"], event["object"]
         if kind != "ERROR":
             return SliceEvent(Change(kind), item, item["metadata"]["resourceVersion"])
     except (ValueError, TypeError, KeyError) as error:
-        raise ClusterError(f"an event that is none: {error!r}") from error
+        raise ClusterError(f"malformed watch event: {error!r}") from error
     raise _error(item.get("code"), str(item.get("message")))
 
 
 async def _json(call: Awaitable[aiohttp.ClientResponse]) -> dict[str, Any]:
-    response = await _reply(call)
+    response = await _response(call)
     try:
         found = await response.json()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise UnreachableError(f"the reply broke: {error!r}") from error
+        raise UnreachableError(f"response interrupted: {error!r}") from error
     finally:
         response.release()
     if not isinstance(found, dict):
-        raise ClusterError("the reply is no object")
+        raise ClusterError("the response is not a JSON object")
     return found
 
 
-async def _reply(call: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
-    """Wait for a reply; every other status than success is a ClusterError."""
+async def _response(call: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+    """Return a successful response; raise ClusterError for any other status."""
     try:
         response = await call
         if response.status < 300:
@@ -174,7 +173,7 @@ async def _reply(call: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientRespo
         async with asyncio.timeout(_CALL_SECONDS), response:
             text = await response.text(errors="replace")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise UnreachableError(f"the API server cannot be reached: {error!r}") from error
+        raise UnreachableError(f"cannot connect to the Kubernetes API: {error!r}") from error
     raise _error(response.status, text)
 
 

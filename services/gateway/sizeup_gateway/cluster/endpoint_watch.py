@@ -1,4 +1,4 @@
-"""Follow the EndpointSlices of the namespace: list, watch, resume, and never give up."""
+"""List and watch the EndpointSlices of the namespace, with resumption and retries."""
 
 import asyncio
 import logging
@@ -20,32 +20,32 @@ _log = logging.getLogger(__name__)
 
 
 class EndpointWatch:
-    """Keep what is known of the endpoints; it stays while the API server is away."""
+    """Keeps `endpoints` current; its content stays while the API server is unreachable."""
 
     def __init__(
         self, source: SliceSource, endpoints: Endpoints, changed: Callable[[], None]
     ) -> None:
-        """Call `changed` after every list and every change."""
+        """`changed` is called after every list and every change."""
         self._source = source
         self._endpoints = endpoints
         self._changed = changed
         self._version: str | None = None
-        """Where to resume; None asks for a list."""
+        """Resource version to resume from; None requires a list."""
         self._failures = 0
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """List and watch until cancelled."""
         while True:
             try:
-                await self._follow()
+                await self._list_and_watch()
             except UnreachableError as error:
                 await self._pause(error)
             except (ClusterError, ValueError) as error:
-                self._version = None  # too old, as a rule: only a list can help
+                self._version = None  # usually expired (410 Gone): list again
                 await self._pause(error)
 
-    async def _follow(self) -> None:
-        """List when there is nothing to resume from, then watch until the watch ends."""
+    async def _list_and_watch(self) -> None:
+        """List if there is no version to resume from, then watch until the watch ends."""
         if self._version is None:
             found = await self._source.list_slices()
             self._endpoints.replace(found.items)
@@ -56,13 +56,13 @@ class EndpointWatch:
         async with aclosing(self._source.watch_slices(self._version)) as events:
             async for event in events:
                 self._failures = 0
-                self._take(event)
+                self._apply(event)
         self._failures = 0
         if self._version == begun_at:
-            # A watch that ends at once and without news must not be asked for in a loop.
+            # A watch that ends at once without an event must not turn into a busy loop.
             await asyncio.sleep(pause_seconds(1, random.random()))
 
-    def _take(self, event: SliceEvent) -> None:
+    def _apply(self, event: SliceEvent) -> None:
         self._version = event.version
         if event.change is Change.BOOKMARK:
             return
@@ -77,6 +77,6 @@ class EndpointWatch:
         seconds = pause_seconds(self._failures, random.random())
         _log.warning(
             "cluster.watch_failed",
-            extra={"error": str(error), "failures": self._failures, "again_in": round(seconds, 3)},
+            extra={"error": str(error), "failures": self._failures, "retry_in": round(seconds, 3)},
         )
         await asyncio.sleep(seconds)

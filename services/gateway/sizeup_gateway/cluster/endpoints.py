@@ -1,7 +1,7 @@
 """EndpointSlices -> the addresses of each Service. Pure.
 
-A Service has one slice or several. An endpoint can be in two of them while it moves, and a pod of
-a dual-stack Service has an address of each family: either way a pod is one replica.
+A Service has one or more slices. An endpoint can be in two of them while it moves, and a pod of a
+dual-stack Service has an address of each family; either way a pod is one replica.
 """
 
 import ipaddress
@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 Json = Mapping[str, Any]
 
 PORT_NAME = "http"
-"""The port of inference's internal API; pods have others."""
+"""The port of inference's internal API; pods have other ports as well."""
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _FAMILIES = ("IPv4", "IPv6")
-"""In order of preference; names (FQDN) are for Services outside the cluster."""
+"""In order of preference; the third address type, FQDN, is for endpoints outside the cluster."""
 
 
 class _Part(BaseModel):
-    """Part of an EndpointSlice: what is used of it, null where Go has an empty list."""
+    """The part of an EndpointSlice that is used; null stands for Go's empty list."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -63,42 +63,40 @@ class _Address:
     """One address of one pod."""
 
     pod: str
-    """Its uid; the address itself where there is no pod behind it."""
+    """uid of the pod; the URL if the endpoint has no pod."""
     family: str
     url: str
     terminating: bool
 
 
 class Endpoints:
-    """Know the addresses of every Service from its slices."""
+    """The addresses of every Service, from its slices."""
 
     def __init__(self) -> None:
-        """Know none."""
         self._slices: dict[str, tuple[str, tuple[_Address, ...]]] = {}
-        """Service and addresses, by the slice's name."""
+        """Service and addresses, by name of the slice."""
 
     def replace(self, slices: Iterable[Json]) -> None:
-        """Take a whole list in place of what was known; raise ValueError on what is no slice."""
+        """Replace all slices; raise ValueError for an invalid one."""
         self._slices = dict(_read(_Slice.model_validate(item)) for item in slices)
 
     def set(self, item: Json) -> None:
-        """Take one slice, new or changed; raise ValueError on what is no slice."""
-        name, known = _read(_Slice.model_validate(item))
-        self._slices[name] = known
+        """Add or update a slice; raise ValueError if it is invalid."""
+        name, addresses = _read(_Slice.model_validate(item))
+        self._slices[name] = addresses
 
     def remove(self, item: Json) -> None:
-        """Forget one slice."""
         self._slices.pop(_Slice.model_validate(item).metadata.name, None)
 
     def urls(self, service: str) -> tuple[str, ...]:
-        """Return one base URL for each pod of a Service that is not going away, in stable order."""
+        """Return one base URL per pod of a Service, without terminating pods, in stable order."""
         found = [
             a for owner, addresses in self._slices.values() if owner == service for a in addresses
         ]
-        going = {address.pod for address in found if address.terminating}
+        terminating = {address.pod for address in found if address.terminating}
         by_pod: dict[str, str] = {}
         for address in sorted(found, key=lambda a: (_FAMILIES.index(a.family), a.url)):
-            if address.pod not in going:
+            if address.pod not in terminating:
                 by_pod.setdefault(address.pod, address.url)
         return tuple(dict.fromkeys(by_pod.values()))
 
@@ -113,10 +111,10 @@ def _read(item: _Slice) -> tuple[str, tuple[str, tuple[_Address, ...]]]:
 
 
 def _address(family: str, port: int, endpoint: _Endpoint) -> _Address:
-    """Take the first address: all are the same pod's, and Kubernetes itself uses no other."""
+    """Use the first address: all belong to one pod, and kube-proxy uses no other either."""
     ip = ipaddress.ip_address(endpoint.addresses[0])
     host = f"[{ip}]" if ip.version == 6 else str(ip)
     url = f"http://{host}:{port}"
     pod = (endpoint.target.uid if endpoint.target else None) or url
-    going = endpoint.conditions is not None and endpoint.conditions.terminating is True
-    return _Address(pod, family, url, going)
+    terminating = endpoint.conditions is not None and endpoint.conditions.terminating is True
+    return _Address(pod, family, url, terminating)

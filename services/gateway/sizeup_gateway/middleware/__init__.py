@@ -1,1 +1,1 @@
-"""Pure ASGI middleware: access control and error responses."""
+"""ASGI middleware: access control and error responses."""

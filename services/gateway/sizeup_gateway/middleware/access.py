@@ -1,10 +1,10 @@
-"""Who may ask: origins of browsers, names of hosts, API keys. Pure ASGI, nothing is buffered."""
+"""Access control by Origin, Host and API key. Pure ASGI: never buffers."""
 
 import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -12,20 +12,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sizeup_gateway.api import health
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
 
 _ORIGINS = (
     r"https?://(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?"
     r"|(app|file|tauri|vscode-webview|vscode-file)://.*"
 )
-"""Ollama's defaults: pages of this machine and desktop applications."""
+"""Ollama's defaults: pages from localhost and desktop applications."""
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 
 
 def cors_middleware() -> list[Middleware]:
-    """Let pages of this machine read replies; others get no CORS header."""
+    """Send CORS headers to pages from allowed origins."""
     return [
         Middleware(
             CORSMiddleware,
@@ -38,45 +37,44 @@ def cors_middleware() -> list[Middleware]:
 
 
 def origin_middleware() -> list[Middleware]:
-    """Refuse foreign pages; CORS alone hides the reply from them, after the work is done."""
+    """Reject other origins; CORS alone hides the response from a page after the request has run."""
     return [Middleware(OriginMiddleware)]
 
 
 def host_middleware(bound_to: str) -> list[Middleware]:
-    """Check the Host header, its name only where this machine alone is served."""
+    """Check the Host header; its name only if bound to a loopback address."""
     return [Middleware(HostMiddleware, local_only=_is_loopback(bound_to))]
 
 
-def key_middleware(keys_file: Path | None) -> list[Middleware]:
-    """Ask for a key where there are any; raise OSError or ValueError on an unusable file."""
+def key_middleware(keys_file: Path | None, exempt: Collection[str]) -> list[Middleware]:
+    """Require an API key except for the exempt paths; raise OSError or ValueError for the file."""
     if keys_file is None:
         return []
     keys = [line.strip() for line in keys_file.read_text(encoding="utf-8").splitlines()]
     if not any(keys):
-        raise ValueError(f"{keys_file} holds no API key")
-    return [Middleware(KeyMiddleware, keys=[key for key in keys if key])]
+        raise ValueError(f"{keys_file} contains no API key")
+    return [Middleware(KeyMiddleware, keys=[key for key in keys if key], exempt=exempt)]
 
 
 class OriginMiddleware:
-    """Refuse what pages of other origins send: browsers post text/plain without asking first."""
+    """Rejects requests by pages of other origins: text/plain needs no CORS preflight."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope, or raise AccessError."""
+        """Raises AccessError."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             host = headers.get("host", "")
-            if not all(is_known_origin(origin, host) for origin in headers.getlist("origin")):
-                message = "this origin is not served here"
+            if not all(is_allowed_origin(origin, host) for origin in headers.getlist("origin")):
+                message = "origin not allowed"
                 raise AccessError(AccessCode.FORBIDDEN_ORIGIN, message)
         await self._app(scope, receive, send)
 
 
-def is_known_origin(origin: str, host: str) -> bool:
-    """Tell whether an Origin header is of this machine, or the one the Host header names."""
+def is_allowed_origin(origin: str, host: str) -> bool:
+    """Whether an Origin header is allowed by default, or the same origin as the Host header."""
     if re.fullmatch(_ORIGINS, origin):
         return True
     scheme, separator, address = origin.lower().partition("://")
@@ -84,15 +82,14 @@ def is_known_origin(origin: str, host: str) -> bool:
 
 
 class HostMiddleware:
-    """Refuse foreign Host headers: a page whose name was rebound to 127.0.0.1 sends its own."""
+    """Rejects foreign Host headers: protection against DNS rebinding."""
 
     def __init__(self, app: ASGIApp, *, local_only: bool) -> None:
-        """Refuse foreign names if `local_only`."""
         self._app = app
         self._local_only = local_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope, or raise AccessError or InvalidRequestError."""
+        """Raises AccessError or InvalidRequestError."""
         if scope["type"] == "http":
             self._check(scope)
         await self._app(scope, receive, send)
@@ -100,16 +97,16 @@ class HostMiddleware:
     def _check(self, scope: Scope) -> None:
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) > 1:
-            raise InvalidRequestError("there is more than one Host header")
+            raise InvalidRequestError("multiple Host headers")
         host = hosts[0] if hosts else None
         if host is None and scope["http_version"] == "1.1":
-            raise InvalidRequestError("the Host header is missing")
+            raise InvalidRequestError("missing Host header")
         if self._local_only and not is_local_host(host or ""):
-            raise AccessError(AccessCode.FORBIDDEN_HOST, "this host name is not served here")
+            raise AccessError(AccessCode.FORBIDDEN_HOST, "host name not allowed")
 
 
 def is_local_host(host: str) -> bool:
-    """Tell whether a Host header names this machine or an address rather than a foreign name."""
+    """Whether a Host header is an IP address or a local name."""
     bracketed = host.startswith("[")
     name = (host[1:].partition("]")[0] if bracketed else host.partition(":")[0]).lower()
     if name in ("", "localhost") or name.endswith(_LOCAL_SUFFIXES):
@@ -122,16 +119,17 @@ def is_local_host(host: str) -> bool:
 
 
 class KeyMiddleware:
-    """Ask for an API key on every path but health: `Authorization: Bearer` or `X-Api-Key`."""
+    """Requires an API key: `Authorization: Bearer` or `X-Api-Key`."""
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
-        """Keep hashes only."""
+    def __init__(self, app: ASGIApp, keys: Sequence[str], exempt: Collection[str]) -> None:
+        """Keep only hashes of the keys; `exempt` are paths that need none."""
         self._app = app
+        self._exempt = exempt
         self._digests = [_digest(key) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope, or raise AccessError."""
-        if scope["type"] == "http" and scope["path"] not in health.PATHS:
+        """Raises AccessError."""
+        if scope["type"] == "http" and scope["path"] not in self._exempt:
             self._check(Headers(scope=scope))
         await self._app(scope, receive, send)
 
@@ -139,8 +137,8 @@ class KeyMiddleware:
         kind, _, given = headers.get("authorization", "").partition(" ")
         key = given.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
         digest = _digest(key)
-        known = [hmac.compare_digest(digest, one) for one in self._digests]
-        if not any(known):
+        matches = [hmac.compare_digest(digest, one) for one in self._digests]
+        if not any(matches):
             message = "a valid API key is required"
             challenge = {"WWW-Authenticate": "Bearer"}
             raise AccessError(AccessCode.INVALID_API_KEY, message, challenge)

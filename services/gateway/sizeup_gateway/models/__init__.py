@@ -1,1 +1,1 @@
-"""The catalogue's models, their replicas and their metrics."""
+"""The models of the catalogue, their replicas and metrics."""

@@ -1,6 +1,6 @@
-"""The catalogue file, read again whenever its content has changed.
+"""The catalogue file, reloaded when its content changes.
 
-The content is compared and not the file: Kubernetes replaces a ConfigMap by turning a link.
+The content is compared, not the mtime: Kubernetes updates a ConfigMap volume by moving a symlink.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class CatalogFile:
-    """Notice a new catalogue; one that cannot be used changes nothing."""
+    """Applies changes of the catalogue file; an invalid file changes nothing."""
 
     def __init__(
         self,
@@ -28,34 +28,34 @@ class CatalogFile:
         metrics: Metrics,
         poll_seconds: float,
     ) -> None:
-        """Know what is in use; `apply` raises ValueError when it cannot use another."""
+        """`catalog` is the one in use; `apply` raises ValueError if it rejects a new one."""
         self._path = path
         self._catalog = catalog
         self._apply = apply
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._seen: tuple[bytes, str | None] | None = None
-        """The content that has been dealt with, and what is wrong with it."""
-        self._trouble: str | None = None
-        """What is wrong with the file now, and has been said."""
+        """The last content, and the error in it."""
+        self._error: str | None = None
+        """The present error, which has been logged."""
         for outcome in ("ok", "failed"):
-            metrics.catalog_reloads.labels(outcome)  # 0 until the first, so that it is an increase
+            metrics.catalog_reloads.labels(outcome)  # start at 0, so that the first is an increase
 
     async def run(self) -> None:
-        """Look at the file until cancelled."""
+        """Poll the file until cancelled."""
         while True:
             try:
                 content = await asyncio.to_thread(self._path.read_bytes)
             except OSError as error:
-                self._say(str(error))
+                self._report(str(error))
             else:
                 if self._seen is None or content != self._seen[0]:
-                    self._seen = content, self._take(content)
-                self._say(self._seen[1])
+                    self._seen = content, self._apply_content(content)
+                self._report(self._seen[1])
             await asyncio.sleep(self._poll_seconds)
 
-    def _take(self, content: bytes) -> str | None:
-        """Use another content, or return what is wrong with it."""
+    def _apply_content(self, content: bytes) -> str | None:
+        """Apply new content, or return the error in it."""
         try:
             catalog = parse_catalog(content)
             if catalog != self._catalog:
@@ -67,10 +67,10 @@ class CatalogFile:
         self._catalog = catalog
         return None
 
-    def _say(self, trouble: str | None) -> None:
-        """Show whether the file can be used, and say once why it cannot."""
-        self._metrics.catalog_refused.set(trouble is not None)
-        if trouble is not None and trouble != self._trouble:
+    def _report(self, error: str | None) -> None:
+        """Update the metrics; log each error once."""
+        self._metrics.catalog_invalid.set(error is not None)
+        if error is not None and error != self._error:
             self._metrics.catalog_reloads.labels("failed").inc()
-            _log.error("catalog.refused", extra={"file": str(self._path), "error": trouble})
-        self._trouble = trouble
+            _log.error("catalog.invalid", extra={"file": str(self._path), "error": error})
+        self._error = error

@@ -1,4 +1,4 @@
-"""The replicas of one model. Pure: no clock, no I/O; belongs to one event loop."""
+"""The replicas of one model and the choice among them. Pure; belongs to one event loop."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,85 +16,84 @@ class Replica:
     url: str
     ready: bool = False
     in_flight: int = 0
-    """Requests of this gateway only; other gateways have their own counts."""
+    """Requests of this gateway only; other gateways count their own."""
     state: str | None = None
-    """What it last said of itself; None while it says nothing."""
+    """As /readyz last reported it; None if it did not respond."""
     progress: float | None = None
-    """How far it has come with that, 0 to 1, when it says so."""
+    """Progress of the state, 0 to 1; None if not reported."""
     expires_at: float | None = None
-    """Unix time from which it may go when it is idle; None means that it stays."""
+    """Unix time from which it may be unloaded if idle; None is never."""
 
 
-class Pool:
-    """Choose the least busy of the ready replicas."""
+class ReplicaPool:
+    """Least-requests load balancing over the ready replicas."""
 
     def __init__(self, urls: Iterable[str] = ()) -> None:
-        """Start with every replica down until discovery says otherwise."""
+        """Replicas start as not ready; discovery updates them."""
         self.replicas: tuple[Replica, ...] = ()
-        self._turn = 0
-        self._leaving: list[Replica] = []
-        """Gone from the list, and still at work on what they had begun."""
+        self._next = 0
+        self._removed: list[Replica] = []
+        """No longer in `replicas`, with requests in flight."""
         self._on_ready: list[Callable[[], None]] = []
         self.set_endpoints(urls)
 
     @property
     def ready_count(self) -> int:
-        """Count the replicas that take requests."""
+        """Number of replicas that accept requests."""
         return sum(replica.ready for replica in self.replicas)
 
     @property
     def in_flight(self) -> int:
-        """Count the requests that hold a lease, those of vanished replicas included."""
-        return sum(replica.in_flight for replica in (*self.replicas, *self._leaving))
+        """Number of leases, those of removed replicas included."""
+        return sum(replica.in_flight for replica in (*self.replicas, *self._removed))
 
     def set_endpoints(self, urls: Iterable[str]) -> None:
-        """Replace the list. A replica that stays keeps its counts; one that goes keeps its leases.
+        """Replace the replicas. One that stays keeps its state; one that goes keeps its leases.
 
-        One that is new is down until discovery says otherwise.
+        New ones are not ready until discovery updates them.
         """
         known = {replica.url: replica for replica in self.replicas}
         wanted = dict.fromkeys(url.rstrip("/") for url in urls)
         if tuple(wanted) == tuple(known):
             return
-        self._leaving += [r for url, r in known.items() if url not in wanted and r.in_flight]
+        self._removed += [r for url, r in known.items() if url not in wanted and r.in_flight]
         self.replicas = tuple(known.get(url) or Replica(url) for url in wanted)
-        self._turn = 0
+        self._next = 0
 
     def on_ready(self, call: Callable[[], None]) -> None:
-        """Call back whenever a replica begins to take requests."""
+        """Register a callback for each time a replica becomes ready."""
         self._on_ready.append(call)
 
     def set_ready(self, replica: Replica, *, ready: bool) -> None:
-        """Say whether a replica takes requests."""
-        began = ready and not replica.ready
+        became_ready = ready and not replica.ready
         replica.ready = ready
-        if began:
+        if became_ready:
             for call in self._on_ready:
                 call()
 
     def pick(self, avoid: Replica | None = None) -> Replica | None:
-        """Return the ready replica with the fewest requests, ties in turn; None if none is ready.
+        """Return the ready replica with the fewest requests, ties round-robin; None without any.
 
-        The one to avoid is taken only when there is no other.
+        The one to avoid is returned only if it is the only one.
         """
-        ready = [r for r in self._in_turn() if r.ready]
+        ready = [r for r in self._rotated() if r.ready]
         others = [r for r in ready if r is not avoid] or ready
         return min(others, key=lambda r: r.in_flight, default=None)
 
     @contextmanager
     def lease(self, avoid: Replica | None = None) -> Iterator[Replica]:
-        """Count a request on the picked replica while the block runs; raise NoReplicaError."""
+        """Pick a replica and count a request on it while the block runs; raise NoReplicaError."""
         replica = self.pick(avoid)
         if replica is None:
             raise NoReplicaError
-        self._turn = (self.replicas.index(replica) + 1) % len(self.replicas)
+        self._next = (self.replicas.index(replica) + 1) % len(self.replicas)
         replica.in_flight += 1
         try:
             yield replica
         finally:
             replica.in_flight -= 1
-            if not replica.in_flight and replica in self._leaving:
-                self._leaving.remove(replica)
+            if not replica.in_flight and replica in self._removed:
+                self._removed.remove(replica)
 
-    def _in_turn(self) -> tuple[Replica, ...]:
-        return self.replicas[self._turn :] + self.replicas[: self._turn]
+    def _rotated(self) -> tuple[Replica, ...]:
+        return self.replicas[self._next :] + self.replicas[: self._next]

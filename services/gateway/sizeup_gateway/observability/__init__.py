@@ -1,1 +1,1 @@
-"""What is measured and logged of each request."""
+"""Request metrics and the request log."""

@@ -1,1 +1,1 @@
-"""Inference processes: where they are, whether they are ready, and HTTP to them."""
+"""Inference processes: addresses, readiness probes and the HTTP client."""

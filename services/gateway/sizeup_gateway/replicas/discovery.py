@@ -1,4 +1,4 @@
-"""Where replicas are, and which of them take requests: every one is probed."""
+"""Addresses of the replicas, and a readiness probe for each of them."""
 
 import asyncio
 import logging
@@ -7,68 +7,68 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from sizeup_gateway.model_state import refused_after
+from sizeup_gateway.model_state import state_after_refused_connection
 from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.inference_client import Health, InferenceClient
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUTS_IN_A_ROW = 2
-"""A busy replica may miss one probe; a hung one misses them all."""
+_FAILURE_THRESHOLD = 2
+"""Timeouts in a row: a busy replica may miss one probe, a hung one misses all of them."""
 
-_EAGERNESS = 4
-"""A replica that is not ready is probed so much more often: somebody may be waiting for it."""
+_NOT_READY_RATE = 4
+"""A replica that is not ready is probed this much more often: requests may be queued for it."""
 
-Locate = Callable[[str], Sequence[str]]
-"""Give the base URLs behind a Service."""
+Resolve = Callable[[str], Sequence[str]]
+"""Service name -> base URLs of its replicas."""
 
 
 @dataclass(slots=True, eq=False)
-class _Watch:
+class _Probe:
     model: Model
     replica: Replica
     timeouts: int = 0
-    probed: bool = False
+    done_once: bool = False
 
 
 class Discovery:
-    """Keep the readiness of every replica, and what each model says of itself."""
+    """Keeps the readiness of every replica and the info of every model current."""
 
     def __init__(
         self,
         models: Models,
         client: InferenceClient,
         interval_seconds: float,
-        locate: Locate | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
-        """Probe nothing yet; without `locate`, replicas are those of the catalogue alone."""
+        """Without `resolve`, the replicas are those that the catalogue lists."""
         self._models = models
         self._client = client
         self._interval_seconds = interval_seconds
-        self._locate = locate
-        self._watches: dict[Replica, _Watch] = {}
+        self._resolve = resolve
+        self._probes: dict[Replica, _Probe] = {}
         self._changed = asyncio.Event()
-        self._located = locate is None
-        self.settled = False
-        """True from when every replica known at the start has been probed once: before, a model
-        that is ready elsewhere looks down from here."""
+        self._endpoints_synced = resolve is None
+        self.has_synced = False
+        """True once every replica known at the start has been probed: before, a model with ready
+        replicas would be reported as not ready."""
 
-    def located(self) -> None:
-        """Follow the Services: from now on it is known where their replicas are."""
-        self._located = True
+    def endpoints_changed(self) -> None:
+        """Take over the current endpoints of the Services."""
+        self._endpoints_synced = True
         self.refresh()
 
     def refresh(self) -> None:
-        """Follow the catalogue, and what is known of the Services."""
-        if self._locate is not None:
+        """Take over the catalogue and the endpoints of the Services."""
+        if self._resolve is not None:
             for model in self._models.by_key.values():
                 if model.entry.service is not None:
-                    model.pool.set_endpoints(self._locate(model.entry.service))
+                    model.pool.set_endpoints(self._resolve(model.entry.service))
         self._changed.set()
 
     async def run(self) -> None:
-        """Probe every replica until cancelled, each at its own pace: one hung delays no other."""
+        """Probe every replica until cancelled, each in its own task: a hung one delays no other."""
         tasks: dict[Replica, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
@@ -76,50 +76,50 @@ class Discovery:
                 wanted = {r: m for m in self._models.by_key.values() for r in m.pool.replicas}
                 for replica in tasks.keys() - wanted.keys():
                     tasks.pop(replica).cancel()
-                    del self._watches[replica]
+                    del self._probes[replica]
                 for replica in wanted.keys() - tasks.keys():
-                    watch = _Watch(wanted[replica], replica)
-                    self._watches[replica] = watch
-                    tasks[replica] = group.create_task(self._follow(watch))
-                self._settle()
+                    probe = _Probe(wanted[replica], replica)
+                    self._probes[replica] = probe
+                    tasks[replica] = group.create_task(self._probe_forever(probe))
+                self._update_synced()
                 await self._changed.wait()
 
-    def _settle(self) -> None:
-        everywhere = all(watch.probed for watch in self._watches.values())
-        self.settled = self.settled or (self._located and everywhere)
+    def _update_synced(self) -> None:
+        all_probed = all(probe.done_once for probe in self._probes.values())
+        self.has_synced = self.has_synced or (self._endpoints_synced and all_probed)
 
-    async def _follow(self, watch: _Watch) -> None:
-        replica = watch.replica
+    async def _probe_forever(self, probe: _Probe) -> None:
+        replica = probe.replica
         while True:
             was_ready = replica.ready
-            await self._probe(watch)
+            await self._probe_once(probe)
             if replica.ready != was_ready:
                 _log.info(
                     "replica.ready" if replica.ready else "replica.down",
-                    extra={"model": watch.model.key, "replica": replica.url},
+                    extra={"model": probe.model.key, "replica": replica.url},
                 )
-            if not watch.probed:
-                watch.probed = True
-                self._settle()
+            if not probe.done_once:
+                probe.done_once = True
+                self._update_synced()
             seconds = self._interval_seconds
-            await asyncio.sleep(seconds if replica.ready else seconds / _EAGERNESS)
+            await asyncio.sleep(seconds if replica.ready else seconds / _NOT_READY_RATE)
 
-    async def _probe(self, watch: _Watch) -> None:
-        """Update one replica; only a refusal or repeated silence takes it out."""
-        replica, pool = watch.replica, watch.model.pool
+    async def _probe_once(self, probe: _Probe) -> None:
+        """Update one replica; it becomes not ready after an error or repeated timeouts."""
+        replica, pool = probe.replica, probe.model.pool
         try:
             health = await self._client.health(replica.url)
             if health.ready and not replica.ready:
-                watch.model.info = await self._client.model(replica.url)
+                probe.model.info = await self._client.model(replica.url)
         except TimeoutError:
-            watch.timeouts += 1
-            if watch.timeouts >= _TIMEOUTS_IN_A_ROW:
+            probe.timeouts += 1
+            if probe.timeouts >= _FAILURE_THRESHOLD:
                 pool.set_ready(replica, ready=False)
             return
         except aiohttp.ClientConnectorError:
-            health = Health(ready=False, state=refused_after(replica.state))
+            health = Health(ready=False, state=state_after_refused_connection(replica.state))
         except (aiohttp.ClientError, OSError, ValueError):
             health = Health(ready=False)
-        watch.timeouts = 0
+        probe.timeouts = 0
         replica.state, replica.progress = health.state, health.progress
         pool.set_ready(replica, ready=health.ready)

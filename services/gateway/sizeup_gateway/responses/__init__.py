@@ -1,1 +1,1 @@
-"""Events to bytes: streams and complete responses."""
+"""Inference events as HTTP responses, streamed or whole."""

@@ -1,4 +1,4 @@
-"""Chunks -> bytes: server-sent events for OpenAI, one JSON object a line for Ollama."""
+"""Chunks -> bytes: server-sent events for OpenAI, NDJSON for Ollama."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 STREAM_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-cache",
-    "X-Accel-Buffering": "no",  # nginx would hold the chunks back
+    "X-Accel-Buffering": "no",  # disables nginx's response buffering
 }
 
 _SSE_DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When something happened."""
+class Timing:
+    """The time of an event."""
 
     at: datetime
     """UTC."""
@@ -34,67 +34,62 @@ class Moment:
 
 
 class Chunks(Protocol):
-    """Translate one request's events into a dialect; made anew for each request."""
+    """Converts the events of one request to a dialect; one instance per request."""
 
-    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
-        """Return what the person is sent for one event, perhaps nothing; never for Failed."""
+    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
+        """Return the chunks of one event, possibly none; never called for Failed."""
 
-    def gather(self, event: Event) -> int:
-        """Keep an event for a reply in one piece, and return how many bytes of it that is."""
+    def collect(self, event: Event) -> int:
+        """Keep an event for the whole response and return its encoded size in bytes."""
 
-    def to_reply(self, moment: Moment) -> Json:
-        """Return the whole answer as one object, once everything has been gathered.
+    def to_response(self, timing: Timing) -> Json:
+        """Return the whole response, once all events have been collected.
 
-        What grows with the answer is in it as `Written`.
+        Values that grow with the number of tokens are `JsonFragment`s.
         """
 
 
 class Framing(Protocol):
-    """Put chunks into bytes."""
+    """Delimits the chunks of a stream."""
 
     media_type: str
 
     def frame(self, chunks: Sequence[Json]) -> bytes:
-        """Return the bytes of some chunks, empty for none."""
+        """Return the bytes of some chunks; empty for none."""
 
     def end(self) -> bytes:
-        """Return what follows the last chunk of an answer that ended well."""
+        """Return the bytes after the last chunk of a completed stream."""
 
-    def failure(self, error: GatewayError) -> bytes:
+    def error(self, error: GatewayError) -> bytes:
         """Return the last bytes of a stream that ends in an error."""
 
 
 class NdjsonFraming:
-    """Ollama's: a JSON object and a newline; nothing else, since clients parse every line."""
+    """Ollama's framing: one JSON object per line and nothing else: clients parse every line."""
 
     media_type = NDJSON_TYPE
 
     def frame(self, chunks: Sequence[Json]) -> bytes:
-        """Write a line per chunk."""
         return b"".join(encode(chunk) + b"\n" for chunk in chunks)
 
     def end(self) -> bytes:
-        """Write nothing: the chunk with `done: true` is the end."""
-        return b""
+        return b""  # the chunk with `done: true` ends the stream
 
-    def failure(self, error: GatewayError) -> bytes:
-        """Write the error as the last line."""
+    def error(self, error: GatewayError) -> bytes:
         return self.frame([ollama_body(error)])
 
 
 class SseFraming:
-    """OpenAI's: `data:` events, the last of them [DONE]."""
+    """OpenAI's framing: `data:` events, the last of them [DONE]."""
 
     media_type = SSE_TYPE
 
     def frame(self, chunks: Sequence[Json]) -> bytes:
-        """Write an event per chunk."""
         return b"".join(b"data: " + encode(chunk) + b"\n\n" for chunk in chunks)
 
     def end(self) -> bytes:
-        """Write [DONE]."""
         return _SSE_DONE
 
-    def failure(self, error: GatewayError) -> bytes:
-        """Write the error, then [DONE]: readers that skip it still stop waiting."""
+    def error(self, error: GatewayError) -> bytes:
+        """Return the error and [DONE]: clients that ignore the error still see the end."""
         return self.frame([openai_body(error)]) + _SSE_DONE

@@ -1,7 +1,7 @@
-"""JSON that is bytes from the moment it arrives: a reply in one piece holds what it sends, no more.
+"""JSON that is encoded as it arrives: a whole response takes no more memory than it has bytes.
 
-As objects, a token with its log-probabilities takes some 600 bytes, and as much again when they
-are turned into JSON, all at once, while every other answer waits.
+As Python objects, a token with its log-probabilities takes some 600 bytes, and encoding all of them
+at the end would block the event loop.
 """
 
 import json
@@ -13,97 +13,95 @@ T = TypeVar("T")
 
 
 def encode(value: object) -> bytes:
-    """Write JSON as UTF-8 without spaces."""
+    """Encode compact JSON as UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A JSON value in pieces, which other values may share."""
+class JsonFragment:
+    """An encoded JSON value in pieces, which several values may share."""
 
     pieces: tuple[bytes | bytearray, ...]
 
 
-class WrittenText:
-    """A string that grows."""
+class JsonStringBuilder:
+    """A JSON string that grows."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self.data = bytearray()
-        """Between the quotation marks."""
+        """Content without the quotation marks."""
 
     def add(self, text: str) -> int:
-        """Append a text and return the bytes it takes."""
+        """Append text and return its encoded size."""
         added = encode(text)[1:-1]
         self.data += added
         return len(added)
 
 
-class WrittenArray(Generic[T]):
-    """An array that grows."""
+class JsonArrayBuilder(Generic[T]):
+    """A JSON array that grows."""
 
-    def __init__(self, entry: Callable[[T], object] = lambda item: item) -> None:
-        """Begin empty; `entry` says an item as JSON has it."""
+    def __init__(self, to_json: Callable[[T], object] = lambda item: item) -> None:
         self.data = bytearray()
-        """Between the brackets."""
-        self._entry = entry
+        """Content without the brackets."""
+        self._to_json = to_json
 
     def extend(self, items: Iterable[T]) -> int:
-        """Append items and return the bytes they take."""
+        """Append items and return their encoded size."""
         before = len(self.data)
         for item in items:
             if self.data:
                 self.data += b","
-            self.data += encode(self._entry(item))
+            self.data += encode(self._to_json(item))
         return len(self.data) - before
 
 
-def joined_text(*parts: WrittenText) -> Written:
-    """Return one string of several."""
-    return Written((b'"', *(part.data for part in parts), b'"'))
+def join_strings(*parts: JsonStringBuilder) -> JsonFragment:
+    """Return the concatenation of several strings."""
+    return JsonFragment((b'"', *(part.data for part in parts), b'"'))
 
 
-def joined_array(*parts: WrittenArray[Any]) -> Written:
-    """Return one array of several."""
+def join_arrays(*parts: JsonArrayBuilder[Any]) -> JsonFragment:
+    """Return the concatenation of several arrays."""
     pieces: list[bytes | bytearray] = []
     for data in (part.data for part in parts if part.data):
         pieces += (b",", data) if pieces else (data,)
-    return Written((b"[", *pieces, b"]"))
+    return JsonFragment((b"[", *pieces, b"]"))
 
 
-def pieces_of(value: object) -> Iterator[bytes | bytearray]:
-    """Yield the bytes of a JSON value that has written ones in it, these as they are."""
+def encode_pieces(value: object) -> Iterator[bytes | bytearray]:
+    """Encode a JSON value that may contain fragments; yield their pieces without a copy."""
     match value:
-        case Written():
+        case JsonFragment():
             yield from value.pieces
         case dict():
-            yield from _object(value)
-        case [dict() | Written(), *_]:
+            yield from _encode_object(value)
+        case [dict() | JsonFragment(), *_]:
             for i, item in enumerate(value):
                 yield b"," if i else b"["
-                yield from pieces_of(item)
+                yield from encode_pieces(item)
             yield b"]"
         case _:
             yield encode(value)
 
 
-def _object(value: dict[str, object]) -> Iterator[bytes | bytearray]:
-    before = b"{"
+def _encode_object(value: dict[str, object]) -> Iterator[bytes | bytearray]:
+    separator = b"{"
     for key, item in value.items():
-        yield before + encode(key) + b":"
-        yield from pieces_of(item)
-        before = b","
+        yield separator + encode(key) + b":"
+        yield from encode_pieces(item)
+        separator = b","
     yield b"}" if value else b"{}"
 
 
-def packed(pieces: Iterable[bytes | bytearray], size: int) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of `size` to twice that; the last may have less."""
-    held = bytearray()
+def rechunk(pieces: Iterable[bytes | bytearray], size: int) -> Iterator[bytes]:
+    """Yield the same bytes in chunks of `size` to twice `size`; the last may be smaller."""
+    buffer = bytearray()
     for piece in pieces:
         for start in range(0, len(piece), size):
-            held += memoryview(piece)[start : start + size]
-            if len(held) >= size:
-                yield bytes(held)
-                held.clear()
-    if held:
-        yield bytes(held)
+            buffer += memoryview(piece)[start : start + size]
+            if len(buffer) >= size:
+                yield bytes(buffer)
+                buffer.clear()
+    if buffer:
+        yield bytes(buffer)

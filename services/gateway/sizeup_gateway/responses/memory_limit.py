@@ -1,7 +1,7 @@
-"""What replies in one piece hold: bounded, because nothing else bounds it.
+"""A limit of the memory for responses that are not streamed.
 
-A body of 20 MB may ask for the log-probabilities of a million tokens, or for its prompts to come
-back; a stream passes them on and holds none.
+A body of 20 MB may request the log-probabilities of a million tokens, or the echo of its prompts; a
+stream passes them on without keeping them.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,44 +10,43 @@ from contextlib import contextmanager
 from sizeup_gateway.errors import BusyError, InvalidRequestError
 
 _FREE_BYTES = 2**16
-"""Of each reply: an answer without more is bounded by the number of requests at one time, and is
-not refused because others are large. Some 15,000 tokens of text."""
+"""Not counted, per response: some 15,000 tokens of text. The concurrency limit bounds their sum, so
+that ordinary responses are never refused because of large ones."""
 
 
-class Gathering:
-    """Count the bytes of all replies being gathered or sent."""
+class ResponseMemoryLimiter:
+    """Counts the bytes of all responses that are being collected or sent."""
 
-    def __init__(self, max_reply_bytes: int, max_total_bytes: int) -> None:
-        """Bound one reply, and all of them together."""
-        self._max_reply_bytes = min(max_reply_bytes, max_total_bytes + _FREE_BYTES)
+    def __init__(self, max_response_bytes: int, max_total_bytes: int) -> None:
+        self._max_response_bytes = min(max_response_bytes, max_total_bytes + _FREE_BYTES)
         self._max_total_bytes = max_total_bytes
-        self._held = 0
+        self._used = 0
 
     @contextmanager
-    def reply(self) -> Iterator[Callable[[int], None]]:
-        """Give what counts bytes of one reply, until the reply has been sent.
+    def response(self) -> Iterator[Callable[[int], None]]:
+        """Yield a function that counts bytes of one response until the block ends.
 
-        It raises InvalidRequestError for a reply that alone is too large, and BusyError for one
-        that is too large beside the others.
+        It raises InvalidRequestError if the response is too large by itself, and BusyError if it
+        is too large beside the others.
         """
-        own = counted = 0
+        size = counted = 0
 
-        def count(size: int) -> None:
-            nonlocal own, counted
-            own += size
-            if own > self._max_reply_bytes:
+        def count(added: int) -> None:
+            nonlocal size, counted
+            size += added
+            if size > self._max_response_bytes:
                 message = (
-                    f"the reply is larger than {self._max_reply_bytes} bytes: ask for fewer "
-                    "prompts, tokens or log-probabilities at one time, or stream"
+                    f"the response is larger than {self._max_response_bytes} bytes: request fewer "
+                    "prompts, tokens or logprobs at once, or set stream"
                 )
                 raise InvalidRequestError(message)
-            beyond = max(0, own - _FREE_BYTES)
-            self._held += beyond - counted
-            counted = beyond
-            if self._held > self._max_total_bytes:
+            excess = max(0, size - _FREE_BYTES)
+            self._used += excess - counted
+            counted = excess
+            if self._used > self._max_total_bytes:
                 raise BusyError
 
         try:
             yield count
         finally:
-            self._held -= counted
+            self._used -= counted

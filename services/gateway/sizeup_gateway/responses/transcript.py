@@ -1,38 +1,38 @@
-"""The events of one request, gathered for a reply in one piece. Pure."""
+"""The collected events of one request, for a whole response. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sizeup_gateway.responses.json_bytes import WrittenArray, WrittenText, encode
+from sizeup_gateway.responses.json_bytes import JsonArrayBuilder, JsonStringBuilder, encode
 from sizeup_wire.events import Event, Finished, Started, Text, Thinking, TokenLogprob, ToolCall
 
 
 @dataclass(slots=True)
 class Choice:
-    """One answer."""
+    """One of the choices."""
 
-    logprobs: WrittenArray[TokenLogprob]
-    """Of thinking and text, in the dialect's words."""
-    text: WrittenText = field(default_factory=WrittenText)
-    thinking: WrittenText = field(default_factory=WrittenText)
+    logprobs: JsonArrayBuilder[TokenLogprob]
+    """Of thinking and text, in the dialect's form."""
+    text: JsonStringBuilder = field(default_factory=JsonStringBuilder)
+    thinking: JsonStringBuilder = field(default_factory=JsonStringBuilder)
     tool_calls: list[ToolCall] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Transcript:
-    """Everything a request brought; `finished` is there once it has ended well."""
+    """All events of a request; `finished` is set once it ran to completion."""
 
     choices: list[Choice]
     started: Started | None = None
     finished: Finished | None = None
 
     @classmethod
-    def of(cls, choices: int, entry: Callable[[TokenLogprob], object]) -> "Transcript":
-        """Make an empty transcript of so many choices; `entry` says a token in a dialect."""
-        return cls([Choice(WrittenArray(entry)) for _ in range(choices)])
+    def of(cls, choices: int, to_json: Callable[[TokenLogprob], object]) -> "Transcript":
+        """Create an empty transcript; `to_json` gives the dialect's form of a token."""
+        return cls([Choice(JsonArrayBuilder(to_json)) for _ in range(choices)])
 
     def add(self, event: Event) -> int:
-        """Take one event and return the bytes of it; Failed is the caller's business."""
+        """Add an event other than Failed and return its encoded size in bytes."""
         match event:
             case Started():
                 self.started = event
@@ -51,7 +51,7 @@ class Transcript:
 
     @property
     def end(self) -> Finished:
-        """Return the last event; raise ValueError before it came."""
+        """The last event; ValueError before it has arrived."""
         if self.finished is None:
             raise ValueError("the transcript is not finished")
         return self.finished

@@ -1,1 +1,1 @@
-"""One request to one replica, and its events back."""
+"""Sends requests to replicas and returns their events."""

@@ -1,4 +1,4 @@
-"""Several requests at one time -> one stream of events."""
+"""Concurrent event streams -> one stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -7,7 +7,7 @@ from sizeup_wire.events import Event, Failed, Finished, Started
 
 
 async def merge(streams: Sequence[AsyncGenerator[Event]], n: int) -> AsyncGenerator[Event]:
-    """Yield the events of streams of `n` choices each as those of one stream.
+    """Merge streams of `n` choices each.
 
     Choice j of stream i becomes choice i * n + j. There is one Started (the first) and one
     terminal event: the sum of all, or the first failure. Raises what any of the streams raises.

@@ -1,1 +1,1 @@
-"""Scale from and to zero, and keep_alive."""
+"""Scaling models from and to zero, and their keep-alive time."""

@@ -1,4 +1,4 @@
-"""Scale from zero: requests are held while their model starts."""
+"""Scale from zero: requests are queued while their model starts."""
 
 import asyncio
 import contextlib
@@ -10,202 +10,206 @@ from dataclasses import dataclass, field
 
 from sizeup_gateway.cluster.api import ClusterError, ConflictError, Scale, ScaleApi
 from sizeup_gateway.cluster.backoff import pause_seconds
-from sizeup_gateway.errors import GatewayError, HoldFullError, ModelNotFoundError, NotReadyError
+from sizeup_gateway.errors import (
+    ActivationQueueFullError,
+    GatewayError,
+    ModelNotFoundError,
+    NotReadyError,
+)
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.observability.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 2.0
-"""Pause between two looks at the scale while requests are held: somebody else may have taken the
-model down again, having seen none of them."""
+_CHECK_SECONDS = 2.0
+"""Interval at which the scale is checked while requests are queued: another gateway, without
+queued requests of its own, may have scaled the model down again."""
 
-_CONFLICTS_IN_A_ROW = 5
-"""Two gateways need one retry; more is somebody who writes all the time."""
+_MAX_CONFLICTS = 5
+"""In a row: two gateways cause one; more means that another client writes continuously."""
 
 
 @dataclass(frozen=True, slots=True)
-class HoldLimits:
-    """Bounds of what is held for one model."""
+class QueueLimits:
+    """Limits of one model's queue."""
 
     requests: int
     seconds: float
 
 
 @dataclass(slots=True, eq=False)
-class Hold:
-    """What one request may wait: one deadline and one place, however many prompts it has."""
+class QueuedRequest:
+    """A request that may be queued: one deadline and one slot, however many prompts it has."""
 
     model: Model
     name: str
-    """The model's, as the person wrote it: for errors."""
+    """The model's name as the client wrote it, for errors."""
     deadline: float
-    """By the loop's clock."""
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Taken by the prompt that waits, for all of them."""
-    refusal: GatewayError | None = None
-    """Why the waiting was in vain; the other prompts need not try."""
+    """By the clock of the event loop."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the prompt that waits on behalf of all."""
+    error: GatewayError | None = None
+    """Why waiting failed; the other prompts fail alike."""
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
-    """The requests held for one model."""
+class _Queue:
+    """The queued requests of one model."""
 
-    held: int = 0
+    length: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the last of them goes."""
+    emptied: asyncio.Event = field(default_factory=asyncio.Event)
     activation: asyncio.Task[None] | None = None
 
 
 class Activator:
-    """Hold requests until a replica is ready, and see to it that one becomes ready."""
+    """Queues requests until a replica is ready, and scales their model up."""
 
-    def __init__(self, scales: ScaleApi | None, limits: HoldLimits, metrics: Metrics) -> None:
-        """Hold nothing yet; without a scale API, nothing ever."""
+    def __init__(self, scales: ScaleApi | None, limits: QueueLimits, metrics: Metrics) -> None:
+        """Without a scale API, nothing is ever queued."""
         self._scales = scales
         self._limits = limits
         self._metrics = metrics
-        self._lines: dict[Model, _Line] = {}
+        self._queues: dict[Model, _Queue] = {}
 
-    def scales(self, model: Model) -> bool:
-        """Tell whether a model comes and goes with its use."""
+    def scales_to_zero(self, model: Model) -> bool:
+        """Whether a model is scaled to zero when idle."""
         return self._scales is not None and model.entry.scale_to_zero is not None
 
-    def held(self, model: Model) -> int:
-        """Count the requests held for a model."""
-        return self._lines[model].held if model in self._lines else 0
+    def queue_length(self, model: Model) -> int:
+        """Number of requests queued for a model."""
+        return self._queues[model].length if model in self._queues else 0
 
-    def hold(self, model: Model, name: str) -> Hold:
-        """Start the clock of a request that may have to wait."""
-        return Hold(model, name, asyncio.get_running_loop().time() + self._limits.seconds)
+    def new_request(self, model: Model, name: str) -> QueuedRequest:
+        """Start the deadline of a request that may be queued."""
+        return QueuedRequest(model, name, asyncio.get_running_loop().time() + self._limits.seconds)
 
-    async def wait(self, hold: Hold) -> int:
-        """Return when a replica is ready, with the nanoseconds that took.
+    async def wait(self, request: QueuedRequest) -> int:
+        """Wait until a replica is ready; return the nanoseconds that took.
 
-        Raises HoldFullError, and NotReadyError at the deadline or at once for a model that is not
-        scaled. Leaving early (a person who hangs up) frees the place.
+        Raises ActivationQueueFullError, and NotReadyError at the deadline, or at once for a model
+        that does not scale to zero. Cancelling frees the slot in the queue.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        async with hold.turn:
-            if hold.refusal is not None:
-                raise hold.refusal
-            if not hold.model.pool.ready_count:
-                await self._wait(hold)
+        async with request.lock:
+            if request.error is not None:
+                raise request.error
+            if not request.model.pool.ready_count:
+                await self._wait(request)
         return round((loop.time() - started) * 1e9)
 
-    def forget(self, model: Model) -> None:
-        """Let go of a model that is gone, and of what is held for it."""
-        line = self._lines.pop(model, None)
-        if line is not None:
-            line.wake.set()
+    def remove(self, model: Model) -> None:
+        """Drop a model that is gone from the catalogue; its queued requests fail."""
+        queue = self._queues.pop(model, None)
+        if queue is not None:
+            queue.wake.set()
 
-    async def _wait(self, hold: Hold) -> None:
+    async def _wait(self, request: QueuedRequest) -> None:
         try:
-            await self._wait_in_line(hold)
+            await self._wait_in_queue(request)
         except GatewayError as error:
-            hold.refusal = error
+            request.error = error
             raise
 
-    async def _wait_in_line(self, hold: Hold) -> None:
-        model = hold.model
-        if self._scales is None or not self.scales(model):
-            raise NotReadyError(hold.name, model.state)
+    async def _wait_in_queue(self, request: QueuedRequest) -> None:
+        model = request.model
+        if self._scales is None or not self.scales_to_zero(model):
+            raise NotReadyError(request.name, model.state)
         if model.removed:
-            raise ModelNotFoundError(hold.name)
-        line = self._line(model)
-        if line.held >= self._limits.requests:
-            raise HoldFullError
-        with self._place(model, line, self._scales):
+            raise ModelNotFoundError(request.name)
+        queue = self._queue(model)
+        if queue.length >= self._limits.requests:
+            raise ActivationQueueFullError
+        with self._slot(model, queue, self._scales):
             try:
-                async with asyncio.timeout_at(hold.deadline):
+                async with asyncio.timeout_at(request.deadline):
                     while not model.pool.ready_count and not model.removed:
-                        line.wake.clear()
-                        await line.wake.wait()
+                        queue.wake.clear()
+                        await queue.wake.wait()
             except TimeoutError:
-                raise NotReadyError(hold.name, model.state) from None
+                raise NotReadyError(request.name, model.state) from None
         if model.removed:
-            raise ModelNotFoundError(hold.name)
+            raise ModelNotFoundError(request.name)
 
-    def _line(self, model: Model) -> _Line:
-        line = self._lines.get(model)
-        if line is None:
-            line = self._lines[model] = _Line()
-            model.pool.on_ready(line.wake.set)
-        return line
+    def _queue(self, model: Model) -> _Queue:
+        queue = self._queues.get(model)
+        if queue is None:
+            queue = self._queues[model] = _Queue()
+            model.pool.on_ready(queue.wake.set)
+        return queue
 
     @contextmanager
-    def _place(self, model: Model, line: _Line, scales: ScaleApi) -> Iterator[None]:
-        """Count a held request while the block runs; the first starts the model, once for all."""
+    def _slot(self, model: Model, queue: _Queue, scales: ScaleApi) -> Iterator[None]:
+        """Take a slot of the queue while the block runs; the first request activates the model."""
         loop = asyncio.get_running_loop()
-        started, gauge = loop.time(), self._metrics.held.labels(model.key)
-        line.held += 1
-        line.left.clear()
+        started, gauge = loop.time(), self._metrics.requests_queued.labels(model.key)
+        queue.length += 1
+        queue.emptied.clear()
         gauge.inc()
-        if line.activation is None:
-            line.activation = asyncio.create_task(self._activate(model, line, scales))
-            line.activation.add_done_callback(_report)
+        if queue.activation is None:
+            queue.activation = asyncio.create_task(self._activate(model, queue, scales))
+            queue.activation.add_done_callback(_log_failure)
         try:
             yield
         finally:
-            line.held -= 1
+            queue.length -= 1
             gauge.dec()
-            self._metrics.hold_seconds.labels(model.key).observe(loop.time() - started)
-            if not line.held:
-                line.left.set()
+            self._metrics.queue_duration.labels(model.key).observe(loop.time() - started)
+            if not queue.length:
+                queue.emptied.set()
 
-    async def _activate(self, model: Model, line: _Line, scales: ScaleApi) -> None:
-        """Keep a model scaled up for as long as anything is held for it.
+    async def _activate(self, model: Model, queue: _Queue, scales: ScaleApi) -> None:
+        """Keep a model scaled up as long as requests are queued for it.
 
-        A try that has begun is ended, whoever leaves: a person who hangs up at once has still
-        asked for the model, and will find it started on coming back.
+        The first attempt runs to its end even if the client disconnects: the client wanted the
+        model and finds it started on the next request.
         """
-        failures, before = 0, ""
+        failures, previous = 0, ""
         try:
             while True:
                 try:
                     outcome = await _scale_up(model, scales)
-                    failures, pause = 0, _LOOK_SECONDS
+                    failures, pause = 0, _CHECK_SECONDS
                 except ClusterError as error:
                     outcome, failures = "failed", failures + 1
                     pause = pause_seconds(failures, random.random())
                     _log.warning(
                         "model.activation_failed", extra={"model": model.key, "error": str(error)}
                     )
-                if outcome != before or outcome != "present":
+                if outcome != previous or outcome != "present":
                     self._metrics.activations.labels(model.key, outcome).inc()
                     _log.info("model.activation", extra={"model": model.key, "outcome": outcome})
-                before = outcome
+                previous = outcome
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
-                        await line.left.wait()
-                if not line.held:
+                        await queue.emptied.wait()
+                if not queue.length:
                     return
         finally:
-            line.activation = None
+            queue.activation = None
 
 
 async def _scale_up(model: Model, scales: ScaleApi) -> str:
-    """Make sure that a model has replicas: "scaled" by us, or "present". Raise ClusterError."""
+    """Ensure at least one replica; return "scaled" or "present". Raises ClusterError."""
     if model.entry.scale_to_zero is None:
         return "present"
     deployment = model.entry.scale_to_zero.deployment
-    for _ in range(_CONFLICTS_IN_A_ROW):
+    for _ in range(_MAX_CONFLICTS):
         scale = await scales.read_scale(deployment)
-        model.desired = scale.replicas
+        model.desired_replicas = scale.replicas
         if scale.replicas:
             return "present"
         try:
             await scales.write_scale(deployment, Scale(1, scale.version))
         except ConflictError:
             continue
-        model.desired = 1
+        model.desired_replicas = 1
         return "scaled"
-    raise ConflictError(f"the scale of {deployment} is never at rest")
+    raise ConflictError(f"the scale of {deployment} keeps changing")
 
 
-def _report(activation: asyncio.Task[None]) -> None:
-    """Say so if an activation ends by itself: those held would only see their deadline."""
+def _log_failure(activation: asyncio.Task[None]) -> None:
+    """Log a crash of the task: queued requests would only see their deadline pass."""
     if not activation.cancelled() and activation.exception() is not None:
-        _log.critical("model.activation_ended", exc_info=activation.exception())
+        _log.critical("model.activation_crashed", exc_info=activation.exception())

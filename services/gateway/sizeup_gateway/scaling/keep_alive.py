@@ -1,4 +1,4 @@
-"""Load and unload requests: how long a model stays, said to every replica of it."""
+"""Load and unload requests: the keep-alive time, set on every replica of a model."""
 
 import asyncio
 import logging
@@ -12,44 +12,43 @@ from sizeup_gateway.scaling.activator import Activator
 _log = logging.getLogger(__name__)
 
 
-class Residence:
-    """Keep models, and let them go. One that is not scaled is resident, whatever is asked."""
+class KeepAlive:
+    """Loads and unloads models; one that does not scale to zero stays loaded."""
 
     def __init__(self, client: InferenceClient, activator: Activator) -> None:
-        """Speak to replicas through one client."""
         self._client = client
         self._activator = activator
 
     async def load(self, model: Model, name: str, seconds: float | None) -> None:
-        """Return when the model is ready and stays so long after its last use, or GatewayError.
+        """Wait until the model is ready, and set its keep-alive time; raises GatewayError.
 
-        None leaves what was said before, at first the process's own setting; negative is for ever.
+        Negative seconds are for ever; None keeps the time that is set.
         """
-        if not self._activator.scales(model):
+        if not self._activator.scales_to_zero(model):
             if not model.pool.ready_count:
                 raise NotReadyError(name, model.state)
             return
-        hold = self._activator.hold(model, name)
-        while not await self._tell(model, seconds):
-            await self._activator.wait(hold)
+        request = self._activator.new_request(model, name)
+        while not await self._set(model, seconds):
+            await self._activator.wait(request)
 
     async def unload(self, model: Model) -> None:
-        """Let the model go as soon as it is idle."""
-        if self._activator.scales(model):
-            await self._tell(model, 0.0)
+        """Unload the model as soon as it is idle."""
+        if self._activator.scales_to_zero(model):
+            await self._set(model, 0.0)
 
-    async def _tell(self, model: Model, seconds: float | None) -> int:
-        """Tell every ready replica, and return how many have heard it."""
+    async def _set(self, model: Model, seconds: float | None) -> int:
+        """Set the time on every ready replica; return the number of successes."""
         ready = [replica for replica in model.pool.replicas if replica.ready]
-        heard = await asyncio.gather(*[self._tell_one(replica, seconds) for replica in ready])
-        return sum(heard)
+        successes = await asyncio.gather(*[self._set_one(replica, seconds) for replica in ready])
+        return sum(successes)
 
-    async def _tell_one(self, replica: Replica, seconds: float | None) -> bool:
+    async def _set_one(self, replica: Replica, seconds: float | None) -> bool:
         try:
-            reply = await self._client.reside(replica.url, seconds)
+            response = await self._client.set_keep_alive(replica.url, seconds)
         except ReplicaUnavailableError as error:
             replica.ready = False
             _log.warning("replica.lost", extra={"replica": replica.url, "error": error.message})
             return False
-        replica.expires_at = reply.expires_at
+        replica.expires_at = response.expires_at
         return True

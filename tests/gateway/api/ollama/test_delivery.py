@@ -1,11 +1,11 @@
-"""When /api/chat streams although nobody said so."""
+"""Whether /api/chat streams if the request leaves it open."""
 
 import asyncio
 import json
 
 import pytest
 
-from gateway.fake_inference import WORDS, fake_inference
+from gateway.fake_inference import TOKENS, fake_inference
 from gateway.harness import HUB_ID, MODEL, running_gateway
 from sizeup_gateway.api.ollama.translate import Delivery, StreamDefault, delivery
 
@@ -17,20 +17,20 @@ SEED = Delivery(streams=False, images=True)
 @pytest.mark.parametrize(
     ("stream", "accept", "model", "default", "expected"),
     [
-        (True, "application/json", HUB_ID, "seed", STREAM),
-        (False, "application/x-ndjson", MODEL, "ollama", SINGLE),
+        (True, "application/json", HUB_ID, "never", STREAM),
+        (False, "application/x-ndjson", MODEL, "always", SINGLE),
         (False, "", HUB_ID, "auto", SINGLE),
-        (None, "application/x-ndjson", HUB_ID, "seed", STREAM),
+        (None, "application/x-ndjson", HUB_ID, "never", STREAM),
         (None, "text/html, application/x-ndjson;q=0.9", HUB_ID, "auto", STREAM),
-        (None, "application/json", MODEL, "ollama", SINGLE),
+        (None, "application/json", MODEL, "always", SINGLE),
         (None, "Application/JSON", HUB_ID, "auto", SINGLE),
         (None, "application/json, text/plain, */*", HUB_ID, "auto", SEED),
         (None, "*/*", HUB_ID, "auto", SEED),
         (None, "", HUB_ID, "auto", SEED),
         (None, "*/*", MODEL, "auto", STREAM),
         (None, "", MODEL, "auto", STREAM),
-        (None, "*/*", HUB_ID, "ollama", STREAM),
-        (None, "*/*", MODEL, "seed", SEED),
+        (None, "*/*", HUB_ID, "always", STREAM),
+        (None, "*/*", MODEL, "never", SEED),
     ],
 )
 def test_the_first_rule_that_applies_wins(
@@ -39,33 +39,33 @@ def test_the_first_rule_that_applies_wins(
     assert delivery(stream, accept, model, default) == expected
 
 
-def test_the_request_of_the_seed_gets_the_reply_of_the_seed() -> None:
+def test_a_request_by_hub_id_gets_one_object_with_images() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             body = {"model": HUB_ID, "messages": [{"role": "user", "content": "hi"}]}
             status, headers, text = await gateway.post("/api/chat", body)
         assert status == 200
         assert headers["Content-Type"].startswith("application/json")
-        reply = json.loads(text)
-        assert reply["created_at"].endswith("Z")
-        assert {key: reply[key] for key in ("done", "message", "model")} == {
+        body = json.loads(text)
+        assert body["created_at"].endswith("Z")
+        assert {key: body[key] for key in ("done", "message", "model")} == {
             "done": True,
-            "message": {"content": "".join(WORDS), "images": None, "role": "assistant"},
+            "message": {"content": "".join(TOKENS), "images": None, "role": "assistant"},
             "model": HUB_ID,
         }
 
     asyncio.run(scenario())
 
 
-def test_generate_streams_unless_told_not_to() -> None:
+def test_generate_streams_by_default() -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             body = {"model": HUB_ID, "prompt": "hi"}
             _, headers, text = await gateway.post("/api/generate", body)
             assert headers["Content-Type"] == "application/x-ndjson"
             lines = [json.loads(line) for line in text.splitlines()]
-            assert [line["response"] for line in lines] == [*WORDS, ""]
+            assert [line["response"] for line in lines] == [*TOKENS, ""]
             _, _, text = await gateway.post("/api/generate", body | {"stream": False})
-            assert json.loads(text)["response"] == "".join(WORDS)
+            assert json.loads(text)["response"] == "".join(TOKENS)
 
     asyncio.run(scenario())

@@ -21,10 +21,10 @@ from sizeup_wire.events import (
 from sizeup_wire.generate import GenerateRequest, TextPrompt, TokenPrompt
 
 LONG = 2000
-"""Tokens of a prompt whose events are a megabyte."""
+"""Tokens of a prompt with a megabyte of events."""
 
 
-def told(word: str, value: float | None, candidates: int) -> PromptToken:
+def prompt_token(word: str, value: float | None, candidates: int) -> PromptToken:
     own = tuple(word.encode())
     top = TopLogprob(token=word, bytes=own, logprob=value or 0.0)
     return PromptToken(token=word, bytes=own, logprob=value, top=(top,) * candidates)
@@ -38,14 +38,16 @@ def words_of(request: GenerateRequest) -> list[str]:
 
 
 async def echoing(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-    """Say the prompt, a hundred tokens an event, then an exclamation mark per choice."""
+    """Echo the prompt in events of 100 tokens, then generate "!" for each choice."""
     words = words_of(request)
     yield started(len(words))
     values = [None, *(-float(i) for i in range(1, len(words)))]
     for i in range(0, len(words) if request.echo else 0, 100):
         pairs = [*zip(words, values, strict=True)][i : i + 100]
         tokens = (
-            [] if request.logprobs is None else [told(w, v, request.logprobs) for w, v in pairs]
+            []
+            if request.logprobs is None
+            else [prompt_token(w, v, request.logprobs) for w, v in pairs]
         )
         yield PromptTokens(text="".join(w for w, _ in pairs), tokens=tuple(tokens))
     for choice in range(request.n if request.max_tokens else 0):
@@ -55,7 +57,7 @@ async def echoing(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
 
 
 def ask(**fields: Any) -> list[dict[str, Any]]:
-    """Return the choices; those of a stream joined as a reader joins them."""
+    """Return the choices; those of a stream joined, as a client does."""
 
     async def scenario() -> list[dict[str, Any]]:
         async with fake_inference(echoing) as fake, running_gateway(fake) as gateway:
@@ -91,14 +93,14 @@ STREAM = pytest.mark.parametrize("stream", [False, True])
 
 
 @STREAM
-def test_the_text_begins_with_the_prompt(stream: bool) -> None:
+def test_the_text_starts_with_the_prompt(stream: bool) -> None:
     (choice,) = ask(prompt="ab", stream=stream)
     assert choice == {"text": "ab!", "index": 0, "logprobs": None, "finish_reason": "length"}
 
 
 @STREAM
-def test_what_lm_eval_asks_has_the_shape_it_slices(stream: bool) -> None:
-    """`lm_eval/models/openai_completions.py`: `[ctxlen:-1]` of both lists."""
+def test_lm_evals_request_has_the_shape_that_it_slices(stream: bool) -> None:
+    """`lm_eval/models/openai_completions.py` takes `[ctxlen:-1]` of both lists."""
     (choice,) = ask(
         prompt=[[5, 6, 7, 8]], max_tokens=1, logprobs=1, temperature=0, seed=1234, stream=stream
     )
@@ -111,7 +113,7 @@ def test_what_lm_eval_asks_has_the_shape_it_slices(stream: bool) -> None:
 
 
 @STREAM
-def test_several_prompts_of_several_choices_each_begin_with_their_own(stream: bool) -> None:
+def test_each_choice_of_several_prompts_starts_with_its_prompt(stream: bool) -> None:
     choices = ask(prompt=["ab", "cde"], n=2, logprobs=0, stream=stream)
     assert [choice["text"] for choice in choices] == ["ab!", "ab!", "cde!", "cde!"]
     assert [choice["index"] for choice in choices] == [0, 1, 2, 3]
@@ -120,22 +122,22 @@ def test_several_prompts_of_several_choices_each_begin_with_their_own(stream: bo
 
 
 @STREAM
-def test_a_prompt_can_be_asked_about_without_an_answer(stream: bool) -> None:
+def test_a_prompt_is_scored_without_generation(stream: bool) -> None:
     (choice,) = ask(prompt="abc", max_tokens=0, logprobs=1, stream=stream)
     assert (choice["text"], choice["finish_reason"]) == ("abc", "length")
     assert choice["logprobs"]["token_logprobs"] == [None, -1.0, -2.0]
 
 
 @STREAM
-def test_a_long_prompt_comes_whole(stream: bool) -> None:
+def test_a_long_prompt_is_complete(stream: bool) -> None:
     (choice,) = ask(prompt="x" * LONG, logprobs=5, stream=stream)
     assert choice["text"] == "x" * LONG + "!"
     assert len(choice["logprobs"]["token_logprobs"]) == LONG + 1
     assert choice["logprobs"]["text_offset"] == list(range(LONG + 1))
 
 
-def test_the_answer_has_the_deadline_of_a_first_token_while_the_prompt_is_told() -> None:
-    """The rest of a long prefill may be silent, as where a preempted prompt is computed again."""
+def test_the_first_token_deadline_applies_during_the_echo() -> None:
+    """A long prefill may pause, for example when a preempted prompt is recomputed."""
 
     async def hanging(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
         yield started()
@@ -157,7 +159,7 @@ def test_the_answer_has_the_deadline_of_a_first_token_while_the_prompt_is_told()
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/api/generate", "/api/chat", "/v1/chat/completions"])
-def test_no_other_route_asks_for_it_or_says_it(path: str, stream: bool) -> None:
+def test_no_other_route_requests_or_returns_an_echo(path: str, stream: bool) -> None:
     async def scenario() -> None:
         script = events(started(), PromptTokens(text="secret"), Text(text="x"), finished(1))
         messages = [{"role": "user", "content": "hi"}]
@@ -171,7 +173,7 @@ def test_no_other_route_asks_for_it_or_says_it(path: str, stream: bool) -> None:
     asyncio.run(scenario())
 
 
-def test_a_reply_too_large_to_hold_is_refused_and_streams() -> None:
+def test_a_response_above_the_limit_is_rejected_unless_streamed() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,
@@ -193,7 +195,7 @@ def test_a_reply_too_large_to_hold_is_refused_and_streams() -> None:
     asyncio.run(scenario())
 
 
-def test_text_that_comes_back_counts_as_well() -> None:
+def test_echoed_text_counts_towards_the_limit() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,

@@ -9,20 +9,20 @@ from sizeup_gateway.responses.framing import Json
 from sizeup_wire.model import ModelInfo
 
 _UNKNOWN = "unknown"
-"""Stands for what only a loaded model can tell; clients require a text that is not empty."""
+"""Placeholder until a model was ready once; clients require a string that is not empty."""
 
 _FOREVER = timedelta(days=292 * 365)
-"""Go's longest duration, which Ollama adds when a model never expires."""
+"""Go's longest duration, which Ollama adds for a model that never expires."""
 
-_LAST_SECOND = 2.5e11
-"""Of the year 9892: dates end soon after."""
+_MAX_TIMESTAMP = 2.5e11
+"""In the year 9892; Python's datetime ends in 9999."""
 
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
 def to_tag(model: Model, now: datetime) -> Json:
-    """Describe a model as /api/tags does; one that was never ready with what the catalogue says."""
+    """Return the entry of /api/tags; from the catalogue alone if the model was never ready."""
     return {
         **_identity(model),
         "modified_at": timestamp(_modified_at(model, now)),
@@ -32,9 +32,9 @@ def to_tag(model: Model, now: datetime) -> Json:
 
 
 def to_process(model: Model, now: datetime) -> Json:
-    """Describe a model that has a process as /api/ps does, with its state.
+    """Return the entry of /api/ps.
 
-    `load_duration` is how long that process took to be ready, `size` the memory that took.
+    `load_duration` is the time until the process was ready, `size` the memory taken by loading.
     """
     info = model.info
     return {
@@ -50,16 +50,16 @@ def to_process(model: Model, now: datetime) -> Json:
 
 
 def _expires_at(model: Model, now: datetime) -> datetime:
-    """Return when the last of its replicas may go; one that is not scaled stays."""
+    """Return when the last replica expires; a model that does not scale to zero never does."""
     times = [replica.expires_at for replica in model.pool.replicas if replica.ready]
     known = [at for at in times if at is not None]
     if model.entry.scale_to_zero is None or not known or len(known) < len(times):
         return now + _FOREVER
-    return min(datetime.fromtimestamp(min(max(known), _LAST_SECOND), UTC), now + _FOREVER)
+    return min(datetime.fromtimestamp(min(max(known), _MAX_TIMESTAMP), UTC), now + _FOREVER)
 
 
 def to_show(model: Model, name: str, user_agent: str, now: datetime) -> Json:
-    """Describe a model as /api/show does. `model_info` is always an object: clients need it."""
+    """Return the response of /api/show. `model_info` is always an object: clients require it."""
     info = model.info
     model_info = {} if info is None else _model_info(info)
     if user_agent.startswith("GitHubCopilotChat/"):
@@ -81,12 +81,12 @@ def to_show(model: Model, name: str, user_agent: str, now: datetime) -> Json:
 
 def _identity(model: Model) -> Json:
     entry, info = model.entry, model.info
-    named = hashlib.sha256(f"{entry.id}@{entry.revision or ''}".encode()).hexdigest()
+    placeholder = hashlib.sha256(f"{entry.id}@{entry.revision or ''}".encode()).hexdigest()
     return {
         "name": model.listed_name,
         "model": model.listed_name,
         "size": info.weight_bytes if info else 0,
-        "digest": info.digest if info else named,
+        "digest": info.digest if info else placeholder,
     }
 
 
@@ -117,7 +117,7 @@ def _details(model: Model) -> Json:
 
 
 def human_count(count: int) -> str:
-    """Write 494032768 as 494.03M, as Ollama does."""
+    """Format 494032768 as 494.03M, as Ollama does."""
     for scale, letter in _SCALES:
         if count >= scale:
             return f"{count / scale:.{1 if scale >= 10**9 else 2}f}{letter}"
@@ -131,7 +131,7 @@ def _license(model: Model) -> str:
 
 
 def _parameters(info: ModelInfo | None) -> list[str]:
-    """List the defaults, one a line, name and value aligned as Ollama prints them."""
+    """List the default parameters, aligned as Ollama prints them."""
     if info is None:
         return []
     values: Json = {"num_ctx": info.context_length}

@@ -1,42 +1,41 @@
-"""Ollama's routes."""
+"""Handlers of Ollama's API."""
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
+from fastapi import APIRouter
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
-from sizeup_gateway.api.ollama import schema, translate
+from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.ollama import documentation, schema, translate
 from sizeup_gateway.api.ollama.chunks import (
     ChatChunks,
     GenerateChunks,
-    ResidenceReply,
-    say,
+    LoadChunks,
+    assistant_message,
     timestamp,
 )
 from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
-from sizeup_gateway.api.request_body import dotted, reason
-from sizeup_gateway.api.service import JsonResponse, Service
-from sizeup_gateway.errors import (
-    InvalidRequestError,
-    ModelNotFoundError,
-    UnsupportedError,
-)
+from sizeup_gateway.api.request_body import field_path, reason
+from sizeup_gateway.api.upstream_errors import to_client_error
+from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError, UpstreamError
 from sizeup_gateway.models.catalog import Model
-from sizeup_gateway.responses.answer import Answer
-from sizeup_gateway.responses.framing import Json, NdjsonFraming
-from sizeup_gateway.routing.dispatcher import translated
+from sizeup_gateway.responses.event_response import EventResponse
+from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
+from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.catalog import is_legal_name
 from sizeup_wire.events import Event
-from sizeup_wire.generate import GenerateRequest, Prompt
+from sizeup_wire.generate import Prompt
 from sizeup_wire.model import TokenizeRequest
 
 API_VERSION = "0.12.11"
-"""The Ollama release whose surface this is: the first with logprobs, before /v1/responses.
+"""The Ollama release whose API this is: the first with logprobs, before /v1/responses.
 
-Clients split it at the dots and take each part for a number."""
+Clients split it at the dots and parse each part as a number."""
 
 _OPTION_TYPES = {
     "float_type": "float32",
@@ -45,120 +44,123 @@ _OPTION_TYPES = {
     "string_type": "string",
     "list_type": "array",
 }
+"""Ollama's type names, by pydantic's error type."""
 
 
 class OllamaRoutes:
-    """Serve /api and the heartbeat at /."""
+    """Handlers of /api and of the heartbeat at /."""
 
-    def __init__(self, service: Service, stream_default: translate.StreamDefault) -> None:
-        """Decide what /api/chat does without `stream` by `stream_default`."""
-        self._service = service
+    def __init__(self, dependencies: Dependencies, stream_default: translate.StreamDefault) -> None:
+        self._dependencies = dependencies
         self._stream_default = stream_default
 
-    def routes(self) -> list[Route]:
-        """List the routes; GET brings HEAD."""
-        return [
-            Route("/", self.heartbeat, methods=["GET"]),
-            Route("/api/version", self.version, methods=["GET"]),
-            Route("/api/tags", self.tags, methods=["GET"]),
-            Route("/api/ps", self.processes, methods=["GET"]),
-            Route("/api/show", self.show, methods=["POST"]),
-            Route("/api/chat", self.chat, methods=["POST"]),
-            Route("/api/generate", self.generate, methods=["POST"]),
-        ]
+    def router(self) -> APIRouter:
+        """Create the router; the routes that are matched first serve most requests."""
+        router = direct_router("Ollama")
+        router.post("/api/chat", **documentation.CHAT)(self.chat)
+        router.post("/api/generate", **documentation.GENERATE)(self.generate)
+        router.get("/", **documentation.HEARTBEAT)(self.heartbeat)
+        router.get("/api/version", **documentation.VERSION)(self.version)
+        router.get("/api/tags", **documentation.TAGS)(self.tags)
+        router.get("/api/ps", **documentation.PROCESSES)(self.processes)
+        router.post("/api/show", **documentation.SHOW)(self.show)
+        return router
 
     async def heartbeat(self, _request: Request) -> Response:
-        """Say what Ollama says."""
         return PlainTextResponse("Ollama is running")
 
     async def version(self, _request: Request) -> Response:
-        """Say which API this is."""
         return JsonResponse({"version": API_VERSION})
 
     async def tags(self, _request: Request) -> Response:
-        """List every model of the catalogue, the latest first."""
+        """List every model of the catalogue, the most recently modified first."""
         now = datetime.now(UTC)
-        tags = [to_tag(model, now) for model in self._service.models.by_key.values()]
+        tags = [to_tag(model, now) for model in self._dependencies.models.by_key.values()]
         tags.sort(key=lambda tag: str(tag["modified_at"]), reverse=True)
         return JsonResponse({"models": tags})
 
     async def processes(self, _request: Request) -> Response:
-        """List the models that have a process, those that are still loading among them."""
+        """List the models with an inference process, including those that are loading."""
         now = datetime.now(UTC)
-        models = [m for m in self._service.models.by_key.values() if m.is_present]
+        models = [m for m in self._dependencies.models.by_key.values() if m.has_process]
         return JsonResponse({"models": [to_process(model, now) for model in models]})
 
     async def show(self, request: Request) -> Response:
-        """Describe one model."""
-        body = await self._service.read(request, schema.ShowRequest, _describe)
+        body = await self._dependencies.read(request, schema.ShowRequest, _describe)
         name = body.model or body.name or ""
         model = self._find(request, name)
         user_agent = request.headers.get("user-agent", "")
         return JsonResponse(to_show(model, name, user_agent, datetime.now(UTC)))
 
-    async def chat(self, request: Request) -> Answer | Response:
-        """Answer a conversation."""
-        body = await self._service.read(request, schema.ChatRequest, _describe)
+    async def chat(self, request: Request) -> Response:
+        body = await self._dependencies.read(request, schema.ChatRequest, _describe)
         name = body.model or ""
         model = self._find(request, name)
         if not body.messages:
-            return self._reside(body, model, name, {"message": say("")})
-        to_wire = translated(model, lambda: _from_chat(body, model, name))
+            return self._load_or_unload(body, model, name, {"message": assistant_message("")})
         if body.debug_render_only:
-            return await self._render(name, model, to_wire().prompt)
+            return await self._render(name, model, translate.chat_prompt(body))
         accept = request.headers.get("accept", "")
-        how = translate.delivery(body.stream, accept, name, self._stream_default)
-        return Answer(
-            events=lambda: self._service.dispatcher.generate(model, name, [to_wire]),
-            chunks=ChatChunks(name, images=how.images),
-            framing=NdjsonFraming(),
-            streams=how.streams,
-            admission=self._service.admission,
-        )
+        delivery = translate.delivery(body.stream, accept, name, self._stream_default)
+        generate = self._dependencies.dispatcher.generate
+        events = partial(generate, model, name, [translate.from_chat(body)])
+        chunks = ChatChunks(name, images=delivery.images)
+        return self._respond(name, events, chunks, streams=delivery.streams)
 
-    async def generate(self, request: Request) -> Answer | Response:
-        """Answer one prompt."""
-        body = await self._service.read(request, schema.GenerateRequest, _describe)
+    async def generate(self, request: Request) -> Response:
+        body = await self._dependencies.read(request, schema.GenerateRequest, _describe)
         name = body.model or ""
         if not name:
             raise ModelNotFoundError(name)
         model = self._find(request, name)
         if not body.prompt:
-            return self._reside(body, model, name, {"response": ""})
-        to_wire = translated(model, lambda: _from_generate(body, model, name))
+            return self._load_or_unload(body, model, name, {"response": ""})
         if body.debug_render_only:
-            return await self._render(name, model, to_wire().prompt)
-        return Answer(
-            events=lambda: self._service.dispatcher.generate(model, name, [to_wire]),
-            chunks=GenerateChunks(name),
+            return await self._render(name, model, translate.generate_prompt(body))
+        generate = self._dependencies.dispatcher.generate
+        events = partial(generate, model, name, [translate.from_generate(body)])
+        return self._respond(name, events, GenerateChunks(name), streams=body.stream is not False)
+
+    def _respond(
+        self,
+        name: str,
+        events: Callable[[], AsyncGenerator[Event]],
+        chunks: Chunks,
+        *,
+        streams: bool,
+    ) -> EventResponse:
+        return EventResponse(
+            events=events,
+            chunks=chunks,
             framing=NdjsonFraming(),
-            streams=body.stream is not False,
-            admission=self._service.admission,
+            streams=streams,
+            admission=self._dependencies.admission,
+            to_client_error=partial(to_client_error, model=name, to_param=str),
         )
 
-    def _reside(self, body: schema.ModelRequest, model: Model, name: str, said: Json) -> Answer:
-        """Answer a request to load or unload a model: it has nothing to say."""
-        unloads = body.keep_alive == 0
+    def _load_or_unload(
+        self, body: schema.ModelRequest, model: Model, name: str, empty: Json
+    ) -> EventResponse:
+        """Respond to a request without a prompt: it loads the model, or unloads it."""
+        keep_alive, unloads = self._dependencies.keep_alive, body.keep_alive == 0
 
-        async def reside() -> None:
+        async def work() -> None:
             if unloads:
-                await self._service.residence.unload(model)
+                await keep_alive.unload(model)
             else:
-                await self._service.residence.load(model, name, body.keep_alive)
+                await keep_alive.load(model, name, body.keep_alive)
 
-        return Answer(
-            events=lambda: _silent(reside()),
-            chunks=ResidenceReply(name, said, "unload" if unloads else "load"),
-            framing=NdjsonFraming(),
-            streams=False,
-            admission=self._service.admission,
-        )
+        chunks = LoadChunks(name, empty, "unload" if unloads else "load")
+        return self._respond(name, partial(_no_events, work), chunks, streams=False)
 
     async def _render(self, name: str, model: Model, prompt: Prompt) -> Response:
-        """Show the text the model would see."""
+        """Return the prompt as the model's chat template renders it."""
         request = TokenizeRequest(prompt=prompt)
-        with self._service.admission:
-            tokens = await self._service.dispatcher.tokenize(model, name, request)
+        try:
+            with self._dependencies.admission:
+                tokens = await self._dependencies.dispatcher.tokenize(model, name, request)
+        except UpstreamError as error:
+            raise to_client_error(error, name, str) from error
         return JsonResponse(
             {
                 "model": name,
@@ -172,45 +174,22 @@ class OllamaRoutes:
             raise InvalidRequestError("model is required", "model")
         if not is_legal_name(name):
             raise InvalidRequestError("invalid model name", "model")
-        return self._service.find(request, name)
+        return self._dependencies.find(request, name)
 
 
-async def _silent(work: Awaitable[None]) -> AsyncGenerator[Event]:
-    """Do the work, and yield nothing."""
-    await work
+async def _no_events(work: Callable[[], Awaitable[None]]) -> AsyncGenerator[Event]:
+    """Await the work and yield nothing."""
+    await work()
     return
     yield
 
 
-def _from_chat(body: schema.ChatRequest, model: Model, name: str) -> GenerateRequest:
-    """Translate for what is known of the model."""
-    _check_abilities(body, model, name, tools=bool(body.tools))
-    return translate.from_chat(body)
-
-
-def _from_generate(body: schema.GenerateRequest, model: Model, name: str) -> GenerateRequest:
-    """Translate for what is known of the model; one nothing is known of has a chat template."""
-    _check_abilities(body, model, name, tools=False)
-    has_template = model.info is None or bool(model.info.template)
-    return translate.from_generate(body, has_template=has_template)
-
-
-def _check_abilities(body: schema.ModelRequest, model: Model, name: str, *, tools: bool) -> None:
-    """Refuse what the model cannot do, in Ollama's words."""
-    if model.info is None:
-        return
-    if translate.thinks(body) and not model.can("thinking"):
-        raise UnsupportedError(f'"{name}" does not support thinking', "think")
-    if tools and not model.can("tools"):
-        raise UnsupportedError(f'"{name}" does not support tools', "tools")
-
-
 def _describe(details: ErrorDetails) -> InvalidRequestError:
-    """Say a validation error as Ollama does where it has words for it."""
-    where, field = details["loc"], dotted(details)
-    if len(where) >= 2 and where[0] == "options" and details["type"] in _OPTION_TYPES:
+    """Convert a validation error, with Ollama's message if it has one."""
+    location, field = details["loc"], field_path(details)
+    if len(location) >= 2 and location[0] == "options" and details["type"] in _OPTION_TYPES:
         kind = _OPTION_TYPES[details["type"]]
-        return InvalidRequestError(f'option "{where[1]}" must be of type {kind}', field)
-    if details["type"] == "value_error" and len(where) == 1:
+        return InvalidRequestError(f'option "{location[1]}" must be of type {kind}', field)
+    if details["type"] == "value_error" and len(location) == 1:
         return InvalidRequestError(reason(details), field)
     return InvalidRequestError(f"{field}: {reason(details)}", field)

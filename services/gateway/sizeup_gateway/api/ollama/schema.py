@@ -1,24 +1,20 @@
-"""Request bodies of Ollama's API; field names and defaults are those of its api/types.go."""
+"""Request bodies of Ollama's API; field names are those of its api/types.go."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sizeup_gateway.api.ollama.keep_alive import keep_alive_seconds
-from sizeup_gateway.api.request_body import MAX_TOOLS, Body, FunctionTool
-from sizeup_wire.generate import MAX_LOGPROBS, MAX_STOP_STRINGS
+from sizeup_gateway.api.ollama.duration import keep_alive_seconds
+from sizeup_gateway.api.request_body import RequestBody
+from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools, unsupported
+from sizeup_wire.generate import MAX_LOGPROBS
 
 THINK_LEVELS = ("high", "medium", "low", "max")
 
 
 def _integral(value: object) -> object:
-    """Take 4096.0 for 4096, as Go does for options."""
+    """Convert 4096.0 to 4096, as Ollama does for options."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _several(value: object) -> object:
-    """Take one stop string for a list of one: LiteLLM sends it so."""
-    return [value] if isinstance(value, str) else value
 
 
 def _known_think(value: object) -> object:
@@ -29,7 +25,7 @@ def _known_think(value: object) -> object:
     raise ValueError(f"invalid think value: {shown} (must be {levels})")
 
 
-def _seconds(value: object) -> object:
+def _keep_alive(value: object) -> object:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -43,38 +39,8 @@ def _top_logprobs(value: int | None) -> int | None:
     return value
 
 
-def _room(value: int | None) -> int | None:
-    if value == 1:
-        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
-    return value
-
-
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
-
-
-def _no_images(value: object) -> object:
-    if value:
-        raise ValueError("images are not supported by this server")
-    return None
-
-
-def _no_format(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("format is not supported yet: structured output is not available")
-    return None
-
-
-def _no_template(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("template is not supported yet: the model's own template is used")
-    return None
-
-
-def _no_suffix(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("suffix is not supported: the model does not support insert")
-    return None
 
 
 def _no_typical_p(value: float | None) -> float | None:
@@ -85,24 +51,25 @@ def _no_typical_p(value: float | None) -> float | None:
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Integer = Annotated[int, BeforeValidator(_integral)]
-StopString = Annotated[str, Field(min_length=1, max_length=1024)]
-Stop = Annotated[list[StopString], BeforeValidator(_several), Field(max_length=MAX_STOP_STRINGS)]
 Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
-KeepAlive = Annotated[float | None, BeforeValidator(_seconds)]
-Images = Annotated[None, BeforeValidator(_no_images)]
-Format = Annotated[None, BeforeValidator(_no_format)]
-Template = Annotated[None, BeforeValidator(_no_template)]
-Suffix = Annotated[None, BeforeValidator(_no_suffix)]
+KeepAlive = Annotated[
+    float | None, BeforeValidator(_keep_alive, json_schema_input_type=float | str | None)
+]
+Images = Annotated[None, unsupported("images are not supported by this server")]
+Format = Annotated[None, unsupported("format is not supported: structured output is not available")]
+Template = Annotated[
+    None, unsupported("template is not supported: the model's own template is used")
+]
 TopLogprobs = Annotated[int | None, AfterValidator(_top_logprobs)]
 
 
-class Options(Body):
-    """Sampling and context; options about hardware and removed ones are ignored."""
+class Options(RequestBody):
+    """Sampling and context size; hardware options and obsolete ones are ignored."""
 
-    num_ctx: Annotated[Integer | None, Field(ge=0), AfterValidator(_room)] = None
-    """0: the model's own."""
+    num_ctx: Annotated[Integer | None, Field(ge=0), CONTEXT_SIZE] = None
+    """In tokens; 0: the model's own."""
     num_predict: Integer | None = None
-    """Negative: until the model stops."""
+    """In tokens; negative: no limit."""
     seed: Annotated[Integer | None, Field(ge=-(2**63), lt=2**64)] = None
     """-1: random."""
     temperature: Annotated[float | None, Field(ge=0)] = None
@@ -117,25 +84,25 @@ class Options(Body):
     frequency_penalty: float | None = None
     stop: Stop | None = None
     think: Think = None
-    """LiteLLM puts it here."""
+    """LiteLLM sends `think` here."""
 
 
-class ToolCallFunction(Body):
-    """The function of a call an earlier turn made."""
+class ToolCallFunction(RequestBody):
+    """The function of an earlier tool call."""
 
     name: str
     arguments: dict[str, Any] | None = None
 
 
-class ToolCall(Body):
-    """A call an earlier turn made."""
+class ToolCall(RequestBody):
+    """An earlier tool call by the model."""
 
     id: str | None = None
     function: ToolCallFunction
 
 
-class Message(Body):
-    """One turn."""
+class Message(RequestBody):
+    """A message of the conversation."""
 
     role: Annotated[Literal["system", "user", "assistant", "tool"], BeforeValidator(_lower)]
     content: str | None = None
@@ -146,13 +113,13 @@ class Message(Body):
     tool_call_id: str | None = None
 
 
-class ModelRequest(Body):
-    """What every request that runs a model shares."""
+class ModelRequest(RequestBody):
+    """Fields of every request that runs a model."""
 
     model: str | None = None
     stream: bool | None = None
     keep_alive: KeepAlive = None
-    """In seconds once validated; negative is for ever."""
+    """Seconds as a number, or a duration such as "5m"; negative is for ever, 0 unloads."""
     options: Options | None = None
     format: Format = None
     think: Think = None
@@ -166,7 +133,7 @@ class ChatRequest(ModelRequest):
     """`POST /api/chat`."""
 
     messages: Annotated[list[Message], Field(max_length=4096)] | None = None
-    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tools: Tools | None = None
 
 
 class GenerateRequest(ModelRequest):
@@ -181,10 +148,10 @@ class GenerateRequest(ModelRequest):
     images: Images = None
 
 
-class ShowRequest(Body):
+class ShowRequest(RequestBody):
     """`POST /api/show`."""
 
     model: str | None = None
     name: str | None = None
-    """The field's former name, which old clients still send."""
+    """Former name of `model`, which old clients send."""
     verbose: bool | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 from sizeup_gateway.api.ollama import schema
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
+    AutoPrompt,
     ChatMessage,
     ChatPrompt,
     GenerateRequest,
@@ -17,12 +18,12 @@ from sizeup_wire.generate import (
 )
 
 DEFAULTS = Sampling(temperature=0.8, top_k=40, top_p=0.9, repeat_last_n=64)
-"""DefaultOptions of Ollama's api/types.go, where the neutral value is not the default."""
+"""DefaultOptions of Ollama's api/types.go, where they are not neutral."""
 
-StreamDefault = Literal["auto", "ollama", "seed"]
+StreamDefault = Literal["auto", "always", "never"]
 
 _MAX_COUNT = 2**31 - 1
-"""Larger counts mean the same as this one: no context is so long."""
+"""Larger counts are equivalent: no context is as long."""
 _MAX_TEMPERATURE = 100.0
 _MAX_PENALTY = 10.0
 _SEED_MASK = 2**63 - 1
@@ -30,20 +31,20 @@ _SEED_MASK = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How /api/chat is answered."""
+    """The form of a response of /api/chat."""
 
     streams: bool
     images: bool = False
-    """Put `"images": null` into the message, as Ollama did in December 2023."""
+    """Add `"images": null` to the message, as Ollama did in December 2023."""
 
 
 def delivery(
     stream: bool | None, accept: str, model: str, stream_default: StreamDefault
 ) -> Delivery:
-    """Decide how to answer; the first rule that applies wins.
+    """Decide the form of the response; the first rule that applies wins.
 
-    Clients that leave `stream` out are Ollama's own (they accept NDJSON) and hand-written ones;
-    those that name a model by its Hugging Face id expect one object.
+    Clients that omit `stream` are Ollama's own (they accept NDJSON) and hand-written ones; of
+    these, the ones that name a model by its Hugging Face id expect one object.
     """
     accepted = accept.strip().lower()
     if stream is not None:
@@ -52,18 +53,18 @@ def delivery(
         return Delivery(streams=True)
     if accepted == "application/json":
         return Delivery(streams=False)
-    if stream_default == "seed" or (stream_default == "auto" and "/" in model):
+    if stream_default == "never" or (stream_default == "auto" and "/" in model):
         return Delivery(streams=False, images=True)
     return Delivery(streams=True)
 
 
 def from_chat(body: schema.ChatRequest) -> GenerateRequest:
-    """Translate `POST /api/chat`; there is at least one message."""
+    """Translate `POST /api/chat`; `messages` is not empty."""
     return _request(body, chat_prompt(body), return_context=False)
 
 
 def chat_prompt(body: schema.ChatRequest) -> ChatPrompt:
-    """Translate the conversation."""
+    """Translate the messages and tools."""
     return ChatPrompt(
         messages=tuple(_message(message) for message in body.messages or ()),
         tools=tuple(body.tools or ()),
@@ -71,35 +72,23 @@ def chat_prompt(body: schema.ChatRequest) -> ChatPrompt:
     )
 
 
-def from_generate(body: schema.GenerateRequest, *, has_template: bool) -> GenerateRequest:
-    """Translate `POST /api/generate`; a model without a chat template continues the text."""
-    prompt = generate_prompt(body, has_template=has_template)
-    return _request(body, prompt, return_context=not body.raw)
+def from_generate(body: schema.GenerateRequest) -> GenerateRequest:
+    """Translate `POST /api/generate`."""
+    return _request(body, generate_prompt(body), return_context=not body.raw)
 
 
-def generate_prompt(body: schema.GenerateRequest, *, has_template: bool) -> Prompt:
-    """Translate the prompt, or raise InvalidRequestError where fields contradict each other."""
+def generate_prompt(body: schema.GenerateRequest) -> Prompt:
+    """Translate the prompt; raise InvalidRequestError if fields contradict each other."""
     if body.raw and (body.system or body.context):
         raise InvalidRequestError("raw mode does not support template, system, or context", "raw")
-    if body.context and not has_template:
-        raise InvalidRequestError("context needs a model with a chat template", "context")
-    if body.raw or not has_template:
-        parts = (body.system, body.prompt)
-        return TextPrompt(text="\n\n".join(part for part in parts if part))
-    turns: list[ChatMessage] = []
-    if body.system:
-        turns.append(ChatMessage(role="system", content=body.system))
-    turns.append(ChatMessage(role="user", content=body.prompt or ""))
-    return ChatPrompt(
-        messages=tuple(turns),
+    if body.raw:
+        return TextPrompt(text=body.prompt or "")
+    return AutoPrompt(
+        text=body.prompt or "",
+        system=body.system or None,
         thinking=_thinking(body),
         prefix_token_ids=tuple(body.context or ()),
     )
-
-
-def thinks(body: schema.ModelRequest) -> bool:
-    """Tell whether a request asks for thinking in so many words."""
-    return _thinking(body) == "on"
 
 
 def _thinking(body: schema.ModelRequest) -> ThinkingMode | None:
@@ -152,12 +141,12 @@ def _max_tokens(num_predict: int | None) -> int | None:
 
 
 def _seed(seed: int | None) -> int | None:
-    """Fold Ollama's 64 bits into the wire's 63; -1 is random."""
+    """Reduce Ollama's 64 bits to the wire's 63; -1 is random."""
     return None if seed is None or seed == -1 else seed & _SEED_MASK
 
 
 def _sampling(options: schema.Options) -> Sampling:
-    """Clamp where Ollama takes any number."""
+    """Clamp values for which Ollama accepts any number."""
     return Sampling(
         temperature=_clamp(options.temperature, 0.0, _MAX_TEMPERATURE),
         top_k=None if options.top_k is None else min(max(options.top_k, 0), _MAX_COUNT),

@@ -1,11 +1,11 @@
-"""Events -> OpenAI's chunks and replies. Pure."""
+"""Events -> the chunks and whole responses of /v1/chat/completions. Pure."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sizeup_gateway.responses.framing import Json, Moment
-from sizeup_gateway.responses.json_bytes import Written, joined_array, joined_text
+from sizeup_gateway.responses.framing import Json, Timing
+from sizeup_gateway.responses.json_bytes import JsonFragment, join_arrays, join_strings
 from sizeup_gateway.responses.transcript import Choice, Transcript
 from sizeup_wire.events import (
     Event,
@@ -21,22 +21,22 @@ from sizeup_wire.events import (
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What every chunk of one answer repeats."""
+    """Fields that every chunk of a response repeats."""
 
     id: str
     created: int
     """Unix seconds."""
     model: str
-    """As the request wrote it."""
+    """As the client wrote it."""
     fingerprint: str | None
     """Changes with the weights."""
 
 
 class ChatChunks:
-    """Say the events of /v1/chat/completions."""
+    """Chunks of /v1/chat/completions."""
 
     def __init__(self, heading: Heading, choices: int, *, usage: bool, logprobs: bool) -> None:
-        """Tell whether a usage chunk ends the stream, and whether logprobs were asked for."""
+        """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested."""
         self._heading = heading
         self._choices = choices
         self._usage = usage
@@ -44,8 +44,8 @@ class ChatChunks:
         self._cached_tokens = 0
         self._transcript = Transcript.of(choices, _token)
 
-    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
-        """Return the chunks of one event: the role at first, the finish reasons at last."""
+    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
+        """Return the chunks of one event: the role first, the finish reasons last."""
         match event:
             case Started():
                 self._cached_tokens = event.cached_tokens
@@ -61,14 +61,13 @@ class ChatChunks:
                 return self._last(event)
         return ()
 
-    def gather(self, event: Event) -> int:
-        """Keep an event; log-probabilities are those of the answer, not of its thinking."""
+    def collect(self, event: Event) -> int:
+        """Collect an event; logprobs are those of the content, not of the thinking."""
         if isinstance(event, Thinking):
             event = Thinking(choice=event.choice, text=event.text)
         return self._transcript.add(event)
 
-    def to_reply(self, moment: Moment) -> Json:
-        """Return the whole completion."""
+    def to_response(self, timing: Timing) -> Json:
         end, started = self._transcript.end, self._transcript.started
         choices = [
             self._whole_choice(i, choice, end.reasons[i])
@@ -78,14 +77,14 @@ class ChatChunks:
         return self._object("chat.completion", choices) | {"usage": to_usage(end, cached)}
 
     def _whole_choice(self, index: int, choice: Choice, reason: FinishReason) -> Json:
-        text = joined_text(choice.text)
+        text = join_strings(choice.text)
         message: Json = {"role": "assistant", "content": text, "refusal": None}
         if choice.tool_calls:
             message["content"] = text if choice.text.data else None
             message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
         if choice.thinking.data:
-            message |= _reasoning(joined_text(choice.thinking))
-        tokens = {"content": joined_array(choice.logprobs), "refusal": None}
+            message |= _reasoning(join_strings(choice.thinking))
+        tokens = {"content": join_arrays(choice.logprobs), "refusal": None}
         return {
             "index": index,
             "message": message,
@@ -121,7 +120,7 @@ class ChatChunks:
 
 
 def heading_fields(heading: Heading, kind: str) -> Json:
-    """Return the fields every object of an answer has."""
+    """Return the fields of every object of a response."""
     return {
         "id": heading.id,
         "object": kind,
@@ -132,7 +131,7 @@ def heading_fields(heading: Heading, kind: str) -> Json:
 
 
 def to_usage(end: Finished, cached_tokens: int) -> Json:
-    """Return the token counts of an answer."""
+    """Return the usage object of a request."""
     return {
         "prompt_tokens": end.prompt_tokens,
         "completion_tokens": end.completion_tokens,
@@ -142,8 +141,8 @@ def to_usage(end: Finished, cached_tokens: int) -> Json:
     }
 
 
-def _reasoning(text: str | Written) -> Json:
-    """Say thinking in both words clients read: Ollama's and vLLM's."""
+def _reasoning(text: str | JsonFragment) -> Json:
+    """Return thinking under both names that clients read: Ollama's and vLLM's."""
     return {"reasoning": text, "reasoning_content": text}
 
 
@@ -154,7 +153,7 @@ def _tool_call(call: ToolCall) -> Json:
 
 
 def _tool_deltas(call: ToolCall) -> list[Json]:
-    """Say id and name once, and the arguments in a later piece: readers append them."""
+    """Return id and name, then the arguments in a second delta: clients concatenate them."""
     whole = _tool_call(call)
     arguments = {"arguments": whole["function"]["arguments"]}
     whole["function"] = {"name": call.name, "arguments": ""}

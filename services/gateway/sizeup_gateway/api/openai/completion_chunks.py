@@ -1,18 +1,18 @@
-"""Events -> the chunks and replies of OpenAI's older /v1/completions. Pure."""
+"""Events -> the chunks and whole responses of /v1/completions. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sizeup_gateway.api.openai.chunks import Heading, heading_fields, to_usage
 from sizeup_gateway.api.openai.token_columns import (
-    Offset,
+    ColumnsBuilder,
+    TextOffset,
     Token,
-    WrittenColumns,
-    joined_columns,
+    join_columns,
     to_columns,
 )
-from sizeup_gateway.responses.framing import Json, Moment
-from sizeup_gateway.responses.json_bytes import WrittenText, joined_text
+from sizeup_gateway.responses.framing import Json, Timing
+from sizeup_gateway.responses.json_bytes import JsonStringBuilder, join_strings
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -27,15 +27,15 @@ _KIND = "text_completion"
 
 
 @dataclass(slots=True)
-class _Told:
-    """What was said of a prompt, or in an answer."""
+class _CollectedText:
+    """Collected text and logprobs of a prompt, or of a choice."""
 
-    text: WrittenText = field(default_factory=WrittenText)
-    columns: WrittenColumns = field(default_factory=WrittenColumns)
+    text: JsonStringBuilder = field(default_factory=JsonStringBuilder)
+    columns: ColumnsBuilder = field(default_factory=ColumnsBuilder)
 
 
 class CompletionChunks:
-    """Say the events of /v1/completions; a model that thinks unasked thinks in its text."""
+    """Chunks of /v1/completions; thinking, which cannot be requested here, is part of the text."""
 
     def __init__(
         self,
@@ -46,22 +46,22 @@ class CompletionChunks:
         usage: bool,
         logprobs: bool,
     ) -> None:
-        """Tell whether a usage chunk ends the stream, and whether logprobs were asked for.
+        """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested.
 
-        `per_prompt` choices in a row share a prompt.
+        `per_prompt` consecutive choices share a prompt.
         """
         self._heading = heading
         self._usage = usage
         self._logprobs = logprobs
         self._cached_tokens = 0
         self._per_prompt = per_prompt
-        self._offsets = [Offset() for _ in range(choices)]
-        self._prompts = [_Told() for _ in range(0, choices, per_prompt)]
-        self._answers = [_Told() for _ in range(choices)]
+        self._offsets = [TextOffset() for _ in range(choices)]
+        self._prompts = [_CollectedText() for _ in range(0, choices, per_prompt)]
+        self._completions = [_CollectedText() for _ in range(choices)]
         self._finished: Finished | None = None
 
-    def to_chunks(self, event: Event, moment: Moment) -> Sequence[Json]:
-        """Return the chunks of one event: a prompt's for each choice that shares it."""
+    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
+        """Return the chunks of one event: an echoed prompt once for each choice that shares it."""
         match event:
             case Started():
                 self._cached_tokens = event.cached_tokens
@@ -74,30 +74,31 @@ class CompletionChunks:
                 return self._last(event)
         return ()
 
-    def gather(self, event: Event) -> int:
-        """Keep an event: a prompt's once for the choices that share it."""
+    def collect(self, event: Event) -> int:
+        """Collect an event: an echoed prompt once for all choices that share it."""
         match event:
             case Started():
                 self._cached_tokens = event.cached_tokens
             case PromptTokens():
                 prompt = self._prompts[event.choice // self._per_prompt]
-                size = self._tell(prompt, event.choice, event.text, event.tokens)
+                size = self._add(prompt, event.choice, event.text, event.tokens)
                 for sharer in range(event.choice + 1, event.choice + self._per_prompt):
-                    self._offsets[sharer].go_to(self._offsets[event.choice])
+                    self._offsets[sharer].copy_from(self._offsets[event.choice])
                 return size
             case Text() | Thinking():
-                answer = self._answers[event.choice]
-                return self._tell(answer, event.choice, event.text, event.logprobs)
+                completion = self._completions[event.choice]
+                return self._add(completion, event.choice, event.text, event.logprobs)
             case Finished():
                 self._finished = event
         return 0
 
-    def _tell(self, told: _Told, index: int, text: str, tokens: Sequence[Token]) -> int:
+    def _add(
+        self, collected: _CollectedText, index: int, text: str, tokens: Sequence[Token]
+    ) -> int:
         columns = to_columns(tokens, self._offsets[index])
-        return told.text.add(text) + told.columns.extend(columns)
+        return collected.text.add(text) + collected.columns.extend(columns)
 
-    def to_reply(self, moment: Moment) -> Json:
-        """Return the whole completion."""
+    def to_response(self, timing: Timing) -> Json:
         if self._finished is None:
             raise ValueError("the completion is not finished")
         end = self._finished
@@ -106,11 +107,13 @@ class CompletionChunks:
         return heading_fields(self._heading, _KIND) | {"choices": choices, "usage": usage}
 
     def _whole_choice(self, index: int, reason: FinishReason) -> Json:
-        prompt, answer = self._prompts[index // self._per_prompt], self._answers[index]
+        prompt, completion = self._prompts[index // self._per_prompt], self._completions[index]
         return {
-            "text": joined_text(prompt.text, answer.text),
+            "text": join_strings(prompt.text, completion.text),
             "index": index,
-            "logprobs": joined_columns(prompt.columns, answer.columns) if self._logprobs else None,
+            "logprobs": join_columns(prompt.columns, completion.columns)
+            if self._logprobs
+            else None,
             "finish_reason": reason.value,
         }
 
@@ -128,11 +131,11 @@ class CompletionChunks:
         tokens: Sequence[Token],
         reason: FinishReason | None = None,
     ) -> Json:
-        told = self._logprobs and (tokens or reason is not None)
+        shows_logprobs = self._logprobs and (tokens or reason is not None)
         choice = {
             "text": text,
             "index": index,
-            "logprobs": to_columns(tokens, self._offsets[index]) if told else None,
+            "logprobs": to_columns(tokens, self._offsets[index]) if shows_logprobs else None,
             "finish_reason": None if reason is None else reason.value,
         }
         chunk = heading_fields(self._heading, _KIND) | {"choices": [choice]}

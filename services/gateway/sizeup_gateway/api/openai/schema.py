@@ -1,4 +1,4 @@
-"""Request bodies of OpenAI's API, with the extensions vLLM and Ollama users send."""
+"""Request bodies of OpenAI's API, with extensions of vLLM, llama.cpp and Ollama."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,11 +11,12 @@ from pydantic import (
     WrapValidator,
 )
 
-from sizeup_gateway.api.request_body import MAX_TOOLS, Body, FunctionTool, parse_json
+from sizeup_gateway.api.request_body import RequestBody, parse_json
+from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS
 
 MAX_PROMPTS = 128
-"""Prompts of one /v1/completions request; evaluation suites send batches of up to 64."""
+"""Prompts of a /v1/completions request; evaluation harnesses send batches of up to 64."""
 
 _MAX_COUNT = 2**31 - 1
 _MAX_LOGIT_BIAS = 1024
@@ -23,7 +24,7 @@ _TEXT_PARTS = {"text": "text", "refusal": "refusal"}
 
 
 def _text_of(value: object) -> object:
-    """Join the text parts of a content list; what is not text is refused by its type."""
+    """Join the text parts of a content list; reject parts of other types."""
     if not isinstance(value, list):
         return value
     return "".join(_part_text(part) for part in value)
@@ -42,7 +43,7 @@ def _part_text(part: object) -> str:
 
 
 def _arguments(value: object) -> object:
-    """Parse the JSON string that holds a call's arguments; some clients send none as ""."""
+    """Parse the JSON string with the arguments of a call; some clients send "" for none."""
     if not isinstance(value, str):
         raise ValueError("arguments must be a string with a JSON object")  # noqa: TRY004
     try:
@@ -54,12 +55,8 @@ def _arguments(value: object) -> object:
     return parsed
 
 
-def _several(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 def _token_ids(value: object) -> object:
-    """Read the token ids that JSON objects hold as strings."""
+    """Convert the keys to token ids: JSON object keys are strings."""
     if not isinstance(value, dict):
         return value
     if not all(key.isdecimal() and key.isascii() and len(key) < 10 for key in value):
@@ -68,70 +65,56 @@ def _token_ids(value: object) -> object:
 
 
 def _text_format(value: object) -> object:
-    """Take free text; structured output is refused rather than ignored."""
+    """Accept free text; structured output is rejected rather than ignored."""
     kind = value.get("type") if isinstance(value, dict) else value
     if kind not in (None, "text"):
-        raise ValueError("only the response format 'text' is available")
+        raise ValueError("only the response format 'text' is supported")
     return None
 
 
-def _free_choice(value: object) -> object:
+def _tool_choice(value: object) -> object:
     if value not in (None, "none", "auto"):
-        raise ValueError("only the tool choices 'auto' and 'none' are available")
+        raise ValueError("only the tool choices 'auto' and 'none' are supported")
     return value
 
 
-def _no_suffix(value: object) -> object:
-    if value not in (None, ""):
-        raise ValueError("suffix is not supported: the model does not support insert")
-    return None
-
-
 def _top_k(value: int | None) -> int | None:
-    """Take vLLM's -1 for off."""
+    """Accept vLLM's -1 for off."""
     if value is not None and value < -1:
         raise ValueError("top_k must be -1 or 0 (off), or a positive number")
     return None if value is None else min(max(value, 0), _MAX_COUNT)
 
 
-def _room(value: int | None) -> int | None:
-    if value == 1:
-        raise ValueError("must be 0 or at least 2: a prompt and its answer take a token each")
-    return value
-
-
 Count = Annotated[int | None, Field(ge=0, le=_MAX_COUNT)]
 TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
-StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 Penalty = Annotated[float | None, Field(ge=-2, le=2)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 LogitBias = Annotated[
     dict[int, Bias], BeforeValidator(_token_ids), Field(max_length=_MAX_LOGIT_BIAS)
 ]
-Stop = Annotated[list[StopString], BeforeValidator(_several), Field(max_length=MAX_STOP_STRINGS)]
 
 
-class StreamOptions(Body):
-    """What a stream holds beside the answer."""
+class StreamOptions(RequestBody):
+    """Additional content of a stream."""
 
     include_usage: bool | None = None
 
 
-class ContextOptions(Body):
-    """Ollama's options as far as this API has no word of its own for them."""
+class ContextOptions(RequestBody):
+    """Those of Ollama's options that OpenAI's API lacks."""
 
-    num_ctx: Annotated[Count, AfterValidator(_room)] = None
-    """0: the model's own."""
+    num_ctx: Annotated[Count, CONTEXT_SIZE] = None
+    """In tokens; 0: the model's own."""
 
 
-class TemplateOptions(Body):
-    """Qwen's switch, as vLLM takes it; anything else a template might read is ignored."""
+class TemplateOptions(RequestBody):
+    """Qwen's switch, as in vLLM; other template arguments are ignored."""
 
     enable_thinking: bool | None = None
 
 
-class SamplingRequest(Body):
-    """What both completion routes share."""
+class SamplingRequest(RequestBody):
+    """Fields of both completion routes."""
 
     model: str | None = None
     stream: bool | None = None
@@ -144,7 +127,7 @@ class SamplingRequest(Body):
     frequency_penalty: Penalty = None
     repetition_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
     repeat_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
-    """llama.cpp's and Ollama's word for repetition_penalty."""
+    """llama.cpp's and Ollama's name of repetition_penalty."""
     logit_bias: LogitBias | None = None
     seed: Annotated[int | None, Field(ge=-(2**63), lt=2**64)] = None
     n: Annotated[int | None, Field(ge=1, le=MAX_CHOICES)] = None
@@ -157,42 +140,45 @@ class SamplingRequest(Body):
     options: ContextOptions | None = None
 
 
-class FunctionCall(Body):
-    """The function of a call an earlier turn made."""
+class FunctionCallParam(RequestBody):
+    """The function of an earlier tool call."""
 
     name: str
     arguments: Annotated[dict[str, Any], BeforeValidator(_arguments)]
 
 
-class ToolCall(Body):
-    """A call an earlier turn made."""
+class ToolCallParam(RequestBody):
+    """An earlier tool call by the model."""
 
     id: str | None = None
-    function: FunctionCall
+    function: FunctionCallParam
 
 
-class Message(Body):
-    """One turn."""
+class ChatCompletionMessageParam(RequestBody):
+    """A message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[str | None, BeforeValidator(_text_of)] = None
-    """None only beside tool calls."""
+    content: Annotated[
+        str | None,
+        BeforeValidator(_text_of, json_schema_input_type=str | list[dict[str, Any]] | None),
+    ] = None
+    """Optional only with tool calls."""
     reasoning_content: str | None = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ToolCallParam] | None = None
     tool_call_id: str | None = None
 
 
-class ChatRequest(SamplingRequest):
+class ChatCompletionRequest(SamplingRequest):
     """`POST /v1/chat/completions`."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=4096)]
+    messages: Annotated[list[ChatCompletionMessageParam], Field(min_length=1, max_length=4096)]
     max_completion_tokens: Count = None
-    """The newer word for max_tokens; it wins when both are there."""
+    """Newer name of max_tokens; takes precedence over it."""
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=MAX_LOGPROBS)] = None
-    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
-    tool_choice: Annotated[str | None, BeforeValidator(_free_choice)] = None
+    tools: Tools | None = None
+    tool_choice: Annotated[str | None, BeforeValidator(_tool_choice)] = None
     reasoning_effort: str | None = None
     think: bool | None = None
     chat_template_kwargs: TemplateOptions | None = None
@@ -204,11 +190,11 @@ Tokens = Annotated[list[TokenId], Field(min_length=1)]
 
 
 def _prompts(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """Bring the four forms of a prompt into one: a list of texts or token lists."""
+    """Normalise the four forms of a prompt to a list of texts or of token lists."""
     single = isinstance(value, list) and value and not isinstance(value[0], str | list)
     try:
         return validate([value] if single or isinstance(value, str) else value)
-    except ValidationError:  # pydantic would tell of the form that was tried first
+    except ValidationError:  # pydantic would report only the form that it tried first
         forms = f"a string, a list of token ids, or a list of at most {MAX_PROMPTS} of either"
         raise ValueError(f"must be {forms}; no list may be empty") from None
 
@@ -219,9 +205,9 @@ class CompletionRequest(SamplingRequest):
     prompt: Annotated[
         list[str] | list[Tokens],
         Field(min_length=1, max_length=MAX_PROMPTS),
-        WrapValidator(_prompts),
+        WrapValidator(_prompts, json_schema_input_type=str | list[str] | Tokens | list[Tokens]),
     ]
     best_of: int | None = None
     echo: bool | None = None
-    suffix: Annotated[None, BeforeValidator(_no_suffix)] = None
+    suffix: Suffix = None
     logprobs: Annotated[int | None, Field(ge=0, le=5)] = None

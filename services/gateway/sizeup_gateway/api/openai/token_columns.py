@@ -1,10 +1,10 @@
-"""Log-probabilities as /v1/completions lists them: four lists, an entry a token in each. Pure."""
+"""Logprobs of /v1/completions: four lists with one entry per token. Pure."""
 
 import codecs
 from collections.abc import Mapping, Sequence
 
 from sizeup_gateway.responses.framing import Json
-from sizeup_gateway.responses.json_bytes import WrittenArray, joined_array
+from sizeup_gateway.responses.json_bytes import JsonArrayBuilder, join_arrays
 from sizeup_wire.events import PromptToken, TokenLogprob, TopLogprob
 
 Token = PromptToken | TokenLogprob
@@ -13,60 +13,60 @@ Columns = Mapping[str, Sequence[object]]
 _NAMES = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 
 
-class Offset:
-    """Counts the characters of a text; a token may be part of one."""
+class TextOffset:
+    """Counts the characters of a text; a token may be part of a character."""
 
     def __init__(self) -> None:
-        """Begin at the text's first character."""
         self._characters = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._answers = False
+        self._in_completion = False
 
-    def before(self, token: Token) -> int:
-        """Take the next token and return where in the text it begins."""
-        if not self._answers and isinstance(token, TokenLogprob):
-            # A prompt that was cut inside a character ends on U+FFFD; the answer begins anew.
-            self._answers = True
+    def advance(self, token: Token) -> int:
+        """Add the next token and return its offset in characters."""
+        if not self._in_completion and isinstance(token, TokenLogprob):
+            # A prompt that ends within a character ends with U+FFFD; the completion starts anew.
+            self._in_completion = True
             self._characters += len(self._decoder.decode(b"", final=True))
-        begins = self._characters
+        start = self._characters
         self._characters += len(self._decoder.decode(bytes(token.bytes)))
-        return begins
+        return start
 
-    def go_to(self, other: "Offset") -> None:
-        """Stand where another one does, which has taken the same prompt."""
+    def copy_from(self, other: "TextOffset") -> None:
+        """Continue after the same prompt as another choice."""
         self._characters = other._characters
         self._decoder.setstate(other._decoder.getstate())
 
 
-def to_columns(tokens: Sequence[Token], offset: Offset) -> Columns:
-    """Return the lists of some tokens, which follow those that `offset` has taken."""
+def to_columns(tokens: Sequence[Token], offset: TextOffset) -> Columns:
+    """Return the lists of the tokens that follow those added to `offset`."""
     return {
         "tokens": [_name(token) for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
         "top_logprobs": [_top(token) for token in tokens],
-        "text_offset": [offset.before(token) for token in tokens],
+        "text_offset": [offset.advance(token) for token in tokens],
     }
 
 
-class WrittenColumns:
+class ColumnsBuilder:
     """The lists of a text that grows."""
 
     def __init__(self) -> None:
-        """Begin empty."""
-        self.arrays: Mapping[str, WrittenArray[object]] = {name: WrittenArray() for name in _NAMES}
+        self.arrays: Mapping[str, JsonArrayBuilder[object]] = {
+            name: JsonArrayBuilder() for name in _NAMES
+        }
 
     def extend(self, columns: Columns) -> int:
-        """Append to each list and return the bytes that takes."""
+        """Append to each list and return the encoded size in bytes."""
         return sum(self.arrays[name].extend(columns[name]) for name in _NAMES)
 
 
-def joined_columns(*parts: WrittenColumns) -> Json:
-    """Return the lists of several texts that follow one another."""
-    return {name: joined_array(*(part.arrays[name] for part in parts)) for name in _NAMES}
+def join_columns(*parts: ColumnsBuilder) -> Json:
+    """Concatenate the lists of consecutive texts."""
+    return {name: join_arrays(*(part.arrays[name] for part in parts)) for name in _NAMES}
 
 
 def _top(token: Token) -> dict[str, float] | None:
-    """Return the likeliest tokens and the chosen one, which need not be among them.
+    """Return the likeliest tokens and the chosen one, which may not be among them.
 
     None for the first token of a prompt.
     """
@@ -78,7 +78,7 @@ def _top(token: Token) -> dict[str, float] | None:
 def _name(token: Token | TopLogprob) -> str:
     r"""Return a token's text, or "bytes:\xe4\xbd" for part of a character, as OpenAI does.
 
-    Two such parts are two names: readers look in top_logprobs for the token they have.
+    Names are unique: clients look up the chosen token in top_logprobs.
     """
     if "\ufffd" not in token.token:
         return token.token

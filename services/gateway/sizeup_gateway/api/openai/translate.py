@@ -17,7 +17,7 @@ from sizeup_wire.generate import (
 )
 
 DEFAULTS = Sampling(temperature=1.0, top_p=1.0)
-"""OpenAI's; the model's own generation_config.json goes before them."""
+"""OpenAI's defaults; the model's generation_config.json takes precedence."""
 
 COMPLETION_MAX_TOKENS = 16
 """OpenAI's default on /v1/completions."""
@@ -31,16 +31,16 @@ _PARAMS: Mapping[str, str] = {
     "prompt.continue_final": "continue_final_message",
     "max_context": "options.num_ctx",
 }
-"""Wire fields that have other names here."""
+"""Names of wire fields that differ in this API."""
 
 
-def from_chat(body: schema.ChatRequest) -> GenerateRequest:
-    """Translate `POST /v1/chat/completions`; raise InvalidRequestError where fields contradict.
+def from_chat(body: schema.ChatCompletionRequest) -> GenerateRequest:
+    """Translate `POST /v1/chat/completions`; raise InvalidRequestError if fields conflict.
 
-    A model that cannot think ignores how much thinking is asked for: effort is a hint.
+    The reasoning effort is a hint: a model without thinking ignores it.
     """
     if body.top_logprobs is not None and not body.logprobs:
-        raise InvalidRequestError("top_logprobs needs logprobs to be true", "top_logprobs")
+        raise InvalidRequestError("top_logprobs requires logprobs to be true", "top_logprobs")
     limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     prompt = ChatPrompt(
         messages=_messages(body.messages),
@@ -53,9 +53,9 @@ def from_chat(body: schema.ChatRequest) -> GenerateRequest:
 
 
 def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
-    """Translate `POST /v1/completions`: one request for each prompt."""
+    """Translate `POST /v1/completions`: one request per prompt."""
     if body.best_of is not None and body.best_of != (body.n or 1):
-        raise InvalidRequestError("best_of is not available: it must equal n", "best_of")
+        raise InvalidRequestError("best_of is not supported: it must equal n", "best_of")
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     prompts: list[Prompt] = [
         TextPrompt(text=prompt) if isinstance(prompt, str) else TokenPrompt(token_ids=tuple(prompt))
@@ -66,12 +66,12 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
 
 
 def chat_param(wire_field: str) -> str:
-    """Name a wire field as `POST /v1/chat/completions` does."""
+    """Map a wire field to the field of `POST /v1/chat/completions`."""
     return _param(wire_field, "messages")
 
 
 def completion_param(wire_field: str) -> str:
-    """Name a wire field as `POST /v1/completions` does."""
+    """Map a wire field to the field of `POST /v1/completions`."""
     return _param(wire_field, "prompt")
 
 
@@ -124,20 +124,20 @@ def _sampling(body: schema.SamplingRequest) -> Sampling:
     )
 
 
-def _messages(messages: list[schema.Message]) -> tuple[ChatMessage, ...]:
-    """Translate turns; a tool result gets the name of the call it answers."""
+def _messages(messages: list[schema.ChatCompletionMessageParam]) -> tuple[ChatMessage, ...]:
+    """Translate the messages; a tool result gets the name of the function that was called."""
     names: dict[str, str] = {}
     turns: list[ChatMessage] = []
     for i, message in enumerate(messages):
         if message.content is None and not message.tool_calls:
-            where = f"messages.{i}.content"
-            raise InvalidRequestError(f"{where}: a message without tool calls needs content", where)
+            field = f"messages.{i}.content"
+            raise InvalidRequestError(f"{field}: required without tool calls", field)
         turns.append(_message(message, names))
         names |= {call.id: call.function.name for call in message.tool_calls or () if call.id}
     return tuple(turns)
 
 
-def _message(message: schema.Message, names: Mapping[str, str]) -> ChatMessage:
+def _message(message: schema.ChatCompletionMessageParam, names: Mapping[str, str]) -> ChatMessage:
     call_id = message.tool_call_id
     return ChatMessage.model_validate(
         {
@@ -156,15 +156,15 @@ def _message(message: schema.Message, names: Mapping[str, str]) -> ChatMessage:
     )
 
 
-def _thinking(body: schema.ChatRequest) -> ThinkingMode | None:
-    asked = _asks_to_think(body)
-    if asked is None:
+def _thinking(body: schema.ChatCompletionRequest) -> ThinkingMode | None:
+    enabled = _thinking_enabled(body)
+    if enabled is None:
         return None
-    return "if_supported" if asked else "off"
+    return "if_supported" if enabled else "off"
 
 
-def _asks_to_think(body: schema.ChatRequest) -> bool | None:
-    """Take the first of the three ways to say it; None leaves it to the model's template."""
+def _thinking_enabled(body: schema.ChatCompletionRequest) -> bool | None:
+    """Read the first of the three fields that is set; None is the template's default."""
     if body.chat_template_kwargs and body.chat_template_kwargs.enable_thinking is not None:
         return body.chat_template_kwargs.enable_thinking
     if body.think is not None:
@@ -174,11 +174,11 @@ def _asks_to_think(body: schema.ChatRequest) -> bool | None:
     return body.reasoning_effort not in _NO_EFFORT
 
 
-def _continues(body: schema.ChatRequest) -> bool:
-    """Tell whether the last assistant message is to be continued, said in either way."""
+def _continues(body: schema.ChatCompletionRequest) -> bool:
+    """Whether the last message is continued: vLLM's field, or no generation prompt."""
     assistant_last = body.messages[-1].role == "assistant"
     if body.continue_final_message and not assistant_last:
-        where = "continue_final_message"
-        raise InvalidRequestError(f"{where} needs an assistant message at the end", where)
-    asked = body.continue_final_message or body.add_generation_prompt is False
-    return bool(asked and assistant_last)
+        field = "continue_final_message"
+        raise InvalidRequestError(f"{field} requires a final assistant message", field)
+    requested = body.continue_final_message or body.add_generation_prompt is False
+    return bool(requested and assistant_last)

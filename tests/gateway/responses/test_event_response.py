@@ -1,4 +1,4 @@
-"""How one answer ends when several things end it, and what it holds until then."""
+"""How a response ends when several things end it, and the memory it uses until then."""
 
 import asyncio
 import json
@@ -13,42 +13,44 @@ from gateway.harness import until
 from sizeup_gateway.api.ollama.chunks import ChatChunks
 from sizeup_gateway.errors import BusyError
 from sizeup_gateway.observability.metrics import Metrics
-from sizeup_gateway.observability.request_metrics import ObservationMiddleware
-from sizeup_gateway.responses.answer import Admission, Answer
+from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
+from sizeup_gateway.responses.event_response import Admission, EventResponse
 from sizeup_gateway.responses.framing import NdjsonFraming
-from sizeup_gateway.responses.memory_limit import Gathering
+from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Text
 
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
-class Asking:
-    """One request without a server around it; the person stays on the line."""
+class Connection:
+    """One request without a server; the client does not disconnect."""
 
     def __init__(
         self,
         events: Callable[[], AsyncGenerator[Event]],
         drain: Drain,
-        total_seconds: float = _PATIENCE_SECONDS,
-        gathering: Gathering | None = None,
+        total_seconds: float = _TIMEOUT_SECONDS,
+        memory: ResponseMemoryLimiter | None = None,
     ) -> None:
-        """Stream, or with a gathering answer in one piece."""
+        """Stream, or with a memory limiter send a whole response."""
         self.registry = CollectorRegistry()
         self.body = b""
-        self.begun, self.reads = asyncio.Event(), asyncio.Event()
+        self.started_sending, self.reads = asyncio.Event(), asyncio.Event()
         self.reads.set()
-        bound = gathering or Gathering(1000, 1000)
-        answer = Answer(
+        bound = memory or ResponseMemoryLimiter(1000, 1000)
+        response = EventResponse(
             events=events,
             chunks=ChatChunks("m"),
             framing=NdjsonFraming(),
-            streams=gathering is None,
+            streams=memory is None,
             admission=Admission(1, total_seconds, drain, bound),
+            to_client_error=lambda error: error,
         )
-        observed = ObservationMiddleware(answer, Metrics.register(self.registry))
+        metrics = Metrics.register(self.registry)
+        measured = RequestMetricsMiddleware(response, metrics, lambda path: path, ())
         scope = {"type": "http", "path": "/api/chat"}
-        self.task = asyncio.create_task(observed(scope, self._receive, self._send))
+        self.task = asyncio.create_task(measured(scope, self._receive, self._send))
 
     @property
     def last_line(self) -> object:
@@ -64,7 +66,7 @@ class Asking:
 
     async def _send(self, message: Message) -> None:
         self.body += message.get("body", b"")
-        self.begun.set()
+        self.started_sending.set()
         await self.reads.wait()
 
 
@@ -74,7 +76,7 @@ async def endless() -> AsyncGenerator[Event]:
     await asyncio.Event().wait()
 
 
-def test_a_drain_that_ends_while_a_request_is_overdue_is_no_error_of_ours() -> None:
+def test_a_drain_deadline_during_a_timeout_is_not_a_crash() -> None:
     async def scenario() -> None:
         drain = Drain()
 
@@ -85,15 +87,15 @@ def test_a_drain_that_ends_while_a_request_is_overdue_is_no_error_of_ours() -> N
             finally:
                 drain.expire()
 
-        asking = Asking(draining_at_the_end, drain, total_seconds=0.01)
-        await asking.task
-        assert asking.last_line == {"error": "the server is shutting down"}
-        assert asking.count("draining") == 1
+        pending = Connection(draining_at_the_end, drain, total_seconds=0.01)
+        await pending.task
+        assert pending.last_line == {"error": "the server is shutting down"}
+        assert pending.count("draining") == 1
 
     asyncio.run(scenario())
 
 
-def test_a_request_that_begins_after_the_drain_is_told_so() -> None:
+def test_a_request_after_the_drain_deadline_is_rejected() -> None:
     async def scenario() -> None:
         drain = Drain()
 
@@ -103,23 +105,23 @@ def test_a_request_that_begins_after_the_drain_is_told_so() -> None:
             async for event in endless():
                 yield event
 
-        first = Asking(late, drain)
+        first = Connection(late, drain)
         await first.task
-        second = Asking(endless, drain)
+        second = Connection(endless, drain)
         await second.task
         assert first.last_line == second.last_line == {"error": "the server is shutting down"}
 
     asyncio.run(scenario())
 
 
-def test_an_answer_the_server_cuts_is_not_counted_as_a_good_one() -> None:
+def test_a_cancelled_response_is_not_counted_as_ok() -> None:
     async def scenario() -> None:
-        asking = Asking(endless, Drain())
-        await until(lambda: b"x" in asking.body)
-        asking.task.cancel()
-        await asyncio.gather(asking.task, return_exceptions=True)
-        assert asking.task.cancelled()
-        assert asking.count("cancelled") == 1
+        pending = Connection(endless, Drain())
+        await until(lambda: b"x" in pending.body)
+        pending.task.cancel()
+        await asyncio.gather(pending.task, return_exceptions=True)
+        assert pending.task.cancelled()
+        assert pending.count("cancelled") == 1
 
     asyncio.run(scenario())
 
@@ -130,31 +132,31 @@ async def large() -> AsyncGenerator[Event]:
     yield finished(1)
 
 
-def test_a_reply_counts_until_its_reader_has_taken_it() -> None:
+def test_a_response_counts_until_the_client_has_read_it() -> None:
     async def scenario() -> None:
-        gathering = Gathering(2**20, 2**16)
-        slow = Asking(large, Drain(), gathering=gathering)
+        memory = ResponseMemoryLimiter(2**20, 2**16)
+        slow = Connection(large, Drain(), memory=memory)
         slow.reads.clear()
-        await slow.begun.wait()
+        await slow.started_sending.wait()
         with pytest.raises(BusyError):
-            await Asking(large, Drain(), gathering=gathering).task
+            await Connection(large, Drain(), memory=memory).task
         slow.reads.set()
         await slow.task
-        after = Asking(large, Drain(), gathering=gathering)
+        after = Connection(large, Drain(), memory=memory)
         await after.task
         assert len(json.loads(after.body)["message"]["content"]) == 2**17
 
     asyncio.run(scenario())
 
 
-def test_a_reply_whose_reader_goes_away_counts_no_longer() -> None:
+def test_a_response_stops_counting_when_the_client_disconnects() -> None:
     async def scenario() -> None:
-        gathering = Gathering(2**20, 2**16)
-        gone = Asking(large, Drain(), gathering=gathering)
-        gone.reads.clear()
-        await gone.begun.wait()
-        gone.task.cancel()
-        await asyncio.gather(gone.task, return_exceptions=True)
-        await Asking(large, Drain(), gathering=gathering).task
+        memory = ResponseMemoryLimiter(2**20, 2**16)
+        disconnected = Connection(large, Drain(), memory=memory)
+        disconnected.reads.clear()
+        await disconnected.started_sending.wait()
+        disconnected.task.cancel()
+        await asyncio.gather(disconnected.task, return_exceptions=True)
+        await Connection(large, Drain(), memory=memory).task
 
     asyncio.run(scenario())

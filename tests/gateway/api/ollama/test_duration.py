@@ -1,6 +1,6 @@
 import pytest
 
-from sizeup_gateway.api.ollama.keep_alive import FOR_EVER, keep_alive_seconds
+from sizeup_gateway.api.ollama.duration import FOREVER, keep_alive_seconds
 
 
 @pytest.mark.parametrize(
@@ -9,9 +9,9 @@ from sizeup_gateway.api.ollama.keep_alive import FOR_EVER, keep_alive_seconds
         (0, 0),
         (300, 300),
         (0.5, 0.5),
-        (-1, FOR_EVER),
-        (10**400, FOR_EVER),
-        (-(10**400), FOR_EVER),
+        (-1, FOREVER),
+        (10**400, FOREVER),
+        (-(10**400), FOREVER),
         ("0", 0),
         ("0s", 0),
         ("300ms", 0.3),
@@ -21,7 +21,7 @@ from sizeup_gateway.api.ollama.keep_alive import FOR_EVER, keep_alive_seconds
         ("+5s", 5),
         (".5s", 0.5),
         ("5.s", 5),
-        ("-1m", FOR_EVER),
+        ("-1m", FOREVER),
         ("1us1ns", 1.001e-6),
     ],
 )
@@ -43,13 +43,13 @@ def test_numbers_and_go_durations_are_seconds(value: float | str, seconds: float
         ("m", 'time: invalid duration "m"'),
     ],
 )
-def test_anything_else_is_refused_in_the_words_of_go(value: str, text: str) -> None:
+def test_other_values_are_rejected_with_the_messages_of_go(value: str, text: str) -> None:
     with pytest.raises(ValueError, match="time: ") as error:
         keep_alive_seconds(value)
     assert str(error.value) == text
 
 
-def test_a_long_text_is_not_quoted_whole() -> None:
+def test_a_long_value_is_quoted_in_part() -> None:
     with pytest.raises(ValueError, match="invalid duration") as error:
         keep_alive_seconds("1h" * 5000)
     assert len(str(error.value)) < 100

@@ -2,8 +2,8 @@
 
 import re
 
-FOR_EVER = -1.0
-"""As the wire says it."""
+FOREVER = -1.0
+"""As in the wire request."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60, "h": 3600}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
@@ -12,19 +12,19 @@ _MAX_CHARACTERS = 64
 
 
 def keep_alive_seconds(value: float | str) -> float:
-    """Return seconds, or FOR_EVER; raise ValueError in Go's words.
+    """Return seconds, or FOREVER; raise ValueError with Go's messages.
 
-    For ever is every negative value, as in Ollama, and every integer that no float can hold.
+    FOREVER is every negative value, as in Ollama, and every integer too large for a float.
     """
     try:
         seconds = _parse(value) if isinstance(value, str) else float(value)
     except OverflowError:
-        return FOR_EVER
-    return FOR_EVER if seconds < 0 else seconds
+        return FOREVER
+    return FOREVER if seconds < 0 else seconds
 
 
 def _parse(text: str) -> float:
-    """Parse as Go's time.ParseDuration does."""
+    """Parse like Go's time.ParseDuration."""
     shown = f'"{text[:_MAX_CHARACTERS]}"'
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if digits == "0":

@@ -1,4 +1,4 @@
-"""A cluster in small: the fake API server, and controllers that start fake inference processes."""
+"""The fake API server, and a controller that starts fake inference processes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,14 +17,14 @@ DEPLOYMENT = "sizeup-qwen"
 
 
 def placed(*, scales: bool = True, **fields: object) -> Catalog:
-    """Make a catalogue of one model in a Service, scaled to zero or not."""
+    """Create a catalogue of one model in a Service, scaled to zero or not."""
     scaling = ScaleToZero(deployment=DEPLOYMENT, keep_alive_seconds=300) if scales else None
     entry = CatalogEntry(id=HUB_ID, names=(MODEL,), service=SERVICE, scale_to_zero=scaling)
     return Catalog(models={KEY: entry.model_copy(update=fields)})
 
 
-class Orchestra:
-    """Keeps as many pods as the scale says, each a fake inference process with a slice of its own.
+class FakeDeployment:
+    """Runs as many pods as the scale requires, each a fake inference process with its own slice.
 
     `starts` is cleared to let new pods wait before they are ready.
     """
@@ -32,7 +32,7 @@ class Orchestra:
     def __init__(self, cluster: FakeCluster) -> None:
         self.cluster = cluster
         self.pods: dict[str, FakeInference] = {}
-        self.gone: list[FakeInference] = []
+        self.removed: list[FakeInference] = []
         self.starts = asyncio.Event()
         self.starts.set()
         self._made = 0
@@ -56,21 +56,21 @@ class Orchestra:
         return pod
 
     async def terminate(self, pod: FakeInference) -> None:
-        """Say that a pod is going away; what runs on it goes on."""
+        """Mark a pod as terminating; its requests continue."""
         name = next(name for name, known in self.pods.items() if known is pod)
         address = endpoint("127.0.0.1", name, terminating=True)
         await self.cluster.put(endpoint_slice(name, SERVICE, [address], port=pod.port))
 
     async def remove(self, pod: FakeInference) -> None:
-        """Take a pod away with its slice."""
+        """Stop a pod and delete its slice."""
         name = next(name for name, known in self.pods.items() if known is pod)
         del self.pods[name]
-        self.gone.append(pod)
+        self.removed.append(pod)
         await self.cluster.delete(name)
         await pod.stop()
 
     async def stop(self) -> None:
-        for pod in (*self.pods.values(), *self.gone):
+        for pod in (*self.pods.values(), *self.removed):
             await pod.stop()
 
     async def _reconcile(self, deployment: str, _replicas: int) -> None:
@@ -83,21 +83,21 @@ class Orchestra:
 
 
 @asynccontextmanager
-async def orchestra() -> AsyncIterator[Orchestra]:
+async def fake_deployment() -> AsyncIterator[FakeDeployment]:
     async with fake_cluster() as cluster:
-        made = Orchestra(cluster)
+        deployment = FakeDeployment(cluster)
         try:
-            yield made
+            yield deployment
         finally:
-            await made.stop()
+            await deployment.stop()
 
 
 @asynccontextmanager
 async def gateway_on(
-    made: Orchestra, folder: Path, models: Catalog | None = None, **changes: Any
+    deployment: FakeDeployment, folder: Path, models: Catalog | None = None, **changes: Any
 ) -> AsyncIterator[Gateway]:
-    """Serve what is in the cluster, as the gateway finds it there."""
-    config = made.cluster.kubeconfig(folder)
+    """Run a gateway that discovers its replicas in the cluster."""
+    config = deployment.cluster.kubeconfig(folder)
     async with (
         open_cluster(config, None, SELECTOR) as cluster,
         running_gateway(models=models or placed(), cluster=cluster, wait=False, **changes) as up,

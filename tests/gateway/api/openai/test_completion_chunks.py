@@ -1,4 +1,4 @@
-"""A completion in one piece says what its stream says."""
+"""Chunks and whole responses of /v1/completions have the same content."""
 
 import json
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ import pytest
 
 from sizeup_gateway.api.openai.chunks import Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
-from sizeup_gateway.responses.framing import Moment
-from sizeup_gateway.responses.json_bytes import pieces_of
+from sizeup_gateway.responses.framing import Timing
+from sizeup_gateway.responses.json_bytes import encode_pieces
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -28,7 +28,9 @@ def logprob(token: str | bytes) -> TokenLogprob:
     return TokenLogprob(token=own.decode(errors="replace"), bytes=tuple(own), logprob=-0.5)
 
 
-def said(token: str | bytes, value: float | None, *top: tuple[str | bytes, float]) -> PromptToken:
+def prompt_token(
+    token: str | bytes, value: float | None, *top: tuple[str | bytes, float]
+) -> PromptToken:
     own = token.encode() if isinstance(token, str) else token
     likely = [(t.encode() if isinstance(t, str) else t, v) for t, v in top]
     return PromptToken(
@@ -57,20 +59,20 @@ def chunks(choices: int = 1, per_prompt: int = 1, *, logprobs: bool = True) -> C
     return CompletionChunks(heading, choices, per_prompt=per_prompt, usage=True, logprobs=logprobs)
 
 
-def reply(said_by: CompletionChunks, *events: Event) -> list[dict[str, Any]]:
+def collected(builder: CompletionChunks, *events: Event) -> list[dict[str, Any]]:
     for event in events:
-        said_by.gather(event)
-    made = b"".join(pieces_of(said_by.to_reply(Moment(datetime.now(UTC), 0))))
-    choices: list[dict[str, Any]] = json.loads(made)["choices"]
+        builder.collect(event)
+    deployment = b"".join(encode_pieces(builder.to_response(Timing(datetime.now(UTC), 0))))
+    choices: list[dict[str, Any]] = json.loads(deployment)["choices"]
     return choices
 
 
-def streamed(said_by: CompletionChunks, index: int, *events: Event) -> dict[str, Any]:
-    """Join the chunks of one choice as a reader does."""
+def streamed(builder: CompletionChunks, index: int, *events: Event) -> dict[str, Any]:
+    """Join the chunks of one choice, as a client does."""
     lists: dict[str, list[Any]] = {}
     text = ""
     for event in events:
-        for chunk in said_by.to_chunks(event, Moment(datetime.now(UTC), 0)):
+        for chunk in builder.to_chunks(event, Timing(datetime.now(UTC), 0)):
             for choice in (c for c in chunk["choices"] if c["index"] == index):
                 text += choice["text"]
                 for name, values in (choice["logprobs"] or {}).items():
@@ -78,8 +80,8 @@ def streamed(said_by: CompletionChunks, index: int, *events: Event) -> dict[str,
     return {"text": text, "logprobs": lists or None}
 
 
-def test_the_tokens_of_a_completion_that_thinks_spell_its_text() -> None:
-    (choice,) = reply(
+def test_thinking_is_part_of_the_text_and_its_tokens() -> None:
+    (choice,) = collected(
         chunks(),
         Thinking(text="hm", logprobs=(logprob("hm"),)),
         Text(text=" yes", logprobs=(logprob(" yes"),)),
@@ -90,17 +92,20 @@ def test_the_tokens_of_a_completion_that_thinks_spell_its_text() -> None:
 
 
 ECHO: tuple[Event, ...] = (
-    PromptTokens(text="Once", tokens=(said("Once", None),)),
+    PromptTokens(text="Once", tokens=(prompt_token("Once", None),)),
     PromptTokens(
         text=" upon a",
-        tokens=(said(" upon", -1.0, (" upon", -1.0)), said(" a", -2.0, (" the", -0.25))),
+        tokens=(
+            prompt_token(" upon", -1.0, (" upon", -1.0)),
+            prompt_token(" a", -2.0, (" the", -0.25)),
+        ),
     ),
     Text(text=" time", logprobs=(logprob(" time"),)),
 )
 
 
-def test_an_echo_begins_with_the_prompt_whose_first_token_has_no_logprob() -> None:
-    (choice,) = reply(chunks(), *ECHO, finished())
+def test_an_echo_starts_with_the_prompt() -> None:
+    (choice,) = collected(chunks(), *ECHO, finished())
     assert choice["text"] == "Once upon a time"
     assert choice["logprobs"] == {
         "tokens": ["Once", " upon", " a", " time"],
@@ -111,30 +116,32 @@ def test_an_echo_begins_with_the_prompt_whose_first_token_has_no_logprob() -> No
 
 
 def test_an_echo_without_logprobs_is_text_alone() -> None:
-    (choice,) = reply(chunks(logprobs=False), PromptTokens(text="ab"), Text(text="c"), finished())
+    (choice,) = collected(
+        chunks(logprobs=False), PromptTokens(text="ab"), Text(text="c"), finished()
+    )
     assert (choice["text"], choice["logprobs"]) == ("abc", None)
 
 
 @pytest.mark.parametrize("events", [ECHO, ECHO[:2]])
-def test_a_stream_says_what_the_reply_says(events: tuple[Event, ...]) -> None:
+def test_stream_and_whole_response_have_the_same_content(events: tuple[Event, ...]) -> None:
     end = finished(FinishReason.LENGTH)
-    (whole,) = reply(chunks(), *events, end)
+    (whole,) = collected(chunks(), *events, end)
     parts = streamed(chunks(), 0, *events, end)
     assert parts == {"text": whole["text"], "logprobs": whole["logprobs"]}
 
 
-def test_each_choice_begins_with_the_prompt_it_shares() -> None:
-    """Two prompts of two choices: the second one's events say choice 2."""
+def test_each_choice_starts_with_its_prompt() -> None:
+    """Two prompts with two choices each: events of the second prompt have choice 2."""
     events: tuple[Event, ...] = (
-        PromptTokens(choice=2, text="b", tokens=(said("b", None),)),
-        PromptTokens(choice=0, text="a", tokens=(said("a", None),)),
+        PromptTokens(choice=2, text="b", tokens=(prompt_token("b", None),)),
+        PromptTokens(choice=0, text="a", tokens=(prompt_token("a", None),)),
         *(
             Text(choice=i, text=str(i), logprobs=(logprob(str(i)),))
             for i in (3, 0, 1, 2)
         ),
         finished(*[FinishReason.STOP] * 4),
     )  # fmt: skip
-    whole = reply(chunks(4, 2), *events)
+    whole = collected(chunks(4, 2), *events)
     assert [choice["text"] for choice in whole] == ["a0", "a1", "b2", "b3"]
     for i, choice in enumerate(whole):
         assert choice["logprobs"]["token_logprobs"] == [None, -0.5]
@@ -144,12 +151,12 @@ def test_each_choice_begins_with_the_prompt_it_shares() -> None:
         assert parts == {"text": choice["text"], "logprobs": choice["logprobs"]}
 
 
-def test_offsets_are_those_of_the_text_where_a_character_is_several_tokens() -> None:
+def test_offsets_count_characters_of_several_tokens() -> None:
     first, second = "é".encode()[:1], "é".encode()[1:]
-    (choice,) = reply(
+    (choice,) = collected(
         chunks(),
-        PromptTokens(text="", tokens=(said(first, None),)),
-        PromptTokens(text="é!", tokens=(said(second, -1.0), said("!", -1.0))),
+        PromptTokens(text="", tokens=(prompt_token(first, None),)),
+        PromptTokens(text="é!", tokens=(prompt_token(second, -1.0), prompt_token("!", -1.0))),
         Text(text="é", logprobs=(logprob(first), logprob(second))),
         Text(text="?", logprobs=(logprob("?"),)),
         finished(),
@@ -158,21 +165,21 @@ def test_offsets_are_those_of_the_text_where_a_character_is_several_tokens() -> 
     assert choice["logprobs"]["text_offset"] == [0, 0, 1, 2, 2, 3]
 
 
-def test_parts_of_characters_have_names_that_tell_them_apart() -> None:
-    """Else a reader takes a token for the likeliest because another part looks the same."""
-    token = said(b"\xe4\xbd", -3.0, (b"\xe4", -0.25), ("�", -1.0))
-    (choice,) = reply(chunks(), PromptTokens(text="", tokens=(token,)), finished())
+def test_parts_of_characters_have_distinct_names() -> None:
+    """Otherwise a client finds the wrong token in top_logprobs."""
+    token = prompt_token(b"\xe4\xbd", -3.0, (b"\xe4", -0.25), ("�", -1.0))
+    (choice,) = collected(chunks(), PromptTokens(text="", tokens=(token,)), finished())
     assert choice["logprobs"]["tokens"] == [r"bytes:\xe4\xbd"]
     assert choice["logprobs"]["top_logprobs"] == [
         {r"bytes:\xe4": -0.25, "�": -1.0, r"bytes:\xe4\xbd": -3.0}
     ]
 
 
-def test_an_answer_does_not_complete_a_character_of_its_prompt() -> None:
+def test_a_completion_does_not_complete_a_character_of_its_prompt() -> None:
     first, second = "é".encode()[:1], "é".encode()[1:]
-    (choice,) = reply(
+    (choice,) = collected(
         chunks(),
-        PromptTokens(text="�", tokens=(said(first, None),)),
+        PromptTokens(text="�", tokens=(prompt_token(first, None),)),
         Text(text="�", logprobs=(logprob(second),)),
         Text(text="x", logprobs=(logprob("x"),)),
         finished(),

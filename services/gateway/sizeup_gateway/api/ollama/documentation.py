@@ -1,0 +1,85 @@
+"""OpenAPI operations of Ollama's API."""
+
+from sizeup_gateway.api.documentation import (
+    ACCESS,
+    BODY,
+    GENERATION,
+    MODEL_LOOKUP,
+    errors,
+    operation,
+)
+from sizeup_gateway.api.error_schemas import OllamaErrorResponse
+from sizeup_gateway.api.ollama import response_schema, schema
+from sizeup_gateway.responses.framing import NDJSON_TYPE
+from sizeup_telemetry.api_docs import json_response, reference, stream_response
+
+REQUESTS = (schema.ShowRequest, schema.ChatRequest, schema.GenerateRequest)
+RESPONSES = (
+    OllamaErrorResponse,
+    response_schema.VersionResponse,
+    response_schema.ListResponse,
+    response_schema.ProcessResponse,
+    response_schema.ShowResponse,
+    response_schema.ChatResponse,
+    response_schema.GenerateResponse,
+    response_schema.DebugTemplateResponse,
+)
+
+_FRAMING = (
+    "NDJSON: one object per line, the last with `done: true`. An error after the first line is a "
+    "last line with an OllamaErrorResponse. With `stream: false`, one object."
+)
+_ACCESS_ERRORS = errors(OllamaErrorResponse, *ACCESS)
+_GENERATION_ERRORS = errors(OllamaErrorResponse, *ACCESS, *GENERATION)
+
+
+def _stream(
+    item: type[response_schema.ChatResponse] | type[response_schema.GenerateResponse],
+) -> dict[str, object]:
+    response = stream_response(NDJSON_TYPE, item, _FRAMING)
+    whole = [reference(item), reference(response_schema.DebugTemplateResponse)]
+    response["content"]["application/json"] = {"schema": {"anyOf": whole}}
+    return response
+
+
+HEARTBEAT = operation(
+    "Heartbeat",
+    {
+        "description": "The server is running",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    },
+    _ACCESS_ERRORS,
+)
+VERSION = operation(
+    "Version of the API",
+    json_response(response_schema.VersionResponse, "Ollama release whose API this is"),
+    _ACCESS_ERRORS,
+)
+TAGS = operation(
+    "List models",
+    json_response(response_schema.ListResponse, "Every model of the catalogue"),
+    _ACCESS_ERRORS,
+)
+PROCESSES = operation(
+    "List running models",
+    json_response(response_schema.ProcessResponse, "Every model with an inference process"),
+    _ACCESS_ERRORS,
+)
+SHOW = operation(
+    "Show model details",
+    json_response(response_schema.ShowResponse, "The model"),
+    errors(OllamaErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP),
+    schema.ShowRequest,
+)
+CHAT = operation(
+    "Chat completion",
+    _stream(response_schema.ChatResponse),
+    _GENERATION_ERRORS,
+    schema.ChatRequest,
+)
+GENERATE = operation(
+    "Text completion",
+    _stream(response_schema.GenerateResponse),
+    _GENERATION_ERRORS,
+    schema.GenerateRequest,
+)

@@ -1,0 +1,177 @@
+"""Responses of Ollama's API, for the OpenAPI document; field names are those of its api/types.go.
+
+Handlers build their responses as dictionaries and bytes: tests validate them against these models.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sizeup_gateway.api.documentation import ResponseBody
+
+
+class VersionResponse(ResponseBody):
+    """`GET /api/version`."""
+
+    version: str
+
+
+class ModelDetails(ResponseBody):
+    """Architecture and size of a model."""
+
+    parent_model: str
+    format: str
+    family: str
+    families: list[str]
+    parameter_size: str
+    """As in "494.03M"."""
+    quantization_level: str
+    context_length: int | None = None
+    """In tokens; this and the next are absent until the model was ready once."""
+    embedding_length: int | None = None
+
+
+class ListModelResponse(ResponseBody):
+    """A model of the catalogue."""
+
+    name: str
+    model: str
+    size: int
+    """Bytes of the weights; 0 until the model was ready once."""
+    digest: str
+    modified_at: datetime
+    details: ModelDetails
+    capabilities: list[str]
+
+
+class ListResponse(ResponseBody):
+    """`GET /api/tags`."""
+
+    models: list[ListModelResponse]
+
+
+class ProcessModelResponse(ResponseBody):
+    """A model with an inference process."""
+
+    name: str
+    model: str
+    size: int
+    """Bytes of memory taken by loading."""
+    digest: str
+    details: ModelDetails
+    expires_at: datetime
+    """When the model is unloaded if idle."""
+    size_vram: int
+    context_length: int
+    state: str
+    """Not in Ollama: ready, loading, downloading, failed or unloaded."""
+    load_duration: int
+    """Not in Ollama: nanoseconds until the process was ready."""
+
+
+class ProcessResponse(ResponseBody):
+    """`GET /api/ps`."""
+
+    models: list[ProcessModelResponse]
+
+
+class ShowResponse(ResponseBody):
+    """`POST /api/show`."""
+
+    license: str
+    modelfile: str
+    parameters: str
+    template: str
+    details: ModelDetails
+    model_info: dict[str, Any]
+    capabilities: list[str]
+    modified_at: datetime
+
+
+class ResponseToolCallFunction(ResponseBody):
+    """The function of a tool call."""
+
+    index: int
+    name: str
+    arguments: dict[str, Any]
+
+
+class ResponseToolCall(ResponseBody):
+    """A tool call by the model."""
+
+    id: str
+    function: ResponseToolCallFunction
+
+
+class ResponseMessage(ResponseBody):
+    """A message by the model; in a stream, a piece of one."""
+
+    role: Literal["assistant"]
+    content: str
+    thinking: str | None = None
+    tool_calls: list[ResponseToolCall] | None = None
+    images: None = None
+
+
+class TopLogprob(ResponseBody):
+    """One of the likeliest tokens."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class Logprob(TopLogprob):
+    """A generated token."""
+
+    top_logprobs: list[TopLogprob] | None = None
+
+
+class Statistics(ResponseBody):
+    """Fields of the last object: why generation ended, counts, and durations in nanoseconds."""
+
+    done_reason: Literal["stop", "length", "load", "unload"] | None = None
+    total_duration: int | None = None
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+
+
+class ChatResponse(Statistics):
+    """`POST /api/chat`: the whole response, or one line of a stream."""
+
+    model: str
+    created_at: datetime
+    message: ResponseMessage
+    done: bool
+    logprobs: list[Logprob] | None = None
+
+
+class GenerateResponse(Statistics):
+    """`POST /api/generate`: the whole response, or one line of a stream."""
+
+    model: str
+    created_at: datetime
+    response: str
+    done: bool
+    thinking: str | None = None
+    context: list[int] | None = None
+    """Token ids of prompt and response."""
+    logprobs: list[Logprob] | None = None
+
+
+class DebugInfo(ResponseBody):
+    """The rendered prompt."""
+
+    rendered_template: str
+
+
+class DebugTemplateResponse(ResponseBody):
+    """Response to a request with `_debug_render_only`."""
+
+    model: str
+    created_at: datetime
+    debug_info: DebugInfo = Field(alias="_debug_info")

@@ -1,0 +1,60 @@
+"""Types of fields in the requests of both dialects."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sizeup_wire.generate import MAX_STOP_STRINGS
+
+
+def unsupported(message: str) -> BeforeValidator:
+    """Accept null and the empty values of JSON, and reject any other value."""
+
+    def check(value: object) -> None:
+        if value not in (None, "", []):
+            raise ValueError(message)
+
+    return BeforeValidator(check)
+
+
+def _as_list(value: object) -> object:
+    """Accept a single stop string, which OpenAI allows and LiteLLM sends to Ollama too."""
+    return [value] if isinstance(value, str) else value
+
+
+def _context_size(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("must be 0 or at least 2: prompt and response take at least a token each")
+    return value
+
+
+def _function_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Check what chat templates rely on; the template receives the whole tool."""
+    function = tool.get("function")
+    if tool.get("type") not in (None, "function"):
+        raise ValueError("only tools of type function are supported")
+    if not isinstance(function, dict):
+        raise ValueError("a tool requires a function")  # noqa: TRY004 - pydantic reports ValueError
+    name, parameters = function.get("name"), function.get("parameters")
+    if not isinstance(name, str) or not name:
+        raise ValueError("the function of a tool requires a name")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise ValueError("the parameters of a tool must be a JSON schema object")
+    return {**tool, "type": "function"}
+
+
+FunctionTool = Annotated[dict[str, Any], AfterValidator(_function_tool)]
+"""A tool, in the form that both APIs and chat templates use."""
+
+MAX_TOOLS = 1024
+"""Eight times OpenAI's 128; the context length limits them further."""
+
+Tools = Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)]
+Suffix = Annotated[None, unsupported("suffix is not supported: the model does not support insert")]
+CONTEXT_SIZE = AfterValidator(_context_size)
+StopString = Annotated[str, Field(min_length=1, max_length=1024)]
+Stop = Annotated[
+    list[StopString],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    Field(max_length=MAX_STOP_STRINGS),
+]

@@ -1,0 +1,198 @@
+"""The HTTP response to one request, made of its inference events: streamed or whole.
+
+A client that disconnects is noticed in every phase, because a separate task waits for the
+disconnect; the task that responds is then cancelled, and with it the request to the replica.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from sizeup_gateway.errors import BusyError, GatewayError, UpstreamError
+from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
+from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Timing
+from sizeup_gateway.responses.json_bytes import encode_pieces, rechunk
+from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
+from sizeup_telemetry.drain import Drain, expire_now
+from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.events import Event, Failed, Text
+
+_PIECE_BYTES = 2**16
+"""A whole response is sent in pieces with backpressure, so that a client that reads slowly is not
+mistaken for one that has stopped reading."""
+
+_log = logging.getLogger(__name__)
+
+
+class Admission:
+    """Limits the number of concurrent requests; holds the limits that all of them share."""
+
+    def __init__(
+        self, limit: int, total_seconds: float, drain: Drain, memory: ResponseMemoryLimiter
+    ) -> None:
+        self.total_seconds = total_seconds
+        self.drain = drain
+        self.memory = memory
+        self._limit = limit
+        self._in_flight = 0
+
+    def __enter__(self) -> None:
+        """Raise BusyError if the limit is reached."""
+        if self._in_flight >= self._limit:
+            raise BusyError
+        self._in_flight += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self._in_flight -= 1
+
+
+@dataclass(slots=True, eq=False)
+class EventResponse(Response):
+    """Sends the events of one request in a dialect."""
+
+    events: Callable[[], AsyncGenerator[Event]]
+    chunks: Chunks
+    framing: Framing
+    streams: bool
+    admission: Admission
+    to_client_error: Callable[[UpstreamError], GatewayError]
+    """Restate an error of inference in the names that the client used."""
+    background: BackgroundTask | None = None
+    """Unused; part of Starlette's Response."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response; raise GatewayError as long as nothing has been sent."""
+        metrics = metrics_of(scope)
+        work = asyncio.create_task(self._respond(_Connection(send), metrics))
+        disconnect = asyncio.create_task(_client_disconnected(receive))
+        try:
+            await asyncio.wait({work, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            cancelled = not work.done()
+            work.cancel()
+            disconnect.cancel()
+            await asyncio.gather(work, disconnect, return_exceptions=True)
+            if cancelled:
+                metrics.outcome = "cancelled"
+        if not cancelled:
+            work.result()
+
+    async def _respond(self, connection: "_Connection", metrics: RequestMetrics) -> None:
+        """Respond until the deadline, the end of the drain or the client's disconnect."""
+        try:
+            with self.admission, metrics.in_flight():
+                await self._before_deadline(connection, metrics)
+        except GatewayError as raised:
+            error = self.to_client_error(raised) if isinstance(raised, UpstreamError) else raised
+            metrics.outcome = error.code
+            if not connection.started:
+                raise error from raised
+            await connection.end(self.framing.error(error))
+        except Exception:
+            if not connection.started:
+                raise
+            _log.exception("request.failed")
+            metrics.outcome = ErrorCode.INTERNAL
+            await connection.end(self.framing.error(_internal_error()))
+
+    async def _before_deadline(self, connection: "_Connection", metrics: RequestMetrics) -> None:
+        drain = self.admission.drain
+        send = self._send_stream if self.streams else self._send_whole
+        try:
+            async with asyncio.timeout(self.admission.total_seconds) as deadline:
+                with drain.guard(partial(expire_now, deadline)):
+                    async with aclosing(self.events()) as events:
+                        await send(events, connection, metrics)
+        except TimeoutError:
+            raise _timeout_error(drain) from None
+
+    async def _send_stream(
+        self, events: AsyncGenerator[Event], connection: "_Connection", metrics: RequestMetrics
+    ) -> None:
+        async for event in events:
+            if isinstance(event, Failed):
+                raise _upstream_error(event)
+            metrics.record_event(event)
+            if not connection.started:
+                await connection.start(self.framing.media_type, STREAM_HEADERS)
+            if _is_heartbeat(event):
+                continue
+            chunks = self.chunks.to_chunks(event, _timing(metrics))
+            if chunks:
+                await connection.write(self.framing.frame(chunks))
+        await connection.end(self.framing.end())
+
+    async def _send_whole(
+        self, events: AsyncGenerator[Event], connection: "_Connection", metrics: RequestMetrics
+    ) -> None:
+        with self.admission.memory.response() as count_bytes:
+            async for event in events:
+                if isinstance(event, Failed):
+                    raise _upstream_error(event)
+                count_bytes(self.chunks.collect(event))
+                metrics.record_event(event)
+            body = list(encode_pieces(self.chunks.to_response(_timing(metrics))))
+            await connection.start(JSON_TYPE, {"Content-Length": str(sum(map(len, body)))})
+            for piece in rechunk(body, _PIECE_BYTES):
+                await connection.write(piece)
+            await connection.end(b"")
+
+
+class _Connection:
+    """The connection to the client, as ASGI messages."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+        """True once a status has been sent: from then on an error is part of the body."""
+
+    async def start(self, media_type: str, headers: Mapping[str, str]) -> None:
+        fields = {"Content-Type": media_type, **headers}
+        raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+        self.started = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": raw})
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data})
+
+
+async def _client_disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _is_heartbeat(event: Event) -> bool:
+    """Whether an event only reports that generation proceeds."""
+    return isinstance(event, Text) and not event.text and not event.logprobs
+
+
+def _timing(metrics: RequestMetrics) -> Timing:
+    return Timing(datetime.now(UTC), metrics.elapsed_ns)
+
+
+def _upstream_error(event: Failed) -> UpstreamError:
+    return UpstreamError(Failure(code=event.code, message=event.message))
+
+
+def _internal_error() -> UpstreamError:
+    message = "internal error, see the log for this request id"
+    return UpstreamError(Failure(code=ErrorCode.INTERNAL, message=message))
+
+
+def _timeout_error(drain: Drain) -> UpstreamError:
+    if drain.expired:
+        message = "the server is shutting down"
+        return UpstreamError(Failure(code=ErrorCode.DRAINING, message=message))
+    message = "the request timed out"
+    return UpstreamError(Failure(code=ErrorCode.TIMEOUT, message=message))
