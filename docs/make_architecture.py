@@ -16,38 +16,40 @@ PAGE = ROOT / "docs/architecture.md"
 
 
 def diagram(packages: Sequence[Package]) -> str:
-    """Return a Mermaid flowchart: a subgraph per package, without arrows that others imply."""
-    lines = ["```mermaid", "flowchart TB"]
-    for package in packages:
-        lines += [f"  subgraph {package.name}", *_room_lines(package), "  end"]
-    lines += [f"  {p.name} --> {other}" for p in packages for other in p.imports]
-    return "\n".join([*lines, "```"])
+    """Return a Mermaid flowchart of the packages."""
+    names = [f'  {package.name}["{package.name}"]' for package in packages]
+    arrows = [f"  {package.name} --> {other}" for package in packages for other in package.imports]
+    return "\n".join(["```mermaid", "flowchart TB", *names, *arrows, "```"])
+
+
+def room_diagram(package: Package) -> str:
+    """Return a Mermaid flowchart of a package's rooms, without arrows that others imply."""
+    return "\n".join(["```mermaid", "flowchart LR", *_room_lines(package), "```"])
 
 
 def _room_lines(package: Package) -> Iterator[str]:
     """Yield the rooms, importers first, and then their arrows; a box is a folder."""
     for name in reversed(package.order):
         shape = f'["{name}/"]' if package.rooms[name].is_folder else f'("{name}.py")'
-        yield f"    {_node(package, name)}{shape}"
+        yield f"  room_{name}{shape}"
     for name in reversed(package.order):
         for imported in sorted(package.direct[name]):
-            yield f"    {_node(package, name)} --> {_node(package, imported)}"
-
-
-def _node(package: Package, room: str) -> str:
-    return f"{package.name}.{room}".replace(".", "__")
+            yield f"  room_{name} --> room_{imported}"
 
 
 def tables(packages: Sequence[Package]) -> str:
-    """Return a table of rooms per package, each room above those that it imports."""
-    return "\n\n".join(_table(package) for package in packages)
+    """Return a diagram and a table of rooms per package, each room above those that it imports."""
+    return "\n\n".join(
+        f"**`{package.name}`**\n\n{room_diagram(package)}\n\n{_table(package)}"
+        for package in packages
+    )
 
 
 def _table(package: Package) -> str:
     names = sorted(package.order, key=lambda name: (-package.ranks[name], name))
     rows = [_row(package, name) for name in names]
     head = ["| room | holds | imports |", "|---|---|---|"]
-    return "\n".join([f"**`{package.name}`**", "", *head, *rows])
+    return "\n".join([*head, *rows])
 
 
 def _row(package: Package, name: str) -> str:
