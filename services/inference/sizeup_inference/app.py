@@ -92,6 +92,8 @@ def create_app(composition: Composition) -> FastAPI:
         title="sizeup inference",
         description="The internal API of one model's process.",
         version=version("sizeup-inference"),
+        # Prometheus serves the metrics; FastAPI would look for OpenTelemetry at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
