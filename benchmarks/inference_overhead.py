@@ -112,7 +112,11 @@ async def compare(before: str, rounds: int) -> None:
         for measure in (requests_per_second, tokens_per_second):
             for server in (old, new):
                 await measure(http, server)
-            pairs = [(await measure(http, old), await measure(http, new)) for _ in range(rounds)]
+            pairs = []
+            for index in range(rounds):
+                order = (old, new) if index % 2 else (new, old)
+                rates = {server: await measure(http, server) for server in order}
+                pairs.append((rates[old], rates[new]))
             plain, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
             ratios = sorted(after / earlier for earlier, after in pairs)
             print(

@@ -36,12 +36,9 @@ class PreparedRequest:
     resolved: ResolvedRequest
     prompt: EncodedPrompt
     stops: StopStrings
+    max_tokens: int
+    """Output tokens of each choice; 0 where none is requested."""
     arrived_ns: int
-
-    @property
-    def max_tokens(self) -> int:
-        """Output tokens of each choice; 0 where none is requested."""
-        return self.resolved.max_tokens(len(self.prompt.token_ids))
 
     @property
     def needs_engine(self) -> bool:
@@ -82,7 +79,8 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
     except asyncio.CancelledError:  # the client disconnected, and no Generation will count it
         model.metrics.count("cancelled")
         raise
-    return PreparedRequest(resolved, prompt, stops, arrived_ns)
+    max_tokens = resolved.max_tokens(len(prompt.token_ids))
+    return PreparedRequest(resolved, prompt, stops, max_tokens, arrived_ns)
 
 
 @contextlib.contextmanager
