@@ -67,6 +67,7 @@ async def ollama_line(http: aiohttp.ClientSession, url: str, reader: Reader) -> 
     assert not any(json.loads(part)["done"] for part in chunks)
     error = json.loads(last)
     assert set(error) == {"error"}
+    assert "inference process" in error["error"]
 
 
 async def openai_event(http: aiohttp.ClientSession, url: str, reader: Reader) -> None:
@@ -80,7 +81,7 @@ async def openai_event(http: aiohttp.ClientSession, url: str, reader: Reader) ->
 async def ollama_client(_: aiohttp.ClientSession, url: str, reader: Reader) -> None:
     async with ollama.AsyncClient(host=url, timeout=DEADLINE_SECONDS) as client:
         stream = await client.chat(ENDLESS, MESSAGES, stream=True, options=_OPTIONS)
-        with pytest.raises(ollama.ResponseError):
+        with pytest.raises(ollama.ResponseError, match="inference process"):
             await _exhaust(stream, reader)
         reader.failed()
 
@@ -95,9 +96,10 @@ async def openai_client(_: aiohttp.ClientSession, url: str, reader: Reader) -> N
             max_tokens=_LONG,
             stream=True,
         )
-        with pytest.raises(openai.APIError):
+        with pytest.raises(openai.APIError) as raised:
             await _exhaust(stream, reader)
-        reader.failed()
+        assert raised.value.code == "upstream_lost"
+        reader.told()
 
 
 async def one_object(http: aiohttp.ClientSession, url: str, reader: Reader) -> None:
