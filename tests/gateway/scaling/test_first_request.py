@@ -95,7 +95,7 @@ def test_first_and_later_requests_are_translated_alike(
             "/api/generate",
             GENERATE | {"context": [1]},
             BASE,
-            "context needs a model with a chat template",
+            "context requires a model with a chat template",
         ),
     ],
 )
