@@ -13,11 +13,12 @@ import fastapi_offline
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
@@ -68,14 +69,23 @@ def direct_router(tag: str) -> APIRouter:
     return APIRouter(tags=[tag], route_class=DirectRoute, default_response_class=Response)
 
 
+class _DirectApplication(FastAPI):
+    """FastAPI without the middleware that only its own request handler needs."""
+
+    build_middleware_stack = Starlette.build_middleware_stack
+    __call__ = Starlette.__call__
+
+
 def create_app(*routers: APIRouter, **options: Any) -> FastAPI:
     """Create an application with the routes of these routers; `options` are FastAPI's.
 
     `include_router` would resolve prefixes and dependencies, which they do not have, at every
     request.
     """
-    return FastAPI(
-        routes=[route for router in routers for route in router.routes],
+    routes = [route for router in routers for route in router.routes]
+    is_direct = all(isinstance(route, DirectRoute) for route in routes)
+    return (_DirectApplication if is_direct else FastAPI)(
+        routes=routes,
         openapi_url=None,  # see serve_api_docs
         docs_url=None,
         redoc_url=None,
@@ -163,7 +173,7 @@ def serve_api_docs(
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
-    app.include_router(_router(app))
+    app.router.routes.extend(_router(app).routes)
 
 
 def _without_head(route: BaseRoute) -> BaseRoute:
@@ -191,14 +201,14 @@ def _schemas(
 
 
 def _router(app: FastAPI) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
     @router.get(OPENAPI_PATH)
-    async def document() -> Json:
-        return app.openapi()
+    async def document(_request: Request) -> JSONResponse:
+        return JSONResponse(app.openapi())
 
     @router.get(DOCS_PATH)
-    async def page() -> HTMLResponse:
+    async def page(_request: Request) -> HTMLResponse:
         return get_swagger_ui_html(
             openapi_url=OPENAPI_PATH.removeprefix("/"),
             title=app.title,
@@ -215,7 +225,7 @@ def _router(app: FastAPI) -> APIRouter:
 def _asset(name: str, media_type: str) -> Any:
     path = str(resources.files(fastapi_offline) / "static" / name)
 
-    async def asset() -> FileResponse:
+    async def asset(_request: Request) -> FileResponse:
         return FileResponse(path, media_type=media_type, headers={"Cache-Control": _ONE_DAY})
 
     return asset
