@@ -99,7 +99,7 @@ async def openai_client(_: aiohttp.ClientSession, url: str, reader: Reader) -> N
         with pytest.raises(openai.APIError) as raised:
             await _exhaust(stream, reader)
         assert raised.value.code == "upstream_lost"
-        reader.told()
+        reader.failed()
 
 
 async def one_object(http: aiohttp.ClientSession, url: str, reader: Reader) -> None:

@@ -4,11 +4,15 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from gateway.fake_deployment import placed
 from gateway.fake_inference import fake_inference, model_info
-from gateway.harness import HUB_ID, KEY, MODEL, catalog, running_gateway, until
+from gateway.harness import HUB_ID, KEY, MODEL, catalog, running_gateway, settings, until
 from sizeup_gateway.api.ollama.describe import human_count, to_show
+from sizeup_gateway.app import create_app
 from sizeup_gateway.models.catalog import Models
+from sizeup_telemetry.drain import Drain
 from sizeup_wire.catalog import Catalog, CatalogEntry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -109,3 +113,9 @@ def test_show_has_the_fields_that_clients_read() -> None:
 )
 def test_counts_are_formatted_like_ollamas(count: float, text: str) -> None:
     assert human_count(int(count)) == text
+
+
+def test_a_service_requires_kubernetes_discovery() -> None:
+    with pytest.raises(ValueError, match="SIZEUP_GATEWAY_DISCOVERY=kubernetes"):
+        create_app(settings(), placed(), CollectorRegistry(), Drain())
+    create_app(settings(), Catalog(models={}), CollectorRegistry(), Drain())

@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_inference import FakeInference, refusing
-from gateway.harness import KEY, MODEL, Gateway, settings, until
+from gateway.harness import KEY, MODEL, Gateway, until
 from gateway.routing.test_cancellation import disconnect
-from sizeup_gateway.app import create_app
-from sizeup_telemetry.drain import Drain
-from sizeup_wire.catalog import Catalog
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
@@ -349,9 +345,3 @@ def test_a_model_that_does_not_scale_to_zero_is_not_queued_for(tmp_path: Path) -
         assert (deployment.cluster.writes, deployment.cluster.scale_reads) == ([], 0)
 
     scaling(tmp_path, scenario, models=placed(scales=False))
-
-
-def test_a_service_requires_kubernetes_discovery() -> None:
-    with pytest.raises(ValueError, match="SIZEUP_GATEWAY_DISCOVERY=kubernetes"):
-        create_app(settings(), placed(), CollectorRegistry(), Drain())
-    create_app(settings(), Catalog(models={}), CollectorRegistry(), Drain())
