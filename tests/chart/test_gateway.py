@@ -35,7 +35,7 @@ def with_memory(limit: str | int, **limits: int) -> dict[str, Any]:
 def test_memory_limits_of_bodies_and_responses() -> None:
     variables = environment(gateway({}))
     assert variables["SIZEUP_GATEWAY_MAX_BODIES_BYTES"] == str(256 * MIB)
-    assert variables["SIZEUP_GATEWAY_MAX_REPLIES_BYTES"] == str(128 * MIB)
+    assert variables["SIZEUP_GATEWAY_MAX_RESPONSES_BYTES"] == str(128 * MIB)
     assert gateway({})["resources"] == {
         "requests": {"cpu": "250m", "memory": "256Mi"},
         "limits": {"memory": "1Gi"},
@@ -51,15 +51,15 @@ def test_memory_below_the_limits_is_rejected(limit: str | int, mebibytes: int) -
 @pytest.mark.parametrize("limit", ["512Mi", "1Gi"])
 def test_sufficient_memory_is_accepted(limit: str) -> None:
     assert render(with_memory(limit))
-    assert render(with_memory("256Mi", bodiesMiB=64, repliesMiB=64))
+    assert render(with_memory("256Mi", bodiesMiB=64, responsesMiB=64))
 
 
 def test_smallest_limits_admit_one_body_and_one_response() -> None:
     fields = Settings.model_fields
     assert fields["max_body_bytes"].default == 20 * MIB
-    assert fields["max_reply_bytes"].default == 64 * MIB
-    assert render(with_memory("1Gi", bodiesMiB=20, repliesMiB=64))
-    for less in ({"bodiesMiB": 19}, {"repliesMiB": 63}):
+    assert fields["max_response_bytes"].default == 64 * MIB
+    assert render(with_memory("1Gi", bodiesMiB=20, responsesMiB=64))
+    for less in ({"bodiesMiB": 19}, {"responsesMiB": 63}):
         with pytest.raises(RenderError, match="schema"):
             render(with_memory("1Gi", **less))
 

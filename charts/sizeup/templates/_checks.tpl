@@ -82,9 +82,9 @@
 {{- $limits := .Values.gateway.limits -}}
 {{- $memory := dig "limits" "memory" "" .Values.gateway.resources -}}
 {{- $available := mulf 1024 (include "sizeup.gibibytes" $memory | float64) -}}
-{{- $required := addf 128 $limits.bodiesMiB $limits.repliesMiB -}}
+{{- $required := addf 128 $limits.bodiesMiB $limits.responsesMiB -}}
 {{- if and (gt $available 0.0) (gt $required $available) -}}
-{{- fail (printf "gateway.resources.limits.memory is %.0fMi, but the gateway requires %.0fMi: 128 for the process, gateway.limits.bodiesMiB=%v and gateway.limits.repliesMiB=%v" $available $required $limits.bodiesMiB $limits.repliesMiB) -}}
+{{- fail (printf "gateway.resources.limits.memory is %.0fMi, but the gateway requires %.0fMi: 128 for the process, gateway.limits.bodiesMiB=%v and gateway.limits.responsesMiB=%v" $available $required $limits.bodiesMiB $limits.responsesMiB) -}}
 {{- end -}}
 {{- end }}
 

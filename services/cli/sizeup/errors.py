@@ -6,7 +6,7 @@ class SizeupError(Exception):
 
 
 class UsageError(SizeupError):
-    """An invalid argument: an unknown model, a malformed catalogue file."""
+    """An invalid argument: an unknown model, a malformed catalog file."""
 
 
 class PortInUseError(SizeupError):

@@ -24,7 +24,7 @@ from sizeup.deployment.local_deployment import check_startable, log_folder, serv
 from sizeup.deployment.plan import Options
 from sizeup.deployment.report import PipeSafeConsole
 from sizeup.errors import SizeupError, UsageError
-from sizeup.models.catalogue import load_catalog
+from sizeup.models.catalog import load_catalog
 from sizeup.models.local_models import DEFAULT_MODELS, ModelRegistry, split_names
 from sizeup.settings import DEFAULT_PORT, MIRROR_PORT, Settings, inherited_environment
 from sizeup_store.errors import StoreError

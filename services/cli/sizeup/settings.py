@@ -81,7 +81,7 @@ class Settings(HubCacheSettings):
     xdg_config_home: Path = Field(
         Path("~/.config"),
         validation_alias="XDG_CONFIG_HOME",
-        description="parent of the user's catalogue",
+        description="parent of the user's catalog",
     )
 
     @property
@@ -91,7 +91,7 @@ class Settings(HubCacheSettings):
 
     @property
     def user_catalog(self) -> Path:
-        """Catalogue file of the user, which may not exist."""
+        """Catalog file of the user, which may not exist."""
         return self.xdg_config_home.expanduser() / "sizeup" / "models.yaml"
 
 

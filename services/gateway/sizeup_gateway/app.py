@@ -60,7 +60,7 @@ _log = logging.getLogger(__name__)
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 _DESCRIPTION = """\
-Ollama's and OpenAI's API for the models of one catalogue, side by side.
+Ollama's and OpenAI's API for the models of one catalog, side by side.
 
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
 shape of the path's dialect: OpenAI's under /v1, Ollama's elsewhere. If API keys are configured,
@@ -81,7 +81,7 @@ def create_app(
 ) -> FastAPI:
     """Create the application; raise ValueError or OSError for an invalid configuration.
 
-    With a cluster, the Services of the catalogue are discovered and scaled there.
+    With a cluster, the Services of the catalog are discovered and scaled there.
     """
     check_services(catalog, supported=cluster is not None)
     parts = _parts(settings, catalog, registry, cluster)
@@ -188,7 +188,7 @@ def _jobs(
 
 def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bool) -> Dependencies:
     queue_seconds = settings.activation_seconds if scales else 0.0
-    memory = ResponseMemoryLimiter(settings.max_reply_bytes, settings.max_replies_bytes)
+    memory = ResponseMemoryLimiter(settings.max_response_bytes, settings.max_responses_bytes)
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),

@@ -13,16 +13,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SIZEUP_GATEWAY_", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(11434, ge=0, le=65535, description="port of both public APIs; Ollama's own")
+    port: int = Field(
+        11434, ge=0, le=65535, description="port of both public APIs; default: Ollama's"
+    )
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="separate port for /metrics; none by default"
+        None, ge=1, le=65535, description="additional port for /metrics only; default: none"
     )
     catalog: Path = Field(description="YAML file with the models and their replicas")
     api_keys_file: Path | None = Field(
         None, description="file with one accepted API key per line; without it no key is required"
     )
     drain_seconds: float = Field(
-        30.0, ge=0, le=3600, description="time that requests in flight get to finish after SIGTERM"
+        30.0, ge=0, le=3600, description="time for requests in flight to finish after SIGTERM"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     stream_default: Literal["auto", "always", "never"] = Field(
@@ -48,13 +50,13 @@ class Settings(BaseSettings):
         le=65536,
         description="limit of concurrent requests; further ones are rejected (busy)",
     )
-    max_reply_bytes: int = Field(
+    max_response_bytes: int = Field(
         64 * 2**20,  # 64 echoed prompts of 2,048 tokens with top-1 logprobs are 9 MB
         ge=1024,
         le=2**40,
         description="size limit of a response that is not streamed",
     )
-    max_replies_bytes: int = Field(
+    max_responses_bytes: int = Field(
         256 * 2**20,
         ge=1024,
         le=2**40,
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
 
     discovery: Literal["static", "kubernetes"] = Field(
         "static",
-        description="source of replica addresses: the catalogue, or EndpointSlices as well",
+        description="source of replica addresses: the catalog, or EndpointSlices as well",
     )
     namespace: str | None = Field(
         None, description="Kubernetes namespace; that of the service account by default"
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
         2.0,
         gt=0,
         le=3600,
-        description="interval at which the catalogue file is checked for changes",
+        description="interval at which the catalog file is checked for changes",
     )
     activation_queue: int = Field(
         100,

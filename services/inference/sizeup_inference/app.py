@@ -131,7 +131,7 @@ async def _run_model(composition: Composition, state: ServerState) -> None:
 
 
 async def _is_lost_before_dead(engine: EngineClient, health: Health) -> bool:
-    """Watch the engine to its end: return True once it hangs for good, False once it is dead."""
+    """Watch the engine to its end: return True once it is lost, False once it is dead."""
     while engine.is_alive():
         if health.is_lost(time.monotonic()):
             return True

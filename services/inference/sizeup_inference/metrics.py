@@ -14,13 +14,13 @@ _GAUGES = {
     "requests_running": ("running", "Sequences in the running batch"),
     "requests_waiting": ("waiting", "Sequences in the waiting queue"),
     "kv_cache_pages_used": ("pages_used", "KV cache pages in use"),
-    "kv_cache_pages_total": ("pages_total", "KV cache pages"),
+    "kv_cache_pages_total": ("pages_total", "KV cache pages in total"),
     "last_step_duration_seconds": ("last_step_seconds", "Duration of the latest engine step"),
 }
 """Metric -> (attribute of EngineStats, help)."""
 _COUNTERS = {
     "engine_steps": ("steps", "Engine steps"),
-    "preemptions": ("preemptions", "Preempted sequences, whose KV cache was recomputed"),
+    "preemptions": ("preemptions", "Preemptions; the KV cache of the sequence is recomputed"),
     "prompt_tokens": ("prompt_tokens", "Prompt tokens computed"),
     "completion_tokens": ("completion_tokens", "Tokens generated"),
 }

@@ -54,15 +54,18 @@ class Settings(HubCacheSettings):
         None, ge=2, description="tokens of prompt and output; default: that of the model's config"
     )
     max_num_seqs: int = Field(
-        256, ge=1, le=4096, description="sequences in a step: 200 streams with a reserve"
+        256, ge=1, le=4096, description="limit of sequences in a step: 200 streams with a margin"
     )
     max_num_batched_tokens: int = Field(
         512,
         ge=1,
-        description="tokens in a step: bounds the inter-token latency during a prefill",
+        description="limit of tokens in a step, which bounds inter-token latency during a prefill",
     )
     max_waiting: int = Field(
-        512, ge=0, le=65536, description="length of the waiting queue; more are rejected (busy)"
+        512,
+        ge=0,
+        le=65536,
+        description="limit of sequences in the waiting queue; further ones are rejected (busy)",
     )
     kv_cache_bytes: int | None = Field(
         None,

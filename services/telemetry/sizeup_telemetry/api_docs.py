@@ -1,7 +1,7 @@
 """The OpenAPI document of a service, and a /docs page that needs no network.
 
-Routes read their bodies themselves (FastAPI would decide by the Content-Type, and answer in its own
-error shape), so they declare what they read with `request_body` and FastAPI only documents it.
+Routes read their bodies themselves (FastAPI would decide by the Content-Type, and return errors in
+its own shape), so they declare what they read with `request_body` and FastAPI only documents it.
 """
 
 import copy
@@ -56,7 +56,7 @@ class DirectRoute(APIRoute):
             self.methods = {*(self.methods or ()), "HEAD"}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the endpoint; FastAPI answers other methods than the route's."""
+        """Call the endpoint; FastAPI rejects other methods than the route's."""
         if scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)
             return
@@ -120,9 +120,9 @@ def stream_response(
 ) -> Json:
     """Return an entry of `responses` for a stream of JSON objects.
 
-    OpenAPI 3.1 has no word for the items of a stream: the body is a string whose decoded pieces
-    follow `contentSchema` (JSON Schema 2020-12). `framing` says how they are delimited, `whole` is
-    the body of the same route when it does not stream.
+    OpenAPI 3.1 cannot describe the items of a stream: the body is a string, and its decoded items
+    follow `contentSchema` (JSON Schema 2020-12). `framing` describes how they are delimited,
+    `whole` is the body of the same route when it does not stream.
     """
     stream = {
         "type": "string",

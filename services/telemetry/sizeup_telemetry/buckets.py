@@ -20,7 +20,7 @@ INTER_TOKEN_SECONDS = (
 END_TO_END_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
 )  # fmt: skip
-"""Up to the half hour a long answer of a large model may take."""
+"""Up to the half hour a long response of a large model may take."""
 
 BATCH_SIZE = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Sequences in one step."""

@@ -13,7 +13,7 @@ class Drain:
 
     def __init__(self) -> None:
         self.draining = False
-        """True from SIGTERM on: /readyz answers 503."""
+        """True from SIGTERM on: /readyz returns 503."""
         self.expired = False
         """True once the deadline has passed and the remaining requests are being failed."""
         self._on_deadline: set[Callable[[], None]] = set()

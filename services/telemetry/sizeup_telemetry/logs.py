@@ -34,9 +34,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send every logger of the process through one handler; uvicorn's own handlers go."""
+    """Send every logger of the process through one handler, and remove uvicorn's handlers."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    logging.getLogger("uvicorn.access").disabled = True  # request.finished says more
+    logging.getLogger("uvicorn.access").disabled = True  # request.finished has more fields

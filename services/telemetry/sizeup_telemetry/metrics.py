@@ -1,4 +1,4 @@
-"""The Prometheus exposition, as a route of an application and as one of its own."""
+"""The Prometheus exposition, as a route of an application and as a separate application."""
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest

@@ -1,6 +1,6 @@
-"""The model catalogue: which models exist, their names and where their replicas are.
+"""The model catalog: which models exist, their names and where their replicas are.
 
-One schema for the catalogue shipped with the CLI, the file `sizeup up` writes for the gateway and
+One schema for the catalog shipped with the CLI, the file `sizeup up` writes for the gateway and
 the chart's ConfigMap. Callers read the YAML.
 """
 
@@ -33,8 +33,8 @@ class ScaleToZero(RequestModel):
     deployment: str = Field(pattern=_DNS_SUBDOMAIN)
     """The Kubernetes Deployment to scale between 0 and 1."""
     keep_alive_seconds: float = 300.0
-    """Default time the model stays after its last answer, as in Ollama; negative is forever. Its
-    inference processes have it as a setting."""
+    """Default time the model stays loaded after its last use, as in Ollama; negative is unlimited.
+    Its inference processes have it as a setting."""
     startup_seconds: float = Field(600.0, gt=0)
     """Startup budget: scaled down again after this long without progress towards ready. Loading the
     weights counts as one step; the default is the chart's for an unknown size."""

@@ -6,7 +6,7 @@ from sizeup_wire.message import ResponseModel
 
 
 class ErrorCode(StrEnum):
-    """Every way a request can end without an answer."""
+    """Every way a request can fail."""
 
     INVALID_REQUEST = "invalid_request"
     """The request can never succeed as written."""
@@ -21,13 +21,13 @@ class ErrorCode(StrEnum):
     NOT_READY = "not_ready"
     """The model is loading, or every replica is down; the same request may succeed later."""
     DRAINING = "draining"
-    """The process is shutting down; another replica may answer."""
+    """The process is shutting down; another replica may accept the request."""
     TIMEOUT = "timeout"
     """A deadline passed."""
     SLOW_CONSUMER = "slow_consumer"
     """The client read too slowly: its output buffer is full."""
     UPSTREAM_LOST = "upstream_lost"
-    """The connection to the inference process was lost during an answer."""
+    """The connection to the inference process was lost during a response."""
     INTERNAL = "internal"
     """Everything else; the request id leads to the log."""
 

@@ -1,4 +1,4 @@
-"""`POST /internal/v1/generate`: the answer, one JSON event per line.
+"""`POST /internal/v1/generate`: the response, one JSON event per line.
 
 A stream is `started`, any number of `prompt` if `echo` was requested, any number of `text`,
 `thinking` and `tool_call`, then exactly one terminal event: `finished` or `failed`. A stream
@@ -22,7 +22,7 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     """max_tokens, max_context or the model's context was reached."""
     TOOL_CALLS = "tool_calls"
-    """As STOP, with at least one tool call in the answer."""
+    """As STOP, with at least one tool call in the output."""
     CANCELLED = "cancelled"
     """The client disconnected; visible in logs and metrics only."""
 
@@ -81,7 +81,7 @@ class PromptTokens(ResponseModel):
 
 
 class Text(ResponseModel):
-    """Text of the answer: whole characters only.
+    """Output text: whole characters only.
 
     Empty text with no tokens is a heartbeat: the model generates tokens that are not visible yet (a
     tool call, part of a character), and the client's deadline between events restarts.
@@ -97,7 +97,7 @@ class Text(ResponseModel):
 
 
 class Thinking(ResponseModel):
-    """Reasoning text before the answer."""
+    """Reasoning text before the output text."""
 
     event: Literal["thinking"] = "thinking"
     choice: int = 0

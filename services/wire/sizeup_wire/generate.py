@@ -26,11 +26,11 @@ class Sampling(RequestModel):
     top_p: float | None = Field(None, gt=0, le=1)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0, le=10)
-    """Multiplicative, over prompt and answer (CTRL, Hugging Face)."""
+    """Multiplicative, over prompt and output (CTRL, Hugging Face)."""
     presence_penalty: float | None = Field(None, ge=-10, le=10)
-    """Additive, once per token present in the answer (OpenAI)."""
+    """Additive, once per token present in the output (OpenAI)."""
     frequency_penalty: float | None = Field(None, ge=-10, le=10)
-    """Additive, per occurrence in the answer (OpenAI)."""
+    """Additive, per occurrence in the output (OpenAI)."""
     repeat_last_n: int | None = Field(None, ge=-1)
     """Window of repetition_penalty in tokens; -1 is everything, 0 turns it off (Ollama)."""
     logit_bias: dict[int, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
@@ -85,7 +85,7 @@ class ChatPrompt(_Prompt):
     continue_final: bool = False
     """Continue the last assistant message instead of opening a new turn."""
     prefix_token_ids: tuple[int, ...] = ()
-    """Tokens prepended to the rendered text: Ollama's `context` of an earlier answer."""
+    """Tokens prepended to the rendered text: Ollama's `context` of an earlier response."""
 
 
 class TextPrompt(_Prompt):
@@ -105,7 +105,7 @@ class TokenPrompt(_Prompt):
 class AutoPrompt(_Prompt):
     """One user turn where the model has a chat template, plain text where it has none.
 
-    What Ollama's /api/generate asks for; only inference knows whether the model has a template.
+    Ollama's /api/generate has this form; only inference knows whether the model has a template.
     """
 
     kind: Literal["auto"] = "auto"
@@ -142,16 +142,16 @@ class GenerateRequest(RequestModel):
     logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
     """None: no logprobs; 0: of the sampled token; k: also of the k most likely tokens."""
     echo: bool = False
-    """Return the prompt before the answer, in `prompt` events. With `logprobs`, every prompt token
-    and every answer token has its log-probability, the end-of-sequence token included: evaluation
-    suites request one token and drop the last entry."""
+    """Return the prompt before the output, in `prompt` events. With `logprobs`, every token of both
+    has its log-probability, the end-of-sequence token included: evaluation suites request one token
+    and drop the last entry."""
     max_context: int | None = Field(None, ge=1)
-    """Maximum tokens of prompt and answer together, below the model's own (Ollama's num_ctx)."""
+    """Maximum tokens of prompt and output together, below the model's own (Ollama's num_ctx)."""
     truncate: bool = False
     """Drop the oldest messages, except system messages and the last one, until the prompt fits."""
     return_context: bool = False
-    """Return the token ids of prompt and answer in `finished` (Ollama's /api/generate)."""
+    """Return the token ids of prompt and output in `finished` (Ollama's /api/generate)."""
     keep_alive_seconds: float | None = None
-    """How long the model stays loaded after its last answer; the latest request that sets it wins.
+    """How long the model stays loaded after its last use; the latest request that sets it wins.
     0 unloads when idle, negative keeps it forever, None keeps the current value (Ollama's
     keep_alive)."""

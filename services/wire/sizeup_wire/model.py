@@ -37,7 +37,7 @@ class ModelInfo(ResponseModel):
     vocab_size: int
     rope_theta: float | None
     context_length: int
-    """Maximum tokens of prompt and answer together."""
+    """Maximum tokens of prompt and output together."""
     template: str
     """The chat template's text; empty for a base model without one."""
     capabilities: tuple[str, ...]

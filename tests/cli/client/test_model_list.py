@@ -58,7 +58,7 @@ def test_a_cached_model_has_its_size(
     assert "more can be pulled: sizeup models --all" in done.out
 
 
-def test_all_lists_the_whole_catalogue(models: Any) -> None:
+def test_all_lists_the_whole_catalog(models: Any) -> None:
     done = models("--all")
     assert row(done, "qwen:72b") == ["qwen:72b", "Qwen/Qwen1.5-72B-Chat", "72.3B", "", ""]
     assert "can be pulled" not in done.out
@@ -78,14 +78,14 @@ def test_the_list_needs_no_gateway(models: Any) -> None:
     assert "no gateway at http://127.0.0.1:1" in done.out
 
 
-def test_a_catalogue_of_the_user_is_listed(models: Any, tmp_path: Path) -> None:
+def test_a_catalog_of_the_user_is_listed(models: Any, tmp_path: Path) -> None:
     own = {"models": {"mine": {"id": "me/mine", "names": ["mine:1b"], "parameters": 10**9}}}
     (tmp_path / "own.yaml").write_text(json.dumps(own))
     done = models("--all", "--catalog", str(tmp_path / "own.yaml"))
     assert row(done, "mine:1b")[1] == "me/mine"
 
 
-def test_an_invalid_catalogue_is_a_one_line_error(models: Any, tmp_path: Path) -> None:
+def test_an_invalid_catalog_is_a_one_line_error(models: Any, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("models: {x: {id: ../../etc/passwd, names: [a]}}")
     done = models("--catalog", str(tmp_path / "own.yaml"))
     assert done.code == 1

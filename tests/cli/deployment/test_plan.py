@@ -43,7 +43,7 @@ def test_the_environment_of_a_child(tmp_path: Path) -> None:
     }
 
 
-def test_the_gateway_catalogue_has_every_replica(tmp_path: Path) -> None:
+def test_the_gateway_catalog_has_every_replica(tmp_path: Path) -> None:
     models = [registry(tmp_path).find(name) for name in ("toy:0.5m",)]
     inference = [plan_inference(model, 4242, options(tmp_path)) for model in models]
     path = write_catalog(tmp_path, models, inference)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sizeup.models.catalogue import shipped
+from sizeup.models.catalog import shipped
 from sizeup.models.local_models import ModelRegistry
 from sizeup.settings import Settings
 

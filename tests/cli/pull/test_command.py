@@ -15,7 +15,7 @@ from rich.console import Console
 from cli.children import wait_until
 from cli.command import Command
 from hub_server import MODEL_ID, WEIGHTS, HubServer, Mode, sha256
-from sizeup.models.catalogue import load_catalog
+from sizeup.models.catalog import load_catalog
 from sizeup.models.local_models import ModelRegistry
 from sizeup.pull.console_report import PlainPullReport
 from sizeup.pull.progress_file import ProgressFile

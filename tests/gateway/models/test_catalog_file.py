@@ -1,4 +1,4 @@
-"""A catalogue that changes while the gateway runs."""
+"""A catalog that changes while the gateway runs."""
 
 import asyncio
 import logging
@@ -149,7 +149,7 @@ def test_a_changed_service_is_followed(tmp_path: Path) -> None:
         ("models: \xff\x00", "special characters"),
     ],
 )
-def test_an_invalid_catalogue_changes_nothing(
+def test_an_invalid_catalog_changes_nothing(
     tmp_path: Path, content: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(
@@ -225,7 +225,7 @@ def test_requests_queued_for_a_removed_model_fail_at_once(
     asyncio.run(run())
 
 
-def test_a_catalogue_reload_does_not_replace_the_first_list_of_slices(tmp_path: Path) -> None:
+def test_a_catalog_reload_does_not_replace_the_first_list_of_slices(tmp_path: Path) -> None:
     async def run() -> None:
         mount = Mount(tmp_path)
         mount.put(placed())
@@ -245,7 +245,7 @@ def test_a_catalogue_reload_does_not_replace_the_first_list_of_slices(tmp_path: 
     asyncio.run(run())
 
 
-def test_a_catalogue_with_a_duplicate_name_changes_nothing() -> None:
+def test_a_catalog_with_a_duplicate_name_changes_nothing() -> None:
     models = Models(catalog("http://a"))
     before = dict(models.by_key)
     clash = CatalogEntry(id="x", names=("n:1",)), CatalogEntry(id="y", names=("n:1",))

@@ -35,7 +35,7 @@ def test_heartbeat_and_version_serve_get_and_head() -> None:
     asyncio.run(scenario())
 
 
-def test_a_model_that_was_never_ready_is_listed_from_the_catalogue() -> None:
+def test_a_model_that_was_never_ready_is_listed_from_the_catalog() -> None:
     async def scenario() -> None:
         models = Catalog(
             models={"big": CatalogEntry(id="Qwen/Big", names=("big",), parameters=7_000_000_000)}
@@ -56,7 +56,7 @@ def test_a_model_that_was_never_ready_is_listed_from_the_catalogue() -> None:
     asyncio.run(scenario())
 
 
-def test_an_empty_catalogue_lists_nothing() -> None:
+def test_an_empty_catalog_lists_nothing() -> None:
     async def scenario() -> None:
         async with running_gateway(models=Catalog(models={}), wait=False) as gateway:
             assert (await gateway.get("/api/tags"))[1] == {"models": []}

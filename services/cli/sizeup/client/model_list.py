@@ -1,4 +1,4 @@
-"""`sizeup models`: the catalogue, the models on this machine, and the served models."""
+"""`sizeup models`: the catalog, the models on this machine, and the served models."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ async def served_names(url: str) -> tuple[str, ...] | None:
 
 
 def list_models(registry: ModelRegistry, served: Sequence[str]) -> list[Row]:
-    """Return a row per model of the catalogue, then those served under other names."""
+    """Return a row per model of the catalog, then those served under other names."""
     remaining = {name.lower(): name for name in served}
     rows = []
     for entry in registry.catalog.models.values():

@@ -73,7 +73,7 @@ def plan_gateway(catalog_file: Path, options: Options) -> Planned:
 
 
 def write_catalog(folder: Path, models: Sequence[LocalModel], inference: Sequence[Planned]) -> Path:
-    """Write the gateway's catalogue: these models with one replica each."""
+    """Write the gateway's catalog: these models with one replica each."""
     entries = {
         model.key: model.entry.model_copy(update={"replicas": (planned.base_url,)})
         for model, planned in zip(models, inference, strict=True)

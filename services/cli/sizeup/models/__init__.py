@@ -1,1 +1,1 @@
-"""The catalogue, and models on this machine."""
+"""The catalog, and models on this machine."""

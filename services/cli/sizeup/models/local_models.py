@@ -30,10 +30,10 @@ class LocalModel:
 
 
 class ModelRegistry:
-    """Find models by path, by catalogue name, by Hugging Face id."""
+    """Find models by path, by catalog name, by Hugging Face id."""
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
-        """Raise UsageError when two models of the catalogue share a name."""
+        """Raise UsageError when two models of the catalog share a name."""
         self.catalog = catalog
         self._settings = settings
         try:
@@ -42,7 +42,7 @@ class ModelRegistry:
             raise UsageError(str(error)) from error
 
     def resolve(self, name: str) -> tuple[str, CatalogEntry]:
-        """Return key and entry of a catalogue name or of any Hugging Face id."""
+        """Return key and entry of a catalog name or of any Hugging Face id."""
         key = self._index.find(name)
         if key is not None:
             return key, self.catalog.models[key]

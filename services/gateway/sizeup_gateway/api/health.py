@@ -1,4 +1,4 @@
-"""Health of the gateway itself; the models have a readiness of their own."""
+"""Health of the gateway process, independent of the readiness of its models."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -26,7 +26,7 @@ class HealthResponse(StatusResponse):
 
     version: str
     replicas_ready: dict[str, int]
-    """Ready replicas of each model, by its key in the catalogue."""
+    """Ready replicas of each model, by its key in the catalog."""
 
 
 RESPONSES = (StatusResponse, HealthResponse)
@@ -38,8 +38,8 @@ _UNAVAILABLE = json_response(StatusResponse, "Starting or draining")
 def health_router(models: Models, drain: Drain, has_synced: Callable[[], bool]) -> APIRouter:
     """Create /livez, /readyz and /health.
 
-    Not ready before every replica has been probed: earlier, requests would be refused that another
-    gateway could serve.
+    Not ready before every replica has been probed: until then the gateway would reject requests
+    that another one could serve.
     """
     release = version("sizeup-gateway")  # reads a file: once, not on every request
     router = direct_router("Health")

@@ -1,1 +1,1 @@
-"""The models of the catalogue, their replicas and metrics."""
+"""The models of the catalog, their replicas and metrics."""

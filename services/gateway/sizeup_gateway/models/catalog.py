@@ -1,4 +1,4 @@
-"""The models of the catalogue, by key and by name."""
+"""The models of the catalog, by key and by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sizeup_wire.model import ModelInfo
 
 @dataclass(slots=True, eq=False)
 class Model:
-    """A model of the catalogue and its current state."""
+    """A model of the catalog and its current state."""
 
     key: str
     entry: CatalogEntry
@@ -25,7 +25,7 @@ class Model:
     desired_replicas: int | None = None
     """Scale of its Deployment; None if it has none or the scale has not been read."""
     removed: bool = False
-    """True once it is gone from the catalogue: running requests finish, new ones are refused."""
+    """True once it was removed from the catalog: running requests finish, new ones are rejected."""
 
     @property
     def listed_name(self) -> str:
@@ -57,7 +57,7 @@ class Model:
 
 
 class Models:
-    """All models of the catalogue."""
+    """All models of the catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         """Raise ValueError if two models share a name."""
@@ -66,9 +66,9 @@ class Models:
         self.apply(catalog)
 
     def apply(self, catalog: Catalog) -> Sequence[Model]:
-        """Replace the catalogue and return the removed models.
+        """Replace the catalog and return the removed models.
 
-        A model in both catalogues keeps its pool. Raises ValueError, and changes nothing, if two
+        A model in both catalogs keeps its pool. Raises ValueError, and changes nothing, if two
         models share a name.
         """
         names, previous = NameIndex(catalog), self.by_key
@@ -90,7 +90,7 @@ class Models:
 
 
 def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
-    """Create a model, or update it to its present entry in the catalogue."""
+    """Create a model, or update it to its present entry in the catalog."""
     if known is None:
         return Model(key, entry, ReplicaPool(entry.replicas))
     if (known.entry.id, known.entry.revision) != (entry.id, entry.revision):
@@ -102,12 +102,12 @@ def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
 
 
 def load_catalog(path: Path) -> Catalog:
-    """Read a catalogue file; raise OSError, yaml.YAMLError or ValueError."""
+    """Read a catalog file; raise OSError, yaml.YAMLError or ValueError."""
     return parse_catalog(path.read_bytes())
 
 
 def parse_catalog(content: bytes) -> Catalog:
-    """Parse a catalogue; raise yaml.YAMLError or ValueError."""
+    """Parse a catalog; raise yaml.YAMLError or ValueError."""
     return Catalog.model_validate(yaml.safe_load(content))
 
 

@@ -1,4 +1,4 @@
-"""The catalogue file, reloaded when its content changes.
+"""The catalog file, reloaded when its content changes.
 
 The content is compared, not the mtime: Kubernetes updates a ConfigMap volume by moving a symlink.
 """
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class CatalogFile:
-    """Applies changes of the catalogue file; an invalid file changes nothing."""
+    """Applies changes of the catalog file; an invalid file changes nothing."""
 
     def __init__(
         self,

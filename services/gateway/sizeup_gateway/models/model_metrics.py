@@ -1,4 +1,4 @@
-"""Metrics of the models in the catalogue, read when Prometheus scrapes."""
+"""Metrics of the models in the catalog, read when Prometheus scrapes."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from sizeup_gateway.observability.metrics import PREFIX
 
 
 class ModelCollector(Collector):
-    """Readiness and state of every model that is in the catalogue at the time of the scrape."""
+    """Readiness and state of every model that is in the catalog at the time of the scrape."""
 
     def __init__(self, models: Models) -> None:
         self._models = models

@@ -1,4 +1,4 @@
-"""The gateway's request metrics. Label values come from the catalogue and from closed sets."""
+"""The gateway's request metrics. Label values come from the catalog and from closed sets."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ from sizeup_telemetry.buckets import (
 )
 
 UNKNOWN_MODEL = "unknown"
-"""Label of every name that is not in the catalogue: clients must not create time series."""
+"""Label of every name that is not in the catalog: clients must not create time series."""
 
 PREFIX = "sizeup_gateway_"
 
@@ -77,6 +77,6 @@ class Metrics:
                 QUEUE_SECONDS,
             ),
             counter("activations_total", "Attempts to scale a model from zero", "model", "outcome"),
-            counter("catalog_reloads_total", "Reloads of the catalogue file", "outcome"),
-            gauge("catalog_invalid", "1 while the catalogue file is invalid"),
+            counter("catalog_reloads_total", "Reloads of the catalog file", "outcome"),
+            gauge("catalog_invalid", "1 while the catalog file is invalid"),
         )

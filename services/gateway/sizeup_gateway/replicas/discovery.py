@@ -42,7 +42,7 @@ class Discovery:
         interval_seconds: float,
         resolve: Resolve | None = None,
     ) -> None:
-        """Without `resolve`, the replicas are those that the catalogue lists."""
+        """Without `resolve`, the replicas are those that the catalog lists."""
         self._models = models
         self._client = client
         self._interval_seconds = interval_seconds
@@ -60,7 +60,7 @@ class Discovery:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take over the catalogue and the endpoints of the Services."""
+        """Take over the catalog and the endpoints of the Services."""
         if self._resolve is not None:
             for model in self._models.by_key.values():
                 if model.entry.service is not None:

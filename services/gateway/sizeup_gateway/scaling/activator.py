@@ -26,7 +26,7 @@ _CHECK_SECONDS = 2.0
 queued requests of its own, may have scaled the model down again."""
 
 _MAX_CONFLICTS = 5
-"""In a row: two gateways cause one; more means that another client writes continuously."""
+"""Consecutive: two gateways cause one; more means that another client writes continuously."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class QueuedRequest:
     deadline: float
     """By the clock of the event loop."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the prompt that waits on behalf of all."""
+    """Locked by the one prompt that waits for all of them."""
     error: GatewayError | None = None
-    """Why waiting failed; the other prompts fail alike."""
+    """Why waiting failed; the other prompts fail with the same error."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +100,7 @@ class Activator:
         return round((loop.time() - started) * 1e9)
 
     def remove(self, model: Model) -> None:
-        """Drop a model that is gone from the catalogue; its queued requests fail."""
+        """Drop a model that was removed from the catalog; its queued requests fail."""
         queue = self._queues.pop(model, None)
         if queue is not None:
             queue.wake.set()

@@ -22,7 +22,7 @@ class KeepAlive:
     async def load(self, model: Model, name: str, seconds: float | None) -> None:
         """Wait until the model is ready, and set its keep-alive time; raises GatewayError.
 
-        Negative seconds are for ever; None keeps the time that is set.
+        Negative seconds are unlimited; None keeps the current value.
         """
         if not self._activator.scales_to_zero(model):
             if not model.pool.ready_count:

@@ -172,7 +172,9 @@ def usable_decode_function(layout: PoolLayout, heads: int) -> DecodeFunction | N
     """
     function = load_decode_attention()
     if function is None:
-        log.warning("kernel.off", extra={"reason": "not built; falling back to PyTorch attention"})
+        log.warning(
+            "kernel.disabled", extra={"reason": "not built; falling back to PyTorch attention"}
+        )
         return None
     trial = PoolLayout(_TRIAL_KEYS * _TRIAL_SPANS, 1, layout.kv_heads, layout.head_dim, True)
     pool = KVPool(trial, torch.float32, [torch.device("cpu")], function)
@@ -188,9 +190,9 @@ def usable_decode_function(layout: PoolLayout, heads: int) -> DecodeFunction | N
     error = float((compiled - plain).abs().max())
     facts = {"error": error, "seconds": compiled_seconds, "plain_seconds": plain_seconds}
     if error > _TRIAL_TOLERANCE or compiled_seconds > _TRIAL_MAX_SLOWDOWN * plain_seconds:
-        log.warning("kernel.off", extra=facts)
+        log.warning("kernel.disabled", extra=facts)
         return None
-    log.info("kernel.on", extra=facts)
+    log.info("kernel.enabled", extra=facts)
     return function
 
 

@@ -63,7 +63,9 @@ class Engine:
         total = len(request.prompt_ids) + (0 if request.embed else request.max_tokens)
         needed, exist = self._scheduler.pages_for(total), self._scheduler.pages.total
         if needed > exist:
-            raise RequestTooLargeError(f"{total} tokens need {needed} KV cache pages of {exist}")
+            raise RequestTooLargeError(
+                f"{total} tokens need {needed} KV cache pages, the cache has {exist}"
+            )
 
     def add(self, request: EngineRequest) -> None:
         """Append a request's choices to the waiting queue."""

@@ -177,7 +177,7 @@ def count_pages(
     pages = min(useful, affordable)
     if pages < 1:
         raise LoadError(
-            f"insufficient memory for the KV cache: a page of {page_size} tokens needs "
+            f"insufficient memory for the KV cache: a page of {page_size} tokens takes "
             f"{sum(page_bytes.values())} bytes"
         )
     return pages

@@ -146,7 +146,10 @@ class Scheduler:
                 draft.chunks.append(Chunk(sequence, sequence.num_computed, 1))
 
     def _grow(self, sequence: SequenceState, draft: _Draft) -> bool:
-        """Allocate pages for a sequence's tokens, preempting the youngest; False if that is it."""
+        """Allocate pages for a sequence's tokens, preempting the youngest sequences if necessary.
+
+        False if the sequence itself was preempted.
+        """
         missing = self.pages_for(sequence.num_tokens) - len(sequence.block_table)
         if missing <= 0:
             return True

@@ -42,7 +42,7 @@ class PreparedRequest:
 
     @property
     def needs_engine(self) -> bool:
-        """Whether it asks for output or for log-probabilities of the prompt."""
+        """Whether output or log-probabilities of the prompt are requested."""
         return bool(self.max_tokens) or self.resolved.wants_prompt_logprobs
 
     def to_engine_request(self) -> EngineRequest:

@@ -1,7 +1,7 @@
 """Liveness, readiness and stall detection.
 
-Liveness does not depend on the engine: a busy process is alive. A process whose engine hangs ends
-itself.
+Liveness does not depend on the engine: a busy process is alive. A process with a hung engine
+terminates itself.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class StallLimits:
     stalled_seconds: float
     """After this it is not ready: the engine or the machine hangs."""
     lost_seconds: float
-    """After this much more it is given up."""
+    """After this much longer it is lost: the process exits."""
 
 
 class StallDetector:
@@ -42,7 +42,7 @@ class StallDetector:
         return self._idle_seconds(running, steps, now) > self._limits.stalled_seconds
 
     def is_lost(self, *, running: int, steps: int, now: float) -> bool:
-        """Add a sample; return whether the engine is to be given up."""
+        """Add a sample; return whether the engine is lost. `now` is in seconds."""
         limits = self._limits
         return (
             self._idle_seconds(running, steps, now) > limits.stalled_seconds + limits.lost_seconds
@@ -106,7 +106,7 @@ class Health:
         self._failure = reason
 
     def is_lost(self, now: float) -> bool:
-        """Return whether the engine hangs for good; never while the process drains."""
+        """Return whether the engine is lost; never while the process drains."""
         if self._engine is None or self._drain.draining:
             return False
         stats = self._engine.stats()

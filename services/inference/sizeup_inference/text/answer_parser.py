@@ -16,7 +16,7 @@ _CALL, _END_CALL = "<tool_call>", "</tool_call>"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Text of the answer."""
+    """Output text outside reasoning and tool calls."""
 
     text: str
 

@@ -177,7 +177,7 @@ def test_a_response_above_the_limit_is_rejected_unless_streamed() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,
-            running_gateway(fake, max_reply_bytes=10 * LONG) as gateway,
+            running_gateway(fake, max_response_bytes=10 * LONG) as gateway,
         ):
             body = {"model": MODEL, "max_tokens": 1, "echo": True, "logprobs": 1}
             status, _, text = await gateway.post("/v1/completions", body | {"prompt": "x" * LONG})
@@ -199,7 +199,7 @@ def test_echoed_text_counts_towards_the_limit() -> None:
     async def scenario() -> None:
         async with (
             fake_inference(echoing) as fake,
-            running_gateway(fake, max_reply_bytes=LONG) as gateway,
+            running_gateway(fake, max_response_bytes=LONG) as gateway,
         ):
             body = {"model": MODEL, "max_tokens": 0, "echo": True, "prompt": "x" * (LONG + 1)}
             status, _, _ = await gateway.post("/v1/completions", body)

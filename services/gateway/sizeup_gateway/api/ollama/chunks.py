@@ -167,7 +167,7 @@ def _load_ns(transcript: Transcript) -> int:
 
 
 def assistant_message(text: str | JsonFragment) -> Json:
-    """Return a message by the model."""
+    """Return a message from the model."""
     return {"role": "assistant", "content": text}
 
 

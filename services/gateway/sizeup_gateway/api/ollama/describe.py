@@ -22,7 +22,7 @@ _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
 def to_tag(model: Model, now: datetime) -> Json:
-    """Return the entry of /api/tags; from the catalogue alone if the model was never ready."""
+    """Return the entry of /api/tags; from the catalog alone if the model was never ready."""
     return {
         **_identity(model),
         "modified_at": timestamp(_modified_at(model, now)),

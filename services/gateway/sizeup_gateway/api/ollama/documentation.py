@@ -57,7 +57,7 @@ VERSION = operation(
 )
 TAGS = operation(
     "List models",
-    json_response(response_schema.ListResponse, "Every model of the catalogue"),
+    json_response(response_schema.ListResponse, "Every model of the catalog"),
     _ACCESS_ERRORS,
 )
 PROCESSES = operation(

@@ -33,7 +33,7 @@ class ModelDetails(ResponseBody):
 
 
 class ListModelResponse(ResponseBody):
-    """A model of the catalogue."""
+    """A model of the catalog."""
 
     name: str
     model: str
@@ -98,7 +98,7 @@ class ResponseToolCallFunction(ResponseBody):
 
 
 class ResponseToolCall(ResponseBody):
-    """A tool call by the model."""
+    """A tool call from the model."""
 
     id: str
     function: ResponseToolCallFunction

@@ -73,7 +73,7 @@ class OllamaRoutes:
         return JsonResponse({"version": API_VERSION})
 
     async def tags(self, _request: Request) -> Response:
-        """List every model of the catalogue, the most recently modified first."""
+        """List every model of the catalog, the most recently modified first."""
         now = datetime.now(UTC)
         tags = [to_tag(model, now) for model in self._dependencies.models.by_key.values()]
         tags.sort(key=lambda tag: str(tag["modified_at"]), reverse=True)

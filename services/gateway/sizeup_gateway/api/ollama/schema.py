@@ -95,7 +95,7 @@ class ToolCallFunction(RequestBody):
 
 
 class ToolCall(RequestBody):
-    """An earlier tool call by the model."""
+    """An earlier tool call from the model."""
 
     id: str | None = None
     function: ToolCallFunction
@@ -119,7 +119,7 @@ class ModelRequest(RequestBody):
     model: str | None = None
     stream: bool | None = None
     keep_alive: KeepAlive = None
-    """Seconds as a number, or a duration such as "5m"; negative is for ever, 0 unloads."""
+    """Seconds as a number, or a duration such as "5m"; negative is unlimited, 0 unloads."""
     options: Options | None = None
     format: Format = None
     think: Think = None

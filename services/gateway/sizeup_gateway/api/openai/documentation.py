@@ -32,7 +32,7 @@ _MODEL_PARAMETER = {
 
 MODELS = operation(
     "List models",
-    json_response(response_schema.ModelList, "Every model of the catalogue"),
+    json_response(response_schema.ModelList, "Every model of the catalog"),
     _ACCESS_ERRORS,
 )
 MODEL = operation(

@@ -9,7 +9,7 @@ from sizeup_gateway.api.documentation import ResponseBody
 
 
 class Model(ResponseBody):
-    """A model of the catalogue."""
+    """A model of the catalog."""
 
     id: str
     object: Literal["model"]
@@ -61,7 +61,7 @@ class FunctionCallResponse(ResponseBody):
 
 
 class ChatCompletionMessageToolCall(ResponseBody):
-    """A tool call by the model."""
+    """A tool call from the model."""
 
     id: str
     type: Literal["function"]
@@ -78,7 +78,7 @@ class ChoiceDeltaToolCall(ResponseBody):
 
 
 class ChatCompletionMessage(ResponseBody):
-    """A message by the model."""
+    """A message from the model."""
 
     role: Literal["assistant"]
     content: str | None
@@ -90,7 +90,7 @@ class ChatCompletionMessage(ResponseBody):
 
 
 class ChoiceDelta(ResponseBody):
-    """A piece of a message by the model."""
+    """A piece of a message from the model."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None

@@ -148,7 +148,7 @@ class FunctionCallParam(RequestBody):
 
 
 class ToolCallParam(RequestBody):
-    """An earlier tool call by the model."""
+    """An earlier tool call from the model."""
 
     id: str | None = None
     function: FunctionCallParam

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sizeup.errors import UsageError
-from sizeup.models.catalogue import load_catalog, merge, read_catalog, shipped
+from sizeup.models.catalog import load_catalog, merge, read_catalog, shipped
 from sizeup.settings import Settings
 from sizeup_wire.catalog import CatalogEntry, NameIndex
 
@@ -119,7 +119,7 @@ BELOW = {"a": entry("org/a", "a:1", "a:latest"), "b": entry("org/b", "b:1")}
         ({"z": entry("org/b", "z:1")}, {"a": ("a:1", "a:latest"), "z": ("z:1",)}),
     ],
 )
-def test_the_user_catalogue_wins(
+def test_the_user_catalog_wins(
     above: dict[str, CatalogEntry], merged: dict[str, tuple[str, ...]]
 ) -> None:
     assert {key: entry.names for key, entry in merge(BELOW, above).items()} == merged

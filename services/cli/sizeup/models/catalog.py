@@ -1,4 +1,4 @@
-"""Read the catalogue: the models that ship with sizeup, and those of the user."""
+"""Read the catalog: the models that ship with sizeup, and those of the user."""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -15,7 +15,7 @@ Models = Mapping[str, CatalogEntry]
 
 
 def load_catalog(settings: Settings, extra: Path | None = None) -> Catalog:
-    """Return the merged catalogue; each source overrides those before it.
+    """Return the merged catalog; each source overrides those before it.
 
     The sources are qwen.yaml, the user's models.yaml, SIZEUP_CATALOG, and `extra`.
     Raises UsageError for an invalid file.
@@ -30,13 +30,13 @@ def load_catalog(settings: Settings, extra: Path | None = None) -> Catalog:
 
 
 def shipped() -> Catalog:
-    """Return the catalogue of this release."""
+    """Return the catalog of this release."""
     text = resources.files("sizeup.models").joinpath("qwen.yaml").read_text(encoding="utf-8")
     return Catalog.model_validate(yaml.safe_load(text))
 
 
 def read_catalog(path: Path) -> Catalog:
-    """Read a catalogue file, or raise UsageError naming it."""
+    """Read a catalog file, or raise UsageError naming it."""
     try:
         catalog = Catalog.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         NameIndex(catalog)
@@ -52,7 +52,7 @@ def read_catalog(path: Path) -> Catalog:
 
 
 def merge(below: Models, above: Models) -> dict[str, CatalogEntry]:
-    """Merge two catalogues: names, keys and ids of `above` are removed from `below`."""
+    """Merge two catalogs: names, keys and ids of `above` are removed from `below`."""
     taken = {name for key, entry in above.items() for name in _identifiers(key, entry)}
     kept: dict[str, CatalogEntry] = {}
     for key, entry in below.items():
