@@ -106,7 +106,7 @@ def metrics_page() -> str:
     """Return docs/metrics.md."""
     head = (
         "Prometheus metrics, at `/metrics`. Durations are in seconds, sizes in bytes. The values\n"
-        "of a label come from the catalog or from a closed set, never from a request."
+        "of a label come from the catalog or from a closed set, never from a client."
     )
     sections = (
         f"## {title}\n\nServed {where}.\n\n{metrics_table(list(collectors(registry)))}"

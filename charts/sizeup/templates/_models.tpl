@@ -19,7 +19,6 @@
 {{- toJson $models -}}
 {{- end }}
 {{/* sizeup.model: list root, key, values of the model, its entry in files/ladder.yaml */}}
-{{/* sizeup.model: list root, key, its values, what the ladder knows of its id */}}
 {{- define "sizeup.model" -}}
 {{- $root := index . 0 -}}
 {{- $key := index . 1 -}}
