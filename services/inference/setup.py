@@ -10,7 +10,7 @@ setup(
         Extension(
             "sizeup_inference.engine.kernels._decode_attention",
             sources=["sizeup_inference/engine/kernels/decode_attention.c"],
-            # -ffast-math reorders sums, without which the compiler cannot vectorise them.
+            # -ffast-math reorders sums, without which the compiler cannot vectorize them.
             extra_compile_args=["-O3", "-fopenmp", "-ffast-math"],
             extra_link_args=["-fopenmp", "-lm"],
             optional=True,

@@ -7,7 +7,7 @@ GatewayError                    code, message and optionally the request field a
 ├── BusyError                   the concurrency limit is reached
 │   └── ActivationQueueFullError   too many requests queued for a model that is starting
 ├── NotReadyError               no replica of the model is ready
-├── UpstreamError               inference refused or failed; the code is inference's
+├── UpstreamError               inference rejected it or failed; code is inference's
 ├── ReplicaUnavailableError     a replica failed before it sent an event
 └── AccessError                 rejected before routing: path, method, API key, body size, ...
 """
@@ -97,7 +97,7 @@ class NotReadyError(GatewayError):
 
 
 class UpstreamError(GatewayError):
-    """Inference refused or failed."""
+    """Inference rejected the request, or failed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.code, failure.message, failure.param)

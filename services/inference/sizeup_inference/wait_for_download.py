@@ -83,7 +83,7 @@ class Wait:
     def _update(self, state: DownloadState) -> None:
         if (state.state, state.message) != (self._state.state, self._state.message):
             level = logging.WARNING if state.state == "failed" else logging.INFO
-            fields = _readiness(state).model_dump()  # log records have a `message` of their own
+            fields = _readiness(state).model_dump()  # LogRecord reserves `message`
             log.log(level, "model.waiting", extra=fields | {"model": self._settings.model})
         self._state = state
 

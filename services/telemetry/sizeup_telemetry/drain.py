@@ -1,4 +1,4 @@
-"""Graceful shutdown: refuse new requests from SIGTERM on, fail what is left at the deadline."""
+"""Graceful shutdown: reject new requests from SIGTERM on, fail what is left at the deadline."""
 
 import asyncio
 from collections.abc import Callable, Iterator

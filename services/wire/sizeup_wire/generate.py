@@ -40,7 +40,7 @@ class Sampling(RequestModel):
 
 
 ThinkingMode = Literal["on", "off", "if_supported"]
-"""`on` is refused by a model without thinking, `if_supported` is ignored by it."""
+"""`on` is rejected by a model without thinking, `if_supported` is ignored by it."""
 
 
 class ChatMessage(RequestModel):
@@ -113,7 +113,7 @@ class AutoPrompt(_Prompt):
     system: str | None = None
     thinking: ThinkingMode | None = None
     prefix_token_ids: tuple[int, ...] = ()
-    """As in ChatPrompt; refused for a model without a chat template."""
+    """As in ChatPrompt; rejected for a model without a chat template."""
 
 
 Prompt = Annotated[ChatPrompt | TextPrompt | TokenPrompt | AutoPrompt, Field(discriminator="kind")]

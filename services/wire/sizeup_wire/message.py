@@ -2,7 +2,7 @@
 
 During a rolling upgrade, gateways and replicas of two releases exchange messages. A gateway
 therefore ignores unknown response fields and omits request fields that are at their default, so a
-replica of the older release refuses only requests that use a new field. Defaults are part of the
+replica of the older release rejects only requests that use a new field. Defaults are part of the
 protocol: they never change, and a new meaning needs a new field.
 """
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RequestModel(BaseModel):
-    """A request: unknown fields and non-finite numbers are refused."""
+    """A request: unknown fields and non-finite numbers are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

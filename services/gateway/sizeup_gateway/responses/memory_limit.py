@@ -11,7 +11,7 @@ from sizeup_gateway.errors import BusyError, InvalidRequestError
 
 _FREE_BYTES = 2**16
 """Not counted, per response: some 15,000 tokens of text. The concurrency limit bounds their sum, so
-that ordinary responses are never refused because of large ones."""
+that ordinary responses are never rejected because of large ones."""
 
 
 class ResponseMemoryLimiter:

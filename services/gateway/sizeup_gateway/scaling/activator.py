@@ -22,8 +22,8 @@ from sizeup_gateway.observability.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 2.0
-"""Interval at which the scale is checked while requests are queued: another gateway, without
-queued requests of its own, may have scaled the model down again."""
+"""Interval at which the scale is checked while requests are queued: another gateway, which
+has no queued requests, may have scaled the model down again."""
 
 _MAX_CONFLICTS = 5
 """Consecutive: two gateways cause one; more means that another client writes continuously."""

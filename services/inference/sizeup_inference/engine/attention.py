@@ -141,7 +141,7 @@ def _attend_folded(
 ) -> torch.Tensor:
     """Attend with the query heads of a KV head folded into further queries of that head.
 
-    On CUDA a mask with `enable_gqa` leaves only the math kernel, which materialises all scores:
+    On CUDA a mask with `enable_gqa` leaves only the math kernel, which materializes all scores:
     8 GB in float32 for 512 tokens over 64,000 keys and 64 heads. One query reads each key once.
     """
     group = query.shape[1] // keys.shape[1]

@@ -132,7 +132,7 @@ class KVPool:
         return pages[table].flatten(0, 1)[: span.kv_length].transpose(0, 1)[None]
 
     def _table_on(self, device: torch.device, span: Span) -> torch.Tensor:
-        """Copy a block table to a device once per step: each copy synchronises with the GPU."""
+        """Copy a block table to a device once per step: each copy synchronizes with the GPU."""
         key = (span.row_start, device)
         if key not in self._tables:
             self._tables[key] = torch.tensor(span.block_table, device=device)

@@ -83,7 +83,7 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     )
     model: PreTrainedModel
     model, report = loaded
-    # transformers initialises missing weights at random and only warns.
+    # transformers initializes missing weights at random and only warns.
     if missing := sorted(report["missing_keys"]):
         raise LoadError(f"{len(missing)} weights are missing from the files, such as {missing[0]}")
     _require_in_place(model)
@@ -177,7 +177,7 @@ def count_pages(
     pages = min(useful, affordable)
     if pages < 1:
         raise LoadError(
-            f"insufficient memory for the KV cache: a page of {page_size} tokens takes "
+            f"insufficient memory for the KV cache: a page of {page_size} tokens needs "
             f"{sum(page_bytes.values())} bytes"
         )
     return pages

@@ -37,7 +37,7 @@ class SamplingParams:
     """Window of repetition_penalty over prompt and output, in tokens; -1 is unlimited."""
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     seed: int | None = None
-    """Choice i uses a generator of its own, seeded with seed + i; None seeds at random."""
+    """Choice i uses a separate generator, seeded with seed + i; None seeds at random."""
     logprobs: int | None = None
     """None: no logprobs; k >= 0: those of the sampled token and of the top k."""
 

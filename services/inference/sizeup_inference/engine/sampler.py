@@ -125,7 +125,7 @@ def _probabilities(logits: torch.Tensor, largest: torch.Tensor, temperature: flo
 
 
 def _pick(weights: torch.Tensor, uniform: float) -> int:
-    """Invert the CDF of unnormalised weights."""
+    """Invert the CDF of unnormalized weights."""
     cumulative = weights.cumsum(-1)
     index = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
     # Rounding may put the target past the end: then the last token with a weight is meant.

@@ -7,10 +7,10 @@ from sizeup_wire.events import PromptToken, TokenLogprob, TopLogprob
 
 def token_logprob(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs) -> TokenLogprob:
     """Convert an output token."""
-    own = tokenizer.token_bytes(token_id)
+    raw = tokenizer.token_bytes(token_id)
     return TokenLogprob(
-        token=own.decode(errors="replace"),
-        bytes=tuple(own),
+        token=raw.decode(errors="replace"),
+        bytes=tuple(raw),
         logprob=logprobs.chosen,
         top=_top(tokenizer, logprobs),
     )
@@ -18,10 +18,10 @@ def token_logprob(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs) -> To
 
 def prompt_token(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs | None) -> PromptToken:
     """Convert a prompt token; the first has no log-probability."""
-    own = tokenizer.token_bytes(token_id)
+    raw = tokenizer.token_bytes(token_id)
     return PromptToken(
-        token=own.decode(errors="replace"),
-        bytes=tuple(own),
+        token=raw.decode(errors="replace"),
+        bytes=tuple(raw),
         logprob=None if logprobs is None else logprobs.chosen,
         top=() if logprobs is None else _top(tokenizer, logprobs),
     )
@@ -30,6 +30,6 @@ def prompt_token(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs | None)
 def _top(tokenizer: Tokenizer, logprobs: Logprobs) -> tuple[TopLogprob, ...]:
     top = ((tokenizer.token_bytes(token_id), logprob) for token_id, logprob in logprobs.top)
     return tuple(
-        TopLogprob(token=own.decode(errors="replace"), bytes=tuple(own), logprob=logprob)
-        for own, logprob in top
+        TopLogprob(token=raw.decode(errors="replace"), bytes=tuple(raw), logprob=logprob)
+        for raw, logprob in top
     )

@@ -10,7 +10,7 @@ from sizeup_wire.events import PromptTokens
 
 TOKENS_PER_EVENT = 128
 """With 20 top tokens each, a line has about 0.3 MB, and 2 MB where all of them are Qwen's longest;
-the gateway accepts 8. Serialising it blocks the event loop for some milliseconds."""
+the gateway accepts 8. Serializing it blocks the event loop for some milliseconds."""
 
 
 class PromptEcho:
@@ -31,15 +31,15 @@ class PromptEcho:
             yield PromptTokens(text=self._text(TOKENS_PER_EVENT))
 
     def feed(self, logprobs: Sequence[Logprobs]) -> Iterator[PromptTokens]:
-        """Yield the next tokens, one for each of these; lazily, because they may be thousands."""
+        """Yield the next tokens, one per entry; lazily, because there may be thousands."""
         for start in range(0, len(logprobs), TOKENS_PER_EVENT):
             yield self._piece(logprobs[start : start + TOKENS_PER_EVENT])
 
     def _piece(self, logprobs: Sequence[Logprobs | None]) -> PromptTokens:
         ids = self._token_ids[self._sent : self._sent + len(logprobs)]
         tokens = tuple(
-            prompt_token(self._tokenizer, token_id, own)
-            for token_id, own in zip(ids, logprobs, strict=True)
+            prompt_token(self._tokenizer, token_id, logprob)
+            for token_id, logprob in zip(ids, logprobs, strict=True)
         )
         return PromptTokens(text=self._text(len(ids)), tokens=tokens)
 
@@ -47,5 +47,5 @@ class PromptEcho:
         """Return the characters that the next tokens complete; the last token flushes."""
         ids = self._token_ids[self._sent : self._sent + count]
         self._sent += len(ids)
-        own = b"".join(map(self._tokenizer.token_bytes, ids))
-        return self._decoder.decode(own, final=self._sent == len(self._token_ids))
+        raw = b"".join(map(self._tokenizer.token_bytes, ids))
+        return self._decoder.decode(raw, final=self._sent == len(self._token_ids))

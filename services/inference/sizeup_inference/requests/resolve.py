@@ -1,6 +1,6 @@
 """Defaults and validation: a wire request and a model make a resolved request. Pure.
 
-Prompts are tokenised afterwards, by truncation.py.
+Prompts are tokenized afterwards, by truncation.py.
 """
 
 from collections.abc import Iterable

@@ -86,7 +86,7 @@ def request_router(state: ServerState) -> APIRouter:
 
     @router.post(
         paths.TOKENIZE,
-        summary="Tokenise a prompt as generate does",
+        summary="Tokenize a prompt as generate does",
         openapi_extra=request_body(TokenizeRequest),
         responses={200: json_response(TokenizeResponse, "Token ids"), **REQUEST_FAILURES},
     )

@@ -1,1 +1,1 @@
-"""Text to tokens and back: tokenizer, detokenisation, stop strings, reasoning and tool calls."""
+"""Text to tokens and back: tokenizer, detokenization, stop strings, reasoning and tool calls."""

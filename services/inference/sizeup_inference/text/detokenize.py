@@ -1,4 +1,4 @@
-"""Incremental detokenisation into complete characters. Pure.
+"""Incremental detokenization into complete characters. Pure.
 
 A token of a byte-level BPE is a sequence of bytes, so an incremental UTF-8 decoder gives the same
 text as decoding all ids at once. tokenizers' DecodeStream is unsuitable: it cannot be flushed at

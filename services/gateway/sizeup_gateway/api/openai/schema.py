@@ -190,7 +190,7 @@ Tokens = Annotated[list[TokenId], Field(min_length=1)]
 
 
 def _prompts(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """Normalise the four forms of a prompt to a list of texts or of token lists."""
+    """Normalize the four forms of a prompt to a list of texts or of token lists."""
     single = isinstance(value, list) and value and not isinstance(value[0], str | list)
     try:
         return validate([value] if single or isinstance(value, str) else value)

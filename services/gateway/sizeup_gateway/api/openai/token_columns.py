@@ -82,8 +82,8 @@ def _name(token: Token | TopLogprob) -> str:
     """
     if "\ufffd" not in token.token:
         return token.token
-    own = bytes(token.bytes)
+    raw = bytes(token.bytes)
     try:
-        return own.decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in own)
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
