@@ -12,8 +12,8 @@ from loadtest.fake_server import (
     Reply,
     fake_server,
     openai_answer,
-    saying,
     status,
+    stream_of,
 )
 from sizeup_loadtest import main as command_line
 
@@ -36,8 +36,8 @@ async def show(request: ReceivedRequest) -> AsyncIterator[bytes]:
 
 
 WHOLE: dict[str, Reply] = {
-    "chat": saying(*openai_answer()),
-    "ollama": saying(*OLLAMA_ANSWER),
+    "chat": stream_of(*openai_answer()),
+    "ollama": stream_of(*OLLAMA_ANSWER),
     "models": status(200, LISTED),
     "tags": status(200, TAGS),
     "ps": status(200, {"models": []}),
@@ -47,7 +47,7 @@ WHOLE: dict[str, Reply] = {
 
 @contextmanager
 def background(**replies: Reply) -> Iterator[FakeServer]:
-    """Serve from a thread of its own: the command has a loop of its own."""
+    """Serve in a separate thread, because the command runs its own event loop."""
     ready, box = threading.Event(), list[tuple[FakeServer, asyncio.Event]]()
     loop = asyncio.new_event_loop()
 

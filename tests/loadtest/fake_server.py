@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """One request as it came."""
+    """One received request."""
 
     method: str
     path: str
@@ -90,8 +90,8 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: clo
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def saying(*pieces: bytes) -> Reply:
-    """Stream these bytes, each written by itself, and close."""
+def stream_of(*pieces: bytes) -> Reply:
+    """Stream these bytes, each in a separate write, and close."""
 
     async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         yield STREAM
@@ -102,7 +102,7 @@ def saying(*pieces: bytes) -> Reply:
 
 
 def status(code: int, body: object) -> Reply:
-    """Reply without streaming."""
+    """Respond without streaming."""
 
     async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -62,8 +62,8 @@ def test_an_unrelated_error_leaves_echo_unknown(reply: Reply, words: str) -> Non
 
 
 def test_a_lost_connection_leaves_echo_unknown() -> None:
-    async def gone() -> str | None:
+    async def ask_closed_port() -> str | None:
         async with aiohttp.ClientSession() as session:
             return await echo_unsupported_reason(session, "http://127.0.0.1:9", "m")
 
-    assert (asyncio.run(gone()) or "").startswith(f"{UNKNOWN}: Client")
+    assert (asyncio.run(ask_closed_port()) or "").startswith(f"{UNKNOWN}: Client")
