@@ -9,7 +9,7 @@ from loadtest.fake_server import (
     OLLAMA_ANSWER,
     FakeServer,
     ReceivedRequest,
-    Reply,
+    Response,
     fake_server,
     openai_answer,
     status,
@@ -35,7 +35,7 @@ async def show(request: ReceivedRequest) -> AsyncIterator[bytes]:
         yield piece
 
 
-WHOLE: dict[str, Reply] = {
+WHOLE: dict[str, Response] = {
     "chat": stream_of(*openai_answer()),
     "ollama": stream_of(*OLLAMA_ANSWER),
     "models": status(200, LISTED),
@@ -46,13 +46,13 @@ WHOLE: dict[str, Reply] = {
 
 
 @contextmanager
-def background(**replies: Reply) -> Iterator[FakeServer]:
+def background(**responses: Response) -> Iterator[FakeServer]:
     """Serve in a separate thread, because the command runs its own event loop."""
     ready, box = threading.Event(), list[tuple[FakeServer, asyncio.Event]]()
     loop = asyncio.new_event_loop()
 
     async def run() -> None:
-        async with fake_server(**replies) as fake:
+        async with fake_server(**responses) as fake:
             over = asyncio.Event()
             box.append((fake, over))
             ready.set()

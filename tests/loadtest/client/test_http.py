@@ -87,13 +87,13 @@ def test_the_finish_reason_is_timestamped(api: Api) -> None:
         *fields, end = answers[api]
         ready = asyncio.Event()
 
-        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+        async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
             yield STREAM + b"".join(fields)
             await ready.wait()
             yield end
 
         asyncio.get_running_loop().call_later(0.05, ready.set)
-        async with fake_server(chat=reply, ollama=reply) as fake:
+        async with fake_server(chat=response, ollama=response) as fake:
             return await one(fake, api)
 
     record = asyncio.run(run())
@@ -228,20 +228,20 @@ def test_the_words_of_a_prompt_are_counted() -> None:
 
 
 def test_a_connection_lost_inside_the_body_is_classified() -> None:
-    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = delta(content="a")
         yield CHUNKED + f"{len(data):x}\r\n".encode() + data + b"\r\n"
         raise Kill
 
-    assert send(reply).outcome is Outcome.DISCONNECTED
+    assert send(response).outcome is Outcome.DISCONNECTED
 
 
 def test_a_connection_closed_without_a_response_is_classified() -> None:
-    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
         raise Kill
         yield b""
 
-    assert send(reply).outcome is Outcome.DISCONNECTED
+    assert send(response).outcome is Outcome.DISCONNECTED
 
 
 def test_a_refused_connection_is_classified() -> None:
@@ -257,11 +257,11 @@ def test_a_silent_server_times_out() -> None:
     async def run() -> Record:
         over = asyncio.Event()
 
-        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+        async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
             yield STREAM + delta(content="a")
             await over.wait()
 
-        async with fake_server(chat=reply) as fake:
+        async with fake_server(chat=response) as fake:
             try:
                 return await one(fake, seconds=0.2)
             finally:
@@ -284,11 +284,11 @@ def test_concurrency_is_unlimited() -> None:
     async def run() -> int:
         everyone = asyncio.Barrier(many)
 
-        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+        async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
             await everyone.wait()
             yield STREAM + b"".join(openai_answer())
 
-        async with fake_server(chat=reply) as fake:
+        async with fake_server(chat=response) as fake:
             async with Client(Target(url=fake.url), Sampling(), Clock()) as client:
                 records = await asyncio.gather(*(client.send(request()) for _ in range(many)))
             return sum(record.outcome is Outcome.OK for record in records)
