@@ -90,7 +90,7 @@ lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/hadolint images/*/Dockerfile
 	@find $(SOURCES) -name '*.py' -not -path '*/build/*' -exec awk -v max=$(MAX_FILE_LINES) \
-		'FILENAME ~ "/(utils?|common|helpers|base|misc|shared)[.]py$$" && FNR == 1 { print FILENAME ": this name hides what the module holds"; bad = 1 } \
+		'FILENAME ~ "/(utils?|common|helpers|base|misc|shared)[.]py$$" && FNR == 1 { print FILENAME ": name the module after its contents"; bad = 1 } \
 		/raise NotImplementedError/ { print FILENAME ":" FNR ": not implemented"; bad = 1 } \
 		FNR == max + 1 { print FILENAME ": more than " max " lines"; bad = 1 } END { exit bad }' {} +
 

@@ -50,7 +50,7 @@ target "gateway" {
   tags       = ["${PREFIX}sizeup-gateway:${TAG}"]
 }
 
-# The engine that answers with known tokens, without torch.
+# The fake engine, with predefined tokens and without torch.
 target "inference-fake" {
   inherits   = ["_image"]
   dockerfile = "images/inference/Dockerfile"

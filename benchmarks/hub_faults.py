@@ -26,8 +26,8 @@ SIZE = 30_000_000
 CUT = 8_000_000
 """Bytes of each connection before it is closed; huggingface_hub writes chunks of 10 MiB."""
 ENDLESS = 200
-"""MB that a server sends in place of the promised 1 MB."""
-PATIENCE_SECONDS = 15.0
+"""MB that a server sends after announcing 1 MB."""
+GIVE_UP_SECONDS = 15.0
 TIMEOUT_SECONDS = 1
 
 
@@ -69,7 +69,7 @@ def trickle() -> str:
 
 
 def _download(send: Callable[[socket.socket], None], size: int) -> str:
-    outcome, file = [f"still waiting after {PATIENCE_SECONDS:g} s"], io.BytesIO()
+    outcome, file = [f"still waiting after {GIVE_UP_SECONDS:g} s"], io.BytesIO()
 
     def run(url: str) -> None:
         try:
@@ -81,7 +81,7 @@ def _download(send: Callable[[socket.socket], None], size: int) -> str:
     with _serving(send) as url:
         thread = threading.Thread(target=run, args=(url,), daemon=True)
         thread.start()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(GIVE_UP_SECONDS)
         return f"{outcome[0]}; {file.tell()} bytes written"
 
 
@@ -114,9 +114,9 @@ def main() -> None:
     print(f"huggingface_hub {huggingface_hub.__version__}")
     print(f"one wrong byte, right size:           {wrong_byte()}")
     print(f"30 MB, closed after every 8 MB:       {broken_connections()}")
-    print(f"1 MB promised, {ENDLESS} MB sent:           {endless_body()}")
+    print(f"1 MB announced, {ENDLESS} MB sent:          {endless_body()}")
     print(f"20 bytes/s, timeout of {TIMEOUT_SECONDS} s:          {trickle()}", flush=True)
-    os._exit(0)  # the last download still waits
+    os._exit(0)  # the last download is still running
 
 
 if __name__ == "__main__":

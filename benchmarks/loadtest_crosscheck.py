@@ -21,7 +21,7 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from loadtest_streams import MODEL, Quiet
+from loadtest_streams import MODEL, NullObserver
 from mock_process import mock_process
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.client.http import Client
@@ -87,7 +87,7 @@ async def ours(url: str, requests: int) -> Sequence[Record]:
     stage = Stage("closed", "closed", STREAMS, "fixed")
     segment = schedule.build_segment(config, stage, MODEL, prompts)
     async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
-        loader = SendContext(client, Quiet(), perf_counter_ns, 2**62, lambda planned: False)
+        loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, lambda planned: False)
         return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)
 
 

@@ -32,7 +32,7 @@ GOAL_SECONDS = 0.05
 _DEADLINE_NS = 600 * 10**9
 
 
-class Quiet:
+class NullObserver:
     """Ignores every event."""
 
     def began(self, segment: Segment) -> None:
@@ -59,7 +59,9 @@ async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag
     target = Target(url=url, timeout_seconds=_DEADLINE_NS / 1e9)
     async with Client(target, Sampling(), perf_counter_ns) as client:
         deadline = perf_counter_ns() + _DEADLINE_NS
-        loader = SendContext(client, Quiet(), perf_counter_ns, deadline, lambda planned: False)
+        loader = SendContext(
+            client, NullObserver(), perf_counter_ns, deadline, lambda planned: False
+        )
         async with client_lag.sample_loop_lag(perf_counter_ns) as watched:
             records = await load_generator.run_segment(segment, prompts, loader)
         async with client.session.get(f"{url}/truth") as response:

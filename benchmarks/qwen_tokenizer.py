@@ -26,7 +26,7 @@ def ranks_file() -> Path:
     spec = importlib.util.find_spec("dashscope")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the package dashscope, which carries Qwen's vocabulary, is missing"
+            "the package dashscope, which contains Qwen's vocabulary, is not installed"
         )
     return Path(spec.origin).parent / "resources" / "qwen.tiktoken"
 

@@ -2,7 +2,7 @@
 
     python benchmarks/response_memory.py [--prompts 64] [--tokens 2048]
 
-The response is lm-eval's: echoed prompts with the logprobs of each token and of the likeliest one.
+The response is lm-eval's: echoed prompts with the logprob of each token and of the likeliest.
 Each representation is measured in its own process, by its memory before and after. Logprobs have
 all their digits, like those of a real model.
 """

@@ -23,7 +23,7 @@ def diagram(packages: Sequence[Package]) -> str:
 
 
 def room_diagram(package: Package) -> str:
-    """Return a Mermaid flowchart of a package's rooms, without arrows that others imply."""
+    """Return a Mermaid flowchart of a package's rooms, without transitive arrows."""
     return "\n".join(["```mermaid", "flowchart LR", *_room_lines(package), "```"])
 
 

@@ -1,4 +1,4 @@
-"""What docs/settings.md and docs/metrics.md list: every class of settings and every collector."""
+"""Every settings class and every collector, for docs/settings.md and docs/metrics.md."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields

@@ -46,7 +46,7 @@ class Package:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Rooms from the ground up: each stands after all that it imports. RoomCycleError."""
+        """Rooms in topological order, imported ones first; raises RoomCycleError."""
         try:
             graph = {name: sorted(room.imports) for name, room in sorted(self.rooms.items())}
             return tuple(TopologicalSorter(graph).static_order())
@@ -63,7 +63,7 @@ class Package:
 
     @cached_property
     def direct(self) -> dict[str, frozenset[str]]:
-        """Imports of each room without those that another of its imports implies."""
+        """Imports of each room without transitive ones."""
         below: dict[str, frozenset[str]] = {}
         for name in self.order:
             imports = self.rooms[name].imports

@@ -1,4 +1,4 @@
-"""A server on loopback with the API of the Hugging Face hub, and its failure modes.
+"""A loopback server with the API of the Hugging Face Hub, and failure modes.
 
 The hub serves the API and redirects weight files to a store on another port, like the real one. It
 runs in its own thread, so that blocking code and other processes can use it.

@@ -1,4 +1,4 @@
-"""One version everywhere, and how a new one is written."""
+"""One version in every file, and how a release changes it."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The workflows run verbs of the Makefile, with variables that it has."""
+"""The workflows use existing targets and variables of the Makefile."""
 
 import re
 import shlex

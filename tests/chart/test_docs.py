@@ -28,7 +28,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)
 FILES = {
     text.split()[1]: text for kind, text in BLOCKS if kind == "yaml" and ".yaml\n" in text[:40]
 }
-"""Files that the page has its reader create, by name, which is on the first line of each."""
+"""Files that the reader of the page creates, by the name on their first line."""
 PROSE = re.sub(r"^```.*?^```", "", DOC, flags=re.MULTILINE | re.DOTALL)
 INLINE = re.findall(r"`([^`\n]+)`", PROSE)
 NAMED_ONLY = ("make push", "make save", "helm test", "helm template", "helm uninstall")

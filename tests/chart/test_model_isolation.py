@@ -54,7 +54,7 @@ def test_change_affects_its_own_objects_and_the_catalog_only(
     before = {identity(o): o for o in render(values)}
     after = {identity(o): o for o in render(merge(values, {"models": {"middle": change}}))}
     changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
-    assert changed, "the change changes nothing"
+    assert changed, "the change has no effect"
     others = {(k, n) for k, n in changed - SHARED if "middle" not in n and not is_load_test(n)}
     assert others == set()
 

@@ -1,4 +1,4 @@
-"""A builder of images that keeps their names only."""
+"""An image builder that records only the image names."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from cluster.images import reference_of
 
 
 class RecordingBuilder:
-    """The references in its store are `images`."""
+    """`images` are the references in its store."""
 
     def __init__(self) -> None:
         self.images: set[str] = set()

@@ -1,4 +1,4 @@
-"""How buildah is called, by a program of its name that records its arguments."""
+"""Calls of buildah, recorded by a substitute program on PATH."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images of a run are removed from the storage, however the run ends."""
+"""The images of a run are removed from the store, however the run ends."""
 
 import pytest
 

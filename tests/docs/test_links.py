@@ -1,4 +1,4 @@
-"""Links of the documentation lead to files of the repository."""
+"""Links in the documentation resolve to files of the repository."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How settings and metrics are described."""
+"""The tables of settings and metrics."""
 
 from typing import Literal
 

@@ -127,7 +127,7 @@ def model_info(
 
 
 class FakeInference:
-    """Records requests and responds by its script; refuses prompts by inference's own rules."""
+    """Records requests and responds by its script; rejects prompts by inference's own rules."""
 
     def __init__(self, script: Script | None = None, info: ModelInfo | None = None) -> None:
         self.script = script or responding_with(*TOKENS)

@@ -33,13 +33,13 @@ _TIMEOUT_SECONDS = 60.0
 class Server(uvicorn.Server):
     """A server without signal handlers that stops at once.
 
-    uvicorn polls every 100 ms whether it is over, twice; the real way down is for the tests that
-    run the gateway as a process.
+    uvicorn's own shutdown polls twice at intervals of 100 ms; tests that run the gateway as a
+    process cover it.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.over = asyncio.Event()
+        self.stopping = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
-        await self.over.wait()
+        await self.stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -85,7 +85,7 @@ class Gateway:
 
 
 async def until(condition: Callable[[], bool], seconds: float = _TIMEOUT_SECONDS) -> None:
-    """Wait for something to become true; TimeoutError when it does not."""
+    """Poll a condition; TimeoutError when it stays false."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the conditions have no event
             await asyncio.sleep(0.005)
@@ -132,7 +132,7 @@ async def running_gateway(
             yield gateway
         finally:
             await http.close()
-            server.over.set()
+            server.stopping.set()
             await serving
 
 
@@ -161,7 +161,7 @@ def background_gateway(fake: Callable[[], FakeInference], **changes: Any) -> Ite
     thread.start()
     try:
         if not up.wait(_TIMEOUT_SECONDS):
-            raise TimeoutError("the gateway did not come up")
+            raise TimeoutError("the gateway did not start")
         yield url[0]
     finally:
         stop[0]()

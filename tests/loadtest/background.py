@@ -9,11 +9,11 @@ from loadtest.fake_server import (
     OLLAMA_ANSWER,
     FakeServer,
     ReceivedRequest,
-    Reply,
+    Response,
     fake_server,
     openai_answer,
-    saying,
     status,
+    stream_of,
 )
 from sizeup_loadtest import main as command_line
 
@@ -35,9 +35,9 @@ async def show(request: ReceivedRequest) -> AsyncIterator[bytes]:
         yield piece
 
 
-WHOLE: dict[str, Reply] = {
-    "chat": saying(*openai_answer()),
-    "ollama": saying(*OLLAMA_ANSWER),
+WHOLE: dict[str, Response] = {
+    "chat": stream_of(*openai_answer()),
+    "ollama": stream_of(*OLLAMA_ANSWER),
     "models": status(200, LISTED),
     "tags": status(200, TAGS),
     "ps": status(200, {"models": []}),
@@ -46,13 +46,13 @@ WHOLE: dict[str, Reply] = {
 
 
 @contextmanager
-def background(**replies: Reply) -> Iterator[FakeServer]:
-    """Serve from a thread of its own: the command has a loop of its own."""
+def background(**responses: Response) -> Iterator[FakeServer]:
+    """Serve in a separate thread, because the command runs its own event loop."""
     ready, box = threading.Event(), list[tuple[FakeServer, asyncio.Event]]()
     loop = asyncio.new_event_loop()
 
     async def run() -> None:
-        async with fake_server(**replies) as fake:
+        async with fake_server(**responses) as fake:
             over = asyncio.Event()
             box.append((fake, over))
             ready.set()

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """One request as it came."""
+    """One received request."""
 
     method: str
     path: str
@@ -22,14 +22,14 @@ class Kill(Exception):
     """Reset the connection."""
 
 
-Reply = Callable[[ReceivedRequest], AsyncIterator[bytes]]
+Response = Callable[[ReceivedRequest], AsyncIterator[bytes]]
 
 
 @dataclass
 class FakeServer:
     """Replies by path, 404 for any other."""
 
-    replies: dict[str, Reply]
+    responses: dict[str, Response]
     url: str = ""
     requests: list[ReceivedRequest] = field(default_factory=list)
     in_flight: int = 0
@@ -42,7 +42,7 @@ class FakeServer:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             try:
-                async for piece in self.replies.get(request.path, not_found)(request):
+                async for piece in self.responses.get(request.path, not_found)(request):
                     writer.write(piece)
                     await writer.drain()
             finally:
@@ -65,9 +65,9 @@ async def _read(reader: asyncio.StreamReader) -> ReceivedRequest:
 
 
 @asynccontextmanager
-async def fake_server(**replies: Reply) -> AsyncIterator[FakeServer]:
-    """Serve replies by keyword (chat, ollama, ...) or by path."""
-    paths = {_PATHS.get(name, name): reply for name, reply in replies.items()}
+async def fake_server(**responses: Response) -> AsyncIterator[FakeServer]:
+    """Serve responses by keyword (chat, ollama, ...) or by path."""
+    paths = {_PATHS.get(name, name): response for name, response in responses.items()}
     fake = FakeServer(paths)
     server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
     fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -90,26 +90,26 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: clo
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def saying(*pieces: bytes) -> Reply:
-    """Stream these bytes, each written by itself, and close."""
+def stream_of(*pieces: bytes) -> Response:
+    """Stream these bytes, each in a separate write, and close."""
 
-    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
         yield STREAM
         for piece in pieces:
             yield piece
 
-    return reply
+    return response
 
 
-def status(code: int, body: object) -> Reply:
-    """Reply without streaming."""
+def status(code: int, body: object) -> Response:
+    """Respond without streaming."""
 
-    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         yield f"HTTP/1.1 {code} X\r\nContent-Length: {len(data)}\r\n".encode()
         yield b"Connection: close\r\n\r\n" + data
 
-    return reply
+    return response
 
 
 not_found = status(404, {"error": {"message": "not found"}})

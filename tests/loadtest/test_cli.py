@@ -13,7 +13,7 @@ from loadtest.fake_server import (
     STREAM,
     FakeServer,
     ReceivedRequest,
-    Reply,
+    Response,
     openai_answer,
     status,
 )
@@ -96,16 +96,16 @@ def test_failed_requests_make_the_run_invalid(
 
 
 @pytest.mark.parametrize(
-    ("replies", "word"),
+    ("responses", "word"),
     [
         ({"models": status(200, {"data": [{"id": "other"}]}), "tags": status(404, {})}, "large"),
         ({"chat": status(500, {"error": "no weights"})}, "no weights"),
     ],
 )
 def test_a_target_that_cannot_be_measured_is_an_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], replies: dict[str, Reply], word: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], responses: dict[str, Response], word: str
 ) -> None:
-    with background(**WHOLE | replies) as fake:
+    with background(**WHOLE | responses) as fake:
         assert speed(tmp_path, fake) == 1
     assert word in capsys.readouterr().err
 

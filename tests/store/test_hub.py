@@ -229,7 +229,7 @@ def test_offline_a_model_of_another_tool_is_verified_once(hub: HubServer, tmp_pa
     assert marker.is_file()
 
 
-def test_offline_an_incomplete_model_is_refused(hub: HubServer, tmp_path: Path) -> None:
+def test_offline_an_incomplete_model_is_rejected(hub: HubServer, tmp_path: Path) -> None:
     snapshot = run_pull(hub, tmp_path)
     marker_path(snapshot).unlink()
     blob = (snapshot / WEIGHTS).resolve()

@@ -144,7 +144,7 @@ def test_a_refused_connection_is_reported(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_unsupported_model_is_refused_before_its_weights(
+def test_an_unsupported_model_is_rejected_before_its_weights(
     tmp_path: Path, change: dict[str, bytes | None], words: str
 ) -> None:
     files = {name: content for name, content in (tiny_model() | change).items() if content}

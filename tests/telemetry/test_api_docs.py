@@ -77,7 +77,7 @@ def test_nothing_is_served_when_disabled(path: str) -> None:
     assert client(enabled=False).get(path).status_code == 404
 
 
-def test_two_schemas_of_one_name_are_refused() -> None:
+def test_two_schemas_of_one_name_are_rejected() -> None:
     other = type("Question", (BaseModel,), {"__annotations__": {"x": int}})
     with pytest.raises(ValueError, match="Question"):
         serve_api_docs(FastAPI(), requests=[Question, other], responses=[], enabled=True)

@@ -1,4 +1,4 @@
-"""An application whose own beginning or end fails must not look like one that ended well."""
+"""A failed startup or shutdown of an application is an error, not a clean exit."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ def test_a_failed_shutdown_is_an_error(fails: bool) -> None:
         asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
         yield
         if fails:
-            raise ValueError("the device is gone")
+            raise ValueError("device lost")
 
     drain = Drain()
     serving = serve(

@@ -1,4 +1,4 @@
-"""What one connection may take, over real sockets."""
+"""Limits of a single HTTP connection, over real sockets."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ from starlette.routing import Route
 from sizeup_telemetry.protocol import Limits, limited_protocol
 
 DEADLINE_SECONDS = 30.0
-"""A guard against hangs, wide enough for a machine that does much else."""
+"""A guard against hangs, wide enough for a busy machine."""
 IDLE_SECONDS = 1
 LIMITS = Limits(stalled_write_seconds=600.0, header_seconds=600.0, header_bytes=1000)
 LENGTH = b"content-length"
 _H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 
-Dialog = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Exchange = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals alone."""
+    """A server without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,18 +62,18 @@ async def served(limits: Limits) -> AsyncIterator[int]:
             await serving
 
 
-def talk(dialog: Dialog, limits: Limits = LIMITS) -> None:
-    """Hold a dialog over one connection."""
+def run_exchange(exchange: Exchange, limits: Limits = LIMITS) -> None:
+    """Run an exchange over one connection."""
 
-    async def whole() -> None:
+    async def run() -> None:
         async with served(limits) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                await dialog(reader, writer)
+                await exchange(reader, writer)
             finally:
                 writer.transport.abort()
 
-    asyncio.run(asyncio.wait_for(whole(), DEADLINE_SECONDS))
+    asyncio.run(asyncio.wait_for(run(), DEADLINE_SECONDS))
 
 
 def request(line: str, fields: str = "", body: bytes = b"") -> bytes:
@@ -81,8 +81,8 @@ def request(line: str, fields: str = "", body: bytes = b"") -> bytes:
     return f"{line} HTTP/1.1\r\nHost: localhost\r\n{fields}{length}\r\n".encode() + body
 
 
-async def reply(reader: asyncio.StreamReader) -> bytes:
-    """Return the body of one reply; every response here has a Content-Length."""
+async def read_response(reader: asyncio.StreamReader) -> bytes:
+    """Return the body of one response; each response here has a Content-Length."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(v for k, _, v in (h.partition(b": ") for h in head.split(b"\r\n")) if k == LENGTH)
     return await reader.readexactly(int(length))
@@ -96,13 +96,13 @@ async def reply(reader: asyncio.StreamReader) -> bytes:
         (request("GET /ignore", "Content-Length: 1000000\r\n"), b"x"),
         (request("GET /ignore", "Transfer-Encoding: chunked\r\n"), b"1\r\nx\r\n"),
     ],
-    ids=["line ends at first", "line ends after a reply", "unread body", "unread chunks"],
+    ids=["leading line ends", "line ends after a response", "unread body", "unread chunks"],
 )
 def test_bytes_without_a_request_do_not_keep_a_connection_open(opening: bytes, more: bytes) -> None:
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(opening)
         if opening:
-            await reply(reader)
+            await read_response(reader)
         end = asyncio.create_task(reader.read())
         while not end.done():
             writer.write(more)
@@ -110,64 +110,64 @@ def test_bytes_without_a_request_do_not_keep_a_connection_open(opening: bytes, m
         with contextlib.suppress(ConnectionError):
             assert end.result() == b""
 
-    talk(dialog)
+    run_exchange(exchange)
 
 
 def test_a_connection_with_requests_is_kept_open() -> None:
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for i in range(3):
             writer.write(b"\r\n" + request("POST /echo", body=b"%d" % i))
-            assert await reply(reader) == b"POST /echo %d" % i
+            assert await read_response(reader) == b"POST /echo %d" % i
 
-    talk(dialog)
+    run_exchange(exchange)
 
 
-def test_unbounded_headers_are_refused() -> None:
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def test_unbounded_headers_are_rejected() -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX: ")
-        answer = asyncio.create_task(reader.read())
-        while not answer.done():
+        response = asyncio.create_task(reader.read())
+        while not response.done():
             writer.write(b"x" * 100)
-            await asyncio.wait({answer}, timeout=0.01)
-        with contextlib.suppress(ConnectionError):  # what was written after the refusal
-            assert answer.result().startswith(b"HTTP/1.1 400 ")
+            await asyncio.wait({response}, timeout=0.01)
+        with contextlib.suppress(ConnectionError):  # bytes sent after the 400 may cause a reset
+            assert response.result().startswith(b"HTTP/1.1 400 ")
 
-    talk(dialog)
+    run_exchange(exchange)
 
 
 def test_headers_in_several_reads_are_accepted() -> None:
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for byte in request("GET /echo", f"X: {'x' * 100}\r\n"):
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(0)
-        assert await reply(reader) == b"GET /echo "
+        assert await read_response(reader) == b"GET /echo "
 
-    talk(dialog)
+    run_exchange(exchange)
 
 
 @pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "body later"])
 def test_an_upgrade_offer_keeps_the_body(pieces: int) -> None:
     """Java's HTTP client offers h2c with every request to an http address."""
 
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(2):
             whole = request("POST /echo", _H2C, b"the body")
             writer.write(whole[:-4] if pieces == 2 else whole)
             if pieces == 2:
-                await asyncio.sleep(0.05)  # lets it arrive by itself; correct either way
+                await asyncio.sleep(0.05)  # usually arrives separately; both orders are valid
                 writer.write(whole[-4:])
-            assert await reply(reader) == b"POST /echo the body"
+            assert await read_response(reader) == b"POST /echo the body"
 
-    talk(dialog)
+    run_exchange(exchange)
 
 
 def test_a_websocket_offer_is_served_as_plain_http() -> None:
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(request("GET /echo", "Connection: Upgrade\r\nUpgrade: websocket\r\n"))
-        assert await reply(reader) == b"GET /echo "
+        assert await read_response(reader) == b"GET /echo "
 
-    talk(dialog)
+    run_exchange(exchange)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_a_websocket_offer_is_served_as_plain_http() -> None:
     ],
     ids=["connect", "two lengths", "length and chunks", "tls"],
 )
-def test_a_malformed_request_is_refused_and_the_connection_closed(raw: bytes) -> None:
-    async def dialog(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def test_a_malformed_request_is_rejected_and_the_connection_closed(raw: bytes) -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(raw)
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
 
-    talk(dialog)
+    run_exchange(exchange)

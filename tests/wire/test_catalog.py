@@ -74,7 +74,7 @@ def test_ollama_and_hub_names_are_legal(name: str) -> None:
     assert is_legal_name(name)
 
 
-def test_an_id_with_a_path_in_it_is_refused() -> None:
+def test_an_id_with_a_path_in_it_is_rejected() -> None:
     with pytest.raises(ValidationError):
         CatalogEntry(id="../../etc/passwd", names=("x:1",))
 
@@ -107,7 +107,7 @@ def test_a_model_on_a_cluster_is_found_by_its_service() -> None:
         ({"endpoint": "x"}, "extra_forbidden"),
     ],
 )
-def test_an_invalid_entry_is_refused(fields: dict[str, object], error: str) -> None:
+def test_an_invalid_entry_is_rejected(fields: dict[str, object], error: str) -> None:
     with pytest.raises(ValidationError) as caught:
         entry(**fields)
     assert [found["type"] for found in caught.value.errors()] == [error]

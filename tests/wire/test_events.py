@@ -50,18 +50,18 @@ def test_an_event_round_trips_as_a_line(event: Event) -> None:
     assert event_adapter.validate_json(event.model_dump_json()) == event
 
 
-def test_an_unknown_event_is_refused() -> None:
+def test_an_unknown_event_is_rejected() -> None:
     with pytest.raises(ValidationError):
         event_adapter.validate_json('{"event": "rumour"}')
 
 
 @pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -0.1])
-def test_an_out_of_range_temperature_is_refused(temperature: float) -> None:
+def test_an_out_of_range_temperature_is_rejected(temperature: float) -> None:
     with pytest.raises(ValidationError):
         Sampling(temperature=temperature)
 
 
-def test_a_prompt_without_messages_is_refused() -> None:
+def test_a_prompt_without_messages_is_rejected() -> None:
     with pytest.raises(ValidationError):
         ChatPrompt(messages=())
 

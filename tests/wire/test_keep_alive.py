@@ -22,7 +22,7 @@ def test_keep_alive_requires_an_explicit_value() -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), float("-inf")])
-def test_a_non_finite_keep_alive_is_refused(seconds: float) -> None:
+def test_a_non_finite_keep_alive_is_rejected(seconds: float) -> None:
     with pytest.raises(ValidationError):
         KeepAliveRequest(keep_alive_seconds=seconds)
 

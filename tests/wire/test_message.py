@@ -71,7 +71,7 @@ def test_the_defaults_of_a_request_are_part_of_the_protocol() -> None:
     }
 
 
-def test_requests_refuse_unknown_fields() -> None:
+def test_requests_reject_unknown_fields() -> None:
     with pytest.raises(ValidationError):
         GenerateRequest.model_validate({"prompt": {"kind": "text", "text": "a"}, "mood": "good"})
 

@@ -15,7 +15,7 @@ from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityPoint, CapacityResult
 
 TRIES = 3
-"""Per load; then its value decides, significant or not."""
+"""Tries per load; after them its value decides, significant or not."""
 RESOLUTION = 0.1
 """The search ends when the smallest failing load is this fraction above the largest passing one:
 the attainment of a few dozen requests does not separate closer loads."""

@@ -36,8 +36,7 @@ _MIN_TPOT = 1e-4
 generates 10,000 tokens/s for one user."""
 _RELOAD_SECONDS = 1.0
 _RELOAD_FACTOR = 5
-"""A preload request slower than both, the second in median TTFTs, had to load the
-model."""
+"""A preload request slower than both (seconds; multiples of the median TTFT) loaded the model."""
 
 
 @dataclass(frozen=True, slots=True)

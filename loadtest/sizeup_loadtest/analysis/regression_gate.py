@@ -1,11 +1,11 @@
 """A regression gate that fails only where intervals exclude the allowed change. Pure.
 
-One interval in forty does so by chance, and a gate checks a hundred or more. So a case fails where
-its interval excludes the allowed change by so much, or together with so many others, that at most
-one of forty pairs of unchanged runs fails (Benjamini-Hochberg): ten slightly worse cases are
-stronger evidence than one. Where only its own interval excludes the change, a case is worse but not
-significant, which fails no gate. A change too small to detect is not proof of no change: such a
-case passes when its interval contains the allowed change, and is undecided without an interval.
+A single interval excludes an unchanged value in one of forty cases, and a gate has a hundred cases
+or more. All cases are therefore tested jointly (Benjamini-Hochberg), so that at most one of forty
+pairs of unchanged runs fails; ten slightly worse cases are stronger evidence than one. A case whose
+own interval excludes the allowed change, but not jointly, is worse but not significant and does not
+fail the gate. A case passes when its interval contains the allowed change, which does not prove
+that nothing changed; it is undecided without an interval.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The client's environment, as far as it affects measurements."""
+"""Properties of the client's machine that affect measurements."""
 
 import os
 import platform

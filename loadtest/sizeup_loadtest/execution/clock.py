@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sizeup_loadtest.errors import UsageError
 
 MAX_WAIT_SECONDS = 3600
-"""To a common start: a pod of a Job that is an hour late has another problem."""
+"""Longest wait for a common start: a clock or a pod that is an hour off is an error."""
 
 SECOND_NS = 1_000_000_000
 

@@ -12,7 +12,7 @@ from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.workload.schedule import Plan, Segment, Stage
 
 _BISECTIONS = 4
-"""Of an octave until no more than `capacity.RESOLUTION` is left of it."""
+"""Bisections of an octave until no more than `capacity.RESOLUTION` is left of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Runs on disk and in logs."""
+"""Run folders, results files and Job logs."""

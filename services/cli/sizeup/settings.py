@@ -37,10 +37,12 @@ class Settings(HubCacheSettings):
         0.5, gt=0, le=30, description="first wait before `up` restarts a process; doubles"
     )
     answer_seconds: float = Field(
-        600.0, gt=0, description="ask, chat and check fail after this silence of the gateway"
+        600.0,
+        gt=0,
+        description="ask, chat and check fail after this long without data from the gateway",
     )
     hub_seconds: float = Field(
-        30.0, gt=0, le=3600, description="pull retries after this silence of the hub"
+        30.0, gt=0, le=3600, description="pull retries after this long without data from the hub"
     )
     hub_attempts: int = Field(
         5, ge=1, le=100, description="pull fails after this many failures in a row without progress"

@@ -44,7 +44,7 @@ class RepositoryCache:
     """One model's folder of the cache."""
 
     def __init__(self, cache: Path, model_id: str, abandoned_seconds: float) -> None:
-        """A partial file not written to for `abandoned_seconds` has no living owner."""
+        """A partial file not written to for `abandoned_seconds` has no live owner."""
         self.abandoned_seconds = abandoned_seconds
         self.folder = repository_folder(model_id, cache)
         self._blobs = self.folder / "blobs"

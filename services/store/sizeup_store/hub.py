@@ -2,7 +2,7 @@
 
 huggingface_hub resolves the token, describes repositories and classifies error responses. It does
 not download the files: its `http_get` loses up to 10 MB when a connection breaks, has no minimum
-rate, and writes all that a server sends.
+rate, and does not bound the bytes that it writes.
 """
 
 import time

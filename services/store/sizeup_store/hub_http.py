@@ -1,4 +1,4 @@
-"""The HTTP client of huggingface_hub with limits, and what its failures mean.
+"""The HTTP client of huggingface_hub with limits and translated errors.
 
 Errors never contain the text of httpx, which has URLs with tokens and signatures.
 """
@@ -23,9 +23,9 @@ _MAX_REDIRECTS = 5
 """The hub needs one or two; more is a loop."""
 _CONNECT_SECONDS = 10.0
 _MINIMUM_BYTES = 64 << 10
-"""Every silence_seconds must bring this much: a hub that trickles is as useless as a silent one."""
+"""Minimum per silence_seconds: a response below this rate counts as silent."""
 _JSON_BYTES = 16 << 20
-"""Limit of everything but files. A repository of thousands of files is described in far less."""
+"""Limit of everything but files: far above the description of thousands of files."""
 
 
 class TransientError(HubUnreachableError):
@@ -151,7 +151,7 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def raise_request_error(error: httpx2.RequestError, silence_seconds: float) -> NoReturn:
-    """Raise what a failed exchange means, without httpx's text: it has URLs with secrets."""
+    """Translate a failed exchange, without httpx's text, which has URLs with secrets."""
     url = error.request.url
     if isinstance(error, httpx2.TimeoutException):
         raise TransientError(

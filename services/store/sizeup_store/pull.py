@@ -39,12 +39,12 @@ from sizeup_store.weights import (
 
 _POLL_SECONDS = 0.5
 _LOCK_SECONDS = 3600.0
-"""Then this pull runs beside the other one, which costs bandwidth and harms nothing."""
+"""Timeout of the lock; after it both pulls download, which only costs bandwidth."""
 _ABANDONED_SILENCES = 4
 """A partial file not written to for this many silences is abandoned: retries cause pauses.
 
-For files of other hosts there is no other sign. A killed pod leaves one, and its successor starts
-within seconds: two minutes of waiting are cheaper than downloading 40 GB again."""
+The processes of other hosts cannot be checked otherwise. A killed pod leaves such a file, and its
+replacement starts within seconds: waiting two minutes is cheaper than downloading 40 GB again."""
 
 
 def pull(
@@ -191,12 +191,12 @@ class Pull:
     def _wait_for_other_hosts(self, files: Sequence[RemoteFile]) -> None:
         """Wait until partial files of other hosts are abandoned and can be resumed.
 
-        One that grows although this pull has the lock belongs to a live process, on a file system
-        whose locks do nothing: this pull then downloads its own copy.
+        One that grows although this pull holds the lock belongs to a live process, on a file system
+        without effective locks: this pull then downloads its own copy.
         """
         before = now = self._cache.unverified_owners(files)
         if before:
-            self._report.note("waiting for a download that another host started")
+            self._report.note("waiting for a download started by another host")
         deadline = time.monotonic() + self._cache.abandoned_seconds
         while now and now.items() <= before.items() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)

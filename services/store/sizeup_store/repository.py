@@ -1,4 +1,4 @@
-"""What a repository of the hub contains, and which of its files a model needs."""
+"""The files of a repository on the hub, and those that a model needs."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -28,7 +28,7 @@ def messages(*texts: str | type[BaseException]) -> Callable[[], str]:
     return read
 
 
-class Talk:
+class Session:
     """A chat with a fake gateway, and its output."""
 
     def __init__(self, gateway: FakeGateway) -> None:
@@ -39,13 +39,15 @@ class Talk:
 
 
 @pytest.fixture
-def talk(gateway: FakeGateway) -> Talk:
-    return Talk(gateway)
+def session(gateway: FakeGateway) -> Session:
+    return Session(gateway)
 
 
-def test_responses_are_streamed_and_the_history_is_sent(talk: Talk, gateway: FakeGateway) -> None:
-    assert talk.chat.run(messages("What is 12 + 30?", "", "And then?"))
-    assert talk.screen.getvalue() == "42\n5 tokens, 10.0 tokens/s\n" * 2
+def test_responses_are_streamed_and_the_history_is_sent(
+    session: Session, gateway: FakeGateway
+) -> None:
+    assert session.chat.run(messages("What is 12 + 30?", "", "And then?"))
+    assert session.screen.getvalue() == "42\n5 tokens, 10.0 tokens/s\n" * 2
     assert gateway.bodies[1]["stream"] is True
     assert gateway.bodies[1]["options"] == {"seed": 1}
     assert gateway.bodies[1]["messages"] == [
@@ -57,20 +59,20 @@ def test_responses_are_streamed_and_the_history_is_sent(talk: Talk, gateway: Fak
 
 @pytest.mark.parametrize("end", ["/bye", EOFError])
 def test_bye_and_the_end_of_input_exit(
-    talk: Talk, gateway: FakeGateway, end: str | type[BaseException]
+    session: Session, gateway: FakeGateway, end: str | type[BaseException]
 ) -> None:
-    assert talk.chat.run(messages("one", end, "not sent"))
+    assert session.chat.run(messages("one", end, "not sent"))
     assert len(gateway.bodies) == 1
 
 
-def test_ctrl_c_at_the_prompt_shows_how_to_exit(talk: Talk, gateway: FakeGateway) -> None:
-    assert talk.chat.run(messages(KeyboardInterrupt, "one"))
-    assert "/bye" in talk.screen.getvalue()
+def test_ctrl_c_at_the_prompt_shows_how_to_exit(session: Session, gateway: FakeGateway) -> None:
+    assert session.chat.run(messages(KeyboardInterrupt, "one"))
+    assert "/bye" in session.screen.getvalue()
     assert len(gateway.bodies) == 1
 
 
 def test_ctrl_c_stops_the_response_but_not_the_conversation(
-    talk: Talk, gateway: FakeGateway
+    session: Session, gateway: FakeGateway
 ) -> None:
     gateway.hold = threading.Event()
 
@@ -93,35 +95,35 @@ def test_ctrl_c_stops_the_response_but_not_the_conversation(
             return "briefly"
         raise EOFError
 
-    assert talk.chat.run(read)
+    assert session.chat.run(read)
     interrupting.join(10)
-    assert "(stopped)" in talk.screen.getvalue()
+    assert "(stopped)" in session.screen.getvalue()
     assert [message["role"] for message in gateway.bodies[1]["messages"]][-1] == "user"
-    assert talk.conversation.messages[-1] == {"role": "assistant", "content": "42"}
+    assert session.conversation.messages[-1] == {"role": "assistant", "content": "42"}
 
 
 def test_a_failed_message_is_dropped_after_the_error(
-    talk: Talk, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+    session: Session, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gateway.status, gateway.error = 503, "the model is loading"
-    assert not talk.chat.run(messages("one"))
+    assert not session.chat.run(messages("one"))
     assert capsys.readouterr().err == "sizeup: the model is loading\n"
-    assert talk.conversation.messages == []
+    assert session.conversation.messages == []
 
 
 def test_a_truncated_stream_is_an_error(
-    talk: Talk, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+    session: Session, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gateway.truncated = True
-    assert not talk.chat.run(messages("one"))
+    assert not session.chat.run(messages("one"))
     assert "done=true" in capsys.readouterr().err
 
 
-def test_control_characters_are_removed(talk: Talk, gateway: FakeGateway) -> None:
+def test_control_characters_are_removed(session: Session, gateway: FakeGateway) -> None:
     gateway.chunks = ["\x1b[2J\x07", "safe\n\ttext\r\x9b"]
-    talk.chat.run(messages("one"))
-    assert talk.screen.getvalue().startswith("[2Jsafe\n\ttext\n")
-    assert talk.conversation.messages[-1]["content"] == "".join(gateway.chunks)
+    session.chat.run(messages("one"))
+    assert session.screen.getvalue().startswith("[2Jsafe\n\ttext\n")
+    assert session.conversation.messages[-1]["content"] == "".join(gateway.chunks)
 
 
 def test_printable_keeps_every_script_and_emoji() -> None:

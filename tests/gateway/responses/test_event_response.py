@@ -1,4 +1,4 @@
-"""How a response ends when several things end it, and the memory it uses until then."""
+"""Which of several concurrent causes ends a response, and the memory it uses until then."""
 
 import asyncio
 import json
@@ -80,14 +80,14 @@ def test_a_drain_deadline_during_a_timeout_is_not_a_crash() -> None:
     async def scenario() -> None:
         drain = Drain()
 
-        async def draining_at_the_end() -> AsyncGenerator[Event]:
+        async def draining_before_the_last_event() -> AsyncGenerator[Event]:
             try:
                 async for event in endless():
                     yield event
             finally:
                 drain.expire()
 
-        pending = Connection(draining_at_the_end, drain, total_seconds=0.01)
+        pending = Connection(draining_before_the_last_event, drain, total_seconds=0.01)
         await pending.task
         assert pending.last_line == {"error": "the server is shutting down"}
         assert pending.count("draining") == 1

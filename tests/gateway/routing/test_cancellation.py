@@ -39,7 +39,7 @@ PHASES = pytest.mark.parametrize(
 
 
 async def disconnect(gateway: Gateway, path: str, body: object, ready: Callable[[], bool]) -> None:
-    """Send a request on a socket of its own and close it once `ready`."""
+    """Send a request on a separate socket and close it once `ready`."""
     host, port = gateway.url.removeprefix("http://").split(":")
     data = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(data)}\r\n\r\n"

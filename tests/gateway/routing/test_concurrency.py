@@ -12,7 +12,7 @@ CHUNKS = 20
 
 
 async def numbered(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-    """Number the chunks of each stream, so that a lost, doubled or foreign one is seen."""
+    """Number the chunks of each stream, to detect lost, duplicated or misrouted chunks."""
     assert isinstance(request.prompt, ChatPrompt)
     name = request.prompt.messages[-1].content
     yield started()

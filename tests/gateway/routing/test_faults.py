@@ -70,7 +70,7 @@ def assert_ends_in_error(path: str, text: str, chunks: int) -> None:
         killed_midway,
         events(started(), Text(text="one"), Text(text="two")),
         events(started(), Text(text="one"), Text(text="two"), b"not json"),
-        events(started(), Text(text="one"), Text(text="two"), b'{"event":"unheard of"}'),
+        events(started(), Text(text="one"), Text(text="two"), b'{"event":"unknown"}'),
         events(
             started(),
             Text(text="one"),
@@ -78,7 +78,7 @@ def assert_ends_in_error(path: str, text: str, chunks: int) -> None:
             Failed(code=ErrorCode.INTERNAL, message="x"),
         ),
     ],
-    ids=["killed", "ends without an end", "garbage", "unknown event", "failed"],
+    ids=["killed", "stream without a final event", "garbage", "unknown event", "failed"],
 )
 def test_an_interrupted_stream_ends_with_an_explicit_error(path: str, script: Script) -> None:
     status, text, fake = asyncio.run(ask(path, script))

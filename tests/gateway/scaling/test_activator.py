@@ -82,7 +82,7 @@ def test_time_in_the_queue_counts_as_load_duration(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         _, _, cold = await gateway.post("/api/chat", CHAT)
         _, _, warm = await gateway.post("/api/chat", CHAT)
-        own_load_ns = 1_334_875  # as every response of the replica has it
+        own_load_ns = 1_334_875  # as in every response of the replica
         spent = gateway.sample("queue_duration_seconds_sum", model=KEY) * 1e9
         load, total = json.loads(cold)["load_duration"], json.loads(cold)["total_duration"]
         assert 0 < spent <= load - own_load_ns + 1 < total  # rounded to nanoseconds
@@ -217,7 +217,7 @@ def test_a_disconnect_while_queued_frees_the_slot(tmp_path: Path) -> None:
 
 
 def test_a_request_waits_again_after_losing_its_replica(tmp_path: Path) -> None:
-    """More replicas than a request is otherwise retried on."""
+    """More replicas than the retries of a request without an activation."""
 
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         deployment.cluster.add_deployment(DEPLOYMENT, 1)
@@ -229,7 +229,7 @@ def test_a_request_waits_again_after_losing_its_replica(tmp_path: Path) -> None:
         assert gateway.sample("queue_duration_seconds_count", model=KEY) >= 3
 
     def leaving(deployment: FakeDeployment, more: int) -> FakeInference:
-        """Create a pod that refuses its first request, and whose successors do the same."""
+        """Create a pod that rejects its first request, and is replaced by pods that do the same."""
         pod = FakeInference()
 
         async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:

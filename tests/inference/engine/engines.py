@@ -111,7 +111,7 @@ class Harness:
             yield
 
     def assert_settled(self) -> None:
-        """Assert that nothing of any request is left."""
+        """Assert that no request holds any state."""
         stats = self.engine.stats()
         assert (stats.running, stats.waiting, stats.pages_used) == (0, 0, 0)
         assert self.engine.is_idle()

@@ -1,4 +1,4 @@
-"""Cancelled requests end once, before the next step, and leave nothing."""
+"""Cancelled requests end once, before the next step, and release everything."""
 
 import random
 import threading

@@ -232,7 +232,7 @@ class Simulation:
         if self.scheduler.num_preemptions == free:
             assert set(decoding) <= {c.sequence for c in step.chunks}
         if running and running[0] in decoding and running[0].block_table:
-            assert running[0] in {c.sequence for c in step.chunks}, "the oldest goes on"
+            assert running[0] in {c.sequence for c in step.chunks}, "the oldest keeps running"
         self._move(step)
         for chunk in step.chunks:
             self._compute(chunk)

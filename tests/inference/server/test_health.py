@@ -8,7 +8,7 @@ STALLED, LOST = 60.0, 90.0
 LIMITS = StallLimits(STALLED, LOST)
 
 
-class StillEngine:
+class FixedEngine:
     """Reports what a test sets."""
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class StillEngine:
 
 
 @pytest.fixture
-def engine() -> StillEngine:
-    return StillEngine()
+def engine() -> FixedEngine:
+    return FixedEngine()
 
 
 def test_loading_reports_progress() -> None:
@@ -44,7 +44,7 @@ def test_loading_reports_progress() -> None:
     assert health.readiness(0.0) == Readiness(state="loading", stage="weights", progress=1.0)
 
 
-def test_a_running_engine_is_ready_until_it_drains_or_dies(engine: StillEngine) -> None:
+def test_a_running_engine_is_ready_until_it_drains_or_dies(engine: FixedEngine) -> None:
     drain = Drain()
     health = Health(drain, LIMITS)
     health.set_running(engine)
@@ -55,7 +55,7 @@ def test_a_running_engine_is_ready_until_it_drains_or_dies(engine: StillEngine) 
     assert health.readiness(0.0) == Readiness(state="draining")
 
 
-def test_an_engine_with_work_and_no_steps_is_stalled(engine: StillEngine) -> None:
+def test_an_engine_with_work_and_no_steps_is_stalled(engine: FixedEngine) -> None:
     health = Health(Drain(), LIMITS)
     health.set_running(engine)
     engine.running = 1
@@ -73,7 +73,7 @@ def test_an_idle_engine_is_not_stalled() -> None:
     assert not stall.is_stalled(running=1, steps=5, now=10 * STALLED + 1)
 
 
-def test_an_engine_that_stays_stalled_is_lost(engine: StillEngine) -> None:
+def test_an_engine_that_stays_stalled_is_lost(engine: FixedEngine) -> None:
     health = Health(Drain(), LIMITS)
     assert not health.is_lost(0.0)
     health.set_running(engine)
@@ -85,7 +85,7 @@ def test_an_engine_that_stays_stalled_is_lost(engine: StillEngine) -> None:
     assert not health.is_lost(STALLED + LOST + 2)
 
 
-def test_an_engine_without_work_or_in_a_drain_is_never_lost(engine: StillEngine) -> None:
+def test_an_engine_without_work_or_in_a_drain_is_never_lost(engine: FixedEngine) -> None:
     drain = Drain()
     health = Health(drain, LIMITS)
     health.set_running(engine)

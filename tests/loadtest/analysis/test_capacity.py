@@ -100,7 +100,7 @@ def test_saturation_needs_growing_queue_and_ttft() -> None:
 
 
 def test_the_start_of_a_load_is_not_saturation() -> None:
-    """Ten at once in flight before the first ends, and a little slower each: no more than noise."""
+    """Ten in flight before the first ends, each a little slower: no more than noise."""
     assert not capacity.saturated([record(i, sent=100 * i, first=900 + i) for i in range(20)])
 
 
@@ -121,7 +121,7 @@ def queue(rng: Random, places: int, load: float, requests: int = 100) -> list[Re
 
 
 def piles_up(rng: Random, places: int, load: float) -> bool:
-    """Judge a load as the search does: it is tried again when it seems to pile up."""
+    """Judge a load as the search does: retried when it seems saturated."""
     return all(capacity.saturated(queue(rng, places, load)) for _ in range(2))
 
 

@@ -13,8 +13,8 @@ SLO = Slo(ttft_seconds=0.2, tpot_seconds=0.02)
 CLOSED = StageLoad("closed-1", "closed", 1, "fixed", "openai")
 
 
-def in_turn(blocks: int = 6, requests: int = 4) -> list[Record]:
-    """One stream after the other: 200 ms each, 11 tokens, of them 100 ms to the first."""
+def sequential(blocks: int = 6, requests: int = 4) -> list[Record]:
+    """Sequential streams of 200 ms and 11 tokens each, with a TTFT of 100 ms."""
     return [
         record(i, block=b, sent=200 * (b * requests + i), tail=0)
         for b in range(blocks)
@@ -77,7 +77,7 @@ def test_the_slo_counts_from_the_schedule() -> None:
 
 
 def test_the_result_of_a_stage() -> None:
-    records = [record(99, warm_up=True, first=5000), *in_turn()]
+    records = [record(99, warm_up=True, first=5000), *sequential()]
     result = latency.stage_result(CLOSED, records, SLO)
     assert (result.n, result.errors, result.counted_by) == (24, {}, "usage")
     assert result.ttft is not None
@@ -96,7 +96,7 @@ def test_the_result_of_a_stage() -> None:
 
 
 def test_errors_are_counted_by_class_and_lower_attainment() -> None:
-    records = in_turn()
+    records = sequential()
     records[3] = failed(records[3], Outcome.BUSY)
     records[9] = failed(records[9], Outcome.TIMEOUT)
     result = latency.stage_result(CLOSED, records, SLO)
@@ -181,11 +181,11 @@ def test_truncated_prompts_are_counted() -> None:
 
 
 def test_reloads_before_a_block_are_counted() -> None:
-    """The usual time is 100 ms; less than a second is none, nor is five times a usual second."""
+    """No load: below a second at a median of 100 ms, and five times a median of one second."""
     with_preload = [
         record(i, tokens=1, first=ms, tail=0, warm_up=True) for i, ms in enumerate((900, 1100))
     ]
-    assert latency.stage_result(CLOSED, [*with_preload, *in_turn()], SLO).reloads == 1
+    assert latency.stage_result(CLOSED, [*with_preload, *sequential()], SLO).reloads == 1
     slow = [record(i, first=1000, sent=2000 * i) for i in range(8)]
     assert latency.stage_result(CLOSED, [*with_preload, *slow], SLO).reloads == 0
 
@@ -197,7 +197,7 @@ def test_a_stage_without_records_is_an_error() -> None:
 
 def test_the_latency_breakdown() -> None:
     server = ServerTimes(total=200 * MS, load=10 * MS, prompt_eval=60 * MS, eval=100 * MS)
-    records = [replace(r, server=server) for r in in_turn()]
+    records = [replace(r, server=server) for r in sequential()]
     split = latency.stage_result(CLOSED, records, SLO).breakdown
     assert split is not None
     parts = (split.load, split.queue, split.prefill, split.decode)
@@ -205,7 +205,7 @@ def test_the_latency_breakdown() -> None:
 
 
 def test_models_are_paired_by_request() -> None:
-    small, large = in_turn(), [replace(r, chunk_ns=_slower(r)) for r in in_turn()]
+    small, large = sequential(), [replace(r, chunk_ns=_slower(r)) for r in sequential()]
     large.append(record(77, gap=900))
     found = latency.paired("a", "b", "closed-1", small, large)
     assert found.tpot_ratio is not None

@@ -94,11 +94,11 @@ def measured(rng: Random, slowdown: float = 1) -> Results:
 
 
 def test_unchanged_runs_seldom_fail_whatever_the_number_of_cases() -> None:
-    """Each case alone would fail in one of forty pairs."""
+    """Each of a hundred cases alone fails in one of forty pairs: nearly every pair would fail."""
     rng = Random(8)
-    pairs = [*pairwise(measured(rng) for _ in range(21))]
+    pairs = [*pairwise(measured(rng) for _ in range(9))]
     assert len(evaluate(compare_runs(*pairs[0]), NO_CHANGE).cases) > 100
-    assert sum(not passes(*pair, NO_CHANGE) for pair in pairs) <= 2
+    assert sum(not passes(*pair, NO_CHANGE) for pair in pairs) <= 1
     assert all(passes(*pair) for pair in pairs)
 
 
@@ -120,8 +120,8 @@ def test_unchanged_runs_of_more_blocks_seldom_fail() -> None:
 
 def test_runs_that_are_slower_throughout_fail() -> None:
     rng = Random(9)
-    failed = [not passes(measured(rng), measured(rng, slowdown=1.25)) for _ in range(6)]
-    assert sum(failed) >= 5
+    failed = [not passes(measured(rng), measured(rng, slowdown=1.25)) for _ in range(3)]
+    assert all(failed)
 
 
 def test_without_an_interval_a_case_is_undecided() -> None:

@@ -24,7 +24,7 @@ def answer(index: int, sent: float, latency: float, waited: float = 0, tokens: i
 def closed(
     users: int, requests: int, latency: Callable[[], float], apart: float = 0
 ) -> list[Record]:
-    """Simulate users who start one after the other and wait for each response."""
+    """Simulate a closed loop whose users start one after the other."""
     free = [apart * user for user in range(users)]
     made = []
     for index in range(requests):

@@ -6,7 +6,7 @@ from typing import Any
 from loadtest.fake_server import (
     FakeServer,
     ReceivedRequest,
-    Reply,
+    Response,
     fake_server,
 )
 from sizeup_loadtest.client.http import Client, Request
@@ -36,9 +36,9 @@ async def one(
         return await client.send(sent or request())
 
 
-def send(reply: Reply, api: Api = "openai", **options: Any) -> Record:
+def send(response: Response, api: Api = "openai", **options: Any) -> Record:
     async def run() -> Record:
-        async with fake_server(chat=reply, ollama=reply) as fake:
+        async with fake_server(chat=response, ollama=response) as fake:
             return await one(fake, api, **options)
 
     return asyncio.run(run())

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 
-from loadtest.fake_server import Kill, ReceivedRequest, Reply, fake_server, status
+from loadtest.fake_server import Kill, ReceivedRequest, Response, fake_server, status
 from sizeup_loadtest.client.echo import NO_ECHO, UNKNOWN, echo_unsupported_reason
 
 
@@ -17,9 +17,9 @@ async def reset(_: ReceivedRequest) -> AsyncIterator[bytes]:
     yield b""
 
 
-async def ask(reply: Reply) -> str | None:
-    replies = {"/v1/completions": reply}
-    async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
+async def ask(response: Response) -> str | None:
+    responses = {"/v1/completions": response}
+    async with fake_server(**responses) as fake, aiohttp.ClientSession() as session:
         reason = await echo_unsupported_reason(session, fake.url, "m")
     body = fake.bodies("/v1/completions")[0]
     assert (body["model"], body["echo"], body["logprobs"]) == ("m", True, 1)
@@ -31,7 +31,7 @@ def test_an_echo_has_a_logprob_for_every_token_but_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("response", "words"),
     [
         (status(200, answer([-0.5])), ""),  # only the completion token: echo was ignored
         (status(200, answer([None, None, None, -0.5])), ""),  # echoed, but not scored
@@ -43,13 +43,13 @@ def test_an_echo_has_a_logprob_for_every_token_but_the_first() -> None:
     ],
 )
 def test_a_server_that_rejects_or_ignores_echo_does_not_support_it(
-    reply: Reply, words: str
+    response: Response, words: str
 ) -> None:
-    assert asyncio.run(ask(reply)) == NO_ECHO + words
+    assert asyncio.run(ask(response)) == NO_ECHO + words
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("response", "words"),
     [
         (status(429, {"error": {"message": "later"}}), "HTTP 429: later"),
         (status(503, {"error": {"message": "no replica"}}), "HTTP 503: no replica"),
@@ -57,13 +57,13 @@ def test_a_server_that_rejects_or_ignores_echo_does_not_support_it(
         (reset, "ServerDisconnectedError"),
     ],
 )
-def test_an_unrelated_error_leaves_echo_unknown(reply: Reply, words: str) -> None:
-    assert (asyncio.run(ask(reply)) or "").startswith(f"{UNKNOWN}: {words}")
+def test_an_unrelated_error_leaves_echo_unknown(response: Response, words: str) -> None:
+    assert (asyncio.run(ask(response)) or "").startswith(f"{UNKNOWN}: {words}")
 
 
 def test_a_lost_connection_leaves_echo_unknown() -> None:
-    async def gone() -> str | None:
+    async def ask_closed_port() -> str | None:
         async with aiohttp.ClientSession() as session:
             return await echo_unsupported_reason(session, "http://127.0.0.1:9", "m")
 
-    assert (asyncio.run(gone()) or "").startswith(f"{UNKNOWN}: Client")
+    assert (asyncio.run(ask_closed_port()) or "").startswith(f"{UNKNOWN}: Client")

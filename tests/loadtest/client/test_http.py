@@ -18,9 +18,9 @@ from loadtest.fake_server import (
     line,
     openai_answer,
     openai_end,
-    saying,
     sse,
     status,
+    stream_of,
 )
 from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Sampling, Target
@@ -29,7 +29,7 @@ from sizeup_loadtest.execution.clock import Clock
 
 
 def test_tokens_are_counted_by_usage() -> None:
-    record = send(saying(*openai_answer()))
+    record = send(stream_of(*openai_answer()))
     assert (record.outcome, record.error) == (Outcome.OK, "")
     assert (record.prompt_tokens, record.completion_tokens, record.counted_by) == (5, 3, "usage")
     assert record.text == "one two three"
@@ -39,11 +39,11 @@ def test_tokens_are_counted_by_usage() -> None:
 
 
 def test_text_is_kept_on_request_only() -> None:
-    assert send(saying(*openai_answer()), sent=request(keep_text=False)).text == ""
+    assert send(stream_of(*openai_answer()), sent=request(keep_text=False)).text == ""
 
 
 def test_a_role_is_not_a_token() -> None:
-    record = send(saying(delta(role="assistant", content=""), *openai_answer()))
+    record = send(stream_of(delta(role="assistant", content=""), *openai_answer()))
     assert len(record.chunk_ns) == 3
 
 
@@ -56,25 +56,25 @@ def test_a_role_is_not_a_token() -> None:
     ],
 )
 def test_thinking_and_tool_calls_are_tokens(fields: dict[str, object]) -> None:
-    record = send(saying(delta(**fields), *openai_answer()))
+    record = send(stream_of(delta(**fields), *openai_answer()))
     assert len(record.chunk_ns) == 4
     assert record.text == "one two three"
 
 
 def test_comments_unknown_fields_and_carriage_returns_are_ignored() -> None:
     data = b": ping\r\n\r\nevent: x\r\nid: 1\r\nretry: 3\r\n" + b"".join(openai_answer())
-    record = send(saying(data.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")))
+    record = send(stream_of(data.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")))
     assert (record.outcome, record.text) == (Outcome.OK, "one two three")
 
 
 def test_data_without_a_space_and_over_several_lines_is_one_event() -> None:
     event = b'data:{"choices": [{"delta":\ndata: {"content": "x"}}]}\n\n'
-    assert send(saying(event, openai_end(1, 1))).text == "x"
+    assert send(stream_of(event, openai_end(1, 1))).text == "x"
 
 
 def test_events_can_be_split_anywhere() -> None:
     data = b"".join(openai_answer(["山", "水"]))
-    record = send(saying(*(data[i : i + 1] for i in range(len(data)))))
+    record = send(stream_of(*(data[i : i + 1] for i in range(len(data)))))
     assert (record.outcome, record.text, len(record.chunk_ns)) == (Outcome.OK, "山水", 2)
 
 
@@ -87,13 +87,13 @@ def test_the_finish_reason_is_timestamped(api: Api) -> None:
         *fields, end = answers[api]
         ready = asyncio.Event()
 
-        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+        async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
             yield STREAM + b"".join(fields)
             await ready.wait()
             yield end
 
         asyncio.get_running_loop().call_later(0.05, ready.set)
-        async with fake_server(chat=reply, ollama=reply) as fake:
+        async with fake_server(chat=response, ollama=response) as fake:
             return await one(fake, api)
 
     record = asyncio.run(run())
@@ -102,28 +102,28 @@ def test_the_finish_reason_is_timestamped(api: Api) -> None:
 
 
 def test_a_chunk_can_hold_several_tokens() -> None:
-    record = send(saying(delta(content="one two three four"), openai_end(1, 4)))
+    record = send(stream_of(delta(content="one two three four"), openai_end(1, 4)))
     assert (record.completion_tokens, len(record.chunk_ns)) == (4, 1)
 
 
 def test_without_usage_chunks_are_counted() -> None:
-    record = send(saying(delta(content="a"), delta(content="b"), b"data: [DONE]\n\n"))
+    record = send(stream_of(delta(content="a"), delta(content="b"), b"data: [DONE]\n\n"))
     assert record.finished_ns is None
     assert (record.completion_tokens, record.counted_by) == (2, "chunks")
     assert record.prompt_tokens is None
 
 
 def test_without_chunks_the_token_count_is_unknown() -> None:
-    record = send(saying(b"data: [DONE]\n\n"))
+    record = send(stream_of(b"data: [DONE]\n\n"))
     assert (record.outcome, record.completion_tokens, record.counted_by) == (Outcome.OK, None, None)
 
 
 def test_bytes_are_timestamped_when_read() -> None:
-    """A clock that counts its readings gives one stamp to what came together."""
+    """A clock that counts its readings gives one timestamp to chunks received together."""
     ticks = count()
 
     async def run() -> Record:
-        async with fake_server(chat=saying(b"".join(openai_answer()))) as fake:
+        async with fake_server(chat=stream_of(b"".join(openai_answer()))) as fake:
             target = Target(url=fake.url)
             async with Client(target, Sampling(), lambda: next(ticks)) as client:
                 return await client.send(request())
@@ -165,7 +165,7 @@ def test_the_ollama_request() -> None:
 
 
 def test_ollama_reports_its_durations() -> None:
-    record = send(saying(*OLLAMA_ANSWER), "ollama")
+    record = send(stream_of(*OLLAMA_ANSWER), "ollama")
     assert (record.outcome, record.text, record.api) == (Outcome.OK, "one two", "ollama")
     assert (record.prompt_tokens, record.completion_tokens, record.counted_by) == (7, 2, "usage")
     assert record.server == ServerTimes(400_000_000, 250_000_000, 30_000_000, 20_000_000)
@@ -174,7 +174,7 @@ def test_ollama_reports_its_durations() -> None:
 
 def test_ollama_thinking_is_a_token_but_not_text() -> None:
     thinking = line({"message": {"content": "", "thinking": "hm"}, "done": False})
-    record = send(saying(thinking, *OLLAMA_ANSWER), "ollama")
+    record = send(stream_of(thinking, *OLLAMA_ANSWER), "ollama")
     assert (len(record.chunk_ns), record.text) == (3, "one two")
 
 
@@ -212,36 +212,36 @@ def test_long_error_messages_are_cut() -> None:
     ],
 )
 def test_an_error_inside_the_stream_is_a_failure(api: Api, pieces: tuple[bytes, ...]) -> None:
-    record = send(saying(*pieces), api)
+    record = send(stream_of(*pieces), api)
     assert (record.outcome, record.error, len(record.chunk_ns)) == (Outcome.FAILED, "oh", 1)
 
 
 @pytest.mark.parametrize("api", ["openai", "ollama"])
 def test_invalid_json_is_a_failure(api: Api) -> None:
-    record = send(saying(b"data: {]\n\n"), api)
+    record = send(stream_of(b"data: {]\n\n"), api)
     assert record.outcome is Outcome.FAILED
     assert "not a JSON object" in record.error
 
 
 def test_the_words_of_a_prompt_are_counted() -> None:
-    assert send(saying(*openai_answer())).prompt_words == 3
+    assert send(stream_of(*openai_answer())).prompt_words == 3
 
 
 def test_a_connection_lost_inside_the_body_is_classified() -> None:
-    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
         data = delta(content="a")
         yield CHUNKED + f"{len(data):x}\r\n".encode() + data + b"\r\n"
         raise Kill
 
-    assert send(reply).outcome is Outcome.DISCONNECTED
+    assert send(response).outcome is Outcome.DISCONNECTED
 
 
 def test_a_connection_closed_without_a_response_is_classified() -> None:
-    async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+    async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
         raise Kill
         yield b""
 
-    assert send(reply).outcome is Outcome.DISCONNECTED
+    assert send(response).outcome is Outcome.DISCONNECTED
 
 
 def test_a_refused_connection_is_classified() -> None:
@@ -257,11 +257,11 @@ def test_a_silent_server_times_out() -> None:
     async def run() -> Record:
         over = asyncio.Event()
 
-        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+        async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
             yield STREAM + delta(content="a")
             await over.wait()
 
-        async with fake_server(chat=reply) as fake:
+        async with fake_server(chat=response) as fake:
             try:
                 return await one(fake, seconds=0.2)
             finally:
@@ -274,7 +274,7 @@ def test_a_silent_server_times_out() -> None:
 def test_unexpected_types_are_tolerated() -> None:
     odd = [{"choices": "x"}, {"choices": [None]}, {"choices": [{"delta": 3}]}, {"usage": []}]
     pieces = [*map(sse, odd), delta(content=["x"]), *openai_answer()]
-    assert send(saying(*pieces)).outcome is Outcome.OK
+    assert send(stream_of(*pieces)).outcome is Outcome.OK
 
 
 def test_concurrency_is_unlimited() -> None:
@@ -284,11 +284,11 @@ def test_concurrency_is_unlimited() -> None:
     async def run() -> int:
         everyone = asyncio.Barrier(many)
 
-        async def reply(_: ReceivedRequest) -> AsyncIterator[bytes]:
+        async def response(_: ReceivedRequest) -> AsyncIterator[bytes]:
             await everyone.wait()
             yield STREAM + b"".join(openai_answer())
 
-        async with fake_server(chat=reply) as fake:
+        async with fake_server(chat=response) as fake:
             async with Client(Target(url=fake.url), Sampling(), Clock()) as client:
                 records = await asyncio.gather(*(client.send(request()) for _ in range(many)))
             return sum(record.outcome is Outcome.OK for record in records)

@@ -1,7 +1,7 @@
 import pytest
 
 from loadtest.client.sending import send
-from loadtest.fake_server import OLLAMA_ANSWER, delta, openai_end, saying
+from loadtest.fake_server import OLLAMA_ANSWER, delta, openai_end, stream_of
 from sizeup_loadtest.data.record import Api, Outcome
 
 
@@ -9,7 +9,7 @@ from sizeup_loadtest.data.record import Api, Outcome
     ("api", "piece"), [("openai", delta(content="a")), ("ollama", OLLAMA_ANSWER[0])]
 )
 def test_a_stream_without_its_final_event_is_truncated(api: Api, piece: bytes) -> None:
-    record = send(saying(piece), api)
+    record = send(stream_of(piece), api)
     assert record.outcome is Outcome.TRUNCATED
     assert len(record.chunk_ns) == 1
 
@@ -26,11 +26,11 @@ def test_a_stream_without_its_final_event_is_truncated(api: Api, piece: bytes) -
 def test_a_final_event_needs_no_empty_line(api: Api, end: bytes) -> None:
     """No empty line after it, or a finish reason and no [DONE]."""
     chunk = delta(content="a") if api == "openai" else OLLAMA_ANSWER[0]
-    record = send(saying(chunk, end), api)
+    record = send(stream_of(chunk, end), api)
     assert (record.outcome, len(record.chunk_ns)) == (Outcome.OK, 1)
 
 
 @pytest.mark.parametrize("api", ["openai", "ollama"])
 def test_an_incomplete_event_is_no_end(api: Api) -> None:
     chunk = delta(content="a") if api == "openai" else OLLAMA_ANSWER[0]
-    assert send(saying(chunk, chunk[: len(chunk) // 2]), api).outcome is Outcome.TRUNCATED
+    assert send(stream_of(chunk, chunk[: len(chunk) // 2]), api).outcome is Outcome.TRUNCATED

@@ -37,7 +37,7 @@ ALONE = [phase for phase in PHASES if phase.name == "ability"]
 def measured(
     path: Path, failures: dict[Outcome, float], phases: Sequence[Phase] = ALONE
 ) -> AbilityFile:
-    """Run the phase against two models; the larger knows all that the smaller knows."""
+    """Run the phase against two models; the larger is correct wherever the smaller is."""
     items = ladder(ABILITY.kinds, ABILITY.levels, ABILITY.seed, ABILITY.items)
     behaviour = Behaviour(
         sizes=tuple(

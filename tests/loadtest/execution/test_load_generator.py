@@ -28,7 +28,7 @@ class Watch:
     segments: list[Segment] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    """Those that count."""
+    """Those of measured requests."""
     all: list[Record] = field(default_factory=list)
     now: int = 0
     most: int = 0
@@ -77,7 +77,7 @@ class FakeSender:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        while not condition():  # noqa: ASYNC110 - the conditions have no event
             await asyncio.sleep(0)
 
 
@@ -116,7 +116,7 @@ def test_a_worker_is_scheduled_when_it_is_free() -> None:
         assert before.ended_ns <= after.scheduled_ns <= after.sent_ns
 
 
-def edged(count: int, level: int) -> Segment:
+def with_marked_ramps(count: int, level: int) -> Segment:
     return with_ramp(segment(count, level))
 
 
@@ -138,8 +138,8 @@ def begins(made: Segment, response_ns: int) -> list[int]:
 
 
 def test_ramp_up_takes_the_latency_of_a_response() -> None:
-    """Sleeps never end early; how late depends on the machine."""
-    at = begins(edged(20, 4), 80_000_000)
+    """Sleeps never end early; lateness depends on the machine."""
+    at = begins(with_marked_ramps(20, 4), 80_000_000)
     assert all(when >= due for when, due in zip(at, (0, 19, 39, 59), strict=True))
 
 
@@ -185,9 +185,9 @@ def test_an_open_loop_does_not_wait_for_responses() -> None:
 
 
 def test_a_late_sender_keeps_the_schedule() -> None:
-    """The schedule is absolute: a held-up loop makes requests late, not the ones behind them."""
+    """The schedule is absolute: a delayed request does not delay the ones behind it."""
 
-    class Sluggish(FakeSender):
+    class SlowSender(FakeSender):
         async def send(self, request: Request) -> Record:
             record = await super().send(request)
             if request.planned.index == 0:
@@ -198,7 +198,7 @@ def test_a_late_sender_keeps_the_schedule() -> None:
 
     async def go() -> list[Record]:
         clock = Clock()
-        loader = SendContext(Sluggish(clock), Watch(), clock, FAR, keep_all)
+        loader = SendContext(SlowSender(clock), Watch(), clock, FAR, keep_all)
         return await run_segment(segment(4, 100, rate=100), PROMPTS, loader)
 
     records = sorted(asyncio.run(go()), key=lambda r: r.planned.index)

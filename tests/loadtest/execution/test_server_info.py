@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
-from loadtest.fake_server import FakeServer, Reply, fake_server, status
+from loadtest.fake_server import FakeServer, Response, fake_server, status
 from sizeup_loadtest.data.results import ModelInfo
 from sizeup_loadtest.errors import TargetError
 from sizeup_loadtest.execution import server_info
@@ -23,9 +23,9 @@ TAGS = {"models": [{"name": "a", "size": 988, "digest": "d"}, {"name": "b:latest
 PS = {"models": [{"name": "a", "size": 1100, "size_vram": 0, "load_duration": 2_500_000_000}]}
 
 
-def check(names: Sequence[str], **replies: Reply) -> None:
+def check(names: Sequence[str], **responses: Response) -> None:
     async def run() -> None:
-        async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
+        async with fake_server(**responses) as fake, aiohttp.ClientSession() as session:
             await server_info.check_models(session, fake.url, names)
 
     asyncio.run(run())
@@ -33,12 +33,12 @@ def check(names: Sequence[str], **replies: Reply) -> None:
 
 def test_model_info_comes_from_ollamas_api() -> None:
     async def run() -> tuple[FakeServer, dict[str, ModelInfo]]:
-        replies = {
+        responses = {
             "tags": status(200, TAGS),
             "show": status(200, SAMPLES_PER_STAGE),
             "ps": status(200, PS),
         }
-        async with fake_server(**replies) as fake, aiohttp.ClientSession() as session:
+        async with fake_server(**responses) as fake, aiohttp.ClientSession() as session:
             return fake, dict(await server_info.model_info(session, fake.url, ["a", "b"]))
 
     fake, found = asyncio.run(run())

@@ -34,8 +34,8 @@ written = {"results": scores, "n-samples": {task: {"effective": 25} for task in 
 async def completions(request: ReceivedRequest) -> AsyncIterator[bytes]:
     """Echo for `small` only."""
     found = [None, -1.0, -2.0, -0.5] if request.body["model"] == "small" else [-0.5]
-    reply = status(200, {"choices": [{"text": "", "logprobs": {"token_logprobs": found}}]})
-    async for piece in reply(request):
+    response = status(200, {"choices": [{"text": "", "logprobs": {"token_logprobs": found}}]})
+    async for piece in response(request):
         yield piece
 
 

@@ -1,4 +1,4 @@
-"""A mock inference server: its behaviour is configured, and what it did is recorded."""
+"""A mock inference server with configured behaviour, which records its requests."""
 
 from loadtest.mock.behaviour import Behaviour, MockModel
 from loadtest.mock.server import MockServer

@@ -60,7 +60,7 @@ class Behaviour:
 
     def __post_init__(self) -> None:
         if not self.sizes or len({size.name for size in self.sizes}) < len(self.sizes):
-            raise ValueError("at least one size, each with a name of its own")
+            raise ValueError("at least one model, all with distinct names")
         if unknown := set(self.failures) - FAILURES:
             raise ValueError(f"not a failure: {', '.join(sorted(unknown))}")
         if min(self.failures.values(), default=0) < 0 or sum(self.failures.values()) > 1 + 1e-9:

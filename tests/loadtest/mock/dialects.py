@@ -43,7 +43,7 @@ class MockOpenAi:
     comment = b": still here\n\n"
 
     def __init__(self, wanted: MockRequest, chat: bool) -> None:
-        self._asked = wanted
+        self._request = wanted
         self._chat = chat
         kind = ("chat.completion" if chat else "text_completion") + (
             ".chunk" if chat and wanted.stream else ""
@@ -79,7 +79,7 @@ class MockOpenAi:
         del served
         empty = '"delta": {}' if self._chat else '"text": ""'
         end = self._event(empty, json.dumps(script.finish))
-        if self._asked.usage:
+        if self._request.usage:
             extra = self._head | {"choices": [], "usage": _usage(script)}
             end += b"data: " + json.dumps(extra).encode() + b"\n\n"
         return end + b"data: [DONE]\n\n"
@@ -116,21 +116,21 @@ class MockOllama:
 
     def early(self) -> bytes:
         """Return a line without text."""
-        return self._line(self._said("", "") | {"done": False})
+        return self._line(self._message("", "") | {"done": False})
 
     def piece(self, piece: Piece, first: bool) -> bytes:
         """Return a line."""
         del first
         thinking, text = (piece.text, "") if piece.thinking else ("", piece.text)
-        return self._line(self._said(thinking, text) | {"done": False})
+        return self._line(self._message(thinking, text) | {"done": False})
 
     def last(self, script: Script, served: ServedRequest) -> bytes:
         """Return the line with counts and durations."""
-        return self._line(self._said("", "") | _durations(script, served))
+        return self._line(self._message("", "") | _durations(script, served))
 
     def whole(self, script: Script, served: ServedRequest) -> Json:
         """Return the same in one object."""
-        return self._head | self._said(*_texts(script)) | _durations(script, served)
+        return self._head | self._message(*_texts(script)) | _durations(script, served)
 
     def broken(self, message: str) -> bytes:
         """Return an error line."""
@@ -141,7 +141,7 @@ class MockOllama:
         del status
         return {"error": message}
 
-    def _said(self, thinking: str, text: str) -> Json:
+    def _message(self, thinking: str, text: str) -> Json:
         extra = {"thinking": thinking} if thinking else {}
         if self._chat:
             return {"message": {"role": "assistant", "content": text, **extra}}

@@ -85,7 +85,7 @@ def _texts(
 ) -> tuple[list[str], bool | None]:
     """Return the tokens of an output, and whether it is correct.
 
-    The random number does not depend on the model: a larger one knows all that a smaller one knows.
+    The random number does not depend on the model: a larger one is correct wherever a smaller is.
     """
     expected = behaviour.answers.get(wanted.prompt)
     if expected is None or wanted.forced:

@@ -29,7 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class MockServer:
-    """Serves on loopback while entered; `truth` records what it did."""
+    """Serves on loopback while entered; `truth` records its requests."""
 
     def __init__(self, behaviour: Behaviour, host: str = "127.0.0.1", port: int = 0) -> None:
         self.behaviour = behaviour
@@ -212,8 +212,7 @@ def _refuse(request: web.Request, served: ServedRequest, dialect: MockDialect) -
     if status is None:
         if request.transport is not None:
             request.transport.abort()
-        return web.Response()  # the connection is closed
-        return web.Response()  # nobody is there to read it
+        return web.Response()  # not sent: the connection is aborted
     headers = {"Retry-After": "1"} if status != 400 else {}
     message = f"mock failure: {served.outcome.value}"
     return web.json_response(

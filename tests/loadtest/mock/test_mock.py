@@ -1,4 +1,4 @@
-"""The mock server as a process of its own: its options, its answers and its record of them."""
+"""The mock server as a process: its options, responses and recorded requests."""
 
 import json
 import urllib.request
@@ -14,7 +14,7 @@ def generate(url: str) -> dict[str, object]:
         return served
 
 
-def test_it_answers_as_configured_and_records_what_it_did() -> None:
+def test_it_responds_as_configured_and_records_its_requests() -> None:
     with mock_process(["--ttft-seconds=0.01", "--gap-seconds=0", "--tokens=3"]) as url:
         assert generate(url)["eval_count"] == 3
         with urllib.request.urlopen(f"{url}/truth", timeout=60) as response:

@@ -1,4 +1,4 @@
-"""What the mock server did, by its own clock.
+"""The requests that the mock server handled, timed by its own clock.
 
 Times are nanoseconds of `perf_counter_ns`: on one machine comparable between processes.
 """

@@ -1,4 +1,4 @@
-"""docs/example-report.html is what README and docs describe."""
+"""docs/example-report.html matches the figures in the README and docs."""
 
 import re
 from itertools import pairwise

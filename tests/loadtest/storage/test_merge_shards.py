@@ -1,4 +1,4 @@
-"""Shards together are the run one process would have made."""
+"""The merged shards equal the run of a single process."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ INFO = RunInfo(
     tool_version="0", started_at="2026-01-01T00:00:00", seconds=9, environment={}, loop_lag=None
 )
 STAGE = PLAN.stages[0].key
-# A slow shard beside a fast one: the p95 of all is neither's, nor their mean
+# A slow and a fast shard: the p95 of all is neither of theirs, nor their mean
 RECORDS = [
     record(i, stage=STAGE, sent=50 * i, first=900 if i % 4 == 3 else 100 + i) for i in range(100)
 ]

@@ -1,4 +1,4 @@
-"""A run's folder: what was written can be read, also after a crash."""
+"""The folder of a run can be read back, also after a crash."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Send a load to the mock server, and pair what client and server recorded.
+"""Send a load to the mock server, and pair the records of client and server.
 
 Both run on one event loop and one clock, so a slow machine affects both: a chunk is read in the
 next iteration of the loop after it was written.
@@ -24,7 +24,7 @@ RESOLUTION = 0.02
 MODEL = MockModel("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
 
 
-class Quiet:
+class NullObserver:
     """Ignores every event."""
 
     def began(self, segment: Segment) -> None:
@@ -63,14 +63,14 @@ class Seen:
 
 def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[Seen]:
     """Send a load; return its requests in send order."""
-    return asyncio.run(_prove(behaviour, load, model))
+    return asyncio.run(_send_load(behaviour, load, model))
 
 
-async def _prove(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
+async def _send_load(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
     async with MockServer(behaviour) as server:
         target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
         async with Client(target, Sampling(), perf_counter_ns) as client:
-            loader = SendContext(client, Quiet(), perf_counter_ns, 2**62, keep_all)
+            loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             prompts = {
                 f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
                 for i in range(load.requests)

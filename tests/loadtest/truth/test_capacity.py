@@ -7,7 +7,7 @@ from time import perf_counter_ns
 import pytest
 
 from loadtest.mock import Behaviour, MockModel, MockServer
-from loadtest.truth.against_mock import Quiet
+from loadtest.truth.against_mock import NullObserver
 from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
 from sizeup_loadtest.data.record import Record
@@ -40,7 +40,9 @@ async def search(config: Config) -> tuple[CapacityResult, MockServer]:
         MockServer(Behaviour((MODEL,))) as server,
         Client(Target(url=server.url), Sampling(), perf_counter_ns) as client,
     ):
-        context = SendContext(client, Quiet(), perf_counter_ns, 2**62, load_generator.keep_all)
+        context = SendContext(
+            client, NullObserver(), perf_counter_ns, 2**62, load_generator.keep_all
+        )
         levels = LoadLevels(config, "m", prompts.source(config.prompts))
 
         async def run_level(level: float, attempt: int) -> Sequence[Record]:

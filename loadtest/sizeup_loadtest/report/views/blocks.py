@@ -131,5 +131,5 @@ def blank(reason: str) -> Cell:
 
 
 def present(*blocks: Block | None) -> tuple[Block, ...]:
-    """Return the blocks that there are."""
+    """Drop absent blocks."""
     return tuple(block for block in blocks if block is not None)

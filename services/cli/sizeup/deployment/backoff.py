@@ -13,7 +13,7 @@ class Policy:
     first_seconds: float = 0.5
     longest_seconds: float = 30.0
     steady_seconds: float = 10.0
-    """A child that was ready this long restarts after the first wait again."""
+    """A child that was ready this long resets the backoff."""
     attempts: int = 5
     """Failed starts in a row before a child that was never ready is given up."""
     hung_seconds: float = 120.0
