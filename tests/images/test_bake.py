@@ -1,6 +1,7 @@
 """docker-bake.hcl beside the Dockerfiles, the chart, skaffold.yaml and the Makefile."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -26,7 +27,11 @@ def target(request: pytest.FixtureRequest) -> Target:
 def make(*words: str) -> str:
     """Return what make would run, or its error."""
     argv = ["make", "--dry-run", *words]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    # Without the variables of the make that runs the tests.
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     return done.stderr if done.returncode else done.stdout
 
 
