@@ -29,8 +29,6 @@ LEVELS = (1, 2, 3, 4, 5, 6)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of question."""
-
     make: MakeQuestion
     sizes: tuple[int, int, int, int, int, int]
     """Argument of `make`, by level."""

@@ -42,8 +42,6 @@ model."""
 
 @dataclass(frozen=True, slots=True)
 class StageLoad:
-    """The load of a stage."""
-
     stage: str
     mode: Mode
     level: float

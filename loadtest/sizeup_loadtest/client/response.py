@@ -18,8 +18,6 @@ class MalformedResponseError(Exception):
 
 @dataclass(slots=True)
 class StreamedResponse:
-    """What has been received of a response."""
-
     chunk_ns: list[int] = field(default_factory=list)
     """Arrival of every chunk with text, thinking or a tool call."""
     text: list[str] = field(default_factory=list)

@@ -95,7 +95,6 @@ class LiveView:
             self._segment[1].add(record, self._slo)
 
     def table(self) -> Table:
-        """Return the table, one row per model."""
         done = sum(progress.done for progress in self._models.values())
         table = Table(title=f"{done} of {self._total} planned requests", title_justify="left")
         table.add_column("model", no_wrap=True)

@@ -163,8 +163,6 @@ def _parts(
 def _jobs(
     settings: Settings, catalog: Catalog, parts: _Parts, cluster: Cluster | None
 ) -> Mapping[str, Job]:
-    """Return the background jobs by name."""
-
     def apply(changed: Catalog) -> None:
         check_services(changed, supported=cluster is not None)
         for model in parts.models.apply(changed):

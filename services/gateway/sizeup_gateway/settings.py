@@ -8,8 +8,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Configuration of the gateway."""
-
     model_config = SettingsConfigDict(env_prefix="SIZEUP_GATEWAY_", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")

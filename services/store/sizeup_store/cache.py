@@ -60,7 +60,6 @@ class RepositoryCache:
             self._known |= read_marker(snapshot)
 
     def blob(self, file: RemoteFile) -> Path:
-        """Return the path of a file's blob."""
         return self._blobs / file.digest
 
     def has(self, file: RemoteFile) -> bool:

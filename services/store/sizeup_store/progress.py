@@ -74,7 +74,6 @@ def is_complete(model: str, revision: str | None, cache: Path) -> bool:
 
 
 def progress_path(model_id: str, revision: str | None, cache: Path) -> Path:
-    """Return the path of the progress file of a revision."""
     name = quote(revision or "main", safe="")
     return repository_folder(model_id, cache) / ".sizeup" / f"{name}.progress"
 

@@ -249,7 +249,6 @@ def fingerprint(path: Path) -> tuple[int, int]:
 
 
 def marker_path(snapshot: Path) -> Path:
-    """Return the path of a snapshot's completion marker."""
     return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.complete"
 
 

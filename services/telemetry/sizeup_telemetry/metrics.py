@@ -9,7 +9,6 @@ _EXPOSITION = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRouter:
-    """Serve everything a registry holds."""
     router = direct_router("Metrics")
 
     @router.get(path, summary="Prometheus metrics", responses={200: _EXPOSITION})

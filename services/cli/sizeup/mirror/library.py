@@ -72,14 +72,11 @@ class Snapshot:
     files: tuple[ModelFile, ...]
 
     def file(self, name: str) -> ModelFile | None:
-        """Return a file by name."""
         return next((file for file in self.files if file.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _DiskFile:
-    """A file on disk."""
-
     name: str
     path: Path
     fingerprint: tuple[int, int]

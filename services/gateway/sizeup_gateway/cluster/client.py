@@ -55,7 +55,6 @@ async def open_cluster(
 
 
 async def _configuration(kubeconfig: Path | None) -> tuple[client.Configuration, str]:
-    """Return the client configuration and the default namespace."""
     configuration = client.Configuration()
     if kubeconfig is None:
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
@@ -140,7 +139,6 @@ class ClusterClient:
 
 
 def _event(line: bytes) -> SliceEvent:
-    """Parse one line of a watch."""
     try:
         event = json.loads(line)
         kind, item = event["type"], event["object"]

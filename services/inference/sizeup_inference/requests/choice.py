@@ -33,8 +33,6 @@ class TextRules:
 
 
 class Choice:
-    """The state of one choice."""
-
     def __init__(self, index: int, tokenizer: Tokenizer, rules: TextRules) -> None:
 
         self._index = index
