@@ -186,18 +186,15 @@ def _jobs(
 
 def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bool) -> Dependencies:
     queue_seconds = settings.activation_seconds if scales else 0.0
+    bodies = BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
     memory = ResponseMemoryLimiter(settings.max_reply_bytes, settings.max_replies_bytes)
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),
         KeepAlive(parts.client, parts.activator),
         Admission(settings.max_in_flight, settings.total_seconds + queue_seconds, drain, memory),
-        BodyReader(_body_limits(settings), drain),
+        BodyReader(bodies, drain),
     )
-
-
-def _body_limits(settings: Settings) -> BodyLimits:
-    return BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
 
 
 def _timeouts(settings: Settings) -> Timeouts:
