@@ -77,7 +77,6 @@ def error_message(value: Mapping[str, Any]) -> str:
 
 
 def shorten(text: str) -> str:
-    """Limit a message of unknown length."""
     return text[:MAX_ERROR_CHARACTERS]
 
 

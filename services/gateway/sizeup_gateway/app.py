@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -105,21 +105,13 @@ def create_app(
         exception_handlers=exception_handlers(),
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
-    app.user_middleware = [
-        Middleware(RequestIdMiddleware),
-        Middleware(
-            RequestMetricsMiddleware,
-            metrics=parts.metrics,
-            route_label=RouteLabels(app.routes).label,
-            unmeasured=_paths(probes) | _paths(metrics),
-        ),
-        Middleware(ErrorResponseMiddleware),
-        *cors_middleware(),
-        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
-        *host_middleware(settings.host),
-        *origin_middleware(),
-        *key_middleware(settings.api_keys_file, exempt=_paths(probes)),
-    ]
+    measured = Middleware(
+        RequestMetricsMiddleware,
+        metrics=parts.metrics,
+        route_label=RouteLabels(app.routes).label,
+        unmeasured=_paths(probes) | _paths(metrics),
+    )
+    app.user_middleware = _middleware(settings, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
         requests=[*ollama.REQUESTS, *openai.REQUESTS],
@@ -128,6 +120,21 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def _middleware(
+    settings: Settings, measured: Middleware, probes: Collection[str]
+) -> list[Middleware]:
+    return [
+        Middleware(RequestIdMiddleware),
+        measured,
+        Middleware(ErrorResponseMiddleware),
+        *cors_middleware(),
+        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
+        *host_middleware(settings.host),
+        *origin_middleware(),
+        *key_middleware(settings.api_keys_file, exempt=probes),
+    ]
 
 
 def _paths(router: APIRouter) -> frozenset[str]:

@@ -68,7 +68,6 @@ def is_shard_name(name: str) -> bool:
 
 
 def repository_folder(model_id: str, cache: Path) -> Path:
-    """Return the folder of a repository in the Hugging Face cache."""
     return cache / f"models--{model_id.replace('/', '--')}"
 
 
@@ -229,7 +228,6 @@ def expected_sha256(path: Path) -> str | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hex digest of a file's content."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_READ_BYTES):

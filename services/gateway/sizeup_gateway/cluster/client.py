@@ -76,7 +76,6 @@ class ClusterClient:
         self._selector = selector
 
     async def list_slices(self) -> SliceList:
-        """Return every slice that matches the selector."""
         found = await _json(
             self._slices.list_namespaced_endpoint_slice_without_preload_content(
                 self._namespace, label_selector=self._selector, _request_timeout=_CALL_SECONDS
@@ -122,7 +121,6 @@ class ClusterClient:
             raise ClusterError(f"Scale without {error}") from error
 
     async def write_scale(self, deployment: str, scale: Scale) -> None:
-        """Write the scale; raise ConflictError if its version is not the latest."""
         body = client.V1Scale(
             api_version="autoscaling/v1",
             kind="Scale",

@@ -34,7 +34,6 @@ class TextRules:
 
 class Choice:
     def __init__(self, index: int, tokenizer: Tokenizer, rules: TextRules) -> None:
-
         self._index = index
         self._tokenizer = tokenizer
         self._min_tokens = rules.min_tokens
