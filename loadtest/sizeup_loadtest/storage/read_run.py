@@ -10,8 +10,9 @@ from sizeup_loadtest.storage.run_folder import RECORD_FILES, RunFolder
 
 def results(path: Path) -> Results:
     """Read the results of a folder or a file; FolderError when that fails."""
-    folder, name = (path, "results.json") if path.is_dir() else (path.parent, path.name)
-    return RunFolder(folder).read(name, Results)
+    if path.is_dir():
+        return RunFolder(path).results()
+    return RunFolder(path.parent).read(path.name, Results)
 
 
 def records(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:
