@@ -1,15 +1,8 @@
-"""The errors that end a load test.
-
-BenchError               ends a command with one message and an exit code
-├── UsageError           invalid command line, or an invalid file named on it
-│   └── ConfigError      invalid config; the message has one problem per line
-├── TargetError          the server cannot be measured: unreachable, or a model is missing
-└── FolderError          a run folder cannot be read or written
-"""
+"""The errors that end a load test."""
 
 
 class BenchError(Exception):
-    """The message goes to the user."""
+    """Ends a command with one message to the user and an exit code."""
 
     exit_code = 1
 
@@ -25,7 +18,7 @@ class ConfigError(UsageError):
 
 
 class TargetError(BenchError):
-    """The server cannot be measured."""
+    """The server cannot be measured: unreachable, or a model is missing."""
 
 
 class FolderError(BenchError):

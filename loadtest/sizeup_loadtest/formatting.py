@@ -91,5 +91,4 @@ def milliseconds_tick(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """Format a ratio."""
     return f"{number(value)} ×"

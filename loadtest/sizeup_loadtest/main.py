@@ -10,7 +10,6 @@ from sizeup_loadtest.errors import BenchError
 
 
 def build() -> typer.Typer:
-    """Return the command line with all commands."""
     app = typer.Typer(
         help="Compare the sizes of a model: latency, throughput, capacity, accuracy and cost.",
         no_args_is_help=True,

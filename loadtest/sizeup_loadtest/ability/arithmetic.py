@@ -6,13 +6,11 @@ from sizeup_loadtest.ability.item import Question
 
 
 def addition(random: Random, digits: int) -> Question:
-    """Add two numbers."""
     a, b = _pair(random, digits)
     return _question(f"{min(a, b)}+{max(a, b)}", f"What is {a} + {b}?", a + b)
 
 
 def addition_zh(random: Random, digits: int) -> Question:
-    """Add two numbers, in Chinese."""
     a, b = _pair(random, digits)
     return _question(f"{min(a, b)}+{max(a, b)}", f"{a} 加 {b} 等于多少？", a + b)
 
@@ -24,7 +22,6 @@ def subtraction(random: Random, digits: int) -> Question:
 
 
 def multiplication(random: Random, digits: int) -> Question:
-    """Multiply two numbers."""
     a, b = _pair(random, digits)
     return _question(f"{min(a, b)}*{max(a, b)}", f"What is {a} * {b}?", a * b)
 

@@ -33,8 +33,6 @@ _FENCE = re.compile(r"```(?:[\w-]*\n|(?i:json)(?=\s*\{))?(.*?)(?:```|\Z)", re.DO
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """The grade of an output."""
-
     correct: bool
     parsed: bool
     """Whether an answer of the expected format was found."""
@@ -44,7 +42,6 @@ UNPARSED = Grade(correct=False, parsed=False)
 
 
 def grade(item: Item, text: str) -> Grade:
-    """Grade the text of an output."""
     answer = _THOUGHT.sub("", text).strip()
     if not answer:
         return UNPARSED

@@ -13,10 +13,10 @@ from sizeup_loadtest.ability import (
     arithmetic,
     facts,
     haystack,
+    json_object,
     lists,
     problems,
     rules,
-    shape,
     tracking,
 )
 from sizeup_loadtest.ability.held_out import BUCKETS, held_out
@@ -29,8 +29,6 @@ LEVELS = (1, 2, 3, 4, 5, 6)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of question."""
-
     make: MakeQuestion
     sizes: tuple[int, int, int, int, int, int]
     """Argument of `make`, by level."""
@@ -57,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "facts": Kind(facts.facts, (1, 2, 3, 4, 8, 12), "fact"),
     "facts-zh": Kind(facts.facts_zh, (1, 2, 3, 4, 5, 7), "fact"),
     "instructions": Kind(rules.instructions, (1, 2, 3, 4, 5, 6)),
-    "json": Kind(shape.json_object, (1, 2, 3, 4, 6, 8)),
+    "json": Kind(json_object.facts_as_json, (1, 2, 3, 4, 6, 8)),
     "needle": Kind(haystack.needle, (50, 150, 400, 1000, 2000, 4000)),
     "needle-zh": Kind(haystack.needle_zh, (80, 200, 600, 1500, 3000, 6000)),
 }

@@ -7,20 +7,17 @@ from sizeup_loadtest.ability.vocabulary import CHARACTERS_ZH, WORDS
 
 
 def reversing(random: Random, length: int) -> Question:
-    """Reverse the order of words."""
     words = random.choices(WORDS, k=length)
     text = " ".join(words)
     return Question(text, f"Reverse the words: {text}", " ".join(reversed(words)), "words")
 
 
 def copying(random: Random, length: int) -> Question:
-    """Repeat words."""
     text = " ".join(random.choices(WORDS, k=length))
     return Question(text, f"Copy these words: {text}", text, "words")
 
 
 def copying_zh(random: Random, length: int) -> Question:
-    """Repeat Chinese characters."""
     text = "".join(random.choices(CHARACTERS_ZH, k=length))
     return Question(text, f"请重复：{text}", text, "letters")
 

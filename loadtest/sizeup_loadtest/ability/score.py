@@ -6,7 +6,7 @@ from itertools import combinations
 
 from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis import intervals, latency
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import AbilityKind, AbilityResult, Paired
 
@@ -30,14 +30,15 @@ def result(
     if not given:
         return None
     answered = [record for record in records if record.outcome is Outcome.OK]
+    blocks = latency.by_block(answered)
     return AbilityResult(
         overall=intervals.wilson(sum(g.correct for g in given.values()), len(given)),
         kinds=_kinds(items, given),
         unparsed=sum(not g.parsed for g in given.values()),
         truncated=_truncated(answered),
         errors=len(records) - len(answered),
-        seconds_per_answer=intervals.mean_estimate(_seconds(answered)),
-        tokens_per_answer=intervals.mean_estimate(_tokens(answered)),
+        seconds_per_answer=latency.mean(blocks, latency.e2e),
+        tokens_per_answer=latency.mean(blocks, lambda r: r.completion_tokens),
         correct_per_second=intervals.ratio_of_sums(_correct_by_time(records, given)),
     )
 
@@ -52,15 +53,12 @@ def _correct_by_time(
     records: Iterable[Record], given: Mapping[str, Grade]
 ) -> Mapping[int, tuple[float, float]]:
     """Return correct answers and duration in seconds, by block."""
-    by: dict[int, list[Record]] = defaultdict(list)
-    for record in records:
-        by[record.planned.block].append(record)
     return {
         block: (
             sum(r.planned.prompt in given and given[r.planned.prompt].correct for r in group),
             (max(r.ended_ns for r in group) - min(r.sent_ns for r in group)) * _NS,
         )
-        for block, group in by.items()
+        for block, group in latency.by_block(records).items()
     }
 
 
@@ -99,18 +97,3 @@ def _kinds(items: Sequence[Item], given: Mapping[str, Grade]) -> tuple[AbilityKi
         )
         for (kind, level), cell in sorted(cells.items())
     )
-
-
-def _seconds(records: Iterable[Record]) -> Mapping[int, Sequence[float]]:
-    by: dict[int, list[float]] = defaultdict(list)
-    for record in records:
-        by[record.planned.block].append((record.ended_ns - record.sent_ns) * _NS)
-    return by
-
-
-def _tokens(records: Iterable[Record]) -> Mapping[int, Sequence[float]]:
-    by: dict[int, list[float]] = defaultdict(list)
-    for record in records:
-        if record.completion_tokens is not None:
-            by[record.planned.block].append(float(record.completion_tokens))
-    return by

@@ -33,7 +33,6 @@ TASKS: Mapping[str, Task] = {
 
 
 def lines(name: str) -> str:
-    """Return the JSON lines of a task."""
     task, random = TASKS[name], Random(SEED)
     items = list(ladder([task.kind], task.levels, SEED, ITEMS))
     random.shuffle(items)  # lm-eval's --limit takes the first ones

@@ -42,8 +42,6 @@ ByStage = Mapping[tuple[str, str], Sequence[Record]]
 
 @dataclass(frozen=True)
 class _Run:
-    """The contents of a run folder."""
-
     config: Config
     plan: Plan
     info: RunInfo

@@ -149,7 +149,6 @@ def _mostly_saturated(records: Sequence[Record]) -> bool:
 def result(
     points: Sequence[CapacityPoint], bounds: Bounds, finished: bool = True
 ) -> CapacityResult:
-    """Summarise a search."""
     ordered = tuple(sorted(points, key=lambda p: p.level))
     curve = [(p.level, p.out_tok_s) for p in ordered if p.out_tok_s is not None]
     bend, best = knee.find(curve), max_load(ordered, bounds.target)

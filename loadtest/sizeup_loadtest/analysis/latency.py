@@ -41,8 +41,6 @@ _RELOAD_FACTOR = 5
 
 @dataclass(frozen=True, slots=True)
 class StageLoad:
-    """The load of a stage."""
-
     stage: str
     mode: Mode
     level: float
@@ -127,7 +125,7 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
     counted = [r for r in everything if not r.planned.warm_up]
     if not counted:
         raise ValueError(f"{load.stage}: no records")
-    sent = _by_block(counted)
+    sent = by_block(counted)
     blocks = dict(zip(sent, throughput.steady([*sent.values()]), strict=True))
     steady = [record for group in blocks.values() for record in group]
     ok = [r for r in counted if r.outcome is Outcome.OK]
@@ -141,8 +139,8 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
         api=load.api,
         n=len(counted),
         errors=dict(Counter(r.outcome.value for r in counted if r.outcome is not Outcome.OK)),
-        prompt_tokens=_mean(blocks, lambda r: r.prompt_tokens),
-        completion_tokens=_mean(blocks, lambda r: r.completion_tokens),
+        prompt_tokens=mean(blocks, lambda r: r.prompt_tokens),
+        completion_tokens=mean(blocks, lambda r: r.completion_tokens),
         counted_by=_counted_by(ok),
         ttft=first,
         ttft_sched=_distribution(blocks, ttft_sched),
@@ -196,7 +194,8 @@ def _reloads(records: Sequence[Record], first: Distribution | None) -> int:
     return len({r.planned.block for r in records if r.planned.warm_up and (e2e(r) or 0.0) > limit})
 
 
-def _by_block(records: Iterable[Record]) -> dict[int, list[Record]]:
+def by_block(records: Iterable[Record]) -> dict[int, list[Record]]:
+    """Group records by block, in order."""
     blocks: dict[int, list[Record]] = defaultdict(list)
     for record in records:
         blocks[record.planned.block].append(record)
@@ -211,7 +210,8 @@ def _distribution(blocks: Blocks, metric: Metric) -> Distribution | None:
     return intervals.distribution(_values(blocks, metric))
 
 
-def _mean(blocks: Blocks, metric: Metric) -> Estimate | None:
+def mean(blocks: Blocks, metric: Metric) -> Estimate | None:
+    """Estimate the mean of a metric over the requests that succeeded."""
     ok = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in blocks.items()}
     return intervals.mean_estimate(_values(ok, metric))
 

@@ -34,8 +34,6 @@ class AllowedChange:
 
 
 class CaseOutcome(StrEnum):
-    """Result of one case."""
-
     PASSED = "passed"
     FAILED = "failed"
     NOT_SIGNIFICANT = "worse, not significant"
@@ -66,7 +64,6 @@ class Gate:
         return not self.faults and not self.count(CaseOutcome.FAILED)
 
     def count(self, outcome: CaseOutcome) -> int:
-        """Return the number of cases with an outcome."""
         return sum(case.outcome is outcome for case in self.cases)
 
 

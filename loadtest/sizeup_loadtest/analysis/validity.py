@@ -29,8 +29,6 @@ class RequestCount:
 
 @dataclass(frozen=True, slots=True)
 class ClientLag:
-    """Delays of the client itself."""
-
     send: Lag | None = None
     """Sent - scheduled, in open loop."""
     loop: Lag | None = None

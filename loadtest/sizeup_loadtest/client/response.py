@@ -18,8 +18,6 @@ class MalformedResponseError(Exception):
 
 @dataclass(slots=True)
 class StreamedResponse:
-    """What has been received of a response."""
-
     chunk_ns: list[int] = field(default_factory=list)
     """Arrival of every chunk with text, thinking or a tool call."""
     text: list[str] = field(default_factory=list)
@@ -79,7 +77,6 @@ def error_message(value: Mapping[str, Any]) -> str:
 
 
 def shorten(text: str) -> str:
-    """Limit a message of unknown length."""
     return text[:MAX_ERROR_CHARACTERS]
 
 

@@ -62,7 +62,6 @@ def parse(text: str, name: str) -> dict[str, Any]:
 
 
 def scenarios() -> list[str]:
-    """List the bundled scenarios."""
     folder = resources.files("sizeup_loadtest") / "scenarios"
     return sorted(Path(file.name).stem for file in folder.iterdir() if _is_yaml(file.name))
 

@@ -90,7 +90,6 @@ class CapacitySearch:
         return True
 
     def result(self) -> CapacityResult:
-        """Return the result so far."""
         finished = not self._interrupted and self._next() is None
         return capacity.result(tuple(self._points.values()), self._bounds, finished)
 

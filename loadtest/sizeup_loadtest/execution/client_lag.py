@@ -39,7 +39,6 @@ class LoopLagSampler:
             due += len(missed) * INTERVAL_NS
 
     def lag(self) -> Lag | None:
-        """Summarise all samples."""
         return lag_of(self.samples)
 
     @contextmanager

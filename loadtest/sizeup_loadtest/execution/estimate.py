@@ -46,7 +46,6 @@ def parts(config: Config, plan: Plan, tok_s: float) -> list[Part]:
 
 
 def table(rows: Sequence[Part]) -> Table:
-    """Return a table with a row per part."""
     result = Table()
     result.add_column("stage", no_wrap=True)
     for heading in ("load", "blocks", "models", "requests", "max tokens", "min"):

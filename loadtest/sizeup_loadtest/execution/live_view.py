@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -65,12 +64,7 @@ class LiveView:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
         else:
@@ -95,7 +89,6 @@ class LiveView:
             self._segment[1].add(record, self._slo)
 
     def table(self) -> Table:
-        """Return the table, one row per model."""
         done = sum(progress.done for progress in self._models.values())
         table = Table(title=f"{done} of {self._total} planned requests", title_justify="left")
         table.add_column("model", no_wrap=True)

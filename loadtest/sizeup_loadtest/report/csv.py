@@ -21,7 +21,6 @@ CsvRow = tuple[str, ...]
 
 
 def render(results: Results) -> str:
-    """Return the rows with a header."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADS)

@@ -2,24 +2,17 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.errors import FolderError
-from sizeup_loadtest.storage.run_folder import RECORD_FILES, RunFolder, schema_mismatch
+from sizeup_loadtest.storage.run_folder import RECORD_FILES, RunFolder
 
 
 def results(path: Path) -> Results:
     """Read the results of a folder or a file; FolderError when that fails."""
     if path.is_dir():
         return RunFolder(path).results()
-    try:
-        return Results.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise FolderError(f"{path}: {error.strerror}") from None
-    except ValidationError as error:
-        raise FolderError(f"{path}: {schema_mismatch(error)}") from None
+    return RunFolder(path.parent).read(path.name, Results)
 
 
 def records(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:

@@ -143,7 +143,7 @@ class RunFolder:
         self.write(f"{name}.json", value.model_dump_json(indent=1).encode())
 
     def config(self) -> Config:
-        return self._read("config.json", Config)
+        return self.read("config.json", Config)
 
     def plan(self) -> Plan:
         try:
@@ -152,15 +152,15 @@ class RunFolder:
             raise FolderError(f"{self.path / 'plan.json'}: {schema_mismatch(error)}") from None
 
     def info(self) -> RunInfo:
-        return self._read("run.json", RunInfo)
+        return self.read("run.json", RunInfo)
 
     def results(self) -> Results:
-        return self._read("results.json", Results)
+        return self.read("results.json", Results)
 
     def read_json(self, name: str, schema: type[Schema]) -> Schema | None:
         """Read <name>.json; None when that phase did not run."""
         file = f"{name}.json"
-        return self._read(file, schema) if (self.path / file).exists() else None
+        return self.read(file, schema) if (self.path / file).exists() else None
 
     def records(self) -> Iterator[Record]:
         """Yield the records; an incomplete last line is skipped."""
@@ -177,7 +177,7 @@ class RunFolder:
         except OSError as error:
             raise FolderError(f"{self.path / name}: {error.strerror}") from None
 
-    def _read(self, name: str, schema: type[Schema]) -> Schema:
+    def read(self, name: str, schema: type[Schema]) -> Schema:
         try:
             return schema.model_validate_json(self._bytes(name))
         except ValidationError as error:

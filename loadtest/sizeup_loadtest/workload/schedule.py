@@ -159,7 +159,6 @@ def share(segment: Segment, shard: Shard) -> Segment:
 
 
 def order(models: Sequence[str], block: int) -> Sequence[str]:
-    """Return the order of the models in a block."""
     turn = (block // 2) % len(models)
     rotated = [*models[turn:], *models[:turn]]
     return rotated[::-1] if block % 2 else rotated

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -105,21 +105,13 @@ def create_app(
         exception_handlers=exception_handlers(),
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
-    app.user_middleware = [
-        Middleware(RequestIdMiddleware),
-        Middleware(
-            RequestMetricsMiddleware,
-            metrics=parts.metrics,
-            route_label=RouteLabels(app.routes).label,
-            unmeasured=_paths(probes) | _paths(metrics),
-        ),
-        Middleware(ErrorResponseMiddleware),
-        *cors_middleware(),
-        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
-        *host_middleware(settings.host),
-        *origin_middleware(),
-        *key_middleware(settings.api_keys_file, exempt=_paths(probes)),
-    ]
+    measured = Middleware(
+        RequestMetricsMiddleware,
+        metrics=parts.metrics,
+        route_label=RouteLabels(app.routes).label,
+        unmeasured=_paths(probes) | _paths(metrics),
+    )
+    app.user_middleware = _middleware(settings, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
         requests=[*ollama.REQUESTS, *openai.REQUESTS],
@@ -128,6 +120,21 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def _middleware(
+    settings: Settings, measured: Middleware, probes: Collection[str]
+) -> list[Middleware]:
+    return [
+        Middleware(RequestIdMiddleware),
+        measured,
+        Middleware(ErrorResponseMiddleware),
+        *cors_middleware(),
+        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
+        *host_middleware(settings.host),
+        *origin_middleware(),
+        *key_middleware(settings.api_keys_file, exempt=probes),
+    ]
 
 
 def _paths(router: APIRouter) -> frozenset[str]:
@@ -163,8 +170,6 @@ def _parts(
 def _jobs(
     settings: Settings, catalog: Catalog, parts: _Parts, cluster: Cluster | None
 ) -> Mapping[str, Job]:
-    """Return the background jobs by name."""
-
     def apply(changed: Catalog) -> None:
         check_services(changed, supported=cluster is not None)
         for model in parts.models.apply(changed):
@@ -188,18 +193,15 @@ def _jobs(
 
 def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bool) -> Dependencies:
     queue_seconds = settings.activation_seconds if scales else 0.0
+    bodies = BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
     memory = ResponseMemoryLimiter(settings.max_response_bytes, settings.max_responses_bytes)
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),
         KeepAlive(parts.client, parts.activator),
         Admission(settings.max_in_flight, settings.total_seconds + queue_seconds, drain, memory),
-        BodyReader(_body_limits(settings), drain),
+        BodyReader(bodies, drain),
     )
-
-
-def _body_limits(settings: Settings) -> BodyLimits:
-    return BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
 
 
 def _timeouts(settings: Settings) -> Timeouts:

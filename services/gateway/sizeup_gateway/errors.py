@@ -1,23 +1,11 @@
-"""The gateway's errors, and their HTTP form in each dialect.
-
-GatewayError                    code, message and optionally the request field at fault
-├── InvalidRequestError         the request can never succeed as written
-├── UnsupportedError            the model or this release lacks a feature
-├── ModelNotFoundError          no model has this name
-├── BusyError                   the concurrency limit is reached
-│   └── ActivationQueueFullError   too many requests queued for a model that is starting
-├── NotReadyError               no replica of the model is ready
-├── UpstreamError               inference rejected it or failed; code is inference's
-├── ReplicaUnavailableError     a replica failed before it sent an event
-└── AccessError                 rejected before routing: path, method, API key, body size, ...
-"""
+"""The gateway's errors, and their HTTP form in each dialect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sizeup_gateway.model_state import ModelState, describe
-from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.errors import ErrorCode
 
 
 class AccessCode(StrEnum):
@@ -97,10 +85,7 @@ class NotReadyError(GatewayError):
 
 
 class UpstreamError(GatewayError):
-    """Inference rejected the request, or failed."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.code, failure.message, failure.param)
+    """Inference rejected the request, or failed; the code is inference's."""
 
 
 class ReplicaUnavailableError(GatewayError):
@@ -199,24 +184,3 @@ def openai_body(error: GatewayError) -> dict[str, dict[str, str | None]]:
 def is_openai_path(path: str) -> bool:
     """Whether a path is in OpenAI's dialect; everything outside /v1 is in Ollama's."""
     return path == "/v1" or path.startswith("/v1/")
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
-    """An error as an HTTP response."""
-
-    status: int
-    body: Mapping[str, object]
-    headers: Mapping[str, str]
-
-
-def to_error_response(error: GatewayError, path: str) -> ErrorResponse:
-    """Put an error into the dialect of a path."""
-    form = http_form(error.code)
-    headers = dict(error.headers)
-    if form.retry_after_seconds is not None:
-        headers["Retry-After"] = str(form.retry_after_seconds)
-    if is_openai_path(path):
-        status = error.status or form.openai_status or form.status
-        return ErrorResponse(status, openai_body(error), headers)
-    return ErrorResponse(error.status or form.status, ollama_body(error), headers)

@@ -1,15 +1,20 @@
 """Settings of the gateway, from SIZEUP_GATEWAY_* variables."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+WithinMinute = Annotated[float, Field(gt=0, le=60)]
+WithinHour = Annotated[float, Field(gt=0, le=3600)]
+WithinDay = Annotated[float, Field(gt=0, le=86400)]
+"""Seconds, like the two above."""
+Count = Annotated[int, Field(ge=1, le=65536)]
+Bytes = Annotated[int, Field(ge=1024, le=2**40)]
+
 
 class Settings(BaseSettings):
-    """Configuration of the gateway."""
-
     model_config = SettingsConfigDict(env_prefix="SIZEUP_GATEWAY_", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -37,64 +42,45 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         20 * 2**20, ge=1024, le=2**30, description="size limit of a request body"
     )
-    max_bodies_bytes: int = Field(
+    max_bodies_bytes: Bytes = Field(
         512 * 2**20,
-        ge=1024,
-        le=2**40,
         description="total bytes of bodies being received; further ones are rejected (busy)",
     )
-    body_seconds: float = Field(30.0, gt=0, le=3600, description="time limit for receiving a body")
-    max_in_flight: int = Field(
-        2048,
-        ge=1,
-        le=65536,
-        description="limit of concurrent requests; further ones are rejected (busy)",
+    body_seconds: WithinHour = Field(30.0, description="time limit for receiving a body")
+    max_in_flight: Count = Field(
+        2048, description="limit of concurrent requests; further ones are rejected (busy)"
     )
-    max_response_bytes: int = Field(
+    max_response_bytes: Bytes = Field(
         64 * 2**20,  # 64 echoed prompts of 2,048 tokens with top-1 logprobs are 9 MB
-        ge=1024,
-        le=2**40,
         description="size limit of a response that is not streamed",
     )
-    max_responses_bytes: int = Field(
+    max_responses_bytes: Bytes = Field(
         256 * 2**20,
-        ge=1024,
-        le=2**40,
         description="total bytes of large responses that are not streamed; further ones are "
         "rejected (busy)",
     )
     connect_seconds: float = Field(
         5.0, gt=0, le=300, description="time limit for connecting to a replica"
     )
-    first_event_seconds: float = Field(
-        300.0,
-        gt=0,
-        le=86400,
-        description="time limit in the replica's queue, and again until the first token",
+    first_event_seconds: WithinDay = Field(
+        300.0, description="time limit in the replica's queue, and again until the first token"
     )
-    between_events_seconds: float = Field(
-        300.0, gt=0, le=86400, description="time limit between two tokens of a response"
+    between_events_seconds: WithinDay = Field(
+        300.0, description="time limit between two tokens of a response"
     )
-    total_seconds: float = Field(
+    total_seconds: WithinDay = Field(
         1800.0,
-        gt=0,
-        le=86400,
         description="time limit of a whole request; with discovery=kubernetes, activation_seconds "
         "are added for the time it may be queued while its model starts",
     )
-    write_timeout_seconds: float = Field(
-        60.0,
-        gt=0,
-        le=3600,
-        description="time after which a client that stopped reading is disconnected",
+    write_timeout_seconds: WithinHour = Field(
+        60.0, description="time after which a client that stopped reading is disconnected"
     )
-    probe_interval_seconds: float = Field(
-        1.0, gt=0, le=60, description="pause between two readiness probes of a replica"
+    probe_interval_seconds: WithinMinute = Field(
+        1.0, description="pause between two readiness probes of a replica"
     )
-    probe_timeout_seconds: float = Field(
+    probe_timeout_seconds: WithinMinute = Field(
         5.0,
-        gt=0,
-        le=60,
         description="time limit of one probe; a replica is not ready after two timeouts in a row",
     )
 
@@ -112,18 +98,12 @@ class Settings(BaseSettings):
     kubeconfig_file: Path | None = Field(
         None, description="kubeconfig for the API server; the pod's service account by default"
     )
-    catalog_poll_seconds: float = Field(
-        2.0,
-        gt=0,
-        le=3600,
-        description="interval at which the catalog file is checked for changes",
+    catalog_poll_seconds: WithinHour = Field(
+        2.0, description="interval at which the catalog file is checked for changes"
     )
-    activation_queue: int = Field(
-        100,
-        ge=1,
-        le=65536,
-        description="limit of requests queued for one model while it is scaled from zero",
+    activation_queue: Count = Field(
+        100, description="limit of requests queued for one model while it is scaled from zero"
     )
-    activation_seconds: float = Field(
-        600.0, gt=0, le=86400, description="time limit of a request in that queue"
+    activation_seconds: WithinDay = Field(
+        600.0, description="time limit of a request in that queue"
     )

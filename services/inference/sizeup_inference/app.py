@@ -53,8 +53,6 @@ def start_model(settings: Settings, deliver: Deliver, progress: Progress) -> Run
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """The parts of a process."""
-
     settings: Settings
     drain: Drain
     registry: CollectorRegistry

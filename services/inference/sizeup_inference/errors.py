@@ -1,17 +1,4 @@
-"""The error tree: every way in which a request is rejected or fails, and its HTTP status.
-
-InferenceError
-    InvalidRequestError       400  invalid_request
-        PromptError           400  the chat template rejects the messages
-        BodyTooLargeError     413
-    ContextLengthError        400  context_length_exceeded
-    UnsupportedError          400  unsupported
-    BusyError                 503  busy, with Retry-After
-    NotReadyError             503  not_ready
-    DrainingError             503  draining
-    RequestFailedError        500  internal, slow_consumer, ...: what ended an accepted request
-ClientDisconnectedError            no response
-"""
+"""The error tree: every way in which a request is rejected or fails, and its HTTP status."""
 
 from typing import ClassVar
 
@@ -91,7 +78,7 @@ class DrainingError(InferenceError):
 
 
 class RequestFailedError(InferenceError):
-    """An accepted request ended in an error."""
+    """An accepted request ended in an error: internal, slow_consumer, ..."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -99,4 +86,4 @@ class RequestFailedError(InferenceError):
 
 
 class ClientDisconnectedError(Exception):
-    """The client disconnected while it sent its request."""
+    """The client disconnected while it sent its request; there is no response."""

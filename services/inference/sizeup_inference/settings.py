@@ -9,8 +9,6 @@ from sizeup_store.settings import HubCacheSettings
 
 
 class Settings(HubCacheSettings):
-    """The configuration of one model's process."""
-
     model_config = SettingsConfigDict(env_prefix="SIZEUP_INFERENCE_", frozen=True)
 
     model: str = Field(description="folder of a Hugging Face model, or an id in the local cache")

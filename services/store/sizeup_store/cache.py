@@ -32,6 +32,7 @@ from sizeup_store.weights import (
     read_marker,
     repository_folder,
     sha256_of,
+    write_atomically,
 )
 
 _SPARE_BYTES = 64 << 20
@@ -60,7 +61,6 @@ class RepositoryCache:
             self._known |= read_marker(snapshot)
 
     def blob(self, file: RemoteFile) -> Path:
-        """Return the path of a file's blob."""
         return self._blobs / file.digest
 
     def has(self, file: RemoteFile) -> bool:
@@ -85,7 +85,7 @@ class RepositoryCache:
             )
 
     def _resumable(self, file: RemoteFile) -> int:
-        sizes = [_size(path) for path in self._partial_files(file, _Owner.DEAD)]
+        sizes = [size_of(path) for path in self._partial_files(file, _Owner.DEAD)]
         return min(max(sizes, default=0), file.size)
 
     def _partial_files(self, file: RemoteFile, owner: "_Owner") -> list[Path]:
@@ -95,7 +95,7 @@ class RepositoryCache:
     def unverified_owners(self, files: Iterable[RemoteFile]) -> dict[Path, int]:
         """Return path and length of partial files of other hosts, whose process may be alive."""
         paths = (path for file in files for path in self._partial_files(file, _Owner.UNKNOWN))
-        return {path: _size(path) for path in paths}
+        return {path: size_of(path) for path in paths}
 
     def partial_file(self, file: RemoteFile) -> Path:
         """Return the path of a partial file owned by this process.
@@ -105,7 +105,7 @@ class RepositoryCache:
         """
         host, random = _host(), secrets.token_hex(8)
         own = self._blobs / f"{file.digest}.{host}.{os.getpid()}.{random}{_SUFFIX}"
-        for path in sorted(self._partial_files(file, _Owner.DEAD), key=_size, reverse=True):
+        for path in sorted(self._partial_files(file, _Owner.DEAD), key=size_of, reverse=True):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink() if own.exists() else path.rename(own)
         return own
@@ -144,7 +144,9 @@ class RepositoryCache:
     def write_ref(self, revision: str, commit: str) -> None:
         """Point a branch or tag at the commit; a commit needs no reference."""
         if not is_commit(revision):
-            _write(self.folder / "refs" / revision, commit)
+            reference = self.folder / "refs" / revision
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(reference, commit)
 
     @contextlib.contextmanager
     def lock(self, warn: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
@@ -212,7 +214,8 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 without one."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -223,13 +226,6 @@ def _link(path: Path, target: str) -> None:
     """Create or replace a link atomically."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     temporary.symlink_to(target)
-    temporary.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    temporary.write_text(text, encoding="ascii")
     temporary.replace(path)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx2
 
-from sizeup_store.cache import RepositoryCache, content_digest
+from sizeup_store.cache import RepositoryCache, content_digest, size_of
 from sizeup_store.errors import CorruptFileError, HubResponseError
 from sizeup_store.hub import HubClient
 from sizeup_store.hub_http import TransientError
@@ -46,7 +46,7 @@ class Download:
             raise
 
     def _download(self, partial: Path) -> None:
-        resumed = _length(partial)
+        resumed = size_of(partial)
         self._report.resumed(resumed)
         for _ in range(2 if resumed else 1):  # the resumed bytes may be the wrong ones
             self._complete(partial)
@@ -62,20 +62,20 @@ class Download:
         )
 
     def _discard(self, partial: Path) -> None:
-        self._report.resumed(-_length(partial))
+        self._report.resumed(-size_of(partial))
         partial.unlink(missing_ok=True)
 
     def _complete(self, partial: Path) -> None:
         """Download the missing bytes over as many connections as it takes."""
-        if _length(partial) > self._file.size:
+        if size_of(partial) > self._file.size:
             self._discard(partial)
         partial.touch()
         failures = 0
-        while (begin := _length(partial)) < self._file.size:
+        while (begin := size_of(partial)) < self._file.size:
             try:
                 self._append(partial, begin)
             except TransientError as error:
-                gained = _length(partial) - begin
+                gained = size_of(partial) - begin
                 failures = 1 if gained >= _REAL_PROGRESS_BYTES else failures + 1
                 if failures >= self._client.options.attempts:
                     raise
@@ -114,10 +114,3 @@ class Download:
         length = response.headers.get("Content-Length", str(expected))
         if length != str(expected):
             raise HubResponseError(f"{name}: Content-Length is {length}, expected {expected}")
-
-
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -34,7 +34,7 @@ class TransientError(HubUnreachableError):
 
 def http_client(endpoint: str, silence_seconds: float, ca_file: Path | None) -> httpx2.Client:
     """Return a client for one hub and its redirects; raises InvalidOptionError."""
-    home = _checked_endpoint(endpoint)
+    home = _checked(endpoint, f"the endpoint {endpoint!r} is not an http or https URL")
 
     def guard(request: httpx2.Request) -> None:
         """Never leave https, and keep the token from every host but the endpoint's."""
@@ -89,13 +89,8 @@ def _proxy(scheme: str) -> httpx2.URL | None:
     text = getproxies().get(scheme)
     if not text:
         return None
-    try:
-        url = httpx2.URL(text if "://" in text else f"http://{text}")
-    except httpx2.InvalidURL:
-        url = httpx2.URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidOptionError(f"the proxy of {scheme.upper()}_PROXY is not an http URL")
-    return url
+    text = text if "://" in text else f"http://{text}"
+    return _checked(text, f"the proxy of {scheme.upper()}_PROXY is not an http URL")
 
 
 class _LimitedBody(httpx2.SyncByteStream):
@@ -130,13 +125,13 @@ class _LimitedBody(httpx2.SyncByteStream):
         self._stream.close()
 
 
-def _checked_endpoint(endpoint: str) -> httpx2.URL:
+def _checked(text: str, problem: str) -> httpx2.URL:
     try:
-        url = httpx2.URL(endpoint)
+        url = httpx2.URL(text)
     except httpx2.InvalidURL:
         url = httpx2.URL()
     if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidOptionError(f"the endpoint {endpoint!r} is not an http or https URL")
+        raise InvalidOptionError(problem)
     return url
 
 

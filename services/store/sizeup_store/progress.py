@@ -3,9 +3,7 @@
 Standard library only: it is shared by the downloading and the waiting process.
 """
 
-import contextlib
 import json
-import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +16,7 @@ from sizeup_store.weights import (
     is_hub_id,
     marker_path,
     repository_folder,
+    write_atomically,
 )
 
 BEAT_SECONDS = 10.0
@@ -74,7 +73,6 @@ def is_complete(model: str, revision: str | None, cache: Path) -> bool:
 
 
 def progress_path(model_id: str, revision: str | None, cache: Path) -> Path:
-    """Return the path of the progress file of a revision."""
     name = quote(revision or "main", safe="")
     return repository_folder(model_id, cache) / ".sizeup" / f"{name}.progress"
 
@@ -100,10 +98,4 @@ def read_progress(path: Path) -> DownloadState:
 def write_progress(path: Path, state: DownloadState) -> None:
     """Write the state atomically; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        temporary.write_text(json.dumps(asdict(state)), encoding="ascii")
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    write_atomically(path, json.dumps(asdict(state)))

@@ -7,6 +7,7 @@ compared with the sha256 that is its name. Reading 100 GB takes minutes: `sizeup
 and writes a completion marker, which is valid while size and mtime stay the same.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -67,7 +68,6 @@ def is_shard_name(name: str) -> bool:
 
 
 def repository_folder(model_id: str, cache: Path) -> Path:
-    """Return the folder of a repository in the Hugging Face cache."""
     return cache / f"models--{model_id.replace('/', '--')}"
 
 
@@ -88,7 +88,7 @@ def _find_snapshot(model_id: str, revision: str, cache: Path) -> Path:
     if not is_revision(revision):
         raise ModelNotFoundError(f"{model_id}: {revision!r} is not a revision")
     repository = repository_folder(model_id, cache)
-    commit = _read_reference(repository / "refs" / revision) or revision
+    commit = read_reference(repository / "refs" / revision) or revision
     snapshot = repository / "snapshots" / commit
     if not is_commit(commit) or not snapshot.is_dir():
         raise ModelNotFoundError(
@@ -97,7 +97,8 @@ def _find_snapshot(model_id: str, revision: str, cache: Path) -> Path:
     return snapshot
 
 
-def _read_reference(path: Path) -> str | None:
+def read_reference(path: Path) -> str | None:
+    """Return the commit of a branch or tag by its file in refs; None if there is none."""
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -179,9 +180,8 @@ def shard_names(index: Mapping[str, Any], path: Path | str) -> tuple[str, ...]:
 
 
 def _exists(path: Path) -> bool:
-    return (
-        path.exists() or path.is_symlink()
-    )  # a dangling link is a corrupt file, not a missing one
+    # A dangling link is a corrupt file, not a missing one.
+    return path.exists() or path.is_symlink()
 
 
 def _check_header(path: Path) -> None:
@@ -228,7 +228,6 @@ def expected_sha256(path: Path) -> str | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hex digest of a file's content."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_READ_BYTES):
@@ -249,7 +248,6 @@ def fingerprint(path: Path) -> tuple[int, int]:
 
 
 def marker_path(snapshot: Path) -> Path:
-    """Return the path of a snapshot's completion marker."""
     return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.complete"
 
 
@@ -268,6 +266,15 @@ def write_marker(snapshot: Path, files: Iterable[Path]) -> None:
     verified = {digest: print_ for digest, print_ in digests.items() if digest}
     path = marker_path(snapshot)
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
-    draft.write_text(json.dumps({"verified": verified}), encoding="ascii")
-    draft.replace(path)
+    write_atomically(path, json.dumps({"verified": verified}))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Create or replace an ASCII file by a rename; raises OSError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        temporary.write_text(text, encoding="ascii")
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

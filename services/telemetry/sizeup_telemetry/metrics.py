@@ -8,11 +8,10 @@ from sizeup_telemetry.api_docs import create_app, direct_router
 _EXPOSITION = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-def metrics_router(registry: CollectorRegistry, path: str = "/metrics") -> APIRouter:
-    """Serve everything a registry holds."""
+def metrics_router(registry: CollectorRegistry) -> APIRouter:
     router = direct_router("Metrics")
 
-    @router.get(path, summary="Prometheus metrics", responses={200: _EXPOSITION})
+    @router.get("/metrics", summary="Prometheus metrics", responses={200: _EXPOSITION})
     async def exposition(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

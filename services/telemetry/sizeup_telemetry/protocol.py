@@ -14,8 +14,6 @@ _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one connection."""
-
     stalled_write_seconds: float
     """Abort a connection whose client reads nothing for this long. An orderly close would wait for
     the client to read the 64 KiB of buffered output; only an abort frees them."""

@@ -3,7 +3,7 @@ import pytest
 from sizeup_gateway.api.openai.translate import chat_param
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import UpstreamError
-from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.errors import ErrorCode
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,6 @@ from sizeup_wire.errors import ErrorCode, Failure
 def test_errors_use_the_names_of_the_client(
     code: ErrorCode, wire_param: str | None, message: str, param: str | None
 ) -> None:
-    upstream = UpstreamError(Failure(code=code, message="original", param=wire_param))
+    upstream = UpstreamError(code, "original", wire_param)
     error = to_client_error(upstream, "m", chat_param)
     assert (error.code, error.message, error.param) == (code, message, param)

@@ -48,13 +48,11 @@ def y_axis(frame: Frame, scale: Scale, write: Write, title: str) -> Markup:
 
 
 def error_x(y: float, low: float, high: float) -> Markup:
-    """Return a horizontal error bar between two x coordinates."""
     ends = [((x, y - CAP), (x, y + CAP)) for x in (low, high)]
     return _haloed([((low, y), (high, y)), *ends])
 
 
 def error_y(x: float, low: float, high: float) -> Markup:
-    """Return a vertical error bar between two y coordinates."""
     ends = [((x - CAP, y), (x + CAP, y)) for y in (low, high)]
     return _haloed([((x, low), (x, high)), *ends])
 

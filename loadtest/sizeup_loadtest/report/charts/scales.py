@@ -11,8 +11,6 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 class Scale(Protocol):
-    """A scale of an axis."""
-
     def at(self, value: float) -> float:
         """Return the coordinate of a value."""
 
@@ -22,8 +20,6 @@ class Scale(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear scale."""
-
     low: float
     high: float
     begin: float
@@ -31,7 +27,6 @@ class Linear:
     count: int = 5
 
     def at(self, value: float) -> float:
-        """Return the coordinate of a value."""
         return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
 
     def ticks(self) -> tuple[float, ...]:

@@ -57,13 +57,9 @@ def _number(section: Mapping[str, object], key: str) -> float | None:
 
 def _capacity_table(results: Results) -> Table:
     heads = (
-        "Model",
-        "Max load|within SLO",
-        "SLO attainment|at that load",
-        "Knee|load",
-        "Effective parallelism",
-        "Loads tried",
-    )
+        "Model", "Max load|within SLO", "SLO attainment|at that load", "Knee|load",
+        "Effective parallelism", "Loads tried",
+    )  # fmt: skip
     found = tuple(_capacity_row(i, model) for i, model in enumerate(results.models))
     return Table(heads, found, "Capacity", "capacity")
 

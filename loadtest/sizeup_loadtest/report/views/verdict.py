@@ -13,18 +13,10 @@ from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import Cell, Figure, Section, Table, TableRow, blank
 
 _HEADS = (
-    "Model",
-    "Requirements",
-    "Ability|correct",
-    "Speed|tok/s/user",
-    "TTFT|p50",
-    "E2E latency|mean",
-    "Max load|within SLO",
-    "Cost|per M tokens",
-    "Correct answer|mean time",
-    "Memory",
-    "Load time",
-)
+    "Model", "Requirements", "Ability|correct", "Speed|tok/s/user", "TTFT|p50",
+    "E2E latency|mean", "Max load|within SLO", "Cost|per M tokens", "Correct answer|mean time",
+    "Memory", "Load time",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

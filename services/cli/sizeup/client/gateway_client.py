@@ -49,7 +49,6 @@ class Gateway:
         raise InvalidResponseError("the stream ended before done=true")
 
     async def model_names(self) -> list[str]:
-        """Return the names of the served models."""
         with _translated(self._url):
             async with self._session.get(
                 f"{self._url}/api/tags", timeout=_TAGS_TIMEOUT
@@ -79,7 +78,6 @@ async def connect(url: str, response_seconds: float) -> AsyncIterator[Gateway]:
 
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
-    """Translate aiohttp's errors."""
     try:
         yield
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:

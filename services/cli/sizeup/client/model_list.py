@@ -17,8 +17,6 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model of the table."""
-
     name: str
     id: str
     parameters: int | None

@@ -32,11 +32,9 @@ class History:
     """When the current process became ready; None while it is not."""
 
     def after_ready(self, now: float) -> "History":
-        """Return the history after the child became ready."""
         return replace(self, ever_ready=True, ready_at=now)
 
     def after_exit(self, now: float, policy: Policy) -> "History":
-        """Return the history after the child exited."""
         steady = self.ready_at is not None and now - self.ready_at >= policy.steady_seconds
         return replace(self, failures=1 if steady else self.failures + 1, ready_at=None)
 

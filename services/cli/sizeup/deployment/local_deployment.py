@@ -38,12 +38,10 @@ class Interrupts:
         self.now = asyncio.Event()
 
     def receive(self) -> None:
-        """Handle one signal."""
         (self.now if self.stop.is_set() else self.stop).set()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle signals during the block."""
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup
             numbers.append(signal.SIGHUP)
@@ -197,7 +195,6 @@ class LocalDeployment:
     async def _end(
         self, running: Sequence[asyncio.Task[Any]], tasks: Sequence[asyncio.Task[Any]]
     ) -> None:
-        """End all processes and tasks."""
         for supervisor in (self._gateway, *self._backends):
             supervisor.kill()
         await asyncio.gather(*running, return_exceptions=True)

@@ -18,8 +18,6 @@ _LINE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start a process."""
-
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]

@@ -28,8 +28,6 @@ _ROUTED_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The startup progress of a process."""
-
     ready: bool
     stage: str = "starting"
     fraction: float = 0.0

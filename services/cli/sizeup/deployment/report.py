@@ -91,7 +91,6 @@ def make_report(console: Console) -> Report:
 
 
 def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Table:
-    """Return the table of served models."""
     table = Table(title="ready")
     for heading in ("name", "id"):
         table.add_column(heading, no_wrap=True)

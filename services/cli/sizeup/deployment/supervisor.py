@@ -121,7 +121,6 @@ class Supervisor:
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Return whether an event is set within this time."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -22,6 +22,7 @@ from sizeup_store.weights import (
     is_commit,
     is_hub_id,
     is_revision,
+    read_reference,
     repository_folder,
     sha256_of,
 )
@@ -72,14 +73,11 @@ class Snapshot:
     files: tuple[ModelFile, ...]
 
     def file(self, name: str) -> ModelFile | None:
-        """Return a file by name."""
         return next((file for file in self.files if file.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _DiskFile:
-    """A file on disk."""
-
     name: str
     path: Path
     fingerprint: tuple[int, int]
@@ -189,10 +187,7 @@ def _commit_of(repository: Path, revision: str) -> str:
     """Resolve a branch or tag; any other revision is returned unchanged."""
     if not is_revision(revision):
         raise RevisionNotFoundError(revision)
-    try:
-        return (repository / "refs" / revision).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return revision
+    return read_reference(repository / "refs" / revision) or revision
 
 
 def _blob_digest(path: Path) -> str | None:

@@ -130,7 +130,6 @@ class Mirror:
         self._drain = drain
 
     def app(self, *, api_docs: bool) -> FastAPI:
-        """Return the application."""
         app = create_app(
             self._health_router(),
             self._hub_router(),

@@ -20,8 +20,6 @@ _CHECKOUT = Path(__file__).resolve().parents[4]
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that can be served."""
-
     key: str
     entry: CatalogEntry
     model: str

@@ -58,7 +58,6 @@ class ProgressFile:
         self._write(DownloadState("downloading", progress.fraction, message, beat))
 
     def fail(self, progress: PullProgress, message: str) -> None:
-        """Write the reason of a failure."""
         self._write(DownloadState("failed", progress.fraction, message))
 
     def remove(self) -> None:

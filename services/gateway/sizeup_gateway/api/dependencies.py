@@ -14,8 +14,6 @@ from sizeup_gateway.scaling.keep_alive import KeepAlive
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Shared by all routes."""
-
     models: Models
     dispatcher: Dispatcher
     keep_alive: KeepAlive

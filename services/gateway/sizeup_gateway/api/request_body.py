@@ -67,8 +67,6 @@ Describe = Callable[[ErrorDetails], InvalidRequestError]
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Limits of request bodies."""
-
     max_bytes: int
     """Of one body."""
     max_total_bytes: int
@@ -78,8 +76,6 @@ class BodyLimits:
 
 
 class BodyReader:
-    """Reads JSON objects from requests."""
-
     def __init__(self, limits: BodyLimits, drain: Drain) -> None:
         """Reading ends at the drain's deadline at the latest, with an error to the client."""
         self._limits = limits

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sizeup_gateway.errors import GatewayError, UnsupportedError, UpstreamError
-from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.errors import ErrorCode
 
 _FEATURES: Mapping[str, str] = {"prompt.thinking": "thinking", "prompt.tools": "tools"}
 """By the wire field that requests them."""
@@ -22,4 +22,4 @@ def to_client_error(
     param = to_param(error.param)
     if error.code is ErrorCode.UNSUPPORTED and error.param in _FEATURES:
         return UnsupportedError(f'"{model}" does not support {_FEATURES[error.param]}', param)
-    return UpstreamError(Failure(code=ErrorCode(error.code), message=error.message, param=param))
+    return UpstreamError(error.code, error.message, param)

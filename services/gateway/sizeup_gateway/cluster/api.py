@@ -21,8 +21,6 @@ class UnreachableError(ClusterError):
 
 
 class Change(StrEnum):
-    """Type of a watch event."""
-
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
     DELETED = "DELETED"
@@ -32,8 +30,6 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SliceEvent:
-    """One event of a watch."""
-
     change: Change
     item: Json
     version: str

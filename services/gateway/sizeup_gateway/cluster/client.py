@@ -55,7 +55,6 @@ async def open_cluster(
 
 
 async def _configuration(kubeconfig: Path | None) -> tuple[client.Configuration, str]:
-    """Return the client configuration and the default namespace."""
     configuration = client.Configuration()
     if kubeconfig is None:
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
@@ -77,7 +76,6 @@ class ClusterClient:
         self._selector = selector
 
     async def list_slices(self) -> SliceList:
-        """Return every slice that matches the selector."""
         found = await _json(
             self._slices.list_namespaced_endpoint_slice_without_preload_content(
                 self._namespace, label_selector=self._selector, _request_timeout=_CALL_SECONDS
@@ -123,7 +121,6 @@ class ClusterClient:
             raise ClusterError(f"Scale without {error}") from error
 
     async def write_scale(self, deployment: str, scale: Scale) -> None:
-        """Write the scale; raise ConflictError if its version is not the latest."""
         body = client.V1Scale(
             api_version="autoscaling/v1",
             kind="Scale",
@@ -140,7 +137,6 @@ class ClusterClient:
 
 
 def _event(line: bytes) -> SliceEvent:
-    """Parse one line of a watch."""
     try:
         event = json.loads(line)
         kind, item = event["type"], event["object"]

@@ -9,8 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sizeup_gateway.errors import AccessCode, AccessError, GatewayError, to_error_response
+from sizeup_gateway.errors import (
+    AccessCode,
+    AccessError,
+    GatewayError,
+    http_form,
+    is_openai_path,
+    ollama_body,
+    openai_body,
+)
 from sizeup_gateway.observability.request_metrics import metrics_of
+from sizeup_gateway.responses.event_response import INTERNAL_ERROR
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_wire.errors import ErrorCode
 
@@ -20,15 +29,19 @@ Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
 def respond_with(error: GatewayError, scope: Scope) -> Response:
-    """Create the response to a request that failed."""
+    """Create the response to a request that failed, in the dialect of its path."""
     metrics_of(scope).outcome = error.code
-    response = to_error_response(error, scope["path"])
-    return JsonResponse(response.body, status_code=response.status, headers=response.headers)
+    form = http_form(error.code)
+    headers = dict(error.headers)
+    if form.retry_after_seconds is not None:
+        headers["Retry-After"] = str(form.retry_after_seconds)
+    if is_openai_path(scope["path"]):
+        status = error.status or form.openai_status or form.status
+        return JsonResponse(openai_body(error), status, headers)
+    return JsonResponse(ollama_body(error), error.status or form.status, headers)
 
 
-def exception_handlers() -> dict[
-    int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]
-]:
+def exception_handlers() -> dict[int | type[Exception], Handler]:
     """Return handlers of the exceptions that routing and the routes raise."""
 
     async def on_gateway_error(request: Request, error: GatewayError) -> Response:
@@ -71,10 +84,5 @@ class ErrorResponseMiddleware:
                 raise
             if not isinstance(error, GatewayError):
                 _log.exception("request.failed")
-                error = _internal_error()
+                error = GatewayError(ErrorCode.INTERNAL, INTERNAL_ERROR)
             await respond_with(error, scope)(scope, receive, send)
-
-
-def _internal_error() -> GatewayError:
-    message = "internal error, see the log for this request id"
-    return GatewayError(ErrorCode.INTERNAL, message)

@@ -57,8 +57,6 @@ class Model:
 
 
 class Models:
-    """All models of the catalog."""
-
     def __init__(self, catalog: Catalog) -> None:
         """Raise ValueError if two models share a name."""
         self.by_key: Mapping[str, Model] = {}

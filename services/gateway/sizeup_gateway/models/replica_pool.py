@@ -39,7 +39,6 @@ class ReplicaPool:
 
     @property
     def ready_count(self) -> int:
-        """Number of replicas that accept requests."""
         return sum(replica.ready for replica in self.replicas)
 
     @property

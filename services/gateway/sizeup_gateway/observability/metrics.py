@@ -38,8 +38,6 @@ class Metrics:
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
-        """Create the metrics in a registry."""
-
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(PREFIX + name, text, labels, registry=registry)
 

@@ -100,7 +100,6 @@ class RequestMetrics:
 
 
 def metrics_of(scope: Scope) -> RequestMetrics:
-    """Return the metrics of the request that a scope belongs to."""
     found: RequestMetrics = scope[_SCOPE_KEY]
     return found
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -30,6 +29,8 @@ MAX_LINE_BYTES = 8 * 2**20
 """Room for a million token ids of `context`; bounds the memory that a line can take."""
 
 _UNREACHABLE = "cannot connect to the inference process"
+_LOST = Failed(code=ErrorCode.UPSTREAM_LOST, message="the inference process closed the connection")
+_TIMEOUT = Failed(code=ErrorCode.TIMEOUT, message="the inference process timed out")
 _DOWN = (ErrorCode.NOT_READY, ErrorCode.DRAINING)
 """Codes of a replica that accepts no requests."""
 _MAX_ERROR_BYTES = 64 * 2**10
@@ -74,12 +75,7 @@ class InferenceClient:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
 
@@ -150,9 +146,9 @@ class InferenceClient:
             async with asyncio.timeout(seconds):
                 return await _read_all(response, MAX_LINE_BYTES)
         except TimeoutError as error:
-            raise UpstreamError(_timeout()) from error
+            raise UpstreamError(_TIMEOUT.code, _TIMEOUT.message) from error
         except aiohttp.ClientError as error:
-            raise UpstreamError(_connection_lost()) from error
+            raise UpstreamError(_LOST.code, _LOST.message) from error
 
     @property
     def _open_session(self) -> aiohttp.ClientSession:
@@ -172,7 +168,7 @@ class InferenceClient:
         except (aiohttp.ClientError, ConnectionError) as error:
             raise ReplicaUnavailableError(_UNREACHABLE) from error
         except TimeoutError as error:
-            raise UpstreamError(_timeout()) from error
+            raise UpstreamError(_TIMEOUT.code, _TIMEOUT.message) from error
         if response.status == 200:
             return response
         raise await _error_of(response)
@@ -185,10 +181,10 @@ async def _error_of(response: aiohttp.ClientResponse) -> UpstreamError | Replica
         failure = Failure.model_validate_json(body)
     except (TimeoutError, aiohttp.ClientError, ValueError):
         message = f"inference responded with status {response.status}"
-        return UpstreamError(Failure(code=ErrorCode.INTERNAL, message=message))
+        return UpstreamError(ErrorCode.INTERNAL, message)
     if response.status == 503 and failure.code in _DOWN:
         return ReplicaUnavailableError(failure.message, failure.code, is_down=True)
-    return UpstreamError(failure)
+    return UpstreamError(failure.code, failure.message, failure.param)
 
 
 def _health(status: int, body: bytes) -> Health:
@@ -223,11 +219,9 @@ async def _next(events: AsyncGenerator[Event], seconds: float) -> Event:
         async with asyncio.timeout(seconds):
             return await anext(events)
     except TimeoutError:
-        failure = _timeout()
-        return Failed(code=failure.code, message=failure.message)
+        return _TIMEOUT
     except (StopAsyncIteration, aiohttp.ClientError, OSError):
-        failure = _connection_lost()
-        return Failed(code=failure.code, message=failure.message)
+        return _LOST
     except ValueError:
         return Failed(code=ErrorCode.INTERNAL, message="inference sent a malformed event")
 
@@ -250,13 +244,3 @@ def _raise_if_unavailable(first: Failed) -> None:
     """Raise ReplicaUnavailableError if the request failed in the queue of the replica."""
     if first.code is ErrorCode.UPSTREAM_LOST or first.code in _DOWN:
         raise ReplicaUnavailableError(first.message, first.code, is_down=first.code in _DOWN)
-
-
-def _connection_lost() -> Failure:
-    return Failure(
-        code=ErrorCode.UPSTREAM_LOST, message="the inference process closed the connection"
-    )
-
-
-def _timeout() -> Failure:
-    return Failure(code=ErrorCode.TIMEOUT, message="the inference process timed out")

@@ -22,12 +22,14 @@ from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, 
 from sizeup_gateway.responses.json_bytes import encode_pieces, rechunk
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain, expire_now
-from sizeup_wire.errors import ErrorCode, Failure
+from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Failed, Text
 
 _PIECE_BYTES = 2**16
 """A whole response is sent in pieces with backpressure, so that a client that reads slowly is not
 mistaken for one that has stopped reading."""
+
+INTERNAL_ERROR = "internal error, see the log for this request id"
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +103,9 @@ class EventResponse(Response):
                 raise
             _log.exception("request.failed")
             metrics.outcome = ErrorCode.INTERNAL
-            await connection.end(self.framing.error(_internal_error()))
+            await connection.end(
+                self.framing.error(UpstreamError(ErrorCode.INTERNAL, INTERNAL_ERROR))
+            )
 
     async def _before_deadline(self, connection: "_Connection", metrics: RequestMetrics) -> None:
         drain = self.admission.drain
@@ -119,7 +123,7 @@ class EventResponse(Response):
     ) -> None:
         async for event in events:
             if isinstance(event, Failed):
-                raise _upstream_error(event)
+                raise UpstreamError(event.code, event.message)
             metrics.record_event(event)
             if not connection.started:
                 await connection.start(self.framing.media_type, STREAM_HEADERS)
@@ -136,7 +140,7 @@ class EventResponse(Response):
         with self.admission.memory.response() as count_bytes:
             async for event in events:
                 if isinstance(event, Failed):
-                    raise _upstream_error(event)
+                    raise UpstreamError(event.code, event.message)
                 count_bytes(self.chunks.collect(event))
                 metrics.record_event(event)
             body = list(encode_pieces(self.chunks.to_response(_timing(metrics))))
@@ -181,18 +185,7 @@ def _timing(metrics: RequestMetrics) -> Timing:
     return Timing(datetime.now(UTC), metrics.elapsed_ns)
 
 
-def _upstream_error(event: Failed) -> UpstreamError:
-    return UpstreamError(Failure(code=event.code, message=event.message))
-
-
-def _internal_error() -> UpstreamError:
-    message = "internal error, see the log for this request id"
-    return UpstreamError(Failure(code=ErrorCode.INTERNAL, message=message))
-
-
 def _timeout_error(drain: Drain) -> UpstreamError:
     if drain.expired:
-        message = "the server is shutting down"
-        return UpstreamError(Failure(code=ErrorCode.DRAINING, message=message))
-    message = "the request timed out"
-    return UpstreamError(Failure(code=ErrorCode.TIMEOUT, message=message))
+        return UpstreamError(ErrorCode.DRAINING, "the server is shutting down")
+    return UpstreamError(ErrorCode.TIMEOUT, "the request timed out")

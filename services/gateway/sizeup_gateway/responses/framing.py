@@ -25,8 +25,6 @@ _SSE_DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The time of an event."""
-
     at: datetime
     """UTC."""
     elapsed_ns: int

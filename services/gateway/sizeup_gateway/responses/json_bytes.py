@@ -57,12 +57,10 @@ class JsonArrayBuilder(Generic[T]):
 
 
 def join_strings(*parts: JsonStringBuilder) -> JsonFragment:
-    """Return the concatenation of several strings."""
     return JsonFragment((b'"', *(part.data for part in parts), b'"'))
 
 
 def join_arrays(*parts: JsonArrayBuilder[Any]) -> JsonFragment:
-    """Return the concatenation of several arrays."""
     pieces: list[bytes | bytearray] = []
     for data in (part.data for part in parts if part.data):
         pieces += (b",", data) if pieces else (data,)

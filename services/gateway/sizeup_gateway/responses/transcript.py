@@ -9,8 +9,6 @@ from sizeup_wire.events import Event, Finished, Started, Text, Thinking, TokenLo
 
 @dataclass(slots=True)
 class Choice:
-    """One of the choices."""
-
     logprobs: JsonArrayBuilder[TokenLogprob]
     """Of thinking and text, in the dialect's form."""
     text: JsonStringBuilder = field(default_factory=JsonStringBuilder)

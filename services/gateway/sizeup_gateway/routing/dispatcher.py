@@ -16,8 +16,6 @@ from sizeup_wire.model import TokenizeRequest, TokenizeResponse
 
 
 class Dispatcher:
-    """Sends requests to replicas."""
-
     def __init__(self, client: InferenceClient, activator: Activator, metrics: Metrics) -> None:
         self._client = client
         self._activator = activator

@@ -31,8 +31,6 @@ _MAX_CONFLICTS = 5
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """Limits of one model's queue."""
-
     requests: int
     seconds: float
 
@@ -54,8 +52,6 @@ class QueuedRequest:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """The queued requests of one model."""
-
     length: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,7 +73,6 @@ class Activator:
         return self._scales is not None and model.entry.scale_to_zero is not None
 
     def queue_length(self, model: Model) -> int:
-        """Number of requests queued for a model."""
         return self._queues[model].length if model in self._queues else 0
 
     def new_request(self, model: Model, name: str) -> QueuedRequest:

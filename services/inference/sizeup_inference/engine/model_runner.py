@@ -18,8 +18,6 @@ _NO_MASKS = {"full_attention": None, "sliding_attention": None}
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
-    """The results of a step."""
-
     logits: torch.Tensor
     """float32[sampled chunks, vocab_size], in the order of the step's chunks."""
     hidden_sums: dict[SequenceState, torch.Tensor]

@@ -66,7 +66,6 @@ class EngineThread:
         self._thread.start()
 
     def submit(self, request: EngineRequest) -> None:
-        """Queue a request or raise the error that rejects it."""
         self._engine.check(request)
         if request.choices > self._capacity:
             raise TooManyChoicesError(f"n={request.choices} exceeds capacity {self._capacity}")
@@ -81,7 +80,6 @@ class EngineThread:
             self._inbox.put(request)
 
     def cancel(self, request_id: str) -> None:
-        """End a request before the next step."""
         self._inbox.put(_Cancel(request_id))
 
     def stats(self) -> EngineStats:
@@ -89,7 +87,6 @@ class EngineThread:
         return self._engine.stats
 
     def is_alive(self) -> bool:
-        """Return whether the compute thread runs."""
         return self._thread.is_alive() and not self._dead
 
     def is_idle(self) -> bool:
@@ -97,7 +94,6 @@ class EngineThread:
         return not self._unfinished and self._engine.is_empty
 
     def close(self, timeout_seconds: float) -> None:
-        """Fail unfinished requests, stop the thread and join it with this timeout."""
         self._inbox.put(_Close())
         self._thread.join(timeout_seconds)
 

@@ -86,7 +86,6 @@ class FakeEngine:
         self._thread.start()
 
     def submit(self, request: EngineRequest) -> None:
-        """Queue a request or raise the error that rejects it."""
         tokens, capacity = len(request.prompt_ids) + request.max_tokens, self._limits.max_num_seqs
         if request.choices > capacity:
             raise TooManyChoicesError(f"n={request.choices} exceeds capacity {capacity}")
@@ -102,13 +101,11 @@ class FakeEngine:
             self._changed.notify()
 
     def cancel(self, request_id: str) -> None:
-        """End a request before the next step."""
         with self._changed:
             self._cancelled.add(request_id)
             self._changed.notify()
 
     def stats(self) -> EngineStats:
-        """Return a snapshot."""
         with self._changed:
             return EngineStats(
                 running=self._sequences(),
@@ -124,11 +121,9 @@ class FakeEngine:
             )
 
     def is_alive(self) -> bool:
-        """Return whether the thread runs."""
         return self._thread.is_alive()
 
     def close(self, timeout_seconds: float) -> None:
-        """Fail unfinished requests, stop the thread and join it with this timeout."""
         with self._changed:
             self._closing = True
             self._changed.notify()

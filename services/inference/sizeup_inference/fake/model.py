@@ -102,7 +102,6 @@ def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
 
 
 def describe(settings: Settings) -> ModelInfo:
-    """Return the description of the byte-level model."""
     model_id = reported_id(settings)
     return ModelInfo(
         id=model_id,

@@ -33,10 +33,7 @@ class TextRules:
 
 
 class Choice:
-    """The state of one choice."""
-
     def __init__(self, index: int, tokenizer: Tokenizer, rules: TextRules) -> None:
-
         self._index = index
         self._tokenizer = tokenizer
         self._min_tokens = rules.min_tokens

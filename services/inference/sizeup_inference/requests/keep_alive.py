@@ -18,7 +18,6 @@ class KeepAlive:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is in progress."""
         return not self._active_requests
 
     def begin_request(self) -> None:

@@ -6,7 +6,6 @@ from sizeup_wire.events import PromptToken, TokenLogprob, TopLogprob
 
 
 def token_logprob(tokenizer: Tokenizer, token_id: int, logprobs: Logprobs) -> TokenLogprob:
-    """Convert an output token."""
     raw = tokenizer.token_bytes(token_id)
     return TokenLogprob(
         token=raw.decode(errors="replace"),

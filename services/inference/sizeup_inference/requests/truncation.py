@@ -13,7 +13,6 @@ the opening of the turn."""
 
 
 def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
-    """Encode a prompt of any kind."""
     if isinstance(prompt, ChatPrompt):
         return tokenizer.encode_chat(prompt)
     if isinstance(prompt, TextPrompt):

@@ -18,8 +18,9 @@ from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.truncation import encode
 from sizeup_inference.server.error_responses import NOT_READY, REQUEST_FAILURES
 from sizeup_inference.server.state import ServerState
-from sizeup_inference.server.streaming import CancellableResponse, ResponseWriter
+from sizeup_inference.server.streaming import CancellableResponse, Handler, ResponseWriter
 from sizeup_telemetry.api_docs import (
+    Json,
     direct_router,
     json_response,
     request_body,
@@ -54,6 +55,9 @@ _STREAM = stream_response(
     "One JSON event per line: `started`; any number of `prompt`; any number of `text`, `thinking` "
     "and `tool_call`; then exactly one `finished` or `failed`.",
 )
+_EMBEDDINGS = json_response(EmbedResponse, "One vector per prompt")
+_TOKENS = json_response(TokenizeResponse, "Token ids")
+_EXPIRY = json_response(KeepAliveResponse, "When it expires")
 REQUESTS = (GenerateRequest, EmbedRequest, TokenizeRequest, KeepAliveRequest)
 RESPONSES = (
     GenerateEvent, EmbedResponse, TokenizeResponse, KeepAliveResponse, ModelInfo, Stats, Failure,
@@ -66,42 +70,32 @@ def request_router(state: ServerState) -> APIRouter:
     """Create the routes that take a body."""
     router = direct_router("Requests")
 
-    @router.post(
-        paths.GENERATE,
-        summary="Generate text as a stream of events",
-        openapi_extra=request_body(GenerateRequest),
-        responses={200: _STREAM, **REQUEST_FAILURES},
-    )
-    async def generate(_request: Request) -> ASGIApp:
-        return CancellableResponse(state, _generate)
+    def add(
+        path: str, handler: Handler, summary: str, body: type[BaseModel], success: Json
+    ) -> None:
+        async def endpoint(_request: Request) -> ASGIApp:
+            return CancellableResponse(state, handler)
 
-    @router.post(
-        paths.EMBED,
-        summary="Embed prompts",
-        openapi_extra=request_body(EmbedRequest),
-        responses={200: json_response(EmbedResponse, "One vector per prompt"), **REQUEST_FAILURES},
-    )
-    async def embed(_request: Request) -> ASGIApp:
-        return CancellableResponse(state, _embed)
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=["POST"],
+            name=path.rpartition("/")[2],
+            summary=summary,
+            openapi_extra=request_body(body),
+            responses={200: success, **REQUEST_FAILURES},
+        )
 
-    @router.post(
-        paths.TOKENIZE,
-        summary="Tokenize a prompt as generate does",
-        openapi_extra=request_body(TokenizeRequest),
-        responses={200: json_response(TokenizeResponse, "Token ids"), **REQUEST_FAILURES},
-    )
-    async def tokenize(_request: Request) -> ASGIApp:
-        return CancellableResponse(state, _tokenize)
-
-    @router.post(
+    add(paths.GENERATE, _generate, "Generate text as a stream of events", GenerateRequest, _STREAM)
+    add(paths.EMBED, _embed, "Embed prompts", EmbedRequest, _EMBEDDINGS)
+    add(paths.TOKENIZE, _tokenize, "Tokenize a prompt as generate does", TokenizeRequest, _TOKENS)
+    add(
         paths.KEEP_ALIVE,
-        summary="Set the keep-alive of the model",
-        openapi_extra=request_body(KeepAliveRequest),
-        responses={200: json_response(KeepAliveResponse, "When it expires"), **REQUEST_FAILURES},
+        _keep_alive,
+        "Set the keep-alive of the model",
+        KeepAliveRequest,
+        _EXPIRY,
     )
-    async def keep_alive(_request: Request) -> ASGIApp:
-        return CancellableResponse(state, _set_keep_alive)
-
     return router
 
 
@@ -154,7 +148,7 @@ async def _tokenize(model: ServedModel, body: bytes, writer: ResponseWriter) -> 
     model.metrics.count("ok")
 
 
-async def _set_keep_alive(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
+async def _keep_alive(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(KeepAliveRequest, body)
     _update_keep_alive(model, request.keep_alive_seconds)
     await writer.json(KeepAliveResponse(expires_at=model.keep_alive.expires_at(time.time())))

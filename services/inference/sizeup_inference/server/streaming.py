@@ -29,7 +29,6 @@ class ResponseWriter:
         self._send = send
 
     async def json(self, body: BaseModel) -> None:
-        """Send a whole response."""
         await Response(body.model_dump_json(), media_type="application/json")(*self._asgi)
 
     async def start(self) -> None:
@@ -44,7 +43,6 @@ class ResponseWriter:
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def end(self) -> None:
-        """End a stream."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

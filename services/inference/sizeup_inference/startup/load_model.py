@@ -180,7 +180,6 @@ def _start_thread(
 
 
 def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
-    """Return the description of a loaded model."""
     model, pool, tokenizer = loaded.model, loaded.pool, loaded.tokenizer
     folder, config = read_folder(loaded.folder), text_config(model)
     rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}

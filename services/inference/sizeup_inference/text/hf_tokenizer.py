@@ -90,7 +90,6 @@ class HuggingFaceTokenizer:
         return token_id
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
-        """Render and encode; raise PromptError when the template rejects the messages."""
         shield = _Shield(self._special, self._added)
         rendered = self._render(prompt, shield)
         tail = self._special.split(rendered)[-1]
@@ -101,7 +100,6 @@ class HuggingFaceTokenizer:
         )
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        """Encode text, special tokens included."""
         return EncodedPrompt(tuple(self._fast.encode(text).ids))
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -109,7 +107,6 @@ class HuggingFaceTokenizer:
         return self._bytes.get(token_id, b"")
 
     def text_bytes(self, token_id: int) -> bytes:
-        """Return the bytes that a token adds to the text."""
         return b"" if token_id in self._special_ids else self.token_bytes(token_id)
 
     def _token_table(self) -> dict[int, bytes]:

@@ -18,36 +18,66 @@ from sizeup_wire.events import (
 )
 
 
-class ChatChunks:
-    """Chunks of /api/chat."""
+class _Chunks:
+    """What both routes have in common: each event but Started becomes one chunk."""
 
-    def __init__(self, model: str, *, images: bool = False) -> None:
+    def __init__(self, model: str) -> None:
         """`model` is the name as the client wrote it."""
         self._model = model
-        self._images = images
         self._load_ns = 0
         self._transcript = Transcript.of(1, _token)
 
+    def collect(self, event: Event) -> int:
+        if isinstance(event, Started):
+            self._load_ns = event.load_ns
+        return self._transcript.add(event)
+
+    def _chunk(self, timing: Timing, fields: Json, logprobs: Sequence[TokenLogprob] = ()) -> Json:
+        return {
+            "model": self._model,
+            "created_at": timestamp(timing.at),
+            **fields,
+            "done": False,
+            **({"logprobs": [_token(token) for token in logprobs]} if logprobs else {}),
+        }
+
+    def _statistics(self, end: Finished, timing: Timing) -> Json:
+        """Return the fields of the last chunk: reason, counts, and durations in nanoseconds."""
+        return {
+            "done": True,
+            "done_reason": "length" if FinishReason.LENGTH in end.reasons else "stop",
+            "total_duration": timing.elapsed_ns,
+            "load_duration": self._load_ns,
+            "prompt_eval_count": end.prompt_tokens,
+            "prompt_eval_duration": end.prompt_eval_ns,
+            "eval_count": end.completion_tokens,
+            "eval_duration": end.eval_ns,
+        }
+
+
+class ChatChunks(_Chunks):
+    """Chunks of /api/chat."""
+
+    def __init__(self, model: str, *, images: bool = False) -> None:
+        super().__init__(model)
+        self._images = images
+
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
-        """Return one chunk for each event but Started."""
         match event:
             case Started():
                 self._load_ns = event.load_ns
-                return ()
             case Text():
-                return (self._chunk(timing, assistant_message(event.text), event.logprobs),)
+                message = assistant_message(event.text)
+                return (self._chunk(timing, {"message": message}, event.logprobs),)
             case Thinking():
                 message = {**assistant_message(""), "thinking": event.text}
-                return (self._chunk(timing, message, event.logprobs),)
+                return (self._chunk(timing, {"message": message}, event.logprobs),)
             case ToolCall():
                 message = {**assistant_message(""), "tool_calls": [_tool_call(event)]}
-                return (self._chunk(timing, message, ()),)
+                return (self._chunk(timing, {"message": message}),)
             case Finished():
                 return (self._last(timing, assistant_message(""), event),)
         return ()
-
-    def collect(self, event: Event) -> int:
-        return self._transcript.add(event)
 
     def to_response(self, timing: Timing) -> Json:
         """Return the last chunk with the whole content in it."""
@@ -59,70 +89,40 @@ class ChatChunks:
             message["thinking"] = join_strings(choice.thinking)
         if choice.tool_calls:
             message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
-        self._load_ns = _load_ns(self._transcript)
         response = self._last(timing, message, self._transcript.end)
         return response | _collected_logprobs(choice)
 
-    def _chunk(self, timing: Timing, message: Json, logprobs: Sequence[TokenLogprob]) -> Json:
-        return {
-            "model": self._model,
-            "created_at": timestamp(timing.at),
-            "message": message,
-            "done": False,
-            **_logprobs(logprobs),
-        }
-
     def _last(self, timing: Timing, message: Json, end: Finished) -> Json:
-        return self._chunk(timing, message, ()) | statistics(end, self._load_ns, timing)
+        return self._chunk(timing, {"message": message}) | self._statistics(end, timing)
 
 
-class GenerateChunks:
+class GenerateChunks(_Chunks):
     """Chunks of /api/generate."""
 
-    def __init__(self, model: str) -> None:
-        """`model` is the name as the client wrote it."""
-        self._model = model
-        self._load_ns = 0
-        self._transcript = Transcript.of(1, _token)
-
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
-        """Return one chunk for each event but Started."""
         match event:
             case Started():
                 self._load_ns = event.load_ns
-                return ()
             case Text():
-                return (self._chunk(timing, event.text) | _logprobs(event.logprobs),)
+                return (self._chunk(timing, {"response": event.text}, event.logprobs),)
             case Thinking():
-                chunk = self._chunk(timing, "") | {"thinking": event.text}
-                return (chunk | _logprobs(event.logprobs),)
+                fields = {"response": "", "thinking": event.text}
+                return (self._chunk(timing, fields, event.logprobs),)
             case Finished():
-                return (self._chunk(timing, "") | self._end(timing, event),)
+                return (self._chunk(timing, {"response": ""}) | self._end(timing, event),)
         return ()
-
-    def collect(self, event: Event) -> int:
-        return self._transcript.add(event)
 
     def to_response(self, timing: Timing) -> Json:
         """Return the last chunk with the whole content in it."""
         (choice,) = self._transcript.choices
-        self._load_ns = _load_ns(self._transcript)
-        response = self._chunk(timing, join_strings(choice.text))
+        response = self._chunk(timing, {"response": join_strings(choice.text)})
         if choice.thinking.data:
             response["thinking"] = join_strings(choice.thinking)
         return response | _collected_logprobs(choice) | self._end(timing, self._transcript.end)
 
-    def _chunk(self, timing: Timing, text: str | JsonFragment) -> Json:
-        return {
-            "model": self._model,
-            "created_at": timestamp(timing.at),
-            "response": text,
-            "done": False,
-        }
-
     def _end(self, timing: Timing, end: Finished) -> Json:
         context = {} if end.context is None else {"context": list(end.context)}
-        return statistics(end, self._load_ns, timing) | context
+        return self._statistics(end, timing) | context
 
 
 class LoadChunks:
@@ -142,28 +142,9 @@ class LoadChunks:
         return {**self._response, "created_at": timestamp(timing.at)}
 
 
-def statistics(end: Finished, load_duration_ns: int, timing: Timing) -> Json:
-    """Return the fields of the last chunk: reason, counts, and durations in nanoseconds."""
-    return {
-        "done": True,
-        "done_reason": "length" if FinishReason.LENGTH in end.reasons else "stop",
-        "total_duration": timing.elapsed_ns,
-        "load_duration": load_duration_ns,
-        "prompt_eval_count": end.prompt_tokens,
-        "prompt_eval_duration": end.prompt_eval_ns,
-        "eval_count": end.completion_tokens,
-        "eval_duration": end.eval_ns,
-    }
-
-
 def timestamp(at: datetime) -> str:
     """Format a UTC time with six digits and Z: Python before 3.11 parses no other precision."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _load_ns(transcript: Transcript) -> int:
-    """Return the time that the request waited for the model to load."""
-    return 0 if transcript.started is None else transcript.started.load_ns
 
 
 def assistant_message(text: str | JsonFragment) -> Json:
@@ -174,12 +155,6 @@ def assistant_message(text: str | JsonFragment) -> Json:
 def _tool_call(call: ToolCall) -> Json:
     function = {"index": call.index, "name": call.name, "arguments": call.arguments}
     return {"id": call.id, "function": function}
-
-
-def _logprobs(logprobs: Sequence[TokenLogprob]) -> Json:
-    if not logprobs:
-        return {}
-    return {"logprobs": [_token(token) for token in logprobs]}
 
 
 def _collected_logprobs(choice: Choice) -> Json:

@@ -64,7 +64,6 @@ def from_chat(body: schema.ChatRequest) -> GenerateRequest:
 
 
 def chat_prompt(body: schema.ChatRequest) -> ChatPrompt:
-    """Translate the messages and tools."""
     return ChatPrompt(
         messages=tuple(_message(message) for message in body.messages or ()),
         tools=tuple(body.tools or ()),

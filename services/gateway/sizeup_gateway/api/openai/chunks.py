@@ -131,7 +131,6 @@ def heading_fields(heading: Heading, kind: str) -> Json:
 
 
 def to_usage(end: Finished, cached_tokens: int) -> Json:
-    """Return the usage object of a request."""
     return {
         "prompt_tokens": end.prompt_tokens,
         "completion_tokens": end.completion_tokens,

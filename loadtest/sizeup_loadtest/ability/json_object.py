@@ -9,7 +9,7 @@ from sizeup_loadtest.ability.vocabulary import CITIES, COLOURS, NAMES, THINGS
 _END = "Write a JSON object with exactly these keys"
 
 
-def json_object(random: Random, count: int) -> Question:
+def facts_as_json(random: Random, count: int) -> Question:
     """Ask for `count` facts as an object of strings, numbers, booleans and lists."""
     person, age, city = random.choice(NAMES), random.randint(18, 90), random.choice(CITIES)
     colour, things = random.choice(COLOURS), random.sample(THINGS, 3)
