@@ -1,8 +1,18 @@
-"""Shapes of Qwen models, for models with random weights."""
+"""Shapes of small models, for models with random weights."""
 
 from transformers import Qwen2Config
 
 SHAPES = {
+    "smollm2-135m": Qwen2Config(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+    ),
     "qwen1.5-0.5b": Qwen2Config(
         vocab_size=151936,
         hidden_size=1024,
@@ -24,4 +34,5 @@ SHAPES = {
         tie_word_embeddings=True,
     ),
 }
-"""From the config.json of Qwen/Qwen1.5-0.5B and Qwen/Qwen2.5-0.5B."""
+"""From the config.json of HuggingFaceTB/SmolLM2-135M (as Qwen2), Qwen/Qwen1.5-0.5B and
+Qwen/Qwen2.5-0.5B."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 DEADLINE_SECONDS = 30.0
 TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
@@ -176,6 +179,17 @@ def test_invalid_settings_are_reported() -> None:
         _, log = running.communicate(timeout=DEADLINE_SECONDS)
         assert running.returncode == 1
         assert "drain_seconds" in log
+
+
+def test_threads_of_a_step_wait_passively(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "TRUE")  # the OpenMP runtime prints its settings
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    port = free_port()
+    with process(port, ENGINE="transformers", MODEL=str(TOY)) as running:
+        until_ready(port)
+        running.send_signal(signal.SIGTERM)
+        _, log = running.communicate(timeout=DEADLINE_SECONDS)
+    assert re.search(r"OMP_WAIT_POLICY\s*=\s*'PASSIVE'", log)
 
 
 def test_the_fake_engine_imports_no_torch() -> None:

@@ -46,7 +46,8 @@ def test_it_serves_from_a_read_only_cache_without_changing_it(
     before = seen(cache)
     nowhere = "http://127.0.0.1:9"  # any connection is refused
     environment = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HOME": str(home)}
-    for name, value in (environment | {"HTTPS_PROXY": nowhere, "HF_ENDPOINT": nowhere}).items():
+    environment |= {"HTTPS_PROXY": nowhere, "HF_ENDPOINT": nowhere}
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     port = free_port()
     with process(port, ENGINE="transformers", MODEL=MODEL) as running:

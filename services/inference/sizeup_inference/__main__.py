@@ -28,6 +28,8 @@ def main() -> int:
     except ValidationError as error:
         sys.stderr.write(f"settings: {error}\n")
         return 1
+    # OpenMP reads it once, when torch is imported.
+    os.environ["OMP_WAIT_POLICY"] = settings.omp_wait_policy  # noqa: TID251
     configure_logging(settings.log_level)
     log.info("process.starting", extra={"settings": settings.model_dump(mode="json")})
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -48,6 +48,12 @@ class Settings(HubCacheSettings):
         description="CPU threads of a step; default: the available cores, or 1 for a model of "
         "less than 20 million parameters",
     )
+    omp_wait_policy: str = Field(
+        "PASSIVE",
+        validation_alias="OMP_WAIT_POLICY",
+        description="how the CPU threads of a step wait for one another: PASSIVE sleeps; ACTIVE "
+        "spins, which stalls every process when several share the cores",
+    )
     max_model_len: int | None = Field(
         None, ge=2, description="tokens of prompt and output; default: that of the model's config"
     )

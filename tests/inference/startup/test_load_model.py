@@ -1,5 +1,6 @@
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,36 @@ def test_small_models_use_one_thread_and_others_every_core() -> None:
     assert step_threads(464_000_000, 8) == 8
 
 
-def test_at_least_one_cpu_is_available() -> None:
-    assert available_cpus() >= 1
+def cgroup_of(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"{text}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cpu.max": "50000 100000"},
+        {"cpu.max": "100000 100000"},
+        {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"},
+    ],
+)
+def test_the_quota_of_the_cgroup_limits_the_cpus(tmp_path: Path, files: Mapping[str, str]) -> None:
+    assert available_cpus(cgroup_of(tmp_path, files)) == 1
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cpu.max": "max 100000"},
+        {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+    ],
+)
+def test_without_a_quota_every_cpu_is_available(tmp_path: Path, files: Mapping[str, str]) -> None:
+    unlimited = available_cpus(tmp_path / "no-cgroup")
+    assert unlimited >= 1
+    assert available_cpus(cgroup_of(tmp_path, files)) == unlimited
 
 
 def test_sampling_defaults_come_from_the_generation_config(tmp_path: Path) -> None:

@@ -102,15 +102,26 @@ def _within_pool(context: int, pool: KVPool) -> int:
     return min(context, capacity)
 
 
-def available_cpus() -> int:
+def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Return the CPUs that this process may use, within the cgroup's quota.
 
     More threads would wait for one another in every step.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota_file = Path("/sys/fs/cgroup/cpu.max")
-    quota, _, period = (quota_file.read_text() if quota_file.exists() else "max").partition(" ")
-    return cpus if quota.strip() == "max" else max(1, min(cpus, -(-int(quota) // int(period))))
+    quota, period = _cpu_quota(cgroup)
+    return cpus if quota in ("max", "-1") else max(1, min(cpus, -(-int(quota) // int(period))))
+
+
+def _cpu_quota(cgroup: Path) -> tuple[str, str]:
+    """Return quota and period in microseconds, from a cgroup of version 2 or 1."""
+    if (unified := cgroup / "cpu.max").exists():
+        quota, _, period = unified.read_text().strip().partition(" ")
+        return quota, period
+    files = [cgroup / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
+    if not all(file.exists() for file in files):
+        return "max", ""
+    quota, period = (file.read_text().strip() for file in files)
+    return quota, period
 
 
 def step_threads(parameters: int, cpus: int) -> int:
