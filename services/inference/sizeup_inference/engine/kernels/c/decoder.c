@@ -1,0 +1,558 @@
+#include "decoder.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention.h"
+#include "matmul.h"
+#include "vectors.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+/* A task of a product: four panels by up to 128 rows. Its weights (64 kB for 512 values of K) stay in
+   the L2 cache while its rows pass; its sums fill 32 kB. */
+enum { TASK_PANELS = 4, TASK_ROWS = 128, TASK_COLUMNS = TASK_PANELS * PANEL };
+
+/* Rows below which norms and rotations are cheaper on one thread than shared out. */
+enum { FEW_ROWS = 4 };
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define PANELS(n) (((n) + PANEL - 1) / PANEL)
+
+typedef struct {
+    float value;
+    int32_t token; /* -1: a logit is NaN or Inf */
+} Best;
+
+typedef struct {
+    Pool *pool;
+    Model model;
+    Heads heads;
+    int64_t capacity; /* rows */
+    char *memory;
+    float *x;          /* residual stream [rows, hidden] */
+    float *qkv;        /* [rows, (heads + 2 * kv_heads) * head_dim] */
+    void *a, *b;       /* [rows, width] in the dtype */
+    int64_t width;     /* of a and b */
+    float *angles;     /* cosines, then sines: [rows, head_dim] */
+    float *task_sums;  /* [threads, TASK_ROWS, TASK_COLUMNS] */
+    float *row_buffer; /* [threads, width] */
+    char *attention;   /* [threads, attention_scratch] */
+    Best *best;        /* [threads, rows] */
+    Span *spans;       /* [rows] */
+    int64_t *span_of;  /* [rows] */
+    int64_t *tasks;    /* [rows + 1]: first attention task of each span */
+} Decoder;
+
+/* ---- Memory ---- */
+
+/* Large pages, where the system grants them: weights are read from end to end in every step. */
+void *sizeup_allocate(int64_t bytes)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    void *memory = NULL;
+    if (posix_memalign(&memory, bytes < HUGE_PAGE ? 64 : HUGE_PAGE, (size_t)MAX(bytes, 64)))
+        return NULL;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (bytes >= HUGE_PAGE)
+        madvise(memory, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+void sizeup_free(void *memory)
+{
+    free(memory);
+}
+
+static void *take(char **next, size_t bytes)
+{
+    void *taken = *next;
+    *next += (bytes + 63) / 64 * 64;
+    return taken;
+}
+
+static void lay_out(Decoder *d, int64_t rows, char **next)
+{
+    const Model *m = &d->model;
+    const size_t n = (size_t)rows, threads = (size_t)pool_threads(d->pool);
+    const size_t size = d->heads.kernels.size;
+    d->x = take(next, n * (size_t)m->hidden * 4);
+    d->qkv = take(next, n * (size_t)((m->heads + 2 * m->kv_heads) * m->head_dim) * 4);
+    d->a = take(next, n * (size_t)d->width * size);
+    d->b = take(next, n * (size_t)d->width * size);
+    d->angles = take(next, n * (size_t)m->head_dim * 4);
+    d->task_sums = take(next, threads * TASK_ROWS * TASK_COLUMNS * 4);
+    d->row_buffer = take(next, threads * (size_t)d->width * 4);
+    d->attention = take(next, threads * (size_t)attention_scratch(&d->heads));
+    d->best = take(next, threads * n * sizeof(Best));
+    d->spans = take(next, n * sizeof(Span));
+    d->span_of = take(next, n * 8);
+    d->tasks = take(next, (n + 1) * 8);
+}
+
+/* Grow the buffers to `rows`; their content is of one step only. */
+static int reserve(Decoder *d, int64_t rows)
+{
+    if (rows <= d->capacity)
+        return OK;
+    char *end = NULL;
+    lay_out(d, rows, &end);
+    char *memory = NULL;
+    if (posix_memalign((void **)&memory, 64, (size_t)(end - (char *)NULL)))
+        return NO_MEMORY;
+    free(d->memory);
+    d->memory = end = memory;
+    lay_out(d, rows, &end);
+    d->capacity = rows;
+    return OK;
+}
+
+/* ---- Products ---- */
+
+typedef struct Product Product;
+typedef void (*Epilogue)(const Product *product, float *sums, int64_t row, int64_t rows,
+                         int64_t panel, int64_t panels, int64_t thread);
+
+struct Product {
+    Decoder *decoder;
+    const void *weights;
+    const void *input; /* [rows, lda] */
+    int64_t lda, rows, depth, panels;
+    Epilogue epilogue;
+    const float *bias;
+    const Step *step;
+};
+
+static void product_task(void *context, int64_t index, int64_t thread)
+{
+    const Product *p = context;
+    const Kernels *kernels = &p->decoder->heads.kernels;
+    const int64_t row_blocks = (p->rows + TASK_ROWS - 1) / TASK_ROWS;
+    const int64_t panel = index / row_blocks * TASK_PANELS;
+    const int64_t row = index % row_blocks * TASK_ROWS;
+    const int64_t rows = MIN(TASK_ROWS, p->rows - row), panels = MIN(TASK_PANELS, p->panels - panel);
+    const void *weights[TASK_PANELS];
+    for (int64_t i = 0; i < panels; i++)
+        weights[i] =
+            (const char *)p->weights + (size_t)((panel + i) * p->depth * PANEL) * kernels->size;
+    float *sums = p->decoder->task_sums + thread * TASK_ROWS * TASK_COLUMNS;
+    kernels->matmul((const char *)p->input + (size_t)(row * p->lda) * kernels->size, p->lda, rows,
+                    weights, panels, 1, p->depth, sums, TASK_COLUMNS);
+    p->epilogue(p, sums, row, rows, panel, panels, thread);
+}
+
+static void run_product(Product product)
+{
+    const int64_t row_blocks = (product.rows + TASK_ROWS - 1) / TASK_ROWS;
+    const int64_t groups = (product.panels + TASK_PANELS - 1) / TASK_PANELS;
+    pool_run(product.decoder->pool, product_task, &product, groups * row_blocks);
+}
+
+static void to_qkv(const Product *p, float *sums, int64_t row, int64_t rows, int64_t panel,
+                   int64_t panels, int64_t thread)
+{
+    (void)thread;
+    const int64_t count = panels * PANEL, stride = p->panels * PANEL;
+    for (int64_t r = 0; r < rows; r++) {
+        float *from = sums + r * TASK_COLUMNS;
+        if (p->bias)
+            add_row(from, p->bias + panel * PANEL, count);
+        memcpy(p->decoder->qkv + (row + r) * stride + panel * PANEL, from, (size_t)count * 4);
+    }
+}
+
+static void to_residual(const Product *p, float *sums, int64_t row, int64_t rows, int64_t panel,
+                        int64_t panels, int64_t thread)
+{
+    (void)thread;
+    for (int64_t r = 0; r < rows; r++)
+        add_row(p->decoder->x + (row + r) * p->decoder->model.hidden + panel * PANEL,
+                sums + r * TASK_COLUMNS, panels * PANEL);
+}
+
+/* Panels of gate and up alternate, so that a task has both of each column. */
+static void to_activation(const Product *p, float *sums, int64_t row, int64_t rows, int64_t panel,
+                          int64_t panels, int64_t thread)
+{
+    (void)thread;
+    const Decoder *d = p->decoder;
+    float activated[TASK_COLUMNS / 2];
+    for (int64_t r = 0; r < rows; r++) {
+        silu_times(activated, sums + r * TASK_COLUMNS, panels / 2);
+        store_row((char *)d->b +
+                      (size_t)((row + r) * d->width + panel / 2 * PANEL) * d->heads.kernels.size,
+                  d->model.dtype, activated, panels / 2 * PANEL);
+    }
+}
+
+/* A thread's tasks come in the order of their panels, so the first of equal logits stays. */
+static void keep_best(Best *best, const float *logits, int64_t count, int64_t first)
+{
+    const float top = largest_finite(logits, count);
+    if (isnan(top)) {
+        *best = (Best){INFINITY, -1};
+    } else if (top > best->value) {
+        int64_t i = 0;
+        while (logits[i] != top)
+            i++;
+        *best = (Best){top, (int32_t)(first + i)};
+    }
+}
+
+static void to_logits(const Product *p, float *sums, int64_t row, int64_t rows, int64_t panel,
+                      int64_t panels, int64_t thread)
+{
+    const Decoder *d = p->decoder;
+    const int64_t first = panel * PANEL, columns = panels * PANEL;
+    const int64_t count = MIN(columns, d->model.vocab - first);
+    for (int64_t r = row; r < row + rows; r++, sums += TASK_COLUMNS) {
+        for (int64_t i = count; i < columns; i++)
+            sums[i] = sums[0];
+        keep_best(d->best + thread * p->rows + r, sums, columns, first);
+        const int64_t target = p->step->logits_rows[r];
+        if (target >= 0)
+            memcpy(p->step->logits + target * d->model.vocab + first, sums, (size_t)count * 4);
+    }
+}
+
+/* ---- Work on rows ---- */
+
+typedef struct {
+    Decoder *decoder;
+    const Layer *layer;
+    const Step *step;
+    const float *norm;
+} Rows;
+
+static void for_rows(Decoder *d, Task task, Rows rows, int64_t count)
+{
+    if (count > FEW_ROWS) {
+        pool_run(d->pool, task, &rows, count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++)
+        task(&rows, i, 0);
+}
+
+static int64_t position_of(const Decoder *d, int64_t row)
+{
+    const Span *span = d->spans + d->span_of[row];
+    return span->context - span->length + row - span->row;
+}
+
+/* A row of the embedding, from the packed head where the two are tied: 4 bytes of every 64. */
+static void load_embedding(const Decoder *d, float *target, char *buffer, int64_t token)
+{
+    enum { UNIT = 4, ROW = PANEL * UNIT };
+    const Model *m = &d->model;
+    const size_t bytes = (size_t)m->hidden * d->heads.kernels.size;
+    if (m->embedding) {
+        load_row(target, m->dtype, (const char *)m->embedding + (size_t)token * bytes, m->hidden);
+        return;
+    }
+    const char *from =
+        (const char *)m->head + (size_t)(token / PANEL) * bytes * PANEL + token % PANEL * UNIT;
+    for (size_t i = 0; i < bytes / UNIT; i++)
+        memcpy(buffer + i * UNIT, from + i * ROW, UNIT);
+    load_row(target, m->dtype, buffer, m->hidden);
+}
+
+/* The input of the first layer, and the angles of the row's position for all of them. */
+static void start_row(void *context, int64_t row, int64_t thread)
+{
+    const Rows *rows = context;
+    Decoder *d = rows->decoder;
+    const Model *m = &d->model;
+    const int64_t half = m->head_dim / 2;
+    float *cosines = d->angles + row * m->head_dim;
+    const float position = (float)position_of(d, row);
+    load_embedding(d, d->x + row * m->hidden, (char *)(d->row_buffer + thread * d->width),
+                   rows->step->ids[row]);
+    for (int64_t i = 0; i < half; i++) {
+        const float angle = position * m->inverse_frequencies[i];
+        cosines[i] = cosf(angle) * (float)m->rope_scale;
+        cosines[half + i] = sinf(angle) * (float)m->rope_scale;
+    }
+}
+
+static void norm_row(void *context, int64_t row, int64_t thread)
+{
+    const Rows *rows = context;
+    Decoder *d = rows->decoder;
+    const int64_t hidden = d->model.hidden;
+    float *normed = d->row_buffer + thread * d->width;
+    rms_norm(normed, d->x + row * hidden, rows->norm, hidden, (float)d->model.epsilon);
+    store_row((char *)d->a + (size_t)(row * d->width) * d->heads.kernels.size, d->model.dtype, normed,
+              hidden);
+}
+
+static void prepare_heads(float *heads, int64_t count, const Decoder *d, const float *norm,
+                          const float *angles)
+{
+    const int64_t dim = d->model.head_dim;
+    for (int64_t h = 0; h < count; h++, heads += dim) {
+        if (norm)
+            rms_norm(heads, heads, norm, dim, (float)d->model.epsilon);
+        rotate(heads, angles, angles + dim / 2, dim / 2);
+    }
+}
+
+/* Rotate queries and keys; store keys and values in the pool and the queries in `a`. */
+static void rotate_row(void *context, int64_t row, int64_t thread)
+{
+    const Rows *rows = context;
+    const Decoder *d = rows->decoder;
+    const Model *m = &d->model;
+    const Layer *layer = rows->layer;
+    const int64_t queries = m->heads * m->head_dim, keys = m->kv_heads * m->head_dim;
+    float *q = d->qkv + row * (queries + 2 * keys), *k = q + queries;
+    const float *angles = d->angles + row * m->head_dim;
+    prepare_heads(q, m->heads, d, layer->q_norm, angles);
+    prepare_heads(k, m->kv_heads, d, layer->k_norm, angles);
+    store_row((char *)d->a + (size_t)(row * queries) * d->heads.kernels.size, m->dtype, q, queries);
+    char *rounded = (char *)(d->row_buffer + thread * d->width);
+    store_row(rounded, m->dtype, k, 2 * keys);
+    store_kv(&d->heads, layer->keys, layer->values, d->spans[d->span_of[row]].pages,
+             position_of(d, row), rounded, rounded + (size_t)keys * d->heads.kernels.size);
+}
+
+/* ---- The step ---- */
+
+typedef struct {
+    Decoder *decoder;
+    Attention attention;
+    int64_t spans;
+} AttentionJob;
+
+static void attention_task(void *context, int64_t index, int64_t thread)
+{
+    const AttentionJob *job = context;
+    const int64_t *tasks = job->decoder->tasks;
+    int64_t low = 0, high = job->spans;
+    while (high - low > 1) {
+        const int64_t middle = (low + high) / 2;
+        *(tasks[middle] <= index ? &low : &high) = middle;
+    }
+    attend(&job->attention, job->decoder->spans + low, index - tasks[low], thread);
+}
+
+static int lay_out_spans(Decoder *d, const Step *step)
+{
+    int64_t row = 0, task = 0;
+    for (int64_t s = 0; s < step->spans; s++) {
+        Span *span = d->spans + s;
+        *span = (Span){row, step->lengths[s], step->contexts[s], step->pages + step->first_page[s]};
+        for (int64_t i = 0; i < span->length; i++, row++)
+            d->span_of[row] = s;
+        d->tasks[s] = task;
+        task += attention_tasks(&d->heads, span);
+    }
+    d->tasks[step->spans] = task;
+    for (int64_t i = 0; i < step->rows; i++)
+        if (step->ids[i] < 0 || step->ids[i] >= d->model.vocab)
+            return BAD_TOKEN;
+    return OK;
+}
+
+static void run_layer(Decoder *d, const Step *step, const Layer *layer)
+{
+    const Model *m = &d->model;
+    const int64_t queries = m->heads * m->head_dim, keys = m->kv_heads * m->head_dim;
+    Product p = {.decoder = d, .rows = step->rows, .input = d->a, .lda = d->width};
+    Rows rows = {.decoder = d, .layer = layer, .step = step, .norm = layer->input_norm};
+
+    for_rows(d, norm_row, rows, step->rows);
+    p.weights = layer->qkv, p.bias = layer->qkv_bias, p.epilogue = to_qkv;
+    p.depth = m->hidden, p.panels = (queries + 2 * keys) / PANEL;
+    run_product(p);
+    for_rows(d, rotate_row, rows, step->rows);
+    AttentionJob job = {d,
+                        {.heads = &d->heads,
+                         .keys = layer->keys,
+                         .values = layer->values,
+                         .window = layer->window,
+                         .query = d->a,
+                         .output = d->b,
+                         .scratch = d->attention},
+                        step->spans};
+    pool_run(d->pool, attention_task, &job, d->tasks[step->spans]);
+    p.weights = layer->o, p.bias = NULL, p.epilogue = to_residual;
+    p.input = d->b, p.lda = queries, p.depth = queries, p.panels = m->hidden / PANEL;
+    run_product(p);
+
+    rows.norm = layer->post_norm;
+    for_rows(d, norm_row, rows, step->rows);
+    p.weights = layer->gate_up, p.epilogue = to_activation;
+    p.input = d->a, p.lda = d->width, p.depth = m->hidden, p.panels = 2 * m->intermediate / PANEL;
+    run_product(p);
+    p.weights = layer->down, p.epilogue = to_residual;
+    p.input = d->b, p.lda = d->width, p.depth = m->intermediate, p.panels = m->hidden / PANEL;
+    run_product(p);
+}
+
+/* Logits and the best token of `samples` rows of `a`. */
+static void run_head(Decoder *d, const Step *step)
+{
+    const int64_t threads = pool_threads(d->pool), samples = step->samples;
+    for (int64_t i = 0; i < threads * samples; i++)
+        d->best[i] = (Best){-INFINITY, INT32_MAX};
+    run_product((Product){.decoder = d,
+                          .weights = d->model.head,
+                          .input = d->a,
+                          .lda = d->width,
+                          .rows = samples,
+                          .depth = d->model.hidden,
+                          .panels = PANELS(d->model.vocab),
+                          .epilogue = to_logits,
+                          .step = step});
+    for (int64_t r = 0; r < samples; r++) {
+        Best best = d->best[r];
+        for (int64_t t = 1; t < threads; t++) {
+            const Best other = d->best[t * samples + r];
+            if (other.value > best.value ||
+                (other.value == best.value && other.token < best.token))
+                best = other;
+        }
+        step->best[r] = best.token == INT32_MAX ? -1 : best.token;
+    }
+}
+
+/* The last hidden states of the sampled rows, which the head reads. */
+static void final_row(void *context, int64_t index, int64_t thread)
+{
+    const Rows *rows = context;
+    Decoder *d = rows->decoder;
+    const int64_t hidden = d->model.hidden;
+    float *normed = d->row_buffer + thread * d->width;
+    rms_norm(normed, d->x + rows->step->sample_rows[index] * hidden, d->model.final_norm, hidden,
+             (float)d->model.epsilon);
+    store_row((char *)d->a + (size_t)(index * d->width) * d->heads.kernels.size, d->model.dtype,
+              normed, hidden);
+}
+
+static void hidden_row(void *context, int64_t row, int64_t thread)
+{
+    (void)thread;
+    const Rows *rows = context;
+    const Decoder *d = rows->decoder;
+    const int64_t hidden = d->model.hidden;
+    rms_norm(rows->step->hidden + row * hidden, d->x + row * hidden, d->model.final_norm, hidden,
+             (float)d->model.epsilon);
+}
+
+int64_t sizeup_decoder_run(Decoder *d, const Step *step)
+{
+    int64_t failed = reserve(d, MAX(step->rows, step->samples));
+    if (failed || (failed = lay_out_spans(d, step)))
+        return failed;
+    const Rows rows = {.decoder = d, .step = step};
+    for_rows(d, start_row, rows, step->rows);
+    for (int64_t l = 0; l < d->model.layer_count; l++)
+        run_layer(d, step, d->model.layers + l);
+    if (step->hidden)
+        for_rows(d, hidden_row, rows, step->rows);
+    if (step->samples) {
+        for_rows(d, final_row, rows, step->samples);
+        run_head(d, step);
+    }
+    return OK;
+}
+
+static void head_row(void *context, int64_t row, int64_t thread)
+{
+    (void)thread;
+    const Rows *rows = context;
+    const Decoder *d = rows->decoder;
+    store_row((char *)d->a + (size_t)(row * d->width) * d->heads.kernels.size, d->model.dtype,
+              rows->step->hidden + row * d->model.hidden, d->model.hidden);
+}
+
+/* Logits of given last hidden states: `hidden` is the input, [samples, hidden]. */
+int64_t sizeup_decoder_head(Decoder *d, const Step *step)
+{
+    const int64_t failed = reserve(d, step->samples);
+    if (failed)
+        return failed;
+    for_rows(d, head_row, (Rows){.decoder = d, .step = step}, step->samples);
+    run_head(d, step);
+    return OK;
+}
+
+/* `model` is copied; its arrays belong to the caller and outlive the decoder. */
+Decoder *sizeup_decoder_create(Pool *pool, const Model *model)
+{
+    Decoder *d = calloc(1, sizeof(Decoder));
+    if (!d)
+        return NULL;
+    d->pool = pool;
+    d->model = *model;
+    d->heads = (Heads){model->dtype,     model->heads,        model->kv_heads,
+                       model->head_dim,  model->page_size,    (float)model->scale,
+                       select_kernels(model->dtype, model->level)};
+    d->width = MAX(MAX(model->hidden, model->intermediate),
+                   MAX(model->heads, 2 * model->kv_heads) * model->head_dim);
+    return d;
+}
+
+void sizeup_decoder_destroy(Decoder *d)
+{
+    free(d->memory);
+    free(d);
+}
+
+Pool *sizeup_pool_create(int64_t threads)
+{
+    return pool_create(threads);
+}
+
+void sizeup_pool_destroy(Pool *pool)
+{
+    pool_destroy(pool);
+}
+
+int64_t sizeup_processor_level(void)
+{
+    return processor_level();
+}
+
+/* ---- Packing ---- */
+
+typedef struct {
+    const void *source;
+    char *target;
+    int64_t dtype, columns, depth, panel_step;
+} Packing;
+
+static void pack_panel(void *context, int64_t panel, int64_t thread)
+{
+    (void)thread;
+    const Packing *p = context;
+    const int64_t pairs = p->dtype == BFLOAT16 ? 2 : 1, first = panel * PANEL;
+    const int64_t size = p->dtype == BFLOAT16 ? 2 : 4, unit = pairs * size;
+    char *target = p->target + panel * p->panel_step * p->depth * PANEL * size;
+    const char *source = (const char *)p->source + first * p->depth * size;
+    for (int64_t n = 0; n < PANEL; n++) {
+        const char *row = source + n * p->depth * size;
+        for (int64_t k = 0; k < p->depth / pairs; k++) {
+            char *to = target + (k * PANEL + n) * unit;
+            if (first + n < p->columns)
+                memcpy(to, row + k * unit, 4);
+            else
+                memset(to, 0, 4);
+        }
+    }
+}
+
+/* Pack a row-major matrix [columns, depth] (the weight of a torch Linear) into every panel_step-th
+   panel from `target` on. A unit of packing is 4 bytes in both dtypes. */
+void sizeup_pack(Pool *pool, int64_t dtype, const void *source, int64_t columns, int64_t depth,
+                 void *target, int64_t panel_step)
+{
+    Packing packing = {source, target, dtype, columns, depth, panel_step};
+    pool_run(pool, pack_panel, &packing, PANELS(columns));
+}
