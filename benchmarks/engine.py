@@ -23,7 +23,7 @@ from shapes import SHAPES
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.loader import PoolOptions, make_pool
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
+from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -81,8 +81,7 @@ def make_engine(model: PreTrainedModel, counter: TokenCounter, threads: int) -> 
     model.set_attn_implementation(ATTENTION_NAME)
     pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
     config = SchedulerConfig(256, 512, pool.layout.page_size)
-    kind: type[PageAllocator] = ContiguousPages if pool.layout.contiguous else ScatteredPages
-    scheduler = Scheduler(config, kind(pool.layout.pages))  # type: ignore[call-arg]
+    scheduler = Scheduler(config, PageAllocator(pool.layout.pages))
     return EngineThread(
         ModelRunner(model, pool), scheduler, counter, max_waiting=512, threads=threads
     )

@@ -120,7 +120,6 @@ def test_other_files_are_not_in_the_context(path: str) -> None:
     [
         "constraints.txt",
         "services/wire/sizeup_wire/catalog.py",
-        "services/inference/sizeup_inference/engine/kernels/decode_attention.c",
         "services/cli/sizeup/models/qwen.yaml",
         "loadtest/sizeup_loadtest/scenarios/smoke.yaml",
         "loadtest/sizeup_loadtest/ability/tasks/sizeup_addition.jsonl",

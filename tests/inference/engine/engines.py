@@ -12,9 +12,8 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
 from sizeup_inference.engine.attention import ATTENTION_NAME
-from sizeup_inference.engine.kernels.decode import load_decode_attention
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
-from sizeup_inference.engine.page_allocator import ContiguousPages, ScatteredPages
+from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     Admitted,
     EngineEvent,
@@ -81,9 +80,6 @@ class EngineOptions:
     max_num_batched_tokens: int = 512
     max_waiting: int = 64
     chunk: int | None = None
-    contiguous: bool = True
-    compiled: bool = True
-    """Use the compiled decode kernel."""
 
 
 @dataclass
@@ -124,21 +120,13 @@ def running_engine(
     """Run an engine over a model made by `pooled`."""
     config = model.config
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    layout = PoolLayout(
-        options.pages,
-        options.page_size,
-        config.num_key_value_heads,
-        head_dim,
-        options.contiguous,
-    )
-    function = load_decode_attention() if options.contiguous and options.compiled else None
+    layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
     devices = [torch.device("cpu")] * config.num_hidden_layers
-    pool = KVPool(layout, torch.float32, devices, function)
+    pool = KVPool(layout, torch.float32, devices)
     scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
-    pages = (ContiguousPages if options.contiguous else ScatteredPages)(options.pages)
-    scheduler = Scheduler(scheduler_config, pages)
+    scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
     runner = GatedRunner(model, pool)
     engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)

@@ -2,7 +2,6 @@
 
 import math
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +23,8 @@ from sizeup_inference.engine.attention import (
     _causal_mask,
     pooled_attention,
 )
-from sizeup_inference.engine.kernels.decode import LIBRARY, load_decode_attention
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.model_runner import make_plan
-from sizeup_inference.engine.page_allocator import Move
 from sizeup_inference.engine.scheduler import Chunk
 from sizeup_inference.engine.sequence import SequenceState
 
@@ -104,13 +101,9 @@ def test_off_the_cpu_masks_are_not_combined_with_grouped_heads(
 class Layer:
     """One attention layer over a pool, with the keys and values of every sequence."""
 
-    def __init__(self, contiguous: bool, compiled: bool, window: int | None) -> None:
-        self.pool = KVPool(
-            PoolLayout(60, PAGE_SIZE, KV_HEADS, HEAD_DIM, contiguous),
-            torch.float32,
-            [CPU],
-            load_decode_attention() if compiled else None,
-        )
+    def __init__(self, window: int | None) -> None:
+        layout = PoolLayout(60, PAGE_SIZE, KV_HEADS, HEAD_DIM)
+        self.pool = KVPool(layout, torch.float32, [CPU])
         self.window = window
         self.module = torch.nn.Module()
         self.module.layer_idx = 0  # type: ignore[assignment]
@@ -159,56 +152,32 @@ def sequence(name: str, tokens: int, pages: list[int]) -> SequenceState:
     return made
 
 
-POOLS = [(True, True), (True, False), (False, False)]
-
-
-@pytest.mark.parametrize(("contiguous", "compiled"), POOLS)
 @pytest.mark.parametrize("window", [None, 1, 5, WINDOW, 100])
-def test_mixed_steps_are_attention_over_each_sequence_alone(
-    contiguous: bool, compiled: bool, window: int | None
-) -> None:
-    layer = Layer(contiguous, compiled, window)
+def test_mixed_steps_are_attention_over_each_sequence_alone(window: int | None) -> None:
+    layer = Layer(window)
     free = list(range(60))
-    if not contiguous:
-        random.Random(4).shuffle(free)
+    random.Random(4).shuffle(free)
     sequences = [sequence(f"r{i}", 30, [free.pop(0) for _ in range(8)]) for i in range(5)]
     # Decodes first, as scheduled.
     for lengths in ((7, 1, 3, 5, 2), (1, 1, 1, 9, 4), (1, 1, 6, 1, 1), (1, 1, 1, 1, 1)):
         layer.run([Chunk(s, s.num_computed, n) for s, n in zip(sequences, lengths, strict=True)])
 
 
-def test_moved_pages_are_read_at_their_new_position() -> None:
-    layer = Layer(contiguous=True, compiled=False, window=None)
-    owner, neighbour = sequence("a", 20, [0, 1]), sequence("b", 20, [2, 3])
-    layer.run([Chunk(owner, 0, 7), Chunk(neighbour, 0, 8)])
-    layer.pool.move([Move(0, 10, 2), Move(2, 0, 2)])
-    owner.block_table, neighbour.block_table = [10, 11, 12], [0, 1, 2]
-    layer.run([Chunk(owner, 7, 1), Chunk(neighbour, 8, 3)])
-
-
-def test_a_kernel_built_for_another_machine_is_ignored(tmp_path: Path) -> None:
-    foreign = tmp_path / LIBRARY.name
-    assert load_decode_attention(foreign) is None
-    foreign.write_bytes(b"\x7fELF of some other processor")
-    assert load_decode_attention(foreign) is None
-
-
 def test_nan_in_one_sequence_does_not_affect_another() -> None:
-    """The compiler assumes finite numbers, and freed pages keep their content."""
-    for contiguous, compiled in POOLS:
-        layer = Layer(contiguous, compiled, window=None)
-        for tensor in (*layer.pool.keys, *layer.pool.values):
-            tensor.fill_(math.nan)
-        broken, whole = sequence("a", 20, [0, 1]), sequence("b", 20, [5, 6])
-        layer.run([Chunk(whole, 0, 6)])
-        layer.pool.begin(make_plan([Chunk(broken, 6, 1), Chunk(whole, 6, 1)], PAGE_SIZE))
-        query = layer.random(HEADS, 2)
-        key, value = layer.random(KV_HEADS, 2), layer.random(KV_HEADS, 2)
-        layer.pool.update(key, value, 0)
-        layer.store(whole, key[:, :, 1:], value[:, :, 1:])
-        output, _ = pooled_attention(layer.module, query, key, value, None, kv_pool=layer.pool)
-        expected = layer.plain(Chunk(whole, 6, 1), query[:, :, 1:])
-        torch.testing.assert_close(output[:, 1:], expected, atol=1e-5, rtol=1e-5)
+    """Freed pages keep their content."""
+    layer = Layer(window=None)
+    for tensor in (*layer.pool.keys, *layer.pool.values):
+        tensor.fill_(math.nan)
+    broken, whole = sequence("a", 20, [0, 1]), sequence("b", 20, [5, 6])
+    layer.run([Chunk(whole, 0, 6)])
+    layer.pool.begin(make_plan([Chunk(broken, 6, 1), Chunk(whole, 6, 1)], PAGE_SIZE))
+    query = layer.random(HEADS, 2)
+    key, value = layer.random(KV_HEADS, 2), layer.random(KV_HEADS, 2)
+    layer.pool.update(key, value, 0)
+    layer.store(whole, key[:, :, 1:], value[:, :, 1:])
+    output, _ = pooled_attention(layer.module, query, key, value, None, kv_pool=layer.pool)
+    expected = layer.plain(Chunk(whole, 6, 1), query[:, :, 1:])
+    torch.testing.assert_close(output[:, 1:], expected, atol=1e-5, rtol=1e-5)
 
 
 def sliding_config(first_sliding_layer: int, **changes: Any) -> Qwen2Config:
@@ -246,10 +215,7 @@ def sliding(request: pytest.FixtureRequest) -> tuple[PreTrainedModel, list[list[
     "options",
     [
         EngineOptions(),
-        EngineOptions(compiled=False),
-        EngineOptions(contiguous=False),
         EngineOptions(chunk=3),
-        EngineOptions(chunk=3, contiguous=False),
         EngineOptions(chunk=13, pages=40),
     ],
 )

@@ -11,7 +11,6 @@ from inference.engine.engines import pooled, request
 from inference.small_model import small_config, small_model
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_plan
-from sizeup_inference.engine.page_allocator import Move
 from sizeup_inference.engine.scheduler import Chunk, Step
 from sizeup_inference.engine.sequence import SequenceState
 
@@ -28,7 +27,7 @@ def plain() -> PreTrainedModel:
 @pytest.fixture
 def runner(plain: PreTrainedModel) -> ModelRunner:
     config = small_config()
-    layout = PoolLayout(32, PAGE_SIZE, kv_heads=2, head_dim=8, contiguous=True)
+    layout = PoolLayout(32, PAGE_SIZE, kv_heads=2, head_dim=8)
     pool = KVPool(layout, torch.float32, [torch.device("cpu")] * config.num_hidden_layers)
     return ModelRunner(pooled(copy.deepcopy(plain)), pool)
 
@@ -39,8 +38,8 @@ def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> Sequen
     return made
 
 
-def run(runner: ModelRunner, *chunks: Chunk, moves: tuple[Move, ...] = ()) -> StepOutput:
-    return runner.run(Step(chunks, moves, ()))
+def run(runner: ModelRunner, *chunks: Chunk) -> StepOutput:
+    return runner.run(Step(chunks, ()))
 
 
 def last_hidden(plain: PreTrainedModel, prompt: list[int]) -> torch.Tensor:
@@ -64,18 +63,16 @@ def test_chunks_are_laid_out_consecutively() -> None:
     prompt = sequence(list(range(10)), [3, 4, 5])
     plan = make_plan([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE)
     assert plan.spans == (
-        Span(row_start=0, length=1, kv_length=6, first_slot=28, block_table=(7, 8)),
-        Span(row_start=1, length=4, kv_length=6, first_slot=12, block_table=(3, 4)),
+        Span(row_start=0, length=1, kv_length=6, block_table=(7, 8)),
+        Span(row_start=1, length=4, kv_length=6, block_table=(3, 4)),
     )
     assert list(plan.slots) == [33, 14, 15, 16, 17]
-    assert plan.decodes == 1
 
 
 def test_scattered_pages_give_slots_in_token_order() -> None:
     scattered = sequence(list(range(9)), [9, 2, 5])
     plan = make_plan([Chunk(scattered, 3, 6)], PAGE_SIZE)
     assert list(plan.slots) == [39, 8, 9, 10, 11, 20]
-    assert plan.decodes == 0
 
 
 def test_logits_are_those_of_the_plain_model(plain: PreTrainedModel, runner: ModelRunner) -> None:
@@ -119,16 +116,6 @@ def test_prompt_logprobs_cover_the_rows_not_yet_delivered(
     assert chosen(run(runner, Chunk(asking, 0, 5))) == pytest.approx(expected[2:5], abs=1e-4)
     output = run(runner, Chunk(asking, 5, 2))
     assert chosen(output) == pytest.approx(expected[5:], abs=1e-4)
-    same(output.logits[0], last_logits(plain, prompt))
-
-
-def test_moves_come_before_the_forward(plain: PreTrainedModel, runner: ModelRunner) -> None:
-    prompt = [1, 2, 3, 4, 5, 6, 7]
-    moved, other = sequence(prompt, [0, 1]), sequence([50, 51, 52, 53], [0])
-    run(runner, Chunk(moved, 0, 6))
-    moved.block_table = [10, 11]
-    chunks = (Chunk(moved, 6, 1), Chunk(other, 0, 4))
-    output = run(runner, *chunks, moves=(Move(0, 10, 2),))
     same(output.logits[0], last_logits(plain, prompt))
 
 

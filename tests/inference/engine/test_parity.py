@@ -108,19 +108,8 @@ def test_in_a_batch_of_32_with_chunked_prefill(
     run(model, expected, EngineOptions(chunk=chunk, pages=1024))
 
 
-def test_without_the_compiled_kernel(model: PreTrainedModel, expected: Expected) -> None:
-    run(model, expected, EngineOptions(pages=1024, compiled=False))
-
-
-def test_through_scattered_pages(model: PreTrainedModel, expected: Expected) -> None:
-    run(model, expected, EngineOptions(contiguous=False, pages=1024))
-
-
-@pytest.mark.parametrize("contiguous", [True, False])
-def test_with_preemption_in_a_small_pool(
-    model: PreTrainedModel, expected: Expected, contiguous: bool
-) -> None:
-    run(model, expected, EngineOptions(pages=40, contiguous=contiguous), preempts=True)
+def test_with_preemption_in_a_small_pool(model: PreTrainedModel, expected: Expected) -> None:
+    run(model, expected, EngineOptions(pages=40), preempts=True)
 
 
 def test_after_another_request_is_cancelled(model: PreTrainedModel, expected: Expected) -> None:

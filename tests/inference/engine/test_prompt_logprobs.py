@@ -20,7 +20,6 @@ from inference.engine.engines import (
 )
 from inference.small_model import VOCABULARY, small_model
 from sizeup_inference.engine import prompt_logprobs as module
-from sizeup_inference.engine import scheduler
 from sizeup_inference.engine.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.protocol import (
     Admitted,
@@ -167,11 +166,8 @@ def test_equals_transformers_when_a_chunk_has_several_slices(
     run(plain, BATCH)
 
 
-@pytest.mark.parametrize("contiguous", [True, False])
-def test_preempted_prompts_deliver_no_logprob_twice(
-    plain: PreTrainedModel, contiguous: bool
-) -> None:
-    options = EngineOptions(pages=40, contiguous=contiguous, max_num_batched_tokens=96)
+def test_preempted_prompts_deliver_no_logprob_twice(plain: PreTrainedModel) -> None:
+    options = EngineOptions(pages=40, max_num_batched_tokens=96)
     run(plain, options, preempts=True)
 
 
@@ -180,10 +176,7 @@ def model() -> PreTrainedModel:
     return pooled(small_model())
 
 
-def test_a_prompt_preempted_during_prefill_continues_its_logprobs(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler, "_GROWTH_TOKENS", 0)
+def test_a_prompt_preempted_during_prefill_continues_its_logprobs(model: PreTrainedModel) -> None:
     prompt = [(7 * i) % VOCABULARY for i in range(36)]
     options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
     with running_engine(model, options) as harness:

@@ -74,12 +74,9 @@ def test_a_seeded_request_gives_the_same_tokens_alone_and_in_a_batch_of_32(
     assert together == one_by_one(model, batch)
 
 
-@pytest.mark.parametrize("contiguous", [True, False])
-def test_a_seeded_request_gives_the_same_tokens_after_preemption(
-    model: PreTrainedModel, contiguous: bool
-) -> None:
+def test_a_seeded_request_gives_the_same_tokens_after_preemption(model: PreTrainedModel) -> None:
     batch = requests(12)
-    with running_engine(model, EngineOptions(pages=40, contiguous=contiguous)) as harness:
+    with running_engine(model, EngineOptions(pages=40)) as harness:
         together = harness.run(batch)
         assert harness.scheduler.num_preemptions > 0
     assert together == one_by_one(model, batch)

@@ -44,11 +44,6 @@ def test_counts_prompt_output_and_pending_tokens() -> None:
     assert s.output_counts == {OTHER: 2}
 
 
-def test_an_embedding_holds_its_prompt_only() -> None:
-    assert sequence(tokens=50, embed=True).max_tokens_total == 2
-    assert sequence(tokens=50).max_tokens_total == 52
-
-
 def test_preemption_keeps_output_and_generator() -> None:
     s, untouched = sequence(seed=1), sequence(seed=1)
     s.num_computed = 2

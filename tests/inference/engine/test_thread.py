@@ -8,7 +8,6 @@ from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, request, running_engine
 from inference.small_model import small_model, small_pooled_model
-from sizeup_inference.engine import scheduler
 from sizeup_inference.engine.protocol import (
     Admitted,
     Embedded,
@@ -126,7 +125,7 @@ def test_one_token_is_one_event(model: PreTrainedModel) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [EngineOptions(), EngineOptions(chunk=4), EngineOptions(chunk=4, contiguous=False)],
+    [EngineOptions(), EngineOptions(chunk=4)],
 )
 def test_an_embedding_is_the_mean_of_the_last_hidden_states(
     model: PreTrainedModel, options: EngineOptions
@@ -174,10 +173,7 @@ def test_sequences_in_their_first_step_count_as_running(model: PreTrainedModel) 
         harness.assert_settled()
 
 
-def test_a_preempted_embedding_starts_over(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler, "_GROWTH_TOKENS", 0)
+def test_a_preempted_embedding_starts_over(model: PreTrainedModel) -> None:
     uninterrupted = request("uninterrupted", range(36), embed=True)
     options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
     with running_engine(model, options) as harness:

@@ -5,14 +5,14 @@ safetensors only and no code from the folder; the caller has verified the files 
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from sizeup_inference.engine.attention import ATTENTION_NAME, usable_decode_function
+from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 
 _CPU_KV_SHARE = 0.2
@@ -139,24 +139,16 @@ def choose_device_map(
 
 
 def make_pool(model: PreTrainedModel, options: PoolOptions) -> KVPool:
-    """Allocate the KV pool, each layer's part on that layer's device.
-
-    On a CPU keys and values are float32, whatever the dtype of the weights: its attention kernels
-    are fastest with it. Block tables are contiguous there, so that they are read without a copy.
-    """
+    """Allocate the KV pool in the model's dtype, each layer's part on that layer's device."""
     config = text_config(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
-    on_cpu = all(d.type == "cpu" for d in devices)
-    dtype = torch.float32 if on_cpu else model.dtype
-    layout = PoolLayout(0, PAGE_SIZE, config.num_key_value_heads, head_dim(config), on_cpu)
+    layout = PoolLayout(0, PAGE_SIZE, config.num_key_value_heads, head_dim(config))
     layers_on = {d: devices.count(d) for d in devices}
-    page_bytes = {d: layout.bytes_per_page(n, dtype) for d, n in layers_on.items()}
+    page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
     pages = count_pages(
         {d: _kv_budget(d) for d in layers_on}, page_bytes, options, layout.page_size
     )
-    sized = PoolLayout(pages, layout.page_size, layout.kv_heads, layout.head_dim, layout.contiguous)
-    heads = config.num_attention_heads
-    return KVPool(sized, dtype, devices, usable_decode_function(sized, heads) if on_cpu else None)
+    return KVPool(replace(layout, pages=pages), model.dtype, devices)
 
 
 def count_pages(

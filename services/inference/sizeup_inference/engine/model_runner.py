@@ -38,8 +38,7 @@ class ModelRunner:
 
     @torch.inference_mode()
     def run(self, step: Step) -> StepOutput:
-        """Carry out the step's moves and compute its chunks."""
-        self.pool.move(step.moves)
+        """Compute the step's chunks."""
         self.pool.begin(make_plan(step.chunks, self.pool.layout.page_size))
         hidden = self._forward(step.chunks)
         sampled: list[int] = []
@@ -102,12 +101,10 @@ def make_plan(chunks: Sequence[Chunk], page_size: int) -> Plan:
                 row_start=len(slots),
                 length=chunk.length,
                 kv_length=chunk.end,
-                first_slot=table[0] * page_size,
                 block_table=tuple(table[: -(-chunk.end // page_size)]),
             )
         )
         slots.extend(
             table[p // page_size] * page_size + p % page_size for p in range(chunk.start, chunk.end)
         )
-    decodes = next((i for i, s in enumerate(spans) if s.length > 1), len(spans))
-    return Plan(tuple(spans), decodes, slots)
+    return Plan(tuple(spans), slots)

@@ -10,15 +10,12 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sizeup_inference.engine.page_allocator import Move, PageAllocator
+from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.sequence import SequenceState
 
 _MAX_PARTIAL_PREFILLS = 4
 """Prompts that share the prefill budget of a step: enough for a short prompt to overtake a long
 one, few enough that equal prompts finish one by one and not all at the end."""
-
-_GROWTH_TOKENS = 256
-"""Tokens reserved at most beyond a sequence's own: growing again costs a copy at worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,6 @@ class Step:
     """One forward pass."""
 
     chunks: tuple[Chunk, ...]
-    moves: tuple[Move, ...]
-    """Carried out before the forward pass, in order."""
     admitted: tuple[SequenceState, ...]
     """Sequences that left the waiting queue for the first time."""
 
@@ -88,7 +83,6 @@ class Step:
 @dataclass(slots=True)
 class _Draft:
     chunks: list[Chunk] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
     admitted: list[SequenceState] = field(default_factory=list)
 
 
@@ -132,7 +126,7 @@ class Scheduler:
         budget = self.config.max_num_batched_tokens - len(draft.chunks)
         self._admit(draft, budget)
         self._schedule_prefills(draft, budget)
-        return Step(tuple(draft.chunks), tuple(draft.moves), tuple(draft.admitted))
+        return Step(tuple(draft.chunks), tuple(draft.admitted))
 
     def commit(self, step: Step) -> None:
         """Mark a step's tokens as computed."""
@@ -142,28 +136,21 @@ class Scheduler:
     def _schedule_decodes(self, draft: _Draft) -> None:
         for sequence in tuple(self.running):
             # An older sequence may have preempted this one in the same step.
-            if sequence.num_pending == 1 and sequence.block_table and self._grow(sequence, draft):
+            if sequence.num_pending == 1 and sequence.block_table and self._grow(sequence):
                 draft.chunks.append(Chunk(sequence, sequence.num_computed, 1))
 
-    def _grow(self, sequence: SequenceState, draft: _Draft) -> bool:
+    def _grow(self, sequence: SequenceState) -> bool:
         """Allocate pages for a sequence's tokens, preempting the youngest sequences if necessary.
 
         False if the sequence itself was preempted.
         """
         missing = self.pages_for(sequence.num_tokens) - len(sequence.block_table)
-        if missing <= 0:
-            return True
-        wanted = self.pages_for(self._reserve(sequence)) - len(sequence.block_table)
-        while True:
-            for count in dict.fromkeys((wanted, missing)):
-                moves = self.pages.extend(sequence.block_table, count)
-                if moves is not None:
-                    draft.moves.extend(moves)
-                    return True
+        while not self.pages.extend(sequence.block_table, max(0, missing)):
             victim = self.running[-1]
             self._preempt(victim)
             if victim is sequence:
                 return False
+        return True
 
     def _preempt(self, victim: SequenceState) -> None:
         self.running.remove(victim)
@@ -180,23 +167,14 @@ class Scheduler:
             if partial >= _MAX_PARTIAL_PREFILLS and needed >= budget:
                 return
             sequence = self.waiting[0]
-            table = self._allocate(sequence)
-            if table is None:
+            if not self.pages.extend(sequence.block_table, self.pages_for(sequence.num_tokens)):
                 return
             self.waiting.popleft()
-            sequence.block_table = table
             self.running.append(sequence)
             partial += 1
             needed += self._chunk_need(sequence)
             if not sequence.num_preemptions:
                 draft.admitted.append(sequence)
-
-    def _allocate(self, sequence: SequenceState) -> list[int] | None:
-        for tokens in (self._reserve(sequence), sequence.num_tokens):
-            table = self.pages.allocate(self.pages_for(tokens))
-            if table is not None:
-                return table
-        return None
 
     def _schedule_prefills(self, draft: _Draft, budget: int) -> None:
         decoding = {id(chunk.sequence) for chunk in draft.chunks}
@@ -209,9 +187,6 @@ class Scheduler:
     def _chunk_need(self, sequence: SequenceState) -> int:
         threshold = self.config.long_prefill_token_threshold
         return min(sequence.num_pending, threshold or sequence.num_pending)
-
-    def _reserve(self, sequence: SequenceState) -> int:
-        return min(sequence.max_tokens_total, sequence.num_tokens + _GROWTH_TOKENS)
 
     def pages_for(self, tokens: int) -> int:
         """Return the pages that hold this many tokens."""

@@ -47,12 +47,6 @@ class SequenceState:
         """Tokens to compute before the next one can be sampled; 1 while decoding."""
         return len(self.token_ids) - self.num_computed
 
-    @property
-    def max_tokens_total(self) -> int:
-        """Upper bound of num_tokens."""
-        output = 0 if self.request.embed else self.request.max_tokens
-        return len(self.request.prompt_ids) + output
-
     def append(self, token_id: int) -> Finish | None:
         """Add a sampled token; return why the sequence ends with it, or None if it continues."""
         self.token_ids.append(token_id)

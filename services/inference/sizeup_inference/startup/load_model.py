@@ -22,7 +22,7 @@ from sizeup_inference.engine.loader import (
     text_config,
 )
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
+from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     Deliver,
     EngineEvent,
@@ -179,10 +179,8 @@ def _start_thread(
     threads: int,
 ) -> EngineThread:
     """Start the compute thread and wait for its first token."""
-    layout = runner.pool.layout
-    pages: PageAllocator = (ContiguousPages if layout.contiguous else ScatteredPages)(layout.pages)
     warm_up = _WarmUp(deliver)
-    scheduler = Scheduler(config, pages)
+    scheduler = Scheduler(config, PageAllocator(runner.pool.layout.pages))
     engine = EngineThread(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
