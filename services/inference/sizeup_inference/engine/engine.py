@@ -20,7 +20,7 @@ from sizeup_inference.engine.protocol import (
     RequestTooLargeError,
     Token,
 )
-from sizeup_inference.engine.sampler import sample
+from sizeup_inference.engine.sampler import Sampled, sample
 from sizeup_inference.engine.scheduler import Scheduler, Step
 from sizeup_inference.engine.sequence import SequenceState
 
@@ -89,7 +89,7 @@ class Engine:
         try:
             output = self._runner.run(step)
             self._scheduler.commit(step)
-            self._sample(step, output)
+            self._sample(output)
             self._embed(step, output)
         except Exception:
             log.exception("step.failed", extra={"batch_size": len(step.chunks)})
@@ -112,11 +112,9 @@ class Engine:
         self._events += [Admitted(s.request.id, now) for s in step.admitted if s.choice == 0]
         return step
 
-    def _sample(self, step: Step, output: StepOutput) -> None:
-        sequences = [
-            c.sequence for c in step.chunks if c.completes and not c.sequence.request.embed
-        ]
-        sampled = list(zip(sequences, sample(output.logits, sequences), strict=True))
+    def _sample(self, output: StepOutput) -> None:
+        sampled = list(zip(output.sampled, sample(output.logits, output.sampled), strict=True))
+        sampled += [(s, None if i < 0 else Sampled(i, None)) for s, i in output.best.items()]
         results = (*sampled, *output.prompt_logprobs.items())
         invalid = {sequence.request.id for sequence, result in results if result is None}
         self._fail(invalid, "the model produced NaN or Inf logits")

@@ -1,6 +1,7 @@
 """The KV pool: keys and values of every running sequence, layer by layer.
 
-The model stores keys and values in it as its `past_key_values`; attention.py reads them.
+A transformers model stores keys and values in it as its `past_key_values`, and attention.py reads
+them. The compiled decoder uses its memory with a layout of its own (kernels/c/attention.h).
 """
 
 from collections.abc import Sequence
@@ -70,6 +71,15 @@ class KVPool:
         self.plan = plan
         self._slots = {}
         self._tables = {}
+
+    def slots(self, spans: Sequence[Span]) -> list[int]:
+        """Return the slot of each token of a flat batch: page * page_size + offset."""
+        size = self.layout.page_size
+        return [
+            span.block_table[p // size] * size + p % size
+            for span in spans
+            for p in range(span.kv_length - span.length, span.kv_length)
+        ]
 
     def update(
         self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any

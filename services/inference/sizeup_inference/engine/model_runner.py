@@ -1,25 +1,29 @@
-"""The forward pass of one step. The only caller of the model."""
+"""A step as a flat batch, and its result by sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from transformers import PreTrainedModel
 
-from sizeup_inference.engine.kv_pool import KVPool, Plan, Span
+from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
+from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.protocol import Logprobs
+from sizeup_inference.engine.sampler import is_argmax
 from sizeup_inference.engine.scheduler import Chunk, Step
 from sizeup_inference.engine.sequence import SequenceState
-
-_NO_MASKS = {"full_attention": None, "sliding_attention": None}
-"""A dict makes the model skip building masks: pooled_attention masks by span."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
+    """The chunks that complete a sequence are sampled: from logits, or by their best token."""
+
+    best: dict[SequenceState, int]
+    """By sequence whose next token is the argmax, that token; -1 where a logit is NaN or Inf."""
+    sampled: tuple[SequenceState, ...]
+    """The other sequences whose next token is due."""
     logits: torch.Tensor
-    """float32[sampled chunks, vocab_size], in the order of the step's chunks."""
+    """float32[sampled, vocab_size], valid until the next step."""
     hidden_sums: dict[SequenceState, torch.Tensor]
     """By embedding sequence, the sum of its chunk's last hidden states: float32[hidden_size]."""
     prompt_logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = field(default_factory=dict)
@@ -27,84 +31,70 @@ class StepOutput:
 
 
 class ModelRunner:
-    """A model and its KV pool. Used by the compute thread only."""
+    """Computes steps. Used by the compute thread only."""
 
-    def __init__(self, model: PreTrainedModel, pool: KVPool) -> None:
-        """`model` is in eval mode and its attention implementation is `pooled_attention`."""
-        self._decoder: torch.nn.Module = model.get_decoder()  # type: ignore[no-untyped-call]
-        self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-        self._input_device = next(model.get_input_embeddings().parameters()).device
-        self.pool = pool
+    def __init__(self, forward: ForwardPass) -> None:
+        self._forward = forward
 
     @torch.inference_mode()
     def run(self, step: Step) -> StepOutput:
         """Compute the step's chunks."""
-        self.pool.begin(make_plan(step.chunks, self.pool.layout.page_size))
-        hidden = self._forward(step.chunks)
-        sampled: list[int] = []
+        page_size = self._forward.pool.layout.page_size
+        batch, sampled = make_batch(step.chunks, page_size)
+        result = self._forward.run(batch)
+        tokens = zip(sampled, batch.wants_logits, result.best, strict=True)
+        embedded, logprobs = self._per_chunk(step.chunks, result)
+        return StepOutput(
+            best={sequence: best for sequence, wants, best in tokens if not wants},
+            sampled=tuple(s for s, w in zip(sampled, batch.wants_logits, strict=True) if w),
+            logits=result.logits,
+            hidden_sums=embedded,
+            prompt_logprobs=logprobs,
+        )
+
+    def _per_chunk(
+        self, chunks: Sequence[Chunk], result: Forwarded
+    ) -> tuple[
+        dict[SequenceState, torch.Tensor], dict[SequenceState, tuple[Logprobs, ...] | None]
+    ]:
         embedded: dict[SequenceState, torch.Tensor] = {}
         logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = {}
         row = 0
-        for chunk in step.chunks:
-            if chunk.sequence.request.embed:
-                embedded[chunk.sequence] = hidden[row : row + chunk.length].float().sum(0)
-            elif chunk.completes:
-                sampled.append(row + chunk.length - 1)
-            if chunk.prompt_logprob_positions:
-                logprobs[chunk.sequence] = self._prompt_logprobs(hidden, row, chunk)
+        for chunk in chunks:
+            if result.hidden is not None:
+                rows = result.hidden[row : row + chunk.length]
+                if chunk.sequence.request.embed:
+                    embedded[chunk.sequence] = rows.float().sum(0)
+                if chunk.prompt_logprob_positions:
+                    logprobs[chunk.sequence] = self._prompt_logprobs(rows, chunk)
             row += chunk.length
-        return StepOutput(self._logits(hidden, sampled), embedded, logprobs)
+        return embedded, logprobs
 
-    def _forward(self, chunks: Sequence[Chunk]) -> torch.Tensor:
-        """Return the last hidden states of the flat batch: [tokens, hidden_size]."""
-        ids = [t for c in chunks for t in c.sequence.token_ids[c.start : c.end]]
-        positions = [p for c in chunks for p in range(c.start, c.end)]
-        output = self._decoder(
-            input_ids=torch.tensor([ids], device=self._input_device),
-            position_ids=torch.tensor([positions], device=self._input_device),
-            attention_mask=_NO_MASKS,
-            past_key_values=self.pool,
-            use_cache=True,
-            kv_pool=self.pool,
-        )
-        hidden: torch.Tensor = output.last_hidden_state[0]
-        return hidden
-
-    def _prompt_logprobs(
-        self, hidden: torch.Tensor, row: int, chunk: Chunk
-    ) -> tuple[Logprobs, ...] | None:
+    def _prompt_logprobs(self, rows: torch.Tensor, chunk: Chunk) -> tuple[Logprobs, ...] | None:
         positions, request = chunk.prompt_logprob_positions, chunk.sequence.request
-        first = row + positions.start - chunk.start
+        first = positions.start - chunk.start
         return prompt_logprobs(
-            self._head,
-            hidden[first : first + len(positions)],
+            self._forward.logits,
+            rows[first : first + len(positions)],
             request.prompt_ids[positions.start + 1 : positions.stop + 1],
             request.prompt_logprobs or 0,
         )
 
-    def _logits(self, hidden: torch.Tensor, rows: list[int]) -> torch.Tensor:
-        if not rows:
-            return torch.empty(0, 0)
-        picked = hidden[torch.tensor(rows, device=hidden.device)]
-        logits: torch.Tensor = self._head(picked).float()
-        return logits
 
-
-def make_plan(chunks: Sequence[Chunk], page_size: int) -> Plan:
-    """Lay a step's chunks out as one flat batch."""
+def make_batch(chunks: Sequence[Chunk], page_size: int) -> tuple[Batch, list[SequenceState]]:
+    """Lay a step's chunks out as one flat batch; return it with the sequences it samples."""
+    ids: list[int] = []
     spans: list[Span] = []
-    slots: list[int] = []
+    samples: list[int] = []
+    sequences: list[SequenceState] = []
     for chunk in chunks:
-        table = chunk.sequence.block_table
-        spans.append(
-            Span(
-                row_start=len(slots),
-                length=chunk.length,
-                kv_length=chunk.end,
-                block_table=tuple(table[: -(-chunk.end // page_size)]),
-            )
-        )
-        slots.extend(
-            table[p // page_size] * page_size + p % page_size for p in range(chunk.start, chunk.end)
-        )
-    return Plan(tuple(spans), slots)
+        sequence = chunk.sequence
+        table = sequence.block_table[: -(-chunk.end // page_size)]
+        spans.append(Span(len(ids), chunk.length, chunk.end, tuple(table)))
+        ids += sequence.token_ids[chunk.start : chunk.end]
+        if chunk.completes and not sequence.request.embed:
+            samples.append(len(ids) - 1)
+            sequences.append(sequence)
+    wants_hidden = any(c.sequence.request.embed or c.prompt_logprob_positions for c in chunks)
+    wants_logits = [not is_argmax(sequence) for sequence in sequences]
+    return Batch(ids, tuple(spans), samples, wants_logits, wants_hidden), sequences

@@ -1,6 +1,6 @@
 """Log-probabilities of prompt tokens, computed in slices of rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -13,16 +13,16 @@ chunk of 2,048 rows would take 1.2 GB."""
 
 
 def prompt_logprobs(
-    head: torch.nn.Module, hidden: torch.Tensor, targets: Sequence[int], count: int
+    head: Callable[[torch.Tensor], torch.Tensor], hidden: torch.Tensor, targets: Sequence[int], count: int
 ) -> tuple[Logprobs, ...] | None:
     """Return the log-probability of each row's target and of its top `count` tokens.
 
-    `hidden` is [targets, hidden_size]. None where a row's logits hold NaN or Inf.
+    `head` returns the float32 logits of last hidden states; `hidden` is [targets, hidden_size]. None where a row's logits hold NaN or Inf.
     """
     result: list[Logprobs] = []
     for start in range(0, len(targets), _SLICE_ROWS):
         ids = targets[start : start + _SLICE_ROWS]
-        logprobs = head(hidden[start : start + len(ids)]).float().log_softmax(-1)
+        logprobs = head(hidden[start : start + len(ids)]).log_softmax(-1)
         index = torch.tensor(ids, device=logprobs.device)[:, None]
         chosen = logprobs.gather(-1, index)[:, 0].clamp(min=MIN_LOGPROB)
         if chosen.isnan().any():  # one NaN or Inf logit makes the whole row NaN

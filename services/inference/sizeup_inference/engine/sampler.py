@@ -33,6 +33,19 @@ class Sampled(NamedTuple):
     logprobs: Logprobs | None
 
 
+def is_argmax(sequence: SequenceState) -> bool:
+    """Whether the next token is the argmax of the logits as they are."""
+    request, params = sequence.request, sequence.request.sampling
+    return (
+        params.temperature == 0
+        and params.logprobs is None
+        and not params.logit_bias
+        and (params.repetition_penalty == 1.0 or params.repeat_last_n == 0)
+        and not (params.presence_penalty or params.frequency_penalty)
+        and sequence.num_output_tokens >= request.min_tokens
+    )
+
+
 @torch.inference_mode()
 def sample(logits: torch.Tensor, sequences: Sequence[SequenceState]) -> list[Sampled | None]:
     """Sample a token for each row of float32[sequences, vocab_size]; modifies the rows.

@@ -1,0 +1,230 @@
+"""The compiled decoder: weights packed once, then a step in one call of the C library."""
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from transformers import PreTrainedModel
+
+from sizeup_inference.engine.forward import Batch, Forwarded
+from sizeup_inference.engine.kernels.architectures import (
+    Architecture,
+    LayerWeights,
+    read_architecture,
+)
+from sizeup_inference.engine.kernels.library import PANEL, Layer, Level, Model, Step, load_library
+from sizeup_inference.engine.kv_pool import KVPool
+
+PAGE_SIZE = 32
+"""Tokens in a page of the KV pool: the depth of one AMX tile, which a page's values fill."""
+
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1}
+"""FLOAT32 and BFLOAT16 in matmul.h."""
+
+_NO_MEMORY, _BAD_TOKEN = 1, 2
+_ALIGNMENT = 64
+
+
+class CompiledDecoder:
+    """Computes steps of one model on the CPU. Used by the compute thread only."""
+
+    def __init__(
+        self, model: PreTrainedModel, pool: KVPool, threads: int, level: Level | None = None
+    ) -> None:
+        """Pack the model's weights, freeing each as it goes: the model is unusable afterwards.
+
+        `pool` has pages of PAGE_SIZE tokens; its content is laid out as attention.h describes.
+        `level` is the processor's own by default. Raises MemoryError.
+        """
+        library = load_library()
+        if library is None:
+            raise RuntimeError("the kernels were not built")
+        self._library = library
+        self.pool = pool
+        best = Level(library.sizeup_processor_level())
+        self.level = best if level is None else level
+        if self.level > best:
+            raise ValueError(f"this processor has no {self.level.name}")
+        self._threads = _checked(library.sizeup_pool_create(threads))
+        found = read_architecture(model)
+        self._vocab, self._hidden_size = found.vocab, found.hidden
+        self._pack(found)
+        self._decoder = _checked(
+            library.sizeup_decoder_create(self._threads, ctypes.byref(self._model))
+        )
+        self._logits = torch.empty(0, self._vocab)
+
+    def close(self) -> None:
+        """Free the weights and end the threads."""
+        self._library.sizeup_decoder_destroy(self._decoder)
+        self._library.sizeup_pool_destroy(self._threads)
+        self._library.sizeup_free(self._arena)
+
+    def _pack(self, found: Architecture) -> None:
+        self.weight_bytes = sum(_packed_bytes(found, found.layers))
+        self._arena = _checked(self._library.sizeup_allocate(self.weight_bytes))
+        self._next = self._arena
+        self._kept: list[torch.Tensor] = []
+        """Small tensors that the C structures point to."""
+        head = self._pack_linears([found.head], found.dtype, keep=found.tied)
+        layers = [self._pack_layer(i, weights) for i, weights in enumerate(found.layers)]
+        self._layers = (Layer * len(layers))(*layers)
+        embedding = None
+        if not found.tied:
+            embedding = self._keep(found.embedding.weight.detach())
+        self._model = Model(
+            dtype=_DTYPES[found.dtype],
+            level=self.level,
+            hidden=found.hidden,
+            intermediate=found.intermediate,
+            heads=found.heads,
+            kv_heads=found.kv_heads,
+            head_dim=found.head_dim,
+            vocab=found.vocab,
+            layer_count=len(layers),
+            page_size=self.pool.layout.page_size,
+            epsilon=found.epsilon,
+            scale=found.head_dim**-0.5,
+            rope_scale=found.rope_scale,
+            inverse_frequencies=self._keep(found.inverse_frequencies.float()),
+            final_norm=self._keep(found.final_norm.detach().float()),
+            head=head,
+            embedding=embedding,
+            layers=self._layers,
+        )
+        if found.tied:
+            _free(found.head)
+            _free(found.embedding)
+
+    def _pack_layer(self, index: int, weights: LayerWeights) -> Layer:
+        biases = [linear.bias for linear in weights.qkv if linear.bias is not None]
+        dtype = weights.o.weight.dtype
+        return Layer(
+            input_norm=self._keep(weights.input_norm.detach().float()),
+            post_norm=self._keep(weights.post_norm.detach().float()),
+            q_norm=None if weights.q_norm is None else self._keep(weights.q_norm.detach().float()),
+            k_norm=None if weights.k_norm is None else self._keep(weights.k_norm.detach().float()),
+            qkv_bias=self._keep(torch.cat(biases).detach().float()) if biases else None,
+            qkv=self._pack_linears(weights.qkv, dtype),
+            o=self._pack_linears([weights.o], dtype),
+            gate_up=self._pack_linears(weights.gate_up, dtype, interleave=True),
+            down=self._pack_linears([weights.down], dtype),
+            keys=self.pool.keys[index].data_ptr(),
+            values=self.pool.values[index].data_ptr(),
+            window=weights.window or 0,
+        )
+
+    def _pack_linears(
+        self,
+        linears: Sequence[torch.nn.Linear],
+        dtype: torch.dtype,
+        interleave: bool = False,
+        keep: bool = False,
+    ) -> int:
+        """Pack matrices of equal depth one after another, or panel by panel; return the address."""
+        start = self._next
+        step = len(linears) if interleave else 1
+        for position, linear in enumerate(linears):
+            weight = linear.weight.detach().contiguous()
+            columns, depth = weight.shape
+            panel_bytes = PANEL * depth * dtype.itemsize
+            target = start + position * panel_bytes if interleave else self._next
+            self._library.sizeup_pack(
+                self._threads, _DTYPES[dtype], weight.data_ptr(), columns, depth, target, step
+            )
+            self._next += _panels(columns) * panel_bytes
+            if not keep:
+                _free(linear)
+        self._next = -(-self._next // _ALIGNMENT) * _ALIGNMENT
+        return start
+
+    def _keep(self, tensor: torch.Tensor) -> int:
+        contiguous = tensor.contiguous()
+        self._kept.append(contiguous)
+        return contiguous.data_ptr()
+
+    def run(self, batch: Batch) -> Forwarded:
+        """Compute a step. Raises ValueError for a token outside the vocabulary, and MemoryError."""
+        wanted = [i for i, wants in enumerate(batch.wants_logits) if wants]
+        rows = array("q", [-1]) * len(batch.samples)
+        for row, sample in enumerate(wanted):
+            rows[sample] = row
+        logits = self._logits_buffer(len(wanted))
+        hidden = torch.empty(len(batch.ids), self._hidden_size) if batch.wants_hidden else None
+        best = array("q", bytes(8 * len(batch.samples)))
+        tables = array("q", [page for span in batch.spans for page in span.block_table])
+        sizes = [len(span.block_table) for span in batch.spans]
+        inputs = {
+            "ids": array("q", batch.ids),
+            "lengths": array("q", [span.length for span in batch.spans]),
+            "contexts": array("q", [span.kv_length for span in batch.spans]),
+            "first_page": array("q", accumulate(sizes, initial=0)),
+            "pages": tables,
+            "sample_rows": array("q", batch.samples),
+            "logits_rows": rows,
+            "best": best,
+        }
+        step = Step(
+            rows=len(batch.ids),
+            spans=len(batch.spans),
+            samples=len(batch.samples),
+            logits=logits.data_ptr(),
+            hidden=None if hidden is None else hidden.data_ptr(),
+            **{name: values.buffer_info()[0] for name, values in inputs.items()},
+        )
+        _raise_for(self._library.sizeup_decoder_run(self._decoder, ctypes.byref(step)))
+        return Forwarded(best.tolist(), logits, hidden)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return float32[rows, vocab_size] of last hidden states float32[rows, hidden_size]."""
+        hidden = hidden.contiguous()
+        logits = torch.empty(len(hidden), self._vocab)
+        rows, best = array("q", range(len(hidden))), array("q", bytes(8 * len(hidden)))
+        step = Step(
+            samples=len(hidden),
+            hidden=hidden.data_ptr(),
+            logits=logits.data_ptr(),
+            logits_rows=rows.buffer_info()[0],
+            best=best.buffer_info()[0],
+        )
+        _raise_for(self._library.sizeup_decoder_head(self._decoder, ctypes.byref(step)))
+        return logits
+
+    def _logits_buffer(self, rows: int) -> torch.Tensor:
+        """Return a buffer whose content lasts until the next step: fresh memory costs page faults."""
+        if rows > len(self._logits):
+            self._logits = torch.empty(rows, self._vocab)
+        return self._logits[:rows]
+
+
+def _packed_bytes(found: Architecture, layers: Sequence[LayerWeights]) -> Sequence[int]:
+    groups = [[found.head], *(g for w in layers for g in (w.qkv, [w.o], w.gate_up, [w.down]))]
+    sizes = [
+        sum(_panels(m.out_features) * PANEL * m.in_features for m in group) for group in groups
+    ]
+    unit = _ALIGNMENT // found.dtype.itemsize
+    return [-(-size // unit) * _ALIGNMENT for size in sizes]
+
+
+def _panels(columns: int) -> int:
+    return -(-columns // PANEL)
+
+
+def _free(module: torch.nn.Module) -> None:
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    module.weight = torch.nn.Parameter(weight.new_empty(0), requires_grad=False)
+
+
+def _checked(address: int | None) -> int:
+    if not address:
+        raise MemoryError("no memory for the compiled decoder")
+    return address
+
+
+def _raise_for(code: int) -> None:
+    if code == _NO_MEMORY:
+        raise MemoryError("no memory for the activations of a step")
+    if code == _BAD_TOKEN:
+        raise ValueError("a token is outside the vocabulary")
