@@ -138,11 +138,11 @@ def choose_device_map(
     raise LoadError(f"device {device!r} not found: {len(free_gpu_bytes)} GPU(s) available")
 
 
-def make_pool(model: PreTrainedModel, options: PoolOptions) -> KVPool:
+def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> KVPool:
     """Allocate the KV pool in the model's dtype, each layer's part on that layer's device."""
     config = text_config(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
-    layout = PoolLayout(0, PAGE_SIZE, config.num_key_value_heads, head_dim(config))
+    layout = PoolLayout(0, page_size, config.num_key_value_heads, head_dim(config))
     layers_on = {d: devices.count(d) for d in devices}
     page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
     pages = count_pages(

@@ -9,18 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoConfig
 
+from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.kv_pool import KVPool
-from sizeup_inference.engine.loader import (
-    PAGE_SIZE,
-    LoadError,
-    LoadOptions,
-    PoolOptions,
-    load_model,
-    make_pool,
-    text_config,
-)
+from sizeup_inference.engine.loader import LoadError, LoadOptions, PoolOptions, load_model
+from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (

@@ -1,0 +1,135 @@
+"""Choose what computes a model's steps: the compiled decoder where it can, else transformers."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+from sizeup_inference.engine.forward import Batch, ForwardPass
+from sizeup_inference.engine.kernels.architectures import unsupported_reason
+from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
+from sizeup_inference.engine.kernels.decoder import CompiledDecoder
+from sizeup_inference.engine.kernels.library import load_library
+from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
+from sizeup_inference.engine.loader import PAGE_SIZE, PoolOptions, make_pool, text_config
+from sizeup_inference.engine.transformers_forward import TransformersForward
+
+log = logging.getLogger(__name__)
+
+_TRIAL_LENGTHS = (COMPILED_PAGE_SIZE + 5, 3)
+"""Tokens of the prompts of the trial: one crosses a page."""
+
+_TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
+"""Of the norm of the hidden states. Rounding differs by 1e-5 and 0.03 in deep models; a fault by 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardOptions:
+    """How a model is computed."""
+
+    pool: PoolOptions
+    threads: int
+    """Of the compiled decoder; PyTorch's own are set by its caller."""
+    compiled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedForward:
+    """A forward pass, and facts of the model that it was made from."""
+
+    forward: ForwardPass
+    config: PretrainedConfig
+    """That of the language model."""
+    dtype: torch.dtype
+    parameters: int
+    memory_bytes: int
+    """Of the weights."""
+    device_bytes: int
+    """The part of memory_bytes on accelerators."""
+    kernels: str
+    """amx, avx512_bf16, portable or transformers."""
+
+
+def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -> LoadedForward:
+    """Load a model and make its forward pass; `load` is called again if a trial fails.
+
+    Raises LoadError and MemoryError, and whatever `load` raises.
+    """
+    model = load()
+    facts = _facts(model)
+    reason = _unusable_reason(model, options)
+    if reason is None:
+        decoder = _try_compiled(model, options)
+        if decoder is not None:
+            return facts(decoder, decoder.level.name.lower())
+        model = load()
+    else:
+        log.info("kernels.unused", extra={"reason": reason})
+    pool = make_pool(model, options.pool, PAGE_SIZE)
+    return facts(TransformersForward(model, pool), "transformers")
+
+
+def _facts(model: PreTrainedModel) -> Callable[[ForwardPass, str], LoadedForward]:
+    """Measure a model, before its weights are packed."""
+    weights = (*model.parameters(), *model.buffers())
+    memory = sum(t.nbytes for t in weights)
+    on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
+    config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
+    return lambda forward, kernels: LoadedForward(
+        forward, config, dtype, parameters, memory, on_devices, kernels
+    )
+
+
+def _unusable_reason(model: PreTrainedModel, options: ForwardOptions) -> str | None:
+    if not options.compiled:
+        return "switched off"
+    if load_library() is None:
+        return "not built"
+    return unsupported_reason(model)
+
+
+def _try_compiled(model: PreTrainedModel, options: ForwardOptions) -> CompiledDecoder | None:
+    """Pack a model and compare it with what transformers computed before; None if they differ."""
+    expected = _trial(TransformersForward(model, _trial_pool(model)))
+    decoder = CompiledDecoder(
+        model, make_pool(model, options.pool, COMPILED_PAGE_SIZE), options.threads
+    )
+    actual = _trial(decoder)
+    error = float((actual - expected).norm() / expected.norm())
+    facts = {"level": decoder.level.name.lower(), "error": error}
+    if error <= _TRIAL_TOLERANCE[model.dtype]:
+        log.info("kernels.used", extra=facts)
+        return decoder
+    log.error("kernels.unused", extra={"reason": "wrong result", **facts})
+    decoder.close()
+    return None
+
+
+def _trial_pool(model: PreTrainedModel) -> KVPool:
+    config = text_config(model)
+    heads, attention = config.num_key_value_heads, model.get_decoder().layers[0].self_attn  # type: ignore[no-untyped-call]
+    layout = PoolLayout(len(_TRIAL_LENGTHS) * 2, COMPILED_PAGE_SIZE, heads, attention.head_dim)
+    devices = [torch.device("cpu")] * config.num_hidden_layers
+    return KVPool(layout, model.dtype, devices)
+
+
+def _trial(forward: ForwardPass) -> torch.Tensor:
+    """Return the last hidden states of two prompts and of one more token of each: float32."""
+    hidden = []
+    for lengths, contexts in ((_TRIAL_LENGTHS, _TRIAL_LENGTHS), ((1, 1), _after_trial())):
+        ids = [i % 50 + 1 for i in range(sum(lengths))]
+        spans, row = [], 0
+        for i, (length, context) in enumerate(zip(lengths, contexts, strict=True)):
+            spans.append(Span(row, length, context, (2 * i, 2 * i + 1)))
+            row += length
+        batch = Batch(ids, tuple(spans), (), (), wants_hidden=True)
+        result = forward.run(batch).hidden
+        assert result is not None  # for the type checker: the batch wants them
+        hidden.append(result.float())
+    return torch.cat(hidden)
+
+
+def _after_trial() -> tuple[int, ...]:
+    return tuple(length + 1 for length in _TRIAL_LENGTHS)
