@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -47,7 +48,7 @@ def registries() -> tuple[CollectorRegistry, ...]:
     Metrics.register(gateway)
     catalog = Catalog(models={"toy": CatalogEntry(id="sizeup/toy", names=("toy",))})
     gateway.register(ModelCollector(Models(catalog)))
-    InferenceMetrics(inference, "toy").watch(lambda: EngineStats(*[0] * 10))
+    InferenceMetrics(inference, "toy").watch(lambda: EngineStats(*[0] * len(fields(EngineStats))))
     pull.register(PullMetrics("toy", PullProgress()))
     return gateway, inference, pull
 

@@ -29,7 +29,7 @@ TOKENS = ("Hello", ",", " 世", "界", " 😀", "!")
 
 
 def started(prompt_tokens: int = 7) -> Started:
-    return Started(queued_ns=1000, load_ns=1_334_875, prompt_tokens=prompt_tokens, cached_tokens=2)
+    return Started(queued_ns=1000, load_ns=1_334_875, prompt_tokens=prompt_tokens)
 
 
 def finished(
@@ -38,6 +38,7 @@ def finished(
     return Finished(
         reasons=reasons or (FinishReason.STOP,),
         prompt_tokens=7,
+        cached_tokens=2,
         completion_tokens=completion_tokens,
         prompt_eval_ns=342_546_000,
         eval_ns=4_535_599_000,

@@ -47,7 +47,7 @@ class ScriptedEngine:
         self.cancelled.append(request_id)
 
     def stats(self) -> EngineStats:
-        return EngineStats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
+        return EngineStats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
 
     def is_alive(self) -> bool:
         return True

@@ -11,8 +11,10 @@ STATS = EngineStats(
     steps=5,
     prompt_tokens=6,
     completion_tokens=7,
-    preemptions=8,
-    last_batch_size=9,
+    prefix_cache_queries=8,
+    prefix_cache_hits=9,
+    preemptions=10,
+    last_batch_size=11,
     last_step_seconds=0.5,
 )
 
@@ -32,8 +34,14 @@ def test_engine_statistics_are_read_at_the_scrape() -> None:
         "engine_steps_total",
     )
     assert [sample(registry, name) for name in names] == [1, 2, 3, 4, 5]
-    counters = ("prompt_tokens_total", "completion_tokens_total", "preemptions_total")
-    assert [sample(registry, name) for name in counters] == [6, 7, 8]
+    counters = (
+        "prompt_tokens_total",
+        "completion_tokens_total",
+        "prefix_cache_queries_total",
+        "prefix_cache_hits_total",
+        "preemptions_total",
+    )
+    assert [sample(registry, name) for name in counters] == [6, 7, 8, 9, 10]
     assert sample(registry, "last_step_duration_seconds") == 0.5
 
 

@@ -155,6 +155,8 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
         breakdown=_breakdown(blocks),
         short_outputs=sum(_is_short(r) for r in ok),
         truncated_prompts=sum(_is_truncated_prompt(r) for r in ok),
+        cached_tokens=mean(blocks, lambda r: r.cached_tokens),
+        cached_prompts=sum(_is_cached_prompt(r) for r in ok),
         reloads=_reloads(everything, first),
         **_rates(load, [*sent.values()], slo),
     )
@@ -185,6 +187,11 @@ def _is_short(record: Record) -> bool:
 def _is_truncated_prompt(record: Record) -> bool:
     """Whether the server counted too few prompt tokens: a word is one token or more."""
     return record.prompt_tokens is not None and 2 * record.prompt_tokens < record.prompt_words
+
+
+def _is_cached_prompt(record: Record) -> bool:
+    """Whether most of the prefill was skipped; a chat template alone is a smaller part."""
+    return 2 * (record.cached_tokens or 0) >= (record.prompt_tokens or 0) > 0
 
 
 def _reloads(records: Sequence[Record], first: Distribution | None) -> int:

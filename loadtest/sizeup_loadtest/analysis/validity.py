@@ -120,6 +120,8 @@ _LOOP = "event loop lag"
 _STAGE_WARNINGS = {
     "short_outputs": "fixed-length outputs were shorter than requested",
     "truncated_prompts": "prompts were truncated (fewer tokens than half their words)",
+    "cached_prompts": "prompts were at least half in the server's prefix cache, so TTFT is lower; "
+    "another prompts.seed gives new prompts",
     "reloads": "model loads before a block; no metric includes that time",
 }
 

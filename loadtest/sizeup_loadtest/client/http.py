@@ -140,6 +140,7 @@ class Client:
             server=response.server,
             prompt_words=sum(len(m.content.split()) for m in request.prompt.messages),
             finished_ns=response.finished_ns,
+            cached_tokens=response.cached_tokens,
             shard=self._shard,
         )
 

@@ -87,6 +87,8 @@ class SseReader:
         if counts:
             self.response.prompt_tokens = as_count(counts.get("prompt_tokens"))
             self.response.completion_tokens = as_count(counts.get("completion_tokens"))
+            details = as_mapping(counts.get("prompt_tokens_details"))
+            self.response.cached_tokens = as_count(details.get("cached_tokens"))
 
     def _choice(self, choice: object, at_ns: int) -> None:
         fields = as_mapping(choice)

@@ -22,6 +22,7 @@ class StreamedResponse:
     """Arrival of every chunk with text, thinking or a tool call."""
     text: list[str] = field(default_factory=list)
     prompt_tokens: int | None = None
+    cached_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
     finished_ns: int | None = None

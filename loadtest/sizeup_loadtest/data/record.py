@@ -94,3 +94,6 @@ class Record:
     finished_ns: int | None = None
     """Arrival of the chunk with the finish reason, which marks the last token even where that
     token has no text (as EOS, and what follows it under `ignore_eos`)."""
+    cached_tokens: int | None = None
+    """Of the prompt, the tokens that the server took from its prefix cache; None where its API does
+    not report them, as Ollama's."""

@@ -112,6 +112,10 @@ class StageResult(Result):
     """Fixed-length outputs with fewer tokens than requested."""
     truncated_prompts: int = 0
     """Prompts for which the server counted fewer tokens than half their words."""
+    cached_tokens: Estimate | None = None
+    """Prompt tokens taken from the server's prefix cache."""
+    cached_prompts: int = 0
+    """Prompts of which at least half came from the prefix cache."""
     reloads: int = 0
     """Blocks before which the model had to be loaded; no metric includes that time."""
 

@@ -75,6 +75,7 @@ def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
     yield _row(key, "errors", "", sum(stage.errors.values()))
     estimates: Sequence[tuple[str, str, Estimate | None]] = (
         ("prompt_tokens", "tokens", stage.prompt_tokens),
+        ("cached_tokens", "tokens", stage.cached_tokens),
         ("completion_tokens", "tokens", stage.completion_tokens),
         ("tok_s_user", "tokens/s", stage.tok_s_user),
         ("out_tok_s", "tokens/s", stage.out_tok_s),

@@ -21,7 +21,12 @@ _GAUGES = {
 _COUNTERS = {
     "engine_steps": ("steps", "Engine steps"),
     "preemptions": ("preemptions", "Preemptions; the KV cache of the sequence is recomputed"),
-    "prompt_tokens": ("prompt_tokens", "Prompt tokens computed"),
+    "prompt_tokens": ("prompt_tokens", "Prompt tokens computed, without cached ones"),
+    "prefix_cache_queries": (
+        "prefix_cache_queries",
+        "Tokens looked up in the prefix cache at admission",
+    ),
+    "prefix_cache_hits": ("prefix_cache_hits", "Tokens found in the prefix cache"),
     "completion_tokens": ("completion_tokens", "Tokens generated"),
 }
 

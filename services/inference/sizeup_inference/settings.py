@@ -65,6 +65,9 @@ class Settings(HubCacheSettings):
         ge=1,
         description="limit of tokens in a step, which bounds inter-token latency during a prefill",
     )
+    enable_prefix_caching: bool = Field(
+        True, description="reuse the KV cache of common prefixes of prompts"
+    )
     max_waiting: int = Field(
         512,
         ge=0,

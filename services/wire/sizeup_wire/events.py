@@ -54,8 +54,6 @@ class Started(ResponseModel):
     load_ns: int
     """Time the request waited for the model to load; 0 if it was loaded."""
     prompt_tokens: int
-    cached_tokens: int = 0
-    """Prompt tokens taken from the prefix cache."""
 
 
 class PromptToken(ResponseModel):
@@ -125,6 +123,8 @@ class Finished(ResponseModel):
     reasons: tuple[FinishReason, ...]
     """One per choice."""
     prompt_tokens: int
+    cached_tokens: int = 0
+    """Prompt tokens taken from the prefix cache, included in prompt_tokens."""
     completion_tokens: int
     """Over all choices."""
     reasoning_tokens: int = 0

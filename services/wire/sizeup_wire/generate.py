@@ -151,6 +151,8 @@ class GenerateRequest(RequestModel):
     """Drop the oldest messages, except system messages and the last one, until the prompt fits."""
     return_context: bool = False
     """Return the token ids of prompt and output in `finished` (Ollama's /api/generate)."""
+    cache_salt: str | None = Field(None, min_length=1, max_length=128)
+    """Requests share the prefix cache with requests of an equal salt only (vLLM)."""
     keep_alive_seconds: float | None = None
     """How long the model stays loaded after its last use; the latest request that sets it wins.
     0 unloads when idle, negative keeps it forever, None keeps the current value (Ollama's

@@ -104,6 +104,25 @@ def test_a_key_never_reaches_inference_or_a_response(
     assert "first-key" not in caplog.text
 
 
+def test_each_key_has_a_cache_salt_of_its_own(keys: Path) -> None:
+    async def salts(file: Path | None) -> list[str | None]:
+        async with fake_inference() as fake, running_gateway(fake, api_keys_file=file) as gateway:
+            for key in ("first-key", "second-key", "first-key"):
+                for path in ("/api/chat", "/v1/chat/completions"):
+                    assert (await gateway.post(path, CHAT, **{"X-Api-Key": key}))[0] == 200
+                for path in ("/api/generate", "/v1/completions"):
+                    body = {"model": MODEL, "prompt": "hi", "stream": False}
+                    assert (await gateway.post(path, body, **{"X-Api-Key": key}))[0] == 200
+            return [request.cache_salt for request in fake.requests]
+
+    assert set(asyncio.run(salts(None))) == {None}
+    first, second, again = (asyncio.run(salts(keys))[i : i + 4] for i in (0, 4, 8))
+    assert first == again
+    assert len({*first}) == len({*second}) == 1
+    assert first != second
+    assert None not in (first[0], second[0])
+
+
 def test_a_file_without_keys_is_a_configuration_error(tmp_path: Path) -> None:
     empty = tmp_path / "keys"
     empty.write_text("\n \n", encoding="utf-8")

@@ -45,7 +45,7 @@ def test_choices_are_renumbered_and_usage_is_summed() -> None:
     assert {(e.choice, e.text) for e in middle if isinstance(e, Text)} == {(1, "a"), (2, "b")}
     assert isinstance(last, Finished)
     assert last.reasons == ("stop", "stop", "length", "length")
-    assert (last.prompt_tokens, last.completion_tokens) == (14, 7)
+    assert (last.prompt_tokens, last.cached_tokens, last.completion_tokens) == (14, 4, 7)
 
 
 def test_prompt_events_belong_to_the_first_choice() -> None:

@@ -1,5 +1,6 @@
 """Engines over small models, with a recorder of their events."""
 
+import copy
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -151,12 +152,12 @@ def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
 
 def pooled(model: PreTrainedModel) -> PreTrainedModel:
     """Return a copy of a model that uses the pooled attention."""
-    copy: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
-        model.config, attn_implementation=ATTENTION_NAME, dtype=model.dtype
+    copied: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
+        copy.deepcopy(model.config), attn_implementation=ATTENTION_NAME, dtype=model.dtype
     )
-    copy.load_state_dict(model.state_dict())
-    copy.eval()  # type: ignore[no-untyped-call]
-    return copy
+    copied.load_state_dict(model.state_dict())
+    copied.eval()  # type: ignore[no-untyped-call]
+    return copied
 
 
 def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:

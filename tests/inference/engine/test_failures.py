@@ -1,5 +1,6 @@
 """Failed steps fail their requests; a dead engine fails all. No request ends twice."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -159,6 +160,24 @@ def test_nan_logits_fail_only_their_own_request(model: PreTrainedModel) -> None:
             assert harness.recorder.ended(name) == 1
         assert harness.engine.is_alive()
         harness.assert_settled()
+
+
+def test_pages_of_nan_logits_are_not_used_again(model: PreTrainedModel) -> None:
+    prompt = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
+
+    def poison(output: StepOutput) -> StepOutput:
+        for pool in (*harness.runner.pool.keys, *harness.runner.pool.values):
+            pool.fill_(math.nan)
+        return StepOutput(output.logits.fill_(math.nan), {})
+
+    with running_engine(model) as harness:
+        harness.runner.alter = poison
+        harness.engine.submit(request("bad", prompt, 5))
+        harness.recorder.wait_ended(["bad"])
+        assert isinstance(harness.recorder.events["bad"][-1], Failed)
+        harness.runner.alter = lambda output: output
+        assert len(harness.run([request("good", prompt, 5)])["good"]) == 5
+        assert harness.engine.stats().prefix_cache_hits == 0
 
 
 class Unreadable(dict[SequenceState, torch.Tensor]):

@@ -112,6 +112,37 @@ def test_with_preemption_in_a_small_pool(model: PreTrainedModel, expected: Expec
     run(model, expected, EngineOptions(pages=40), preempts=True)
 
 
+@pytest.fixture(scope="module")
+def conversations(model: PreTrainedModel) -> Expected:
+    """Prompts with common prefixes, some of them with a reply of the model, and their output."""
+    rng = random.Random(8)
+    prefixes = [prompts(model, 1)[0] + [rng.randrange(90) for _ in range(n)] for n in (0, 30, 61)]
+    made = []
+    for _ in range(12):
+        prompt = rng.choice(prefixes) + [rng.randrange(90) for _ in range(rng.choice((1, 4, 20)))]
+        answer = generate(model, prompt, TOKENS, EOS)
+        turn = [*prompt, *answer, rng.randrange(90)]
+        made += [(prompt, answer), (turn, generate(model, turn, TOKENS, EOS))]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("options", "preempts"),
+    [(EngineOptions(), False), (EngineOptions(chunk=7), False), (EngineOptions(pages=60), True)],
+)
+def test_with_common_prefixes(
+    model: PreTrainedModel, conversations: Expected, options: EngineOptions, preempts: bool
+) -> None:
+    run(model, conversations, options, preempts)
+    first, second = conversations[::2], conversations[1::2]
+    with running_engine(pooled(model), options) as harness:
+        for turn, cases in enumerate((first, second)):
+            made = [request(f"{turn}/{i}", p, TOKENS, stop=[EOS]) for i, (p, _) in enumerate(cases)]
+            assert list(harness.run(made).values()) == [answer for _, answer in cases]
+        assert harness.scheduler.prefix_cache.hits > 0
+        harness.assert_settled()
+
+
 def test_after_another_request_is_cancelled(model: PreTrainedModel, expected: Expected) -> None:
     (prompt, answer), (other_prompt, other_answer), (doomed, _) = expected[:3]
     with running_engine(pooled(model)) as harness:

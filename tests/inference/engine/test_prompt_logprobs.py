@@ -178,11 +178,11 @@ def model() -> PreTrainedModel:
 
 def test_a_prompt_preempted_during_prefill_continues_its_logprobs(model: PreTrainedModel) -> None:
     prompt = [(7 * i) % VOCABULARY for i in range(36)]
-    options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
+    options = EngineOptions(pages=22, max_num_seqs=4, max_num_batched_tokens=6)
     with running_engine(model, options) as harness:
         with harness.before_a_step():
-            harness.engine.submit(request("grows", range(4), 20))
-            harness.engine.submit(request("shares", range(40), 1))
+            harness.engine.submit(request("grows", range(90, 94), 20))
+            harness.engine.submit(request("shares", range(40, 80), 1))
             harness.engine.submit(with_logprobs("preempted", prompt))
         harness.recorder.wait_ended(["grows", "shares", "preempted"])
         assert harness.scheduler.num_preemptions == 1

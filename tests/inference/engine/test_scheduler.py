@@ -1,30 +1,20 @@
 """Scheduling decisions, and the content of the pool under random workloads."""
 
 import random
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from inference.engine.engines import request
-from sizeup_inference.engine.page_allocator import PageAllocator
+from inference.engine.simulation import PAGE_SIZE, Simulation, make
 from sizeup_inference.engine.scheduler import Chunk, Scheduler, SchedulerConfig, Step, fair_shares
 from sizeup_inference.engine.sequence import SequenceState
 
-PAGE_SIZE = 4
-
-
-def make(
-    pages: int = 100,
-    seqs: int = 8,
-    budget: int = 16,
-    threshold: int | None = None,
-) -> Scheduler:
-    return Scheduler(SchedulerConfig(seqs, budget, PAGE_SIZE, threshold), PageAllocator(pages))
-
 
 def sequence(name: str, prompt: int, tokens: int = 8) -> SequenceState:
-    return SequenceState(request(name, range(prompt), tokens), 0)
+    """Make a sequence whose prompt shares no page with that of another name."""
+    first = 1000 * sum(name.encode())
+    return SequenceState(request(name, range(first, first + prompt), tokens), 0)
 
 
 def run(scheduler: Scheduler) -> Step:
@@ -197,98 +187,34 @@ def test_fair_shares_use_the_budget_and_are_max_min_fair() -> None:
             assert budget < len(needs) or min(shares) >= 1
 
 
-@dataclass
-class Simulation:
-    """A pool that records the token of each slot, and a random workload."""
-
-    scheduler: Scheduler
-    rng: random.Random
-    largest: int
-    slots: dict[int, tuple[str, int, int]] = field(default_factory=dict)
-    finished: Counter[str] = field(default_factory=Counter)
-    submitted: int = 0
-    cancelled: int = 0
-
-    def submit(self) -> None:
-        prompt = self.rng.choice((1, 1, 2, 5, 9, 20, 33))
-        prompt = min(prompt, self.largest - 1)
-        tokens = self.rng.randint(1, min(30, self.largest - prompt))
-        self.scheduler.add([sequence(f"r{self.submitted}", prompt, tokens)])
-        self.submitted += 1
-
-    def cancel(self) -> None:
-        alive = [*self.scheduler.running, *self.scheduler.waiting]
-        if alive:
-            self.cancelled += len(self.scheduler.remove_request(self.rng.choice(alive).request.id))
-
-    def step(self) -> None:
-        decoding = [s for s in self.scheduler.running if s.num_pending == 1]
-        running, free = list(self.scheduler.running), self.scheduler.num_preemptions
-        step = self.scheduler.schedule()
-        self._check_limits(step)
-        if self.scheduler.num_preemptions == free:
-            assert set(decoding) <= {c.sequence for c in step.chunks}
-        if running and running[0] in decoding and running[0].block_table:
-            assert running[0] in {c.sequence for c in step.chunks}, "the oldest keeps running"
-        for chunk in step.chunks:
-            self._compute(chunk)
-        self.scheduler.commit(step)
-        for chunk in [c for c in step.chunks if c.completes]:
-            if chunk.sequence.append(self.rng.randrange(1000)) is not None:
-                self.scheduler.remove(chunk.sequence)
-                self.finished[chunk.sequence.request.id] += 1
-
-    def _check_limits(self, step: Step) -> None:
-        config = self.scheduler.config
-        assert step.chunks, "a step makes progress"
-        assert sum(c.length for c in step.chunks) <= config.max_num_batched_tokens
-        assert len(step.chunks) <= len(self.scheduler.running) <= config.max_num_seqs
-        assert len({c.sequence for c in step.chunks}) == len(step.chunks)
-        threshold = config.long_prefill_token_threshold
-        assert all(c.length <= (threshold or c.length) for c in step.chunks)
-        held = [p for s in self.scheduler.running for p in s.block_table]
-        assert len(held) == len(set(held))
-        assert len(held) == self.scheduler.pages.total - self.scheduler.pages.num_free
-
-    def _compute(self, chunk: Chunk) -> None:
-        """Write a chunk's tokens; assert every earlier token of the sequence."""
-        owner, table = chunk.sequence, chunk.sequence.block_table
-        assert chunk.start == owner.num_computed
-        for position in range(chunk.start, chunk.end):
-            self.slots[self._slot(table, position)] = self._token(owner, position)
-        for position in range(chunk.end):
-            assert self.slots[self._slot(table, position)] == self._token(owner, position)
-
-    def _slot(self, table: list[int], position: int) -> int:
-        return table[position // PAGE_SIZE] * PAGE_SIZE + position % PAGE_SIZE
-
-    def _token(self, owner: SequenceState, position: int) -> tuple[str, int, int]:
-        return (owner.request.id, position, owner.token_ids[position])
-
-
+@pytest.mark.parametrize("fails", [0.0, 0.03])
+@pytest.mark.parametrize("prefixes", [0, 1, 3])
 @pytest.mark.parametrize(
     ("pages", "seqs", "budget", "threshold"),
-    [(9, 4, 6, None), (14, 8, 9, 3), (40, 8, 24, 7), (12, 3, 64, None)],
+    [(9, 4, 6, None), (14, 8, 9, 3), (40, 8, 24, 7), (12, 3, 64, None), (300, 8, 24, None)],
 )
-def test_random_workloads_finish(pages: int, seqs: int, budget: int, threshold: int | None) -> None:
-    rng = random.Random(f"{pages} {seqs}")
+def test_random_workloads_finish(
+    pages: int, seqs: int, budget: int, threshold: int | None, prefixes: int, fails: float
+) -> None:
+    rng = random.Random(f"{pages} {seqs} {prefixes} {fails}")
     scheduler = make(pages, seqs, budget, threshold)
-    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE)
-    for _ in range(2500):
+    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE, prefixes)
+    for _ in range(1000):
         if rng.random() < 0.12:
             simulation.submit()
         if rng.random() < 0.02:
             simulation.cancel()
         if scheduler.has_work:
-            simulation.step()
+            simulation.step(fails=fails)
     left = 200 * (len(scheduler.waiting) + len(scheduler.running))
     while scheduler.has_work:
         simulation.step()
         left -= 1
         assert left > 0, "a sequence starves"
     assert set(simulation.finished.values()) == {1}
-    assert len(simulation.finished) + simulation.cancelled == simulation.submitted
+    assert len(simulation.finished) + simulation.removed == simulation.submitted
     assert scheduler.pages.num_free == pages
+    assert scheduler.prefix_cache.hits > 0
 
 
 def test_small_pools_preempt() -> None:

@@ -156,7 +156,9 @@ def test_statistics_count_delivered_tokens(model: PreTrainedModel) -> None:
         stats = harness.engine.stats()
         assert stats.completion_tokens == sum(isinstance(e, Token) for e in delivered)
         assert stats.completion_tokens == sum(r.max_tokens * r.choices for r in made)
-        assert stats.prompt_tokens == sum(len(r.prompt_ids) * r.choices for r in made)
+        looked_up = sum(len(r.prompt_ids) * r.choices for r in made)
+        assert stats.prefix_cache_queries == looked_up
+        assert stats.prompt_tokens == looked_up - stats.prefix_cache_hits
         assert stats.pages_total == 512
         harness.assert_settled()
 
@@ -173,18 +175,36 @@ def test_sequences_in_their_first_step_count_as_running(model: PreTrainedModel) 
         harness.assert_settled()
 
 
+def test_a_common_prompt_of_requests_that_arrive_together_is_computed_once(
+    model: PreTrainedModel,
+) -> None:
+    system = [i % 90 for i in range(100)]
+    made = [request(f"r{i}", [*system, i, i + 1], 3) for i in range(50)]
+    with running_engine(model, EngineOptions(max_num_batched_tokens=70)) as harness:
+        with harness.before_a_step():
+            for one in made:
+                harness.engine.submit(one)
+        harness.recorder.wait_ended([one.id for one in made])
+        stats = harness.engine.stats()
+        admitted = [e for one in made for e in harness.recorder.events[one.id]]
+    assert stats.prompt_tokens == 1 + 100 + 50 * 2
+    assert stats.prefix_cache_hits == 49 * 100
+    cached = [e.cached_tokens for e in admitted if isinstance(e, Admitted)]
+    assert cached == [0, *(100 for _ in range(49))]
+
+
 def test_a_preempted_embedding_starts_over(model: PreTrainedModel) -> None:
     uninterrupted = request("uninterrupted", range(36), embed=True)
-    options = EngineOptions(pages=20, max_num_seqs=4, max_num_batched_tokens=40)
+    options = EngineOptions(pages=22, max_num_seqs=4, max_num_batched_tokens=6)
     with running_engine(model, options) as harness:
         harness.engine.submit(uninterrupted)
         harness.recorder.wait_ended(["uninterrupted"])
         with harness.before_a_step():
-            harness.engine.submit(request("grows", range(4), 20))
-            harness.engine.submit(request("shares", range(40), 1))
+            harness.engine.submit(request("grows", range(90, 94), 20))
+            harness.engine.submit(request("shares", range(40, 80), 20))
             harness.engine.submit(replace(uninterrupted, id="preempted"))
         harness.recorder.wait_ended(["grows", "shares", "preempted"])
-        assert harness.scheduler.num_preemptions == 1
+        assert harness.scheduler.num_preemptions > 0
         harness.assert_settled()
         first, second = (harness.recorder.events[i][-1] for i in ("uninterrupted", "preempted"))
     assert isinstance(first, Embedded)

@@ -41,6 +41,20 @@ def test_durations_come_from_the_engines_timestamps() -> None:
     assert (finished(events).prompt_eval_ns, finished(events).eval_ns) == (100, 30)
 
 
+def test_cached_tokens_are_reported_at_the_end() -> None:
+    async def scenario() -> None:
+        async with scene() as stage:
+            prepared = await prepare(stage.model, request(cache_salt="a"))
+            with accept(stage.model, prepared) as generation:
+                (submitted,) = stage.engine.submitted
+                assert submitted.cache_salt == "a"
+                stage.deliver(Admitted(submitted.id, 0, cached_tokens=1))
+                stage.deliver(*token_events(submitted.id, b"x", end=Finish.STOP))
+                assert finished(await stage.all_events(generation)).cached_tokens == 1
+
+    asyncio.run(scenario())
+
+
 def test_the_eos_token_is_counted_without_text() -> None:
     events, stage = run(request(), b"abc", end=Finish.STOP)
     assert text_of(events) == "abc"

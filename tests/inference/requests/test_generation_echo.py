@@ -30,7 +30,7 @@ def prompt_logprobs(request_id: str, start: int, *values: float) -> EngineEvent:
 
 def test_echo_without_logprobs_needs_no_prompt_logprobs() -> None:
     events, stage = run(request("hi 你", echo=True), b"abc", end=Finish.STOP)
-    assert [type(e) for e in events[:3]] == [Started, PromptTokens, Text]
+    assert [e.event for e in events[:3]] == ["started", "prompt", "text"]
     assert (prompt_of(events), text_of(events)) == ("hi 你", "abc")
     assert stage.engine.submitted[0].prompt_logprobs is None
     assert finished(events).completion_tokens == 4

@@ -23,7 +23,7 @@ class FixedEngine:
         """Ignored."""
 
     def stats(self) -> EngineStats:
-        return EngineStats(self.running, 0, 0, 0, self.steps, 0, 0, 0, 0, 0.0)
+        return EngineStats(self.running, 0, 0, 0, self.steps, 0, 0, 0, 0, 0, 0, 0.0)
 
     def is_alive(self) -> bool:
         return self.alive

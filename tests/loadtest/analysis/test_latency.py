@@ -180,6 +180,15 @@ def test_truncated_prompts_are_counted() -> None:
     assert latency.stage_result(CLOSED, records, SLO).truncated_prompts == 1
 
 
+def test_prompts_from_the_prefix_cache_are_counted() -> None:
+    """Seven tokens each."""
+    records = [replace(record(i), cached_tokens=n) for i, n in enumerate((None, 0, 3, 4, 7))]
+    result = latency.stage_result(CLOSED, records, SLO)
+    assert result.cached_prompts == 2
+    assert result.cached_tokens is not None
+    assert result.cached_tokens.value == 14 / 4
+
+
 def test_reloads_before_a_block_are_counted() -> None:
     """No load: below a second at a median of 100 ms, and five times a median of one second."""
     with_preload = [

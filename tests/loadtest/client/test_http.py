@@ -28,6 +28,12 @@ from sizeup_loadtest.data.record import Api, Outcome, Record, ServerTimes
 from sizeup_loadtest.execution.clock import Clock
 
 
+def test_cached_tokens_are_read_from_the_usage() -> None:
+    usage = {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}
+    record = send(stream_of(*openai_answer(), sse({"choices": [], "usage": usage})))
+    assert (record.prompt_tokens, record.cached_tokens) == (5, 4)
+
+
 def test_tokens_are_counted_by_usage() -> None:
     record = send(stream_of(*openai_answer()))
     assert (record.outcome, record.error) == (Outcome.OK, "")

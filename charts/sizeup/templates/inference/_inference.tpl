@@ -33,6 +33,7 @@
 {{- with $model.fit.cpuCacheBytes }}
 - {name: SIZEUP_INFERENCE_KV_CACHE_BYTES, value: {{ int64 . | quote }}}
 {{- end }}
+- {name: SIZEUP_INFERENCE_ENABLE_PREFIX_CACHING, value: {{ $root.Values.inference.prefixCaching | quote }}}
 - {name: SIZEUP_INFERENCE_MAX_NUM_SEQS, value: {{ int64 $model.concurrency | quote }}}
 - {name: SIZEUP_INFERENCE_MAX_WAITING, value: {{ int64 $model.queue | quote }}}
 - {name: SIZEUP_INFERENCE_DRAIN_SECONDS, value: {{ $root.Values.inference.drainSeconds | quote }}}

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sizeup_gateway import cache_salt
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
 
 _ORIGINS = (
@@ -125,23 +126,25 @@ class KeyMiddleware:
         """Keep only hashes of the keys; `exempt` are paths that need none."""
         self._app = app
         self._exempt = exempt
-        self._digests = [_digest(key) for key in keys]
+        self._salts = {_digest(key): cache_salt.derive(key) for key in keys}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
         if scope["type"] == "http" and scope["path"] not in self._exempt:
-            self._check(Headers(scope=scope))
+            cache_salt.attach(scope, self._check(Headers(scope=scope)))
         await self._app(scope, receive, send)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, headers: Headers) -> str:
+        """Return the cache salt of the request's key."""
         kind, _, given = headers.get("authorization", "").partition(" ")
         key = given.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
         digest = _digest(key)
-        matches = [hmac.compare_digest(digest, one) for one in self._digests]
-        if not any(matches):
+        salts = [salt for one, salt in self._salts.items() if hmac.compare_digest(digest, one)]
+        if not salts:
             message = "a valid API key is required"
             challenge = {"WWW-Authenticate": "Bearer"}
             raise AccessError(AccessCode.INVALID_API_KEY, message, challenge)
+        return salts[0]
 
 
 def _digest(key: str) -> bytes:

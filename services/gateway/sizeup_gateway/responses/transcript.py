@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sizeup_gateway.responses.json_bytes import JsonArrayBuilder, JsonStringBuilder, encode
-from sizeup_wire.events import Event, Finished, Started, Text, Thinking, TokenLogprob, ToolCall
+from sizeup_wire.events import Event, Finished, Text, Thinking, TokenLogprob, ToolCall
 
 
 @dataclass(slots=True)
@@ -21,7 +21,6 @@ class Transcript:
     """All events of a request; `finished` is set once it ran to completion."""
 
     choices: list[Choice]
-    started: Started | None = None
     finished: Finished | None = None
 
     @classmethod
@@ -32,8 +31,6 @@ class Transcript:
     def add(self, event: Event) -> int:
         """Add an event other than Failed and return its encoded size in bytes."""
         match event:
-            case Started():
-                self.started = event
             case Text():
                 choice = self.choices[event.choice]
                 return choice.text.add(event.text) + choice.logprobs.extend(event.logprobs)

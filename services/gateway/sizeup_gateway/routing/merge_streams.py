@@ -57,6 +57,7 @@ def _sum(finished: Mapping[int, Finished]) -> Finished:
     return Finished(
         reasons=tuple(reason for end in ends for reason in end.reasons),
         prompt_tokens=sum(end.prompt_tokens for end in ends),
+        cached_tokens=sum(end.cached_tokens for end in ends),
         completion_tokens=sum(end.completion_tokens for end in ends),
         reasoning_tokens=sum(end.reasoning_tokens for end in ends),
         prompt_eval_ns=max(end.prompt_eval_ns for end in ends),

@@ -74,7 +74,7 @@ class Engine:
 
     def cancel(self, request_id: str) -> None:
         """Drop a request and deliver Cancelled; finished and unknown ids are ignored."""
-        if self._drop(request_id):
+        if self._drop(request_id, failed=False):
             # Before the event: its receiver sees the pages free.
             self._refresh_stats()
             self._deliver([Cancelled(request_id, time.monotonic_ns())])
@@ -109,7 +109,11 @@ class Engine:
         self._refresh_stats()
         now = time.monotonic_ns()
         # The queue is first come, first served, so choice 0 leaves it first.
-        self._events += [Admitted(s.request.id, now) for s in step.admitted if s.choice == 0]
+        self._events += [
+            Admitted(s.request.id, now, cached_tokens=s.num_computed)
+            for s in step.admitted
+            if s.choice == 0
+        ]
         return step
 
     def _sample(self, output: StepOutput) -> None:
@@ -168,11 +172,14 @@ class Engine:
     def _fail(self, request_ids: Iterable[str], message: str) -> None:
         """Drop requests and free their pages; finished requests are left alone."""
         now = time.monotonic_ns()
-        self._events += [Failed(i, message, now) for i in request_ids if self._drop(i)]
+        self._events += [Failed(i, message, now) for i in request_ids if self._drop(i, failed=True)]
 
-    def _drop(self, request_id: str) -> bool:
-        """Remove a request's sequences; False when it has none left, because it has finished."""
-        removed = self._scheduler.remove_request(request_id)
+    def _drop(self, request_id: str, *, failed: bool) -> bool:
+        """Remove a request's sequences; False when it has none left, because it has finished.
+
+        The pages of a failed one leave the prefix cache.
+        """
+        removed = self._scheduler.remove_request(request_id, uncache=failed)
         for sequence in removed:
             self._hidden_sums.pop(sequence, None)
         return bool(removed)
@@ -192,7 +199,7 @@ class Engine:
         self.stats = self._snapshot(self.stats.last_batch_size, self.stats.last_step_seconds)
 
     def _snapshot(self, batch_size: int, seconds: float) -> EngineStats:
-        pages = self._scheduler.pages
+        pages, prefix_cache = self._scheduler.pages, self._scheduler.prefix_cache
         return EngineStats(
             running=len(self._scheduler.running),
             waiting=len(self._scheduler.waiting),
@@ -201,6 +208,8 @@ class Engine:
             steps=self._steps,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
+            prefix_cache_queries=prefix_cache.queries,
+            prefix_cache_hits=prefix_cache.hits,
             preemptions=self._scheduler.num_preemptions,
             last_batch_size=batch_size,
             last_step_seconds=seconds,

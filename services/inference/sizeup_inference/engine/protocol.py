@@ -63,6 +63,8 @@ class EngineRequest:
     prompt_logprobs: int | None = None
     """None: none; k >= 0: those of the prompt's tokens and of the top k at each position.
     Ignored by an embedding."""
+    cache_salt: str | None = None
+    """Requests share pages of the prefix cache with requests of an equal salt only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Admitted:
     at_ns: int
     """time.monotonic_ns() of the engine, like every at_ns."""
     cached_tokens: int = 0
+    """Tokens of the prompt that are taken from the prefix cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,12 @@ class EngineStats:
     pages_total: int
     steps: int
     prompt_tokens: int
+    """Computed ones: without those of the prefix cache, again after a preemption."""
     completion_tokens: int
+    prefix_cache_queries: int
+    """Tokens of admitted sequences that were looked up in the prefix cache."""
+    prefix_cache_hits: int
+    """Of these, the tokens that were found."""
     preemptions: int
     last_batch_size: int
     """Sequences in the latest step."""

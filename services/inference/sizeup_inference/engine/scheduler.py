@@ -1,9 +1,10 @@
 """Continuous batching with chunked prefill. Pure: no torch, no clock, no I/O.
 
 A step holds one token of each decoding sequence and, in the rest of the token budget, chunks of
-prompts. Admission is first come, first served. Scheduling is starvation-free: the budget exceeds
-the number of sequences, so a prefill always advances, and preemption takes the youngest sequence,
-so the oldest always finishes.
+prompts. Admission is first come, first served, except that a sequence whose next page is being
+computed by a running one is passed over until the page is in the prefix cache. Scheduling is
+starvation-free: the budget exceeds the number of sequences, so a prefill always advances, and
+preemption takes the youngest sequence, so the oldest always finishes.
 """
 
 from collections import deque
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sizeup_inference.engine.page_allocator import PageAllocator
+from sizeup_inference.engine.prefix_cache import Match, PrefixCache
 from sizeup_inference.engine.sequence import SequenceState
 
 _MAX_PARTIAL_PREFILLS = 4
@@ -30,6 +32,7 @@ class SchedulerConfig:
     page_size: int
     long_prefill_token_threshold: int | None = None
     """Upper bound of one prompt's tokens in a step, below the budget."""
+    enable_prefix_caching: bool = True
 
     def __post_init__(self) -> None:
         if self.max_num_batched_tokens <= self.max_num_seqs:
@@ -93,6 +96,9 @@ class Scheduler:
         """`pages` belongs to this scheduler."""
         self.config = config
         self.pages = pages
+        self.prefix_cache = PrefixCache(
+            pages, config.page_size, enabled=config.enable_prefix_caching
+        )
         self.waiting: deque[SequenceState] = deque()
         self.running: list[SequenceState] = []
         """In the order of admission, oldest first."""
@@ -107,10 +113,15 @@ class Scheduler:
         """Append the choices of one request to the waiting queue, which the caller bounds."""
         self.waiting.extend(sequences)
 
-    def remove_request(self, request_id: str) -> list[SequenceState]:
-        """Remove a request's sequences, running or waiting, and free their pages."""
+    def remove_request(self, request_id: str, *, uncache: bool = False) -> list[SequenceState]:
+        """Remove a request's sequences, running or waiting, and free their pages.
+
+        `uncache` removes their pages from the prefix cache, because what they hold may be wrong.
+        """
         removed = [s for s in (*self.running, *self.waiting) if s.request.id == request_id]
         for sequence in removed:
+            if uncache:
+                self.pages.uncache(sequence.block_table)
             self.remove(sequence)
         return removed
 
@@ -129,9 +140,10 @@ class Scheduler:
         return Step(tuple(draft.chunks), tuple(draft.admitted))
 
     def commit(self, step: Step) -> None:
-        """Mark a step's tokens as computed."""
+        """Mark a step's tokens as computed, and enter full pages into the prefix cache."""
         for chunk in step.chunks:
             chunk.sequence.num_computed = chunk.end
+            self.prefix_cache.enter(chunk.sequence)
 
     def _schedule_decodes(self, draft: _Draft) -> None:
         for sequence in tuple(self.running):
@@ -163,18 +175,41 @@ class Scheduler:
         prefilling = [s for s in self.running if s.num_pending > 1]
         needed = sum(self._chunk_need(s) for s in prefilling)
         partial = len(prefilling)
-        while self.waiting and len(self.running) < self.config.max_num_seqs:
-            if partial >= _MAX_PARTIAL_PREFILLS and needed >= budget:
+        computing = self.prefix_cache.computing(prefilling)
+        for sequence in tuple(self.waiting):
+            full = partial >= _MAX_PARTIAL_PREFILLS and needed >= budget
+            if full or len(self.running) == self.config.max_num_seqs:
                 return
-            sequence = self.waiting[0]
-            if not self.pages.extend(sequence.block_table, self.pages_for(sequence.num_tokens)):
+            if sequence.lead is not None and sequence.lead.continues:
+                continue
+            match = self.prefix_cache.match(sequence)
+            sequence.lead = self.prefix_cache.lead(sequence, match, computing)
+            if sequence.lead is not None:
+                continue
+            if not self._start(sequence, match):
                 return
-            self.waiting.popleft()
-            self.running.append(sequence)
+            computing |= self.prefix_cache.computing([sequence])
             partial += 1
             needed += self._chunk_need(sequence)
             if not sequence.num_preemptions:
+                self.prefix_cache.count(sequence)
                 draft.admitted.append(sequence)
+
+    def _start(self, sequence: SequenceState, match: Match) -> bool:
+        """Move a sequence from waiting to running if its pages can be allocated.
+
+        One page is left for each running sequence: filling the pool would preempt within a page of
+        tokens, and waste the prefill.
+        """
+        missing = self.pages_for(sequence.num_tokens) - len(match.pages)
+        table = self.pages.allocate(match.pages, missing, keep_free=len(self.running))
+        if table is None:
+            return False
+        self.waiting.remove(sequence)
+        self.running.append(sequence)
+        sequence.block_table, sequence.page_ids = table, match.ids
+        sequence.num_computed = len(match.ids) * self.config.page_size
+        return True
 
     def _schedule_prefills(self, draft: _Draft, budget: int) -> None:
         decoding = {id(chunk.sequence) for chunk in draft.chunks}

@@ -19,6 +19,10 @@ class SequenceState:
     num_computed: int = 0
     """Leading tokens whose keys and values are in the pages of the block table."""
     block_table: BlockTable = field(default_factory=list)
+    page_ids: list[int] = field(default_factory=list)
+    """Of the full pages in the prefix cache, the ids of their contents."""
+    lead: "Lead | None" = None
+    """While waiting: the prefill that this sequence follows."""
     output_counts: Counter[int] = field(default_factory=Counter)
     """Occurrences of each token in the output, for presence and frequency penalties."""
     num_prompt_logprobs: int = 0
@@ -47,6 +51,13 @@ class SequenceState:
         """Tokens to compute before the next one can be sampled; 1 while decoding."""
         return len(self.token_ids) - self.num_computed
 
+    @property
+    def needs_every_position(self) -> bool:
+        """Whether cached pages are useless: hidden states or logits of each token are needed."""
+        if self.request.embed:
+            return True
+        return self.request.prompt_logprobs is not None and self.choice == 0
+
     def append(self, token_id: int) -> Finish | None:
         """Add a sampled token; return why the sequence ends with it, or None if it continues."""
         self.token_ids.append(token_id)
@@ -63,4 +74,19 @@ class SequenceState:
     def reset_computed(self) -> None:
         """Preempt: prompt and output so far have to be computed again."""
         self.num_computed = 0
+        self.page_ids.clear()
         self.num_preemptions += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A running sequence that is computing pages which another, waiting one needs too."""
+
+    sequence: SequenceState
+    num_tokens: int
+    """Length of the common prefix, in whole pages."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether more of the common prefix is to come; a sequence without pages is not running."""
+        return bool(self.sequence.block_table) and self.sequence.num_computed < self.num_tokens

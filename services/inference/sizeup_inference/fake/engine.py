@@ -115,6 +115,8 @@ class FakeEngine:
                 steps=self._steps,
                 prompt_tokens=self._prompt_tokens,
                 completion_tokens=self._completion_tokens,
+                prefix_cache_queries=0,
+                prefix_cache_hits=0,
                 preemptions=0,
                 last_batch_size=self._last_batch_size,
                 last_step_seconds=self._limits.token_seconds,

@@ -60,6 +60,7 @@ class PreparedRequest:
             stop_token_ids=self.resolved.stop_token_ids,
             choices=wire.n if self.max_tokens else 1,
             prompt_logprobs=wire.logprobs if wire.echo else None,
+            cache_salt=wire.cache_salt,
         )
 
 
@@ -126,6 +127,7 @@ class Generation:
         )
         rules = _text_rules(model, prepared)
         self._choices = [Choice(i, model.tokenizer, rules) for i in range(self._wire.n)]
+        self._cached_tokens = 0
         self._outcome = "cancelled"
 
     async def events(self) -> AsyncIterator[Sequence[Event]]:
@@ -162,6 +164,7 @@ class Generation:
                 "outcome": self._outcome,
                 "reasons": [choice.reason for choice in self._choices],
                 "prompt_tokens": len(self._prompt_ids),
+                "cached_tokens": self._cached_tokens,
                 "completion_tokens": self._completion_tokens(),
                 "queued_ns": self._timing.queued_ns,
                 "prompt_eval_ns": self._timing.prompt_eval_ns,
@@ -187,11 +190,11 @@ class Generation:
 
     def _started(self, event: Admitted) -> Started:
         self._timing.admitted(event.at_ns)
+        self._cached_tokens = event.cached_tokens
         return Started(
             queued_ns=self._timing.queued_ns,
             load_ns=0,
             prompt_tokens=len(self._prompt_ids),
-            cached_tokens=event.cached_tokens,
         )
 
     def _echo_prompt(self) -> Iterable[PromptTokens]:
@@ -222,6 +225,7 @@ class Generation:
         return Finished(
             reasons=tuple(choice.reason or FinishReason.CANCELLED for choice in self._choices),
             prompt_tokens=len(self._prompt_ids),
+            cached_tokens=self._cached_tokens,
             completion_tokens=self._completion_tokens(),
             reasoning_tokens=sum(choice.reasoning_tokens for choice in self._choices),
             prompt_eval_ns=self._timing.prompt_eval_ns,

@@ -59,7 +59,12 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     verify(folder)
     # Before the weights, which may take minutes: other errors are reported first.
     tokenizer = HuggingFaceTokenizer.load(folder)
-    config = SchedulerConfig(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
+    config = SchedulerConfig(
+        settings.max_num_seqs,
+        settings.max_num_batched_tokens,
+        PAGE_SIZE,
+        enable_prefix_caching=settings.enable_prefix_caching,
+    )
     progress("load", 0.1)
     model = load_model(LoadOptions(folder, settings.device, settings.dtype))
     context = context_length(text_config(model).max_position_embeddings, settings.max_model_len)

@@ -102,8 +102,7 @@ class OllamaRoutes:
             return await self._render(name, model, translate.chat_prompt(body))
         accept = request.headers.get("accept", "")
         delivery = translate.delivery(body.stream, accept, name, self._stream_default)
-        generate = self._dependencies.dispatcher.generate
-        events = partial(generate, model, name, [translate.from_chat(body)])
+        events = self._dependencies.generate(request, model, name, [translate.from_chat(body)])
         chunks = ChatChunks(name, images=delivery.images)
         return self._respond(name, events, chunks, streams=delivery.streams)
 
@@ -117,8 +116,7 @@ class OllamaRoutes:
             return self._load_or_unload(body, model, name, {"response": ""})
         if body.debug_render_only:
             return await self._render(name, model, translate.generate_prompt(body))
-        generate = self._dependencies.dispatcher.generate
-        events = partial(generate, model, name, [translate.from_generate(body)])
+        events = self._dependencies.generate(request, model, name, [translate.from_generate(body)])
         return self._respond(name, events, GenerateChunks(name), streams=body.stream is not False)
 
     def _respond(

@@ -41,14 +41,12 @@ class ChatChunks:
         self._choices = choices
         self._usage = usage
         self._logprobs = logprobs
-        self._cached_tokens = 0
         self._transcript = Transcript.of(choices, _token)
 
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
         """Return the chunks of one event: the role first, the finish reasons last."""
         match event:
             case Started():
-                self._cached_tokens = event.cached_tokens
                 first = {"role": "assistant", "content": ""}
                 return [self._chunk(i, dict(first)) for i in range(self._choices)]
             case Text():
@@ -68,13 +66,12 @@ class ChatChunks:
         return self._transcript.add(event)
 
     def to_response(self, timing: Timing) -> Json:
-        end, started = self._transcript.end, self._transcript.started
+        end = self._transcript.end
         choices = [
             self._whole_choice(i, choice, end.reasons[i])
             for i, choice in enumerate(self._transcript.choices)
         ]
-        cached = started.cached_tokens if started else 0
-        return self._object("chat.completion", choices) | {"usage": to_usage(end, cached)}
+        return self._object("chat.completion", choices) | {"usage": to_usage(end)}
 
     def _whole_choice(self, index: int, choice: Choice, reason: FinishReason) -> Json:
         text = join_strings(choice.text)
@@ -95,7 +92,7 @@ class ChatChunks:
     def _last(self, end: Finished) -> list[Json]:
         chunks = [self._chunk(i, {}, reason=reason) for i, reason in enumerate(end.reasons)]
         if self._usage:
-            usage = {"usage": to_usage(end, self._cached_tokens)}
+            usage = {"usage": to_usage(end)}
             chunks.append(self._object("chat.completion.chunk", []) | usage)
         return chunks
 
@@ -130,12 +127,12 @@ def heading_fields(heading: Heading, kind: str) -> Json:
     }
 
 
-def to_usage(end: Finished, cached_tokens: int) -> Json:
+def to_usage(end: Finished) -> Json:
     return {
         "prompt_tokens": end.prompt_tokens,
         "completion_tokens": end.completion_tokens,
         "total_tokens": end.prompt_tokens + end.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": cached_tokens},
+        "prompt_tokens_details": {"cached_tokens": end.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": end.reasoning_tokens},
     }
 

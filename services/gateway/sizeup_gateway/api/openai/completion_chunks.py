@@ -18,7 +18,6 @@ from sizeup_wire.events import (
     Finished,
     FinishReason,
     PromptTokens,
-    Started,
     Text,
     Thinking,
 )
@@ -53,7 +52,6 @@ class CompletionChunks:
         self._heading = heading
         self._usage = usage
         self._logprobs = logprobs
-        self._cached_tokens = 0
         self._per_prompt = per_prompt
         self._offsets = [TextOffset() for _ in range(choices)]
         self._prompts = [_CollectedText() for _ in range(0, choices, per_prompt)]
@@ -63,8 +61,6 @@ class CompletionChunks:
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
         """Return the chunks of one event: an echoed prompt once for each choice that shares it."""
         match event:
-            case Started():
-                self._cached_tokens = event.cached_tokens
             case PromptTokens():
                 sharers = range(event.choice, event.choice + self._per_prompt)
                 return [self._chunk(i, event.text, event.tokens) for i in sharers]
@@ -77,8 +73,6 @@ class CompletionChunks:
     def collect(self, event: Event) -> int:
         """Collect an event: an echoed prompt once for all choices that share it."""
         match event:
-            case Started():
-                self._cached_tokens = event.cached_tokens
             case PromptTokens():
                 prompt = self._prompts[event.choice // self._per_prompt]
                 size = self._add(prompt, event.choice, event.text, event.tokens)
@@ -103,7 +97,7 @@ class CompletionChunks:
             raise ValueError("the completion is not finished")
         end = self._finished
         choices = [self._whole_choice(i, reason) for i, reason in enumerate(end.reasons)]
-        usage = to_usage(end, self._cached_tokens)
+        usage = to_usage(end)
         return heading_fields(self._heading, _KIND) | {"choices": choices, "usage": usage}
 
     def _whole_choice(self, index: int, reason: FinishReason) -> Json:
@@ -120,7 +114,7 @@ class CompletionChunks:
     def _last(self, end: Finished) -> list[Json]:
         chunks = [self._chunk(i, "", (), reason) for i, reason in enumerate(end.reasons)]
         if self._usage:
-            usage = to_usage(end, self._cached_tokens)
+            usage = to_usage(end)
             chunks.append(heading_fields(self._heading, _KIND) | {"choices": [], "usage": usage})
         return chunks
 

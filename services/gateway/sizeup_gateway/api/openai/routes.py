@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 from fastapi import APIRouter
@@ -22,7 +22,7 @@ from sizeup_gateway.responses.event_response import EventResponse
 from sizeup_gateway.responses.framing import Chunks, Json, SseFraming
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
-from sizeup_wire.generate import GenerateRequest
+from sizeup_wire.events import Event
 
 _OWNER = "sizeup"
 
@@ -64,7 +64,8 @@ class OpenAIRoutes:
             usage=_includes_usage(body),
             logprobs=wire.logprobs is not None,
         )
-        return self._respond(body, chunks, model, [wire], translate.chat_param)
+        events = self._dependencies.generate(request, model, body.model or "", [wire])
+        return self._respond(body, chunks, events, translate.chat_param)
 
     async def completions(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.CompletionRequest, _describe)
@@ -77,24 +78,23 @@ class OpenAIRoutes:
             usage=_includes_usage(body),
             logprobs=body.logprobs is not None,
         )
-        return self._respond(body, chunks, model, wires, translate.completion_param)
+        events = self._dependencies.generate(request, model, body.model or "", wires)
+        return self._respond(body, chunks, events, translate.completion_param)
 
     def _respond(
         self,
         body: schema.SamplingRequest,
         chunks: Chunks,
-        model: Model,
-        wires: Sequence[GenerateRequest],
+        events: Callable[[], AsyncGenerator[Event]],
         to_param: Callable[[str], str],
     ) -> EventResponse:
-        name = body.model or ""
         return EventResponse(
-            events=partial(self._dependencies.dispatcher.generate, model, name, wires),
+            events=events,
             chunks=chunks,
             framing=SseFraming(),
             streams=bool(body.stream),
             admission=self._dependencies.admission,
-            to_client_error=partial(to_client_error, model=name, to_param=to_param),
+            to_client_error=partial(to_client_error, model=body.model or "", to_param=to_param),
         )
 
     def _find(self, request: Request, name: str | None) -> Model:
