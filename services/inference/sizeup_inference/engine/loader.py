@@ -1,6 +1,7 @@
 """Load a model folder with transformers and allocate its KV pool.
 
-safetensors only and no code from the folder; the caller has verified the files before.
+safetensors only and no code from the folder. The caller verifies the files: their structure before
+loading, their checksums at the latest before the model generates.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.attention import ATTENTION_NAME, usable_decode_function
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
@@ -62,6 +64,9 @@ class PoolOptions:
 def load_model(options: LoadOptions) -> PreTrainedModel:
     """Load weights for inference with the pooled attention.
 
+    On a CPU, weights whose dtype is the requested one are the mapped file: loading reads and copies
+    nothing, and a page is read on its first use.
+
     Raises LoadError for a missing device, an unsupported architecture, missing weights and weights
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
@@ -71,6 +76,7 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     _require_supported(
         AutoConfig.from_pretrained(options.folder, trust_remote_code=False, local_files_only=True)
     )
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         options.folder,
         dtype=options.dtype,

@@ -1,10 +1,12 @@
 """Starting the engine: find, verify, load and warm up the model. Blocking."""
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +39,7 @@ from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
-from sizeup_store.weights import find_model, verify
+from sizeup_store.weights import check_structure, find_model, verify_checksums
 from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
@@ -62,12 +64,13 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     torch.set_num_threads(settings.threads or available_cpus())
     progress("verify", 0.0)
     folder = find_model(settings.model, settings.revision, settings.hub_cache)
-    verify(folder)
-    # Before the weights, which may take minutes: other errors are reported first.
-    tokenizer = HuggingFaceTokenizer.load(folder)
-    config = SchedulerConfig(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
-    progress("load", 0.1)
-    model = load_model(LoadOptions(folder, settings.device, settings.dtype))
+    check_structure(folder)
+    with _checksums_verified(folder):
+        # Before the weights, which may take minutes: other errors are reported first.
+        tokenizer = HuggingFaceTokenizer.load(folder)
+        config = SchedulerConfig(settings.max_num_seqs, settings.max_num_batched_tokens, PAGE_SIZE)
+        progress("load", 0.1)
+        model = load_model(LoadOptions(folder, settings.device, settings.dtype))
     context = context_length(text_config(model).max_position_embeddings, settings.max_model_len)
     progress("allocate KV cache", 0.8)
     pool = make_pool(model, PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes))
@@ -81,6 +84,21 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     context = _within_pool(context, pool)
     loaded = LoadedModel(folder, model, pool, tokenizer, context, load_ns)
     return RunningModel(engine, describe(settings, loaded), tokenizer)
+
+
+@contextlib.contextmanager
+def _checksums_verified(folder: Path) -> Iterator[None]:
+    """Verify the checksums of the weights while the block loads them.
+
+    Both read each byte from the disk once. Leaving the block waits for the checksums and raises
+    WeightsError if one differs, which also explains any error of the block.
+    """
+    with ThreadPoolExecutor(1, "verify") as executor:
+        verification = executor.submit(verify_checksums, folder)
+        try:
+            yield
+        finally:
+            verification.result()
 
 
 def context_length(trained: int, requested: int | None) -> int:
