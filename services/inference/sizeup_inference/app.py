@@ -148,7 +148,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     mailboxes = Mailboxes(loop, on_step=state.metrics.on_step)
     job = functools.partial(composition.load, settings, mailboxes.deliver, progress)
     running = await in_thread(job, "loading")
-    state.metrics.model_load_duration.set(time.monotonic() - started)
+    state.metrics.loaded(running.info.kernels, time.monotonic() - started)
     state.metrics.watch(running.engine.stats)
     state.health.set_running(running.engine)
     log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})

@@ -64,6 +64,17 @@ class InferenceMetrics:
             ["model"],
             registry=registry,
         ).labels(model_id)
+        self._kernels_info = Gauge(
+            _PREFIX + "kernels_info",
+            "What computes a step: transformers, or compiled kernels by instruction set",
+            ["model", "kernels"],
+            registry=registry,
+        )
+
+    def loaded(self, kernels: str, seconds: float) -> None:
+        """Report a loaded model."""
+        self.model_load_duration.set(seconds)
+        self._kernels_info.labels(self._model_id, kernels).set(1)
 
     def _histogram(self, name: str, text: str, limits: Iterable[float]) -> Histogram:
         return Histogram(

@@ -48,6 +48,11 @@ class Settings(HubCacheSettings):
         description="CPU threads of a step; default: the available cores, or 1 for a model of "
         "less than 20 million parameters",
     )
+    compiled_kernels: bool = Field(
+        True,
+        description="compute Llama, Qwen2 and Qwen3 models on CPUs with compiled kernels instead "
+        "of transformers' modules",
+    )
     omp_wait_policy: str = Field(
         "PASSIVE",
         validation_alias="OMP_WAIT_POLICY",

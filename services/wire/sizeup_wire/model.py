@@ -29,6 +29,8 @@ class ModelInfo(ResponseModel):
     """The part of memory_bytes on accelerators; 0 on a CPU."""
     dtype: str
     device: str
+    kernels: str = ""
+    """What computes a step: transformers, or compiled kernels: amx, avx512_bf16 or portable."""
     layers: int
     hidden_size: int
     intermediate_size: int

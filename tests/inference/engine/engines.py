@@ -13,6 +13,8 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
 from sizeup_inference.engine.attention import ATTENTION_NAME
+from sizeup_inference.engine.forward import ForwardPass
+from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
@@ -26,6 +28,7 @@ from sizeup_inference.engine.protocol import (
 )
 from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
+from sizeup_inference.engine.transformers_forward import TransformersForward
 
 torch.set_num_threads(1)  # for models this small, waking threads costs more than it gains
 
@@ -81,6 +84,8 @@ class EngineOptions:
     max_num_batched_tokens: int = 512
     max_waiting: int = 64
     chunk: int | None = None
+    compiled: bool = False
+    """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
 
 
 @dataclass
@@ -118,7 +123,7 @@ class Harness:
 def running_engine(
     model: PreTrainedModel, options: EngineOptions = EngineOptions()
 ) -> Iterator[Harness]:
-    """Run an engine over a model made by `pooled`."""
+    """Run an engine over a model made by `pooled`, which `compiled` makes unusable."""
     config = model.config
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
@@ -129,13 +134,17 @@ def running_engine(
     )
     scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
-    runner = GatedRunner(model, pool)
+    forward: ForwardPass
+    forward = (CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool))
+    runner = GatedRunner(forward)
     engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
     try:
         yield Harness(engine, scheduler, runner, recorder)
     finally:
         engine.close(DEADLINE_SECONDS)
         assert not engine.is_alive()
+        if isinstance(forward, CompiledDecoder):
+            forward.close()
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:

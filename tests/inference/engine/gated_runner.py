@@ -4,9 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from transformers import PreTrainedModel
-
-from sizeup_inference.engine.kv_pool import KVPool
+from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
 from sizeup_inference.engine.scheduler import Step
 
@@ -16,8 +14,8 @@ DEADLINE_SECONDS = 60.0
 class GatedRunner(ModelRunner):
     """Runs steps while its gate is open, which it is at first."""
 
-    def __init__(self, model: PreTrainedModel, pool: KVPool) -> None:
-        super().__init__(model, pool)
+    def __init__(self, forward: ForwardPass) -> None:
+        super().__init__(forward)
         self.failures = 0
         """Steps that still have to fail, of those that arrive from now on."""
         self.alter: Callable[[StepOutput], StepOutput] = lambda output: output

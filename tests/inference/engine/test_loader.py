@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -141,6 +142,28 @@ def test_auto_is_the_dtype_of_the_config(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
     assert load_model(LoadOptions(folder, "cpu", "auto")).dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("shard_size", ["1GB", "20KB"])
+def test_weights_in_the_dtype_of_the_file_are_mapped(tmp_path: Path, shard_size: str) -> None:
+    small_model().save_pretrained(tmp_path, max_shard_size=shard_size)
+    model = load_model(LoadOptions(tmp_path, "cpu", "auto"))
+    mapped = mapped_ranges(tmp_path)
+    for name, parameter in model.named_parameters():
+        assert any(parameter.data_ptr() in addresses for addresses in mapped), name
+
+
+def mapped_ranges(folder: Path) -> list[range]:
+    """Return the addresses of this process at which files of a folder are mapped."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    bounds = [line[0].split("-") for line in lines if line[-1].startswith(f"{folder.resolve()}/")]
+    return [range(int(first, 16), int(last, 16)) for first, last in bounds]
+
+
+def test_loading_writes_no_progress_bar(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_model(LoadOptions(folder, "cpu", "auto"))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_device_is_rejected_before_files_are_read(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from transformers import PreTrainedModel
 from inference.engine.engines import pooled, request
 from inference.small_model import small_config, small_model
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
-from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_plan
+from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_batch
 from sizeup_inference.engine.scheduler import Chunk, Step
 from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.transformers_forward import TransformersForward
 
 torch.set_num_threads(1)
 
@@ -29,7 +30,7 @@ def runner(plain: PreTrainedModel) -> ModelRunner:
     config = small_config()
     layout = PoolLayout(32, PAGE_SIZE, kv_heads=2, head_dim=8)
     pool = KVPool(layout, torch.float32, [torch.device("cpu")] * config.num_hidden_layers)
-    return ModelRunner(pooled(copy.deepcopy(plain)), pool)
+    return ModelRunner(TransformersForward(pooled(copy.deepcopy(plain)), pool))
 
 
 def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> SequenceState:

@@ -1,4 +1,6 @@
+import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +29,10 @@ def make_settings(folder: Path, **changes: object) -> Settings:
     )
 
 
+def ignore(_stage: str, _progress: float) -> None:
+    """Ignore the progress of loading."""
+
+
 def test_a_started_engine_generates_and_is_described() -> None:
     recorder = Recorder()
     stages: list[str] = []
@@ -51,7 +57,7 @@ def test_a_started_engine_generates_and_is_described() -> None:
 
 def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     settings = make_settings(TOY, kv_cache_bytes=100_000)  # some pages of 16 tokens
-    running = start_engine(settings, Recorder(), lambda *_: None)
+    running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
         assert running.info.context_length == running.engine.stats().pages_total * 16
@@ -62,7 +68,7 @@ def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptu
 
 def test_warm_up_events_are_not_delivered() -> None:
     recorder = Recorder()
-    running = start_engine(make_settings(TOY), recorder, lambda *_: None)
+    running = start_engine(make_settings(TOY), recorder, ignore)
     try:
         assert recorder.batches == []
         assert running.engine.stats().completion_tokens == 1
@@ -72,7 +78,7 @@ def test_warm_up_events_are_not_delivered() -> None:
 
 def test_a_small_pool_bounds_the_context() -> None:
     settings = make_settings(TOY, kv_cache_bytes=1_000_000)
-    running = start_engine(settings, Recorder(), lambda *_: None)
+    running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
         assert running.engine.stats().pages_total * 16 == running.info.context_length
@@ -89,18 +95,47 @@ def test_a_model_whose_first_token_fails_does_not_start(
     monkeypatch.setattr("sizeup_inference.engine.model_runner.ModelRunner.run", broken)
     before = threading.active_count()
     with pytest.raises(LoadError, match="first token failed"):
-        start_engine(make_settings(TOY), Recorder(), lambda *_: None)
+        start_engine(make_settings(TOY), Recorder(), ignore)
     assert threading.active_count() <= before + 1
 
 
 def test_a_context_beyond_the_models_is_rejected() -> None:
     with pytest.raises(LoadError, match="max_model_len 4096 exceeds"):
-        start_engine(make_settings(TOY, max_model_len=4096), Recorder(), lambda *_: None)
+        start_engine(make_settings(TOY, max_model_len=4096), Recorder(), ignore)
 
 
 def test_an_empty_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
-        start_engine(make_settings(tmp_path), Recorder(), lambda *_: None)
+        start_engine(make_settings(tmp_path), Recorder(), ignore)
+
+
+def cached_toy(cache: Path, weights: bytes, digest: str) -> Settings:
+    """Return settings for a toy model in a Hugging Face cache, in a blob of this sha256."""
+    repository, commit = cache / "models--test--toy", "0" * 40
+    snapshot = repository / "snapshots" / commit
+    shutil.copytree(TOY, snapshot, ignore=shutil.ignore_patterns("model.safetensors"))
+    (repository / "blobs").mkdir()
+    (repository / "blobs" / digest).write_bytes(weights)
+    (snapshot / "model.safetensors").symlink_to(Path("..", "..", "blobs", digest))
+    return make_settings(Path("test/toy"), revision=commit, HF_HUB_CACHE=str(cache))
+
+
+def test_the_checksums_of_a_cached_model_are_verified(tmp_path: Path) -> None:
+    weights = (TOY / "model.safetensors").read_bytes()
+    digest = hashlib.sha256(weights).hexdigest()
+    running = start_engine(cached_toy(tmp_path / "intact", weights, digest), Recorder(), ignore)
+    running.engine.close(DEADLINE_SECONDS)
+    flipped = weights[:-1] + bytes([weights[-1] ^ 1])
+    with pytest.raises(WeightsError, match="checksum mismatch"):
+        start_engine(cached_toy(tmp_path / "corrupt", flipped, digest), Recorder(), ignore)
+
+
+def test_a_checksum_mismatch_explains_an_error_of_loading(tmp_path: Path) -> None:
+    weights = (TOY / "model.safetensors").read_bytes()
+    settings = cached_toy(tmp_path, weights, "0" * 64)
+    with pytest.raises(WeightsError, match="checksum mismatch") as caught:
+        start_engine(settings.model_copy(update={"device": "cuda:99"}), Recorder(), ignore)
+    assert isinstance(caught.value.__context__, LoadError)
 
 
 @pytest.mark.parametrize(("requested", "expected"), [(None, 2048), (100, 100), (2048, 2048)])

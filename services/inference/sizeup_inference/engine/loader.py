@@ -1,6 +1,7 @@
 """Load a model folder with transformers and allocate its KV pool.
 
-safetensors only and no code from the folder; the caller has verified the files before.
+safetensors only and no code from the folder. The caller verifies the files: their structure before
+loading, their checksums at the latest before the model generates.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
@@ -62,15 +64,17 @@ class PoolOptions:
 def load_model(options: LoadOptions) -> PreTrainedModel:
     """Load weights for inference with the pooled attention.
 
+    On a CPU, weights whose dtype is the requested one are the mapped file: loading reads and copies
+    nothing, and a page is read on its first use.
+
     Raises LoadError for a missing device, an unsupported architecture, missing weights and weights
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
     """
     weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
     device_map = choose_device_map(options.device, weights, free_gpu_bytes(options.device))
-    _require_supported(
-        AutoConfig.from_pretrained(options.folder, trust_remote_code=False, local_files_only=True)
-    )
+    _require_supported(_read_config(options.folder))
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         options.folder,
         dtype=options.dtype,
@@ -214,6 +218,19 @@ def _cgroup_number(file: Path) -> int | None:
     """Return a value of the process's cgroup (version 2); None without a cgroup or a limit."""
     text = file.read_text().strip() if file.exists() else "max"
     return None if text == "max" else int(text)
+
+
+def read_text_config(folder: Path) -> PretrainedConfig:
+    """Return the configuration of a folder's language model."""
+    config: PretrainedConfig = _read_config(folder).get_text_config()
+    return config
+
+
+def _read_config(folder: Path) -> PretrainedConfig:
+    config: PretrainedConfig = AutoConfig.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    return config
 
 
 def text_config(model: PreTrainedModel) -> PretrainedConfig:

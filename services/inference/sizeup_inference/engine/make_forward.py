@@ -13,10 +13,21 @@ from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_S
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
-from sizeup_inference.engine.loader import PAGE_SIZE, PoolOptions, make_pool, text_config
+from sizeup_inference.engine.loader import (
+    PAGE_SIZE,
+    LoadError,
+    PoolOptions,
+    make_pool,
+    text_config,
+)
 from sizeup_inference.engine.transformers_forward import TransformersForward
 
 log = logging.getLogger(__name__)
+
+_SMALL = 20_000_000
+"""Parameters. With one thread instead of two, the toy models (0.5 to 5 million) are 1.08 to 1.21
+times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or
+`2` and `sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
 
 _TRIAL_LENGTHS = (COMPILED_PAGE_SIZE + 5, 3)
 """Tokens of the prompts of the trial: one crosses a page."""
@@ -30,8 +41,9 @@ class ForwardOptions:
     """How a model is computed."""
 
     pool: PoolOptions
-    threads: int
-    """Of the compiled decoder; PyTorch's own are set by its caller."""
+    threads: int | None
+    """CPU threads of a step; None: as many as the model makes use of."""
+    available_cpus: int
     compiled: bool = True
 
 
@@ -50,18 +62,21 @@ class LoadedForward:
     """The part of memory_bytes on accelerators."""
     kernels: str
     """amx, avx512_bf16, portable or transformers."""
+    threads: int
+    """CPU threads of a step."""
 
 
 def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -> LoadedForward:
     """Load a model and make its forward pass; `load` is called again if a trial fails.
 
-    Raises LoadError and MemoryError, and whatever `load` raises.
+    Raises LoadError, and whatever `load` raises.
     """
     model = load()
-    facts = _facts(model)
+    threads = options.threads or step_threads(model.num_parameters(), options.available_cpus)
+    facts = _facts(model, threads)
     reason = _unusable_reason(model, options)
     if reason is None:
-        decoder = _try_compiled(model, options)
+        decoder = _try_compiled(model, options.pool, threads)
         if decoder is not None:
             return facts(decoder, decoder.level.name.lower())
         model = load()
@@ -71,14 +86,23 @@ def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -
     return facts(TransformersForward(model, pool), "transformers")
 
 
-def _facts(model: PreTrainedModel) -> Callable[[ForwardPass, str], LoadedForward]:
+def step_threads(parameters: int, cpus: int) -> int:
+    """Return the CPU threads that compute a step.
+
+    The matrix products of a small model end before a second thread has woken up, and its gateway,
+    which it keeps busy, needs the other cores.
+    """
+    return 1 if parameters < _SMALL else cpus
+
+
+def _facts(model: PreTrainedModel, threads: int) -> Callable[[ForwardPass, str], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = (*model.parameters(), *model.buffers())
     memory = sum(t.nbytes for t in weights)
     on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
     config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
     return lambda forward, kernels: LoadedForward(
-        forward, config, dtype, parameters, memory, on_devices, kernels
+        forward, config, dtype, parameters, memory, on_devices, kernels, threads
     )
 
 
@@ -90,12 +114,16 @@ def _unusable_reason(model: PreTrainedModel, options: ForwardOptions) -> str | N
     return unsupported_reason(model)
 
 
-def _try_compiled(model: PreTrainedModel, options: ForwardOptions) -> CompiledDecoder | None:
+def _try_compiled(
+    model: PreTrainedModel, options: PoolOptions, threads: int
+) -> CompiledDecoder | None:
     """Pack a model and compare it with what transformers computed before; None if they differ."""
     expected = _trial(TransformersForward(model, _trial_pool(model)))
-    decoder = CompiledDecoder(
-        model, make_pool(model, options.pool, COMPILED_PAGE_SIZE), options.threads
-    )
+    pool = make_pool(model, options, COMPILED_PAGE_SIZE)
+    try:
+        decoder = CompiledDecoder(model, pool, threads)
+    except MemoryError as error:
+        raise LoadError("insufficient memory for the packed weights") from error
     actual = _trial(decoder)
     error = float((actual - expected).norm() / expected.norm())
     facts = {"level": decoder.level.name.lower(), "error": error}

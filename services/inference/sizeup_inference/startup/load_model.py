@@ -1,19 +1,24 @@
 """Starting the engine: find, verify, load and warm up the model. Blocking."""
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig
-
-from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.kv_pool import KVPool
-from sizeup_inference.engine.loader import LoadError, LoadOptions, PoolOptions, load_model
+from sizeup_inference.engine.loader import (
+    LoadError,
+    LoadOptions,
+    PoolOptions,
+    load_model,
+    read_text_config,
+)
 from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.page_allocator import PageAllocator
@@ -31,15 +36,10 @@ from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
-from sizeup_store.weights import find_model, verify
+from sizeup_store.weights import check_structure, find_model, verify_checksums
 from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
-
-_SMALL = 20_000_000
-"""Parameters. With one thread instead of two, the toy models (0.5 to 5 million) are 1.08 to 1.21
-times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or
-`2` and `sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
 
 _WARM_UP_ID = "warm-up"
 _WARM_UP_SECONDS = 600.0
@@ -56,30 +56,43 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     torch.set_num_threads(settings.threads or available_cpus())
     progress("verify", 0.0)
     folder = find_model(settings.model, settings.revision, settings.hub_cache)
-    verify(folder)
-    # Before the weights, which may take minutes: other errors are reported first.
-    tokenizer = HuggingFaceTokenizer.load(folder)
-    config = SchedulerConfig(
-        settings.max_num_seqs,
-        settings.max_num_batched_tokens,
-        PAGE_SIZE,
-        enable_prefix_caching=settings.enable_prefix_caching,
-    )
-    progress("load", 0.1)
-    model = load_model(LoadOptions(folder, settings.device, settings.dtype))
-    context = context_length(text_config(model).max_position_embeddings, settings.max_model_len)
-    progress("allocate KV cache", 0.8)
-    pool = make_pool(model, PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes))
-    threads = settings.threads or step_threads(model.num_parameters(), available_cpus())
-    torch.set_num_threads(threads)
+    check_structure(folder)
+    with _checksums_verified(folder):
+        # Before the weights, which may take minutes: other errors are reported first.
+        tokenizer = HuggingFaceTokenizer.load(folder)
+        config = read_text_config(folder)
+        context = context_length(config.max_position_embeddings, settings.max_model_len)
+        progress("load", 0.1)
+        loaded = _load(settings, folder, context)
+    torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
-    engine = _start_thread(
-        ModelRunner(model, pool), config, deliver, max_waiting=settings.max_waiting, threads=threads
-    )
+    engine = _start_thread(settings, loaded, deliver)
     load_ns = time.monotonic_ns() - started
-    context = _within_pool(context, pool)
-    loaded = LoadedModel(folder, model, pool, tokenizer, context, load_ns)
-    return RunningModel(engine, describe(settings, loaded), tokenizer)
+    context = _within_pool(context, loaded.forward.pool)
+    running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
+    return RunningModel(engine, describe(settings, running), tokenizer)
+
+
+def _load(settings: Settings, folder: Path, context: int) -> LoadedForward:
+    load = LoadOptions(folder, settings.device, settings.dtype)
+    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
+    options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+    return make_forward(lambda: load_model(load), options)
+
+
+@contextlib.contextmanager
+def _checksums_verified(folder: Path) -> Iterator[None]:
+    """Verify the checksums of the weights while the block loads them.
+
+    Both read each byte from the disk once. Leaving the block waits for the checksums and raises
+    WeightsError if one differs, which also explains any error of the block.
+    """
+    with ThreadPoolExecutor(1, "verify") as executor:
+        verification = executor.submit(verify_checksums, folder)
+        try:
+            yield
+        finally:
+            verification.result()
 
 
 def context_length(trained: int, requested: int | None) -> int:
@@ -123,22 +136,12 @@ def _cpu_quota(cgroup: Path) -> tuple[str, str]:
     return quota, period
 
 
-def step_threads(parameters: int, cpus: int) -> int:
-    """Return the CPU threads that compute a step.
-
-    The matrix products of a small model end before a second thread has woken up, and its gateway,
-    which it keeps busy, needs the other cores.
-    """
-    return 1 if parameters < _SMALL else cpus
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """The parts of a loaded model that `describe` reports."""
 
     folder: Path
-    model: PreTrainedModel
-    pool: KVPool
+    model: LoadedForward
     tokenizer: HuggingFaceTokenizer
     context_length: int
     load_ns: int
@@ -169,18 +172,23 @@ class _WarmUp:
             raise LoadError(f"the first token failed: {self._failure}")
 
 
-def _start_thread(
-    runner: ModelRunner,
-    config: SchedulerConfig,
-    deliver: Deliver,
-    *,
-    max_waiting: int,
-    threads: int,
-) -> EngineThread:
+def _start_thread(settings: Settings, loaded: LoadedForward, deliver: Deliver) -> EngineThread:
     """Start the compute thread and wait for its first token."""
+    layout = loaded.forward.pool.layout
+    config = SchedulerConfig(
+        settings.max_num_seqs,
+        settings.max_num_batched_tokens,
+        layout.page_size,
+        enable_prefix_caching=settings.enable_prefix_caching,
+    )
     warm_up = _WarmUp(deliver)
-    scheduler = Scheduler(config, PageAllocator(runner.pool.layout.pages))
-    engine = EngineThread(runner, scheduler, warm_up, max_waiting=max_waiting, threads=threads)
+    engine = EngineThread(
+        ModelRunner(loaded.forward),
+        Scheduler(config, PageAllocator(layout.pages)),
+        warm_up,
+        max_waiting=settings.max_waiting,
+        threads=loaded.threads,
+    )
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
     warm_up.wait()
@@ -188,21 +196,20 @@ def _start_thread(
 
 
 def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
-    model, pool, tokenizer = loaded.model, loaded.pool, loaded.tokenizer
-    folder, config = read_folder(loaded.folder), text_config(model)
+    model, tokenizer = loaded.model, loaded.tokenizer
+    folder, config, pool = read_folder(loaded.folder), model.config, model.forward.pool
     rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}
-    weights = (*model.parameters(), *model.buffers())
-    on_device = [t for t in (*weights, *pool.keys, *pool.values) if t.device.type != "cpu"]
-    in_memory = [t for t in weights if t.device.type == "cpu"]
+    pool_bytes = sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")
     return ModelInfo(
         id=reported_id(settings),
         revision=settings.revision,
         architecture=config.model_type,
-        parameters=sum(p.numel() for p in model.parameters()),
-        memory_bytes=sum(t.nbytes for t in (*on_device, *in_memory)),
-        device_bytes=sum(t.nbytes for t in on_device),
+        parameters=model.parameters,
+        memory_bytes=model.memory_bytes + pool_bytes,
+        device_bytes=model.device_bytes + pool_bytes,
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(pool.keys[0].device),
+        kernels=model.kernels,
         layers=config.num_hidden_layers,
         hidden_size=config.hidden_size,
         intermediate_size=config.intermediate_size,
