@@ -95,6 +95,7 @@ class Harness:
     engine: EngineThread
     scheduler: Scheduler
     runner: GatedRunner
+    pool: KVPool
     recorder: Recorder
 
     def run(self, requests: Sequence[EngineRequest]) -> dict[str, list[int]]:
@@ -135,11 +136,13 @@ def running_engine(
     scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
     forward: ForwardPass
-    forward = (CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool))
+    forward = (
+        CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool)
+    )
     runner = GatedRunner(forward)
     engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
     try:
-        yield Harness(engine, scheduler, runner, recorder)
+        yield Harness(engine, scheduler, runner, pool, recorder)
     finally:
         engine.close(DEADLINE_SECONDS)
         assert not engine.is_alive()

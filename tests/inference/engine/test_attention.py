@@ -23,8 +23,8 @@ from sizeup_inference.engine.attention import (
     _causal_mask,
     pooled_attention,
 )
-from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
-from sizeup_inference.engine.model_runner import make_plan
+from sizeup_inference.engine.kv_pool import KVPool, Plan, PoolLayout
+from sizeup_inference.engine.model_runner import make_batch
 from sizeup_inference.engine.scheduler import Chunk
 from sizeup_inference.engine.sequence import SequenceState
 
@@ -115,7 +115,7 @@ class Layer:
         """Run chunks in one step and compare each with attention over its sequence."""
         tokens = sum(c.length for c in chunks)
         query, key, value = (self.random(h, tokens) for h in (HEADS, KV_HEADS, KV_HEADS))
-        self.pool.begin(make_plan(chunks, PAGE_SIZE))
+        self.begin(chunks)
         self.pool.update(key, value, 0)
         output, _ = pooled_attention(
             self.module, query, key, value, None, kv_pool=self.pool, sliding_window=self.window
@@ -128,6 +128,10 @@ class Layer:
             torch.testing.assert_close(output[:, rows], expected, atol=1e-5, rtol=1e-5)
             chunk.sequence.num_computed = chunk.end
             row += chunk.length
+
+    def begin(self, chunks: list[Chunk]) -> None:
+        batch, _ = make_batch(chunks, PAGE_SIZE)
+        self.pool.begin(Plan(batch.spans, self.pool.slots(batch.spans)))
 
     def random(self, heads: int, tokens: int) -> torch.Tensor:
         return torch.randn(1, heads, tokens, HEAD_DIM, generator=self.generator)
@@ -170,7 +174,7 @@ def test_nan_in_one_sequence_does_not_affect_another() -> None:
         tensor.fill_(math.nan)
     broken, whole = sequence("a", 20, [0, 1]), sequence("b", 20, [5, 6])
     layer.run([Chunk(whole, 0, 6)])
-    layer.pool.begin(make_plan([Chunk(broken, 6, 1), Chunk(whole, 6, 1)], PAGE_SIZE))
+    layer.begin([Chunk(broken, 6, 1), Chunk(whole, 6, 1)])
     query = layer.random(HEADS, 2)
     key, value = layer.random(KV_HEADS, 2), layer.random(KV_HEADS, 2)
     layer.pool.update(key, value, 0)

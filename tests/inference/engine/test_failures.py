@@ -166,9 +166,9 @@ def test_pages_of_nan_logits_are_not_used_again(model: PreTrainedModel) -> None:
     prompt = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
 
     def poison(output: StepOutput) -> StepOutput:
-        for pool in (*harness.runner.pool.keys, *harness.runner.pool.values):
-            pool.fill_(math.nan)
-        return StepOutput(output.logits.fill_(math.nan), {})
+        for layer in (*harness.pool.keys, *harness.pool.values):
+            layer.fill_(math.nan)
+        return replace(output, best=dict.fromkeys(output.best, -1))
 
     with running_engine(model) as harness:
         harness.runner.alter = poison
@@ -192,8 +192,8 @@ def test_a_request_that_finished_in_a_failing_step_ends_once(model: PreTrainedMo
         failing = [Unreadable()]
 
         def fail_late(output: StepOutput) -> StepOutput:
-            fails = failing and len(output.logits) == 2
-            return StepOutput(output.logits, failing.pop() if fails else {})
+            fails = failing and len(output.best) == 2
+            return replace(output, hidden_sums=failing.pop()) if fails else output
 
         with harness.before_a_step():
             harness.engine.submit(request("ends", [1], 1))

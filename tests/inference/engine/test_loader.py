@@ -222,7 +222,7 @@ def test_offloaded_layers_are_rejected(folder: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_pool_has_the_shape_of_the_model(folder: Path) -> None:
     model = load_model(LoadOptions(folder, "cpu", "bfloat16"))
-    pool = make_pool(model, PoolOptions(max_tokens=100, kv_cache_bytes=None))
+    pool = make_pool(model, PoolOptions(max_tokens=100, kv_cache_bytes=None), 16)
     assert pool.layout.pages == 7
     assert len(pool.keys) == len(pool.values) == 2
     # 7 pages of 16 tokens, 2 KV heads of 8

@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from inference.engine.engines import pooled, request
+from inference.engine.engines import GREEDY, pooled, request
 from inference.small_model import small_config, small_model
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_batch
+from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.scheduler import Chunk, Step
 from sizeup_inference.engine.sequence import SequenceState
 from sizeup_inference.engine.transformers_forward import TransformersForward
@@ -18,6 +19,7 @@ from sizeup_inference.engine.transformers_forward import TransformersForward
 torch.set_num_threads(1)
 
 PAGE_SIZE = 4
+SAMPLED = SamplingParams(temperature=1, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,14 @@ def runner(plain: PreTrainedModel) -> ModelRunner:
     return ModelRunner(TransformersForward(pooled(copy.deepcopy(plain)), pool))
 
 
-def sequence(prompt: list[int], pages: list[int], embed: bool = False) -> SequenceState:
-    made = SequenceState(request("a", prompt, embed=embed), 0)
+def sequence(
+    prompt: list[int],
+    pages: list[int],
+    sampling: SamplingParams = SAMPLED,
+    *,
+    embed: bool = False,
+) -> SequenceState:
+    made = SequenceState(request("a", prompt, sampling=sampling, embed=embed), 0)
     made.block_table = pages
     return made
 
@@ -62,18 +70,19 @@ def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 def test_chunks_are_laid_out_consecutively() -> None:
     decoding = sequence(list(range(6)), [7, 8])
     prompt = sequence(list(range(10)), [3, 4, 5])
-    plan = make_plan([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE)
-    assert plan.spans == (
+    batch, sampled = make_batch([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE)
+    assert list(batch.ids) == [5, 2, 3, 4, 5]
+    assert (list(batch.samples), sampled) == ([0], [decoding])
+    assert batch.spans == (
         Span(row_start=0, length=1, kv_length=6, block_table=(7, 8)),
         Span(row_start=1, length=4, kv_length=6, block_table=(3, 4)),
     )
-    assert list(plan.slots) == [33, 14, 15, 16, 17]
 
 
 def test_scattered_pages_give_slots_in_token_order() -> None:
-    scattered = sequence(list(range(9)), [9, 2, 5])
-    plan = make_plan([Chunk(scattered, 3, 6)], PAGE_SIZE)
-    assert list(plan.slots) == [39, 8, 9, 10, 11, 20]
+    scattered = Span(row_start=0, length=6, kv_length=9, block_table=(9, 2, 5))
+    pool = KVPool(PoolLayout(10, PAGE_SIZE, 1, 1), torch.float32, [])
+    assert pool.slots([scattered]) == [39, 8, 9, 10, 11, 20]
 
 
 def test_logits_are_those_of_the_plain_model(plain: PreTrainedModel, runner: ModelRunner) -> None:
@@ -82,7 +91,18 @@ def test_logits_are_those_of_the_plain_model(plain: PreTrainedModel, runner: Mod
     output = run(runner, *(Chunk(s, 0, s.num_tokens) for s in sequences))
     assert output.logits.dtype == torch.float32
     same(output.logits, torch.stack([last_logits(plain, p) for p in prompts]))
-    assert output.hidden_sums == {}
+    assert output.sampled == tuple(sequences)
+    assert (output.best, output.hidden_sums) == ({}, {})
+
+
+def test_greedy_sequences_have_their_best_token_and_no_logits(
+    plain: PreTrainedModel, runner: ModelRunner
+) -> None:
+    greedy, sampled = sequence([1, 2, 3], [0], GREEDY), sequence([4, 5], [1])
+    output = run(runner, Chunk(greedy, 0, 3), Chunk(sampled, 0, 2))
+    assert output.best == {greedy: int(last_logits(plain, [1, 2, 3]).argmax())}
+    assert output.sampled == (sampled,)
+    same(output.logits, last_logits(plain, [4, 5])[None])
 
 
 def test_only_the_last_chunk_of_a_prompt_has_logits(
@@ -99,7 +119,7 @@ def test_prompt_logprobs_cover_the_rows_not_yet_delivered(
     plain: PreTrainedModel, runner: ModelRunner
 ) -> None:
     prompt = [1, 2, 3, 4, 5, 6, 7]
-    asking = SequenceState(replace(request("a", prompt), prompt_logprobs=0), 0)
+    asking = SequenceState(replace(request("a", prompt, sampling=SAMPLED), prompt_logprobs=0), 0)
     asking.block_table = [5, 6]
     output = run(runner, Chunk(sequence([9, 8], [2]), 0, 2), Chunk(asking, 0, 3))
     with torch.inference_mode():

@@ -15,7 +15,6 @@ from sizeup_inference.startup.load_model import (
     available_cpus,
     context_length,
     start_engine,
-    step_threads,
 )
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder, read_sampling
 from sizeup_store.weights import WeightsError
@@ -50,7 +49,7 @@ def test_a_started_engine_generates_and_is_described() -> None:
         assert 0 <= buffers < 10_000
         assert running.info.device_bytes == 0
         assert {"completion", "tools"} <= set(running.info.capabilities)
-        assert stages == ["verify", "load", "allocate KV cache", "warm up"]
+        assert stages == ["verify", "load", "warm up"]
     finally:
         running.engine.close(DEADLINE_SECONDS)
 
@@ -143,11 +142,6 @@ def test_the_context_is_the_requested_or_trained_length(
     requested: int | None, expected: int
 ) -> None:
     assert context_length(2048, requested) == expected
-
-
-def test_small_models_use_one_thread_and_others_every_core() -> None:
-    assert step_threads(5_000_000, 8) == 1
-    assert step_threads(464_000_000, 8) == 8
 
 
 def cgroup_of(folder: Path, files: Mapping[str, str]) -> Path:

@@ -1,7 +1,7 @@
 """Choose what computes a model's steps: the compiled decoder where it can, else transformers."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,10 +30,10 @@ times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeu
 `2` and `sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
 
 _TRIAL_LENGTHS = (COMPILED_PAGE_SIZE + 5, 3)
-"""Tokens of the prompts of the trial: one crosses a page."""
+"""Tokens of the prompts of the trial, two pages each: one crosses a page."""
 
 _TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
-"""Of the norm of the hidden states. Rounding differs by 1e-5 and 0.03 in deep models; a fault by 1."""
+"""Of the norm of the hidden states: rounding in deep models is 1e-5 and 0.03, a fault 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +118,17 @@ def _try_compiled(
     model: PreTrainedModel, options: PoolOptions, threads: int
 ) -> CompiledDecoder | None:
     """Pack a model and compare it with what transformers computed before; None if they differ."""
-    expected = _trial(TransformersForward(model, _trial_pool(model)))
     pool = make_pool(model, options, COMPILED_PAGE_SIZE)
+    lengths = _trial_lengths(pool.layout.pages)
+    expected = _trial(TransformersForward(model, _trial_pool(model)), lengths)
     try:
         decoder = CompiledDecoder(model, pool, threads)
     except MemoryError as error:
         raise LoadError("insufficient memory for the packed weights") from error
-    actual = _trial(decoder)
-    error = float((actual - expected).norm() / expected.norm())
-    facts = {"level": decoder.level.name.lower(), "error": error}
-    if error <= _TRIAL_TOLERANCE[model.dtype]:
+    actual = _trial(decoder, lengths)
+    difference = float((actual - expected).norm() / expected.norm())
+    facts = {"level": decoder.level.name.lower(), "error": difference}
+    if difference <= _TRIAL_TOLERANCE[model.dtype]:
         log.info("kernels.used", extra=facts)
         return decoder
     log.error("kernels.unused", extra={"reason": "wrong result", **facts})
@@ -143,10 +144,16 @@ def _trial_pool(model: PreTrainedModel) -> KVPool:
     return KVPool(layout, model.dtype, devices)
 
 
-def _trial(forward: ForwardPass) -> torch.Tensor:
-    """Return the last hidden states of two prompts and of one more token of each: float32."""
+def _trial_lengths(pages: int) -> Sequence[int]:
+    """Return the lengths of the prompts of the trial; the last one fits a single page."""
+    return _TRIAL_LENGTHS if pages >= 2 * len(_TRIAL_LENGTHS) else _TRIAL_LENGTHS[-1:]
+
+
+def _trial(forward: ForwardPass, prompts: Sequence[int]) -> torch.Tensor:
+    """Return the last hidden states of prompts and of one more token of each: float32."""
     hidden = []
-    for lengths, contexts in ((_TRIAL_LENGTHS, _TRIAL_LENGTHS), ((1, 1), _after_trial())):
+    longer = [length + 1 for length in prompts]
+    for lengths, contexts in ((prompts, prompts), ([1] * len(prompts), longer)):
         ids = [i % 50 + 1 for i in range(sum(lengths))]
         spans, row = [], 0
         for i, (length, context) in enumerate(zip(lengths, contexts, strict=True)):
@@ -157,7 +164,3 @@ def _trial(forward: ForwardPass) -> torch.Tensor:
         assert result is not None  # for the type checker: the batch wants them
         hidden.append(result.float())
     return torch.cat(hidden)
-
-
-def _after_trial() -> tuple[int, ...]:
-    return tuple(length + 1 for length in _TRIAL_LENGTHS)

@@ -54,9 +54,7 @@ class ModelRunner:
 
     def _per_chunk(
         self, chunks: Sequence[Chunk], result: Forwarded
-    ) -> tuple[
-        dict[SequenceState, torch.Tensor], dict[SequenceState, tuple[Logprobs, ...] | None]
-    ]:
+    ) -> tuple[dict[SequenceState, torch.Tensor], dict[SequenceState, tuple[Logprobs, ...] | None]]:
         embedded: dict[SequenceState, torch.Tensor] = {}
         logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = {}
         row = 0

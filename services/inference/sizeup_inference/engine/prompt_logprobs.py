@@ -13,11 +13,15 @@ chunk of 2,048 rows would take 1.2 GB."""
 
 
 def prompt_logprobs(
-    head: Callable[[torch.Tensor], torch.Tensor], hidden: torch.Tensor, targets: Sequence[int], count: int
+    head: Callable[[torch.Tensor], torch.Tensor],
+    hidden: torch.Tensor,
+    targets: Sequence[int],
+    count: int,
 ) -> tuple[Logprobs, ...] | None:
     """Return the log-probability of each row's target and of its top `count` tokens.
 
-    `head` returns the float32 logits of last hidden states; `hidden` is [targets, hidden_size]. None where a row's logits hold NaN or Inf.
+    `head` returns the float32 logits of last hidden states; `hidden` is
+    [targets, hidden_size]. None where a row's logits hold NaN or Inf.
     """
     result: list[Logprobs] = []
     for start in range(0, len(targets), _SLICE_ROWS):

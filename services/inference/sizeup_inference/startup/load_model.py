@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loader import (
     LoadError,

@@ -114,7 +114,7 @@ def read_architecture(model: PreTrainedModel) -> Architecture:
 
 def _read_layer(layer: torch.nn.Module) -> LayerWeights:
     attention, mlp = layer.self_attn, layer.mlp
-    modules: Mapping[str, torch.nn.Module] = dict(attention.named_children())  # type: ignore[operator,union-attr]
+    modules: Mapping[str, torch.nn.Module] = dict(attention.named_children())  # type: ignore[union-attr]
     norms = {name: modules[name].weight for name in ("q_norm", "k_norm") if name in modules}
     return LayerWeights(
         input_norm=layer.input_layernorm.weight,  # type: ignore[union-attr,arg-type]

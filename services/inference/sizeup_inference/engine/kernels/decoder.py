@@ -99,7 +99,9 @@ class CompiledDecoder:
             _free(found.embedding)
 
     def _pack_layer(self, index: int, weights: LayerWeights) -> Layer:
-        biases = [linear.bias for linear in weights.qkv if linear.bias is not None]
+        biases: list[torch.Tensor] = [
+            linear.bias for linear in weights.qkv if linear.bias is not None
+        ]
         dtype = weights.o.weight.dtype
         return Layer(
             input_norm=self._keep(weights.input_norm.detach().float()),
@@ -193,7 +195,7 @@ class CompiledDecoder:
         return logits
 
     def _logits_buffer(self, rows: int) -> torch.Tensor:
-        """Return a buffer whose content lasts until the next step: fresh memory costs page faults."""
+        """Return a buffer, valid until the next step: fresh memory costs page faults."""
         if rows > len(self._logits):
             self._logits = torch.empty(rows, self._vocab)
         return self._logits[:rows]

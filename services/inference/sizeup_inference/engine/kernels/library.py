@@ -3,8 +3,10 @@
 import ctypes
 import functools
 import sysconfig
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 LIBRARY = Path(__file__).with_name(f"_kernels{sysconfig.get_config_var('EXT_SUFFIX')}")
 """The extension module that setuptools builds for this Python and platform."""
@@ -71,7 +73,7 @@ def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
 
 def _declare(library: ctypes.CDLL) -> None:
     address, number = ctypes.c_void_p, ctypes.c_int64
-    signatures = {
+    signatures: Mapping[str, tuple[Any, ...]] = {
         "processor_level": (number,),
         "allocate": (address, number),
         "free": (None, address),
