@@ -9,6 +9,7 @@ import pytest
 from transformers import Qwen2Config
 
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, random_model, request
+from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.loader import LoadError
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.load_model import (
@@ -55,11 +56,13 @@ def test_a_started_engine_generates_and_is_described() -> None:
 
 
 def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    settings = make_settings(TOY, kv_cache_bytes=100_000)  # some pages of 16 tokens
+    settings = make_settings(TOY, kv_cache_bytes=100_000)  # a few pages
     running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
-        assert running.info.context_length == running.engine.stats().pages_total * 16
+        assert (
+            running.info.context_length == running.engine.stats().pages_total * COMPILED_PAGE_SIZE
+        )
         assert "context.reduced" in caplog.messages
     finally:
         running.engine.close(DEADLINE_SECONDS)
@@ -80,7 +83,9 @@ def test_a_small_pool_bounds_the_context() -> None:
     running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
-        assert running.engine.stats().pages_total * 16 == running.info.context_length
+        assert (
+            running.engine.stats().pages_total * COMPILED_PAGE_SIZE == running.info.context_length
+        )
     finally:
         running.engine.close(DEADLINE_SECONDS)
 

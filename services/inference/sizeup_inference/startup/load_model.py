@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loader import (
+    PAGE_SIZE,
     LoadError,
     LoadOptions,
     PoolOptions,
@@ -63,11 +64,12 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         tokenizer = HuggingFaceTokenizer.load(folder)
         config = read_text_config(folder)
         context = context_length(config.max_position_embeddings, settings.max_model_len)
+        limits = _scheduler_config(settings)
         progress("load", 0.1)
         loaded = _load(settings, folder, context)
     torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
-    engine = _start_thread(settings, loaded, deliver)
+    engine = _start_thread(limits, settings.max_waiting, loaded, deliver)
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, loaded.forward.pool)
     running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
@@ -173,21 +175,28 @@ class _WarmUp:
             raise LoadError(f"the first token failed: {self._failure}")
 
 
-def _start_thread(settings: Settings, loaded: LoadedForward, deliver: Deliver) -> EngineThread:
-    """Start the compute thread and wait for its first token."""
-    layout = loaded.forward.pool.layout
-    config = SchedulerConfig(
+def _scheduler_config(settings: Settings) -> SchedulerConfig:
+    """Raises ValueError for limits that contradict each other."""
+    return SchedulerConfig(
         settings.max_num_seqs,
         settings.max_num_batched_tokens,
-        layout.page_size,
+        PAGE_SIZE,
         enable_prefix_caching=settings.enable_prefix_caching,
     )
+
+
+def _start_thread(
+    limits: SchedulerConfig, max_waiting: int, loaded: LoadedForward, deliver: Deliver
+) -> EngineThread:
+    """Start the compute thread and wait for its first token."""
+    layout = loaded.forward.pool.layout
+    config = replace(limits, page_size=layout.page_size)
     warm_up = _WarmUp(deliver)
     engine = EngineThread(
         ModelRunner(loaded.forward),
         Scheduler(config, PageAllocator(layout.pages)),
         warm_up,
-        max_waiting=settings.max_waiting,
+        max_waiting=max_waiting,
         threads=loaded.threads,
     )
     greedy = SamplingParams(temperature=0)
