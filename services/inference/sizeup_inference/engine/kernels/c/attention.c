@@ -3,14 +3,20 @@
 #include <math.h>
 #include <string.h>
 
-#include "vectors.h"
-
 /* Keys whose scores are kept at once, and query rows of a task: the scores stay in the L2 cache. */
 enum { KEYS = 512, ROWS = 64 };
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define ROUND_UP(n, unit) (((n) + (unit)-1) / (unit) * (unit))
+
+void store_row(const Heads *heads, void *target, const float *source, int64_t count)
+{
+    if (heads->dtype == BFLOAT16)
+        heads->vectors->round_row(target, source, count);
+    else
+        memcpy(target, source, (size_t)count * sizeof(float));
+}
 
 static int64_t page_elements(const Heads *heads)
 {
@@ -20,16 +26,16 @@ static int64_t page_elements(const Heads *heads)
 static char *at(const void *pool, const Heads *heads, int64_t page, int64_t head)
 {
     return (char *)pool +
-           (size_t)((page * heads->kv_heads + head) * page_elements(heads)) * heads->kernels.size;
+           (size_t)((page * heads->kv_heads + head) * page_elements(heads) * heads->size);
 }
 
 void store_kv(const Heads *heads, void *keys, void *values, const int64_t *pages, int64_t position,
               const void *key, const void *value)
 {
     enum { UNIT = 4, ROW = PANEL * UNIT }; /* bytes: packing units are 4 bytes in both dtypes */
-    const int64_t dim = heads->head_dim, size = heads->page_size, pairs = heads->kernels.pairs;
+    const int64_t dim = heads->head_dim, size = heads->page_size, pairs = heads->pairs;
     const int64_t page = pages[position / size], slot = position % size;
-    const size_t element = heads->kernels.size, bytes = (size_t)dim * element;
+    const size_t element = (size_t)heads->size, bytes = (size_t)dim * element;
     for (int64_t h = 0; h < heads->kv_heads; h++) {
         char *k = at(keys, heads, page, h) + (size_t)(slot / PANEL) * bytes * PANEL +
                   slot % PANEL * UNIT;
@@ -49,7 +55,7 @@ void store_kv(const Heads *heads, void *keys, void *values, const int64_t *pages
 static void clear_tail(const Heads *heads, void *values, const Span *span, int64_t head)
 {
     const int64_t size = heads->page_size, used = (span->context - 1) % size + 1;
-    const int64_t page = (span->context - 1) / size, pairs = heads->kernels.pairs;
+    const int64_t page = (span->context - 1) / size, pairs = heads->pairs;
     if (page * size < span->context - span->length)
         return;
     char *v = at(values, heads, span->pages[page], head);
@@ -57,8 +63,8 @@ static void clear_tail(const Heads *heads, void *values, const Span *span, int64
         for (int64_t slot = used; slot < size; slot++)
             for (int64_t i = 0; i < PANEL; i++)
                 memset(v + (size_t)((p * size + slot / pairs * pairs) * PANEL + i * pairs +
-                                    slot % pairs) * heads->kernels.size,
-                       0, heads->kernels.size);
+                                    slot % pairs) * (size_t)heads->size,
+                       0, (size_t)heads->size);
 }
 
 /* Query tokens of a task: all heads of a group attend to the same keys. */
@@ -93,9 +99,9 @@ static Scratch lay_out(const Heads *heads, char *memory, char **end)
     const int64_t rows = block_rows(heads), dim = heads->head_dim;
     const int64_t pages = KEYS / heads->page_size;
     Scratch s;
-    s.query = take(&memory, rows * dim * (int64_t)heads->kernels.size);
+    s.query = take(&memory, rows * dim * heads->size);
     s.scores = take(&memory, rows * KEYS * 4);
-    s.weights = take(&memory, rows * KEYS * (int64_t)heads->kernels.size);
+    s.weights = take(&memory, rows * KEYS * heads->size);
     s.sums = take(&memory, rows * dim * 4);
     s.block = take(&memory, rows * dim * 4);
     s.top = take(&memory, rows * 4);
@@ -125,25 +131,25 @@ static void weigh(const Scratch *s, const Heads *heads, int64_t row, int64_t fir
                   int64_t columns)
 {
     float *scores = s->scores + row * KEYS;
-    char *weights = (char *)s->weights + (size_t)(row * KEYS) * heads->kernels.size;
+    char *weights = (char *)s->weights + (size_t)(row * KEYS) * heads->size;
     const float outside = -INFINITY;
     for (int64_t i = 0; i < MIN(first, columns); i++)
         scores[i] = outside;
     for (int64_t i = MAX(last + 1, 0); i < columns; i++)
         scores[i] = outside;
-    float *sums = s->sums + row * heads->head_dim;
-    const float top = largest(scores, columns), before = s->top[row];
-    if (top > before || before != before || top != top) {
+    const Vectors *vectors = heads->vectors;
+    const float top = vectors->largest(scores, columns), before = s->top[row];
+    if (top > before || top != top) {
         const float factor = before == -INFINITY ? 0.0f : expf((before - top) * heads->scale);
-        scale_row(sums, factor, heads->head_dim);
+        vectors->scale_row(s->sums + row * heads->head_dim, factor, heads->head_dim);
         s->total[row] *= factor;
         s->top[row] = top;
     }
     if (s->top[row] == -INFINITY)
-        memset(scores, 0, (size_t)columns * sizeof(float));
+        memset(weights, 0, (size_t)(columns * heads->size));
     else
-        s->total[row] += exp_row(scores, s->top[row], heads->scale, columns);
-    store_row(weights, heads->dtype, scores, columns);
+        s->total[row] += vectors->exp_row(weights, heads->dtype, scores, s->top[row], heads->scale,
+                                          columns);
 }
 
 void attend(const Attention *attention, const Span *span, int64_t task, int64_t thread)
@@ -156,7 +162,7 @@ void attend(const Attention *attention, const Span *span, int64_t task, int64_t 
     const int64_t tokens = MIN(block_tokens(heads), span->length - begin), rows = tokens * group;
     const int64_t position = span->context - span->length + begin;
     const int64_t window = attention->window ? attention->window : span->context;
-    const size_t element = heads->kernels.size;
+    const size_t element = (size_t)heads->size;
     char *end;
     const Scratch s =
         lay_out(heads, attention->scratch + thread * attention_scratch(heads), &end);
@@ -186,22 +192,22 @@ void attend(const Attention *attention, const Span *span, int64_t task, int64_t 
             for (int64_t p = 0; p < dim / PANEL; p++)
                 s.value_panels[p * pages + g] = v + (size_t)(p * size * PANEL) * element;
         }
-        heads->kernels.matmul(s.query, dim, rows, s.key_panels, columns / PANEL, 1, dim, s.scores,
+        heads->matmul(s.query, dim, rows, s.key_panels, columns / PANEL, 1, dim, s.scores,
                               KEYS);
         for (int64_t r = 0; r < rows; r++) {
             const int64_t own = position + r / group - from;
             weigh(&s, heads, r, own - window + 1, own, columns);
         }
-        heads->kernels.matmul(s.weights, KEYS, rows, s.value_panels, dim / PANEL, pages, size,
+        heads->matmul(s.weights, KEYS, rows, s.value_panels, dim / PANEL, pages, size,
                               s.block, dim);
         for (int64_t r = 0; r < rows; r++)
-            add_row(s.sums + r * dim, s.block + r * dim, dim);
+            heads->vectors->add_row(s.sums + r * dim, s.block + r * dim, dim);
     }
     for (int64_t r = 0; r < rows; r++) {
         float *sums = s.sums + r * dim;
-        scale_row(sums, 1.0f / s.total[r], dim);
-        store_row((char *)attention->output +
-                      (size_t)(offset + r / group * width + r % group * dim) * element,
-                  heads->dtype, sums, dim);
+        heads->vectors->scale_row(sums, 1.0f / s.total[r], dim);
+        store_row(heads, (char *)attention->output +
+                             (size_t)(offset + r / group * width + r % group * dim) * element,
+                  sums, dim);
     }
 }

@@ -8,13 +8,19 @@
 #define SIZEUP_ATTENTION_H
 
 #include "matmul.h"
-#include "threads.h"
+#include "vectors.h"
 
 typedef struct {
     int64_t dtype, heads, kv_heads, head_dim, page_size;
     float scale;
-    Kernels kernels;
+    int64_t pairs;  /* 2 for bfloat16: see matmul.h */
+    int64_t size;   /* bytes of an element */
+    Matmul matmul;
+    const Vectors *vectors;
 } Heads;
+
+/* Store float32 in the dtype of the pool. */
+void store_row(const Heads *heads, void *target, const float *source, int64_t count);
 
 /* Consecutive tokens of one sequence: rows row .. row + length - 1 of the batch. */
 typedef struct {

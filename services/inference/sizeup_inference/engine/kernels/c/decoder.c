@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "attention.h"
-#include "matmul.h"
-#include "vectors.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -80,7 +78,7 @@ static void lay_out(Decoder *d, int64_t rows, char **next)
 {
     const Model *m = &d->model;
     const size_t n = (size_t)rows, threads = (size_t)pool_threads(d->pool);
-    const size_t size = d->heads.kernels.size;
+    const size_t size = (size_t)d->heads.size;
     d->x = take(next, n * (size_t)m->hidden * 4);
     d->qkv = take(next, n * (size_t)((m->heads + 2 * m->kv_heads) * m->head_dim) * 4);
     d->a = take(next, n * (size_t)d->width * size);
@@ -112,6 +110,12 @@ static int reserve(Decoder *d, int64_t rows)
     return OK;
 }
 
+/* Row `row` of a or b. */
+static void *row_of(const Decoder *d, void *activations, int64_t row, int64_t width)
+{
+    return (char *)activations + (size_t)(row * width * d->heads.size);
+}
+
 /* ---- Products ---- */
 
 typedef struct Product Product;
@@ -131,7 +135,7 @@ struct Product {
 static void product_task(void *context, int64_t index, int64_t thread)
 {
     const Product *p = context;
-    const Kernels *kernels = &p->decoder->heads.kernels;
+    const Heads *heads = &p->decoder->heads;
     const int64_t row_blocks = (p->rows + TASK_ROWS - 1) / TASK_ROWS;
     const int64_t panel = index / row_blocks * TASK_PANELS;
     const int64_t row = index % row_blocks * TASK_ROWS;
@@ -139,10 +143,10 @@ static void product_task(void *context, int64_t index, int64_t thread)
     const void *weights[TASK_PANELS];
     for (int64_t i = 0; i < panels; i++)
         weights[i] =
-            (const char *)p->weights + (size_t)((panel + i) * p->depth * PANEL) * kernels->size;
+            (const char *)p->weights + (size_t)((panel + i) * p->depth * PANEL * heads->size);
     float *sums = p->decoder->task_sums + thread * TASK_ROWS * TASK_COLUMNS;
-    kernels->matmul((const char *)p->input + (size_t)(row * p->lda) * kernels->size, p->lda, rows,
-                    weights, panels, 1, p->depth, sums, TASK_COLUMNS);
+    heads->matmul((const char *)p->input + (size_t)(row * p->lda * heads->size), p->lda, rows,
+                  weights, panels, 1, p->depth, sums, TASK_COLUMNS);
     p->epilogue(p, sums, row, rows, panel, panels, thread);
 }
 
@@ -161,7 +165,7 @@ static void to_qkv(const Product *p, float *sums, int64_t row, int64_t rows, int
     for (int64_t r = 0; r < rows; r++) {
         float *from = sums + r * TASK_COLUMNS;
         if (p->bias)
-            add_row(from, p->bias + panel * PANEL, count);
+            p->decoder->heads.vectors->add_row(from, p->bias + panel * PANEL, count);
         memcpy(p->decoder->qkv + (row + r) * stride + panel * PANEL, from, (size_t)count * 4);
     }
 }
@@ -171,7 +175,7 @@ static void to_residual(const Product *p, float *sums, int64_t row, int64_t rows
 {
     (void)thread;
     for (int64_t r = 0; r < rows; r++)
-        add_row(p->decoder->x + (row + r) * p->decoder->model.hidden + panel * PANEL,
+        p->decoder->heads.vectors->add_row(p->decoder->x + (row + r) * p->decoder->model.hidden + panel * PANEL,
                 sums + r * TASK_COLUMNS, panels * PANEL);
 }
 
@@ -183,17 +187,18 @@ static void to_activation(const Product *p, float *sums, int64_t row, int64_t ro
     const Decoder *d = p->decoder;
     float activated[TASK_COLUMNS / 2];
     for (int64_t r = 0; r < rows; r++) {
-        silu_times(activated, sums + r * TASK_COLUMNS, panels / 2);
-        store_row((char *)d->b +
-                      (size_t)((row + r) * d->width + panel / 2 * PANEL) * d->heads.kernels.size,
-                  d->model.dtype, activated, panels / 2 * PANEL);
+        d->heads.vectors->silu_times(activated, sums + r * TASK_COLUMNS, panels / 2);
+        char *target = row_of(d, d->b, row + r, d->width);
+        store_row(&d->heads, target + panel / 2 * PANEL * d->heads.size, activated,
+                  panels / 2 * PANEL);
     }
 }
 
 /* A thread's tasks come in the order of their panels, so the first of equal logits stays. */
-static void keep_best(Best *best, const float *logits, int64_t count, int64_t first)
+static void keep_best(const Vectors *vectors, Best *best, const float *logits, int64_t count,
+                      int64_t first)
 {
-    const float top = largest_finite(logits, count);
+    const float top = vectors->largest_finite(logits, count);
     if (isnan(top)) {
         *best = (Best){INFINITY, -1};
     } else if (top > best->value) {
@@ -213,7 +218,7 @@ static void to_logits(const Product *p, float *sums, int64_t row, int64_t rows, 
     for (int64_t r = row; r < row + rows; r++, sums += TASK_COLUMNS) {
         for (int64_t i = count; i < columns; i++)
             sums[i] = sums[0];
-        keep_best(d->best + thread * p->rows + r, sums, columns, first);
+        keep_best(d->heads.vectors, d->best + thread * p->rows + r, sums, columns, first);
         const int64_t target = p->step->logits_rows[r];
         if (target >= 0)
             memcpy(p->step->logits + target * d->model.vocab + first, sums, (size_t)count * 4);
@@ -245,21 +250,29 @@ static int64_t position_of(const Decoder *d, int64_t row)
     return span->context - span->length + row - span->row;
 }
 
+static void load_row(const Heads *heads, float *target, const void *source, int64_t count)
+{
+    if (heads->dtype == BFLOAT16)
+        heads->vectors->widen_row(target, source, count);
+    else
+        memcpy(target, source, (size_t)count * sizeof(float));
+}
+
 /* A row of the embedding, from the packed head where the two are tied: 4 bytes of every 64. */
 static void load_embedding(const Decoder *d, float *target, char *buffer, int64_t token)
 {
     enum { UNIT = 4, ROW = PANEL * UNIT };
     const Model *m = &d->model;
-    const size_t bytes = (size_t)m->hidden * d->heads.kernels.size;
+    const size_t bytes = (size_t)(m->hidden * d->heads.size);
     if (m->embedding) {
-        load_row(target, m->dtype, (const char *)m->embedding + (size_t)token * bytes, m->hidden);
+        load_row(&d->heads, target, (const char *)m->embedding + (size_t)token * bytes, m->hidden);
         return;
     }
     const char *from =
         (const char *)m->head + (size_t)(token / PANEL) * bytes * PANEL + token % PANEL * UNIT;
     for (size_t i = 0; i < bytes / UNIT; i++)
         memcpy(buffer + i * UNIT, from + i * ROW, UNIT);
-    load_row(target, m->dtype, buffer, m->hidden);
+    load_row(&d->heads, target, buffer, m->hidden);
 }
 
 /* The input of the first layer, and the angles of the row's position for all of them. */
@@ -286,9 +299,9 @@ static void norm_row(void *context, int64_t row, int64_t thread)
     Decoder *d = rows->decoder;
     const int64_t hidden = d->model.hidden;
     float *normed = d->row_buffer + thread * d->width;
-    rms_norm(normed, d->x + row * hidden, rows->norm, hidden, (float)d->model.epsilon);
-    store_row((char *)d->a + (size_t)(row * d->width) * d->heads.kernels.size, d->model.dtype, normed,
-              hidden);
+    d->heads.vectors->rms_norm(normed, d->x + row * hidden, rows->norm, hidden,
+                               (float)d->model.epsilon);
+    store_row(&d->heads, row_of(d, d->a, row, d->width), normed, hidden);
 }
 
 static void prepare_heads(float *heads, int64_t count, const Decoder *d, const float *norm,
@@ -297,8 +310,8 @@ static void prepare_heads(float *heads, int64_t count, const Decoder *d, const f
     const int64_t dim = d->model.head_dim;
     for (int64_t h = 0; h < count; h++, heads += dim) {
         if (norm)
-            rms_norm(heads, heads, norm, dim, (float)d->model.epsilon);
-        rotate(heads, angles, angles + dim / 2, dim / 2);
+            d->heads.vectors->rms_norm(heads, heads, norm, dim, (float)d->model.epsilon);
+        d->heads.vectors->rotate(heads, angles, angles + dim / 2, dim / 2);
     }
 }
 
@@ -314,11 +327,11 @@ static void rotate_row(void *context, int64_t row, int64_t thread)
     const float *angles = d->angles + row * m->head_dim;
     prepare_heads(q, m->heads, d, layer->q_norm, angles);
     prepare_heads(k, m->kv_heads, d, layer->k_norm, angles);
-    store_row((char *)d->a + (size_t)(row * queries) * d->heads.kernels.size, m->dtype, q, queries);
+    store_row(&d->heads, row_of(d, d->a, row, queries), q, queries);
     char *rounded = (char *)(d->row_buffer + thread * d->width);
-    store_row(rounded, m->dtype, k, 2 * keys);
+    store_row(&d->heads, rounded, k, 2 * keys);
     store_kv(&d->heads, layer->keys, layer->values, d->spans[d->span_of[row]].pages,
-             position_of(d, row), rounded, rounded + (size_t)keys * d->heads.kernels.size);
+             position_of(d, row), rounded, rounded + keys * d->heads.size);
 }
 
 /* ---- The step ---- */
@@ -429,10 +442,9 @@ static void final_row(void *context, int64_t index, int64_t thread)
     Decoder *d = rows->decoder;
     const int64_t hidden = d->model.hidden;
     float *normed = d->row_buffer + thread * d->width;
-    rms_norm(normed, d->x + rows->step->sample_rows[index] * hidden, d->model.final_norm, hidden,
-             (float)d->model.epsilon);
-    store_row((char *)d->a + (size_t)(index * d->width) * d->heads.kernels.size, d->model.dtype,
-              normed, hidden);
+    d->heads.vectors->rms_norm(normed, d->x + rows->step->sample_rows[index] * hidden,
+                               d->model.final_norm, hidden, (float)d->model.epsilon);
+    store_row(&d->heads, row_of(d, d->a, index, d->width), normed, hidden);
 }
 
 static void hidden_row(void *context, int64_t row, int64_t thread)
@@ -441,8 +453,8 @@ static void hidden_row(void *context, int64_t row, int64_t thread)
     const Rows *rows = context;
     const Decoder *d = rows->decoder;
     const int64_t hidden = d->model.hidden;
-    rms_norm(rows->step->hidden + row * hidden, d->x + row * hidden, d->model.final_norm, hidden,
-             (float)d->model.epsilon);
+    d->heads.vectors->rms_norm(rows->step->hidden + row * hidden, d->x + row * hidden,
+                               d->model.final_norm, hidden, (float)d->model.epsilon);
 }
 
 int64_t sizeup_decoder_run(Decoder *d, const Step *step)
@@ -468,8 +480,8 @@ static void head_row(void *context, int64_t row, int64_t thread)
     (void)thread;
     const Rows *rows = context;
     const Decoder *d = rows->decoder;
-    store_row((char *)d->a + (size_t)(row * d->width) * d->heads.kernels.size, d->model.dtype,
-              rows->step->hidden + row * d->model.hidden, d->model.hidden);
+    store_row(&d->heads, row_of(d, d->a, row, d->width), rows->step->hidden + row * d->model.hidden,
+              d->model.hidden);
 }
 
 /* Logits of given last hidden states: `hidden` is the input, [samples, hidden]. */
@@ -491,9 +503,19 @@ Decoder *sizeup_decoder_create(Pool *pool, const Model *model)
         return NULL;
     d->pool = pool;
     d->model = *model;
-    d->heads = (Heads){model->dtype,     model->heads,        model->kv_heads,
-                       model->head_dim,  model->page_size,    (float)model->scale,
-                       select_kernels(model->dtype, model->level)};
+    const Vectors *vectors = select_vectors();
+    const Matmul special = special_matmul(model->dtype, model->level);
+    const int is_bf16 = model->dtype == BFLOAT16;
+    d->heads = (Heads){.dtype = model->dtype,
+                       .heads = model->heads,
+                       .kv_heads = model->kv_heads,
+                       .head_dim = model->head_dim,
+                       .page_size = model->page_size,
+                       .scale = (float)model->scale,
+                       .pairs = is_bf16 ? 2 : 1,
+                       .size = is_bf16 ? 2 : 4,
+                       .vectors = vectors,
+                       .matmul = special ? special : is_bf16 ? vectors->matmul_bf16 : vectors->matmul_f32};
     d->width = MAX(MAX(model->hidden, model->intermediate),
                    MAX(model->heads, 2 * model->kv_heads) * model->head_dim);
     return d;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "targets.h"
-
 #if defined(__x86_64__) && defined(__linux__) && (__GNUC__ >= 11 || __clang_major__ >= 12)
 #define X86_KERNELS 1
 #include <immintrin.h>
@@ -11,112 +9,14 @@
 #include <unistd.h>
 #endif
 
+#define PRAGMA(text) _Pragma(#text)
+#define UNROLL(times) PRAGMA(GCC unroll times)
+#define INLINE static inline __attribute__((always_inline))
+
 /* Panels that the AVX-512 kernel computes together: enough sums in flight to hide an addition. */
 #define WIDE 4
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
-
-/* ---- Portable: vectors of 16 floats, which the compiler splits as the processor needs. ---- */
-
-/* A panel is PARTS vectors. */
-enum { PARTS = PANEL / LANES };
-
-INLINE float widen(uint16_t value)
-{
-    const uint32_t bits = (uint32_t)value << 16;
-    float result;
-    memcpy(&result, &bits, sizeof(result));
-    return result;
-}
-
-#define EACH_SUM                                                                                    \
-    UNROLL(4)                                                                                       \
-    for (int r = 0; r < rows; r++)                                                                  \
-        UNROLL(8)                                                                                   \
-        for (int p = 0; p < panels * PARTS; p++)
-
-INLINE void portable_bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
-                                const void *const *weights, int64_t blocks, int64_t depth, float *c,
-                                int64_t ldc)
-{
-    Lanes sums[4][2 * PARTS];
-    EACH_SUM sums[r][p] = (Lanes){0};
-    for (int64_t j = 0; j < blocks; j++, a += depth) {
-        for (int64_t k = 0; k < depth; k += 2) {
-            UNROLL(8)
-            for (int p = 0; p < panels * PARTS; p++) {
-                const uint16_t *b = weights[p / PARTS * blocks + j];
-                Bits pair;
-                memcpy(&pair, b + k * PANEL + p % PARTS * 2 * LANES, sizeof(pair));
-                const Lanes even = (Lanes)(pair << 16), odd = (Lanes)(pair & 0xffff0000u);
-                UNROLL(4)
-                for (int r = 0; r < rows; r++) {
-                    sums[r][p] += even * widen(a[r * lda + k]);
-                    sums[r][p] += odd * widen(a[r * lda + k + 1]);
-                }
-            }
-        }
-    }
-    EACH_SUM *(UnalignedLanes *)(c + r * ldc + p * LANES) = sums[r][p];
-}
-
-INLINE void portable_f32_block(const int rows, const int panels, const float *a, int64_t lda,
-                               const void *const *weights, int64_t blocks, int64_t depth, float *c,
-                               int64_t ldc)
-{
-    Lanes sums[4][2 * PARTS];
-    EACH_SUM sums[r][p] = (Lanes){0};
-    for (int64_t j = 0; j < blocks; j++, a += depth) {
-        for (int64_t k = 0; k < depth; k++) {
-            UNROLL(8)
-            for (int p = 0; p < panels * PARTS; p++) {
-                const float *b = weights[p / PARTS * blocks + j];
-                Lanes column;
-                memcpy(&column, b + k * PANEL + p % PARTS * LANES, sizeof(column));
-                UNROLL(4)
-                for (int r = 0; r < rows; r++)
-                    sums[r][p] += column * a[r * lda + k];
-            }
-        }
-    }
-    EACH_SUM *(UnalignedLanes *)(c + r * ldc + p * LANES) = sums[r][p];
-}
-
-/* Cut a product into blocks whose sizes the compiler knows. */
-#define CUT(block, type, high)                                                                      \
-    for (int64_t p = 0; p < panels;) {                                                              \
-        const int wide = panels - p >= 2;                                                           \
-        for (int64_t r = 0; r < rows;) {                                                            \
-            const int tall = rows - r >= high;                                                      \
-            const type *x = (const type *)a + r * lda;                                              \
-            const void *const *w = weights + p * blocks;                                            \
-            float *y = c + r * ldc + p * PANEL;                                                     \
-            if (tall && wide)                                                                       \
-                block(high, 2, x, lda, w, blocks, depth, y, ldc);                                   \
-            else if (tall)                                                                          \
-                block(high, 1, x, lda, w, blocks, depth, y, ldc);                                   \
-            else if (wide)                                                                          \
-                block(1, 2, x, lda, w, blocks, depth, y, ldc);                                      \
-            else                                                                                    \
-                block(1, 1, x, lda, w, blocks, depth, y, ldc);                                      \
-            r += tall ? high : 1;                                                                   \
-        }                                                                                           \
-        p += wide ? 2 : 1;                                                                          \
-    }
-
-CLONES
-static void portable_bf16(const void *a, int64_t lda, int64_t rows, const void *const *weights,
-                          int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
-{
-    CUT(portable_bf16_block, uint16_t, 2)
-}
-
-CLONES
-static void portable_f32(const void *a, int64_t lda, int64_t rows, const void *const *weights,
-                         int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
-{
-    CUT(portable_f32_block, float, 3)
-}
 
 #ifdef X86_KERNELS
 
@@ -220,40 +120,49 @@ TARGET_AMX static void configure(int64_t upper, int64_t lower)
     _tile_loadconfig(&config);
 }
 
-/* Load a tile of weights and fetch the one after it. */
-#define LOAD_WEIGHTS(tile, address)                                                                 \
+/* Load a tile of weights and fetch the one that the register is to hold next. */
+#define LOAD_WEIGHTS(tile, address, next)                                                           \
     do {                                                                                            \
-        const uint16_t *tile_at = (address);                                                        \
+        const uint16_t *tile_next = (next);                                                         \
         UNROLL(16)                                                                                  \
         for (int line = 0; line < TILE_ROWS; line++)                                                \
-            _mm_prefetch(tile_at + TILE_ROWS * TILE_DEPTH + line * TILE_DEPTH, _MM_HINT_T0);        \
-        _tile_loadd(tile, tile_at, TILE_BYTES);                                                     \
+            _mm_prefetch(tile_next + line * TILE_DEPTH, _MM_HINT_T0);                               \
+        _tile_loadd(tile, address, TILE_BYTES);                                                     \
     } while (0)
+
+/* The tile of a panel after the one at `k` of block `j`: of the same block, of the next, or the first
+   of the panel that follows by `stride` panels. */
+INLINE const uint16_t *tile_after(const void *const *weights, int64_t j, int64_t k, int64_t blocks,
+                                  int64_t depth, int64_t following)
+{
+    if (k + TILE_DEPTH < depth)
+        return (const uint16_t *)weights[j] + (k + TILE_DEPTH) * PANEL;
+    return weights[j + 1 < blocks ? j + 1 : following];
+}
 
 TARGET_AMX static void amx_one(const uint16_t *a, int64_t lda, const void *const *weights,
                                int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
 {
     int64_t p = 0;
     for (; p + 4 <= panels; p += 4, weights += 4 * blocks) {
+        const int64_t following = p + 8 <= panels ? 4 * blocks : 0;
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
-        for (int64_t j = 0; j < blocks; j++) {
-            const uint16_t *w0 = weights[j], *w1 = weights[blocks + j];
-            const uint16_t *w2 = weights[2 * blocks + j], *w3 = weights[3 * blocks + j];
+        for (int64_t j = 0; j < blocks; j++)
             for (int64_t k = 0; k < depth; k += TILE_DEPTH) {
                 _tile_loadd(4, a + j * depth + k, (size_t)lda * 2);
-                LOAD_WEIGHTS(6, w0 + k * PANEL);
-                _tile_dpbf16ps(0, 4, 6);
-                LOAD_WEIGHTS(7, w1 + k * PANEL);
-                _tile_dpbf16ps(1, 4, 7);
-                LOAD_WEIGHTS(6, w2 + k * PANEL);
-                _tile_dpbf16ps(2, 4, 6);
-                LOAD_WEIGHTS(7, w3 + k * PANEL);
-                _tile_dpbf16ps(3, 4, 7);
+#define STEP(sum, tile)                                                                             \
+    LOAD_WEIGHTS(tile, (const uint16_t *)weights[sum * blocks + j] + k * PANEL,                     \
+                 tile_after(weights + sum * blocks, j, k, blocks, depth, following));               \
+    _tile_dpbf16ps(sum, 4, tile)
+                STEP(0, 6);
+                STEP(1, 7);
+                STEP(2, 6);
+                STEP(3, 7);
+#undef STEP
             }
-        }
         _tile_stored(0, c + p * PANEL, (size_t)ldc * 4);
         _tile_stored(1, c + (p + 1) * PANEL, (size_t)ldc * 4);
         _tile_stored(2, c + (p + 2) * PANEL, (size_t)ldc * 4);
@@ -264,35 +173,38 @@ TARGET_AMX static void amx_one(const uint16_t *a, int64_t lda, const void *const
         for (int64_t j = 0; j < blocks; j++)
             for (int64_t k = 0; k < depth; k += TILE_DEPTH) {
                 _tile_loadd(4, a + j * depth + k, (size_t)lda * 2);
-                LOAD_WEIGHTS(6, (const uint16_t *)weights[j] + k * PANEL);
+                LOAD_WEIGHTS(6, (const uint16_t *)weights[j] + k * PANEL,
+                             tile_after(weights, j, k, blocks, depth, 0));
                 _tile_dpbf16ps(0, 4, 6);
             }
         _tile_stored(0, c + p * PANEL, (size_t)ldc * 4);
     }
 }
 
-/* Up to 32 rows by one or two panels. */
+/* Up to 32 rows by one or two panels; `following` is where the next call's first panel is. */
 TARGET_AMX static void amx_two(const uint16_t *a, int64_t lda, const void *const *weights,
-                               int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
+                               int64_t panels, int64_t blocks, int64_t depth, int64_t following,
+                               float *c, int64_t ldc)
 {
     const uint16_t *lower = a + TILE_ROWS * lda;
+    const void *const *second = weights + (panels > 1 ? blocks : 0);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (int64_t j = 0; j < blocks; j++) {
-        const uint16_t *w0 = weights[j], *w1 = weights[panels > 1 ? blocks + j : j];
+    for (int64_t j = 0; j < blocks; j++)
         for (int64_t k = 0; k < depth; k += TILE_DEPTH) {
             _tile_loadd(4, a + j * depth + k, (size_t)lda * 2);
-            LOAD_WEIGHTS(6, w0 + k * PANEL);
+            LOAD_WEIGHTS(6, (const uint16_t *)weights[j] + k * PANEL,
+                         tile_after(weights, j, k, blocks, depth, following));
             _tile_loadd(5, lower + j * depth + k, (size_t)lda * 2);
-            LOAD_WEIGHTS(7, w1 + k * PANEL);
+            LOAD_WEIGHTS(7, (const uint16_t *)second[j] + k * PANEL,
+                         tile_after(second, j, k, blocks, depth, following));
             _tile_dpbf16ps(0, 4, 6);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(1, 4, 7);
             _tile_dpbf16ps(3, 5, 7);
         }
-    }
     _tile_stored(0, c, (size_t)ldc * 4);
     _tile_stored(2, c + TILE_ROWS * ldc, (size_t)ldc * 4);
     if (panels > 1) {
@@ -312,13 +224,13 @@ static void amx_bf16(const void *a, int64_t lda, int64_t rows, const void *const
         for (int64_t p = 0; p < panels; p += 2)
             for (int64_t r = 0; r < pairs; r += 2 * TILE_ROWS)
                 amx_two(x + r * lda, lda, weights + p * blocks, MIN(2, panels - p), blocks, depth,
-                        c + r * ldc + p * PANEL, ldc);
+                        p + 4 <= panels ? 2 * blocks : 0, c + r * ldc + p * PANEL, ldc);
     }
     if (tail > TILE_ROWS) {
         configure(TILE_ROWS, tail - TILE_ROWS);
         for (int64_t p = 0; p < panels; p += 2)
             amx_two(x + pairs * lda, lda, weights + p * blocks, MIN(2, panels - p), blocks, depth,
-                    c + pairs * ldc + p * PANEL, ldc);
+                    p + 4 <= panels ? 2 * blocks : 0, c + pairs * ldc + p * PANEL, ldc);
     } else if (tail) {
         configure(tail, 0);
         amx_one(x + pairs * lda, lda, weights, panels, blocks, depth, c + pairs * ldc, ldc);
@@ -351,51 +263,14 @@ int64_t processor_level(void)
 #endif
 }
 
-Kernels select_kernels(int64_t dtype, int64_t level)
+Matmul special_matmul(int64_t dtype, int64_t level)
 {
-    if (dtype == FLOAT32)
-        return (Kernels){1, sizeof(float), portable_f32};
 #ifdef X86_KERNELS
-    if (level == AMX)
-        return (Kernels){2, sizeof(uint16_t), amx_bf16};
-    if (level == AVX512_BF16)
-        return (Kernels){2, sizeof(uint16_t), avx512_bf16};
+    if (dtype == BFLOAT16 && level == AMX)
+        return amx_bf16;
+    if (dtype == BFLOAT16 && level == AVX512_BF16)
+        return avx512_bf16;
 #endif
-    (void)level;
-    return (Kernels){2, sizeof(uint16_t), portable_bf16};
-}
-
-/* To nearest, ties to even; a NaN stays one. */
-CLONES
-static void round_to_bf16(uint16_t *target, const float *source, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, source + i, sizeof(bits));
-        const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
-        target[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40 : rounded);
-    }
-}
-
-void store_row(void *target, int64_t dtype, const float *source, int64_t count)
-{
-    if (dtype == BFLOAT16)
-        round_to_bf16(target, source, count);
-    else
-        memcpy(target, source, (size_t)count * sizeof(float));
-}
-
-CLONES
-static void widen_row(float *target, const uint16_t *source, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        target[i] = widen(source[i]);
-}
-
-void load_row(float *target, int64_t dtype, const void *source, int64_t count)
-{
-    if (dtype == BFLOAT16)
-        widen_row(target, source, count);
-    else
-        memcpy(target, source, (size_t)count * sizeof(float));
+    (void)dtype, (void)level;
+    return NULL;
 }

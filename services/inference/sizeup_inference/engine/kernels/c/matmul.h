@@ -22,19 +22,9 @@ enum { PORTABLE = 0, AVX512_BF16 = 1, AMX = 2 };
 typedef void (*Matmul)(const void *a, int64_t lda, int64_t rows, const void *const *weights,
                        int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc);
 
-typedef struct {
-    int64_t pairs; /* consecutive values of K of one column */
-    size_t size;   /* of an element */
-    Matmul matmul;
-} Kernels;
-
-/* The fastest kernels of this processor, no higher than `level`. */
-Kernels select_kernels(int64_t dtype, int64_t level);
 /* The highest level of this processor and compiler. */
 int64_t processor_level(void);
-
-/* Round float32 to an element of the dtype. */
-void store_row(void *target, int64_t dtype, const float *source, int64_t count);
-void load_row(float *target, int64_t dtype, const void *source, int64_t count);
+/* The product of these special instructions; NULL: there is none for the dtype. */
+Matmul special_matmul(int64_t dtype, int64_t level);
 
 #endif
