@@ -43,7 +43,7 @@ PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --dis
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run loadtest test check lint types contracts format docs cluster-test images push save kind-up \
-	kind-load install bench-engine toys release clean
+	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -112,6 +112,8 @@ docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metr
 bench-engine: $(VENV)/.services  ## Tokens per second of the engine and of transformers' generate
 	@$(BIN)/python benchmarks/engine.py
 
+llama-venv: $(VENV)-llama/.ready  ## Build llama.cpp for this processor, as a peer of bench-engine
+
 toys: $(VENV)/.services  ## Train the toy models (45 minutes of one core)
 	@$(BIN)/python models/toy/train.py
 
@@ -145,4 +147,14 @@ $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@echo "install: checkov in $(VENV)-checkov"
 	@$(BIN)/python -m venv $(VENV)-checkov
 	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Compiled for this processor, with the kernels of llamafile for bfloat16; without server and tools.
+LLAMA_CMAKE_ARGS := -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DGGML_OPENMP=ON \
+	-DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_CURL=OFF
+$(VENV)-llama/.ready: benchmarks/llama.txt
+	@echo "install: llama.cpp in $(VENV)-llama (10 to 30 minutes of compiling)"
+	@$(PYTHON) -m venv $(VENV)-llama
+	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" $(VENV)-llama/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-binary llama-cpp-python -r $<
 	@touch $@
