@@ -104,12 +104,13 @@ format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, results.schema.json
+docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, benchmarks, results.schema.json
 	@$(BIN)/python docs/make_architecture.py
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_schema.py
+	@$(BIN)/python docs/make_benchmarks.py
 
-bench-engine: $(VENV)/.services  ## Tokens per second of the engine and of transformers' generate
+bench-engine: $(VENV)/.services  ## Speed and memory of the engine beside generate, continuous batching and llama.cpp
 	@$(BIN)/python benchmarks/engine.py
 
 llama-venv: $(VENV)-llama/.ready  ## Build llama.cpp for this processor, as a peer of bench-engine
@@ -149,12 +150,12 @@ $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# Compiled for this processor, with the kernels of llamafile for bfloat16; without server and tools.
-LLAMA_CMAKE_ARGS := -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DGGML_OPENMP=ON \
-	-DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_CURL=OFF
-$(VENV)-llama/.ready: benchmarks/llama.txt
+# Compiled for this processor, with llamafile's kernels for bfloat16.
+LLAMA_CMAKE_ARGS := -DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
+$(VENV)-llama/.ready: benchmarks/llama.txt benchmarks/llama_amx.h
 	@echo "install: llama.cpp in $(VENV)-llama (10 to 30 minutes of compiling)"
 	@$(PYTHON) -m venv $(VENV)-llama
-	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" $(VENV)-llama/bin/python -m pip install --quiet --disable-pip-version-check \
-		--no-binary llama-cpp-python -r $<
+	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" CXXFLAGS="-include $(CURDIR)/benchmarks/llama_amx.h" \
+		$(VENV)-llama/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall \
+		--no-cache-dir --no-binary llama-cpp-python -r $<
 	@touch $@
