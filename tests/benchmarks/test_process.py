@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine_peers.messages import Load, PeerOptions
-from engine_peers.process import LineProcess, PeerError
+from engine_peers.process import LineProcess, PeerError, PeerProcess
 
+TOY = Path(__file__).parents[2] / "models" / "toy" / "toy-0.5m"
 PEER = """
 from engine_peers.messages import Model, timing
 from engine_peers.serve import serve
@@ -70,3 +71,14 @@ def test_a_peer_that_does_not_answer_is_an_error() -> None:
         pytest.raises(PeerError),
     ):
         process.receive(0.01)
+
+
+@pytest.mark.parametrize("module", ["sizeup", "generate", "continuous_batching"])
+def test_a_peer_generates(module: str) -> None:
+    options = PeerOptions(str(TOY), "cpu", threads=1, max_streams=2, max_model_len=16)
+    with closing(PeerProcess(module, Path(sys.executable), options, "passive")) as peer:
+        assert peer.ready.weight_bytes > 0
+        measured = peer.run(Load(2, 8, 4, seed=0))
+    assert len(measured.timing.ttft) == 2
+    assert 0 < max(measured.timing.ttft) < measured.timing.seconds
+    assert measured.timing.decode_tokens > 0
