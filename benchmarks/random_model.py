@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from shapes import SHAPES
 
@@ -25,6 +26,7 @@ def cached_folder(cache: Path, shape: str, dtype: str) -> Path:
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         random_model(shape, dtype).save_pretrained(unfinished)
         unfinished.rename(folder)
     return folder

@@ -1,6 +1,6 @@
 """Write a Qwen2 model folder as GGUF, without a tokenizer: prompts are token ids.
 
-    .venv-llama/bin/python benchmarks/engine_peers/gguf_file.py SOURCE FILE [q8_0 | q4_0]
+    python -m engine_peers.gguf_file SOURCE FILE [q8_0 | q4_0]
 
 SOURCE is the model folder, or the GGUF file to quantize.
 
@@ -19,6 +19,8 @@ from typing import Any
 import gguf
 import llama_cpp
 import numpy as np
+
+from engine_peers.llama_log import log_errors_only
 
 _DTYPES = {
     "BF16": gguf.GGMLQuantizationType.BF16,
@@ -87,6 +89,7 @@ def quantize(source: Path, target: Path, kind: str) -> None:
 
     Raises RuntimeError when llama.cpp refuses.
     """
+    log_errors_only()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = _FTYPES[kind]
     code = llama_cpp.llama_model_quantize(

@@ -4,7 +4,6 @@ Runs in the environment of `make llama-venv`. Prompts are computed in batches of
 every decode step is one call for all streams; sampling is an argmax of the logits.
 """
 
-import ctypes
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import gguf
 import llama_cpp
 import numpy as np
 
+from engine_peers.llama_log import log_errors_only
 from engine_peers.messages import Load, Model, PeerOptions, Timing, timing
 from engine_peers.serve import serve
 
@@ -30,11 +30,6 @@ _FIELDS = (
     "attention.head_count",
     "attention.head_count_kv",
 )
-
-
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _discard_log(_level: int, _text: bytes, _data: ctypes.c_void_p) -> None:
-    """Keep llama.cpp's log out of the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +128,7 @@ class LlamaPeer:
     """A GGUF model."""
 
     def __init__(self, options: PeerOptions) -> None:
-        llama_cpp.llama_log_set(_discard_log, None)
+        log_errors_only()
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_default_params()
         self._model = llama_cpp.llama_model_load_from_file(options.weights.encode(), params)

@@ -14,15 +14,16 @@ def weights(kind: PeerKind, cache: Path, shape: str, dtype: str) -> Path:
         return folder
     plain = folder.with_name(f"{folder.name}.gguf")
     if not plain.exists():
-        _write_gguf(str(folder), str(plain))
+        _write_gguf(folder, plain)
     if kind.quantization is None:
         return plain
     quantized = folder.with_name(f"{folder.name}-{kind.quantization}.gguf")
     if not quantized.exists():
-        _write_gguf(str(plain), str(quantized), kind.quantization)
+        _write_gguf(plain, quantized, kind.quantization)
     return quantized
 
 
-def _write_gguf(*arguments: str) -> None:
-    script = Path(__file__).with_name("gguf_file.py")
-    subprocess.run([LLAMA_PYTHON, script, *arguments], check=True)
+def _write_gguf(source: Path, target: Path, *quantization: str) -> None:
+    argv = [str(LLAMA_PYTHON), "-m", "engine_peers.gguf_file"]
+    argv += [str(source.absolute()), str(target.absolute()), *quantization]
+    subprocess.run(argv, cwd=Path(__file__).parents[1], check=True)
