@@ -198,14 +198,14 @@ def test_nearly_equal_tokens_draw_the_same_when_rounding_swaps_their_ranks(
 
 
 @pytest.mark.parametrize("penalty", [0.5, 1.3, 2.0])
-def test_repetition_penalty_equals_transformers(penalty: float) -> None:
+def test_repetition_penalty_equals_transformers(penalty: float, kernels: Kernels) -> None:
     row = logits_row(seed=7)
     prompt, answer = [1, 2, 2, 30], [4, 4, 5]
     theirs = RepetitionPenaltyLogitsProcessor(penalty)(
         torch.tensor([prompt + answer]),
         row[None].clone(),
     )[0]
-    adjust(row, sequence_of(SamplingParams(repetition_penalty=penalty), prompt, answer))
+    adjust(row, sequence_of(SamplingParams(repetition_penalty=penalty), prompt, answer), kernels)
     assert torch.equal(row, theirs)
 
 
@@ -213,11 +213,13 @@ def test_repetition_penalty_equals_transformers(penalty: float) -> None:
     ("window", "touched"),
     [(0, set()), (1, {5}), (2, {4, 5}), (4, {2, 4, 5}), (99, {1, 2, 4, 5}), (-1, {1, 2, 4, 5})],
 )
-def test_repeat_last_n_bounds_the_window_of_the_penalty(window: int, touched: set[int]) -> None:
+def test_repeat_last_n_bounds_the_window_of_the_penalty(
+    window: int, touched: set[int], kernels: Kernels
+) -> None:
     params = SamplingParams(repetition_penalty=2.0, repeat_last_n=window)
     before = logits_row(seed=8)
     row = before.clone()
-    adjust(row, sequence_of(params, [1, 2], [4, 4, 5]))
+    adjust(row, sequence_of(params, [1, 2], [4, 4, 5]), kernels)
     assert set((row != before).nonzero().flatten().tolist()) == touched
 
 

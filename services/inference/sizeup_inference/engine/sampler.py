@@ -6,6 +6,7 @@ the order of token ids, accumulated in float64, so that a seeded request draws t
 whatever the rounding of its batch. Of equal logits the lowest ids come first.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -44,9 +45,11 @@ def sample(
     """
     if not sequences:
         return []
+    if not _is_addressable(logits):
+        kernels = None
     for row, sequence in zip(logits, sequences, strict=True):
-        adjust(row, sequence)
-    if kernels is None or not _is_addressable(logits):
+        adjust(row, sequence, kernels)
+    if kernels is None:
         return _sample_with_torch(logits, sequences)
     rows = zip(logits, sequences, strict=True)
     return [_sample_with_kernels(kernels, row, sequence) for row, sequence in rows]
@@ -99,7 +102,9 @@ def _draw_parameters(sequence: SequenceState) -> tuple[SamplingParams, float]:
     return params, sequence.generator.random()
 
 
-def adjust(row: torch.Tensor, sequence: SequenceState) -> None:
+def adjust(
+    row: torch.Tensor, sequence: SequenceState, kernels: SamplingKernels | None = None
+) -> None:
     """Apply bias, penalties and min_tokens to one row of logits, in place."""
     request = sequence.request
     params = request.sampling
@@ -107,7 +112,7 @@ def adjust(row: torch.Tensor, sequence: SequenceState) -> None:
         biases = [params.logit_bias[i] for i in biased]
         row[_index(biased, row)] += torch.tensor(biases, dtype=row.dtype, device=row.device)
     if params.repetition_penalty != 1.0 and params.repeat_last_n != 0:
-        _penalise_repetition(row, sequence)
+        _penalise_repetition(row, sequence, kernels)
     if (params.presence_penalty or params.frequency_penalty) and sequence.output_counts:
         ids = _index(list(sequence.output_counts), row)
         counts = torch.tensor(list(sequence.output_counts.values()), device=row.device)
@@ -116,15 +121,25 @@ def adjust(row: torch.Tensor, sequence: SequenceState) -> None:
         row[_index(_in_vocabulary(request.stop_token_ids, row), row)] = -torch.inf
 
 
-def _penalise_repetition(row: torch.Tensor, sequence: SequenceState) -> None:
+def _penalise_repetition(
+    row: torch.Tensor, sequence: SequenceState, kernels: SamplingKernels | None
+) -> None:
     """Divide positive and multiply negative logits of tokens in the window (CTRL, transformers)."""
-    params = sequence.request.sampling
-    window = params.repeat_last_n
-    recent = sequence.token_ids if window < 0 else sequence.token_ids[-window:]
-    ids = _index(list(set(recent)), row)
+    penalty, window = sequence.request.sampling.repetition_penalty, _penalty_window(sequence)
+    if kernels is not None:
+        kernels.penalize_repetition(row.data_ptr(), len(row), window, penalty)
+        return
+    ids = _index(window.tolist(), row)
     picked = row[ids]
-    penalty = params.repetition_penalty
     row[ids] = torch.where(picked < 0, picked * penalty, picked / penalty)
+
+
+def _penalty_window(sequence: SequenceState) -> "array[int]":
+    """Return the distinct tokens of the last repeat_last_n."""
+    window = sequence.request.sampling.repeat_last_n
+    if 0 <= window < sequence.num_tokens:
+        return array("i", set(sequence.token_ids[-window:]))
+    return sequence.distinct_ids
 
 
 def _in_vocabulary(ids: Iterable[int], row: torch.Tensor) -> list[int]:

@@ -127,6 +127,17 @@ int64_t sizeup_sampling_instruction_sets(void)
     return supported_passes(supported);
 }
 
+/* Divide positive and multiply negative logits of `ids`, each of which occurs once. */
+void sizeup_penalize_repetition(float *logits, int64_t size, const int32_t *ids, int64_t count,
+                                float penalty)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (ids[i] >= 0 && ids[i] < size) {
+            float *logit = logits + ids[i];
+            *logit = *logit < 0.0f ? *logit * penalty : *logit / penalty;
+        }
+}
+
 /* Return the id of a token. temperature is 0 (the argmax; of equal ones the first) or in
    [1e-30, 1e30]; top_k 0, top_p 1 and min_p 0 keep every token; `uniform`, in [0, 1), is the point
    of the CDF, in the order of ids, whose token is returned. Negative: INVALID_ROW, OUT_OF_MEMORY. */

@@ -2,6 +2,7 @@
 
 import ctypes
 import sysconfig
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,13 @@ class SamplingKernels:
         """The number of instruction sets that this processor supports."""
         count: int = self.library.sizeup_sampling_instruction_sets()
         return count
+
+    def penalize_repetition(
+        self, address: int, size: int, ids: "array[int]", penalty: float
+    ) -> None:
+        """Divide positive and multiply negative logits of distinct int32 ids, in place."""
+        ids_address, count = ids.buffer_info()
+        self.library.sizeup_penalize_repetition(address, size, ids_address, count, penalty)
 
     def sample(self, address: int, size: int, params: SamplingParams, uniform: float) -> int | None:
         """Return the argmax at temperature 0, else the token at `uniform` of the filtered CDF.
@@ -73,10 +81,13 @@ def load_sampling(library: Path = LIBRARY) -> SamplingKernels | None:
     try:
         loaded = ctypes.CDLL(str(library))
         sample, logprobs = loaded.sizeup_sample, loaded.sizeup_logprobs
+        penalize = loaded.sizeup_penalize_repetition
         instruction_sets = loaded.sizeup_sampling_instruction_sets
     except (OSError, AttributeError):
         return None
     real, integer, pointer = ctypes.c_double, ctypes.c_int64, ctypes.c_void_p
+    penalize.argtypes = [pointer, integer, pointer, integer, ctypes.c_float]
+    penalize.restype = None
     sample.argtypes = [integer, pointer, integer, real, integer, real, real, real]
     logprobs.argtypes = [integer, pointer, integer, integer, integer, *[pointer] * 3]
     sample.restype = logprobs.restype = instruction_sets.restype = integer

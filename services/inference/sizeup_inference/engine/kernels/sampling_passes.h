@@ -55,6 +55,7 @@ static int64_t supported_passes(const Passes *supported[])
     int64_t count = 0;
     supported[count++] = &passes_portable;
 #if defined(__x86_64__)
+    __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         supported[count++] = &passes_avx2;
     if (__builtin_cpu_supports("avx512f"))
