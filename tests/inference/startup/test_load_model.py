@@ -9,7 +9,7 @@ import pytest
 from transformers import Qwen2Config
 
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, random_model, request
-from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
+from sizeup_inference.engine.kernels.decoder import PAGE_SIZE
 from sizeup_inference.engine.loader import LoadError
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.load_model import (
@@ -60,9 +60,7 @@ def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptu
     running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
-        assert (
-            running.info.context_length == running.engine.stats().pages_total * COMPILED_PAGE_SIZE
-        )
+        assert running.info.context_length == running.engine.stats().pages_total * PAGE_SIZE
         assert "context.reduced" in caplog.messages
     finally:
         running.engine.close(DEADLINE_SECONDS)
@@ -83,9 +81,7 @@ def test_a_small_pool_bounds_the_context() -> None:
     running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
-        assert (
-            running.engine.stats().pages_total * COMPILED_PAGE_SIZE == running.info.context_length
-        )
+        assert running.engine.stats().pages_total * PAGE_SIZE == running.info.context_length
     finally:
         running.engine.close(DEADLINE_SECONDS)
 
