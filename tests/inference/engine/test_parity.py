@@ -22,7 +22,7 @@ from inference.engine.random_configs import NAMES, random_config
 
 TOYS = Path(__file__).parents[3] / "models" / "toy"
 EOS = 5
-TOKENS = 16
+TOKENS = 24
 
 
 @pytest.fixture(params=(*NAMES, "toy-5m"), scope="module")
@@ -99,7 +99,7 @@ def test_in_a_batch_of_32_with_chunked_prefill(
 def test_with_preemption_in_a_small_pool(
     model: PreTrainedModel, expected: Expected, options: EngineOptions
 ) -> None:
-    run(model, expected, with_tokens(options, 160), preempts=True)
+    run(model, expected, with_tokens(options, 112), preempts=True)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def conversations(model: PreTrainedModel) -> Expected:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "chunk", "preempts"), [(2048, None, False), (2048, 7, False), (240, None, True)]
+    ("tokens", "chunk", "preempts"), [(2048, None, False), (2048, 7, False), (208, None, True)]
 )
 def test_with_common_prefixes(
     model: PreTrainedModel,
