@@ -12,7 +12,7 @@ def require_kernels() -> None:
     """Skip where the kernels cannot be built: without a C compiler. Elsewhere they must exist."""
     if load_library() is not None:
         return
-    if shutil.which(_compiler()) is None:
+    if shutil.which(compiler()) is None:
         pytest.skip("no C compiler")
     pytest.fail(f"{LIBRARY.name} is missing or does not load: install services/inference again")
 
@@ -24,6 +24,7 @@ def levels() -> list[Level]:
     return [level for level in Level if level <= best]
 
 
-def _compiler() -> str:
-    compiler: str = sysconfig.get_config_var("CC") or "cc"
-    return compiler.split()[0]
+def compiler() -> str:
+    """Return the name of the C compiler that this Python uses."""
+    command: str = sysconfig.get_config_var("CC") or "cc"
+    return command.split()[0]
