@@ -54,6 +54,13 @@ def test_only_steps_with_tokens_have_a_batch_size() -> None:
     assert sample(registry, "batch_size_sum") == 8
 
 
+def test_a_loaded_model_reports_its_kernels_and_time() -> None:
+    registry = CollectorRegistry()
+    InferenceMetrics(registry, "m").loaded("amx", 2.5)
+    assert sample(registry, "kernels_info", kernels="amx") == 1
+    assert sample(registry, "model_load_duration_seconds") == 2.5
+
+
 def test_outcomes_are_counted_per_model() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry, "m")

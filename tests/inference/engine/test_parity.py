@@ -1,20 +1,15 @@
-"""Greedy output equals transformers' own generate, token for token."""
+"""Greedy output equals transformers' own generate, token for token, with each forward pass."""
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    PretrainedConfig,
-    PreTrainedModel,
-    Qwen2Config,
-    Qwen3Config,
-)
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from inference.engine.built_kernels import require_kernels
 from inference.engine.engines import (
     EngineOptions,
     generate,
@@ -23,45 +18,36 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
+from inference.engine.random_configs import NAMES, random_config
 
 TOYS = Path(__file__).parents[3] / "models" / "toy"
-VOCABULARY = 97
 EOS = 5
-SHAPE: dict[str, Any] = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "max_position_embeddings": 512,
-    "use_sliding_window": False,
-}
-CONFIGS: dict[str, PretrainedConfig] = {
-    "qwen2-mha-tied": Qwen2Config(
-        **SHAPE, num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=True
-    ),
-    "qwen2-gqa-untied": Qwen2Config(
-        **SHAPE, num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False
-    ),
-    "qwen3-gqa-tied": Qwen3Config(
-        **SHAPE, num_attention_heads=4, num_key_value_heads=1, head_dim=16, tie_word_embeddings=True
-    ),
-    "qwen3-gqa-untied": Qwen3Config(
-        **SHAPE, num_attention_heads=4, num_key_value_heads=2, head_dim=8, tie_word_embeddings=False
-    ),
-}
-NAMES = (*CONFIGS, "toy-5m")
-"""Every shape of attention at random weights, and the deepest trained model."""
 TOKENS = 24
 
 
-@pytest.fixture(params=NAMES, scope="module")
+@pytest.fixture(params=(*NAMES, "toy-5m"), scope="module")
 def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    """Return every shape of attention at random weights, and the deepest trained model."""
     name: str = request.param
-    if name in CONFIGS:
-        return random_model(CONFIGS[name])
+    if name in NAMES:
+        return random_model(random_config(name))
     loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(TOYS / name, dtype=torch.float32)
     loaded.eval()  # type: ignore[no-untyped-call]
     return loaded
+
+
+@pytest.fixture(params=["transformers", "compiled"])
+def options(request: pytest.FixtureRequest) -> EngineOptions:
+    """Return a pool of 2,048 tokens, in the pages of each forward pass."""
+    if request.param == "transformers":
+        return EngineOptions(pages=512, page_size=4)
+    require_kernels()
+    return EngineOptions(pages=128, page_size=16, compiled=True)
+
+
+def with_tokens(options: EngineOptions, tokens: int) -> EngineOptions:
+    """Change the size of the pool."""
+    return replace(options, pages=tokens // options.page_size)
 
 
 def prompts(model: PreTrainedModel, count: int) -> list[list[int]]:
@@ -95,21 +81,25 @@ def run(
 Expected = list[tuple[list[int], list[int]]]
 
 
-def test_single_requests(model: PreTrainedModel, expected: Expected) -> None:
-    with running_engine(pooled(model)) as harness:
+def test_single_requests(
+    model: PreTrainedModel, expected: Expected, options: EngineOptions
+) -> None:
+    with running_engine(pooled(model), options) as harness:
         for i, (prompt, answer) in enumerate(expected[:6]):
             assert harness.run([request(f"r{i}", prompt, TOKENS, stop=[EOS])]) == {f"r{i}": answer}
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64])
 def test_in_a_batch_of_32_with_chunked_prefill(
-    model: PreTrainedModel, expected: Expected, chunk: int
+    model: PreTrainedModel, expected: Expected, options: EngineOptions, chunk: int
 ) -> None:
-    run(model, expected, EngineOptions(chunk=chunk, pages=1024))
+    run(model, expected, with_tokens(replace(options, chunk=chunk), 4096))
 
 
-def test_with_preemption_in_a_small_pool(model: PreTrainedModel, expected: Expected) -> None:
-    run(model, expected, EngineOptions(pages=40), preempts=True)
+def test_with_preemption_in_a_small_pool(
+    model: PreTrainedModel, expected: Expected, options: EngineOptions
+) -> None:
+    run(model, expected, with_tokens(options, 112), preempts=True)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +108,7 @@ def conversations(model: PreTrainedModel) -> Expected:
     rng = random.Random(8)
     prefixes = [prompts(model, 1)[0] + [rng.randrange(90) for _ in range(n)] for n in (0, 30, 61)]
     made = []
-    for _ in range(12):
+    for _ in range(8):
         prompt = rng.choice(prefixes) + [rng.randrange(90) for _ in range(rng.choice((1, 4, 20)))]
         answer = generate(model, prompt, TOKENS, EOS)
         turn = [*prompt, *answer, rng.randrange(90)]
@@ -127,12 +117,17 @@ def conversations(model: PreTrainedModel) -> Expected:
 
 
 @pytest.mark.parametrize(
-    ("options", "preempts"),
-    [(EngineOptions(), False), (EngineOptions(chunk=7), False), (EngineOptions(pages=60), True)],
+    ("tokens", "chunk", "preempts"), [(2048, None, False), (2048, 7, False), (208, None, True)]
 )
 def test_with_common_prefixes(
-    model: PreTrainedModel, conversations: Expected, options: EngineOptions, preempts: bool
+    model: PreTrainedModel,
+    conversations: Expected,
+    options: EngineOptions,
+    tokens: int,
+    chunk: int | None,
+    preempts: bool,
 ) -> None:
+    options = with_tokens(replace(options, chunk=chunk), tokens)
     run(model, conversations, options, preempts)
     first, second = conversations[::2], conversations[1::2]
     with running_engine(pooled(model), options) as harness:
@@ -143,9 +138,11 @@ def test_with_common_prefixes(
         harness.assert_settled()
 
 
-def test_after_another_request_is_cancelled(model: PreTrainedModel, expected: Expected) -> None:
+def test_after_another_request_is_cancelled(
+    model: PreTrainedModel, expected: Expected, options: EngineOptions
+) -> None:
     (prompt, answer), (other_prompt, other_answer), (doomed, _) = expected[:3]
-    with running_engine(pooled(model)) as harness:
+    with running_engine(pooled(model), options) as harness:
         harness.engine.submit(request("doomed", doomed, 200))
         harness.engine.submit(request("a", prompt, TOKENS, stop=[EOS]))
         harness.recorder.wait(lambda: len(harness.recorder.events["doomed"]) > 3)

@@ -64,13 +64,6 @@ def test_rows_are_computed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
         assert logprobs.top == tuple(zip(ids.tolist(), values.tolist(), strict=True))
 
 
-def test_bfloat16_is_normalised_in_float32() -> None:
-    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0)).bfloat16()
-    actual = prompt_logprobs(Head(), logits, [1, 2, 3], 0)
-    expected = logits.float().log_softmax(-1)
-    assert actual == tuple(Logprobs(float(expected[i, i + 1])) for i in range(3))
-
-
 def test_minus_infinity_becomes_the_minimum_logprob() -> None:
     (actual,) = prompt_logprobs(Head(), torch.tensor([[0.0, -torch.inf]]), [1], 2) or ()
     assert actual == Logprobs(-9999.0, ((0, 0.0), (1, -9999.0)))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import Qwen2Config
 
+from inference.engine.built_kernels import require_kernels
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, random_model, request
-from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.loader import LoadError
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.load_model import (
@@ -34,6 +34,7 @@ def ignore(_stage: str, _progress: float) -> None:
 
 
 def test_a_started_engine_generates_and_is_described() -> None:
+    require_kernels()
     recorder = Recorder()
     stages: list[str] = []
     running = start_engine(make_settings(TOY), recorder, lambda stage, _: stages.append(stage))
@@ -46,6 +47,7 @@ def test_a_started_engine_generates_and_is_described() -> None:
         assert running.info.parameters > 400_000
         assert running.info.dtype == "float32"
         assert running.info.load_ns > 0
+        assert running.info.kernels in {"amx", "avx512_bf16", "portable"}
         buffers = running.info.memory_bytes - 4 * running.info.parameters
         assert 0 <= buffers < 10_000
         assert running.info.device_bytes == 0
@@ -55,14 +57,19 @@ def test_a_started_engine_generates_and_is_described() -> None:
         running.engine.close(DEADLINE_SECONDS)
 
 
+def test_compiled_kernels_can_be_switched_off() -> None:
+    running = start_engine(make_settings(TOY, compiled_kernels=False), Recorder(), ignore)
+    running.engine.close(DEADLINE_SECONDS)
+    assert running.info.kernels == "transformers"
+    assert running.info.context_length == 2048
+
+
 def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     settings = make_settings(TOY, kv_cache_bytes=100_000)  # a few pages
     running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
-        assert (
-            running.info.context_length == running.engine.stats().pages_total * COMPILED_PAGE_SIZE
-        )
+        assert running.info.context_length % running.engine.stats().pages_total == 0
         assert "context.reduced" in caplog.messages
     finally:
         running.engine.close(DEADLINE_SECONDS)
@@ -83,9 +90,7 @@ def test_a_small_pool_bounds_the_context() -> None:
     running = start_engine(settings, Recorder(), ignore)
     try:
         assert running.info.context_length < 2048
-        assert (
-            running.engine.stats().pages_total * COMPILED_PAGE_SIZE == running.info.context_length
-        )
+        assert running.info.context_length % running.engine.stats().pages_total == 0
     finally:
         running.engine.close(DEADLINE_SECONDS)
 

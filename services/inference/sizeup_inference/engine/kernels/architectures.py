@@ -18,6 +18,9 @@ _STATIC_ROPES = {"default", "linear", "llama3", "yarn"}
 _DEPTH_UNIT = {torch.bfloat16: 32, torch.float32: 16}
 """What the inner sizes of all products are multiples of: a tile's depth, a panel's columns."""
 
+_HEAD_DIM_UNIT = 32
+"""Halves of a head are rotated in vectors of 16."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
@@ -75,9 +78,11 @@ def unsupported_reason(model: PreTrainedModel) -> str | None:
 
 def _unsupported_shape(found: Architecture) -> str | None:
     unit = _DEPTH_UNIT[found.dtype]
-    sizes = (found.hidden, found.intermediate, found.head_dim)
-    if any(size % unit for size in sizes) or found.heads % found.kv_heads:
+    sizes = (found.hidden, found.intermediate)
+    if any(size % unit for size in sizes):
         return f"sizes {sizes} are not multiples of {unit}"
+    if found.head_dim % _HEAD_DIM_UNIT:
+        return f"head_dim {found.head_dim} is not a multiple of {_HEAD_DIM_UNIT}"
     linears = [m for w in found.layers for m in (*w.qkv, w.o, *w.gate_up, w.down)]
     if any(type(m) is not torch.nn.Linear for m in (*linears, found.head)):
         return "quantized weights"

@@ -50,21 +50,19 @@ void store_kv(const Heads *heads, void *keys, void *values, const int64_t *pages
     }
 }
 
-/* Zero the values after the last token in a page that was begun in this step: their weights are zero,
-   but what memory held before may be a NaN. */
-static void clear_tail(const Heads *heads, void *values, const Span *span, int64_t head)
+void clear_tail(const Heads *heads, void *values, const Span *span)
 {
     const int64_t size = heads->page_size, used = (span->context - 1) % size + 1;
-    const int64_t page = (span->context - 1) / size, pairs = heads->pairs;
+    const int64_t page = (span->context - 1) / size, bytes = heads->size * PANEL;
     if (page * size < span->context - span->length)
         return;
-    char *v = at(values, heads, span->pages[page], head);
-    for (int64_t p = 0; p < heads->head_dim / PANEL; p++)
-        for (int64_t slot = used; slot < size; slot++)
-            for (int64_t i = 0; i < PANEL; i++)
-                memset(v + (size_t)((p * size + slot / pairs * pairs) * PANEL + i * pairs +
-                                    slot % pairs) * (size_t)heads->size,
-                       0, (size_t)heads->size);
+    const int64_t begun = used % heads->pairs, clear = used + begun; /* half of a pair is used */
+    char *v = at(values, heads, span->pages[page], 0); /* the panels of all heads */
+    for (int64_t p = 0; p < heads->kv_heads * heads->head_dim / PANEL; p++, v += size * bytes) {
+        for (int64_t i = 0; begun && i < PANEL; i++)
+            memset(v + (used - 1) * bytes + (2 * i + 1) * heads->size, 0, (size_t)heads->size);
+        memset(v + clear * bytes, 0, (size_t)((size - clear) * bytes));
+    }
 }
 
 /* Query tokens of a task: all heads of a group attend to the same keys. */
@@ -178,7 +176,6 @@ void attend(const Attention *attention, const Span *span, int64_t task, int64_t 
         s.total[r] = 0.0f;
     }
 
-    clear_tail(heads, attention->values, span, head);
     const int64_t oldest = MAX(0, position - window + 1) / size * size;
     for (int64_t from = oldest; from < position + tokens; from += KEYS / size * size) {
         const int64_t keys = MIN(KEYS / size * size, position + tokens - from);

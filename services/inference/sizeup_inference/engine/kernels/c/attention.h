@@ -33,10 +33,13 @@ typedef struct {
 void store_kv(const Heads *heads, void *keys, void *values, const int64_t *pages, int64_t position,
               const void *key, const void *value);
 
+/* Zero the values after a span's last token if the step began their page: their weights are zero, but
+   what memory held before may be a NaN. */
+void clear_tail(const Heads *heads, void *values, const Span *span);
+
 typedef struct {
     const Heads *heads;
-    const void *keys;
-    void *values;
+    const void *keys, *values;
     int64_t window;       /* keys that a token attends to, its own included; 0: all */
     const void *query;    /* [rows, heads * head_dim], in the dtype of the pool */
     void *output;         /* the same shape */

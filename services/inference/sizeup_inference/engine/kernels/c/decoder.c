@@ -330,8 +330,11 @@ static void rotate_row(void *context, int64_t row, int64_t thread)
     store_row(&d->heads, row_of(d, d->a, row, queries), q, queries);
     char *rounded = (char *)(d->row_buffer + thread * d->width);
     store_row(&d->heads, rounded, k, 2 * keys);
-    store_kv(&d->heads, layer->keys, layer->values, d->spans[d->span_of[row]].pages,
-             position_of(d, row), rounded, rounded + keys * d->heads.size);
+    const Span *span = d->spans + d->span_of[row];
+    store_kv(&d->heads, layer->keys, layer->values, span->pages, position_of(d, row), rounded,
+             rounded + keys * d->heads.size);
+    if (row + 1 == span->row + span->length)
+        clear_tail(&d->heads, layer->values, span);
 }
 
 /* ---- The step ---- */

@@ -17,7 +17,7 @@
 
 /* The ticket holds the number of the job in its upper half and the next task in its lower half, so
    that one compare-and-swap claims a task of that job and of no later one. */
-#define JOB(ticket) ((ticket) >> 32)
+#define JOB(ticket) ((uint32_t)((ticket) >> 32))
 #define INDEX(ticket) ((int64_t)((ticket)&0xffffffffu))
 #define CLOSED 0xffffffffu
 
@@ -44,13 +44,14 @@ struct Pool {
 };
 
 /* Claim and carry out tasks of a job until none is left. */
-static void work_on(Pool *pool, uint64_t job, int64_t thread)
+static void work_on(Pool *pool, uint32_t job, int64_t thread)
 {
     for (;;) {
         uint64_t ticket = atomic_load(&pool->ticket);
-        Task task = atomic_load_explicit(&pool->task, memory_order_relaxed);
-        void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
-        const int64_t count = atomic_load_explicit(&pool->count, memory_order_relaxed);
+        /* Acquired: a thread that reads a later job's fields also sees that its ticket has closed. */
+        Task task = atomic_load_explicit(&pool->task, memory_order_acquire);
+        void *context = atomic_load_explicit(&pool->context, memory_order_acquire);
+        const int64_t count = atomic_load_explicit(&pool->count, memory_order_acquire);
         if (JOB(ticket) != job || INDEX(ticket) >= count)
             return;
         if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1))
@@ -65,7 +66,7 @@ static void work_on(Pool *pool, uint64_t job, int64_t thread)
 }
 
 /* Return the number of an open job other than `last`; 0 when the pool stops. */
-static uint64_t await_job(Pool *pool, uint64_t last)
+static uint32_t await_job(Pool *pool, uint32_t last)
 {
     for (int i = 0; i < SPINS; i++) {
         const uint64_t ticket = atomic_load(&pool->ticket);
@@ -87,7 +88,7 @@ static uint64_t await_job(Pool *pool, uint64_t last)
 static void *serve(void *argument)
 {
     Worker *self = argument;
-    uint64_t job = 0;
+    uint32_t job = 0;
     while ((job = await_job(self->pool, job)))
         work_on(self->pool, job, self->index);
     return NULL;
@@ -101,15 +102,16 @@ void pool_run(Pool *pool, Task task, void *context, int64_t count)
         return;
     }
     /* A thread that still looks for tasks of the last job must not claim one with these fields. */
-    const uint64_t closed = (JOB(atomic_load(&pool->ticket)) + 1) << 32 | CLOSED;
-    atomic_store(&pool->ticket, closed);
+    uint32_t job = JOB(atomic_load(&pool->ticket)) + 2;
+    if (!job) /* the number that ends the threads, after 2^31 jobs */
+        job = 2;
+    atomic_store(&pool->ticket, (uint64_t)(job - 1) << 32 | CLOSED);
     atomic_store(&pool->done, 0);
     atomic_store(&pool->caller_sleeps, 0);
-    atomic_store_explicit(&pool->task, task, memory_order_relaxed);
-    atomic_store_explicit(&pool->context, context, memory_order_relaxed);
-    atomic_store_explicit(&pool->count, count, memory_order_relaxed);
-    const uint64_t job = JOB(closed) + 1;
-    atomic_store(&pool->ticket, job << 32);
+    atomic_store_explicit(&pool->task, task, memory_order_release);
+    atomic_store_explicit(&pool->context, context, memory_order_release);
+    atomic_store_explicit(&pool->count, count, memory_order_release);
+    atomic_store(&pool->ticket, (uint64_t)job << 32);
     if (atomic_load(&pool->sleepers)) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->work);
