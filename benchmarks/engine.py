@@ -80,7 +80,8 @@ def make_engine(model: PreTrainedModel, counter: TokenCounter, threads: int) -> 
     """Start an engine over a model as an inference process does."""
     model.set_attn_implementation(ATTENTION_NAME)
     pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
-    config = SchedulerConfig(256, 512, pool.layout.page_size)
+    # Every round sends the same prompts.
+    config = SchedulerConfig(256, 512, pool.layout.page_size, enable_prefix_caching=False)
     scheduler = Scheduler(config, PageAllocator(pool.layout.pages))
     return EngineThread(
         ModelRunner(model, pool), scheduler, counter, max_waiting=512, threads=threads
