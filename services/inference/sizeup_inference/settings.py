@@ -68,7 +68,7 @@ class Settings(HubCacheSettings):
     max_num_batched_tokens: int = Field(
         512,
         ge=1,
-        description="limit of tokens in a step, which bounds inter-token latency during a prefill",
+        description="limit of tokens in a step; beside decoding sequences a prefill gets fewer",
     )
     enable_prefix_caching: bool = Field(
         True, description="reuse the KV cache of common prefixes of prompts"

@@ -83,6 +83,7 @@ class Simulation:
         for chunk in step.chunks:
             self._check_tokens(chunk, "NaN" if chunk is invalid else None)
         self.scheduler.commit(step)
+        self.scheduler.observe(step, self.rng.random() / 100)
         if invalid is not None:
             self._remove(invalid.sequence, failed=True)
         for chunk in [c for c in step.chunks if c.completes]:

@@ -1,6 +1,7 @@
 """Continuous batching: schedule, run, sample, deliver. One thread only; see thread.py."""
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Iterator
 
@@ -86,17 +87,14 @@ class Engine:
         """
         started = time.monotonic()
         step = self._schedule()
-        try:
-            output = self._runner.run(step)
-            self._scheduler.commit(step)
-            self._sample(output)
-            self._embed(step, output)
-        except Exception:
-            log.exception("step.failed", extra={"batch_size": len(step.chunks)})
-            self._fail_step(step)
-        else:
+        succeeded = self._run(step)
+        seconds = time.monotonic() - started
+        if succeeded:
             self._failed_steps = 0
-        self._count(step, time.monotonic() - started)
+            self._scheduler.observe(step, seconds)
+        else:
+            self._fail_step(step)
+        self._count(step, seconds)
         self._deliver_events()
         if self._failed_steps >= _MAX_FAILED_STEPS:
             raise RuntimeError(f"{self._failed_steps} consecutive steps failed")
@@ -115,6 +113,18 @@ class Engine:
             if s.choice == 0
         ]
         return step
+
+    def _run(self, step: Step) -> bool:
+        """Compute a step and its results; False if any of it raised."""
+        try:
+            output = self._runner.run(step)
+            self._scheduler.commit(step)
+            self._sample(output)
+            self._embed(step, output)
+        except Exception:
+            log.exception("step.failed", extra={"batch_size": len(step.chunks)})
+            return False
+        return True
 
     def _sample(self, output: StepOutput) -> None:
         sampled = list(zip(output.sampled, sample(output.logits, output.sampled), strict=True))
@@ -161,6 +171,9 @@ class Engine:
                 self._hidden_sums[sequence] = total
                 continue
             vector = tuple((total / chunk.end).tolist())
+            if not all(map(math.isfinite, vector)):
+                self._fail([sequence.request.id], "the model produced NaN or Inf hidden states")
+                continue
             self._scheduler.remove(sequence)
             self._events.append(Embedded(sequence.request.id, vector, time.monotonic_ns()))
 

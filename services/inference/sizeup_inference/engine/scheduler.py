@@ -1,10 +1,11 @@
 """Continuous batching with chunked prefill. Pure: no torch, no clock, no I/O.
 
-A step holds one token of each decoding sequence and, in the rest of the token budget, chunks of
-prompts. Admission is first come, first served, except that a sequence whose next page is being
-computed by a running one is passed over until the page is in the prefix cache. Scheduling is
-starvation-free: the budget exceeds the number of sequences, so a prefill always advances, and
-preemption takes the youngest sequence, so the oldest always finishes.
+A step holds one token of each decoding sequence and chunks of prompts, as many tokens as the
+decoding sequences can wait for. Admission is first come, first served, except that a sequence whose
+next page is being computed by a running one is passed over until the page is in the prefix cache.
+Scheduling is starvation-free: the budget exceeds the number of sequences, so a prefill advances in
+every other step at least, and preemption takes the youngest sequence, so the oldest always
+finishes.
 """
 
 from collections import deque
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sizeup_inference.engine.page_allocator import PageAllocator
+from sizeup_inference.engine.prefill_budget import PrefillBudget, StepTime
 from sizeup_inference.engine.prefix_cache import Match, PrefixCache
 from sizeup_inference.engine.sequence import SequenceState
 
@@ -62,6 +64,11 @@ class Chunk:
         return self.end == self.sequence.num_tokens
 
     @property
+    def pairs(self) -> float:
+        """Keys that its tokens attend to, in sum."""
+        return self.length * (self.start + self.end + 1) / 2
+
+    @property
     def prompt_logprob_positions(self) -> range:
         """Positions whose logits give a requested, undelivered log-probability of the prompt.
 
@@ -99,6 +106,7 @@ class Scheduler:
         self.prefix_cache = PrefixCache(
             pages, config.page_size, enabled=config.enable_prefix_caching
         )
+        self._prefill_budget = PrefillBudget(config.max_num_batched_tokens)
         self.waiting: deque[SequenceState] = deque()
         self.running: list[SequenceState] = []
         """In the order of admission, oldest first."""
@@ -134,9 +142,8 @@ class Scheduler:
         """Compose the next step. The caller runs it and then calls commit."""
         draft = _Draft()
         self._schedule_decodes(draft)
-        budget = self.config.max_num_batched_tokens - len(draft.chunks)
-        self._admit(draft, budget)
-        self._schedule_prefills(draft, budget)
+        self._admit(draft, self._budget(draft))
+        self._schedule_prefills(draft, self._budget(draft))
         return Step(tuple(draft.chunks), tuple(draft.admitted))
 
     def commit(self, step: Step) -> None:
@@ -144,6 +151,24 @@ class Scheduler:
         for chunk in step.chunks:
             chunk.sequence.num_computed = chunk.end
             self.prefix_cache.enter(chunk.sequence)
+
+    def observe(self, step: Step, seconds: float) -> None:
+        """Learn from the duration of a step that succeeded."""
+        prefills = [chunk for chunk in step.chunks if chunk.length > 1]
+        self._prefill_budget.observe(
+            StepTime(
+                decodes=len(step.chunks) - len(prefills),
+                prefill_tokens=sum(chunk.length for chunk in prefills),
+                pairs=sum(chunk.pairs for chunk in prefills),
+                seconds=seconds,
+            )
+        )
+
+    def _budget(self, draft: _Draft) -> int:
+        """Return the tokens of prefill beside a step's decodes."""
+        positions = [s.num_computed for s in self.running if s.num_pending > 1]
+        position = sum(positions) / len(positions) if positions else 0.0
+        return self._prefill_budget.tokens(len(draft.chunks), position)
 
     def _schedule_decodes(self, draft: _Draft) -> None:
         for sequence in tuple(self.running):
