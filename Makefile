@@ -43,7 +43,7 @@ PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --dis
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run loadtest test check lint types contracts format docs cluster-test images push save kind-up \
-	kind-load install bench-engine toys release clean
+	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -104,13 +104,16 @@ format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, results.schema.json
+docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, benchmarks, results.schema.json
 	@$(BIN)/python docs/make_architecture.py
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_schema.py
+	@$(BIN)/python docs/make_benchmarks.py
 
-bench-engine: $(VENV)/.services  ## Tokens per second of the engine and of transformers' generate
+bench-engine: $(VENV)/.services  ## Speed and memory of the engine beside generate, continuous batching and llama.cpp
 	@$(BIN)/python benchmarks/engine.py
+
+llama-venv: $(VENV)-llama/.ready  ## Build llama.cpp for this processor, as a peer of bench-engine
 
 toys: $(VENV)/.services  ## Train the toy models (45 minutes of one core)
 	@$(BIN)/python models/toy/train.py
@@ -119,7 +122,7 @@ release:  ## Write a new version into every file that states it (VERSION=1.2.3):
 	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error set the version: make release VERSION=1.2.3))
 
 clean:  ## Remove .venv and everything built
-	rm -rf $(VENV) $(VENV)-checkov .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:
@@ -145,4 +148,14 @@ $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@echo "install: checkov in $(VENV)-checkov"
 	@$(BIN)/python -m venv $(VENV)-checkov
 	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Compiled for this processor, with llamafile's kernels for bfloat16.
+LLAMA_CMAKE_ARGS := -DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
+$(VENV)-llama/.ready: benchmarks/llama.txt benchmarks/llama_amx.h
+	@echo "install: llama.cpp in $(VENV)-llama (10 to 30 minutes of compiling)"
+	@$(PYTHON) -m venv $(VENV)-llama
+	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" CXXFLAGS="-include $(CURDIR)/benchmarks/llama_amx.h" \
+		$(VENV)-llama/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall \
+		--no-cache-dir --no-binary llama-cpp-python -r $<
 	@touch $@

@@ -1,172 +1,173 @@
-"""Compare the engine with transformers' generate on a real shape with random weights.
+"""Compare the engine with other programs that generate, on one shape with random weights.
 
-    python benchmarks/engine.py [--streams 1 8 16] [--prompt 64] [--tokens 64] [--rounds 3]
+    python benchmarks/engine.py
+    python benchmarks/engine.py --shape qwen2.5-1.5b --prompt 64 512 --peers sizeup cb
 
-Both run in this process, on the same weights, in turn within each round, so that a noisy machine
-affects both equally; the relevant figure is the ratio. generate gets one batch of prompts of equal
-length, its best case: no padding and no late arrivals.
+Peers: this repository's engine (sizeup), transformers' generate and ContinuousBatchingManager (cb),
+and on CPUs llama.cpp (`make llama-venv`) with the same weights, and with q8_0 and q4_0. Each is a
+separate process. One computes at a time, and rounds alternate between all, so that other load on
+the machine affects all alike: the relevant figures are the ratios, of the first peer to another.
+
+Requires torch, transformers and accelerate; the engine is the one of this checkout, with compiled
+kernels where they are built. Shared cores slow down the threads of generate, cb and llama.cpp most,
+which spin while they wait: --wait-policy passive makes them sleep.
 """
 
 import argparse
-import copy
+import contextlib
 import os
-import queue
-import statistics
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
-
+from engine_peers.catalog import PEERS, available
+from engine_peers.machine import machine, versions
+from engine_peers.messages import Load, PeerOptions
+from engine_peers.process import Bandwidth, PeerError, PeerProcess
+from engine_peers.results import LoadResult, RunResult, Sample, add_run, sample
+from engine_peers.tables import HEAD, describe, load_rows, loading_table, text_table
+from engine_peers.weights import weights
 from shapes import SHAPES
-from sizeup_inference.engine.attention import ATTENTION_NAME
-from sizeup_inference.engine.loader import PoolOptions, make_pool
-from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import PageAllocator
-from sizeup_inference.engine.protocol import (
-    EngineEvent,
-    EngineRequest,
-    Failed,
-    SamplingParams,
-    Token,
-)
-from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
-from sizeup_inference.engine.thread import EngineThread
+
+_CACHE = Path(__file__).parents[1] / ".benchmarks"
+_ENGINE_WAIT_POLICY = "passive"
+"""That of an inference process."""
+_WARM_UP_TOKENS = 4
+
+Peers = Mapping[str, PeerProcess]
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """A batch of requests."""
-
-    streams: int
-    prompt: int
-    tokens: int
-
-
-class TokenCounter:
-    """Counts delivered tokens until every stream has ended."""
-
-    def __init__(self) -> None:
-        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.tokens = 0
-
-    def __call__(self, events: Sequence[EngineEvent]) -> None:
-        for event in events:
-            if isinstance(event, Failed):
-                self._ended.put(event.message)
-            elif isinstance(event, Token):
-                self.tokens += 1
-                if event.finish is not None:
-                    self._ended.put("")
-
-    def wait(self, streams: int) -> None:
-        for _ in range(streams):
-            if failure := self._ended.get(timeout=600):
-                raise RuntimeError(failure)
+@contextlib.contextmanager
+def started(names: Sequence[str], args: argparse.Namespace) -> Iterator[Peers]:
+    """Run the peers for the duration of the block."""
+    with contextlib.ExitStack() as stack:
+        peers = {}
+        for name in names:
+            peers[name] = _start(name, args)
+            stack.callback(peers[name].close)
+        yield peers
 
 
-def make_model(shape: str, dtype: torch.dtype) -> PreTrainedModel:
-    """Create a model with random weights, equal for equal shapes."""
-    torch.manual_seed(0)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-        copy.deepcopy(SHAPES[shape]), dtype=dtype, attn_implementation="sdpa"
+def _start(name: str, args: argparse.Namespace) -> PeerProcess:
+    kind = PEERS[name]
+    options = PeerOptions(
+        str(weights(kind, args.cache, args.shape, args.dtype)),
+        args.device,
+        args.threads,
+        max(args.streams),
+        max(args.prompt) + args.tokens,
     )
-    model.eval()  # type: ignore[no-untyped-call]
-    return model
+    policy = _ENGINE_WAIT_POLICY if kind.module == "sizeup" else args.wait_policy
+    return PeerProcess(kind.module, kind.python, options, policy)
 
 
-def make_engine(model: PreTrainedModel, counter: TokenCounter, threads: int) -> EngineThread:
-    """Start an engine over a model as an inference process does."""
-    model.set_attn_implementation(ATTENTION_NAME)
-    pool = make_pool(model, PoolOptions(max_tokens=65536, kv_cache_bytes=None))
-    config = SchedulerConfig(256, 512, pool.layout.page_size)
-    scheduler = Scheduler(config, PageAllocator(pool.layout.pages))
-    return EngineThread(
-        ModelRunner(model, pool), scheduler, counter, max_waiting=512, threads=threads
+def measure(peers: Peers, bandwidth: Bandwidth, load: Load, rounds: int) -> LoadResult:
+    """Measure a load in every peer and round; each round starts with another peer.
+
+    Prompts differ between rounds: an engine may keep the keys and values of earlier ones.
+    """
+    for peer in peers.values():
+        peer.run(Load(load.streams, load.prompt, _WARM_UP_TOKENS, seed=-1))
+    samples: dict[str, list[Sample]] = {name: [] for name in peers}
+    speeds = []
+    names = list(peers)
+    for i in range(rounds):
+        speeds.append(bandwidth.measure())
+        shift = i % len(names)
+        for name in (*names[shift:], *names[:shift]):
+            samples[name].append(_sample(peers[name], load, 2 * i))
+    return LoadResult(load.streams, load.prompt, load.tokens, speeds, samples)
+
+
+def _sample(peer: PeerProcess, load: Load, seed: int) -> Sample:
+    prefill = peer.run(Load(load.streams, load.prompt, 1, seed))
+    return sample(prefill, peer.run(Load(load.streams, load.prompt, load.tokens, seed + 1)))
+
+
+def compare(names: Sequence[str], args: argparse.Namespace) -> RunResult:
+    """Measure and print every load."""
+    bandwidth = Bandwidth(args.device, args.threads)
+    with contextlib.closing(bandwidth), started(names, args) as peers:
+        ready = {name: peer.ready for name, peer in peers.items()}
+        run = RunResult(_command(), args.shape, args.dtype, args.device, args.threads, ready, [])
+        print(loading_table(run), flush=True)
+        loads = []
+        for prompt in args.prompt:
+            for streams in args.streams:
+                load = Load(streams, prompt, args.tokens, seed=0)
+                loads.append(measure(peers, bandwidth, load, args.rounds))
+                _print(run, loads[-1])
+    return RunResult(run.command, run.shape, run.dtype, run.device, run.threads, ready, loads)
+
+
+def _command() -> str:
+    """Return the command line, without the options that name files."""
+    arguments = list(sys.argv[1:])
+    for option in ("--json", "--cache"):
+        if option in arguments:
+            at = arguments.index(option)
+            del arguments[at : at + 2]
+    return shlex.join(["python", "benchmarks/engine.py", *arguments])
+
+
+def _print(run: RunResult, load: LoadResult) -> None:
+    lowest, highest = min(load.bandwidth) / 1e9, max(load.bandwidth) / 1e9
+    print(
+        f"\n{describe(load)}; memory bandwidth {lowest:.1f} to {highest:.1f} GB/s",
+        text_table(HEAD, load_rows(run, load)),
+        sep="\n",
+        flush=True,
     )
 
 
-def prompts(load: Load) -> list[list[int]]:
-    """Return one prompt of random tokens per stream."""
-    generator = torch.Generator().manual_seed(load.streams)
-    rows: list[list[int]] = torch.randint(
-        0, 151643, (load.streams, load.prompt), generator=generator
-    ).tolist()
-    return rows
+def runnable(names: Sequence[str], device: str) -> list[str]:
+    """Return the peers that can run here, and print why the others cannot."""
+    reasons = {name: available(PEERS[name], device) for name in names}
+    for name, reason in reasons.items():
+        if reason is not None:
+            print(f"{name} is skipped: {reason}")
+    return [name for name in names if reasons[name] is None]
 
 
-def time_generate(model: PreTrainedModel, load: Load) -> float:
-    """Return the seconds for one batch of exactly `tokens` greedy tokens each."""
-    ids = torch.tensor(prompts(load))
-    started = time.perf_counter()
-    model.generate(  # type: ignore[operator]
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=load.tokens,
-        min_new_tokens=load.tokens,
-        do_sample=False,
-        pad_token_id=0,
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    return time.perf_counter() - started
-
-
-def time_engine(engine: EngineThread, counter: TokenCounter, load: Load) -> float:
-    """Return the seconds for the same as concurrent requests."""
-    counter.tokens = 0
-    greedy = SamplingParams(temperature=0)
-    started = time.perf_counter()
-    for index, prompt in enumerate(prompts(load)):
-        engine.submit(EngineRequest(f"{index}", tuple(prompt), greedy, load.tokens))
-    counter.wait(load.streams)
-    seconds = time.perf_counter() - started
-    if counter.tokens != load.streams * load.tokens:
-        raise RuntimeError(f"{counter.tokens} tokens of {load.streams * load.tokens}")
-    return seconds
-
-
-def compare(loads: Sequence[Load], rounds: int, args: argparse.Namespace) -> None:
-    """Print one line per load: tokens/s of both, and the ratio over paired rounds."""
-    dtype: torch.dtype = getattr(torch, args.dtype)
-    torch.set_num_threads(args.threads)
-    reference = make_model(args.shape, dtype)
-    counter = TokenCounter()
-    engine = make_engine(make_model(args.shape, dtype), counter, args.threads)
-    print(f"{args.shape} {args.dtype}, {args.threads} threads, torch {torch.__version__}")
-    print("streams  generate tok/s  engine tok/s  ratio (min .. max of rounds)")
-    for load in loads:
-        time_generate(reference, Load(load.streams, 8, 2))
-        time_engine(engine, counter, Load(load.streams, 8, 2))
-        pairs = [
-            (time_generate(reference, load), time_engine(engine, counter, load))
-            for _ in range(rounds)
-        ]
-        total = load.streams * load.tokens
-        plain, ours = (total / statistics.median(side) for side in zip(*pairs, strict=True))
-        ratios = sorted(a / b for a, b in pairs)
-        middle = statistics.median(ratios)
-        print(
-            f"{load.streams:7d}  {plain:14.1f}  {ours:12.1f}  "
-            f"{middle:.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f})",
-            flush=True,
-        )
-    engine.close(60)
-
-
-def main() -> None:
-    """Parse the command line and compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="qwen1.5-0.5b")
-    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 16])
-    parser.add_argument("--prompt", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 16, 32])
+    parser.add_argument("--prompt", type=int, nargs="+", default=[64], help="tokens")
+    parser.add_argument("--tokens", type=int, default=128, help="of completion, at least 2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    args = parser.parse_args()
-    loads = [Load(streams, args.prompt, args.tokens) for streams in args.streams]
-    compare(loads, args.rounds, args)
+    parser.add_argument("--peers", choices=PEERS, nargs="+", default=list(PEERS))
+    parser.add_argument(
+        "--wait-policy",
+        choices=["active", "passive"],
+        help="OMP_WAIT_POLICY of all peers but sizeup; default: OpenMP's",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the results to this file")
+    parser.add_argument("--cache", type=Path, default=_CACHE, help="folder of the models")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Compare, print and keep the results."""
+    args = parse()
+    names = runnable(args.peers, args.device)
+    print(f"{args.shape} {args.dtype}, {args.threads} threads: {machine(args.device)}")
+    try:
+        run = compare(names, args)
+    except PeerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if args.json:
+        add_run(args.json, machine(args.device), versions(), run)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

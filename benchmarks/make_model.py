@@ -8,13 +8,12 @@ from the package dashscope, the chat template from the toy models, which use Qwe
 """
 
 import argparse
-import copy
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import GenerationConfig
 
 from qwen_tokenizer import qwen_tokenizer
+from random_model import random_model
 from shapes import SHAPES
 
 TEMPLATE = Path(__file__).parents[1] / "models" / "toy" / "chat_template.jinja"
@@ -22,10 +21,7 @@ TEMPLATE = Path(__file__).parents[1] / "models" / "toy" / "chat_template.jinja"
 
 def make(folder: Path, shape: str, dtype: str) -> None:
     """Write config, weights, tokenizer and generation config."""
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-        copy.deepcopy(SHAPES[shape]), dtype=getattr(torch, dtype)
-    )
+    model = random_model(shape, dtype)
     tokenizer = qwen_tokenizer(TEMPLATE.read_text())
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id],

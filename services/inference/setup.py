@@ -1,6 +1,7 @@
 """Build of the optional C kernels; everything else is in pyproject.toml.
 
-Without a C compiler the installation still succeeds, and models run on transformers' own modules.
+Without a C compiler the installation still succeeds: transformers' modules compute the models, and
+PyTorch samples.
 """
 
 from glob import glob

@@ -1,10 +1,11 @@
 """Generated pages are those of the code: `make docs` writes them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from docs import make_architecture, make_reference
+from docs import make_architecture, make_benchmarks, make_reference
 from docs.rooms import PACKAGES, ROOT, read_packages
 
 GENERATED: dict[str, Callable[[], str]] = {
@@ -15,11 +16,23 @@ GENERATED: dict[str, Callable[[], str]] = {
     ),
 }
 
+BENCHMARK_PAGES = {
+    make_benchmarks.README: make_benchmarks.readme,
+    make_benchmarks.BENCHMARKS: make_benchmarks.benchmarks_page,
+}
+
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_a_page_is_current(name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert written == GENERATED[name](), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", BENCHMARK_PAGES, ids=str)
+def test_a_page_has_the_committed_results(page: Path) -> None:
+    written = page.read_text(encoding="utf-8")
+    machines = make_benchmarks.read_results()
+    assert written == BENCHMARK_PAGES[page](written, machines), "run `make docs`"
 
 
 def test_the_page_has_a_table_of_every_package() -> None:

@@ -120,6 +120,8 @@ def test_other_files_are_not_in_the_context(path: str) -> None:
     [
         "constraints.txt",
         "services/wire/sizeup_wire/catalog.py",
+        "services/inference/sizeup_inference/engine/kernels/c/decoder.c",
+        "services/inference/sizeup_inference/engine/kernels/c/decoder.h",
         "services/cli/sizeup/models/qwen.yaml",
         "loadtest/sizeup_loadtest/scenarios/smoke.yaml",
         "loadtest/sizeup_loadtest/ability/tasks/sizeup_addition.jsonl",

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from sizeup_inference.engine.protocol import Logprobs
-from sizeup_inference.engine.sampler import MIN_LOGPROB
+from sizeup_inference.engine.protocol import MIN_LOGPROB, Logprobs
 
 _SLICE_ROWS = 128
 """Logits of 128 rows over 151,936 tokens take 78 MB in float32, their log-softmax as much again; a

@@ -78,6 +78,10 @@ class Admitted:
     """Tokens of the prompt that are taken from the prefix cache."""
 
 
+MIN_LOGPROB = -9999.0
+"""In place of minus infinity, which JSON cannot represent; as in vLLM and OpenAI."""
+
+
 @dataclass(frozen=True, slots=True)
 class Logprobs:
     """Log-probabilities at one position, after penalties and bias, before temperature."""

@@ -2,28 +2,27 @@
 
 The order is: bias, penalties, stop tokens masked below min_tokens; greedy takes the argmax there;
 otherwise temperature, top_k, top_p, min_p (as in transformers), then one draw by inverse CDF in
-float64, so that a seeded request draws the same token whatever the rounding of its batch.
+the order of token ids, accumulated in float64, so that a seeded request draws the same token
+whatever the rounding of its batch. Of equal logits the lowest ids come first.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 
+from sizeup_inference.engine import torch_sampling
+from sizeup_inference.engine.kernels.sampling import SamplingKernels, load_sampling
 from sizeup_inference.engine.protocol import Logprobs, SamplingParams
 from sizeup_inference.engine.sequence import SequenceState
 
-_CANDIDATES = 1024
-"""Top tokens tried before the whole vocabulary is sorted for top_p: a nucleus is rarely larger, and
-sorting 151,936 logits takes about 10 ms on a CPU against 0.5 ms for these."""
+KERNELS = load_sampling()
 
 _MIN_TEMPERATURE = 1e-30
-"""Lower temperatures draw the same token. A GPU multiplies by the reciprocal, which is finite in
-float32 for this one."""
-
-MIN_LOGPROB = -9999.0
-"""In place of minus infinity, which JSON cannot represent; as in vLLM and OpenAI."""
+"""Lower temperatures draw the same token. The C kernels and a GPU multiply by the reciprocal, which
+is finite in float32 for this one."""
 
 
 class Sampled(NamedTuple):
@@ -47,31 +46,78 @@ def is_argmax(sequence: SequenceState) -> bool:
 
 
 @torch.inference_mode()
-def sample(logits: torch.Tensor, sequences: Sequence[SequenceState]) -> list[Sampled | None]:
+def sample(
+    logits: torch.Tensor,
+    sequences: Sequence[SequenceState],
+    kernels: SamplingKernels | None = KERNELS,
+) -> list[Sampled | None]:
     """Sample a token for each row of float32[sequences, vocab_size]; modifies the rows.
 
-    None for a row that cannot be sampled: it holds NaN or Inf, or every token is masked.
+    None for a row that cannot be sampled: it holds NaN or Inf, or every token is masked. `kernels`
+    compute the rows that C code can read, torch all others.
     """
     if not sequences:
         return []
+    if not _is_addressable(logits):
+        kernels = None
     for row, sequence in zip(logits, sequences, strict=True):
-        adjust(row, sequence)
+        adjust(row, sequence, kernels)
+    if kernels is None:
+        return _sample_with_torch(logits, sequences)
+    rows = zip(logits, sequences, strict=True)
+    return [_sample_with_kernels(kernels, row, sequence) for row, sequence in rows]
+
+
+def _is_addressable(logits: torch.Tensor) -> bool:
+    on_cpu = logits.device.type == "cpu"
+    return on_cpu and logits.dtype == torch.float32 and logits.stride(-1) == 1
+
+
+def _sample_with_kernels(
+    kernels: SamplingKernels, row: torch.Tensor, sequence: SequenceState
+) -> Sampled | None:
+    address, size = row.data_ptr(), len(row)
+    params, uniform = _draw_parameters(sequence)
+    token_id = kernels.sample(address, size, params, uniform)
+    if token_id is None or params.logprobs is None:
+        return None if token_id is None else Sampled(token_id, None)
+    return Sampled(token_id, kernels.logprobs(address, size, token_id, params.logprobs))
+
+
+def _sample_with_torch(
+    logits: torch.Tensor, sequences: Sequence[SequenceState]
+) -> list[Sampled | None]:
     largest, greedy = logits.max(dim=-1)  # NaN where the row has one
     rows = zip(logits, sequences, greedy.tolist(), largest.isfinite().tolist(), strict=True)
     return [
-        _sample_row(row, sequence, best) if finite else None for row, sequence, best, finite in rows
+        _sample_row_with_torch(row, sequence, best) if finite else None
+        for row, sequence, best, finite in rows
     ]
 
 
-def _sample_row(row: torch.Tensor, sequence: SequenceState, best: int) -> Sampled:
-    params = sequence.request.sampling
-    token_id = best
+def _sample_row_with_torch(row: torch.Tensor, sequence: SequenceState, greedy: int) -> Sampled:
+    params, uniform = _draw_parameters(sequence)
+    token_id = greedy
     if params.temperature > 0:
-        token_id = draw(row, params, sequence.generator.random())
-    return Sampled(token_id, _logprobs(row, token_id, params.logprobs))
+        token_id = torch_sampling.draw(row, params, uniform)
+    if params.logprobs is None:
+        return Sampled(token_id, None)
+    return Sampled(token_id, torch_sampling.logprobs(row, token_id, params.logprobs))
 
 
-def adjust(row: torch.Tensor, sequence: SequenceState) -> None:
+def _draw_parameters(sequence: SequenceState) -> tuple[SamplingParams, float]:
+    """Return the parameters, with a temperature that has a reciprocal, and the point of the CDF."""
+    params = sequence.request.sampling
+    if params.temperature == 0:
+        return params, 0.0
+    if params.temperature < _MIN_TEMPERATURE:
+        params = replace(params, temperature=_MIN_TEMPERATURE)
+    return params, sequence.generator.random()
+
+
+def adjust(
+    row: torch.Tensor, sequence: SequenceState, kernels: SamplingKernels | None = None
+) -> None:
     """Apply bias, penalties and min_tokens to one row of logits, in place."""
     request = sequence.request
     params = request.sampling
@@ -79,7 +125,7 @@ def adjust(row: torch.Tensor, sequence: SequenceState) -> None:
         biases = [params.logit_bias[i] for i in biased]
         row[_index(biased, row)] += torch.tensor(biases, dtype=row.dtype, device=row.device)
     if params.repetition_penalty != 1.0 and params.repeat_last_n != 0:
-        _penalise_repetition(row, sequence)
+        _penalise_repetition(row, sequence, kernels)
     if (params.presence_penalty or params.frequency_penalty) and sequence.output_counts:
         ids = _index(list(sequence.output_counts), row)
         counts = torch.tensor(list(sequence.output_counts.values()), device=row.device)
@@ -88,70 +134,25 @@ def adjust(row: torch.Tensor, sequence: SequenceState) -> None:
         row[_index(_in_vocabulary(request.stop_token_ids, row), row)] = -torch.inf
 
 
-def _penalise_repetition(row: torch.Tensor, sequence: SequenceState) -> None:
+def _penalise_repetition(
+    row: torch.Tensor, sequence: SequenceState, kernels: SamplingKernels | None
+) -> None:
     """Divide positive and multiply negative logits of tokens in the window (CTRL, transformers)."""
-    params = sequence.request.sampling
-    window = params.repeat_last_n
-    recent = sequence.token_ids if window < 0 else sequence.token_ids[-window:]
-    ids = _index(list(set(recent)), row)
+    penalty, window = sequence.request.sampling.repetition_penalty, _penalty_window(sequence)
+    if kernels is not None:
+        kernels.penalize_repetition(row.data_ptr(), len(row), window, penalty)
+        return
+    ids = _index(window.tolist(), row)
     picked = row[ids]
-    penalty = params.repetition_penalty
     row[ids] = torch.where(picked < 0, picked * penalty, picked / penalty)
 
 
-def draw(row: torch.Tensor, params: SamplingParams, uniform: float) -> int:
-    """Return the token id at `uniform`, in [0, 1), of a row's CDF; temperature must be positive."""
-    if params.temperature < _MIN_TEMPERATURE:
-        params = replace(params, temperature=_MIN_TEMPERATURE)
-    if not params.top_k and params.top_p >= 1 and not params.min_p:
-        return _pick(_probabilities(row, row.max(), params.temperature), uniform)
-    weights, ids = _candidates(row, params)
-    keep = torch.ones_like(weights, dtype=torch.bool)
-    if params.top_p < 1:
-        keep &= weights.cumsum(-1) - weights < params.top_p
-    if params.min_p:
-        keep &= weights >= params.min_p * weights[0]
-    # In token id order: the rounding of a batch may swap the ranks of two near-equal tokens.
-    kept, order = ids[keep].sort()
-    return int(kept[_pick(weights[keep][order], uniform)])
-
-
-def _candidates(row: torch.Tensor, params: SamplingParams) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return probabilities and ids of a superset of what the filters keep, most likely first."""
-    size = row.shape[-1]
-    if 0 < params.top_k < size:
-        logits, ids = row.topk(params.top_k)
-        return _probabilities(logits, logits[0], params.temperature), ids
-    logits, ids = row.topk(min(_CANDIDATES, size))
-    # Relative to the largest: at a low temperature float32 would lose every fractional digit.
-    total = ((row - logits[0]) / params.temperature).logsumexp(-1).double()
-    weights = ((logits - logits[0]).double() / params.temperature - total).exp()
-    if weights.sum() >= params.top_p or weights[-1] < params.min_p * weights[0]:
-        return weights, ids
-    logits, ids = row.sort(descending=True)
-    return _probabilities(logits, logits[0], params.temperature), ids
-
-
-def _probabilities(logits: torch.Tensor, largest: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return the softmax in float64; differences first, which any temperature leaves finite."""
-    return torch.softmax((logits.double() - largest) / temperature, dim=-1)
-
-
-def _pick(weights: torch.Tensor, uniform: float) -> int:
-    """Invert the CDF of unnormalized weights."""
-    cumulative = weights.cumsum(-1)
-    index = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
-    # Rounding may put the target past the end: then the last token with a weight is meant.
-    return min(int(index), int(weights.nonzero()[-1]))
-
-
-def _logprobs(row: torch.Tensor, token_id: int, count: int | None) -> Logprobs | None:
-    if count is None:
-        return None
-    logprobs = row.log_softmax(-1).clamp(min=MIN_LOGPROB)
-    values, ids = logprobs.topk(min(count, row.shape[-1]))
-    top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-    return Logprobs(float(logprobs[token_id]), top)
+def _penalty_window(sequence: SequenceState) -> "array[int]":
+    """Return the distinct tokens of the last repeat_last_n."""
+    window = sequence.request.sampling.repeat_last_n
+    if 0 <= window < sequence.num_tokens:
+        return array("i", set(sequence.token_ids[-window:]))
+    return sequence.distinct_ids
 
 
 def _in_vocabulary(ids: Iterable[int], row: torch.Tensor) -> list[int]:

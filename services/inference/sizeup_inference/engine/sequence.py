@@ -1,6 +1,7 @@
 """The state of one choice of a request: tokens, block table, computed length. Pure."""
 
 import random
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -25,14 +26,21 @@ class SequenceState:
     """While waiting: the prefill that this sequence follows."""
     output_counts: Counter[int] = field(default_factory=Counter)
     """Occurrences of each token in the output, for presence and frequency penalties."""
+    distinct_ids: "array[int]" = field(init=False)
+    """int32: each token of prompt and output once, for the repetition penalty."""
     num_prompt_logprobs: int = 0
     """Prompt tokens after the first whose log-probabilities have been delivered."""
     num_preemptions: int = 0
     generator: random.Random = field(init=False)
     """Private to this choice, so that neither the batch nor a preemption changes its output."""
 
+    _seen: set[int] = field(init=False)
+    """The same as distinct_ids."""
+
     def __post_init__(self) -> None:
         self.token_ids = list(self.request.prompt_ids)
+        self._seen = set(self.token_ids)
+        self.distinct_ids = array("i", self._seen)
         seed = self.request.sampling.seed
         self.generator = random.Random(None if seed is None else seed + self.choice)
 
@@ -61,6 +69,9 @@ class SequenceState:
     def append(self, token_id: int) -> Finish | None:
         """Add a sampled token; return why the sequence ends with it, or None if it continues."""
         self.token_ids.append(token_id)
+        if token_id not in self._seen:
+            self._seen.add(token_id)
+            self.distinct_ids.append(token_id)
         self.output_counts[token_id] += 1
         if (
             token_id in self.request.stop_token_ids

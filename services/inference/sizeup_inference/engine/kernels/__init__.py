@@ -1,1 +1,1 @@
-"""Optional compiled kernels, called by attention.py only."""
+"""Optional compiled kernels; torch computes the same where they are not built."""
