@@ -120,6 +120,21 @@ def test_only_wanted_rows_have_logits_and_every_sample_a_best_token() -> None:
     torch.testing.assert_close(result.logits, expected[1:2])
 
 
+@pytest.mark.parametrize(("dtype", "level"), VARIANTS)
+def test_every_row_of_a_long_prompt_can_be_a_sample(dtype: str, level: Level) -> None:
+    """More samples than the rows of one task of a product."""
+    model = make_model("qwen2-mha-tied", DTYPES[dtype])
+    (prompt,) = scattered(prompts([300]))
+    with torch.inference_mode():
+        expected = model(torch.tensor([prompt.ids])).logits[0].float()
+    span = Span(0, 300, 300, prompt.pages)
+    batch = Batch(prompt.ids, (span,), range(300), [True] * 300, wants_hidden=False)
+    with compiled(model, 3, level) as decoder:
+        result = decoder.run(batch)
+        assert list(result.best) == result.logits.argmax(-1).tolist()
+        assert distance(result.logits, expected) < (1e-5 if dtype == "float32" else 0.03)
+
+
 def test_of_equal_logits_the_first_token_is_the_best() -> None:
     model = make_model("qwen2-gqa7-untied", torch.float32)
     with torch.no_grad():
