@@ -22,7 +22,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 def make_model(name: str, dtype: torch.dtype) -> PreTrainedModel:
     """Make the model of a shape: the same weights every time, rounded to the dtype."""
-    model: PreTrainedModel = random_model(random_config(name)).to(dtype)
+    model = random_model(random_config(name))
+    model.to(dtype=dtype)  # type: ignore[call-arg]
     return model
 
 

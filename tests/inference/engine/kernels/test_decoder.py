@@ -57,7 +57,7 @@ def references(name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tenso
     """Return transformers' logits in float32 of the rounded weights, and in the dtype."""
     model = make_model(name, dtype)
     own = [model(torch.tensor([p])).logits[0, -1].float() for p in prompts()]
-    wide = model.float()
+    wide = model.float()  # type: ignore[no-untyped-call]
     exact = [wide(torch.tensor([p])).logits[0, -1] for p in prompts()]
     return torch.stack(exact), torch.stack(own)
 
@@ -108,7 +108,8 @@ def test_only_wanted_rows_have_logits_and_every_sample_a_best_token() -> None:
     first, second, third = scattered(prompts([20, 3, 40]))
     with compiled(make_model("llama-gqa2-untied", torch.float32)) as decoder:
         expected = last_logits(decoder, [first, second, third])
-        spans, ids = [], []
+        spans: list[Span] = []
+        ids: list[int] = []
         for prompt in (first, second, third):
             spans.append(Span(len(ids), len(prompt.ids), len(prompt.ids), prompt.pages))
             ids += prompt.ids
@@ -119,10 +120,25 @@ def test_only_wanted_rows_have_logits_and_every_sample_a_best_token() -> None:
     torch.testing.assert_close(result.logits, expected[1:2])
 
 
+@pytest.mark.parametrize(("dtype", "level"), VARIANTS)
+def test_every_row_of_a_long_prompt_can_be_a_sample(dtype: str, level: Level) -> None:
+    """More samples than the rows of one task of a product."""
+    model = make_model("qwen2-mha-tied", DTYPES[dtype])
+    (prompt,) = scattered(prompts([300]))
+    with torch.inference_mode():
+        expected = model(torch.tensor([prompt.ids])).logits[0].float()
+    span = Span(0, 300, 300, prompt.pages)
+    batch = Batch(prompt.ids, (span,), range(300), [True] * 300, wants_hidden=False)
+    with compiled(model, 3, level) as decoder:
+        result = decoder.run(batch)
+        assert list(result.best) == result.logits.argmax(-1).tolist()
+        assert distance(result.logits, expected) < (1e-5 if dtype == "float32" else 0.03)
+
+
 def test_of_equal_logits_the_first_token_is_the_best() -> None:
     model = make_model("qwen2-gqa7-untied", torch.float32)
     with torch.no_grad():
-        model.lm_head.weight.copy_(model.lm_head.weight[:1].expand(VOCABULARY, -1))  # type: ignore[operator,union-attr,index]
+        model.lm_head.weight.copy_(model.lm_head.weight[:1].expand(VOCABULARY, -1))
     with compiled(model, threads=3) as decoder:
         result, _ = run_chunks(decoder, scattered(prompts([9, 30])), 30)
     assert list(result.best) == [0, 0]
@@ -136,7 +152,7 @@ def test_nan_in_one_sequence_does_not_affect_another(dtype: str, level: Level, b
     model = make_model("qwen3-gqa2-untied", DTYPES[dtype])
     embedding = model.get_input_embeddings().weight
     with torch.no_grad():
-        embedding[BROKEN], embedding[INFINITE] = torch.nan, torch.inf  # type: ignore[operator,index]
+        embedding[BROKEN], embedding[INFINITE] = torch.nan, torch.inf  # type: ignore[operator]
     with compiled(model, level=level) as decoder:
         expected = last_logits(decoder, scattered(whole))
         first, second, bad = scattered([*whole, doomed], seed=2)

@@ -29,7 +29,7 @@ DEADLINE_SECONDS = 300
 def build(folder: Path, sanitizers: str, sources: Sequence[Path]) -> Path:
     program = folder / "program"
     flags = (*FLAGS, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", f"-I{SOURCES}")
-    command = (compiler(), *flags, *sources, "-o", program, "-lm", "-lpthread")
+    command = [compiler(), *flags, *map(str, sources), "-o", str(program), "-lm", "-lpthread"]
     subprocess.run(command, check=True, timeout=DEADLINE_SECONDS, capture_output=True)
     return program
 
