@@ -8,12 +8,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from engine_peers.messages import Load, Model, PeerOptions, Timing, timing
 from engine_peers.serve import serve
 from engine_peers.torch_model import peak_device_bytes, step_weight_bytes
-from sizeup_inference.engine.loader import LoadOptions, PoolOptions, load_model, make_pool
+from sizeup_inference.engine.loader import LoadOptions, PoolOptions, load_model
+from sizeup_inference.engine.make_forward import ForwardOptions, make_forward
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import ContiguousPages, PageAllocator, ScatteredPages
+from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -61,19 +64,32 @@ class Arrivals:
 
 def start_engine(options: PeerOptions, arrivals: Arrivals) -> tuple[EngineThread, Model]:
     """Load the model and start the engine as an inference process does."""
-    model = load_model(LoadOptions(Path(options.weights), options.device, "auto"))
-    pool = make_pool(model, PoolOptions(options.max_streams * options.max_model_len, None))
+    weight_bytes = 0
+
+    def load() -> PreTrainedModel:
+        nonlocal weight_bytes
+        model = load_model(LoadOptions(Path(options.weights), options.device, "auto"))
+        weight_bytes = step_weight_bytes(model)
+        return model
+
+    pool_options = PoolOptions(options.max_streams * options.max_model_len, None)
+    loaded = make_forward(load, ForwardOptions(pool_options, options.threads, options.threads))
+    pool = loaded.forward.pool
     layout = pool.layout
-    kind: type[PageAllocator] = ContiguousPages if layout.contiguous else ScatteredPages
-    config = SchedulerConfig(_MAX_NUM_SEQS, _MAX_NUM_BATCHED_TOKENS, layout.page_size)
-    scheduler = Scheduler(config, kind(layout.pages))  # type: ignore[call-arg]
-    kernels = "compiled kernels" if pool.decode_function else "no compiled kernels"
+    # Rounds send the same prompts.
+    config = SchedulerConfig(
+        _MAX_NUM_SEQS, _MAX_NUM_BATCHED_TOKENS, layout.page_size, enable_prefix_caching=False
+    )
     engine = EngineThread(
-        ModelRunner(model, pool), scheduler, arrivals, max_waiting=512, threads=options.threads
+        ModelRunner(loaded.forward),
+        Scheduler(config, PageAllocator(layout.pages)),
+        arrivals,
+        max_waiting=512,
+        threads=options.threads,
     )
     per_token = layout.bytes_per_page(len(pool.keys), pool.keys[0].dtype) // layout.page_size
-    vocab = model.config.get_text_config().vocab_size
-    return engine, Model(kernels, vocab, step_weight_bytes(model), per_token)
+    vocab = loaded.config.vocab_size
+    return engine, Model(f"kernels: {loaded.kernels}", vocab, weight_bytes, per_token)
 
 
 class SizeupPeer:
