@@ -32,6 +32,9 @@ times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeu
 _TRIAL_LENGTHS = (COMPILED_PAGE_SIZE + 5, 3)
 """Tokens of the prompts of the trial, two pages each: one crosses a page."""
 
+_TRIAL_IDS = 50
+"""Tokens that every vocabulary has."""
+
 _TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 """Of the norm of the hidden states: rounding in deep models is 1e-5 and 0.03, a fault 1."""
 
@@ -111,6 +114,8 @@ def _unusable_reason(model: PreTrainedModel, options: ForwardOptions) -> str | N
         return "switched off"
     if load_library() is None:
         return "not built"
+    if text_config(model).vocab_size < _TRIAL_IDS:
+        return "vocabulary too small for the trial"
     return unsupported_reason(model)
 
 
@@ -127,7 +132,7 @@ def _try_compiled(
         raise LoadError("insufficient memory for the packed weights") from error
     actual = _trial(decoder, lengths)
     difference = float((actual - expected).norm() / expected.norm())
-    facts = {"level": decoder.level.name.lower(), "error": difference}
+    facts = {"kernels": decoder.level.name.lower(), "error": difference}
     if difference <= _TRIAL_TOLERANCE[model.dtype]:
         log.info("kernels.used", extra=facts)
         return decoder
@@ -154,7 +159,7 @@ def _trial(forward: ForwardPass, prompts: Sequence[int]) -> torch.Tensor:
     hidden = []
     longer = [length + 1 for length in prompts]
     for lengths, contexts in ((prompts, prompts), ([1] * len(prompts), longer)):
-        ids = [i % 50 + 1 for i in range(sum(lengths))]
+        ids = [i % _TRIAL_IDS for i in range(sum(lengths))]
         spans, row = [], 0
         for i, (length, context) in enumerate(zip(lengths, contexts, strict=True)):
             spans.append(Span(row, length, context, (2 * i, 2 * i + 1)))

@@ -44,11 +44,13 @@ class CompiledDecoder:
         self._library = library
         self.pool = pool
         best = Level(library.sizeup_processor_level())
-        self.level = best if level is None else level
-        if self.level > best:
-            raise ValueError(f"this processor has no {self.level.name}")
-        self._threads = _checked(library.sizeup_pool_create(threads))
+        if level is not None and level > best:
+            raise ValueError(f"this processor has no {level.name}")
         found = read_architecture(model)
+        self.level = best if level is None else level
+        if found.dtype == torch.float32:
+            self.level = Level.PORTABLE
+        self._threads = _checked(library.sizeup_pool_create(threads))
         self._vocab, self._hidden_size = found.vocab, found.hidden
         self._pack(found)
         self._decoder = _checked(

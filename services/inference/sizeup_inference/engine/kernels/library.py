@@ -16,7 +16,10 @@ PANEL = 16
 
 
 class Level(IntEnum):
-    """The instructions that the kernels use, by processor; the values are those of matmul.h."""
+    """Special instructions for products of bfloat16; the values are those of matmul.h.
+
+    PORTABLE is vector code for what else the processor has; float32 needs no more.
+    """
 
     PORTABLE = 0
     AVX512_BF16 = 1
