@@ -153,7 +153,7 @@ $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 # Compiled for this processor, with llamafile's kernels for bfloat16.
 LLAMA_CMAKE_ARGS := -DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 $(VENV)-llama/.ready: benchmarks/llama.txt benchmarks/llama_amx.h
-	@echo "install: llama.cpp in $(VENV)-llama (10 to 30 minutes of compiling)"
+	@echo "install: llama.cpp in $(VENV)-llama (12 minutes of one core)"
 	@$(PYTHON) -m venv $(VENV)-llama
 	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" CXXFLAGS="-include $(CURDIR)/benchmarks/llama_amx.h" \
 		$(VENV)-llama/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall \
