@@ -14,11 +14,11 @@ from sizeup.deployment.process import Command, Process
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
 
-PRELOAD = "LOADED = True"
+IMPORTS = "LOADED = True"
 SERVICE = """
 import os, sys, time
-import preload
-assert preload.LOADED
+import shared
+assert shared.LOADED
 ending = os.environ["ENDING"]
 name = open("/proc/self/comm").read().strip()
 print(name, sys.argv[0].endswith("service.py"), os.getpid() == os.getsid(0), flush=True)
@@ -32,13 +32,13 @@ time.sleep(600)
 class Forking:
     """A fork server of SERVICE, with its log files in a folder."""
 
-    def __init__(self, folder: Path, preload: str = "preload") -> None:
-        (folder / "preload.py").write_text(PRELOAD)
+    def __init__(self, folder: Path, imports: str = "shared") -> None:
+        (folder / "shared.py").write_text(IMPORTS)
         (folder / "service.py").write_text(SERVICE)
         self.folder = folder
         self.logs: list[ChildLog] = []
         self.environment = {**os.environ, "PYTHONPATH": str(folder)}
-        self.server = ForkServer("service", preload, self.environment, folder / "server.log")
+        self.server = ForkServer("service", imports, self.environment, folder / "server.log")
 
     async def start(self, name: str, ending: str) -> Process:
         log_path = self.folder / f"{name}.log"
@@ -93,12 +93,12 @@ def test_the_exit_code_and_the_last_line_are_reported(tmp_path: Path) -> None:
     run(scenario, Forking(tmp_path))
 
 
-def test_a_missing_preload_module_is_left_to_the_child(tmp_path: Path) -> None:
+def test_a_missing_module_of_imports_is_left_to_the_child(tmp_path: Path) -> None:
     async def scenario(forking: Forking) -> None:
         child = await forking.start("a", "fail")
         assert await child.wait() == "exit code 1: RuntimeError: no weights here"
 
-    run(scenario, Forking(tmp_path, preload="missing"))
+    run(scenario, Forking(tmp_path, imports="missing"))
 
 
 def test_children_die_with_the_server_and_the_next_start_replaces_it(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_children_die_with_a_closed_server(tmp_path: Path) -> None:
 
 def test_without_a_server_the_command_is_executed(tmp_path: Path) -> None:
     async def scenario(forking: Forking) -> None:
-        (forking.folder / "preload.py").write_text("raise SystemExit")
+        (forking.folder / "shared.py").write_text("raise SystemExit")
         child = await forking.start("a", "wait")
         assert await child.wait() == "exit code 0: executed"
 

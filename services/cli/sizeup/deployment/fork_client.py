@@ -31,10 +31,10 @@ class ForkServer:
     """A fork server of one module, started with its first child. Belongs to one event loop."""
 
     def __init__(
-        self, module: str, preload: str, environment: Mapping[str, str], log_path: Path
+        self, module: str, imports: str, environment: Mapping[str, str], log_path: Path
     ) -> None:
-        """Children run `module`; `preload` is imported before, in this environment."""
-        self._arguments = (module, preload)
+        """Children run `module`; the module `imports` is imported before, in this environment."""
+        self._arguments = (module, imports)
         self._environment = environment
         self._log_path = log_path
         self._launching = asyncio.Lock()

@@ -1,7 +1,7 @@
 """The process that imports a service's dependencies once and forks its processes.
 
-`python -m sizeup.deployment.fork_server PARENT_PID MODULE PRELOAD`, with a SOCK_SEQPACKET socket as
-stdin. It imports PRELOAD, then forks a child per request. A request is the child's name and
+`python -m sizeup.deployment.fork_server PARENT_PID MODULE IMPORTS`, with a SOCK_SEQPACKET socket as
+stdin. It imports IMPORTS, then forks a child per request. A request is the child's name and
 environment as JSON, with two pipes: its output, and its status, to which the server writes the pid
 and, after the exit, the exit code, one line each. The children share the memory of the imports copy
 on write.
@@ -108,11 +108,12 @@ def become_child(request: Request, server_pid: int) -> None:
 
 def main() -> None:
     """Read the command line, import, serve; in a child run the module as `python -m` would."""
-    _, parent_pid, module, preload = sys.argv
+    _, parent_pid, module, imports = sys.argv
     die_with(int(parent_pid))
+    set_name("fork-server")
     # A failed import fails again in the child, whose log shows it.
     with contextlib.suppress(ImportError):
-        importlib.import_module(preload)
+        importlib.import_module(imports)
     gc.collect()
     gc.freeze()  # a collection in a child would write to every object, and so copy its page
     server_pid = os.getpid()

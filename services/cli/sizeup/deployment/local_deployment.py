@@ -219,7 +219,7 @@ def _make_fork_server(models: int, options: Options) -> ForkServer | None:
         return None
     log_path = options.log_dir / "fork-server.log"
     module, environment = "sizeup_inference", shared_environment(options)
-    return ForkServer(module, f"{module}.preload", environment, log_path)
+    return ForkServer(module, f"{module}.shared_imports", environment, log_path)
 
 
 async def _until_end(
