@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from system.processes import children_of, environment_of, is_running
+import yaml
+
+from system.processes import children_of, environment_of, is_running, name_of
 
 READY_SECONDS = 120.0
 """Importing torch takes most of it on a busy machine."""
@@ -84,26 +86,34 @@ class Deployment:
         return self.process.poll() is None
 
     def children(self) -> list[int]:
-        """Return the pids of the gateway and of every inference process."""
+        """Return the pids of the gateway, the fork server and every inference process."""
         children = children_of(self.process.pid)
+        children += [forked for child in children for forked in children_of(child)]
         self._seen.update(children)
         return children
 
     def inference_pid(self, model_id: str) -> int:
         """Return the pid of the process that serves a model."""
-        return self._child("SIZEUP_INFERENCE_MODEL_ID", model_id)
+        key, _ = self._entry(model_id)
+        return self._child(key)
 
     def inference_url(self, model_id: str) -> str:
         """Return the URL of its internal API."""
-        pid = self.inference_pid(model_id)
-        return f"http://127.0.0.1:{environment_of(pid)['SIZEUP_INFERENCE_PORT']}"
+        _, entry = self._entry(model_id)
+        url: str = entry["replicas"][0]
+        return url
 
     def gateway_pid(self) -> int:
-        return self._child("SIZEUP_GATEWAY_PORT", str(self.port))
+        return self._child("gateway")
 
-    def _child(self, variable: str, value: str) -> int:
-        wanted = (p for p in self.children() if environment_of(p).get(variable) == value)
-        return next(wanted)
+    def _child(self, name: str) -> int:
+        return next(pid for pid in self.children() if name_of(pid) == name[:15])
+
+    def _entry(self, model_id: str) -> tuple[str, dict[str, Any]]:
+        """Return key and entry of a model in the gateway's catalog."""
+        path = environment_of(self.gateway_pid())["SIZEUP_GATEWAY_CATALOG"]
+        models = yaml.safe_load(Path(path).read_text())["models"]
+        return next((key, entry) for key, entry in models.items() if entry["id"] == model_id)
 
     def logs(self) -> str:
         """Return the last lines of every process."""

@@ -21,6 +21,14 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def name_of(pid: int) -> str:
+    """Return the name of a process, of at most 15 characters; empty after its exit."""
+    try:
+        return (_PROC / str(pid) / "comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def environment_of(pid: int) -> dict[str, str]:
     """Return the initial environment of a process; empty after its exit."""
     try:

@@ -3,12 +3,23 @@
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sizeup_store.settings import HubCacheSettings
 
 
-class Settings(HubCacheSettings):
+class OpenMPSettings(BaseSettings):
+    """Settings that apply when torch is imported."""
+
+    omp_wait_policy: str = Field(
+        "PASSIVE",
+        validation_alias="OMP_WAIT_POLICY",
+        description="how the CPU threads of a step wait for one another: PASSIVE sleeps; ACTIVE "
+        "spins, which stalls every process when several share the cores",
+    )
+
+
+class Settings(OpenMPSettings, HubCacheSettings):
     model_config = SettingsConfigDict(env_prefix="SIZEUP_INFERENCE_", frozen=True)
 
     model: str = Field(description="folder of a Hugging Face model, or an id in the local cache")
@@ -52,12 +63,6 @@ class Settings(HubCacheSettings):
         True,
         description="compute Llama, Qwen2 and Qwen3 models on CPUs with compiled kernels instead "
         "of transformers' modules",
-    )
-    omp_wait_policy: str = Field(
-        "PASSIVE",
-        validation_alias="OMP_WAIT_POLICY",
-        description="how the CPU threads of a step wait for one another: PASSIVE sleeps; ACTIVE "
-        "spins, which stalls every process when several share the cores",
     )
     max_model_len: int | None = Field(
         None, ge=2, description="tokens of prompt and output; default: that of the model's config"

@@ -12,10 +12,18 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from sizeup.deployment import readiness
-from sizeup.deployment.plan import Options, Planned, plan_gateway, plan_inference, write_catalog
+from sizeup.deployment import process, readiness
+from sizeup.deployment.fork_client import ForkServer, can_fork
+from sizeup.deployment.plan import (
+    Options,
+    Planned,
+    plan_gateway,
+    plan_inference,
+    shared_environment,
+    write_catalog,
+)
 from sizeup.deployment.report import Report, example_commands, make_report, models_table
-from sizeup.deployment.supervisor import Supervisor, stop_in_order
+from sizeup.deployment.supervisor import Start, Supervisor, stop_in_order
 from sizeup.errors import ChildFailedError, UsageError
 from sizeup.models.local_models import LocalModel
 from sizeup.ports import free_loopback_ports, require_free
@@ -135,14 +143,16 @@ class LocalDeployment:
             plan_inference(model, port, options) for model, port in zip(models, ports, strict=True)
         ]
         gateway = plan_gateway(write_catalog(private, models, self._inference), options)
-        self._backends = [self._supervise(planned) for planned in self._inference]
-        self._gateway = self._supervise(gateway)
+        self._fork_server = _make_fork_server(len(models), options)
+        start = self._fork_server.start if self._fork_server else process.start
+        self._backends = [self._supervise(planned, start) for planned in self._inference]
+        self._gateway = self._supervise(gateway, process.start)
 
-    def _supervise(self, planned: Planned) -> Supervisor:
+    def _supervise(self, planned: Planned, start: Start) -> Supervisor:
         async def probe() -> readiness.Progress:
             return await readiness.probe(self._session, planned.base_url)
 
-        return Supervisor(planned.command, probe, self._report, self._options.restart)
+        return Supervisor(planned.command, probe, self._report, self._options.restart, start)
 
     async def serve(self, interrupts: Interrupts, console: Console) -> int:
         """Run until a signal or until a child is given up; then stop everything."""
@@ -197,8 +207,19 @@ class LocalDeployment:
     ) -> None:
         for supervisor in (self._gateway, *self._backends):
             supervisor.kill()
+        if self._fork_server:
+            await self._fork_server.close()
         await asyncio.gather(*running, return_exceptions=True)
         await _cancel(*tasks)
+
+
+def _make_fork_server(models: int, options: Options) -> ForkServer | None:
+    """Return a fork server where several processes of the same imports share their memory."""
+    if models < 2 or options.engine != "transformers" or not can_fork():
+        return None
+    log_path = options.log_dir / "fork-server.log"
+    module, environment = "sizeup_inference", shared_environment(options)
+    return ForkServer(module, f"{module}.shared_imports", environment, log_path)
 
 
 async def _until_end(

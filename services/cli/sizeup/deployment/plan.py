@@ -84,6 +84,15 @@ def write_catalog(folder: Path, models: Sequence[LocalModel], inference: Sequenc
     return path
 
 
+def shared_environment(options: Options) -> dict[str, str]:
+    """Return the environment of every process, without its own settings."""
+    return {
+        **options.environment,
+        "HF_HUB_OFFLINE": "1",  # only pull downloads
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def _command(
     name: str, module: str, prefix: str, settings: Mapping[str, Any], options: Options
 ) -> Command:
@@ -92,12 +101,15 @@ def _command(
     return Command(
         name=name,
         # -P: the working directory must not shadow modules
-        argv=(sys.executable, "-P", "-m", "sizeup.deployment.child", str(os.getpid()), module),
-        environment={
-            **options.environment,
-            "HF_HUB_OFFLINE": "1",  # only pull downloads
-            "PYTHONUNBUFFERED": "1",
-            **variables,
-        },
+        argv=(
+            sys.executable,
+            "-P",
+            "-m",
+            "sizeup.deployment.child",
+            str(os.getpid()),
+            name,
+            module,
+        ),
+        environment={**shared_environment(options), **variables},
         log_path=options.log_dir / f"{name}.log",
     )

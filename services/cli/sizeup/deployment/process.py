@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from sizeup.deployment.child_log import ChildLog
 
 _OUTPUT_SECONDS = 1.0
 """Time for the rest of the output after the exit; a grandchild may keep the pipe open."""
-_LINE_BYTES = 1 << 20
+LINE_BYTES = 1 << 20
 """A longer line is split: output without line ends must not fill the memory."""
 
 
@@ -24,12 +25,31 @@ class Command:
     log_path: Path
 
 
+class Child(Protocol):
+    """What a Process uses of asyncio.subprocess.Process."""
+
+    pid: int
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or the negative number of the signal; None while it runs."""
+
+    async def wait(self) -> int:
+        """Wait for the exit; return the returncode."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM; may raise ProcessLookupError."""
+
+
 class Process:
     """A running child; see start. Belongs to one event loop."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: ChildLog) -> None:
-        self._process = process
+    def __init__(self, child: Child, log: ChildLog, close_pipe: Callable[[], None]) -> None:
+        """`close_pipe` closes the reading end of the child's output."""
+        self._process = child
         self._log = log
+        self._close_pipe = close_pipe
         self._copying = asyncio.create_task(self._copy_output())
 
     async def wait(self) -> str:
@@ -45,12 +65,9 @@ class Process:
         return f"{describe_exit(code)}: {reason}" if reason else describe_exit(code)
 
     def _close_output(self) -> None:
-        """Close the pipe of an exited child, whose other end a grandchild may keep open.
-
-        asyncio has no public method; otherwise the transport outlives its event loop.
-        """
+        """Close the pipe of an exited child, whose other end a grandchild may keep open."""
         if self._process.returncode is not None:
-            self._process._transport.close()  # type: ignore[attr-defined]
+            self._close_pipe()
 
     def terminate(self) -> None:
         """Send SIGTERM; does nothing after the exit."""
@@ -81,9 +98,10 @@ async def start(command: Command, log: ChildLog) -> Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
-        limit=_LINE_BYTES,
+        limit=LINE_BYTES,
     )
-    return Process(process, log)
+    # asyncio has no public method; otherwise the transport outlives its event loop.
+    return Process(process, log, process._transport.close)  # type: ignore[attr-defined]
 
 
 async def _read_line(stream: asyncio.StreamReader) -> bytes:

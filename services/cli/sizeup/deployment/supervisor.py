@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from sizeup.deployment import process
@@ -14,6 +14,9 @@ from sizeup.errors import ChildFailedError
 
 _KILLED_SECONDS = 10.0
 """A killed process exits at once unless it hangs in a device driver; then do not wait."""
+
+
+Start = Callable[[Command, ChildLog], Awaitable[Process]]
 
 
 class Observer(Protocol):
@@ -29,7 +32,14 @@ class Observer(Protocol):
 class Supervisor:
     """Keep one child running until stop. Belongs to one event loop."""
 
-    def __init__(self, command: Command, probe: Probe, observer: Observer, policy: Policy) -> None:
+    def __init__(
+        self,
+        command: Command,
+        probe: Probe,
+        observer: Observer,
+        policy: Policy,
+        start: Start = process.start,
+    ) -> None:
         self.name = command.name
         self.ready = asyncio.Event()
         """Set while the child is ready."""
@@ -37,6 +47,7 @@ class Supervisor:
         self._probe = probe
         self._observer = observer
         self._policy = policy
+        self._start = start
         self._history = History()
         self._process: Process | None = None
         self._stopping = asyncio.Event()
@@ -73,7 +84,7 @@ class Supervisor:
 
     async def _run_once(self, log: ChildLog) -> str:
         """Run the child from start to exit; return the reason of the exit."""
-        self._process = await process.start(self._command, log)
+        self._process = await self._start(self._command, log)
         if self._stopping.is_set():  # stopped while starting
             self._process.terminate()
         watch = asyncio.create_task(self._watch(self._process))
