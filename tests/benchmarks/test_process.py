@@ -75,10 +75,10 @@ def test_a_peer_that_does_not_answer_is_an_error() -> None:
 
 @pytest.mark.parametrize("module", ["sizeup", "generate", "continuous_batching"])
 def test_a_peer_generates(module: str) -> None:
-    options = PeerOptions(str(TOY), "cpu", threads=1, max_streams=2, max_model_len=16)
+    options = PeerOptions(str(TOY), "cpu", threads=1, max_streams=2, max_model_len=128)
     with closing(PeerProcess(module, Path(sys.executable), options, "passive")) as peer:
         assert peer.ready.weight_bytes > 0
-        measured = peer.run(Load(2, 8, 4, seed=0))
+        measured = peer.run(Load(2, 8, 100, seed=0))
     assert len(measured.timing.ttft) == 2
     assert 0 < max(measured.timing.ttft) < measured.timing.seconds
     assert measured.timing.decode_tokens > 0
