@@ -117,7 +117,8 @@ TARGET_AMX static void configure(int64_t upper, int64_t lower)
     config.rows[0] = config.rows[1] = config.rows[4] = (uint8_t)upper;
     config.rows[2] = config.rows[3] = config.rows[5] = (uint8_t)(lower ? lower : upper);
     config.rows[6] = config.rows[7] = TILE_ROWS;
-    _tile_loadconfig(&config);
+    /* GCC 12 takes _tile_loadconfig to read 8 bytes only, and drops the other stores. */
+    __asm__ volatile("ldtilecfg %0" : : "m"(config));
 }
 
 /* Load a tile of weights and fetch the one that the register is to hold next. */
