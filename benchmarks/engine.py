@@ -158,7 +158,7 @@ def main() -> int:
     """Compare, print and keep the results."""
     args = parse()
     names = runnable(args.peers, args.device)
-    print(f"{args.shape} {args.dtype}, {args.threads} threads: {machine(args.device)}")
+    print(f"{args.shape} {args.dtype}, --threads {args.threads}: {machine(args.device)}")
     try:
         run = compare(names, args)
     except PeerError as error:

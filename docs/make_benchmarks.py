@@ -49,7 +49,7 @@ def _versions(versions: Mapping[str, str]) -> str:
 
 def _summaries(results: Results) -> str:
     return "".join(
-        f"\n\n{run.shape}, {run.dtype}, {run.threads} threads (`{run.command}`):\n\n"
+        f"\n\n{run.shape}, {run.dtype}, `--threads {run.threads}` (`{run.command}`):\n\n"
         f"{summary_table(run)}"
         for run in results.runs
     )

@@ -22,7 +22,7 @@ _CPU_BATCH_TOKENS = 512
 
 def configuration(options: PeerOptions) -> ContinuousBatchingConfig:
     """Return the settings: every stream fits the cache, and no prompt shares pages."""
-    pages = -(-options.max_model_len // _PAGE_SIZE) + 1
+    pages = -(-options.max_model_len // _PAGE_SIZE)
     return ContinuousBatchingConfig(
         page_size=_PAGE_SIZE,
         num_blocks=options.max_streams * pages,

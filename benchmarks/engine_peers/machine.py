@@ -25,7 +25,7 @@ def machine(device: str) -> str:
     }
     flags = set(fields.get("flags", "").split())
     names = [name for flag, name in _FEATURES.items() if flag in flags]
-    parts = [fields.get("model name", platform.machine()), f"{os.cpu_count()} CPUs", *names]
+    parts = [fields.get("model name", platform.machine()), f"{os.cpu_count()} CPUs", *names[:2]]
     if device == "cuda":
         parts.append(torch.cuda.get_device_name())
     return ", ".join(parts)

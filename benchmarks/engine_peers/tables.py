@@ -113,7 +113,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def run_page(run: RunResult) -> str:
     """Return a run as Markdown: the command, loading, and a table per load."""
     parts = [
-        f"### {run.shape}, {run.dtype}, {run.device}, {run.threads} threads",
+        f"### {run.shape}, {run.dtype}, {run.device}, `--threads {run.threads}`",
         f"```sh\n{run.command}\n```",
         markdown_table(_LOADING_HEAD, loading_rows(run)),
     ]
