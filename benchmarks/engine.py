@@ -85,20 +85,21 @@ def _sample(peer: PeerProcess, load: Load, seed: int) -> Sample:
     return sample(prefill, peer.run(Load(load.streams, load.prompt, load.tokens, seed + 1)))
 
 
-def compare(names: Sequence[str], args: argparse.Namespace) -> RunResult:
-    """Measure and print every load."""
+def compare(names: Sequence[str], args: argparse.Namespace) -> None:
+    """Measure every load; print it and add it to the results file at once."""
     bandwidth = Bandwidth(args.device, args.threads)
     with contextlib.closing(bandwidth), started(names, args) as peers:
         ready = {name: peer.ready for name, peer in peers.items()}
-        run = RunResult(_command(), args.shape, args.dtype, args.device, args.threads, ready, [])
+        loads: list[LoadResult] = []
+        run = RunResult(_command(), args.shape, args.dtype, args.device, args.threads, ready, loads)
         print(loading_table(run), flush=True)
-        loads = []
         for prompt in args.prompt:
             for streams in args.streams:
                 load = Load(streams, prompt, args.tokens, seed=0)
                 loads.append(measure(peers, bandwidth, load, args.rounds))
                 _print(run, loads[-1])
-    return RunResult(run.command, run.shape, run.dtype, run.device, run.threads, ready, loads)
+                if args.json:
+                    add_run(args.json, machine(args.device), versions(), run)
 
 
 def _command() -> str:
@@ -160,12 +161,10 @@ def main() -> int:
     names = runnable(args.peers, args.device)
     print(f"{args.shape} {args.dtype}, --threads {args.threads}: {machine(args.device)}")
     try:
-        run = compare(names, args)
+        compare(names, args)
     except PeerError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if args.json:
-        add_run(args.json, machine(args.device), versions(), run)
     return 0
 
 

@@ -32,7 +32,6 @@ REAL_VOCABULARY = 151_936
 GRID = 500
 """Draws over [0, 1): the share of a token is its probability to within one draw."""
 
-
 Kernels = SamplingKernels | None
 
 
