@@ -30,8 +30,12 @@ _EXTRAPOLATION = 2
 _OUTLIER = 3.0
 """Measured over predicted seconds, above which a step was interrupted by something else."""
 
-_FALLING, _RISING = 0.5, 0.1
-"""Weights of a new decode duration that is lower or higher: interruptions only add time."""
+_WEIGHT = 0.2
+"""Of a new decode duration. Equal for shorter and longer ones: towards the shortest, a noisy machine
+would get half of its prefill throughput."""
+
+_LONGEST = 1.5
+"""Times the average, as which a longer decode step counts: it was interrupted by something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,7 @@ class PrefillBudget:
     def _observe_decode(self, decodes: int, seconds: float) -> None:
         bucket = decodes.bit_length()
         average = self._decode_seconds.setdefault(bucket, seconds)
-        weight = _FALLING if seconds < average else _RISING
-        self._decode_seconds[bucket] += weight * (min(seconds, _OUTLIER * average) - average)
+        self._decode_seconds[bucket] += _WEIGHT * (min(seconds, _LONGEST * average) - average)
 
     def _decode(self, decodes: int) -> float | None:
         """Return the duration of a decode step of about this size; None before the first one."""
