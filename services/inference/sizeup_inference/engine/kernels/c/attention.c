@@ -85,36 +85,36 @@ typedef struct {
     const void **key_panels, **value_panels;
 } Scratch;
 
-static void *take(char **next, int64_t bytes)
+/* `next` is an address, or an offset where only the size is of interest. */
+static void *take(uintptr_t *next, int64_t bytes)
 {
-    void *taken = *next;
-    *next += ROUND_UP(bytes, 64);
-    return taken;
+    const uintptr_t taken = *next;
+    *next += (uintptr_t)ROUND_UP(bytes, 64);
+    return (void *)taken;
 }
 
-static Scratch lay_out(const Heads *heads, char *memory, char **end)
+static Scratch lay_out(const Heads *heads, uintptr_t *next)
 {
     const int64_t rows = block_rows(heads), dim = heads->head_dim;
     const int64_t pages = KEYS / heads->page_size;
     Scratch s;
-    s.query = take(&memory, rows * dim * heads->size);
-    s.scores = take(&memory, rows * KEYS * 4);
-    s.weights = take(&memory, rows * KEYS * heads->size);
-    s.sums = take(&memory, rows * dim * 4);
-    s.block = take(&memory, rows * dim * 4);
-    s.top = take(&memory, rows * 4);
-    s.total = take(&memory, rows * 4);
-    s.key_panels = take(&memory, KEYS / PANEL * 8);
-    s.value_panels = take(&memory, dim / PANEL * pages * 8);
-    *end = memory;
+    s.query = take(next, rows * dim * heads->size);
+    s.scores = take(next, rows * KEYS * 4);
+    s.weights = take(next, rows * KEYS * heads->size);
+    s.sums = take(next, rows * dim * 4);
+    s.block = take(next, rows * dim * 4);
+    s.top = take(next, rows * 4);
+    s.total = take(next, rows * 4);
+    s.key_panels = take(next, KEYS / PANEL * 8);
+    s.value_panels = take(next, dim / PANEL * pages * 8);
     return s;
 }
 
 int64_t attention_scratch(const Heads *heads)
 {
-    char *end, *start = NULL;
-    lay_out(heads, start, &end);
-    return end - start;
+    uintptr_t size = 0;
+    lay_out(heads, &size);
+    return (int64_t)size;
 }
 
 int64_t attention_tasks(const Heads *heads, const Span *span)
@@ -161,9 +161,8 @@ void attend(const Attention *attention, const Span *span, int64_t task, int64_t 
     const int64_t position = span->context - span->length + begin;
     const int64_t window = attention->window ? attention->window : span->context;
     const size_t element = (size_t)heads->size;
-    char *end;
-    const Scratch s =
-        lay_out(heads, attention->scratch + thread * attention_scratch(heads), &end);
+    uintptr_t scratch = (uintptr_t)(attention->scratch + thread * attention_scratch(heads));
+    const Scratch s = lay_out(heads, &scratch);
 
     const int64_t offset = (span->row + begin) * width + head * group * dim;
     for (int64_t i = 0; i < tokens; i++)

@@ -31,7 +31,7 @@ typedef struct {
     Model model;
     Heads heads;
     int64_t capacity; /* rows */
-    char *memory;
+    void *memory;
     float *x;          /* residual stream [rows, hidden] */
     float *qkv;        /* [rows, (heads + 2 * kv_heads) * head_dim] */
     void *a, *b;       /* [rows, width] in the dtype */
@@ -67,14 +67,15 @@ void sizeup_free(void *memory)
     free(memory);
 }
 
-static void *take(char **next, size_t bytes)
+/* `next` is an address, or an offset where only the size is of interest. */
+static void *take(uintptr_t *next, size_t bytes)
 {
-    void *taken = *next;
+    const uintptr_t taken = *next;
     *next += (bytes + 63) / 64 * 64;
-    return taken;
+    return (void *)taken;
 }
 
-static void lay_out(Decoder *d, int64_t rows, char **next)
+static void lay_out(Decoder *d, int64_t rows, uintptr_t *next)
 {
     const Model *m = &d->model;
     const size_t n = (size_t)rows, threads = (size_t)pool_threads(d->pool);
@@ -98,14 +99,16 @@ static int reserve(Decoder *d, int64_t rows)
 {
     if (rows <= d->capacity)
         return OK;
-    char *end = NULL;
-    lay_out(d, rows, &end);
-    char *memory = NULL;
-    if (posix_memalign((void **)&memory, 64, (size_t)(end - (char *)NULL)))
+    Decoder measured = *d;
+    uintptr_t size = 0;
+    lay_out(&measured, rows, &size);
+    void *memory = NULL;
+    if (posix_memalign(&memory, 64, size))
         return NO_MEMORY;
     free(d->memory);
-    d->memory = end = memory;
-    lay_out(d, rows, &end);
+    d->memory = memory;
+    uintptr_t next = (uintptr_t)memory;
+    lay_out(d, rows, &next);
     d->capacity = rows;
     return OK;
 }
