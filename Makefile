@@ -88,6 +88,7 @@ check: lint types contracts  ## Lint, types and import contracts
 lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
+	@find $(SOURCES) -name '*.[ch]' -not -path '*/build/*' -exec $(BIN)/clang-format --dry-run --Werror {} +
 	@$(BIN)/hadolint images/*/Dockerfile
 	@find $(SOURCES) -name '*.py' -not -path '*/build/*' -exec awk -v max=$(MAX_FILE_LINES) \
 		'FILENAME ~ "/(utils?|common|helpers|base|misc|shared)[.]py$$" && FNR == 1 { print FILENAME ": name the module after its contents"; bad = 1 } \
@@ -103,6 +104,7 @@ contracts: $(VENV)/.tools  ## Which package may import which
 format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
+	@find $(SOURCES) -name '*.[ch]' -not -path '*/build/*' -exec $(BIN)/clang-format -i {} +
 
 docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, benchmarks, results.schema.json
 	@$(BIN)/python docs/make_architecture.py

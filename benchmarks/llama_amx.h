@@ -6,6 +6,6 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #include <immintrin.h>
-#define _tile_loadconfig(config) \
-    __asm__ volatile("ldtilecfg %0" : : "m"(*(const char(*)[64])(config)))
+#define _tile_loadconfig(config)                                                                   \
+    __asm__ volatile("ldtilecfg %0" : : "m"(*(const char (*)[64])(config)))
 #endif

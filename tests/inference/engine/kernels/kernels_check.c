@@ -1,6 +1,7 @@
-/* Checks of the kernels that need their internal functions, or a sanitizer, to see a fault: products
-   of every shape, the thread pool, and random steps of small decoders. Compiled with the sources of
-   the kernels by test_kernels_check.py. `kernels_check [LEVEL]` exits with 1 after a failed check. */
+/* Checks of the kernels that need their internal functions, or a sanitizer, to see a fault:
+   products of every shape, the thread pool, and random steps of small decoders. Compiled with the
+   sources of the kernels by test_kernels_check.py. `kernels_check [LEVEL]` exits with 1 after a
+   failed check. */
 
 #include <math.h>
 #include <stdatomic.h>
@@ -22,14 +23,14 @@ Decoder *sizeup_decoder_create(Pool *pool, const Model *model);
 void sizeup_decoder_destroy(Decoder *decoder);
 int64_t sizeup_decoder_run(Decoder *decoder, const Step *step);
 
-#define CHECK(condition, ...)                                                                       \
-    do {                                                                                            \
-        if (!(condition)) {                                                                         \
-            fprintf(stderr, "%s:%d: ", __func__, __LINE__);                                         \
-            fprintf(stderr, __VA_ARGS__);                                                           \
-            fputc('\n', stderr);                                                                    \
-            exit(1);                                                                                \
-        }                                                                                           \
+#define CHECK(condition, ...)                                                                      \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: ", __func__, __LINE__);                                        \
+            fprintf(stderr, __VA_ARGS__);                                                          \
+            fputc('\n', stderr);                                                                   \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 /* ThreadSanitizer makes everything ten times slower, and products have no threads. */
@@ -292,8 +293,8 @@ static void place(Sequence *sequences)
     }
 }
 
-/* A step of random chunks of some sequences; writes the logits of their last tokens, and returns the
-   number of sequences. Arrays have exactly their size. */
+/* A step of random chunks of some sequences; writes the logits of their last tokens, and returns
+   the number of sequences. Arrays have exactly their size. */
 static int64_t run_step(Subject *subject, Sequence *sequences, float *logits)
 {
     int64_t lengths[SEQUENCES], contexts[SEQUENCES], first_page[SEQUENCES], samples[SEQUENCES];
@@ -317,8 +318,8 @@ static int64_t run_step(Subject *subject, Sequence *sequences, float *logits)
     for (int64_t i = 0; i < rows; i++)
         ids[i] = (int64_t)draw((uint64_t)subject->model.vocab);
     float *hidden = draw(2) ? NULL : draw_floats(rows * subject->model.hidden);
-    const Step step = {rows,    spans, spans,       ids,    lengths, contexts, first_page, pages,
-                       samples, logits_rows, logits, best, hidden};
+    const Step step = {rows,  spans,   spans,       ids,    lengths, contexts, first_page,
+                       pages, samples, logits_rows, logits, best,    hidden};
     if (spans) {
         CHECK(sizeup_decoder_run(subject->decoder, &step) == OK, "no memory");
         for (int64_t s = 0; s < spans; s++) {

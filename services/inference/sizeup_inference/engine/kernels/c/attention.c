@@ -6,9 +6,9 @@
 /* Keys whose scores are kept at once, and query rows of a task: the scores stay in the L2 cache. */
 enum { KEYS = 512, ROWS = 64 };
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define ROUND_UP(n, unit) (((n) + (unit)-1) / (unit) * (unit))
+#define MIN(a, b)         ((a) < (b) ? (a) : (b))
+#define MAX(a, b)         ((a) > (b) ? (a) : (b))
+#define ROUND_UP(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
 
 void store_row(const Heads *heads, void *target, const float *source, int64_t count)
 {
@@ -37,8 +37,8 @@ void store_kv(const Heads *heads, void *keys, void *values, const int64_t *pages
     const int64_t page = pages[position / size], slot = position % size;
     const size_t element = (size_t)heads->size, bytes = (size_t)dim * element;
     for (int64_t h = 0; h < heads->kv_heads; h++) {
-        char *k = at(keys, heads, page, h) + (size_t)(slot / PANEL) * bytes * PANEL +
-                  slot % PANEL * UNIT;
+        char *k =
+            at(keys, heads, page, h) + (size_t)(slot / PANEL) * bytes * PANEL + slot % PANEL * UNIT;
         const char *from = (const char *)key + (size_t)h * bytes;
         for (size_t i = 0; i < bytes / UNIT; i++)
             memcpy(k + i * ROW, from + i * UNIT, UNIT);
@@ -57,7 +57,7 @@ void clear_tail(const Heads *heads, void *values, const Span *span)
     if (page * size < span->context - span->length)
         return;
     const int64_t begun = used % heads->pairs, clear = used + begun; /* half of a pair is used */
-    char *v = at(values, heads, span->pages[page], 0); /* the panels of all heads */
+    char *v = at(values, heads, span->pages[page], 0);               /* the panels of all heads */
     for (int64_t p = 0; p < heads->kv_heads * heads->head_dim / PANEL; p++, v += size * bytes) {
         for (int64_t i = 0; begun && i < PANEL; i++)
             memset(v + (used - 1) * bytes + (2 * i + 1) * heads->size, 0, (size_t)heads->size);
@@ -146,8 +146,8 @@ static void weigh(const Scratch *s, const Heads *heads, int64_t row, int64_t fir
     if (s->top[row] == -INFINITY)
         memset(weights, 0, (size_t)(columns * heads->size));
     else
-        s->total[row] += vectors->exp_row(weights, heads->dtype, scores, s->top[row], heads->scale,
-                                          columns);
+        s->total[row] +=
+            vectors->exp_row(weights, heads->dtype, scores, s->top[row], heads->scale, columns);
 }
 
 void attend(const Attention *attention, const Span *span, int64_t task, int64_t thread)
@@ -188,22 +188,22 @@ void attend(const Attention *attention, const Span *span, int64_t task, int64_t 
             for (int64_t p = 0; p < dim / PANEL; p++)
                 s.value_panels[p * pages + g] = v + (size_t)(p * size * PANEL) * element;
         }
-        heads->matmul(s.query, dim, rows, s.key_panels, columns / PANEL, 1, dim, s.scores,
-                              KEYS);
+        heads->matmul(s.query, dim, rows, s.key_panels, columns / PANEL, 1, dim, s.scores, KEYS);
         for (int64_t r = 0; r < rows; r++) {
             const int64_t own = position + r / group - from;
             weigh(&s, heads, r, own - window + 1, own, columns);
         }
-        heads->matmul(s.weights, KEYS, rows, s.value_panels, dim / PANEL, pages, size,
-                              s.block, dim);
+        heads->matmul(s.weights, KEYS, rows, s.value_panels, dim / PANEL, pages, size, s.block,
+                      dim);
         for (int64_t r = 0; r < rows; r++)
             heads->vectors->add_row(s.sums + r * dim, s.block + r * dim, dim);
     }
     for (int64_t r = 0; r < rows; r++) {
         float *sums = s.sums + r * dim;
         heads->vectors->scale_row(sums, 1.0f / s.total[r], dim);
-        store_row(heads, (char *)attention->output +
-                             (size_t)(offset + r / group * width + r % group * dim) * element,
+        store_row(heads,
+                  (char *)attention->output +
+                      (size_t)(offset + r / group * width + r % group * dim) * element,
                   sums, dim);
     }
 }

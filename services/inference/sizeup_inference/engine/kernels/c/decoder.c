@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #endif
 
-/* A task of a product: four panels by up to 128 rows. Its weights (64 kB for 512 values of K) stay in
-   the L2 cache while its rows pass; its sums fill 32 kB. */
+/* A task of a product: four panels by up to 128 rows. Its weights (64 kB for 512 values of K) stay
+   in the L2 cache while its rows pass; its sums fill 32 kB. */
 enum { TASK_PANELS = 4, TASK_ROWS = 128, TASK_COLUMNS = TASK_PANELS * PANEL };
 
 /* Rows below which norms and rotations are cheaper on one thread than shared out. */
@@ -142,7 +142,8 @@ static void product_task(void *context, int64_t index, int64_t thread)
     const int64_t row_blocks = (p->rows + TASK_ROWS - 1) / TASK_ROWS;
     const int64_t panel = index / row_blocks * TASK_PANELS;
     const int64_t row = index % row_blocks * TASK_ROWS;
-    const int64_t rows = MIN(TASK_ROWS, p->rows - row), panels = MIN(TASK_PANELS, p->panels - panel);
+    const int64_t rows = MIN(TASK_ROWS, p->rows - row),
+                  panels = MIN(TASK_PANELS, p->panels - panel);
     const void *weights[TASK_PANELS];
     for (int64_t i = 0; i < panels; i++)
         weights[i] =
@@ -177,9 +178,10 @@ static void to_residual(const Product *p, float *sums, int64_t row, int64_t rows
                         int64_t panels, int64_t thread)
 {
     (void)thread;
+    const Decoder *d = p->decoder;
     for (int64_t r = 0; r < rows; r++)
-        p->decoder->heads.vectors->add_row(p->decoder->x + (row + r) * p->decoder->model.hidden + panel * PANEL,
-                sums + r * TASK_COLUMNS, panels * PANEL);
+        d->heads.vectors->add_row(d->x + (row + r) * d->model.hidden + panel * PANEL,
+                                  sums + r * TASK_COLUMNS, panels * PANEL);
 }
 
 /* Panels of gate and up alternate, so that a task has both of each column. */
@@ -433,8 +435,7 @@ static void run_head(Decoder *d, const Step *step)
         Best best = d->best[r];
         for (int64_t t = 1; t < threads; t++) {
             const Best other = d->best[t * samples + r];
-            if (other.value > best.value ||
-                (other.value == best.value && other.token < best.token))
+            if (other.value > best.value || (other.value == best.value && other.token < best.token))
                 best = other;
         }
         step->best[r] = best.token == INT32_MAX ? -1 : best.token;
@@ -521,7 +522,9 @@ Decoder *sizeup_decoder_create(Pool *pool, const Model *model)
                        .pairs = is_bf16 ? 2 : 1,
                        .size = is_bf16 ? 2 : 4,
                        .vectors = vectors,
-                       .matmul = special ? special : is_bf16 ? vectors->matmul_bf16 : vectors->matmul_f32};
+                       .matmul = special   ? special
+                                 : is_bf16 ? vectors->matmul_bf16
+                                           : vectors->matmul_f32};
     d->width = MAX(MAX(model->hidden, model->intermediate),
                    MAX(model->heads, 2 * model->kv_heads) * model->head_dim);
     return d;

@@ -1,8 +1,10 @@
-/* A decoder of the Llama family (Llama, Qwen2, Qwen3) over packed weights and a packed KV pool: a step
-   of any number of sequences, prefills and decodes together, in one call. Every product, residual and
-   norm accumulates in float32; between them activations are in the dtype of the weights.
+/* A decoder of the Llama family (Llama, Qwen2, Qwen3) over packed weights and a packed KV pool: a
+   step of any number of sequences, prefills and decodes together, in one call. Every product,
+   residual and norm accumulates in float32; between them activations are in the dtype of the
+   weights.
 
-   Plain C ABI, loaded by ctypes: decoder.py mirrors the structures, whose fields are 8 bytes each. */
+   Plain C ABI, loaded by ctypes: decoder.py mirrors the structures, whose fields are 8 bytes each.
+ */
 
 #ifndef SIZEUP_DECODER_H
 #define SIZEUP_DECODER_H
@@ -31,14 +33,14 @@ typedef struct {
 
 typedef struct {
     int64_t rows, spans, samples;
-    const int64_t *ids;                            /* [rows] */
+    const int64_t *ids;                             /* [rows] */
     const int64_t *lengths, *contexts, *first_page; /* [spans]: see Span; first index in `pages` */
-    const int64_t *pages;                          /* block tables one after another */
-    const int64_t *sample_rows;                    /* [samples] */
-    const int64_t *logits_rows; /* [samples]: row of `logits` to fill, or -1 */
-    float *logits;              /* [.., vocab] */
-    int64_t *best;              /* [samples]: first token of the largest logit; -1 if one is NaN or Inf */
-    float *hidden;              /* [rows, hidden] last hidden states, or NULL */
+    const int64_t *pages;                           /* block tables one after another */
+    const int64_t *sample_rows;                     /* [samples] */
+    const int64_t *logits_rows;                     /* [samples]: row of `logits` to fill, or -1 */
+    float *logits;                                  /* [.., vocab] */
+    int64_t *best; /* [samples]: first token of the largest logit; -1 if one is NaN or Inf */
+    float *hidden; /* [rows, hidden] last hidden states, or NULL */
 } Step;
 
 enum { OK = 0, NO_MEMORY = 1, BAD_TOKEN = 2 };

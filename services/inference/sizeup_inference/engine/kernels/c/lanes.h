@@ -6,8 +6,8 @@
 
 #include "vectors.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define PRAGMA(text) _Pragma(#text)
+#define INLINE        static inline __attribute__((always_inline))
+#define PRAGMA(text)  _Pragma(#text)
 #define UNROLL(times) PRAGMA(GCC unroll times)
 
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
@@ -17,7 +17,7 @@ typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
 typedef float UnalignedLanes __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef uint16_t UnalignedHalves __attribute__((vector_size(2 * LANES), aligned(2)));
 
-#define LOAD(address) (*(const UnalignedLanes *)(address))
+#define LOAD(address)  (*(const UnalignedLanes *)(address))
 #define STORE(address) (*(UnalignedLanes *)(address))
 
 /* ---- Products ---- */
@@ -33,15 +33,15 @@ INLINE float widen(uint16_t value)
     return result;
 }
 
-#define EACH_SUM                                                                                    \
-    UNROLL(4)                                                                                       \
-    for (int r = 0; r < rows; r++)                                                                  \
-        UNROLL(8)                                                                                   \
-        for (int p = 0; p < panels * PARTS; p++)
+#define EACH_SUM                                                                                   \
+    UNROLL(4)                                                                                      \
+    for (int r = 0; r < rows; r++)                                                                 \
+        UNROLL(8)                                                                                  \
+    for (int p = 0; p < panels * PARTS; p++)
 
 INLINE void lanes_bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
-                                const void *const *weights, int64_t blocks, int64_t depth, float *c,
-                                int64_t ldc)
+                             const void *const *weights, int64_t blocks, int64_t depth, float *c,
+                             int64_t ldc)
 {
     Lanes sums[4][2 * PARTS];
     EACH_SUM sums[r][p] = (Lanes){0};
@@ -65,8 +65,8 @@ INLINE void lanes_bf16_block(const int rows, const int panels, const uint16_t *a
 }
 
 INLINE void lanes_f32_block(const int rows, const int panels, const float *a, int64_t lda,
-                               const void *const *weights, int64_t blocks, int64_t depth, float *c,
-                               int64_t ldc)
+                            const void *const *weights, int64_t blocks, int64_t depth, float *c,
+                            int64_t ldc)
 {
     Lanes sums[4][2 * PARTS];
     EACH_SUM sums[r][p] = (Lanes){0};
@@ -87,38 +87,36 @@ INLINE void lanes_f32_block(const int rows, const int panels, const float *a, in
 }
 
 /* Cut a product into blocks whose sizes the compiler knows. */
-#define CUT(block, type, high)                                                                      \
-    for (int64_t p = 0; p < panels;) {                                                              \
-        const int wide = panels - p >= 2;                                                           \
-        for (int64_t r = 0; r < rows;) {                                                            \
-            const int tall = rows - r >= high;                                                      \
-            const type *x = (const type *)a + r * lda;                                              \
-            const void *const *w = weights + p * blocks;                                            \
-            float *y = c + r * ldc + p * PANEL;                                                     \
-            if (tall && wide)                                                                       \
-                block(high, 2, x, lda, w, blocks, depth, y, ldc);                                   \
-            else if (tall)                                                                          \
-                block(high, 1, x, lda, w, blocks, depth, y, ldc);                                   \
-            else if (wide)                                                                          \
-                block(1, 2, x, lda, w, blocks, depth, y, ldc);                                      \
-            else                                                                                    \
-                block(1, 1, x, lda, w, blocks, depth, y, ldc);                                      \
-            r += tall ? high : 1;                                                                   \
-        }                                                                                           \
-        p += wide ? 2 : 1;                                                                          \
+#define CUT(block, type, high)                                                                     \
+    for (int64_t p = 0; p < panels;) {                                                             \
+        const int wide = panels - p >= 2;                                                          \
+        for (int64_t r = 0; r < rows;) {                                                           \
+            const int tall = rows - r >= high;                                                     \
+            const type *x = (const type *)a + r * lda;                                             \
+            const void *const *w = weights + p * blocks;                                           \
+            float *y = c + r * ldc + p * PANEL;                                                    \
+            if (tall && wide)                                                                      \
+                block(high, 2, x, lda, w, blocks, depth, y, ldc);                                  \
+            else if (tall)                                                                         \
+                block(high, 1, x, lda, w, blocks, depth, y, ldc);                                  \
+            else if (wide)                                                                         \
+                block(1, 2, x, lda, w, blocks, depth, y, ldc);                                     \
+            else                                                                                   \
+                block(1, 1, x, lda, w, blocks, depth, y, ldc);                                     \
+            r += tall ? high : 1;                                                                  \
+        }                                                                                          \
+        p += wide ? 2 : 1;                                                                         \
     }
 
 static void lanes_bf16(const void *a, int64_t lda, int64_t rows, const void *const *weights,
-                          int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
+                       int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
 {
     CUT(lanes_bf16_block, uint16_t, 2)
 }
 
 static void lanes_f32(const void *a, int64_t lda, int64_t rows, const void *const *weights,
-                         int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
-{
-    CUT(lanes_f32_block, float, 3)
-}
+                      int64_t panels, int64_t blocks, int64_t depth, float *c,
+                      int64_t ldc){CUT(lanes_f32_block, float, 3)}
 
 /* ---- Rows ---- */
 
@@ -273,5 +271,5 @@ static void rotate(float *head, const float *cosines, const float *sines, int64_
     }
 }
 
-const Vectors TABLE = {lanes_f32,  lanes_bf16, round_row, widen_row,      rms_norm, add_row,
+const Vectors TABLE = {lanes_f32, lanes_bf16, round_row, widen_row,      rms_norm, add_row,
                        scale_row, silu_times, largest,   largest_finite, exp_row,  rotate};

@@ -9,9 +9,9 @@
 #include <unistd.h>
 #endif
 
-#define PRAGMA(text) _Pragma(#text)
+#define PRAGMA(text)  _Pragma(#text)
 #define UNROLL(times) PRAGMA(GCC unroll times)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE        static inline __attribute__((always_inline))
 
 /* Panels that the AVX-512 kernel computes together: enough sums in flight to hide an addition. */
 #define WIDE 4
@@ -35,25 +35,25 @@ bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
     __m512 sums[6][WIDE];
     UNROLL(6)
     for (int r = 0; r < rows; r++)
-    UNROLL(4)
-        for (int p = 0; p < panels; p++)
-            sums[r][p] = _mm512_setzero_ps();
+        UNROLL(4)
+    for (int p = 0; p < panels; p++)
+        sums[r][p] = _mm512_setzero_ps();
     for (int64_t j = 0; j < blocks; j++) {
         const uint16_t *x = a + j * depth;
         for (int64_t k = 0; k < depth; k += 2) {
             __m512bh pairs[WIDE];
-    UNROLL(4)
+            UNROLL(4)
             for (int p = 0; p < panels; p++) {
                 const uint16_t *b = (const uint16_t *)weights[p * blocks + j] + k * PANEL;
                 _mm_prefetch(b + AHEAD, _MM_HINT_T0);
                 pairs[p] = (__m512bh)_mm512_loadu_si512(b);
             }
-    UNROLL(6)
+            UNROLL(6)
             for (int r = 0; r < rows; r++) {
                 int32_t pair;
                 memcpy(&pair, x + r * lda + k, sizeof(pair));
                 const __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
-    UNROLL(4)
+                UNROLL(4)
                 for (int p = 0; p < panels; p++)
                     sums[r][p] = _mm512_dpbf16_ps(sums[r][p], both, pairs[p]);
             }
@@ -61,9 +61,9 @@ bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
     }
     UNROLL(6)
     for (int r = 0; r < rows; r++)
-    UNROLL(4)
-        for (int p = 0; p < panels; p++)
-            _mm512_storeu_ps(c + r * ldc + p * PANEL, sums[r][p]);
+        UNROLL(4)
+    for (int p = 0; p < panels; p++)
+        _mm512_storeu_ps(c + r * ldc + p * PANEL, sums[r][p]);
 }
 
 TARGET_BF16
@@ -107,8 +107,8 @@ typedef struct {
 
 enum { TILE_ROWS = 16, TILE_BYTES = 64, TILE_DEPTH = 32 };
 
-/* Tiles 0 to 3 hold the sums, 4 and 5 the rows, 6 and 7 the weights. With up to 16 rows tiles 0 to 3
-   are four panels; with more, two panels of the upper 16 rows and two of the lower ones. */
+/* Tiles 0 to 3 hold the sums, 4 and 5 the rows, 6 and 7 the weights. With up to 16 rows tiles 0 to
+   3 are four panels; with more, two panels of the upper 16 rows and two of the lower ones. */
 TARGET_AMX static void configure(int64_t upper, int64_t lower)
 {
     TileConfig config = {.palette = 1};
@@ -122,17 +122,17 @@ TARGET_AMX static void configure(int64_t upper, int64_t lower)
 }
 
 /* Load a tile of weights and fetch the one that the register is to hold next. */
-#define LOAD_WEIGHTS(tile, address, next)                                                           \
-    do {                                                                                            \
-        const uint16_t *tile_next = (next);                                                         \
-        UNROLL(16)                                                                                  \
-        for (int line = 0; line < TILE_ROWS; line++)                                                \
-            _mm_prefetch(tile_next + line * TILE_DEPTH, _MM_HINT_T0);                               \
-        _tile_loadd(tile, address, TILE_BYTES);                                                     \
+#define LOAD_WEIGHTS(tile, address, next)                                                          \
+    do {                                                                                           \
+        const uint16_t *tile_next = (next);                                                        \
+        UNROLL(16)                                                                                 \
+        for (int line = 0; line < TILE_ROWS; line++)                                               \
+            _mm_prefetch(tile_next + line * TILE_DEPTH, _MM_HINT_T0);                              \
+        _tile_loadd(tile, address, TILE_BYTES);                                                    \
     } while (0)
 
-/* The tile of a panel after the one at `k` of block `j`: of the same block, of the next, or the first
-   of the panel that follows by `stride` panels. */
+/* The tile of a panel after the one at `k` of block `j`: of the same block, of the next, or the
+   first of the panel that follows by `stride` panels. */
 INLINE const uint16_t *tile_after(const void *const *weights, int64_t j, int64_t k, int64_t blocks,
                                   int64_t depth, int64_t following)
 {
@@ -154,9 +154,9 @@ TARGET_AMX static void amx_one(const uint16_t *a, int64_t lda, const void *const
         for (int64_t j = 0; j < blocks; j++)
             for (int64_t k = 0; k < depth; k += TILE_DEPTH) {
                 _tile_loadd(4, a + j * depth + k, (size_t)lda * 2);
-#define STEP(sum, tile)                                                                             \
-    LOAD_WEIGHTS(tile, (const uint16_t *)weights[sum * blocks + j] + k * PANEL,                     \
-                 tile_after(weights + sum * blocks, j, k, blocks, depth, following));               \
+#define STEP(sum, tile)                                                                            \
+    LOAD_WEIGHTS(tile, (const uint16_t *)weights[sum * blocks + j] + k * PANEL,                    \
+                 tile_after(weights + sum * blocks, j, k, blocks, depth, following));              \
     _tile_dpbf16ps(sum, 4, tile)
                 STEP(0, 6);
                 STEP(1, 7);

@@ -15,10 +15,10 @@ enum { PANEL = 16 };
 enum { FLOAT32 = 0, BFLOAT16 = 1 };
 enum { PORTABLE = 0, AVX512_BF16 = 1, AMX = 2 };
 
-/* c[rows, 16 * panels] = a[rows, blocks * depth] times a packed matrix, whose K is cut into blocks of
-   `depth`: weights[p * blocks + j] is the address of panel p's block j. Linear layers have one block;
-   attention has one for each page of values. lda is in elements of the dtype, ldc in floats; depth is
-   a multiple of 32 for bfloat16. */
+/* c[rows, 16 * panels] = a[rows, blocks * depth] times a packed matrix, whose K is cut into blocks
+   of `depth`: weights[p * blocks + j] is the address of panel p's block j. Linear layers have one
+   block; attention has one for each page of values. lda is in elements of the dtype, ldc in floats;
+   depth is a multiple of 32 for bfloat16. */
 typedef void (*Matmul)(const void *a, int64_t lda, int64_t rows, const void *const *weights,
                        int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc);
 

@@ -140,7 +140,8 @@ void sizeup_penalize_repetition(float *logits, int64_t size, const int32_t *ids,
 
 /* Return the id of a token. temperature is 0 (the argmax; of equal ones the first) or in
    [1e-30, 1e30]; top_k 0, top_p 1 and min_p 0 keep every token; `uniform`, in [0, 1), is the point
-   of the CDF, in the order of ids, whose token is returned. Negative: INVALID_ROW, OUT_OF_MEMORY. */
+   of the CDF, in the order of ids, whose token is returned. Negative: INVALID_ROW, OUT_OF_MEMORY.
+ */
 int64_t sizeup_sample(int64_t instructions, const float *logits, int64_t size, double temperature,
                       int64_t top_k, double top_p, double min_p, double uniform)
 {
@@ -200,9 +201,8 @@ int64_t sizeup_logprobs(int64_t instructions, const float *logits, int64_t size,
     Row row;
     int64_t result = open_row(&row, instructions, logits, size);
     if (!result) {
-        const double log_sum =
-            row.largest + log(row.passes->sum_weights(logits, size, row.largest, (float)LOG2_E,
-                                                      row.sums));
+        const double log_sum = row.largest + log(row.passes->sum_weights(logits, size, row.largest,
+                                                                         (float)LOG2_E, row.sums));
         *chosen = logits[token] - log_sum;
         if (count > 0)
             result = fill_top(&row, count, log_sum, ids, logprobs);

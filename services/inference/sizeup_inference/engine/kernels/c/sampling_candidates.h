@@ -13,8 +13,8 @@ typedef struct {
     const float *logits;
     int64_t size, blocks;
     float largest;
-    double *sums;           /* [blocks], of weights */
-    float *maxima, *spare;  /* [blocks, LANES] */
+    double *sums;          /* [blocks], of weights */
+    float *maxima, *spare; /* [blocks, LANES] */
 } Row;
 
 typedef struct {
@@ -32,7 +32,10 @@ typedef struct {
     float *spare;      /* [count + LANES] */
 } Ranking;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* Integers in the order of the floats that they encode; value_of is the inverse. */
 static int32_t key_of(float value)
@@ -121,7 +124,10 @@ static int open_row(Row *row, int64_t instructions, const float *logits, int64_t
     return isfinite(row->largest) ? 0 : INVALID_ROW;
 }
 
-static void close_row(Row *row) { free(row->sums); }
+static void close_row(Row *row)
+{
+    free(row->sums);
+}
 
 static int reaches(const Row *row, int64_t block, float bound)
 {
@@ -158,14 +164,17 @@ static int open_candidates(Candidates *c, const Row *row, float bound)
     for (int64_t b = 0; b < row->blocks; b++) {
         const int64_t first = b * BLOCK;
         if (reaches(row, b, bound))
-            c->count += row->passes->collect(row->logits + first, first,
-                                             min64(BLOCK, row->size - first), bound,
-                                             c->ids + c->count, c->logits + c->count);
+            c->count +=
+                row->passes->collect(row->logits + first, first, min64(BLOCK, row->size - first),
+                                     bound, c->ids + c->count, c->logits + c->count);
     }
     return 0;
 }
 
-static void close_candidates(Candidates *c) { free(c->ids); }
+static void close_candidates(Candidates *c)
+{
+    free(c->ids);
+}
 
 /* A logit such that at least k are as large: the k-th largest maximum. */
 static float bound_of_top_k(const Row *row, int64_t k)

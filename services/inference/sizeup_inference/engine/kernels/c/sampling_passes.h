@@ -27,8 +27,8 @@ typedef struct {
                           double *sums);
     Measure *number_of, *sum_of;
     void (*drop_below)(const float *values, int64_t count, float least, float *weights);
-    int64_t (*collect)(const float *values, int64_t first, int64_t count, float least,
-                       int32_t *ids, float *collected);
+    int64_t (*collect)(const float *values, int64_t first, int64_t count, float least, int32_t *ids,
+                       float *collected);
     int64_t (*collect_between)(const float *values, int64_t count, float least, float limit,
                                float *collected);
 } Passes;
@@ -40,12 +40,12 @@ typedef struct {
 
 #if defined(__x86_64__)
 #define PASS(name) name##_avx2
-#define TARGET __attribute__((target("avx2,fma")))
-#define AVX512 0
+#define TARGET     __attribute__((target("avx2,fma")))
+#define AVX512     0
 #include "sampling_simd.h"
 #define PASS(name) name##_avx512
-#define TARGET __attribute__((target("avx512f")))
-#define AVX512 1
+#define TARGET     __attribute__((target("avx512f")))
+#define AVX512     1
 #include "sampling_simd.h"
 #endif
 

@@ -137,8 +137,7 @@ TARGET static double PASS(sum_of)(const float *values, int64_t count, float leas
 }
 
 /* weights = 0 where a value is less than `least` */
-TARGET static void PASS(drop_below)(const float *values, int64_t count, float least,
-                                    float *weights)
+TARGET static void PASS(drop_below)(const float *values, int64_t count, float least, float *weights)
 {
     for (int64_t i = 0; i < count; i++)
         weights[i] = values[i] >= least ? weights[i] : 0.0f;

@@ -17,9 +17,9 @@
 
 /* The ticket holds the number of the job in its upper half and the next task in its lower half, so
    that one compare-and-swap claims a task of that job and of no later one. */
-#define JOB(ticket) ((uint32_t)((ticket) >> 32))
-#define INDEX(ticket) ((int64_t)((ticket)&0xffffffffu))
-#define CLOSED 0xffffffffu
+#define JOB(ticket)   ((uint32_t)((ticket) >> 32))
+#define INDEX(ticket) ((int64_t)((ticket) & 0xffffffffu))
+#define CLOSED        0xffffffffu
 
 typedef struct {
     Pool *pool;
@@ -48,7 +48,8 @@ static void work_on(Pool *pool, uint32_t job, int64_t thread)
 {
     for (;;) {
         uint64_t ticket = atomic_load(&pool->ticket);
-        /* Acquired: a thread that reads a later job's fields also sees that its ticket has closed. */
+        /* Acquired: a thread that reads a later job's fields also sees that its ticket has closed.
+         */
         Task task = atomic_load_explicit(&pool->task, memory_order_acquire);
         void *context = atomic_load_explicit(&pool->context, memory_order_acquire);
         const int64_t count = atomic_load_explicit(&pool->count, memory_order_acquire);

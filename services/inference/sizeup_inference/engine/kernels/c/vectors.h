@@ -16,7 +16,8 @@ typedef struct {
                      float epsilon);
     void (*add_row)(float *target, const float *source, int64_t count);
     void (*scale_row)(float *target, float scale, int64_t count);
-    /* target[i] = silu(gate[i]) * up[i]: source alternates 16 of gate and 16 of up, `panels` times. */
+    /* target[i] = silu(gate[i]) * up[i]: source alternates 16 of gate and 16 of up, `panels` times.
+     */
     void (*silu_times)(float *target, const float *source, int64_t panels);
     float (*largest)(const float *row, int64_t count);
     /* NaN where any value is NaN or infinite. */
