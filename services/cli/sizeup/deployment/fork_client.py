@@ -17,6 +17,9 @@ from sizeup.deployment.process import Command, Process
 _GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 """NVIDIA, AMD, and either in WSL."""
 
+_FORK_SECONDS = 300.0
+"""The first fork waits for the import of torch: 10 s, or minutes from a slow disk."""
+
 
 def can_fork() -> bool:
     """Return whether children are forked: on Linux without a GPU.
@@ -70,12 +73,20 @@ class ForkServer:
             socket.send_fds(control, [request], [child_output, child_status])
         os.close(child_output)
         os.close(child_status)
-        pid = await status_pipe.reader.readline()
-        if pid:
+        if pid := await self._forked_pid(status_pipe):
             return ForkedChild(int(pid), output_pipe, status_pipe)
         output_pipe.close()
         status_pipe.close()
         return None
+
+    async def _forked_pid(self, status: "_Pipe") -> bytes:
+        """Return the line with the pid; nothing if the server has ended, or is killed as hung."""
+        try:
+            return await asyncio.wait_for(status.reader.readline(), _FORK_SECONDS)
+        except TimeoutError:
+            if self._server:
+                self._server.kill()
+            return b""
 
     async def _running_server(self) -> socket.socket:
         """Return the socket of the server; start one if none runs."""
