@@ -31,8 +31,8 @@ _OUTLIER = 3.0
 """Measured over predicted seconds, above which a step was interrupted by something else."""
 
 _WEIGHT = 0.2
-"""Of a new decode duration. Equal for shorter and longer ones: towards the shortest, a noisy machine
-would get half of its prefill throughput."""
+"""Of a new decode duration. Equal for shorter and longer ones: towards the shortest, a noisy
+machine would get half of its prefill throughput."""
 
 _LONGEST = 1.5
 """Times the average, as which a longer decode step counts: it was interrupted by something else."""
