@@ -103,6 +103,7 @@ def started(folder: Path, count: int, wait_policy: str | None) -> Iterator[list[
             port = _free_port()
             environment = os.environ | {  # noqa: TID251  # passed on to the children
                 "SIZEUP_INFERENCE_MODEL": str(folder),
+                "SIZEUP_INFERENCE_MODEL_ID": "bench",
                 "SIZEUP_INFERENCE_PORT": str(port),
                 "SIZEUP_INFERENCE_MAX_MODEL_LEN": "1024",
             }
