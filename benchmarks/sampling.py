@@ -17,8 +17,8 @@ import torch
 
 from sizeup_inference.engine.kernels.sampling import SamplingKernels
 from sizeup_inference.engine.protocol import EngineRequest, SamplingParams
-from sizeup_inference.engine.sampler import KERNELS, sample
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.sampling.sampler import KERNELS, sample
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 KINDS = {
     "greedy": SamplingParams(temperature=0),

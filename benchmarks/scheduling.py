@@ -28,7 +28,6 @@ from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.loader import PoolOptions
 from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -36,7 +35,8 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 
 _GREEDY = SamplingParams(temperature=0)

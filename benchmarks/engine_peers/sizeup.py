@@ -16,7 +16,6 @@ from engine_peers.torch_model import peak_device_bytes, step_weight_bytes
 from sizeup_inference.engine.loader import LoadOptions, PoolOptions, load_model
 from sizeup_inference.engine.make_forward import ForwardOptions, make_forward
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
@@ -24,7 +23,8 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 
 _MAX_NUM_SEQS, _MAX_NUM_BATCHED_TOKENS = 256, 512

@@ -16,7 +16,6 @@ from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
-from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     Admitted,
     EngineEvent,
@@ -26,7 +25,8 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.engine.transformers_forward import TransformersForward
 

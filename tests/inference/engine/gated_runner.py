@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
-from sizeup_inference.engine.scheduler import Step
+from sizeup_inference.engine.scheduling.scheduler import Step
 
 DEADLINE_SECONDS = 60.0
 

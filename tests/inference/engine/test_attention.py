@@ -25,8 +25,8 @@ from sizeup_inference.engine.attention import (
 )
 from sizeup_inference.engine.kv_pool import KVPool, Plan, PoolLayout
 from sizeup_inference.engine.model_runner import make_batch
-from sizeup_inference.engine.scheduler import Chunk
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.scheduler import Chunk
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 torch.set_num_threads(1)
 

@@ -26,7 +26,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 torch.set_num_threads(1)
 

@@ -12,8 +12,8 @@ from inference.small_model import small_config, small_model
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_batch
 from sizeup_inference.engine.protocol import SamplingParams
-from sizeup_inference.engine.scheduler import Chunk, Step
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 from sizeup_inference.engine.transformers_forward import TransformersForward
 
 torch.set_num_threads(1)

@@ -21,9 +21,9 @@ from sizeup_inference.engine.protocol import (
     RequestTooLargeError,
     Token,
 )
-from sizeup_inference.engine.sampler import Sampled, sample
-from sizeup_inference.engine.scheduler import Scheduler, Step
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.sampling.sampler import Sampled, sample
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 log = logging.getLogger(__name__)
 

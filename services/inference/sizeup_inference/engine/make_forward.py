@@ -17,6 +17,7 @@ from sizeup_inference.engine.loader import (
     PAGE_SIZE,
     LoadError,
     PoolOptions,
+    head_dim,
     make_pool,
     text_config,
 )
@@ -143,8 +144,8 @@ def _try_compiled(
 
 def _trial_pool(model: PreTrainedModel) -> KVPool:
     config = text_config(model)
-    heads, attention = config.num_key_value_heads, model.get_decoder().layers[0].self_attn  # type: ignore[no-untyped-call]
-    layout = PoolLayout(len(_TRIAL_LENGTHS) * 2, COMPILED_PAGE_SIZE, heads, attention.head_dim)
+    pages, heads = len(_TRIAL_LENGTHS) * 2, config.num_key_value_heads
+    layout = PoolLayout(pages, COMPILED_PAGE_SIZE, heads, head_dim(config))
     devices = [torch.device("cpu")] * config.num_hidden_layers
     return KVPool(layout, model.dtype, devices)
 

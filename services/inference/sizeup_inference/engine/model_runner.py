@@ -7,11 +7,11 @@ import torch
 
 from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.kv_pool import Span
-from sizeup_inference.engine.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.protocol import Logprobs
-from sizeup_inference.engine.sampler import is_argmax
-from sizeup_inference.engine.scheduler import Chunk, Step
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
+from sizeup_inference.engine.sampling.sampler import is_argmax
+from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from sizeup_inference.engine.protocol import (
     Token,
     TooManyChoicesError,
 )
-from sizeup_inference.engine.scheduler import Scheduler
+from sizeup_inference.engine.scheduling.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,6 @@ from sizeup_inference.engine.loader import (
 )
 from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
 from sizeup_inference.engine.model_runner import ModelRunner
-from sizeup_inference.engine.page_allocator import PageAllocator
 from sizeup_inference.engine.protocol import (
     Deliver,
     EngineEvent,
@@ -32,7 +31,8 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
-from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id

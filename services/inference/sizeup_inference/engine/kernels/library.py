@@ -75,7 +75,7 @@ def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
 
 
 def _declare(library: ctypes.CDLL) -> None:
-    address, number = ctypes.c_void_p, ctypes.c_int64
+    address, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     signatures: Mapping[str, tuple[Any, ...]] = {
         "processor_level": (number,),
         "allocate": (address, number),
@@ -87,6 +87,10 @@ def _declare(library: ctypes.CDLL) -> None:
         "decoder_destroy": (None, address),
         "decoder_run": (number, address, ctypes.POINTER(Step)),
         "decoder_head": (number, address, ctypes.POINTER(Step)),
+        "sampling_instruction_sets": (number,),
+        "penalize_repetition": (None, address, number, address, number, ctypes.c_float),
+        "sample": (number, number, address, number, real, number, real, real, real),
+        "logprobs": (number, number, address, *[number] * 3, *[address] * 3),
     }
     for name, (result, *arguments) in signatures.items():
         function = library[f"sizeup_{name}"]

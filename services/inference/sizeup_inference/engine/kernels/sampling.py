@@ -5,7 +5,7 @@ from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
-from sizeup_inference.engine.kernels.library import LIBRARY
+from sizeup_inference.engine.kernels.library import LIBRARY, load_library
 from sizeup_inference.engine.protocol import MIN_LOGPROB, Logprobs, SamplingParams
 
 _INVALID_ROW, _OUT_OF_MEMORY = -1, -2
@@ -75,17 +75,6 @@ def _is_invalid(result: int) -> bool:
 
 def load_sampling(library: Path = LIBRARY) -> SamplingKernels | None:
     """Return the compiled functions, or None where they were not built or cannot be loaded."""
-    try:
-        loaded = ctypes.CDLL(str(library))
-        sample, logprobs = loaded.sizeup_sample, loaded.sizeup_logprobs
-        penalize = loaded.sizeup_penalize_repetition
-        instruction_sets = loaded.sizeup_sampling_instruction_sets
-    except (OSError, AttributeError):
+    if (loaded := load_library(library)) is None:
         return None
-    real, integer, pointer = ctypes.c_double, ctypes.c_int64, ctypes.c_void_p
-    penalize.argtypes = [pointer, integer, pointer, integer, ctypes.c_float]
-    penalize.restype = None
-    sample.argtypes = [integer, pointer, integer, real, integer, real, real, real]
-    logprobs.argtypes = [integer, pointer, integer, integer, integer, *[pointer] * 3]
-    sample.restype = logprobs.restype = instruction_sets.restype = integer
-    return SamplingKernels(loaded, instruction_sets() - 1)
+    return SamplingKernels(loaded, loaded.sizeup_sampling_instruction_sets() - 1)

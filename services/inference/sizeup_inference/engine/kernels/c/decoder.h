@@ -3,7 +3,7 @@
    residual and norm accumulates in float32; between them activations are in the dtype of the
    weights.
 
-   Plain C ABI, loaded by ctypes: decoder.py mirrors the structures, whose fields are 8 bytes each.
+   Plain C ABI, loaded by ctypes: library.py mirrors the structures, whose fields are 8 bytes each.
  */
 
 #ifndef SIZEUP_DECODER_H

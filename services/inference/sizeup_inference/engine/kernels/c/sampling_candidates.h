@@ -60,7 +60,7 @@ static float threshold(const Passes *passes, const Ranking *r, double target)
     Measure *const measure = r->weighted ? passes->sum_of : passes->number_of;
     const float *values = r->values;
     int64_t count = r->count, low = key_of(r->least), high = (int64_t)key_of(r->most) + 1;
-    double above = 0.0; /* the measure of values that are no longer looked at */
+    double above = 0.0; /* the measure of the values that are above the range */
     double at_low = measure(values, count, r->least), at_high = 0.0;
     for (int step = 1; high - low > 1; step++) {
         const double smallest = r->weighted ? value_of((int32_t)low) : 1.0;

@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from inference.engine.engines import request
-from sizeup_inference.engine.page_allocator import PageAllocator
-from sizeup_inference.engine.scheduler import Chunk, Scheduler, SchedulerConfig, Step
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.scheduler import Chunk, Scheduler, SchedulerConfig, Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 PAGE_SIZE = 4
 

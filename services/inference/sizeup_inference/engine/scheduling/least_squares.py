@@ -8,7 +8,7 @@ _FORGETTING = 0.95
 """Weight of a sample in the next one's fit: it follows a change within some 20 samples."""
 
 _MIN_INDEPENDENCE = 1e-3
-"""1 - the squared cosine of the features, below which the samples do not tell them apart."""
+"""Of 1 - cos^2 of the two features: below it they are collinear, and one coefficient is fitted."""
 
 
 @dataclass(slots=True)

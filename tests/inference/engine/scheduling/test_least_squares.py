@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sizeup_inference.engine.least_squares import LeastSquares, Pair
+from sizeup_inference.engine.scheduling.least_squares import LeastSquares, Pair
 
 
 def fitted(samples: list[tuple[Pair, float]]) -> Pair:

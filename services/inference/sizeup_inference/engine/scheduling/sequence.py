@@ -5,8 +5,8 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sizeup_inference.engine.page_allocator import BlockTable
 from sizeup_inference.engine.protocol import EngineRequest, Finish
+from sizeup_inference.engine.scheduling.page_allocator import BlockTable
 
 
 @dataclass(slots=True, eq=False)
@@ -26,21 +26,19 @@ class SequenceState:
     """While waiting: the prefill that this sequence follows."""
     output_counts: Counter[int] = field(default_factory=Counter)
     """Occurrences of each token in the output, for presence and frequency penalties."""
-    distinct_ids: "array[int]" = field(init=False)
-    """int32: each token of prompt and output once, for the repetition penalty."""
     num_prompt_logprobs: int = 0
     """Prompt tokens after the first whose log-probabilities have been delivered."""
     num_preemptions: int = 0
     generator: random.Random = field(init=False)
     """Private to this choice, so that neither the batch nor a preemption changes its output."""
 
-    _seen: set[int] = field(init=False)
-    """The same as distinct_ids."""
+    _distinct: set[int] = field(default_factory=set)
+    """Of the first _num_distinct tokens, like _distinct_ids."""
+    _distinct_ids: "array[int]" = field(default_factory=lambda: array("i"))
+    _num_distinct: int = 0
 
     def __post_init__(self) -> None:
         self.token_ids = list(self.request.prompt_ids)
-        self._seen = set(self.token_ids)
-        self.distinct_ids = array("i", self._seen)
         seed = self.request.sampling.seed
         self.generator = random.Random(None if seed is None else seed + self.choice)
 
@@ -66,12 +64,17 @@ class SequenceState:
             return True
         return self.request.prompt_logprobs is not None and self.choice == 0
 
+    def distinct_ids(self) -> "array[int]":
+        """Return each token of prompt and output once, as int32, for the repetition penalty."""
+        added = set(self.token_ids[self._num_distinct :]) - self._distinct
+        self._distinct |= added
+        self._distinct_ids.extend(added)
+        self._num_distinct = len(self.token_ids)
+        return self._distinct_ids
+
     def append(self, token_id: int) -> Finish | None:
         """Add a sampled token; return why the sequence ends with it, or None if it continues."""
         self.token_ids.append(token_id)
-        if token_id not in self._seen:
-            self._seen.add(token_id)
-            self.distinct_ids.append(token_id)
         self.output_counts[token_id] += 1
         if (
             token_id in self.request.stop_token_ids

@@ -12,7 +12,7 @@ other load and the position in the prompt, so the bound here is learned from fin
 from dataclasses import dataclass, field
 from math import sqrt
 
-from sizeup_inference.engine.least_squares import LeastSquares
+from sizeup_inference.engine.scheduling.least_squares import LeastSquares
 
 MAX_SLOWDOWN = 2.5
 """Duration of a step with prefill over one without: leaves room for noise below a factor of 3, and

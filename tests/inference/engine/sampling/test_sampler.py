@@ -22,8 +22,8 @@ from transformers import (
 from inference.engine.engines import request
 from sizeup_inference.engine.kernels.sampling import SamplingKernels
 from sizeup_inference.engine.protocol import SamplingParams
-from sizeup_inference.engine.sampler import KERNELS, Sampled, adjust, sample
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.sampling.sampler import KERNELS, Sampled, adjust, sample
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 torch.set_num_threads(1)
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import torch
 
-from sizeup_inference.engine import torch_sampling
 from sizeup_inference.engine.kernels.sampling import SamplingKernels, load_sampling
 from sizeup_inference.engine.protocol import Logprobs, SamplingParams
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.sampling import torch_sampling
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 KERNELS = load_sampling()
 
@@ -152,7 +152,7 @@ def _penalty_window(sequence: SequenceState) -> "array[int]":
     window = sequence.request.sampling.repeat_last_n
     if 0 <= window < sequence.num_tokens:
         return array("i", set(sequence.token_ids[-window:]))
-    return sequence.distinct_ids
+    return sequence.distinct_ids()
 
 
 def _in_vocabulary(ids: Iterable[int], row: torch.Tensor) -> list[int]:

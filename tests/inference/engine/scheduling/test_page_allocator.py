@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from sizeup_inference.engine.page_allocator import BlockTable, PageAllocator
+from sizeup_inference.engine.scheduling.page_allocator import BlockTable, PageAllocator
 
 TOKENS = (1, 2, 3, 4)
 

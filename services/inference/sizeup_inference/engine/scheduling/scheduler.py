@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sizeup_inference.engine.page_allocator import PageAllocator
-from sizeup_inference.engine.prefill_budget import PrefillBudget, StepTime
-from sizeup_inference.engine.prefix_cache import Match, PrefixCache
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget, StepTime
+from sizeup_inference.engine.scheduling.prefix_cache import Match, PrefixCache
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 _MAX_PARTIAL_PREFILLS = 4
 """Prompts that share the prefill budget of a step: enough for a short prompt to overtake a long

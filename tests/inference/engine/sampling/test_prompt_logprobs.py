@@ -19,8 +19,6 @@ from inference.engine.engines import (
     running_engine,
 )
 from inference.small_model import VOCABULARY, small_model
-from sizeup_inference.engine import prompt_logprobs as module
-from sizeup_inference.engine.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.protocol import (
     Admitted,
     EngineRequest,
@@ -30,10 +28,12 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
+from sizeup_inference.engine.sampling import prompt_logprobs as module
+from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
 
 torch.set_num_threads(1)
 
-TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
+TOY = Path(__file__).parents[4] / "models" / "toy" / "toy-0.5m"
 BATCH = EngineOptions(pages=1024, max_num_batched_tokens=96)
 
 

@@ -8,8 +8,8 @@ Sequences that arrive together therefore wait for the first of them: it leads, t
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sizeup_inference.engine.page_allocator import BlockTable, PageAllocator, PageKey
-from sizeup_inference.engine.sequence import Lead, SequenceState
+from sizeup_inference.engine.scheduling.page_allocator import BlockTable, PageAllocator, PageKey
+from sizeup_inference.engine.scheduling.sequence import Lead, SequenceState
 
 ComputingPages = dict[PageKey, SequenceState]
 """The page that each running prefill completes next."""

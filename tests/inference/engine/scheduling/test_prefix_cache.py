@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from inference.engine.engines import request
-from inference.engine.simulation import PAGE_SIZE, make
+from inference.engine.scheduling.simulation import PAGE_SIZE, make
 from sizeup_inference.engine.protocol import EngineRequest
-from sizeup_inference.engine.scheduler import Scheduler, Step
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 SYSTEM = list(range(100, 100 + 5 * PAGE_SIZE))
 """A prefix of whole pages."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from inference.engine.engines import request
-from inference.engine.simulation import PAGE_SIZE
-from sizeup_inference.engine.page_allocator import PageAllocator
-from sizeup_inference.engine.prefill_budget import PrefillBudget, StepTime
-from sizeup_inference.engine.scheduler import Scheduler, SchedulerConfig, Step
-from sizeup_inference.engine.sequence import SequenceState
+from inference.engine.scheduling.simulation import PAGE_SIZE
+from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
+from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget, StepTime
+from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig, Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 BUDGET = 512
 

@@ -6,9 +6,15 @@ from dataclasses import replace
 import pytest
 
 from inference.engine.engines import request
-from inference.engine.simulation import PAGE_SIZE, Simulation, make
-from sizeup_inference.engine.scheduler import Chunk, Scheduler, SchedulerConfig, Step, fair_shares
-from sizeup_inference.engine.sequence import SequenceState
+from inference.engine.scheduling.simulation import PAGE_SIZE, Simulation, make
+from sizeup_inference.engine.scheduling.scheduler import (
+    Chunk,
+    Scheduler,
+    SchedulerConfig,
+    Step,
+    fair_shares,
+)
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 
 def sequence(name: str, prompt: int, tokens: int = 8) -> SequenceState:

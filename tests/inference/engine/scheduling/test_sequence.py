@@ -2,7 +2,7 @@
 
 from inference.engine.engines import request
 from sizeup_inference.engine.protocol import Finish, SamplingParams
-from sizeup_inference.engine.sequence import SequenceState
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 STOP, OTHER = 9, 4
 

@@ -1,0 +1,1 @@
+"""Which tokens a step computes: sequences, pages, prefix cache, budget. Pure."""
