@@ -42,7 +42,7 @@ MAX_FILE_LINES := 350
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types contracts format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test check lint types contracts sanitizers format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -83,7 +83,7 @@ install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: an existing kind cluster)
 	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
 
-check: lint types contracts  ## Lint, types and import contracts
+check: lint types contracts sanitizers  ## Lint, types, import contracts, and the C kernels under sanitizers
 
 lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -97,6 +97,9 @@ lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 
 types: $(VENV)/.tools  ## Static types, strict
 	@$(BIN)/mypy $(SOURCES)
+
+sanitizers: $(VENV)/.tools  ## The C kernels under AddressSanitizer, UBSan and ThreadSanitizer
+	@$(BIN)/python -m pytest -q -m sanitizers tests/inference/engine/kernels
 
 contracts: $(VENV)/.tools  ## Which package may import which
 	@$(BIN)/lint-imports

@@ -11,6 +11,8 @@ from inference.engine.built_kernels import compiler, levels
 from sizeup_inference.engine.kernels import library
 from sizeup_inference.engine.kernels.library import Level
 
+pytestmark = pytest.mark.sanitizers
+
 SOURCES = Path(library.__file__).with_name("c")
 CHECK = Path(__file__).with_name("kernels_check.c")
 FLAGS = (
