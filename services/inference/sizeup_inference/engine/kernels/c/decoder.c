@@ -199,18 +199,24 @@ static void to_activation(const Product *p, float *sums, int64_t row, int64_t ro
     }
 }
 
-/* A thread's tasks come in the order of their panels, so the first of equal logits stays. */
+static int is_better(Best one, Best other)
+{
+    return one.value > other.value || (one.value == other.value && one.token < other.token);
+}
+
 static void keep_best(const Vectors *vectors, Best *best, const float *logits, int64_t count,
                       int64_t first)
 {
     const float top = vectors->largest_finite(logits, count);
     if (isnan(top)) {
         *best = (Best){INFINITY, -1};
-    } else if (top > best->value) {
+    } else if (top >= best->value) {
         int64_t i = 0;
         while (logits[i] != top)
             i++;
-        *best = (Best){top, (int32_t)(first + i)};
+        const Best here = {top, (int32_t)(first + i)};
+        if (is_better(here, *best))
+            *best = here;
     }
 }
 
@@ -435,7 +441,7 @@ static void run_head(Decoder *d, const Step *step)
         Best best = d->best[r];
         for (int64_t t = 1; t < threads; t++) {
             const Best other = d->best[t * samples + r];
-            if (other.value > best.value || (other.value == best.value && other.token < best.token))
+            if (is_better(other, best))
                 best = other;
         }
         step->best[r] = best.token == INT32_MAX ? -1 : best.token;

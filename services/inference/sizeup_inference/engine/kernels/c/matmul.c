@@ -13,45 +13,87 @@
 #define UNROLL(times) PRAGMA(GCC unroll times)
 #define INLINE        static inline __attribute__((always_inline))
 
-/* Panels that the AVX-512 kernel computes together: enough sums in flight to hide an addition. */
-#define WIDE 4
-
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 #ifdef X86_KERNELS
-
-/* Weights stream from memory, where the processor's own prefetcher stops at every page: elements to
-   fetch ahead. Reads reach 0.9 of the bandwidth with it, 0.7 without. */
-enum { AHEAD = 512 };
 
 /* ---- AVX512-BF16: one instruction multiplies pairs of 16 columns with a broadcast pair. ---- */
 
 #define TARGET_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 
-__attribute__((always_inline)) TARGET_BF16 static inline void
-bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
-           const void *const *weights, int64_t blocks, int64_t depth, float *c, int64_t ldc)
+/* The sums of WIDE panels and up to HIGH rows fill the registers. All rows pass over a piece of
+   some CHUNK values of K (32 kB of weights) before the next piece, which is fetched meanwhile:
+   otherwise the first rows would wait for all of the weights and the others for none. */
+enum { WIDE = 4, HIGH = 6, CHUNK = 256, LINE = 4 * PANEL / 2 };
+
+/* How the K of a group of panels is cut: `cuts` pieces of each block, or `together` blocks. */
+typedef struct {
+    int64_t blocks, depth, cuts, together, count;
+} Cutting;
+
+/* `depth` values of each of `count` blocks. */
+typedef struct {
+    const void *const *weights; /* of the first block */
+    int64_t block, count, from, depth;
+} Piece;
+
+INLINE Cutting cut(int64_t blocks, int64_t depth)
 {
-    __m512 sums[6][WIDE];
+    const int64_t cuts = (depth + CHUNK - 1) / CHUNK, together = MAX(1, CHUNK / depth);
+    return (Cutting){blocks, depth, cuts, together, (blocks + together - 1) / together * cuts};
+}
+
+INLINE Piece piece_at(const void *const *group, const Cutting *cutting, int64_t index)
+{
+    const int64_t block = index / cutting->cuts * cutting->together;
+    const int64_t part = index % cutting->cuts, pairs = cutting->depth / 2;
+    const int64_t from = pairs * part / cutting->cuts * 2;
+    return (Piece){group + block, block, MIN(cutting->together, cutting->blocks - block), from,
+                   pairs * (part + 1) / cutting->cuts * 2 - from};
+}
+
+INLINE const char *piece_weights(const Piece *piece, const Cutting *cutting, int64_t panel,
+                                 int64_t block)
+{
+    return (const char *)piece->weights[panel * cutting->blocks + MIN(block, piece->count - 1)] +
+           piece->from * LINE;
+}
+
+/* Add the products of `rows` rows to c, and fetch part `pass` of `passes` of the next piece. */
+__attribute__((always_inline)) TARGET_BF16 static inline void
+bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda, const Cutting *cutting,
+           const Piece *piece, const Piece *next, int64_t pass, int64_t passes, float *c,
+           int64_t ldc)
+{
+    enum { FRACTION = 256 };
+    const int64_t depth = piece->depth, fetch_step = LINE * FRACTION / passes;
+    const int add = piece->block + piece->from > 0;
+    __m512 sums[HIGH][WIDE];
     UNROLL(6)
     for (int r = 0; r < rows; r++)
         UNROLL(4)
     for (int p = 0; p < panels; p++)
-        sums[r][p] = _mm512_setzero_ps();
-    for (int64_t j = 0; j < blocks; j++) {
-        const uint16_t *x = a + j * depth;
+        sums[r][p] = add ? _mm512_loadu_ps(c + r * ldc + p * PANEL) : _mm512_setzero_ps();
+    for (int64_t j = 0; j < piece->count; j++, a += cutting->depth) {
+        const char *b[WIDE], *ahead[WIDE];
+        UNROLL(4)
+        for (int p = 0; p < panels; p++) {
+            b[p] = piece_weights(piece, cutting, p, j);
+            ahead[p] = piece_weights(next, cutting, p, j) + pass * depth * fetch_step / FRACTION;
+        }
         for (int64_t k = 0; k < depth; k += 2) {
             __m512bh pairs[WIDE];
+            const int64_t fetch = (int64_t)((uint64_t)(k * fetch_step) / FRACTION);
             UNROLL(4)
             for (int p = 0; p < panels; p++) {
-                const uint16_t *b = (const uint16_t *)weights[p * blocks + j] + k * PANEL;
-                _mm_prefetch(b + AHEAD, _MM_HINT_T0);
-                pairs[p] = (__m512bh)_mm512_loadu_si512(b);
+                _mm_prefetch(ahead[p] + fetch, _MM_HINT_T0);
+                pairs[p] = (__m512bh)_mm512_loadu_si512(b[p] + k * LINE);
             }
             UNROLL(6)
             for (int r = 0; r < rows; r++) {
                 int32_t pair;
-                memcpy(&pair, x + r * lda + k, sizeof(pair));
+                memcpy(&pair, a + r * lda + k, sizeof(pair));
                 const __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
                 UNROLL(4)
                 for (int p = 0; p < panels; p++)
@@ -66,31 +108,54 @@ bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
         _mm512_storeu_ps(c + r * ldc + p * PANEL, sums[r][p]);
 }
 
+/* All rows over one piece, in passes of nearly equal heights. */
+TARGET_BF16 static void bf16_piece(const uint16_t *a, int64_t lda, int64_t rows, int wide,
+                                   const Cutting *cutting, const Piece *piece, const Piece *next,
+                                   float *c, int64_t ldc)
+{
+    const int64_t passes = (rows + HIGH - 1) / HIGH;
+    for (int64_t pass = 0, height; pass < passes; pass++) {
+        height = rows / (passes - pass);
+#define BLOCK(height, width)                                                                       \
+    bf16_block(height, width, a, lda, cutting, piece, next, pass, passes, c, ldc)
+#define CASE(height)                                                                               \
+    case height:                                                                                   \
+        wide ? BLOCK(height, WIDE) : BLOCK(height, 1);                                             \
+        break
+        switch (height) {
+            CASE(1);
+            CASE(2);
+            CASE(3);
+            CASE(4);
+            CASE(5);
+            CASE(6);
+        }
+#undef CASE
+#undef BLOCK
+        rows -= height, a += height * lda, c += height * ldc;
+    }
+}
+
 TARGET_BF16
 static void avx512_bf16(const void *a, int64_t lda, int64_t rows, const void *const *weights,
                         int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
 {
-    for (int64_t p = 0; p < panels;) {
-        const int64_t wide = panels - p >= WIDE ? WIDE : 1;
-        for (int64_t r = 0; r < rows;) {
-            const uint16_t *x = (const uint16_t *)a + r * lda;
-            const void *const *w = weights + p * blocks;
-            float *y = c + r * ldc + p * PANEL;
-            const int64_t left = rows - r;
-#define BLOCK(height, width) bf16_block(height, width, x, lda, w, blocks, depth, y, ldc)
-            if (left >= 6) {
-                wide == WIDE ? BLOCK(6, WIDE) : BLOCK(6, 1);
-                r += 6;
-            } else if (left >= 3) {
-                wide == WIDE ? BLOCK(3, WIDE) : BLOCK(3, 1);
-                r += 3;
-            } else {
-                wide == WIDE ? BLOCK(1, WIDE) : BLOCK(1, 1);
-                r += 1;
-            }
-#undef BLOCK
+    const Cutting cutting = cut(blocks, depth);
+    for (int64_t p = 0, width; p < panels; p += width) {
+        const int wide = panels - p >= WIDE;
+        width = wide ? WIDE : 1;
+        const void *const *group = weights + p * blocks;
+        Piece piece = piece_at(group, &cutting, 0);
+        for (int64_t i = 0; i < cutting.count; i++) {
+            Piece next = piece_at(group, &cutting, (i + 1) % cutting.count);
+            if (i + 1 == cutting.count && p + width + WIDE <= panels)
+                next.weights += width * blocks;
+            else if (i + 1 == cutting.count) /* the next task of a linear layer lies behind this */
+                next.from += width * depth;
+            bf16_piece((const uint16_t *)a + piece.block * depth + piece.from, lda, rows, wide,
+                       &cutting, &piece, &next, c + p * PANEL, ldc);
+            piece = next;
         }
-        p += wide;
     }
 }
 
