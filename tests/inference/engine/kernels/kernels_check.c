@@ -151,6 +151,12 @@ static void check_products(Pool *pool, const Vectors *vectors, int64_t level)
         for (int64_t panels = 1; panels <= 9; panels++)
             for (int64_t rows = 1; rows <= 33; rows += 16)
                 check_product(pool, matmul, dtype, rows, panels, 1, 32);
+        /* Depths that kernels cut, evenly and not, and blocks that they take together. */
+        for (int64_t rows = 1; rows <= 19; rows += 3) {
+            check_product(pool, matmul, dtype, rows, 9, 1, 32 * (8 + (int64_t)draw(20)));
+            check_product(pool, matmul, dtype, rows, 9, 2, 32 * (8 + (int64_t)draw(3)));
+            check_product(pool, matmul, dtype, rows, 9, 1 + (int64_t)draw(18), 32);
+        }
     }
 }
 
@@ -177,7 +183,7 @@ static void check_threads(int64_t threads)
     enum { MOST = 300, JOBS = 600 };
     Pool *pool = pool_create(threads);
     CHECK(pool_threads(pool) == threads, "%ld threads", (long)pool_threads(pool));
-    atomic_store(&pool->ticket, (uint64_t)(UINT32_MAX - 2 * BEFORE_WRAP + 1) << 32);
+    atomic_store(&pool->ranges[0].ticket, (uint64_t)(UINT32_MAX - 2 * BEFORE_WRAP + 1) << 32);
     Claims claims = {calloc(MOST, sizeof(atomic_int)), calloc(MOST, sizeof(int64_t))};
     int64_t expected[MOST] = {0};
     for (int job = 0; job < JOBS; job++) {

@@ -32,7 +32,8 @@ def build(folder: Path, sanitizers: str, sources: Sequence[Path]) -> Path:
     program = folder / "program"
     flags = (*FLAGS, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", f"-I{SOURCES}")
     command = [compiler(), *flags, *map(str, sources), "-o", str(program), "-lm", "-lpthread"]
-    subprocess.run(command, check=True, timeout=DEADLINE_SECONDS, capture_output=True)
+    built = subprocess.run(command, timeout=DEADLINE_SECONDS, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
     return program
 
 
@@ -44,7 +45,7 @@ def require(folder: Path, sanitizers: str) -> None:
     trivial.write_text("int main(void) { return 0; }\n")
     try:
         subprocess.run([build(folder, sanitizers, [trivial])], check=True, capture_output=True)
-    except subprocess.CalledProcessError:
+    except (AssertionError, subprocess.CalledProcessError):
         pytest.skip(f"no -fsanitize={sanitizers}")
 
 
