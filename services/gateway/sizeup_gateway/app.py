@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
 from sizeup_gateway.api import health
+from sizeup_gateway.api.compare import documentation as compare
+from sizeup_gateway.api.compare.routes import CompareRoutes
 from sizeup_gateway.api.dependencies import Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
@@ -24,6 +26,8 @@ from sizeup_gateway.api.unsupported_routes import unsupported_router
 from sizeup_gateway.cluster.api import ScaleApi, SliceSource
 from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
 from sizeup_gateway.cluster.endpoints import Endpoints
+from sizeup_gateway.comparison.comparisons import Comparisons
+from sizeup_gateway.comparison.fan_out import AnswerLimits
 from sizeup_gateway.middleware.access import (
     cors_middleware,
     host_middleware,
@@ -37,6 +41,7 @@ from sizeup_gateway.middleware.error_responses import (
 from sizeup_gateway.models.catalog import Models, check_services
 from sizeup_gateway.models.catalog_file import CatalogFile
 from sizeup_gateway.models.model_metrics import ModelCollector
+from sizeup_gateway.models.report import LoadTestReport
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
 from sizeup_gateway.observability.route_labels import RouteLabels
@@ -92,6 +97,11 @@ def create_app(
     routers = (
         OpenAIRoutes(dependencies).router(),
         OllamaRoutes(dependencies, settings.stream_default).router(),
+        CompareRoutes(
+            dependencies,
+            _comparisons(settings, dependencies),
+            LoadTestReport(settings.load_test_report),
+        ).router(),
         unsupported_router(),
         probes,
         metrics,
@@ -114,8 +124,13 @@ def create_app(
     app.user_middleware = _middleware(settings, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
-        requests=[*ollama.REQUESTS, *openai.REQUESTS],
-        responses=[*ollama.RESPONSES, *openai.RESPONSES, *health.RESPONSES],
+        requests=[*ollama.REQUESTS, *openai.REQUESTS, *compare.REQUESTS],
+        responses=[
+            *ollama.RESPONSES,
+            *openai.RESPONSES,
+            *compare.RESPONSES,
+            *health.RESPONSES,
+        ],
         enabled=settings.api_docs,
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
@@ -201,7 +216,13 @@ def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bo
         KeepAlive(parts.client, parts.activator),
         Admission(settings.max_in_flight, settings.total_seconds + queue_seconds, drain, memory),
         BodyReader(bodies, drain),
+        settings.fallback,
     )
+
+
+def _comparisons(settings: Settings, dependencies: Dependencies) -> Comparisons:
+    limits = AnswerLimits(settings.activation_seconds, dependencies.admission.total_seconds)
+    return Comparisons(dependencies.dispatcher, limits, settings.max_compare_answers)
 
 
 def _timeouts(settings: Settings) -> Timeouts:

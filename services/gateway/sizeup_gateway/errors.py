@@ -7,6 +7,9 @@ from enum import StrEnum
 from sizeup_gateway.model_state import ModelState, describe
 from sizeup_wire.errors import ErrorCode
 
+INTERNAL_ERROR = "internal error, see the log for this request id"
+"""Message of an error whose cause is in the log only."""
+
 
 class AccessCode(StrEnum):
     """Codes of requests that are rejected before they reach a handler."""
@@ -20,6 +23,7 @@ class AccessCode(StrEnum):
     FORBIDDEN_HOST = "forbidden_host"
     FORBIDDEN_ORIGIN = "forbidden_origin"
     NOT_IMPLEMENTED = "not_implemented"
+    COMPARISON_NOT_FOUND = "comparison_not_found"
 
 
 class GatewayError(Exception):
@@ -60,6 +64,16 @@ class ModelNotFoundError(GatewayError):
     def __init__(self, name: str) -> None:
         """Quote at most 128 characters: the name is untrusted input."""
         super().__init__(ErrorCode.MODEL_NOT_FOUND, f"model '{name[:128]}' not found", "model")
+
+
+class ComparisonNotFoundError(GatewayError):
+    """No comparison with this id runs in this process."""
+
+    def __init__(self, id: str) -> None:
+        """Quote at most 128 characters: the id is untrusted input."""
+        super().__init__(
+            AccessCode.COMPARISON_NOT_FOUND, f"comparison '{id[:128]}' not found", "id"
+        )
 
 
 class BusyError(GatewayError):
@@ -152,6 +166,7 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.INVALID_API_KEY: HttpForm(401, openai_code="invalid_api_key"),
     AccessCode.FORBIDDEN_HOST: HttpForm(403, openai_code="forbidden_host"),
     AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented"),
+    AccessCode.COMPARISON_NOT_FOUND: HttpForm(404, openai_code="comparison_not_found"),
     AccessCode.FORBIDDEN_ORIGIN: HttpForm(403, openai_code="forbidden_origin"),
 }
 

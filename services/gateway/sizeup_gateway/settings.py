@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         description="whether /api/chat streams if the request leaves `stream` and `Accept` open: "
         "always, never, or auto, which streams unless the model is named by its Hugging Face id",
     )
+    fallback: Literal["none", "smaller"] = Field(
+        "none",
+        description="what serves a request whose model is not ready: none, or the next smaller "
+        "size of its family that is; requests override it with X-Sizeup-Fallback",
+    )
     api_docs: bool = Field(True, description="serve /openapi.json and /docs")
 
     max_body_bytes: int = Field(
@@ -49,6 +54,16 @@ class Settings(BaseSettings):
     body_seconds: WithinHour = Field(30.0, description="time limit for receiving a body")
     max_in_flight: Count = Field(
         2048, description="limit of concurrent requests; further ones are rejected (busy)"
+    )
+    max_compare_answers: Count = Field(
+        256,
+        description="limit of concurrent answers of all comparisons together; further comparisons "
+        "are rejected (busy)",
+    )
+    load_test_report: Path | None = Field(
+        None,
+        description="results.json of a load test, whose figures the comparison shows; read again "
+        "when it changes",
     )
     max_response_bytes: Bytes = Field(
         64 * 2**20,  # 64 echoed prompts of 2,048 tokens with top-1 logprobs are 9 MB

@@ -40,6 +40,14 @@ class ScaleToZero(RequestModel):
     weights counts as one step; the default is the chart's for an unknown size."""
 
 
+class Price(RequestModel):
+    """What one replica costs."""
+
+    per_hour: float = Field(gt=0, le=1e6)
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    """ISO 4217."""
+
+
 class CatalogEntry(RequestModel):
     """One model: its id, its names and where it is served."""
 
@@ -50,6 +58,8 @@ class CatalogEntry(RequestModel):
     revision: str | None = None
     parameters: int | None = Field(None, gt=0)
     """Approximate; shown before the model is loaded."""
+    price: Price | None = None
+    """Of a replica; comparisons show it as the cost of an answer."""
     replicas: tuple[str, ...] = ()
     """Base URLs of inference processes with fixed addresses."""
     service: str | None = Field(None, pattern=_DNS_LABEL)

@@ -14,7 +14,7 @@ from sizeup_gateway.api.ollama.chunks import ChatChunks
 from sizeup_gateway.errors import BusyError
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
-from sizeup_gateway.responses.event_response import Admission, EventResponse
+from sizeup_gateway.responses.event_response import Admission, EventResponse, accept_event
 from sizeup_gateway.responses.framing import NdjsonFraming
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain
@@ -41,6 +41,7 @@ class Connection:
         bound = memory or ResponseMemoryLimiter(1000, 1000)
         response = EventResponse(
             events=events,
+            accept=accept_event,
             chunks=ChatChunks("m"),
             framing=NdjsonFraming(),
             streams=memory is None,

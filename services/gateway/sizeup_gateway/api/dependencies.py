@@ -1,6 +1,6 @@
 """The parts of the gateway that the routes of both dialects use."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,13 +8,21 @@ from starlette.requests import Request
 
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
 from sizeup_gateway.cache_salt import salt_of
-from sizeup_gateway.models.catalog import Model, Models
+from sizeup_gateway.errors import InvalidRequestError
+from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.responses.event_response import Admission
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
+
+FALLBACK_HEADER = "X-Sizeup-Fallback"
+"""`smaller`: where the model is not ready, the next smaller size that is; or `none`."""
+FALLBACKS = ("none", "smaller")
+MODEL_HEADER = "X-Sizeup-Model"
+"""Of responses: the listed name of the model that serves the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +32,40 @@ class Dependencies:
     keep_alive: KeepAlive
     admission: Admission
     reader: BodyReader
+    fallback: str
+    """Where a request has no FALLBACK_HEADER."""
 
     async def read(self, request: Request, kind: type[BodyT], describe: Describe) -> BodyT:
         """Read and validate a body, or raise GatewayError."""
         return validate(kind, await self.reader.read(request), describe)
 
-    def find(self, request: Request, name: str) -> Model:
-        """Return the model that a request names, or raise ModelNotFoundError."""
-        model = self.models.find(name)
-        metrics_of(request.scope).model = model.key
-        return model
+    def select(self, request: Request, name: str, *, generates: bool = True) -> Selected:
+        """Return the model that serves a request; raise ModelNotFoundError or NotReadyError.
+
+        Only requests that generate fall back to a smaller size.
+        """
+        asked = request.headers.get(FALLBACK_HEADER, self.fallback).lower()
+        if asked not in FALLBACKS:
+            raise InvalidRequestError(f"{FALLBACK_HEADER} must be one of {', '.join(FALLBACKS)}")
+        fall_back = generates and asked == "smaller"
+        selected = select(self.models, name, fall_back=fall_back)
+        metrics = metrics_of(request.scope)
+        metrics.model = selected.model.key
+        if generates:
+            metrics.record_selection(
+                selected.virtual, selected.instead_of and selected.instead_of.key
+            )
+        return selected
 
     def generate(
-        self, request: Request, model: Model, name: str, wires: Sequence[GenerateRequest]
+        self, request: Request, selected: Selected, wires: Sequence[GenerateRequest]
     ) -> Callable[[], AsyncGenerator[Event]]:
         """Return the dispatch of wire requests, with the cache salt of the client's API key."""
         changes = {"cache_salt": salt_of(request.scope)}
         salted = [wire.model_copy(update=changes) for wire in wires]
-        return partial(self.dispatcher.generate, model, name, salted)
+        return partial(self.dispatcher.generate, selected.model, selected.name, salted)
+
+
+def model_headers(selected: Selected) -> Mapping[str, str]:
+    """Return the response headers that say which model serves a request."""
+    return {MODEL_HEADER: selected.model.listed_name}

@@ -32,7 +32,7 @@ def cors_middleware() -> list[Middleware]:
             allow_origin_regex=_ORIGINS,
             allow_methods=["DELETE", "GET", "HEAD", "POST", "OPTIONS"],
             allow_headers=["*"],
-            expose_headers=["X-Request-Id", "Retry-After"],
+            expose_headers=["X-Request-Id", "X-Sizeup-Model", "Retry-After"],
         )
     ]
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.errors import (
+    INTERNAL_ERROR,
     AccessCode,
     AccessError,
     GatewayError,
@@ -19,7 +20,6 @@ from sizeup_gateway.errors import (
     openai_body,
 )
 from sizeup_gateway.observability.request_metrics import metrics_of
-from sizeup_gateway.responses.event_response import INTERNAL_ERROR
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_wire.errors import ErrorCode
 

@@ -15,6 +15,9 @@ from sizeup_telemetry.buckets import (
 UNKNOWN_MODEL = "unknown"
 """Label of every name that is not in the catalog: clients must not create time series."""
 
+SEVERAL_MODELS = "several"
+"""Label of a comparison as a whole; its answers count under their own models."""
+
 PREFIX = "sizeup_gateway_"
 
 
@@ -30,6 +33,8 @@ class Metrics:
     prompt_tokens: Counter
     completion_tokens: Counter
     upstream_retries: Counter
+    virtual_names: Counter
+    fallbacks: Counter
     requests_queued: Gauge
     queue_duration: Histogram
     activations: Counter
@@ -68,6 +73,13 @@ class Metrics:
             counter("prompt_tokens_total", "Prompt tokens of completed requests", "model"),
             counter("completion_tokens_total", "Generated tokens of completed requests", "model"),
             counter("upstream_retries_total", "Requests retried on a second replica", "model"),
+            counter("virtual_names_total", "Requests by a virtual name", "name", "model"),
+            counter(
+                "fallbacks_total",
+                "Requests that a smaller size served",
+                "model",
+                "instead_of",
+            ),
             gauge("requests_queued", "Requests queued for a model that is starting", "model"),
             histogram(
                 "queue_duration_seconds",

@@ -36,6 +36,19 @@ class RequestMetrics:
         """Nanoseconds since the request arrived."""
         return time.monotonic_ns() - self._started_ns
 
+    def record_selection(self, virtual: str | None, instead_of: str | None) -> None:
+        """Count a virtual name, and the key of the model in whose place this one serves."""
+        if virtual is not None:
+            self.metrics.virtual_names.labels(virtual, self.model).inc()
+        if instead_of is not None:
+            self.metrics.fallbacks.labels(self.model, instead_of).inc()
+
+    def of_part(self, model: str) -> "RequestMetrics":
+        """Begin the metrics of a part of this request, which runs a model by this key."""
+        part = RequestMetrics(self.metrics, self.route)
+        part.model, part.status = model, 200
+        return part
+
     def record_event(self, event: Event) -> None:
         """Record the time and the token counts of one event."""
         match event:

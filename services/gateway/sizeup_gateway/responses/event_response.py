@@ -8,15 +8,16 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import Generic, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sizeup_gateway.errors import BusyError, GatewayError, UpstreamError
+from sizeup_gateway.errors import INTERNAL_ERROR, BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Timing
 from sizeup_gateway.responses.json_bytes import encode_pieces, rechunk
@@ -29,9 +30,12 @@ _PIECE_BYTES = 2**16
 """A whole response is sent in pieces with backpressure, so that a client that reads slowly is not
 mistaken for one that has stopped reading."""
 
-INTERNAL_ERROR = "internal error, see the log for this request id"
-
 _log = logging.getLogger(__name__)
+
+EventT = TypeVar("EventT")
+Accept = Callable[[EventT, RequestMetrics], bool]
+"""Records an event; returns whether there is something to send. Raises UpstreamError for an event
+that ends the request in an error."""
 
 
 class Admission:
@@ -57,16 +61,20 @@ class Admission:
 
 
 @dataclass(slots=True, eq=False)
-class EventResponse(Response):
+class EventResponse(Response, Generic[EventT]):
     """Sends the events of one request in a dialect."""
 
-    events: Callable[[], AsyncGenerator[Event]]
-    chunks: Chunks
+    events: Callable[[], AsyncGenerator[EventT]]
+    accept: Accept[EventT]
+    chunks: Chunks[EventT]
     framing: Framing
     streams: bool
     admission: Admission
     to_client_error: Callable[[UpstreamError], GatewayError]
     """Restate an error of inference in the names that the client used."""
+    total_seconds: float | None = None
+    """Time limit; None is that of the admission."""
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
     background: BackgroundTask | None = None
     """Unused; part of Starlette's Response."""
 
@@ -111,7 +119,8 @@ class EventResponse(Response):
         drain = self.admission.drain
         send = self._send_stream if self.streams else self._send_whole
         try:
-            async with asyncio.timeout(self.admission.total_seconds) as deadline:
+            seconds = self.total_seconds or self.admission.total_seconds
+            async with asyncio.timeout(seconds) as deadline:
                 with drain.guard(partial(expire_now, deadline)):
                     async with aclosing(self.events()) as events:
                         await send(events, connection, metrics)
@@ -119,15 +128,15 @@ class EventResponse(Response):
             raise _timeout_error(drain) from None
 
     async def _send_stream(
-        self, events: AsyncGenerator[Event], connection: "_Connection", metrics: RequestMetrics
+        self, events: AsyncGenerator[EventT], connection: "_Connection", metrics: RequestMetrics
     ) -> None:
         async for event in events:
-            if isinstance(event, Failed):
-                raise UpstreamError(event.code, event.message)
-            metrics.record_event(event)
+            sends = self.accept(event, metrics)
             if not connection.started:
-                await connection.start(self.framing.media_type, STREAM_HEADERS)
-            if _is_heartbeat(event):
+                await connection.start(
+                    self.framing.media_type, {**STREAM_HEADERS, **self.extra_headers}
+                )
+            if not sends:
                 continue
             chunks = self.chunks.to_chunks(event, _timing(metrics))
             if chunks:
@@ -135,16 +144,15 @@ class EventResponse(Response):
         await connection.end(self.framing.end())
 
     async def _send_whole(
-        self, events: AsyncGenerator[Event], connection: "_Connection", metrics: RequestMetrics
+        self, events: AsyncGenerator[EventT], connection: "_Connection", metrics: RequestMetrics
     ) -> None:
         with self.admission.memory.response() as count_bytes:
             async for event in events:
-                if isinstance(event, Failed):
-                    raise UpstreamError(event.code, event.message)
+                self.accept(event, metrics)
                 count_bytes(self.chunks.collect(event))
-                metrics.record_event(event)
             body = list(encode_pieces(self.chunks.to_response(_timing(metrics))))
-            await connection.start(JSON_TYPE, {"Content-Length": str(sum(map(len, body)))})
+            length = {"Content-Length": str(sum(map(len, body)))}
+            await connection.start(JSON_TYPE, {**length, **self.extra_headers})
             for piece in rechunk(body, _PIECE_BYTES):
                 await connection.write(piece)
             await connection.end(b"")
@@ -176,9 +184,12 @@ async def _client_disconnected(receive: Receive) -> None:
         pass
 
 
-def _is_heartbeat(event: Event) -> bool:
-    """Whether an event only reports that generation proceeds."""
-    return isinstance(event, Text) and not event.text and not event.logprobs
+def accept_event(event: Event, metrics: RequestMetrics) -> bool:
+    """Record an event of inference; False for one that only reports that generation proceeds."""
+    if isinstance(event, Failed):
+        raise UpstreamError(event.code, event.message)
+    metrics.record_event(event)
+    return not (isinstance(event, Text) and not event.text and not event.logprobs)
 
 
 def _timing(metrics: RequestMetrics) -> Timing:

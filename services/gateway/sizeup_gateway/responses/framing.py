@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sizeup_gateway.errors import GatewayError, ollama_body, openai_body
 from sizeup_gateway.responses.json_bytes import encode
-from sizeup_wire.events import Event
 
 Json = dict[str, Any]
 
@@ -31,13 +30,16 @@ class Timing:
     """Since the request arrived."""
 
 
-class Chunks(Protocol):
+EventT = TypeVar("EventT", contravariant=True)
+
+
+class Chunks(Protocol[EventT]):
     """Converts the events of one request to a dialect; one instance per request."""
 
-    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
-        """Return the chunks of one event, possibly none; never called for Failed."""
+    def to_chunks(self, event: EventT, timing: Timing) -> Sequence[Json]:
+        """Return the chunks of one event, possibly none."""
 
-    def collect(self, event: Event) -> int:
+    def collect(self, event: EventT) -> int:
         """Keep an event for the whole response and return its encoded size in bytes."""
 
     def to_response(self, timing: Timing) -> Json:

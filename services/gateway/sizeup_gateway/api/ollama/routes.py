@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.ollama import documentation, schema, translate
 from sizeup_gateway.api.ollama.chunks import (
     ChatChunks,
@@ -22,8 +22,8 @@ from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError, UpstreamError
-from sizeup_gateway.models.catalog import Model
-from sizeup_gateway.responses.event_response import EventResponse
+from sizeup_gateway.models.selection import Selected
+from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
@@ -86,61 +86,65 @@ class OllamaRoutes:
         return JsonResponse({"models": [to_process(model, now) for model in models]})
 
     async def show(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ShowRequest, _describe)
+        body = await self._dependencies.read(request, schema.ShowRequest, describe)
         name = body.model or body.name or ""
-        model = self._find(request, name)
+        model = self._select(request, name, generates=False).model
         user_agent = request.headers.get("user-agent", "")
         return JsonResponse(to_show(model, name, user_agent, datetime.now(UTC)))
 
     async def chat(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ChatRequest, _describe)
+        body = await self._dependencies.read(request, schema.ChatRequest, describe)
         name = body.model or ""
-        model = self._find(request, name)
+        selected = self._select(request, name, generates=bool(body.messages))
         if not body.messages:
-            return self._load_or_unload(body, model, name, {"message": assistant_message("")})
+            return self._load_or_unload(body, selected, {"message": assistant_message("")})
         if body.debug_render_only:
-            return await self._render(name, model, translate.chat_prompt(body))
+            return await self._render(selected, translate.chat_prompt(body))
         accept = request.headers.get("accept", "")
         delivery = translate.delivery(body.stream, accept, name, self._stream_default)
-        events = self._dependencies.generate(request, model, name, [translate.from_chat(body)])
-        chunks = ChatChunks(name, images=delivery.images)
-        return self._respond(name, events, chunks, streams=delivery.streams)
+        events = self._dependencies.generate(request, selected, [translate.from_chat(body)])
+        chunks = ChatChunks(selected.name, images=delivery.images)
+        return self._respond(selected, events, chunks, streams=delivery.streams)
 
     async def generate(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.GenerateRequest, _describe)
+        body = await self._dependencies.read(request, schema.GenerateRequest, describe)
         name = body.model or ""
         if not name:
             raise ModelNotFoundError(name)
-        model = self._find(request, name)
+        selected = self._select(request, name, generates=bool(body.prompt))
         if not body.prompt:
-            return self._load_or_unload(body, model, name, {"response": ""})
+            return self._load_or_unload(body, selected, {"response": ""})
         if body.debug_render_only:
-            return await self._render(name, model, translate.generate_prompt(body))
-        events = self._dependencies.generate(request, model, name, [translate.from_generate(body)])
-        return self._respond(name, events, GenerateChunks(name), streams=body.stream is not False)
+            return await self._render(selected, translate.generate_prompt(body))
+        events = self._dependencies.generate(request, selected, [translate.from_generate(body)])
+        chunks = GenerateChunks(selected.name)
+        return self._respond(selected, events, chunks, streams=body.stream is not False)
 
     def _respond(
         self,
-        name: str,
+        selected: Selected,
         events: Callable[[], AsyncGenerator[Event]],
-        chunks: Chunks,
+        chunks: Chunks[Event],
         *,
         streams: bool,
-    ) -> EventResponse:
+    ) -> EventResponse[Event]:
         return EventResponse(
             events=events,
+            accept=accept_event,
             chunks=chunks,
             framing=NdjsonFraming(),
             streams=streams,
             admission=self._dependencies.admission,
-            to_client_error=partial(to_client_error, model=name, to_param=str),
+            to_client_error=partial(to_client_error, model=selected.name, to_param=str),
+            extra_headers=model_headers(selected),
         )
 
     def _load_or_unload(
-        self, body: schema.ModelRequest, model: Model, name: str, empty: Json
-    ) -> EventResponse:
+        self, body: schema.ModelRequest, selected: Selected, empty: Json
+    ) -> EventResponse[Event]:
         """Respond to a request without a prompt: it loads the model, or unloads it."""
         keep_alive, unloads = self._dependencies.keep_alive, body.keep_alive == 0
+        model, name = selected.model, selected.name
 
         async def work() -> None:
             if unloads:
@@ -149,10 +153,11 @@ class OllamaRoutes:
                 await keep_alive.load(model, name, body.keep_alive)
 
         chunks = LoadChunks(name, empty, "unload" if unloads else "load")
-        return self._respond(name, partial(_no_events, work), chunks, streams=False)
+        return self._respond(selected, partial(_no_events, work), chunks, streams=False)
 
-    async def _render(self, name: str, model: Model, prompt: Prompt) -> Response:
+    async def _render(self, selected: Selected, prompt: Prompt) -> Response:
         """Return the prompt as the model's chat template renders it."""
+        model, name = selected.model, selected.name
         request = TokenizeRequest(prompt=prompt)
         try:
             with self._dependencies.admission:
@@ -167,12 +172,12 @@ class OllamaRoutes:
             }
         )
 
-    def _find(self, request: Request, name: str) -> Model:
+    def _select(self, request: Request, name: str, *, generates: bool) -> Selected:
         if not name:
             raise InvalidRequestError("model is required", "model")
         if not is_legal_name(name):
             raise InvalidRequestError("invalid model name", "model")
-        return self._dependencies.find(request, name)
+        return self._dependencies.select(request, name, generates=generates)
 
 
 async def _no_events(work: Callable[[], Awaitable[None]]) -> AsyncGenerator[Event]:
@@ -182,7 +187,7 @@ async def _no_events(work: Callable[[], Awaitable[None]]) -> AsyncGenerator[Even
     yield
 
 
-def _describe(details: ErrorDetails) -> InvalidRequestError:
+def describe(details: ErrorDetails) -> InvalidRequestError:
     """Convert a validation error, with Ollama's message if it has one."""
     location, field = details["loc"], field_path(details)
     if len(location) >= 2 and location[0] == "options" and details["type"] in _OPTION_TYPES:

@@ -35,10 +35,13 @@ class Heading:
 class ChatChunks:
     """Chunks of /v1/chat/completions."""
 
-    def __init__(self, heading: Heading, choices: int, *, usage: bool, logprobs: bool) -> None:
+    def __init__(
+        self, heading: Heading, choices: int, *, usage: bool, logprobs: bool, first_index: int = 0
+    ) -> None:
         """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested."""
         self._heading = heading
         self._choices = choices
+        self._first_index = first_index
         self._usage = usage
         self._logprobs = logprobs
         self._transcript = Transcript.of(choices, _token)
@@ -83,7 +86,7 @@ class ChatChunks:
             message |= _reasoning(join_strings(choice.thinking))
         tokens = {"content": join_arrays(choice.logprobs), "refusal": None}
         return {
-            "index": index,
+            "index": self._first_index + index,
             "message": message,
             "logprobs": tokens if self._logprobs else None,
             "finish_reason": reason.value,
@@ -104,7 +107,7 @@ class ChatChunks:
         reason: FinishReason | None = None,
     ) -> Json:
         choice = {
-            "index": index,
+            "index": self._first_index + index,
             "delta": delta,
             "logprobs": _logprobs(logprobs) if logprobs else None,
             "finish_reason": None if reason is None else reason.value,

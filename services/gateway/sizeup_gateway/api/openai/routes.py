@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.openai import documentation, schema, translate
 from sizeup_gateway.api.openai.chunks import ChatChunks, Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
@@ -18,7 +18,8 @@ from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_gateway.models.catalog import Model
-from sizeup_gateway.responses.event_response import EventResponse
+from sizeup_gateway.models.selection import Selected
+from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, SseFraming
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
@@ -52,55 +53,59 @@ class OpenAIRoutes:
     async def model(self, request: Request) -> Response:
         """Describe one model under the name in the path."""
         name = request.path_params["id"]
-        return JsonResponse(self._to_json(name, self._dependencies.find(request, name)))
+        selected = self._dependencies.select(request, name, generates=False)
+        return JsonResponse(self._to_json(name, selected.model))
 
     async def chat_completions(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ChatCompletionRequest, _describe)
-        model = self._find(request, body.model)
+        body = await self._dependencies.read(request, schema.ChatCompletionRequest, describe)
+        selected = self._select(request, body.model)
         wire = translate.from_chat(body)
         chunks = ChatChunks(
-            _heading("chatcmpl", body.model or "", model),
+            _heading("chatcmpl", selected),
             wire.n,
             usage=_includes_usage(body),
             logprobs=wire.logprobs is not None,
         )
-        events = self._dependencies.generate(request, model, body.model or "", [wire])
-        return self._respond(body, chunks, events, translate.chat_param)
+        events = self._dependencies.generate(request, selected, [wire])
+        return self._respond(body, selected, chunks, events, translate.chat_param)
 
     async def completions(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.CompletionRequest, _describe)
-        model = self._find(request, body.model)
+        body = await self._dependencies.read(request, schema.CompletionRequest, describe)
+        selected = self._select(request, body.model)
         wires = translate.from_completion(body)
         chunks = CompletionChunks(
-            _heading("cmpl", body.model or "", model),
+            _heading("cmpl", selected),
             len(wires) * wires[0].n,
             per_prompt=wires[0].n,
             usage=_includes_usage(body),
             logprobs=body.logprobs is not None,
         )
-        events = self._dependencies.generate(request, model, body.model or "", wires)
-        return self._respond(body, chunks, events, translate.completion_param)
+        events = self._dependencies.generate(request, selected, wires)
+        return self._respond(body, selected, chunks, events, translate.completion_param)
 
     def _respond(
         self,
         body: schema.SamplingRequest,
-        chunks: Chunks,
+        selected: Selected,
+        chunks: Chunks[Event],
         events: Callable[[], AsyncGenerator[Event]],
         to_param: Callable[[str], str],
-    ) -> EventResponse:
+    ) -> EventResponse[Event]:
         return EventResponse(
             events=events,
+            accept=accept_event,
             chunks=chunks,
             framing=SseFraming(),
             streams=bool(body.stream),
             admission=self._dependencies.admission,
-            to_client_error=partial(to_client_error, model=body.model or "", to_param=to_param),
+            to_client_error=partial(to_client_error, model=selected.name, to_param=to_param),
+            extra_headers=model_headers(selected),
         )
 
-    def _find(self, request: Request, name: str | None) -> Model:
+    def _select(self, request: Request, name: str | None) -> Selected:
         if not name:
             raise InvalidRequestError("model is required", "model")
-        return self._dependencies.find(request, name)
+        return self._dependencies.select(request, name)
 
     def _to_json(self, name: str, model: Model) -> Json:
         info = model.info
@@ -123,12 +128,13 @@ def _includes_usage(body: schema.SamplingRequest) -> bool:
     return bool(body.stream_options and body.stream_options.include_usage)
 
 
-def _heading(prefix: str, name: str, model: Model) -> Heading:
-    fingerprint = f"fp_{model.info.digest[:10]}" if model.info else None
-    return Heading(f"{prefix}-{uuid.uuid4().hex}", int(time.time()), name, fingerprint)
+def _heading(prefix: str, selected: Selected) -> Heading:
+    info = selected.model.info
+    fingerprint = f"fp_{info.digest[:10]}" if info else None
+    return Heading(f"{prefix}-{uuid.uuid4().hex}", int(time.time()), selected.name, fingerprint)
 
 
-def _describe(details: ErrorDetails) -> InvalidRequestError:
+def describe(details: ErrorDetails) -> InvalidRequestError:
     """Convert a validation error; the message starts with the field, as OpenAI's do."""
     field = field_path(details)
     return InvalidRequestError(f"{field}: {reason(details)}", field)

@@ -1,0 +1,1 @@
+"""The comparison of several models in one request, in both dialects."""

@@ -1,0 +1,136 @@
+"""Handlers of the comparison."""
+
+from functools import partial
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sizeup_gateway.api.compare import documentation, schema
+from sizeup_gateway.api.compare.chunks import CompareChunks, Form
+from sizeup_gateway.api.compare.forms import OllamaForm, OpenAIForm
+from sizeup_gateway.api.compare.plan import chosen_models, conversations, make_plan, named
+from sizeup_gateway.api.compare.sizes import measured_of, to_size
+from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.ollama import schema as ollama_schema
+from sizeup_gateway.api.ollama import translate as from_ollama
+from sizeup_gateway.api.ollama.routes import describe as describe_ollama
+from sizeup_gateway.api.openai import translate as from_openai
+from sizeup_gateway.api.openai.routes import describe as describe_openai
+from sizeup_gateway.api.openai.schema import ChatCompletionMessageParam
+from sizeup_gateway.cache_salt import salt_of
+from sizeup_gateway.comparison.comparisons import Comparisons
+from sizeup_gateway.comparison.updates import Plan, Update
+from sizeup_gateway.errors import ComparisonNotFoundError, GatewayError, UpstreamError
+from sizeup_gateway.models.catalog import Model
+from sizeup_gateway.models.families import by_size
+from sizeup_gateway.models.report import LoadTestReport
+from sizeup_gateway.observability.metrics import SEVERAL_MODELS
+from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
+from sizeup_gateway.responses.event_response import EventResponse
+from sizeup_gateway.responses.framing import Framing, NdjsonFraming, SseFraming
+from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_telemetry.api_docs import direct_router
+from sizeup_wire.generate import GenerateRequest
+
+_GRACE_SECONDS = 5.0
+"""After the last answer's own deadline, whose error is then part of a complete response."""
+
+
+class CompareRoutes:
+    def __init__(
+        self, dependencies: Dependencies, comparisons: Comparisons, report: LoadTestReport
+    ) -> None:
+        self._dependencies = dependencies
+        self._comparisons = comparisons
+        self._report = report
+
+    def router(self) -> APIRouter:
+        router = direct_router("Comparison")
+        router.post("/api/compare", **documentation.OLLAMA_COMPARE)(self.ollama)
+        router.post("/v1/compare", **documentation.OPENAI_COMPARE)(self.openai)
+        router.post("/api/compare/stop", **documentation.STOP)(self.stop)
+        router.get("/api/sizes", **documentation.SIZES)(self.sizes)
+        return router
+
+    async def sizes(self, _request: Request) -> Response:
+        """List every model of the catalog, ascending by size."""
+        report = await self._report.models()
+        models = by_size(self._dependencies.models.by_key.values())
+        return JsonResponse({"models": [to_size(m, measured_of(m, report)) for m in models]})
+
+    async def ollama(self, request: Request) -> Response:
+        body = await self._dependencies.read(request, schema.OllamaCompareRequest, describe_ollama)
+        models = chosen_models(body, self._dependencies.models)
+        messages = conversations(
+            body,
+            body.messages,
+            body.history,
+            named(models, body.history or (), self._dependencies.models),
+            lambda role, text: ollama_schema.Message.model_validate(_message(role, text)),
+        )
+
+        def to_wire(model: Model) -> GenerateRequest:
+            return from_ollama.from_chat(body.model_copy(update={"messages": messages[model.key]}))
+
+        plan = make_plan(body, models, to_wire, salt_of(request.scope))
+        streams = body.stream is not False
+        return self._respond(request, plan, OllamaForm(), NdjsonFraming(), streams=streams)
+
+    async def openai(self, request: Request) -> Response:
+        body = await self._dependencies.read(request, schema.OpenAICompareRequest, describe_openai)
+        models = chosen_models(body, self._dependencies.models)
+        messages = conversations(
+            body,
+            body.messages,
+            body.history,
+            named(models, body.history or (), self._dependencies.models),
+            lambda role, text: ChatCompletionMessageParam.model_validate(_message(role, text)),
+        )
+
+        def to_wire(model: Model) -> GenerateRequest:
+            return from_openai.from_chat(body.model_copy(update={"messages": messages[model.key]}))
+
+        plan = make_plan(body, models, to_wire, salt_of(request.scope))
+        return self._respond(
+            request, plan, OpenAIForm(plan), SseFraming(), streams=bool(body.stream)
+        )
+
+    async def stop(self, request: Request) -> Response:
+        """Stop one size of a comparison that this process runs."""
+        body = await self._dependencies.read(request, schema.StopRequest, describe_ollama)
+        model = self._dependencies.models.find(body.model)
+        stopped = self._comparisons.stop(body.id, model.listed_name, body.sample)
+        if stopped is None:
+            raise ComparisonNotFoundError(body.id)
+        return JsonResponse({"stopped": stopped})
+
+    def _respond(
+        self, request: Request, plan: Plan, form: Form, framing: Framing, *, streams: bool
+    ) -> EventResponse[Update]:
+        metrics, limits = metrics_of(request.scope), self._comparisons.limits
+        metrics.model = SEVERAL_MODELS
+        turns = len(plan.answers) if plan.one_at_a_time else 1
+        return EventResponse(
+            events=partial(self._comparisons.run, plan, metrics.of_part),
+            accept=_accept,
+            chunks=CompareChunks(form, plan),
+            framing=framing,
+            streams=streams,
+            admission=self._dependencies.admission,
+            to_client_error=_unchanged,
+            total_seconds=limits.total * turns + _GRACE_SECONDS,
+        )
+
+
+def _message(role: str, text: str) -> dict[str, str]:
+    return {"role": role, "content": text}
+
+
+def _accept(_update: Update, _metrics: RequestMetrics) -> bool:
+    """Send every update; the metrics are those of each answer."""
+    return True
+
+
+def _unchanged(error: UpstreamError) -> GatewayError:
+    return error

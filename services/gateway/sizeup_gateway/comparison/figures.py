@@ -1,0 +1,82 @@
+"""The figures of one answer. Pure."""
+
+from dataclasses import dataclass
+
+from sizeup_wire.catalog import Price
+from sizeup_wire.events import Finished, Started
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    queue_seconds: float
+    """In the queue of the replica."""
+    load_seconds: float
+    """Waiting for the model to load."""
+    ttft_seconds: float | None
+    """From the start of the answer, waiting included, to its first token; None before one."""
+    prefill_seconds: float
+    decode_seconds: float
+    """From the first token to the last."""
+    total_seconds: float
+    prompt_tokens: int
+    cached_tokens: int
+    tokens: int
+    """Generated."""
+    tokens_per_second: float | None
+    """While decoding: None for fewer than two tokens."""
+    at_once: int
+    """Most models that were generating at the same time in this comparison, this one included."""
+    cost: Cost | None
+    """Price of the replica for the time of prefill and decode, as if it served nothing else."""
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """The times of one answer, in seconds by one monotonic clock."""
+
+    begun: float
+    first_token: float | None = None
+    last_token: float | None = None
+    tokens: int = 0
+    started: Started | None = None
+    at_once: int = 1
+
+    def token(self, now: float, count: int) -> None:
+        if self.first_token is None:
+            self.first_token = now
+        self.last_token = now
+        self.tokens += count
+
+    def figures(self, now: float, finished: Finished | None, price: Price | None) -> Figures:
+        """Return the figures; for an answer that was stopped, by the gateway's clock alone."""
+        started = self.started
+        if finished is None:
+            prefill, decode = 0.0, (self.last_token or 0.0) - (self.first_token or 0.0)
+            tokens, cached = self.tokens, 0
+        else:
+            prefill, decode = finished.prompt_eval_ns / 1e9, finished.eval_ns / 1e9
+            tokens, cached = finished.completion_tokens, finished.cached_tokens
+        return Figures(
+            queue_seconds=started.queued_ns / 1e9 if started else 0.0,
+            load_seconds=started.load_ns / 1e9 if started else 0.0,
+            ttft_seconds=None if self.first_token is None else self.first_token - self.begun,
+            prefill_seconds=prefill,
+            decode_seconds=decode,
+            total_seconds=now - self.begun,
+            prompt_tokens=started.prompt_tokens if started else 0,
+            cached_tokens=cached,
+            tokens=tokens,
+            tokens_per_second=(tokens - 1) / decode if tokens > 1 and decode > 0 else None,
+            at_once=self.at_once,
+            cost=None if price is None else _cost(price, prefill + decode),
+        )
+
+
+def _cost(price: Price, seconds: float) -> Cost:
+    return Cost(price.per_hour * seconds / 3600, price.currency)

@@ -1,0 +1,86 @@
+"""Virtual names, and the fallback to a smaller size."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from sizeup_gateway.errors import ModelNotFoundError, NotReadyError
+from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.models.selection import select
+from sizeup_wire.catalog import Catalog, CatalogEntry
+
+
+def models(*ready: str, others: Iterable[CatalogEntry] = ()) -> Models:
+    """Sizes of qwen2.5 in no order, one of unknown size; those named are ready."""
+    entries = [
+        CatalogEntry(
+            id=f"Q/{size}", names=(f"qwen2.5:{size}",), parameters=count, replicas=("http://r",)
+        )
+        for size, count in (("7b", 7), ("0.5b", 1), ("3b", 3), ("x", None))
+    ]
+    catalog = Catalog(models={entry.id[2:]: entry for entry in [*entries, *others]})
+    found = Models(catalog)
+    for key in ready:
+        pool = found.by_key[key].pool
+        pool.set_ready(pool.replicas[0], ready=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "ready", "key"),
+    [
+        ("qwen2.5:smallest", (), "0.5b"),
+        ("QWEN2.5:Smallest", (), "0.5b"),
+        ("qwen2.5:largest", (), "x"),  # of unknown size: taken for the largest
+        ("qwen2.5:largest-ready", ("0.5b", "3b"), "3b"),
+        ("qwen2.5:largest-ready", ("7b",), "7b"),
+    ],
+)
+def test_a_virtual_name_is_a_place_among_the_sizes(
+    name: str, ready: tuple[str, ...], key: str
+) -> None:
+    selected = select(models(*ready), name)
+    assert selected.model.key == key
+    assert selected.name == f"qwen2.5:{key}"
+    assert selected.virtual == name.lower().partition(":")[2]
+
+
+def test_largest_ready_needs_a_ready_size() -> None:
+    with pytest.raises(NotReadyError):
+        select(models(), "qwen2.5:largest-ready")
+
+
+@pytest.mark.parametrize("name", ["qwen3:smallest", "qwen2.5:larger", "smallest", ":smallest"])
+def test_other_names_are_not_found(name: str) -> None:
+    with pytest.raises(ModelNotFoundError):
+        select(models(), name)
+
+
+def test_a_model_of_that_very_name_takes_precedence() -> None:
+    own = CatalogEntry(id="Q/own", names=("qwen2.5:largest",))
+    selected = select(models(others=[own]), "qwen2.5:largest")
+    assert selected.model.key == "own"
+    assert selected.virtual is None
+
+
+def test_a_name_stays_as_it_was_written() -> None:
+    assert select(models("3b"), "Q/3b").name == "Q/3b"
+
+
+@pytest.mark.parametrize(
+    ("ready", "served"), [(("0.5b", "3b"), "3b"), (("0.5b",), "0.5b"), ((), "7b")]
+)
+def test_the_next_smaller_ready_size_serves_in_place(ready: tuple[str, ...], served: str) -> None:
+    selected = select(models(*ready), "qwen2.5:7b", fall_back=True)
+    assert selected.model.key == served
+    assert (selected.instead_of is not None) == bool(ready)
+
+
+def test_a_ready_model_serves_itself() -> None:
+    selected = select(models("0.5b", "3b"), "qwen2.5:3b", fall_back=True)
+    assert (selected.model.key, selected.instead_of) == ("3b", None)
+
+
+def test_a_larger_size_never_serves_in_place() -> None:
+    selected = select(models("7b"), "qwen2.5:3b", fall_back=True)
+    assert (selected.model.key, selected.instead_of) == ("3b", None)
