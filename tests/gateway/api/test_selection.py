@@ -38,7 +38,7 @@ def test_the_response_says_which_size_served(path: str, stream: bool) -> None:
         assert headers["X-Sizeup-Model"] == LARGE
         first = text.partition("\n")[0].removeprefix("data: ")
         assert json.loads(first)["model"] == LARGE
-        counted = {"name": "largest-ready", "model": sizes.key(LARGE)}
+        counted = {"tag": "largest-ready", "model": sizes.key(LARGE)}
         assert sizes.gateway.sample("virtual_names_total", **counted) == 1
 
     serving(scenario)

@@ -52,9 +52,8 @@ class Dependencies:
         metrics = metrics_of(request.scope)
         metrics.model = selected.model.key
         if generates:
-            metrics.record_selection(
-                selected.virtual, selected.instead_of and selected.instead_of.key
-            )
+            instead_of = selected.instead_of
+            metrics.record_selection(selected.virtual, instead_of.key if instead_of else None)
         return selected
 
     def generate(

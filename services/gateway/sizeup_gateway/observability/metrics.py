@@ -73,7 +73,7 @@ class Metrics:
             counter("prompt_tokens_total", "Prompt tokens of completed requests", "model"),
             counter("completion_tokens_total", "Generated tokens of completed requests", "model"),
             counter("upstream_retries_total", "Requests retried on a second replica", "model"),
-            counter("virtual_names_total", "Requests by a virtual name", "name", "model"),
+            counter("virtual_names_total", "Requests by a virtual name", "tag", "model"),
             counter(
                 "fallbacks_total",
                 "Requests that a smaller size served",

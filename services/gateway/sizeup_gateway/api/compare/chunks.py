@@ -1,6 +1,6 @@
 """Updates of a comparison -> chunks and whole responses. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Protocol
 
@@ -160,7 +160,7 @@ def _begin(plan: Plan) -> Json:
     }
 
 
-def _summary(update: AllEnded) -> Mapping[str, object]:
+def _summary(update: AllEnded) -> Json:
     return {
         "id": update.plan.id,
         "answered": update.answered,

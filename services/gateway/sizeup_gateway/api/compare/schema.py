@@ -51,7 +51,7 @@ class OpenAICompareRequest(CompareFields, openai.ChatCompletionRequest):
     messages: OpenAIMessages | None = None  # type: ignore[assignment]  # or `prompt`
     history: dict[Name, OpenAIMessages] | None = None
     """Earlier turns by model, before `messages`: each one's own answers."""
-    n: Annotated[None, unsupported("use samples")] = None  # type: ignore[assignment]
+    n: Annotated[None, unsupported("use samples")] = None
 
 
 class StopRequest(RequestBody):
