@@ -13,6 +13,7 @@ from cli.client.compare.script import (
     SIZES,
     Line,
     answered,
+    failure,
     finish,
     header,
     status,
@@ -99,6 +100,15 @@ def test_failures_are_in_their_column(width: int) -> None:
     assert "the replica exited" in everything
 
 
+def test_a_short_column_has_the_outcome_beside_the_name() -> None:
+    shown = screen(DEAD, 40, 6)
+    assert [line.split(",")[0].rstrip() for line in shown[1:4]] == [
+        "toy:0.5m: token limit",
+        "toy:2m: failed",
+        "toy:5m: failed",
+    ]
+
+
 def test_a_running_size_shows_the_speed_seen_here() -> None:
     lines = [header("a"), status("a", "queued"), text("a", "4"), text("a", "2")]
     everything = "\n".join(screen(lines, 80))
@@ -170,6 +180,11 @@ def test_samples_share_the_column_of_their_size() -> None:
     everything = "\n".join(shown)
     assert "1 of 3: " in everything
     assert [line.strip() for line in shown if line.startswith("#")][:2] == ["#1 one", "#2 two"]
+
+
+def test_samples_that_ended_differently_are_counted() -> None:
+    lines = [header("a", samples=2), finish("a", "one", 0), failure("a", "it died", sample=1)]
+    assert "1 of 2 answered" in screen(lines, 80)[1]
 
 
 def test_a_terminal_without_unicode_gets_escapes_that_fit() -> None:

@@ -40,7 +40,7 @@ def test_live_columns_fit_and_the_answers_remain(
     script = answered()
     comparing.script = [*script[:-4], hold, *script[-4:]]
     with terminal(*ARGUMENTS, comparing.url, columns=width, lines=height) as shown:
-        shown.read_until(" 42.")
+        shown.read_until("toy:5m")
         hold.release()
         assert shown.finish() == 0
     assert_frames_fit(shown, width, height)

@@ -95,20 +95,19 @@ class _Painter:
             yield line
 
     def _cell(self, samples: Sequence[Answer], width: int, height: int) -> list[Text]:
-        name, state = self._name(samples, width), self._state(samples)
+        outcome, state = _outcome(samples), self._state(samples)
         bar = timeline.bar(samples, self._screen.at, self._scale, width, self._blocks)
         if height < _FULL_HEIGHT:
-            short = Text.assemble(one_line(samples[0].model), ": ", state)
-            head = [short, bar][:height]
+            short = Text(f"{one_line(samples[0].model)}: ", _STATE_STYLES.get(outcome, ""))
+            short.append(f"{outcome}, " if outcome not in ("", state.plain) else "")
+            head = [short.append_text(state), bar][:height]
         else:
-            head = [name, state, bar]
+            head = [self._name(samples, outcome, width), state, bar]
         body = self._body(samples, width, height - len(head))
         blank = [Text("")] * (height - len(head) - len(body))
         return [self._fitted(line, width) for line in (*head, *body, *blank)]
 
-    def _name(self, samples: Sequence[Answer], width: int) -> Text:
-        outcomes = {words.outcome(answer) for answer in samples}
-        outcome = outcomes.pop() if len(outcomes) == 1 else ""
+    def _name(self, samples: Sequence[Answer], outcome: str, width: int) -> Text:
         elapsed = words.seconds(_elapsed(samples, self._screen.at))
         line = self._ends(one_line(samples[0].model), f"{outcome} {elapsed}".strip(), width)
         line.stylize("bold " + _STATE_STYLES.get(outcome, ""))
@@ -173,6 +172,15 @@ class _Painter:
     def _drawable(self, text: str) -> str:
         """Escape what the encoding of the terminal lacks before the text is measured."""
         return printable(text).encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+
+def _outcome(samples: Sequence[Answer]) -> str:
+    """Return how a size ended; empty while it runs."""
+    outcomes = {words.outcome(answer) for answer in samples}
+    if "" in outcomes:
+        return ""
+    answered = sum(answer.answered for answer in samples)
+    return outcomes.pop() if len(outcomes) == 1 else f"{answered} of {len(samples)} answered"
 
 
 def _elapsed(samples: Sequence[Answer], at: float) -> float | None:
