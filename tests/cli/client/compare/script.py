@@ -9,7 +9,7 @@ AT = "2026-01-01T00:00:00Z"
 SIZES = ("toy:0.5m", "toy:2m", "toy:5m")
 
 
-def header(*models: str, samples: int = 1) -> Line:
+def header(*models: str, samples: int = 1, one_at_a_time: bool = False) -> Line:
     compare = {
         "id": "cmp-1",
         "models": [
@@ -18,7 +18,7 @@ def header(*models: str, samples: int = 1) -> Line:
         ],
         "samples": samples,
         "seed": 123,
-        "one_at_a_time": False,
+        "one_at_a_time": one_at_a_time,
     }
     return {"created_at": AT, "done": False, "compare": compare}
 

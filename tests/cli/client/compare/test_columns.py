@@ -112,7 +112,7 @@ def test_a_short_column_has_the_outcome_beside_the_name() -> None:
 def test_a_running_size_shows_the_speed_seen_here() -> None:
     lines = [header("a"), status("a", "queued"), text("a", "4"), text("a", "2")]
     everything = "\n".join(screen(lines, 80))
-    assert "1.0 tokens/s, TTFT 1.00 s" in everything
+    assert "1.0 tokens/s, TTFT 2.00 s" in everything
     assert "42" in everything
 
 

@@ -51,25 +51,27 @@ def test_the_last_line_has_the_whole_text_and_the_figures() -> None:
     assert answer.answered
 
 
-def test_cold_sizes_have_progress_and_begin_before_they_are_sent() -> None:
+def test_cold_sizes_have_progress_and_are_sent_later() -> None:
     assert state_after(COLD[:8]).answers["toy:5m", 0].progress == 0.75
     comparison = state_after(COLD)
     assert comparison.complete
     assert comparison.agreement == Agreement("toy:5m", "toy:5m")
     answer = comparison.answers["toy:2m", 0]
-    assert (answer.begun, answer.sent) == (2.0, 8.0)
+    assert (answer.begun, answer.sent) == (0.0, 8.0)
 
 
 def test_a_size_that_waits_for_its_turn_has_not_begun() -> None:
-    comparison = state_after([header("a"), status("a", "waiting"), status("a", "loading")])
-    assert comparison.answers["a", 0].begun == 2.0
+    lines = [status("a", "waiting"), status("a", "loading")]
+    turns = state_after([header("a", one_at_a_time=True), *lines]).answers["a", 0]
+    assert turns.begun == 2.0
+    assert state_after([header("a"), *lines]).answers["a", 0].begun == 0.0
 
 
 def test_failures_keep_what_came_before() -> None:
     answers = state_after(DEAD).answers
     assert answers["toy:2m", 0].text == "Let me"
     assert answers["toy:2m", 0].fault == "the replica exited"
-    assert (answers["toy:5m", 0].begun, answers["toy:5m", 0].ended) == (4.0, 4.0)
+    assert (answers["toy:5m", 0].begun, answers["toy:5m", 0].ended) == (0.0, 4.0)
     assert [answer.answered for answer in answers.values()] == [True, False, False]
 
 

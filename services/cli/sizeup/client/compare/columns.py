@@ -184,7 +184,9 @@ def _outcome(samples: Sequence[Answer]) -> str:
 
 
 def _elapsed(samples: Sequence[Answer], at: float) -> float | None:
-    """Return the seconds from the first turn of a size to its last answer."""
+    """Return the seconds from the first turn of a size to its last answer, as far as known."""
+    if len(samples) == 1 and (total := words.total_seconds(samples[0])) is not None:
+        return total
     begins = [answer.begun for answer in samples if answer.begun is not None]
     ends = [at if answer.ended is None else answer.ended for answer in samples]
     return max(0.0, max(ends) - min(begins)) if begins else None

@@ -33,7 +33,7 @@ class Answer:
     first_tokens: int = 0
     """Tokens of the first piece: their duration is part of the TTFT."""
     begun: float | None = None
-    """Its turn came."""
+    """Its turn came; at once unless one size answers after another."""
     sent: float | None = None
     """A replica was ready for it."""
     first_token: float | None = None
@@ -85,7 +85,7 @@ def apply(comparison: Comparison, line: Mapping[str, Any], at: float) -> Compari
     """
     header = line.get("compare")
     if isinstance(header, Mapping):
-        return _end(comparison, header) if line.get("done") else _begin(header)
+        return _end(comparison, header) if line.get("done") else _begin(header, at)
     if not comparison.answers:
         raise InvalidResponseError("the compare does not begin with its models")
     key = text(line.get("model")), whole(line.get("sample")) or 0
@@ -106,7 +106,7 @@ def from_response(response: Mapping[str, Any]) -> Comparison:
     return apply(comparison, {"compare": header, "done": True}, 0.0)
 
 
-def _begin(header: Mapping[str, Any]) -> Comparison:
+def _begin(header: Mapping[str, Any], at: float) -> Comparison:
     listed = header.get("models")
     entries = listed if isinstance(listed, list) else ()
     models = [text(entry.get("model")) for entry in entries if isinstance(entry, Mapping)]
@@ -114,9 +114,9 @@ def _begin(header: Mapping[str, Any]) -> Comparison:
     if not models or len(models) * samples > MAX_ANSWERS:
         raise InvalidResponseError(f"a compare of {len(models)} models and {samples} samples")
     keys = [(model, sample) for model in models for sample in range(samples)]
-    seed = header.get("seed")
+    seed, begun = header.get("seed"), None if header.get("one_at_a_time") else at
     return Comparison(
-        answers={key: Answer(*key) for key in keys},
+        answers={key: Answer(*key, begun=begun) for key in keys},
         samples=samples,
         seed=seed if isinstance(seed, int) else None,
     )
