@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import signal
 import sys
 from collections.abc import Callable
@@ -17,8 +16,11 @@ from rich.console import Console
 
 from sizeup.client.ask_client import Question, ask_once, options
 from sizeup.client.chat import Chat, Conversation, read_line
+from sizeup.client.compare.command import Compare, Request
+from sizeup.client.compare.output import make_output
 from sizeup.client.model_list import list_models, served_names, table_of
 from sizeup.client.smoke_test import not_ready, read_key, smoke_test
+from sizeup.client.terminal_text import json_line
 from sizeup.deployment.backoff import Policy
 from sizeup.deployment.local_deployment import check_startable, log_folder, serve_until_signal
 from sizeup.deployment.plan import Options
@@ -51,6 +53,15 @@ MaxTokens = Annotated[int | None, typer.Option(help="Maximum number of tokens to
 System = Annotated[str | None, typer.Option(help="System message.")]
 Temperature = Annotated[float | None, typer.Option(help="Sampling temperature; 0 is greedy.")]
 Seed = Annotated[int | None, typer.Option(help="Random seed for reproducible output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Models = Annotated[list[str] | None, typer.Option(help="Comma-separated names; may be repeated.")]
+Family = Annotated[str | None, typer.Option(help="Every size of this family, such as qwen2.5.")]
+Samples = Annotated[int, typer.Option(min=1, max=8, help="Answers of each size.")]
+OneAtATime = Annotated[bool, typer.Option("--one-at-a-time", help="One size after the other.")]
+WaitSeconds = Annotated[
+    float | None,
+    typer.Option(min=1, help="Longest silence of the gateway; default: SIZEUP_ANSWER_SECONDS."),
+]
 
 
 class LogLevel(StrEnum):
@@ -121,13 +132,13 @@ def ask(
     system: System = None,
     temperature: Temperature = None,
     seed: Seed = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send one prompt to a model; print the response and its length in tokens."""
     settings = Settings()
     question = Question(model, prompt, system, max_tokens, temperature, seed)
     answer = asyncio.run(ask_once(question, url or settings.url, settings.answer_seconds))
-    typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else repr(answer))
+    typer.echo(json_line(answer) if as_json else repr(answer))
 
 
 @app.command()
@@ -146,6 +157,36 @@ def chat(
         conversation.messages.append({"role": "system", "content": system})
     session = Chat(conversation, url or settings.url, settings.answer_seconds, Console())
     if not session.run(read_line):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    prompt: str,
+    models: Models = None,
+    family: Family = None,
+    url: Url = None,
+    max_tokens: MaxTokens = None,
+    system: System = None,
+    temperature: Temperature = None,
+    seed: Seed = None,
+    samples: Samples = 1,
+    one_at_a_time: OneAtATime = False,
+    wait_seconds: WaitSeconds = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send one prompt to every size, or to --models or a --family; show the answers side by side.
+
+    Ctrl-C stops every answer. Fails unless every size answers.
+    """
+    settings = Settings()
+    names = tuple(dict.fromkeys(split_names(models))) if models else None
+    sampling = options(max_tokens, temperature, seed)
+    request = Request(prompt, names, family, system, sampling, samples, one_at_a_time)
+    if fault := request.fault():
+        raise typer.BadParameter(fault)
+    session = Compare(request, url or settings.url, wait_seconds or settings.answer_seconds)
+    if not (session.run_json() if as_json else session.run(make_output(prompt))):
         raise typer.Exit(1)
 
 

@@ -23,7 +23,7 @@ class Settings(HubCacheSettings):
 
     url: str = Field(
         f"http://127.0.0.1:{DEFAULT_PORT}",
-        description="URL of the gateway for ask, chat, check and models",
+        description="URL of the gateway for ask, chat, compare, check and models",
     )
     catalog: Path | None = Field(None, description="YAML file with additional models")
     toy_dir: Path | None = Field(None, description="folder of the toy models")
@@ -39,7 +39,7 @@ class Settings(HubCacheSettings):
     answer_seconds: float = Field(
         600.0,
         gt=0,
-        description="ask, chat and check fail after this long without data from the gateway",
+        description="ask, chat, compare and check fail after this long without data",
     )
     hub_seconds: float = Field(
         30.0, gt=0, le=3600, description="pull retries after this long without data from the hub"

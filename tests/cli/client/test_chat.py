@@ -12,7 +12,7 @@ from rich.console import Console
 from cli.children import DEADLINE_SECONDS
 from cli.client.fake_gateway import FakeGateway
 from cli.command import Command
-from sizeup.client.chat import Chat, Conversation, printable, speed
+from sizeup.client.chat import Chat, Conversation, speed
 
 
 def messages(*texts: str | type[BaseException]) -> Callable[[], str]:
@@ -124,10 +124,6 @@ def test_control_characters_are_removed(session: Session, gateway: FakeGateway) 
     session.chat.run(messages("one"))
     assert session.screen.getvalue().startswith("[2Jsafe\n\ttext\n")
     assert session.conversation.messages[-1]["content"] == "".join(gateway.chunks)
-
-
-def test_printable_keeps_every_script_and_emoji() -> None:
-    assert printable("你好 👩‍👩‍👧 é\u0301") == "你好 👩‍👩‍👧 é\u0301"
 
 
 def test_speed_is_omitted_without_a_duration() -> None:

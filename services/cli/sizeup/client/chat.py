@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sys
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from sizeup.client.gateway_client import connect
+from sizeup.client.terminal_text import printable
 from sizeup.errors import SizeupError
 
 _BYE = "/bye"
@@ -108,8 +108,3 @@ def speed(last: Mapping[str, Any]) -> str:
     tokens, nanoseconds = last.get("eval_count") or 0, last.get("eval_duration") or 0
     rate = f", {tokens / nanoseconds * 1e9:.1f} tokens/s" if nanoseconds else ""
     return f"{tokens} tokens{rate}"
-
-
-def printable(text: str) -> str:
-    """Drop control characters except newline and tab: a model must not control the terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")

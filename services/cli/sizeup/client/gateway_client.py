@@ -17,9 +17,13 @@ from sizeup.errors import (
 
 _CONNECT_SECONDS = 5.0
 """The gateway is on this machine or in the same cluster."""
-_TAGS_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_LIST_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _LINE_BYTES = 8 << 20
 """Maximum line of a stream: the limit of Ollama's own client."""
+MAX_ANSWERS = 64
+"""Of a compare, as the gateway limits them."""
+_COMPARE_BYTES = MAX_ANSWERS * _LINE_BYTES
+"""Maximum compare without streaming: what its lines could have held."""
 _SHOWN_CHARACTERS = 200
 """Of a malformed response, in messages."""
 
@@ -35,31 +39,60 @@ class Gateway:
 
     async def chat(self, body: Mapping[str, Any]) -> Chunk:
         """Return the complete response, without streaming."""
-        async with self._post({**body, "stream": False}) as response:
+        async with self._post("/api/chat", {**body, "stream": False}) as response:
             return _read(await response.read())
 
     async def stream_chat(self, body: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a response; the last has done=true."""
-        async with self._post({**body, "stream": True}) as response:
-            async for line in response.content:
+        async with self._post("/api/chat", {**body, "stream": True}) as response:
+            async for line in _lines(response.content):
                 chunk = _read(line)
                 yield chunk
                 if chunk.get("done"):
                     return
         raise InvalidResponseError("the stream ended before done=true")
 
+    async def compare(self, body: Mapping[str, Any]) -> Chunk:
+        """Return the answers of every size in one object, without streaming."""
+        async with self._post("/api/compare", {**body, "stream": False}) as response:
+            received = bytearray()
+            async for piece in response.content.iter_any():
+                received += piece
+                if len(received) > _COMPARE_BYTES:
+                    raise InvalidResponseError(f"a response of more than {_COMPARE_BYTES} bytes")
+            return _read(received)
+
+    async def stream_compare(self, body: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
+        """Yield the lines of a compare; the last has done=true and `compare`."""
+        async with self._post("/api/compare", {**body, "stream": True}) as response:
+            async for line in _lines(response.content):
+                chunk = _read(line)
+                yield chunk
+                if chunk.get("done") and "compare" in chunk:
+                    return
+        raise InvalidResponseError("the stream ended before its last line")
+
     async def model_names(self) -> list[str]:
+        return [str(model.get("name")) for model in await self._list("/api/tags")]
+
+    async def size_names(self) -> list[str]:
+        """Return the names of the served sizes, ascending."""
+        return [str(model.get("model")) for model in await self._list("/api/sizes")]
+
+    async def _list(self, path: str) -> list[Chunk]:
         with _translated(self._url):
-            async with self._session.get(
-                f"{self._url}/api/tags", timeout=_TAGS_TIMEOUT
-            ) as response:
-                body = _read(await response.read())
-        return [str(model.get("name")) for model in body.get("models") or ()]
+            async with self._session.get(self._url + path, timeout=_LIST_TIMEOUT) as response:
+                models = _read(await response.read()).get("models")
+                if response.status != HTTPStatus.OK:
+                    raise GatewayRefusedError(f"{self._url}{path} returned {response.status}")
+        return [model for model in models or () if isinstance(model, dict)]
 
     @asynccontextmanager
-    async def _post(self, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(
+        self, path: str, body: Mapping[str, Any]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         with _translated(self._url):
-            async with self._session.post(f"{self._url}/api/chat", json=body) as response:
+            async with self._session.post(self._url + path, json=body) as response:
                 if response.status != HTTPStatus.OK:
                     _read(await response.read())
                     raise GatewayRefusedError(f"{self._url} returned {response.status}")
@@ -72,7 +105,7 @@ async def connect(url: str, response_seconds: float) -> AsyncIterator[Gateway]:
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=_CONNECT_SECONDS, sock_read=response_seconds
     )
-    async with aiohttp.ClientSession(timeout=timeout, read_bufsize=_LINE_BYTES) as session:
+    async with aiohttp.ClientSession(timeout=timeout) as session:
         yield Gateway(url.rstrip("/"), session)
 
 
@@ -92,7 +125,23 @@ def _translated(url: str) -> Iterator[None]:
         raise InvalidResponseError(f"incomplete response from {url}: {error}") from error
 
 
-def _read(line: bytes) -> Chunk:
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream; raise InvalidResponseError for one above _LINE_BYTES."""
+    line = bytearray()
+    async for piece in content.iter_any():
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            line += end
+            yield bytes(line)
+            line.clear()
+        line += rest
+        if len(line) > _LINE_BYTES:
+            raise InvalidResponseError(f"a line of more than {_LINE_BYTES} bytes in the stream")
+    if line:
+        yield bytes(line)
+
+
+def _read(line: bytes | bytearray) -> Chunk:
     """Parse one object; raise GatewayRefusedError for an error in Ollama's format."""
     try:
         value = json.loads(line)

@@ -1,0 +1,1 @@
+"""`sizeup compare`: the same prompt to every size."""
