@@ -29,6 +29,8 @@ from shapes import SHAPES
 from side_by_side import started, until_ready
 
 _START_SECONDS = 60.0
+_TAIL_BYTES = 4096
+"""Room for the end of a stream."""
 
 Send = Callable[[list[int]], Awaitable[None]]
 
@@ -63,11 +65,11 @@ class Requests:
         await self._stream(f"{url}/v1/completions", body, b'"finish_reason":"length"')
 
     async def _stream(self, url: str, body: object, end: bytes) -> None:
-        last = b""
+        tail = b""
         async with self._http.post(url, json=body) as response:
-            async for line in response.content:
-                last = line if end in line.replace(b'": ', b'":') else last
-        if response.status != 200 or not last:
+            async for chunk in response.content.iter_any():  # the client takes as little as it can
+                tail = (tail + chunk)[-_TAIL_BYTES:]
+        if response.status != 200 or end not in tail:
             raise RuntimeError(f"{url}: {response.status}, incomplete stream")
 
 
