@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Request
 
 from gateway.page.fake_gateway import FakeGateway
 
@@ -60,3 +60,8 @@ class Opened:
 def ask(page: Page, question: str = "What is 47 + 385?") -> None:
     page.get_by_label("Question", exact=True).fill(question)
     page.get_by_role("button", name=_ASK).click()
+
+
+def verdict(page: Page) -> Locator:
+    """Return the headline of the last question."""
+    return page.locator(".verdict").last

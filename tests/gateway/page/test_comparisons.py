@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from gateway.page.fake_gateway import FakeGateway, Json, answer_all, finish, header, summary
-from gateway.page.opened import OpenPage, ask
+from gateway.page.opened import OpenPage, ask, verdict
 
 SMALL, MEDIUM, LARGE = "toy:0.5m", "toy:2m", "toy:5m"
 
@@ -40,8 +40,8 @@ def test_the_smallest_size_that_agrees_is_named(fake: FakeGateway, open_page: Op
     fake.script = answer_all("431", "432", same=[MEDIUM, LARGE])
     page = open_page()
     ask(page)
-    verdict = "The smallest size that says the same as toy:5m is toy:2m, 2 × as fast."
-    expect(page.get_by_text(verdict)).to_be_visible()
+    sentence = "The smallest size that says the same as toy:5m is toy:2m, 2 × as fast."
+    expect(verdict(page)).to_have_text(sentence)
     expect(page.get_by_role("article", name=MEDIUM)).to_contain_text("same as toy:5m")
     expect(page.get_by_role("article", name=SMALL)).not_to_contain_text("same as")
     expect(page.get_by_text("Up to 2 sizes shared the machine")).to_be_visible()
@@ -85,7 +85,7 @@ def test_comparisons_are_kept_opened_and_deleted(fake: FakeGateway, open_page: O
     dialog.get_by_role("button", name="First question").first.click()
     expect(page.get_by_role("heading", name="First question")).to_be_visible()
     expect(page.get_by_role("article", name=SMALL)).to_contain_text("431")
-    expect(page.get_by_text("The smallest size that says the same")).to_be_visible()
+    expect(verdict(page)).to_contain_text("The smallest size that says the same")
     ask(page, "And then?")
     expect(page.get_by_role("table", name="Figures")).to_have_count(2)
     assert len(fake.asked[-1]["history"][SMALL]) == 2
@@ -156,7 +156,7 @@ def test_an_error_before_the_stream_is_shown(fake: FakeGateway, open_page: OpenP
     expect(page.get_by_role("checkbox", name=SMALL)).to_be_checked()
     page.route("**/api/compare", lambda route: route.fulfill(status=503, json={"error": "draining"}))
     ask(page)
-    expect(page.get_by_text("draining")).to_be_visible()
+    expect(verdict(page)).to_have_text("draining")
 
 
 def test_a_gateway_without_sizes_says_so(fake: FakeGateway, open_page: OpenPage) -> None:

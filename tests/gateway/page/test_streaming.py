@@ -18,7 +18,7 @@ from gateway.page.fake_gateway import (
     summary,
     text,
 )
-from gateway.page.opened import OpenPage, ask
+from gateway.page.opened import OpenPage, ask, verdict
 
 SMALL, MEDIUM, LARGE = "toy:0.5m", "toy:2m", "toy:5m"
 
@@ -43,14 +43,14 @@ def test_answers_are_seen_in_columns_while_the_stream_is_open(
     ask(page)
     for model in (SMALL, MEDIUM, LARGE):
         expect(page.get_by_role("article", name=model)).to_contain_text(f"first of {model}")
-    expect(page.get_by_text("0 of 3 answered")).to_be_visible()
+    expect(verdict(page)).to_have_text("0 of 3 answered")
     fake.open("second")
     for model in (SMALL, MEDIUM, LARGE):
         answer = page.get_by_role("article", name=model)
         expect(answer).to_contain_text(f"first of {model}, and second")
         expect(answer).to_have_attribute("aria-busy", "true")
     fake.open("end")
-    expect(page.get_by_text("The smallest size that says the same as")).to_be_visible()
+    expect(verdict(page)).to_contain_text("The smallest size that says the same as")
     expect(page.get_by_role("table", name="Figures").get_by_role("row")).to_have_count(4)
     assert fake.asked[0]["models"] == [SMALL, MEDIUM, LARGE]
     assert fake.asked[0]["messages"] == [{"role": "user", "content": "What is 47 + 385?"}]
@@ -119,7 +119,7 @@ def test_a_dead_size_shows_its_error_while_others_finish(
     expect(dead).to_contain_text("has failed, and is started again in 30 s")
     expect(dead).to_contain_text("not_ready")
     expect(page.get_by_role("article", name=LARGE)).to_contain_text("432")
-    expect(page.get_by_text("The smallest size that says the same as")).to_be_visible()
+    expect(verdict(page)).to_contain_text("The smallest size that says the same as")
 
 
 def test_a_cold_size_shows_what_it_waits_for(fake: FakeGateway, open_page: OpenPage) -> None:
@@ -188,7 +188,7 @@ def test_a_stream_that_breaks_keeps_what_came(fake: FakeGateway, open_page: Open
     fake.script = script
     page = open_page()
     ask(page)
-    expect(page.get_by_text("The connection to the gateway was lost.")).to_be_visible()
+    expect(verdict(page)).to_have_text("The connection to the gateway was lost.")
     expect(page.get_by_role("article", name=SMALL)).to_contain_text("complete")
     expect(page.get_by_role("article", name=LARGE)).to_contain_text("incomplete")
     page.get_by_role("button", name="Ask again").click()

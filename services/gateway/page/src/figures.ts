@@ -56,6 +56,8 @@ export interface SizeFigures {
   ttft: number | null;
   tokensPerSecond: number | null;
   total: number | null;
+  /** The total without the start of a size that was cold. */
+  warmTotal: number | null;
   tokens: number | null;
   cost: { amount: number; currency: string } | null;
   /** The most sizes that generated at the same time. */
@@ -77,6 +79,7 @@ export function sizeFigures(run: Run): SizeFigures[] {
       ttft: median(figures.map((each) => each.ttft_seconds)),
       tokensPerSecond: median(figures.map((each) => each.tokens_per_second)),
       total: median(figures.map((each) => each.total_seconds)),
+      warmTotal: median(figures.map((each) => each.total_seconds - each.load_seconds)),
       tokens: median(figures.map((each) => each.tokens)),
       cost: first && {
         amount: costs.reduce((sum, { amount }) => sum + amount, 0),

@@ -223,9 +223,8 @@ export class Page {
     } else if (answer.ending === "cancelled") {
       this.announcer.say(t("saidStopped", { model }));
     } else {
-      const { tokens, total } = shown(answer, performance.now());
-      const values = { model, tokens, total: numbers.seconds(total, language()) };
-      this.announcer.say(t("saidFinished", values));
+      const { total } = shown(answer, performance.now());
+      this.announcer.say(t("saidFinished", { model, total: numbers.seconds(total, language()) }));
     }
   }
 

@@ -1,4 +1,5 @@
 import { useRef } from "preact/hooks";
+import { perRow } from "../balance";
 import { sizeColor } from "../colors";
 import type { Turn } from "../conversation";
 import { shown, sizeFigures, type Shown, type SizeFigures } from "../figures";
@@ -12,8 +13,8 @@ import { CopyButton } from "./copy_button";
 import { StopIcon } from "./icons";
 import { VoteButton } from "./vote_button";
 
-/** More columns than fit beside each other have a bounded height. */
-const MOST_UNBOUNDED = 4;
+/** Of more columns than stand beside each other, each has a bounded height and scrolls. */
+const MOST_BESIDE = 4;
 /** Live figures change a few times a second: digits that flicker cannot be read. */
 const CALM_MS = 200;
 
@@ -25,9 +26,12 @@ interface Props {
 
 export function Columns({ page, turn, now }: Props) {
   const sizes = sizeFigures(turn.run);
-  const bounded = sizes.length > MOST_UNBOUNDED;
+  const bounded = sizes.length > MOST_BESIDE;
   return (
-    <div class={bounded ? "columns bounded" : "columns"}>
+    <div
+      class={bounded ? "columns bounded" : "columns"}
+      style={{ "--per-row": perRow(sizes.length, MOST_BESIDE) }}
+    >
       {sizes.map((size, rank) => (
         <Column
           key={size.model}

@@ -94,18 +94,19 @@ function optionsLabel(options: Options): string {
 
 function Question({ page }: { page: Page }) {
   const field = useRef<HTMLTextAreaElement>(null);
+  const rows = page.turns.length > 0 ? 1 : 2;
   useEffect(() => {
     const area = field.current;
     if (!area) return;
     // As high as its text: the style sheet bounds it.
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`;
-  }, [page.draft]);
+  }, [page.draft, rows]);
   return (
     <textarea
       id="question"
       ref={field}
-      rows={page.turns.length > 0 ? 1 : 2}
+      rows={rows}
       value={page.draft}
       aria-label={t("question")}
       placeholder={t(page.turns.length > 0 ? "followUpHint" : "questionHint")}

@@ -65,7 +65,10 @@ export function FiguresTable({ page, turn }: { page: Page; turn: Turn }) {
           ))}
         </tbody>
       </table>
-      {turn.run.samples > 1 && <p class="soft note">{t("medians", { n: turn.run.samples })}</p>}
+      <p class="soft note seed">
+        {turn.run.samples > 1 && `${t("medians", { n: turn.run.samples })} `}
+        {turn.run.seed !== null && `${t("seed")} ${turn.run.seed}`}
+      </p>
     </div>
   );
 }
@@ -95,7 +98,7 @@ function Row({ page, turn, size, known, agreement, shows, fastest, color }: RowP
       <td>{numbers.seconds(size.ttft, language())}</td>
       <td>
         {numbers.rate(size.tokensPerSecond, language())}
-        <Bar share={fastest > 0 ? (size.tokensPerSecond ?? 0) / fastest : 0} />
+        {size.tokensPerSecond !== null && <Bar share={size.tokensPerSecond / fastest} />}
       </td>
       <td>{numbers.seconds(size.total, language())}</td>
       <td>{numbers.count(size.tokens, language())}</td>
@@ -104,7 +107,7 @@ function Row({ page, turn, size, known, agreement, shows, fastest, color }: RowP
       {shows.ability && (
         <td>
           {numbers.percent(ability, language())}
-          <Bar share={ability ?? 0} />
+          {ability !== null && <Bar share={ability} />}
         </td>
       )}
       {shows.agreement && <td class={isSame ? "same" : "soft"}>{isSame ? "✓" : numbers.NONE}</td>}

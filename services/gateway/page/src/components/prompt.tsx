@@ -2,16 +2,18 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Turn } from "../conversation";
 import { t } from "../language";
 import type { Page } from "../page";
+import { Actions } from "./actions";
 import { Icon } from "./icons";
 
 interface Props {
   page: Page;
   turn: Turn;
   index: number;
+  isRunning: boolean;
 }
 
 /** The question, which can be edited and sent again. */
-export function Prompt({ page, turn, index }: Props) {
+export function Prompt({ page, turn, index, isRunning }: Props) {
   const [editing, setEditing] = useState(false);
   const { system } = turn.options;
   if (editing) {
@@ -27,11 +29,6 @@ export function Prompt({ page, turn, index }: Props) {
         <span class="unseen">{t("turn", { n: index + 1 })}: </span>
         {turn.prompt}
       </h2>
-      {system !== "" && (
-        <p class="soft system">
-          {t("system")}: {system}
-        </p>
-      )}
       <button
         type="button"
         class="quiet only-icon"
@@ -42,6 +39,12 @@ export function Prompt({ page, turn, index }: Props) {
       >
         <Icon name="pen" />
       </button>
+      {!isRunning && <Actions page={page} turn={turn} />}
+      {system !== "" && (
+        <p class="soft system">
+          {t("system")}: {system}
+        </p>
+      )}
     </div>
   );
 }

@@ -1,9 +1,12 @@
 import type { Size } from "../contract";
+import { perRow } from "../balance";
 import { sizeColor } from "../colors";
 import { language, t, type Key } from "../language";
 import * as numbers from "../numbers";
 import type { Page } from "../page";
 import { families, tag, type Family } from "../selection";
+
+const MOST_BESIDE = 5;
 
 export function SizePicker({ page }: { page: Page }) {
   const { sizes, sizesError } = page;
@@ -53,7 +56,7 @@ function FamilyGroup({ page, family }: { page: Page; family: Family }) {
           </button>
         )}
       </legend>
-      <div class="chips">
+      <div class="chips" style={{ "--per-row": perRow(models.length, MOST_BESIDE) }}>
         {family.sizes.map((size, rank) => (
           <Chip key={size.model} page={page} size={size} color={sizeColor(rank, models.length)} fastest={fastest} />
         ))}

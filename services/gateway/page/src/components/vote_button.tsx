@@ -18,7 +18,7 @@ export function VoteButton({ model, isGood, onClick, onlyIcon = false }: Props) 
       aria-label={t("goodEnoughModel", { model })}
       onClick={onClick}
     >
-      <Icon name="check" />
+      <Icon name={isGood ? "check" : "circle"} />
       {!onlyIcon && <span>{t("goodEnough")}</span>}
     </button>
   );

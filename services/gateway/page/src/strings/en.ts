@@ -200,7 +200,7 @@ export const en = {
 
   // Announcements to screen readers
   saidAsked: "Asked {n} sizes.",
-  saidFinished: "{model} has answered: {tokens} tokens in {total}.",
+  saidFinished: "{model} has answered in {total}.",
   saidFailed: "{model} has failed: {reason}",
   saidStopped: "{model} was stopped.",
   saidStillRunning: "{n} still answering.",

@@ -191,7 +191,7 @@ export const zh: Texts = {
   escape: "Esc",
 
   saidAsked: "已询问 {n} 个规格。",
-  saidFinished: "{model} 已作答：{tokens} 个 token，用时 {total}。",
+  saidFinished: "{model} 已作答，用时 {total}。",
   saidFailed: "{model} 失败：{reason}",
   saidStopped: "{model} 已停止。",
   saidStillRunning: "还有 {n} 个正在回答。",
