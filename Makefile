@@ -38,11 +38,13 @@ EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(
 	-e 'services/inference[torch]'
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
 MAX_FILE_LINES := 350
+# Sources of the compare page; what is built from them is package data of the gateway.
+PAGE := services/gateway/page
 # setuptools warns about every editable installation.
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types contracts sanitizers format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test check lint types contracts sanitizers page page-check format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -83,7 +85,7 @@ install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: an existing kind cluster)
 	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
 
-check: lint types contracts sanitizers  ## Lint, types, import contracts, and the C kernels under sanitizers
+check: lint types contracts sanitizers page-check  ## Lint, types, import contracts, the C kernels under sanitizers, and the compare page
 
 lint: $(VENV)/.tools  ## Style, common mistakes, file length and module names
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -103,6 +105,16 @@ sanitizers: $(VENV)/.tools  ## The C kernels under AddressSanitizer, UBSan and T
 
 contracts: $(VENV)/.tools  ## Which package may import which
 	@$(BIN)/lint-imports
+
+page: $(PAGE)/node_modules/.ready  ## Build the compare page from its sources (needs npm)
+	@node $(PAGE)/build.mjs
+
+# CI has npm; elsewhere the page is used as it was built.
+page-check:  ## Types and tests of the compare page, and whether its built files are those of its sources
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory $(PAGE)/node_modules/.ready && cd $(PAGE) && npm run --silent check; \
+	elif [ -n "$$CI" ]; then echo "page-check: npm is not installed"; exit 1; \
+	else echo "page-check: skipped, npm is not installed"; fi
 
 format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
@@ -127,6 +139,7 @@ release:  ## Write a new version into every file that states it (VERSION=1.2.3):
 	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error set the version: make release VERSION=1.2.3))
 
 clean:  ## Remove .venv and everything built
+	rm -rf $(PAGE)/node_modules
 	rm -rf $(VENV) $(VENV)-checkov $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
@@ -146,6 +159,11 @@ $(VENV)/.services: $(PROJECTS) | $(VENV)/bin/python
 $(VENV)/.tools: $(VENV)/.services requirements-dev.txt
 	@echo "install: test and lint tools"
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(PAGE)/node_modules/.ready: $(PAGE)/package-lock.json
+	@echo "install: packages of the compare page"
+	@cd $(PAGE) && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # In an environment of its own: its pinned dependencies conflict with those of the services.

@@ -45,6 +45,7 @@ from sizeup_gateway.models.report import LoadTestReport
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
 from sizeup_gateway.observability.route_labels import RouteLabels
+from sizeup_gateway.page.routes import is_page_request, page_router
 from sizeup_gateway.replicas.discovery import Discovery
 from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
 from sizeup_gateway.responses.event_response import Admission
@@ -70,6 +71,7 @@ Ollama's and OpenAI's API for the models of one catalog, side by side.
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
 shape of the path's dialect: OpenAI's under /v1, Ollama's elsewhere. If API keys are configured,
 every path except the health probes requires one, as `Authorization: Bearer` or `X-Api-Key`.
+Browsers find a page at / that compares the sizes.
 """
 
 
@@ -96,6 +98,7 @@ def create_app(
     jobs = _jobs(settings, catalog, parts, cluster)
     routers = (
         OpenAIRoutes(dependencies).router(),
+        page_router(),  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         CompareRoutes(
             dependencies,
@@ -148,7 +151,10 @@ def _middleware(
         Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
         *host_middleware(settings.host),
         *origin_middleware(),
-        *key_middleware(settings.api_keys_file, exempt=probes),
+        *key_middleware(
+            settings.api_keys_file,
+            lambda scope: scope["path"] in probes or is_page_request(scope),
+        ),
     ]
 
 

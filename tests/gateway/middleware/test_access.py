@@ -45,7 +45,7 @@ def test_every_route_but_health_requires_a_key(keys: Path) -> None:
         ):
             for method, path in [*every_path(), *DOCS, ("GET", "/nothing")]:
                 async with gateway.http.request(method, gateway.url + path) as response:
-                    if path in PROBES:
+                    if path in PROBES or path.startswith("/page/"):
                         assert response.status == 200
                         continue
                     assert response.status == 401, (method, path)

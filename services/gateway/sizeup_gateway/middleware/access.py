@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -47,14 +47,14 @@ def host_middleware(bound_to: str) -> list[Middleware]:
     return [Middleware(HostMiddleware, local_only=_is_loopback(bound_to))]
 
 
-def key_middleware(keys_file: Path | None, exempt: Collection[str]) -> list[Middleware]:
-    """Require an API key except for the exempt paths; raise OSError or ValueError for the file."""
+def key_middleware(keys_file: Path | None, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
+    """Require an API key of all but exempt requests; raise OSError or ValueError for the file."""
     if keys_file is None:
         return []
     keys = [line.strip() for line in keys_file.read_text(encoding="utf-8").splitlines()]
     if not any(keys):
         raise ValueError(f"{keys_file} contains no API key")
-    return [Middleware(KeyMiddleware, keys=[key for key in keys if key], exempt=exempt)]
+    return [Middleware(KeyMiddleware, keys=[key for key in keys if key], is_exempt=is_exempt)]
 
 
 class OriginMiddleware:
@@ -122,15 +122,17 @@ def is_local_host(host: str) -> bool:
 class KeyMiddleware:
     """Requires an API key: `Authorization: Bearer` or `X-Api-Key`."""
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str], exempt: Collection[str]) -> None:
-        """Keep only hashes of the keys; `exempt` are paths that need none."""
+    def __init__(
+        self, app: ASGIApp, keys: Sequence[str], is_exempt: Callable[[Scope], bool]
+    ) -> None:
+        """Keep only hashes of the keys; `is_exempt` tells which requests need none."""
         self._app = app
-        self._exempt = exempt
+        self._is_exempt = is_exempt
         self._salts = {_digest(key): cache_salt.derive(key) for key in keys}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
-        if scope["type"] == "http" and scope["path"] not in self._exempt:
+        if scope["type"] == "http" and not self._is_exempt(scope):
             cache_salt.attach(scope, self._check(Headers(scope=scope)))
         await self._app(scope, receive, send)
 

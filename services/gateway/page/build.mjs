@@ -1,0 +1,99 @@
+// Builds the page into the gateway's package.
+//
+//   node build.mjs            write the files
+//   node build.mjs --check    compare the files with a fresh build; exit code 1 if they differ
+//   node build.mjs --test     bundle and run the tests of test/
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = join(here, "../sizeup_gateway/page/static");
+const copied = ["index.html", "favicon.svg"];
+
+const settings = {
+  absWorkingDir: here,
+  bundle: true,
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "warning",
+  target: ["chrome109", "firefox115", "safari16.4"],
+};
+
+/** The files of the page by name, as built from the sources. */
+async function build() {
+  const modules = await esbuild.build({
+    ...settings,
+    // Names without a hash: the gateway answers with an ETag, and a rebuild changes no file name.
+    chunkNames: "[name]",
+    entryPoints: { app: "src/main.tsx" },
+    format: "esm",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    minify: true,
+    outdir: "out",
+    splitting: true,
+    write: false,
+  });
+  const others = await esbuild.build({
+    ...settings,
+    entryPoints: { app: "src/styles/page.css", theme: "src/theme.ts" },
+    format: "iife",
+    minify: true,
+    outdir: "out",
+    write: false,
+  });
+  const files = new Map(copied.map((name) => [name, readFileSync(join(here, "src", name))]));
+  for (const file of [...modules.outputFiles, ...others.outputFiles]) {
+    files.set(file.path.slice(file.path.lastIndexOf("/") + 1), Buffer.from(file.contents));
+  }
+  return files;
+}
+
+async function write() {
+  const files = await build();
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  for (const [name, content] of files) writeFileSync(join(target, name), content);
+  for (const [name, content] of files) console.log(`${name}\t${content.length}`);
+}
+
+async function check() {
+  const files = await build();
+  const committed = new Set(readdirSync(target));
+  const stale = [...files].filter(
+    ([name, content]) => !committed.has(name) || !readFileSync(join(target, name)).equals(content),
+  );
+  const names = [...stale.map(([name]) => name), ...[...committed].filter((name) => !files.has(name))];
+  if (names.length === 0) return;
+  console.error(`differs from a build of the sources: ${names.sort().join(", ")}; run \`make page\``);
+  process.exit(1);
+}
+
+async function test() {
+  const folder = mkdtempSync(join(tmpdir(), "page-tests-"));
+  try {
+    const names = readdirSync(join(here, "test")).filter((name) => name.endsWith(".test.ts"));
+    await esbuild.build({
+      ...settings,
+      entryPoints: names.map((name) => join("test", name)),
+      format: "esm",
+      outdir: folder,
+      outExtension: { ".js": ".mjs" },
+      platform: "node",
+      target: "node20",
+    });
+    const files = readdirSync(folder).map((name) => join(folder, name));
+    const { status } = spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit" });
+    process.exitCode = status ?? 1;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const run = { "--check": check, "--test": test }[process.argv[2]] ?? write;
+await run();

@@ -1,0 +1,48 @@
+import { t } from "../language";
+import type { Page } from "../page";
+import { Dialog } from "./dialog";
+
+export function HelpDialog({ page }: { page: Page }) {
+  const keys: [string, string][] = [
+    [t("enter"), t("keyAsk")],
+    [t("shiftEnter"), t("keyNewLine")],
+    [t("escape"), t("keyStop")],
+  ];
+  const single: [string, string][] = [
+    ["/", t("keyFocus")],
+    ["1 – 9", t("keyColumn")],
+    ["n", t("keyNew")],
+    ["h", t("keyHistory")],
+    ["?", t("keyHelp")],
+  ];
+  return (
+    <Dialog title={t("helpTitle")} onClose={() => page.show(null)}>
+      <Keys keys={keys} />
+      <label class="switch">
+        <input
+          type="checkbox"
+          role="switch"
+          checked={page.singleKeys}
+          onChange={(event) => page.setSingleKeys(event.currentTarget.checked)}
+        />
+        <span>{t("singleKeys")}</span>
+      </label>
+      <Keys keys={single} />
+    </Dialog>
+  );
+}
+
+function Keys({ keys }: { keys: [string, string][] }) {
+  return (
+    <dl class="keys">
+      {keys.map(([key, meaning]) => (
+        <div key={key}>
+          <dt>
+            <kbd>{key}</kbd>
+          </dt>
+          <dd>{meaning}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

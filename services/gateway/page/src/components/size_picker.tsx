@@ -1,0 +1,164 @@
+import type { Size } from "../contract";
+import { perRow } from "../balance";
+import { sizeColor } from "../colors";
+import { language, t, type Key } from "../language";
+import * as numbers from "../numbers";
+import type { Page } from "../page";
+import { families, tag, type Family } from "../selection";
+
+const MOST_BESIDE = 5;
+
+export function SizePicker({ page }: { page: Page }) {
+  const { sizes, sizesError } = page;
+  return (
+    <div class="picker">
+      {sizesError !== null && (
+        <p class="problem" role="alert">
+          {t("sizesFailed", { reason: sizesError })}{" "}
+          <button type="button" class="quiet" onClick={() => page.refreshSizes()}>
+            {t("tryAgain")}
+          </button>
+        </p>
+      )}
+      {sizes === null && sizesError === null && <p class="soft">{t("loadingSizes")}</p>}
+      {sizes?.length === 0 && (
+        <p class="soft">
+          {t("noSizes")} {t("noSizesHint")} <code>sizeup up --models toy:0.5m,toy:2m,toy:5m</code>
+        </p>
+      )}
+      {page.missing.length > 0 && (
+        <p class="problem">{t("missingSizes", { models: page.missing.join(", ") })}</p>
+      )}
+      {families(sizes ?? []).map((family) => (
+        <FamilyGroup key={family.name} page={page} family={family} />
+      ))}
+    </div>
+  );
+}
+
+function FamilyGroup({ page, family }: { page: Page; family: Family }) {
+  const models = family.sizes.map(({ model }) => model);
+  const isComplete = models.every((model) => page.selected.has(model));
+  const fastest = Math.max(...family.sizes.map((size) => size.measured?.tokens_per_second ?? 0));
+  const allKey = isComplete ? "none" : "all";
+  return (
+    <fieldset class="family">
+      <legend>
+        {family.name}
+        {models.length > 1 && (
+          <button
+            type="button"
+            class="quiet small"
+            aria-label={t(isComplete ? "noneOf" : "allOf", { family: family.name })}
+            onClick={() => page.select(models, !isComplete)}
+          >
+            {t(allKey)}
+          </button>
+        )}
+      </legend>
+      <div class="chips" style={{ "--per-row": perRow(models.length, MOST_BESIDE) }}>
+        {family.sizes.map((size, rank) => (
+          <Chip key={size.model} page={page} size={size} color={sizeColor(rank, models.length)} fastest={fastest} />
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+interface ChipProps {
+  page: Page;
+  size: Size;
+  color: Record<string, string>;
+  fastest: number;
+}
+
+function Chip({ page, size, color, fastest }: ChipProps) {
+  const selected = page.selected.has(size.model);
+  const state = stateText(size);
+  const parameters = numbers.parameters(size.parameters, language());
+  return (
+    <label class={`chip sized ${size.state}${selected ? " selected" : ""}`} style={color}>
+      <span class="chip-head">
+        <input
+          type="checkbox"
+          checked={selected}
+          aria-label={`${size.model}, ${t("parametersHint", { n: parameters })}, ${state}`}
+          onChange={(event) => page.select([size.model], event.currentTarget.checked)}
+        />
+        <span class="dot" aria-hidden="true" />
+        <b>{tag(size)}</b>
+        <small class="soft">{parameters !== "" && parameters !== tag(size) ? parameters : ""}</small>
+      </span>
+      <MeasuredBars size={size} fastest={fastest} />
+      {size.state !== "ready" && (
+        <span class="chip-state">
+          {state}
+          {size.progress !== null && <progress aria-label={state} value={size.progress} max={1} />}
+        </span>
+      )}
+    </label>
+  );
+}
+
+/** Speed falls and ability rises: both on scales that the family shares. */
+function MeasuredBars({ size, fastest }: { size: Size; fastest: number }) {
+  const { measured } = size;
+  if (measured === null) return <span class="measured soft">{t("notMeasured")}</span>;
+  const { ability, tokens_per_second: speed } = measured;
+  return (
+    <span class="measured" title={measuredText(size)}>
+      {speed !== null && (
+        <MeasuredBar name="speed" share={speed / fastest} value={numbers.rate(speed, language())} unit />
+      )}
+      {ability !== null && (
+        <MeasuredBar name="ability" share={ability} value={numbers.percent(ability, language())} />
+      )}
+    </span>
+  );
+}
+
+interface BarProps {
+  name: "speed" | "ability";
+  share: number;
+  value: string;
+  unit?: boolean;
+}
+
+function MeasuredBar({ name, share, value, unit }: BarProps) {
+  return (
+    <span class="measured-row">
+      <span class="soft">{t(name)}</span>
+      <span class="bar" aria-hidden="true">
+        <span style={{ width: `${Math.max(2, Math.min(1, share) * 100)}%` }} />
+      </span>
+      <span class="value">
+        {value}
+        {unit && <small> {t("tokensPerSecondUnit")}</small>}
+      </span>
+    </span>
+  );
+}
+
+function measuredText({ measured }: Size): string {
+  if (measured === null) return "";
+  const { ability_low: low, ability_high: high, at } = measured;
+  const percent = (share: number | null) => numbers.percent(share, language());
+  const range = low !== null && high !== null ? t("measuredRange", { low: percent(low), high: percent(high) }) : "";
+  const date = at === null ? "" : t("measuredDate", { date: new Date(at).toLocaleDateString(language()) });
+  const speed = numbers.rate(measured.tokens_per_second, language());
+  return t("measuredHint", { speed, ability: percent(measured.ability), range, date });
+}
+
+const STATES = {
+  ready: "stateReady",
+  unloaded: "stateUnloaded",
+  loading: "stateLoading",
+  downloading: "stateDownloading",
+  failed: "stateFailed",
+} as const satisfies Record<Size["state"], Key>;
+
+function stateText(size: Size): string {
+  const what = t(STATES[size.state] ?? "stateUnloaded");
+  if (size.progress === null || size.state === "ready") return what;
+  return t("withProgress", { what, percent: numbers.percent(size.progress, language()) });
+}

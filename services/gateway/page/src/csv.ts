@@ -1,0 +1,27 @@
+/** CSV as RFC 4180 has it, in which a spreadsheet finds no formulas. */
+
+export type Cell = string | number | boolean | null;
+
+/** The first characters by which spreadsheets recognize a formula, full-width forms included. */
+const FORMULA = /^[\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/;
+
+export function csv(rows: Cell[][]): string {
+  return rows.map((row) => row.map(cell).join(",") + "\r\n").join("");
+}
+
+function cell(value: Cell): string {
+  if (value === null) return "";
+  if (typeof value !== "string") return String(value);
+  const text = FORMULA.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Hands the file to the browser. The mark at the beginning tells spreadsheets that it is UTF-8. */
+export function download(name: string, content: string): void {
+  const url = URL.createObjectURL(new Blob(["\ufeff", content], { type: "text/csv;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000); // after the download has begun
+}

@@ -1,0 +1,100 @@
+/** What the page shows of an answer: live while it runs, the gateway's figures once it has ended. */
+
+import { SEGMENTS, type Answer, type Durations, type Run } from "./run";
+
+export interface Shown {
+  durations: Durations;
+  total: number;
+  ttft: number | null;
+  tokensPerSecond: number | null;
+  tokens: number;
+  isFinal: boolean;
+}
+
+/** A rate over less than this is noise. */
+const SHORTEST_RATE_SECONDS = 0.25;
+
+export function shown(answer: Answer, now: number): Shown {
+  const { figures } = answer;
+  if (figures !== null) {
+    return {
+      durations: {
+        queue: figures.queue_seconds,
+        load: figures.load_seconds,
+        prefill: figures.prefill_seconds,
+        decode: figures.decode_seconds,
+      },
+      total: figures.total_seconds,
+      ttft: figures.ttft_seconds,
+      tokensPerSecond: figures.tokens_per_second,
+      tokens: figures.tokens,
+      isFinal: true,
+    };
+  }
+  const durations = { ...answer.spent };
+  if (answer.segment !== null) {
+    durations[answer.segment] += Math.max(0, now - answer.segmentSince) / 1000;
+  }
+  const { decode } = durations;
+  const total = SEGMENTS.reduce((sum, segment) => sum + durations[segment], 0);
+  return {
+    durations,
+    total,
+    ttft: answer.ttft,
+    tokensPerSecond: decode >= SHORTEST_RATE_SECONDS ? answer.tokens / decode : null,
+    tokens: answer.tokens,
+    isFinal: answer.ending !== null,
+  };
+}
+
+/** Figures of one size over its samples. */
+export interface SizeFigures {
+  model: string;
+  parameters: number | null;
+  answers: Answer[];
+  answered: number;
+  ttft: number | null;
+  tokensPerSecond: number | null;
+  total: number | null;
+  /** The total without the start of a size that was cold. */
+  warmTotal: number | null;
+  tokens: number | null;
+  cost: { amount: number; currency: string } | null;
+  /** The most sizes that generated at the same time. */
+  atOnce: number | null;
+}
+
+/** Medians of the samples that ended with figures; the cost is that of all of them. */
+export function sizeFigures(run: Run): SizeFigures[] {
+  return run.models.map(({ model, parameters }) => {
+    const answers = run.answers.filter((answer) => answer.model === model);
+    const figures = answers.flatMap((answer) => answer.figures ?? []);
+    const costs = figures.flatMap((each) => each.cost ?? []);
+    const [first] = costs;
+    return {
+      model,
+      parameters,
+      answers,
+      answered: answers.filter(({ ending }) => ending === "stop" || ending === "length").length,
+      ttft: median(figures.map((each) => each.ttft_seconds)),
+      tokensPerSecond: median(figures.map((each) => each.tokens_per_second)),
+      total: median(figures.map((each) => each.total_seconds)),
+      warmTotal: median(figures.map((each) => each.total_seconds - each.load_seconds)),
+      tokens: median(figures.map((each) => each.tokens)),
+      cost: first && {
+        amount: costs.reduce((sum, { amount }) => sum + amount, 0),
+        currency: first.currency,
+      } || null,
+      atOnce: figures.length > 0 ? Math.max(...figures.map((each) => each.at_once)) : null,
+    };
+  });
+}
+
+export function median(values: (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null).sort((a, b) => a - b);
+  const middle = Math.floor(known.length / 2);
+  const upper = known[middle];
+  if (upper === undefined) return null;
+  const lower = known[middle - 1];
+  return known.length % 2 === 0 && lower !== undefined ? (lower + upper) / 2 : upper;
+}

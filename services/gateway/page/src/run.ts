@@ -1,0 +1,204 @@
+/** One comparison: the answers to one question, built from the chunks of the stream.
+ *
+ * Plain data, so that the history can store it. Times are milliseconds of one clock, as the browser sees
+ * them, until an answer ends: then the gateway's figures replace them.
+ */
+
+import type { Chunk, Failure, Figures, Header, Size, Status, Summary } from "./contract";
+
+export const SEGMENTS = ["queue", "load", "prefill", "decode"] as const;
+export type Segment = (typeof SEGMENTS)[number];
+export type Durations = Record<Segment, number>;
+
+export type Ending = "stop" | "length" | "cancelled" | "error";
+
+export interface Answer {
+  model: string;
+  sample: number;
+  status: Status | "asked" | "answering";
+  progress: number | null;
+  promptTokens: number | null;
+  text: string;
+  thinking: string;
+  /** Received so far; the figures have the exact count. */
+  tokens: number;
+  /** Seconds by segment, without the one that is running. */
+  spent: Durations;
+  segment: Segment | null;
+  segmentSince: number;
+  firstTokenAt: number | null;
+  /** Seconds to the first token, as the browser saw it. */
+  ttft: number | null;
+  ending: Ending | null;
+  failure: Failure | null;
+  figures: Figures | null;
+  /** The gateway could not stop it: what still arrives is dropped. */
+  ignored: boolean;
+}
+
+export interface Run {
+  id: string | null;
+  models: { model: string; parameters: number | null }[];
+  samples: number;
+  seed: number | null;
+  oneAtATime: boolean;
+  startedAt: number;
+  /** Seconds from start to end; null while it runs. */
+  seconds: number | null;
+  answers: Answer[];
+  summary: Summary | null;
+  /** Why the stream ended early; the key of a text, or the gateway's words. */
+  broken: string | null;
+}
+
+export function newRun(sizes: Size[], samples: number, oneAtATime: boolean, now: number): Run {
+  const models = sizes.map(({ model, parameters }) => ({ model, parameters }));
+  const run: Run = {
+    id: null,
+    models,
+    samples,
+    seed: null,
+    oneAtATime,
+    startedAt: now,
+    seconds: null,
+    answers: [],
+    summary: null,
+    broken: null,
+  };
+  run.answers = expected(run, now);
+  return run;
+}
+
+function expected(run: Run, now: number): Answer[] {
+  return run.models.flatMap(({ model }) =>
+    Array.from({ length: run.samples }, (_, sample) => newAnswer(model, sample, run, now)),
+  );
+}
+
+function newAnswer(model: string, sample: number, run: Run, now: number): Answer {
+  return {
+    model,
+    sample,
+    status: run.oneAtATime ? "waiting" : "asked",
+    progress: null,
+    promptTokens: null,
+    text: "",
+    thinking: "",
+    tokens: 0,
+    spent: { queue: 0, load: 0, prefill: 0, decode: 0 },
+    segment: run.oneAtATime ? null : "queue",
+    segmentSince: now,
+    firstTokenAt: null,
+    ttft: null,
+    ending: null,
+    failure: null,
+    figures: null,
+    ignored: false,
+  };
+}
+
+export function answersOf(run: Run, model: string): Answer[] {
+  return run.answers.filter((answer) => answer.model === model);
+}
+
+export function isRunning(run: Run): boolean {
+  return run.seconds === null;
+}
+
+/** Applies one line of the stream. */
+export function apply(run: Run, chunk: Chunk, now: number): void {
+  if (chunk.compare !== undefined) {
+    if (chunk.done) run.summary = chunk.compare as Summary;
+    else begin(run, chunk.compare as Header, now);
+    return;
+  }
+  const answer = run.answers.find(
+    ({ model, sample }) => model === chunk.model && sample === (chunk.sample ?? 0),
+  );
+  if (answer === undefined || answer.ignored || answer.ending !== null) return;
+  if (chunk.done) finish(answer, chunk, now);
+  else if (chunk.status !== undefined) setStatus(answer, chunk, chunk.status, now);
+  else addText(answer, chunk, now);
+}
+
+function begin(run: Run, header: Header, now: number): void {
+  run.id = header.id;
+  run.models = header.models.map(({ model, parameters }) => ({ model, parameters }));
+  run.samples = header.samples;
+  run.seed = header.seed;
+  run.oneAtATime = header.one_at_a_time;
+  run.answers = expected(run, now);
+}
+
+const SEGMENT_OF: Record<Status, Segment | null> = {
+  waiting: null,
+  unloaded: "load",
+  downloading: "load",
+  loading: "load",
+  busy: "queue",
+  queued: "queue",
+  generating: "prefill",
+};
+
+function setStatus(answer: Answer, chunk: Chunk, status: Status, now: number): void {
+  answer.status = status;
+  answer.progress = chunk.progress ?? null;
+  answer.promptTokens = chunk.prompt_tokens ?? answer.promptTokens;
+  enter(answer, SEGMENT_OF[status], now);
+}
+
+function addText(answer: Answer, chunk: Chunk, now: number): void {
+  answer.text += chunk.message?.content ?? "";
+  answer.thinking += chunk.message?.thinking ?? "";
+  answer.tokens += chunk.tokens ?? 0;
+  if (answer.firstTokenAt === null) {
+    enter(answer, "decode", now);
+    answer.firstTokenAt = now;
+    answer.ttft = answer.spent.queue + answer.spent.load + answer.spent.prefill;
+  }
+  answer.status = "answering";
+}
+
+function finish(answer: Answer, chunk: Chunk, now: number): void {
+  enter(answer, null, now);
+  answer.ending = chunk.done_reason ?? "stop";
+  answer.failure = chunk.failure ?? null;
+  answer.figures = chunk.figures ?? null;
+  answer.text = chunk.text ?? answer.text + (chunk.message?.content ?? "");
+  answer.thinking = chunk.thinking ?? answer.thinking;
+  if (chunk.figures) {
+    answer.tokens = chunk.figures.tokens;
+    answer.ttft = chunk.figures.ttft_seconds;
+    answer.promptTokens = chunk.figures.prompt_tokens;
+  }
+}
+
+function enter(answer: Answer, segment: Segment | null, now: number): void {
+  if (answer.segment === segment) return;
+  if (answer.segment !== null) {
+    answer.spent[answer.segment] += Math.max(0, now - answer.segmentSince) / 1000;
+  }
+  answer.segment = segment;
+  answer.segmentSince = now;
+}
+
+/** Ends the answers of one size without waiting for the gateway. */
+export function ignore(run: Run, model: string, now: number): void {
+  for (const answer of answersOf(run, model)) {
+    if (answer.ending !== null) continue;
+    enter(answer, null, now);
+    answer.ending = "cancelled";
+    answer.ignored = true;
+  }
+}
+
+/** Ends the comparison; answers that have not ended are cancelled, or lost with the stream. */
+export function end(run: Run, now: number, broken: string | null): void {
+  run.seconds = Math.max(0, now - run.startedAt) / 1000;
+  run.broken = broken;
+  for (const answer of run.answers) {
+    if (answer.ending !== null) continue;
+    enter(answer, null, now);
+    answer.ending = broken === null ? "cancelled" : "error";
+  }
+}

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Chunk, Figures, Size } from "../src/contract";
+import { median, shown, sizeFigures } from "../src/figures";
+import { apply, end, ignore, newRun, type Run } from "../src/run";
+import { verdict } from "../src/verdict";
+
+export const FIGURES: Figures = {
+  queue_seconds: 0.1, load_seconds: 0, ttft_seconds: 0.3, prefill_seconds: 0.2, decode_seconds: 0.7,
+  total_seconds: 1, prompt_tokens: 9, cached_tokens: 0, tokens: 7, tokens_per_second: 10, at_once: 2, cost: null,
+};
+
+function size(model: string, parameters: number): Size {
+  return {
+    model, family: "a", parameters, state: "ready", progress: null, context_length: null, capabilities: [],
+    price: null, measured: null,
+  };
+}
+
+function run(samples = 1, oneAtATime = false): Run {
+  return newRun([size("a:1", 1), size("a:2", 2)], samples, oneAtATime, 0);
+}
+
+function finish(model: string, total: number): Chunk {
+  return { model, sample: 0, done: true, done_reason: "stop", text: "4", figures: { ...FIGURES, total_seconds: total } };
+}
+
+test("the stages of an answer become the segments of its bar", () => {
+  const found = run();
+  const chunks: [Chunk, number][] = [
+    [{ model: "a:1", sample: 0, status: "loading", progress: 0.5, done: false }, 100],
+    [{ model: "a:1", sample: 0, status: "queued", done: false }, 400],
+    [{ model: "a:1", sample: 0, status: "generating", prompt_tokens: 9, done: false }, 500],
+    [{ model: "a:1", sample: 0, message: { content: "4" }, tokens: 1, done: false }, 700],
+  ];
+  for (const [chunk, now] of chunks) apply(found, chunk, now);
+  const figures = shown(found.answers[0]!, 1700);
+  assert.deepEqual(figures.durations, { queue: 0.2, load: 0.3, prefill: 0.2, decode: 1 });
+  assert.equal(figures.ttft!.toFixed(3), "0.700");
+  assert.equal(figures.tokensPerSecond, 1);
+  assert.equal(figures.isFinal, false);
+});
+
+test("the gateway's figures replace the browser's", () => {
+  const found = run();
+  apply(found, { model: "a:1", sample: 0, message: { content: "fo" }, tokens: 1, done: false }, 5000);
+  apply(found, finish("a:1", 1), 9000);
+  const answer = found.answers[0]!;
+  assert.equal(answer.text, "4");
+  assert.equal(shown(answer, 99_000).total, 1);
+  assert.deepEqual(shown(answer, 99_000).durations, { queue: 0.1, load: 0, prefill: 0.2, decode: 0.7 });
+});
+
+test("one at a time, waiting for a turn is not part of the time", () => {
+  const found = run(1, true);
+  apply(found, { model: "a:2", sample: 0, status: "waiting", done: false }, 100);
+  apply(found, { model: "a:2", sample: 0, status: "queued", done: false }, 5000);
+  assert.equal(shown(found.answers[1]!, 5100).total, 0.1);
+});
+
+test("the header replaces what was expected", () => {
+  const found = run();
+  const header = { id: "cmp-1", models: [{ model: "a:2", parameters: 2, state: "ready" as const }], samples: 2, seed: 7, one_at_a_time: false };
+  apply(found, { done: false, compare: header }, 0);
+  assert.deepEqual(found.answers.map(({ model, sample }) => [model, sample]), [["a:2", 0], ["a:2", 1]]);
+  assert.equal(found.seed, 7);
+});
+
+test("chunks of unknown and ignored answers are dropped", () => {
+  const found = run();
+  apply(found, { model: "b", sample: 0, message: { content: "x" }, done: false }, 0);
+  ignore(found, "a:1", 10);
+  apply(found, { model: "a:1", sample: 0, message: { content: "x" }, done: false }, 20);
+  assert.deepEqual(found.answers.map(({ text }) => text), ["", ""]);
+  assert.equal(found.answers[0]!.ending, "cancelled");
+});
+
+test("a stream that breaks loses the answers that had not ended", () => {
+  const found = run();
+  apply(found, finish("a:1", 1), 10);
+  end(found, 2000, "lost");
+  assert.deepEqual(found.answers.map(({ ending }) => ending), ["stop", "error"]);
+  assert.deepEqual(verdict(found), { kind: "broken", reason: "lost" });
+});
+
+test("the verdict names the smallest size that agrees, and how much faster it was", () => {
+  const found = run();
+  assert.deepEqual(verdict(found), { kind: "running", finished: 0, answers: 2 });
+  apply(found, finish("a:1", 1), 0);
+  apply(found, finish("a:2", 3), 0);
+  const summary = { id: "c", answered: 2, failed: 0, cancelled: 0, seconds: 3 };
+  const agreement = { largest: "a:2", same: ["a:1", "a:2"], smallest: "a:1" };
+  apply(found, { done: true, compare: { ...summary, agreement } }, 0);
+  end(found, 3000, null);
+  assert.deepEqual(verdict(found), { kind: "smaller", smallest: "a:1", largest: "a:2", faster: 3 });
+  found.summary = { ...summary, agreement: { largest: "a:2", same: ["a:2"], smallest: "a:2" } };
+  assert.deepEqual(verdict(found), { kind: "largest", largest: "a:2" });
+  found.summary = { ...summary, agreement: null };
+  assert.deepEqual(verdict(found), { kind: "single", model: "a:2" });
+});
+
+test("samples have medians, and their costs add up", () => {
+  const found = run(3);
+  for (const [sample, total] of [1, 5, 2].entries()) {
+    const cost = { amount: 0.1, currency: "USD" };
+    apply(found, { ...finish("a:1", total), sample, figures: { ...FIGURES, total_seconds: total, cost } }, 0);
+  }
+  const [small, large] = sizeFigures(found);
+  assert.equal(small!.total, 2);
+  assert.equal(small!.cost!.amount.toFixed(2), "0.30");
+  assert.equal(large!.total, null);
+  assert.equal(median([null, 1, 2, null]), 1.5);
+});

@@ -1,0 +1,1 @@
+"""The compare page: one question to every size, in a browser."""
