@@ -15,7 +15,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Figures:
     queue_seconds: float
-    """In the queue of the replica."""
+    """The rest of ttft_seconds: in queues, and between the processes."""
     load_seconds: float
     """Waiting for the model to load."""
     ttft_seconds: float | None
@@ -56,6 +56,8 @@ class Stopwatch:
     def figures(self, now: float, finished: Finished | None, price: Price | None) -> Figures:
         """Return the figures; for an answer that was stopped, by the gateway's clock alone."""
         started = self.started
+        load = started.load_ns / 1e9 if started else 0.0
+        ttft = None if self.first_token is None else self.first_token - self.begun
         if finished is None:
             prefill, decode = 0.0, (self.last_token or 0.0) - (self.first_token or 0.0)
             tokens, cached = self.tokens, 0
@@ -63,9 +65,9 @@ class Stopwatch:
             prefill, decode = finished.prompt_eval_ns / 1e9, finished.eval_ns / 1e9
             tokens, cached = finished.completion_tokens, finished.cached_tokens
         return Figures(
-            queue_seconds=started.queued_ns / 1e9 if started else 0.0,
-            load_seconds=started.load_ns / 1e9 if started else 0.0,
-            ttft_seconds=None if self.first_token is None else self.first_token - self.begun,
+            queue_seconds=max(0.0, (ttft or 0.0) - load - prefill),
+            load_seconds=load,
+            ttft_seconds=ttft,
             prefill_seconds=prefill,
             decode_seconds=decode,
             total_seconds=now - self.begun,

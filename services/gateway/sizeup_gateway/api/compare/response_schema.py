@@ -53,6 +53,7 @@ class AnswerFigures(ResponseBody):
     """Measured for one answer."""
 
     queue_seconds: float
+    """The rest of ttft_seconds: in queues, and between the processes."""
     load_seconds: float
     """Waiting for the model to load."""
     ttft_seconds: float | None
