@@ -58,3 +58,12 @@ def test_without_a_report_there_is_no_volume() -> None:
     pod, variables = gateway()
     assert "SIZEUP_GATEWAY_LOAD_TEST_REPORT" not in variables
     assert all(volume["name"] != "report" for volume in pod["volumes"])
+
+
+def test_session_affinity_of_the_service() -> None:
+    def affinity(**service: str) -> Any:
+        objects = render({"gateway": {"service": service}})
+        return named(objects, "Service", "sizeup-gateway")["spec"].get("sessionAffinity")
+
+    assert affinity() is None
+    assert affinity(sessionAffinity="ClientIP") == "ClientIP"
