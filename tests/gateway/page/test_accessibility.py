@@ -61,7 +61,11 @@ def test_axe_finds_nothing_serious(
     fake: FakeGateway, open_page: OpenPage, options: dict[str, Any]
 ) -> None:
     fake.script = mixed
-    fake.sizes = [*fake.sizes, size("cold:1b", 1e9, "downloading", 0.5), size("bad:1b", 1e9, "failed")]
+    fake.sizes = [
+        *fake.sizes,
+        size("cold:1b", 1e9, "downloading", 0.5),
+        size("bad:1b", 1e9, "failed"),
+    ]
     page = open_page("?models=toy:0.5m,toy:2m,toy:5m", **options)
     expect(page.get_by_role("checkbox", name="toy:2m")).to_be_checked()
     page.get_by_role("button", name="Options").click()

@@ -52,7 +52,9 @@ def test_the_smallest_size_that_agrees_is_named(fake: FakeGateway, open_page: Op
 
 
 def test_a_link_fills_in_and_asks_nothing(fake: FakeGateway, open_page: OpenPage) -> None:
-    page = open_page(f"?models={LARGE},{SMALL},gone:1b&prompt=1%20%2B%201%3F&temperature=0&samples=2")
+    page = open_page(
+        f"?models={LARGE},{SMALL},gone:1b&prompt=1%20%2B%201%3F&temperature=0&samples=2"
+    )
     expect(page.get_by_label("Question", exact=True)).to_have_value("1 + 1?")
     expect(page.get_by_role("checkbox", name=LARGE)).to_be_checked()
     expect(page.get_by_role("checkbox", name=MEDIUM)).not_to_be_checked()
@@ -123,9 +125,7 @@ def test_votes_are_kept_and_exported(
     assert [row["good_enough"] for row in kept] == ["false", "true", "false"]
 
 
-def test_a_key_is_asked_for_and_kept_in_the_session(
-    fake: FakeGateway, open_page: OpenPage
-) -> None:
+def test_a_key_is_asked_for_and_kept_in_the_session(fake: FakeGateway, open_page: OpenPage) -> None:
     fake.key = "sesame"
     page = open_page()
     dialog = page.get_by_role("dialog", name="This gateway asks for an API key")
@@ -154,7 +154,9 @@ def test_a_key_is_asked_for_and_kept_in_the_session(
 def test_an_error_before_the_stream_is_shown(fake: FakeGateway, open_page: OpenPage) -> None:
     page = open_page()
     expect(page.get_by_role("checkbox", name=SMALL)).to_be_checked()
-    page.route("**/api/compare", lambda route: route.fulfill(status=503, json={"error": "draining"}))
+    page.route(
+        "**/api/compare", lambda route: route.fulfill(status=503, json={"error": "draining"})
+    )
     ask(page)
     expect(verdict(page)).to_have_text("draining")
 
@@ -166,9 +168,7 @@ def test_a_gateway_without_sizes_says_so(fake: FakeGateway, open_page: OpenPage)
 
 
 @pytest.mark.parametrize("prefix", ["/a/b"])
-def test_the_page_works_below_a_path(
-    fake: FakeGateway, open_page: OpenPage, prefix: str
-) -> None:
+def test_the_page_works_below_a_path(fake: FakeGateway, open_page: OpenPage, prefix: str) -> None:
     fake.prefix = prefix
     fake.url = fake.url.removesuffix("/") + prefix + "/"
     page = open_page()
