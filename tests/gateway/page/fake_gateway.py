@@ -101,7 +101,13 @@ def text(model: str, content: str, tokens: int = 1, sample: int = 0) -> Json:
 
 
 def finish(
-    model: str, whole: str, *, reason: str = "stop", total: float = 1.0, sample: int = 0, **more: Any
+    model: str,
+    whole: str,
+    *,
+    reason: str = "stop",
+    total: float = 1.0,
+    sample: int = 0,
+    **more: Any,
 ) -> Json:
     """Return the last object of an answer; `more` are figures."""
     tokens = max(1, len(whole) // 4)
@@ -248,7 +254,7 @@ class FakeGateway:
 
         async def proxied(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
-                scope = scope | {"path": scope["path"].removeprefix(self.prefix)}
+                scope = {**scope, "path": scope["path"].removeprefix(self.prefix)}
             await app(scope, receive, send)
 
         return proxied

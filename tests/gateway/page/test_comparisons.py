@@ -52,7 +52,9 @@ def test_the_smallest_size_that_agrees_is_named(fake: FakeGateway, open_page: Op
 
 
 def test_a_link_fills_in_and_asks_nothing(fake: FakeGateway, open_page: OpenPage) -> None:
-    page = open_page(f"?models={LARGE},{SMALL},gone:1b&prompt=1%20%2B%201%3F&temperature=0&samples=2")
+    page = open_page(
+        f"?models={LARGE},{SMALL},gone:1b&prompt=1%20%2B%201%3F&temperature=0&samples=2"
+    )
     expect(page.get_by_label("Question", exact=True)).to_have_value("1 + 1?")
     expect(page.get_by_role("checkbox", name=LARGE)).to_be_checked()
     expect(page.get_by_role("checkbox", name=MEDIUM)).not_to_be_checked()
@@ -69,6 +71,18 @@ def test_a_link_fills_in_and_asks_nothing(fake: FakeGateway, open_page: OpenPage
     link: str = page.evaluate("navigator.clipboard.readText()")
     query = f"models={SMALL},{LARGE}&prompt=1%20%2B%201%3F&temperature=0&samples=2"
     assert link == f"{fake.url}?{query}"
+
+
+def test_a_link_is_copied_on_plain_http(fake: FakeGateway, open_page: OpenPage) -> None:
+    page = open_page()
+    # As browsers do for pages that are neither from localhost nor from HTTPS.
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    ask(page, "1 + 1?")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_focused()
+    field = page.get_by_label("Question", exact=True)
+    field.press("ControlOrMeta+v")
+    expect(field).to_have_value(f"{fake.url}?models={SMALL},{MEDIUM},{LARGE}&prompt=1%20%2B%201%3F")
 
 
 def test_comparisons_are_kept_opened_and_deleted(fake: FakeGateway, open_page: OpenPage) -> None:
@@ -123,12 +137,14 @@ def test_votes_are_kept_and_exported(
     assert [row["good_enough"] for row in kept] == ["false", "true", "false"]
 
 
-def test_a_key_is_asked_for_and_kept_in_the_session(
-    fake: FakeGateway, open_page: OpenPage
-) -> None:
+def test_a_key_is_asked_for_and_kept_in_the_session(fake: FakeGateway, open_page: OpenPage) -> None:
     fake.key = "sesame"
     page = open_page()
     dialog = page.get_by_role("dialog", name="This gateway asks for an API key")
+    expect(dialog.get_by_label("API key")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Try again").click()
     dialog.get_by_label("API key").fill("wrong")
     dialog.get_by_role("button", name="Use this key").click()
     expect(dialog).to_contain_text("The gateway does not accept this key.")
@@ -151,10 +167,21 @@ def test_a_key_is_asked_for_and_kept_in_the_session(
     assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_figures_are_made_again_one_at_a_time(fake: FakeGateway, open_page: OpenPage) -> None:
+    page = open_page()
+    ask(page)
+    page.get_by_role("button", name="Ask one at a time").click()
+    expect(page.get_by_label("One at a time")).to_be_checked()
+    expect(page.get_by_role("table", name="Figures")).to_be_visible()
+    assert [body.get("one_at_a_time") for body in fake.asked] == [None, True]
+
+
 def test_an_error_before_the_stream_is_shown(fake: FakeGateway, open_page: OpenPage) -> None:
     page = open_page()
     expect(page.get_by_role("checkbox", name=SMALL)).to_be_checked()
-    page.route("**/api/compare", lambda route: route.fulfill(status=503, json={"error": "draining"}))
+    page.route(
+        "**/api/compare", lambda route: route.fulfill(status=503, json={"error": "draining"})
+    )
     ask(page)
     expect(verdict(page)).to_have_text("draining")
 
@@ -166,9 +193,7 @@ def test_a_gateway_without_sizes_says_so(fake: FakeGateway, open_page: OpenPage)
 
 
 @pytest.mark.parametrize("prefix", ["/a/b"])
-def test_the_page_works_below_a_path(
-    fake: FakeGateway, open_page: OpenPage, prefix: str
-) -> None:
+def test_the_page_works_below_a_path(fake: FakeGateway, open_page: OpenPage, prefix: str) -> None:
     fake.prefix = prefix
     fake.url = fake.url.removesuffix("/") + prefix + "/"
     page = open_page()

@@ -61,7 +61,9 @@ def test_a_browser_gets_the_page_and_a_client_the_heartbeat(http: httpx.Client) 
 
 def test_the_page_names_its_assets_only_and_relatively(http: httpx.Client) -> None:
     page = http.get("/", headers=BROWSER).text
-    linked = {part.partition('"')[0] for part in page.replace('src="', 'href="').split('href="')[1:]}
+    linked = {
+        part.partition('"')[0] for part in page.replace('src="', 'href="').split('href="')[1:]
+    }
     assert linked <= {path.removeprefix("/") for path in ASSETS}
     assert "<style" not in page
     assert "style=" not in page
@@ -96,7 +98,9 @@ def test_the_bundle_is_small() -> None:
     assert sum(len(gzip.compress(file.read_bytes())) for file in first) < 64_000
 
 
-@pytest.mark.parametrize("path", ["/page/", "/page/nothing.js", "/page/../app.py", "/page/%2e%2e/app.py"])
+@pytest.mark.parametrize(
+    "path", ["/page/", "/page/nothing.js", "/page/../app.py", "/page/%2e%2e/app.py"]
+)
 def test_nothing_else_is_served(http: httpx.Client, path: str) -> None:
     assert http.get(path).status_code == 404
 
