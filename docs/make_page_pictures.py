@@ -19,7 +19,7 @@ DOCS = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MODELS = "toy:0.5m,toy:2m,toy:5m"
 QUESTION = "What is 47 + 385?"
-WIDTH, HEIGHT = 1400, 900
+WIDTH, HEIGHT = 1400, 960
 ANSWER_MS = 120_000
 """The first answer may load a model."""
 

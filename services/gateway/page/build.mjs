@@ -88,8 +88,11 @@ async function test() {
       target: "node20",
     });
     const files = readdirSync(folder).map((name) => join(folder, name));
-    const { status } = spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit" });
-    process.exitCode = status ?? 1;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["--test", ...files]);
+    if (status === 0) return;
+    process.stdout.write(stdout);
+    process.stderr.write(stderr);
+    process.exitCode = 1;
   } finally {
     rmSync(folder, { recursive: true });
   }

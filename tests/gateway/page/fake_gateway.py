@@ -254,7 +254,7 @@ class FakeGateway:
 
         async def proxied(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
-                scope = scope | {"path": scope["path"].removeprefix(self.prefix)}
+                scope = {**scope, "path": scope["path"].removeprefix(self.prefix)}
             await app(scope, receive, send)
 
         return proxied

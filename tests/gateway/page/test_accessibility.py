@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -23,7 +22,7 @@ from gateway.page.fake_gateway import (
 )
 from gateway.page.opened import OpenPage, ask, verdict
 
-AXE = (resources.files(axe_playwright_python) / "axe.min.js").read_text(encoding="utf-8")
+AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 PHONE = {"width": 360, "height": 740}
 
 
@@ -103,13 +102,7 @@ def focused(page: Page) -> str:
     return name
 
 
-def test_everything_is_done_with_the_keyboard(fake: FakeGateway, open_page: OpenPage) -> None:
-    def script(body: Json) -> Iterator[Json | Gate]:
-        yield header(body)
-        for model in body["models"]:
-            yield text(model, "begun")
-        yield Gate("never")
-
+def test_the_focus_walks_in_reading_order_and_is_seen(open_page: OpenPage) -> None:
     page = open_page()
     expect(page.get_by_role("checkbox", name="toy:2m")).to_be_checked()
     order = []
@@ -124,6 +117,11 @@ def test_everything_is_done_with_the_keyboard(fake: FakeGateway, open_page: Open
     ]  # fmt: skip
     outline: str = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
+
+
+def test_everything_is_done_with_the_keyboard(fake: FakeGateway, open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.get_by_role("checkbox", name="toy:2m")).to_be_checked()
     page.keyboard.press("/")
     expect(page.get_by_label("Question", exact=True)).to_be_focused()
     page.keyboard.type("Hello")
@@ -143,7 +141,18 @@ def test_everything_is_done_with_the_keyboard(fake: FakeGateway, open_page: Open
     expect(page.get_by_role("dialog")).to_contain_text("Hello")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_escape_stops_every_answer(fake: FakeGateway, open_page: OpenPage) -> None:
+    def script(body: Json) -> Iterator[Json | Gate]:
+        yield header(body)
+        for model in body["models"]:
+            yield text(model, "begun")
+        yield Gate("never")
+
     fake.script = script
+    page = open_page()
+    expect(page.get_by_role("checkbox", name="toy:2m")).to_be_checked()
     page.keyboard.press("/")
     page.keyboard.type("Stop this")
     page.keyboard.press("Enter")

@@ -73,6 +73,18 @@ def test_a_link_fills_in_and_asks_nothing(fake: FakeGateway, open_page: OpenPage
     assert link == f"{fake.url}?{query}"
 
 
+def test_a_link_is_copied_on_plain_http(fake: FakeGateway, open_page: OpenPage) -> None:
+    page = open_page()
+    # As browsers do for pages that are neither from localhost nor from HTTPS.
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    ask(page, "1 + 1?")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_focused()
+    field = page.get_by_label("Question", exact=True)
+    field.press("ControlOrMeta+v")
+    expect(field).to_have_value(f"{fake.url}?models={SMALL},{MEDIUM},{LARGE}&prompt=1%20%2B%201%3F")
+
+
 def test_comparisons_are_kept_opened_and_deleted(fake: FakeGateway, open_page: OpenPage) -> None:
     fake.script = answer_all("431", "432", same=[MEDIUM, LARGE])
     page = open_page()
@@ -129,6 +141,10 @@ def test_a_key_is_asked_for_and_kept_in_the_session(fake: FakeGateway, open_page
     fake.key = "sesame"
     page = open_page()
     dialog = page.get_by_role("dialog", name="This gateway asks for an API key")
+    expect(dialog.get_by_label("API key")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Try again").click()
     dialog.get_by_label("API key").fill("wrong")
     dialog.get_by_role("button", name="Use this key").click()
     expect(dialog).to_contain_text("The gateway does not accept this key.")
@@ -149,6 +165,15 @@ def test_a_key_is_asked_for_and_kept_in_the_session(fake: FakeGateway, open_page
     expect(page.get_by_role("table", name="Figures")).to_have_count(2)
     page.get_by_role("button", name="Forget API key").click()
     assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_figures_are_made_again_one_at_a_time(fake: FakeGateway, open_page: OpenPage) -> None:
+    page = open_page()
+    ask(page)
+    page.get_by_role("button", name="Ask one at a time").click()
+    expect(page.get_by_label("One at a time")).to_be_checked()
+    expect(page.get_by_role("table", name="Figures")).to_be_visible()
+    assert [body.get("one_at_a_time") for body in fake.asked] == [None, True]
 
 
 def test_an_error_before_the_stream_is_shown(fake: FakeGateway, open_page: OpenPage) -> None:

@@ -17,7 +17,8 @@ HOSTILE = """\
 <style>body { display: none }</style><p style="position:fixed;inset:0">over it</p>
 <form action="http://evil.example/"><input name="q"></form>
 
-[click me](javascript:alert(4)) [and me](JaVaScRiPt&colon;alert(5)) [data](data:text/html,<script>alert(6)</script>)
+[click me](javascript:alert(4)) [and me](JaVaScRiPt&colon;alert(5))
+[data](data:text/html,<script>alert(6)</script>)
 <javascript:alert(7)> [local](/api/tags) [good](https://good.example/a "x\\" onmouseover=alert(8)")
 
 ![tracker](http://evil.example/pixel.png) ![inline](data:image/svg+xml,<svg/onload=alert(9)>)
@@ -101,7 +102,8 @@ def test_markdown_code_and_formulas_are_rendered(fake: FakeGateway, open_page: O
     answer = (
         "## Sum\n\nA **bold** `code` and $a_1 + \\frac{1}{2}$.\n\n1. one\n2. two\n\n"
         "| n | n² |\n|--:|--:|\n| 2 | 4 |\n\n```python\ndef f(x):\n    return x  # same\n```\n\n"
-        "$$\\int_0^1 x\\,dx = \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}$$\n\nPrices: $5 and $6."
+        "$$\\int_0^1 x\\,dx = \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}$$\n\n"
+        "Prices: $5 and $6."
     )
     fake.script = answer_all(answer)
     page = open_page()
@@ -149,7 +151,8 @@ LONGEST_TASK = """
 () => {
   window.longest = 0;
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
+    const durations = list.getEntries().map((entry) => entry.duration);
+    window.longest = Math.max(window.longest, ...durations);
   }).observe({ entryTypes: ["longtask"] });
 }
 """

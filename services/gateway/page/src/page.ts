@@ -116,10 +116,11 @@ export class Page {
 
   private sizesFailed(error: unknown): boolean {
     if (error instanceof gateway.GatewayError && error.status === 401) {
+      this.sizesError = `${t("keyTitle")}.`;
       this.askKey(() => this.watch.refresh());
       return false;
     }
-    this.sizesError = error instanceof gateway.GatewayError ? error.message : t("brokenConnection");
+    this.sizesError = t("sizesFailed", { reason: reason(error) });
     this.changed();
     return true;
   }
@@ -162,6 +163,12 @@ export class Page {
     const before = this.turns.slice(0, this.turns.indexOf(turn));
     this.comparison = newComparison(before);
     void this.run(prompt.trim());
+  }
+
+  /** Asks again for figures that no other size disturbs. */
+  askAlone(turn: Turn): void {
+    this.setOptions({ oneAtATime: true });
+    this.askAgain(turn, turn.prompt);
   }
 
   private async run(prompt: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { copyText } from "../clipboard";
 import type { Turn } from "../conversation";
 import { download } from "../csv";
 import { t } from "../language";
@@ -13,7 +14,7 @@ export function Actions({ page, turn }: { page: Page; turn: Turn }) {
   const share = () => {
     const address = location.origin + location.pathname;
     const link = writeLink(address, turn.models, turn.prompt, turn.options);
-    void navigator.clipboard.writeText(link).then(() => setCopied(true));
+    void copyText(link).then(setCopied);
   };
   const save = () => download(`sizeup-${turn.at.slice(0, 10)}.csv`, turnCsv(turn, page.votes));
   return (

@@ -25,7 +25,13 @@ export function KeyDialog({ page }: { page: Page }) {
         )}
         <label class="field">
           <span>{t("keyLabel")}</span>
-          <input type="password" autoComplete="off" value={key} onInput={(event) => setKey(event.currentTarget.value)} />
+          <input
+            type="password"
+            autoComplete="off"
+            autoFocus
+            value={key}
+            onInput={(event) => setKey(event.currentTarget.value)}
+          />
         </label>
         <p class="soft note">{t("keyNote")}</p>
         <button type="submit" class="primary" disabled={!isUsable}>

@@ -21,7 +21,7 @@ export function OptionsPanel({ page }: { page: Page }) {
       </label>
       <NumberInput page={page} field="temperature" label="temperature" hint="byModel" />
       <NumberInput page={page} field="seed" label="seed" hint="seedHint" />
-      <NumberInput page={page} field="maxTokens" label="maxTokens" hint="byModel" unit="maxTokensUnit" />
+      <NumberInput page={page} field="maxTokens" label="maxTokens" hint="byModel" />
       <label class="field">
         <span>{t("samples")}</span>
         <input
@@ -58,17 +58,13 @@ interface NumberInputProps {
   field: NumberField;
   label: Key;
   hint: Key;
-  unit?: Key;
 }
 
-function NumberInput({ page, field, label, hint, unit }: NumberInputProps) {
+function NumberInput({ page, field, label, hint }: NumberInputProps) {
   const value = page.options[field];
   return (
     <label class="field">
-      <span>
-        {t(label)}
-        {unit && <small class="soft"> {t(unit)}</small>}
-      </span>
+      <span>{t(label)}</span>
       <input
         type="text"
         inputMode="decimal"

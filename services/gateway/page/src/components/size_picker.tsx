@@ -14,7 +14,7 @@ export function SizePicker({ page }: { page: Page }) {
     <div class="picker">
       {sizesError !== null && (
         <p class="problem" role="alert">
-          {t("sizesFailed", { reason: sizesError })}{" "}
+          {sizesError}{" "}
           <button type="button" class="quiet" onClick={() => page.refreshSizes()}>
             {t("tryAgain")}
           </button>

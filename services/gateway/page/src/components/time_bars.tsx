@@ -19,8 +19,15 @@ const HINTS = {
   decode: "segmentDecodeHint",
 } as const satisfies Record<Segment, Key>;
 
+interface Props {
+  run: Run;
+  now: number;
+  /** Asks again, one size at a time; null while it cannot. */
+  onAskAlone: (() => void) | null;
+}
+
 /** Where the time of every answer went, on one scale. */
-export function TimeBars({ run, now }: { run: Run; now: number }) {
+export function TimeBars({ run, now, onAskAlone }: Props) {
   const figures = new Map(run.answers.map((answer) => [answer, shown(answer, now)]));
   const longest = Math.max(0, ...[...figures.values()].map(({ total }) => total));
   const end = scaleEnd(longest);
@@ -29,7 +36,7 @@ export function TimeBars({ run, now }: { run: Run; now: number }) {
     <section class="times" aria-label={t("time")} style={{ "--name": `${width}ch` }}>
       <div class="time-head">
         <Legend />
-        <SharedNote run={run} />
+        <SharedNote run={run} onAskAlone={onAskAlone} />
       </div>
       <ul>
         {run.models.map(({ model }, rank) => (
@@ -122,9 +129,19 @@ function Legend() {
 }
 
 /** Figures of sizes side by side disturb each other: the reader should know. */
-function SharedNote({ run }: { run: Run }) {
+function SharedNote({ run, onAskAlone }: Pick<Props, "run" | "onAskAlone">) {
   if (isRunning(run)) return null;
   const most = Math.max(0, ...run.answers.map(({ figures }) => figures?.at_once ?? 0));
   if (most === 0 || run.models.length === 1) return null;
-  return <p class="soft note">{most === 1 ? t("aloneNote") : t("sharedNote", { n: most })}</p>;
+  if (most === 1) return <p class="soft note">{t("aloneNote")}</p>;
+  return (
+    <p class="soft note">
+      {t("sharedNote", { n: most })}
+      {onAskAlone && (
+        <button type="button" class="quiet small" title={t("oneAtATimeHint")} onClick={onAskAlone}>
+          {t("askAlone")}
+        </button>
+      )}
+    </p>
+  );
 }

@@ -35,11 +35,13 @@ export class TurnView extends Component<Props> {
 
   render({ page, turn, index, isRunning }: Props) {
     const now = performance.now();
+    const canAsk = page.running === null && page.selected.size > 0;
+    const askAlone = canAsk ? () => page.askAlone(turn) : null;
     return (
       <section class="turn" ref={this.section} aria-labelledby={`prompt-${turn.id}`}>
         <Prompt page={page} turn={turn} index={index} isRunning={isRunning} />
         <Headline page={page} turn={turn} />
-        <TimeBars run={turn.run} now={now} />
+        <TimeBars run={turn.run} now={now} onAskAlone={askAlone} />
         <Columns page={page} turn={turn} now={now} />
         {!isRunning && <FiguresTable page={page} turn={turn} />}
       </section>

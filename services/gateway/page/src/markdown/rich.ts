@@ -2,6 +2,7 @@
  * loaded, which happens when the first answer needs it.
  */
 
+import { copyText } from "../clipboard";
 import { t } from "../language";
 
 /** Longer code is not highlighted, and a longer formula is not set. */
@@ -62,8 +63,8 @@ export function copyButton(source: () => string): HTMLButtonElement {
   button.className = "quiet small";
   button.textContent = t("copy");
   button.addEventListener("click", () => {
-    void navigator.clipboard.writeText(source()).then(() => {
-      button.textContent = t("copied");
+    void copyText(source()).then((copied) => {
+      if (copied) button.textContent = t("copied");
     });
   });
   button.addEventListener("blur", () => {

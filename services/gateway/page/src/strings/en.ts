@@ -63,8 +63,7 @@ export const en = {
   temperature: "Temperature",
   seed: "Seed",
   seedHint: "drawn",
-  maxTokens: "Maximum length",
-  maxTokensUnit: "tokens",
+  maxTokens: "Maximum tokens",
   byModel: "the model's",
   samples: "Samples per size",
   oneAtATime: "One at a time",
@@ -111,6 +110,7 @@ export const en = {
   segmentPrefillHint: "reading the prompt, to the first token",
   segmentDecodeHint: "writing",
   sharedNote: "Up to {n} sizes shared the machine while these figures were made.",
+  askAlone: "Ask one at a time",
   aloneNote: "Each size had the machine to itself.",
 
   // An answer

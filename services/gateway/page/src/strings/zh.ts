@@ -62,8 +62,7 @@ export const zh: Texts = {
   temperature: "温度",
   seed: "随机种子",
   seedHint: "随机",
-  maxTokens: "最大长度",
-  maxTokensUnit: "tokens",
+  maxTokens: "最大 token 数",
   byModel: "由模型决定",
   samples: "每个规格的采样数",
   oneAtATime: "逐个运行",
@@ -108,6 +107,7 @@ export const zh: Texts = {
   segmentPrefillHint: "读取提示词，直到首个 token",
   segmentDecodeHint: "生成文本",
   sharedNote: "测得这些数据时，最多有 {n} 个规格共用这台机器。",
+  askAlone: "逐个运行再测",
   aloneNote: "每个规格都独占机器。",
 
   ttft: "首个 token",
