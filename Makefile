@@ -44,7 +44,7 @@ PAGE := services/gateway/page
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types contracts sanitizers page page-check format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -81,6 +81,10 @@ kind-load: images  ## Build the images and load them into the kind cluster
 install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \
 		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
+
+browser:  ## Install a Chromium for the tests of the compare page, where there is none (Debian, root)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: an existing kind cluster)
 	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
