@@ -63,6 +63,7 @@ def _asked(browser: Browser, scheme: str, url: str, models: str, question: str) 
         if text != question:
             page.get_by_role("button", name="New").click()
     page.evaluate("document.activeElement.blur()")
+    page.mouse.move(0, 0)
     page.evaluate("window.scrollTo(0, 0)")
     return page
 
