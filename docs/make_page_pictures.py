@@ -48,17 +48,22 @@ def main() -> None:
 
 
 def _asked(browser: Browser, scheme: str, url: str, models: str, question: str) -> Page:
-    """Open the page, ask, and wait for the figures."""
+    """Open the page, ask, and wait for the figures; the first question warms the sizes up."""
     page = browser.new_page(
         viewport={"width": WIDTH, "height": HEIGHT},
         color_scheme="dark" if scheme == "dark" else "light",
         locale="en-US",
     )
-    page.goto(f"{url}?models={models}")
-    page.get_by_label("Question", exact=True).fill(question)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("table", name="Figures")).to_be_visible(timeout=ANSWER_MS)
+    page.goto(f"{url}?models={models}&temperature=0&one_at_a_time=1")
+    for text in ("Hello", question):
+        page.get_by_label("Question", exact=True).fill(text)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=text)).to_be_visible()
+        expect(page.get_by_role("table", name="Figures")).to_be_visible(timeout=ANSWER_MS)
+        if text != question:
+            page.get_by_role("button", name="New").click()
     page.evaluate("document.activeElement.blur()")
+    page.mouse.move(0, 0)
     page.evaluate("window.scrollTo(0, 0)")
     return page
 

@@ -131,7 +131,7 @@ def test_a_cold_size_shows_what_it_waits_for(fake: FakeGateway, open_page: OpenP
         yield Gate("ready")
         yield status("a:2b", "generating", prompt_tokens=31)
         yield Gate("end")
-        yield finish("a:2b", "4", load_seconds=3.0)
+        yield finish("a:2b", "4", total_seconds=4.0, load_seconds=3.0, ttft_seconds=3.2)
         yield finish("a:1b", "4")
         yield summary(body["models"])
 
@@ -151,7 +151,7 @@ def test_a_cold_size_shows_what_it_waits_for(fake: FakeGateway, open_page: OpenP
     expect(cold).to_contain_text("Reading the prompt, 31 tokens")
     fake.open("end")
     expect(page.get_by_role("img", name="a:2b: ")).to_have_accessible_name(
-        "a:2b: queue 50.0 ms, load 3.00 s, prefill 150 ms, decode 800 ms; 1.00 s in all"
+        "a:2b: queue 50.0 ms, load 3.00 s, prefill 150 ms, decode 800 ms; 4.00 s in all"
     )
 
 

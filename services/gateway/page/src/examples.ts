@@ -15,9 +15,16 @@ const GENERAL: Record<Language, string[]> = {
   ],
 };
 
-const TOY = ["What is 47 + 385?", "Count from 3 to 9.", "复述：山水火", "Tom has a red ball. Ann has a blue cup. What does Ann have?"];
+const TOY: Record<Language, string[]> = {
+  en: [
+    "What is 47 + 385?",
+    "Count from 3 to 9.",
+    "Tom has a red ball. Ann has a blue cup. What does Ann have?",
+  ],
+  "zh-CN": ["47 加 385 等于多少？", "复述：山水火", "Count from 3 to 9."],
+};
 
 export function examples(models: string[], language: Language): string[] {
   const onlyToys = models.length > 0 && models.every((model) => model.startsWith("toy:"));
-  return onlyToys ? TOY : GENERAL[language];
+  return (onlyToys ? TOY : GENERAL)[language];
 }

@@ -1,5 +1,6 @@
 /** What the page shows of an answer: live while it runs, the gateway's figures once it has ended. */
 
+import type { Figures } from "./contract";
 import { SEGMENTS, type Answer, type Durations, type Run } from "./run";
 
 export interface Shown {
@@ -18,12 +19,7 @@ export function shown(answer: Answer, now: number): Shown {
   const { figures } = answer;
   if (figures !== null) {
     return {
-      durations: {
-        queue: figures.queue_seconds,
-        load: figures.load_seconds,
-        prefill: figures.prefill_seconds,
-        decode: figures.decode_seconds,
-      },
+      durations: durationsOf(figures),
       total: figures.total_seconds,
       ttft: figures.ttft_seconds,
       tokensPerSecond: figures.tokens_per_second,
@@ -47,6 +43,17 @@ export function shown(answer: Answer, now: number): Shown {
   };
 }
 
+/** Segments that end where the answer ended. Load, prefill and decode were measured by the replica, and the time
+ * to the first token and the total by the gateway: the rest up to the first token is the queue, and all after it
+ * is decoding.
+ */
+export function durationsOf(figures: Figures): Durations {
+  const { load_seconds: load, prefill_seconds: prefill, total_seconds: total } = figures;
+  const first = figures.ttft_seconds ?? Math.max(0, total - figures.decode_seconds);
+  const queue = Math.max(0, first - load - prefill);
+  return { queue, load, prefill, decode: Math.max(0, total - queue - load - prefill) };
+}
+
 /** Figures of one size over its samples. */
 export interface SizeFigures {
   model: string;
@@ -56,8 +63,8 @@ export interface SizeFigures {
   ttft: number | null;
   tokensPerSecond: number | null;
   total: number | null;
-  /** The total without the start of a size that was cold. */
-  warmTotal: number | null;
+  /** Prefill and decode: the size's own speed, without the queue and the start of a cold size. */
+  work: number | null;
   tokens: number | null;
   cost: { amount: number; currency: string } | null;
   /** The most sizes that generated at the same time. */
@@ -79,7 +86,7 @@ export function sizeFigures(run: Run): SizeFigures[] {
       ttft: median(figures.map((each) => each.ttft_seconds)),
       tokensPerSecond: median(figures.map((each) => each.tokens_per_second)),
       total: median(figures.map((each) => each.total_seconds)),
-      warmTotal: median(figures.map((each) => each.total_seconds - each.load_seconds)),
+      work: median(figures.map(durationsOf).map(({ prefill, decode }) => prefill + decode)),
       tokens: median(figures.map((each) => each.tokens)),
       cost: first && {
         amount: costs.reduce((sum, { amount }) => sum + amount, 0),

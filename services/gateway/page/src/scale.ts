@@ -2,9 +2,9 @@
 
 const STEPS = [1, 1.5, 2, 3, 4, 6, 8, 10];
 
-/** The end of a scale that holds `seconds`, at least 50 ms. */
+/** The end of a scale that holds `seconds`, at least 10 ms. */
 export function scaleEnd(seconds: number): number {
-  const wanted = Math.max(seconds, 0.05);
+  const wanted = Math.max(seconds, 0.01);
   const power = 10 ** Math.floor(Math.log10(wanted));
   const step = STEPS.find((each) => each * power >= wanted * (1 - 1e-9)) ?? 10;
   return step * power;

@@ -7,7 +7,7 @@ export type Verdict =
   | { kind: "running"; finished: number; answers: number }
   | { kind: "broken"; reason: string }
   | { kind: "nothing" }
-  /** A smaller size said the same as the largest; `faster` is the ratio of their times, without loading. */
+  /** A smaller size said the same as the largest; `faster` is the ratio of their prefill and decode. */
   | { kind: "smaller"; smallest: string; largest: string; faster: number | null }
   /** Only the largest said it. */
   | { kind: "largest"; largest: string }
@@ -29,8 +29,8 @@ export function verdict(run: Run): Verdict {
   const agreement = run.summary?.agreement;
   if (sizes.length === 1 || !agreement) return { kind: "single", model: largest.model };
   if (agreement.smallest === agreement.largest) return { kind: "largest", largest: agreement.largest };
-  const total = (model: string) => sizes.find((size) => size.model === model)?.warmTotal ?? null;
-  const [small, large] = [total(agreement.smallest), total(agreement.largest)];
+  const work = (model: string) => sizes.find((size) => size.model === model)?.work ?? null;
+  const [small, large] = [work(agreement.smallest), work(agreement.largest)];
   const ratio = small && large ? large / small : null;
   return {
     kind: "smaller",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Chunk, Figures, Size } from "../src/contract";
-import { median, shown, sizeFigures } from "../src/figures";
+import { durationsOf, median, shown, sizeFigures } from "../src/figures";
 import { apply, end, ignore, newRun, type Run } from "../src/run";
-import { verdict } from "../src/verdict";
+import { verdict, type Verdict } from "../src/verdict";
 
 export const FIGURES: Figures = {
   queue_seconds: 0.1, load_seconds: 0, ttft_seconds: 0.3, prefill_seconds: 0.2, decode_seconds: 0.7,
@@ -48,7 +48,21 @@ test("the gateway's figures replace the browser's", () => {
   const answer = found.answers[0]!;
   assert.equal(answer.text, "4");
   assert.equal(shown(answer, 99_000).total, 1);
-  assert.deepEqual(shown(answer, 99_000).durations, { queue: 0.1, load: 0, prefill: 0.2, decode: 0.7 });
+  const { queue, load, prefill, decode } = shown(answer, 99_000).durations;
+  assert.deepEqual([queue, load, prefill, decode].map((seconds) => seconds.toFixed(3)), ["0.100", "0.000", "0.200", "0.700"]);
+});
+
+test("segments end where the answer ended, whatever the replica measured", () => {
+  const cases: [Partial<Figures>, number[]][] = [
+    [{ ttft_seconds: 0.5, prefill_seconds: 0.1, decode_seconds: 9 }, [0.4, 0, 0.1, 0.5]],
+    [{ ttft_seconds: 0.5, load_seconds: 0.3, prefill_seconds: 0.1 }, [0.1, 0.3, 0.1, 0.5]],
+    [{ ttft_seconds: null, prefill_seconds: 0.1, decode_seconds: 0 }, [0.9, 0, 0.1, 0]],
+  ];
+  for (const [changes, expected] of cases) {
+    const { queue, load, prefill, decode } = durationsOf({ ...FIGURES, queue_seconds: 0, ...changes });
+    const found = [queue, load, prefill, decode].map((seconds) => Number(seconds.toFixed(6)));
+    assert.deepEqual(found, expected);
+  }
 });
 
 test("one at a time, waiting for a turn is not part of the time", () => {
@@ -92,7 +106,9 @@ test("the verdict names the smallest size that agrees, and how much faster it wa
   const agreement = { largest: "a:2", same: ["a:1", "a:2"], smallest: "a:1" };
   apply(found, { done: true, compare: { ...summary, agreement } }, 0);
   end(found, 3000, null);
-  assert.deepEqual(verdict(found), { kind: "smaller", smallest: "a:1", largest: "a:2", faster: 3 });
+  const { faster, ...rest } = verdict(found) as Extract<Verdict, { kind: "smaller" }>;
+  assert.deepEqual(rest, { kind: "smaller", smallest: "a:1", largest: "a:2" });
+  assert.equal(faster?.toFixed(3), "3.222"); // 2.9 s and 0.9 s without the queue
   found.summary = { ...summary, agreement: { largest: "a:2", same: ["a:2"], smallest: "a:2" } };
   assert.deepEqual(verdict(found), { kind: "largest", largest: "a:2" });
   found.summary = { ...summary, agreement: null };
