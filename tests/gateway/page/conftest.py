@@ -12,8 +12,9 @@ from gateway.page.opened import Opened, OpenPage
 expect.set_options(timeout=10_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Start a browser; not for the session, since Playwright's event loop runs until it ends."""
     path = chromium_or_skip()
     with sync_playwright() as playwright:
         # Without its sandbox it runs as root.

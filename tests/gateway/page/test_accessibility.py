@@ -92,6 +92,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     wide: int = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= PHONE["width"]
     expect(page.get_by_role("button", name="Ask 3 sizes")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="What is 47 + 385?")).to_be_in_viewport()
 
 
 def focused(page: Page) -> str:

@@ -25,7 +25,9 @@ export class TurnView extends Component<Props> {
 
   /** A question that has just been asked comes to the top of the window. */
   override componentDidMount(): void {
-    if (this.props.isRunning && this.props.index > 0) this.section.current?.scrollIntoView();
+    if (!this.props.isRunning) return;
+    if (this.props.index === 0) window.scrollTo(0, 0);
+    else this.section.current?.scrollIntoView();
   }
 
   override shouldComponentUpdate(next: Props): boolean {
