@@ -1,16 +1,14 @@
-"""POST /api/compare: every size answers in one stream, whatever happens to the others."""
+"""POST /api/compare: every size answers in one stream."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.api.compare.compare_client import compare
+from gateway.api.compare.comparing import LARGE, MIDDLE, PROMPT, SMALL, comparing
 from gateway.fake_inference import (
-    KillConnection,
-    Refusal,
     Script,
     finished,
     refusing,
@@ -18,41 +16,11 @@ from gateway.fake_inference import (
     started,
 )
 from gateway.harness import until
-from gateway.routing.test_cancellation import disconnect
-from gateway.sizes import FAMILY, Sizes, name_of, running_sizes
+from gateway.sizes import FAMILY, Sizes, running_sizes
 from sizeup_wire.catalog import Price
-from sizeup_wire.errors import ErrorCode, Failure
-from sizeup_wire.events import Event, Failed, FinishReason, Text
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import Event, FinishReason, Text
 from sizeup_wire.generate import ChatPrompt, GenerateRequest
-
-SMALL, MIDDLE, LARGE = name_of(0.5), name_of(3), name_of(7)
-PROMPT: dict[str, Any] = {"family": FAMILY, "prompt": "What is 2 + 2?"}
-Scenario = Callable[[Sizes], Awaitable[None]]
-
-
-def comparing(
-    scenario: Scenario, small: Script, middle: Script, large: Script, **changes: Any
-) -> None:
-    async def run() -> None:
-        async with running_sizes({0.5: small, 3: middle, 7: large}, **changes) as sizes:
-            await scenario(sizes)
-
-    asyncio.run(run())
-
-
-@pytest.fixture(autouse=True)
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sizeup_gateway.comparison.fan_out._LOOK_SECONDS", 0.02)
-    monkeypatch.setattr("sizeup_gateway.comparison.fan_out._RETRY_SECONDS", 0.02)
-
-
-def endless(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-    async def script() -> AsyncIterator[Event | bytes]:
-        yield started()
-        yield Text(text="so far")
-        await asyncio.Event().wait()
-
-    return script()
 
 
 def test_every_size_answers_in_its_own_chunks() -> None:
@@ -161,176 +129,6 @@ def test_figures_say_how_many_generated_at_once() -> None:
     comparing(scenario, together, together, together)
 
 
-def test_a_cold_size_says_what_it_waits_for() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        cold = sizes.replicas[LARGE]
-        cold.state = "downloading"
-        comparison = asyncio.create_task(compare(sizes.gateway, PROMPT))
-        await until(lambda: bool(sizes.replicas[SMALL].requests) and cold.probes > 2)
-        cold.ready = True
-        found = await comparison
-        waiting = [chunk for chunk in found.of(LARGE) if chunk.get("status") == "downloading"]
-        assert waiting[-1]["progress"] == 0.5
-        assert found.statuses(LARGE)[-1] == "generating"
-        assert found.text(LARGE) == "4"
-        assert found.summary["answered"] == 3
-
-    comparing(scenario, *[responding_with("4")] * 3, cold=[7])
-
-
-def test_a_size_that_never_gets_ready_fails_at_the_deadline() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        found = await compare(sizes.gateway, PROMPT)
-        assert found.end(LARGE)["failure"]["code"] == "not_ready"
-        assert (found.summary["answered"], found.summary["failed"]) == (2, 1)
-        assert found.summary["agreement"]["largest"] == MIDDLE
-
-    comparing(scenario, *[responding_with("4")] * 3, cold=[7], activation_seconds=0.3)
-
-
-def test_a_dead_size_fails_at_once_and_alone() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        sizes.replicas[SMALL].state = "failed"
-        await until(lambda: sizes.replicas[SMALL].probes > 2)
-        found = await compare(sizes.gateway, PROMPT)
-        assert found.end(SMALL)["done_reason"] == "error"
-        assert "has failed" in found.end(SMALL)["failure"]["message"]
-        assert found.summary["answered"] == 2
-
-    comparing(scenario, *[responding_with("4")] * 3, cold=[0.5])
-
-
-def test_a_busy_size_is_tried_again() -> None:
-    refusals = iter(range(2))
-
-    async def busy_twice(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-        if next(refusals, None) is not None:
-            raise Refusal(503, Failure(code=ErrorCode.BUSY, message="full"))
-        yield started()
-        yield Text(text="4")
-        yield finished(1)
-
-    async def scenario(sizes: Sizes) -> None:
-        found = await compare(sizes.gateway, PROMPT)
-        assert "busy" in found.statuses(MIDDLE)
-        assert found.text(MIDDLE) == "4"
-        assert len(sizes.replicas[MIDDLE].requests) == 3
-
-    comparing(scenario, responding_with("4"), busy_twice, responding_with("4"))
-
-
-def test_a_size_that_stays_busy_fails_at_the_deadline() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        found = await compare(sizes.gateway, PROMPT)
-        assert found.end(MIDDLE)["failure"]["code"] == "busy"
-        assert found.summary["answered"] == 2
-
-    busy = refusing(ErrorCode.BUSY, 503)
-    comparing(scenario, responding_with("4"), busy, responding_with("4"), activation_seconds=0.2)
-
-
-def test_a_size_that_dies_in_the_middle_keeps_what_it_said() -> None:
-    async def dying(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-        yield started()
-        yield Text(text="The answer")
-        raise KillConnection
-
-    async def scenario(sizes: Sizes) -> None:
-        found = await compare(sizes.gateway, PROMPT)
-        end = found.end(LARGE)
-        assert end["failure"]["code"] == "upstream_lost"
-        assert end["text"] == "The answer"
-        assert found.summary["answered"] == 2
-
-    comparing(scenario, responding_with("4"), responding_with("4"), dying)
-
-
-def test_an_error_of_a_size_is_in_the_clients_words() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        found = await compare(sizes.gateway, PROMPT | {"think": True})
-        assert found.end(SMALL)["failure"]["message"] == f'"{SMALL}" does not support thinking'
-
-    unsupported = refusing(ErrorCode.UNSUPPORTED, 400, param="prompt.thinking")
-    comparing(scenario, unsupported, responding_with("4"), responding_with("4"))
-
-
-def test_a_failure_during_generation_ends_that_answer() -> None:
-    async def failing(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-        yield started()
-        yield Failed(code=ErrorCode.INTERNAL, message="out of memory")
-
-    async def scenario(sizes: Sizes) -> None:
-        found = await compare(sizes.gateway, PROMPT)
-        assert found.end(SMALL)["failure"] == {"code": "internal", "message": "out of memory"}
-
-    comparing(scenario, failing, responding_with("4"), responding_with("4"))
-
-
-def test_a_disconnect_cancels_every_size() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        replicas = sizes.replicas.values()
-        await disconnect(
-            sizes.gateway, "/api/compare", PROMPT, lambda: all(r.live for r in replicas)
-        )
-        await until(lambda: all(r.cancelled for r in sizes.replicas.values()))
-        await until(
-            lambda: (
-                sizes.gateway.sample(
-                    "requests_total",
-                    model=sizes.key(LARGE),
-                    route="/api/compare",
-                    outcome="cancelled",
-                )
-                == 1
-            )
-        )
-
-    comparing(scenario, endless, endless, endless)
-
-
-def test_one_size_is_stopped() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        url = sizes.gateway.url + "/api/compare"
-        async with sizes.gateway.http.post(url, json=PROMPT) as response:
-            lines = [json.loads(await response.content.readline())]
-            while lines[-1].get("message", {}).get("content") != "so far":
-                lines.append(json.loads(await response.content.readline()))
-            stop = {"id": lines[0]["compare"]["id"], "model": MIDDLE}
-            status, _, body = await sizes.gateway.post("/api/compare/stop", stop)
-            assert (status, json.loads(body)) == (200, {"stopped": 1})
-            rest = [json.loads(line) async for line in response.content]
-        (end,) = [c for c in rest if c.get("model") == MIDDLE and c["done"]]
-        assert end["done_reason"] == "cancelled"
-        assert end["text"] == "so far"
-        assert end["figures"]["tokens"] == 1
-        assert rest[-1]["compare"]["cancelled"] == 1
-        await until(lambda: sizes.replicas[MIDDLE].cancelled == 1)
-        status, _, _ = await sizes.gateway.post("/api/compare/stop", stop)
-        assert status == 404
-
-    comparing(scenario, responding_with("4"), endless, responding_with("4"))
-
-
-def test_a_size_that_waits_for_its_turn_is_stopped_before_it_begins() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        url = sizes.gateway.url + "/api/compare"
-        body = PROMPT | {"one_at_a_time": True}
-        async with sizes.gateway.http.post(url, json=body) as response:
-            lines = [json.loads(await response.content.readline())]
-            while lines[-1].get("message", {}).get("content") != "so far":
-                lines.append(json.loads(await response.content.readline()))
-            for model in (LARGE, SMALL):
-                stop = {"id": lines[0]["compare"]["id"], "model": model}
-                status, _, _ = await sizes.gateway.post("/api/compare/stop", stop)
-                assert status == 200
-            rest = [json.loads(line) async for line in response.content]
-        assert rest[-1]["compare"]["cancelled"] == 2
-        assert rest[-1]["compare"]["answered"] == 1
-        assert sizes.replicas[LARGE].requests == []
-
-    comparing(scenario, endless, responding_with("4"), responding_with("4"))
-
-
 def test_without_streaming_it_is_one_object() -> None:
     async def scenario(sizes: Sizes) -> None:
         status, headers, text = await sizes.gateway.post("/api/compare", PROMPT | {"stream": False})
@@ -382,21 +180,6 @@ def test_metrics_count_every_answer_and_the_whole() -> None:
     )
 
 
-def test_comparisons_leave_room_for_other_requests() -> None:
-    async def scenario(sizes: Sizes) -> None:
-        over = asyncio.Event()
-        first = asyncio.create_task(disconnect(sizes.gateway, "/api/compare", PROMPT, over.is_set))
-        await until(lambda: sizes.replicas[LARGE].live == 1)
-        status, headers, _ = await sizes.gateway.post("/api/compare", PROMPT)
-        assert status == 503
-        assert "Retry-After" in headers
-        over.set()
-        await first
-        await until(lambda: not sizes.replicas[LARGE].live)
-
-    comparing(scenario, endless, endless, endless, max_compare_answers=4)
-
-
 def test_twelve_sizes_at_once() -> None:
     async def run() -> None:
         scripts = {billions / 10: responding_with("4", ".") for billions in range(1, 13)}
@@ -407,39 +190,6 @@ def test_twelve_sizes_at_once() -> None:
             assert found.summary["agreement"]["smallest"] == sizes.names[0]
 
     asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({}, 400),
-        ({"prompt": "x"}, 400),
-        ({"family": FAMILY}, 400),
-        ({"family": FAMILY, "models": [SMALL], "prompt": "x"}, 400),
-        ({"family": FAMILY, "prompt": "x", "messages": [{"role": "user", "content": "x"}]}, 400),
-        ({"family": FAMILY, "messages": []}, 400),
-        ({"models": [], "prompt": "x"}, 400),
-        ({"models": [SMALL, "Qwen/qwen2.5-0.5b"], "prompt": "x"}, 400),
-        ({"models": [SMALL] * 17, "prompt": "x"}, 400),
-        ({"models": [1], "prompt": "x"}, 400),
-        ({"models": ["qwen9:1b"], "prompt": "x"}, 404),
-        ({"family": "qwen9", "prompt": "x"}, 404),
-        (PROMPT | {"samples": 0}, 400),
-        (PROMPT | {"samples": 9}, 400),
-        (PROMPT | {"samples": "2"}, 400),
-        (PROMPT | {"history": {"qwen9:1b": []}}, 404),
-        ({"models": [SMALL], "prompt": "x", "history": {LARGE: []}}, 400),
-    ],
-)
-def test_bad_input_is_rejected_before_any_size_is_asked(body: dict[str, Any], status: int) -> None:
-    async def scenario(sizes: Sizes) -> None:
-        for path in ("/api/compare", "/v1/compare"):
-            found, _, text = await sizes.gateway.post(path, body)
-            assert found == status, text
-            assert "error" in json.loads(text)
-        assert not any(replica.requests for replica in sizes.replicas.values())
-
-    comparing(scenario, *[responding_with("4")] * 3)
 
 
 def test_virtual_names_are_sizes_too() -> None:

@@ -1,0 +1,45 @@
+"""Comparisons that can never succeed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.api.compare.comparing import LARGE, PROMPT, SMALL, comparing
+from gateway.fake_inference import (
+    responding_with,
+)
+from gateway.sizes import FAMILY, Sizes
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"prompt": "x"}, 400),
+        ({"family": FAMILY}, 400),
+        ({"family": FAMILY, "models": [SMALL], "prompt": "x"}, 400),
+        ({"family": FAMILY, "prompt": "x", "messages": [{"role": "user", "content": "x"}]}, 400),
+        ({"family": FAMILY, "messages": []}, 400),
+        ({"models": [], "prompt": "x"}, 400),
+        ({"models": [SMALL, "Qwen/qwen2.5-0.5b"], "prompt": "x"}, 400),
+        ({"models": [SMALL] * 17, "prompt": "x"}, 400),
+        ({"models": [1], "prompt": "x"}, 400),
+        ({"models": ["qwen9:1b"], "prompt": "x"}, 404),
+        ({"family": "qwen9", "prompt": "x"}, 404),
+        (PROMPT | {"samples": 0}, 400),
+        (PROMPT | {"samples": 9}, 400),
+        (PROMPT | {"samples": "2"}, 400),
+        (PROMPT | {"history": {"qwen9:1b": []}}, 404),
+        ({"models": [SMALL], "prompt": "x", "history": {LARGE: []}}, 400),
+    ],
+)
+def test_bad_input_is_rejected_before_any_size_is_asked(body: dict[str, Any], status: int) -> None:
+    async def scenario(sizes: Sizes) -> None:
+        for path in ("/api/compare", "/v1/compare"):
+            found, _, text = await sizes.gateway.post(path, body)
+            assert found == status, text
+            assert "error" in json.loads(text)
+        assert not any(replica.requests for replica in sizes.replicas.values())
+
+    comparing(scenario, *[responding_with("4")] * 3)
