@@ -96,6 +96,10 @@ function Question({ page }: { page: Page }) {
   const field = useRef<HTMLTextAreaElement>(null);
   const rows = page.turns.length > 0 ? 1 : 2;
   useEffect(() => {
+    // On a touch screen the keyboard would cover the page.
+    if (matchMedia("(pointer: fine)").matches) field.current?.focus();
+  }, []);
+  useEffect(() => {
     const area = field.current;
     if (!area) return;
     // As high as its text: the style sheet bounds it.
