@@ -20,7 +20,7 @@ WARM_UP = 100
 REQUESTS = 500
 AT_ONCE = 40
 TOKENS = 1000
-"""All clients disconnect before the end of such a long response."""
+"""Of a response so long that on all but the fastest machines every client leaves before its end."""
 SEED = 20261123
 GROWTH_MIB = KV_MIB + 8.0
 """The KV pool may not be resident before; the rest is kept by allocators after the peak."""
@@ -145,7 +145,9 @@ def test_five_hundred_disconnects_leave_nothing_behind(serving: Deployment) -> N
         tokens = await computed(http, serving) - tokens
         print(f"{tokens} tokens computed of {REQUESTS * TOKENS}")
         assert tokens < REQUESTS * TOKENS / 2
-        assert sum(ended.values()) == ended["outcome=cancelled"] > REQUESTS / 2
+        completed = ended.get("outcome=ok", 0.0)
+        assert sum(ended.values()) == ended["outcome=cancelled"] + completed > REQUESTS / 2
+        assert completed < REQUESTS / 10
         for model in (ENDLESS, TOY):
             body = chat(model, "Hello", max_tokens=3)
             await post(http, f"{serving.url}/v1/chat/completions", body)
