@@ -83,7 +83,8 @@ class FanOut:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
-        self._queue: asyncio.Queue[Update] = asyncio.Queue(_MAX_QUEUED_UPDATES)
+        self._queue: asyncio.Queue[Update | None] = asyncio.Queue(_MAX_QUEUED_UPDATES)
+        """None: making the answers has crashed."""
         self._running = [
             _Running(answer, Stopwatch(self._begun), measure(answer.model.key))
             for answer in plan.answers
@@ -94,10 +95,14 @@ class FanOut:
         """Yield every update, the last of them AllEnded; closing it cancels the answers."""
         ended: list[Ended | FailedAnswer] = []
         work = asyncio.create_task(self._make_all())
+        work.add_done_callback(self._wake_after_crash)
         try:
             yield Begun(self._plan)
             while len(ended) < len(self._running):
                 update = await self._queue.get()
+                if update is None:
+                    await work
+                    return
                 if isinstance(update, Ended | FailedAnswer):
                     ended.append(update)
                 yield update
@@ -105,6 +110,13 @@ class FanOut:
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+    def _wake_after_crash(self, work: asyncio.Task[None]) -> None:
+        if work.cancelled() or work.exception() is None:
+            return
+        while self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
 
     def stop(self, model: str, sample: int | None) -> int:
         """Stop the answers of a model, or one of them; return how many had not ended."""
