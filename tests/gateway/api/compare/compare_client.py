@@ -1,4 +1,4 @@
-"""Reads comparisons from a gateway."""
+"""Reads comparisons from a gateway, in either dialect."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ class Compared:
         return [c for c in self.chunks if (c.get("model"), c.get("sample")) == (model, sample)]
 
     def text(self, model: str, sample: int = 0) -> str:
-        return "".join(c["message"]["content"] for c in self.of(model, sample) if "message" in c)
+        return "".join(map(_content, self.of(model, sample)))
 
     def end(self, model: str, sample: int = 0) -> Json:
         """Return the last chunk of an answer; it has exactly one."""
-        (end,) = [c for c in self.of(model, sample) if c["done"]]
+        (end,) = [c for c in self.of(model, sample) if c.get("done")]
         assert end is self.of(model, sample)[-1]
         return end
 
@@ -42,10 +42,21 @@ class Compared:
         return [c["status"] for c in self.of(model, sample) if "status" in c]
 
 
-async def compare(gateway: Gateway, body: Mapping[str, Any], **headers: str) -> Compared:
-    status, _, text = await gateway.post("/api/compare", body, **headers)
+async def compare(
+    gateway: Gateway, body: Mapping[str, Any], path: str = "/api/compare"
+) -> Compared:
+    status, _, text = await gateway.post(path, {**body, "stream": True})
     assert status == 200, text
+    if path == "/v1/compare":
+        return Compared(sse_chunks(text))
     return Compared([json.loads(line) for line in text.splitlines()])
+
+
+def _content(chunk: Json) -> str:
+    """Return the text of a chunk in either dialect."""
+    if "message" in chunk:
+        return str(chunk["message"]["content"])
+    return "".join(choice["delta"].get("content") or "" for choice in chunk.get("choices", ()))
 
 
 def sse_chunks(text: str) -> Sequence[Json]:

@@ -180,11 +180,12 @@ def test_metrics_count_every_answer_and_the_whole() -> None:
     )
 
 
-def test_twelve_sizes_at_once() -> None:
+@pytest.mark.parametrize("path", ["/api/compare", "/v1/compare"])
+def test_twelve_sizes_at_once(path: str) -> None:
     async def run() -> None:
         scripts = {billions / 10: responding_with("4", ".") for billions in range(1, 13)}
         async with running_sizes(scripts) as sizes:
-            found = await compare(sizes.gateway, PROMPT | {"samples": 2})
+            found = await compare(sizes.gateway, PROMPT | {"samples": 2}, path)
             assert [m["model"] for m in found.begin["models"]] == sizes.names
             assert found.summary["answered"] == 24
             assert found.summary["agreement"]["smallest"] == sizes.names[0]

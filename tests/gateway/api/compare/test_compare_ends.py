@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from gateway.api.compare.comparing import LARGE, MIDDLE, PROMPT, SMALL, comparing, endless
 from gateway.fake_inference import (
     responding_with,
@@ -12,19 +14,18 @@ from gateway.routing.test_cancellation import disconnect
 from gateway.sizes import Sizes
 
 
-def test_a_disconnect_cancels_every_size() -> None:
+@pytest.mark.parametrize("path", ["/api/compare", "/v1/compare"])
+def test_a_disconnect_cancels_every_size(path: str) -> None:
     async def scenario(sizes: Sizes) -> None:
         replicas = sizes.replicas.values()
-        await disconnect(
-            sizes.gateway, "/api/compare", PROMPT, lambda: all(r.live for r in replicas)
-        )
+        await disconnect(sizes.gateway, path, PROMPT, lambda: all(r.live for r in replicas))
         await until(lambda: all(r.cancelled for r in sizes.replicas.values()))
         await until(
             lambda: (
                 sizes.gateway.sample(
                     "requests_total",
                     model=sizes.key(LARGE),
-                    route="/api/compare",
+                    route=path,
                     outcome="cancelled",
                 )
                 == 1
