@@ -14,6 +14,7 @@ from starlette.routing import Route
 from gateway.fake_inference import FakeInference, events, finished, model_info, started
 from gateway.harness import MODEL, background_gateway, catalog, settings
 from sizeup_gateway.api import health
+from sizeup_gateway.api.compare import response_schema as compare
 from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorResponse
 from sizeup_gateway.api.ollama import response_schema as ollama
 from sizeup_gateway.api.openai import response_schema as openai
@@ -34,6 +35,7 @@ from sizeup_wire.events import (
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CHAT = {"model": MODEL, "messages": MESSAGES}
+COMPARE = {"models": [MODEL], "messages": MESSAGES}
 TOP = TopLogprob(token="a", bytes=(97,), logprob=-0.5)
 LOGPROB = TokenLogprob(token="a", bytes=(97,), logprob=-0.5, top=(TOP,))
 
@@ -148,6 +150,10 @@ def validate(schema: type[BaseModel], content: str) -> None:
         ),
         ("POST", "/v1/chat/completions", {"model": "unknown"}, OpenAIErrorResponse),
         ("GET", "/v1/nothing", None, OpenAIErrorResponse),
+        ("POST", "/api/compare", COMPARE | {"stream": False}, compare.CompareResponse),
+        ("POST", "/v1/compare", COMPARE, compare.OpenAICompareResponse),
+        ("GET", "/api/sizes", None, compare.SizesResponse),
+        ("POST", "/api/compare/stop", {"id": "x", "model": MODEL}, OllamaErrorResponse),
         ("GET", "/livez", None, health.StatusResponse),
         ("GET", "/readyz", None, health.StatusResponse),
         ("GET", "/health", None, health.HealthResponse),
@@ -174,6 +180,8 @@ def test_responses_have_the_documented_schema(
             {"model": MODEL, "prompt": "a", "echo": True, "logprobs": 1},
             openai.Completion,
         ),
+        ("/api/compare", COMPARE | {"logprobs": True}, compare.CompareChunk),
+        ("/v1/compare", COMPARE | {"logprobs": True}, compare.OpenAICompareChunk),
     ],
 )
 def test_chunks_have_the_documented_schema(
@@ -195,6 +203,8 @@ def test_the_documented_schemas_of_a_stream_are_those_of_the_route(
         ("/api/generate", "application/x-ndjson", "GenerateResponse"),
         ("/v1/chat/completions", "text/event-stream", "ChatCompletionChunk"),
         ("/v1/completions", "text/event-stream", "Completion"),
+        ("/api/compare", "application/x-ndjson", "CompareChunk"),
+        ("/v1/compare", "text/event-stream", "OpenAICompareChunk"),
     ):
         content = document["paths"][path]["post"]["responses"]["200"]["content"]
         schema = content[media_type]["schema"]

@@ -34,6 +34,9 @@ class Form(Protocol):
     def bare(self, answer: Answer | None, timing: Timing, *, done: bool) -> Json:
         """Return a chunk without text; without an answer, one of the whole comparison."""
 
+    def whole(self, timing: Timing) -> Json:
+        """Return the first fields of a whole response."""
+
     def end(self, answer: Answer, finished: Finished | None) -> Json:
         """Return what the last chunk of an answer has besides; None: it was stopped."""
 
@@ -92,7 +95,7 @@ class CompareChunks:
     def to_response(self, timing: Timing) -> Json:
         ends = [self._ends[_key(answer)] for answer in self._plan.answers]
         summary = {} if self._summary is None else _summary(self._summary)
-        return self._form.bare(None, timing, done=True) | {
+        return self._form.whole(timing) | {
             "compare": _begin(self._plan) | summary,
             "responses": [self._whole(end, timing) for end in ends],
         }

@@ -27,6 +27,9 @@ class OllamaForm:
         model = {} if answer is None else {"model": answer.name}
         return {**model, "created_at": timestamp(timing.at), "done": done}
 
+    def whole(self, timing: Timing) -> Json:
+        return self.bare(None, timing, done=True)
+
     def end(self, answer: Answer, finished: Finished | None) -> Json:
         if finished is not None:
             return {}
@@ -56,6 +59,9 @@ class OpenAIForm:
     def bare(self, answer: Answer | None, timing: Timing, *, done: bool) -> Json:
         fields = heading_fields(self._heading(answer), "chat.completion.chunk")
         return fields | {"choices": [], "done": done}
+
+    def whole(self, timing: Timing) -> Json:
+        return {"id": self._plan.id, "object": "compare", "created": self._created}
 
     def end(self, answer: Answer, finished: Finished | None) -> Json:
         if finished is not None:

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from sizeup_gateway.api.documentation import ResponseBody
-from sizeup_gateway.api.ollama.response_schema import ResponseMessage
+from sizeup_gateway.api.ollama.response_schema import Logprob, ResponseMessage
 from sizeup_gateway.api.openai.response_schema import CompletionUsage
 
 
@@ -124,6 +124,7 @@ class CompareChunk(AnswerFields):
     model: str | None = None
     created_at: str
     message: ResponseMessage | None = None
+    logprobs: list[Logprob] | None = None
     done_reason: Literal["stop", "length", "cancelled", "error"] | None = None
     total_duration: int | None = None
     """Nanoseconds, like the durations below."""
