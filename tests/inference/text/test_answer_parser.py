@@ -1,15 +1,12 @@
-import json
-
 import pytest
 
 from sizeup_inference.text.answer_parser import (
     AnswerParser,
-    Call,
     Content,
     Part,
     Reasoning,
-    parse_call,
 )
+from sizeup_inference.text.tool_call import Call
 
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
 
@@ -57,6 +54,20 @@ ADD = Call("add", {"a": 1})
         ("<tool_call>\n{nope", "", "<tool_call>\n{nope", []),
         ("<tool_calls> <tool_c", "", "<tool_calls> <tool_c", []),
         ("ends in space \n", "", "ends in space \n", []),
+        (
+            '<tool_call>{"name": "say", "arguments": {"t": "</tool_call>"}}</tool_call> x',
+            "",
+            " x",
+            [Call("say", {"t": "</tool_call>"})],
+        ),
+        (
+            '<tool_call>{"name": "say", "arguments": {"t": "\\"</tool_call>\\\\"}}</tool_call>',
+            "",
+            "",
+            [Call("say", {"t": '"</tool_call>\\'})],
+        ),
+        # A string that is never closed hides the tags after it until the end.
+        (f'<tool_call>{{"a}}</tool_call> y {CALL}', "", '<tool_call>{"a}</tool_call> y', [ADD]),
     ],
 )
 def test_reasoning_content_and_calls_are_parsed_for_any_split(
@@ -95,27 +106,3 @@ def test_is_thinking_follows_the_text() -> None:
     assert parser.is_thinking
     parser.feed("x</think>")
     assert not parser.is_thinking
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "",
-        "[]",
-        '"add"',
-        '{"name": 1, "arguments": {}}',
-        '{"name": "", "arguments": {}}',
-        '{"arguments": {}}',
-        '{"name": "add", "arguments": "a"}',
-        '{"name": "add", "arguments": {"a": NaN}}',
-        '{"name": "add", "arguments": {"a": "\\ud800"}}',
-        '{"name": "add", "arguments": ' + "[" * 100_000 + "}",
-        '{"name": "add", "arguments": {"a": ' + "9" * 5000 + "}}",
-    ],
-)
-def test_an_invalid_call_is_none(body: str) -> None:
-    assert parse_call(body) is None
-
-
-def test_a_call_without_arguments_has_none() -> None:
-    assert parse_call(json.dumps({"name": "now"})) == Call("now", {})

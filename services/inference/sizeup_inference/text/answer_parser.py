@@ -1,17 +1,17 @@
 """Incremental parsing of thinking and tool calls in generated text. Pure.
 
-`<think>...</think>` may start the output. After it there may be any number of
-`<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (the format of Hermes and Qwen). White
-space around the tags is dropped with them. An invalid call is returned as text.
+`<think>...</think>` may start the output. After it there may be any number of tool calls, as in
+`tool_call`. White space around the tags is dropped with them; an invalid call is returned as text.
 """
 
-import json
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+
+from sizeup_inference.text.tool_call import BEGIN as _CALL
+from sizeup_inference.text.tool_call import END as _END_CALL
+from sizeup_inference.text.tool_call import Call, EndFinder, parse_call
 
 _THINK, _END_THINK = "<think>", "</think>"
-_CALL, _END_CALL = "<tool_call>", "</tool_call>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,6 @@ class Reasoning:
     """Text inside <think>."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A complete tool call."""
-
-    name: str
-    arguments: dict[str, Any]
 
 
 Part = Content | Reasoning | Call
@@ -59,6 +51,7 @@ class AnswerParser:
         if is_thinking:
             self._state = _State.THINKING
         self._fresh = is_thinking
+        self._end = EndFinder()
         self.calls = 0
         """Number of complete calls."""
 
@@ -77,11 +70,23 @@ class AnswerParser:
 
     def flush(self) -> list[Part]:
         """Return the remaining parts at the end of a choice; a call may lack its closing tag."""
+        parts: list[Part] = []
+        while self._state is _State.CALL and self._held:
+            self._flush_call(parts)
+        return _joined([*parts, *self._flush_rest()])
+
+    def _flush_call(self, parts: list[Part]) -> None:
+        """Take what is left as one call, else what stands before a tag in an unclosed string."""
+        end = self._held.find(_END_CALL)
+        is_whole = end < 0 or parse_call(self._held.strip().removeprefix(_CALL)) is not None
+        self._take_call(parts, len(self._held) if is_whole else end + len(_END_CALL))
+        while self._step(parts):
+            pass
+
+    def _flush_rest(self) -> list[Part]:
         held, self._held = self._held, ""
         if self._state is _State.THINKING:
             return [Reasoning(held)] if held.strip() else []
-        if self._state is _State.CALL:
-            return [self._parse_call(held, closed=False)]
         if self._state in (_State.AFTER_THINKING, _State.AFTER_CALL) and not held.strip():
             return []
         return [Content(held)] if held else []
@@ -150,18 +155,21 @@ class AnswerParser:
         return False
 
     def _call(self, parts: list[Part]) -> bool:
-        if _END_CALL not in self._held:
+        end = self._end.find(self._held)
+        if end is None:
             return False
-        whole, tag, rest = self._held.partition(_END_CALL)
-        part = self._parse_call(whole + tag, closed=True)
-        parts.append(part)
-        self._held = rest
-        self._state = _State.AFTER_CALL if isinstance(part, Call) else _State.CONTENT
+        self._take_call(parts, end + len(_END_CALL))
         return True
 
-    def _parse_call(self, whole: str, *, closed: bool) -> Part:
-        body = whole.lstrip().removeprefix(_CALL)
-        call = parse_call(body.removesuffix(_END_CALL) if closed else body)
+    def _take_call(self, parts: list[Part], length: int) -> None:
+        """Take a call of this length, with both tags, from the held text."""
+        part = self._parse_call(self._held[:length])
+        parts.append(part)
+        self._held, self._end = self._held[length:], EndFinder()
+        self._state = _State.AFTER_CALL if isinstance(part, Call) else _State.CONTENT
+
+    def _parse_call(self, whole: str) -> Part:
+        call = parse_call(whole.strip().removeprefix(_CALL).removesuffix(_END_CALL))
         if call is None:
             return Content(whole)
         self.calls += 1
@@ -173,25 +181,6 @@ class AnswerParser:
         text = self._held[:keep].rstrip()
         parts.append(kind(text))
         self._held = self._held[len(text) :]
-
-
-def parse_call(body: str) -> Call | None:
-    """Parse the body of a tool call, or return None for an invalid one."""
-    try:
-        call = json.loads(body, parse_constant=_reject_constant)
-        json.dumps(call, ensure_ascii=False).encode()  # unpaired surrogates have no UTF-8
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(call, dict):
-        return None
-    name, arguments = call.get("name"), call.get("arguments", {})
-    if not isinstance(name, str) or not name or not isinstance(arguments, dict):
-        return None
-    return Call(name, arguments)
-
-
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is not valid JSON")
 
 
 def _overlap(text: str, tag: str) -> int:
