@@ -15,7 +15,7 @@ from system.deployment import Deployment, deployed, wait_until
 from system.models import ENDLESS
 from system.requests import DONE, chat, payloads, run
 
-TOKENS = 500
+TOKENS = 1900
 DRAIN_SECONDS = 120
 _BEGUN = 5
 ORPHAN_SECONDS = 10.0
