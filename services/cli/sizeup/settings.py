@@ -13,7 +13,7 @@ DEFAULT_PORT = 11434
 """Ollama's port: the default of its clients."""
 MIRROR_PORT = 8090
 
-_SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SIZEUP_API_KEY")
 
 
 class Settings(HubCacheSettings):
@@ -24,6 +24,9 @@ class Settings(HubCacheSettings):
     url: str = Field(
         f"http://127.0.0.1:{DEFAULT_PORT}",
         description="URL of the gateway for ask, chat, compare, check and models",
+    )
+    api_key: SecretStr | None = Field(
+        None, description="API key of the gateway, sent by ask, chat, compare and models"
     )
     catalog: Path | None = Field(None, description="YAML file with additional models")
     toy_dir: Path | None = Field(None, description="folder of the toy models")
@@ -98,5 +101,5 @@ class Settings(HubCacheSettings):
 
 
 def inherited_environment() -> dict[str, str]:
-    """Return this process's environment for a child, without the tokens of pull."""
+    """Return this process's environment for a child, without tokens and keys."""
     return {k: v for k, v in os.environ.items() if k not in _SECRETS}  # noqa: TID251

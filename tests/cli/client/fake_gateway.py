@@ -38,11 +38,13 @@ class FakeGateway:
     """Wait for this after the first chunk of a stream."""
     first_sent: threading.Event = field(default_factory=threading.Event)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
     url: str = ""
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.bodies.append(body)
+        self.authorizations.append(request.headers.get("Authorization"))
         if self.raw is not None:
             return web.Response(body=self.raw)
         if self.error:

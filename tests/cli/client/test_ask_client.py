@@ -98,6 +98,15 @@ def test_an_invalid_url_is_rejected(ask: Any, url: str) -> None:
     assert repr(url) in done.err
 
 
+def test_the_api_key_comes_from_the_environment(
+    ask: Any, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask()
+    monkeypatch.setenv("SIZEUP_API_KEY", "secret")
+    ask()
+    assert gateway.authorizations == [None, "Bearer secret"]
+
+
 def test_the_url_may_come_from_the_environment(
     gateway: FakeGateway, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

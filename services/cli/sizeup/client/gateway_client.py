@@ -14,6 +14,7 @@ from sizeup.errors import (
     InvalidResponseError,
     UsageError,
 )
+from sizeup.settings import Settings
 
 _CONNECT_SECONDS = 5.0
 """The gateway is on this machine or in the same cluster."""
@@ -101,11 +102,16 @@ class Gateway:
 
 @asynccontextmanager
 async def connect(url: str, response_seconds: float) -> AsyncIterator[Gateway]:
-    """Open a client; response_seconds is the longest silence while waiting for a response."""
+    """Open a client, with the API key of the settings.
+
+    response_seconds is the longest silence while waiting for a response.
+    """
+    key = Settings().api_key
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=_CONNECT_SECONDS, sock_read=response_seconds
     )
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         yield Gateway(url.rstrip("/"), session)
 
 
