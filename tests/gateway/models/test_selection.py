@@ -31,7 +31,7 @@ def models(*ready: str, others: Iterable[CatalogEntry] = ()) -> Models:
     [
         ("qwen2.5:smallest", (), "0.5b"),
         ("QWEN2.5:Smallest", (), "0.5b"),
-        ("qwen2.5:largest", (), "x"),  # of unknown size: taken for the largest
+        ("qwen2.5:largest", (), "7b"),  # not the one of unknown size
         ("qwen2.5:largest-ready", ("0.5b", "3b"), "3b"),
         ("qwen2.5:largest-ready", ("7b",), "7b"),
     ],
@@ -84,3 +84,43 @@ def test_a_ready_model_serves_itself() -> None:
 def test_a_larger_size_never_serves_in_place() -> None:
     selected = select(models("7b"), "qwen2.5:3b", fall_back=True)
     assert (selected.model.key, selected.instead_of) == ("3b", None)
+
+
+def test_one_of_unknown_size_falls_back_to_none() -> None:
+    selected = select(models("0.5b", "7b"), "qwen2.5:x", fall_back=True)
+    assert (selected.model.key, selected.instead_of) == ("x", None)
+
+
+def variants() -> Models:
+    """Base models beside those for chat, all ready but the largest for chat."""
+    names = ("q:1b-base", "q:1b", "q:3b-base", "q:3b", "q:30b-a3b", "q:30b-a3b-thinking")
+    catalog = {
+        name.replace(":", "-"): CatalogEntry(
+            id=name.replace(":", "-"),
+            names=(name,),
+            parameters=int(name[2:].partition("b")[0]),
+            replicas=("http://r",),
+        )
+        for name in names
+    }
+    found = Models(Catalog(models=catalog))
+    for key, model in found.by_key.items():
+        model.pool.set_ready(model.pool.replicas[0], ready=key != "q-3b")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("q:smallest", "q-1b"),
+        ("q:largest", "q-30b-a3b"),
+        ("q-base:largest", "q-3b-base"),
+        ("q-thinking:smallest", "q-30b-a3b-thinking"),
+    ],
+)
+def test_variants_are_families_of_their_own(name: str, key: str) -> None:
+    assert select(variants(), name).model.key == key
+
+
+def test_the_fallback_stays_in_the_variant() -> None:
+    assert select(variants(), "q:3b", fall_back=True).model.key == "q-1b"

@@ -66,6 +66,13 @@ ADD = Call("add", {"a": 1})
             "",
             [Call("say", {"t": '"</tool_call>\\'})],
         ),
+        (CALL.removesuffix("l_call>"), "", "", [ADD]),
+        (
+            f'<tool_call>{{"x}}</tool_call>{CALL}<tool_call>{{"y}}</tool_call>',
+            "",
+            '<tool_call>{"x}</tool_call><tool_call>{"y}</tool_call>',
+            [ADD],
+        ),
         # A string that is never closed hides the tags after it until the end.
         (f'<tool_call>{{"a}}</tool_call> y {CALL}', "", '<tool_call>{"a}</tool_call> y', [ADD]),
     ],
@@ -106,3 +113,10 @@ def test_is_thinking_follows_the_text() -> None:
     assert parser.is_thinking
     parser.feed("x</think>")
     assert not parser.is_thinking
+
+
+def test_many_unclosed_strings_are_cut_once() -> None:
+    unit = '<tool_call>"</tool_call>"'
+    parser = AnswerParser(thinking=False, is_thinking=False, tools=True)
+    parts = parser.feed(unit * 4001) + parser.flush()
+    assert "".join(part.text for part in parts if isinstance(part, Content)) == unit * 4001

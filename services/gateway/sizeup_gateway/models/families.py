@@ -1,12 +1,23 @@
-"""Families: models whose names differ after the colon only, as the sizes of qwen2.5 do. Pure."""
+"""Families: models whose names differ in the size only. Pure.
 
+`qwen2.5:0.5b` and `qwen2.5:7b` are of the family `qwen2.5`, `qwen2.5:7b-base` is of `qwen2.5-base`.
+"""
+
+import re
 from collections.abc import Iterable, Sequence
 
 from sizeup_gateway.models.catalog import Model
 
 
+_SIZE = re.compile(r"\d+(?:\.\d+)?[kmbt](?:-a\d+(?:\.\d+)?[kmb])?(?=-|$)", re.IGNORECASE)
+"""As in 0.5b, or 30b-a3b of a mixture of experts."""
+
+
 def family_of(model: Model) -> str:
-    return model.entry.names[0].partition(":")[0]
+    """Return the name without its size; tags without a size, as in `:latest`, are left out."""
+    name, _, tag = model.entry.names[0].partition(":")
+    size = _SIZE.match(tag)
+    return name if size is None else name + tag[size.end() :]
 
 
 def parameters_of(model: Model) -> int | None:

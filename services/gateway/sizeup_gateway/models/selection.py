@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sizeup_gateway.errors import ModelNotFoundError, NotReadyError
 from sizeup_gateway.models.catalog import Model, Models
-from sizeup_gateway.models.families import family, family_of
+from sizeup_gateway.models.families import family, family_of, parameters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,12 @@ def select(models: Models, name: str, *, fall_back: bool = False) -> Selected:
     if not fall_back or model.pool.ready_count:
         return selected
     sizes = family(models.by_key.values(), family_of(model))
-    smaller = [m for m in sizes[: sizes.index(model)] if m.pool.ready_count]
+    own = parameters_of(model)
+    smaller = [
+        m
+        for m in sizes
+        if m.pool.ready_count and own is not None and (parameters_of(m) or own) < own
+    ]
     if not smaller:
         return selected
     return Selected(smaller[-1], smaller[-1].listed_name, selected.virtual, instead_of=model)
@@ -45,7 +50,8 @@ def select(models: Models, name: str, *, fall_back: bool = False) -> Selected:
 def _select_virtual(models: Models, name: str) -> Selected:
     family_name, _, tag = name.partition(":")
     choose = _VIRTUAL_TAGS.get(tag.lower())
-    sizes = family(models.by_key.values(), family_name) if choose else ()
+    found = family(models.by_key.values(), family_name) if choose else ()
+    sizes = [model for model in found if parameters_of(model) is not None] or found
     if choose is None or not sizes:
         raise ModelNotFoundError(name)
     model = choose(sizes)

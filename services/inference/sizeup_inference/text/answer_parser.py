@@ -52,6 +52,7 @@ class AnswerParser:
             self._state = _State.THINKING
         self._fresh = is_thinking
         self._end = EndFinder()
+        self._ignores_strings = False
         self.calls = 0
         """Number of complete calls."""
 
@@ -71,15 +72,20 @@ class AnswerParser:
     def flush(self) -> list[Part]:
         """Return the remaining parts at the end of a choice; a call may lack its closing tag."""
         parts: list[Part] = []
-        while self._state is _State.CALL and self._held:
+        if self._state is _State.CALL and self._held:
             self._flush_call(parts)
         return _joined([*parts, *self._flush_rest()])
 
     def _flush_call(self, parts: list[Part]) -> None:
-        """Take what is left as one call, else what stands before a tag in an unclosed string."""
-        end = self._held.find(_END_CALL)
-        is_whole = end < 0 or parse_call(self._held.strip().removeprefix(_CALL)) is not None
-        self._take_call(parts, len(self._held) if is_whole else end + len(_END_CALL))
+        """Take what is left as one call, else cut it at every tag: a string was not closed."""
+        cut = len(self._held) - _overlap(self._held, _END_CALL)
+        call = parse_call(self._held[:cut].strip().removeprefix(_CALL))
+        if call is not None:
+            self.calls += 1
+            parts.append(call)
+            self._held = ""
+            return
+        self._ignores_strings = True
         while self._step(parts):
             pass
 
@@ -155,15 +161,21 @@ class AnswerParser:
         return False
 
     def _call(self, parts: list[Part]) -> bool:
-        end = self._end.find(self._held)
-        if end is None:
+        end = self._held.find(_END_CALL) if self._ignores_strings else self._end.find(self._held)
+        if end is None or end < 0:
             return False
         self._take_call(parts, end + len(_END_CALL))
         return True
 
     def _take_call(self, parts: list[Part], length: int) -> None:
-        """Take a call of this length, with both tags, from the held text."""
+        """Take a call of this length, with both tags, from the held text.
+
+        One that is unreadable ends at its first tag: what looks like a string may be none.
+        """
         part = self._parse_call(self._held[:length])
+        if isinstance(part, Content):
+            length = self._held.find(_END_CALL) + len(_END_CALL)
+            part = self._parse_call(self._held[:length])
         parts.append(part)
         self._held, self._end = self._held[length:], EndFinder()
         self._state = _State.AFTER_CALL if isinstance(part, Call) else _State.CONTENT

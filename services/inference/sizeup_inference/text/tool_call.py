@@ -12,7 +12,8 @@ from typing import Any
 
 BEGIN, END = "<tool_call>", "</tool_call>"
 
-_NOT_ARGUMENTS = ("name", "id", "type", "arguments", "parameters")
+_MAX_DEPTH = 64
+"""As deep as the gateway accepts it back in a later request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def _arguments(call: dict[str, Any]) -> dict[str, Any] | None:
     """Return the arguments, wherever they are; None if they are no object."""
     given = [call[key] for key in ("arguments", "parameters") if key in call]
     if not given:
-        return {key: value for key, value in call.items() if key not in _NOT_ARGUMENTS}
+        wrapper = ("name", "id", "type") if call.get("type") == "function" else ("name",)
+        return {key: value for key, value in call.items() if key not in wrapper}
     objects = [_to_object(value) for value in given]
     if None in objects:
         return None
@@ -101,12 +103,23 @@ def _parse_object(text: str) -> dict[str, Any] | None:
     for candidate in (text, _without_trailing_commas(text)):
         try:
             value, end = _DECODER.raw_decode(candidate)
-            json.dumps(value, ensure_ascii=False).encode()  # unpaired surrogates have no UTF-8
+            # Unpaired surrogates have no UTF-8, 1e999 no JSON.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict) and not candidate[end:].strip("}], \t\r\n"):
-            return value
+            return value if _is_shallow(value) else None
     return None
+
+
+def _is_shallow(value: dict[str, Any]) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_MAX_DEPTH):
+        values = (v for v in level for v in (v.values() if isinstance(v, dict) else v))
+        level = [v for v in values if isinstance(v, dict | list)]
+        if not level:
+            return True
+    return False
 
 
 def _reject_constant(name: str) -> None:

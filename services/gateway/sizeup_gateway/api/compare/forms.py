@@ -53,7 +53,11 @@ class OpenAIForm:
 
     def new_chunks(self, answer: Answer) -> Chunks[Event]:
         return OpenAIChunks(
-            self._heading(answer), 1, usage=False, logprobs=False, first_index=answer.sample
+            self._heading(answer),
+            1,
+            usage=False,
+            logprobs=answer.request.logprobs is not None,
+            first_index=answer.sample,
         )
 
     def bare(self, answer: Answer | None, timing: Timing, *, done: bool) -> Json:
