@@ -10,7 +10,7 @@ from sizeup_wire.events import Started
 
 def stopwatch() -> Stopwatch:
     watch = Stopwatch(begun=10.0)
-    watch.started = Started(queued_ns=500_000_000, load_ns=2_000_000_000, prompt_tokens=7)
+    watch.start(12.5, Started(queued_ns=500_000_000, load_ns=2_000_000_000, prompt_tokens=7))
     watch.token(13.0, 1)
     watch.token(15.0, 4)
     return watch
@@ -39,6 +39,17 @@ def test_of_a_stopped_answer() -> None:
     assert figures.decode_seconds == 2.0
     assert figures.tokens_per_second == 2.0
     assert figures.cost is None
+    assert figures.prefill_seconds == 0.5
+    assert figures.queue_seconds == 0.5  # of 3 s to the first token
+
+
+def test_the_wait_of_earlier_attempts_is_load() -> None:
+    watch = stopwatch()
+    watch.load_seconds = 0.5
+    end = finished(11).model_copy(update={"prompt_eval_ns": 300_000_000})
+    figures = watch.figures(16.0, end, None)
+    assert figures.load_seconds == 2.5
+    assert figures.queue_seconds == pytest.approx(0.2)
 
 
 def test_of_an_answer_without_a_token() -> None:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from sizeup_gateway.comparison.fan_out import AnswerLimits, FanOut, Measure
 from sizeup_gateway.comparison.updates import Plan, Update
-from sizeup_gateway.errors import BusyError
+from sizeup_gateway.errors import BusyError, InvalidRequestError
 from sizeup_gateway.routing.dispatcher import Dispatcher
 
 
@@ -21,10 +21,14 @@ class Comparisons:
     async def run(self, plan: Plan, measure: Measure) -> AsyncGenerator[Update]:
         """Yield the updates of a comparison; raise BusyError before the first."""
         count = len(plan.answers)
+        if count > self._max_answers:
+            message = f"the comparison has {count} answers, more than {self._max_answers}"
+            raise InvalidRequestError(message, "models")
         if self._answers + count > self._max_answers:
             raise BusyError
+        fan_out = FanOut(plan, self._dispatcher, measure, self.limits)
         self._answers += count
-        self._running[plan.id] = fan_out = FanOut(plan, self._dispatcher, measure, self.limits)
+        self._running[plan.id] = fan_out
         try:
             async with aclosing(fan_out.updates()) as updates:
                 async for update in updates:

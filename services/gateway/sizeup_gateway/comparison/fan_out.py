@@ -5,6 +5,7 @@ that a client that reads slowly slows the answers down instead of filling memory
 """
 
 import asyncio
+import json
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable
@@ -31,7 +32,16 @@ from sizeup_gateway.model_state import ModelState
 from sizeup_gateway.observability.request_metrics import RequestMetrics
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, Text, Thinking
+from sizeup_wire.events import (
+    Event,
+    Failed,
+    Finished,
+    PromptTokens,
+    Started,
+    Text,
+    Thinking,
+    ToolCall,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +75,7 @@ class _Running:
     status: tuple[Status, float | None] | None = None
     text: list[str] = field(default_factory=list)
     thinking: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
     task: asyncio.Task[Finished] | None = None
     """None until its turn comes."""
     stopped: bool = False
@@ -123,7 +134,7 @@ class FanOut:
         found = [
             running
             for running in self._running
-            if running.answer.name == model
+            if running.answer.name.lower() == model.lower()
             and sample in (None, running.answer.sample)
             and not (running.stopped or running.ended)
         ]
@@ -135,7 +146,9 @@ class FanOut:
 
     async def _make_all(self) -> None:
         if not self._plan.one_at_a_time:
-            await asyncio.gather(*map(self._make, self._running))
+            async with asyncio.TaskGroup() as group:
+                for running in self._running:
+                    group.create_task(self._make(running))
             return
         for running in self._running:
             await self._report_status(running, Status.WAITING)
@@ -178,7 +191,8 @@ class FanOut:
             return FailedAnswer(running.answer, text, thinking, error)
         price = running.answer.model.entry.price
         figures = running.stopwatch.figures(self._loop.time(), finished, price)
-        return Ended(running.answer, text, thinking, figures, finished)
+        said = "".join([text, *map(_call_text, running.calls)])
+        return Ended(running.answer, text, thinking, figures, finished, said)
 
     async def _answer(self, running: _Running) -> Finished:
         """Return the end of an answer; raise GatewayError if it fails."""
@@ -203,6 +217,7 @@ class FanOut:
         """Yield the events of an answer; while the model is busy or not ready, try again."""
         answer, deadline = running.answer, self._loop.time() + self._limits.wait
         while True:
+            begun = self._loop.time()
             events = self._dispatcher.generate(answer.model, answer.name, [answer.request])
             try:
                 async with aclosing(events):
@@ -215,18 +230,21 @@ class FanOut:
                     raise
                 if self._loop.time() >= deadline:
                     raise
-                if error.code is ErrorCode.BUSY:
+                waits_for_model = error.code is not ErrorCode.BUSY
+                if not waits_for_model:
                     await self._report_status(running, Status.BUSY)
             else:
                 return
             await asyncio.sleep(_RETRY_SECONDS * (0.5 + random.random()))
+            if waits_for_model:
+                running.stopwatch.load_seconds += self._loop.time() - begun
 
     async def _report(self, running: _Running, event: Event, looking: asyncio.Task[None]) -> None:
         running.metrics.record_event(event)
         match event:
             case Started():
                 looking.cancel()
-                running.stopwatch.started = event
+                running.stopwatch.start(self._loop.time(), event)
                 self._generating.add(running)
                 models = len({one.answer.model.key for one in self._generating})
                 for one in self._generating:
@@ -241,6 +259,8 @@ class FanOut:
                     running.text.append(event.text)
                 elif isinstance(event, Thinking):
                     running.thinking.append(event.text)
+                else:
+                    running.calls.append(event)
                 await self._queue.put(Output(running.answer, event))
 
     async def _report_waiting(self, running: _Running) -> None:
@@ -261,6 +281,10 @@ class FanOut:
             await self._queue.put(StatusChanged(running.answer, status, progress))
 
 
+def _call_text(call: ToolCall) -> str:
+    return json.dumps([call.name, call.arguments], ensure_ascii=False, sort_keys=True)
+
+
 def _is_transient(error: GatewayError, answer: Answer) -> bool:
     return error.code in _TRANSIENT and answer.model.state is not ModelState.FAILED
 
@@ -276,7 +300,8 @@ def _summary(plan: Plan, ended: list[Ended | FailedAnswer], seconds: float) -> A
     complete = [end for end in ended if isinstance(end, Ended) and end.finished is not None]
     texts: dict[str, list[str]] = {answer.name: [] for answer in plan.answers}
     for end in sorted(complete, key=lambda end: end.answer.sample):
-        texts[end.answer.name].append(end.text)
+        if end.said.strip():
+            texts[end.answer.name].append(end.said)
     failed = sum(isinstance(end, FailedAnswer) for end in ended)
     cancelled = len(ended) - failed - len(complete)
     return AllEnded(plan, len(complete), failed, cancelled, seconds, agree(texts))

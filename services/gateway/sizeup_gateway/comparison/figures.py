@@ -44,8 +44,14 @@ class Stopwatch:
     first_token: float | None = None
     last_token: float | None = None
     tokens: int = 0
+    load_seconds: float = 0.0
+    """Of earlier attempts: waiting for the model before a replica took the request."""
     started: Started | None = None
+    started_at: float | None = None
     at_once: int = 1
+
+    def start(self, now: float, started: Started) -> None:
+        self.started, self.started_at = started, now
 
     def token(self, now: float, count: int) -> None:
         if self.first_token is None:
@@ -53,19 +59,23 @@ class Stopwatch:
         self.last_token = now
         self.tokens += count
 
+    def _seconds_before_tokens(self, now: float) -> float:
+        return (self.first_token or now) - self.begun
+
     def figures(self, now: float, finished: Finished | None, price: Price | None) -> Figures:
         """Return the figures; for an answer that was stopped, by the gateway's clock alone."""
         started = self.started
-        load = started.load_ns / 1e9 if started else 0.0
+        load = self.load_seconds + (started.load_ns / 1e9 if started else 0.0)
         ttft = None if self.first_token is None else self.first_token - self.begun
         if finished is None:
-            prefill, decode = 0.0, (self.last_token or 0.0) - (self.first_token or 0.0)
+            decode = (self.last_token or 0.0) - (self.first_token or 0.0)
+            prefill = (self.first_token or now) - (self.started_at or now)
             tokens, cached = self.tokens, 0
         else:
             prefill, decode = finished.prompt_eval_ns / 1e9, finished.eval_ns / 1e9
             tokens, cached = finished.completion_tokens, finished.cached_tokens
         return Figures(
-            queue_seconds=max(0.0, (ttft or 0.0) - load - prefill),
+            queue_seconds=max(0.0, self._seconds_before_tokens(now) - load - prefill),
             load_seconds=load,
             ttft_seconds=ttft,
             prefill_seconds=prefill,

@@ -82,6 +82,8 @@ class Ended:
     thinking: str
     figures: Figures
     finished: Finished | None
+    said: str
+    """Text and tool calls, to compare answers by."""
 
 
 @dataclass(frozen=True, slots=True)

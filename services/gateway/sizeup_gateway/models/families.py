@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from sizeup_gateway.models.catalog import Model
 
-
 _SIZE = re.compile(r"\d+(?:\.\d+)?[kmbt](?:-a\d+(?:\.\d+)?[kmb])?(?=-|$)", re.IGNORECASE)
 """As in 0.5b, or 30b-a3b of a mixture of experts."""
 

@@ -10,6 +10,7 @@ from gateway.api.compare.compare_client import compare
 from gateway.api.compare.comparing import LARGE, MIDDLE, PROMPT, SMALL, comparing
 from gateway.fake_inference import (
     Script,
+    events,
     finished,
     refusing,
     responding_with,
@@ -19,7 +20,7 @@ from gateway.harness import until
 from gateway.sizes import FAMILY, Sizes, running_sizes
 from sizeup_wire.catalog import Price
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import Event, FinishReason, Text
+from sizeup_wire.events import Event, FinishReason, Text, ToolCall
 from sizeup_wire.generate import ChatPrompt, GenerateRequest
 
 
@@ -225,3 +226,23 @@ def test_the_length_limit_is_a_reason_of_its_own() -> None:
 
     cut = responding_with("4", reason=FinishReason.LENGTH)
     comparing(scenario, cut, responding_with("4"), responding_with("4"))
+
+
+def test_tool_calls_are_compared_and_empty_answers_are_not() -> None:
+    def calling(city: str) -> Script:
+        return events(
+            started(),
+            ToolCall(index=0, id=city, name="weather", arguments={"c": city}),
+            finished(9),
+        )
+
+    async def scenario(sizes: Sizes) -> None:
+        found = await compare(sizes.gateway, PROMPT)
+        assert found.summary["answered"] == 3
+        assert found.summary["agreement"] == {
+            "largest": MIDDLE,
+            "same": [MIDDLE],
+            "smallest": MIDDLE,
+        }
+
+    comparing(scenario, calling("Rome"), calling("Oslo"), events(started(), finished(1)))

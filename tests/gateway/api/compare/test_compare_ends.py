@@ -42,7 +42,7 @@ def test_one_size_is_stopped() -> None:
             lines = [json.loads(await response.content.readline())]
             while lines[-1].get("message", {}).get("content") != "so far":
                 lines.append(json.loads(await response.content.readline()))
-            stop = {"id": lines[0]["compare"]["id"], "model": MIDDLE}
+            stop = {"id": lines[0]["compare"]["id"], "model": MIDDLE.upper()}
             status, _, body = await sizes.gateway.post("/api/compare/stop", stop)
             assert (status, json.loads(body)) == (200, {"stopped": 1})
             rest = [json.loads(line) async for line in response.content]

@@ -43,3 +43,18 @@ def test_bad_input_is_rejected_before_any_size_is_asked(body: dict[str, Any], st
         assert not any(replica.requests for replica in sizes.replicas.values())
 
     comparing(scenario, *[responding_with("4")] * 3)
+
+
+@pytest.mark.parametrize(("settings", "samples"), [({"max_compare_answers": 2}, 1), ({}, 8)])
+def test_a_comparison_that_is_too_large_is_rejected_for_good(
+    settings: dict[str, Any], samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sizeup_gateway.api.compare.plan._MAX_CHARACTERS", 300)
+
+    async def scenario(sizes: Sizes) -> None:
+        body = PROMPT | {"samples": samples}  # of 14 characters
+        status, _, _ = await sizes.gateway.post("/api/compare", body)
+        assert status == 400
+        assert not any(replica.requests for replica in sizes.replicas.values())
+
+    comparing(scenario, *[responding_with("4")] * 3, **settings)

@@ -37,6 +37,9 @@ class Form(Protocol):
     def whole(self, timing: Timing) -> Json:
         """Return the first fields of a whole response."""
 
+    def partial(self, answer: Answer, text: str) -> Json:
+        """Return the message of an answer that has no end, for a whole response."""
+
     def end(self, answer: Answer, finished: Finished | None) -> Json:
         """Return what the last chunk of an answer has besides; None: it was stopped."""
 
@@ -87,7 +90,7 @@ class CompareChunks:
                 self._ends[_key(update.answer)] = update
                 if isinstance(update, Ended) and update.finished is not None:
                     self._chunks[_key(update.answer)].collect(update.finished)
-                return len(encode(update.text))
+                return len(encode(update.text)) + len(encode(update.thinking))
             case AllEnded():
                 self._summary = update
         return 0
@@ -101,12 +104,13 @@ class CompareChunks:
         }
 
     def _whole(self, end: Ended | FailedAnswer, timing: Timing) -> Json:
+        partial = self._form.partial(end.answer, end.text)
         if isinstance(end, FailedAnswer):
-            return self._failure(end, timing)
+            return self._failure(end, timing) | partial
         if end.finished is None:
-            return self._end(end, timing)
+            return self._end(end, timing) | partial
         whole = self._chunks[_key(end.answer)].to_response(_timing_of(end, timing))
-        return whole | _extras(end)
+        return whole | {"done": True} | _extras(end)
 
     def _to_plain(self, answer: Answer, event: Event, timing: Timing) -> list[Json]:
         chunks = self._chunks[_key(answer)].to_chunks(event, timing)

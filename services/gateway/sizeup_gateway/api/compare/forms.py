@@ -30,6 +30,9 @@ class OllamaForm:
     def whole(self, timing: Timing) -> Json:
         return self.bare(None, timing, done=True)
 
+    def partial(self, answer: Answer, text: str) -> Json:
+        return {"message": assistant_message(text)}
+
     def end(self, answer: Answer, finished: Finished | None) -> Json:
         if finished is not None:
             return {}
@@ -66,6 +69,11 @@ class OpenAIForm:
 
     def whole(self, timing: Timing) -> Json:
         return {"id": self._plan.id, "object": "compare", "created": self._created}
+
+    def partial(self, answer: Answer, text: str) -> Json:
+        message = {"role": "assistant", "content": text}
+        choice = {"index": answer.sample, "message": message, "finish_reason": None}
+        return {"object": "chat.completion", "choices": [choice]}
 
     def end(self, answer: Answer, finished: Finished | None) -> Json:
         if finished is not None:

@@ -11,7 +11,10 @@ from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
 from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.models.families import by_size, family
 from sizeup_gateway.models.selection import select
-from sizeup_wire.generate import GenerateRequest
+from sizeup_wire.generate import ChatPrompt, GenerateRequest
+
+_MAX_CHARACTERS = 64 * 2**20
+"""Of the messages of all answers in sum, each of which is sent to a replica."""
 
 MessageT = TypeVar("MessageT")
 
@@ -63,6 +66,10 @@ def make_plan(
         message = f"{len(models)} models with {samples} samples are more than {MAX_ANSWERS} answers"
         raise InvalidRequestError(message, "samples")
     wires = {model.key: to_wire(model) for model in models}
+    characters = samples * sum(_characters(wire) for wire in wires.values())
+    if characters > _MAX_CHARACTERS:
+        message = f"the prompts of all answers have {characters} characters in sum: too many"
+        raise InvalidRequestError(message, "messages")
     given = next(iter(wires.values())).seed
     seed = random.randrange(_DRAWN_SEEDS) if given is None else given
     answers = [
@@ -97,4 +104,11 @@ def conversations(
     common = list(messages or ()) or [to_message("user", body.prompt or "")]
     system = [to_message("system", body.system)] if body.system else []
     own = {models[name].key: list(turns) for name, turns in (history or {}).items()}
+    if len(own) < len(history or {}):
+        raise InvalidRequestError("history has two names of one model", "history")
     return {m.key: [*system, *own.get(m.key, ()), *common] for m in models.values()}
+
+
+def _characters(wire: GenerateRequest) -> int:
+    messages = wire.prompt.messages if isinstance(wire.prompt, ChatPrompt) else ()
+    return sum(len(message.content) + len(message.thinking or "") for message in messages)

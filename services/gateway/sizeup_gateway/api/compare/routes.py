@@ -21,10 +21,17 @@ from sizeup_gateway.api.openai.schema import ChatCompletionMessageParam
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.comparison.comparisons import Comparisons
 from sizeup_gateway.comparison.updates import Plan, Update
-from sizeup_gateway.errors import ComparisonNotFoundError, GatewayError, UpstreamError
+from sizeup_gateway.errors import (
+    ComparisonNotFoundError,
+    GatewayError,
+    ModelNotFoundError,
+    NotReadyError,
+    UpstreamError,
+)
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.families import by_size
 from sizeup_gateway.models.report import LoadTestReport
+from sizeup_gateway.models.selection import select
 from sizeup_gateway.observability.metrics import SEVERAL_MODELS
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.event_response import EventResponse
@@ -99,8 +106,11 @@ class CompareRoutes:
     async def stop(self, request: Request) -> Response:
         """Stop one size of a comparison that this process runs."""
         body = await self._dependencies.read(request, schema.StopRequest, describe_ollama)
-        model = self._dependencies.models.find(body.model)
-        stopped = self._comparisons.stop(body.id, model.listed_name, body.sample)
+        try:
+            name = select(self._dependencies.models, body.model).model.listed_name
+        except (ModelNotFoundError, NotReadyError):
+            name = body.model  # removed from the catalog since
+        stopped = self._comparisons.stop(body.id, name, body.sample)
         if stopped is None:
             raise ComparisonNotFoundError(body.id)
         return JsonResponse({"stopped": stopped})
