@@ -200,7 +200,7 @@ class Size(ResponseBody):
 
     model: str
     family: str
-    """The part of the name before the colon."""
+    """The name without the size, as in "qwen2.5" or "qwen2.5-base"."""
     parameters: int | None
     state: str
     """ready, loading, downloading, failed or unloaded."""
