@@ -16,7 +16,7 @@ function cell(value: Cell): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Hands the file to the browser. The mark at the beginning tells spreadsheets that it is UTF-8. */
+/** Hands the file to the browser. Spreadsheets read it as UTF-8 because of the byte order mark. */
 export function download(name: string, content: string): void {
   const url = URL.createObjectURL(new Blob(["\ufeff", content], { type: "text/csv;charset=utf-8" }));
   const link = document.createElement("a");

@@ -1,4 +1,4 @@
-/** Questions that tell sizes apart. The toy models know a few tasks only. */
+/** Questions that small sizes often answer wrongly. The toy models know a few tasks only. */
 
 import type { Language } from "./language";
 

@@ -166,8 +166,6 @@ class FanOut:
             with running.metrics.in_flight():
                 await asyncio.wait({task})
         finally:
-            if not task.done():
-                running.metrics.outcome = "cancelled"
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             self._generating.discard(running)
@@ -178,17 +176,16 @@ class FanOut:
 
     def _end_of(self, running: _Running, task: asyncio.Task[Finished]) -> Ended | FailedAnswer:
         text, thinking = "".join(running.text), "".join(running.thinking)
-        finished, error = None, None
+        finished = None
         if task.cancelled():
             running.metrics.outcome = "cancelled"
-        elif (raised := task.exception()) is None:
-            finished = task.result()
-            running.metrics.record_event(finished)
-        else:
+        elif (raised := task.exception()) is not None:
             error = _to_gateway_error(raised)
             running.metrics.outcome = error.code
-        if error is not None:
             return FailedAnswer(running.answer, text, thinking, error)
+        else:
+            finished = task.result()
+            running.metrics.record_event(finished)
         price = running.answer.model.entry.price
         figures = running.stopwatch.figures(self._loop.time(), finished, price)
         said = "".join([text, *map(_call_text, running.calls)])

@@ -125,7 +125,7 @@ class KeyMiddleware:
     def __init__(
         self, app: ASGIApp, keys: Sequence[str], is_exempt: Callable[[Scope], bool]
     ) -> None:
-        """Keep only hashes of the keys; `is_exempt` tells which requests need none."""
+        """Keep only hashes of the keys; `is_exempt` selects the requests that need none."""
         self._app = app
         self._is_exempt = is_exempt
         self._salts = {_digest(key): cache_salt.derive(key) for key in keys}

@@ -1,5 +1,6 @@
 """Handlers of the comparison."""
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter
@@ -12,12 +13,13 @@ from sizeup_gateway.api.compare.forms import OllamaForm, OpenAIForm
 from sizeup_gateway.api.compare.plan import chosen_models, conversations, make_plan, named
 from sizeup_gateway.api.compare.sizes import measured_of, to_size
 from sizeup_gateway.api.dependencies import Dependencies
-from sizeup_gateway.api.ollama import schema as ollama_schema
 from sizeup_gateway.api.ollama import translate as from_ollama
 from sizeup_gateway.api.ollama.routes import describe as describe_ollama
+from sizeup_gateway.api.ollama.schema import Message
 from sizeup_gateway.api.openai import translate as from_openai
 from sizeup_gateway.api.openai.routes import describe as describe_openai
 from sizeup_gateway.api.openai.schema import ChatCompletionMessageParam
+from sizeup_gateway.api.request_body import BodyT
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.comparison.comparisons import Comparisons
 from sizeup_gateway.comparison.updates import Plan, Update
@@ -28,7 +30,6 @@ from sizeup_gateway.errors import (
     NotReadyError,
     UpstreamError,
 )
-from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.families import by_size
 from sizeup_gateway.models.report import LoadTestReport
 from sizeup_gateway.models.selection import select
@@ -68,40 +69,46 @@ class CompareRoutes:
 
     async def ollama(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.OllamaCompareRequest, describe_ollama)
-        models = chosen_models(body, self._dependencies.models)
-        messages = conversations(
-            body,
-            body.messages,
-            body.history,
-            named(models, body.history or (), self._dependencies.models),
-            lambda role, text: ollama_schema.Message.model_validate(_message(role, text)),
-        )
 
-        def to_wire(model: Model) -> GenerateRequest:
-            return from_ollama.from_chat(body.model_copy(update={"messages": messages[model.key]}))
+        def to_wire(messages: Sequence[Message]) -> GenerateRequest:
+            return from_ollama.from_chat(body.model_copy(update={"messages": messages}))
 
-        plan = make_plan(body, models, to_wire, salt_of(request.scope))
+        plan = self._plan(request, body, Message, body.messages, body.history, to_wire)
         streams = body.stream is not False
         return self._respond(request, plan, OllamaForm(), NdjsonFraming(), streams=streams)
 
     async def openai(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.OpenAICompareRequest, describe_openai)
-        models = chosen_models(body, self._dependencies.models)
-        messages = conversations(
-            body,
-            body.messages,
-            body.history,
-            named(models, body.history or (), self._dependencies.models),
-            lambda role, text: ChatCompletionMessageParam.model_validate(_message(role, text)),
-        )
 
-        def to_wire(model: Model) -> GenerateRequest:
-            return from_openai.from_chat(body.model_copy(update={"messages": messages[model.key]}))
+        def to_wire(messages: Sequence[ChatCompletionMessageParam]) -> GenerateRequest:
+            return from_openai.from_chat(body.model_copy(update={"messages": messages}))
 
-        plan = make_plan(body, models, to_wire, salt_of(request.scope))
-        return self._respond(
-            request, plan, OpenAIForm(plan), SseFraming(), streams=bool(body.stream)
+        kind = ChatCompletionMessageParam
+        plan = self._plan(request, body, kind, body.messages, body.history, to_wire)
+        streams = bool(body.stream)
+        return self._respond(request, plan, OpenAIForm(plan), SseFraming(), streams=streams)
+
+    def _plan(
+        self,
+        request: Request,
+        body: schema.CompareFields,
+        kind: type[BodyT],
+        messages: Sequence[BodyT] | None,
+        history: Mapping[str, Sequence[BodyT]] | None,
+        to_wire: Callable[[Sequence[BodyT]], GenerateRequest],
+    ) -> Plan:
+        """Plan a comparison whose messages are of this kind."""
+        known = self._dependencies.models
+        models = chosen_models(body, known)
+
+        def to_message(role: str, text: str) -> BodyT:
+            return kind.model_validate({"role": role, "content": text})
+
+        by_key = conversations(
+            body, messages, history, named(models, history or (), known), to_message
         )
+        salt = salt_of(request.scope)
+        return make_plan(body, models, lambda model: to_wire(by_key[model.key]), salt)
 
     async def stop(self, request: Request) -> Response:
         """Stop one size of a comparison that this process runs."""
@@ -131,10 +138,6 @@ class CompareRoutes:
             to_client_error=_unchanged,
             total_seconds=limits.total * turns + _GRACE_SECONDS,
         )
-
-
-def _message(role: str, text: str) -> dict[str, str]:
-    return {"role": role, "content": text}
 
 
 def _accept(_update: Update, _metrics: RequestMetrics) -> bool:
