@@ -68,6 +68,8 @@ def test_the_defaults_of_a_request_are_part_of_the_protocol() -> None:
         "sampling": dict.fromkeys(Sampling.model_fields),
         "fallback": dict.fromkeys(Sampling.model_fields),
         "n": 1,
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
     }
 
 

@@ -2,7 +2,9 @@
 
 A stream is `started`, any number of `prompt` if `echo` was requested, any number of `text`,
 `thinking` and `tool_call`, then exactly one terminal event: `finished` or `failed`. A stream
-without a terminal event was truncated.
+without a terminal event was truncated. Where `stream_tool_calls` was requested, a call may be
+streamed: `tool_call_started`, any number of `tool_call_arguments`, then its `tool_call`; no other
+event of the same choice comes between them.
 """
 
 from enum import StrEnum
@@ -104,6 +106,26 @@ class Thinking(ResponseModel):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
+class ToolCallStarted(ResponseModel):
+    """The name of a call whose arguments are being generated."""
+
+    event: Literal["tool_call_started"] = "tool_call_started"
+    choice: int = 0
+    index: int
+    """As in the `tool_call` that follows, like id and name."""
+    id: str
+    name: str
+
+
+class ToolCallArguments(ResponseModel):
+    """The next part of a call's arguments; the parts together are a JSON object."""
+
+    event: Literal["tool_call_arguments"] = "tool_call_arguments"
+    choice: int = 0
+    index: int
+    text: str
+
+
 class ToolCall(ResponseModel):
     """A complete tool call with parsed arguments."""
 
@@ -145,7 +167,15 @@ class Failed(ResponseModel):
 
 
 Event = Annotated[
-    Started | PromptTokens | Text | Thinking | ToolCall | Finished | Failed,
+    Started
+    | PromptTokens
+    | Text
+    | Thinking
+    | ToolCallStarted
+    | ToolCallArguments
+    | ToolCall
+    | Finished
+    | Failed,
     Field(discriminator="event"),
 ]
 

@@ -10,6 +10,10 @@ MAX_CHOICES = 16
 """Upper bound of `n`: each choice is a separate sequence in the batch."""
 MAX_STOP_STRINGS = 64
 """OpenAI allows 4; Ollama model files carry more. Matching is linear in this number."""
+MAX_PATTERN_CHARACTERS = 8192
+"""Of a regular expression for the output; those that people write are shorter by far."""
+MAX_OUTPUT_CHOICES = 1024
+"""Texts that an output may be one of."""
 MAX_LOGPROBS = 20
 """OpenAI's and Ollama's upper bound of `top_logprobs`."""
 
@@ -39,6 +43,53 @@ class Sampling(RequestModel):
     """Token id -> additive bias."""
 
 
+class _Kind(RequestModel):
+    """A member of a union that is told apart by its kind."""
+
+    kind: str
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Serialize the discriminator although it is at its default."""
+        return {"kind": self.kind, **serialize(self)}
+
+
+class JsonObjectOutput(_Kind):
+    """Any JSON object."""
+
+    kind: Literal["json_object"] = "json_object"
+
+
+class JsonSchemaOutput(_Kind):
+    """A JSON value that is valid by a schema."""
+
+    kind: Literal["json_schema"] = "json_schema"
+    json_schema: dict[str, Any] | bool
+    strict: bool = False
+    """Reject a schema with keywords that cannot be enforced; else they are ignored."""
+
+
+class RegexOutput(_Kind):
+    """Text that a regular expression matches as a whole (vLLM's `regex`)."""
+
+    kind: Literal["regex"] = "regex"
+    pattern: str = Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS)
+
+
+class ChoiceOutput(_Kind):
+    """One of several texts (vLLM's `choice`)."""
+
+    kind: Literal["choice"] = "choice"
+    choices: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=1, max_length=MAX_OUTPUT_CHOICES
+    )
+
+
+StructuredOutput = Annotated[
+    JsonObjectOutput | JsonSchemaOutput | RegexOutput | ChoiceOutput, Field(discriminator="kind")
+]
+
+
 ThinkingMode = Literal["on", "off", "if_supported"]
 """`on` is rejected by a model without thinking, `if_supported` is ignored by it."""
 
@@ -64,16 +115,7 @@ class ToolCallRequest(RequestModel):
     arguments: dict[str, Any]
 
 
-class _Prompt(RequestModel):
-    kind: str
-
-    @model_serializer(mode="wrap")
-    def _with_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Serialize the discriminator although it is at its default."""
-        return {"kind": self.kind, **serialize(self)}
-
-
-class ChatPrompt(_Prompt):
+class ChatPrompt(_Kind):
     """Messages for the model's own chat template."""
 
     kind: Literal["chat"] = "chat"
@@ -88,21 +130,21 @@ class ChatPrompt(_Prompt):
     """Tokens prepended to the rendered text: Ollama's `context` of an earlier response."""
 
 
-class TextPrompt(_Prompt):
+class TextPrompt(_Kind):
     """Text for the tokenizer, without a chat template."""
 
     kind: Literal["text"] = "text"
     text: str
 
 
-class TokenPrompt(_Prompt):
+class TokenPrompt(_Kind):
     """Token ids for the model."""
 
     kind: Literal["tokens"] = "tokens"
     token_ids: tuple[int, ...] = Field(min_length=1)
 
 
-class AutoPrompt(_Prompt):
+class AutoPrompt(_Kind):
     """One user turn where the model has a chat template, plain text where it has none.
 
     Ollama's /api/generate has this form; only inference knows whether the model has a template.
@@ -153,6 +195,17 @@ class GenerateRequest(RequestModel):
     """Return the token ids of prompt and output in `finished` (Ollama's /api/generate)."""
     cache_salt: str | None = Field(None, min_length=1, max_length=128)
     """Requests share the prefix cache with requests of an equal salt only (vLLM)."""
+    structured_output: StructuredOutput | None = None
+    """What the output may be, after any reasoning. The end-of-sequence token is allowed where the
+    output is complete, and nowhere else: `ignore_eos` and `min_tokens` have no effect."""
+    tool_choice: Literal["auto", "required"] = "auto"
+    """Whether at least one of a chat prompt's tools has to be called."""
+    allowed_tools: tuple[str, ...] = Field((), max_length=1024)
+    """Names of the tools that may be called; empty means all of the prompt's."""
+    parallel_tool_calls: bool = True
+    """False ends the output after its first tool call."""
+    stream_tool_calls: bool = False
+    """Stream a call's arguments as they are generated, before its `tool_call` event."""
     keep_alive_seconds: float | None = None
     """How long the model stays loaded after its last use; the latest request that sets it wins.
     0 unloads when idle, negative keeps it forever, None keeps the current value (Ollama's

@@ -22,6 +22,7 @@ from gateway.fake_inference import FakeInference
 from gateway.harness import MODEL, background_gateway
 
 OLLAMA, OPENAI = "/api/chat", "/v1/chat/completions"
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +312,32 @@ def test_an_invalid_prompt_reports_the_valid_forms(http: httpx.Client, prompt: o
         ({"model": MODEL, "messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
         (GOOD | {"logit_bias": {"1": 1e9}}, "logit_bias.1"),
         (GOOD | {"tool_choice": "required"}, "tool_choice"),
-        (GOOD | {"response_format": {"type": "json_object"}}, "response_format"),
+        (GOOD | {"response_format": {}}, "response_format.type"),
+        (GOOD | {"response_format": {"type": "sound"}}, "response_format.type"),
+        (GOOD | {"response_format": {"type": "json_schema"}}, "response_format"),
+        (
+            GOOD | {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+            "response_format.json_schema.schema",
+        ),
+        (GOOD | {"guided_grammar": "root ::= x"}, "guided_grammar"),
+        (
+            GOOD | {"structured_outputs": {"structural_tag": "{}"}},
+            "structured_outputs.structural_tag",
+        ),
+        (GOOD | {"guided_json": "{"}, "guided_json"),
+        (GOOD | {"guided_choice": []}, "guided_choice"),
+        (GOOD | {"guided_regex": "a", "guided_choice": ["a"]}, "guided_regex"),
+        (GOOD | {"tool_choice": "any", "tools": [TOOL]}, "tool_choice"),
+        (GOOD | {"tool_choice": {"type": "function"}, "tools": [TOOL]}, "tool_choice"),
+        (GOOD | {"tool_choice": {"type": "custom", "name": "f"}, "tools": [TOOL]}, "tool_choice"),
+        (
+            GOOD
+            | {"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [TOOL]},
+            "tool_choice",
+        ),
+        (GOOD | {"function_call": {"name": "g"}, "functions": [TOOL["function"]]}, "function_call"),
+        (GOOD | {"functions": [{"description": "no name"}]}, "functions.0"),
+        (GOOD | {"functions": [TOOL["function"]], "tools": [TOOL]}, "functions"),
         ({"messages": MESSAGES}, "model"),
     ],
 )

@@ -35,14 +35,22 @@ def _function_tool(tool: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("only tools of type function are supported")
     if not isinstance(function, dict):
         raise ValueError("a tool requires a function")  # noqa: TRY004 - pydantic reports ValueError
+    return {**tool, "type": "function", "function": _function(function)}
+
+
+def _function(function: dict[str, Any]) -> dict[str, Any]:
     name, parameters = function.get("name"), function.get("parameters")
     if not isinstance(name, str) or not name:
         raise ValueError("the function of a tool requires a name")
     if parameters is not None and not isinstance(parameters, dict):
         raise ValueError("the parameters of a tool must be a JSON schema object")
-    return {**tool, "type": "function"}
+    if function.get("strict") not in (None, True, False):
+        raise ValueError("strict must be a boolean")
+    return function
 
 
+Function = Annotated[dict[str, Any], AfterValidator(_function)]
+"""A function that the model may call: name, description, parameters."""
 FunctionTool = Annotated[dict[str, Any], AfterValidator(_function_tool)]
 """A tool, in the form that both APIs and chat templates use."""
 

@@ -36,7 +36,6 @@ from sizeup_wire.events import (
     Event,
     Failed,
     Finished,
-    PromptTokens,
     Started,
     Text,
     Thinking,
@@ -247,9 +246,7 @@ class FanOut:
                 for one in self._generating:
                     one.stopwatch.at_once = max(one.stopwatch.at_once, models)
                 await self._queue.put(Generating(running.answer, event))
-            case PromptTokens() | Failed() | Finished():
-                pass
-            case _:
+            case Text() | Thinking() | ToolCall():
                 tokens = event.tokens if isinstance(event, Text | Thinking) else 0
                 running.stopwatch.token(self._loop.time(), tokens)
                 if isinstance(event, Text):
@@ -259,6 +256,8 @@ class FanOut:
                 else:
                     running.calls.append(event)
                 await self._queue.put(Output(running.answer, event))
+            case _:
+                pass
 
     async def _report_waiting(self, running: _Running) -> None:
         """Report what the answer waits for at each change, until it is cancelled."""

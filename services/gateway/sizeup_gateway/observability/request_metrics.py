@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.observability.metrics import UNKNOWN_MODEL, Metrics
-from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, ToolCall
+from sizeup_wire.events import (
+    Event,
+    Failed,
+    Finished,
+    PromptTokens,
+    Started,
+    ToolCall,
+    ToolCallArguments,
+    ToolCallStarted,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +63,8 @@ class RequestMetrics:
         match event:
             case Finished():
                 self._finished = event
-            case ToolCall():
-                self._record_tokens(event.choice, 0)  # the event does not carry its token count
+            case ToolCallStarted() | ToolCallArguments() | ToolCall():
+                self._record_tokens(event.choice, 0)  # these do not carry their token counts
             case Started() | PromptTokens() | Failed():
                 pass
             case _:

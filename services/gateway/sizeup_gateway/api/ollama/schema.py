@@ -1,5 +1,6 @@
 """Request bodies of Ollama's API; field names are those of its api/types.go."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -9,6 +10,8 @@ from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools, unsupported
 from sizeup_wire.generate import MAX_LOGPROBS
 
+_SHOWN_CHARACTERS = 64
+"""Of an invalid value, in the error."""
 THINK_LEVELS = ("high", "medium", "low", "max")
 
 
@@ -23,6 +26,15 @@ def _known_think(value: object) -> object:
     levels = '"high", "medium", "low", "max", true, or false'
     shown = f'"{value[:32]}"' if isinstance(value, str) else type(value).__name__
     raise ValueError(f"invalid think value: {shown} (must be {levels})")
+
+
+def _format(value: object) -> object:
+    if value in (None, ""):
+        return None
+    if value == "json" or isinstance(value, dict | bool):
+        return value
+    shown = json.dumps(value)[:_SHOWN_CHARACTERS]
+    raise ValueError(f'invalid format: {shown}; expected "json" or a valid JSON Schema object')
 
 
 def _keep_alive(value: object) -> object:
@@ -56,7 +68,10 @@ KeepAlive = Annotated[
     float | None, BeforeValidator(_keep_alive, json_schema_input_type=float | str | None)
 ]
 Images = Annotated[None, unsupported("images are not supported by this server")]
-Format = Annotated[None, unsupported("format is not supported: structured output is not available")]
+Format = Annotated[
+    Literal["json"] | dict[str, Any] | bool | None,
+    BeforeValidator(_format, json_schema_input_type=str | dict[str, Any] | bool | None),
+]
 Template = Annotated[
     None, unsupported("template is not supported: the model's own template is used")
 ]

@@ -1,7 +1,7 @@
 """Ollama's request bodies -> wire requests. Pure."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sizeup_gateway.api.ollama import schema
 from sizeup_gateway.errors import InvalidRequestError
@@ -10,8 +10,11 @@ from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
     GenerateRequest,
+    JsonObjectOutput,
+    JsonSchemaOutput,
     Prompt,
     Sampling,
+    StructuredOutput,
     TextPrompt,
     ThinkingMode,
     ToolCallRequest,
@@ -129,7 +132,16 @@ def _request(body: schema.ModelRequest, prompt: Prompt, *, return_context: bool)
         max_context=min(options.num_ctx, _MAX_COUNT) if options.num_ctx else None,
         truncate=body.truncate is not False,
         return_context=return_context,
+        structured_output=_structured_output(body.format),
         keep_alive_seconds=body.keep_alive,
+    )
+
+
+def _structured_output(format: str | dict[str, Any] | bool | None) -> StructuredOutput | None:
+    if format is None:
+        return None
+    return (
+        JsonSchemaOutput(json_schema=format) if not isinstance(format, str) else JsonObjectOutput()
     )
 
 

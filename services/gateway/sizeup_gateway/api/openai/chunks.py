@@ -16,6 +16,8 @@ from sizeup_wire.events import (
     Thinking,
     TokenLogprob,
     ToolCall,
+    ToolCallArguments,
+    ToolCallStarted,
 )
 
 
@@ -36,14 +38,27 @@ class ChatChunks:
     """Chunks of /v1/chat/completions."""
 
     def __init__(
-        self, heading: Heading, choices: int, *, usage: bool, logprobs: bool, first_index: int = 0
+        self,
+        heading: Heading,
+        choices: int,
+        *,
+        usage: bool,
+        logprobs: bool,
+        functions: bool = False,
+        first_index: int = 0,
     ) -> None:
-        """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested."""
+        """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested.
+
+        `functions`: calls have the form of `function_call`, the predecessor of `tool_calls`.
+        """
         self._heading = heading
         self._choices = choices
         self._first_index = first_index
         self._usage = usage
         self._logprobs = logprobs
+        self._functions = functions
+        self._streamed: set[tuple[int, int]] = set()
+        """Choice and index of the calls whose arguments were streamed."""
         self._transcript = Transcript.of(choices, _token)
 
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
@@ -56,8 +71,8 @@ class ChatChunks:
                 return [self._chunk(event.choice, {"content": event.text}, event.logprobs)]
             case Thinking():
                 return [self._chunk(event.choice, _reasoning(event.text))]
-            case ToolCall():
-                return [self._chunk(event.choice, delta) for delta in _tool_deltas(event)]
+            case ToolCallStarted() | ToolCallArguments() | ToolCall():
+                return [self._chunk(event.choice, delta) for delta in self._call_deltas(event)]
             case Finished():
                 return self._last(event)
         return ()
@@ -76,12 +91,41 @@ class ChatChunks:
         ]
         return self._object("chat.completion", choices) | {"usage": to_usage(end)}
 
+    def _call_deltas(self, event: ToolCallStarted | ToolCallArguments | ToolCall) -> list[Json]:
+        """Return id and name, then the arguments in further deltas: clients concatenate them."""
+        if isinstance(event, ToolCallStarted):
+            self._streamed.add((event.choice, event.index))
+            return [self._call_delta(event.index, _call(event.id, event.name, ""))]
+        if isinstance(event, ToolCallArguments):
+            return [self._call_delta(event.index, {"function": {"arguments": event.text}})]
+        if (event.choice, event.index) in self._streamed:
+            return []
+        whole = _tool_call(event)
+        arguments = {"function": {"arguments": whole["function"]["arguments"]}}
+        started = _call(event.id, event.name, "")
+        return [self._call_delta(event.index, part) for part in (started, arguments)]
+
+    def _call_delta(self, index: int, call: Json) -> Json:
+        if self._functions:
+            return {"function_call": call["function"]}
+        return {"tool_calls": [{"index": index, **call}]}
+
+    def _finish_reason(self, reason: FinishReason) -> str:
+        if self._functions and reason is FinishReason.TOOL_CALLS:
+            return "function_call"
+        return reason.value
+
     def _whole_choice(self, index: int, choice: Choice, reason: FinishReason) -> Json:
         text = join_strings(choice.text)
         message: Json = {"role": "assistant", "content": text, "refusal": None}
         if choice.tool_calls:
             message["content"] = text if choice.text.data else None
-            message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
+            calls = [_tool_call(call) for call in choice.tool_calls]
+            message |= (
+                {"function_call": calls[0]["function"]}
+                if self._functions
+                else {"tool_calls": calls}
+            )
         if choice.thinking.data:
             message |= _reasoning(join_strings(choice.thinking))
         tokens = {"content": join_arrays(choice.logprobs), "refusal": None}
@@ -89,7 +133,7 @@ class ChatChunks:
             "index": self._first_index + index,
             "message": message,
             "logprobs": tokens if self._logprobs else None,
-            "finish_reason": reason.value,
+            "finish_reason": self._finish_reason(reason),
         }
 
     def _last(self, end: Finished) -> list[Json]:
@@ -110,7 +154,7 @@ class ChatChunks:
             "index": self._first_index + index,
             "delta": delta,
             "logprobs": _logprobs(logprobs) if logprobs else None,
-            "finish_reason": None if reason is None else reason.value,
+            "finish_reason": None if reason is None else self._finish_reason(reason),
         }
         chunk = self._object("chat.completion.chunk", [choice])
         return chunk | {"usage": None} if self._usage else chunk
@@ -146,20 +190,11 @@ def _reasoning(text: str | JsonFragment) -> Json:
 
 
 def _tool_call(call: ToolCall) -> Json:
-    arguments = json.dumps(call.arguments, ensure_ascii=False)
-    function = {"name": call.name, "arguments": arguments}
-    return {"id": call.id, "type": "function", "function": function}
+    return _call(call.id, call.name, json.dumps(call.arguments, ensure_ascii=False))
 
 
-def _tool_deltas(call: ToolCall) -> list[Json]:
-    """Return id and name, then the arguments in a second delta: clients concatenate them."""
-    whole = _tool_call(call)
-    arguments = {"arguments": whole["function"]["arguments"]}
-    whole["function"] = {"name": call.name, "arguments": ""}
-    return [
-        {"tool_calls": [{"index": call.index, **whole}]},
-        {"tool_calls": [{"index": call.index, "function": arguments}]},
-    ]
+def _call(id: str, name: str, arguments: str) -> Json:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _logprobs(tokens: Sequence[TokenLogprob]) -> Json:

@@ -65,6 +65,7 @@ class OpenAIRoutes:
             wire.n,
             usage=_includes_usage(body),
             logprobs=wire.logprobs is not None,
+            functions=bool(body.functions),
         )
         events = self._dependencies.generate(request, selected, [wire])
         return self._respond(body, selected, chunks, events, translate.chat_param)

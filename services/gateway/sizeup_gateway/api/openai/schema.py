@@ -11,8 +11,18 @@ from pydantic import (
     WrapValidator,
 )
 
+from sizeup_gateway.api.openai.output_schema import (
+    FunctionCallField,
+    Grammar,
+    JsonSchema,
+    Pattern,
+    ResponseFormat,
+    StructuredOutputs,
+    Texts,
+    ToolChoiceField,
+)
 from sizeup_gateway.api.request_body import RequestBody, parse_json
-from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools
+from sizeup_gateway.api.request_fields import CONTEXT_SIZE, MAX_TOOLS, Function, Stop, Suffix, Tools
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS
 
 MAX_PROMPTS = 128
@@ -62,20 +72,6 @@ def _token_ids(value: object) -> object:
     if not all(key.isdecimal() and key.isascii() and len(key) < 10 for key in value):
         raise ValueError("the keys of logit_bias must be token ids")
     return {int(key): bias for key, bias in value.items()}
-
-
-def _text_format(value: object) -> object:
-    """Accept free text; structured output is rejected rather than ignored."""
-    kind = value.get("type") if isinstance(value, dict) else value
-    if kind not in (None, "text"):
-        raise ValueError("only the response format 'text' is supported")
-    return None
-
-
-def _tool_choice(value: object) -> object:
-    if value not in (None, "none", "auto"):
-        raise ValueError("only the tool choices 'auto' and 'none' are supported")
-    return value
 
 
 def _top_k(value: int | None) -> int | None:
@@ -136,7 +132,13 @@ class SamplingRequest(RequestBody):
     stop: Stop | None = None
     stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP_STRINGS)] | None = None
     ignore_eos: bool | None = None
-    response_format: Annotated[None, BeforeValidator(_text_format)] = None
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    guided_json: JsonSchema | None = None
+    """vLLM's former name of structured_outputs.json, like the other two."""
+    guided_regex: Pattern | None = None
+    guided_choice: Texts | None = None
+    guided_grammar: Grammar = None
     options: ContextOptions | None = None
 
 
@@ -178,7 +180,11 @@ class ChatCompletionRequest(SamplingRequest):
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=MAX_LOGPROBS)] = None
     tools: Tools | None = None
-    tool_choice: Annotated[str | None, BeforeValidator(_tool_choice)] = None
+    tool_choice: ToolChoiceField = None
+    parallel_tool_calls: bool | None = None
+    functions: Annotated[list[Function], Field(max_length=MAX_TOOLS)] | None = None
+    """Predecessor of tools, like function_call of tool_choice."""
+    function_call: FunctionCallField = None
     reasoning_effort: str | None = None
     think: bool | None = None
     chat_template_kwargs: TemplateOptions | None = None

@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 
 from sizeup_gateway.api.openai import schema
+from sizeup_gateway.api.openai.output_translate import (
+    NO_TOOLS,
+    ToolUse,
+    structured_output,
+    tool_use,
+)
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChatMessage,
@@ -30,6 +36,7 @@ _PARAMS: Mapping[str, str] = {
     "prompt.thinking": "reasoning_effort",
     "prompt.continue_final": "continue_final_message",
     "max_context": "options.num_ctx",
+    "structured_output": "response_format",
 }
 """Names of wire fields that differ in this API."""
 
@@ -42,14 +49,15 @@ def from_chat(body: schema.ChatCompletionRequest) -> GenerateRequest:
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidRequestError("top_logprobs requires logprobs to be true", "top_logprobs")
     limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    use = tool_use(body)
     prompt = ChatPrompt(
         messages=_messages(body.messages),
-        tools=() if body.tool_choice == "none" else tuple(body.tools or ()),
+        tools=use.tools,
         thinking=_thinking(body),
         continue_final=_continues(body),
     )
     logprobs = (body.top_logprobs or 0) if body.logprobs else None
-    return _request(body, prompt, limit, logprobs)
+    return _request(body, prompt, limit, logprobs, use=use)
 
 
 def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
@@ -91,6 +99,7 @@ def _request(
     logprobs: int | None,
     *,
     echo: bool = False,
+    use: ToolUse = NO_TOOLS,
 ) -> GenerateRequest:
     num_ctx = body.options.num_ctx if body.options else None
     return GenerateRequest(
@@ -107,6 +116,11 @@ def _request(
         logprobs=logprobs,
         echo=echo,
         max_context=num_ctx or None,
+        structured_output=structured_output(body),
+        tool_choice=use.choice,
+        allowed_tools=use.allowed,
+        parallel_tool_calls=use.parallel,
+        stream_tool_calls=bool(body.stream),
     )
 
 
