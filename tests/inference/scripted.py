@@ -23,7 +23,8 @@ from sizeup_inference.requests.generation import Generation, accept, prepare
 from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.tokenizer_thread import TokenizerThread
+from sizeup_inference.requests.worker_thread import WorkerThread
+from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Finished, Text
 from sizeup_wire.generate import GenerateRequest
@@ -78,11 +79,14 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
+async def scene(
+    info: ModelInfo = INFO, grammars: GrammarCompiler | None = None
+) -> AsyncIterator[Scene]:
     registry = CollectorRegistry()
     engine = ScriptedEngine()
     typed: EngineClient = engine
-    tokenizer_thread = TokenizerThread(4)
+    tokenizer_thread = WorkerThread("tokenizer", 4)
+    grammar_thread = WorkerThread("grammar", 4)
     mailboxes = Mailboxes(asyncio.get_running_loop())
     metrics = InferenceMetrics(registry, info.id)
     model = ServedModel(
@@ -91,6 +95,8 @@ async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
         ByteTokenizer(),
         mailboxes,
         tokenizer_thread,
+        grammars,
+        grammar_thread,
         Drain(),
         metrics,
         KeepAlive(None, 0.0),
@@ -99,6 +105,7 @@ async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
         yield Scene(engine, model, registry)
     finally:
         tokenizer_thread.close()
+        grammar_thread.close()
         assert len(mailboxes) == 0
 
 

@@ -19,7 +19,7 @@ from sizeup_inference.metrics import InferenceMetrics
 from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.tokenizer_thread import TokenizerThread
+from sizeup_inference.requests.worker_thread import WorkerThread
 from sizeup_inference.server import health, routes
 from sizeup_inference.server.error_responses import EXCEPTION_HANDLERS
 from sizeup_inference.server.health import Health, StallLimits
@@ -158,7 +158,9 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
         tokenizer=running.tokenizer,
         mailboxes=mailboxes,
         # more prompts than the engine accepts need not be encoded
-        tokenizer_thread=TokenizerThread(settings.max_waiting + settings.max_num_seqs),
+        tokenizer_thread=WorkerThread("tokenizer", settings.max_waiting + settings.max_num_seqs),
+        grammars=running.grammars,
+        grammar_thread=WorkerThread("grammar", settings.max_waiting + settings.max_num_seqs),
         drain=composition.drain,
         metrics=state.metrics,
         keep_alive=KeepAlive(settings.keep_alive_seconds, time.time()),
@@ -168,4 +170,5 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
 async def _close(state: ServerState) -> None:
     if state.model is not None:
         state.model.tokenizer_thread.close()
+        state.model.grammar_thread.close()
         await asyncio.to_thread(state.model.engine.close, _CLOSE_SECONDS)

@@ -58,6 +58,11 @@ class InferenceMetrics:
         self._batch_size = self._histogram(
             "batch_size", "Sequences with a sampled token in an engine step", buckets.BATCH_SIZE
         )
+        self.grammar_compilation = self._histogram(
+            "grammar_compilation_seconds",
+            "Time to compile the grammar of a structured output, with its queue",
+            buckets.TIME_TO_FIRST_TOKEN_SECONDS,
+        )
         self.model_load_duration = Gauge(
             _PREFIX + "model_load_duration_seconds",
             "Time to load and warm up the model",

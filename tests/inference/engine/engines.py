@@ -18,6 +18,7 @@ from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.protocol import (
     Admitted,
+    Constraint,
     EngineEvent,
     EngineRequest,
     Failed,
@@ -200,6 +201,7 @@ def request(
     choices: int = 1,
     min_tokens: int = 0,
     embed: bool = False,
+    constraint: Constraint | None = None,
 ) -> EngineRequest:
     """Make a request with the defaults tests use."""
     return EngineRequest(
@@ -211,4 +213,5 @@ def request(
         frozenset(stop),
         choices,
         embed,
+        constraint=constraint,
     )

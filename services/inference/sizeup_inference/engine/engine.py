@@ -21,6 +21,7 @@ from sizeup_inference.engine.protocol import (
     RequestTooLargeError,
     Token,
 )
+from sizeup_inference.engine.sampling.masks import mask
 from sizeup_inference.engine.sampling.sampler import Sampled, sample
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
@@ -127,11 +128,15 @@ class Engine:
         return True
 
     def _sample(self, output: StepOutput) -> None:
+        rejected = mask(output.logits, output.sampled)
+        for request_id, message in rejected.items():
+            self._fail([request_id], message, is_invalid=True)
         sampled = list(zip(output.sampled, sample(output.logits, output.sampled), strict=True))
         sampled += [(s, None if i < 0 else Sampled(i, None)) for s, i in output.best.items()]
         results = (*sampled, *output.prompt_logprobs.items())
         invalid = {sequence.request.id for sequence, result in results if result is None}
         self._fail(invalid, "the model produced NaN or Inf logits")
+        invalid |= rejected.keys()
         now = time.monotonic_ns()
         self._events += self._prompt_logprobs(output, invalid, now)
         for sequence, drawn in sampled:
@@ -182,10 +187,12 @@ class Engine:
         request_ids = dict.fromkeys(chunk.sequence.request.id for chunk in step.chunks)
         self._fail(request_ids, "the forward pass failed")
 
-    def _fail(self, request_ids: Iterable[str], message: str) -> None:
+    def _fail(self, request_ids: Iterable[str], message: str, *, is_invalid: bool = False) -> None:
         """Drop requests and free their pages; finished requests are left alone."""
         now = time.monotonic_ns()
-        self._events += [Failed(i, message, now) for i in request_ids if self._drop(i, failed=True)]
+        self._events += [
+            Failed(i, message, now, is_invalid) for i in request_ids if self._drop(i, failed=True)
+        ]
 
     def _drop(self, request_id: str, *, failed: bool) -> bool:
         """Remove a request's sequences; False when it has none left, because it has finished.

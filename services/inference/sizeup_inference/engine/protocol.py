@@ -42,6 +42,31 @@ class SamplingParams:
     """None: no logprobs; k >= 0: those of the sampled token and of the top k."""
 
 
+class ConstraintError(Exception):
+    """A constraint exceeds its limits; the request is at fault."""
+
+
+class ConstraintState(Protocol):
+    """What may come next in one choice. Used by one thread at a time."""
+
+    def write_mask(self, address: int, size: int) -> None:
+        """Write a bit for each token of the vocabulary, 1 where it may come next.
+
+        The mask has `size` bytes: words of 32 bits in native order, the lowest bit first. Raises
+        ConstraintError.
+        """
+
+    def accept(self, token_id: int) -> None:
+        """Add the next token, which the mask allows."""
+
+
+class Constraint(Protocol):
+    """What the output of a request may be."""
+
+    def start(self) -> ConstraintState:
+        """Return the state of a choice before its first token. Thread-safe."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One request in token ids, with every default resolved."""
@@ -63,6 +88,8 @@ class EngineRequest:
     prompt_logprobs: int | None = None
     """None: none; k >= 0: those of the prompt's tokens and of the top k at each position.
     Ignored by an embedding."""
+    constraint: Constraint | None = None
+    """It allows a stop token where the output is complete, and nowhere else."""
     cache_salt: str | None = None
     """Requests share pages of the prefix cache with requests of an equal salt only."""
 
@@ -144,6 +171,8 @@ class Failed:
     request_id: str
     message: str
     at_ns: int
+    is_invalid: bool = False
+    """The request is at fault, and would fail again."""
 
 
 EngineEvent = Admitted | PromptLogprobs | Token | Embedded | Cancelled | Failed

@@ -50,6 +50,10 @@ class ByteTokenizer:
         """Return the byte, or the name of a special token."""
         return bytes([token_id]) if token_id < 256 else _SPECIAL[token_id - 256]
 
+    def is_special(self, token_id: int) -> bool:
+        """Return whether it is no byte."""
+        return token_id >= 256
+
     def text_bytes(self, token_id: int) -> bytes:
         """Return the byte; nothing for a special token."""
         return bytes([token_id]) if token_id < 256 else b""

@@ -9,14 +9,23 @@ from dataclasses import dataclass
 
 from sizeup_inference.engine.protocol import Finish, Token
 from sizeup_inference.requests.logprobs import token_logprob
-from sizeup_inference.text.answer_parser import AnswerParser, Content, Part
+from sizeup_inference.text.answer_parser import AnswerParser, Content, Part, Reasoning
+from sizeup_inference.text.call_stream import CallArguments, CallEnded, CallStarted
 from sizeup_inference.text.detokenize import TextStream
 from sizeup_inference.text.stop_strings import StopMatcher, StopStrings
 from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_inference.text.tool_call import Call
-from sizeup_wire.events import FinishReason, Text, Thinking, TokenLogprob, ToolCall
+from sizeup_wire.events import (
+    FinishReason,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+    ToolCallArguments,
+    ToolCallStarted,
+)
 
-ChoiceEvent = Text | Thinking | ToolCall
+ChoiceEvent = Text | Thinking | ToolCallStarted | ToolCallArguments | ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,9 @@ class TextRules:
     is_thinking: bool
     """The prompt ends inside <think>."""
     tools: bool
+    parallel_calls: bool
+    """False ends the output after its first tool call."""
+    streams_calls: bool
     every_logprob: bool
     """Include those of tokens without text: the end-of-sequence token, special tokens."""
 
@@ -42,8 +54,15 @@ class Choice:
         self._text = TextStream(tokenizer)
         self._stop = StopMatcher(rules.stops)
         self._parser = AnswerParser(
-            thinking=rules.thinking, is_thinking=rules.is_thinking, tools=rules.tools
+            thinking=rules.thinking,
+            is_thinking=rules.is_thinking,
+            tools=rules.tools,
+            streams_calls=rules.streams_calls,
         )
+        self._parallel_calls = rules.parallel_calls
+        self._next_call = 0
+        """Index of the next call; of the one that is streamed, the last before."""
+        self._call_id = ""
         self._pending_tokens = 0
         self._pending_logprobs: list[TokenLogprob] = []
         self.token_ids: list[int] = []
@@ -77,6 +96,9 @@ class Choice:
         if len(self.token_ids) > self._min_tokens:
             text = self._stop.feed(text)
         parts = self._parser.feed(text)
+        if self._parser.calls and not self._parallel_calls:
+            self.reason = FinishReason.TOOL_CALLS
+            return _up_to_call(parts)
         if self._stop.matched:
             return parts + self._end(FinishReason.STOP)
         if token.finish is Finish.LENGTH:
@@ -91,22 +113,31 @@ class Choice:
         return parts
 
     def _events(self, parts: Sequence[Part]) -> Iterator[ChoiceEvent]:
-        first_call = self._parser.calls - sum(isinstance(part, Call) for part in parts)
         for part in parts:
             tokens, logprobs = self._pending_tokens, tuple(self._pending_logprobs)
             self._pending_tokens, self._pending_logprobs = 0, []
-            if isinstance(part, Call):
-                yield ToolCall(
-                    choice=self._index,
-                    index=first_call,
-                    id=f"call_{secrets.token_hex(12)}",
-                    name=part.name,
-                    arguments=part.arguments,
-                )
-                first_call += 1
-            else:
+            if isinstance(part, Content | Reasoning):
                 kind = Text if isinstance(part, Content) else Thinking
                 yield kind(choice=self._index, text=part.text, tokens=tokens, logprobs=logprobs)
+            else:
+                yield from self._call_events(part)
+
+    def _call_events(
+        self, part: CallStarted | CallArguments | CallEnded | Call
+    ) -> Iterator[ToolCallStarted | ToolCallArguments | ToolCall]:
+        if isinstance(part, CallStarted | Call):
+            self._next_call += 1
+            self._call_id = f"call_{secrets.token_hex(12)}"
+        choice, index, id = self._index, self._next_call - 1, self._call_id
+        match part:
+            case CallStarted():
+                yield ToolCallStarted(choice=choice, index=index, id=id, name=part.name)
+            case CallArguments():
+                yield ToolCallArguments(choice=choice, index=index, text=part.text)
+            case CallEnded(Call() as call) | (Call() as call):
+                yield ToolCall(
+                    choice=choice, index=index, id=id, name=call.name, arguments=call.arguments
+                )
 
     def _remaining_logprobs(self) -> Iterator[Text]:
         """At the end, yield the log-probabilities of tokens after the last text.
@@ -118,3 +149,9 @@ class Choice:
             yield Text(
                 choice=self._index, text="", tokens=0, logprobs=tuple(self._pending_logprobs)
             )
+
+
+def _up_to_call(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts up to the end of the first call."""
+    end = next(i for i, part in enumerate(parts) if isinstance(part, CallEnded | Call))
+    return list(parts[: end + 1])

@@ -9,8 +9,20 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sizeup_inference.engine import protocol as engine_events
-from sizeup_inference.engine.protocol import Admitted, EngineRequest, PromptLogprobs, Token
+from sizeup_inference.engine.protocol import (
+    Admitted,
+    Constraint,
+    EngineRequest,
+    PromptLogprobs,
+    Token,
+)
+from sizeup_inference.errors import UnsupportedError
 from sizeup_inference.requests.choice import Choice, TextRules
+from sizeup_inference.requests.constraints import (
+    compile_constraint,
+    is_constrained,
+    reasoning_of,
+)
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
 from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
@@ -38,12 +50,18 @@ class PreparedRequest:
     stops: StopStrings
     max_tokens: int
     """Output tokens of each choice; 0 where none is requested."""
+    constraint: Constraint | None
     arrived_ns: int
 
     @property
     def needs_engine(self) -> bool:
         """Whether output or log-probabilities of the prompt are requested."""
         return bool(self.max_tokens) or self.resolved.wants_prompt_logprobs
+
+    @property
+    def min_tokens(self) -> int:
+        """A constraint decides alone where the output ends."""
+        return 0 if self.constraint else self.resolved.wire.min_tokens
 
     def to_engine_request(self) -> EngineRequest:
         """Return it under a new id, because the client's X-Request-Id need not be unique.
@@ -56,8 +74,9 @@ class PreparedRequest:
             prompt_ids=self.prompt.token_ids,
             sampling=self.resolved.sampling,
             max_tokens=max(self.max_tokens, 1),
-            min_tokens=wire.min_tokens,
+            min_tokens=self.min_tokens,
             stop_token_ids=self.resolved.stop_token_ids,
+            constraint=self.constraint,
             choices=wire.n if self.max_tokens else 1,
             prompt_logprobs=wire.logprobs if wire.echo else None,
             cache_salt=wire.cache_salt,
@@ -77,11 +96,23 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
 
     try:
         prompt, stops = await model.tokenizer_thread.run(encode)
+        constraint = await _constraint(model, resolved, prompt)
     except asyncio.CancelledError:  # the client disconnected, and no Generation will count it
         model.metrics.count("cancelled")
         raise
     max_tokens = resolved.max_tokens(len(prompt.token_ids))
-    return PreparedRequest(resolved, prompt, stops, max_tokens, arrived_ns)
+    return PreparedRequest(resolved, prompt, stops, max_tokens, constraint, arrived_ns)
+
+
+async def _constraint(
+    model: ServedModel, resolved: ResolvedRequest, prompt: EncodedPrompt
+) -> Constraint | None:
+    if not is_constrained(resolved):
+        return None
+    if (grammars := model.grammars) is None:
+        raise UnsupportedError("structured output is not supported", param="structured_output")
+    reasoning = reasoning_of(resolved, model.info, prompt)
+    return await model.grammar_thread.run(lambda: compile_constraint(grammars, resolved, reasoning))
 
 
 @contextlib.contextmanager
@@ -184,7 +215,8 @@ class Generation:
             case Interrupted():
                 return [self._failed(event.code, event.message)]
             case engine_events.Failed():
-                return [self._failed(ErrorCode.INTERNAL, event.message)]
+                code = ErrorCode.INVALID_REQUEST if event.is_invalid else ErrorCode.INTERNAL
+                return [self._failed(code, event.message)]
             case _:  # an unexpected Cancelled or Embedded
                 return [self._failed(ErrorCode.INTERNAL, "the engine ended the request")]
 
@@ -246,9 +278,11 @@ def _text_rules(model: ServedModel, prepared: PreparedRequest) -> TextRules:
     chat = resolved.prompt if isinstance(resolved.prompt, ChatPrompt) else None
     return TextRules(
         stops=prepared.stops,
-        min_tokens=resolved.wire.min_tokens,
+        min_tokens=prepared.min_tokens,
         thinking=chat is not None and "thinking" in model.info.capabilities,
         is_thinking=chat is not None and prepared.prompt.is_thinking,
         tools=chat is not None and bool(chat.tools),
+        parallel_calls=resolved.wire.parallel_tool_calls,
+        streams_calls=resolved.wire.stream_tool_calls,
         every_logprob=resolved.wants_prompt_logprobs,
     )

@@ -3,8 +3,9 @@
 Prompts are tokenized afterwards, by truncation.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.errors import InvalidRequestError, UnsupportedError
@@ -59,7 +60,9 @@ def resolve(request: GenerateRequest, info: ModelInfo) -> ResolvedRequest:
     check_token_ids(request.stop_token_ids, info, "stop_token_ids")
     for name in ("sampling", "fallback"):
         check_token_ids(getattr(request, name).logit_bias or {}, info, f"{name}.logit_bias")
-    eos = () if request.ignore_eos else info.eos_token_ids
+    check_tools(request)
+    ends = not request.ignore_eos or request.structured_output or request.tool_choice == "required"
+    eos = info.eos_token_ids if ends else ()
     return ResolvedRequest(
         wire=request,
         prompt=resolve_prompt(request.prompt, info),
@@ -79,6 +82,26 @@ def resolve_prompt(prompt: Prompt, info: ModelInfo) -> ModelPrompt:
     if isinstance(prompt, TokenPrompt):
         check_token_ids(prompt.token_ids, info, "prompt.token_ids")
     return _resolve_chat(prompt, info) if isinstance(prompt, ChatPrompt) else prompt
+
+
+def check_tools(request: GenerateRequest) -> None:
+    """Raise InvalidRequestError for a choice of tools that the prompt does not have."""
+    tools = request.prompt.tools if isinstance(request.prompt, ChatPrompt) else ()
+    if request.tool_choice == "required" and not tools:
+        raise InvalidRequestError("tool_choice requires tools", param="tool_choice")
+    if request.allowed_tools:
+        names = {tool_name(tool) for tool in tools}
+        if any(name not in names for name in request.allowed_tools):
+            raise InvalidRequestError("allowed_tools names an unknown tool", param="allowed_tools")
+
+
+def tool_name(tool: Mapping[str, Any]) -> str:
+    """Return the name of a function tool; raise InvalidRequestError for one without."""
+    function = tool.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str):
+        raise InvalidRequestError("a tool requires a function with a name", param="prompt.tools")
+    return name
 
 
 def check_token_ids(token_ids: Iterable[int], info: ModelInfo, param: str) -> None:

@@ -24,7 +24,8 @@ from sizeup_inference.errors import (
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailbox, Mailboxes
-from sizeup_inference.requests.tokenizer_thread import TokenizerThread
+from sizeup_inference.requests.worker_thread import WorkerThread
+from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.errors import ErrorCode
@@ -39,7 +40,10 @@ class ServedModel:
     info: ModelInfo
     tokenizer: Tokenizer
     mailboxes: Mailboxes
-    tokenizer_thread: TokenizerThread
+    tokenizer_thread: WorkerThread
+    grammars: GrammarCompiler | None
+    """Used on the grammar thread only."""
+    grammar_thread: WorkerThread
     drain: Drain
     metrics: InferenceMetrics
     keep_alive: KeepAlive

@@ -37,7 +37,9 @@ from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
+from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
+from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
 from sizeup_store.weights import check_structure, find_model, verify_checksums
 from sizeup_wire.model import ModelInfo
 
@@ -73,7 +75,15 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, loaded.forward.pool)
     running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
-    return RunningModel(engine, describe(settings, running), tokenizer)
+    info = describe(settings, running)
+    return RunningModel(engine, info, tokenizer, _grammars(info, tokenizer))
+
+
+def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompiler | None:
+    if not info.eos_token_ids:
+        log.warning("grammars.disabled", extra={"reason": "no end-of-sequence token"})
+        return None
+    return LLGuidanceCompiler(tokenizer, info.vocab_size, info.eos_token_ids)
 
 
 def _load(settings: Settings, folder: Path, context: int) -> LoadedForward:

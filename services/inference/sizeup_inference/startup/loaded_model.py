@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sizeup_inference.engine.protocol import Deliver, EngineClient
 from sizeup_inference.settings import Settings
+from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_wire.model import ModelInfo
 
@@ -17,6 +18,8 @@ class RunningModel:
     engine: EngineClient
     info: ModelInfo
     tokenizer: Tokenizer
+    grammars: GrammarCompiler | None = None
+    """None where output cannot be constrained."""
 
 
 Progress = Callable[[str, float], None]

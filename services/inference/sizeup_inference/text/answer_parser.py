@@ -7,6 +7,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from sizeup_inference.text.call_stream import CallEnded, CallPart, CallStream
 from sizeup_inference.text.tool_call import BEGIN as _CALL
 from sizeup_inference.text.tool_call import END as _END_CALL
 from sizeup_inference.text.tool_call import Call, EndFinder, parse_call
@@ -28,7 +29,7 @@ class Reasoning:
     text: str
 
 
-Part = Content | Reasoning | Call
+Part = Content | Reasoning | CallPart | CallEnded | Call
 
 
 class _State(Enum):
@@ -43,9 +44,16 @@ class _State(Enum):
 class AnswerParser:
     """Splits the text of one choice into reasoning, content and calls."""
 
-    def __init__(self, *, thinking: bool, is_thinking: bool, tools: bool) -> None:
-        """Parse reasoning and calls where enabled; `is_thinking` starts inside <think>."""
+    def __init__(
+        self, *, thinking: bool, is_thinking: bool, tools: bool, streams_calls: bool = False
+    ) -> None:
+        """Parse reasoning and calls where enabled; `is_thinking` starts inside <think>.
+
+        `streams_calls`: return the parts of a call before it is complete.
+        """
         self._tools = tools
+        self._streams_calls = streams_calls
+        self._stream = CallStream()
         self._held = ""
         self._state = _State.START if thinking else _State.CONTENT
         if is_thinking:
@@ -54,7 +62,7 @@ class AnswerParser:
         self._end = EndFinder()
         self._ignores_strings = False
         self.calls = 0
-        """Number of complete calls."""
+        """Number of complete calls, and of those that were streamed."""
 
     @property
     def is_thinking(self) -> bool:
@@ -80,9 +88,8 @@ class AnswerParser:
         """Take what is left as one call, else cut it at every tag: a string was not closed."""
         cut = len(self._held) - _overlap(self._held, _END_CALL)
         call = parse_call(self._held[:cut].strip().removeprefix(_CALL))
-        if call is not None:
-            self.calls += 1
-            parts.append(call)
+        if call is not None or self._stream.started:
+            parts.append(self._ended(call))
             self._held = ""
             return
         self._ignores_strings = True
@@ -162,7 +169,10 @@ class AnswerParser:
 
     def _call(self, parts: list[Part]) -> bool:
         end = self._held.find(_END_CALL) if self._ignores_strings else self._end.find(self._held)
-        if end is None or end < 0:
+        end = None if end == -1 else end
+        if self._streams_calls:
+            parts += self._stream.feed(self._held[:end])
+        if end is None:
             return False
         self._take_call(parts, end + len(_END_CALL))
         return True
@@ -172,20 +182,19 @@ class AnswerParser:
 
         One that is unreadable ends at its first tag: what looks like a string may be none.
         """
-        part = self._parse_call(self._held[:length])
-        if isinstance(part, Content):
-            length = self._held.find(_END_CALL) + len(_END_CALL)
-            part = self._parse_call(self._held[:length])
-        parts.append(part)
-        self._held, self._end = self._held[length:], EndFinder()
-        self._state = _State.AFTER_CALL if isinstance(part, Call) else _State.CONTENT
-
-    def _parse_call(self, whole: str) -> Part:
-        call = parse_call(whole.strip().removeprefix(_CALL).removesuffix(_END_CALL))
+        call = _parse_whole(self._held[:length])
         if call is None:
-            return Content(whole)
+            length = self._held.find(_END_CALL) + len(_END_CALL)
+            call = _parse_whole(self._held[:length])
+        is_call = call is not None or self._stream.started
+        parts.append(self._ended(call) if is_call else Content(self._held[:length]))
+        self._held, self._end, self._stream = self._held[length:], EndFinder(), CallStream()
+        self._state = _State.AFTER_CALL if is_call else _State.CONTENT
+
+    def _ended(self, call: Call | None) -> CallEnded | Call:
+        """Count a call that is complete, or was streamed and may be invalid."""
         self.calls += 1
-        return call
+        return CallEnded(call) if call is None or self._stream.started else call
 
     def _emit(self, parts: list[Part], kind: type[Content] | type[Reasoning], tag: str) -> None:
         """Emit all text except a possible start of the tag and the white space before it."""
@@ -193,6 +202,10 @@ class AnswerParser:
         text = self._held[:keep].rstrip()
         parts.append(kind(text))
         self._held = self._held[len(text) :]
+
+
+def _parse_whole(text: str) -> Call | None:
+    return parse_call(text.strip().removeprefix(_CALL).removesuffix(_END_CALL))
 
 
 def _overlap(text: str, tag: str) -> int:
@@ -206,10 +219,8 @@ def _joined(parts: list[Part]) -> list[Part]:
     joined: list[Part] = []
     for part in parts:
         last = joined[-1] if joined else None
-        if isinstance(part, Call):
-            joined.append(part)
-        elif isinstance(part, Content) and isinstance(last, Content):
+        if isinstance(part, Content) and isinstance(last, Content):
             joined[-1] = Content(last.text + part.text)
-        elif part.text:
+        elif not isinstance(part, Content | Reasoning) or part.text:
             joined.append(part)
     return joined

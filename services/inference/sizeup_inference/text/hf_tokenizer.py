@@ -106,8 +106,11 @@ class HuggingFaceTokenizer:
         """Return the bytes of a token; none for an unused id."""
         return self._bytes.get(token_id, b"")
 
+    def is_special(self, token_id: int) -> bool:
+        return token_id in self._special_ids
+
     def text_bytes(self, token_id: int) -> bytes:
-        return b"" if token_id in self._special_ids else self.token_bytes(token_id)
+        return b"" if self.is_special(token_id) else self.token_bytes(token_id)
 
     def _token_table(self) -> dict[int, bytes]:
         table = piece_table()

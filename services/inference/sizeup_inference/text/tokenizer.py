@@ -33,5 +33,8 @@ class Tokenizer(Protocol):
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token; a special token's are its name."""
 
+    def is_special(self, token_id: int) -> bool:
+        """Whether a token controls the model, so that it is no text."""
+
     def text_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token adds to the text; none for a special token."""

@@ -1,5 +1,6 @@
 """What an output has to be -> wire fields. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,19 @@ AUTO = ToolChoice(mode="auto")
 
 def structured_output(body: schema.SamplingRequest) -> StructuredOutput | None:
     """Translate the one field that is set; raise InvalidRequestError for two of them."""
+    found = _given(body)
+    if len(found) > 1:
+        names = ", ".join(found)
+        raise InvalidRequestError(f"only one of {names} can be set", next(iter(found)))
+    return next(iter(found.values()), None)
+
+
+def structured_field(body: schema.SamplingRequest) -> str:
+    """Return the name of the field that is set."""
+    return next(iter(_given(body)), "response_format")
+
+
+def _given(body: schema.SamplingRequest) -> Mapping[str, StructuredOutput]:
     outputs = body.structured_outputs or StructuredOutputs()
     given: dict[str, StructuredOutput | None] = {
         "response_format": _from_format(body.response_format),
@@ -30,11 +44,7 @@ def structured_output(body: schema.SamplingRequest) -> StructuredOutput | None:
         "guided_regex": _from_pattern(body.guided_regex),
         "guided_choice": _from_texts(body.guided_choice),
     }
-    found = {name: output for name, output in given.items() if output is not None}
-    if len(found) > 1:
-        names = ", ".join(found)
-        raise InvalidRequestError(f"only one of {names} can be set", next(iter(found)))
-    return next(iter(found.values()), None)
+    return {name: output for name, output in given.items() if output is not None}
 
 
 def _from_format(given: ResponseFormat | None) -> StructuredOutput | None:

@@ -14,6 +14,7 @@ from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.openai import documentation, schema, translate
 from sizeup_gateway.api.openai.chunks import ChatChunks, Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
+from sizeup_gateway.api.openai.output_translate import structured_field
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
@@ -90,7 +91,7 @@ class OpenAIRoutes:
         selected: Selected,
         chunks: Chunks[Event],
         events: Callable[[], AsyncGenerator[Event]],
-        to_param: Callable[[str], str],
+        to_param: Callable[[str, str], str],
     ) -> EventResponse[Event]:
         return EventResponse(
             events=events,
@@ -99,7 +100,11 @@ class OpenAIRoutes:
             framing=SseFraming(),
             streams=bool(body.stream),
             admission=self._dependencies.admission,
-            to_client_error=partial(to_client_error, model=selected.name, to_param=to_param),
+            to_client_error=partial(
+                to_client_error,
+                model=selected.name,
+                to_param=lambda field: to_param(field, structured_field(body)),
+            ),
             extra_headers=model_headers(selected),
         )
 

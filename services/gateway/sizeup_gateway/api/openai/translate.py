@@ -36,7 +36,6 @@ _PARAMS: Mapping[str, str] = {
     "prompt.thinking": "reasoning_effort",
     "prompt.continue_final": "continue_final_message",
     "max_context": "options.num_ctx",
-    "structured_output": "response_format",
 }
 """Names of wire fields that differ in this API."""
 
@@ -73,17 +72,22 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
     return [_request(body, prompt, limit, body.logprobs, echo=echo) for prompt in prompts]
 
 
-def chat_param(wire_field: str) -> str:
-    """Map a wire field to the field of `POST /v1/chat/completions`."""
-    return _param(wire_field, "messages")
+def chat_param(wire_field: str, structured: str = "response_format") -> str:
+    """Map a wire field to the field of `POST /v1/chat/completions`.
+
+    `structured` is the field that describes a structured output.
+    """
+    return _param(wire_field, "messages", structured)
 
 
-def completion_param(wire_field: str) -> str:
-    """Map a wire field to the field of `POST /v1/completions`."""
-    return _param(wire_field, "prompt")
+def completion_param(wire_field: str, structured: str = "response_format") -> str:
+    """Map a wire field to the field of `POST /v1/completions`, as `chat_param` does."""
+    return _param(wire_field, "prompt", structured)
 
 
-def _param(wire_field: str, prompt_field: str) -> str:
+def _param(wire_field: str, prompt_field: str, structured: str) -> str:
+    if wire_field.partition(".")[0] == "structured_output":
+        return structured
     if wire_field in _PARAMS:
         return _PARAMS[wire_field]
     root, _, rest = wire_field.partition(".")

@@ -89,6 +89,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "decoder_head": (number, address, ctypes.POINTER(Step)),
         "sampling_instruction_sets": (number,),
         "penalize_repetition": (None, address, number, address, number, ctypes.c_float),
+        "mask": (None, number, address, number, address),
         "sample": (number, number, address, number, real, number, real, real, real),
         "logprobs": (number, number, address, *[number] * 3, *[address] * 3),
     }

@@ -1,9 +1,9 @@
 """Sampling: logits to tokens, by the parameters of each sequence.
 
-The order is: bias, penalties, stop tokens masked below min_tokens; greedy takes the argmax there;
-otherwise temperature, top_k, top_p, min_p (as in transformers), then one draw by inverse CDF in
-the order of token ids, accumulated in float64, so that a seeded request draws the same token
-whatever the rounding of its batch. Of equal logits the lowest ids come first.
+The order is: constraints (in masks.py), bias, penalties, stop tokens masked below min_tokens;
+greedy takes the argmax there; otherwise temperature, top_k, top_p, min_p (as in transformers), then
+one draw by inverse CDF in the order of token ids, accumulated in float64, so that a seeded request
+draws the same token whatever the rounding of its batch. Of equal logits the lowest ids come first.
 """
 
 from array import array
@@ -37,6 +37,7 @@ def is_argmax(sequence: SequenceState) -> bool:
     request, params = sequence.request, sequence.request.sampling
     return (
         params.temperature == 0
+        and sequence.constraint is None
         and params.logprobs is None
         and not params.logit_bias
         and (params.repetition_penalty == 1.0 or params.repeat_last_n == 0)
@@ -58,7 +59,7 @@ def sample(
     """
     if not sequences:
         return []
-    if not _is_addressable(logits):
+    if not is_addressable(logits):
         kernels = None
     for row, sequence in zip(logits, sequences, strict=True):
         adjust(row, sequence, kernels)
@@ -68,7 +69,8 @@ def sample(
     return [_sample_with_kernels(kernels, row, sequence) for row, sequence in rows]
 
 
-def _is_addressable(logits: torch.Tensor) -> bool:
+def is_addressable(logits: torch.Tensor) -> bool:
+    """Whether the C kernels can read the rows."""
     on_cpu = logits.device.type == "cpu"
     return on_cpu and logits.dtype == torch.float32 and logits.stride(-1) == 1
 

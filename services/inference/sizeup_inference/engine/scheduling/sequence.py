@@ -5,7 +5,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sizeup_inference.engine.protocol import EngineRequest, Finish
+from sizeup_inference.engine.protocol import ConstraintState, EngineRequest, Finish
 from sizeup_inference.engine.scheduling.page_allocator import BlockTable
 
 
@@ -29,6 +29,8 @@ class SequenceState:
     num_prompt_logprobs: int = 0
     """Prompt tokens after the first whose log-probabilities have been delivered."""
     num_preemptions: int = 0
+    constraint: ConstraintState | None = field(init=False)
+    """Of its output so far; a preemption keeps it, like the output."""
     generator: random.Random = field(init=False)
     """Private to this choice, so that neither the batch nor a preemption changes its output."""
 
@@ -39,6 +41,8 @@ class SequenceState:
 
     def __post_init__(self) -> None:
         self.token_ids = list(self.request.prompt_ids)
+        constraint = self.request.constraint
+        self.constraint = None if constraint is None else constraint.start()
         seed = self.request.sampling.seed
         self.generator = random.Random(None if seed is None else seed + self.choice)
 
@@ -75,6 +79,8 @@ class SequenceState:
     def append(self, token_id: int) -> Finish | None:
         """Add a sampled token; return why the sequence ends with it, or None if it continues."""
         self.token_ids.append(token_id)
+        if self.constraint is not None:
+            self.constraint.accept(token_id)
         self.output_counts[token_id] += 1
         if (
             token_id in self.request.stop_token_ids

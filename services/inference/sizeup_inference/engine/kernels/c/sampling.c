@@ -138,6 +138,14 @@ void sizeup_penalize_repetition(float *logits, int64_t size, const int32_t *ids,
         }
 }
 
+/* Set the logits whose bit in `mask` is 0 to -inf. */
+void sizeup_mask(int64_t instructions, float *logits, int64_t size, const uint32_t *mask)
+{
+    const Passes *supported[MAX_INSTRUCTION_SETS];
+    supported_passes(supported);
+    supported[instructions]->mask(logits, size, mask);
+}
+
 /* Return the id of a token. temperature is 0 (the argmax; of equal ones the first) or in
    [1e-30, 1e30]; top_k 0, top_p 1 and min_p 0 keep every token; `uniform`, in [0, 1), is the point
    of the CDF, in the order of ids, whose token is returned. Negative: INVALID_ROW, OUT_OF_MEMORY.

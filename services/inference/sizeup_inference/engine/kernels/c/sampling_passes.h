@@ -25,6 +25,7 @@ typedef struct {
     void (*weigh)(const float *logits, int64_t count, float largest, float scale, float *weights);
     double (*sum_weights)(const float *logits, int64_t count, float largest, float scale,
                           double *sums);
+    void (*mask)(float *logits, int64_t count, const uint32_t *words);
     Measure *number_of, *sum_of;
     void (*drop_below)(const float *values, int64_t count, float least, float *weights);
     int64_t (*collect)(const float *values, int64_t first, int64_t count, float least, int32_t *ids,

@@ -81,6 +81,24 @@ TARGET static float PASS(find_maxima)(const float *values, int64_t count, float 
     return result;
 }
 
+/* logits = -inf where the bit in `words` is 0 */
+TARGET static void PASS(mask)(float *logits, int64_t count, const uint32_t *words)
+{
+    const Ints lanes = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
+                        1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
+    const Ints excluded = (Ints)(-INFINITY - (Floats){0});
+    for (int64_t i = 0; i < count; i += LANES) {
+        const uint32_t bits = words[i / 32] >> (i % 32) & 0xFFFF;
+        if (bits == 0xFFFF)
+            continue;
+        const Ints x = (Ints)PASS(load)(logits, i, count, 0.0f);
+        const Ints allowed = (Ints)(((bits - (Ints){0}) & lanes) != 0);
+        const Ints masked = (x & allowed) | (excluded & ~allowed);
+        const int64_t left = count - i;
+        memcpy(logits + i, &masked, sizeof(float) * (size_t)(left < LANES ? left : LANES));
+    }
+}
+
 /* weights = 2^((logits - largest) * scale) */
 TARGET static void PASS(weigh)(const float *logits, int64_t count, float largest, float scale,
                                float *weights)
@@ -193,8 +211,9 @@ TARGET static int64_t PASS(collect_between)(const float *values, int64_t count, 
 }
 
 static const Passes PASS(passes) = {
-    PASS(find_maxima), PASS(weigh),      PASS(sum_weights), PASS(number_of),
-    PASS(sum_of),      PASS(drop_below), PASS(collect),     PASS(collect_between),
+    PASS(find_maxima), PASS(weigh),     PASS(sum_weights),
+    PASS(mask),        PASS(number_of), PASS(sum_of),
+    PASS(drop_below),  PASS(collect),   PASS(collect_between),
 };
 
 #undef AVX512

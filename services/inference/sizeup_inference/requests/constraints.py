@@ -1,0 +1,89 @@
+"""The constraint of a request: its structured output, its tool calls, or none.
+
+Compilation is blocking and runs on the grammar thread.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sizeup_inference.engine.protocol import Constraint
+from sizeup_inference.errors import InvalidRequestError
+from sizeup_inference.requests.resolve import ResolvedRequest, tool_name
+from sizeup_inference.text.grammar import (
+    FunctionTool,
+    GrammarCompiler,
+    GrammarError,
+    Reasoning,
+    ToolCalls,
+    arguments_grammar,
+    output_grammar,
+)
+from sizeup_inference.text.tokenizer import EncodedPrompt
+from sizeup_wire.generate import ChatPrompt
+from sizeup_wire.model import ModelInfo
+
+_ANY_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+def is_constrained(resolved: ResolvedRequest) -> bool:
+    """Whether the output is structured, or calls are required, limited to some tools, or strict."""
+    wire = resolved.wire
+    calls = wire.tool_choice == "required" or wire.allowed_tools
+    return bool(wire.structured_output or calls or any(tool.strict for tool in _tools(resolved)))
+
+
+def compile_constraint(
+    compiler: GrammarCompiler, resolved: ResolvedRequest, reasoning: Reasoning
+) -> Constraint:
+    """Compile the constraint of a request that `is_constrained`; raise InvalidRequestError."""
+    wire = resolved.wire
+    tools = [_compilable(compiler, tool) for tool in _tools(resolved)]
+    calls = ToolCalls(tools, wire.tool_choice == "required", wire.parallel_tool_calls)
+    structured = None if calls.required else wire.structured_output
+    try:
+        return compiler.compile(output_grammar(structured, calls, reasoning))
+    except GrammarError as error:
+        param = "prompt.tools" if structured is None else "structured_output"
+        raise InvalidRequestError(f"structured output: {error}", param=param) from error
+
+
+def reasoning_of(resolved: ResolvedRequest, info: ModelInfo, prompt: EncodedPrompt) -> Reasoning:
+    """Return whether the output may begin with reasoning."""
+    chat = resolved.prompt
+    if not isinstance(chat, ChatPrompt):
+        return "none"
+    if prompt.is_thinking:
+        return "begun"
+    can_think = "thinking" in info.capabilities and not chat.continue_final
+    return "possible" if can_think and chat.thinking != "off" else "none"
+
+
+def _tools(resolved: ResolvedRequest) -> Sequence[FunctionTool]:
+    """Return the tools that may be called."""
+    prompt, allowed = resolved.prompt, resolved.wire.allowed_tools
+    if not isinstance(prompt, ChatPrompt):
+        return ()
+    return [
+        FunctionTool(
+            tool_name(tool),
+            tool["function"].get("parameters") or _ANY_OBJECT,
+            strict=bool(tool["function"].get("strict")),
+        )
+        for tool in prompt.tools
+        if not allowed or tool_name(tool) in allowed
+    ]
+
+
+def _compilable(compiler: GrammarCompiler, tool: FunctionTool) -> FunctionTool:
+    """Return the tool, with any object as its arguments where its schema is not supported.
+
+    Raises InvalidRequestError if it is strict.
+    """
+    try:
+        compiler.compile(arguments_grammar(tool))
+    except GrammarError as error:
+        if tool.strict:
+            message = f"the parameters of {tool.name!r}: {error}"
+            raise InvalidRequestError(message, param="prompt.tools") from error
+        return FunctionTool(tool.name, _ANY_OBJECT, strict=False)
+    return tool

@@ -1,0 +1,218 @@
+"""The grammar of an output: reasoning, then JSON, text by a pattern, or tool calls. Pure.
+
+Written in llguidance's variant of Lark, which embeds JSON schemas:
+https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sizeup_inference.engine.protocol import Constraint
+from sizeup_inference.text.output_schema import SchemaError, is_plain, output_schema
+from sizeup_wire.generate import (
+    ChoiceOutput,
+    JsonObjectOutput,
+    JsonSchemaOutput,
+    RegexOutput,
+    StructuredOutput,
+)
+
+_WHITESPACE = r"( |\n {0,32})?"
+"""Between the tokens of JSON: what JSON on one line and indented JSON have. Without a bound, small
+models write white space until the output is full."""
+
+_END_ANCHOR = re.compile(r"((?:^|[^\\])(?:\\\\)*)\$\Z")
+
+
+class GrammarError(Exception):
+    """The schema or pattern is invalid, not supported, or too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTool:
+    """A function that may be called."""
+
+    name: str
+    parameters: dict[str, Any]
+    """The JSON schema of its arguments."""
+    strict: bool
+    """Calls have to be valid by the schema, and keywords that cannot be enforced are an error."""
+
+
+Reasoning = Literal["none", "possible", "begun"]
+"""`begun`: the prompt ends inside <think>."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
+    """The calls that an output may hold."""
+
+    tools: Sequence[FunctionTool]
+    required: bool
+    """The output is calls and nothing else."""
+    parallel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """Rules in Lark, and the JSON schemas that they refer to by name."""
+
+    rules: str
+    schemas: dict[str, dict[str, Any]]
+    has_pattern: bool = False
+    """Whether the rules hold a regular expression of the client."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether compilation is known to be fast."""
+        return not self.has_pattern and all(map(is_plain, self.schemas.values()))
+
+    def to_json(self) -> str:
+        """Return it in llguidance's JSON form."""
+        schemas = [{"name": name, "json_schema": each} for name, each in self.schemas.items()]
+        grammars = [{"name": "output", "lark_grammar": self.rules}, *schemas]
+        return json.dumps({"grammars": grammars}, ensure_ascii=False)
+
+
+class GrammarCompiler(Protocol):
+    """Compiles grammars over the vocabulary of one model. Used by one thread at a time."""
+
+    def compile(self, grammar: Grammar) -> Constraint:
+        """Raise GrammarError; blocks for at most seconds."""
+
+
+def arguments_grammar(tool: FunctionTool) -> Grammar:
+    """Return the grammar of a tool's arguments alone; raise GrammarError."""
+    return Grammar("start: @arguments", {"arguments": _schema(tool.parameters, tool.strict)})
+
+
+def output_grammar(
+    structured: StructuredOutput | None, calls: ToolCalls | None, reasoning: Reasoning
+) -> Grammar:
+    """Return the grammar of an output that is structured, or calls tools, or either.
+
+    Raises GrammarError for a schema that is too large.
+    """
+    rules, schemas = _Rules(), dict[str, dict[str, Any]]()
+    bodies: list[str] = []
+    if structured is not None:
+        bodies.append("answer")
+        rules.add("answer", _answer(structured, schemas))
+    if calls is not None and calls.tools:
+        bodies.append("calls")
+        schemas |= {f"tool_{i}": _arguments(tool) for i, tool in enumerate(calls.tools)}
+        if structured is None and not calls.required:
+            rules.free_calls(calls)
+        else:
+            rules.only_calls(calls)
+    rules.start(bodies, reasoning)
+    return Grammar(rules.text, schemas, isinstance(structured, RegexOutput))
+
+
+class _Rules:
+    def __init__(self) -> None:
+        self._rules: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._rules)
+
+    def add(self, name: str, body: str) -> None:
+        self._rules.append(f"{name}: {body}")
+
+    def start(self, bodies: Sequence[str], reasoning: Reasoning) -> None:
+        before = {"none": "", "possible": "think? ", "begun": "thought GAP? "}[reasoning]
+        self.add("start", f"{before}({' | '.join(bodies)})")
+        if reasoning != "none":
+            self.add("thought[lazy]", r"/(.|\n)*<\/think>/")
+            self.add("GAP", r"/\n{1,2}/")
+        if reasoning == "possible":
+            self.add("think", '"<think>" thought GAP?')
+
+    def only_calls(self, calls: ToolCalls) -> None:
+        """Add calls without text around them."""
+        more = r' ("\n" call)*' if calls.parallel else ""
+        self.add("calls", f"call{more}")
+        self.add("call", f'"{_CALL}" ({_alternatives(calls)})')
+        self._add_tools(calls)
+
+    def free_calls(self, calls: ToolCalls) -> None:
+        """Add text in which calls may occur, each valid once its tag is written."""
+        more = "call* TEXT" if calls.parallel else "call | TEXT"
+        self.add("calls", more)
+        self.add("call", f"head ({_alternatives(calls)})")
+        self.add("head[lazy]", f'TEXT "{_CALL}"')
+        self.add("TEXT", r"/(.|\n)*/")
+        self._add_tools(calls)
+
+    def _add_tools(self, calls: ToolCalls) -> None:
+        for i, tool in enumerate(calls.tools):
+            before = f'\n{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": '
+            after = f"}}\n{_END_CALL}"
+            self.add(f"tool_{i}", f"{_quoted(before)} @tool_{i} {_quoted(after)}")
+
+
+_CALL, _END_CALL = "<tool_call>", "</tool_call>"
+
+
+def _alternatives(calls: ToolCalls) -> str:
+    return " | ".join(f"tool_{i}" for i in range(len(calls.tools)))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _answer(structured: StructuredOutput, schemas: dict[str, dict[str, Any]]) -> str:
+    match structured:
+        case JsonObjectOutput():
+            schemas["answer"] = _schema({"type": "object"}, strict=True)
+        case JsonSchemaOutput():
+            schemas["answer"] = _schema(structured.json_schema, structured.strict)
+        case RegexOutput():
+            return f"/{_escaped(structured.pattern)}/"
+        case ChoiceOutput():
+            return " | ".join(map(_quoted, structured.choices))
+    return "@answer"
+
+
+def _arguments(tool: FunctionTool) -> dict[str, Any]:
+    return _schema(tool.parameters, tool.strict)
+
+
+def _escaped(pattern: str) -> str:
+    """Escape what would end a pattern in Lark: a slash that has no backslash, and line breaks.
+
+    The pattern matches the whole text, so anchors around it are dropped.
+    """
+    pattern = _END_ANCHOR.sub(r"\1", pattern.removeprefix("^"))
+    escaped = ""
+    backslash = False
+    for character in pattern:
+        if character == "\n":
+            escaped += "n" if backslash else r"\n"
+        elif character == "/" and not backslash:
+            escaped += r"\/"
+        else:
+            escaped += character
+        backslash = character == "\\" and not backslash
+    if backslash:
+        raise GrammarError("the pattern ends with a backslash")
+    return escaped
+
+
+def _schema(schema: dict[str, Any] | bool, strict: bool) -> dict[str, Any]:
+    """Return a schema with llguidance's options in it; raise GrammarError."""
+    try:
+        rules = output_schema(schema)
+    except SchemaError as error:
+        raise GrammarError(str(error)) from error
+    options = {
+        "whitespace_pattern": _WHITESPACE,
+        "lenient": not strict,
+        "json_allow_general_unicode_escapes": True,
+    }
+    return {**rules, "x-guidance": options}

@@ -1,0 +1,123 @@
+"""Grammars compiled by llguidance into constraints of the output.
+
+It computes masks lazily, token by token, so that compilation takes milliseconds, and bounds every
+mask: a grammar that exceeds the limits is an error, never a stall. What may take long to compile is
+tried in a process of its own first.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+
+from sizeup_inference.engine.protocol import Constraint, ConstraintError, ConstraintState
+from sizeup_inference.text.grammar import Grammar, GrammarError
+from sizeup_inference.text.grammar_check import check
+from sizeup_inference.text.tokenizer import Tokenizer
+
+_LIMITS = LLParserLimits(
+    initial_lexer_fuel=1_000_000,  # at most 20 ms of compilation
+    step_lexer_fuel=50_000,  # at most 4 ms of a mask
+    step_max_items=20_000,  # at most 1 ms of a mask
+    max_lexer_states=20_000,  # at most 40 MB of a choice; usual schemas need some hundreds
+    verbose_errors=False,  # which would quote the schema
+)
+"""Durations and sizes as llguidance documents them."""
+
+_MAX_CACHED = 256
+_MAX_CACHED_CHARACTERS = 4 * 2**20
+"""Of grammars in the cache: some 40 MB of compiled ones."""
+
+_MAX_MESSAGE_CHARACTERS = 200
+
+
+class LLGuidanceCompiler:
+    """A GrammarCompiler with a cache."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, vocab_size: int, eos_token_ids: Collection[int]
+    ) -> None:
+        """Build the index of the vocabulary, which takes about 0.3 s for Qwen's.
+
+        `vocab_size` is the model's: the number of its logits. Raises ValueError for a model
+        without an end-of-sequence token, whose output could not end.
+        """
+        eos = [i for i in eos_token_ids if i < vocab_size]
+        if not eos:
+            raise ValueError("the model has no end-of-sequence token")
+        vocabulary = TokenizerWrapper(_Vocabulary(tokenizer, vocab_size, eos[0]))
+        self._tokenizer = LLTokenizer(vocabulary, n_vocab=vocab_size, eos_token=eos)
+        self._mask_bytes = -(-vocab_size // 32) * 4
+        self._cache: OrderedDict[str, _Compiled] = OrderedDict()
+        self._cached_characters = 0
+
+    def compile(self, grammar: Grammar) -> Constraint:
+        text = grammar.to_json()
+        if (cached := self._cache.get(text)) is not None:
+            self._cache.move_to_end(text)
+            return cached
+        if not grammar.is_plain and (error := check(text)):
+            raise GrammarError(_first_line(error))
+        matcher = LLMatcher(self._tokenizer, text, log_level=0, limits=_LIMITS)
+        first = matcher.deep_copy()
+        first.compute_bitmask()  # some grammars exceed the limits here, before any output
+        if first.is_error():
+            raise GrammarError(_first_line(first.get_error()))
+        compiled = _Compiled(matcher, self._mask_bytes)
+        self._cache[text] = compiled
+        self._cached_characters += len(text)
+        while len(self._cache) > _MAX_CACHED or self._cached_characters > _MAX_CACHED_CHARACTERS:
+            evicted, _ = self._cache.popitem(last=False)
+            self._cached_characters -= len(evicted)
+        return compiled
+
+
+class _Compiled:
+    def __init__(self, matcher: LLMatcher, mask_bytes: int) -> None:
+        self._matcher = matcher
+        self._mask_bytes = mask_bytes
+
+    def start(self) -> ConstraintState:
+        return _State(self._matcher.deep_copy(), self._mask_bytes)
+
+
+class _State:
+    def __init__(self, matcher: LLMatcher, mask_bytes: int) -> None:
+        self._matcher = matcher
+        self._mask_bytes = mask_bytes
+
+    def write_mask(self, address: int, size: int) -> None:
+        if size != self._mask_bytes:
+            raise ConstraintError(f"a mask has {self._mask_bytes} bytes, not {size}")
+        self._matcher.unsafe_compute_mask_ptr(address, size)
+        self._check()
+
+    def accept(self, token_id: int) -> None:
+        # An error is kept, and raised by the next mask.
+        self._matcher.consume_token(token_id)
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            message = _first_line(self._matcher.get_error())
+            raise ConstraintError(f"the structured output cannot be generated: {message}")
+
+
+class _Vocabulary:
+    """The vocabulary, in the form that llguidance reads."""
+
+    bos_token_id = None
+
+    def __init__(self, tokenizer: Tokenizer, size: int, eos_token_id: int) -> None:
+        self._tokenizer = tokenizer
+        self.eos_token_id = eos_token_id
+        self.tokens: Sequence[bytes] = [tokenizer.token_bytes(i) for i in range(size)]
+        self.special_token_ids = [i for i in range(size) if tokenizer.is_special(i)]
+
+    def __call__(self, text: Any) -> list[int]:
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        return list(self._tokenizer.encode_text(text).token_ids)
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0][:_MAX_MESSAGE_CHARACTERS]

@@ -1,0 +1,136 @@
+"""JSON schemas of outputs: bounded in size, closed to properties that they do not name. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+MAX_VALUES = 20_000
+"""Keys and items in a schema: 1 s of compilation at most. OpenAI allows 5,000 properties."""
+MAX_OPTIONAL = 1_000
+"""Optional properties of one object, whose combinations take quadratic time."""
+MAX_CHARACTERS = 2**20
+"""Of the keys and texts in a schema."""
+
+
+MAX_DEPTH = 64
+"""As deep as the gateway accepts JSON."""
+
+
+class SchemaError(Exception):
+    """The schema is too large, or no value is valid."""
+
+
+def output_schema(schema: dict[str, Any] | bool) -> dict[str, Any]:
+    """Return the schema of an output; raise SchemaError.
+
+    As in OpenAI, vLLM and llama.cpp, an object has the properties that its schema names and no
+    others, unless it says so: models would go on writing properties until the output is full.
+    """
+    if schema is False:
+        raise SchemaError("no value is valid by the schema false")
+    rules = {} if schema is True else schema
+    if _has_key_within_limits(rules, "allOf"):
+        return rules  # the parts of an object cannot be closed one by one
+    closed: dict[str, Any] = _closed(rules)
+    return closed
+
+
+def is_plain(schema: dict[str, Any]) -> bool:
+    """Whether a schema of at most this size has no keyword that may take long to compile."""
+    values = 0
+    level: list[Any] = [schema]
+    while level:
+        values += sum(map(len, level))
+        if any(key in each for each in level if isinstance(each, dict) for key in _SLOW):
+            return False
+        level = [v for each in level for v in _values(each) if isinstance(v, dict | list)]
+    return values <= _MAX_PLAIN_VALUES
+
+
+_SLOW = (
+    "allOf",
+    "oneOf",
+    "not",
+    "if",
+    "pattern",
+    "patternProperties",
+    "propertyNames",
+    "dependentSchemas",
+    "multipleOf",
+)
+"""Intersections and complements of languages."""
+_MAX_PLAIN_VALUES = 4_000
+"""Compiled in less than 100 ms."""
+
+
+def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
+    """Return whether a key occurs anywhere; raise SchemaError for a schema that is too large."""
+    level: list[Any] = [schema]
+    depth = values = characters = 0
+    found = False
+    while level:
+        depth += 1
+        for each in level:
+            values += len(each)
+            if isinstance(each, dict):
+                found = found or key in each
+                _check_optional(each)
+                characters += sum(map(len, each))
+        inner = [value for each in level for value in _values(each)]
+        characters += sum(len(value) for value in inner if isinstance(value, str))
+        if values > MAX_VALUES or characters > MAX_CHARACTERS or depth > MAX_DEPTH:
+            raise SchemaError("the schema is too large")
+        level = [value for value in inner if isinstance(value, dict | list)]
+    return found
+
+
+def _values(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def _check_optional(schema: dict[str, Any]) -> None:
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, dict):
+        return
+    optional = len(properties) - (len(required) if isinstance(required, list) else 0)
+    if optional > MAX_OPTIONAL:
+        raise SchemaError(f"an object has {optional} optional properties, over {MAX_OPTIONAL}")
+
+
+_DATA = ("const", "default", "enum", "examples")
+"""Keywords whose values are no schemas."""
+_OTHERS = (
+    "additionalProperties",
+    "unevaluatedProperties",
+    "patternProperties",
+    "$ref",
+    "anyOf",
+    "oneOf",
+    "if",
+    "not",
+    "dependentSchemas",
+    "propertyNames",
+    "minProperties",
+)
+"""Keywords that speak of properties elsewhere."""
+
+
+def _closed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_closed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    closed = {k: each if k in _DATA else _closed(each) for k, each in value.items()}
+    if _names_all_properties(value):
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _names_all_properties(schema: dict[str, Any]) -> bool:
+    """Whether a value is an object's schema, in which only `properties` names properties."""
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return False
+    is_schema = all(isinstance(each, dict | bool) for each in properties.values())
+    is_object = schema.get("type", "object") == "object"
+    named = all(isinstance(name, str) and name in properties for name in required)
+    return is_schema and is_object and named and not any(key in schema for key in _OTHERS)
