@@ -24,6 +24,7 @@ from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.tokenizer_thread import TokenizerThread
+from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.events import Event, Finished, Text
 from sizeup_wire.generate import GenerateRequest
@@ -89,6 +90,7 @@ async def scene(info: ModelInfo = INFO) -> AsyncIterator[Scene]:
         typed,
         info,
         ByteTokenizer(),
+        EmbeddingConfig(),
         mailboxes,
         tokenizer_thread,
         Drain(),

@@ -21,6 +21,7 @@ from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
     Failed,
+    Pooling,
     PromptLogprobs,
     SamplingParams,
     Token,
@@ -199,7 +200,7 @@ def request(
     stop: Sequence[int] = (),
     choices: int = 1,
     min_tokens: int = 0,
-    embed: bool = False,
+    embed: Pooling | None = None,
 ) -> EngineRequest:
     """Make a request with the defaults tests use."""
     return EngineRequest(
