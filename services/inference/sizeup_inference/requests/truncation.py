@@ -55,7 +55,7 @@ def encode_to_embed(
         return encoded
     if not truncate or kept < 1:
         raise ContextLengthError(
-            f"this model's maximum context length is {limit} tokens, the input has {len(ids)}",
+            f"This model's maximum context length is {limit} tokens, and an input has {len(ids)}",
             param="prompts",
         )
     return EncodedPrompt(ids[:kept] + ids[len(ids) - encoded.appended :])
