@@ -60,6 +60,11 @@ def test_a_vector_that_comes_again_counts_once() -> None:
     assert b"".join(encode_pieces(vectors.to_json(lambda _i, v: to_numbers(v)))) == b"[[1],[1],[1]]"
 
 
+def test_a_missing_vector_is_an_error() -> None:
+    with pytest.raises(ValueError, match="vector 0 is missing"):
+        Vectors().add(embedding(1, b""))
+
+
 def test_what_is_not_base64_is_an_error() -> None:
     with pytest.raises(ValueError, match="base64"):
         Vectors().add(Embedding(index=0, vector="a*b=", prompt_tokens=1))

@@ -22,8 +22,7 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, and how to read the number of tokens from the response body: generated ones, or
-    those of the input."""
+    """One request, and how to read its tokens from the response: generated, or of the input."""
 
     path: str
     stream: bool

@@ -27,6 +27,8 @@ class Vectors:
         """Keep a vector and return its size in bytes; 0 for one that came from a replica before."""
         if event.index < len(self._vectors):
             return 0
+        if event.index > len(self._vectors):
+            raise ValueError(f"vector {len(self._vectors)} is missing")
         vector = to_bytes(event)
         self._vectors.append(vector)
         self._size += len(vector)

@@ -57,8 +57,8 @@ class Dispatcher:
 
         A replica that is unavailable is replaced once: more retries would multiply with those of
         the client. A model that scales to zero is activated and waited for, again if its replica
-        disappears meanwhile, until the deadline of the queue. A replica that fails when the client
-        may have received an event is not replaced: that is an event too.
+        disappears meanwhile, until the deadline of the queue. Once the client may have received an
+        event, a failure is an event too, and there is no retry.
         """
         model = queued.model
         failed: Replica | None = None
