@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.fake_inference import EmbedScript, FakeInference, fake_inference
+from gateway.embed_script import EmbedScript
+from gateway.fake_inference import FakeInference, fake_inference
 from gateway.harness import MODEL, Gateway, running_gateway
 
 EMBED, LEGACY, OPENAI = "/api/embed", "/api/embeddings", "/v1/embeddings"

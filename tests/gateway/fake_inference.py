@@ -1,23 +1,21 @@
 """A scripted inference process on a loopback port."""
 
 import asyncio
-import base64
-import math
-from array import array
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from pydantic import BaseModel
 
+from gateway.embed_script import EmbedScript, embedding
 from sizeup_inference.errors import InferenceError
 from sizeup_inference.requests.resolve import resolve_prompt
 from sizeup_telemetry import request_id
 from sizeup_wire import routes
-from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedRequest
+from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text
-from sizeup_wire.generate import GenerateRequest, TextPrompt
+from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
     KeepAliveRequest,
     KeepAliveResponse,
@@ -29,7 +27,6 @@ from sizeup_wire.model import (
 )
 
 Script = Callable[[GenerateRequest], AsyncIterator[Event | bytes]]
-EmbedScript = Callable[[EmbedRequest], AsyncIterator[EmbedEvent | bytes]]
 
 TOKENS = ("Hello", ",", " 世", "界", " 😀", "!")
 
@@ -86,31 +83,6 @@ def refusing(
         yield
 
     return script
-
-
-def vectors(request: EmbedRequest) -> Iterator[EmbedEvent]:
-    """Embed every prompt in its length, 3 and 4; `started` and `finished` are as for generation."""
-    yield started()
-    for index, prompt in enumerate(request.prompts):
-        size = len(prompt.text if isinstance(prompt, TextPrompt) else prompt.token_ids)
-        components = array("f", [size, 3.0, 4.0])[: request.dimensions]
-        if request.normalize:
-            length = math.hypot(*components)
-            components = array("f", [component / length for component in components])
-        vector = base64.b64encode(components).decode()
-        yield Embedding(index=index, vector=vector, prompt_tokens=size)
-    yield Finished(
-        reasons=(),
-        prompt_tokens=7 * len(request.prompts),
-        completion_tokens=0,
-        prompt_eval_ns=1000,
-        eval_ns=0,
-    )
-
-
-async def embedding(request: EmbedRequest) -> AsyncIterator[EmbedEvent | bytes]:
-    for event in vectors(request):
-        yield event
 
 
 class Refusal(Exception):

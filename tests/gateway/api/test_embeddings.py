@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.embed_script import vectors
 from gateway.embedding import BODY, EMBED, LEGACY, OPENAI, answer, serving
 from gateway.fake_inference import (
     FakeInference,
@@ -16,7 +17,6 @@ from gateway.fake_inference import (
     model_info,
     refusing,
     started,
-    vectors,
 )
 from gateway.harness import MODEL, Gateway, running_gateway
 from sizeup_wire.embeddings import MAX_INPUTS, EmbedEvent, EmbedRequest

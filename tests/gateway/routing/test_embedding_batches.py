@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 
+from gateway.embed_script import EmbedScript, vectors
 from gateway.embedding import ALL, BODY, EMBED, LEGACY, OPENAI, answer, serving
 from gateway.fake_deployment import fake_deployment, gateway_on
 from gateway.fake_inference import (
-    EmbedScript,
     FakeInference,
     KillConnection,
     Refusal,
     fake_inference,
     responding_with,
     started,
-    vectors,
 )
 from gateway.harness import KEY, MODEL, Gateway, running_gateway, until
 from gateway.sizes import FAMILY, name_of, running_sizes
