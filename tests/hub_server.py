@@ -106,7 +106,7 @@ class HubServer:
         app = web.Application(middlewares=[self._faults("hub")])
         app.router.add_get(self.prefix + "/api/models/{id:.+}/revision/{revision}", self._api)
         app.router.add_route(
-            "*", self.prefix + "/{org}/{name}/resolve/{revision}/{file}", self._resolve
+            "*", self.prefix + "/{org}/{name}/resolve/{revision}/{file:.+}", self._resolve
         )
         return app
 

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from pydantic import BaseModel
 
+from gateway.embed_script import EmbedScript, embedding
 from sizeup_inference.errors import InferenceError
 from sizeup_inference.requests.resolve import resolve_prompt
 from sizeup_telemetry import request_id
 from sizeup_wire import routes
+from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text
 from sizeup_wire.generate import GenerateRequest
@@ -132,6 +135,8 @@ class FakeInference:
 
     def __init__(self, script: Script | None = None, info: ModelInfo | None = None) -> None:
         self.script = script or responding_with(*TOKENS)
+        self.embed_script: EmbedScript = embedding
+        self.embed_requests: list[EmbedRequest] = []
         self.info = info or model_info()
         self.ready = True
         self.hangs = asyncio.Event()
@@ -174,6 +179,7 @@ class FakeInference:
         """Listen; a restart takes the same port."""
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post(routes.GENERATE, self._generate)
+        app.router.add_post(routes.EMBEDDINGS, self._embed)
         app.router.add_post(routes.TOKENIZE, self._tokenize)
         app.router.add_get(routes.MODEL, self._model)
         app.router.add_get(routes.STATS, self._stats)
@@ -262,13 +268,26 @@ class FakeInference:
         except InferenceError as error:
             return _refusal(error)
         self.requests.append(request)
+        return await self._respond(http, request, self.script(request))
+
+    async def _embed(self, http: web.Request) -> web.StreamResponse:
+        request = EmbedRequest.model_validate_json(await http.read())
+        self.embed_requests.append(request)
+        return await self._respond(http, request, self.embed_script(request))
+
+    async def _respond(
+        self,
+        http: web.Request,
+        request: GenerateRequest | EmbedRequest,
+        script: AsyncIterator[BaseModel | bytes],
+    ) -> web.StreamResponse:
         if request.keep_alive_seconds is not None:
             self.keep_alive = request.keep_alive_seconds
         self.request_ids.append(http.headers.get(request_id.HEADER, ""))
         self.live += 1
         self.most_live = max(self.most_live, self.live)
         try:
-            return await self._answer(http, request)
+            return await self._answer(http, script)
         except Refusal as refusal:
             text = refusal.failure.model_dump_json()
             return web.Response(text=text, status=refusal.status)
@@ -279,10 +298,12 @@ class FakeInference:
             self.live -= 1
             self._used_at = self.now
 
-    async def _answer(self, http: web.Request, request: GenerateRequest) -> web.StreamResponse:
+    async def _answer(
+        self, http: web.Request, script: AsyncIterator[BaseModel | bytes]
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         try:
-            async for event in self.script(request):
+            async for event in script:
                 if not response.prepared:
                     await response.prepare(http)
                 line = event if isinstance(event, bytes) else event.model_dump_json().encode()

@@ -23,6 +23,7 @@ from sizeup_inference.requests.generation import Generation, accept, prepare
 from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
 from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.requests.worker_thread import WorkerThread
 from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_telemetry.drain import Drain
@@ -93,6 +94,7 @@ async def scene(
         typed,
         info,
         ByteTokenizer(),
+        EmbeddingConfig(),
         mailboxes,
         tokenizer_thread,
         grammars,

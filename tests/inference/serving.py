@@ -21,6 +21,7 @@ from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartE
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.serving import listening_socket
 from sizeup_wire import routes
+from sizeup_wire.embeddings import EmbedEvent, embed_event_adapter
 from sizeup_wire.events import Event, event_adapter
 
 DEADLINE_SECONDS = 20.0
@@ -75,6 +76,13 @@ class Process:
     async def generate(self, **request: Any) -> list[Event]:
         async with self.stream(**request) as response:
             return [event_adapter.validate_json(line) async for line in response.content]
+
+    async def embed(self, *texts: str, **request: Any) -> list[EmbedEvent]:
+        """Embed texts; assert that the response begins."""
+        body = {"prompts": [text_prompt(text) for text in texts]} | request
+        async with self.http.post(self.url + routes.EMBEDDINGS, json=body) as response:
+            assert response.status == 200, await response.text()
+            return [embed_event_adapter.validate_json(line) async for line in response.content]
 
 
 async def until(condition: Callable[[], bool]) -> None:

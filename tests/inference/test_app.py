@@ -39,7 +39,7 @@ from sizeup_wire.events import (
     Text,
     ToolCall,
 )
-from sizeup_wire.model import EmbedResponse, ModelInfo, Stats, TokenizeResponse
+from sizeup_wire.model import ModelInfo, Stats, TokenizeResponse
 
 NO_TEXT = Text(text="", tokens=0)
 
@@ -69,7 +69,7 @@ def test_health_is_served_while_the_model_loads() -> None:
             assert (await process.get(routes.LIVEZ))[0] == 200
             loading = {"state": "loading", "stage": "weights", "progress": 0.25}
             await process.until_readyz(503, loading)
-            for path in (routes.GENERATE, routes.EMBED, routes.TOKENIZE):
+            for path in (routes.GENERATE, routes.EMBEDDINGS, routes.TOKENIZE):
                 status, failure = await process.post(path, {})
                 assert (status, failure["code"]) == (503, ErrorCode.NOT_READY)
             assert (await process.get(routes.MODEL))[0] == 503
@@ -224,30 +224,6 @@ def test_tokenize_encodes_like_generate() -> None:
     assert answer.token_ids.count(IM_END) == 1
     assert answer.rendered is not None
     assert answer.rendered.count("<|im_end|>") == 2
-
-
-def test_embedding_an_empty_prompt_is_rejected() -> None:
-    async def scenario() -> None:
-        async with running() as process:
-            status, failure = await process.post(routes.EMBED, {"prompts": [text_prompt("")]})
-            assert (status, failure["param"]) == (400, "prompt")
-            assert process.engine.stats().steps == 0
-
-    asyncio.run(scenario())
-
-
-def test_embed_gives_a_vector_for_each_prompt() -> None:
-    async def scenario() -> tuple[int, Any]:
-        async with running(FakeLimits(max_num_seqs=2, max_waiting=8)) as process:
-            prompts = [text_prompt(text) for text in ["a", "bb", "a"] + ["c"] * 20]
-            return await process.post(routes.EMBED, {"prompts": prompts})
-
-    status, body = asyncio.run(scenario())
-    answer = EmbedResponse.model_validate(body)
-    assert status == 200
-    assert len(answer.embeddings) == 23
-    assert answer.embeddings[0] == answer.embeddings[2] != answer.embeddings[1]
-    assert answer.prompt_tokens == 24
 
 
 def test_model_stats_and_metrics_describe_the_process() -> None:

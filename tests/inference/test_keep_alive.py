@@ -66,7 +66,7 @@ def test_a_request_sets_the_keep_alive() -> None:
     prompt = text_prompt("x")
     bodies: dict[str, dict[str, Any]] = {
         routes.GENERATE: {"prompt": prompt},
-        routes.EMBED: {"prompts": [prompt]},
+        routes.EMBEDDINGS: {"prompts": [prompt]},
     }
 
     async def scenario() -> None:

@@ -53,6 +53,33 @@ def test_only_the_files_of_a_model_are_downloaded(hub: HubServer, tmp_path: Path
     assert not {"pytorch_model.bin", "modeling_tiny.py", "README.md"} & requested
 
 
+POOLING = {
+    "modules.json": b'[{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]',
+    "1_Pooling/config.json": b'{"pooling_mode_lasttoken": true}',
+    "2_Dense/config.json": b"{}",
+    "1_Pooling/pooling.py": b"raise SystemExit('code of the repository ran')",
+    "onnx/1_Pooling/config.json": b"{}",
+}
+
+
+def test_the_pooling_of_an_embedding_model_is_downloaded_into_its_subfolder(
+    tmp_path: Path,
+) -> None:
+    with running_hub(tiny_model() | POOLING) as hub:
+        snapshot = run_pull(hub, tmp_path)
+        files = {p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*") if p.is_file()}
+        assert {name for name in files if name in POOLING} == {
+            "modules.json",
+            "1_Pooling/config.json",
+        }
+        config = snapshot / "1_Pooling" / "config.json"
+        assert config.read_bytes() == POOLING["1_Pooling/config.json"]
+        assert config.readlink().parts[:-1] == ("..", "..", "..", "blobs")
+        requests = len(hub.seen)
+        assert run_pull(hub, tmp_path) == snapshot
+        assert len(hub.seen) == requests + 1  # complete: only the description is read
+
+
 def test_the_layout_is_the_hugging_face_cache(hub: HubServer, tmp_path: Path) -> None:
     run_pull(hub, tmp_path)
     repository = tmp_path / "models--Qwen--Tiny"

@@ -1,6 +1,7 @@
 """The official clients, unmodified, against the real processes."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 
 import ollama
@@ -95,6 +96,26 @@ def test_openai_completions_and_models(openai_client: openai.OpenAI) -> None:
     assert "".join(chunk.choices[0].text for chunk in stream) == reply.choices[0].text != ""
     assert openai_client.models.retrieve(ENDLESS).id == ENDLESS
     assert {model.id for model in openai_client.models.list()} == {TOY, f"{ENDLESS}:latest"}
+
+
+def test_embeddings_of_both_apis_are_the_same_vectors(
+    ollama_client: ollama.Client, openai_client: openai.OpenAI
+) -> None:
+    texts = [PROMPT, *(f"{PROMPT} {i}" for i in range(50))]
+    embedded = ollama_client.embed(TOY, texts)
+    created = openai_client.embeddings.create(model=TOY, input=texts)
+    vectors = [one.embedding for one in created.data]
+    assert len(vectors) == len(texts)
+    for vector, other in zip(vectors, embedded.embeddings, strict=True):
+        assert vector == pytest.approx(list(other), abs=1e-4)
+        assert math.hypot(*vector) == pytest.approx(1, abs=1e-4)
+    assert created.usage.prompt_tokens == embedded.prompt_eval_count
+    raw = list(ollama_client.embeddings(TOY, PROMPT).embedding)
+    length = math.hypot(*raw)
+    assert [component / length for component in raw] == pytest.approx(vectors[0], abs=1e-4)
+    short = openai_client.embeddings.create(model=TOY, input=PROMPT, dimensions=4).data[0]
+    length = math.hypot(*vectors[0][:4])
+    assert short.embedding == pytest.approx([x / length for x in vectors[0][:4]], abs=1e-4)
 
 
 def test_openai_async_client(serving: Deployment) -> None:

@@ -1,8 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
+from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import GenerateRequest, TextPrompt
-from sizeup_wire.model import EmbedRequest, KeepAliveRequest, KeepAliveResponse
+from sizeup_wire.model import KeepAliveRequest, KeepAliveResponse
 
 
 @pytest.mark.parametrize("seconds", [None, 0.0, -1.0, 300.0])

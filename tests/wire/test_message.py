@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.errors import Failure
 from sizeup_wire.events import Event, Text, event_adapter
 from sizeup_wire.generate import (
@@ -19,7 +20,6 @@ from sizeup_wire.generate import (
     TokenPrompt,
 )
 from sizeup_wire.model import (
-    EmbedResponse,
     KeepAliveResponse,
     ModelInfo,
     Stats,
@@ -46,11 +46,11 @@ def parts_of(annotation: object) -> Iterator[type[BaseModel]]:
 
 REPLIES = (
     *parts_of(Event),
+    *parts_of(EmbedEvent),
     Failure,
     ModelInfo,
     Stats,
     TokenizeResponse,
-    EmbedResponse,
     KeepAliveResponse,
 )
 
@@ -71,6 +71,15 @@ def test_the_defaults_of_a_request_are_part_of_the_protocol() -> None:
         "tool_choice": "auto",
         "parallel_tool_calls": True,
     }
+
+
+def test_the_defaults_of_embeddings_are_part_of_the_protocol() -> None:
+    sent = EmbedRequest(prompts=(TextPrompt(text="hi"), TokenPrompt(token_ids=(1,))))
+    assert {k: v for k, v in sent.model_dump(mode="json").items() if v} == {
+        "prompts": [{"kind": "text", "text": "hi"}, {"kind": "tokens", "token_ids": [1]}],
+        "truncate": True,
+    }
+    assert EmbedRequest.model_validate_json(sent.to_json()) == sent
 
 
 def test_requests_reject_unknown_fields() -> None:

@@ -18,6 +18,7 @@ from sizeup_gateway.api.compare.routes import CompareRoutes
 from sizeup_gateway.api.dependencies import Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
+from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai import documentation as openai
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
@@ -100,6 +101,7 @@ def create_app(
         OpenAIRoutes(dependencies).router(),
         page_router(),  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
+        EmbeddingRoutes(dependencies).router(),
         CompareRoutes(
             dependencies,
             _comparisons(settings, dependencies),

@@ -103,7 +103,7 @@ class UpstreamError(GatewayError):
 
 
 class ReplicaUnavailableError(GatewayError):
-    """A replica failed before it sent an event; the request may be retried on another one."""
+    """A replica failed before the client received anything; another one may get the request."""
 
     def __init__(
         self, message: str, code: ErrorCode = ErrorCode.NOT_READY, *, is_down: bool = False

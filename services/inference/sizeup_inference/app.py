@@ -156,6 +156,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
         engine=running.engine,
         info=running.info,
         tokenizer=running.tokenizer,
+        embedding=running.embedding,
         mailboxes=mailboxes,
         # more prompts than the engine accepts need not be encoded
         tokenizer_thread=WorkerThread("tokenizer", settings.max_waiting + settings.max_num_seqs),

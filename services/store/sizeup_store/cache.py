@@ -138,7 +138,10 @@ class RepositoryCache:
         snapshot.mkdir(parents=True, exist_ok=True)
         files = sorted(files, key=lambda file: file.name == CONFIG)
         for file in files:
-            _link(snapshot / file.name, f"../../blobs/{file.digest}")
+            path = snapshot / file.name
+            path.parent.mkdir(exist_ok=True)
+            up = "../" * len(path.relative_to(self.folder).parts[:-1])
+            _link(path, f"{up}blobs/{file.digest}")
         return snapshot
 
     def write_ref(self, revision: str, commit: str) -> None:

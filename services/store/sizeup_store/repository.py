@@ -13,15 +13,16 @@ from sizeup_store.weights import (
     SINGLE_WEIGHTS,
     WEIGHTS_INDEX,
     is_commit,
+    is_pooling_config,
     is_shard_name,
 )
 
 _SMALL_FILES = re.compile(
     r"config\.json|generation_config\.json|tokenizer\.json|tokenizer_config\.json|vocab\.json"
     r"|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template\.(?:json|jinja)"
-    r"|model\.safetensors\.index\.json|LICENSE(?:\.txt|\.md)?"
+    r"|model\.safetensors\.index\.json|modules\.json|LICENSE(?:\.txt|\.md)?"
 )
-"""All that a Qwen model needs besides its weights: no code, nothing in subfolders."""
+"""All that a Qwen model needs besides its weights and the config of its pooling: no code."""
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -47,7 +48,7 @@ class Repository:
 
     def small_files(self) -> list[RemoteFile]:
         """Return everything but weights."""
-        return [file for name, file in self.files.items() if _SMALL_FILES.fullmatch(name)]
+        return [file for name, file in self.files.items() if _is_small_file(name)]
 
     def weights(self, names: Iterable[str]) -> list[RemoteFile]:
         """Return these weight files, or raise UnsupportedModelError."""
@@ -72,7 +73,11 @@ def describe(client: HubClient, model_id: str, revision: str) -> Repository:
 
 
 def _is_wanted(name: str) -> bool:
-    return _SMALL_FILES.fullmatch(name) is not None or is_shard_name(name)
+    return _is_small_file(name) or is_shard_name(name)
+
+
+def _is_small_file(name: str) -> bool:
+    return _SMALL_FILES.fullmatch(name) is not None or is_pooling_config(name)
 
 
 def _require_safetensors(model_id: str, names: set[str]) -> None:

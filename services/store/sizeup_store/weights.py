@@ -24,6 +24,8 @@ from sizeup_store.errors import StoreError
 CONFIG = "config.json"
 SINGLE_WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
+MODULES = "modules.json"
+"""Of sentence-transformers: the steps from text to a vector, each with a folder for its config."""
 
 _REMOTE_CODE_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation_internal")
 """Config keys that make transformers import code from the model's folder or from a hub."""
@@ -33,6 +35,7 @@ _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
+_POOLING_CONFIG = re.compile(r"[0-9]{1,2}_Pooling/config\.json")
 
 _HEADER_LIMIT = 100_000_000
 """Largest header in bytes that the safetensors library reads."""
@@ -68,6 +71,14 @@ def is_commit(revision: str) -> bool:
 def is_shard_name(name: str) -> bool:
     """Return whether an index may list this file: a safetensors file of the same folder."""
     return _SHARD.fullmatch(name) is not None
+
+
+def is_pooling_config(name: str) -> bool:
+    """Return whether a file configures the pooling step of sentence-transformers.
+
+    No other file of a model is read from a subfolder.
+    """
+    return _POOLING_CONFIG.fullmatch(name) is not None
 
 
 def repository_folder(model_id: str, cache: Path) -> Path:
@@ -155,15 +166,27 @@ def refuse_remote_code(config: Mapping[str, Any], path: Path | str) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object, or raise WeightsError naming the file."""
+    value = _parse_json(path)
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: not a JSON object")
+    return value
+
+
+def read_json_objects(path: Path) -> list[dict[str, Any]]:
+    """Read an array of JSON objects, or raise WeightsError naming the file."""
+    value = _parse_json(path)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise WeightsError(f"{path}: not an array of JSON objects")
+    return value
+
+
+def _parse_json(path: Path) -> Any:
     try:
-        value = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise WeightsError(f"{path}: missing") from None
     except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise WeightsError(f"{path}: not a JSON object")
-    return value
 
 
 def weight_names(folder: Path) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class Started(ResponseModel):
     load_ns: int
     """Time the request waited for the model to load; 0 if it was loaded."""
     prompt_tokens: int
+    """Of the first prompt, where there are several."""
 
 
 class PromptToken(ResponseModel):
@@ -143,7 +144,7 @@ class Finished(ResponseModel):
 
     event: Literal["finished"] = "finished"
     reasons: tuple[FinishReason, ...]
-    """One per choice."""
+    """One per choice; none of embeddings."""
     prompt_tokens: int
     cached_tokens: int = 0
     """Prompt tokens taken from the prefix cache, included in prompt_tokens."""
@@ -164,6 +165,8 @@ class Failed(ResponseModel):
     event: Literal["failed"] = "failed"
     code: ErrorCode
     message: str
+    param: str | None = None
+    """As in Failure."""
 
 
 Event = Annotated[

@@ -1,6 +1,6 @@
-"""`GET /internal/v1/{model,stats}`, `POST /internal/v1/{tokenize,embed,keep_alive}`."""
+"""`GET /internal/v1/{model,stats}`, `POST /internal/v1/{tokenize,keep_alive}`."""
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from sizeup_wire.generate import Prompt, Sampling
 from sizeup_wire.message import RequestModel, ResponseModel
@@ -43,7 +43,7 @@ class ModelInfo(ResponseModel):
     template: str
     """The chat template's text; empty for a base model without one."""
     capabilities: tuple[str, ...]
-    """Of completion, tools, thinking, embedding."""
+    """Of completion, tools, thinking; only embedding for a model that is made for it."""
     license: str
     """Text of the LICENSE file beside the weights; empty if there is none."""
     digest: str
@@ -89,22 +89,6 @@ class TokenizeResponse(ResponseModel):
 
     token_ids: tuple[int, ...]
     rendered: str | None = None
-
-
-class EmbedRequest(RequestModel):
-    """Embed each prompt as the mean of its last hidden states."""
-
-    prompts: tuple[Prompt, ...] = Field(min_length=1, max_length=2048)
-    truncate: bool = True
-    keep_alive_seconds: float | None = None
-    """As in GenerateRequest."""
-
-
-class EmbedResponse(ResponseModel):
-    """One vector per prompt, not normalized: float32[hidden_size]."""
-
-    embeddings: tuple[tuple[float, ...], ...]
-    prompt_tokens: int
 
 
 class KeepAliveRequest(RequestModel):

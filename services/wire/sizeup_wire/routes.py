@@ -1,7 +1,7 @@
 """Paths of inference's internal API, shared by client and server."""
 
 GENERATE = "/internal/v1/generate"
-EMBED = "/internal/v1/embed"
+EMBEDDINGS = "/internal/v1/embeddings"
 TOKENIZE = "/internal/v1/tokenize"
 MODEL = "/internal/v1/model"
 STATS = "/internal/v1/stats"

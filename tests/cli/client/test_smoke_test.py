@@ -54,15 +54,21 @@ class FixedGateway:
 
     bodies: dict[tuple[str, bool], bytes] = field(default_factory=lambda: dict(VALID))
     states: dict[str, str] = field(default_factory=dict)
+    capabilities: list[str] = field(default_factory=lambda: ["completion"])
     calls: list[tuple[str, str, bool]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     url: str = ""
 
     async def respond(self, request: web.Request) -> web.Response:
         body = await request.json()
-        self.calls.append((body["model"], request.path, body["stream"]))
+        stream = body.get("stream", False)
+        self.calls.append((body["model"], request.path, stream))
         self.keys.add(request.headers.get("Authorization"))
-        return web.Response(body=self.bodies[request.path, body["stream"]])
+        return web.Response(body=self.bodies[request.path, stream])
+
+    async def show(self, request: web.Request) -> web.Response:
+        self.keys.add(request.headers.get("Authorization"))
+        return web.json_response({"capabilities": self.capabilities})
 
     async def state(self, request: web.Request) -> web.Response:
         return web.json_response({"state": self.states[request.match_info["name"]]})
@@ -80,6 +86,9 @@ def running() -> Iterator[FixedGateway]:
     app = web.Application()
     app.router.add_post("/api/chat", gateway.respond)
     app.router.add_post("/v1/chat/completions", gateway.respond)
+    app.router.add_post("/api/embed", gateway.respond)
+    app.router.add_post("/v1/embeddings", gateway.respond)
+    app.router.add_post("/api/show", gateway.show)
     app.router.add_get("/v1/models/{name}", gateway.state)
     with serving(app) as url:
         gateway.url = url
@@ -101,6 +110,32 @@ def test_each_model_gets_four_requests(check: Any, fixed: FixedGateway) -> None:
     assert (done.code, done.err) == (0, "")
     assert fixed.calls == [(m, p, s) for m in ("toy-2m", "toy-5m") for p, s in VALID]
     assert done.out.count(" 3 tokens, ") == 8
+
+
+EMBEDDED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "/api/embed": (
+        {"embeddings": [[0.5]], "prompt_eval_count": 3},
+        {"embeddings": [], "prompt_eval_count": 3},
+    ),
+    "/v1/embeddings": (
+        {"data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 3}},
+        {"data": [{"embedding": []}], "usage": {"prompt_tokens": 3}},
+    ),
+}
+"""A valid and an invalid response of each route."""
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_model_that_does_not_generate_embeds(
+    check: Any, fixed: FixedGateway, valid: bool
+) -> None:
+    fixed.capabilities = ["embedding"]
+    for path, (good, bad) in EMBEDDED.items():
+        fixed.bodies[path, False] = json.dumps(good if valid else bad).encode()
+    done = check("embeds")
+    assert done.code == (0 if valid else 1)
+    assert fixed.calls == [("embeds", path, False) for path in EMBEDDED]
+    assert done.out.count("FAILED" if not valid else " 3 tokens, ") == 2
 
 
 @pytest.mark.parametrize(("path", "stream", "body"), INVALID)

@@ -110,6 +110,9 @@ def test_every_error_status_of_generation_is_documented(document: dict[str, Any]
         ("/api/generate", ollama_statuses),
         ("/v1/chat/completions", openai_statuses),
         ("/v1/completions", openai_statuses),
+        ("/api/embed", ollama_statuses),
+        ("/api/embeddings", ollama_statuses),
+        ("/v1/embeddings", openai_statuses),
     ):
         documented = {int(s) for s in document["paths"][path]["post"]["responses"]} - {200}
         assert statuses - routing <= documented, path
@@ -137,6 +140,10 @@ def validate(schema: type[BaseModel], content: str) -> None:
             ollama.GenerateResponse,
         ),
         ("POST", "/api/generate", {"model": MODEL}, ollama.GenerateResponse),
+        ("POST", "/api/embed", {"model": MODEL, "input": ["a", "b"]}, ollama.EmbedResponse),
+        ("POST", "/api/embed", {"model": MODEL}, ollama.EmbedResponse),
+        ("POST", "/api/embeddings", {"model": MODEL, "prompt": "a"}, ollama.EmbeddingResponse),
+        ("POST", "/api/embeddings", {"model": MODEL}, ollama.EmbeddingResponse),
         ("POST", "/api/chat", {"model": "unknown"}, OllamaErrorResponse),
         ("GET", "/v1/models", None, openai.ModelList),
         ("GET", f"/v1/models/{MODEL}", None, openai.Model),
@@ -147,6 +154,18 @@ def validate(schema: type[BaseModel], content: str) -> None:
             "/v1/completions",
             {"model": MODEL, "prompt": "a", "echo": True, "logprobs": 1},
             openai.Completion,
+        ),
+        (
+            "POST",
+            "/v1/embeddings",
+            {"model": MODEL, "input": ["a", "b"]},
+            openai.CreateEmbeddingResponse,
+        ),
+        (
+            "POST",
+            "/v1/embeddings",
+            {"model": MODEL, "input": [1, 2], "encoding_format": "base64"},
+            openai.CreateEmbeddingResponse,
         ),
         ("POST", "/v1/chat/completions", {"model": "unknown"}, OpenAIErrorResponse),
         ("GET", "/v1/nothing", None, OpenAIErrorResponse),

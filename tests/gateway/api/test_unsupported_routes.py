@@ -15,9 +15,6 @@ def test_each_returns_501_and_names_its_path() -> None:
         ("POST", "/api/create"),
         ("POST", "/api/copy"),
         ("DELETE", "/api/delete"),
-        ("POST", "/api/embed"),
-        ("POST", "/api/embeddings"),
-        ("POST", "/v1/embeddings"),
         ("POST", "/v1/responses"),
         ("POST", "/v1/messages"),
     ]

@@ -22,6 +22,7 @@ from sizeup_inference.engine.protocol import (
     EngineEvent,
     EngineRequest,
     Failed,
+    Pooling,
     PromptLogprobs,
     SamplingParams,
     Token,
@@ -200,8 +201,8 @@ def request(
     stop: Sequence[int] = (),
     choices: int = 1,
     min_tokens: int = 0,
-    embed: bool = False,
     constraint: Constraint | None = None,
+    embed: Pooling | None = None,
 ) -> EngineRequest:
     """Make a request with the defaults tests use."""
     return EngineRequest(

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, Harness, request, running_engine
 from inference.small_model import small_pooled_model
-from sizeup_inference.engine.protocol import Admitted, Cancelled, EngineEvent, Token
+from sizeup_inference.engine.protocol import Admitted, Cancelled, EngineEvent, Pooling, Token
 
 torch.set_num_threads(1)
 
@@ -135,7 +135,7 @@ def cancel_many(harness: Harness, rng: random.Random, name: str, count: int) -> 
     alive: list[str] = []
     for i in range(count):
         made = request(f"{name}{i}", range(rng.randint(1, 40)), rng.randint(1, 60))
-        embedding = request(made.id, made.prompt_ids, embed=True)
+        embedding = request(made.id, made.prompt_ids, embed=Pooling.MEAN)
         harness.engine.submit(rng.choice((made, made, embedding)))
         alive.append(made.id)
         if rng.random() < 0.3:

@@ -22,6 +22,7 @@ from sizeup_inference.engine.protocol import (
     EngineDeadError,
     EngineRequest,
     Failed,
+    Pooling,
     PromptLogprobs,
     SamplingParams,
     Token,
@@ -85,7 +86,7 @@ def random_request(rng: random.Random, name: str) -> EngineRequest:
     sampling = SamplingParams(temperature=rng.choice((0, 1)), seed=1)
     stop = range(10) if rng.random() < 0.5 else ()
     if rng.random() < 0.15:
-        return request(name, prompt, embed=True)
+        return request(name, prompt, embed=Pooling.MEAN)
     tokens, choices = rng.randint(1, 30), rng.choice((1, 1, 1, 3))
     made = request(name, prompt, tokens, sampling, stop=stop, choices=choices)
     return replace(made, prompt_logprobs=rng.choice((None, 1)))

@@ -11,7 +11,7 @@ from inference.engine.engines import GREEDY, pooled, request
 from inference.small_model import small_config, small_model
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_batch
-from sizeup_inference.engine.protocol import SamplingParams
+from sizeup_inference.engine.protocol import Pooling, SamplingParams
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 from sizeup_inference.engine.transformers_forward import TransformersForward
@@ -40,7 +40,7 @@ def sequence(
     pages: list[int],
     sampling: SamplingParams = SAMPLED,
     *,
-    embed: bool = False,
+    embed: Pooling | None = None,
 ) -> SequenceState:
     made = SequenceState(request("a", prompt, sampling=sampling, embed=embed), 0)
     made.block_table = pages
@@ -144,7 +144,7 @@ def test_an_embedding_gives_sums_of_hidden_states_and_no_logits(
     plain: PreTrainedModel, runner: ModelRunner
 ) -> None:
     prompt = [1, 2, 3, 4, 5, 6]
-    embedding, neighbour = sequence(prompt, [0, 1], embed=True), sequence([9, 8], [2])
+    embedding, neighbour = sequence(prompt, [0, 1], embed=Pooling.MEAN), sequence([9, 8], [2])
     output = run(runner, Chunk(embedding, 0, 4), Chunk(neighbour, 0, 2))
     hidden = last_hidden(plain, prompt)
     same(output.hidden_sums[embedding], hidden[:4].sum(0))
@@ -152,3 +152,18 @@ def test_an_embedding_gives_sums_of_hidden_states_and_no_logits(
     output = run(runner, Chunk(embedding, 4, 2))
     same(output.hidden_sums[embedding], hidden[4:].sum(0))
     assert len(output.logits) == 0
+
+
+def test_an_embedding_takes_the_rows_of_its_pooling(
+    plain: PreTrainedModel, runner: ModelRunner
+) -> None:
+    prompt = [1, 2, 3, 4, 5, 6]
+    last = sequence(prompt, [0, 1], embed=Pooling.LAST)
+    first = sequence(prompt, [2, 3], embed=Pooling.CLS)
+    hidden, nothing = last_hidden(plain, prompt), torch.zeros(small_config().hidden_size)
+    output = run(runner, Chunk(last, 0, 4), Chunk(first, 0, 4))
+    same(output.hidden_sums[last], nothing)
+    same(output.hidden_sums[first], hidden[0])
+    output = run(runner, Chunk(last, 4, 2), Chunk(first, 4, 2))
+    same(output.hidden_sums[last], hidden[-1])
+    same(output.hidden_sums[first], nothing)

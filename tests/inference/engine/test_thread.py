@@ -12,6 +12,7 @@ from sizeup_inference.engine.protocol import (
     Admitted,
     Embedded,
     Finish,
+    Pooling,
     QueueFullError,
     RequestTooLargeError,
     Token,
@@ -73,7 +74,7 @@ def test_a_request_larger_than_the_kv_cache_is_rejected(model: PreTrainedModel) 
 def test_an_empty_prompt_is_rejected(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
         with pytest.raises(ValueError, match="empty prompt"):
-            harness.engine.submit(request("a", [], embed=True))
+            harness.engine.submit(request("a", [], embed=Pooling.MEAN))
         assert len(harness.run([request("a", [1], 2)])["a"]) == 2
 
 
@@ -135,7 +136,7 @@ def test_an_embedding_is_the_mean_of_the_last_hidden_states(
         hidden = small_model().get_decoder()(torch.tensor([prompt])).last_hidden_state  # type: ignore[no-untyped-call]
     with running_engine(model, options) as harness:
         harness.engine.submit(request("neighbour", [3, 4], 20))
-        harness.engine.submit(request("a", prompt, embed=True))
+        harness.engine.submit(request("a", prompt, embed=Pooling.MEAN))
         harness.recorder.wait_ended(["a", "neighbour"])
         embedded = harness.recorder.events["a"][-1]
         assert isinstance(embedded, Embedded)
@@ -194,7 +195,7 @@ def test_a_common_prompt_of_requests_that_arrive_together_is_computed_once(
 
 
 def test_a_preempted_embedding_starts_over(model: PreTrainedModel) -> None:
-    uninterrupted = request("uninterrupted", range(36), embed=True)
+    uninterrupted = request("uninterrupted", range(36), embed=Pooling.MEAN)
     options = EngineOptions(pages=22, max_num_seqs=4, max_num_batched_tokens=6)
     with running_engine(model, options) as harness:
         harness.engine.submit(uninterrupted)

@@ -15,6 +15,7 @@ from sizeup_inference.engine.protocol import (
     Failed,
     Finish,
     Logprobs,
+    Pooling,
     PromptLogprobs,
     QueueFullError,
     RequestTooLargeError,
@@ -121,7 +122,7 @@ def test_every_choice_ends(engine: FakeEngine, recorder: Recorder) -> None:
 
 
 def test_an_embedding_is_one_event(engine: FakeEngine, recorder: Recorder) -> None:
-    engine.submit(request(embed=True))
+    engine.submit(request(embed=Pooling.MEAN))
     assert not tokens(recorder.until(Embedded))
 
 

@@ -2,12 +2,13 @@ import pytest
 
 from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
 from sizeup_inference.fake.model import ByteTokenizer
-from sizeup_inference.requests.truncation import encode_to_fit
+from sizeup_inference.requests.truncation import encode_to_embed, encode_to_fit
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.generate import ChatMessage, ChatPrompt, TextPrompt, TokenPrompt
 
 BYTES = ByteTokenizer()
 SYSTEM = ChatMessage(role="system", content="be kind")
+END = 256
 
 
 def turns(*contents: str) -> tuple[ChatMessage, ...]:
@@ -41,6 +42,37 @@ def test_text_and_tokens_keep_their_end() -> None:
 def test_an_empty_prompt_is_rejected() -> None:
     with pytest.raises(InvalidRequestError, match="empty"):
         encode_to_fit(BYTES, TextPrompt(text=""), 3, truncate=True)
+
+
+class Appending(ByteTokenizer):
+    """Appends a token, as the post-processor of an embedding model's tokenizer does."""
+
+    def encode_text(self, text: str) -> EncodedPrompt:
+        return EncodedPrompt((*text.encode(), END), appended=1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(4, (97, 98, 99, END)), (3, (97, 98, END)), (2, (97, END))]
+)
+def test_a_text_to_embed_keeps_its_beginning_and_the_appended_token(
+    limit: int, expected: tuple[int, ...]
+) -> None:
+    prompt = TextPrompt(text="abc")
+    assert encode_to_embed(Appending(), prompt, limit, truncate=True).token_ids == expected
+
+
+def test_tokens_to_embed_keep_their_beginning() -> None:
+    tokens = TokenPrompt(token_ids=(1, 2, 3))
+    assert encode_to_embed(Appending(), tokens, 2, truncate=True).token_ids == (1, 2)
+
+
+@pytest.mark.parametrize(("limit", "truncate"), [(3, False), (1, True)])
+def test_a_text_to_embed_that_cannot_fit_is_rejected_with_the_numbers(
+    limit: int, truncate: bool
+) -> None:
+    message = f"maximum context length is {limit} tokens.*has 4"
+    with pytest.raises(ContextLengthError, match=message):
+        encode_to_embed(Appending(), TextPrompt(text="abc"), limit, truncate=truncate)
 
 
 def test_the_fewest_oldest_turns_are_dropped() -> None:

@@ -1,6 +1,7 @@
 """The OpenAPI document matches what the process serves."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from sizeup_wire import routes as paths
 
 BODIES: dict[str, dict[str, Any]] = {
     paths.GENERATE: {"prompt": chat_prompt("hi"), "n": 2, "sampling": {"logit_bias": {"3": 1.0}}},
-    paths.EMBED: {"prompts": [text_prompt("a"), {"kind": "tokens", "token_ids": [1]}]},
+    paths.EMBEDDINGS: {"prompts": [text_prompt("a"), {"kind": "tokens", "token_ids": [1]}]},
     paths.TOKENIZE: {"prompt": {"kind": "auto", "text": "hi"}},
     paths.KEEP_ALIVE: {"keep_alive_seconds": 300},
 }
@@ -93,7 +94,7 @@ def test_responses_match_their_schemas(app: FastAPI) -> None:
     async def scenario() -> None:
         async with running() as process:
             for path, operation in operations(app):
-                if path in (paths.GENERATE, paths.METRICS):
+                if path in (paths.GENERATE, paths.EMBEDDINGS, paths.METRICS):
                     continue
                 responses = operation["responses"]
                 send = process.post(path, BODIES[path]) if path in BODIES else process.get(path)
@@ -112,14 +113,27 @@ def check(app: FastAPI, response: dict[str, Any], body: object) -> None:
     validator(app, response["content"]["application/json"]["schema"]).validate(body)
 
 
-def test_every_line_of_a_stream_matches_its_schema(app: FastAPI) -> None:
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (paths.GENERATE, {"prompt": text_prompt("hi"), "echo": True, "logprobs": 1}),
+        (paths.EMBEDDINGS, BODIES[paths.EMBEDDINGS]),
+    ],
+)
+def test_every_line_of_a_stream_matches_its_schema(
+    app: FastAPI, path: str, body: dict[str, Any]
+) -> None:
     async def scenario() -> None:
-        async with running() as process:
-            events = await process.generate(prompt=text_prompt("hi"), echo=True, logprobs=1)
-            for event in events:
-                line.validate(event.model_dump(mode="json"))
+        async with (
+            running() as process,
+            process.http.post(process.url + path, json=body) as response,
+        ):
+            lines = [json.loads(one) async for one in response.content]
+        assert len(lines) >= 3
+        for one in lines:
+            line.validate(one)
 
-    response = app.openapi()["paths"][paths.GENERATE]["post"]["responses"]["200"]
+    response = app.openapi()["paths"][path]["post"]["responses"]["200"]
     stream = response["content"]["application/x-ndjson"]["schema"]
     assert stream["contentMediaType"] == "application/json"
     line = validator(app, stream["contentSchema"])

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from transformers import Qwen2Config
+import torch
+from transformers import PreTrainedModel, Qwen2Config, Qwen3ForCausalLM, Qwen3Model
 
 from inference.engine.built_kernels import require_kernels
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, random_model, request
+from inference.engine.random_configs import random_config
 from sizeup_inference.engine.loader import LoadError
+from sizeup_inference.engine.protocol import Embedded, Pooling
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.load_model import (
     available_cpus,
@@ -20,6 +23,7 @@ from sizeup_inference.startup.load_model import (
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder, read_sampling
 from sizeup_store.weights import WeightsError
 
+PROMPT = [1, 2, 3, 4, 5, 6, 7]
 TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
 
 
@@ -55,6 +59,47 @@ def test_a_started_engine_generates_and_is_described() -> None:
         assert stages == ["verify", "load", "warm up"]
     finally:
         running.engine.close(DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("architecture", [Qwen3Model, Qwen3ForCausalLM])
+def test_an_embedding_model_needs_no_output_head(
+    tmp_path: Path, architecture: type[PreTrainedModel], compiled: bool
+) -> None:
+    """Qwen3-Embedding-8B has none, and sentence-transformers saves the bare decoder."""
+    config = random_config("qwen3-gqa2-untied")
+    torch.manual_seed(1)
+    model = architecture(config)
+    model.eval()  # type: ignore[no-untyped-call]
+    model.save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(TOY / name, tmp_path)
+    modules = [{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode": "lasttoken"}')
+    recorder = Recorder()
+    running = start_engine(make_settings(tmp_path, compiled_kernels=compiled), recorder, ignore)
+    try:
+        assert running.info.capabilities == ("embedding",)
+        assert running.embedding.pooling is Pooling.LAST
+        running.engine.submit(request("a", PROMPT, embed=running.embedding.pooling))
+        recorder.wait_ended(["a"])
+        embedded = recorder.events["a"][-1]
+    finally:
+        running.engine.close(DEADLINE_SECONDS)
+    with torch.inference_mode():
+        hidden = model.get_decoder()(torch.tensor([PROMPT])).last_hidden_state[0]  # type: ignore[no-untyped-call]
+    assert isinstance(embedded, Embedded)
+    torch.testing.assert_close(torch.tensor(embedded.vector), hidden[-1], atol=1e-4, rtol=1e-4)
+
+
+def test_bidirectional_attention_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(TOY, tmp_path, dirs_exist_ok=True)
+    config = json.loads((TOY / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"is_causal": False}))
+    with pytest.raises(LoadError, match="bidirectional"):
+        start_engine(make_settings(tmp_path), Recorder(), ignore)
 
 
 def test_compiled_kernels_can_be_switched_off() -> None:
@@ -244,3 +289,5 @@ def test_the_digest_changes_with_the_weights(tmp_path: Path) -> None:
     second = read_folder(tmp_path)
     assert second.digest != first.digest
     assert second.license == "free"
+    (tmp_path / "modules.json").write_text("[]")
+    assert read_folder(tmp_path).digest != second.digest

@@ -1,6 +1,8 @@
 """Chat templates and special tokens, with Qwen's real vocabulary and the toy's."""
 
+import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +12,15 @@ from transformers import AutoTokenizer
 
 from qwen_tokenizer import qwen_tokenizer
 from sizeup_inference.errors import PromptError
+from sizeup_inference.requests.truncation import encode_to_embed
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
-from sizeup_wire.generate import ChatMessage, ChatPrompt, ThinkingMode, ToolCallRequest
+from sizeup_wire.generate import (
+    ChatMessage,
+    ChatPrompt,
+    TextPrompt,
+    ThinkingMode,
+    ToolCallRequest,
+)
 
 TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
 TEMPLATE = (TOY / "chat_template.jinja").read_text(encoding="utf-8")
@@ -58,6 +67,37 @@ def thinking() -> HuggingFaceTokenizer:
 
 def user(content: str) -> ChatMessage:
     return ChatMessage(role="user", content=content)
+
+
+def appending(folder: Path, end: str) -> Path:
+    """Copy the toy's tokenizer with a post-processor like that of Qwen3-Embedding."""
+    for name in ("config.json", "tokenizer_config.json"):
+        shutil.copy(TOY / name, folder / name)
+    content = json.loads((TOY / "tokenizer.json").read_text(encoding="utf-8"))
+    (token_id,) = [t["id"] for t in content["added_tokens"] if t["content"] == end]
+    special = {"SpecialToken": {"id": end, "type_id": 0}}
+    content["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}, special],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {end: {"id": end, "ids": [token_id], "tokens": [end]}},
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("text", ["", "hello", "hello <|endoftext|>", "好 <|im_end|> x", "a" * 999])
+def test_text_gets_the_tokens_that_the_tokenizer_appends(tmp_path: Path, text: str) -> None:
+    folder = appending(tmp_path, "<|endoftext|>")
+    plain = AutoTokenizer.from_pretrained(folder)
+    encoded = HuggingFaceTokenizer.load(folder).encode_text(text)
+    assert list(encoded.token_ids) == plain(text).input_ids
+    assert encoded.appended == 1
+    kept = encode_to_embed(
+        HuggingFaceTokenizer.load(folder), TextPrompt(text=text), 3, truncate=True
+    )
+    assert list(kept.token_ids) == plain(text, truncation=True, max_length=3).input_ids
+    assert HuggingFaceTokenizer.load(TOY).encode_text(text).appended == 0
 
 
 def reference(tokenizer: HuggingFaceTokenizer, messages: list[dict[str, Any]]) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""`sizeup check`: smoke test of each model on both APIs, with and without streaming."""
+"""`sizeup check`: smoke test of each model on both APIs: chats, or embeddings."""
 
 import json
 import time
@@ -12,7 +12,7 @@ import aiohttp
 
 from sizeup.errors import GatewayUnreachableError, InvalidResponseError, UsageError
 
-_QUESTION = [{"role": "user", "content": "What is 12 + 30?"}]
+_QUESTION = "What is 12 + 30?"
 _MAX_TOKENS = 16
 """Enough for a stream; a model of any size generates them within seconds."""
 _LIST_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
@@ -22,14 +22,17 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, and how to read the number of generated tokens from the response body."""
+    """One request, and how to read its tokens from the response: generated, or of the input."""
 
     path: str
     stream: bool
     read: Callable[[bytes], int]
 
     def body(self, model: str) -> dict[str, Any]:
-        body = {"model": model, "messages": _QUESTION, "stream": self.stream}
+        if "embed" in self.path:
+            return {"model": model, "input": _QUESTION}
+        messages = [{"role": "user", "content": _QUESTION}]
+        body = {"model": model, "messages": messages, "stream": self.stream}
         if self.path.startswith("/api/"):
             return {**body, "options": {"num_predict": _MAX_TOKENS, "temperature": 0}}
         options = {"stream_options": {"include_usage": True}} if self.stream else {}
@@ -85,12 +88,31 @@ def read_openai_stream(body: bytes) -> int:
     return _openai_tokens(chunks[-1]) if chunks else 0
 
 
+def read_embed(body: bytes) -> int:
+    """Return the tokens of Ollama's response with one vector."""
+    response = _object(body)
+    _require_vector(response.get("embeddings"), body)
+    return int(response.get("prompt_eval_count") or 0)
+
+
+def read_embeddings(body: bytes) -> int:
+    """Return the tokens of OpenAI's response with one vector."""
+    response = _object(body)
+    _require_vector([entry.get("embedding") for entry in response.get("data") or ()], body)
+    return int((response.get("usage") or {}).get("prompt_tokens") or 0)
+
+
 CALLS = (
     Call("/api/chat", False, read_ollama),
     Call("/api/chat", True, read_ollama_stream),
     Call("/v1/chat/completions", False, read_openai),
     Call("/v1/chat/completions", True, read_openai_stream),
 )
+EMBEDDING_CALLS = (
+    Call("/api/embed", False, read_embed),
+    Call("/v1/embeddings", False, read_embeddings),
+)
+"""Of a model that does not generate."""
 
 
 def read_key(file: Path | None) -> str | None:
@@ -132,8 +154,18 @@ async def smoke_test(
     timeout = aiohttp.ClientTimeout(total=response_seconds)
     async with aiohttp.ClientSession(timeout=timeout, headers=_headers(key)) as session:
         for model in models:
-            for call in CALLS:
+            only_embeds = await _capabilities(session, url, model) == ["embedding"]
+            for call in EMBEDDING_CALLS if only_embeds else CALLS:
                 yield await _run(session, url, model, call)
+
+
+async def _capabilities(session: aiohttp.ClientSession, url: str, model: str) -> object:
+    """Return the capabilities of a model; None where they are not known: its calls say why."""
+    try:
+        async with session.post(f"{url}/api/show", json={"model": model}) as response:
+            return _object(await response.read()).get("capabilities")
+    except (aiohttp.ClientError, TimeoutError, InvalidResponseError):
+        return None
 
 
 async def _run(session: aiohttp.ClientSession, url: str, model: str, call: Call) -> Result:
@@ -167,6 +199,11 @@ def _object(text: bytes) -> Mapping[str, Any]:
     if "error" in value:
         raise InvalidResponseError(f"error response: {_shown(text)}")
     return value
+
+
+def _require_vector(vectors: object, body: bytes) -> None:
+    if not isinstance(vectors, list) or len(vectors) != 1 or not vectors[0]:
+        raise InvalidResponseError(f"not one vector: {_shown(body)}")
 
 
 def _ollama_tokens(response: Mapping[str, Any]) -> int:

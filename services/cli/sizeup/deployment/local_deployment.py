@@ -172,7 +172,7 @@ class LocalDeployment:
         infos = await self._infos()
         self._report.finish()
         console.print(models_table(self._models, infos))
-        for line in example_commands(self._models[-1], self._options):
+        for line in example_commands(self._models[-1], infos[-1], self._options):
             self._report.note(line)
         self._report.note("press Ctrl-C to stop")
 

@@ -108,9 +108,12 @@ def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Ta
     return table
 
 
-def example_commands(model: LocalModel, options: Options) -> list[str]:
+def example_commands(model: LocalModel, info: ModelInfo, options: Options) -> list[str]:
     """Return commands that query one model by both APIs and by sizeup itself."""
     name, url = model.entry.names[0], options.local_url
+    if "completion" not in info.capabilities:
+        text = json.dumps({"model": name, "input": _QUESTION})
+        return [f"curl {url}{path} -d '{text}'" for path in ("/api/embed", "/v1/embeddings")]
     body = json.dumps({"model": name, "messages": [{"role": "user", "content": _QUESTION}]})
     url_option = "" if options.port == DEFAULT_PORT else f" --url {url}"
     return [

@@ -15,6 +15,7 @@ from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.responses.event_response import Admission
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_gateway.scaling.keep_alive import KeepAlive
+from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
 
@@ -39,15 +40,18 @@ class Dependencies:
         """Read and validate a body, or raise GatewayError."""
         return validate(kind, await self.reader.read(request), describe)
 
-    def select(self, request: Request, name: str, *, generates: bool = True) -> Selected:
+    def select(
+        self, request: Request, name: str, *, generates: bool = True, falls_back: bool = True
+    ) -> Selected:
         """Return the model that serves a request; raise ModelNotFoundError or NotReadyError.
 
-        Only requests that generate fall back to a smaller size.
+        Only requests that generate fall back to a smaller size: vectors of two models cannot be
+        compared.
         """
         asked = request.headers.get(FALLBACK_HEADER, self.fallback).lower()
         if asked not in FALLBACKS:
             raise InvalidRequestError(f"{FALLBACK_HEADER} must be one of {', '.join(FALLBACKS)}")
-        fall_back = generates and asked == "smaller"
+        fall_back = generates and falls_back and asked == "smaller"
         selected = select(self.models, name, fall_back=fall_back)
         metrics = metrics_of(request.scope)
         metrics.model = selected.model.key
@@ -63,6 +67,13 @@ class Dependencies:
         changes = {"cache_salt": salt_of(request.scope)}
         salted = [wire.model_copy(update=changes) for wire in wires]
         return partial(self.dispatcher.generate, selected.model, selected.name, salted)
+
+    def embed(
+        self, request: Request, selected: Selected, wire: EmbedRequest
+    ) -> Callable[[], AsyncGenerator[EmbedEvent]]:
+        """Return the dispatch of a batch, as in `generate`."""
+        salted = wire.model_copy(update={"cache_salt": salt_of(request.scope)})
+        return partial(self.dispatcher.embed, selected.model, selected.name, salted)
 
 
 def model_headers(selected: Selected) -> Mapping[str, str]:

@@ -5,8 +5,14 @@ from collections.abc import Callable, Mapping
 from sizeup_gateway.errors import GatewayError, UnsupportedError, UpstreamError
 from sizeup_wire.errors import ErrorCode
 
-_FEATURES: Mapping[str, str] = {"prompt.thinking": "thinking", "prompt.tools": "tools"}
-"""By the wire field that requests them."""
+_FEATURES: Mapping[str, str] = {
+    "prompt.thinking": "thinking",
+    "prompt.tools": "tools",
+    "prompt.messages": "chat",
+    "prompt.text": "generate",
+    "prompt.token_ids": "generate",
+}
+"""By the wire field that requests them; a model made for embeddings lacks the last ones."""
 
 
 def to_client_error(

@@ -5,13 +5,15 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
+from pydantic import TypeAdapter
 
 from sizeup_gateway.errors import ReplicaUnavailableError, UpstreamError
 from sizeup_telemetry import request_id
 from sizeup_wire import routes
+from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedRequest, embed_event_adapter
 from sizeup_wire.errors import ErrorCode, Failure
 from sizeup_wire.events import Event, Failed, Finished, PromptTokens, Started, event_adapter
 from sizeup_wire.generate import GenerateRequest
@@ -33,6 +35,8 @@ _LOST = Failed(code=ErrorCode.UPSTREAM_LOST, message="the inference process clos
 _TIMEOUT = Failed(code=ErrorCode.TIMEOUT, message="the inference process timed out")
 _DOWN = (ErrorCode.NOT_READY, ErrorCode.DRAINING)
 """Codes of a replica that accepts no requests."""
+_EventT = TypeVar("_EventT")
+
 _MAX_ERROR_BYTES = 64 * 2**10
 _KEEP_ALIVE_SECONDS = 30
 """Shorter than the replicas' own timeout, so that they seldom close a connection in use."""
@@ -44,7 +48,7 @@ class Timeouts:
 
     connect: float
     first_event: float
-    """In the queue, and again for the prefill, which ends with the first token."""
+    """In the queue, and again for each prefill, which ends with the first token or a vector."""
     between_events: float
     probe: float
 
@@ -79,24 +83,38 @@ class InferenceClient:
         if self._session is not None:
             await self._session.close()
 
-    async def generate(self, base_url: str, request: GenerateRequest) -> AsyncGenerator[Event]:
+    def generate(self, base_url: str, request: GenerateRequest) -> AsyncGenerator[Event]:
         """Yield the events of one request, the last of them Finished or Failed.
 
         Before the first event, raises ReplicaUnavailableError if a retry may succeed and
         UpstreamError if not; afterwards every error is a Failed event. Closing the generator
         closes the connection, which cancels the request in the inference process.
         """
+        return self._stream(base_url + routes.GENERATE, request, event_adapter, restarts=False)
+
+    def embed(self, base_url: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
+        """Yield the events of a batch like `generate`.
+
+        ReplicaUnavailableError is raised after the first event too: the client has received
+        nothing, so that the batch may start over on another replica.
+        """
+        url = base_url + routes.EMBEDDINGS
+        return self._stream(url, request, embed_event_adapter, restarts=True)
+
+    async def _stream(
+        self, url: str, request: RequestModel, adapter: TypeAdapter[_EventT], *, restarts: bool
+    ) -> AsyncGenerator[_EventT | Failed]:
         seconds = self._timeouts.first_event
-        response = await self._post(base_url + routes.GENERATE, request, seconds)
+        response = await self._post(url, request, seconds)
         started = ended = False
         try:
-            async with aclosing(_events(response)) as events:
+            async with aclosing(_events(response, adapter)) as events:
                 while not ended:
                     event = await _next(events, seconds)
-                    if not started and isinstance(event, Failed):
+                    if isinstance(event, Failed) and (restarts or not started):
                         _raise_if_unavailable(event)
                     started, ended = True, isinstance(event, Finished | Failed)
-                    if not isinstance(event, Started | PromptTokens):
+                    if not isinstance(event, Started | PromptTokens | Embedding):
                         seconds = self._timeouts.between_events
                     yield event
         finally:
@@ -213,7 +231,7 @@ async def _read_all(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(body)
 
 
-async def _next(events: AsyncGenerator[Event], seconds: float) -> Event:
+async def _next(events: AsyncGenerator[_EventT], seconds: float) -> _EventT | Failed:
     """Return the next event; a timeout or the end of the connection is a Failed event."""
     try:
         async with asyncio.timeout(seconds):
@@ -226,7 +244,9 @@ async def _next(events: AsyncGenerator[Event], seconds: float) -> Event:
         return Failed(code=ErrorCode.INTERNAL, message="inference sent a malformed event")
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Event]:
+async def _events(
+    response: aiohttp.ClientResponse, adapter: TypeAdapter[_EventT]
+) -> AsyncGenerator[_EventT]:
     """Yield one event per line; raise ValueError for a malformed line.
 
     Bytes after the last newline are a truncated event and are dropped.
@@ -237,7 +257,7 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Event]:
         if len(rest) > MAX_LINE_BYTES:
             raise ValueError("the line is too long")
         for line in lines:
-            yield event_adapter.validate_json(line)
+            yield adapter.validate_json(line)
 
 
 def _raise_if_unavailable(first: Failed) -> None:

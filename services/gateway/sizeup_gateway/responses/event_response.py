@@ -6,7 +6,7 @@ disconnect; the task that responds is then cancelled, and with it the request to
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,9 +20,10 @@ from starlette.types import Receive, Scope, Send
 from sizeup_gateway.errors import INTERNAL_ERROR, BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Timing
-from sizeup_gateway.responses.json_bytes import encode_pieces, rechunk
+from sizeup_gateway.responses.json_bytes import JsonStream, encode_pieces, rechunk
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain, expire_now
+from sizeup_wire.embeddings import Embedding, EmbedEvent
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Failed, Text
 
@@ -150,11 +151,16 @@ class EventResponse(Response, Generic[EventT]):
             async for event in events:
                 self.accept(event, metrics)
                 count_bytes(self.chunks.collect(event))
-            body = list(encode_pieces(self.chunks.to_response(_timing(metrics))))
-            length = {"Content-Length": str(sum(map(len, body)))}
+            response = self.chunks.to_response(_timing(metrics))
+            body: Iterable[bytes | bytearray] = encode_pieces(response)
+            length = {}
+            if not any(isinstance(value, JsonStream) for value in response.values()):
+                body = list(body)
+                length = {"Content-Length": str(sum(map(len, body)))}
             await connection.start(JSON_TYPE, {**length, **self.extra_headers})
             for piece in rechunk(body, _PIECE_BYTES):
                 await connection.write(piece)
+                await asyncio.sleep(0)  # encoding a piece takes a millisecond: let others run
             await connection.end(b"")
 
 
@@ -187,9 +193,16 @@ async def _client_disconnected(receive: Receive) -> None:
 def accept_event(event: Event, metrics: RequestMetrics) -> bool:
     """Record an event of inference; False for one that only reports that generation proceeds."""
     if isinstance(event, Failed):
-        raise UpstreamError(event.code, event.message)
+        raise UpstreamError(event.code, event.message, event.param)
     metrics.record_event(event)
     return not (isinstance(event, Text) and not event.text and not event.logprobs)
+
+
+def accept_embedding(event: EmbedEvent, metrics: RequestMetrics) -> bool:
+    """Record an event of a batch, whose response is always whole."""
+    if not isinstance(event, Embedding):
+        accept_event(event, metrics)
+    return False
 
 
 def _timing(metrics: RequestMetrics) -> Timing:

@@ -24,6 +24,13 @@ class JsonFragment:
     pieces: tuple[bytes | bytearray, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class JsonStream:
+    """A JSON value that is encoded while it is sent, in pieces of at most some 100 KB."""
+
+    pieces: Iterator[bytes]
+
+
 class JsonStringBuilder:
     """A JSON string that grows."""
 
@@ -70,7 +77,7 @@ def join_arrays(*parts: JsonArrayBuilder[Any]) -> JsonFragment:
 def encode_pieces(value: object) -> Iterator[bytes | bytearray]:
     """Encode a JSON value that may contain fragments; yield their pieces without a copy."""
     match value:
-        case JsonFragment():
+        case JsonFragment() | JsonStream():
             yield from value.pieces
         case dict():
             yield from _encode_object(value)

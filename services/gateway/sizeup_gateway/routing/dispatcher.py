@@ -1,7 +1,9 @@
 """Sends each request to a replica, with one retry and a queue for models that are starting."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
 
 from sizeup_gateway.errors import NotReadyError, ReplicaUnavailableError
 from sizeup_gateway.models.catalog import Model
@@ -10,9 +12,13 @@ from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.replicas.inference_client import InferenceClient
 from sizeup_gateway.routing.merge_streams import merge
 from sizeup_gateway.scaling.activator import Activator, QueuedRequest
+from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.events import Event, Started
 from sizeup_wire.generate import GenerateRequest
+from sizeup_wire.message import ResponseModel
 from sizeup_wire.model import TokenizeRequest, TokenizeResponse
+
+_EventT = TypeVar("_EventT", bound=ResponseModel)
 
 
 class Dispatcher:
@@ -29,18 +35,30 @@ class Dispatcher:
         Raises GatewayError before the first event. `name` is the model's as the client wrote it.
         """
         queued = self._activator.new_request(model, name)
-        streams = [self._generate(queued, request) for request in requests]
+        client = self._client
+        streams = [
+            self._dispatch(queued, partial(client.generate, request=request))
+            for request in requests
+        ]
         return streams[0] if len(streams) == 1 else merge(streams, requests[0].n)
 
-    async def _generate(
-        self, queued: QueuedRequest, request: GenerateRequest
-    ) -> AsyncGenerator[Event]:
-        """Yield the events of one request.
+    def embed(self, model: Model, name: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
+        """Yield the events of a batch; those of a replica that failed may come again.
 
-        A replica that fails before its first event is replaced once: more retries would multiply
-        with those of the client. A model that scales to zero is activated and waited for, again
-        if its replica disappears meanwhile, until the deadline of the queue. After the first event
-        there is no retry, since the client may have received it.
+        Raises GatewayError. `name` is the model's as the client wrote it.
+        """
+        queued = self._activator.new_request(model, name)
+        return self._dispatch(queued, partial(self._client.embed, request=request))
+
+    async def _dispatch(
+        self, queued: QueuedRequest, send: Callable[[str], AsyncGenerator[_EventT]]
+    ) -> AsyncGenerator[_EventT]:
+        """Yield the events of one request, which `send` sends to the address of a replica.
+
+        A replica that is unavailable is replaced once: more retries would multiply with those of
+        the client. A model that scales to zero is activated and waited for, again if its replica
+        disappears meanwhile, until the deadline of the queue. Once the client may have received an
+        event, a failure is an event too, and there is no retry.
         """
         model = queued.model
         failed: Replica | None = None
@@ -50,7 +68,7 @@ class Dispatcher:
                 with model.pool.lease(avoid=failed) as replica:
                     if failed is not None:
                         self._metrics.upstream_retries.labels(model.key).inc()
-                    async with aclosing(self._client.generate(replica.url, request)) as events:
+                    async with aclosing(send(replica.url)) as events:
                         async for event in events:
                             yield _add_load_time(event, queued_ns)
                     return
@@ -73,7 +91,7 @@ class Dispatcher:
             raise NotReadyError(name, model.state) from None
 
 
-def _add_load_time(event: Event, queued_ns: int) -> Event:
+def _add_load_time(event: _EventT, queued_ns: int) -> _EventT:
     """Count the time in the activation queue as load time."""
     if queued_ns and isinstance(event, Started):
         return event.model_copy(update={"load_ns": event.load_ns + queued_ns})

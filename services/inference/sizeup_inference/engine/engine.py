@@ -1,8 +1,8 @@
 """Continuous batching: schedule, run, sample, deliver. One thread only; see thread.py."""
 
 import logging
-import math
 import time
+from array import array
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -17,6 +17,7 @@ from sizeup_inference.engine.protocol import (
     EngineRequest,
     EngineStats,
     Failed,
+    Pooling,
     PromptLogprobs,
     RequestTooLargeError,
     Token,
@@ -168,17 +169,19 @@ class Engine:
             if sequence not in output.hidden_sums:
                 continue
             total = output.hidden_sums[sequence]
-            # A preempted prompt starts over at 0, and its earlier sum is discarded.
+            # A preempted prompt starts over at 0, and its earlier sum is discarded. After a cached
+            # prefix it starts later, but then only the last token is pooled, and the sum is 0.
             earlier = self._hidden_sums.pop(sequence, None)
             if chunk.start and earlier is not None:
                 total = total + earlier
             if not chunk.completes:
                 self._hidden_sums[sequence] = total
                 continue
-            vector = tuple((total / chunk.end).tolist())
-            if not all(map(math.isfinite, vector)):
+            if not total.isfinite().all():
                 self._fail([sequence.request.id], "the model produced NaN or Inf hidden states")
                 continue
+            count = chunk.end if sequence.request.embed is Pooling.MEAN else 1
+            vector = array("f", (total / count).tolist())
             self._scheduler.remove(sequence)
             self._events.append(Embedded(sequence.request.id, vector, time.monotonic_ns()))
 

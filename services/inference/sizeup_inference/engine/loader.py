@@ -49,6 +49,9 @@ class LoadOptions:
     """auto, cpu, cuda or cuda:N."""
     dtype: str
     """auto (that of the model's config), float32, bfloat16 or float16."""
+    tie_head: bool = False
+    """Take the embedding of tokens as the output head: the files of a model that only embeds text
+    may lack one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
+        **({"tie_word_embeddings": True} if options.tie_head else {}),
     )
     model: PreTrainedModel
     model, report = loaded
@@ -101,6 +105,8 @@ def _require_supported(config: PretrainedConfig) -> None:
     if unknown := set(getattr(text, "layer_types", None) or ()) - _LAYER_KINDS:
         names = ", ".join(sorted(unknown))
         raise LoadError(f"{text.model_type} has unsupported layer types: {names}")
+    if not getattr(text, "is_causal", True) or getattr(text, "use_bidirectional_attention", False):
+        raise LoadError(f"{text.model_type} uses bidirectional attention, which is not supported")
     if getattr(text, "attn_logit_softcapping", None) is not None:
         raise LoadError(f"{text.model_type} uses attention softcapping, which is not supported")
 

@@ -7,7 +7,7 @@ import torch
 
 from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.kv_pool import Span
-from sizeup_inference.engine.protocol import Logprobs
+from sizeup_inference.engine.protocol import Logprobs, Pooling
 from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.sampling.sampler import is_argmax
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
@@ -25,7 +25,8 @@ class StepOutput:
     logits: torch.Tensor
     """float32[sampled, vocab_size], valid until the next step."""
     hidden_sums: dict[SequenceState, torch.Tensor]
-    """By embedding sequence, the sum of its chunk's last hidden states: float32[hidden_size]."""
+    """By embedding sequence, the sum of the last hidden states of its chunk that its pooling takes:
+    float32[hidden_size]."""
     prompt_logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = field(default_factory=dict)
     """By sequence with prompt_logprob_positions, one for each; None where logits are NaN or Inf."""
 
@@ -61,8 +62,8 @@ class ModelRunner:
         for chunk in chunks:
             if result.hidden is not None:
                 rows = result.hidden[row : row + chunk.length]
-                if chunk.sequence.request.embed:
-                    embedded[chunk.sequence] = rows.float().sum(0)
+                if chunk.sequence.request.embed is not None:
+                    embedded[chunk.sequence] = _pooled(rows, chunk).float().sum(0)
                 if chunk.prompt_logprob_positions:
                     logprobs[chunk.sequence] = self._prompt_logprobs(rows, chunk)
             row += chunk.length
@@ -79,6 +80,17 @@ class ModelRunner:
         )
 
 
+def _pooled(rows: torch.Tensor, chunk: Chunk) -> torch.Tensor:
+    """Return the rows of a chunk that its sequence's pooling takes, possibly none."""
+    match chunk.sequence.request.embed:
+        case Pooling.LAST:
+            return rows[-1:] if chunk.completes else rows[:0]
+        case Pooling.CLS:
+            return rows[:0] if chunk.start else rows[:1]
+        case _:
+            return rows
+
+
 def make_batch(chunks: Sequence[Chunk], page_size: int) -> tuple[Batch, list[SequenceState]]:
     """Lay a step's chunks out as one flat batch; return it with the sequences it samples."""
     ids: list[int] = []
@@ -90,7 +102,7 @@ def make_batch(chunks: Sequence[Chunk], page_size: int) -> tuple[Batch, list[Seq
         table = sequence.block_table[: -(-chunk.end // page_size)]
         spans.append(Span(len(ids), chunk.length, chunk.end, tuple(table)))
         ids += sequence.token_ids[chunk.start : chunk.end]
-        if chunk.completes and not sequence.request.embed:
+        if chunk.completes and sequence.request.embed is None:
             samples.append(len(ids) - 1)
             sequences.append(sequence)
     wants_hidden = any(c.sequence.request.embed or c.prompt_logprob_positions for c in chunks)

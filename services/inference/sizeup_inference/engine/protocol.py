@@ -7,6 +7,7 @@ Every submitted request ends in exactly one of: a `Token` with `finish` for each
 `Embedded`, `Cancelled`, or `Failed`. No event of a request follows that.
 """
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,15 @@ class Finish(StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
+
+
+class Pooling(StrEnum):
+    """Which of a prompt's last hidden states make its embedding (vLLM's pooling types)."""
+
+    MEAN = "mean"
+    LAST = "last"
+    CLS = "cls"
+    """The first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ class EngineRequest:
     stop_token_ids: frozenset[int] = frozenset()
     """Tokens that end a choice, end-of-sequence tokens included unless they are ignored."""
     choices: int = 1
-    embed: bool = False
+    embed: Pooling | None = None
     """Run the prompt only and deliver Embedded; max_tokens is ignored."""
     prompt_logprobs: int | None = None
     """None: none; k >= 0: those of the prompt's tokens and of the top k at each position.
@@ -149,10 +159,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The mean of the prompt's last hidden states: float[hidden_size]."""
+    """The prompt's last hidden states, pooled."""
 
     request_id: str
-    vector: tuple[float, ...]
+    vector: "array[float]"
+    """float32[hidden_size]"""
     at_ns: int
 
 

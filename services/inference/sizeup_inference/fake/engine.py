@@ -6,6 +6,7 @@ that a deployment can run and be tested without a model.
 
 import threading
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from sizeup_inference.engine.protocol import (
     Failed,
     Finish,
     Logprobs,
+    Pooling,
     PromptLogprobs,
     QueueFullError,
     RequestTooLargeError,
@@ -209,7 +211,7 @@ class FakeEngine:
         events: list[EngineEvent] = []
         self._last_batch_size = self._sequences()
         for request_id, running in tuple(self._running.items()):
-            if running.request.embed:
+            if running.request.embed is not None:
                 events.append(self._embed(running.request))
                 running.scripts.clear()
             elif not running.num_tokens:
@@ -250,11 +252,13 @@ class FakeEngine:
 
     @staticmethod
     def _embed(request: EngineRequest) -> Embedded:
-        """Return a histogram of the prompt's token ids: equal prompts have equal vectors."""
-        vector = [0.0] * EMBEDDING_SIZE
-        for token_id in request.prompt_ids:
+        """Return a histogram of the pooled token ids: equal prompts have equal vectors."""
+        ids = request.prompt_ids
+        pooled = {Pooling.LAST: ids[-1:], Pooling.CLS: ids[:1]}
+        vector = array("f", [0.0] * EMBEDDING_SIZE)
+        for token_id in pooled.get(request.embed or Pooling.MEAN, ids):
             vector[token_id % EMBEDDING_SIZE] += 1.0
-        return Embedded(request.id, tuple(vector), time.monotonic_ns())
+        return Embedded(request.id, vector, time.monotonic_ns())
 
 
 EMBEDDING_SIZE = 8

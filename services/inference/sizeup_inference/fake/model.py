@@ -7,7 +7,9 @@ from pathlib import Path
 
 from sizeup_inference.engine.protocol import Deliver
 from sizeup_inference.fake.engine import EMBEDDING_SIZE, FakeEngine, FakeLimits
+from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
 from sizeup_inference.settings import Settings
+from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatMessage, ChatPrompt
@@ -73,11 +75,14 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
     started = time.monotonic_ns()
     folder = Path(settings.model)
     info = describe(settings)
+    embedding = read_embedding_config(folder)
     tokenizer: Tokenizer = ByteTokenizer()
     if (folder / "tokenizer.json").is_file():
         progress("tokenizer", 0.0)
         tokenizer, described = _load_tokenizer(folder)
         info = info.model_copy(update=described)
+    if embedding is not None:
+        info = info.model_copy(update={"capabilities": ("embedding",)})
     limits = FakeLimits(
         max_num_seqs=settings.max_num_seqs,
         max_waiting=settings.max_waiting,
@@ -86,7 +91,8 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
     engine = FakeEngine(deliver, limits)
     progress("ready", 1.0)
     load_ns = time.monotonic_ns() - started
-    return RunningModel(engine, info.model_copy(update={"load_ns": load_ns}), tokenizer)
+    info = info.model_copy(update={"load_ns": load_ns})
+    return RunningModel(engine, info, tokenizer, embedding or NO_EMBEDDING_CONFIG)
 
 
 def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:

@@ -1,81 +1,197 @@
-"""`POST embed`: one engine request per prompt, a few at a time."""
+"""`POST embeddings`: a batch of prompts, of which the engine has a few at a time."""
 
-import asyncio
+import logging
+import time
 import uuid
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from sizeup_inference.engine.protocol import Embedded, EngineRequest, Failed, SamplingParams
-from sizeup_inference.errors import RequestFailedError
-from sizeup_inference.requests.mailbox import Interrupted
-from sizeup_inference.requests.resolve import ModelPrompt, check_token_ids, resolve_prompt
+from sizeup_inference.engine import protocol as engine_events
+from sizeup_inference.engine.protocol import Admitted, Embedded, EngineRequest, SamplingParams
+from sizeup_inference.errors import BusyError, InferenceError, RequestFailedError
+from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
+from sizeup_inference.requests.resolve import check_token_ids
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.truncation import encode_nonempty, encode_to_fit
-from sizeup_inference.text.tokenizer import EncodedPrompt
+from sizeup_inference.requests.timing import RequestTiming
+from sizeup_inference.requests.truncation import encode_to_embed
+from sizeup_inference.requests.vectors import shorten, to_base64
+from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedPrompt, EmbedRequest
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.model import EmbedRequest, EmbedResponse
+from sizeup_wire.events import Failed, Finished, Started
 
-_MAX_CONCURRENT = 8
-"""Prompts of one request in the engine at once: enough to fill a step, too few to fill the waiting
-queue, which chats share."""
+log = logging.getLogger(__name__)
+
+_MAX_TOKENS = 1024
+"""Tokens of one batch in the engine: the step that it computes and the next. A prompt as long as
+that is there alone, so that a chat waits for one prompt of each batch and not for many."""
+
+_MAX_PROMPTS = 16
+"""Prompts of one batch in the engine: 48 batches fill the waiting queue, which chats share."""
+
+
+async def embed(model: ServedModel, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
+    """Yield `started`, an embedding for each prompt in order, and `finished`.
+
+    Raises InferenceError before the first event; afterwards an error is `failed`. Closing the
+    generator cancels what the engine has of the batch.
+    """
+    model.check_not_draining()
+    batch = _Batch(model, request)
+    outcome: str | None = "cancelled"
+    try:
+        for index, prompt in enumerate(request.prompts):
+            token_ids = await batch.encode(prompt)
+            while not batch.submit(index, token_ids):
+                for event in await batch.next_events():
+                    yield event
+        while batch.in_engine:
+            for event in await batch.next_events():
+                yield event
+        outcome = "ok"
+        yield batch.finished()
+    except InferenceError as error:
+        outcome = error.code if batch.started else None  # else counted with its HTTP response
+        if not batch.started:
+            raise
+        yield Failed(code=error.code, message=error.message, param=error.param)
+    finally:
+        batch.close()
+        if outcome is not None:
+            batch.record(outcome)
 
 
 @dataclass(frozen=True, slots=True)
-class _Embedding:
-    vector: tuple[float, ...]
+class _Submitted:
+    """A prompt that the engine has."""
+
+    index: int
     prompt_tokens: int
+    mailbox: Mailbox
+    release: ExitStack
+    """Cancels it, unless it has ended."""
 
 
-async def embed(model: ServedModel, request: EmbedRequest) -> EmbedResponse:
-    """Embed every prompt or raise InferenceError; either way no request stays in the engine."""
-    prompts = [resolve_prompt(prompt, model.info) for prompt in request.prompts]
-    semaphore = asyncio.Semaphore(_MAX_CONCURRENT)
+class _Batch:
+    def __init__(self, model: ServedModel, request: EmbedRequest) -> None:
+        self.started = False
+        """Whether the engine has admitted the first prompt."""
+        self.in_engine: deque[_Submitted] = deque()
+        """In the order of the prompts."""
+        self._model = model
+        self._request = request
+        context = model.info.context_length
+        self._limit = min(request.max_context or context, context)
+        self._timing = RequestTiming(model.metrics, time.monotonic_ns())
+        self._prompt_tokens = self._cached_tokens = 0
 
-    async def one(prompt: ModelPrompt) -> _Embedding:
-        async with semaphore:
-            return await _embed(model, prompt, truncate=request.truncate)
+    async def encode(self, prompt: EmbedPrompt) -> tuple[int, ...]:
+        """Encode a prompt within the context; raises InferenceError."""
+        model, truncate = self._model, self._request.truncate
 
-    results = await _gather([asyncio.create_task(one(prompt)) for prompt in prompts])
-    return EmbedResponse(
-        embeddings=tuple(result.vector for result in results),
-        prompt_tokens=sum(result.prompt_tokens for result in results),
-    )
+        def encode() -> tuple[int, ...]:
+            encoded = encode_to_embed(model.tokenizer, prompt, self._limit, truncate=truncate)
+            check_token_ids(encoded.token_ids, model.info, "prompts")
+            return encoded.token_ids
 
+        return await model.tokenizer_thread.run(encode)
 
-async def _gather(tasks: Sequence[asyncio.Task[_Embedding]]) -> list[_Embedding]:
-    """Wait for all; the first failure, or cancellation, cancels the others."""
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def submit(self, index: int, token_ids: tuple[int, ...]) -> bool:
+        """Submit a prompt; False where an earlier one has to end before.
 
+        Raises InferenceError. A full queue is an error only if the engine has nothing of the batch.
+        """
+        tokens = sum(one.prompt_tokens for one in self.in_engine)
+        if len(self.in_engine) >= _MAX_PROMPTS or tokens >= _MAX_TOKENS:
+            return False
+        try:
+            self.in_engine.append(self._submit(index, token_ids))
+        except BusyError:
+            if not self.in_engine:
+                raise
+            return False
+        return True
 
-async def _embed(model: ServedModel, prompt: ModelPrompt, *, truncate: bool) -> _Embedding:
-    limit = model.info.context_length - 1
+    def _submit(self, index: int, token_ids: tuple[int, ...]) -> _Submitted:
+        request = EngineRequest(
+            uuid.uuid4().hex,
+            token_ids,
+            SamplingParams(),
+            max_tokens=1,
+            embed=self._model.embedding.pooling,
+            cache_salt=self._request.cache_salt,
+        )
+        with ExitStack() as stack:
+            mailbox = stack.enter_context(self._model.submitted(request))
+            return _Submitted(index, len(token_ids), mailbox, stack.pop_all())
 
-    def encode() -> tuple[int, ...]:
-        if truncate:  # to its beginning, as in Ollama
-            encoded = EncodedPrompt(encode_nonempty(model.tokenizer, prompt).token_ids[:limit])
-        else:
-            encoded = encode_to_fit(model.tokenizer, prompt, limit, truncate=False)
-        check_token_ids(encoded.token_ids, model.info, "prompt")
-        return encoded.token_ids
+    async def next_events(self) -> Sequence[EmbedEvent]:
+        """Wait for the oldest prompt in the engine and return its events; raises InferenceError."""
+        received = await self.in_engine[0].mailbox.take_while(self._model.engine.is_alive)
+        return [event for one in received for event in self._translate(one)]
 
-    token_ids = await model.tokenizer_thread.run(encode)
-    return _Embedding(await _vector(model, token_ids), len(token_ids))
+    def _translate(self, event: MailboxEvent) -> Iterator[EmbedEvent]:
+        match event:
+            case Admitted():
+                self._cached_tokens += event.cached_tokens
+                if not self.started:
+                    self.started = True
+                    yield self._start(event)
+            case Embedded():
+                yield self._embedding(event)
+            case Interrupted():
+                raise RequestFailedError(event.code, event.message)
+            case engine_events.Failed():
+                raise RequestFailedError(ErrorCode.INTERNAL, event.message)
 
+    def _start(self, event: Admitted) -> Started:
+        self._timing.admitted(event.at_ns)
+        first = self.in_engine[0].prompt_tokens
+        return Started(queued_ns=self._timing.queued_ns, load_ns=0, prompt_tokens=first)
 
-async def _vector(model: ServedModel, token_ids: tuple[int, ...]) -> tuple[float, ...]:
-    request = EngineRequest(uuid.uuid4().hex, token_ids, SamplingParams(), 1, embed=True)
-    with model.submitted(request) as mailbox:
-        while True:
-            for event in await mailbox.take_while(model.engine.is_alive):
-                match event:
-                    case Embedded():
-                        return event.vector
-                    case Interrupted():
-                        raise RequestFailedError(event.code, event.message)
-                    case Failed():
-                        raise RequestFailedError(ErrorCode.INTERNAL, event.message)
+    def _embedding(self, event: Embedded) -> Embedding:
+        prompt = self.in_engine.popleft()
+        prompt.release.close()
+        self._timing.prompt_evaluated(event.at_ns)
+        self._prompt_tokens += prompt.prompt_tokens
+        request, own = self._request, self._model.embedding
+        vector = shorten(
+            event.vector, request.dimensions, normalize=request.normalize or own.normalize
+        )
+        return Embedding(
+            index=prompt.index, vector=to_base64(vector), prompt_tokens=prompt.prompt_tokens
+        )
+
+    def finished(self) -> Finished:
+        return Finished(
+            reasons=(),
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            completion_tokens=0,
+            prompt_eval_ns=self._timing.prompt_eval_ns,
+            eval_ns=0,
+        )
+
+    def close(self) -> None:
+        """Cancel what the engine has."""
+        while self.in_engine:
+            self.in_engine.popleft().release.close()
+
+    def record(self, outcome: str) -> None:
+        """Count and log the ended batch."""
+        total_ns = self._timing.finish()
+        self._model.metrics.count(outcome)
+        log.info(
+            "request.finished",
+            extra={
+                "model": self._model.info.id,
+                "outcome": outcome,
+                "prompts": len(self._request.prompts),
+                "prompt_tokens": self._prompt_tokens,
+                "cached_tokens": self._cached_tokens,
+                "queued_ns": self._timing.queued_ns,
+                "prompt_eval_ns": self._timing.prompt_eval_ns,
+                "total_ns": total_ns,
+            },
+        )

@@ -57,6 +57,11 @@ def resolve(request: GenerateRequest, info: ModelInfo) -> ResolvedRequest:
     Raises UnsupportedError for what the model cannot do and InvalidRequestError for parameters and
     token ids that are out of range.
     """
+    if "completion" not in info.capabilities:
+        field = {"chat": "messages", "tokens": "token_ids"}.get(request.prompt.kind, "text")
+        raise UnsupportedError(
+            f"{info.id} is made for embeddings and does not generate", param=f"prompt.{field}"
+        )
     check_token_ids(request.stop_token_ids, info, "stop_token_ids")
     for name in ("sampling", "fallback"):
         check_token_ids(getattr(request, name).logit_bias or {}, info, f"{name}.logit_bias")

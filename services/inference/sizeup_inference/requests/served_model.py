@@ -24,6 +24,7 @@ from sizeup_inference.errors import (
 from sizeup_inference.metrics import InferenceMetrics
 from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailbox, Mailboxes
+from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.requests.worker_thread import WorkerThread
 from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.tokenizer import Tokenizer
@@ -39,6 +40,7 @@ class ServedModel:
     engine: EngineClient
     info: ModelInfo
     tokenizer: Tokenizer
+    embedding: EmbeddingConfig
     mailboxes: Mailboxes
     tokenizer_thread: WorkerThread
     grammars: GrammarCompiler | None
@@ -61,9 +63,8 @@ class ServedModel:
     def submitted(self, request: EngineRequest) -> Iterator[Mailbox]:
         """Submit a request and receive its events inside the block; afterwards it is cancelled.
 
-        Raises DrainingError, or the InferenceError for which the engine rejects it.
+        Raises the InferenceError for which the engine rejects it.
         """
-        self.check_not_draining()
         cancel = functools.partial(self.engine.cancel, request.id)
         with self.mailboxes.open(request.id, choices=request.choices, on_overflow=cancel) as box:
             self._submit(request)

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
 from sizeup_inference.requests.resolve import ModelPrompt
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
-from sizeup_wire.generate import ChatPrompt, TextPrompt
+from sizeup_wire.generate import ChatPrompt, TextPrompt, TokenPrompt
 
 _KEEP = 4
 """Tokens kept at the start when even the last message is too long: Ollama's num_keep, which covers
@@ -39,6 +39,26 @@ def encode_to_fit(
     if not isinstance(prompt, ChatPrompt):
         return EncodedPrompt(encoded.token_ids[-limit:])
     return _shorten_chat(tokenizer, prompt, limit)
+
+
+def encode_to_embed(
+    tokenizer: Tokenizer, prompt: TextPrompt | TokenPrompt, limit: int, *, truncate: bool
+) -> EncodedPrompt:
+    """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
+
+    With `truncate` it keeps its beginning, as in Ollama, and the tokens that the tokenizer appends:
+    models with last-token pooling are trained to give the vector at their end-of-text token.
+    """
+    encoded = encode_nonempty(tokenizer, prompt)
+    ids, kept = encoded.token_ids, limit - encoded.appended
+    if len(ids) <= limit:
+        return encoded
+    if not truncate or kept < 1:
+        raise ContextLengthError(
+            f"This model's maximum context length is {limit} tokens, and an input has {len(ids)}",
+            param="prompts",
+        )
+    return EncodedPrompt(ids[:kept] + ids[len(ids) - encoded.appended :])
 
 
 def encode_nonempty(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import TypeVar
 
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from sizeup_inference.errors import InvalidRequestError
-from sizeup_inference.requests.embedding import embed as embed_prompts
+from sizeup_inference.requests.embedding import embed
 from sizeup_inference.requests.generation import accept, prepare
 from sizeup_inference.requests.resolve import resolve_prompt
 from sizeup_inference.requests.served_model import ServedModel
@@ -27,12 +28,11 @@ from sizeup_telemetry.api_docs import (
     stream_response,
 )
 from sizeup_wire import routes as paths
+from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.errors import Failure
 from sizeup_wire.events import Event
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
-    EmbedRequest,
-    EmbedResponse,
     KeepAliveRequest,
     KeepAliveResponse,
     ModelInfo,
@@ -49,18 +49,27 @@ class GenerateEvent(RootModel[Event]):
     """A line of the generate stream."""
 
 
+class EmbeddingsEvent(RootModel[EmbedEvent]):
+    """A line of the embeddings stream."""
+
+
 _STREAM = stream_response(
     "application/x-ndjson",
     GenerateEvent,
     "One JSON event per line: `started`; any number of `prompt`; any number of `text`, `thinking` "
     "and `tool_call`; then exactly one `finished` or `failed`.",
 )
-_EMBEDDINGS = json_response(EmbedResponse, "One vector per prompt")
+_EMBEDDINGS = stream_response(
+    "application/x-ndjson",
+    EmbeddingsEvent,
+    "One JSON event per line: `started`; an `embedding` for each prompt, in order; then exactly "
+    "one `finished`, or `failed` in place of what is missing.",
+)
 _TOKENS = json_response(TokenizeResponse, "Token ids")
 _EXPIRY = json_response(KeepAliveResponse, "When it expires")
 REQUESTS = (GenerateRequest, EmbedRequest, TokenizeRequest, KeepAliveRequest)
 RESPONSES = (
-    GenerateEvent, EmbedResponse, TokenizeResponse, KeepAliveResponse, ModelInfo, Stats, Failure,
+    GenerateEvent, EmbeddingsEvent, TokenizeResponse, KeepAliveResponse, ModelInfo, Stats, Failure,
 )  # fmt: skip
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -87,7 +96,7 @@ def request_router(state: ServerState) -> APIRouter:
         )
 
     add(paths.GENERATE, _generate, "Generate text as a stream of events", GenerateRequest, _STREAM)
-    add(paths.EMBED, _embed, "Embed prompts", EmbedRequest, _EMBEDDINGS)
+    add(paths.EMBEDDINGS, _embeddings, "Embed prompts", EmbedRequest, _EMBEDDINGS)
     add(paths.TOKENIZE, _tokenize, "Tokenize a prompt as generate does", TokenizeRequest, _TOKENS)
     add(
         paths.KEEP_ALIVE,
@@ -133,11 +142,16 @@ async def _generate(model: ServedModel, body: bytes, writer: ResponseWriter) -> 
         await writer.end()
 
 
-async def _embed(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
+async def _embeddings(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(EmbedRequest, body)
     _update_keep_alive(model, request.keep_alive_seconds)
-    await writer.json(await embed_prompts(model, request))
-    model.metrics.count("ok")
+    async with aclosing(embed(model, request)) as events:
+        first = await anext(events)
+        await writer.start()
+        await writer.write([first])
+        async for event in events:
+            await writer.write([event])
+        await writer.end()
 
 
 async def _tokenize(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:

@@ -34,7 +34,9 @@ from sizeup_inference.engine.protocol import (
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
+from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG, EmbeddingConfig
 from sizeup_inference.settings import Settings
+from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
 from sizeup_inference.text.grammar import GrammarCompiler
@@ -65,29 +67,39 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         # Before the weights, which may take minutes: other errors are reported first.
         tokenizer = HuggingFaceTokenizer.load(folder)
         config = read_text_config(folder)
+        embedding = read_embedding_config(folder)
         context = context_length(config.max_position_embeddings, settings.max_model_len)
         limits = _scheduler_config(settings)
         progress("load", 0.1)
-        loaded = _load(settings, folder, context)
+        loaded = _load(settings, folder, context, only_embeds=embedding is not None)
     torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
     engine = _start_thread(limits, settings.max_waiting, loaded, deliver)
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, loaded.forward.pool)
-    running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
+    running = LoadedModel(folder, loaded, tokenizer, embedding, context, load_ns)
     info = describe(settings, running)
-    return RunningModel(engine, info, tokenizer, _grammars(info, tokenizer))
+    return RunningModel(
+        engine,
+        info,
+        tokenizer,
+        embedding or NO_EMBEDDING_CONFIG,
+        _grammars(info, tokenizer),
+    )
 
 
 def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompiler | None:
-    if not info.eos_token_ids:
-        log.warning("grammars.disabled", extra={"reason": "no end-of-sequence token"})
+    if "completion" not in info.capabilities:
         return None
-    return LLGuidanceCompiler(tokenizer, info.vocab_size, info.eos_token_ids)
+    try:
+        return LLGuidanceCompiler(tokenizer, info.vocab_size, info.eos_token_ids)
+    except ValueError as error:
+        log.warning("structured_output.disabled", extra={"reason": str(error)})
+        return None
 
 
-def _load(settings: Settings, folder: Path, context: int) -> LoadedForward:
-    load = LoadOptions(folder, settings.device, settings.dtype)
+def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
+    load = LoadOptions(folder, settings.device, settings.dtype, tie_head=only_embeds)
     pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
     options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
     return make_forward(lambda: load_model(load), options)
@@ -156,6 +168,8 @@ class LoadedModel:
     folder: Path
     model: LoadedForward
     tokenizer: HuggingFaceTokenizer
+    embedding: EmbeddingConfig | None
+    """None: the model generates."""
     context_length: int
     load_ns: int
 
@@ -239,7 +253,9 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
         rope_theta=rope.get("rope_theta"),
         context_length=loaded.context_length,
         template=tokenizer.template,
-        capabilities=capabilities(tokenizer.template),
+        capabilities=capabilities(tokenizer.template)
+        if loaded.embedding is None
+        else ("embedding",),
         eos_token_ids=read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
         load_ns=loaded.load_ns,
         weight_bytes=folder.weight_bytes,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sizeup_inference.engine.protocol import Deliver, EngineClient
+from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG, EmbeddingConfig
 from sizeup_inference.settings import Settings
 from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.tokenizer import Tokenizer
@@ -18,6 +19,7 @@ class RunningModel:
     engine: EngineClient
     info: ModelInfo
     tokenizer: Tokenizer
+    embedding: EmbeddingConfig = NO_EMBEDDING_CONFIG
     grammars: GrammarCompiler | None = None
     """None where output cannot be constrained."""
 

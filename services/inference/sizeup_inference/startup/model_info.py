@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sizeup_store.weights import read_json, weight_names
+from sizeup_store.weights import CONFIG, MODULES, read_json, weight_names
 from sizeup_wire.model import SamplingDefaults
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,10 @@ def _digest(folder: Path, weights: list[Path]) -> str:
     In the Hugging Face cache a weight file links to a blob named by its sha256; elsewhere its size
     and mtime identify its content.
     """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    digest = hashlib.sha256((folder / CONFIG).read_bytes())
+    for config in (folder / MODULES, *sorted(folder.glob("*_Pooling/config.json"))):
+        if config.exists():
+            digest.update(config.read_bytes())
     for file in weights:
         stat = file.stat()
         content = file.resolve().name if file.is_symlink() else f"{stat.st_size}:{stat.st_mtime_ns}"

@@ -13,6 +13,7 @@ template itself, so special tokens in the text are encoded as such.
 
 import re
 import secrets
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,7 +101,9 @@ class HuggingFaceTokenizer:
         )
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        return EncodedPrompt(tuple(self._fast.encode(text).ids))
+        encoding = self._fast.encode(text)
+        added = takewhile(bool, reversed(encoding.special_tokens_mask))  # by the post-processor
+        return EncodedPrompt(tuple(encoding.ids), appended=sum(added))
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token; none for an unused id."""

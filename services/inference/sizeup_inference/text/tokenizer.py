@@ -15,6 +15,8 @@ class EncodedPrompt:
     """Text of the chat template; None for a prompt without one."""
     is_thinking: bool = False
     """The rendered text ends inside <think>, so the output starts there."""
+    appended: int = 0
+    """How many tokens at the end the tokenizer has added to the text."""
 
 
 class Tokenizer(Protocol):

@@ -24,6 +24,7 @@ from sizeup_inference.engine.protocol import (
     EngineRequest,
     Failed,
     Logprobs,
+    Pooling,
     PromptLogprobs,
     SamplingParams,
     Token,
@@ -210,7 +211,9 @@ def test_penalties_bias_and_temperature_do_not_apply(model: PreTrainedModel) -> 
 
 def test_an_embedding_has_no_prompt_logprobs(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        harness.engine.submit(replace(request("a", range(9), embed=True), prompt_logprobs=1))
+        harness.engine.submit(
+            replace(request("a", range(9), embed=Pooling.MEAN), prompt_logprobs=1)
+        )
         harness.recorder.wait_ended(["a"])
         assert delivered(harness, "a") == []
 

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from inference.engine.engines import request
+from sizeup_inference.engine.protocol import Pooling
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Scheduler, SchedulerConfig, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
@@ -55,7 +56,7 @@ class Simulation:
             prompt,
             output,
             choices=rng.choice((1, 1, 1, 3)),
-            embed=rng.random() < 0.1,
+            embed=rng.choice(tuple(Pooling)) if rng.random() < 0.1 else None,
         )
         made = replace(
             made,

@@ -7,7 +7,7 @@ import pytest
 
 from inference.engine.engines import request
 from inference.engine.scheduling.simulation import PAGE_SIZE, make
-from sizeup_inference.engine.protocol import EngineRequest
+from sizeup_inference.engine.protocol import EngineRequest, Pooling
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 
@@ -116,7 +116,9 @@ def test_a_preempted_sequence_finds_its_pages_again() -> None:
     assert chunk.start > 0
 
 
-@pytest.mark.parametrize("change", [{"embed": True}, {"prompt_logprobs": 0}])
+@pytest.mark.parametrize(
+    "change", [{"embed": Pooling.MEAN}, {"embed": Pooling.CLS}, {"prompt_logprobs": 0}]
+)
 def test_requests_for_every_position_compute_all_and_leave_their_pages(
     change: dict[str, object],
 ) -> None:
@@ -126,6 +128,15 @@ def test_requests_for_every_position_compute_all_and_leave_their_pages(
         add(scheduler, whole)
     assert finish(scheduler) == {"a": 22, "b": 22}
     assert scheduler.prefix_cache.queries == 0
+    add(scheduler, chat("c", 1))
+    assert finish(scheduler) == {"c": 2}
+
+
+def test_an_embedding_of_the_last_token_shares_pages_like_a_chat() -> None:
+    scheduler = make()
+    for name in "ab":
+        add(scheduler, replace(chat(name, 1), embed=Pooling.LAST))
+    assert finish(scheduler) == {"a": 22, "b": 2}
     add(scheduler, chat("c", 1))
     assert finish(scheduler) == {"c": 2}
 

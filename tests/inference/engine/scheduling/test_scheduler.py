@@ -7,6 +7,7 @@ import pytest
 
 from inference.engine.engines import request
 from inference.engine.scheduling.simulation import PAGE_SIZE, Simulation, make
+from sizeup_inference.engine.protocol import Pooling
 from sizeup_inference.engine.scheduling.scheduler import (
     Chunk,
     Scheduler,
@@ -62,7 +63,7 @@ def test_prompt_logprob_positions_are_those_not_yet_delivered(
     for other in (
         SequenceState(made, 1),
         SequenceState(replace(made, prompt_logprobs=None), 0),
-        SequenceState(replace(made, embed=True), 0),
+        SequenceState(replace(made, embed=Pooling.MEAN), 0),
     ):
         assert not Chunk(other, start, length).prompt_logprob_positions
 

@@ -1,14 +1,14 @@
 """Sequence state: finish conditions, generator, and preemption."""
 
 from inference.engine.engines import request
-from sizeup_inference.engine.protocol import Finish, SamplingParams
+from sizeup_inference.engine.protocol import Finish, Pooling, SamplingParams
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 STOP, OTHER = 9, 4
 
 
 def sequence(
-    tokens: int = 3, *, min_tokens: int = 0, embed: bool = False, seed: int | None = None
+    tokens: int = 3, *, min_tokens: int = 0, embed: Pooling | None = None, seed: int | None = None
 ) -> SequenceState:
     sampling = SamplingParams(seed=seed)
     made = request("a", [1, 2], tokens, sampling, stop=[STOP], min_tokens=min_tokens, embed=embed)

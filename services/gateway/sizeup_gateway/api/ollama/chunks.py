@@ -125,12 +125,11 @@ class GenerateChunks(_Chunks):
         return self._statistics(end, timing) | context
 
 
-class LoadChunks:
-    """Response to a load or unload request: one object, even if the request streams."""
+class EmptyChunks:
+    """Response to a request without a prompt: one object, even if the request streams."""
 
-    def __init__(self, model: str, empty: Json, reason: str) -> None:
-        """`empty` is the field of an empty response in the dialect of the route."""
-        self._response = {"model": model, **empty, "done": True, "done_reason": reason}
+    def __init__(self, response: Json) -> None:
+        self._response = response
 
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
         return ()
@@ -139,7 +138,18 @@ class LoadChunks:
         return 0
 
     def to_response(self, timing: Timing) -> Json:
-        return {**self._response, "created_at": timestamp(timing.at)}
+        return self._response
+
+
+class LoadChunks(EmptyChunks):
+    """Response that a model was loaded or unloaded."""
+
+    def __init__(self, model: str, empty: Json, reason: str) -> None:
+        """`empty` is the field of an empty response in the dialect of the route."""
+        super().__init__({"model": model, **empty, "done": True, "done_reason": reason})
+
+    def to_response(self, timing: Timing) -> Json:
+        return {**super().to_response(timing), "created_at": timestamp(timing.at)}
 
 
 def timestamp(at: datetime) -> str:

@@ -13,7 +13,13 @@ from sizeup_gateway.api.ollama import response_schema, schema
 from sizeup_gateway.responses.framing import NDJSON_TYPE
 from sizeup_telemetry.api_docs import json_response, reference, stream_response
 
-REQUESTS = (schema.ShowRequest, schema.ChatRequest, schema.GenerateRequest)
+REQUESTS = (
+    schema.ShowRequest,
+    schema.ChatRequest,
+    schema.GenerateRequest,
+    schema.EmbedRequest,
+    schema.EmbeddingRequest,
+)
 RESPONSES = (
     OllamaErrorResponse,
     response_schema.VersionResponse,
@@ -22,6 +28,8 @@ RESPONSES = (
     response_schema.ShowResponse,
     response_schema.ChatResponse,
     response_schema.GenerateResponse,
+    response_schema.EmbedResponse,
+    response_schema.EmbeddingResponse,
     response_schema.DebugTemplateResponse,
 )
 
@@ -82,4 +90,16 @@ GENERATE = operation(
     _stream(response_schema.GenerateResponse),
     _GENERATION_ERRORS,
     schema.GenerateRequest,
+)
+EMBED = operation(
+    "Embed texts",
+    json_response(response_schema.EmbedResponse, "A normalized vector for each input"),
+    _GENERATION_ERRORS,
+    schema.EmbedRequest,
+)
+EMBEDDINGS = operation(
+    "Embed one text (before /api/embed)",
+    json_response(response_schema.EmbeddingResponse, "The vector"),
+    _GENERATION_ERRORS,
+    schema.EmbeddingRequest,
 )

@@ -163,6 +163,25 @@ class GenerateResponse(Statistics):
     logprobs: list[Logprob] | None = None
 
 
+class EmbedResponse(ResponseBody):
+    """`POST /api/embed`. Without an input, only the model and no embeddings."""
+
+    model: str
+    embeddings: list[list[float]]
+    """A vector of length 1 for each input."""
+    total_duration: int | None = None
+    """In nanoseconds, as the next."""
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+
+
+class EmbeddingResponse(ResponseBody):
+    """`POST /api/embeddings`."""
+
+    embedding: list[float]
+    """As the model makes it; empty without a prompt."""
+
+
 class DebugInfo(ResponseBody):
     """The rendered prompt."""
 

@@ -1,6 +1,6 @@
 """Handlers of Ollama's API."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,6 +19,7 @@ from sizeup_gateway.api.ollama.chunks import (
     timestamp,
 )
 from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
+from sizeup_gateway.api.ollama.loading import load_or_unload
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError, UpstreamError
@@ -143,17 +144,9 @@ class OllamaRoutes:
         self, body: schema.ModelRequest, selected: Selected, empty: Json
     ) -> EventResponse[Event]:
         """Respond to a request without a prompt: it loads the model, or unloads it."""
-        keep_alive, unloads = self._dependencies.keep_alive, body.keep_alive == 0
-        model, name = selected.model, selected.name
-
-        async def work() -> None:
-            if unloads:
-                await keep_alive.unload(model)
-            else:
-                await keep_alive.load(model, name, body.keep_alive)
-
-        chunks = LoadChunks(name, empty, "unload" if unloads else "load")
-        return self._respond(selected, partial(_no_events, work), chunks, streams=False)
+        chunks = LoadChunks(selected.name, empty, "unload" if body.keep_alive == 0 else "load")
+        work = partial(load_or_unload, self._dependencies.keep_alive, selected, body.keep_alive)
+        return self._respond(selected, work, chunks, streams=False)
 
     async def _render(self, selected: Selected, prompt: Prompt) -> Response:
         """Return the prompt as the model's chat template renders it."""
@@ -178,13 +171,6 @@ class OllamaRoutes:
         if not is_legal_name(name):
             raise InvalidRequestError("invalid model name", "model")
         return self._dependencies.select(request, name, generates=generates)
-
-
-async def _no_events(work: Callable[[], Awaitable[None]]) -> AsyncGenerator[Event]:
-    """Await the work and yield nothing."""
-    await work()
-    return
-    yield
 
 
 def describe(details: ErrorDetails) -> InvalidRequestError:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sizeup_gateway.api.ollama.duration import keep_alive_seconds
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import CONTEXT_SIZE, Stop, Suffix, Tools, unsupported
+from sizeup_wire.embeddings import MAX_INPUTS
 from sizeup_wire.generate import MAX_LOGPROBS
 
 _SHOWN_CHARACTERS = 64
@@ -49,6 +50,16 @@ def _top_logprobs(value: int | None) -> int | None:
     if value is not None and not 0 <= value <= MAX_LOGPROBS:
         raise ValueError(f"top_logprobs must be between 0 and {MAX_LOGPROBS}")
     return value
+
+
+def _inputs(value: object) -> object:
+    """Normalize a text to a list, and no text to none."""
+    if value in (None, ""):
+        return None
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("invalid input type")
+    return texts
 
 
 def _lower(value: object) -> object:
@@ -161,6 +172,40 @@ class GenerateRequest(ModelRequest):
     context: Annotated[list[TokenId], Field(max_length=2**20)] | None = None
     raw: bool | None = None
     images: Images = None
+
+
+class EmbedOptions(Options):
+    """Options of embeddings, of which only the context size has an effect."""
+
+    num_ctx: Annotated[Integer | None, Field(ge=0)] = None
+    """In tokens, at least one; 0: the model's own."""
+
+
+class EmbedRequest(RequestBody):
+    """`POST /api/embed`."""
+
+    model: str | None = None
+    input: Annotated[
+        Annotated[list[str], Field(max_length=MAX_INPUTS)] | None,
+        BeforeValidator(_inputs, json_schema_input_type=str | list[str] | None),
+    ] = None
+    """Without a text the model is loaded."""
+    truncate: bool | None = None
+    """False: an input that exceeds the context is an error; else its end is cut."""
+    dimensions: Annotated[Integer | None, Field(ge=0)] = None
+    """Components of a vector; a model with fewer gives all it has, as for 0."""
+    keep_alive: KeepAlive = None
+    options: EmbedOptions | None = None
+
+
+class EmbeddingRequest(RequestBody):
+    """`POST /api/embeddings`, the route before `/api/embed`."""
+
+    model: str | None = None
+    prompt: str | None = None
+    """Without a text the model is loaded."""
+    keep_alive: KeepAlive = None
+    options: EmbedOptions | None = None
 
 
 class ShowRequest(RequestBody):

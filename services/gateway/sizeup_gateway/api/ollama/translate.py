@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from sizeup_gateway.api.ollama import schema
 from sizeup_gateway.errors import InvalidRequestError
+from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import (
     AutoPrompt,
     ChatMessage,
@@ -93,6 +94,38 @@ def generate_prompt(body: schema.GenerateRequest) -> Prompt:
     )
 
 
+def from_embed(body: schema.EmbedRequest) -> EmbedRequest:
+    """Translate `POST /api/embed`; `input` is not empty."""
+    return EmbedRequest(
+        prompts=tuple(TextPrompt(text=text) for text in body.input or ()),
+        truncate=body.truncate is not False,
+        max_context=_max_context(body.options),
+        dimensions=min(body.dimensions, _MAX_COUNT) if body.dimensions else None,
+        normalize=True,
+        keep_alive_seconds=body.keep_alive,
+    )
+
+
+def from_embedding(body: schema.EmbeddingRequest) -> EmbedRequest:
+    """Translate `POST /api/embeddings`; `prompt` is not empty."""
+    return EmbedRequest(
+        prompts=(TextPrompt(text=body.prompt or ""),),
+        max_context=_max_context(body.options),
+        keep_alive_seconds=body.keep_alive,
+    )
+
+
+def embed_param(wire_field: str) -> str:
+    """Map a wire field to the field of `POST /api/embed`."""
+    if wire_field == "max_context":
+        return "options.num_ctx"
+    return "input" if wire_field.startswith("prompt") else wire_field
+
+
+def _max_context(options: schema.Options | None) -> int | None:
+    return min(options.num_ctx, _MAX_COUNT) if options and options.num_ctx else None
+
+
 def _thinking(body: schema.ModelRequest) -> ThinkingMode | None:
     think = body.think
     if think is None and body.options is not None:
@@ -129,7 +162,7 @@ def _request(body: schema.ModelRequest, prompt: Prompt, *, return_context: bool)
         stop=tuple(options.stop or ()),
         seed=_seed(options.seed),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        max_context=min(options.num_ctx, _MAX_COUNT) if options.num_ctx else None,
+        max_context=_max_context(options),
         truncate=body.truncate is not False,
         return_context=return_context,
         structured_output=_structured_output(body.format),

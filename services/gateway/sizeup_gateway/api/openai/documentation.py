@@ -5,7 +5,11 @@ from sizeup_gateway.api.error_schemas import OpenAIErrorResponse
 from sizeup_gateway.api.openai import response_schema, schema
 from sizeup_telemetry.api_docs import json_response, stream_response
 
-REQUESTS = (schema.ChatCompletionRequest, schema.CompletionRequest)
+REQUESTS = (
+    schema.ChatCompletionRequest,
+    schema.CompletionRequest,
+    schema.CreateEmbeddingRequest,
+)
 RESPONSES = (
     OpenAIErrorResponse,
     response_schema.ModelList,
@@ -13,6 +17,7 @@ RESPONSES = (
     response_schema.ChatCompletion,
     response_schema.ChatCompletionChunk,
     response_schema.Completion,
+    response_schema.CreateEmbeddingResponse,
 )
 
 _SSE = "text/event-stream"
@@ -53,4 +58,10 @@ COMPLETIONS = operation(
     stream_response(_SSE, response_schema.Completion, _FRAMING, response_schema.Completion),
     _GENERATION_ERRORS,
     schema.CompletionRequest,
+)
+EMBEDDINGS = operation(
+    "Create embeddings",
+    json_response(response_schema.CreateEmbeddingResponse, "A vector for each input"),
+    _GENERATION_ERRORS,
+    schema.CreateEmbeddingRequest,
 )

@@ -166,6 +166,31 @@ class ChatCompletionChunk(ResponseBody):
     usage: CompletionUsage | None = None
 
 
+class Embedding(ResponseBody):
+    """A vector of length 1."""
+
+    object: Literal["embedding"]
+    index: int
+    """Of the input."""
+    embedding: list[float] | str
+
+
+class EmbeddingUsage(ResponseBody):
+    """Token counts of the inputs."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class CreateEmbeddingResponse(ResponseBody):
+    """`POST /v1/embeddings`."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+
+
 class CompletionLogprobs(ResponseBody):
     """Log-probabilities of a text, one entry per token in each list."""
 

@@ -14,13 +14,14 @@ from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.openai import documentation, schema, translate
 from sizeup_gateway.api.openai.chunks import ChatChunks, Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
+from sizeup_gateway.api.openai.embedding_chunks import EmbeddingChunks
 from sizeup_gateway.api.openai.output_translate import structured_field
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.selection import Selected
-from sizeup_gateway.responses.event_response import EventResponse, accept_event
+from sizeup_gateway.responses.event_response import EventResponse, accept_embedding, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, SseFraming
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
@@ -42,6 +43,7 @@ class OpenAIRoutes:
         router = direct_router("OpenAI")
         router.post("/v1/chat/completions", **documentation.CHAT_COMPLETIONS)(self.chat_completions)
         router.post("/v1/completions", **documentation.COMPLETIONS)(self.completions)
+        router.post("/v1/embeddings", **documentation.EMBEDDINGS)(self.embeddings)
         router.get("/v1/models", **documentation.MODELS)(self.models)
         router.get("/v1/models/{id:path}", **documentation.MODEL)(self.model)
         return router
@@ -85,6 +87,22 @@ class OpenAIRoutes:
         events = self._dependencies.generate(request, selected, wires)
         return self._respond(body, selected, chunks, events, translate.completion_param)
 
+    async def embeddings(self, request: Request) -> Response:
+        body = await self._dependencies.read(request, schema.CreateEmbeddingRequest, describe)
+        selected = self._select(request, body.model, falls_back=False)
+        wire = translate.from_embedding(body)
+        to_param = translate.embedding_param
+        return EventResponse(
+            events=self._dependencies.embed(request, selected, wire),
+            accept=accept_embedding,
+            chunks=EmbeddingChunks(selected.name, body.encoding_format or "float", body.dimensions),
+            framing=SseFraming(),
+            streams=False,
+            admission=self._dependencies.admission,
+            to_client_error=partial(to_client_error, model=selected.name, to_param=to_param),
+            extra_headers=model_headers(selected),
+        )
+
     def _respond(
         self,
         body: schema.SamplingRequest,
@@ -108,10 +126,10 @@ class OpenAIRoutes:
             extra_headers=model_headers(selected),
         )
 
-    def _select(self, request: Request, name: str | None) -> Selected:
+    def _select(self, request: Request, name: str | None, *, falls_back: bool = True) -> Selected:
         if not name:
             raise InvalidRequestError("model is required", "model")
-        return self._dependencies.select(request, name)
+        return self._dependencies.select(request, name, falls_back=falls_back)
 
     def _to_json(self, name: str, model: Model) -> Json:
         info = model.info

@@ -23,6 +23,7 @@ from sizeup_gateway.api.openai.output_schema import (
 )
 from sizeup_gateway.api.request_body import RequestBody, parse_json
 from sizeup_gateway.api.request_fields import CONTEXT_SIZE, MAX_TOOLS, Function, Stop, Suffix, Tools
+from sizeup_wire.embeddings import MAX_INPUTS
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS
 
 MAX_PROMPTS = 128
@@ -197,12 +198,25 @@ Tokens = Annotated[list[TokenId], Field(min_length=1)]
 
 def _prompts(value: object, validate: ValidatorFunctionWrapHandler) -> object:
     """Normalize the four forms of a prompt to a list of texts or of token lists."""
-    single = isinstance(value, list) and value and not isinstance(value[0], str | list)
     try:
-        return validate([value] if single or isinstance(value, str) else value)
+        return validate(_listed(value))
     except ValidationError:  # pydantic would report only the form that it tried first
         forms = f"a string, a list of token ids, or a list of at most {MAX_PROMPTS} of either"
         raise ValueError(f"must be {forms}; no list may be empty") from None
+
+
+def _inputs(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """Normalize the four forms of an input like those of a prompt."""
+    try:
+        return validate(_listed(value))
+    except ValidationError:
+        forms = f"a string, a list of token ids, or a list of at most {MAX_INPUTS} of either"
+        raise ValueError(f"must be {forms}; no string and no list may be empty") from None
+
+
+def _listed(value: object) -> object:
+    single = isinstance(value, list) and value and not isinstance(value[0], str | list)
+    return [value] if single or isinstance(value, str) else value
 
 
 class CompletionRequest(SamplingRequest):
@@ -217,3 +231,19 @@ class CompletionRequest(SamplingRequest):
     echo: bool | None = None
     suffix: Suffix = None
     logprobs: Annotated[int | None, Field(ge=0, le=5)] = None
+
+
+class CreateEmbeddingRequest(RequestBody):
+    """`POST /v1/embeddings`."""
+
+    model: str | None = None
+    input: Annotated[
+        list[Annotated[str, Field(min_length=1)]] | list[Tokens],
+        Field(min_length=1, max_length=MAX_INPUTS),
+        WrapValidator(_inputs, json_schema_input_type=str | list[str] | Tokens | list[Tokens]),
+    ]
+    encoding_format: Literal["float", "base64"] | None = None
+    """base64 is of float32, little-endian."""
+    dimensions: Annotated[int | None, Field(ge=1, le=_MAX_COUNT)] = None
+    """Components of a vector, at most those of the model."""
+    user: str | None = None

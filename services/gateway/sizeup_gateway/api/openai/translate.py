@@ -10,6 +10,7 @@ from sizeup_gateway.api.openai.output_translate import (
     tool_use,
 )
 from sizeup_gateway.errors import InvalidRequestError
+from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
@@ -64,12 +65,28 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
     if body.best_of is not None and body.best_of != (body.n or 1):
         raise InvalidRequestError("best_of is not supported: it must equal n", "best_of")
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
-    prompts: list[Prompt] = [
-        TextPrompt(text=prompt) if isinstance(prompt, str) else TokenPrompt(token_ids=tuple(prompt))
-        for prompt in body.prompt
-    ]
+    prompts = map(_text_or_tokens, body.prompt)
     echo = bool(body.echo)
     return [_request(body, prompt, limit, body.logprobs, echo=echo) for prompt in prompts]
+
+
+def from_embedding(body: schema.CreateEmbeddingRequest) -> EmbedRequest:
+    """Translate `POST /v1/embeddings`: an input that exceeds the context is an error."""
+    return EmbedRequest(
+        prompts=tuple(_text_or_tokens(one) for one in body.input),
+        truncate=False,
+        dimensions=body.dimensions,
+        normalize=True,
+    )
+
+
+def _text_or_tokens(value: str | list[int]) -> TextPrompt | TokenPrompt:
+    return TextPrompt(text=value) if isinstance(value, str) else TokenPrompt(token_ids=tuple(value))
+
+
+def embedding_param(wire_field: str) -> str:
+    """Map a wire field to the field of `POST /v1/embeddings`."""
+    return "input" if wire_field.startswith("prompt") else wire_field
 
 
 def chat_param(wire_field: str, structured: str = "response_format") -> str:

@@ -5,7 +5,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sizeup_inference.engine.protocol import ConstraintState, EngineRequest, Finish
+from sizeup_inference.engine.protocol import ConstraintState, EngineRequest, Finish, Pooling
 from sizeup_inference.engine.scheduling.page_allocator import BlockTable
 
 
@@ -63,9 +63,9 @@ class SequenceState:
 
     @property
     def needs_every_position(self) -> bool:
-        """Whether cached pages are useless: hidden states or logits of each token are needed."""
-        if self.request.embed:
-            return True
+        """Whether cached pages are useless: hidden states or logits of their tokens are needed."""
+        if self.request.embed is not None:
+            return self.request.embed is not Pooling.LAST
         return self.request.prompt_logprobs is not None and self.choice == 0
 
     def distinct_ids(self) -> "array[int]":
