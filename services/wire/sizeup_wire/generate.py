@@ -11,7 +11,7 @@ MAX_CHOICES = 16
 MAX_STOP_STRINGS = 64
 """OpenAI allows 4; Ollama model files carry more. Matching is linear in this number."""
 MAX_PATTERN_CHARACTERS = 8192
-"""Of a regular expression for the output; those that people write are shorter by far."""
+"""Of a regular expression for the output, or of one of several texts; usual ones are shorter."""
 MAX_OUTPUT_CHOICES = 1024
 """Texts that an output may be one of."""
 MAX_LOGPROBS = 20
@@ -54,6 +54,9 @@ class _Kind(RequestModel):
         return {"kind": self.kind, **serialize(self)}
 
 
+OutputText = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
+
+
 class JsonObjectOutput(_Kind):
     """Any JSON object."""
 
@@ -73,16 +76,14 @@ class RegexOutput(_Kind):
     """Text that a regular expression matches as a whole (vLLM's `regex`)."""
 
     kind: Literal["regex"] = "regex"
-    pattern: str = Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS)
+    pattern: OutputText
 
 
 class ChoiceOutput(_Kind):
     """One of several texts (vLLM's `choice`)."""
 
     kind: Literal["choice"] = "choice"
-    choices: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        min_length=1, max_length=MAX_OUTPUT_CHOICES
-    )
+    choices: tuple[OutputText, ...] = Field(min_length=1, max_length=MAX_OUTPUT_CHOICES)
 
 
 StructuredOutput = Annotated[

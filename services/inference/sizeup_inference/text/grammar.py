@@ -27,6 +27,10 @@ models write white space until the output is full."""
 _END_ANCHOR = re.compile(r"((?:^|[^\\])(?:\\\\)*)\$\Z")
 
 
+_MAX_PLAIN_CHARACTERS = 2**16
+"""Of rules, which are compiled in some 10 ms."""
+
+
 class GrammarError(Exception):
     """The schema or pattern is invalid, not supported, or too large."""
 
@@ -68,7 +72,9 @@ class Grammar:
     @property
     def is_plain(self) -> bool:
         """Whether compilation is known to be fast."""
-        return not self.has_pattern and all(map(is_plain, self.schemas.values()))
+        if self.has_pattern or len(self.rules) > _MAX_PLAIN_CHARACTERS:
+            return False
+        return all(map(is_plain, self.schemas.values()))
 
     def to_json(self) -> str:
         """Return it in llguidance's JSON form."""

@@ -9,7 +9,7 @@ from pydantic_core.core_schema import no_info_plain_validator_function
 
 from sizeup_gateway.api.request_body import RequestBody, parse_json
 from sizeup_gateway.api.request_fields import unsupported
-from sizeup_wire.generate import MAX_OUTPUT_CHOICES, MAX_PATTERN_CHARACTERS
+from sizeup_wire.generate import MAX_OUTPUT_CHOICES, OutputText
 
 
 def _schema(value: object) -> object:
@@ -26,10 +26,7 @@ JsonSchema = Annotated[
     dict[str, Any] | bool,
     BeforeValidator(_schema, json_schema_input_type=dict[str, Any] | bool | str),
 ]
-Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
-Texts = Annotated[
-    list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_OUTPUT_CHOICES)
-]
+Texts = Annotated[list[OutputText], Field(min_length=1, max_length=MAX_OUTPUT_CHOICES)]
 Grammar = Annotated[None, unsupported("grammars are not supported; use a JSON schema or a regex")]
 
 
@@ -63,7 +60,7 @@ class StructuredOutputs(RequestBody):
 
     json_schema: JsonSchema | None = Field(None, alias="json")
     json_object: bool | None = None
-    regex: Pattern | None = None
+    regex: OutputText | None = None
     choice: Texts | None = None
     grammar: Grammar = None
     structural_tag: Annotated[None, unsupported("structural tags are not supported")] = None

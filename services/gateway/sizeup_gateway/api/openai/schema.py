@@ -15,7 +15,6 @@ from sizeup_gateway.api.openai.output_schema import (
     FunctionCallField,
     Grammar,
     JsonSchema,
-    Pattern,
     ResponseFormat,
     StructuredOutputs,
     Texts,
@@ -24,7 +23,7 @@ from sizeup_gateway.api.openai.output_schema import (
 from sizeup_gateway.api.request_body import RequestBody, parse_json
 from sizeup_gateway.api.request_fields import CONTEXT_SIZE, MAX_TOOLS, Function, Stop, Suffix, Tools
 from sizeup_wire.embeddings import MAX_INPUTS
-from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS
+from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS, OutputText
 
 MAX_PROMPTS = 128
 """Prompts of a /v1/completions request; evaluation harnesses send batches of up to 64."""
@@ -137,7 +136,7 @@ class SamplingRequest(RequestBody):
     structured_outputs: StructuredOutputs | None = None
     guided_json: JsonSchema | None = None
     """vLLM's former name of structured_outputs.json, like the other two."""
-    guided_regex: Pattern | None = None
+    guided_regex: OutputText | None = None
     guided_choice: Texts | None = None
     guided_grammar: Grammar = None
     options: ContextOptions | None = None
