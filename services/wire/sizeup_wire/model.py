@@ -43,7 +43,7 @@ class ModelInfo(ResponseModel):
     template: str
     """The chat template's text; empty for a base model without one."""
     capabilities: tuple[str, ...]
-    """Of completion, tools, thinking, embedding."""
+    """Of completion, tools, thinking, insert, embedding."""
     license: str
     """Text of the LICENSE file beside the weights; empty if there is none."""
     digest: str

@@ -29,7 +29,10 @@ from sizeup_inference.errors import (
     NotReadyError,
 )
 from sizeup_inference.fake.model import IM_END
-from sizeup_inference.requests.generation import accept, prepare
+from sizeup_inference.requests.generation import PreparedRequest, accept, prepare
+from sizeup_inference.requests.resolve import resolve
+from sizeup_inference.text.stop_strings import StopStrings
+from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire import events as wire
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Finished, FinishReason, Started, Text, Thinking, ToolCall
@@ -77,6 +80,14 @@ def test_max_tokens_zero_needs_no_engine() -> None:
             assert stage.engine.cancelled == []
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("ignore_eos", "stops"), [(False, {IM_END, 7}), (True, set())])
+def test_a_prompt_may_have_stop_tokens_of_its_own(ignore_eos: bool, stops: set[int]) -> None:
+    wire = request(ignore_eos=ignore_eos)
+    prompt = EncodedPrompt((1,), stop_token_ids=frozenset({7}))
+    prepared = PreparedRequest(resolve(wire, model_info()), prompt, StopStrings(()), 1, 0)
+    assert prepared.to_engine_request().stop_token_ids == stops
 
 
 def test_a_stop_string_cancels_the_engine_request() -> None:

@@ -102,6 +102,12 @@ def test_prompt_logprobs_need_echo_and_logprobs(fields: dict[str, Any], expected
             "prompt.tools",
         ),
         (chat(continue_final=True), {}, InvalidRequestError, "prompt.continue_final"),
+        (
+            request(prompt={"kind": "infill", "prefix": "a", "suffix": "b"}),
+            {},
+            UnsupportedError,
+            "prompt.suffix",
+        ),
         (chat(prefix_token_ids=[259]), {}, InvalidRequestError, "prompt.prefix_token_ids"),
     ],
 )

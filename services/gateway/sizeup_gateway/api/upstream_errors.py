@@ -5,7 +5,11 @@ from collections.abc import Callable, Mapping
 from sizeup_gateway.errors import GatewayError, UnsupportedError, UpstreamError
 from sizeup_wire.errors import ErrorCode
 
-_FEATURES: Mapping[str, str] = {"prompt.thinking": "thinking", "prompt.tools": "tools"}
+_FEATURES: Mapping[str, str] = {
+    "prompt.thinking": "thinking",
+    "prompt.tools": "tools",
+    "prompt.suffix": "insert",
+}
 """By the wire field that requests them."""
 
 

@@ -57,7 +57,8 @@ class PreparedRequest:
             sampling=self.resolved.sampling,
             max_tokens=max(self.max_tokens, 1),
             min_tokens=wire.min_tokens,
-            stop_token_ids=self.resolved.stop_token_ids,
+            stop_token_ids=self.resolved.stop_token_ids
+            | (frozenset() if wire.ignore_eos else self.prompt.stop_token_ids),
             choices=wire.n if self.max_tokens else 1,
             prompt_logprobs=wire.logprobs if wire.echo else None,
             cache_salt=wire.cache_salt,
@@ -71,7 +72,13 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
 
     def encode() -> tuple[EncodedPrompt, StopStrings]:
         limit = resolved.context_length - 1
-        encoded = encode_to_fit(model.tokenizer, resolved.prompt, limit, truncate=request.truncate)
+        encoded = encode_to_fit(
+            model.tokenizer,
+            resolved.prompt,
+            limit,
+            truncate=request.truncate,
+            num_keep=request.num_keep,
+        )
         check_token_ids(encoded.token_ids, model.info, "prompt")
         return encoded, StopStrings(request.stop)
 

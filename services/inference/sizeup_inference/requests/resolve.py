@@ -13,6 +13,7 @@ from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
     GenerateRequest,
+    InfillPrompt,
     Prompt,
     Sampling,
     TextPrompt,
@@ -23,7 +24,7 @@ from sizeup_wire.model import ModelInfo
 _MIN_CONTEXT = 2
 """One token of prompt and one of output."""
 
-ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt
+ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt | InfillPrompt
 """A prompt after `resolve_prompt`: `thinking` is `on`, `off` or None."""
 
 
@@ -78,6 +79,8 @@ def resolve_prompt(prompt: Prompt, info: ModelInfo) -> ModelPrompt:
         prompt = _resolve_auto(prompt, has_template=bool(info.template))
     if isinstance(prompt, TokenPrompt):
         check_token_ids(prompt.token_ids, info, "prompt.token_ids")
+    if isinstance(prompt, InfillPrompt) and "insert" not in info.capabilities:
+        raise UnsupportedError(f"{info.id} does not support insert", param="prompt.suffix")
     return _resolve_chat(prompt, info) if isinstance(prompt, ChatPrompt) else prompt
 
 

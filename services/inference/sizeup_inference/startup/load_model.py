@@ -229,7 +229,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
         rope_theta=rope.get("rope_theta"),
         context_length=loaded.context_length,
         template=tokenizer.template,
-        capabilities=capabilities(tokenizer.template),
+        capabilities=capabilities(tokenizer.template, infills=tokenizer.infill is not None),
         eos_token_ids=read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
         load_ns=loaded.load_ns,
         weight_bytes=folder.weight_bytes,
