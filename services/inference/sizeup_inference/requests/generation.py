@@ -16,7 +16,7 @@ from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.timing import RequestTiming
-from sizeup_inference.requests.truncation import encode_to_fit
+from sizeup_inference.requests.truncation import NUM_KEEP, Cut, encode_to_fit
 from sizeup_inference.text.stop_strings import StopStrings
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.errors import ErrorCode
@@ -77,7 +77,7 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
             resolved.prompt,
             limit,
             truncate=request.truncate,
-            num_keep=request.num_keep,
+            cut=Cut(NUM_KEEP if request.num_keep is None else request.num_keep, resolved.room),
         )
         check_token_ids(encoded.token_ids, model.info, "prompt")
         return encoded, StopStrings(request.stop)

@@ -24,6 +24,10 @@ from sizeup_wire.model import ModelInfo
 _MIN_CONTEXT = 2
 """One token of prompt and one of output."""
 
+_ROOM_SHARE = 4
+"""A prompt that is cut leaves a quarter of the context. Ollama leaves a token, and drops half of the
+context whenever the output has filled it."""
+
 ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt | InfillPrompt
 """A prompt after `resolve_prompt`: `thinking` is `on`, `off` or None."""
 
@@ -44,6 +48,12 @@ class ResolvedRequest:
     def wants_prompt_logprobs(self) -> bool:
         """Whether the log-probabilities of the prompt are requested."""
         return self.wire.echo and self.wire.logprobs is not None
+
+    @property
+    def room(self) -> int:
+        """Output tokens that a prompt leaves when it is cut, beside the one that any prompt leaves."""
+        most = self.context_length // _ROOM_SHARE
+        return most if self.wire.max_tokens is None else min(most, max(self.wire.max_tokens - 1, 0))
 
     def max_tokens(self, prompt_tokens: int) -> int:
         """Return the output tokens of each choice after a prompt of this length."""

@@ -1,7 +1,7 @@
 """Encoding of prompts within the context length. Blocking: runs on the tokenizer thread."""
 
 from bisect import bisect_left
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sizeup_inference.errors import (
     ContextLengthError,
@@ -13,9 +13,18 @@ from sizeup_inference.requests.resolve import ModelPrompt
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatPrompt, InfillPrompt, TextPrompt
 
-_NUM_KEEP = 4
-"""Tokens kept at the start of a prompt whose tokens are cut: Ollama's default of num_keep, which
-covers the opening of a turn."""
+NUM_KEEP = 4
+"""Ollama's default of num_keep, which covers the opening of a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a prompt is shortened."""
+
+    num_keep: int = NUM_KEEP
+    """First tokens that are kept where tokens are dropped."""
+    room: int = 0
+    """Tokens below the limit, for the output."""
 
 
 def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
@@ -43,32 +52,33 @@ def encode_to_fit(
     limit: int,
     *,
     truncate: bool,
-    num_keep: int | None = None,
+    cut: Cut = Cut(),
 ) -> EncodedPrompt:
     """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
 
     With `truncate` a conversation loses its oldest turns, but no system message and not its last
-    message, and an infill prompt what is far from the gap; after that, like other prompts, they
-    lose the tokens that follow the first `num_keep`.
+    message, and an infill prompt what is far from the gap; if that is not enough, and from other
+    prompts, tokens are dropped.
     """
     encoded = encode_nonempty(tokenizer, prompt)
-    if len(encoded.token_ids) > limit and truncate:
-        encoded = _shorten(tokenizer, prompt, limit, encoded)
-        encoded = _cut(encoded, limit, _NUM_KEEP if num_keep is None else num_keep)
-    if len(encoded.token_ids) > limit:
+    if len(encoded.token_ids) <= limit:
+        return encoded
+    if not truncate:
         raise _too_long(prompt, limit, len(encoded.token_ids))
-    return encoded
+    target = limit - cut.room
+    shorter = _shorten(tokenizer, prompt, target, encoded)
+    if len(shorter.token_ids) <= limit:
+        return shorter
+    return _drop_tokens(shorter, target, cut.num_keep)
 
 
 def _too_long(prompt: ModelPrompt, limit: int, tokens: int) -> ContextLengthError:
-    """Return the error in OpenAI's words, in which clients look for the numbers.
-
-    Prompt and output share the context, and the output takes at least one token of it.
-    """
+    """Return the error in OpenAI's words, in which clients look for the numbers."""
     name = "messages" if isinstance(prompt, ChatPrompt) else "prompt"
     return ContextLengthError(
         f"This model's maximum context length is {limit + 1} tokens. However, your {name} resulted "
-        f"in {tokens} tokens. Please reduce the length of the {name}.",
+        f"in {tokens} tokens, and the completion takes at least one. Please reduce the length of "
+        f"the {name}.",
         param="prompt",
     )
 
@@ -110,10 +120,8 @@ def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> Encod
     return tokenizer.encode_chat(without(count))
 
 
-def _cut(encoded: EncodedPrompt, limit: int, num_keep: int) -> EncodedPrompt:
-    """Remove tokens after the first few of a prompt that is still too long."""
+def _drop_tokens(encoded: EncodedPrompt, limit: int, num_keep: int) -> EncodedPrompt:
+    """Drop the tokens that follow the first few."""
     ids = encoded.token_ids
-    if len(ids) <= limit:
-        return encoded
     keep = min(num_keep, limit - 1)
     return replace(encoded, token_ids=ids[:keep] + ids[len(ids) - (limit - keep) :])
