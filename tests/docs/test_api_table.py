@@ -4,7 +4,7 @@ import asyncio
 import copy
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -40,6 +40,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
 }
 LISTED = {key: route for key, route in ROUTES.items() if route.rows}
 LOGPROB = TokenLogprob(token="a", bytes=(97,), logprob=-0.5)
+OF_EVERY_TYPE: Sequence[Any] = (5, 1.5, "x", True, [], {})
 VOLATILE = re.compile(r'"(id|created|created_at|total_duration)":("[^"]*"|\d+)')
 
 
@@ -210,6 +211,25 @@ def test_every_verdict_is_true_of_a_running_gateway(route: Route) -> None:
         async with fake_inference(respond, info) as fake, running_gateway(fake) as gateway:
             for row in route.rows:
                 await assert_true(gateway, fake, route, row)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("route", LISTED.values(), ids=lambda route: route.path)
+def test_every_field_of_a_schema_is_checked(route: Route) -> None:
+    """No field accepts values of every type, and none leads to an internal error."""
+    assert route.body is not None
+    known = fields_of(route.body, {row.name: row.verdict for row in route.rows})
+
+    async def scenario() -> None:
+        async with fake_inference(respond) as fake, running_gateway(fake) as gateway:
+            for row in route.rows:
+                statuses = set()
+                for value in OF_EVERY_TYPE:
+                    body = put({**route.base, **row.beside}, row.name, value)
+                    statuses.add((await gateway.post(route.path, body))[0])
+                assert statuses <= {200, 400, 404}, row.name
+                assert 400 in statuses or row.name not in known, row.name
 
     asyncio.run(scenario())
 

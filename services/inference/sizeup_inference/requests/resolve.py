@@ -25,8 +25,8 @@ _MIN_CONTEXT = 2
 """One token of prompt and one of output."""
 
 _ROOM_SHARE = 4
-"""A prompt that is cut leaves a quarter of the context. Ollama leaves a token, and drops half of the
-context whenever the output has filled it."""
+"""A prompt that is cut leaves a quarter of the context. Ollama leaves nothing, and drops half of it
+whenever output has filled the context."""
 
 ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt | InfillPrompt
 """A prompt after `resolve_prompt`: `thinking` is `on`, `off` or None."""
@@ -51,7 +51,7 @@ class ResolvedRequest:
 
     @property
     def room(self) -> int:
-        """Output tokens that a prompt leaves when it is cut, beside the one that any prompt leaves."""
+        """Output tokens that a prompt leaves when it is cut, beside the one that each leaves."""
         most = self.context_length // _ROOM_SHARE
         return most if self.wire.max_tokens is None else min(most, max(self.wire.max_tokens - 1, 0))
 
