@@ -270,6 +270,16 @@ def test_errors_are_raised_with_their_text_and_status() -> None:
     run(scenario, refusing(ErrorCode.BUSY, 503))
 
 
+def test_an_input_too_long_has_ollamas_text() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        with pytest.raises(ollama.ResponseError) as error:
+            await client.chat(MODEL, MESSAGES)
+        assert error.value.error == "the input length exceeds the context length"
+        assert error.value.status_code == 400
+
+    run(scenario, refusing(ErrorCode.CONTEXT_LENGTH_EXCEEDED, 400, param="prompt"))
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -106,6 +106,7 @@ def test_an_answer_may_be_empty(dialect: str, message: dict[str, Any]) -> None:
         ({"t": "20 °C"}, '{"t": "20 °C"}'),
         ([1, 2], "[1, 2]"),
         ([{"type": "city", "name": "Paris"}], '[{"type": "city", "name": "Paris"}]'),
+        ([{"type": [1]}], '[{"type": [1]}]'),
         (20.5, "20.5"),
         (True, "true"),
         (None, ""),

@@ -13,7 +13,7 @@ _MEDIA_PARTS = ("image_url", "input_audio", "file", "audio_url", "video_url")
 _WRITTEN_BY_PEOPLE = ("system", "developer", "user")
 _RESULTS = ("tool", "function")
 
-Content = str | list[Any] | dict[str, Any] | float | bool | None
+_Content = str | list[Any] | dict[str, Any] | float | bool | None
 """What clients send; the value itself only as the result of a tool."""
 
 
@@ -25,9 +25,9 @@ def _text_of(value: object) -> object:
 
 
 def _part_text(part: object) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if not isinstance(part, dict) or not isinstance(kind, str):
-        raise ValueError("a content part must be an object with a type")  # noqa: TRY004
+    kind = _kind(part)
+    if not isinstance(part, dict) or kind is None:
+        raise ValueError("a content part must be an object with a type")
     if kind not in _TEXT_PARTS:
         raise ValueError(f"content parts of type {kind[:32]!r} are not supported by this server")
     text = part.get(_TEXT_PARTS[kind])
@@ -36,11 +36,16 @@ def _part_text(part: object) -> str:
     return text
 
 
+def _kind(part: object) -> str | None:
+    kind = part.get("type") if isinstance(part, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _has_parts(value: object) -> bool:
     """Whether the result of a tool is a list of content parts, rather than a value of its own."""
     if not isinstance(value, list):
         return False
-    kinds = {part.get("type") if isinstance(part, dict) else None for part in value}
+    kinds = {_kind(part) for part in value}
     return kinds <= _TEXT_PARTS.keys() or not kinds.isdisjoint(_MEDIA_PARTS)
 
 
@@ -61,8 +66,10 @@ class ToolCallParam(RequestBody):
     @classmethod
     def _from_custom(cls, value: object) -> object:
         """Accept the call of a custom tool, whose input is text."""
-        custom = value.get("custom") if isinstance(value, dict) else None
-        if not isinstance(value, dict) or not isinstance(custom, dict):
+        if not isinstance(value, dict) or "function" in value:
+            return value
+        custom = value.get("custom")
+        if not isinstance(custom, dict):
             return value
         function = {"name": custom.get("name"), "arguments": custom.get("input")}
         return {**value, "function": function}
@@ -87,7 +94,7 @@ class ChatCompletionMessageParam(RequestBody):
     """Predecessor of tool_calls."""
     audio: Annotated[None, unsupported("earlier audio is not stored by this server")] = None
 
-    @field_validator("content", mode="before", json_schema_input_type=Content)
+    @field_validator("content", mode="before", json_schema_input_type=_Content)
     @classmethod
     def _content(cls, value: object, info: ValidationInfo) -> object:
         role = info.data.get("role")

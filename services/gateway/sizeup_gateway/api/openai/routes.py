@@ -80,7 +80,7 @@ class OpenAIRoutes:
             _heading("cmpl", selected),
             len(wires) * wires[0].n,
             per_prompt=wires[0].n,
-            best=body.n or 1 if translate.ranks_choices(body) else None,
+            best=(body.n or 1) if translate.ranks_choices(body) else None,
             usage=_includes_usage(body),
             logprobs=body.logprobs is not None,
         )

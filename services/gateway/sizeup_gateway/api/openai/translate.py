@@ -61,9 +61,7 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
 
     Raises InvalidRequestError if fields conflict.
     """
-    logprobs = body.logprobs
-    if ranks_choices(body):
-        logprobs = logprobs or 0
+    logprobs = body.logprobs or 0 if ranks_choices(body) else body.logprobs
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     prompts = [_prompt(prompt, body.suffix) for prompt in body.prompt]
     echo = bool(body.echo)
