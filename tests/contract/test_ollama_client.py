@@ -30,7 +30,7 @@ from sizeup_wire.events import (
     ToolCall,
     TopLogprob,
 )
-from sizeup_wire.generate import AutoPrompt, ChatPrompt, GenerateRequest
+from sizeup_wire.generate import AutoPrompt, ChatPrompt, GenerateRequest, InfillPrompt
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 TEXT = "".join(TOKENS)
@@ -103,6 +103,32 @@ def test_raw_generate_skips_the_template_and_returns_no_context() -> None:
 
     (request,) = run(scenario)
     assert request.prompt.model_dump() == {"kind": "text", "text": "<|im_start|>"}
+
+
+def test_a_suffix_is_filled_up_to_by_models_with_insert() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        for prompt in ("a", ""):
+            response = await client.generate(MODEL, prompt, suffix="b")
+            assert (response.response, response.context) == (TEXT, None)
+
+    async def refused(client: ollama.AsyncClient) -> None:
+        with pytest.raises(ollama.ResponseError, match="does not support insert") as error:
+            await client.generate(MODEL, "a", suffix="b")
+        assert error.value.status_code == 400
+
+    first, second = run(scenario, capabilities=("completion", "insert"))
+    assert first.prompt == InfillPrompt(prefix="a", suffix="b")
+    assert second.prompt == InfillPrompt(prefix="", suffix="b")
+    assert run(refused) == []
+
+
+def test_a_last_message_of_the_assistant_is_continued() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        await client.chat(MODEL, [*MESSAGES, {"role": "assistant", "content": "Once upon"}])
+
+    (request,) = run(scenario)
+    assert isinstance(request.prompt, ChatPrompt)
+    assert request.prompt.continue_final
 
 
 def test_every_option_reaches_inference() -> None:
@@ -242,6 +268,16 @@ def test_errors_are_raised_with_their_text_and_status() -> None:
         assert busy.value.status_code == 503
 
     run(scenario, refusing(ErrorCode.BUSY, 503))
+
+
+def test_an_input_too_long_has_ollamas_text() -> None:
+    async def scenario(client: ollama.AsyncClient) -> None:
+        with pytest.raises(ollama.ResponseError) as error:
+            await client.chat(MODEL, MESSAGES)
+        assert error.value.error == "the input length exceeds the context length"
+        assert error.value.status_code == 400
+
+    run(scenario, refusing(ErrorCode.CONTEXT_LENGTH_EXCEEDED, 400, param="prompt"))
 
 
 @pytest.mark.parametrize(

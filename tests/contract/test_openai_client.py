@@ -243,6 +243,25 @@ def test_thinking_is_requested_in_three_ways_and_returned_under_two_names(
     assert request.prompt.thinking == thinks
 
 
+@pytest.mark.parametrize(
+    "extra", [{"include_reasoning": False}, {"reasoning": {"effort": "high", "exclude": True}}]
+)
+def test_reasoning_can_be_left_out(extra: dict[str, Any]) -> None:
+    script = events(started(), Thinking(text="hm"), Text(text="yes"), finished(2))
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        create = client.chat.completions.create
+        whole = await create(model=MODEL, messages=MESSAGES, extra_body=extra)
+        assert whole.choices[0].message.content == "yes"
+        assert not hasattr(whole.choices[0].message, "reasoning")
+        stream = await create(model=MODEL, messages=MESSAGES, stream=True, extra_body=extra)
+        deltas = [chunk.choices[0].delta async for chunk in stream]
+        assert "".join(delta.content or "" for delta in deltas) == "yes"
+        assert not any(hasattr(delta, "reasoning") for delta in deltas)
+
+    run(scenario, script)
+
+
 def test_logprobs_of_a_chat() -> None:
     top = TopLogprob(token="ok", bytes=tuple(b"ok"), logprob=-0.2)
     token = TokenLogprob(token="好", bytes=tuple("好".encode()), logprob=-0.1, top=(top,))

@@ -1,6 +1,7 @@
 """The official OpenAI client, unmodified, over real sockets: completions, models, errors."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import openai
@@ -19,12 +20,15 @@ from gateway.fake_inference import (
 from gateway.harness import HUB_ID, MODEL, running_gateway
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import (
+    Event,
     Failed,
+    FinishReason,
     PromptToken,
     PromptTokens,
     Text,
     TokenLogprob,
 )
+from sizeup_wire.generate import GenerateRequest, InfillPrompt, TextPrompt
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -80,6 +84,79 @@ def test_logprobs_of_a_completion() -> None:
         assert logprobs.top_logprobs == [{"ab": -0.5}, {"c": -0.5}]
 
     run(scenario, script)
+
+
+def test_best_of_returns_the_likeliest_choices_of_each_prompt() -> None:
+    means = ((-2.0, -0.5), (-1.0,), ())  # of the tokens of each choice
+
+    async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
+        assert isinstance(request.prompt, TextPrompt)
+        yield started()
+        for choice, logprobs in enumerate(means):
+            for i, logprob in enumerate(logprobs):
+                token = TokenLogprob(token=str(i), bytes=(48 + i,), logprob=logprob)
+                text = f"{request.prompt.text}{choice} "
+                yield Text(choice=choice, text=text, logprobs=(token,))
+        yield finished(30, *[FinishReason.STOP, FinishReason.LENGTH, FinishReason.STOP])
+
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        completion = await client.completions.create(model=MODEL, prompt=["a", "b"], best_of=3, n=2)
+        assert [(c.index, c.text, c.finish_reason, c.logprobs) for c in completion.choices] == [
+            (0, "a1 ", "length", None),
+            (1, "a0 a0 ", "stop", None),
+            (2, "b1 ", "length", None),
+            (3, "b0 b0 ", "stop", None),
+        ]
+        assert completion.usage is not None
+        assert completion.usage.completion_tokens == 60
+
+    first, second = run(scenario, script)
+    assert (first.n, first.logprobs, second.n) == (3, 0, 3)
+
+
+def test_best_of_has_the_logprobs_that_were_requested() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        completion = await client.completions.create(model=MODEL, prompt="a", best_of=2, logprobs=3)
+        (choice,) = completion.choices
+        assert (choice.index, choice.text) == (0, TEXT)
+        assert choice.logprobs is not None
+
+    (request,) = run(scenario)
+    assert (request.n, request.logprobs) == (2, 3)
+
+
+def test_a_suffix_is_filled_up_to_by_models_with_insert() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        create = client.completions.create
+        assert (await create(model=MODEL, prompt="a", suffix="b")).choices[0].text == TEXT
+        await create(model=MODEL, prompt=["a", ""], suffix="b")
+
+    async def refused(client: openai.AsyncOpenAI) -> None:
+        with pytest.raises(openai.BadRequestError) as error:
+            await client.completions.create(model=MODEL, prompt="a", suffix="b")
+        assert (error.value.param, error.value.code) == ("suffix", "unsupported")
+
+    requests = run(scenario, capabilities=("completion", "insert"))
+    assert [request.prompt.kind for request in requests] == ["infill"] * 3
+    assert requests[0].prompt == InfillPrompt(prefix="a", suffix="b")
+    assert run(refused) == []
+
+
+def test_stored_completions_are_refused_by_name() -> None:
+    async def scenario(client: openai.AsyncOpenAI) -> None:
+        stored = client.chat.completions
+        for request in (
+            stored.list(),
+            stored.retrieve("chatcmpl-1"),
+            stored.update("chatcmpl-1", metadata={}),
+            stored.delete("chatcmpl-1"),
+            stored.messages.list("chatcmpl-1"),
+        ):
+            with pytest.raises(openai.InternalServerError) as error:
+                await request
+            assert (error.value.status_code, error.value.code) == (501, "not_implemented")
+
+    run(scenario)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from docs import make_architecture, make_benchmarks, make_reference
+from docs import make_api, make_architecture, make_benchmarks, make_reference
 from docs.rooms import PACKAGES, ROOT, read_packages
 
 GENERATED: dict[str, Callable[[], str]] = {
     "settings.md": make_reference.settings_page,
     "metrics.md": make_reference.metrics_page,
+    "api.md": make_api.page,
     "architecture.md": lambda: make_architecture.page(
         make_architecture.PAGE.read_text(encoding="utf-8"), read_packages()
     ),

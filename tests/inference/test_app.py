@@ -178,8 +178,8 @@ def test_a_prompt_that_does_not_fit_is_rejected_with_the_numbers() -> None:
     (status, failure), fitting = asyncio.run(scenario())
     assert status == 400
     assert failure["code"] == ErrorCode.CONTEXT_LENGTH_EXCEEDED
-    assert "20" in failure["message"]
-    assert "19" in failure["message"]
+    assert "maximum context length is 20 tokens" in failure["message"]
+    assert "resulted in 20 tokens" in failure["message"]
     assert isinstance(fitting[-1], Finished)
     assert fitting[-1].reasons == (FinishReason.LENGTH,)
     assert fitting[-1].completion_tokens == 1

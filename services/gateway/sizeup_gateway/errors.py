@@ -139,7 +139,11 @@ class HttpForm:
 
 _HTTP_FORMS: Mapping[str, HttpForm] = {
     ErrorCode.INVALID_REQUEST: HttpForm(400),
-    ErrorCode.CONTEXT_LENGTH_EXCEEDED: HttpForm(400, openai_code="context_length_exceeded"),
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED: HttpForm(
+        400,
+        openai_code="context_length_exceeded",
+        ollama_text="the input length exceeds the context length",
+    ),
     ErrorCode.UNSUPPORTED: HttpForm(400, openai_code="unsupported"),
     ErrorCode.MODEL_NOT_FOUND: HttpForm(404, openai_code="model_not_found"),
     ErrorCode.BUSY: HttpForm(

@@ -114,6 +114,8 @@ class ToolCallRequest(RequestModel):
     id: str | None = None
     name: str
     arguments: dict[str, Any]
+    arguments_text: str | None = None
+    """In place of `arguments`, which is then empty: what the model wrote if no JSON object."""
 
 
 class ChatPrompt(_Kind):
@@ -159,7 +161,17 @@ class AutoPrompt(_Kind):
     """As in ChatPrompt; rejected for a model without a chat template."""
 
 
-Prompt = Annotated[ChatPrompt | TextPrompt | TokenPrompt | AutoPrompt, Field(discriminator="kind")]
+class InfillPrompt(_Kind):
+    """The texts before and after a gap, for a model whose tokenizer has tokens for it."""
+
+    kind: Literal["infill"] = "infill"
+    prefix: str
+    suffix: str
+
+
+Prompt = Annotated[
+    ChatPrompt | TextPrompt | TokenPrompt | AutoPrompt | InfillPrompt, Field(discriminator="kind")
+]
 
 
 class GenerateRequest(RequestModel):
@@ -192,6 +204,8 @@ class GenerateRequest(RequestModel):
     """Maximum tokens of prompt and output together, below the model's own (Ollama's num_ctx)."""
     truncate: bool = False
     """Drop the oldest messages, except system messages and the last one, until the prompt fits."""
+    num_keep: int | None = Field(None, ge=0)
+    """First tokens of a prompt that are kept when tokens are dropped as well; None: 4 (Ollama)."""
     return_context: bool = False
     """Return the token ids of prompt and output in `finished` (Ollama's /api/generate)."""
     cache_salt: str | None = Field(None, min_length=1, max_length=128)

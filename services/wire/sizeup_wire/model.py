@@ -43,7 +43,7 @@ class ModelInfo(ResponseModel):
     template: str
     """The chat template's text; empty for a base model without one."""
     capabilities: tuple[str, ...]
-    """Of completion, tools, thinking; only embedding for a model that is made for it."""
+    """Of completion, tools, thinking, insert; only embedding for a model that is made for it."""
     license: str
     """Text of the LICENSE file beside the weights; empty if there is none."""
     digest: str

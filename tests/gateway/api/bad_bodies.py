@@ -135,7 +135,7 @@ ONLY_OLLAMA: dict[str, tuple[bytes, int]] = {
     "option temperature below zero": (options(temperature=-0.1), 400),
     "option temperature zero": (options(temperature=0), 200),
     "option temperature huge": (options(temperature=1e6), 200),
-    "option top_p zero": (options(top_p=0), 400),
+    "option top_p zero": (options(top_p=0), 200),
     "option top_p below zero": (options(top_p=-1), 400),
     "option top_p above one": (options(top_p=1.1), 400),
     "option top_k off": (options(top_k=-1), 200),
@@ -164,11 +164,16 @@ ONLY_OLLAMA: dict[str, tuple[bytes, int]] = {
     "option stop nested": (options(stop=[["x"]]), 400),
     "option stop null": (options(stop=None), 200),
     "option stop of 10 000": (options(stop=["x"] * 10_000), 400),
-    "option typical_p": (options(typical_p=0.5), 400),
+    "option typical_p": (options(typical_p=0.5), 200),
     "options of earlier Ollama releases": (
         options(mirostat=2, tfs_z=1.0, numa=True, num_gpu=-1),
         200,
     ),
+    "option num_keep -1": (options(num_keep=-1), 200),
+    "option num_keep huge": (options(num_keep=10**30), 200),
+    "option num_predict -2": (options(num_predict=-2), 200),
+    "option stop list empty": (options(stop=[]), 200),
+    "think level": (chat(think="low"), 400),
     "think text": (chat(think="a lot"), 400),
     "think number": (chat(think=1), 400),
     "think on a model without thinking": (chat(think=True), 400),
@@ -187,12 +192,6 @@ ONLY_OLLAMA: dict[str, tuple[bytes, int]] = {
     "keep_alive without a unit": (chat(keep_alive="10"), 400),
     "keep_alive list": (chat(keep_alive=[]), 400),
     "keep_alive true": (chat(keep_alive=True), 400),
-    "tool call arguments string": (
-        messages(
-            [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}]
-        ),
-        400,
-    ),
 }
 
 ONLY_OPENAI: dict[str, tuple[bytes, int]] = {
@@ -213,45 +212,6 @@ ONLY_OPENAI: dict[str, tuple[bytes, int]] = {
             ]
         ),
         200,
-    ),
-    "tool call arguments not json": (
-        messages(
-            [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}]
-        ),
-        400,
-    ),
-    "tool call arguments NaN": (
-        messages(
-            [
-                {
-                    "role": "assistant",
-                    "tool_calls": [{"function": {"name": "f", "arguments": '{"a":NaN}'}}],
-                }
-            ]
-        ),
-        400,
-    ),
-    "tool call arguments infinite": (
-        messages(
-            [
-                {
-                    "role": "assistant",
-                    "tool_calls": [{"function": {"name": "f", "arguments": '{"a":1e999}'}}],
-                }
-            ]
-        ),
-        400,
-    ),
-    "tool call arguments lone surrogate": (
-        messages(
-            [
-                {
-                    "role": "assistant",
-                    "tool_calls": [{"function": {"name": "f", "arguments": '{"a":"\\ud800"}'}}],
-                }
-            ]
-        ),
-        400,
     ),
     "content parts": (
         messages([{"role": "user", "content": [{"type": "text", "text": "a"}]}]),
@@ -276,7 +236,8 @@ ONLY_OPENAI: dict[str, tuple[bytes, int]] = {
     "temperature 2.0001": (chat(temperature=2.0001), 400),
     "temperature string": (chat(temperature="1"), 400),
     "temperature zero": (chat(temperature=0), 200),
-    "top_p zero": (chat(top_p=0), 400),
+    "top_p zero": (chat(top_p=0), 200),
+    "top_p -0.1": (chat(top_p=-0.1), 400),
     "top_p 1.1": (chat(top_p=1.1), 400),
     "top_k -2": (chat(top_k=-2), 400),
     "presence penalty 2.1": (chat(presence_penalty=2.1), 400),
@@ -314,9 +275,26 @@ ONLY_OPENAI: dict[str, tuple[bytes, int]] = {
     "continue without an assistant": (chat(continue_final_message=True), 400),
     "template switches": (chat(chat_template_kwargs={"tokenize": True}), 200),
     "template text": (chat(chat_template="{{ x }}"), 200),
-    "stream_options without stream": (chat(stream_options={"include_usage": True}), 200),
-    "stream_options string": (chat(stream_options="x"), 400),
-    "reasoning_effort": (chat(reasoning_effort="xhigh"), 200),
+    "stream_options without stream": (chat(stream_options={"include_usage": True}), 400),
+    "stream_options null": (chat(stream_options=None), 200),
+    "content missing": (messages([{"role": "user"}]), 400),
+    "earlier audio": (messages([*MESSAGES, {"role": "assistant", "audio": {"id": "a"}}]), 400),
+    "result with an image": (
+        messages([{"role": "tool", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]),
+        400,
+    ),
+    "top_logprobs zero": (chat(logprobs=True, top_logprobs=0), 200),
+    "top_logprobs zero without logprobs": (chat(top_logprobs=0), 200),
+    "logprobs alone": (chat(logprobs=True), 200),
+    "whole floats": (
+        chat(n=1.0, max_tokens=16.0, seed=7.0, top_k=5.0, logprobs=True, top_logprobs=2.0),
+        200,
+    ),
+    "stop list empty": (chat(stop=[]), 200),
+    "five stops": (chat(stop=["1", "2", "3", "4", "5"]), 200),
+    "logit_bias empty": (chat(logit_bias={}), 200),
+    "penalties at their bounds": (chat(presence_penalty=-2, frequency_penalty=2), 200),
+    "max_tokens zero": (chat(max_tokens=0), 200),
 }
 
 COMPLETIONS: dict[str, tuple[dict[str, Any], int]] = {
@@ -342,8 +320,19 @@ COMPLETIONS: dict[str, tuple[dict[str, Any], int]] = {
     "echo null": ({"prompt": "a", "echo": None}, 200),
     "echo string": ({"prompt": "a", "echo": "yes"}, 400),
     "echo number": ({"prompt": "a", "echo": 1}, 400),
-    "best_of above n": ({"prompt": "a", "echo": True, "best_of": 2}, 400),
+    "best_of above n": ({"prompt": "a", "best_of": 2}, 200),
+    "best_of below n": ({"prompt": "a", "n": 3, "best_of": 2}, 400),
+    "best_of zero": ({"prompt": "a", "best_of": 0}, 400),
+    "best_of streamed": ({"prompt": "a", "best_of": 2, "stream": True}, 400),
+    "best_of as n streamed": ({"prompt": "a", "best_of": 1, "stream": True}, 200),
     "suffix": ({"prompt": "a", "suffix": "b"}, 400),
+    "suffix empty": ({"prompt": "a", "suffix": ""}, 200),
+    "suffix number": ({"prompt": "a", "suffix": 5}, 400),
+    "suffix of tokens": ({"prompt": [1, 2], "suffix": "b"}, 400),
+    "stream_options without stream": (
+        {"prompt": "a", "stream_options": {"include_usage": True}},
+        400,
+    ),
     "logprobs 6": ({"prompt": "a", "logprobs": 6}, 400),
     "logprobs true": ({"prompt": "a", "logprobs": True}, 400),
 }

@@ -209,7 +209,7 @@ ROUTES = {
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST", "TRACE", "FROB"])
 def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, method: str) -> None:
-    if method in ROUTES[path]:
+    if method in ROUTES[path] or (method, path) == ("GET", OPENAI):  # 501: nothing is stored
         return
     response = http.request(method, path)
     if response.status_code == 400:

@@ -17,10 +17,16 @@ def test_each_returns_501_and_names_its_path() -> None:
         ("DELETE", "/api/delete"),
         ("POST", "/v1/responses"),
         ("POST", "/v1/messages"),
+        ("GET", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions/{id}"),
+        ("POST", "/v1/chat/completions/{id}"),
+        ("DELETE", "/v1/chat/completions/{id}"),
+        ("GET", "/v1/chat/completions/{id}/messages"),
     ]
     with background_gateway(FakeInference) as url, httpx.Client(base_url=url) as client:
         for method, path in routes:
-            response = client.request(method, path, content=b'{"model": "x"}')
+            url = path.replace("{id}", "chatcmpl-1")
+            response = client.request(method, url, content=b'{"model": "x"}')
             assert response.status_code == 501, path
             error = json.loads(response.text)["error"]
             text = error["message"] if path.startswith("/v1") else error

@@ -117,7 +117,7 @@ def test_missing_features_are_reported_under_the_name_that_the_client_used(
     ("path", "body"),
     [
         ("/v1/chat/completions", CHAT | {"top_logprobs": 2}),
-        ("/v1/completions", {"model": MODEL, "prompt": "a", "best_of": 2}),
+        ("/v1/completions", {"model": MODEL, "prompt": "a", "n": 3, "best_of": 2}),
         ("/api/generate", GENERATE | {"raw": True}),
     ],
 )

@@ -29,7 +29,10 @@ from sizeup_inference.errors import (
     NotReadyError,
 )
 from sizeup_inference.fake.model import IM_END
-from sizeup_inference.requests.generation import accept, prepare
+from sizeup_inference.requests.generation import PreparedRequest, accept, prepare
+from sizeup_inference.requests.resolve import resolve
+from sizeup_inference.text.stop_strings import StopStrings
+from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire import events as wire
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import (
@@ -40,10 +43,7 @@ from sizeup_wire.events import (
     Text,
     Thinking,
     ToolCall,
-    ToolCallArguments,
-    ToolCallStarted,
 )
-from sizeup_wire.generate import GenerateRequest
 
 
 def test_durations_come_from_the_engines_timestamps() -> None:
@@ -88,6 +88,14 @@ def test_max_tokens_zero_needs_no_engine() -> None:
             assert stage.engine.cancelled == []
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("ignore_eos", "stops"), [(False, {IM_END, 7}), (True, set())])
+def test_a_prompt_may_have_stop_tokens_of_its_own(ignore_eos: bool, stops: set[int]) -> None:
+    wire = request(ignore_eos=ignore_eos)
+    prompt = EncodedPrompt((1,), stop_token_ids=frozenset({7}))
+    prepared = PreparedRequest(resolve(wire, model_info()), prompt, StopStrings(()), 1, None, 0)
+    assert prepared.to_engine_request().stop_token_ids == stops
 
 
 def test_a_stop_string_cancels_the_engine_request() -> None:
@@ -311,44 +319,6 @@ def test_one_line_is_logged_without_the_text(caplog: pytest.LogCaptureFixture) -
     assert "answer" not in fields
     assert vars(record)["completion_tokens"] == 7
     assert vars(record)["outcome"] == "ok"
-
-
-TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
-CALL = b'<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
-
-
-def with_tools(**fields: object) -> GenerateRequest:
-    return chat(tools=[TOOL]).model_copy(update=fields)
-
-
-def test_a_call_is_streamed_where_it_is_requested() -> None:
-    events, _ = run(with_tools(stream_tool_calls=True), CALL + CALL, end=Finish.STOP)
-    streamed = [e for e in events if isinstance(e, ToolCallStarted | ToolCallArguments | ToolCall)]
-    started = [e for e in streamed if isinstance(e, ToolCallStarted)]
-    calls = [e for e in streamed if isinstance(e, ToolCall)]
-    assert [(e.index, e.name) for e in started] == [(0, "add"), (1, "add")]
-    assert [(e.index, e.id) for e in started] == [(e.index, e.id) for e in calls]
-    assert len({e.id for e in calls}) == 2
-    for call in calls:
-        texts = [e for e in streamed if isinstance(e, ToolCallArguments) and e.index == call.index]
-        assert json.loads("".join(e.text for e in texts)) == call.arguments == {"a": 1}
-    whole, _ = run(with_tools(), CALL, end=Finish.STOP)
-    assert [type(e) for e in whole] == [Started, ToolCall, Finished]
-
-
-def test_the_output_ends_after_one_call_where_calls_are_not_parallel() -> None:
-    events, stage = run(with_tools(parallel_tool_calls=False), CALL + b" and " + CALL)
-    assert [e.index for e in events if isinstance(e, ToolCall)] == [0]
-    assert finished(events).reasons == (FinishReason.TOOL_CALLS,)
-    assert len(stage.engine.cancelled) == 1
-
-
-def test_an_invalid_call_that_was_streamed_ends_as_a_call() -> None:
-    text = b'<tool_call>\n{"name": "add", "arguments": {"a": tru}}\n</tool_call>'
-    events, _ = run(with_tools(stream_tool_calls=True), text, end=Finish.STOP)
-    assert not any(isinstance(e, ToolCall) for e in events)
-    assert finished(events).reasons == (FinishReason.TOOL_CALLS,)
-    assert text_of(events) == ""
 
 
 def test_a_constraint_that_fails_is_the_requests_fault() -> None:

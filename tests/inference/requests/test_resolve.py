@@ -70,6 +70,14 @@ def test_output_is_limited_by_what_the_prompt_leaves(requested: int | None, expe
     assert resolved.max_tokens(70) == expected
 
 
+@pytest.mark.parametrize(("requested", "room"), [(None, 25), (10, 9), (99, 25), (1, 0), (0, 0)])
+def test_a_prompt_that_is_cut_leaves_a_quarter_of_the_context(
+    requested: int | None, room: int
+) -> None:
+    resolved = resolve(request(max_tokens=requested), model_info(context_length=100))
+    assert resolved.room == room
+
+
 def test_eos_tokens_stop_unless_ignored() -> None:
     info = model_info(eos_token_ids=(1, 2))
     assert resolve(request(stop_token_ids=[5]), info).stop_token_ids == {1, 2, 5}
@@ -102,6 +110,12 @@ def test_prompt_logprobs_need_echo_and_logprobs(fields: dict[str, Any], expected
             "prompt.tools",
         ),
         (chat(continue_final=True), {}, InvalidRequestError, "prompt.continue_final"),
+        (
+            request(prompt={"kind": "infill", "prefix": "a", "suffix": "b"}),
+            {},
+            UnsupportedError,
+            "prompt.suffix",
+        ),
         (chat(prefix_token_ids=[259]), {}, InvalidRequestError, "prompt.prefix_token_ids"),
     ],
 )

@@ -2,9 +2,11 @@ import pytest
 
 from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
 from sizeup_inference.fake.model import ByteTokenizer
-from sizeup_inference.requests.truncation import encode_to_embed, encode_to_fit
+from sizeup_inference.requests.resolve import ModelPrompt
+from sizeup_inference.requests.truncation import Cut, encode_to_embed, encode_to_fit
+from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt
-from sizeup_wire.generate import ChatMessage, ChatPrompt, TextPrompt, TokenPrompt
+from sizeup_wire.generate import ChatMessage, ChatPrompt, InfillPrompt, TextPrompt, TokenPrompt
 
 BYTES = ByteTokenizer()
 SYSTEM = ChatMessage(role="system", content="be kind")
@@ -26,17 +28,69 @@ def test_a_prompt_that_fits_is_unchanged() -> None:
     )
 
 
-def test_a_prompt_one_token_too_long_is_rejected_with_the_numbers() -> None:
-    with pytest.raises(ContextLengthError, match="4 tokens, the maximum is 3"):
-        encode_to_fit(BYTES, TextPrompt(text="abcd"), 3, truncate=False)
+@pytest.mark.parametrize(
+    ("prompt", "tokens"),
+    [
+        (TextPrompt(text="abcd"), 4),
+        (TokenPrompt(token_ids=(1, 2, 3, 4, 5)), 5),
+        (ChatPrompt(messages=turns("hi")), 21),
+    ],
+)
+def test_a_prompt_too_long_is_rejected_with_the_numbers(prompt: ModelPrompt, tokens: int) -> None:
+    """Clients look for the first words, and for the numbers behind them."""
+    with pytest.raises(ContextLengthError) as error:
+        encode_to_fit(BYTES, prompt, 3, truncate=False)
+    assert "maximum context length is 4 tokens" in error.value.message
+    assert f"resulted in {tokens} tokens" in error.value.message
+    assert error.value.param == "prompt"
 
 
-def test_text_and_tokens_keep_their_end() -> None:
-    assert encode_to_fit(BYTES, TextPrompt(text="abcd"), 3, truncate=True).token_ids == tuple(
-        b"bcd"
-    )
-    tokens = TokenPrompt(token_ids=(1, 2, 3))
-    assert encode_to_fit(BYTES, tokens, 2, truncate=True).token_ids == (2, 3)
+@pytest.mark.parametrize(
+    ("limit", "num_keep", "kept"),
+    [
+        (9, None, b"abcdfghij"),
+        (5, None, b"abcdj"),
+        (3, None, b"abj"),
+        (5, 0, b"fghij"),
+        (5, 1, b"aghij"),
+        (5, 100, b"abcdj"),
+    ],
+)
+def test_text_and_tokens_keep_their_first_tokens_and_their_end(
+    limit: int, num_keep: int | None, kept: bytes
+) -> None:
+    text = b"abcdefghij"
+    for prompt in (TextPrompt(text=text.decode()), TokenPrompt(token_ids=tuple(text))):
+        cut = Cut() if num_keep is None else Cut(num_keep)
+        fitting = encode_to_fit(BYTES, prompt, limit, truncate=True, cut=cut)
+        assert bytes(fitting.token_ids) == kept
+
+
+class InfillTokenizer(ByteTokenizer):
+    @property
+    def infill(self) -> Infill:
+        return Infill(300, 301, 302, frozenset({303}), str.encode)
+
+
+def test_an_infill_prompt_keeps_what_is_next_to_the_gap() -> None:
+    prompt = InfillPrompt(prefix="abcdef", suffix="uvwxyz")
+    for limit, expected in (
+        (15, (300, *b"abcdef", 301, *b"uvwxyz", 302)),
+        (9, (300, *b"def", 301, *b"uvw", 302)),
+        (3, (300, 301, 302)),
+    ):
+        fitting = encode_to_fit(InfillTokenizer(), prompt, limit, truncate=True)
+        assert fitting.token_ids == expected
+        assert fitting.stop_token_ids == {303}
+    short = InfillPrompt(prefix="ab", suffix="uvwxyz")
+    fitting = encode_to_fit(InfillTokenizer(), short, 9, truncate=True)
+    assert fitting.token_ids == (300, *b"ab", 301, *b"uvwx", 302)
+
+
+def test_an_infill_prompt_too_long_is_rejected() -> None:
+    prompt = InfillPrompt(prefix="abc", suffix="uvw")
+    with pytest.raises(ContextLengthError):
+        encode_to_fit(InfillTokenizer(), prompt, 8, truncate=False)
 
 
 def test_an_empty_prompt_is_rejected() -> None:
@@ -82,6 +136,25 @@ def test_the_fewest_oldest_turns_are_dropped() -> None:
         shorter = ChatPrompt(messages=(SYSTEM, *history[dropped:]))
         fitting = encode_to_fit(BYTES, whole, length(shorter), truncate=True)
         assert fitting == BYTES.encode_chat(shorter)
+
+
+def test_a_prompt_that_is_cut_leaves_room_for_output() -> None:
+    history = turns("a" * 30, "b" * 30, "c" * 30)
+    prompt, last = ChatPrompt(messages=history), ChatPrompt(messages=history[2:])
+    cut = Cut(num_keep=0, room=20)
+
+    def tokens(prompt: ModelPrompt, limit: int) -> tuple[int, ...]:
+        return encode_to_fit(BYTES, prompt, limit, truncate=True, cut=cut).token_ids
+
+    whole, kept = BYTES.encode_chat(prompt).token_ids, BYTES.encode_chat(last).token_ids
+    assert tokens(prompt, len(whole)) == whole
+    assert (
+        tokens(prompt, len(whole) - 1)
+        == BYTES.encode_chat(ChatPrompt(messages=history[1:])).token_ids
+    )
+    assert tokens(prompt, len(kept)) == kept  # the last message is kept where it fits
+    assert tokens(prompt, len(kept) - 1) == kept[21:]
+    assert tokens(TextPrompt(text="x" * 50), 49) == tuple(b"x" * 29)
 
 
 def test_system_messages_and_the_last_message_are_kept() -> None:

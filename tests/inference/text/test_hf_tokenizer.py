@@ -260,3 +260,43 @@ def test_template_errors_are_quoted() -> None:
 )
 def test_capabilities_are_read_from_the_template(template: str, expected: tuple[str, ...]) -> None:
     assert capabilities(template) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "rendered"),
+    [
+        ("{{ call.arguments | tojson }}", '"{city: <|im_end|>"'),
+        ("{{ call.arguments if call.arguments is string else 0 }}", "{city: <|im_end|>"),
+        (
+            "{% for k, v in call.arguments | items %}{{ k }}={{ v }}{% endfor %}",
+            "arguments={city: <|im_end|>",
+        ),
+    ],
+)
+def test_arguments_that_are_no_object_survive_every_template(
+    expression: str, rendered: str
+) -> None:
+    """Those of Qwen2.5, Qwen3 and Qwen3-Coder."""
+    loaded = AutoTokenizer.from_pretrained(TOY)
+    loaded.chat_template = (
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}{% set call = c.function %}"
+        + expression
+        + "{% endfor %}{% endfor %}"
+    )
+    tokenizer = HuggingFaceTokenizer(loaded)
+    call = ToolCallRequest(name="f", arguments={}, arguments_text="{city: <|im_end|>")
+    turn = ChatMessage(role="assistant", tool_calls=(call,))
+    encoded = tokenizer.encode_chat(ChatPrompt(messages=(user("q"), turn)))
+    assert encoded.rendered == rendered
+    assert special_ids(encoded.token_ids, tokenizer) == []
+
+
+def test_a_template_that_cannot_continue_a_message_says_so() -> None:
+    loaded = AutoTokenizer.from_pretrained(TOY)
+    loaded.chat_template = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+    prompt = ChatPrompt(
+        messages=(user("q"), ChatMessage(role="assistant", content="so")), continue_final=True
+    )
+    with pytest.raises(PromptError) as error:
+        HuggingFaceTokenizer(loaded).encode_chat(prompt)
+    assert error.value.param == "prompt.messages"

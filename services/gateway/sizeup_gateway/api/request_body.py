@@ -27,7 +27,11 @@ from sizeup_telemetry.drain import Drain, expire_now
 from sizeup_wire.errors import ErrorCode
 
 _MAX_DEPTH = 64
-"""JSON schemas of tools nest about 10 deep; much deeper trees overflow the stack of recursions."""
+"""JSON schemas of tools nest about 10 deep, and the arguments of a call that inference returns at
+most 64; much deeper trees overflow the stack of recursions."""
+
+_MAX_BODY_DEPTH = _MAX_DEPTH + 8
+"""The arguments of a call stand below messages, tool_calls and function, which take 7 levels."""
 
 _MAX_CONTAINERS = 1_000_000
 """Objects and arrays in a body: 10 times those of 4096 messages with tool calls."""
@@ -138,7 +142,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         raise InvalidRequestError("missing request body")
     try:
-        value = parse_json(raw)
+        value = parse_json(raw, _MAX_BODY_DEPTH)
     except ValueError as error:
         raise InvalidRequestError(f"invalid JSON: {error}"[:_MAX_MESSAGE_CHARACTERS]) from None
     if not isinstance(value, dict):
@@ -146,7 +150,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes, max_depth: int = _MAX_DEPTH) -> Any:
     """Parse JSON that can be encoded again, or raise ValueError.
 
     Rejects malformed JSON, UTF-16, NaN and Infinity, numbers beyond a double or 4300 digits,
@@ -168,7 +172,7 @@ def parse_json(raw: bytes) -> Any:
         raise ValueError("not valid UTF-8 text") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    _check_depth(value)
+    _check_depth(value, max_depth)
     return value
 
 
@@ -198,9 +202,9 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _check_depth(value: Any) -> None:
+def _check_depth(value: Any, max_depth: int) -> None:
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(_MAX_DEPTH):
+    for _ in range(max_depth):
         level = [
             inner
             for outer in level

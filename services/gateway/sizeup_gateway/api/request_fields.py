@@ -17,6 +17,19 @@ def unsupported(message: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def integral(value: object) -> object:
+    """Convert 4096.0 to 4096: some languages have one type of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _known_think(value: object) -> object:
+    if value is None or isinstance(value, bool) or value in THINK_LEVELS:
+        return value
+    levels = '"high", "medium", "low", "max", true, or false'
+    shown = f'"{value[:32]}"' if isinstance(value, str) else type(value).__name__
+    raise ValueError(f"invalid think value: {shown} (must be {levels})")
+
+
 def _as_list(value: object) -> object:
     """Accept a single stop string, which OpenAI allows and LiteLLM sends to Ollama too."""
     return [value] if isinstance(value, str) else value
@@ -49,6 +62,11 @@ def _function(function: dict[str, Any]) -> dict[str, Any]:
     return function
 
 
+THINK_LEVELS = ("high", "medium", "low", "max")
+"""All of them act as true: the templates of the Qwen family know on and off."""
+
+Integer = Annotated[int, BeforeValidator(integral)]
+Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
 Function = Annotated[dict[str, Any], AfterValidator(_function)]
 """A function that the model may call: name, description, parameters."""
 FunctionTool = Annotated[dict[str, Any], AfterValidator(_function_tool)]
@@ -58,7 +76,6 @@ MAX_TOOLS = 1024
 """Eight times OpenAI's 128; the context length limits them further."""
 
 Tools = Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)]
-Suffix = Annotated[None, unsupported("suffix is not supported: the model does not support insert")]
 CONTEXT_SIZE = AfterValidator(_context_size)
 StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 Stop = Annotated[

@@ -12,6 +12,7 @@ from sizeup_gateway.errors import AccessCode, AccessError, is_openai_path
 from sizeup_telemetry.api_docs import direct_router
 
 _FIXED = "the models are configured by the operator of this server and cannot be changed here"
+_NOT_STORED = "completions are not stored by this server"
 _CHAT_INSTEAD = "this API is not supported by this server; use /v1/chat/completions"
 
 _ROUTES: Sequence[tuple[str, str, str]] = (
@@ -22,6 +23,11 @@ _ROUTES: Sequence[tuple[str, str, str]] = (
     ("DELETE", "/api/delete", _FIXED),
     ("POST", "/v1/responses", _CHAT_INSTEAD),
     ("POST", "/v1/messages", _CHAT_INSTEAD),
+    ("GET", "/v1/chat/completions", _NOT_STORED),
+    ("GET", "/v1/chat/completions/{id}", _NOT_STORED),
+    ("POST", "/v1/chat/completions/{id}", _NOT_STORED),
+    ("DELETE", "/v1/chat/completions/{id}", _NOT_STORED),
+    ("GET", "/v1/chat/completions/{id}/messages", _NOT_STORED),
 )
 
 

@@ -11,8 +11,9 @@ _FEATURES: Mapping[str, str] = {
     "prompt.messages": "chat",
     "prompt.text": "generate",
     "prompt.token_ids": "generate",
+    "prompt.suffix": "insert",
 }
-"""By the wire field that requests them; a model made for embeddings lacks the last ones."""
+"""By the wire field that requests them; a model made for embeddings lacks chat and generate."""
 
 
 def to_client_error(

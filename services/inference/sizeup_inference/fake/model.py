@@ -11,6 +11,7 @@ from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
+from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatMessage, ChatPrompt
 from sizeup_wire.model import ModelInfo, SamplingDefaults
@@ -29,6 +30,10 @@ TEMPLATE = "{% for message in messages %}ChatML of {{ message.role }}, tools fir
 
 class ByteTokenizer:
     """One token per byte of UTF-8, with ChatML around messages."""
+
+    @property
+    def infill(self) -> Infill | None:
+        return None
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
         """Render ChatML; content becomes bytes, never special tokens."""
@@ -62,7 +67,10 @@ class ByteTokenizer:
 
 
 def _content(message: ChatMessage) -> str:
-    calls = (f"{call.name}({json.dumps(call.arguments)})" for call in message.tool_calls)
+    calls = (
+        f"{call.name}({call.arguments_text or json.dumps(call.arguments)})"
+        for call in message.tool_calls
+    )
     return "\n".join((message.content, *calls))
 
 
@@ -106,7 +114,7 @@ def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
     return tokenizer, {
         "vocab_size": tokenizer.vocab_size,
         "template": tokenizer.template,
-        "capabilities": capabilities(tokenizer.template),
+        "capabilities": capabilities(tokenizer.template, infills=tokenizer.infill is not None),
         "eos_token_ids": () if eos is None else (eos,),
     }
 

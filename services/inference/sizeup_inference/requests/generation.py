@@ -28,7 +28,7 @@ from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.timing import RequestTiming
-from sizeup_inference.requests.truncation import encode_to_fit
+from sizeup_inference.requests.truncation import NUM_KEEP, Cut, encode_to_fit
 from sizeup_inference.text.stop_strings import StopStrings
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.errors import ErrorCode
@@ -75,7 +75,8 @@ class PreparedRequest:
             sampling=self.resolved.sampling,
             max_tokens=max(self.max_tokens, 1),
             min_tokens=self.min_tokens,
-            stop_token_ids=self.resolved.stop_token_ids,
+            stop_token_ids=self.resolved.stop_token_ids
+            | (frozenset() if wire.ignore_eos else self.prompt.stop_token_ids),
             constraint=self.constraint,
             choices=wire.n if self.max_tokens else 1,
             prompt_logprobs=wire.logprobs if wire.echo else None,
@@ -90,7 +91,13 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
 
     def encode() -> tuple[EncodedPrompt, StopStrings]:
         limit = resolved.context_length - 1
-        encoded = encode_to_fit(model.tokenizer, resolved.prompt, limit, truncate=request.truncate)
+        encoded = encode_to_fit(
+            model.tokenizer,
+            resolved.prompt,
+            limit,
+            truncate=request.truncate,
+            cut=Cut(NUM_KEEP if request.num_keep is None else request.num_keep, resolved.room),
+        )
         check_token_ids(encoded.token_ids, model.info, "prompt")
         return encoded, StopStrings(request.stop)
 

@@ -14,6 +14,7 @@ from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
     GenerateRequest,
+    InfillPrompt,
     Prompt,
     Sampling,
     TextPrompt,
@@ -24,7 +25,11 @@ from sizeup_wire.model import ModelInfo
 _MIN_CONTEXT = 2
 """One token of prompt and one of output."""
 
-ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt
+_ROOM_SHARE = 4
+"""A prompt that is cut leaves a quarter of the context. Ollama leaves nothing, and drops half of it
+whenever output has filled the context."""
+
+ModelPrompt = ChatPrompt | TextPrompt | TokenPrompt | InfillPrompt
 """A prompt after `resolve_prompt`: `thinking` is `on`, `off` or None."""
 
 
@@ -44,6 +49,12 @@ class ResolvedRequest:
     def wants_prompt_logprobs(self) -> bool:
         """Whether the log-probabilities of the prompt are requested."""
         return self.wire.echo and self.wire.logprobs is not None
+
+    @property
+    def room(self) -> int:
+        """Output tokens that a prompt leaves when it is cut, beside the one that each leaves."""
+        most = self.context_length // _ROOM_SHARE
+        return most if self.wire.max_tokens is None else min(most, max(self.wire.max_tokens - 1, 0))
 
     def max_tokens(self, prompt_tokens: int) -> int:
         """Return the output tokens of each choice after a prompt of this length."""
@@ -86,6 +97,8 @@ def resolve_prompt(prompt: Prompt, info: ModelInfo) -> ModelPrompt:
         prompt = _resolve_auto(prompt, has_template=bool(info.template))
     if isinstance(prompt, TokenPrompt):
         check_token_ids(prompt.token_ids, info, "prompt.token_ids")
+    if isinstance(prompt, InfillPrompt) and "insert" not in info.capabilities:
+        raise UnsupportedError(f"{info.id} does not support insert", param="prompt.suffix")
     return _resolve_chat(prompt, info) if isinstance(prompt, ChatPrompt) else prompt
 
 

@@ -1,15 +1,30 @@
 """Encoding of prompts within the context length. Blocking: runs on the tokenizer thread."""
 
 from bisect import bisect_left
+from dataclasses import dataclass, replace
 
-from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
+from sizeup_inference.errors import (
+    ContextLengthError,
+    InvalidRequestError,
+    PromptError,
+    UnsupportedError,
+)
 from sizeup_inference.requests.resolve import ModelPrompt
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
-from sizeup_wire.generate import ChatPrompt, TextPrompt, TokenPrompt
+from sizeup_wire.generate import ChatPrompt, InfillPrompt, TextPrompt, TokenPrompt
 
-_KEEP = 4
-"""Tokens kept at the start when even the last message is too long: Ollama's num_keep, which covers
-the opening of the turn."""
+NUM_KEEP = 4
+"""Ollama's default of num_keep, which covers the opening of a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a prompt is shortened."""
+
+    num_keep: int = NUM_KEEP
+    """First tokens that are kept where tokens are dropped."""
+    room: int = 0
+    """Tokens below the limit, for the output."""
 
 
 def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
@@ -17,28 +32,65 @@ def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
         return tokenizer.encode_chat(prompt)
     if isinstance(prompt, TextPrompt):
         return tokenizer.encode_text(prompt.text)
+    if isinstance(prompt, InfillPrompt):
+        return _encode_infill(tokenizer, prompt)
     return EncodedPrompt(prompt.token_ids)
 
 
+def _encode_infill(
+    tokenizer: Tokenizer, prompt: InfillPrompt, limit: int | None = None
+) -> EncodedPrompt:
+    infill = tokenizer.infill
+    if infill is None:
+        raise UnsupportedError("the tokenizer has no infill tokens", param="prompt.suffix")
+    return EncodedPrompt(infill.encode(prompt, limit), stop_token_ids=infill.ends)
+
+
 def encode_to_fit(
-    tokenizer: Tokenizer, prompt: ModelPrompt, limit: int, *, truncate: bool
+    tokenizer: Tokenizer,
+    prompt: ModelPrompt,
+    limit: int,
+    *,
+    truncate: bool,
+    cut: Cut = Cut(),
 ) -> EncodedPrompt:
     """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
 
     With `truncate` a conversation loses its oldest turns, but no system message and not its last
-    message; after that, like other prompts, its first tokens.
+    message, and an infill prompt what is far from the gap; if that is not enough, and from other
+    prompts, tokens are dropped.
     """
     encoded = encode_nonempty(tokenizer, prompt)
     if len(encoded.token_ids) <= limit:
         return encoded
     if not truncate:
-        raise ContextLengthError(
-            f"the prompt has {len(encoded.token_ids)} tokens, the maximum is {limit}",
-            param="prompt",
-        )
-    if not isinstance(prompt, ChatPrompt):
-        return EncodedPrompt(encoded.token_ids[-limit:])
-    return _shorten_chat(tokenizer, prompt, limit)
+        raise _too_long(prompt, limit, len(encoded.token_ids))
+    target = limit - cut.room
+    shorter = _shorten(tokenizer, prompt, target, encoded)
+    if len(shorter.token_ids) <= limit:
+        return shorter
+    return _drop_tokens(shorter, target, cut.num_keep)
+
+
+def _too_long(prompt: ModelPrompt, limit: int, tokens: int) -> ContextLengthError:
+    """Return the error in OpenAI's words, in which clients look for the numbers."""
+    name = "messages" if isinstance(prompt, ChatPrompt) else "prompt"
+    return ContextLengthError(
+        f"This model's maximum context length is {limit + 1} tokens. However, your {name} resulted "
+        f"in {tokens} tokens, and the completion takes at least one. Please reduce the length of "
+        f"the {name}.",
+        param="prompt",
+    )
+
+
+def _shorten(
+    tokenizer: Tokenizer, prompt: ModelPrompt, limit: int, encoded: EncodedPrompt
+) -> EncodedPrompt:
+    if isinstance(prompt, ChatPrompt):
+        return _shorten_chat(tokenizer, prompt, limit)
+    if isinstance(prompt, InfillPrompt):
+        return _encode_infill(tokenizer, prompt, limit)
+    return encoded
 
 
 def encode_to_embed(
@@ -85,14 +137,11 @@ def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> Encod
             return False
 
     count = bisect_left(range(len(droppable)), True, key=fits)
-    return _cut(tokenizer.encode_chat(without(count)), limit)
+    return tokenizer.encode_chat(without(count))
 
 
-def _cut(encoded: EncodedPrompt, limit: int) -> EncodedPrompt:
-    """Remove tokens after the first few of a prompt that is still too long."""
+def _drop_tokens(encoded: EncodedPrompt, limit: int, num_keep: int) -> EncodedPrompt:
+    """Drop the tokens that follow the first few."""
     ids = encoded.token_ids
-    if len(ids) <= limit:
-        return encoded
-    keep = min(_KEEP, limit - 1)
-    ids = ids[:keep] + ids[len(ids) - (limit - keep) :]
-    return EncodedPrompt(ids, encoded.rendered, encoded.is_thinking)
+    keep = min(num_keep, limit - 1)
+    return replace(encoded, token_ids=ids[:keep] + ids[len(ids) - (limit - keep) :])

@@ -253,7 +253,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
         rope_theta=rope.get("rope_theta"),
         context_length=loaded.context_length,
         template=tokenizer.template,
-        capabilities=capabilities(tokenizer.template)
+        capabilities=capabilities(tokenizer.template, infills=tokenizer.infill is not None)
         if loaded.embedding is None
         else ("embedding",),
         eos_token_ids=read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),

@@ -24,8 +24,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from sizeup_inference.errors import PromptError
 from sizeup_inference.text.detokenize import piece_bytes, piece_table
+from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt
-from sizeup_wire.generate import ChatMessage, ChatPrompt
+from sizeup_wire.generate import ChatMessage, ChatPrompt, ToolCallRequest
 
 _TRUSTED_MARKUP_ROLES = frozenset({"system", "assistant"})
 """Roles in which `<think>` and `<tool_call>` are tokens: system prompts describe them, and the
@@ -35,9 +36,11 @@ _ERROR_CHARACTERS = 300
 """Limit of a template's error message: some quote the whole conversation."""
 
 
-def capabilities(template: str) -> tuple[str, ...]:
-    """Return what a chat template supports, as ModelInfo.capabilities."""
+def capabilities(template: str, *, infills: bool = False) -> tuple[str, ...]:
+    """Return what a chat template and a tokenizer support, as ModelInfo.capabilities."""
     found = ["completion"]
+    if infills:
+        found.append("insert")
     if re.search(r"\btools\b", template):
         found.append("tools")
     if "enable_thinking" in template or "<think>" in template:
@@ -67,6 +70,7 @@ class HuggingFaceTokenizer:
         self._bytes = self._token_table()
         self._vocab_size = max(self._bytes) + 1
         self._check_plain({i: token.content for i, token in added.items()})
+        self._infill = Infill.of({t.content: i for i, t in added.items()}, self._encode_plain)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -78,6 +82,10 @@ class HuggingFaceTokenizer:
         """The chat template's text; empty for a base model without one."""
         template = self._tokenizer.chat_template
         return template if isinstance(template, str) else ""
+
+    @property
+    def infill(self) -> Infill | None:
+        return self._infill
 
     @property
     def vocab_size(self) -> int:
@@ -115,6 +123,9 @@ class HuggingFaceTokenizer:
     def text_bytes(self, token_id: int) -> bytes:
         return b"" if self.is_special(token_id) else self.token_bytes(token_id)
 
+    def _encode_plain(self, text: str) -> list[int]:
+        return list(self._plain.encode(text, add_special_tokens=False).ids)
+
     def _token_table(self) -> dict[int, bytes]:
         table = piece_table()
         vocabulary = self._fast.get_vocab(with_added_tokens=True)
@@ -123,16 +134,27 @@ class HuggingFaceTokenizer:
     def _check_plain(self, added: dict[int, str]) -> None:
         """Raise ValueError for a vocabulary whose merges can produce an added token."""
         for content in added.values():
-            if not added.keys().isdisjoint(self._plain.encode(content).ids):
+            if not added.keys().isdisjoint(self._encode_plain(content)):
                 raise ValueError(f"plain text can be encoded as the token {content!r}")
 
     def _render(self, prompt: ChatPrompt, shield: "_Shield") -> str:
+        """Render; a template that rejects text as the arguments of a call gets it in an object."""
+        try:
+            return self._apply_template(prompt, shield)
+        except PromptError:
+            if not any(call.arguments_text for m in prompt.messages for call in m.tool_calls):
+                raise
+            return self._apply_template(prompt, shield, text_arguments=False)
+
+    def _apply_template(
+        self, prompt: ChatPrompt, shield: "_Shield", *, text_arguments: bool = True
+    ) -> str:
         options: dict[str, Any] = (
             {} if prompt.thinking is None else {"enable_thinking": prompt.thinking == "on"}
         )
         try:
             rendered = self._tokenizer.apply_chat_template(
-                [_to_template(message, shield) for message in prompt.messages],
+                [_to_template(message, shield, text_arguments) for message in prompt.messages],
                 tools=[shield.hide(tool) for tool in prompt.tools] or None,
                 add_generation_prompt=not prompt.continue_final,
                 continue_final_message=prompt.continue_final,
@@ -152,7 +174,7 @@ class HuggingFaceTokenizer:
             if i % 2:  # re.split puts matches of the group at odd indices
                 ids += self._fast.encode(piece, add_special_tokens=False).ids
             else:
-                ids += self._plain.encode(shield.reveal(piece), add_special_tokens=False).ids
+                ids += self._encode_plain(shield.reveal(piece))
         return ids
 
 
@@ -204,7 +226,7 @@ class _Shield:
         return self._placeholders.setdefault(match[0], self._key + number)
 
 
-def _to_template(message: ChatMessage, shield: _Shield) -> dict[str, Any]:
+def _to_template(message: ChatMessage, shield: _Shield, text_arguments: bool) -> dict[str, Any]:
     """Return a message as the dictionary that chat templates expect."""
     keep = message.role in _TRUSTED_MARKUP_ROLES
     turn = {"role": message.role, "content": shield.hide(message.content, keep_markup=keep)}
@@ -217,7 +239,7 @@ def _to_template(message: ChatMessage, shield: _Shield) -> dict[str, Any]:
                 **({} if call.id is None else {"id": shield.hide(call.id)}),
                 "function": {
                     "name": shield.hide(call.name),
-                    "arguments": shield.hide(call.arguments),
+                    "arguments": shield.hide(_arguments(call, text_arguments)),
                 },
             }
             for call in message.tool_calls
@@ -227,3 +249,10 @@ def _to_template(message: ChatMessage, shield: _Shield) -> dict[str, Any]:
     if message.name is not None:
         turn["name"] = shield.hide(message.name)
     return turn
+
+
+def _arguments(call: ToolCallRequest, as_text: bool) -> str | dict[str, Any]:
+    text = call.arguments_text
+    if text is None:
+        return call.arguments
+    return text if as_text else {"arguments": text}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from sizeup_inference.text.infill import Infill
 from sizeup_wire.generate import ChatPrompt
 
 
@@ -17,6 +18,8 @@ class EncodedPrompt:
     """The rendered text ends inside <think>, so the output starts there."""
     appended: int = 0
     """How many tokens at the end the tokenizer has added to the text."""
+    stop_token_ids: frozenset[int] = frozenset()
+    """Tokens that end the output of this prompt, beside those of the model."""
 
 
 class Tokenizer(Protocol):
@@ -25,6 +28,10 @@ class Tokenizer(Protocol):
     The encode methods may take seconds and belong in a worker thread; the others are table
     lookups. All are thread-safe.
     """
+
+    @property
+    def infill(self) -> Infill | None:
+        """Encodes infill prompts; None for a vocabulary without tokens for it."""
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
         """Render and encode; raise PromptError when the template rejects the messages."""

@@ -17,8 +17,8 @@ from sizeup_gateway.api.ollama import translate as from_ollama
 from sizeup_gateway.api.ollama.routes import describe as describe_ollama
 from sizeup_gateway.api.ollama.schema import Message
 from sizeup_gateway.api.openai import translate as from_openai
+from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
 from sizeup_gateway.api.openai.routes import describe as describe_openai
-from sizeup_gateway.api.openai.schema import ChatCompletionMessageParam
 from sizeup_gateway.api.request_body import BodyT
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.comparison.comparisons import Comparisons

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sizeup_gateway.api.ollama import schema as ollama
 from sizeup_gateway.api.openai import schema as openai
+from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import unsupported
 
@@ -17,7 +18,7 @@ MAX_ANSWERS = 64
 Name = Annotated[str, Field(min_length=1, max_length=400)]
 Names = Annotated[list[Name], Field(min_length=1, max_length=MAX_MODELS)]
 OllamaMessages = Annotated[list[ollama.Message], Field(max_length=4096)]
-OpenAIMessages = Annotated[list[openai.ChatCompletionMessageParam], Field(max_length=4096)]
+OpenAIMessages = Annotated[list[ChatCompletionMessageParam], Field(max_length=4096)]
 Samples = Annotated[int, Field(ge=1, le=MAX_SAMPLES)]
 
 

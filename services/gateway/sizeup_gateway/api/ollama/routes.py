@@ -112,8 +112,9 @@ class OllamaRoutes:
         name = body.model or ""
         if not name:
             raise ModelNotFoundError(name)
-        selected = self._select(request, name, generates=bool(body.prompt))
-        if not body.prompt:
+        generates = bool(body.prompt or body.suffix)
+        selected = self._select(request, name, generates=generates)
+        if not generates:
             return self._load_or_unload(body, selected, {"response": ""})
         if body.debug_render_only:
             return await self._render(selected, translate.generate_prompt(body))

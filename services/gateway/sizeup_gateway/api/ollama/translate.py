@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sizeup_gateway.api.history import to_tool_call
 from sizeup_gateway.api.ollama import schema
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.embeddings import EmbedRequest
@@ -11,6 +12,7 @@ from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
     GenerateRequest,
+    InfillPrompt,
     JsonObjectOutput,
     JsonSchemaOutput,
     Prompt,
@@ -18,7 +20,6 @@ from sizeup_wire.generate import (
     StructuredOutput,
     TextPrompt,
     ThinkingMode,
-    ToolCallRequest,
 )
 
 DEFAULTS = Sampling(temperature=0.8, top_k=40, top_p=0.9, repeat_last_n=64)
@@ -68,22 +69,30 @@ def from_chat(body: schema.ChatRequest) -> GenerateRequest:
 
 
 def chat_prompt(body: schema.ChatRequest) -> ChatPrompt:
+    """Translate the messages; text of the model at the end is continued, as in Ollama."""
+    messages = tuple(_message(message) for message in body.messages or ())
+    last = messages[-1]
     return ChatPrompt(
-        messages=tuple(_message(message) for message in body.messages or ()),
+        messages=messages,
         tools=tuple(body.tools or ()),
         thinking=_thinking(body),
+        continue_final=bool(last.role == "assistant" and last.content and not last.tool_calls),
     )
 
 
 def from_generate(body: schema.GenerateRequest) -> GenerateRequest:
     """Translate `POST /api/generate`."""
-    return _request(body, generate_prompt(body), return_context=not body.raw)
+    return _request(body, generate_prompt(body), return_context=not (body.raw or body.suffix))
 
 
 def generate_prompt(body: schema.GenerateRequest) -> Prompt:
     """Translate the prompt; raise InvalidRequestError if fields contradict each other."""
     if body.raw and (body.system or body.context):
         raise InvalidRequestError("raw mode does not support template, system, or context", "raw")
+    if body.suffix and (body.system or body.context):
+        raise InvalidRequestError("suffix does not support system or context", "suffix")
+    if body.suffix:
+        return InfillPrompt(prefix=body.prompt or "", suffix=body.suffix)
     if body.raw:
         return TextPrompt(text=body.prompt or "")
     return AutoPrompt(
@@ -142,10 +151,7 @@ def _message(message: schema.Message) -> ChatMessage:
         content=message.content or "",
         thinking=message.thinking,
         tool_calls=tuple(
-            ToolCallRequest(
-                id=call.id, name=call.function.name, arguments=call.function.arguments or {}
-            )
-            for call in calls
+            to_tool_call(call.id, call.function.name, call.function.arguments) for call in calls
         ),
         tool_call_id=message.tool_call_id,
         name=message.tool_name,
@@ -164,6 +170,7 @@ def _request(body: schema.ModelRequest, prompt: Prompt, *, return_context: bool)
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         max_context=_max_context(options),
         truncate=body.truncate is not False,
+        num_keep=_count(options.num_keep),
         return_context=return_context,
         structured_output=_structured_output(body.format),
         keep_alive_seconds=body.keep_alive,
@@ -176,6 +183,13 @@ def _structured_output(format: str | dict[str, Any] | bool | None) -> Structured
     return (
         JsonSchemaOutput(json_schema=format) if not isinstance(format, str) else JsonObjectOutput()
     )
+
+
+def _count(value: int | None) -> int | None:
+    """Return a count, which is unlimited if negative."""
+    if value is None:
+        return None
+    return _MAX_COUNT if value < 0 else min(value, _MAX_COUNT)
 
 
 def _max_tokens(num_predict: int | None) -> int | None:
@@ -192,9 +206,11 @@ def _seed(seed: int | None) -> int | None:
 def _sampling(options: schema.Options) -> Sampling:
     """Clamp values for which Ollama accepts any number."""
     return Sampling(
-        temperature=_clamp(options.temperature, 0.0, _MAX_TEMPERATURE),
+        temperature=0.0
+        if options.top_p == 0
+        else _clamp(options.temperature, 0.0, _MAX_TEMPERATURE),
         top_k=None if options.top_k is None else min(max(options.top_k, 0), _MAX_COUNT),
-        top_p=options.top_p,
+        top_p=options.top_p or None,
         min_p=options.min_p,
         repetition_penalty=options.repeat_penalty,
         presence_penalty=_clamp(options.presence_penalty, -_MAX_PENALTY, _MAX_PENALTY),

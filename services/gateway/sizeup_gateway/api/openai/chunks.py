@@ -45,11 +45,13 @@ class ChatChunks:
         usage: bool,
         logprobs: bool,
         functions: bool = False,
+        reasoning: bool = True,
         first_index: int = 0,
     ) -> None:
         """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested.
 
-        `functions`: calls have the form of `function_call`, the predecessor of `tool_calls`.
+        `functions`: calls have the form of `function_call`, the predecessor of `tool_calls`;
+        `reasoning`: thinking is returned.
         """
         self._heading = heading
         self._choices = choices
@@ -57,6 +59,7 @@ class ChatChunks:
         self._usage = usage
         self._logprobs = logprobs
         self._functions = functions
+        self._reasoning = reasoning
         self._streamed: set[tuple[int, int]] = set()
         """Choice and index of the calls whose arguments were streamed."""
         self._transcript = Transcript.of(choices, _token)
@@ -69,7 +72,7 @@ class ChatChunks:
                 return [self._chunk(i, dict(first)) for i in range(self._choices)]
             case Text():
                 return [self._chunk(event.choice, {"content": event.text}, event.logprobs)]
-            case Thinking():
+            case Thinking() if self._reasoning:
                 return [self._chunk(event.choice, _reasoning(event.text))]
             case ToolCallStarted() | ToolCallArguments() | ToolCall():
                 return [self._chunk(event.choice, delta) for delta in self._call_deltas(event)]
@@ -80,7 +83,7 @@ class ChatChunks:
     def collect(self, event: Event) -> int:
         """Collect an event; logprobs are those of the content, not of the thinking."""
         if isinstance(event, Thinking):
-            event = Thinking(choice=event.choice, text=event.text)
+            event = Thinking(choice=event.choice, text=event.text if self._reasoning else "")
         return self._transcript.add(event)
 
     def to_response(self, timing: Timing) -> Json:

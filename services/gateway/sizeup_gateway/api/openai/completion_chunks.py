@@ -1,5 +1,6 @@
 """Events -> the chunks and whole responses of /v1/completions. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,9 +21,27 @@ from sizeup_wire.events import (
     PromptTokens,
     Text,
     Thinking,
+    TokenLogprob,
 )
 
 _KIND = "text_completion"
+
+
+@dataclass(slots=True)
+class _MeanLogprob:
+    """The mean log-probability of the tokens of a choice."""
+
+    total: float = 0.0
+    tokens: int = 0
+
+    def add(self, tokens: Sequence[TokenLogprob]) -> None:
+        self.total += sum(token.logprob for token in tokens)
+        self.tokens += len(tokens)
+
+    @property
+    def value(self) -> float:
+        """Minus infinity for a choice without tokens, which says nothing."""
+        return self.total / self.tokens if self.tokens else -math.inf
 
 
 @dataclass(slots=True)
@@ -31,6 +50,7 @@ class _CollectedText:
 
     text: JsonStringBuilder = field(default_factory=JsonStringBuilder)
     columns: ColumnsBuilder = field(default_factory=ColumnsBuilder)
+    likelihood: _MeanLogprob = field(default_factory=_MeanLogprob)
 
 
 class CompletionChunks:
@@ -42,17 +62,20 @@ class CompletionChunks:
         choices: int,
         *,
         per_prompt: int = 1,
+        best: int | None = None,
         usage: bool,
         logprobs: bool,
     ) -> None:
         """`usage`: the stream ends with a usage chunk; `logprobs`: logprobs were requested.
 
-        `per_prompt` consecutive choices share a prompt.
+        `per_prompt` consecutive choices share a prompt. With `best` a whole response has the
+        likeliest ones of each prompt only, which requires the logprobs of all.
         """
         self._heading = heading
         self._usage = usage
         self._logprobs = logprobs
         self._per_prompt = per_prompt
+        self._best = best
         self._offsets = [TextOffset() for _ in range(choices)]
         self._prompts = [_CollectedText() for _ in range(0, choices, per_prompt)]
         self._completions = [_CollectedText() for _ in range(choices)]
@@ -81,6 +104,7 @@ class CompletionChunks:
                 return size
             case Text() | Thinking():
                 completion = self._completions[event.choice]
+                completion.likelihood.add(event.logprobs)
                 return self._add(completion, event.choice, event.text, event.logprobs)
             case Finished():
                 self._finished = event
@@ -96,15 +120,31 @@ class CompletionChunks:
         if self._finished is None:
             raise ValueError("the completion is not finished")
         end = self._finished
-        choices = [self._whole_choice(i, reason) for i, reason in enumerate(end.reasons)]
+        choices = [
+            {"index": index} | self._whole_choice(i, end.reasons[i])
+            for index, i in enumerate(self._returned())
+        ]
         usage = to_usage(end)
         return heading_fields(self._heading, _KIND) | {"choices": choices, "usage": usage}
+
+    def _returned(self) -> Sequence[int]:
+        """Return the choices of a whole response: all, or the likeliest of each prompt."""
+        count, each = len(self._completions), self._per_prompt
+        if self._best is None:
+            return range(count)
+        ranked = (
+            sorted(range(first, first + each), key=self._likelihood, reverse=True)
+            for first in range(0, count, each)
+        )
+        return [i for group in ranked for i in group[: self._best]]
+
+    def _likelihood(self, index: int) -> float:
+        return self._completions[index].likelihood.value
 
     def _whole_choice(self, index: int, reason: FinishReason) -> Json:
         prompt, completion = self._prompts[index // self._per_prompt], self._completions[index]
         return {
             "text": join_strings(prompt.text, completion.text),
-            "index": index,
             "logprobs": join_columns(prompt.columns, completion.columns)
             if self._logprobs
             else None,

@@ -16,6 +16,7 @@ from sizeup_gateway.api.openai.chunks import ChatChunks, Heading
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
 from sizeup_gateway.api.openai.embedding_chunks import EmbeddingChunks
 from sizeup_gateway.api.openai.output_translate import structured_field
+from sizeup_gateway.api.openai.reasoning import returns_reasoning
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
@@ -69,6 +70,7 @@ class OpenAIRoutes:
             usage=_includes_usage(body),
             logprobs=wire.logprobs is not None,
             functions=bool(body.functions),
+            reasoning=returns_reasoning(body),
         )
         events = self._dependencies.generate(request, selected, [wire])
         return self._respond(body, selected, chunks, events, translate.chat_param)
@@ -81,6 +83,7 @@ class OpenAIRoutes:
             _heading("cmpl", selected),
             len(wires) * wires[0].n,
             per_prompt=wires[0].n,
+            best=(body.n or 1) if translate.ranks_choices(body) else None,
             usage=_includes_usage(body),
             logprobs=body.logprobs is not None,
         )

@@ -1,6 +1,6 @@
 """Request bodies of OpenAI's API, with extensions of vLLM, llama.cpp and Ollama."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,6 +11,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
 from sizeup_gateway.api.openai.output_schema import (
     FunctionCallField,
     Grammar,
@@ -20,8 +21,17 @@ from sizeup_gateway.api.openai.output_schema import (
     Texts,
     ToolChoiceField,
 )
-from sizeup_gateway.api.request_body import RequestBody, parse_json
-from sizeup_gateway.api.request_fields import CONTEXT_SIZE, MAX_TOOLS, Function, Stop, Suffix, Tools
+from sizeup_gateway.api.openai.platform_schema import PlatformFields
+from sizeup_gateway.api.openai.reasoning import ReasoningFields
+from sizeup_gateway.api.request_body import RequestBody
+from sizeup_gateway.api.request_fields import (
+    CONTEXT_SIZE,
+    MAX_TOOLS,
+    Function,
+    Integer,
+    Stop,
+    Tools,
+)
 from sizeup_wire.embeddings import MAX_INPUTS
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS, OutputText
 
@@ -30,39 +40,6 @@ MAX_PROMPTS = 128
 
 _MAX_COUNT = 2**31 - 1
 _MAX_LOGIT_BIAS = 1024
-_TEXT_PARTS = {"text": "text", "refusal": "refusal"}
-
-
-def _text_of(value: object) -> object:
-    """Join the text parts of a content list; reject parts of other types."""
-    if not isinstance(value, list):
-        return value
-    return "".join(_part_text(part) for part in value)
-
-
-def _part_text(part: object) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if not isinstance(part, dict) or not isinstance(kind, str):
-        raise ValueError("a content part must be an object with a type")  # noqa: TRY004
-    if kind not in _TEXT_PARTS:
-        raise ValueError(f"content parts of type {kind[:32]!r} are not supported by this server")
-    text = part.get(_TEXT_PARTS[kind])
-    if not isinstance(text, str):
-        raise ValueError(f"the content part has no {_TEXT_PARTS[kind]}")  # noqa: TRY004
-    return text
-
-
-def _arguments(value: object) -> object:
-    """Parse the JSON string with the arguments of a call; some clients send "" for none."""
-    if not isinstance(value, str):
-        raise ValueError("arguments must be a string with a JSON object")  # noqa: TRY004
-    try:
-        parsed = parse_json(value.encode() or b"{}")
-    except ValueError as error:
-        raise ValueError(f"arguments must be a string with a JSON object: {error}") from None
-    if not isinstance(parsed, dict):
-        raise ValueError("arguments must be a string with a JSON object")  # noqa: TRY004
-    return parsed
 
 
 def _token_ids(value: object) -> object:
@@ -81,7 +58,7 @@ def _top_k(value: int | None) -> int | None:
     return None if value is None else min(max(value, 0), _MAX_COUNT)
 
 
-Count = Annotated[int | None, Field(ge=0, le=_MAX_COUNT)]
+Count = Annotated[Integer | None, Field(ge=0, le=_MAX_COUNT)]
 TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Penalty = Annotated[float | None, Field(ge=-2, le=2)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -94,6 +71,8 @@ class StreamOptions(RequestBody):
     """Additional content of a stream."""
 
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+    """Without effect: no chunk has one."""
 
 
 class ContextOptions(RequestBody):
@@ -103,12 +82,6 @@ class ContextOptions(RequestBody):
     """In tokens; 0: the model's own."""
 
 
-class TemplateOptions(RequestBody):
-    """Qwen's switch, as in vLLM; other template arguments are ignored."""
-
-    enable_thinking: bool | None = None
-
-
 class SamplingRequest(RequestBody):
     """Fields of both completion routes."""
 
@@ -116,8 +89,9 @@ class SamplingRequest(RequestBody):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
-    top_k: Annotated[int | None, AfterValidator(_top_k)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    """0 is greedy."""
+    top_k: Annotated[Integer | None, AfterValidator(_top_k)] = None
     min_p: Annotated[float | None, Field(ge=0, le=1)] = None
     presence_penalty: Penalty = None
     frequency_penalty: Penalty = None
@@ -125,8 +99,8 @@ class SamplingRequest(RequestBody):
     repeat_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
     """llama.cpp's and Ollama's name of repetition_penalty."""
     logit_bias: LogitBias | None = None
-    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**64)] = None
-    n: Annotated[int | None, Field(ge=1, le=MAX_CHOICES)] = None
+    seed: Annotated[Integer | None, Field(ge=-(2**63), lt=2**64)] = None
+    n: Annotated[Integer | None, Field(ge=1, le=MAX_CHOICES)] = None
     max_tokens: Count = None
     min_tokens: Count = None
     stop: Stop | None = None
@@ -140,54 +114,23 @@ class SamplingRequest(RequestBody):
     guided_choice: Texts | None = None
     guided_grammar: Grammar = None
     options: ContextOptions | None = None
+    user: str | None = None
 
 
-class FunctionCallParam(RequestBody):
-    """The function of an earlier tool call."""
-
-    name: str
-    arguments: Annotated[dict[str, Any], BeforeValidator(_arguments)]
-
-
-class ToolCallParam(RequestBody):
-    """An earlier tool call from the model."""
-
-    id: str | None = None
-    function: FunctionCallParam
-
-
-class ChatCompletionMessageParam(RequestBody):
-    """A message of the conversation."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[
-        str | None,
-        BeforeValidator(_text_of, json_schema_input_type=str | list[dict[str, Any]] | None),
-    ] = None
-    """Optional only with tool calls."""
-    reasoning_content: str | None = None
-    name: str | None = None
-    tool_calls: list[ToolCallParam] | None = None
-    tool_call_id: str | None = None
-
-
-class ChatCompletionRequest(SamplingRequest):
+class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[list[ChatCompletionMessageParam], Field(min_length=1, max_length=4096)]
     max_completion_tokens: Count = None
     """Newer name of max_tokens; takes precedence over it."""
     logprobs: bool | None = None
-    top_logprobs: Annotated[int | None, Field(ge=0, le=MAX_LOGPROBS)] = None
+    top_logprobs: Annotated[Integer | None, Field(ge=0, le=MAX_LOGPROBS)] = None
     tools: Tools | None = None
     tool_choice: ToolChoiceField = None
     parallel_tool_calls: bool | None = None
     functions: Annotated[list[Function], Field(max_length=MAX_TOOLS)] | None = None
     """Predecessor of tools, like function_call of tool_choice."""
     function_call: FunctionCallField = None
-    reasoning_effort: str | None = None
-    think: bool | None = None
-    chat_template_kwargs: TemplateOptions | None = None
     continue_final_message: bool | None = None
     add_generation_prompt: bool | None = None
 
@@ -226,10 +169,12 @@ class CompletionRequest(SamplingRequest):
         Field(min_length=1, max_length=MAX_PROMPTS),
         WrapValidator(_prompts, json_schema_input_type=str | list[str] | Tokens | list[Tokens]),
     ]
-    best_of: int | None = None
+    best_of: Annotated[Integer | None, Field(ge=1, le=MAX_CHOICES)] = None
+    """Choices to generate; the n likeliest of them, by the mean of their tokens, are returned."""
     echo: bool | None = None
-    suffix: Suffix = None
-    logprobs: Annotated[int | None, Field(ge=0, le=5)] = None
+    suffix: str | None = None
+    """Text after the completion."""
+    logprobs: Annotated[Integer | None, Field(ge=0, le=5)] = None
 
 
 class CreateEmbeddingRequest(RequestBody):
@@ -243,6 +188,6 @@ class CreateEmbeddingRequest(RequestBody):
     ]
     encoding_format: Literal["float", "base64"] | None = None
     """base64 is of float32, little-endian."""
-    dimensions: Annotated[int | None, Field(ge=1, le=_MAX_COUNT)] = None
+    dimensions: Annotated[Integer | None, Field(ge=1, le=_MAX_COUNT)] = None
     """Components of a vector, at most those of the model."""
     user: str | None = None

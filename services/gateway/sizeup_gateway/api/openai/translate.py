@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 
 from sizeup_gateway.api.openai import schema
+from sizeup_gateway.api.openai.message_translate import to_messages
 from sizeup_gateway.api.openai.output_translate import (
     NO_TOOLS,
     ToolUse,
     structured_output,
     tool_use,
 )
+from sizeup_gateway.api.openai.reasoning import thinking_mode
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import (
-    ChatMessage,
     ChatPrompt,
     GenerateRequest,
+    InfillPrompt,
     Prompt,
     Sampling,
     TextPrompt,
-    ThinkingMode,
     TokenPrompt,
-    ToolCallRequest,
 )
 
 DEFAULTS = Sampling(temperature=1.0, top_p=1.0)
@@ -30,30 +30,26 @@ COMPLETION_MAX_TOKENS = 16
 """OpenAI's default on /v1/completions."""
 
 _SEED_MASK = 2**63 - 1
-_ROLES: Mapping[str, str] = {"developer": "system", "function": "tool"}
-_NO_EFFORT = ("none",)
 _PARAMS: Mapping[str, str] = {
     "prompt.tools": "tools",
     "prompt.thinking": "reasoning_effort",
     "prompt.continue_final": "continue_final_message",
+    "prompt.suffix": "suffix",
     "max_context": "options.num_ctx",
 }
 """Names of wire fields that differ in this API."""
 
 
 def from_chat(body: schema.ChatCompletionRequest) -> GenerateRequest:
-    """Translate `POST /v1/chat/completions`; raise InvalidRequestError if fields conflict.
-
-    The reasoning effort is a hint: a model without thinking ignores it.
-    """
-    if body.top_logprobs is not None and not body.logprobs:
+    """Translate `POST /v1/chat/completions`; raise InvalidRequestError if fields conflict."""
+    if body.top_logprobs and not body.logprobs:
         raise InvalidRequestError("top_logprobs requires logprobs to be true", "top_logprobs")
     limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     use = tool_use(body)
     prompt = ChatPrompt(
-        messages=_messages(body.messages),
+        messages=to_messages(body.messages),
         tools=use.tools,
-        thinking=_thinking(body),
+        thinking=thinking_mode(body),
         continue_final=_continues(body),
     )
     logprobs = (body.top_logprobs or 0) if body.logprobs else None
@@ -61,13 +57,42 @@ def from_chat(body: schema.ChatCompletionRequest) -> GenerateRequest:
 
 
 def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
-    """Translate `POST /v1/completions`: one request per prompt."""
-    if body.best_of is not None and body.best_of != (body.n or 1):
-        raise InvalidRequestError("best_of is not supported: it must equal n", "best_of")
+    """Translate `POST /v1/completions`: one request per prompt.
+
+    Raises InvalidRequestError if fields conflict.
+    """
+    logprobs = body.logprobs or 0 if ranks_choices(body) else body.logprobs
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
-    prompts = map(_text_or_tokens, body.prompt)
+    prompts = [_prompt(prompt, body.suffix) for prompt in body.prompt]
     echo = bool(body.echo)
-    return [_request(body, prompt, limit, body.logprobs, echo=echo) for prompt in prompts]
+    if echo and body.suffix:
+        raise InvalidRequestError("echo cannot be combined with suffix", "echo")
+    n = body.best_of or body.n or 1
+    return [_request(body, prompt, limit, logprobs, n=n, echo=echo) for prompt in prompts]
+
+
+def ranks_choices(body: schema.CompletionRequest) -> bool:
+    """Whether more choices are generated than returned; raise InvalidRequestError if impossible."""
+    n = body.n or 1
+    if body.best_of is None or body.best_of == n:
+        return False
+    if body.best_of < n:
+        raise InvalidRequestError("best_of must not be less than n", "best_of")
+    if body.stream:
+        raise InvalidRequestError("best_of cannot be streamed", "best_of")
+    return True
+
+
+def _prompt(prompt: str | list[int], suffix: str | None) -> Prompt:
+    if not suffix:
+        return _text_or_tokens(prompt)
+    if not isinstance(prompt, str):
+        raise InvalidRequestError("suffix requires a prompt of text", "suffix")
+    return InfillPrompt(prefix=prompt, suffix=suffix)
+
+
+def _text_or_tokens(value: str | list[int]) -> TextPrompt | TokenPrompt:
+    return TextPrompt(text=value) if isinstance(value, str) else TokenPrompt(token_ids=tuple(value))
 
 
 def from_embedding(body: schema.CreateEmbeddingRequest) -> EmbedRequest:
@@ -78,10 +103,6 @@ def from_embedding(body: schema.CreateEmbeddingRequest) -> EmbedRequest:
         dimensions=body.dimensions,
         normalize=True,
     )
-
-
-def _text_or_tokens(value: str | list[int]) -> TextPrompt | TokenPrompt:
-    return TextPrompt(text=value) if isinstance(value, str) else TokenPrompt(token_ids=tuple(value))
 
 
 def embedding_param(wire_field: str) -> str:
@@ -119,9 +140,12 @@ def _request(
     max_tokens: int | None,
     logprobs: int | None,
     *,
+    n: int | None = None,
     echo: bool = False,
     use: ToolUse = NO_TOOLS,
 ) -> GenerateRequest:
+    if body.stream_options and not body.stream:
+        raise InvalidRequestError("stream_options requires stream to be true", "stream_options")
     num_ctx = body.options.num_ctx if body.options else None
     return GenerateRequest(
         prompt=prompt,
@@ -133,7 +157,7 @@ def _request(
         stop_token_ids=tuple(body.stop_token_ids or ()),
         ignore_eos=bool(body.ignore_eos),
         seed=None if body.seed is None else body.seed & _SEED_MASK,
-        n=body.n or 1,
+        n=n or body.n or 1,
         logprobs=logprobs,
         echo=echo,
         max_context=num_ctx or None,
@@ -148,65 +172,15 @@ def _request(
 def _sampling(body: schema.SamplingRequest) -> Sampling:
     repetition = body.repetition_penalty
     return Sampling(
-        temperature=body.temperature,
+        temperature=0.0 if body.top_p == 0 else body.temperature,
         top_k=body.top_k,
-        top_p=body.top_p,
+        top_p=body.top_p or None,
         min_p=body.min_p,
         repetition_penalty=body.repeat_penalty if repetition is None else repetition,
         presence_penalty=body.presence_penalty,
         frequency_penalty=body.frequency_penalty,
         logit_bias=body.logit_bias,
     )
-
-
-def _messages(messages: list[schema.ChatCompletionMessageParam]) -> tuple[ChatMessage, ...]:
-    """Translate the messages; a tool result gets the name of the function that was called."""
-    names: dict[str, str] = {}
-    turns: list[ChatMessage] = []
-    for i, message in enumerate(messages):
-        if message.content is None and not message.tool_calls:
-            field = f"messages.{i}.content"
-            raise InvalidRequestError(f"{field}: required without tool calls", field)
-        turns.append(_message(message, names))
-        names |= {call.id: call.function.name for call in message.tool_calls or () if call.id}
-    return tuple(turns)
-
-
-def _message(message: schema.ChatCompletionMessageParam, names: Mapping[str, str]) -> ChatMessage:
-    call_id = message.tool_call_id
-    return ChatMessage.model_validate(
-        {
-            "role": _ROLES.get(message.role, message.role),
-            "content": message.content or "",
-            "thinking": message.reasoning_content,
-            "tool_calls": tuple(
-                ToolCallRequest(
-                    id=call.id, name=call.function.name, arguments=call.function.arguments
-                )
-                for call in message.tool_calls or ()
-            ),
-            "tool_call_id": call_id,
-            "name": message.name or (names.get(call_id) if call_id else None),
-        }
-    )
-
-
-def _thinking(body: schema.ChatCompletionRequest) -> ThinkingMode | None:
-    enabled = _thinking_enabled(body)
-    if enabled is None:
-        return None
-    return "if_supported" if enabled else "off"
-
-
-def _thinking_enabled(body: schema.ChatCompletionRequest) -> bool | None:
-    """Read the first of the three fields that is set; None is the template's default."""
-    if body.chat_template_kwargs and body.chat_template_kwargs.enable_thinking is not None:
-        return body.chat_template_kwargs.enable_thinking
-    if body.think is not None:
-        return body.think
-    if body.reasoning_effort is None:
-        return None
-    return body.reasoning_effort not in _NO_EFFORT
 
 
 def _continues(body: schema.ChatCompletionRequest) -> bool:
