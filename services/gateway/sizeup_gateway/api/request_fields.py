@@ -11,7 +11,7 @@ def unsupported(message: str) -> BeforeValidator:
     """Accept null and the empty values of JSON, and reject any other value."""
 
     def check(value: object) -> None:
-        if value not in (None, "", []):
+        if value not in (None, "", [], {}):
             raise ValueError(message)
 
     return BeforeValidator(check)

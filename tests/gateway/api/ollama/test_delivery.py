@@ -36,7 +36,7 @@ SEED = Delivery(streams=False, images=True)
 def test_the_first_rule_that_applies_wins(
     stream: bool | None, accept: str, model: str, default: StreamDefault, expected: Delivery
 ) -> None:
-    assert delivery(stream, accept, model, default) == expected
+    assert delivery(stream, accept, default, by_hub_id=model == HUB_ID) == expected
 
 
 def test_a_request_by_hub_id_gets_one_object_with_images() -> None:

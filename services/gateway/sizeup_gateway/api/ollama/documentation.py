@@ -5,15 +5,24 @@ from sizeup_gateway.api.documentation import (
     BODY,
     GENERATION,
     MODEL_LOOKUP,
+    Json,
     errors,
     operation,
 )
 from sizeup_gateway.api.error_schemas import OllamaErrorResponse
-from sizeup_gateway.api.ollama import response_schema, schema
+from sizeup_gateway.api.ollama import manage_schema, response_schema, schema
 from sizeup_gateway.responses.framing import NDJSON_TYPE
 from sizeup_telemetry.api_docs import json_response, reference, stream_response
 
-REQUESTS = (schema.ShowRequest, schema.ChatRequest, schema.GenerateRequest)
+REQUESTS = (
+    schema.ShowRequest,
+    schema.ChatRequest,
+    schema.GenerateRequest,
+    manage_schema.PullRequest,
+    manage_schema.CopyRequest,
+    manage_schema.CreateRequest,
+    manage_schema.DeleteRequest,
+)
 RESPONSES = (
     OllamaErrorResponse,
     response_schema.VersionResponse,
@@ -23,6 +32,7 @@ RESPONSES = (
     response_schema.ChatResponse,
     response_schema.GenerateResponse,
     response_schema.DebugTemplateResponse,
+    response_schema.ProgressResponse,
 )
 
 _FRAMING = (
@@ -57,7 +67,7 @@ VERSION = operation(
 )
 TAGS = operation(
     "List models",
-    json_response(response_schema.ListResponse, "Every model of the catalog"),
+    json_response(response_schema.ListResponse, "Every model of the catalog and every created one"),
     _ACCESS_ERRORS,
 )
 PROCESSES = operation(
@@ -83,3 +93,27 @@ GENERATE = operation(
     _GENERATION_ERRORS,
     schema.GenerateRequest,
 )
+
+_CHANGE_ERRORS = errors(OllamaErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP, 501)
+_CHANGED: Json = {"description": "Done", "content": {}}
+_PROGRESS = stream_response(
+    NDJSON_TYPE,
+    response_schema.ProgressResponse,
+    "NDJSON: one status per line, the last `success`. With `stream: false`, the last one.",
+)
+_PROGRESS["content"]["application/json"] = {"schema": reference(response_schema.ProgressResponse)}
+
+PULL = operation(
+    "Wait until a model is served",
+    _PROGRESS,
+    errors(OllamaErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP, 504),
+    manage_schema.PullRequest,
+)
+CREATE = operation(
+    "Create a model: another one with settings of its own",
+    _PROGRESS,
+    {**_CHANGE_ERRORS, **errors(OllamaErrorResponse, 504)},
+    manage_schema.CreateRequest,
+)
+COPY = operation("Copy a model", _CHANGED, _CHANGE_ERRORS, manage_schema.CopyRequest)
+DELETE = operation("Delete a created model", _CHANGED, _CHANGE_ERRORS, manage_schema.DeleteRequest)

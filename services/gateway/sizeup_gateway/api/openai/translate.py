@@ -72,6 +72,17 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
     return [_request(body, prompt, limit, body.logprobs, echo=echo) for prompt in prompts]
 
 
+def given(body: schema.SamplingRequest) -> frozenset[str]:
+    """Return the wire fields that the request sets, if only to their defaults."""
+    values = {
+        "max_tokens": (body.max_tokens, getattr(body, "max_completion_tokens", None)),
+        "max_context": (body.options and body.options.num_ctx,),
+        "seed": (body.seed,),
+        "stop": (body.stop,),
+    }
+    return frozenset(f for f, found in values.items() if any(v is not None for v in found))
+
+
 def chat_param(wire_field: str, structured: str = "response_format") -> str:
     """Map a wire field to the field of `POST /v1/chat/completions`.
 
