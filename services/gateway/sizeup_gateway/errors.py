@@ -86,7 +86,7 @@ class OperatorModelError(GatewayError):
     """Users can neither delete nor replace a model of the catalog."""
 
     def __init__(self, name: str) -> None:
-        message = f"model '{name}' is configured by the operator of this server and stays as it is"
+        message = f"model '{name}' is the operator's: users cannot replace or delete it"
         super().__init__(AccessCode.OPERATOR_MODEL, message, "model")
 
 

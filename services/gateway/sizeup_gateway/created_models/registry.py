@@ -20,6 +20,7 @@ from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.models.created import CreatedModel
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_wire.errors import ErrorCode
+from sizeup_wire.names import name_key
 
 _log = logging.getLogger(__name__)
 
@@ -80,14 +81,14 @@ class CreatedModels:
         await self._change(change)
         return made[-1]
 
-    async def delete(self, choose: Callable[[], str]) -> None:
-        """Delete the model whose key `choose` returns; raises GatewayError."""
+    async def delete(self, name: str, check: Callable[[], None]) -> None:
+        """Delete a model unless `check` raises GatewayError, as this does if there is none."""
 
         def change(current: Document) -> str:
-            key = choose()
-            if key not in current.entries:
-                raise ModelNotFoundError(key)
-            return document.without_model(current, key)
+            check()
+            if name_key(name) not in current.entries:
+                raise ModelNotFoundError(name)
+            return document.without_model(current, name_key(name))
 
         await self._change(change)
 

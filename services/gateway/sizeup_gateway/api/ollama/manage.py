@@ -48,13 +48,12 @@ def created(models: Models, body: manage_schema.CreateRequest, now: float) -> Cr
     return source.model_copy(update=changes)
 
 
-def deleted(models: Models, name: str) -> str:
-    """Return the key of the model that a request deletes; raise GatewayError."""
+def check_deletion(models: Models, name: str) -> None:
+    """Raise GatewayError for a name that users cannot delete."""
     if not is_legal_name(name):
         raise InvalidRequestError(f'name "{name[:128]}" is invalid', "model")
     if name_key(name) not in models.created and _is_operators(models, name):
         raise OperatorModelError(name)
-    return name_key(name)
 
 
 def _source(models: Models, name: str, now: float) -> CreatedModel:

@@ -66,12 +66,13 @@ class ManageRoutes:
         body = await self._dependencies.read(request, PullRequest, describe)
         if not body.named:
             raise InvalidRequestError("model is required", "model")
+        lines: AsyncGenerator[Json]
         try:
             selected = self._dependencies.select(request, body.named, generates=False)
+            lines = pull_status(selected.model, body.named, self._pull_seconds)
         except ModelNotFoundError:
-            raise self._not_served(body.named) from None
-        lines = partial(pull_status, selected.model, body.named, self._pull_seconds)
-        return self._respond(lines, streams=body.stream is not False)
+            lines = _no_manifest(self._not_served(body.named))
+        return self._respond(lambda: lines, streams=body.stream is not False)
 
     async def copy(self, request: Request) -> Response:
         body = await self._dependencies.read(request, CopyRequest, describe)
@@ -97,9 +98,9 @@ class ManageRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete a created model; Ollama's clients accept no other status than 200."""
         body = await self._dependencies.read(request, DeleteRequest, describe)
-        choose = partial(manage.deleted, self._dependencies.models, body.named)
+        check = partial(manage.check_deletion, self._dependencies.models, body.named)
         with self._dependencies.admission:
-            await self._created_models.delete(choose)
+            await self._created_models.delete(body.named, check)
         return Response()
 
     async def has_blob(self, request: Request) -> Response:
@@ -140,6 +141,12 @@ class _StatusChunks:
 
     def to_response(self, _timing: Timing) -> Json:
         return self._last
+
+
+async def _no_manifest(error: NotServedError) -> AsyncGenerator[Json]:
+    """Fail where Ollama does: its clients show the error without the HTTP status."""
+    yield {"status": "pulling manifest"}
+    raise error
 
 
 def _accept(_line: Json, _metrics: RequestMetrics) -> bool:
