@@ -5,11 +5,11 @@ As `ollama cp` and `ollama create` make them; the weights are those of the catal
 
 from collections.abc import Mapping
 
-from pydantic import JsonValue
+from pydantic import JsonValue, field_validator
 
 from sizeup_wire.generate import ChatMessage
 from sizeup_wire.message import RequestModel
-from sizeup_wire.names import name_key
+from sizeup_wire.names import is_legal_name, listed_name, name_key
 
 
 class CreatedModel(RequestModel):
@@ -30,6 +30,13 @@ class CreatedModel(RequestModel):
     license: tuple[str, ...] = ()
     modified_at: float
     """Unix time."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_listed(cls, name: str) -> str:
+        if not is_legal_name(name) or name != listed_name(name):
+            raise ValueError("not a name as it is listed")
+        return name
 
     @property
     def key(self) -> str:

@@ -51,10 +51,10 @@ def _check(model: Model, name: str) -> None:
 
 
 def _progress(model: Model) -> Json:
-    if model.state is ModelState.DOWNLOADING:
-        return _layer(model, model.progress or 0.0)
-    shown = "" if model.progress is None else f" {model.progress:.0%}"
-    return {"status": f"loading model{shown}"}
+    progress = model.progress or 0.0
+    if model.state is ModelState.DOWNLOADING and model.entry.parameters:
+        return _layer(model, progress)
+    return {"status": f"{model.state} {progress:.0%}"}
 
 
 def _layer(model: Model, progress: float) -> Json:
