@@ -6,12 +6,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.fake_cluster import FakeCluster
 from gateway.fake_deployment import fake_deployment, gateway_on, placed
 from gateway.fake_inference import fake_inference
-from gateway.harness import MODEL, Gateway, running_gateway, until
+from gateway.harness import MODEL, Gateway, running_gateway, settings, until
+from sizeup_gateway.app import create_app
 from sizeup_gateway.created_models.config_map_store import KEY
+from sizeup_telemetry.drain import Drain
+from sizeup_wire.catalog import Catalog
 
 CONFIG_MAP = "sizeup-created-models"
 Scenario = Callable[[list[Gateway]], Awaitable[None]]
@@ -168,6 +172,13 @@ def test_an_error_of_the_api_server_is_reported(tmp_path: Path, status: int) -> 
         await until_listed(one, "x:latest", "y:latest")
 
     with_config_map(tmp_path, scenario)
+
+
+def test_a_config_map_requires_a_cluster_and_no_file(tmp_path: Path) -> None:
+    for changes in ({}, {"created_models": tmp_path / "models.json"}):
+        given = settings(created_models_config_map=CONFIG_MAP, **changes)
+        with pytest.raises(ValueError, match="CONFIG_MAP"):
+            create_app(given, Catalog(models={}), CollectorRegistry(), Drain())
 
 
 def test_a_missing_config_map_is_an_error(tmp_path: Path) -> None:

@@ -96,15 +96,17 @@ class ClusterClient:
 
     async def watch_slices(self, version: str) -> AsyncGenerator[SliceEvent]:
         """Yield the changes after a version; raise ClusterError if it has expired."""
-        async for event in _watch(
+        events = _watch(
             self._slices.list_namespaced_endpoint_slice_without_preload_content(
                 self._namespace,
                 label_selector=self._selector,
                 resource_version=version,
                 **_WATCH,
             )
-        ):
-            yield event
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def read_scale(self, deployment: str) -> Scale:
         """Return the scale of a Deployment; a missing `replicas` is 0, Go's zero value."""
