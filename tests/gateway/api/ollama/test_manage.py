@@ -260,5 +260,8 @@ def test_blobs_are_never_there(tmp_path: Path) -> None:
         assert await request(gateway, "HEAD", path, {}) == (404, "")
         assert (await request(gateway, "HEAD", "/api/blobs/x", {}))[0] == 400
         assert (await request(gateway, "POST", path, {}))[0] == 501
+        counted = {"model": "unknown", "route": "/api/blobs/{digest}"}
+        for outcome in ("route_not_found", "invalid_request", "not_implemented"):
+            assert gateway.sample("requests_total", outcome=outcome, **counted) == 1
 
     managing(tmp_path, scenario)

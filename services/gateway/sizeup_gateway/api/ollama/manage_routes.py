@@ -21,6 +21,8 @@ from sizeup_gateway.api.ollama.pull import pull_status
 from sizeup_gateway.api.ollama.routes import describe
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.errors import (
+    AccessCode,
+    AccessError,
     GatewayError,
     InvalidRequestError,
     ModelNotFoundError,
@@ -105,9 +107,10 @@ class ManageRoutes:
 
     async def has_blob(self, request: Request) -> Response:
         """Tell `ollama create` that a file is not here."""
-        if _DIGEST.fullmatch(request.path_params["digest"]) is None:
+        digest = request.path_params["digest"]
+        if _DIGEST.fullmatch(digest) is None:
             raise InvalidRequestError("invalid digest format")
-        return Response(status_code=404)
+        raise AccessError(AccessCode.ROUTE_NOT_FOUND, f'blob "{digest}" not found')
 
     def _not_served(self, name: str) -> NotServedError:
         return NotServedError(name, close_names(self._dependencies.models, name), self._remedy)
