@@ -54,7 +54,7 @@ def test_the_progress_of_a_model_that_starts_is_streamed(state: str) -> None:
         async with fake_inference() as fake:
             starting(fake, state)
             async with running_gateway(fake, wait=False) as gateway:
-                await until(lambda: gateway.sample("model_state", model=KEY, state=state) == 1)
+                await until(lambda: fake.probes > 1)
                 stream = lines(gateway, PULL)
                 assert (await anext(stream))["status"] == "pulling manifest"
                 line = await anext(stream)
@@ -72,9 +72,7 @@ def test_a_download_of_known_size_is_counted_in_bytes() -> None:
             (entry,) = catalog(fake.url).models.values()
             models = Catalog(models={KEY: entry.model_copy(update={"parameters": 500_000_000})})
             async with running_gateway(models=models, wait=False) as gateway:
-                await until(
-                    lambda: gateway.sample("model_state", model=KEY, state="downloading") == 1
-                )
+                await until(lambda: fake.probes > 1)
                 stream = lines(gateway, PULL)
                 assert (await anext(stream))["status"] == "pulling manifest"
                 line = await anext(stream)
@@ -91,7 +89,7 @@ def test_a_model_that_fails_ends_the_pull_with_the_reason() -> None:
         async with fake_inference() as fake:
             starting(fake, "loading")
             async with running_gateway(fake, wait=False) as gateway:
-                await until(lambda: gateway.sample("model_state", model=KEY, state="loading") == 1)
+                await until(lambda: fake.probes > 1)
                 stream = lines(gateway, PULL)
                 first, _ = await anext(stream), await anext(stream)
                 assert first["status"] == "pulling manifest"
