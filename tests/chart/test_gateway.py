@@ -28,6 +28,10 @@ def gateway(values: dict[str, Any]) -> Json:
     return found
 
 
+def gateway_variables(values: dict[str, Any]) -> dict[str, Any]:
+    return environment(gateway(values))
+
+
 def with_memory(limit: str | int, **limits: int) -> dict[str, Any]:
     return {"gateway": {"resources": {"limits": {"memory": limit}}, "limits": limits}}
 
@@ -62,6 +66,18 @@ def test_smallest_limits_admit_one_body_and_one_response() -> None:
     for less in ({"bodiesMiB": 19}, {"responsesMiB": 63}):
         with pytest.raises(RenderError, match="schema"):
             render(with_memory("1Gi", **less))
+
+
+def test_created_models_are_in_a_config_map_without_data() -> None:
+    name = gateway_variables({})["SIZEUP_GATEWAY_CREATED_MODELS_CONFIG_MAP"]
+    assert "data" not in named(render({}), "ConfigMap", name)
+
+
+def test_created_models_can_be_disabled() -> None:
+    values = {"gateway": {"createdModels": {"enabled": False}}}
+    assert "SIZEUP_GATEWAY_CREATED_MODELS_CONFIG_MAP" not in gateway_variables(values)
+    names = {one["metadata"]["name"] for one in of_kind(render(values), "ConfigMap")}
+    assert names == {"sizeup-models"}
 
 
 def test_load_balancer_values() -> None:

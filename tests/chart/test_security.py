@@ -12,6 +12,7 @@ from chart.rendering import (
     Json,
     RenderError,
     containers,
+    merge,
     named,
     of_kind,
     pods,
@@ -113,7 +114,7 @@ def test_each_component_has_its_own_service_account(variant: str) -> None:
         assert f"sizeup-{component}" in accounts
 
 
-def test_gateway_role_covers_endpoints_and_scaled_deployments() -> None:
+def test_gateway_role_covers_endpoints_scaled_deployments_and_created_models() -> None:
     assert named(render(EVERYTHING), "Role", "sizeup-gateway")["rules"] == [
         {
             "apiGroups": ["discovery.k8s.io"],
@@ -126,11 +127,18 @@ def test_gateway_role_covers_endpoints_and_scaled_deployments() -> None:
             "resourceNames": ["sizeup-scaled"],
             "verbs": ["get", "update"],
         },
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["sizeup-created-models"],
+            "verbs": ["list", "watch", "patch"],
+        },
     ]
 
 
-def test_gateway_role_without_scale_to_zero_cannot_scale() -> None:
-    (rule,) = named(render(VARIANTS["gpu"]), "Role", "sizeup-gateway")["rules"]
+def test_gateway_role_has_only_what_the_values_need() -> None:
+    values = merge(VARIANTS["gpu"], {"gateway": {"createdModels": {"enabled": False}}})
+    (rule,) = named(render(values), "Role", "sizeup-gateway")["rules"]
     assert rule["resources"] == ["endpointslices"]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import ollama
@@ -38,11 +39,16 @@ TEXT = "".join(TOKENS)
 Scenario = Callable[[ollama.AsyncClient], Awaitable[None]]
 
 
-def run(scenario: Scenario, script: Script | None = None, **info: Any) -> list[GenerateRequest]:
+def run(
+    scenario: Scenario,
+    script: Script | None = None,
+    created_models: Path | None = None,
+    **info: Any,
+) -> list[GenerateRequest]:
     async def whole() -> list[GenerateRequest]:
         async with fake_inference(script, model_info(**info)) as fake:
             async with (
-                running_gateway(fake) as gateway,
+                running_gateway(fake, created_models=created_models) as gateway,
                 ollama.AsyncClient(host=gateway.url) as client,
             ):
                 await scenario(client)

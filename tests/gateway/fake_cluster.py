@@ -59,6 +59,7 @@ class FakeCluster:
         """A watch from an earlier version gets 410."""
         self.slices: dict[str, Json] = {}
         self.scales: dict[str, Json] = {}
+        self.config_maps: dict[str, Json] = {}
         self.lists = 0
         self.watches: list[int] = []
         """The version at which each watch started."""
@@ -87,6 +88,8 @@ class FakeCluster:
         app.router.add_get(f"/apis/discovery.k8s.io/v1{base}/endpointslices", self._slices)
         app.router.add_get(scale, self._read_scale)
         app.router.add_put(scale, self._write_scale)
+        app.router.add_get(f"/api/v1{base}/configmaps", self._config_maps)
+        app.router.add_patch(f"/api/v1{base}/configmaps/{{name}}", self._patch_config_map)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True).start()
@@ -151,6 +154,14 @@ class FakeCluster:
         self.version += 1
         self.scales[name] = {"replicas": replicas, "version": self.version}
 
+    async def put_config_map(self, name: str, data: Json | None = None) -> None:
+        """Create or change a ConfigMap; the API server omits empty data."""
+        self.version += 1
+        metadata = {"name": name, "resourceVersion": str(self.version)}
+        self.config_maps[name] = {"metadata": metadata, **({"data": data} if data else {})}
+        async with self._news:
+            self._news.notify_all()
+
     def replicas(self, name: str) -> int:
         count: int = self.scales[name]["replicas"]
         return count
@@ -200,6 +211,39 @@ class FakeCluster:
                         await self._news.wait()
         finally:
             self.watching -= 1
+
+    async def _config_maps(self, request: web.Request) -> web.StreamResponse:
+        field, name = request.query["fieldSelector"].split("=")
+        assert field == "metadata.name"
+        if self.refusal is not None:
+            return _status(self.refusal)
+        if not request.query.get("watch"):
+            metadata = {"resourceVersion": str(self.version)}
+            items = [item for known, item in self.config_maps.items() if known == name]
+            return web.json_response({"metadata": metadata, "items": items})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        since = int(request.query["resourceVersion"])
+        async with self._news:
+            while int(self.config_maps[name]["metadata"]["resourceVersion"]) <= since:
+                await self._news.wait()
+        event = {"type": "MODIFIED", "object": self.config_maps[name]}
+        await response.write(json.dumps(event).encode() + b"\n")
+        return response
+
+    async def _patch_config_map(self, request: web.Request) -> web.Response:
+        assert request.headers["Content-Type"] == "application/merge-patch+json"
+        if self.refusal is not None:
+            return _status(self.refusal)
+        if self.before_write is not None:
+            await self.before_write()
+        name, patch = request.match_info["name"], await request.json()
+        known = self.config_maps[name]
+        if patch["metadata"]["resourceVersion"] != known["metadata"]["resourceVersion"]:
+            self.conflicts += 1
+            return _status(409)
+        await self.put_config_map(name, {**known.get("data", {}), **patch["data"]})
+        return web.json_response(self.config_maps[name])
 
     async def _read_scale(self, request: web.Request) -> web.Response:
         self.scale_reads += 1

@@ -150,6 +150,7 @@ class FakeInference:
         self.probes = 0
         self.state: str | None = None
         """State in /readyz while not ready; None sends no body."""
+        self.stage: str | None = None
         self.keep_alive: float = -1.0
         """Seconds, negative for ever; set by requests."""
         self.keep_alive_requests: list[float | None] = []
@@ -210,7 +211,8 @@ class FakeInference:
             return web.json_response({"state": "ready"})
         if self.state is None:
             return web.Response(status=503)
-        return web.json_response({"state": self.state, "progress": 0.5}, status=503)
+        body = {"state": self.state, "progress": 0.5, "stage": self.stage}
+        return web.json_response(body, status=503)
 
     async def _stats(self, _request: web.Request) -> web.Response:
         self.stats_reads += 1

@@ -113,6 +113,7 @@ def up(
         drain_seconds=settings.drain_seconds if drain_seconds is None else drain_seconds,
         log_level=log_level.value,
         log_dir=log_folder(settings.log_dir, port),
+        created_models=settings.created_models,
         engine=settings.engine,
         environment=inherited_environment(),
         restart=Policy(first_seconds=settings.restart_seconds),

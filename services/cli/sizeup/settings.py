@@ -81,7 +81,9 @@ class Settings(HubCacheSettings):
         "huggingface_hub, HF_TOKEN_PATH or $HF_HOME/token",
     )
     xdg_state_home: Path = Field(
-        Path("~/.local/state"), validation_alias="XDG_STATE_HOME", description="parent of the logs"
+        Path("~/.local/state"),
+        validation_alias="XDG_STATE_HOME",
+        description="parent of the logs and of the models that users create",
     )
     xdg_config_home: Path = Field(
         Path("~/.config"),
@@ -93,6 +95,11 @@ class Settings(HubCacheSettings):
     def log_dir(self) -> Path:
         """Folder of the logs of `up`."""
         return self.xdg_state_home.expanduser() / "sizeup"
+
+    @property
+    def created_models(self) -> Path:
+        """File of the models that users create at the gateway of `up`."""
+        return self.log_dir / "created-models.json"
 
     @property
     def user_catalog(self) -> Path:

@@ -19,16 +19,21 @@ from sizeup_gateway.api.dependencies import Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
+from sizeup_gateway.api.ollama.manage_routes import ManageRoutes
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai import documentation as openai
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
 from sizeup_gateway.api.unsupported_routes import unsupported_router
-from sizeup_gateway.cluster.api import ScaleApi, SliceSource
+from sizeup_gateway.cluster.api import ConfigMapApi, ScaleApi, SliceSource
 from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
 from sizeup_gateway.cluster.endpoints import Endpoints
 from sizeup_gateway.comparison.comparisons import Comparisons
 from sizeup_gateway.comparison.fan_out import AnswerLimits
+from sizeup_gateway.created_models.config_map_store import ConfigMapStore
+from sizeup_gateway.created_models.file_store import FileStore
+from sizeup_gateway.created_models.registry import CreatedModels
+from sizeup_gateway.created_models.store import Store
 from sizeup_gateway.middleware.access import (
     cors_middleware,
     host_middleware,
@@ -76,7 +81,11 @@ Browsers find a page at / that compares the sizes.
 """
 
 
-class Cluster(SliceSource, ScaleApi, Protocol):
+_ON_THIS_MACHINE = "`sizeup pull NAME` downloads a model, `sizeup up NAME` serves it"
+_IN_CHART = "its operator serves a model by `models` in the values of the chart"
+
+
+class Cluster(SliceSource, ScaleApi, ConfigMapApi, Protocol):
     """The Kubernetes operations that the gateway needs."""
 
 
@@ -93,15 +102,24 @@ def create_app(
     """
     check_services(catalog, supported=cluster is not None)
     parts = _parts(settings, catalog, registry, cluster)
-    probes = health.health_router(parts.models, drain, lambda: parts.discovery.has_synced)
+    created = CreatedModels(parts.models, _store(settings, cluster), parts.metrics)
+    probes = health.health_router(
+        parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
+    )
     metrics = metrics_router(registry)
     dependencies = _dependencies(settings, parts, drain, scales=cluster is not None)
-    jobs = _jobs(settings, catalog, parts, cluster)
+    jobs = {**_jobs(settings, catalog, parts, cluster), "created_models": created.run}
     routers = (
         OpenAIRoutes(dependencies).router(),
         page_router(),  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         EmbeddingRoutes(dependencies).router(),
+        ManageRoutes(
+            dependencies,
+            created,
+            settings.activation_seconds,
+            _IN_CHART if cluster is not None else _ON_THIS_MACHINE,
+        ).router(),
         CompareRoutes(
             dependencies,
             _comparisons(settings, dependencies),
@@ -140,6 +158,16 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def _store(settings: Settings, cluster: Cluster | None) -> Store | None:
+    path, name = settings.created_models, settings.created_models_config_map
+    if name is not None and (path is not None or cluster is None):
+        required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes and no SIZEUP_GATEWAY_CREATED_MODELS"
+        raise ValueError(f"SIZEUP_GATEWAY_CREATED_MODELS_CONFIG_MAP requires {required}")
+    if name is not None and cluster is not None:
+        return ConfigMapStore(cluster, name)
+    return None if path is None else FileStore(path, settings.catalog_poll_seconds)
 
 
 def _middleware(

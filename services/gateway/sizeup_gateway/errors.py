@@ -1,6 +1,6 @@
 """The gateway's errors, and their HTTP form in each dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ class AccessCode(StrEnum):
     FORBIDDEN_ORIGIN = "forbidden_origin"
     NOT_IMPLEMENTED = "not_implemented"
     COMPARISON_NOT_FOUND = "comparison_not_found"
+    OPERATOR_MODEL = "operator_model"
 
 
 class GatewayError(Exception):
@@ -61,9 +62,32 @@ class UnsupportedError(GatewayError):
 class ModelNotFoundError(GatewayError):
     """No model has this name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reason: str | None = None) -> None:
         """Quote at most 128 characters: the name is untrusted input."""
-        super().__init__(ErrorCode.MODEL_NOT_FOUND, f"model '{name[:128]}' not found", "model")
+        message = f"model '{name[:128]}' not found" + (f": {reason}" if reason else "")
+        super().__init__(ErrorCode.MODEL_NOT_FOUND, message, "model")
+
+
+class NotServedError(GatewayError):
+    """No model has this name, and none can be pulled."""
+
+    def __init__(self, name: str, close: Sequence[str], remedy: str) -> None:
+        """`close` are served names like it. The text begins with that of Ollama's registry."""
+        served = f" (served: {', '.join(close)})" if close else ""
+        message = f"'{name[:128]}' is not served here{served}; {remedy}"
+        super().__init__(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"pull model manifest: file does not exist: {message}",
+            "model",
+        )
+
+
+class OperatorModelError(GatewayError):
+    """Users can neither delete nor replace a model of the catalog."""
+
+    def __init__(self, name: str) -> None:
+        message = f"model '{name}' is the operator's: users cannot replace or delete it"
+        super().__init__(AccessCode.OPERATOR_MODEL, message, "model")
 
 
 class ComparisonNotFoundError(GatewayError):
@@ -171,6 +195,7 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.FORBIDDEN_HOST: HttpForm(403, openai_code="forbidden_host"),
     AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented"),
     AccessCode.COMPARISON_NOT_FOUND: HttpForm(404, openai_code="comparison_not_found"),
+    AccessCode.OPERATOR_MODEL: HttpForm(403, openai_code="operator_model"),
     AccessCode.FORBIDDEN_ORIGIN: HttpForm(403, openai_code="forbidden_origin"),
 }
 

@@ -28,6 +28,14 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="file with one accepted API key per line; without it no key is required"
     )
+    created_models: Path | None = Field(
+        None,
+        description="JSON file of the models that users create (/api/create, /api/copy); without "
+        "it and created_models_config_map they cannot",
+    )
+    created_models_config_map: str | None = Field(
+        None, description="ConfigMap for them instead, with discovery=kubernetes"
+    )
     drain_seconds: float = Field(
         30.0, ge=0, le=3600, description="time for requests in flight to finish after SIGTERM"
     )
@@ -114,7 +122,8 @@ class Settings(BaseSettings):
         None, description="kubeconfig for the API server; the pod's service account by default"
     )
     catalog_poll_seconds: WithinHour = Field(
-        2.0, description="interval at which the catalog file is checked for changes"
+        2.0,
+        description="interval at which the catalog file and created_models are checked for changes",
     )
     activation_queue: Count = Field(
         100, description="limit of requests queued for one model while it is scaled from zero"

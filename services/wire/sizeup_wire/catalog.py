@@ -11,15 +11,12 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from sizeup_wire.message import RequestModel
+from sizeup_wire.names import has_tag, shortest_name
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?:[/:][A-Za-z0-9_][A-Za-z0-9_.-]{0,79}){0,3}")
-"""Ollama's grammar, [host/][namespace/]model[:tag], each part at most 80 characters."""
-
-_HUB_HOSTS = ("hf.co/", "huggingface.co/")
-_QUANTIZATION_SUFFIX = re.compile(r"-(?:q\d[a-z0-9_]{0,12}|fp16|bf16)$")
-"""Ollama tags name a quantization (q4_K_M). Here the deployment chooses the dtype, so the suffix
-is ignored. Bounded, since every chunk of a response repeats the name as the client wrote it."""
-
+_QUANTIZATION_SUFFIX = re.compile(r"[-:](?:q\d[a-z0-9_]{0,12}|fp16|bf16)$")
+"""Ollama tags name a quantization (q4_K_M), those of Hugging Face ids nothing else. Here the
+deployment chooses the dtype, so the suffix is ignored. Bounded, since every chunk of a response
+repeats the name as the client wrote it."""
 
 _DNS_LABEL = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 """Names of Kubernetes Services (RFC 1035)."""
@@ -82,16 +79,11 @@ class Catalog(RequestModel):
     models: Mapping[str, CatalogEntry]
 
 
-def is_legal_name(name: str) -> bool:
-    """Return whether a name follows Ollama's grammar; other names cannot exist."""
-    return _NAME.fullmatch(name) is not None
-
-
 class NameIndex:
-    """Look up models by any of their names, case-insensitively.
+    """Look up models by any of their names or their Hugging Face id, case-insensitively.
 
-    Tried in order: exact name, name plus `:latest`, name minus `:latest`, Hugging Face id (with or
-    without hf.co/), name without a quantization suffix.
+    Tried in order: the shortest form of the name, plus `:latest`, minus `:latest`, without a
+    quantization suffix.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -99,20 +91,19 @@ class NameIndex:
         self._keys: dict[str, str] = {}
         for key, entry in catalog.models.items():
             for name in (key, *entry.names, entry.id):
-                taken = self._keys.setdefault(name.lower(), key)
+                taken = self._keys.setdefault(shortest_name(name).lower(), key)
                 if taken != key:
                     raise ValueError(f"models {taken!r} and {key!r} share the name {name!r}")
 
     def find(self, name: str) -> str | None:
         """Return the key of the model with this name, or None."""
-        return next((self._keys[c] for c in _candidates(name.lower()) if c in self._keys), None)
+        short = shortest_name(name).lower()
+        return next((self._keys[c] for c in _candidates(short) if c in self._keys), None)
 
 
 def _candidates(name: str) -> Iterator[str]:
-    for host in _HUB_HOSTS:
-        name = name.removeprefix(host)
     yield name
-    if ":" not in name:
+    if not has_tag(name):
         yield f"{name}:latest"
     yield name.removesuffix(":latest")
     yield _QUANTIZATION_SUFFIX.sub("", name)

@@ -17,6 +17,7 @@ def options(tmp_path: Path, **environment: str) -> Options:
         drain_seconds=3.0,
         log_level="info",
         log_dir=tmp_path,
+        created_models=tmp_path / "created-models.json",
         engine="fake",
         environment=environment,
         restart=Policy(),
@@ -41,6 +42,16 @@ def test_the_environment_of_a_child(tmp_path: Path) -> None:
         "SIZEUP_INFERENCE_DRAIN_SECONDS": "3.0",
         "SIZEUP_INFERENCE_LOG_LEVEL": "info",
     }
+
+
+@pytest.mark.parametrize("own", [None, "/mine.json"])
+def test_created_models_have_a_file_unless_the_environment_has_one(
+    tmp_path: Path, own: str | None
+) -> None:
+    variable = "SIZEUP_GATEWAY_CREATED_MODELS"
+    planned = plan_gateway(tmp_path, options(tmp_path, **({variable: own} if own else {})))
+    file = planned.command.environment[variable]
+    assert file == (own or str(tmp_path / "created-models.json"))
 
 
 def test_the_gateway_catalog_has_every_replica(tmp_path: Path) -> None:

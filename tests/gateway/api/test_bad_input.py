@@ -233,8 +233,6 @@ def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, metho
         "/v1/",
         "/v1/nothing",
         "/v1/models/nothing",
-        "/v1/models/..%2f..%2fetc%2fpasswd",
-        "/v1/models/",
         "/redoc",
         "/%00",
         "/v1/" + "x" * 5000,
@@ -249,6 +247,24 @@ def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models/..%2f..%2fetc%2fpasswd"),
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/completions"),
+    ],
+)
+def test_an_illegal_name_is_invalid_in_openai_s_dialect(
+    http: httpx.Client, method: str, path: str
+) -> None:
+    body = GOOD | {"model": "a b", "prompt": "hi"}
+    response = http.request(method, path, json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "model"
+    assert_shape(path, response)
+
+
+@pytest.mark.parametrize(
     ("path", "body", "text"),
     [
         ("/api/chat", {}, "model is required"),
@@ -258,6 +274,9 @@ def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
         ("/api/generate", {"model": "unknown"}, "model 'unknown' not found"),
         ("/api/show", {"model": "unknown"}, "model 'unknown' not found"),
         ("/api/chat", {"model": "a b"}, "invalid model name"),
+        ("/api/generate", {"model": "a b", "prompt": "hi"}, "invalid model name"),
+        ("/api/show", {"model": "a/b/c/d"}, "invalid model name"),
+        ("/api/compare", {"models": ["a b"], "prompt": "hi"}, "invalid model name"),
         ("/api/chat", GOOD | {"think": True}, f'"{MODEL}" does not support thinking'),
         (
             "/api/chat",

@@ -1,33 +1,51 @@
-"""Routes that return 501 with a reason."""
+"""Routes that are refused with a reason."""
 
 import json
 
 import httpx
+import pytest
 
 from gateway.fake_inference import FakeInference
 from gateway.harness import background_gateway
 
+DIGEST = "sha256:" + "0" * 64
 
-def test_each_returns_501_and_names_its_path() -> None:
-    routes = [
-        ("POST", "/api/pull"),
-        ("POST", "/api/push"),
-        ("POST", "/api/create"),
-        ("POST", "/api/copy"),
-        ("DELETE", "/api/delete"),
-        ("POST", "/v1/responses"),
-        ("POST", "/v1/messages"),
-        ("GET", "/v1/chat/completions"),
-        ("GET", "/v1/chat/completions/{id}"),
-        ("POST", "/v1/chat/completions/{id}"),
-        ("DELETE", "/v1/chat/completions/{id}"),
-        ("GET", "/v1/chat/completions/{id}/messages"),
-    ]
+
+@pytest.mark.parametrize(
+    ("status", "routes"),
+    [
+        (
+            501,
+            [
+                ("POST", "/api/push"),
+                ("POST", f"/api/blobs/{DIGEST}"),
+                ("GET", "/v1/chat/completions"),
+                ("GET", "/v1/chat/completions/chatcmpl-1"),
+                ("POST", "/v1/chat/completions/chatcmpl-1"),
+                ("DELETE", "/v1/chat/completions/chatcmpl-1"),
+                ("GET", "/v1/chat/completions/chatcmpl-1/messages"),
+                ("POST", "/v1/responses"),
+                ("POST", "/v1/messages"),
+            ],
+        ),
+        (
+            404,
+            [
+                ("POST", "/api/me"),
+                ("POST", "/api/signout"),
+                ("DELETE", "/api/user/keys/c3No"),
+                ("GET", "/api/status"),
+                ("GET", "/api/experimental/aliases"),
+                ("POST", "/api/experimental/web_search"),
+            ],
+        ),
+    ],
+)
+def test_each_is_refused_by_name(status: int, routes: list[tuple[str, str]]) -> None:
     with background_gateway(FakeInference) as url, httpx.Client(base_url=url) as client:
         for method, path in routes:
-            url = path.replace("{id}", "chatcmpl-1")
-            response = client.request(method, url, content=b'{"model": "x"}')
-            assert response.status_code == 501, path
+            response = client.request(method, path, content=b'{"model": "x"}')
+            assert response.status_code == status, path
             error = json.loads(response.text)["error"]
             text = error["message"] if path.startswith("/v1") else error
-            assert text.startswith(f"{path}: ")
+            assert text.startswith("/".join(path.split("/")[:3])), text

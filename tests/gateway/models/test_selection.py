@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from sizeup_gateway.errors import ModelNotFoundError, NotReadyError
+from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError, NotReadyError
 from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.models.created import CreatedModel
 from sizeup_gateway.models.selection import select
 from sizeup_wire.catalog import Catalog, CatalogEntry
 
@@ -31,6 +32,7 @@ def models(*ready: str, others: Iterable[CatalogEntry] = ()) -> Models:
     [
         ("qwen2.5:smallest", (), "0.5b"),
         ("QWEN2.5:Smallest", (), "0.5b"),
+        ("registry.ollama.ai/library/qwen2.5:smallest", (), "0.5b"),
         ("qwen2.5:largest", (), "7b"),  # not the one of unknown size
         ("qwen2.5:largest-ready", ("0.5b", "3b"), "3b"),
         ("qwen2.5:largest-ready", ("7b",), "7b"),
@@ -42,7 +44,7 @@ def test_a_virtual_name_is_a_place_among_the_sizes(
     selected = select(models(*ready), name)
     assert selected.model.key == key
     assert selected.name == f"qwen2.5:{key}"
-    assert selected.virtual == name.lower().partition(":")[2]
+    assert selected.virtual == name.lower().rpartition(":")[2]
 
 
 def test_largest_ready_needs_a_ready_size() -> None:
@@ -50,10 +52,52 @@ def test_largest_ready_needs_a_ready_size() -> None:
         select(models(), "qwen2.5:largest-ready")
 
 
-@pytest.mark.parametrize("name", ["qwen3:smallest", "qwen2.5:larger", "smallest", ":smallest"])
+@pytest.mark.parametrize(
+    "name", ["qwen3:smallest", "qwen2.5:larger", "smallest", "me/qwen2.5:smallest"]
+)
 def test_other_names_are_not_found(name: str) -> None:
     with pytest.raises(ModelNotFoundError):
         select(models(), name)
+
+
+@pytest.mark.parametrize("name", [":smallest", "", "a b", "a/b/c/d", "x@sha256:0"])
+def test_an_illegal_name_is_invalid(name: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        select(models(), name)
+
+
+def test_a_name_of_the_catalog_need_not_be_legal_in_ollama() -> None:
+    own = CatalogEntry(id="Q.ai/own", names=("own",))
+    assert select(models(others=[own]), "Q.ai/own").model.key == "ai/own"
+
+
+def with_created(*ready: str, name: str = "Me/Bot:latest", base: str = "Q/3b") -> Models:
+    found = models(*ready)
+    created = CreatedModel(name=name, base=base, modified_at=1)
+    found.created = {created.key: created}
+    return found
+
+
+@pytest.mark.parametrize("name", ["me/bot", "Me/Bot:latest", "registry.ollama.ai/me/BOT"])
+def test_a_created_model_is_served_by_its_base(name: str) -> None:
+    selected = select(with_created(), name)
+    assert (selected.model.key, selected.name) == ("3b", name)
+    assert (selected.key, selected.listed_name) == ("me/bot:latest", "Me/Bot:latest")
+
+
+def test_a_created_model_without_its_base_is_not_found() -> None:
+    with pytest.raises(ModelNotFoundError, match="Q/other"):
+        select(with_created(base="Q/other"), "me/bot")
+
+
+def test_a_name_of_the_catalog_takes_precedence_over_a_created_one() -> None:
+    assert select(with_created(name="qwen2.5:7b"), "qwen2.5:7b").created is None
+
+
+def test_a_smaller_size_takes_the_settings_of_a_created_model() -> None:
+    selected = select(with_created("0.5b"), "me/bot", fall_back=True)
+    assert (selected.model.key, selected.name) == ("0.5b", "qwen2.5:0.5b")
+    assert selected.created is not None
 
 
 def test_a_model_of_that_very_name_takes_precedence() -> None:

@@ -152,7 +152,7 @@ def test_every_route_has_its_own_label() -> None:
     paths = [route.path for route in app.routes if isinstance(route, Route)]
     label = RouteLabels(app.routes).label
     assert [label(path.replace("{id:path}", "a/b")) for path in paths] == [
-        path.replace("{id:path}", "{id}") for path in paths
+        path.replace(":path}", "}") for path in paths
     ]
     assert label("/v1/modelsx") == label("/nothing") == "other"
 
@@ -188,7 +188,7 @@ def test_unknown_names_and_paths_create_no_series() -> None:
                 await gateway.get(f"/v1/models/junk-{i}")
                 await gateway.get(f"/junk/{i}")
 
-            await stray(-1)
+            await stray(250)
             before = series(gateway)
             for start in range(0, 250, 50):
                 await asyncio.gather(*[stray(i) for i in range(start, start + 50)])

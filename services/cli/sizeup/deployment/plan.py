@@ -26,6 +26,8 @@ class Options:
     drain_seconds: float
     log_level: str
     log_dir: Path
+    created_models: Path
+    """File of the models that users create."""
     engine: str
     environment: Mapping[str, str]
     """Inherited by the children."""
@@ -66,6 +68,8 @@ def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
 
 def plan_gateway(catalog_file: Path, options: Options) -> Planned:
     settings = {"HOST": options.host, "PORT": options.port, "CATALOG": catalog_file}
+    if "SIZEUP_GATEWAY_CREATED_MODELS" not in options.environment:
+        settings["CREATED_MODELS"] = options.created_models
     return Planned(
         _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", settings, options),
         options.local_url,

@@ -9,11 +9,11 @@ from sizeup.errors import UsageError
 from sizeup.settings import Settings
 from sizeup_store.weights import CONFIG, WeightsError, find_model, is_hub_id
 from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
+from sizeup_wire.names import shortest_name
 
 DEFAULT_MODELS = ("toy:0.5m", "toy:2m", "toy:5m")
 """What `up` serves by default: the toy models of the source tree."""
 
-_HUB_HOSTS = ("hf.co/", "huggingface.co/")
 _CHECKOUT = Path(__file__).resolve().parents[4]
 """Of an editable installation; any other has no models/toy there."""
 
@@ -44,9 +44,7 @@ class ModelRegistry:
         key = self._index.find(name)
         if key is not None:
             return key, self.catalog.models[key]
-        for host in _HUB_HOSTS:
-            name = name.removeprefix(host)
-        name = name.removesuffix(":latest")
+        name = shortest_name(name).removesuffix(":latest")
         if not is_hub_id(name):
             raise UsageError(f"model {name!r} not found; `sizeup models --all` lists the names")
         return key_of(name), CatalogEntry(id=name, names=(f"{name}:latest",))

@@ -1,11 +1,12 @@
 """The parts of the gateway that the routes of both dialects use."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
 
+from sizeup_gateway.api.ollama.presets import with_preset
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.errors import InvalidRequestError
@@ -61,12 +62,21 @@ class Dependencies:
         return selected
 
     def generate(
-        self, request: Request, selected: Selected, wires: Sequence[GenerateRequest]
+        self,
+        request: Request,
+        selected: Selected,
+        wires: Sequence[GenerateRequest],
+        given: Collection[str],
     ) -> Callable[[], AsyncGenerator[Event]]:
-        """Return the dispatch of wire requests, with the cache salt of the client's API key."""
+        """Return the dispatch of wire requests, with the cache salt of the client's API key.
+
+        A created model adds its settings, except for the `given` fields.
+        """
         changes = {"cache_salt": salt_of(request.scope)}
-        salted = [wire.model_copy(update=changes) for wire in wires]
-        return partial(self.dispatcher.generate, selected.model, selected.name, salted)
+        whole = [
+            with_preset(selected.created, wire, given).model_copy(update=changes) for wire in wires
+        ]
+        return partial(self.dispatcher.generate, selected.model, selected.name, whole)
 
     def embed(
         self, request: Request, selected: Selected, wire: EmbedRequest

@@ -28,7 +28,7 @@ NO_API_KEY: Json = {"security": []}
 _ERRORS: Mapping[int, str] = {
     400: "Invalid request, or the model lacks a requested feature",
     401: "API key missing or invalid",
-    403: "Host or Origin not allowed",
+    403: "Host or Origin not allowed, or the model is the operator's",
     404: "Model not found",
     408: "Request body not received in time",
     413: "Request body too large",

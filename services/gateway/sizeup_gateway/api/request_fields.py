@@ -7,11 +7,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sizeup_wire.generate import MAX_STOP_STRINGS
 
 
-def unsupported(message: str) -> BeforeValidator:
-    """Accept null and the empty values of JSON, and reject any other value."""
+def unsupported(message: str, *, empty: tuple[object, ...] = (None, "", [])) -> BeforeValidator:
+    """Accept the values that say nothing, and reject any other."""
 
     def check(value: object) -> None:
-        if value not in (None, "", []):
+        if value not in empty:
             raise ValueError(message)
 
     return BeforeValidator(check)

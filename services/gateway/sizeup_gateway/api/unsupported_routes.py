@@ -1,4 +1,4 @@
-"""Routes of both APIs that are not supported: 501 with a reason instead of a bare 404."""
+"""Routes of both APIs that are not supported: an error with a reason instead of a bare 404."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -8,46 +8,60 @@ from starlette.responses import Response
 
 from sizeup_gateway.api.documentation import ACCESS, errors, operation
 from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorResponse
-from sizeup_gateway.errors import AccessCode, AccessError, is_openai_path
+from sizeup_gateway.errors import AccessCode, AccessError, http_form, is_openai_path
 from sizeup_telemetry.api_docs import direct_router
 
-_FIXED = "the models are configured by the operator of this server and cannot be changed here"
+_NO_FILES = "the weights are those of the models of this server; create a model with from"
+_NO_REGISTRY = "this server has no registry"
 _NOT_STORED = "completions are not stored by this server"
 _CHAT_INSTEAD = "this API is not supported by this server; use /v1/chat/completions"
+_NO_ACCOUNTS = "this server has no accounts of ollama.com"
+_NOT_HERE = "this is not supported by this server"
 
-_ROUTES: Sequence[tuple[str, str, str]] = (
-    ("POST", "/api/pull", _FIXED),
-    ("POST", "/api/push", _FIXED),
-    ("POST", "/api/create", _FIXED),
-    ("POST", "/api/copy", _FIXED),
-    ("DELETE", "/api/delete", _FIXED),
-    ("POST", "/v1/responses", _CHAT_INSTEAD),
-    ("POST", "/v1/messages", _CHAT_INSTEAD),
+_NOT_IMPLEMENTED: Sequence[tuple[str, str, str]] = (
+    ("POST", "/api/push", _NO_REGISTRY),
+    ("POST", "/api/blobs/{digest}", _NO_FILES),
     ("GET", "/v1/chat/completions", _NOT_STORED),
     ("GET", "/v1/chat/completions/{id}", _NOT_STORED),
     ("POST", "/v1/chat/completions/{id}", _NOT_STORED),
     ("DELETE", "/v1/chat/completions/{id}", _NOT_STORED),
     ("GET", "/v1/chat/completions/{id}/messages", _NOT_STORED),
+    ("POST", "/v1/responses", _CHAT_INSTEAD),
+    ("POST", "/v1/messages", _CHAT_INSTEAD),
 )
+_NOT_FOUND: Sequence[tuple[str, str, str]] = (
+    ("POST", "/api/me", _NO_ACCOUNTS),
+    ("POST", "/api/signout", _NO_ACCOUNTS),
+    ("DELETE", "/api/user/keys/{key}", _NO_ACCOUNTS),
+    ("GET", "/api/status", _NOT_HERE),
+    ("GET", "/api/experimental/{path:path}", _NOT_HERE),
+    ("POST", "/api/experimental/{path:path}", _NOT_HERE),
+)
+"""404 is what the `ollama` CLI takes for an older server, and goes on."""
 
 
 def unsupported_router() -> APIRouter:
     """Create the routes; each raises AccessError."""
     router = direct_router("Unsupported")
-    for method, path, reason in _ROUTES:
-        error = OpenAIErrorResponse if is_openai_path(path) else OllamaErrorResponse
-        router.add_api_route(
-            path,
-            _not_implemented(f"{path}: {reason}"),
-            methods=[method],
-            status_code=501,
-            **operation(f"Not supported: {reason}", None, errors(error, *ACCESS, 501)),
-        )
+    for code, routes in (
+        (AccessCode.NOT_IMPLEMENTED, _NOT_IMPLEMENTED),
+        (AccessCode.ROUTE_NOT_FOUND, _NOT_FOUND),
+    ):
+        status = http_form(code).status
+        for method, path, reason in routes:
+            error = OpenAIErrorResponse if is_openai_path(path) else OllamaErrorResponse
+            router.add_api_route(
+                path,
+                _refuse(code, f"{path}: {reason}"),
+                methods=[method],
+                status_code=status,
+                **operation(f"Not supported: {reason}", None, errors(error, *ACCESS, status)),
+            )
     return router
 
 
-def _not_implemented(message: str) -> Callable[[Request], Awaitable[Response]]:
-    async def not_implemented(_request: Request) -> Response:
-        raise AccessError(AccessCode.NOT_IMPLEMENTED, message)
+def _refuse(code: AccessCode, message: str) -> Callable[[Request], Awaitable[Response]]:
+    async def refuse(_request: Request) -> Response:
+        raise AccessError(code, message)
 
-    return not_implemented
+    return refuse

@@ -1,1 +1,1 @@
-"""The Kubernetes API: EndpointSlices and the scale subresource."""
+"""The Kubernetes API: EndpointSlices, the scale subresource and a ConfigMap."""

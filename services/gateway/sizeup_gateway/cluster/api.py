@@ -1,4 +1,4 @@
-"""The Kubernetes operations that the gateway needs: EndpointSlices and the scale subresource."""
+"""The Kubernetes operations that the gateway needs, on EndpointSlices, scales and a ConfigMap."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,3 +70,26 @@ class ScaleApi(Protocol):
 
     async def write_scale(self, deployment: str, scale: Scale) -> None:
         """Write the scale; raise ConflictError if its version is not the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMap:
+    """A ConfigMap."""
+
+    data: Mapping[str, str]
+    version: str
+    """Resource version: a write succeeds only while it is the latest."""
+    watch_version: str
+    """Resource version from which to wait for a change."""
+
+
+class ConfigMapApi(Protocol):
+    """ConfigMaps by name. Every method raises ClusterError."""
+
+    async def read_config_map(self, name: str) -> ConfigMap: ...
+
+    async def wait_for_config_map(self, name: str, watch_version: str) -> None:
+        """Return after a later change, or when the watch ends."""
+
+    async def write_config_map(self, name: str, data: Mapping[str, str], version: str) -> None:
+        """Write these keys; raise ConflictError if the version is not the latest."""

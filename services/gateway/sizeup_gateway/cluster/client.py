@@ -6,8 +6,8 @@ removed by later releases of Kubernetes do not break the client.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from yaml import YAMLError
 from sizeup_gateway.cluster.api import (
     Change,
     ClusterError,
+    ConfigMap,
     ConflictError,
     Scale,
     SliceEvent,
@@ -32,6 +33,12 @@ _CALL_SECONDS = 5.0
 _WATCH_SECONDS = 60
 """A watch ends after this time and is resumed: this detects silently dropped connections."""
 _WATCH_GRACE_SECONDS = 10.0
+_WATCH: dict[str, Any] = {
+    "watch": True,
+    "allow_watch_bookmarks": True,
+    "timeout_seconds": _WATCH_SECONDS,
+    "_request_timeout": _WATCH_SECONDS + _WATCH_GRACE_SECONDS,
+}
 
 _SHOWN_CHARACTERS = 200
 
@@ -67,11 +74,12 @@ async def _configuration(kubeconfig: Path | None) -> tuple[client.Configuration,
 
 
 class ClusterClient:
-    """EndpointSlices and scales of one namespace."""
+    """EndpointSlices, scales and ConfigMaps of one namespace."""
 
     def __init__(self, api: client.ApiClient, namespace: str, selector: str) -> None:
         self._slices = client.DiscoveryV1Api(api)
         self._deployments = client.AppsV1Api(api)
+        self._core = client.CoreV1Api(api)
         self._namespace = namespace
         self._selector = selector
 
@@ -88,24 +96,17 @@ class ClusterClient:
 
     async def watch_slices(self, version: str) -> AsyncGenerator[SliceEvent]:
         """Yield the changes after a version; raise ClusterError if it has expired."""
-        response = await _response(
+        events = _watch(
             self._slices.list_namespaced_endpoint_slice_without_preload_content(
                 self._namespace,
                 label_selector=self._selector,
-                watch=True,
-                allow_watch_bookmarks=True,
                 resource_version=version,
-                timeout_seconds=_WATCH_SECONDS,
-                _request_timeout=_WATCH_SECONDS + _WATCH_GRACE_SECONDS,
+                **_WATCH,
             )
         )
-        try:
-            async for line in response.content:
-                yield _event(line)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnreachableError(f"watch interrupted: {error!r}") from error
-        finally:
-            response.close()
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def read_scale(self, deployment: str) -> Scale:
         """Return the scale of a Deployment; a missing `replicas` is 0, Go's zero value."""
@@ -134,6 +135,67 @@ class ClusterClient:
                 deployment, self._namespace, body, _request_timeout=_CALL_SECONDS
             )
         )
+
+    async def read_config_map(self, name: str) -> ConfigMap:
+        """List the one object: a list has the version from which a watch can begin."""
+        found = await _json(
+            self._core.list_namespaced_config_map_without_preload_content(
+                self._namespace, field_selector=_by_name(name), _request_timeout=_CALL_SECONDS
+            )
+        )
+        try:
+            (item,) = found["items"]
+            return ConfigMap(
+                item.get("data") or {},
+                item["metadata"]["resourceVersion"],
+                found["metadata"]["resourceVersion"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ClusterError(f"no ConfigMap {name} in {self._namespace}") from error
+
+    async def wait_for_config_map(self, name: str, watch_version: str) -> None:
+        events = _watch(
+            self._core.list_namespaced_config_map_without_preload_content(
+                self._namespace,
+                field_selector=_by_name(name),
+                resource_version=watch_version,
+                **_WATCH,
+            )
+        )
+        async with aclosing(events):
+            async for event in events:
+                if event.change is not Change.BOOKMARK:
+                    return
+
+    async def write_config_map(self, name: str, data: Mapping[str, str], version: str) -> None:
+        """Patch it: the rest of the object is other people's."""
+        body = {"metadata": {"resourceVersion": version}, "data": dict(data)}
+        await _json(
+            self._core.patch_namespaced_config_map_without_preload_content(
+                name,
+                self._namespace,
+                body,
+                _content_type="application/merge-patch+json",
+                _request_timeout=_CALL_SECONDS,
+            )
+        )
+
+
+def _by_name(name: str) -> str:
+    """Select one object: a Role restricts lists and watches by name only with this selector."""
+    return f"metadata.name={name}"
+
+
+async def _watch(call: Awaitable[aiohttp.ClientResponse]) -> AsyncGenerator[SliceEvent]:
+    """Yield the events of a watch; raise ClusterError if its version has expired."""
+    response = await _response(call)
+    try:
+        async for line in response.content:
+            yield _event(line)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnreachableError(f"watch interrupted: {error!r}") from error
+    finally:
+        response.close()
 
 
 def _event(line: bytes) -> SliceEvent:

@@ -35,7 +35,7 @@ class Answer:
 
     model: Model
     name: str
-    """The model's listed name."""
+    """The listed name of the model, or of the created one that it serves."""
     sample: int
     request: GenerateRequest
 

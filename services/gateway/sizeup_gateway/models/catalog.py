@@ -1,4 +1,4 @@
-"""The models of the catalog, by key and by name."""
+"""The models of the catalog, by key and by name, and those that users have created from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ import yaml
 
 from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_gateway.model_state import ModelState, model_state
+from sizeup_gateway.models.created import CreatedModel
 from sizeup_gateway.models.replica_pool import ReplicaPool
 from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
 from sizeup_wire.model import ModelInfo
+from sizeup_wire.names import shortest_name
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +35,12 @@ class Model:
         name = self.entry.names[0]
         return name if ":" in name else f"{name}:latest"
 
+    def is_hub_id(self, name: str) -> bool:
+        """Whether a name is its Hugging Face id rather than one of Ollama's names."""
+        return "/" in self.entry.id and shortest_name(name).partition(":")[0].lower() == (
+            self.entry.id.lower()
+        )
+
     @property
     def state(self) -> ModelState:
         return model_state(
@@ -50,6 +58,11 @@ class Model:
         return responded or scaled_up
 
     @property
+    def failure(self) -> str | None:
+        """Why a replica failed, if one has failed and said it."""
+        return next((r.stage for r in self.pool.replicas if r.state == "failed" and r.stage), None)
+
+    @property
     def progress(self) -> float | None:
         """Progress, 0 to 1, of the first replica that is in the model's state and reports it."""
         reported = (r.progress for r in self.pool.replicas if r.state == self.state)
@@ -60,6 +73,8 @@ class Models:
     def __init__(self, catalog: Catalog) -> None:
         """Raise ValueError if two models share a name."""
         self.by_key: Mapping[str, Model] = {}
+        self.created: Mapping[str, CreatedModel] = {}
+        """By the key of the name; a name of the catalog takes precedence."""
         self.catalog = Catalog(models={})
         self.apply(catalog)
 

@@ -26,7 +26,7 @@ def parameters_of(model: Model) -> int | None:
 
 def by_size(models: Iterable[Model]) -> Sequence[Model]:
     """Sort models in ascending order of size, those of unknown size last."""
-    return sorted(models, key=_size)
+    return sorted(models, key=size_order)
 
 
 def family(models: Iterable[Model], name: str) -> Sequence[Model]:
@@ -34,6 +34,7 @@ def family(models: Iterable[Model], name: str) -> Sequence[Model]:
     return by_size(m for m in models if family_of(m).lower() == name.lower())
 
 
-def _size(model: Model) -> tuple[bool, int, str]:
+def size_order(model: Model) -> tuple[bool, int, str]:
+    """Return the sort key of `by_size`."""
     parameters = parameters_of(model)
     return parameters is None, parameters or 0, model.key

@@ -21,6 +21,8 @@ class Replica:
     """As /readyz last reported it; None if it did not respond."""
     progress: float | None = None
     """Progress of the state, 0 to 1; None if not reported."""
+    stage: str | None = None
+    """What is in progress, or why it failed; None if not reported."""
     expires_at: float | None = None
     """Unix time from which it may be unloaded if idle; None is never."""
 

@@ -40,6 +40,8 @@ class Metrics:
     activations: Counter
     catalog_reloads: Counter
     catalog_invalid: Gauge
+    created_models: Gauge
+    created_models_unreadable: Gauge
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -89,4 +91,6 @@ class Metrics:
             counter("activations_total", "Attempts to scale a model from zero", "model", "outcome"),
             counter("catalog_reloads_total", "Reloads of the catalog file", "outcome"),
             gauge("catalog_invalid", "1 while the catalog file is invalid"),
+            gauge("created_models", "Models that users have created"),
+            gauge("created_models_unreadable", "1 while the created models cannot be read"),
         )

@@ -122,4 +122,5 @@ class Discovery:
             health = Health(ready=False)
         probe.timeouts = 0
         replica.state, replica.progress = health.state, health.progress
+        replica.stage = health.stage
         pool.set_ready(replica, ready=health.ready)

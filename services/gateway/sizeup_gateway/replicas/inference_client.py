@@ -60,6 +60,8 @@ class Health:
     ready: bool
     state: str | None = None
     progress: float | None = None
+    stage: str | None = None
+    """What is in progress, or why it failed."""
 
 
 class InferenceClient:
@@ -209,13 +211,14 @@ def _health(status: int, body: bytes) -> Health:
     """Parse the response of /readyz; an unknown body leaves state and progress unknown."""
     try:
         fields = json.loads(body)
-        state, progress = fields.get("state"), fields.get("progress")
+        state, progress, stage = (fields.get(key) for key in ("state", "progress", "stage"))
     except (ValueError, AttributeError):
-        state = progress = None
+        state = progress = stage = None
     return Health(
         ready=status == 200,
         state=state if isinstance(state, str) else None,
         progress=float(progress) if isinstance(progress, int | float) else None,
+        stage=stage if isinstance(stage, str) else None,
     )
 
 

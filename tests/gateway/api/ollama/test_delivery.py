@@ -36,7 +36,7 @@ SEED = Delivery(streams=False, images=True)
 def test_the_first_rule_that_applies_wins(
     stream: bool | None, accept: str, model: str, default: StreamDefault, expected: Delivery
 ) -> None:
-    assert delivery(stream, accept, model, default) == expected
+    assert delivery(stream, accept, default, by_hub_id=model == HUB_ID) == expected
 
 
 def test_a_request_by_hub_id_gets_one_object_with_images() -> None:
@@ -53,6 +53,27 @@ def test_a_request_by_hub_id_gets_one_object_with_images() -> None:
             "message": {"content": "".join(TOKENS), "images": None, "role": "assistant"},
             "model": HUB_ID,
         }
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("name", "streams"),
+    [
+        (f"library/{MODEL}", True),
+        (f"registry.ollama.ai/library/{MODEL.upper()}", True),
+        (f"hf.co/{HUB_ID.lower()}:latest", False),
+        (f"{HUB_ID}:Q4_K_M", False),
+    ],
+)
+def test_only_a_hub_id_gets_one_object(name: str, streams: bool) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            body = {"model": name, "messages": [{"role": "user", "content": "hi"}]}
+            status, _, text = await gateway.post("/api/chat", body)
+            lines = [json.loads(line) for line in text.splitlines()]
+            assert (status, len(lines) > 1) == (200, streams)
+            assert {line["model"] for line in lines} == {name}
 
     asyncio.run(scenario())
 

@@ -146,7 +146,7 @@ def _extras(end: Ended) -> Json:
 
 
 def _key(answer: Answer) -> tuple[str, int]:
-    return answer.model.key, answer.sample
+    return answer.name, answer.sample
 
 
 def _timing_of(end: Ended, timing: Timing) -> Timing:
@@ -154,12 +154,12 @@ def _timing_of(end: Ended, timing: Timing) -> Timing:
 
 
 def _begin(plan: Plan) -> Json:
-    models = {answer.model.key: answer.model for answer in plan.answers}.values()
+    models = {answer.name: answer.model for answer in plan.answers}
     return {
         "id": plan.id,
         "models": [
-            {"model": m.listed_name, "parameters": parameters_of(m), "state": m.state}
-            for m in models
+            {"model": name, "parameters": parameters_of(model), "state": model.state}
+            for name, model in models.items()
         ],
         "samples": plan.samples,
         "seed": plan.seed,

@@ -8,9 +8,9 @@ from typing import TypeVar
 from sizeup_gateway.api.compare.schema import MAX_ANSWERS, MAX_MODELS, CompareFields
 from sizeup_gateway.comparison.updates import Answer, Plan
 from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
-from sizeup_gateway.models.catalog import Model, Models
-from sizeup_gateway.models.families import by_size, family
-from sizeup_gateway.models.selection import select
+from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.models.families import family, size_order
+from sizeup_gateway.models.selection import Selected, select
 from sizeup_wire.generate import ChatPrompt, GenerateRequest
 
 _MAX_CHARACTERS = 64 * 2**20
@@ -23,7 +23,7 @@ _DRAWN_SEEDS = 2**31
 """Drawn seeds fit the integers of every client."""
 
 
-def chosen_models(body: CompareFields, models: Models) -> Sequence[Model]:
+def chosen_models(body: CompareFields, models: Models) -> Sequence[Selected]:
     """Return the models of a comparison, ascending by size, or raise GatewayError."""
     if (body.models is None) == (body.family is None):
         raise InvalidRequestError("exactly one of models and family is required", "models")
@@ -34,30 +34,34 @@ def chosen_models(body: CompareFields, models: Models) -> Sequence[Model]:
         if len(found) > MAX_MODELS:
             message = f"the family has {len(found)} models, more than {MAX_MODELS}: name them"
             raise InvalidRequestError(message, "family")
-        return found
-    named = [select(models, name).model for name in body.models or ()]
-    for i, model in enumerate(named):
-        if model in named[:i]:
+        return [Selected(model, model.listed_name) for model in found]
+    named = [select(models, name) for name in body.models or ()]
+    keys = [one.key for one in named]
+    for i, key in enumerate(keys):
+        if key in keys[:i]:
             message = f"models.{i} is the same model as another"
             raise InvalidRequestError(message, f"models.{i}")
-    return by_size(named)
+    return sorted(named, key=lambda one: size_order(one.model))
 
 
-def named(chosen: Sequence[Model], names: Iterable[str], models: Models) -> Mapping[str, Model]:
+def named(
+    chosen: Sequence[Selected], names: Iterable[str], models: Models
+) -> Mapping[str, Selected]:
     """Return the chosen models by their keys and by these names, which must be theirs."""
-    found = {model.key: model for model in chosen}
+    by_key = {one.key: one for one in chosen}
+    found = dict(by_key)
     for name in names:
-        model = select(models, name).model
-        if model not in chosen:
+        one = by_key.get(select(models, name).key)
+        if one is None:
             raise InvalidRequestError(f"history: {name!r} is not in the comparison", "history")
-        found[name] = model
+        found[name] = one
     return found
 
 
 def make_plan(
     body: CompareFields,
-    models: Sequence[Model],
-    to_wire: Callable[[Model], GenerateRequest],
+    models: Sequence[Selected],
+    to_wire: Callable[[Selected], GenerateRequest],
     cache_salt: str | None,
 ) -> Plan:
     """Plan every answer: the same request to all models, with a seed for each sample."""
@@ -65,7 +69,7 @@ def make_plan(
     if len(models) * samples > MAX_ANSWERS:
         message = f"{len(models)} models with {samples} samples are more than {MAX_ANSWERS} answers"
         raise InvalidRequestError(message, "samples")
-    wires = {model.key: to_wire(model) for model in models}
+    wires = {one.key: to_wire(one) for one in models}
     characters = samples * sum(_characters(wire) for wire in wires.values())
     if characters > _MAX_CHARACTERS:
         message = f"the prompts of all answers have {characters} characters in sum: too many"
@@ -74,14 +78,14 @@ def make_plan(
     seed = random.randrange(_DRAWN_SEEDS) if given is None else given
     answers = [
         Answer(
-            model,
-            model.listed_name,
+            one.model,
+            one.listed_name,
             sample,
-            wires[model.key].model_copy(
+            wires[one.key].model_copy(
                 update={"seed": (seed + sample) & _SEED_MASK, "cache_salt": cache_salt, "n": 1}
             ),
         )
-        for model in models
+        for one in models
         for sample in range(samples)
     ]
     return Plan(f"cmp-{uuid.uuid4().hex}", answers, samples, seed, bool(body.one_at_a_time))
@@ -91,7 +95,7 @@ def conversations(
     body: CompareFields,
     messages: Sequence[MessageT] | None,
     history: Mapping[str, Sequence[MessageT]] | None,
-    models: Mapping[str, Model],
+    models: Mapping[str, Selected],
     to_message: Callable[[str, str], MessageT],
 ) -> Mapping[str, Sequence[MessageT]]:
     """Return the messages for each model, by its key: system, its own history, the common ones.
@@ -106,7 +110,8 @@ def conversations(
     own = {models[name].key: list(turns) for name, turns in (history or {}).items()}
     if len(own) < len(history or {}):
         raise InvalidRequestError("history has two names of one model", "history")
-    return {m.key: [*system, *own.get(m.key, ()), *common] for m in models.values()}
+    keys = {one.key for one in models.values()}
+    return {key: [*system, *own.get(key, ()), *common] for key in keys}
 
 
 def _characters(wire: GenerateRequest) -> int:

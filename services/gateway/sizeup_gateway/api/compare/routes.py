@@ -1,6 +1,6 @@
 """Handlers of the comparison."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter
@@ -14,6 +14,7 @@ from sizeup_gateway.api.compare.plan import chosen_models, conversations, make_p
 from sizeup_gateway.api.compare.sizes import measured_of, to_size
 from sizeup_gateway.api.dependencies import Dependencies
 from sizeup_gateway.api.ollama import translate as from_ollama
+from sizeup_gateway.api.ollama.presets import with_preset
 from sizeup_gateway.api.ollama.routes import describe as describe_ollama
 from sizeup_gateway.api.ollama.schema import Message
 from sizeup_gateway.api.openai import translate as from_openai
@@ -32,7 +33,7 @@ from sizeup_gateway.errors import (
 )
 from sizeup_gateway.models.families import by_size
 from sizeup_gateway.models.report import LoadTestReport
-from sizeup_gateway.models.selection import select
+from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.metrics import SEVERAL_MODELS
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.event_response import EventResponse
@@ -73,7 +74,8 @@ class CompareRoutes:
         def to_wire(messages: Sequence[Message]) -> GenerateRequest:
             return from_ollama.from_chat(body.model_copy(update={"messages": messages}))
 
-        plan = self._plan(request, body, Message, body.messages, body.history, to_wire)
+        given = from_ollama.given(body)
+        plan = self._plan(request, body, Message, body.messages, body.history, to_wire, given)
         streams = body.stream is not False
         return self._respond(request, plan, OllamaForm(), NdjsonFraming(), streams=streams)
 
@@ -83,8 +85,8 @@ class CompareRoutes:
         def to_wire(messages: Sequence[ChatCompletionMessageParam]) -> GenerateRequest:
             return from_openai.from_chat(body.model_copy(update={"messages": messages}))
 
-        kind = ChatCompletionMessageParam
-        plan = self._plan(request, body, kind, body.messages, body.history, to_wire)
+        kind, given = ChatCompletionMessageParam, from_openai.given(body)
+        plan = self._plan(request, body, kind, body.messages, body.history, to_wire, given)
         streams = bool(body.stream)
         return self._respond(request, plan, OpenAIForm(plan), SseFraming(), streams=streams)
 
@@ -96,8 +98,9 @@ class CompareRoutes:
         messages: Sequence[BodyT] | None,
         history: Mapping[str, Sequence[BodyT]] | None,
         to_wire: Callable[[Sequence[BodyT]], GenerateRequest],
+        given: Collection[str],
     ) -> Plan:
-        """Plan a comparison whose messages are of this kind."""
+        """Plan a comparison whose messages are of this kind; `given` are wire fields it sets."""
         known = self._dependencies.models
         models = chosen_models(body, known)
 
@@ -108,13 +111,17 @@ class CompareRoutes:
             body, messages, history, named(models, history or (), known), to_message
         )
         salt = salt_of(request.scope)
-        return make_plan(body, models, lambda model: to_wire(by_key[model.key]), salt)
+
+        def with_settings(selected: Selected) -> GenerateRequest:
+            return with_preset(selected.created, to_wire(by_key[selected.key]), given)
+
+        return make_plan(body, models, with_settings, salt)
 
     async def stop(self, request: Request) -> Response:
         """Stop one size of a comparison that this process runs."""
         body = await self._dependencies.read(request, schema.StopRequest, describe_ollama)
         try:
-            name = select(self._dependencies.models, body.model).model.listed_name
+            name = select(self._dependencies.models, body.model).listed_name
         except (ModelNotFoundError, NotReadyError):
             name = body.model  # removed from the catalog since
         stopped = self._comparisons.stop(body.id, name, body.sample)

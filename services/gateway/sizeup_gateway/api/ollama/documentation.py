@@ -5,11 +5,12 @@ from sizeup_gateway.api.documentation import (
     BODY,
     GENERATION,
     MODEL_LOOKUP,
+    Json,
     errors,
     operation,
 )
 from sizeup_gateway.api.error_schemas import OllamaErrorResponse
-from sizeup_gateway.api.ollama import response_schema, schema
+from sizeup_gateway.api.ollama import manage_schema, response_schema, schema
 from sizeup_gateway.responses.framing import NDJSON_TYPE
 from sizeup_telemetry.api_docs import json_response, reference, stream_response
 
@@ -19,6 +20,10 @@ REQUESTS = (
     schema.GenerateRequest,
     schema.EmbedRequest,
     schema.EmbeddingRequest,
+    manage_schema.PullRequest,
+    manage_schema.CopyRequest,
+    manage_schema.CreateRequest,
+    manage_schema.DeleteRequest,
 )
 RESPONSES = (
     OllamaErrorResponse,
@@ -31,6 +36,7 @@ RESPONSES = (
     response_schema.EmbedResponse,
     response_schema.EmbeddingResponse,
     response_schema.DebugTemplateResponse,
+    response_schema.ProgressResponse,
 )
 
 _FRAMING = (
@@ -65,7 +71,7 @@ VERSION = operation(
 )
 TAGS = operation(
     "List models",
-    json_response(response_schema.ListResponse, "Every model of the catalog"),
+    json_response(response_schema.ListResponse, "Every model of the catalog and every created one"),
     _ACCESS_ERRORS,
 )
 PROCESSES = operation(
@@ -103,3 +109,28 @@ EMBEDDINGS = operation(
     _GENERATION_ERRORS,
     schema.EmbeddingRequest,
 )
+
+
+_CHANGE_ERRORS = errors(OllamaErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP, 501)
+_CHANGED: Json = {"description": "Done", "content": {}}
+_PROGRESS = stream_response(
+    NDJSON_TYPE,
+    response_schema.ProgressResponse,
+    "NDJSON: one status per line, the last `success`. With `stream: false`, the last one.",
+)
+_PROGRESS["content"]["application/json"] = {"schema": reference(response_schema.ProgressResponse)}
+
+PULL = operation(
+    "Wait until a model is served",
+    _PROGRESS,
+    errors(OllamaErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP, 504),
+    manage_schema.PullRequest,
+)
+CREATE = operation(
+    "Create a model: another one with settings of its own",
+    _PROGRESS,
+    {**_CHANGE_ERRORS, **errors(OllamaErrorResponse, 504)},
+    manage_schema.CreateRequest,
+)
+COPY = operation("Copy a model", _CHANGED, _CHANGE_ERRORS, manage_schema.CopyRequest)
+DELETE = operation("Delete a created model", _CHANGED, _CHANGE_ERRORS, manage_schema.DeleteRequest)

@@ -30,7 +30,6 @@ from sizeup_gateway.responses.event_response import (
 )
 from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
 from sizeup_telemetry.api_docs import direct_router
-from sizeup_wire.catalog import is_legal_name
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.errors import ErrorCode
 
@@ -96,8 +95,6 @@ class EmbeddingRoutes:
 
     def _select(self, request: Request, name: str, *, generates: bool) -> Selected:
         """Return the model; the error for an unknown one differs from that of the other routes."""
-        if not is_legal_name(name):
-            raise InvalidRequestError("invalid model name", "model")
         try:
             return self._dependencies.select(request, name, generates=generates, falls_back=False)
         except ModelNotFoundError as error:

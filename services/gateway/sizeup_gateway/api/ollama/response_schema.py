@@ -87,6 +87,9 @@ class ShowResponse(ResponseBody):
     model_info: dict[str, Any]
     capabilities: list[str]
     modified_at: datetime
+    system: str | None = None
+    """This and the next are those of a created model."""
+    messages: list[dict[str, Any]] | None = None
 
 
 class ResponseToolCallFunction(ResponseBody):
@@ -180,6 +183,16 @@ class EmbeddingResponse(ResponseBody):
 
     embedding: list[float]
     """As the model makes it; empty without a prompt."""
+
+
+class ProgressResponse(ResponseBody):
+    """`POST /api/pull` and `/api/create`: one line of a stream; the last one is `success`."""
+
+    status: str
+    digest: str | None = None
+    total: int | None = None
+    """In bytes, like `completed`."""
+    completed: int | None = None
 
 
 class DebugInfo(ResponseBody):

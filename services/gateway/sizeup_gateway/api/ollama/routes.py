@@ -19,16 +19,17 @@ from sizeup_gateway.api.ollama.chunks import (
     timestamp,
 )
 from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
+from sizeup_gateway.api.ollama.describe_created import to_created_show, to_created_tag
 from sizeup_gateway.api.ollama.loading import load_or_unload
+from sizeup_gateway.api.ollama.presets import prompt_with_preset
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError, UpstreamError
-from sizeup_gateway.models.selection import Selected
+from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
-from sizeup_wire.catalog import is_legal_name
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Prompt
 from sizeup_wire.model import TokenizeRequest
@@ -74,9 +75,11 @@ class OllamaRoutes:
         return JsonResponse({"version": API_VERSION})
 
     async def tags(self, _request: Request) -> Response:
-        """List every model of the catalog, the most recently modified first."""
+        """List the models of the catalog and created ones, the most recently modified first."""
         now = datetime.now(UTC)
-        tags = [to_tag(model, now) for model in self._dependencies.models.by_key.values()]
+        models = self._dependencies.models
+        tags = [to_tag(model, now) for model in models.by_key.values()]
+        tags += [to_created_tag(created, now) for created in created_models(models)]
         tags.sort(key=lambda tag: str(tag["modified_at"]), reverse=True)
         return JsonResponse({"models": tags})
 
@@ -89,9 +92,12 @@ class OllamaRoutes:
     async def show(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.ShowRequest, describe)
         name = body.model or body.name or ""
-        model = self._select(request, name, generates=False).model
+        selected = self._select(request, name, generates=False)
         user_agent = request.headers.get("user-agent", "")
-        return JsonResponse(to_show(model, name, user_agent, datetime.now(UTC)))
+        shown = to_show(selected.model, name, user_agent, datetime.now(UTC))
+        if selected.created is not None:
+            shown = to_created_show(selected.created, selected.model, shown)
+        return JsonResponse(shown)
 
     async def chat(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.ChatRequest, describe)
@@ -102,8 +108,12 @@ class OllamaRoutes:
         if body.debug_render_only:
             return await self._render(selected, translate.chat_prompt(body))
         accept = request.headers.get("accept", "")
-        delivery = translate.delivery(body.stream, accept, name, self._stream_default)
-        events = self._dependencies.generate(request, selected, [translate.from_chat(body)])
+        by_hub_id = (selected.instead_of or selected.model).is_hub_id(name)
+        delivery = translate.delivery(
+            body.stream, accept, self._stream_default, by_hub_id=by_hub_id
+        )
+        wire, given = translate.from_chat(body), translate.given(body)
+        events = self._dependencies.generate(request, selected, [wire], given)
         chunks = ChatChunks(selected.name, images=delivery.images)
         return self._respond(selected, events, chunks, streams=delivery.streams)
 
@@ -118,7 +128,8 @@ class OllamaRoutes:
             return self._load_or_unload(body, selected, {"response": ""})
         if body.debug_render_only:
             return await self._render(selected, translate.generate_prompt(body))
-        events = self._dependencies.generate(request, selected, [translate.from_generate(body)])
+        wire, given = translate.from_generate(body), translate.given(body)
+        events = self._dependencies.generate(request, selected, [wire], given)
         chunks = GenerateChunks(selected.name)
         return self._respond(selected, events, chunks, streams=body.stream is not False)
 
@@ -152,7 +163,7 @@ class OllamaRoutes:
     async def _render(self, selected: Selected, prompt: Prompt) -> Response:
         """Return the prompt as the model's chat template renders it."""
         model, name = selected.model, selected.name
-        request = TokenizeRequest(prompt=prompt)
+        request = TokenizeRequest(prompt=prompt_with_preset(selected.created, prompt))
         try:
             with self._dependencies.admission:
                 tokens = await self._dependencies.dispatcher.tokenize(model, name, request)
@@ -169,15 +180,14 @@ class OllamaRoutes:
     def _select(self, request: Request, name: str, *, generates: bool) -> Selected:
         if not name:
             raise InvalidRequestError("model is required", "model")
-        if not is_legal_name(name):
-            raise InvalidRequestError("invalid model name", "model")
         return self._dependencies.select(request, name, generates=generates)
 
 
 def describe(details: ErrorDetails) -> InvalidRequestError:
     """Convert a validation error, with Ollama's message if it has one."""
     location, field = details["loc"], field_path(details)
-    if len(location) >= 2 and location[0] == "options" and details["type"] in _OPTION_TYPES:
+    is_option = len(location) >= 2 and location[0] in ("options", "parameters")
+    if is_option and details["type"] in _OPTION_TYPES:
         kind = _OPTION_TYPES[details["type"]]
         return InvalidRequestError(f'option "{location[1]}" must be of type {kind}', field)
     if details["type"] == "value_error" and len(location) == 1:

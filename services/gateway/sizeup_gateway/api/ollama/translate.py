@@ -31,6 +31,14 @@ _MAX_COUNT = 2**31 - 1
 """Larger counts are equivalent: no context is as long."""
 _MAX_TEMPERATURE = 100.0
 _MAX_PENALTY = 10.0
+_FIELDS = {
+    "num_predict": "max_tokens",
+    "num_ctx": "max_context",
+    "num_keep": "num_keep",
+    "seed": "seed",
+    "stop": "stop",
+}
+"""Wire fields of the options that are not about sampling."""
 _SEED_MASK = 2**63 - 1
 
 
@@ -44,7 +52,7 @@ class Delivery:
 
 
 def delivery(
-    stream: bool | None, accept: str, model: str, stream_default: StreamDefault
+    stream: bool | None, accept: str, stream_default: StreamDefault, *, by_hub_id: bool
 ) -> Delivery:
     """Decide the form of the response; the first rule that applies wins.
 
@@ -58,7 +66,7 @@ def delivery(
         return Delivery(streams=True)
     if accepted == "application/json":
         return Delivery(streams=False)
-    if stream_default == "never" or (stream_default == "auto" and "/" in model):
+    if stream_default == "never" or (stream_default == "auto" and by_hub_id):
         return Delivery(streams=False, images=True)
     return Delivery(streams=True)
 
@@ -190,6 +198,12 @@ def _count(value: int | None) -> int | None:
     if value is None:
         return None
     return _MAX_COUNT if value < 0 else min(value, _MAX_COUNT)
+
+
+def given(body: schema.ModelRequest) -> frozenset[str]:
+    """Return the wire fields that the options set, if only to their defaults."""
+    options = body.options or schema.Options()
+    return frozenset(f for name, f in _FIELDS.items() if getattr(options, name) is not None)
 
 
 def _max_tokens(num_predict: int | None) -> int | None:

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
@@ -20,8 +21,7 @@ from sizeup_gateway.api.openai.reasoning import returns_reasoning
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
-from sizeup_gateway.models.catalog import Model
-from sizeup_gateway.models.selection import Selected
+from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_embedding, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, SseFraming
 from sizeup_gateway.responses.json_response import JsonResponse
@@ -50,15 +50,16 @@ class OpenAIRoutes:
         return router
 
     async def models(self, _request: Request) -> Response:
-        models = self._dependencies.models.by_key.values()
-        data = [self._to_json(model.listed_name, model) for model in models]
+        models = self._dependencies.models
+        data = [self._to_json(Selected(m, m.listed_name)) for m in models.by_key.values()]
+        data += [self._to_json(created) for created in created_models(models)]
         return JsonResponse({"object": "list", "data": data})
 
     async def model(self, request: Request) -> Response:
         """Describe one model under the name in the path."""
         name = request.path_params["id"]
         selected = self._dependencies.select(request, name, generates=False)
-        return JsonResponse(self._to_json(name, selected.model))
+        return JsonResponse(self._to_json(replace(selected, name=name)))
 
     async def chat_completions(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.ChatCompletionRequest, describe)
@@ -72,7 +73,8 @@ class OpenAIRoutes:
             functions=bool(body.functions),
             reasoning=returns_reasoning(body),
         )
-        events = self._dependencies.generate(request, selected, [wire])
+        given = translate.given(body)
+        events = self._dependencies.generate(request, selected, [wire], given)
         return self._respond(body, selected, chunks, events, translate.chat_param)
 
     async def completions(self, request: Request) -> Response:
@@ -87,7 +89,7 @@ class OpenAIRoutes:
             usage=_includes_usage(body),
             logprobs=body.logprobs is not None,
         )
-        events = self._dependencies.generate(request, selected, wires)
+        events = self._dependencies.generate(request, selected, wires, translate.given(body))
         return self._respond(body, selected, chunks, events, translate.completion_param)
 
     async def embeddings(self, request: Request) -> Response:
@@ -134,12 +136,14 @@ class OpenAIRoutes:
             raise InvalidRequestError("model is required", "model")
         return self._dependencies.select(request, name, falls_back=falls_back)
 
-    def _to_json(self, name: str, model: Model) -> Json:
+    def _to_json(self, selected: Selected) -> Json:
+        model, created = selected.model, selected.created
         info = model.info
+        modified_at = info.modified_at if info else self._started_at
         entry: Json = {
-            "id": name,
+            "id": selected.name,
             "object": "model",
-            "created": int(info.modified_at) if info else self._started_at,
+            "created": int(created.modified_at if created else modified_at),
             "owned_by": _OWNER,
             "state": model.state,
         }

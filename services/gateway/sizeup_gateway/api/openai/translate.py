@@ -110,6 +110,17 @@ def embedding_param(wire_field: str) -> str:
     return "input" if wire_field.startswith("prompt") else wire_field
 
 
+def given(body: schema.SamplingRequest) -> frozenset[str]:
+    """Return the wire fields that the request sets, if only to their defaults."""
+    values = {
+        "max_tokens": (body.max_tokens, getattr(body, "max_completion_tokens", None)),
+        "max_context": (body.options and body.options.num_ctx,),
+        "seed": (body.seed,),
+        "stop": (body.stop,),
+    }
+    return frozenset(f for f, found in values.items() if any(v is not None for v in found))
+
+
 def chat_param(wire_field: str, structured: str = "response_format") -> str:
     """Map a wire field to the field of `POST /v1/chat/completions`.
 
