@@ -20,6 +20,8 @@ from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai import documentation as openai
+from sizeup_gateway.api.openai.responses_api import documentation as responses_api
+from sizeup_gateway.api.openai.responses_api.routes import ResponsesRoutes
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
 from sizeup_gateway.api.unsupported_routes import unsupported_router
@@ -98,6 +100,7 @@ def create_app(
     jobs = _jobs(settings, catalog, parts, cluster)
     routers = (
         OpenAIRoutes(dependencies).router(),
+        ResponsesRoutes(dependencies).router(),
         page_router(),  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         CompareRoutes(
@@ -127,10 +130,16 @@ def create_app(
     app.user_middleware = _middleware(settings, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
-        requests=[*ollama.REQUESTS, *openai.REQUESTS, *compare.REQUESTS],
+        requests=[
+            *ollama.REQUESTS,
+            *openai.REQUESTS,
+            *responses_api.REQUESTS,
+            *compare.REQUESTS,
+        ],
         responses=[
             *ollama.RESPONSES,
             *openai.RESPONSES,
+            *responses_api.RESPONSES,
             *compare.RESPONSES,
             *health.RESPONSES,
         ],

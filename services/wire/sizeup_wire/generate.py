@@ -8,6 +8,8 @@ from sizeup_wire.message import RequestModel
 
 MAX_CHOICES = 16
 """Upper bound of `n`: each choice is a separate sequence in the batch."""
+MAX_MESSAGES = 4096
+"""Of a chat prompt."""
 MAX_STOP_STRINGS = 64
 """OpenAI allows 4; Ollama model files carry more. Matching is linear in this number."""
 MAX_PATTERN_CHARACTERS = 8192
@@ -119,7 +121,7 @@ class ChatPrompt(_Kind):
     """Messages for the model's own chat template."""
 
     kind: Literal["chat"] = "chat"
-    messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=4096)
+    messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=MAX_MESSAGES)
     tools: tuple[dict[str, Any], ...] = ()
     """OpenAI function tools: {"type": "function", "function": {...}}."""
     thinking: ThinkingMode | None = None

@@ -18,6 +18,7 @@ from sizeup_gateway.api.compare import response_schema as compare
 from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorResponse
 from sizeup_gateway.api.ollama import response_schema as ollama
 from sizeup_gateway.api.openai import response_schema as openai
+from sizeup_gateway.api.openai.responses_api import response_schema as responses_api
 from sizeup_gateway.app import create_app
 from sizeup_gateway.errors import AccessCode, http_form
 from sizeup_telemetry.drain import Drain
@@ -35,6 +36,7 @@ from sizeup_wire.events import (
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CHAT = {"model": MODEL, "messages": MESSAGES}
+RESPONSES = {"model": MODEL, "input": "hi"}
 COMPARE = {"models": [MODEL], "messages": MESSAGES}
 TOP = TopLogprob(token="a", bytes=(97,), logprob=-0.5)
 LOGPROB = TokenLogprob(token="a", bytes=(97,), logprob=-0.5, top=(TOP,))
@@ -88,8 +90,8 @@ def test_every_route_is_documented_with_responses_and_a_tag(document: dict[str, 
     for method, path, operation in operations(document):
         assert operation["tags"], path
         assert all("content" in response for response in operation["responses"].values()), path
-        supported = "501" not in operation["responses"]
-        assert ("requestBody" in operation) == (method == "POST" and supported), path
+        has_body = method in ("POST", "DELETE") and "200" in operation["responses"]
+        assert ("requestBody" in operation) == has_body, path
 
 
 def test_references_are_complete_and_schema_names_are_unique(document: dict[str, Any]) -> None:
@@ -110,6 +112,7 @@ def test_every_error_status_of_generation_is_documented(document: dict[str, Any]
         ("/api/generate", ollama_statuses),
         ("/v1/chat/completions", openai_statuses),
         ("/v1/completions", openai_statuses),
+        ("/v1/responses", openai_statuses),
     ):
         documented = {int(s) for s in document["paths"][path]["post"]["responses"]} - {200}
         assert statuses - routing <= documented, path
@@ -148,6 +151,9 @@ def validate(schema: type[BaseModel], content: str) -> None:
             {"model": MODEL, "prompt": "a", "echo": True, "logprobs": 1},
             openai.Completion,
         ),
+        ("POST", "/v1/responses", RESPONSES | {"top_logprobs": 1}, responses_api.ResponseObject),
+        ("POST", "/v1/responses/input_tokens", RESPONSES, responses_api.InputTokens),
+        ("GET", "/v1/responses/resp_1", None, OpenAIErrorResponse),
         ("POST", "/v1/chat/completions", {"model": "unknown"}, OpenAIErrorResponse),
         ("GET", "/v1/nothing", None, OpenAIErrorResponse),
         ("POST", "/api/compare", COMPARE | {"stream": False}, compare.CompareResponse),
@@ -180,6 +186,11 @@ def test_responses_have_the_documented_schema(
             {"model": MODEL, "prompt": "a", "echo": True, "logprobs": 1},
             openai.Completion,
         ),
+        (
+            "/v1/responses",
+            RESPONSES | {"top_logprobs": 1, "include": ["reasoning.encrypted_content"]},
+            responses_api.ResponseStreamEvent,
+        ),
         ("/api/compare", COMPARE | {"logprobs": True}, compare.CompareChunk),
         ("/v1/compare", COMPARE | {"logprobs": True}, compare.OpenAICompareChunk),
     ],
@@ -189,7 +200,7 @@ def test_chunks_have_the_documented_schema(
 ) -> None:
     response = http.post(path, json=body | {"stream": True})
     lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line]
-    chunks = [line for line in lines if line != "[DONE]"]
+    chunks = [line for line in lines if line != "[DONE]" and not line.startswith("event: ")]
     assert len(chunks) >= 3
     for chunk in chunks:
         validate(schema, chunk)
@@ -203,6 +214,7 @@ def test_the_documented_schemas_of_a_stream_are_those_of_the_route(
         ("/api/generate", "application/x-ndjson", "GenerateResponse"),
         ("/v1/chat/completions", "text/event-stream", "ChatCompletionChunk"),
         ("/v1/completions", "text/event-stream", "Completion"),
+        ("/v1/responses", "text/event-stream", "ResponseStreamEvent"),
         ("/api/compare", "application/x-ndjson", "CompareChunk"),
         ("/v1/compare", "text/event-stream", "OpenAICompareChunk"),
     ):

@@ -18,8 +18,6 @@ def test_each_returns_501_and_names_its_path() -> None:
         ("POST", "/api/embed"),
         ("POST", "/api/embeddings"),
         ("POST", "/v1/embeddings"),
-        ("POST", "/v1/responses"),
-        ("POST", "/v1/messages"),
     ]
     with background_gateway(FakeInference) as url, httpx.Client(base_url=url) as client:
         for method, path in routes:

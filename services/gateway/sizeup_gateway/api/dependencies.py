@@ -1,4 +1,4 @@
-"""The parts of the gateway that the routes of both dialects use."""
+"""The parts of the gateway that the routes of all dialects use."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from functools import partial
 from starlette.requests import Request
 
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
+from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of
-from sizeup_gateway.errors import InvalidRequestError
+from sizeup_gateway.errors import InvalidRequestError, UpstreamError
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.request_metrics import metrics_of
@@ -16,7 +17,8 @@ from sizeup_gateway.responses.event_response import Admission
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_wire.events import Event
-from sizeup_wire.generate import GenerateRequest
+from sizeup_wire.generate import GenerateRequest, Prompt
+from sizeup_wire.model import TokenizeRequest
 
 FALLBACK_HEADER = "X-Sizeup-Fallback"
 """`smaller`: where the model is not ready, the next smaller size that is; or `none`."""
@@ -63,6 +65,18 @@ class Dependencies:
         changes = {"cache_salt": salt_of(request.scope)}
         salted = [wire.model_copy(update=changes) for wire in wires]
         return partial(self.dispatcher.generate, selected.model, selected.name, salted)
+
+    async def count_tokens(
+        self, selected: Selected, prompt: Prompt, to_param: Callable[[str], str]
+    ) -> int:
+        """Return the number of tokens that generating would have as its prompt."""
+        request = TokenizeRequest(prompt=prompt)
+        try:
+            with self.admission:
+                response = await self.dispatcher.tokenize(selected.model, selected.name, request)
+        except UpstreamError as error:
+            raise to_client_error(error, selected.name, to_param) from error
+        return len(response.token_ids)
 
 
 def model_headers(selected: Selected) -> Mapping[str, str]:

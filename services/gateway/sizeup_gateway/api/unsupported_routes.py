@@ -13,7 +13,6 @@ from sizeup_telemetry.api_docs import direct_router
 
 _FIXED = "the models are configured by the operator of this server and cannot be changed here"
 _EMBEDDINGS = "embeddings are not supported by this server"
-_CHAT_INSTEAD = "this API is not supported by this server; use /v1/chat/completions"
 
 _ROUTES: Sequence[tuple[str, str, str]] = (
     ("POST", "/api/pull", _FIXED),
@@ -24,8 +23,6 @@ _ROUTES: Sequence[tuple[str, str, str]] = (
     ("POST", "/api/embed", _EMBEDDINGS),
     ("POST", "/api/embeddings", _EMBEDDINGS),
     ("POST", "/v1/embeddings", _EMBEDDINGS),
-    ("POST", "/v1/responses", _CHAT_INSTEAD),
-    ("POST", "/v1/messages", _CHAT_INSTEAD),
 )
 
 

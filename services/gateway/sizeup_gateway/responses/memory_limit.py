@@ -4,14 +4,18 @@ A body of 20 MB may request the log-probabilities of a million tokens, or the ec
 stream passes them on without keeping them.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import TypeVar
 
 from sizeup_gateway.errors import BusyError, InvalidRequestError
 
 _FREE_BYTES = 2**16
 """Not counted, per response: some 15,000 tokens of text. The concurrency limit bounds their sum, so
 that ordinary responses are never rejected because of large ones."""
+
+
+_EventT = TypeVar("_EventT")
 
 
 class ResponseMemoryLimiter:
@@ -50,3 +54,18 @@ class ResponseMemoryLimiter:
             yield count
         finally:
             self._used -= counted
+
+    async def stream(
+        self, events: Callable[[], AsyncGenerator[_EventT]], kept_bytes: Callable[[], int]
+    ) -> AsyncGenerator[_EventT]:
+        """Yield the events of a stream that repeats its content at the end, and so keeps it.
+
+        `kept_bytes` is the size so far. Raises as counting does.
+        """
+        counted = 0
+        with self.response() as count:
+            async with aclosing(events()) as stream:
+                async for event in stream:
+                    yield event
+                    count(kept_bytes() - counted)
+                    counted = kept_bytes()

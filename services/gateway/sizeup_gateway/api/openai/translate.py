@@ -3,12 +3,8 @@
 from collections.abc import Mapping
 
 from sizeup_gateway.api.openai import schema
-from sizeup_gateway.api.openai.output_translate import (
-    NO_TOOLS,
-    ToolUse,
-    structured_output,
-    tool_use,
-)
+from sizeup_gateway.api.openai.output_translate import structured_output, tool_use
+from sizeup_gateway.api.tool_choice import NO_TOOLS, ToolUse
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChatMessage,
