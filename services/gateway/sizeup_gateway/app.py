@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
 from sizeup_gateway.api import health
+from sizeup_gateway.api.anthropic import documentation as anthropic
+from sizeup_gateway.api.anthropic.routes import AnthropicRoutes
 from sizeup_gateway.api.compare import documentation as compare
 from sizeup_gateway.api.compare.routes import CompareRoutes
 from sizeup_gateway.api.dependencies import Dependencies
@@ -68,10 +70,11 @@ _log = logging.getLogger(__name__)
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 _DESCRIPTION = """\
-Ollama's and OpenAI's API for the models of one catalog, side by side.
+Ollama's, OpenAI's and Anthropic's API for the models of one catalog, side by side.
 
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
-shape of the path's dialect: OpenAI's under /v1, Ollama's elsewhere. If API keys are configured,
+shape of the path's dialect: Anthropic's under /v1/messages, OpenAI's elsewhere under /v1, Ollama's
+on all other paths. If API keys are configured,
 every path except the health probes requires one, as `Authorization: Bearer` or `X-Api-Key`.
 Browsers find a page at / that compares the sizes.
 """
@@ -101,6 +104,7 @@ def create_app(
     routers = (
         OpenAIRoutes(dependencies).router(),
         ResponsesRoutes(dependencies).router(),
+        AnthropicRoutes(dependencies).router(),
         page_router(),  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         CompareRoutes(
@@ -134,12 +138,14 @@ def create_app(
             *ollama.REQUESTS,
             *openai.REQUESTS,
             *responses_api.REQUESTS,
+            *anthropic.REQUESTS,
             *compare.REQUESTS,
         ],
         responses=[
             *ollama.RESPONSES,
             *openai.RESPONSES,
             *responses_api.RESPONSES,
+            *anthropic.RESPONSES,
             *compare.RESPONSES,
             *health.RESPONSES,
         ],

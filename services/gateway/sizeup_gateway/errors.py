@@ -31,7 +31,7 @@ class GatewayError(Exception):
     """An error with an HTTP form; the message is sent to the client."""
 
     status: int | None = None
-    """Overrides the HTTP status of the code, in both dialects."""
+    """Overrides the HTTP status of the code, in all dialects."""
 
     def __init__(
         self, code: ErrorCode | AccessCode, message: str, param: str | None = None
@@ -209,6 +209,9 @@ def openai_body(error: GatewayError) -> dict[str, dict[str, str | None]]:
         }
     }
 
+
+ANTHROPIC_ID_HEADER = "Request-Id"
+"""Of Anthropic's responses: the request id, where its clients look for it."""
 
 _ANTHROPIC_TYPES: Mapping[int, str] = {
     401: "authentication_error",

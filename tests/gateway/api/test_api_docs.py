@@ -14,8 +14,13 @@ from starlette.routing import Route
 from gateway.fake_inference import FakeInference, events, finished, model_info, started
 from gateway.harness import MODEL, background_gateway, catalog, settings
 from sizeup_gateway.api import health
+from sizeup_gateway.api.anthropic import response_schema as anthropic
 from sizeup_gateway.api.compare import response_schema as compare
-from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorResponse
+from sizeup_gateway.api.error_schemas import (
+    AnthropicErrorResponse,
+    OllamaErrorResponse,
+    OpenAIErrorResponse,
+)
 from sizeup_gateway.api.ollama import response_schema as ollama
 from sizeup_gateway.api.openai import response_schema as openai
 from sizeup_gateway.api.openai.responses_api import response_schema as responses_api
@@ -37,6 +42,12 @@ from sizeup_wire.events import (
 MESSAGES = [{"role": "user", "content": "hi"}]
 CHAT = {"model": MODEL, "messages": MESSAGES}
 RESPONSES = {"model": MODEL, "input": "hi"}
+MESSAGE = {
+    "model": MODEL,
+    "max_tokens": 9,
+    "messages": MESSAGES,
+    "tools": [{"name": "f", "input_schema": {}}],
+}
 COMPARE = {"models": [MODEL], "messages": MESSAGES}
 TOP = TopLogprob(token="a", bytes=(97,), logprob=-0.5)
 LOGPROB = TokenLogprob(token="a", bytes=(97,), logprob=-0.5, top=(TOP,))
@@ -107,12 +118,14 @@ def test_every_error_status_of_generation_is_documented(document: dict[str, Any]
     forms = [http_form(code) for code in (*ErrorCode, *AccessCode)]
     ollama_statuses = {form.status for form in forms} | {429}
     openai_statuses = {form.openai_status or form.status for form in forms}
+    anthropic_statuses = {form.anthropic_status or form.status for form in forms} | {429}
     for path, statuses in (
         ("/api/chat", ollama_statuses),
         ("/api/generate", ollama_statuses),
         ("/v1/chat/completions", openai_statuses),
         ("/v1/completions", openai_statuses),
         ("/v1/responses", openai_statuses),
+        ("/v1/messages", anthropic_statuses),
     ):
         documented = {int(s) for s in document["paths"][path]["post"]["responses"]} - {200}
         assert statuses - routing <= documented, path
@@ -154,6 +167,9 @@ def validate(schema: type[BaseModel], content: str) -> None:
         ("POST", "/v1/responses", RESPONSES | {"top_logprobs": 1}, responses_api.ResponseObject),
         ("POST", "/v1/responses/input_tokens", RESPONSES, responses_api.InputTokens),
         ("GET", "/v1/responses/resp_1", None, OpenAIErrorResponse),
+        ("POST", "/v1/messages", MESSAGE, anthropic.AnthropicMessage),
+        ("POST", "/v1/messages/count_tokens", MESSAGE, anthropic.MessageTokensCount),
+        ("POST", "/v1/messages", {"model": "unknown"}, AnthropicErrorResponse),
         ("POST", "/v1/chat/completions", {"model": "unknown"}, OpenAIErrorResponse),
         ("GET", "/v1/nothing", None, OpenAIErrorResponse),
         ("POST", "/api/compare", COMPARE | {"stream": False}, compare.CompareResponse),
@@ -191,6 +207,7 @@ def test_responses_have_the_documented_schema(
             RESPONSES | {"top_logprobs": 1, "include": ["reasoning.encrypted_content"]},
             responses_api.ResponseStreamEvent,
         ),
+        ("/v1/messages", MESSAGE, anthropic.MessageStreamEvent),
         ("/api/compare", COMPARE | {"logprobs": True}, compare.CompareChunk),
         ("/v1/compare", COMPARE | {"logprobs": True}, compare.OpenAICompareChunk),
     ],
@@ -215,6 +232,7 @@ def test_the_documented_schemas_of_a_stream_are_those_of_the_route(
         ("/v1/chat/completions", "text/event-stream", "ChatCompletionChunk"),
         ("/v1/completions", "text/event-stream", "Completion"),
         ("/v1/responses", "text/event-stream", "ResponseStreamEvent"),
+        ("/v1/messages", "text/event-stream", "MessageStreamEvent"),
         ("/api/compare", "application/x-ndjson", "CompareChunk"),
         ("/v1/compare", "text/event-stream", "OpenAICompareChunk"),
     ):

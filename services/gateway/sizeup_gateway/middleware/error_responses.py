@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.errors import (
+    ANTHROPIC_ID_HEADER,
     INTERNAL_ERROR,
     AccessCode,
     AccessError,
@@ -40,8 +41,8 @@ def respond_with(error: GatewayError, scope: Scope) -> Response:
     if form.retry_after_seconds is not None:
         headers["Retry-After"] = str(form.retry_after_seconds)
     if is_anthropic_path(scope["path"]):
-        body = anthropic_body(error, request_id.current.get())
-        return JsonResponse(body, anthropic_status(error), headers)
+        id = headers[ANTHROPIC_ID_HEADER] = request_id.current.get()
+        return JsonResponse(anthropic_body(error, id), anthropic_status(error), headers)
     if is_openai_path(scope["path"]):
         status = error.status or form.openai_status or form.status
         return JsonResponse(openai_body(error), status, headers)
