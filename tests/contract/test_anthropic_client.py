@@ -241,9 +241,30 @@ def claude_code_request(turns: list[Any]) -> dict[str, Any]:
         "thinking": {"type": "adaptive"},
         "output_config": {"effort": "high"},
         "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
-        "temperature": 1,
         "stream": True,
     }
+
+
+def test_claude_code_asks_for_a_title() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"title": {"type": "string"}},
+        "required": ["title"],
+        "additionalProperties": False,
+    }
+
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            body = claude_code_request([{"role": "user", "content": "hi"}])
+            config = {"effort": "high", "format": {"type": "json_schema", "schema": schema}}
+            body |= {"tools": [], "output_config": config}
+            status, _, _ = await gateway.post("/v1/messages?beta=true", body)
+            assert status == 200
+            assert fake.requests[0].structured_output == JsonSchemaOutput(
+                json_schema=schema, strict=True
+            )
+
+    asyncio.run(scenario())
 
 
 def test_a_tool_loop_of_claude_code() -> None:
@@ -257,7 +278,10 @@ def test_a_tool_loop_of_claude_code() -> None:
         {"type": "text", "text": "<system-reminder>"},
         {"type": "text", "text": "What is in a?", "cache_control": {"type": "ephemeral"}},
     ]
-    turns: list[Any] = [{"role": "user", "content": question}]
+    turns: list[Any] = [
+        {"role": "user", "content": question},
+        {"role": "system", "content": "Available agent types"},
+    ]
 
     async def scenario() -> list[GenerateRequest]:
         info = model_info(capabilities=("completion", "tools", "thinking"))
@@ -294,7 +318,7 @@ def test_a_tool_loop_of_claude_code() -> None:
     assert isinstance(second.prompt, ChatPrompt)
     assert [tool["function"]["name"] for tool in second.prompt.tools] == ["Bash", "Edit", "Read"]
     assert [message.role for message in second.prompt.messages] == [
-        "system", "user", "assistant", "tool", "user",
+        "system", "user", "system", "assistant", "tool", "user",
     ]  # fmt: skip
     assert second.prompt.messages[0].content == "You are Claude Code.\nBe brief."
     assert second.prompt.thinking == "if_supported"

@@ -51,7 +51,7 @@ def choose(
     missing = next((name for name in choice.names if name not in names), None)
     if missing is not None:
         raise InvalidRequestError(f"{field} names a function that is not in tools", field)
-    return ToolUse(tuple(tools), choice.mode, choice.names, parallel)
+    return ToolUse(tuple(tools), choice.mode, tuple(dict.fromkeys(choice.names)), parallel)
 
 
 def check_ignored(tools: Sequence[object], ignored: Mapping[str, str], choice: ToolChoice) -> None:

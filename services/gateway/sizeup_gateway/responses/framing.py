@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from sizeup_gateway.errors import GatewayError, ollama_body, openai_body
-from sizeup_gateway.responses.json_bytes import encode, encode_pieces
+from sizeup_gateway.responses.json_bytes import encode, encode_whole
 
 Json = dict[str, Any]
 
@@ -106,7 +106,7 @@ class NamedEventFraming:
 
     def frame(self, chunks: Sequence[Json]) -> bytes:
         return b"".join(
-            b"event: %b\ndata: %b\n\n" % (chunk["type"].encode(), b"".join(encode_pieces(chunk)))
+            b"event: %b\ndata: %b\n\n" % (chunk["type"].encode(), encode_whole(chunk))
             for chunk in chunks
         )
 

@@ -33,6 +33,14 @@ CRM = {
     "tools": [{"type": "function", "name": "find"}, {"type": "custom", "name": "sql"}],
 }
 SEARCH = {"type": "web_search"}
+MANY = [
+    {
+        "type": "namespace",
+        "name": f"n{i}",
+        "tools": [WEATHER | {"name": f"f{j}"} for j in range(40)],
+    }
+    for i in range(40)
+]
 
 
 def translate(**fields: Any) -> tuple[GenerateRequest, OfferedTools]:
@@ -193,7 +201,7 @@ def test_tools_and_their_names() -> None:
             {
                 "type": "allowed_tools",
                 "mode": "auto",
-                "tools": [{"type": "function", "name": "weather"}],
+                "tools": [{"type": "function", "name": "weather"}] * 2000,
             },
             ("auto", ("weather",)),
         ),
@@ -220,6 +228,7 @@ def test_no_tools_are_offered_if_none_may_be_called() -> None:
         ({"tools": [{"type": "custom", "name": "patch"}]}, "tools.0"),
         ({"tools": [WEATHER, WEATHER]}, "tools.1"),
         ({"tools": [CRM, WEATHER | {"name": "crm__find"}]}, "tools.1"),
+        ({"tools": MANY}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
         ({"stream_options": {"include_obfuscation": False}}, "stream_options"),

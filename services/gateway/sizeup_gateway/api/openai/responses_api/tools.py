@@ -10,6 +10,7 @@ from sizeup_gateway.api.openai.responses_api.schema import (
     ResponsesTool,
     ToolNamespace,
 )
+from sizeup_gateway.api.request_fields import MAX_TOOLS
 from sizeup_gateway.errors import InvalidRequestError
 
 Names = Mapping[str, tuple[str, str]]
@@ -31,7 +32,7 @@ def flat_name(namespace: str | None, name: str) -> str:
 
 
 def offer(tools: Sequence[ResponsesTool]) -> OfferedTools:
-    """Raise InvalidRequestError where two functions have one name."""
+    """Raise InvalidRequestError where two functions have one name, and for too many of them."""
     functions: dict[str, dict[str, Any]] = {}
     names: dict[str, tuple[str, str]] = {}
     ignored: dict[str, str] = {}
@@ -45,6 +46,8 @@ def offer(tools: Sequence[ResponsesTool]) -> OfferedTools:
         functions[name] = _function(name, tool)
         if namespace:
             names[name] = (namespace, tool.name)
+    if len(functions) > MAX_TOOLS:
+        raise InvalidRequestError(f"tools: more than {MAX_TOOLS} functions", "tools")
     return OfferedTools(list(functions.values()), names, ignored)
 
 
