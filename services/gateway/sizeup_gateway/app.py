@@ -74,8 +74,8 @@ Ollama's, OpenAI's and Anthropic's API for the models of one catalog, side by si
 
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
 shape of the path's dialect: Anthropic's under /v1/messages, OpenAI's elsewhere under /v1, Ollama's
-on all other paths. If API keys are configured,
-every path except the health probes requires one, as `Authorization: Bearer` or `X-Api-Key`.
+on all other paths. If API keys are configured, every path except the health probes requires one, as
+`Authorization: Bearer` or `X-Api-Key`.
 Browsers find a page at / that compares the sizes.
 """
 

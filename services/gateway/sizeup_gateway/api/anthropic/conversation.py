@@ -8,7 +8,7 @@ from sizeup_wire.generate import MAX_MESSAGES, ChatMessage, ToolCallRequest
 
 
 def to_messages(body: schema.CountTokensRequest) -> tuple[ChatMessage, ...]:
-    """Translate system prompt and turns; an assistant's turn without content is no beginning.
+    """Translate system prompt and turns, without last turns of the assistant that have no text.
 
     Raises InvalidRequestError for blocks in turns that cannot have them, for calls without a result
     at the end, and for more messages than the wire's limit.

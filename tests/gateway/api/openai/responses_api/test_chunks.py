@@ -8,8 +8,9 @@ import pytest
 
 from gateway.api.openai.responses_api.parsing import parse
 from gateway.fake_inference import finished, started
-from sizeup_gateway.api.openai.responses_api.chunks import ItemOptions, ResponsesChunks
+from sizeup_gateway.api.openai.responses_api.chunks import ResponsesChunks
 from sizeup_gateway.api.openai.responses_api.echo import to_response
+from sizeup_gateway.api.openai.responses_api.items import ItemOptions
 from sizeup_gateway.api.openai.responses_api.schema import ResponsesRequest
 from sizeup_gateway.api.openai.responses_api.translate import from_responses
 from sizeup_gateway.errors import BusyError, GatewayError, InvalidRequestError, UpstreamError

@@ -1,10 +1,14 @@
 """Events -> the events and whole responses of the Responses API. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from sizeup_gateway.api.openai.responses_api.items import FunctionCall, Item, Status, new_item
-from sizeup_gateway.api.openai.responses_api.tools import Names
+from sizeup_gateway.api.openai.responses_api.items import (
+    FunctionCall,
+    Item,
+    ItemOptions,
+    Status,
+    new_item,
+)
 from sizeup_gateway.errors import GatewayError
 from sizeup_gateway.responses.framing import Json, Timing
 from sizeup_gateway.responses.segments import Segments, Step
@@ -18,17 +22,6 @@ _ERROR_CODES: Mapping[str, str] = {
     ErrorCode.BUSY: "rate_limit_exceeded",
 }
 """OpenAI's codes of failed responses; any other error is `server_error`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ItemOptions:
-    """How output items look."""
-
-    names: Names = field(default_factory=dict)
-    summarizes: bool = False
-    """Reasoning is returned as its own summary."""
-    seals: bool = False
-    """Reasoning has `encrypted_content`."""
 
 
 class ResponsesChunks:
@@ -113,10 +106,7 @@ class ResponsesChunks:
             complete = not cut_off and not isinstance(self._open, FunctionCall)
             events += self._close("completed" if complete else "incomplete")
         if step.opens is not None:
-            options = self._options
-            self._open = new_item(
-                step.opens, options.names, summarizes=options.summarizes, seals=options.seals
-            )
+            self._open = new_item(step.opens, self._options)
             events += self._indexed(self._open.opening())
         if step.text or step.logprobs:
             events += self._add(step)

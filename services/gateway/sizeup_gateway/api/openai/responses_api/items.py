@@ -6,6 +6,7 @@ Events lack the `output_index` and `sequence_number`, which `ResponsesChunks` ad
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sizeup_gateway.api.openai.chunks import token_logprob
@@ -44,16 +45,24 @@ class Item(Protocol):
         """Return the whole item."""
 
 
-def new_item(segment: Segment, names: Names, *, summarizes: bool, seals: bool) -> Item:
-    """Create the item of a segment.
+@dataclass(frozen=True, slots=True)
+class ItemOptions:
+    """How output items look."""
 
-    `summarizes`: reasoning is its own summary; `seals`: it has `encrypted_content`.
-    """
+    names: Names = field(default_factory=dict)
+    summarizes: bool = False
+    """Reasoning is returned as its own summary."""
+    seals: bool = False
+    """Reasoning has `encrypted_content`."""
+
+
+def new_item(segment: Segment, options: ItemOptions) -> Item:
+    """Create the item of a segment."""
     if segment.kind == "text":
         return Message()
     if segment.kind == "call":
-        return FunctionCall(segment, names)
-    return Reasoning(summarizes=summarizes, seals=seals)
+        return FunctionCall(segment, options.names)
+    return Reasoning(options)
 
 
 class Message:
@@ -99,15 +108,15 @@ class Message:
 
 
 class Reasoning:
-    def __init__(self, *, summarizes: bool, seals: bool) -> None:
+    def __init__(self, options: ItemOptions) -> None:
         self._id = _new_id("rs")
         self._text = JsonStringBuilder()
-        self._summarizes = summarizes
-        self._seals = seals
+        self._summarizes = options.summarizes
+        self._seals = options.seals
 
     def add(self, text: str, logprobs: Sequence[TokenLogprob]) -> int:
         size = self._text.add(text)
-        return size + (4 * size // 3 if self._seals else 0)
+        return size + (4 * size // 3 if self._seals else 0)  # base64
 
     def opening(self) -> list[Json]:
         part = "reasoning_summary_part" if self._summarizes else "content_part"

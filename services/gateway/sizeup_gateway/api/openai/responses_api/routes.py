@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.openai.responses_api import documentation, schema, translate
-from sizeup_gateway.api.openai.responses_api.chunks import ItemOptions, ResponsesChunks
+from sizeup_gateway.api.openai.responses_api.chunks import ResponsesChunks
 from sizeup_gateway.api.openai.responses_api.echo import to_response
+from sizeup_gateway.api.openai.responses_api.items import ItemOptions
 from sizeup_gateway.api.request_body import reason
 from sizeup_gateway.api.tool_choice import ignored_header
 from sizeup_gateway.api.upstream_errors import to_client_error
