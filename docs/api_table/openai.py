@@ -238,6 +238,10 @@ ROUTES = (
         base={"model": MODEL, "input": "hi"},
         rows=EMBEDDINGS,
     ),
-    Route("POST", "/v1/responses", "use /v1/chat/completions", 501),
-    Route("POST", "/v1/messages", "use /v1/chat/completions", 501),
+    Route("POST", "/v1/responses", "[a response; its fields](agents.md)"),
+    Route("POST", "/v1/responses/input_tokens", "the tokens of its prompt"),
+    Route("GET", "/v1/responses/{id}", "nothing is stored", 404),
+    Route("DELETE", "/v1/responses/{id}", "nothing is stored", 404),
+    Route("POST", "/v1/responses/{id}/cancel", "nothing is stored", 404),
+    Route("GET", "/v1/responses/{id}/input_items", "nothing is stored", 404),
 )

@@ -42,6 +42,7 @@ from sizeup_wire.generate import ChatMessage, ChatPrompt, GenerateRequest, Sampl
             completion_tokens=1,
             prompt_eval_ns=5,
             eval_ns=7,
+            stop_strings=("END",),
         ),
         Failed(code=ErrorCode.INTERNAL, message="no"),
     ],

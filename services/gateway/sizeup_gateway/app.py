@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
 from sizeup_gateway.api import health
+from sizeup_gateway.api.anthropic import documentation as anthropic
+from sizeup_gateway.api.anthropic.routes import AnthropicRoutes
 from sizeup_gateway.api.compare import documentation as compare
 from sizeup_gateway.api.compare.routes import CompareRoutes
 from sizeup_gateway.api.dependencies import Dependencies
@@ -22,6 +24,8 @@ from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
 from sizeup_gateway.api.ollama.manage_routes import ManageRoutes
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai import documentation as openai
+from sizeup_gateway.api.openai.responses_api import documentation as responses_api
+from sizeup_gateway.api.openai.responses_api.routes import ResponsesRoutes
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
 from sizeup_gateway.api.unsupported_routes import unsupported_router
@@ -72,11 +76,12 @@ _log = logging.getLogger(__name__)
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 _DESCRIPTION = """\
-Ollama's and OpenAI's API for the models of one catalog, side by side.
+Ollama's, OpenAI's and Anthropic's API for the models of one catalog, side by side.
 
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
-shape of the path's dialect: OpenAI's under /v1, Ollama's elsewhere. If API keys are configured,
-every path except the health probes requires one, as `Authorization: Bearer` or `X-Api-Key`.
+shape of the path's dialect: Anthropic's under /v1/messages, OpenAI's elsewhere under /v1, Ollama's
+on all other paths. If API keys are configured, every path except the health probes requires one, as
+`Authorization: Bearer` or `X-Api-Key`.
 Browsers find a page at / that compares the sizes.
 """
 
@@ -111,6 +116,8 @@ def create_app(
     jobs = {**_jobs(settings, catalog, parts, cluster), "created_models": created.run}
     routers = (
         OpenAIRoutes(dependencies).router(),
+        ResponsesRoutes(dependencies).router(),
+        AnthropicRoutes(dependencies).router(),
         page_router(),  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         EmbeddingRoutes(dependencies).router(),
@@ -147,10 +154,18 @@ def create_app(
     app.user_middleware = _middleware(settings, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
-        requests=[*ollama.REQUESTS, *openai.REQUESTS, *compare.REQUESTS],
+        requests=[
+            *ollama.REQUESTS,
+            *openai.REQUESTS,
+            *responses_api.REQUESTS,
+            *anthropic.REQUESTS,
+            *compare.REQUESTS,
+        ],
         responses=[
             *ollama.RESPONSES,
             *openai.RESPONSES,
+            *responses_api.RESPONSES,
+            *anthropic.RESPONSES,
             *compare.RESPONSES,
             *health.RESPONSES,
         ],

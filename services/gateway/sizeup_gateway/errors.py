@@ -25,13 +25,14 @@ class AccessCode(StrEnum):
     NOT_IMPLEMENTED = "not_implemented"
     COMPARISON_NOT_FOUND = "comparison_not_found"
     OPERATOR_MODEL = "operator_model"
+    RESPONSE_NOT_FOUND = "response_not_found"
 
 
 class GatewayError(Exception):
     """An error with an HTTP form; the message is sent to the client."""
 
     status: int | None = None
-    """Overrides the HTTP status of the code, in both dialects."""
+    """Overrides the HTTP status of the code, in all dialects."""
 
     def __init__(
         self, code: ErrorCode | AccessCode, message: str, param: str | None = None
@@ -100,6 +101,15 @@ class ComparisonNotFoundError(GatewayError):
         )
 
 
+class ResponseNotFoundError(GatewayError):
+    """OpenAI's Responses API keeps responses; this server keeps none."""
+
+    def __init__(self, id: str) -> None:
+        """Quote at most 128 characters: the id is untrusted input."""
+        message = f"response '{id[:128]}' not found: this server does not store responses"
+        super().__init__(AccessCode.RESPONSE_NOT_FOUND, message, "response_id")
+
+
 class BusyError(GatewayError):
     """The concurrency limit is reached."""
 
@@ -156,6 +166,8 @@ class HttpForm:
     openai_code: str | None = None
     openai_status: int | None = None
     """If OpenAI's status differs from Ollama's."""
+    anthropic_status: int | None = None
+    """If Anthropic's does; its error types follow from it."""
     ollama_text: str | None = None
     """If Ollama's text is fixed: clients compare it."""
     retry_after_seconds: int | None = None
@@ -175,6 +187,7 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
         "rate_limit_exceeded",
         "rate_limit_exceeded",
         openai_status=429,
+        anthropic_status=529,
         ollama_text="server busy, please try again.  maximum pending requests exceeded",
         retry_after_seconds=1,
     ),
@@ -196,6 +209,7 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented"),
     AccessCode.COMPARISON_NOT_FOUND: HttpForm(404, openai_code="comparison_not_found"),
     AccessCode.OPERATOR_MODEL: HttpForm(403, openai_code="operator_model"),
+    AccessCode.RESPONSE_NOT_FOUND: HttpForm(404, openai_code="response_not_found"),
     AccessCode.FORBIDDEN_ORIGIN: HttpForm(403, openai_code="forbidden_origin"),
 }
 
@@ -225,6 +239,43 @@ def openai_body(error: GatewayError) -> dict[str, dict[str, str | None]]:
     }
 
 
+ANTHROPIC_ID_HEADER = "Request-Id"
+"""Of Anthropic's responses: the request id, where its clients look for it."""
+
+_ANTHROPIC_TYPES: Mapping[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""By status; other types are `invalid_request_error` below 500 and `api_error` from there on."""
+
+
+def anthropic_status(error: GatewayError) -> int:
+    form = http_form(error.code)
+    return error.status or form.anthropic_status or form.status
+
+
+def anthropic_body(error: GatewayError, request_id: str) -> dict[str, object]:
+    """Return Anthropic's error object: a response body, or the last event of a stream."""
+    status = anthropic_status(error)
+    other = "invalid_request_error" if status < 500 else "api_error"
+    return {
+        "type": "error",
+        "error": {"type": _ANTHROPIC_TYPES.get(status, other), "message": error.message},
+        "request_id": request_id,
+    }
+
+
 def is_openai_path(path: str) -> bool:
     """Whether a path is in OpenAI's dialect; everything outside /v1 is in Ollama's."""
     return path == "/v1" or path.startswith("/v1/")
+
+
+def is_anthropic_path(path: str) -> bool:
+    """Whether a path is in Anthropic's dialect, although it is below /v1."""
+    return path == "/v1/messages" or path.startswith("/v1/messages/")

@@ -157,6 +157,8 @@ class Finished(ResponseModel):
     """From the first token to the last."""
     context: tuple[int, ...] | None = None
     """Token ids of prompt and first choice, if requested."""
+    stop_strings: tuple[str | None, ...] = ()
+    """The stop string that ended each choice, None for any other end; empty is unknown."""
 
 
 class Failed(ResponseModel):

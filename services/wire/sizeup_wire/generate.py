@@ -9,6 +9,7 @@ from sizeup_wire.message import RequestModel
 MAX_CHOICES = 16
 """Upper bound of `n`: each choice is a separate sequence in the batch."""
 MAX_MESSAGES = 4096
+"""Of a chat prompt."""
 MAX_STOP_STRINGS = 64
 """OpenAI allows 4; Ollama model files carry more. Matching is linear in this number."""
 MAX_PATTERN_CHARACTERS = 8192

@@ -14,10 +14,16 @@ from starlette.routing import Route
 from gateway.fake_inference import FakeInference, events, finished, model_info, started
 from gateway.harness import MODEL, background_gateway, catalog, settings
 from sizeup_gateway.api import health
+from sizeup_gateway.api.anthropic import response_schema as anthropic
 from sizeup_gateway.api.compare import response_schema as compare
-from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorResponse
+from sizeup_gateway.api.error_schemas import (
+    AnthropicErrorResponse,
+    OllamaErrorResponse,
+    OpenAIErrorResponse,
+)
 from sizeup_gateway.api.ollama import response_schema as ollama
 from sizeup_gateway.api.openai import response_schema as openai
+from sizeup_gateway.api.openai.responses_api import response_schema as responses_api
 from sizeup_gateway.app import create_app
 from sizeup_gateway.errors import AccessCode, http_form
 from sizeup_telemetry.drain import Drain
@@ -35,6 +41,13 @@ from sizeup_wire.events import (
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CHAT = {"model": MODEL, "messages": MESSAGES}
+RESPONSES = {"model": MODEL, "input": "hi"}
+MESSAGE = {
+    "model": MODEL,
+    "max_tokens": 9,
+    "messages": MESSAGES,
+    "tools": [{"name": "f", "input_schema": {}}],
+}
 COMPARE = {"models": [MODEL], "messages": MESSAGES}
 TOP = TopLogprob(token="a", bytes=(97,), logprob=-0.5)
 LOGPROB = TokenLogprob(token="a", bytes=(97,), logprob=-0.5, top=(TOP,))
@@ -105,6 +118,7 @@ def test_every_error_status_of_generation_is_documented(document: dict[str, Any]
     forms = [http_form(code) for code in (*ErrorCode, *AccessCode)]
     ollama_statuses = {form.status for form in forms} | {429}
     openai_statuses = {form.openai_status or form.status for form in forms}
+    anthropic_statuses = {form.anthropic_status or form.status for form in forms} | {429}
     for path, statuses in (
         ("/api/chat", ollama_statuses),
         ("/api/generate", ollama_statuses),
@@ -113,6 +127,8 @@ def test_every_error_status_of_generation_is_documented(document: dict[str, Any]
         ("/api/embed", ollama_statuses),
         ("/api/embeddings", ollama_statuses),
         ("/v1/embeddings", openai_statuses),
+        ("/v1/responses", openai_statuses),
+        ("/v1/messages", anthropic_statuses),
     ):
         documented = {int(s) for s in document["paths"][path]["post"]["responses"]} - {200}
         assert statuses - routing <= documented, path
@@ -167,6 +183,12 @@ def validate(schema: type[BaseModel], content: str) -> None:
             {"model": MODEL, "input": [1, 2], "encoding_format": "base64"},
             openai.CreateEmbeddingResponse,
         ),
+        ("POST", "/v1/responses", RESPONSES | {"top_logprobs": 1}, responses_api.ResponseObject),
+        ("POST", "/v1/responses/input_tokens", RESPONSES, responses_api.InputTokens),
+        ("GET", "/v1/responses/resp_1", None, OpenAIErrorResponse),
+        ("POST", "/v1/messages", MESSAGE, anthropic.AnthropicMessage),
+        ("POST", "/v1/messages/count_tokens", MESSAGE, anthropic.MessageTokensCount),
+        ("POST", "/v1/messages", {"model": "unknown"}, AnthropicErrorResponse),
         ("POST", "/v1/chat/completions", {"model": "unknown"}, OpenAIErrorResponse),
         ("GET", "/v1/nothing", None, OpenAIErrorResponse),
         ("POST", "/api/compare", COMPARE | {"stream": False}, compare.CompareResponse),
@@ -199,6 +221,12 @@ def test_responses_have_the_documented_schema(
             {"model": MODEL, "prompt": "a", "echo": True, "logprobs": 1},
             openai.Completion,
         ),
+        (
+            "/v1/responses",
+            RESPONSES | {"top_logprobs": 1, "include": ["reasoning.encrypted_content"]},
+            responses_api.ResponseStreamEvent,
+        ),
+        ("/v1/messages", MESSAGE, anthropic.MessageStreamEvent),
         ("/api/compare", COMPARE | {"logprobs": True}, compare.CompareChunk),
         ("/v1/compare", COMPARE | {"logprobs": True}, compare.OpenAICompareChunk),
     ],
@@ -208,7 +236,7 @@ def test_chunks_have_the_documented_schema(
 ) -> None:
     response = http.post(path, json=body | {"stream": True})
     lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line]
-    chunks = [line for line in lines if line != "[DONE]"]
+    chunks = [line for line in lines if line != "[DONE]" and not line.startswith("event: ")]
     assert len(chunks) >= 3
     for chunk in chunks:
         validate(schema, chunk)
@@ -222,6 +250,8 @@ def test_the_documented_schemas_of_a_stream_are_those_of_the_route(
         ("/api/generate", "application/x-ndjson", "GenerateResponse"),
         ("/v1/chat/completions", "text/event-stream", "ChatCompletionChunk"),
         ("/v1/completions", "text/event-stream", "Completion"),
+        ("/v1/responses", "text/event-stream", "ResponseStreamEvent"),
+        ("/v1/messages", "text/event-stream", "MessageStreamEvent"),
         ("/api/compare", "application/x-ndjson", "CompareChunk"),
         ("/v1/compare", "text/event-stream", "OpenAICompareChunk"),
     ):

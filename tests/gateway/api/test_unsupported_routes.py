@@ -24,8 +24,6 @@ DIGEST = "sha256:" + "0" * 64
                 ("POST", "/v1/chat/completions/chatcmpl-1"),
                 ("DELETE", "/v1/chat/completions/chatcmpl-1"),
                 ("GET", "/v1/chat/completions/chatcmpl-1/messages"),
-                ("POST", "/v1/responses"),
-                ("POST", "/v1/messages"),
             ],
         ),
         (

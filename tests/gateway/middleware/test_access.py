@@ -14,7 +14,8 @@ from sizeup_gateway.app import create_app
 from sizeup_gateway.middleware.access import is_allowed_origin, is_local_host
 from sizeup_telemetry.drain import Drain
 
-CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": False}
+MESSAGES = [{"role": "user", "content": "hi"}]
+CHAT = {"model": MODEL, "messages": MESSAGES, "stream": False}
 PROBES = ("/livez", "/readyz", "/health")
 DOCS = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/swagger-ui.css")]
 LIST_PATHS = ("/api/tags", "/v1/models")
@@ -108,15 +109,16 @@ def test_each_key_has_a_cache_salt_of_its_own(keys: Path) -> None:
     async def salts(file: Path | None) -> list[str | None]:
         async with fake_inference() as fake, running_gateway(fake, api_keys_file=file) as gateway:
             for key in ("first-key", "second-key", "first-key"):
-                for path in ("/api/chat", "/v1/chat/completions"):
-                    assert (await gateway.post(path, CHAT, **{"X-Api-Key": key}))[0] == 200
+                for path in ("/api/chat", "/v1/chat/completions", "/v1/responses", "/v1/messages"):
+                    body = CHAT | {"input": "hi", "max_tokens": 9}
+                    assert (await gateway.post(path, body, **{"X-Api-Key": key}))[0] == 200
                 for path in ("/api/generate", "/v1/completions"):
                     body = {"model": MODEL, "prompt": "hi", "stream": False}
                     assert (await gateway.post(path, body, **{"X-Api-Key": key}))[0] == 200
             return [request.cache_salt for request in fake.requests]
 
     assert set(asyncio.run(salts(None))) == {None}
-    first, second, again = (asyncio.run(salts(keys))[i : i + 4] for i in (0, 4, 8))
+    first, second, again = (asyncio.run(salts(keys))[i : i + 6] for i in (0, 6, 12))
     assert first == again
     assert len({*first}) == len({*second}) == 1
     assert first != second

@@ -10,6 +10,7 @@ from sizeup_gateway.responses.json_bytes import (
     JsonStringBuilder,
     encode,
     encode_pieces,
+    encode_whole,
     join_arrays,
     join_strings,
     rechunk,
@@ -97,3 +98,10 @@ def test_shared_pieces_are_not_copied() -> None:
     (_, first, _), (_, second, _) = join_strings(text).pieces, join_strings(text).pieces
     assert first is second is text.data
     assert isinstance(join_strings(text), JsonFragment)
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [1, {"b": "é"}]}, {"a": [{"b": join_strings(text_of("é"))}]}]
+)
+def test_a_value_is_encoded_at_once_with_fragments_or_without(value: object) -> None:
+    assert encode_whole(value) == written(value)

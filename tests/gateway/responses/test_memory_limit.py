@@ -1,4 +1,8 @@
-"""Memory limit of responses that are not streamed."""
+"""Memory limit of responses that are kept."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import pytest
 
@@ -53,3 +57,31 @@ def test_a_response_above_the_total_is_an_invalid_request() -> None:
         pytest.raises(InvalidRequestError),
     ):
         count(2 * FREE + 1)
+
+
+def test_what_a_stream_keeps_is_counted_until_it_ends() -> None:
+    limiter = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
+    kept = 0
+
+    async def events() -> AsyncGenerator[int]:
+        for size in (FREE, 2 * FREE):
+            yield size
+
+    async def scenario() -> list[int]:
+        nonlocal kept
+        received = []
+        async with aclosing(limiter.stream(events, lambda: kept)) as stream:
+            async for size in stream:
+                kept += size
+                received.append(size)
+        return received
+
+    with limiter.response() as other:
+        other(FREE)
+        assert asyncio.run(scenario()) == [FREE, 2 * FREE]
+        kept = 0
+        other(1)
+        with pytest.raises(BusyError):
+            asyncio.run(scenario())
+    with limiter.response() as after:
+        after(3 * FREE)

@@ -51,11 +51,14 @@ async def disconnect(gateway: Gateway, path: str, body: object, ready: Callable[
 
 
 @PHASES
-@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+@pytest.mark.parametrize(
+    "path", ["/api/chat", "/v1/chat/completions", "/v1/responses", "/v1/messages"]
+)
 def test_a_disconnect_cancels_the_upstream_request(path: str, script: Script, stream: bool) -> None:
     async def scenario() -> None:
         async with fake_inference(script) as fake, running_gateway(fake) as gateway:
-            body = {"model": MODEL, "messages": MESSAGES, "stream": stream}
+            fields = {"messages": MESSAGES, "input": MESSAGES, "max_tokens": 9}
+            body = {"model": MODEL, "stream": stream, **fields}
             await disconnect(gateway, path, body, lambda: fake.live == 1)
             await until(lambda: fake.live == 0)
             await until(lambda: gateway.sample("requests_in_flight", model=KEY) == 0)

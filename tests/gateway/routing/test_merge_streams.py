@@ -48,6 +48,14 @@ def test_choices_are_renumbered_and_usage_is_summed() -> None:
     assert (last.prompt_tokens, last.cached_tokens, last.completion_tokens) == (14, 4, 7)
 
 
+def test_stop_strings_stay_with_their_choices_beside_a_replica_that_reports_none() -> None:
+    ends = [FinishReason.STOP] * 2
+    stopped = finished(3, *ends).model_copy(update={"stop_strings": ("#", None)})
+    last = gather(Stream(started(), finished(3, *ends)), Stream(started(), stopped), n=2)[-1]
+    assert isinstance(last, Finished)
+    assert last.stop_strings == (None, None, "#", None)
+
+
 def test_prompt_events_belong_to_the_first_choice() -> None:
     ends = [FinishReason.STOP] * 2
     one = Stream(started(), PromptTokens(text="a"), Text(choice=1, text="x"), finished(1, *ends))

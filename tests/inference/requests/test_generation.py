@@ -103,6 +103,7 @@ def test_a_stop_string_cancels_the_engine_request() -> None:
     assert text_of(events) == "so "
     assert finished(events).reasons == (FinishReason.STOP,)
     assert finished(events).completion_tokens == len("so END")
+    assert finished(events).stop_strings == ("END",)
     assert stage.engine.cancelled == [stage.engine.submitted[0].id]
     assert stage.outcome("ok") == 1
 
@@ -116,6 +117,7 @@ def test_text_held_back_for_a_stop_string_comes_at_the_end() -> None:
     events, _ = run(request(stop=["END"], max_tokens=4), b"x EN", end=Finish.LENGTH)
     assert text_of(events) == "x EN"
     assert finished(events).reasons == (FinishReason.LENGTH,)
+    assert finished(events).stop_strings == (None,)
 
 
 def test_a_stopped_choice_waits_for_the_others() -> None:
@@ -131,6 +133,7 @@ def test_a_stopped_choice_waits_for_the_others() -> None:
                 events = await stage.all_events(generation)
                 assert (text_of(events, 0), text_of(events, 1)) == ("a", "bb")
                 assert finished(events).completion_tokens == 2 + 3
+                assert finished(events).stop_strings == (".", None)
             assert stage.engine.cancelled == [request_id]
 
     asyncio.run(scenario())

@@ -51,3 +51,10 @@ def test_only_a_possible_start_is_held_back() -> None:
     assert matcher.feed("the E") == "the "
     assert matcher.feed("N") == ""
     assert matcher.feed("T") == "ENT"
+
+
+def test_the_longest_of_the_strings_that_match_is_reported() -> None:
+    matcher = StopMatcher(StopStrings(["bc", "abc", "x"]))
+    assert matcher.match is None
+    assert matcher.feed("zab") + matcher.feed("cx") == "z"
+    assert matcher.match == "abc"

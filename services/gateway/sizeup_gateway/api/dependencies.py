@@ -1,4 +1,4 @@
-"""The parts of the gateway that the routes of both dialects use."""
+"""The parts of the gateway that the routes of all dialects use."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from functools import partial
 
 from starlette.requests import Request
 
-from sizeup_gateway.api.ollama.presets import with_preset
+from sizeup_gateway.api.ollama.presets import prompt_with_preset, with_preset
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
+from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of
-from sizeup_gateway.errors import InvalidRequestError
+from sizeup_gateway.errors import InvalidRequestError, UpstreamError
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.request_metrics import metrics_of
@@ -18,7 +19,8 @@ from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.events import Event
-from sizeup_wire.generate import GenerateRequest
+from sizeup_wire.generate import GenerateRequest, Prompt
+from sizeup_wire.model import TokenizeRequest, TokenizeResponse
 
 FALLBACK_HEADER = "X-Sizeup-Fallback"
 """`smaller`: where the model is not ready, the next smaller size that is; or `none`."""
@@ -84,6 +86,17 @@ class Dependencies:
         """Return the dispatch of a batch, as in `generate`."""
         salted = wire.model_copy(update={"cache_salt": salt_of(request.scope)})
         return partial(self.dispatcher.embed, selected.model, selected.name, salted)
+
+    async def tokenize(
+        self, selected: Selected, prompt: Prompt, to_param: Callable[[str], str]
+    ) -> TokenizeResponse:
+        """Return the prompt that generating would have: its tokens, and its text."""
+        request = TokenizeRequest(prompt=prompt_with_preset(selected.created, prompt))
+        try:
+            with self.admission:
+                return await self.dispatcher.tokenize(selected.model, selected.name, request)
+        except UpstreamError as error:
+            raise to_client_error(error, selected.name, to_param) from error
 
 
 def model_headers(selected: Selected) -> Mapping[str, str]:

@@ -39,6 +39,7 @@ _ERRORS: Mapping[int, str] = {
     502: "Connection to the inference process lost",
     503: "Model not ready, or server busy or shutting down; see Retry-After",
     504: "Timed out",
+    529: "Server busy; see Retry-After",
 }
 
 ACCESS = (401, 403, 500)

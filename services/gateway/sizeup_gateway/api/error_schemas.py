@@ -1,5 +1,7 @@
 """The error object of each dialect, for the OpenAPI document."""
 
+from typing import Literal
+
 from sizeup_gateway.api.documentation import ResponseBody
 
 
@@ -22,3 +24,18 @@ class OpenAIErrorResponse(ResponseBody):
     """Error of OpenAI's API: a response body, or the last event of a stream before [DONE]."""
 
     error: OpenAIError
+
+
+class AnthropicError(ResponseBody):
+    """Details of an error."""
+
+    type: str
+    message: str
+
+
+class AnthropicErrorResponse(ResponseBody):
+    """Error of Anthropic's API: a response body, or the last event of a stream."""
+
+    type: Literal["error"]
+    error: AnthropicError
+    request_id: str

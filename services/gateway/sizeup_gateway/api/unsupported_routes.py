@@ -14,7 +14,6 @@ from sizeup_telemetry.api_docs import direct_router
 _NO_FILES = "the weights are those of the models of this server; create a model with from"
 _NO_REGISTRY = "this server has no registry"
 _NOT_STORED = "completions are not stored by this server"
-_CHAT_INSTEAD = "this API is not supported by this server; use /v1/chat/completions"
 _NO_ACCOUNTS = "this server has no accounts of ollama.com"
 _NOT_HERE = "this is not supported by this server"
 
@@ -26,8 +25,6 @@ _NOT_IMPLEMENTED: Sequence[tuple[str, str, str]] = (
     ("POST", "/v1/chat/completions/{id}", _NOT_STORED),
     ("DELETE", "/v1/chat/completions/{id}", _NOT_STORED),
     ("GET", "/v1/chat/completions/{id}/messages", _NOT_STORED),
-    ("POST", "/v1/responses", _CHAT_INSTEAD),
-    ("POST", "/v1/messages", _CHAT_INSTEAD),
 )
 _NOT_FOUND: Sequence[tuple[str, str, str]] = (
     ("POST", "/api/me", _NO_ACCOUNTS),

@@ -10,17 +10,22 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.errors import (
+    ANTHROPIC_ID_HEADER,
     INTERNAL_ERROR,
     AccessCode,
     AccessError,
     GatewayError,
+    anthropic_body,
+    anthropic_status,
     http_form,
+    is_anthropic_path,
     is_openai_path,
     ollama_body,
     openai_body,
 )
 from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_telemetry import request_id
 from sizeup_wire.errors import ErrorCode
 
 _log = logging.getLogger(__name__)
@@ -35,6 +40,9 @@ def respond_with(error: GatewayError, scope: Scope) -> Response:
     headers = dict(error.headers)
     if form.retry_after_seconds is not None:
         headers["Retry-After"] = str(form.retry_after_seconds)
+    if is_anthropic_path(scope["path"]):
+        id = headers[ANTHROPIC_ID_HEADER] = request_id.current.get()
+        return JsonResponse(anthropic_body(error, id), anthropic_status(error), headers)
     if is_openai_path(scope["path"]):
         status = error.status or form.openai_status or form.status
         return JsonResponse(openai_body(error), status, headers)

@@ -1,12 +1,12 @@
-"""Chunks -> bytes: server-sent events for OpenAI, NDJSON for Ollama."""
+"""Chunks -> bytes: server-sent events for OpenAI and Anthropic, NDJSON for Ollama."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from sizeup_gateway.errors import GatewayError, ollama_body, openai_body
-from sizeup_gateway.responses.json_bytes import encode
+from sizeup_gateway.responses.json_bytes import encode, encode_whole
 
 Json = dict[str, Any]
 
@@ -93,3 +93,25 @@ class SseFraming:
     def error(self, error: GatewayError) -> bytes:
         """Return the error and [DONE]: clients that ignore the error still see the end."""
         return self.frame([openai_body(error)]) + _SSE_DONE
+
+
+class NamedEventFraming:
+    """Anthropic's framing, and that of OpenAI's Responses API: events named by their `type`."""
+
+    media_type = SSE_TYPE
+
+    def __init__(self, to_error: Callable[[GatewayError], Sequence[Json]]) -> None:
+        """`to_error` returns the last objects of a stream that ends in an error."""
+        self._to_error = to_error
+
+    def frame(self, chunks: Sequence[Json]) -> bytes:
+        return b"".join(
+            b"event: %b\ndata: %b\n\n" % (chunk["type"].encode(), encode_whole(chunk))
+            for chunk in chunks
+        )
+
+    def end(self) -> bytes:
+        return b""  # the last object ends the stream
+
+    def error(self, error: GatewayError) -> bytes:
+        return self.frame(self._to_error(error))

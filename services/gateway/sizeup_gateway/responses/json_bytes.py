@@ -90,6 +90,14 @@ def encode_pieces(value: object) -> Iterator[bytes | bytearray]:
             yield encode(value)
 
 
+def encode_whole(value: object) -> bytes:
+    """Encode a JSON value that may contain fragments, which few events of a stream do."""
+    try:
+        return encode(value)  # by the encoder in C
+    except TypeError:
+        return b"".join(encode_pieces(value))
+
+
 def _encode_object(value: dict[str, object]) -> Iterator[bytes | bytearray]:
     separator = b"{"
     for key, item in value.items():

@@ -1,17 +1,20 @@
-"""A limit of the memory for responses that are not streamed.
+"""A limit of the memory for responses that are kept.
 
-A body of 20 MB may request the log-probabilities of a million tokens, or the echo of its prompts; a
-stream passes them on without keeping them.
+A body of 20 MB may request the log-probabilities of a million tokens, or the echo of its prompts.
+Whole responses keep them; a stream passes them on, except for one that repeats them at its end.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import TypeVar
 
 from sizeup_gateway.errors import BusyError, InvalidRequestError
 
 _FREE_BYTES = 2**16
 """Not counted, per response: some 15,000 tokens of text. The concurrency limit bounds their sum, so
 that ordinary responses are never rejected because of large ones."""
+
+_EventT = TypeVar("_EventT")
 
 
 class ResponseMemoryLimiter:
@@ -50,3 +53,18 @@ class ResponseMemoryLimiter:
             yield count
         finally:
             self._used -= counted
+
+    async def stream(
+        self, events: Callable[[], AsyncGenerator[_EventT]], kept_bytes: Callable[[], int]
+    ) -> AsyncGenerator[_EventT]:
+        """Yield the events of a stream; raise as counting does for what it keeps.
+
+        `kept_bytes` is the size so far.
+        """
+        counted = 0
+        with self.response() as count:
+            async with aclosing(events()) as stream:
+                async for event in stream:
+                    yield event
+                    count(kept_bytes() - counted)
+                    counted = kept_bytes()

@@ -62,4 +62,10 @@ def _sum(finished: Mapping[int, Finished]) -> Finished:
         reasoning_tokens=sum(end.reasoning_tokens for end in ends),
         prompt_eval_ns=max(end.prompt_eval_ns for end in ends),
         eval_ns=max(end.eval_ns for end in ends),
+        stop_strings=tuple(string for end in ends for string in _stop_strings(end)),
     )
+
+
+def _stop_strings(end: Finished) -> tuple[str | None, ...]:
+    """Return one per choice, also for a replica of a release that reports none."""
+    return end.stop_strings or (None,) * len(end.reasons)

@@ -71,6 +71,11 @@ class Choice:
         self.reason: FinishReason | None = None
         """Why the choice ended; None before."""
 
+    @property
+    def stop_string(self) -> str | None:
+        """The stop string that ended the choice, if one did."""
+        return self._stop.match
+
     def feed(self, token: Token) -> list[ChoiceEvent]:
         """Add one token of this choice and return the events that it completes."""
         self.token_ids.append(token.token_id)

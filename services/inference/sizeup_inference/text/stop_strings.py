@@ -30,8 +30,12 @@ class StopMatcher:
         self._automata = stops.automata
         self._lengths = [0] * len(stops.automata)
         self._held = ""
-        self.matched = False
-        """Whether a stop string has matched, after which there is no more text."""
+        self.match: str | None = None
+        """The stop string that has matched, after which there is no more text."""
+
+    @property
+    def matched(self) -> bool:
+        return self.match is not None
 
     def feed(self, text: str) -> str:
         """Add text and return what cannot be part of a stop string."""
@@ -41,8 +45,9 @@ class StopMatcher:
             complete = self._advance(char)
             if complete:
                 before = self._held + text[: i + 1]
-                self._held, self.matched = "", True
-                return before[: len(before) - complete]
+                end = len(before) - complete
+                self._held, self.match = "", before[end:]
+                return before[:end]
         buffer = self._held + text
         keep = len(buffer) - max(self._lengths)
         self._held = buffer[keep:]

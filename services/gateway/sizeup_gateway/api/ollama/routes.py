@@ -21,10 +21,9 @@ from sizeup_gateway.api.ollama.chunks import (
 from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
 from sizeup_gateway.api.ollama.describe_created import to_created_show, to_created_tag
 from sizeup_gateway.api.ollama.loading import load_or_unload
-from sizeup_gateway.api.ollama.presets import prompt_with_preset
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
-from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError, UpstreamError
+from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
@@ -32,7 +31,6 @@ from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Prompt
-from sizeup_wire.model import TokenizeRequest
 
 API_VERSION = "0.12.11"
 """The Ollama release whose API this is: the first with logprobs, before /v1/responses.
@@ -162,16 +160,10 @@ class OllamaRoutes:
 
     async def _render(self, selected: Selected, prompt: Prompt) -> Response:
         """Return the prompt as the model's chat template renders it."""
-        model, name = selected.model, selected.name
-        request = TokenizeRequest(prompt=prompt_with_preset(selected.created, prompt))
-        try:
-            with self._dependencies.admission:
-                tokens = await self._dependencies.dispatcher.tokenize(model, name, request)
-        except UpstreamError as error:
-            raise to_client_error(error, name, str) from error
+        tokens = await self._dependencies.tokenize(selected, prompt, str)
         return JsonResponse(
             {
-                "model": name,
+                "model": selected.name,
                 "created_at": timestamp(datetime.now(UTC)),
                 "_debug_info": {"rendered_template": tokens.rendered or ""},
             }

@@ -62,7 +62,7 @@ class ChatChunks:
         self._reasoning = reasoning
         self._streamed: set[tuple[int, int]] = set()
         """Choice and index of the calls whose arguments were streamed."""
-        self._transcript = Transcript.of(choices, _token)
+        self._transcript = Transcript.of(choices, token_logprob)
 
     def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
         """Return the chunks of one event: the role first, the finish reasons last."""
@@ -201,10 +201,10 @@ def _call(id: str, name: str, arguments: str) -> Json:
 
 
 def _logprobs(tokens: Sequence[TokenLogprob]) -> Json:
-    return {"content": [_token(token) for token in tokens], "refusal": None}
+    return {"content": [token_logprob(token) for token in tokens], "refusal": None}
 
 
-def _token(token: TokenLogprob) -> Json:
+def token_logprob(token: TokenLogprob) -> Json:
     return {
         "token": token.token,
         "logprob": token.logprob,

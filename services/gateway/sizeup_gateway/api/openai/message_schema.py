@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from sizeup_gateway.api.history import CallArguments, result_text
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import unsupported
+from sizeup_gateway.api.text_parts import text_of
 
 _TEXT_PARTS = {"text": "text", "refusal": "refusal"}
 _MEDIA_PARTS = ("image_url", "input_audio", "file", "audio_url", "video_url")
@@ -15,25 +16,6 @@ _RESULTS = ("tool", "function")
 
 _Content = str | list[Any] | dict[str, Any] | float | bool | None
 """What clients send; the value itself only as the result of a tool."""
-
-
-def _text_of(value: object) -> object:
-    """Join the text parts of a content list; reject parts of other types."""
-    if not isinstance(value, list):
-        return value
-    return "".join(_part_text(part) for part in value)
-
-
-def _part_text(part: object) -> str:
-    kind = _kind(part)
-    if not isinstance(part, dict) or kind is None:
-        raise ValueError("a content part must be an object with a type")
-    if kind not in _TEXT_PARTS:
-        raise ValueError(f"content parts of type {kind[:32]!r} are not supported by this server")
-    text = part.get(_TEXT_PARTS[kind])
-    if not isinstance(text, str):
-        raise ValueError(f"the content part has no {_TEXT_PARTS[kind]}")  # noqa: TRY004
-    return text
 
 
 def _kind(part: object) -> str | None:
@@ -100,4 +82,6 @@ class ChatCompletionMessageParam(RequestBody):
         role = info.data.get("role")
         if value is None and role in _WRITTEN_BY_PEOPLE:
             raise ValueError(f"required in a message of the role {role}")
-        return result_text(value) if role in _RESULTS and not _has_parts(value) else _text_of(value)
+        if role in _RESULTS and not _has_parts(value):
+            return result_text(value)
+        return text_of(value, _TEXT_PARTS, separator="")

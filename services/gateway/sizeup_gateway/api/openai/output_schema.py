@@ -1,7 +1,6 @@
 """Fields for the form of an output: OpenAI's, and vLLM's `structured_outputs` and `guided_*`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetPydanticSchema, model_validator
@@ -9,6 +8,7 @@ from pydantic_core.core_schema import no_info_plain_validator_function
 
 from sizeup_gateway.api.request_body import RequestBody, parse_json
 from sizeup_gateway.api.request_fields import unsupported
+from sizeup_gateway.api.tool_choice import ToolChoice
 from sizeup_wire.generate import MAX_OUTPUT_CHOICES, OutputText
 
 
@@ -64,15 +64,6 @@ class StructuredOutputs(RequestBody):
     choice: Texts | None = None
     grammar: Grammar = None
     structural_tag: Annotated[None, unsupported("structural tags are not supported")] = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolChoice:
-    """`tool_choice`, in one form."""
-
-    mode: Literal["none", "auto", "required"]
-    names: tuple[str, ...] = ()
-    """The functions that may be called; empty means all."""
 
 
 def _tool_choice(value: object) -> ToolChoice | None:

@@ -1,11 +1,11 @@
 """What an output has to be -> wire fields. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sizeup_gateway.api.openai import schema
-from sizeup_gateway.api.openai.output_schema import ResponseFormat, StructuredOutputs, ToolChoice
+from sizeup_gateway.api.openai.output_schema import ResponseFormat, StructuredOutputs
+from sizeup_gateway.api.tool_choice import AUTO, ToolUse, choose
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChoiceOutput,
@@ -14,8 +14,6 @@ from sizeup_wire.generate import (
     RegexOutput,
     StructuredOutput,
 )
-
-AUTO = ToolChoice(mode="auto")
 
 
 def structured_output(body: schema.SamplingRequest) -> StructuredOutput | None:
@@ -70,20 +68,6 @@ def _from_texts(texts: list[str] | None) -> ChoiceOutput | None:
     return None if texts is None else ChoiceOutput(choices=tuple(texts))
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUse:
-    """The tools of a chat, and which of them are called."""
-
-    tools: tuple[dict[str, Any], ...] = ()
-    choice: Literal["auto", "required"] = "auto"
-    allowed: tuple[str, ...] = ()
-    """Empty means all."""
-    parallel: bool = True
-
-
-NO_TOOLS = ToolUse()
-
-
 def tool_use(body: schema.ChatCompletionRequest) -> ToolUse:
     """Translate tools and their choice; raise InvalidRequestError where they contradict.
 
@@ -94,17 +78,5 @@ def tool_use(body: schema.ChatCompletionRequest) -> ToolUse:
     tools = body.tools or [{"type": "function", "function": each} for each in body.functions or ()]
     choice = body.tool_choice or body.function_call or AUTO
     field = "function_call" if body.functions else "tool_choice"
-    if choice.mode == "none":
-        return NO_TOOLS
-    if choice.mode == "required" and not tools:
-        raise InvalidRequestError(f"{field} requires tools", field)
-    names = {tool["function"]["name"] for tool in tools}
-    missing = next((name for name in choice.names if name not in names), None)
-    if missing is not None:
-        raise InvalidRequestError(f"{field} names a function that is not in tools", field)
-    return ToolUse(
-        tools=tuple(tools),
-        choice=choice.mode,
-        allowed=choice.names,
-        parallel=body.parallel_tool_calls is not False and not body.functions,
-    )
+    parallel = body.parallel_tool_calls is not False and not body.functions
+    return choose(tools, choice, field, parallel=parallel)

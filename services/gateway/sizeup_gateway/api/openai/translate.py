@@ -4,13 +4,9 @@ from collections.abc import Mapping
 
 from sizeup_gateway.api.openai import schema
 from sizeup_gateway.api.openai.message_translate import to_messages
-from sizeup_gateway.api.openai.output_translate import (
-    NO_TOOLS,
-    ToolUse,
-    structured_output,
-    tool_use,
-)
+from sizeup_gateway.api.openai.output_translate import structured_output, tool_use
 from sizeup_gateway.api.openai.reasoning import thinking_mode
+from sizeup_gateway.api.tool_choice import NO_TOOLS, ToolUse
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import (

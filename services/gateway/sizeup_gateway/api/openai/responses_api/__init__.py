@@ -1,0 +1,1 @@
+"""OpenAI's Responses API, without its storage: a request has the whole conversation."""
