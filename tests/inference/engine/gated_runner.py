@@ -1,12 +1,15 @@
 """A model runner whose steps a test can hold, fail or alter."""
 
 import threading
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
 from sizeup_inference.engine.scheduling.scheduler import Step
+from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 DEADLINE_SECONDS = 60.0
 
@@ -23,7 +26,9 @@ class GatedRunner(ModelRunner):
         self._changed = threading.Condition()
         self._is_open, self._is_held = True, False
 
-    def run(self, step: Step) -> StepOutput:
+    def run(
+        self, step: Step, masks: Mapping[SequenceState, "array[int]"] = MappingProxyType({})
+    ) -> StepOutput:
         fails = self.failures > 0
         with self._changed:
             self._is_held = True
@@ -33,7 +38,7 @@ class GatedRunner(ModelRunner):
         if fails:
             self.failures -= 1
             raise RuntimeError("injected failure")
-        return self.alter(super().run(step))
+        return self.alter(super().run(step, masks))
 
     @contextmanager
     def closed(self) -> Iterator[None]:

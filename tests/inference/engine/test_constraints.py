@@ -35,7 +35,7 @@ def model() -> PreTrainedModel:
 def test_a_constrained_request_and_its_neighbours(compiled: bool, sampling: SamplingParams) -> None:
     options = EngineOptions(compiled=compiled, page_size=16 if compiled else 4)
     free = [request(f"free {i}", [i + 1, 5], TOKENS, sampling) for i in range(3)]
-    bound = request("bound", [3, 5], TOKENS, sampling, constraint=Only(EVEN))
+    bound = request("bound", [3, 5], TOKENS, sampling, constraint=Only(EVEN, VOCABULARY))
     if compiled:
         require_kernels()
     with running_engine(pooled(random_model(random_config(NAMES[0]))), options) as harness:
@@ -56,12 +56,12 @@ def test_the_most_likely_allowed_token_is_taken(model: PreTrainedModel) -> None:
         logits = small_model()(torch.tensor([[3, 5]])).logits[0, -1]
     best = max(EVEN, key=lambda i: float(logits[i]))
     with running_engine(model) as harness:
-        bound = request("bound", [3, 5], 1, GREEDY, constraint=Only(EVEN))
+        bound = request("bound", [3, 5], 1, GREEDY, constraint=Only(EVEN, VOCABULARY))
         assert harness.run([bound]) == {"bound": [best]}
 
 
 def test_a_constraint_sees_every_token_once_whatever_is_preempted(model: PreTrainedModel) -> None:
-    constraints = [Only(EVEN) for _ in range(3)]
+    constraints = [Only(EVEN, VOCABULARY) for _ in range(3)]
     batch = [
         request(f"r{i}", [i + 1] * 8, 20, GREEDY, constraint=each)
         for i, each in enumerate(constraints)
@@ -73,7 +73,7 @@ def test_a_constraint_sees_every_token_once_whatever_is_preempted(model: PreTrai
 
 
 def test_a_constraint_that_fails_ends_its_request_only(model: PreTrainedModel) -> None:
-    bound = request("bound", [3, 5], TOKENS, GREEDY, constraint=Only(EVEN, limit=4))
+    bound = request("bound", [3, 5], TOKENS, GREEDY, constraint=Only(EVEN, VOCABULARY, limit=4))
     free = request("free", [4, 5], TOKENS, GREEDY)
     with running_engine(model) as harness:
         with harness.before_a_step():
@@ -88,6 +88,8 @@ def test_a_constraint_that_fails_ends_its_request_only(model: PreTrainedModel) -
 
 def test_a_constraint_that_allows_nothing_fails_its_request(model: PreTrainedModel) -> None:
     with running_engine(model) as harness:
-        harness.engine.submit(request("bound", [3, 5], TOKENS, GREEDY, constraint=Only(())))
+        harness.engine.submit(
+            request("bound", [3, 5], TOKENS, GREEDY, constraint=Only((), VOCABULARY))
+        )
         harness.recorder.wait_ended(["bound"])
         assert isinstance(harness.recorder.events["bound"][-1], Failed)

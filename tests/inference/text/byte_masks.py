@@ -1,16 +1,11 @@
 """Constraints over a vocabulary of bytes, as sets of tokens."""
 
-from array import array
-
 from sizeup_inference.engine.protocol import Constraint, ConstraintState
 from sizeup_inference.fake.model import IM_END, VOCAB_SIZE
 
-MASK_BYTES = -(-VOCAB_SIZE // 32) * 4
-
 
 def allowed(state: ConstraintState) -> set[int]:
-    words = array("I", bytes(MASK_BYTES))
-    state.write_mask(words.buffer_info()[0], MASK_BYTES)
+    words = state.mask()
     return {i for i in range(VOCAB_SIZE) if words[i // 32] >> i % 32 & 1}
 
 

@@ -1,7 +1,6 @@
 """Grammars of outputs, compiled over a vocabulary of bytes."""
 
 import json
-from array import array
 from typing import Any
 
 import pytest
@@ -227,13 +226,6 @@ def test_states_are_independent(compiler: LLGuidanceCompiler) -> None:
     first.accept(ord("{"))
     assert allowed(second) == {ord("{")}
     assert ord("}") in allowed(first)
-
-
-def test_a_mask_of_another_vocabulary_is_an_error(compiler: LLGuidanceCompiler) -> None:
-    words = array("I", bytes(4))
-    state = compiler.compile(grammar(JsonObjectOutput())).start()
-    with pytest.raises(ConstraintError):
-        state.write_mask(words.buffer_info()[0], 4)
 
 
 def test_compiled_grammars_are_cached_within_bounds(compiler: LLGuidanceCompiler) -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 
@@ -22,7 +22,7 @@ from sizeup_inference.engine.protocol import (
     RequestTooLargeError,
     Token,
 )
-from sizeup_inference.engine.sampling.masks import mask
+from sizeup_inference.engine.sampling.masks import mask, masks_of
 from sizeup_inference.engine.sampling.sampler import Sampled, sample
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
@@ -119,17 +119,18 @@ class Engine:
     def _run(self, step: Step) -> bool:
         """Compute a step and its results; False if any of it raised."""
         try:
-            output = self._runner.run(step)
+            masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
+            output = self._runner.run(step, masks)
             self._scheduler.commit(step)
-            self._sample(output)
+            mask(output.logits, output.sampled, masks)
+            self._sample(output, rejected)
             self._embed(step, output)
         except Exception:
             log.exception("step.failed", extra={"batch_size": len(step.chunks)})
             return False
         return True
 
-    def _sample(self, output: StepOutput) -> None:
-        rejected = mask(output.logits, output.sampled)
+    def _sample(self, output: StepOutput, rejected: Mapping[str, str]) -> None:
         for request_id, message in rejected.items():
             self._fail([request_id], message, is_invalid=True)
         sampled = list(zip(output.sampled, sample(output.logits, output.sampled), strict=True))

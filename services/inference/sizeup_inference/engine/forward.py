@@ -1,7 +1,8 @@
 """The interface between a step and what computes it: transformers' modules or compiled kernels."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -21,6 +22,8 @@ class Batch:
     wants_logits: Sequence[bool]
     """By sample, whether its logits are returned; its best token always is."""
     wants_hidden: bool
+    masks: Mapping[int, "array[int]"] = field(default_factory=dict)
+    """By sample, the tokens of which its best one is chosen, as in ConstraintState.mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,10 @@ class Forwarded:
     """The result of a batch."""
 
     best: Sequence[int]
-    """By sample, the first token of the largest logit; -1 where a logit is NaN or Inf."""
+    """By sample, the first token of the largest logit; -1 where a logit is NaN or Inf, or every
+    token is masked."""
     logits: torch.Tensor
-    """float32[samples that want them, vocab_size]; valid until the next batch."""
+    """float32[samples that want them, vocab_size], without masks; valid until the next batch."""
     hidden: torch.Tensor | None
     """The last hidden states of every row, [rows, hidden_size], where the batch wants them."""
 

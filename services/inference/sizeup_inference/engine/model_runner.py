@@ -1,7 +1,9 @@
 """A step as a flat batch, and its result by sequence."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import torch
 
@@ -12,6 +14,8 @@ from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.sampling.sampler import is_argmax
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
+
+_NO_MASKS: Mapping[SequenceState, "array[int]"] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,12 @@ class ModelRunner:
         self._forward = forward
 
     @torch.inference_mode()
-    def run(self, step: Step) -> StepOutput:
-        """Compute the step's chunks."""
+    def run(
+        self, step: Step, masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS
+    ) -> StepOutput:
+        """Compute the step's chunks; `masks` are those of constrained sequences."""
         page_size = self._forward.pool.layout.page_size
-        batch, sampled = make_batch(step.chunks, page_size)
+        batch, sampled = make_batch(step.chunks, page_size, masks)
         result = self._forward.run(batch)
         tokens = zip(sampled, batch.wants_logits, result.best, strict=True)
         embedded, logprobs = self._per_chunk(step.chunks, result)
@@ -91,7 +97,11 @@ def _pooled(rows: torch.Tensor, chunk: Chunk) -> torch.Tensor:
             return rows
 
 
-def make_batch(chunks: Sequence[Chunk], page_size: int) -> tuple[Batch, list[SequenceState]]:
+def make_batch(
+    chunks: Sequence[Chunk],
+    page_size: int,
+    masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS,
+) -> tuple[Batch, list[SequenceState]]:
     """Lay a step's chunks out as one flat batch; return it with the sequences it samples."""
     ids: list[int] = []
     spans: list[Span] = []
@@ -102,9 +112,14 @@ def make_batch(chunks: Sequence[Chunk], page_size: int) -> tuple[Batch, list[Seq
         table = sequence.block_table[: -(-chunk.end // page_size)]
         spans.append(Span(len(ids), chunk.length, chunk.end, tuple(table)))
         ids += sequence.token_ids[chunk.start : chunk.end]
-        if chunk.completes and sequence.request.embed is None:
+        if chunk.is_sampled:
             samples.append(len(ids) - 1)
             sequences.append(sequence)
     wants_hidden = any(c.sequence.request.embed or c.prompt_logprob_positions for c in chunks)
     wants_logits = [not is_argmax(sequence) for sequence in sequences]
-    return Batch(ids, tuple(spans), samples, wants_logits, wants_hidden), sequences
+    of_best = {
+        i: masks[sequence]
+        for i, sequence in enumerate(sequences)
+        if sequence in masks and not wants_logits[i]
+    }
+    return Batch(ids, tuple(spans), samples, wants_logits, wants_hidden, of_best), sequences

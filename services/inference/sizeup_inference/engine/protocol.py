@@ -59,11 +59,10 @@ class ConstraintError(Exception):
 class ConstraintState(Protocol):
     """What may come next in one choice. Used by one thread at a time."""
 
-    def write_mask(self, address: int, size: int) -> None:
-        """Write a bit for each token of the vocabulary, 1 where it may come next.
+    def mask(self) -> "array[int]":
+        """Return a bit for each token of the vocabulary, 1 where it may come next.
 
-        The mask has `size` bytes: words of 32 bits in native order, the lowest bit first. Raises
-        ConstraintError.
+        In words of 32 bits, the lowest bit first. Raises ConstraintError.
         """
 
     def accept(self, token_id: int) -> None:

@@ -5,6 +5,7 @@ from transformers import PreTrainedModel
 
 from sizeup_inference.engine.forward import Batch, Forwarded
 from sizeup_inference.engine.kv_pool import KVPool, Plan
+from sizeup_inference.engine.sampling.masks import excluded
 
 _NO_MASKS = {"full_attention": None, "sliding_attention": None}
 """A dict makes the model skip building masks: pooled_attention masks by span."""
@@ -42,6 +43,8 @@ class TransformersForward:
         if not batch.samples:
             return [], torch.empty(0, 0)
         logits = self._head(hidden[torch.tensor(batch.samples, device=hidden.device)])
+        for i, mask in batch.masks.items():  # rows whose logits are not wanted
+            logits[i].masked_fill_(excluded(mask, logits[i]), -torch.inf)
         largest, tokens = logits.max(dim=-1)  # NaN where the row has one
         best = torch.where(largest.isfinite(), tokens, -1).tolist()
         wanted = [i for i, wants in enumerate(batch.wants_logits) if wants]

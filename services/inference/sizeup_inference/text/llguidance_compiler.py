@@ -5,6 +5,7 @@ mask: a grammar that exceeds the limits is an error, never a stall. What may tak
 tried in a process of its own first.
 """
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -48,7 +49,6 @@ class LLGuidanceCompiler:
             raise ValueError("the model has no end-of-sequence token")
         vocabulary = TokenizerWrapper(_Vocabulary(tokenizer, vocab_size, eos[0]))
         self._tokenizer = LLTokenizer(vocabulary, n_vocab=vocab_size, eos_token=eos)
-        self._mask_bytes = -(-vocab_size // 32) * 4
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
         self._cached_characters = 0
 
@@ -64,7 +64,7 @@ class LLGuidanceCompiler:
         first.compute_bitmask()  # some grammars exceed the limits here, before any output
         if first.is_error():
             raise GrammarError(_first_line(first.get_error()))
-        compiled = _Compiled(matcher, self._mask_bytes)
+        compiled = _Compiled(matcher)
         self._cache[text] = compiled
         self._cached_characters += len(text)
         while len(self._cache) > _MAX_CACHED or self._cached_characters > _MAX_CACHED_CHARACTERS:
@@ -74,24 +74,21 @@ class LLGuidanceCompiler:
 
 
 class _Compiled:
-    def __init__(self, matcher: LLMatcher, mask_bytes: int) -> None:
+    def __init__(self, matcher: LLMatcher) -> None:
         self._matcher = matcher
-        self._mask_bytes = mask_bytes
 
     def start(self) -> ConstraintState:
-        return _State(self._matcher.deep_copy(), self._mask_bytes)
+        return _State(self._matcher.deep_copy())
 
 
 class _State:
-    def __init__(self, matcher: LLMatcher, mask_bytes: int) -> None:
+    def __init__(self, matcher: LLMatcher) -> None:
         self._matcher = matcher
-        self._mask_bytes = mask_bytes
 
-    def write_mask(self, address: int, size: int) -> None:
-        if size != self._mask_bytes:
-            raise ConstraintError(f"a mask has {self._mask_bytes} bytes, not {size}")
-        self._matcher.unsafe_compute_mask_ptr(address, size)
+    def mask(self) -> "array[int]":
+        words = array("I", self._matcher.compute_bitmask())
         self._check()
+        return words
 
     def accept(self, token_id: int) -> None:
         # An error is kept, and raised by the next mask.

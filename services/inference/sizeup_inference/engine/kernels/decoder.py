@@ -158,6 +158,11 @@ class CompiledDecoder:
         logits = self._logits_buffer(len(wanted))
         hidden = torch.empty(len(batch.ids), self._hidden_size) if batch.wants_hidden else None
         best = array("q", bytes(8 * len(batch.samples)))
+        masks = array("q", bytes(8 * len(batch.samples) if batch.masks else 0))
+        for sample, mask in batch.masks.items():
+            if len(mask) * 32 < self._vocab:
+                raise ValueError("a mask is shorter than the vocabulary")
+            masks[sample] = mask.buffer_info()[0]
         tables = array("q", [page for span in batch.spans for page in span.block_table])
         sizes = [len(span.block_table) for span in batch.spans]
         inputs = {
@@ -176,6 +181,7 @@ class CompiledDecoder:
             samples=len(batch.samples),
             logits=logits.data_ptr(),
             hidden=None if hidden is None else hidden.data_ptr(),
+            masks=masks.buffer_info()[0] if masks else None,
             **{name: values.buffer_info()[0] for name, values in inputs.items()},
         )
         _raise_for(self._library.sizeup_decoder_run(self._decoder, ctypes.byref(step)))

@@ -58,7 +58,7 @@ class Step(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("rows", "spans", "samples")),
         *((name, ctypes.c_void_p) for name in ("ids", "lengths", "contexts", "first_page")),
-        *((name, ctypes.c_void_p) for name in ("pages", "sample_rows", "logits_rows")),
+        *((name, ctypes.c_void_p) for name in ("pages", "sample_rows", "logits_rows", "masks")),
         *((name, ctypes.c_void_p) for name in ("logits", "best", "hidden")),
     )
 

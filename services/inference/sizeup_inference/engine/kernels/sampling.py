@@ -33,9 +33,11 @@ class SamplingKernels:
         ids_address, count = ids.buffer_info()
         self.library.sizeup_penalize_repetition(address, size, ids_address, count, penalty)
 
-    def mask(self, address: int, size: int, mask_address: int) -> None:
-        """Set the logits without a bit in the mask to -inf; see ConstraintState.write_mask."""
-        self.library.sizeup_mask(self.instructions, address, size, mask_address)
+    def mask(self, address: int, size: int, words: "array[int]") -> None:
+        """Set the logits without a bit in the mask to -inf; see ConstraintState.mask."""
+        if len(words) * 32 < size:
+            raise ValueError("a mask is shorter than the vocabulary")
+        self.library.sizeup_mask(self.instructions, address, size, words.buffer_info()[0])
 
     def sample(self, address: int, size: int, params: SamplingParams, uniform: float) -> int | None:
         """Return the argmax at temperature 0, else the token at `uniform` of the filtered CDF.

@@ -1,6 +1,7 @@
-"""Masks of constrained sequences: logits of the tokens that may not come next become -inf."""
+"""Masks of constrained sequences: the tokens that may come next."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
@@ -13,48 +14,45 @@ _BITS = 32
 """Of a word of a mask."""
 
 
+def masks_of(
+    sequences: Iterable[SequenceState],
+) -> tuple[dict[SequenceState, "array[int]"], dict[str, str]]:
+    """Return the masks of those that are constrained, and by request the errors of constraints."""
+    masks: dict[SequenceState, array[int]] = {}
+    failures: dict[str, str] = {}
+    for sequence in sequences:
+        if sequence.constraint is None:
+            continue
+        try:
+            masks[sequence] = sequence.constraint.mask()
+        except ConstraintError as error:
+            failures[sequence.request.id] = str(error)
+    return masks, failures
+
+
 @torch.inference_mode()
 def mask(
     logits: torch.Tensor,
     sequences: Sequence[SequenceState],
+    masks: Mapping[SequenceState, "array[int]"],
     kernels: SamplingKernels | None = KERNELS,
-) -> dict[str, str]:
-    """Mask rows of float32[sequences, vocab_size] in place; `kernels` as in `sample`.
-
-    Returns the error messages of the requests whose constraints fail.
-    """
-    failures: dict[str, str] = {}
-    rows: list[int] = []
-    words = torch.empty(len(sequences), -(-logits.shape[-1] // _BITS), dtype=torch.int32)
-    for row, sequence in enumerate(sequences):
-        if sequence.constraint is None:
-            continue
-        target = words[len(rows)]
-        try:
-            sequence.constraint.write_mask(target.data_ptr(), target.nbytes)
-        except ConstraintError as error:
-            failures[sequence.request.id] = str(error)
-        else:
-            rows.append(row)
-    _apply(logits, rows, words, kernels if is_addressable(logits) else None)
-    return failures
-
-
-def _apply(
-    logits: torch.Tensor,
-    rows: Sequence[int],
-    words: torch.Tensor,
-    kernels: SamplingKernels | None,
 ) -> None:
-    if not rows:
-        return
-    if kernels is not None:
-        for row, target in zip(rows, words, strict=False):
-            kernels.mask(logits[row].data_ptr(), logits.shape[-1], target.data_ptr())
-        return
-    device = logits.device
-    shifts = torch.arange(_BITS, dtype=torch.int32, device=device)
-    bits = (words[: len(rows), :, None].to(device) >> shifts) & 1
-    excluded = bits.flatten(1)[:, : logits.shape[-1]] == 0
-    index = torch.tensor(rows, device=device)
-    logits[index] = logits[index].masked_fill(excluded, -torch.inf)
+    """Set the logits of excluded tokens to -inf, in rows of float32[sequences, vocab_size].
+
+    `kernels` as in `sample`.
+    """
+    kernels = kernels if is_addressable(logits) else None
+    for row, sequence in zip(logits, sequences, strict=True):
+        if sequence not in masks:
+            continue
+        if kernels is None:
+            row.masked_fill_(excluded(masks[sequence], row), -torch.inf)
+        else:
+            kernels.mask(row.data_ptr(), len(row), masks[sequence])
+
+
+def excluded(words: "array[int]", row: torch.Tensor) -> torch.Tensor:
+    """Return a mask as bool[vocab_size] on the device of a row, True where a token is excluded."""
+    shifts = torch.arange(_BITS, dtype=torch.int32, device=row.device)
+    bits = torch.frombuffer(words, dtype=torch.int32).to(row.device)[:, None] >> shifts & 1
+    return bits.flatten()[: len(row)] == 0

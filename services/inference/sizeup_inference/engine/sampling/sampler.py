@@ -33,11 +33,10 @@ class Sampled(NamedTuple):
 
 
 def is_argmax(sequence: SequenceState) -> bool:
-    """Whether the next token is the argmax of the logits as they are."""
+    """Whether the next token is the argmax of the logits as they are, or of those not masked."""
     request, params = sequence.request, sequence.request.sampling
     return (
         params.temperature == 0
-        and sequence.constraint is None
         and params.logprobs is None
         and not params.logit_bias
         and (params.repetition_penalty == 1.0 or params.repeat_last_n == 0)

@@ -64,6 +64,11 @@ class Chunk:
         return self.end == self.sequence.num_tokens
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether a token is sampled after it."""
+        return self.completes and self.sequence.request.embed is None
+
+    @property
     def pairs(self) -> float:
         """Keys that its tokens attend to, in sum."""
         return self.length * (self.start + self.end + 1) / 2

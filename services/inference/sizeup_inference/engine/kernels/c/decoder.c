@@ -1,4 +1,5 @@
 #include "decoder.h"
+#include <float.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -227,6 +228,8 @@ static void to_logits(const Product *p, float *sums, int64_t row, int64_t rows, 
     const int64_t first = panel * PANEL, columns = panels * PANEL;
     const int64_t count = MIN(columns, d->model.vocab - first);
     for (int64_t r = row; r < row + rows; r++, sums += TASK_COLUMNS) {
+        if (p->step->masks && p->step->masks[r])
+            d->heads.vectors->exclude(sums, p->step->masks[r], first, columns);
         for (int64_t i = count; i < columns; i++)
             sums[i] = sums[0];
         keep_best(d->heads.vectors, d->best + thread * p->rows + r, sums, columns, first);
@@ -444,7 +447,7 @@ static void run_head(Decoder *d, const Step *step)
             if (is_better(other, best))
                 best = other;
         }
-        step->best[r] = best.token == INT32_MAX ? -1 : best.token;
+        step->best[r] = best.token == INT32_MAX || best.value == -FLT_MAX ? -1 : best.token;
     }
 }
 

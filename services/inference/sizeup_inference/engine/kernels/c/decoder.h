@@ -38,8 +38,10 @@ typedef struct {
     const int64_t *pages;                           /* block tables one after another */
     const int64_t *sample_rows;                     /* [samples] */
     const int64_t *logits_rows;                     /* [samples]: row of `logits` to fill, or -1 */
-    float *logits;                                  /* [.., vocab] */
-    int64_t *best; /* [samples]: first token of the largest logit; -1 if one is NaN or Inf */
+    const uint32_t *const *masks; /* [samples]: bits of the tokens that may be best, or NULL */
+    float *logits;                /* [.., vocab] */
+    int64_t *best; /* [samples]: first token of the largest logit; -1 if one is NaN or Inf, or none
+                      may be */
     float *hidden; /* [rows, hidden] last hidden states, or NULL */
 } Step;
 

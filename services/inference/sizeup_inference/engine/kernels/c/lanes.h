@@ -1,6 +1,7 @@
 /* The bodies of vectors.h for vectors of LANES floats. Included by one file for each set of
    instructions, which defines LANES, TABLE and, by a pragma, the instructions. */
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -246,6 +247,19 @@ static float largest_finite(const float *row, int64_t count)
     return largest_lane(top) + sum_lanes(zero);
 }
 
+static void exclude(float *row, const uint32_t *mask, int64_t first, int64_t count)
+{
+    Bits lanes;
+    for (int lane = 0; lane < LANES; lane++)
+        lanes[lane] = 1u << lane;
+    const Bits excluded = (Bits)(-FLT_MAX - (Lanes){0});
+    for (int64_t i = 0; i < count; i += LANES) {
+        const uint32_t bits = mask[(first + i) / 32] >> ((first + i) % 32);
+        const Bits allowed = (Bits)(((bits - (Bits){0}) & lanes) != 0);
+        STORE(row + i) = (Lanes)(((Bits)LOAD(row + i) & allowed) | (excluded & ~allowed));
+    }
+}
+
 static float exp_row(void *target, int64_t dtype, const float *row, float top, float scale,
                      int64_t count)
 {
@@ -271,5 +285,6 @@ static void rotate(float *head, const float *cosines, const float *sines, int64_
     }
 }
 
-const Vectors TABLE = {lanes_f32, lanes_bf16, round_row, widen_row,      rms_norm, add_row,
-                       scale_row, silu_times, largest,   largest_finite, exp_row,  rotate};
+const Vectors TABLE = {lanes_f32, lanes_bf16, round_row,  widen_row, rms_norm,
+                       add_row,   scale_row,  silu_times, largest,   largest_finite,
+                       exclude,   exp_row,    rotate};

@@ -22,6 +22,8 @@ typedef struct {
     float (*largest)(const float *row, int64_t count);
     /* NaN where any value is NaN or infinite. */
     float (*largest_finite)(const float *row, int64_t count);
+    /* row[i] = -FLT_MAX where bit first + i of a mask is 0; `first` is a multiple of 16. */
+    void (*exclude)(float *row, const uint32_t *mask, int64_t first, int64_t count);
     /* row[i] = exp((row[i] - top) * scale), in float32 or rounded to bfloat16; returns the sum. */
     float (*exp_row)(void *target, int64_t dtype, const float *row, float top, float scale,
                      int64_t count);
