@@ -37,6 +37,7 @@ async def _serve(settings: Settings, catalog: Catalog) -> None:
         settings.metrics_port,
         settings.drain_seconds,
         settings.write_timeout_seconds,
+        idle_connection_seconds=settings.idle_connection_seconds,
     )
     async with _cluster(settings) as cluster:
         app = create_app(settings, catalog, registry, drain, cluster)

@@ -105,6 +105,14 @@ class Settings(BaseSettings):
     probe_timeout_seconds: WithinMinute = Field(
         5.0,
         description="time limit of one probe; a replica is not ready after two timeouts in a row",
+    idle_connection_seconds: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="time after which a client's connection without requests is closed; must "
+        "exceed that of a load balancer in front (60 s at AWS, 600 s at Google), which otherwise "
+        "sends requests into a closing connection",
+    )
     )
 
     discovery: Literal["static", "kubernetes"] = Field(
