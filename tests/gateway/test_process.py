@@ -219,6 +219,7 @@ def test_http_1_0_and_idle_connections(tmp_path: Path) -> None:
         ("models: {}", {"port": "many"}, "port"),
         ("models: {}", {"api_keys_file": "/nonexistent"}, "No such file"),
         ("models: {}", {"discovery": "dns"}, "static"),
+        ("models: {}", {"origins": "chat.example"}, "chat.example"),
         ("models: {}", {"discovery": "kubernetes"}, "cannot connect to the Kubernetes API"),
         (
             "models: {}",

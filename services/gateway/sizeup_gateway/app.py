@@ -39,15 +39,16 @@ from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
 from sizeup_gateway.middleware.access import (
-    cors_middleware,
     host_middleware,
     key_middleware,
     origin_middleware,
+    origin_regex,
 )
 from sizeup_gateway.middleware.error_responses import (
     ErrorResponseMiddleware,
     exception_handlers,
 )
+from sizeup_gateway.middleware.paths import PathMiddleware
 from sizeup_gateway.models.catalog import Models, check_services
 from sizeup_gateway.models.catalog_file import CatalogFile
 from sizeup_gateway.models.model_metrics import ModelCollector
@@ -190,12 +191,12 @@ def _middleware(
 ) -> list[Middleware]:
     return [
         Middleware(RequestIdMiddleware),
+        Middleware(PathMiddleware),
         measured,
         Middleware(ErrorResponseMiddleware),
-        *cors_middleware(),
+        *origin_middleware(origin_regex(settings.origins)),
         Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
         *host_middleware(settings.host),
-        *origin_middleware(),
         *key_middleware(
             settings.api_keys_file,
             lambda scope: scope["path"] in probes or is_page_request(scope),

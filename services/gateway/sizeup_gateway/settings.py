@@ -25,6 +25,12 @@ class Settings(BaseSettings):
         None, ge=1, le=65535, description="additional port for /metrics only; default: none"
     )
     catalog: Path = Field(description="YAML file with the models and their replicas")
+    origins: str = Field(
+        "",
+        description="comma-separated origins whose web pages may send requests, besides those of "
+        "this machine, desktop applications and browser extensions; * stands for any characters, "
+        "as in https://*.example.com, and alone allows every origin",
+    )
     api_keys_file: Path | None = Field(
         None, description="file with one accepted API key per line; without it no key is required"
     )
