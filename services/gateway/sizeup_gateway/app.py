@@ -113,7 +113,7 @@ def create_app(
         parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
     )
     metrics = metrics_router(registry)
-    dependencies = _dependencies(settings, parts, drain, scales=cluster is not None)
+    dependencies = _dependencies(settings, parts, drain)
     jobs = {**_jobs(settings, catalog, parts, cluster), "created_models": created.run}
     routers = (
         OpenAIRoutes(dependencies).router(),
@@ -226,7 +226,9 @@ def _parts(
     models, metrics = Models(catalog), Metrics.register(registry)
     registry.register(ModelCollector(models))
     client = InferenceClient(_timeouts(settings))
-    limits = QueueLimits(settings.activation_queue, settings.activation_seconds)
+    limits = QueueLimits(
+        settings.activation_queue, settings.activation_seconds, settings.queue_while_loading
+    )
     endpoints = Endpoints()
     resolve = None if cluster is None else endpoints.urls
     discovery = Discovery(models, client, settings.probe_interval_seconds, resolve)
@@ -258,15 +260,15 @@ def _jobs(
     return jobs
 
 
-def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bool) -> Dependencies:
-    queue_seconds = settings.activation_seconds if scales else 0.0
+def _dependencies(settings: Settings, parts: _Parts, drain: Drain) -> Dependencies:
+    total_seconds = settings.total_seconds + settings.activation_seconds
     bodies = BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
     memory = ResponseMemoryLimiter(settings.max_response_bytes, settings.max_responses_bytes)
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),
         KeepAlive(parts.client, parts.activator),
-        Admission(settings.max_in_flight, settings.total_seconds + queue_seconds, drain, memory),
+        Admission(settings.max_in_flight, total_seconds, drain, memory),
         BodyReader(bodies, drain),
         settings.fallback,
     )

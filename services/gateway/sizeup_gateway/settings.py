@@ -99,18 +99,12 @@ class Settings(BaseSettings):
     )
     total_seconds: WithinDay = Field(
         1800.0,
-        description="time limit of a whole request; with discovery=kubernetes, activation_seconds "
-        "are added for the time it may be queued while its model starts",
+        description="time limit of a whole request; activation_seconds are added for the time it "
+        "may be queued while its model starts",
     )
     write_timeout_seconds: WithinHour = Field(
         60.0, description="time after which a client that stopped reading is disconnected"
     )
-    probe_interval_seconds: WithinMinute = Field(
-        1.0, description="pause between two readiness probes of a replica"
-    )
-    probe_timeout_seconds: WithinMinute = Field(
-        5.0,
-        description="time limit of one probe; a replica is not ready after two timeouts in a row",
     idle_connection_seconds: int = Field(
         75,
         ge=1,
@@ -119,6 +113,12 @@ class Settings(BaseSettings):
         "exceed that of a load balancer in front (60 s at AWS, 600 s at Google), which otherwise "
         "sends requests into a closing connection",
     )
+    probe_interval_seconds: WithinMinute = Field(
+        1.0, description="pause between two readiness probes of a replica"
+    )
+    probe_timeout_seconds: WithinMinute = Field(
+        5.0,
+        description="time limit of one probe; a replica is not ready after two timeouts in a row",
     )
 
     discovery: Literal["static", "kubernetes"] = Field(
@@ -140,8 +140,13 @@ class Settings(BaseSettings):
         description="interval at which the catalog file and created_models are checked for changes",
     )
     activation_queue: Count = Field(
-        100, description="limit of requests queued for one model while it is scaled from zero"
+        100, description="limit of requests queued for one model that is starting"
     )
     activation_seconds: WithinDay = Field(
         600.0, description="time limit of a request in that queue"
+    )
+    queue_while_loading: bool = Field(
+        True,
+        description="queue the requests for a model that is loading; false rejects them (not "
+        "ready) unless a request has activated the model",
     )

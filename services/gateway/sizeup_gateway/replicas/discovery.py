@@ -121,6 +121,6 @@ class Discovery:
         except (aiohttp.ClientError, OSError, ValueError):
             health = Health(ready=False)
         probe.timeouts = 0
-        replica.state, replica.progress = health.state, health.progress
-        replica.stage = health.stage
+        replica.progress, replica.stage = health.progress, health.stage
+        pool.set_state(replica, health.state)
         pool.set_ready(replica, ready=health.ready)
