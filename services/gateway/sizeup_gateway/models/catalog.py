@@ -23,7 +23,7 @@ class Model:
     entry: CatalogEntry
     pool: ReplicaPool
     info: ModelInfo | None = None
-    """As a replica reported it; None until one was ready, kept when it goes down."""
+    """By its files, then as a replica has loaded it; kept when that goes down."""
     desired_replicas: int | None = None
     """Scale of its Deployment; None if it has none or the scale has not been read."""
     removed: bool = False
@@ -105,9 +105,9 @@ class Models:
 def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
     """Create a model, or update it to its present entry in the catalog."""
     if known is None:
-        return Model(key, entry, ReplicaPool(entry.replicas))
+        return Model(key, entry, ReplicaPool(entry.replicas), entry.info)
     if (known.entry.id, known.entry.revision) != (entry.id, entry.revision):
-        known.info = None
+        known.info = entry.info
     if entry.service is None or entry.service != known.entry.service:
         known.pool.set_endpoints(entry.replicas)
     known.entry = entry
