@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     kubeconfig_file: Path | None = Field(
         None, description="kubeconfig for the API server; the pod's service account by default"
     )
+    scale_socket: Path | None = Field(
+        None,
+        description="Unix socket of `sizeup up`, which starts and stops the processes of the "
+        "models; with discovery=static",
+    )
     catalog_poll_seconds: WithinHour = Field(
         2.0,
         description="interval at which the catalog file and created_models are checked for changes",

@@ -270,8 +270,8 @@ def test_further_origins_are_a_setting(setting: str, origin: str, allowed: bool)
 
 def test_configured_origins_are_allowed() -> None:
     async def scenario() -> None:
-        changes = {"origins": "https://chat.example,https://*.apps.example"}
-        async with fake_inference() as fake, running_gateway(fake, **changes) as gateway:
+        origins = "https://chat.example,https://*.apps.example"
+        async with fake_inference() as fake, running_gateway(fake, origins=origins) as gateway:
             for origin in ("https://chat.example", "https://one.apps.example"):
                 status, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
                 assert (status, headers["Access-Control-Allow-Origin"]) == (200, origin)

@@ -223,8 +223,8 @@ def test_a_model_without_a_ready_replica_is_loading(name: str) -> None:
         requests = [("/api/chat", body) for body in (request, rendered, load)]
         requests += [("/api/generate", body) for body in (request, rendered, load)]
         requests += [("/v1/chat/completions", request), ("/v1/completions", request)]
-        models, rejects = catalog("http://127.0.0.1:9"), {"queue_while_loading": False}
-        async with running_gateway(models=models, wait=False, **rejects) as gateway:
+        models = catalog("http://127.0.0.1:9")
+        async with running_gateway(models=models, wait=False, queue_while_loading=False) as gateway:
             for path, body in requests:
                 status, headers, text = await gateway.post(path, body)
                 assert (status, "Retry-After" in headers) == (503, True)

@@ -29,7 +29,7 @@ def with_tokenizer(folder: Path, tokenizer: object) -> Path:
 def test_the_tokens_are_those_of_the_tokenizer() -> None:
     tensors, tokens, merges, types = arrays(TOY)
     tokenizer = AutoTokenizer.from_pretrained(TOY)
-    assert tokens == tokenizer.convert_ids_to_tokens(range(len(tokens)))
+    assert tokens == tokenizer.convert_ids_to_tokens(list(range(len(tokens))))
     assert len(tokens) == len(types) == len(tokenizer)
     special = [tokens[i] for i, kind in enumerate(types) if kind == 3]
     assert special == ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

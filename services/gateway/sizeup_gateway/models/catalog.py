@@ -124,9 +124,12 @@ def parse_catalog(content: bytes) -> Catalog:
     return Catalog.model_validate(yaml.safe_load(content))
 
 
-def check_services(catalog: Catalog, *, supported: bool) -> None:
-    """Raise ValueError if a model has a Service and Services are not supported."""
-    found = [key for key, entry in catalog.models.items() if entry.service and not supported]
-    if found:
-        required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes"
-        raise ValueError(f"model {found[0]!r} has a service, which requires {required}")
+def check_placement(catalog: Catalog, *, discovers: bool, scales: bool) -> None:
+    """Raise ValueError if a model has a Service or a scale, and these are not supported."""
+    for key, entry in catalog.models.items():
+        if entry.service and not discovers:
+            required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes"
+            raise ValueError(f"model {key!r} has a service, which requires {required}")
+        if entry.scale_to_zero and not scales:
+            required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes or SIZEUP_GATEWAY_SCALE_SOCKET"
+            raise ValueError(f"model {key!r} scales to zero, which requires {required}")
