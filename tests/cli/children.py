@@ -43,12 +43,21 @@ class Recorder:
     def __init__(self) -> None:
         self.stages: list[str] = []
         self.exits: list[str] = []
+        self.unloads: list[str] = []
+
+    @property
+    def ended(self) -> int:
+        """How many processes have ended."""
+        return len(self.exits) + len(self.unloads)
 
     def progress(self, name: str, progress: Progress) -> None:
         self.stages.append(progress.stage)
 
     def exited(self, name: str, reason: str, wait_seconds: float) -> None:
         self.exits.append(reason)
+
+    def unloaded(self, name: str) -> None:
+        self.unloads.append(name)
 
 
 def command(folder: Path, program: str, *arguments: str) -> Command:
@@ -72,7 +81,7 @@ class Supervised:
         self.supervisor = Supervisor(command(folder, program), self._probe, self.recorder, policy)
 
     async def _probe(self) -> Progress:
-        ready = self.log.read_text().count("up\n") > len(self.recorder.exits)
+        ready = self.log.read_text().count("up\n") > self.recorder.ended
         ready = ready and not self.hung
         return Progress(ready=ready, stage="ready" if ready else "starting")
 

@@ -69,7 +69,9 @@ def test_chat() -> None:
         assert (response.model, response.done, response.done_reason) == (MODEL, True, "stop")
         assert response.total_duration is not None
         assert response.total_duration > 0
-        assert (response.load_duration, response.prompt_eval_count) == (1_334_875, 7)
+        assert response.load_duration is not None
+        assert 0 < response.load_duration < response.total_duration
+        assert response.prompt_eval_count == 7
         assert (response.prompt_eval_duration, response.eval_count) == (342_546_000, len(TOKENS))
         assert response.eval_duration == 4_535_599_000
 

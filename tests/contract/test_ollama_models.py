@@ -65,7 +65,7 @@ def test_the_client_loads_and_unloads_a_model(tmp_path: Path) -> None:
             response = await pending
             assert response.message.content == TEXT
             assert response.load_duration is not None
-            assert response.load_duration > 1_334_875
+            assert response.load_duration > 0
             assert deployment.pod.requests[0].keep_alive_seconds == 600
             await client.generate(MODEL, keep_alive=-1)
             await client.generate(MODEL, keep_alive=0)

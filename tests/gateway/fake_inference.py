@@ -32,7 +32,7 @@ TOKENS = ("Hello", ",", " 世", "界", " 😀", "!")
 
 
 def started(prompt_tokens: int = 7) -> Started:
-    return Started(queued_ns=1000, load_ns=1_334_875, prompt_tokens=prompt_tokens)
+    return Started(queued_ns=1000, load_ns=0, prompt_tokens=prompt_tokens)
 
 
 def finished(
@@ -133,6 +133,11 @@ def model_info(
 class FakeInference:
     """Records requests and responds by its script; rejects prompts by inference's own rules."""
 
+    described: ModelInfo | None = None
+    """Description while it loads; None as in an earlier release."""
+    details: bytes | None = None
+    """Body of MODEL_DETAILS; None as in an earlier release."""
+
     def __init__(self, script: Script | None = None, info: ModelInfo | None = None) -> None:
         self.script = script or responding_with(*TOKENS)
         self.embed_script: EmbedScript = embedding
@@ -185,6 +190,7 @@ class FakeInference:
         app.router.add_get(routes.MODEL, self._model)
         app.router.add_get(routes.STATS, self._stats)
         app.router.add_post(routes.KEEP_ALIVE, self._set_keep_alive)
+        app.router.add_get(routes.MODEL_DETAILS, self._details)
         app.router.add_get(routes.READYZ, self._readyz)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
@@ -243,7 +249,16 @@ class FakeInference:
         return web.Response(text=response.model_dump_json(), content_type="application/json")
 
     async def _model(self, _request: web.Request) -> web.Response:
-        return web.Response(text=self.info.model_dump_json(), content_type="application/json")
+        info = self.info if self.ready else self.described
+        if info is None:
+            failure = Failure(code=ErrorCode.NOT_READY, message="loading")
+            return web.Response(text=failure.model_dump_json(), status=503)
+        return web.Response(text=info.model_dump_json(), content_type="application/json")
+
+    async def _details(self, _request: web.Request) -> web.Response:
+        if self.details is None:
+            return web.Response(status=404)
+        return web.Response(body=self.details)
 
     async def _tokenize(self, request: web.Request) -> web.StreamResponse:
         TokenizeRequest.model_validate_json(await request.read())

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.fake_inference import FakeInference
 from sizeup_gateway.app import Cluster, create_app
+from sizeup_gateway.cluster.api import ScaleApi
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.serving import listening_socket
@@ -110,13 +111,14 @@ async def running_gateway(
     *fakes: FakeInference,
     models: Catalog | None = None,
     cluster: Cluster | None = None,
+    scales: ScaleApi | None = None,
     wait: bool = True,
     **changes: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve the replicas as one model; with `wait`, once all of them are ready."""
     registry, drain = CollectorRegistry(), Drain()
     known = models or catalog(*[fake.url for fake in fakes])
-    app = create_app(settings(**changes), known, registry, drain, cluster)
+    app = create_app(settings(**changes), known, registry, drain, cluster, scales)
     config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, ws="none")
     server = Server(config)
     listening = listening_socket("127.0.0.1", 0)

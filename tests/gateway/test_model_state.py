@@ -26,7 +26,7 @@ def test_the_most_advanced_replica_determines_the_state(
 ) -> None:
     for scales in (True, False):
         assert (
-            model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=0) is state
+            model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=1) is state
         )
     assert (
         model_state(reported, ready=True, scales_to_zero=False, desired_replicas=None)
@@ -49,6 +49,22 @@ def test_without_replicas_the_scale_decides(
     for reported in ([], ["draining"]):
         found = model_state(reported, ready=False, scales_to_zero=scales, desired_replicas=desired)
         assert found is state
+
+
+@pytest.mark.parametrize(
+    ("reported", "state"),
+    [
+        ([None], ModelState.UNLOADED),
+        (["failed"], ModelState.UNLOADED),
+        (["draining"], ModelState.UNLOADED),
+        (["loading"], ModelState.LOADING),
+    ],
+)
+def test_a_replica_that_was_scaled_down_may_keep_its_address(
+    reported: list[str | None], state: ModelState
+) -> None:
+    found = model_state(reported, ready=False, scales_to_zero=True, desired_replicas=0)
+    assert found is state
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,31 @@ def test_clients_that_stop_reading_are_disconnected(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_http_1_0_and_idle_connections(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            gateway_process(fake, tmp_path, idle_connection_seconds=1) as gateway,
+        ):
+            host, port = gateway.url.removeprefix("http://").split(":")
+            body = json.dumps(CHAT).encode()
+            for path, end in (("/api/chat", b"}\n"), ("/v1/chat/completions", b"[DONE]\n\n")):
+                reader, writer = await asyncio.open_connection(host, int(port))
+                head = f"POST {path} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(head.encode() + body)
+                received, _, stream = (await reader.read()).partition(b"\r\n\r\n")
+                assert b"transfer-encoding" not in received
+                assert stream[:1] in b"{d"
+                assert stream.endswith(end)
+                writer.close()
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.read()).endswith(b"}")  # until it is closed
+            writer.close()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("content", "settings", "reason"),
     [
@@ -194,6 +219,7 @@ def test_clients_that_stop_reading_are_disconnected(tmp_path: Path) -> None:
         ("models: {}", {"port": "many"}, "port"),
         ("models: {}", {"api_keys_file": "/nonexistent"}, "No such file"),
         ("models: {}", {"discovery": "dns"}, "static"),
+        ("models: {}", {"origins": "chat.example"}, "chat.example"),
         ("models: {}", {"discovery": "kubernetes"}, "cannot connect to the Kubernetes API"),
         (
             "models: {}",

@@ -72,9 +72,14 @@ def test_health_is_served_while_the_model_loads() -> None:
             for path in (routes.GENERATE, routes.EMBEDDINGS, routes.TOKENIZE):
                 status, failure = await process.post(path, {})
                 assert (status, failure["code"]) == (503, ErrorCode.NOT_READY)
-            assert (await process.get(routes.MODEL))[0] == 503
+            status, described = await process.get(routes.MODEL)
+            assert (status, described["id"], described["load_ns"]) == (200, "fake", 0)
+            assert (await process.get(routes.STATS))[0] == 503
             proceed.set()
             await process.until_readyz(200, {"state": "ready"})
+            status, loaded = await process.get(routes.MODEL)
+            assert loaded.pop("load_ns") > described.pop("load_ns")
+            assert (status, loaded) == (200, described)
             assert process.sample("model_load_duration_seconds") > 0
 
     asyncio.run(scenario())
@@ -95,6 +100,38 @@ def test_a_model_that_cannot_be_loaded_ends_the_process() -> None:
             process.drain.begin()  # as on the signal that ends the process
             failed = {"state": "failed", "stage": "no such weights", "progress": 0.0}
             assert await process.get(routes.READYZ) == (503, failed)
+
+    asyncio.run(scenario())
+
+
+def test_a_model_whose_files_do_not_tell_is_described_once_loaded() -> None:
+    proceed = threading.Event()
+    engines: list[FakeEngine] = []
+
+    def load(settings: Settings, deliver: Deliver, progress: Progress) -> RunningModel:
+        proceed.wait(DEADLINE_SECONDS)
+        return fake_load(FakeLimits(), echo, engines)(settings, deliver, progress)
+
+    async def scenario() -> None:
+        settings = Settings(model="fake", engine="transformers")
+        composition = Composition(settings, Drain(), CollectorRegistry(), lambda: None, load)
+        async with served(composition, engines, []) as process:
+            for path in (routes.MODEL, routes.MODEL_DETAILS):
+                assert (await process.get(path))[0] == 503
+            proceed.set()
+            await process.until_readyz(200, {"state": "ready"})
+            assert (await process.get(routes.MODEL))[0] == 200
+
+    asyncio.run(scenario())
+
+
+def test_details_are_arrays_in_lines() -> None:
+    async def scenario() -> None:
+        async with running() as process:
+            url = process.url + routes.MODEL_DETAILS
+            async with process.http.get(url) as response:
+                assert response.status == 200
+                assert await response.text() == "[]\n" * 4
 
     asyncio.run(scenario())
 

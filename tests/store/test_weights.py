@@ -8,7 +8,14 @@ import pytest
 from sizeup_inference.settings import Settings
 from sizeup_store import weights
 from sizeup_store.settings import HubCacheSettings
-from sizeup_store.weights import ModelNotFoundError, WeightsError, find_model, verify
+from sizeup_store.weights import (
+    ModelNotFoundError,
+    StoredTensor,
+    WeightsError,
+    find_model,
+    stored_tensors,
+    verify,
+)
 
 COMMIT = "c" * 40
 CONFIG = b'{"model_type": "qwen2"}'
@@ -210,3 +217,27 @@ def test_the_cache_folder_of_huggingface_hub(
         monkeypatch.setenv(name, value)
     assert HubCacheSettings().hub_cache == Path(cache).expanduser()
     assert Settings(model="m").hub_cache == Path(cache).expanduser()
+
+
+def weights_bytes(name: str, shape: object) -> bytes:
+    header = json.dumps({name: {"dtype": "BF16", "shape": shape, "data_offsets": [0, 12]}})
+    return struct.pack("<Q", len(header)) + header.encode() + bytes(12)
+
+
+def test_the_tensors_of_all_files_are_listed(tmp_path: Path) -> None:
+    names = ("model-1.safetensors", "model-2.safetensors")
+    index = {"weight_map": {"a": names[0], "b": names[1]}}
+    (tmp_path / weights.WEIGHTS_INDEX).write_text(json.dumps(index))
+    for tensor, name in zip("ab", names, strict=True):
+        (tmp_path / name).write_bytes(weights_bytes(tensor, [2, 3]))
+    assert stored_tensors(tmp_path) == [
+        StoredTensor("a", "BF16", (2, 3)),
+        StoredTensor("b", "BF16", (2, 3)),
+    ]
+
+
+@pytest.mark.parametrize("shape", [None, [-1], ["2"], [2**63], 7])
+def test_a_tensor_without_a_valid_shape_is_rejected(tmp_path: Path, shape: object) -> None:
+    (tmp_path / weights.SINGLE_WEIGHTS).write_bytes(weights_bytes("a", shape))
+    with pytest.raises(WeightsError, match="'a'"):
+        stored_tensors(tmp_path)

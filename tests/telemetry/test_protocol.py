@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sizeup_telemetry.protocol import Limits, limited_protocol
@@ -42,9 +42,21 @@ async def ignore(_request: Request) -> Response:
     return PlainTextResponse("unread")
 
 
+async def stream(_request: Request) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"one\n", b"", b"two\n"):
+            yield piece
+
+    return StreamingResponse(pieces())
+
+
 @asynccontextmanager
 async def served(limits: Limits) -> AsyncIterator[int]:
-    routes = [Route("/echo", echo, methods=["GET", "POST"]), Route("/ignore", ignore)]
+    routes = [
+        Route("/echo", echo, methods=["GET", "POST"]),
+        Route("/ignore", ignore),
+        Route("/stream", stream),
+    ]
     config = uvicorn.Config(
         Starlette(routes=routes),
         http=limited_protocol(limits),
@@ -184,5 +196,41 @@ def test_a_malformed_request_is_rejected_and_the_connection_closed(raw: bytes) -
     async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(raw)
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+    run_exchange(exchange)
+
+
+@pytest.mark.parametrize("fields", ["", "Connection: keep-alive\r\n"])
+def test_a_stream_to_http_1_0_ends_with_the_connection(fields: str) -> None:
+    """HTTP/1.0 has no chunked encoding."""
+
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"GET /stream HTTP/1.0\r\n{fields}\r\n".encode())
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
+        assert b"transfer-encoding" not in names
+        assert b"content-length" not in names
+        assert b"connection: close" in head
+        assert body == b"one\ntwo\n"
+
+    run_exchange(exchange)
+
+
+def test_a_whole_response_to_http_1_0_has_its_length() -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /echo HTTP/1.0\r\n\r\n")
+        assert await read_response(reader) == b"GET /echo "
+        assert await reader.read() == b""
+
+    run_exchange(exchange)
+
+
+def test_a_stream_to_http_1_1_is_chunked() -> None:
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            writer.write(request("GET /stream"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"transfer-encoding: chunked" in head
+            assert await reader.readuntil(b"0\r\n\r\n") == b"4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"
 
     run_exchange(exchange)

@@ -82,6 +82,11 @@ def test_a_model_on_a_cluster_is_found_by_its_service() -> None:
     assert placed.scale_to_zero.startup_seconds == 600
 
 
+def test_a_model_with_fixed_addresses_can_scale_to_zero() -> None:
+    placed = entry(replicas=["http://a"], scale_to_zero={"deployment": "model-0"})
+    assert placed.scale_to_zero is not None
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [

@@ -9,7 +9,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from sizeup_gateway.app import Cluster, create_app
+from sizeup_gateway.cluster.api import ScaleApi
 from sizeup_gateway.models.catalog import load_catalog
+from sizeup_gateway.scaling.local_scale import open_local_scale
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
@@ -37,9 +39,10 @@ async def _serve(settings: Settings, catalog: Catalog) -> None:
         settings.metrics_port,
         settings.drain_seconds,
         settings.write_timeout_seconds,
+        idle_connection_seconds=settings.idle_connection_seconds,
     )
-    async with _cluster(settings) as cluster:
-        app = create_app(settings, catalog, registry, drain, cluster)
+    async with _cluster(settings) as cluster, _scales(settings) as scales:
+        app = create_app(settings, catalog, registry, drain, cluster, scales)
         await serve(app, metrics_app(registry), listen, drain)
 
 
@@ -55,6 +58,15 @@ async def _cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
         settings.kubeconfig_file, settings.namespace, settings.endpoint_selector
     ) as cluster:
         yield cluster
+
+
+@asynccontextmanager
+async def _scales(settings: Settings) -> AsyncIterator[ScaleApi | None]:
+    if settings.scale_socket is None:
+        yield None
+        return
+    async with open_local_scale(settings.scale_socket) as scales:
+        yield scales
 
 
 if __name__ == "__main__":

@@ -39,16 +39,17 @@ from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
 from sizeup_gateway.middleware.access import (
-    cors_middleware,
     host_middleware,
     key_middleware,
     origin_middleware,
+    origin_regex,
 )
 from sizeup_gateway.middleware.error_responses import (
     ErrorResponseMiddleware,
     exception_handlers,
 )
-from sizeup_gateway.models.catalog import Models, check_services
+from sizeup_gateway.middleware.paths import PathMiddleware
+from sizeup_gateway.models.catalog import Models, check_placement
 from sizeup_gateway.models.catalog_file import CatalogFile
 from sizeup_gateway.models.model_metrics import ModelCollector
 from sizeup_gateway.models.report import LoadTestReport
@@ -100,20 +101,26 @@ def create_app(
     registry: CollectorRegistry,
     drain: Drain,
     cluster: Cluster | None = None,
+    scales: ScaleApi | None = None,
 ) -> FastAPI:
     """Create the application; raise ValueError or OSError for an invalid configuration.
 
-    With a cluster, the Services of the catalog are discovered and scaled there.
+    With a cluster, the Services of the catalog are discovered and scaled there. Without one,
+    `scales` scales the models of the catalog.
     """
-    check_services(catalog, supported=cluster is not None)
-    parts = _parts(settings, catalog, registry, cluster)
+    scales = cluster or scales
+    check_placement(catalog, discovers=cluster is not None, scales=scales is not None)
+    parts = _parts(settings, catalog, registry, cluster, scales)
     created = CreatedModels(parts.models, _store(settings, cluster), parts.metrics)
     probes = health.health_router(
         parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
     )
     metrics = metrics_router(registry)
-    dependencies = _dependencies(settings, parts, drain, scales=cluster is not None)
-    jobs = {**_jobs(settings, catalog, parts, cluster), "created_models": created.run}
+    dependencies = _dependencies(settings, parts, drain)
+    jobs = {
+        **_jobs(settings, catalog, parts, cluster, scales),
+        "created_models": created.run,
+    }
     routers = (
         OpenAIRoutes(dependencies).router(),
         ResponsesRoutes(dependencies).router(),
@@ -190,12 +197,12 @@ def _middleware(
 ) -> list[Middleware]:
     return [
         Middleware(RequestIdMiddleware),
+        Middleware(PathMiddleware),
         measured,
         Middleware(ErrorResponseMiddleware),
-        *cors_middleware(),
+        *origin_middleware(origin_regex(settings.origins)),
         Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
         *host_middleware(settings.host),
-        *origin_middleware(),
         *key_middleware(
             settings.api_keys_file,
             lambda scope: scope["path"] in probes or is_page_request(scope),
@@ -220,24 +227,34 @@ class _Parts:
 
 
 def _parts(
-    settings: Settings, catalog: Catalog, registry: CollectorRegistry, cluster: Cluster | None
+    settings: Settings,
+    catalog: Catalog,
+    registry: CollectorRegistry,
+    cluster: Cluster | None,
+    scales: ScaleApi | None,
 ) -> _Parts:
     models, metrics = Models(catalog), Metrics.register(registry)
     registry.register(ModelCollector(models))
     client = InferenceClient(_timeouts(settings))
-    limits = QueueLimits(settings.activation_queue, settings.activation_seconds)
+    limits = QueueLimits(
+        settings.activation_queue, settings.activation_seconds, settings.queue_while_loading
+    )
     endpoints = Endpoints()
     resolve = None if cluster is None else endpoints.urls
     discovery = Discovery(models, client, settings.probe_interval_seconds, resolve)
-    activator = Activator(cluster, limits, metrics)
+    activator = Activator(scales, limits, metrics)
     return _Parts(models, metrics, client, activator, endpoints, discovery)
 
 
 def _jobs(
-    settings: Settings, catalog: Catalog, parts: _Parts, cluster: Cluster | None
+    settings: Settings,
+    catalog: Catalog,
+    parts: _Parts,
+    cluster: Cluster | None,
+    scales: ScaleApi | None,
 ) -> Mapping[str, Job]:
     def apply(changed: Catalog) -> None:
-        check_services(changed, supported=cluster is not None)
+        check_placement(changed, discovers=cluster is not None, scales=scales is not None)
         for model in parts.models.apply(changed):
             parts.activator.remove(model)
         parts.discovery.refresh()
@@ -250,22 +267,23 @@ def _jobs(
         jobs["watch"] = EndpointWatch(
             cluster, parts.endpoints, parts.discovery.endpoints_changed
         ).run
+    if scales is not None:
         scaler = IdleScaler(
-            parts.models, parts.client, cluster, parts.activator, settings.activation_seconds
+            parts.models, parts.client, scales, parts.activator, settings.activation_seconds
         )
         jobs["idle_scaler"] = scaler.run
     return jobs
 
 
-def _dependencies(settings: Settings, parts: _Parts, drain: Drain, *, scales: bool) -> Dependencies:
-    queue_seconds = settings.activation_seconds if scales else 0.0
+def _dependencies(settings: Settings, parts: _Parts, drain: Drain) -> Dependencies:
+    total_seconds = settings.total_seconds + settings.activation_seconds
     bodies = BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
     memory = ResponseMemoryLimiter(settings.max_response_bytes, settings.max_responses_bytes)
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),
         KeepAlive(parts.client, parts.activator),
-        Admission(settings.max_in_flight, settings.total_seconds + queue_seconds, drain, memory),
+        Admission(settings.max_in_flight, total_seconds, drain, memory),
         BodyReader(bodies, drain),
         settings.fallback,
     )

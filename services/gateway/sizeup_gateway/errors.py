@@ -171,6 +171,8 @@ class HttpForm:
     ollama_text: str | None = None
     """If Ollama's text is fixed: clients compare it."""
     retry_after_seconds: int | None = None
+    is_final: bool = False
+    """A retry fails as well: OpenAI's clients retry a status of 500 or more unless told not to."""
 
 
 _HTTP_FORMS: Mapping[str, HttpForm] = {
@@ -206,7 +208,7 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.UNSUPPORTED_ENCODING: HttpForm(415, openai_code="unsupported_encoding"),
     AccessCode.INVALID_API_KEY: HttpForm(401, openai_code="invalid_api_key"),
     AccessCode.FORBIDDEN_HOST: HttpForm(403, openai_code="forbidden_host"),
-    AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented"),
+    AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented", is_final=True),
     AccessCode.COMPARISON_NOT_FOUND: HttpForm(404, openai_code="comparison_not_found"),
     AccessCode.OPERATOR_MODEL: HttpForm(403, openai_code="operator_model"),
     AccessCode.RESPONSE_NOT_FOUND: HttpForm(404, openai_code="response_not_found"),

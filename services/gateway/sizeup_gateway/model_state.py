@@ -28,6 +28,8 @@ _BY_REPLICA_STATE = {
 """Any other replica state, None included, means that the replica is starting."""
 
 _DRAINING = "draining"
+_ENDED = (None, "failed")
+"""States of a process that was scaled down where its address stays, as of `sizeup up`."""
 
 _DESCRIPTIONS = {
     ModelState.READY: "is loading",  # between two states: a replica was or will be ready
@@ -51,6 +53,8 @@ def model_state(
     """
     if ready:
         return ModelState.READY
+    if scales_to_zero and desired_replicas == 0:
+        replica_states = [state for state in replica_states if state not in _ENDED]
     found = {
         _BY_REPLICA_STATE.get(state or "", ModelState.LOADING)
         for state in replica_states

@@ -25,6 +25,12 @@ class Settings(BaseSettings):
         None, ge=1, le=65535, description="additional port for /metrics only; default: none"
     )
     catalog: Path = Field(description="YAML file with the models and their replicas")
+    origins: str = Field(
+        "",
+        description="comma-separated origins whose web pages may send requests, besides those of "
+        "this machine, desktop applications and browser extensions; * stands for any characters, "
+        "as in https://*.example.com, and alone allows every origin",
+    )
     api_keys_file: Path | None = Field(
         None, description="file with one accepted API key per line; without it no key is required"
     )
@@ -93,11 +99,19 @@ class Settings(BaseSettings):
     )
     total_seconds: WithinDay = Field(
         1800.0,
-        description="time limit of a whole request; with discovery=kubernetes, activation_seconds "
-        "are added for the time it may be queued while its model starts",
+        description="time limit of a whole request; activation_seconds are added for the time it "
+        "may be queued while its model starts",
     )
     write_timeout_seconds: WithinHour = Field(
         60.0, description="time after which a client that stopped reading is disconnected"
+    )
+    idle_connection_seconds: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="time after which a client's connection without requests is closed; must "
+        "exceed that of a load balancer in front (60 s at AWS, 600 s at Google), which otherwise "
+        "sends requests into a closing connection",
     )
     probe_interval_seconds: WithinMinute = Field(
         1.0, description="pause between two readiness probes of a replica"
@@ -121,13 +135,23 @@ class Settings(BaseSettings):
     kubeconfig_file: Path | None = Field(
         None, description="kubeconfig for the API server; the pod's service account by default"
     )
+    scale_socket: Path | None = Field(
+        None,
+        description="Unix socket of `sizeup up`, which starts and stops the processes of the "
+        "models; with discovery=static",
+    )
     catalog_poll_seconds: WithinHour = Field(
         2.0,
         description="interval at which the catalog file and created_models are checked for changes",
     )
     activation_queue: Count = Field(
-        100, description="limit of requests queued for one model while it is scaled from zero"
+        100, description="limit of requests queued for one model that is starting"
     )
     activation_seconds: WithinDay = Field(
         600.0, description="time limit of a request in that queue"
+    )
+    queue_while_loading: bool = Field(
+        True,
+        description="queue the requests for a model that is loading; false rejects them (not "
+        "ready) unless a request has activated the model",
     )

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
+from sizeup_inference.describe import describe
 from sizeup_inference.engine.protocol import Deliver, EngineClient
 from sizeup_inference.fake.model import start_fake
 from sizeup_inference.metrics import InferenceMetrics
@@ -31,6 +32,7 @@ from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.request_id import RequestIdMiddleware
+from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Composition:
     on_fatal: Callable[[], None]
     """Ends the process: the model cannot be loaded, or its engine is dead or hangs."""
     load: StartEngine = start_model
+    describe: Callable[[Settings], ModelInfo | None] = describe
 
 
 def create_app(composition: Composition) -> FastAPI:
@@ -103,7 +106,10 @@ def create_app(composition: Composition) -> FastAPI:
 
 
 async def _run_model(composition: Composition, state: ServerState) -> None:
-    """Load the model, then watch its engine until it dies or hangs."""
+    """Describe and load the model, then watch its engine until it dies or hangs."""
+    state.described = await in_thread(
+        functools.partial(composition.describe, composition.settings), "describing"
+    )
     try:
         state.model = await _load(composition, state)
     except Exception as error:  # any error that prevents loading

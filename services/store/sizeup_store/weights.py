@@ -14,8 +14,9 @@ import os
 import re
 import secrets
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ _POOLING_CONFIG = re.compile(r"[0-9]{1,2}_Pooling/config\.json")
 
 _HEADER_LIMIT = 100_000_000
 """Largest header in bytes that the safetensors library reads."""
+_MAX_DIMENSION = 2**63
 _READ_BYTES = 1 << 20
 """Large enough that hashing, not the system call, is the cost."""
 _HASH_THREADS = 4
@@ -51,6 +53,16 @@ class WeightsError(StoreError):
 
 class ModelNotFoundError(WeightsError):
     """Neither a folder nor a model of the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """A tensor of a weight file."""
+
+    name: str
+    dtype: str
+    """As in safetensors: BF16, F16, F32, F8_E4M3, I32, ..."""
+    shape: tuple[int, ...]
 
 
 def is_hub_id(model: str) -> bool:
@@ -151,7 +163,7 @@ def check_structure(folder: Path) -> None:
     """Raise WeightsError for remote code or sizes that contradict the headers: milliseconds."""
     refuse_remote_code(read_json(folder / CONFIG), folder / CONFIG)
     for name in weight_names(folder):
-        _check_header(folder / name)
+        _read_header(folder / name)
 
 
 def refuse_remote_code(config: Mapping[str, Any], path: Path | str) -> None:
@@ -220,8 +232,31 @@ def _exists(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
-def _check_header(path: Path) -> None:
-    """Compare the file size with the header; a file without tensors is invalid, too."""
+def stored_tensors(folder: Path) -> Sequence[StoredTensor]:
+    """Return the tensors of the weight files by their headers, or raise WeightsError."""
+    return [
+        _stored_tensor(name, fields, folder / file)
+        for file in weight_names(folder)
+        for name, fields in _read_header(folder / file).items()
+    ]
+
+
+def _stored_tensor(name: str, fields: Mapping[str, Any], path: Path) -> StoredTensor:
+    dtype, shape = fields.get("dtype"), fields.get("shape")
+    if not (isinstance(dtype, str) and isinstance(shape, list) and all(map(_is_size, shape))):
+        raise WeightsError(f"{path}: tensor {name!r} has no valid dtype and shape")
+    return StoredTensor(name, dtype, tuple(shape))
+
+
+def _is_size(number: object) -> bool:
+    return isinstance(number, int) and 0 <= number < _MAX_DIMENSION
+
+
+def _read_header(path: Path) -> Mapping[str, Any]:
+    """Return the header's tensors; raise WeightsError unless they describe the size of the file.
+
+    A file without tensors is invalid, too.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -230,18 +265,16 @@ def _check_header(path: Path) -> None:
             header = file.read(length) if length <= min(size, _HEADER_LIMIT) else b""
     except OSError as error:
         raise WeightsError(f"{path}: not readable ({error.strerror})") from error
-    end = 8 + len(header) + _data_bytes(header, path)
-    if end != size:
-        raise WeightsError(f"{path}: {size} bytes, but its header describes {end}")
-
-
-def _data_bytes(header: bytes, path: Path) -> int:
     try:
-        tensors = json.loads(header)
+        tensors: dict[str, Any] = json.loads(header)
         tensors.pop("__metadata__", None)
-        return max(_tensor_end(tensor["data_offsets"]) for tensor in tensors.values())
+        data_bytes = max(_tensor_end(tensor["data_offsets"]) for tensor in tensors.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a safetensors file") from error
+    end = 8 + len(header) + data_bytes
+    if end != size:
+        raise WeightsError(f"{path}: {size} bytes, but its header describes {end}")
+    return tensors
 
 
 def _tensor_end(offsets: list[int]) -> int:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _TOO_LARGE = "Request headers too large."
 _NO_TUNNEL = "CONNECT is not supported."
@@ -84,6 +85,11 @@ class LimitedProtocol(HttpToolsProtocol):
         # Unsent output has exceeded the stalled-write timeout by now.
         self.transport.abort()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        if cycle.scope["http_version"] == "1.0":
+            app = _without_chunks(cycle, app)
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]  # uvicorn's own ASGI types
+
     def _feed(self, data: bytes) -> None:
         try:
             self._unset_keepalive_if_required()
@@ -126,6 +132,30 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._headers is not None:
             self._headers.cancel()
             self._headers = None
+
+
+def _without_chunks(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
+    """End a response of unknown length by closing the connection, as uvicorn does in HTTP/1.0.
+
+    It has no chunked encoding, and is what nginx speaks to its upstreams by default.
+    """
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        is_unsized = False
+
+        async def send_unchunked(message: Message) -> None:
+            nonlocal is_unsized
+            if message["type"] == "http.response.start":
+                names = [name.lower() for name, _ in message.get("headers", ())]
+                is_unsized = b"content-length" not in names
+            if is_unsized:  # any length is the one that uvicorn expects
+                cycle.chunked_encoding = False
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_unchunked)
+
+    return run
 
 
 def limited_protocol(limits: Limits) -> type[LimitedProtocol]:

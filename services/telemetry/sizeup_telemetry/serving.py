@@ -16,9 +16,6 @@ from sizeup_telemetry.protocol import Limits, limited_protocol
 _FINAL_ERROR_SECONDS = 2.0
 """After the drain deadline, streams get this long to write their error and close."""
 
-_KEEP_ALIVE_SECONDS = 75
-"""Longer than the 60 s after which load balancers drop idle connections: they close first."""
-
 _DRAIN_POLL_SECONDS = 0.05
 """Negligible beside the 0.1 s uvicorn takes to notice a signal."""
 
@@ -40,6 +37,9 @@ class Listen:
     """Abort a connection whose client reads nothing for this long."""
     header_seconds: float = 10.0
     """Deadline for the headers of a request; slow mobile networks need less."""
+    idle_connection_seconds: int = 75
+    """Close a connection without requests after this long. nginx's value: a load balancer must be
+    the first to close, and those of clouds do after 60 s. It takes 10 KB of memory."""
     listens_while_draining: bool = False
     """Accept connections until all running requests have ended or the drain deadline has passed."""
 
@@ -104,7 +104,7 @@ def _config(app: ASGIApp, listen: Listen, *, lifespan: str) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         ws="none",
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=listen.idle_connection_seconds,
         timeout_graceful_shutdown=round(
             (0 if drained else listen.drain_seconds) + _FINAL_ERROR_SECONDS
         ),

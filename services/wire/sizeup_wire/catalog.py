@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from sizeup_wire.message import RequestModel
+from sizeup_wire.model import ModelInfo
 from sizeup_wire.names import has_tag, shortest_name
 
 _QUANTIZATION_SUFFIX = re.compile(r"[-:](?:q\d[a-z0-9_]{0,12}|fp16|bf16)$")
@@ -28,7 +29,7 @@ class ScaleToZero(RequestModel):
     """Scale-to-zero of one model."""
 
     deployment: str = Field(pattern=_DNS_SUBDOMAIN)
-    """The Kubernetes Deployment to scale between 0 and 1."""
+    """What is scaled between 0 and 1: a Kubernetes Deployment, or a process of `sizeup up`."""
     keep_alive_seconds: float = 300.0
     """Default time the model stays loaded after its last use, as in Ollama; negative is unlimited.
     Its inference processes have it as a setting."""
@@ -63,13 +64,16 @@ class CatalogEntry(RequestModel):
     """Kubernetes Service in the gateway's namespace whose EndpointSlices list the replicas."""
     scale_to_zero: ScaleToZero | None = None
     """None keeps the model loaded."""
+    info: ModelInfo | None = None
+    """The model by its files, where whoever writes the catalog can read them: shown until a
+    process describes it."""
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> Self:
         if self.replicas and self.service:
             raise ValueError("replicas and service are mutually exclusive")
-        if self.scale_to_zero and not self.service:
-            raise ValueError("scale_to_zero requires service")
+        if self.scale_to_zero and not (self.service or self.replicas):
+            raise ValueError("scale_to_zero requires service or replicas")
         return self
 
 

@@ -13,7 +13,11 @@ class SamplingDefaults(Sampling):
 
 
 class ModelInfo(ResponseModel):
-    """The model a process has loaded; constant for the life of the process."""
+    """The model of a process.
+
+    While it loads, described by its files: what loading decides is 0 or empty, `dtype` and
+    `context_length` are what the settings ask for. From then on constant.
+    """
 
     id: str
     """Hugging Face id, or the folder's name for a local model."""
@@ -28,6 +32,10 @@ class ModelInfo(ResponseModel):
     device_bytes: int
     """The part of memory_bytes on accelerators; 0 on a CPU."""
     dtype: str
+    """Computed in."""
+    stored_as: str = ""
+    """The weights on disk: BF16, F16, F32, or method and bits of a quantized model, such as
+    GPTQ-INT4. Empty is unknown."""
     device: str
     kernels: str = ""
     """What computes a step: transformers, or compiled kernels: amx, avx512_bf16 or portable."""
@@ -36,7 +44,10 @@ class ModelInfo(ResponseModel):
     intermediate_size: int
     heads: int
     kv_heads: int
+    head_dim: int = 0
+    """0 is unknown."""
     vocab_size: int
+    rms_norm_eps: float | None = None
     rope_theta: float | None
     context_length: int
     """Maximum tokens of prompt and output together."""

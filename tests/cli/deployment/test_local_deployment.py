@@ -106,9 +106,18 @@ class Up:
 
     def chat(self, **body: Any) -> dict[str, Any]:
         data = json.dumps({"messages": [{"role": "user", "content": "hi"}], **body}).encode()
-        with urllib.request.urlopen(f"{self.url}/api/chat", data, 20) as response:
-            chunk: dict[str, Any] = json.loads(response.read())
+        with urllib.request.urlopen(f"{self.url}/api/chat", data, DEADLINE_SECONDS) as response:
+            chunk: dict[str, Any] = json.loads(response.readlines()[-1])
             return chunk
+
+    def get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(self.url + path, timeout=20) as response:
+            body: dict[str, Any] = json.loads(response.read())
+            return body
+
+    def is_listening(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
 
     def is_serving(self) -> bool:
         """Return whether the gateway routes to the model."""
@@ -163,6 +172,39 @@ def check_that_a_killed_model_is_restarted(up: Up) -> None:
     assert set(children_of(up.process.pid)) != before
 
     wait_until(up.is_serving)
+
+
+def test_a_model_is_unloaded_and_loaded_again(up: Up) -> None:
+    (model,) = (pid for pid in children_of(up.process.pid) if b"inference" in command_of(pid))
+    assert [m["name"] for m in up.get("/api/ps")["models"]] == ["My-model:latest"]
+    shown = up.get("/api/tags")
+    assert up.chat(model="My-model", keep_alive=0)["done_reason"] == "stop"
+    up.wait_for("my-model: unloaded")
+    wait_until(lambda: not up.get("/api/ps")["models"])
+    assert not is_running(model)
+    assert up.get("/api/tags") == shown
+    answer = up.chat(model="My-model", stream=False)
+    assert (answer["done"], answer["load_duration"] > 1_000_000) == (True, True)
+    assert "restarting" not in up.output
+    up.chat(model="My-model", messages=[], keep_alive=0)
+    wait_until(lambda: up.lines.count("my-model: unloaded") == 2)
+    up.process.send_signal(signal.SIGTERM)
+    assert up.exit_code() == 0
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_requests_right_after_the_start_are_answered(tmp_path: Path, model_folder: Path) -> None:
+    up = Up(tmp_path / "state", str(model_folder))
+    try:
+        wait_until(up.is_listening)
+        (model,) = up.get("/api/tags")["models"]
+        assert up.chat(model="My-model", stream=False)["done"] is True
+        assert up.get("/api/tags")["models"] == [model]
+    finally:
+        up.close()
 
 
 def test_sigint_drains_requests_in_flight(up: Up) -> None:

@@ -6,7 +6,14 @@ import yaml
 
 from cli.models.toy_registry import registry
 from sizeup.deployment.backoff import Policy
-from sizeup.deployment.plan import Options, plan_gateway, plan_inference, write_catalog
+from sizeup.deployment.plan import (
+    Options,
+    catalog_file,
+    plan_gateway,
+    plan_inference,
+    scale_name,
+    write_catalog,
+)
 from sizeup_wire.catalog import Catalog, NameIndex
 
 
@@ -57,13 +64,18 @@ def test_created_models_have_a_file_unless_the_environment_has_one(
 def test_the_gateway_catalog_has_every_replica(tmp_path: Path) -> None:
     models = [registry(tmp_path).find(name) for name in ("toy:0.5m",)]
     inference = [plan_inference(model, 4242, options(tmp_path)) for model in models]
-    path = write_catalog(tmp_path, models, inference)
+    path = catalog_file(tmp_path)
+    write_catalog(path, models, inference, [None])
     catalog = Catalog.model_validate(yaml.safe_load(path.read_text()))
     key = NameIndex(catalog).find("toy:0.5m")
-    assert catalog.models[key or ""].replicas == ("http://127.0.0.1:4242",)
-    gateway = plan_gateway(path, options(tmp_path))
+    entry = catalog.models[key or ""]
+    assert entry.replicas == ("http://127.0.0.1:4242",)
+    assert entry.scale_to_zero is not None
+    assert entry.scale_to_zero.deployment == scale_name(0)
+    gateway = plan_gateway(path, tmp_path / "socket", options(tmp_path))
     assert gateway.base_url == "http://127.0.0.1:11434"
     assert gateway.command.environment["SIZEUP_GATEWAY_CATALOG"] == str(path)
+    assert gateway.command.environment["SIZEUP_GATEWAY_SCALE_SOCKET"] == str(tmp_path / "socket")
 
 
 @pytest.mark.parametrize(

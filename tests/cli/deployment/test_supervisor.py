@@ -135,6 +135,58 @@ def test_stop_interrupts_the_backoff(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_child_that_is_scaled_to_zero_is_started_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        supervised = Supervised(tmp_path, DRAIN)
+        supervisor, recorder = supervised.supervisor, supervised.recorder
+        running = asyncio.create_task(supervisor.run())
+        await ready(supervised)
+        pid = supervised.pid
+        supervisor.scale(0, DEADLINE_SECONDS)
+        assert (supervisor.wanted, supervisor.changes) == (False, 1)
+        await until(lambda: len(recorder.unloads) == 1)
+        assert not is_running(pid)
+        supervisor.scale(1, DEADLINE_SECONDS)
+        await ready(supervised)
+        supervisor.scale(0, DEADLINE_SECONDS)
+        supervisor.scale(1, DEADLINE_SECONDS)  # before it has drained
+        await until(lambda: len(recorder.unloads) == 2)
+        await ready(supervised)
+        assert recorder.exits == []  # no failures, which would delay the next start
+        await supervisor.stop(DEADLINE_SECONDS)
+        await running
+
+    asyncio.run(scenario())
+
+
+def test_a_child_that_does_not_exit_when_scaled_to_zero_is_killed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        supervised = Supervised(tmp_path, IGNORE_SIGTERM)
+        running = asyncio.create_task(supervised.supervisor.run())
+        await ready(supervised)
+        pid = supervised.pid
+        supervised.supervisor.scale(0, 0.05)
+        await until(lambda: bool(supervised.recorder.unloads))
+        assert not is_running(pid)
+        await supervised.supervisor.stop(DEADLINE_SECONDS)
+        await running
+
+    asyncio.run(scenario())
+
+
+def test_a_child_that_is_scaled_to_zero_while_starting_ends(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        supervised = Supervised(tmp_path, RUN_FOREVER)
+        running = asyncio.create_task(supervised.supervisor.run())
+        await asyncio.sleep(0)  # the child is being started
+        supervised.supervisor.scale(0, DEADLINE_SECONDS)
+        await until(lambda: bool(supervised.recorder.unloads))
+        await supervised.supervisor.stop(DEADLINE_SECONDS)
+        await running
+
+    asyncio.run(scenario())
+
+
 def test_kill_includes_grandchildren(tmp_path: Path) -> None:
     program = (
         "import subprocess, sys, time\n"

@@ -227,7 +227,7 @@ def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, metho
         "/api",
         "/api/",
         "/api/nothing",
-        "/api/chat/",
+        "/api/chat/x",
         "/api/pulls",
         "/v1",
         "/v1/",

@@ -79,7 +79,7 @@ def test_a_smaller_size_serves_where_the_client_or_the_operator_asks(
         if status == 200:
             assert headers["X-Sizeup-Model"] == json.loads(text)["model"] == SMALL
 
-    serving(scenario, cold=[7], fallback=setting)
+    serving(scenario, cold=[7], fallback=setting, queue_while_loading=False)
 
 
 def test_describing_a_model_falls_back_to_none() -> None:

@@ -44,6 +44,8 @@ def test_each_is_refused_by_name(status: int, routes: list[tuple[str, str]]) -> 
         for method, path in routes:
             response = client.request(method, path, content=b'{"model": "x"}')
             assert response.status_code == status, path
+            final = response.headers.get("X-Should-Retry") == "false"
+            assert final == (status == 501)
             error = json.loads(response.text)["error"]
             text = error["message"] if path.startswith("/v1") else error
             assert text.startswith("/".join(path.split("/")[:3])), text

@@ -25,7 +25,7 @@ class FaultyMetrics(RequestMetrics):
 class NoEvents:
     """A dispatcher whose answers have no end."""
 
-    async def generate(self, *_: Any) -> AsyncGenerator[Event]:
+    async def generate(self, *_: Any, **__: Any) -> AsyncGenerator[Event]:
         return
         yield
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from starlette.routing import Route
 from gateway.fake_inference import fake_inference
 from gateway.harness import MODEL, catalog, running_gateway, settings
 from sizeup_gateway.app import create_app
-from sizeup_gateway.middleware.access import is_allowed_origin, is_local_host
+from sizeup_gateway.middleware.access import is_local_host, is_same_origin, origin_regex
 from sizeup_telemetry.drain import Drain
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -166,37 +169,120 @@ def test_a_foreign_host_is_rejected_only_on_a_loopback_address(bound_to: str, st
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("origin", "allowed"),
-    [
-        ("http://localhost:3000", True),
-        ("https://127.0.0.1", True),
-        ("app://obsidian.md", True),
-        ("vscode-webview://abc", True),
-        ("http://evil.example", False),
-        ("http://localhost.evil.example", False),
-        ("null", False),
-    ],
-)
-def test_only_local_pages_get_cors_headers(origin: str, allowed: bool) -> None:
+@pytest.mark.parametrize("name", ["box", "box.lan", "BOX.lan:11434"])
+def test_the_hosts_own_names_are_local(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "Box")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "box.lan")
+
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            assert (await gateway.get("/api/tags", Host=name))[0] == 200
+            for other in ("box.evil.example", "box2", "evil.example"):
+                assert (await gateway.get("/api/tags", Host=other))[0] == 403
+
+    asyncio.run(scenario())
+
+
+ORIGINS = [
+    ("http://localhost:3000", True),
+    ("https://127.0.0.1", True),
+    ("http://0.0.0.0:8080", True),
+    ("http://[::1]:5173", True),
+    ("https://chat.localhost", True),
+    ("http://tauri.localhost", True),
+    ("tauri://localhost", True),
+    ("file://", True),
+    ("app://obsidian.md", True),
+    ("vscode-webview://abc", True),
+    ("vscode-file://vscode-app", True),
+    ("chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn", True),
+    ("moz-extension://c5ff8a4b-3a09-4c1d-8a1c-7c2d5b3a8a11", True),
+    ("safari-web-extension://8D3A5E6B", True),
+    ("http://evil.example", False),
+    ("http://localhost.evil.example", False),
+    ("http://evil-localhost", False),
+    ("http://localhost:3000.evil.example", False),
+    ("https://chrome-extension.example", False),
+    ("null", False),
+]
+
+
+def preflight(origin: str) -> Mapping[str, str]:
+    return {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": ", ".join(REQUEST_HEADERS),
+        "Access-Control-Request-Private-Network": "true",
+    }
+
+
+REQUEST_HEADERS = (
+    "accept", "anthropic-beta", "anthropic-version", "authorization", "content-type",
+    "openai-beta", "user-agent", "x-api-key", "x-requested-with", "x-stainless-arch",
+    "x-stainless-lang", "x-stainless-os", "x-stainless-package-version",
+    "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version",
+    "x-stainless-timeout",
+)  # fmt: skip
+"""Of OpenAI's and Anthropic's clients in browsers."""
+
+
+@pytest.mark.parametrize(("origin", "allowed"), ORIGINS)
+def test_pages_of_allowed_origins_may_send_requests(origin: str, allowed: bool) -> None:
     async def scenario() -> None:
         async with fake_inference() as fake, running_gateway(fake) as gateway:
             status, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
             assert status == (200 if allowed else 403)
             assert len(fake.requests) == allowed
             assert headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
-            preflight = {
-                "Origin": origin,
-                "Access-Control-Request-Method": "POST",
-                "Access-Control-Request-Headers": "authorization, x-stainless-os",
-            }
             url = gateway.url + "/v1/chat/completions"
-            async with gateway.http.options(url, headers=preflight) as response:
-                granted = response.headers.get("Access-Control-Allow-Origin")
-                assert granted == (origin if allowed else None)
-                assert "Access-Control-Allow-Credentials" not in response.headers
+            async with gateway.http.options(url, headers=preflight(origin)) as response:
+                granted = response.headers
+                assert response.status == (200 if allowed else 403)
+                assert granted.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+                assert "Access-Control-Allow-Credentials" not in granted
+                if allowed:
+                    names = granted["Access-Control-Allow-Headers"].split(", ")
+                    assert set(REQUEST_HEADERS) <= set(names)
+                    assert granted["Access-Control-Allow-Private-Network"] == "true"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("setting", "origin", "allowed"),
+    [
+        ("https://chat.example", "https://chat.example", True),
+        ("https://chat.example", "https://Chat.example", True),
+        ("https://chat.example", "https://chat.example:8443", False),
+        ("https://chat.example", "https://chatXexample", False),
+        ("https://a.example, https://*.b.example:*", "https://x.y.b.example:81", True),
+        ("https://a.example, https://*.b.example:*", "https://b.example.evil:81", False),
+        ("chrome-extension://*", "chrome-extension://abc", True),
+        ("*", "https://any.example", True),
+        ("*", "null", True),
+        ("", "https://any.example", False),
+        ("https://chat.example", "http://localhost", True),
+    ],
+)
+def test_further_origins_are_a_setting(setting: str, origin: str, allowed: bool) -> None:
+    assert (re.fullmatch(origin_regex(setting), origin) is not None) is allowed
+
+
+def test_configured_origins_are_allowed() -> None:
+    async def scenario() -> None:
+        origins = "https://chat.example,https://*.apps.example"
+        async with fake_inference() as fake, running_gateway(fake, origins=origins) as gateway:
+            for origin in ("https://chat.example", "https://one.apps.example"):
+                status, headers, _ = await gateway.post("/api/chat", CHAT, Origin=origin)
+                assert (status, headers["Access-Control-Allow-Origin"]) == (200, origin)
+            assert (await gateway.post("/api/chat", CHAT, Origin="https://x.example"))[0] == 403
+
+    asyncio.run(scenario())
+
+
+def test_an_origin_without_a_scheme_is_a_configuration_error() -> None:
+    with pytest.raises(ValueError, match=r"chat\.example"):
+        create_app(settings(origins="chat.example"), catalog(), CollectorRegistry(), Drain())
 
 
 @pytest.mark.parametrize("path", LIST_PATHS)
@@ -213,7 +299,7 @@ def test_a_foreign_origin_is_rejected_in_the_shape_of_the_dialect(path: str) -> 
 @pytest.mark.parametrize(
     ("origin", "host", "known"),
     [
-        ("http://localhost:3000", "localhost:11434", True),
+        ("http://localhost:3000", "localhost:11434", False),
         ("https://Chat.example", "chat.example", True),
         ("http://chat.example:8080", "chat.example:8080", True),
         ("http://chat.example:8080", "chat.example", False),
@@ -224,8 +310,8 @@ def test_a_foreign_origin_is_rejected_in_the_shape_of_the_dialect(path: str) -> 
         ("", "", False),
     ],
 )
-def test_the_same_origin_is_allowed(origin: str, host: str, known: bool) -> None:
-    assert is_allowed_origin(origin, host) is known
+def test_the_same_origin_is_recognised(origin: str, host: str, known: bool) -> None:
+    assert is_same_origin(origin, host) is known
 
 
 def test_an_error_has_cors_headers_for_local_pages(keys: Path) -> None:

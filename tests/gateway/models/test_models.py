@@ -13,7 +13,7 @@ from sizeup_gateway.api.ollama.describe import human_count, to_show
 from sizeup_gateway.app import create_app
 from sizeup_gateway.models.catalog import Models
 from sizeup_telemetry.drain import Drain
-from sizeup_wire.catalog import Catalog, CatalogEntry
+from sizeup_wire.catalog import Catalog, CatalogEntry, ScaleToZero
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -119,3 +119,10 @@ def test_a_service_requires_kubernetes_discovery() -> None:
     with pytest.raises(ValueError, match="SIZEUP_GATEWAY_DISCOVERY=kubernetes"):
         create_app(settings(), placed(), CollectorRegistry(), Drain())
     create_app(settings(), Catalog(models={}), CollectorRegistry(), Drain())
+
+
+def test_scaling_to_zero_requires_something_that_scales() -> None:
+    scale = ScaleToZero(deployment="model-0")
+    entry = CatalogEntry(id="x", names=("x:1",), replicas=("http://a",), scale_to_zero=scale)
+    with pytest.raises(ValueError, match="SIZEUP_GATEWAY_SCALE_SOCKET"):
+        create_app(settings(), Catalog(models={"x": entry}), CollectorRegistry(), Drain())

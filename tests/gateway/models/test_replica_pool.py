@@ -94,7 +94,7 @@ def test_an_equal_list_changes_nothing_and_duplicates_count_once() -> None:
 def test_callbacks_run_when_a_replica_becomes_ready() -> None:
     pool = ReplicaPool(["http://a", "http://b"])
     called: list[int] = []
-    pool.on_ready(lambda: called.append(pool.ready_count))
+    pool.on_change(lambda: called.append(pool.ready_count))
     a, b = pool.replicas
     pool.set_ready(a, ready=False)
     pool.set_ready(a, ready=True)

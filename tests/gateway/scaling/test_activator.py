@@ -82,11 +82,10 @@ def test_time_in_the_queue_counts_as_load_duration(tmp_path: Path) -> None:
     async def scenario(deployment: FakeDeployment, gateway: Gateway) -> None:
         _, _, cold = await gateway.post("/api/chat", CHAT)
         _, _, warm = await gateway.post("/api/chat", CHAT)
-        own_load_ns = 1_334_875  # as in every response of the replica
         spent = gateway.sample("queue_duration_seconds_sum", model=KEY) * 1e9
         load, total = json.loads(cold)["load_duration"], json.loads(cold)["total_duration"]
-        assert 0 < spent <= load - own_load_ns + 1 < total  # rounded to nanoseconds
-        assert json.loads(warm)["load_duration"] == own_load_ns
+        assert 0 < spent <= load + 1 < total  # rounded to nanoseconds
+        assert 0 < json.loads(warm)["load_duration"] < load  # finding a replica takes time, too
 
     scaling(tmp_path, scenario)
 

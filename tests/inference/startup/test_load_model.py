@@ -20,8 +20,13 @@ from sizeup_inference.startup.load_model import (
     context_length,
     start_engine,
 )
-from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder, read_sampling
+from sizeup_inference.startup.model_info import (
+    describe_folder,
+    read_eos_token_ids,
+    read_sampling,
+)
 from sizeup_store.weights import WeightsError
+from sizeup_wire.model import ModelInfo
 
 PROMPT = [1, 2, 3, 4, 5, 6, 7]
 TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
@@ -57,6 +62,7 @@ def test_a_started_engine_generates_and_is_described() -> None:
         assert running.info.device_bytes == 0
         assert {"completion", "tools"} <= set(running.info.capabilities)
         assert stages == ["verify", "load", "warm up"]
+        check_that_only_loading_changes(describe_folder(make_settings(TOY), TOY), running.info)
     finally:
         running.engine.close(DEADLINE_SECONDS)
 
@@ -100,6 +106,13 @@ def test_bidirectional_attention_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config | {"is_causal": False}))
     with pytest.raises(LoadError, match="bidirectional"):
         start_engine(make_settings(tmp_path), Recorder(), ignore)
+
+
+def check_that_only_loading_changes(by_files: ModelInfo, loaded: ModelInfo) -> None:
+    decided = {"memory_bytes", "device", "kernels", "load_ns"}
+    assert by_files.model_dump(exclude=decided) == loaded.model_dump(exclude=decided)
+    assert by_files.stored_as == "F16"
+    assert (by_files.head_dim, by_files.rms_norm_eps) == (32, 1e-6)
 
 
 def test_compiled_kernels_can_be_switched_off() -> None:
@@ -281,13 +294,19 @@ def test_the_digest_changes_with_the_weights(tmp_path: Path) -> None:
         num_attention_heads=2, num_key_value_heads=2,
     )  # fmt: skip
     random_model(config, seed=1).save_pretrained(tmp_path)
-    first = read_folder(tmp_path)
+    settings = make_settings(tmp_path)
+    first = describe_folder(settings, tmp_path)
     assert first.license == ""
-    assert first.digest == read_folder(tmp_path).digest
+    assert first.digest == describe_folder(settings, tmp_path).digest
     random_model(config, seed=2).save_pretrained(tmp_path)
     (tmp_path / "LICENSE").write_text("free")
-    second = read_folder(tmp_path)
+    second = describe_folder(settings, tmp_path)
     assert second.digest != first.digest
     assert second.license == "free"
-    (tmp_path / "modules.json").write_text("[]")
-    assert read_folder(tmp_path).digest != second.digest
+    modules = [{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("{}")
+    third = describe_folder(settings, tmp_path)
+    assert third.digest != second.digest
+    assert third.capabilities == ("embedding",)

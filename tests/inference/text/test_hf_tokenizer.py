@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from qwen_tokenizer import qwen_tokenizer
 from sizeup_inference.errors import PromptError
 from sizeup_inference.requests.truncation import encode_to_embed
-from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
+from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
 from sizeup_wire.generate import (
     ChatMessage,
     ChatPrompt,
@@ -246,20 +246,6 @@ def test_template_errors_are_quoted() -> None:
     loaded.chat_template = "{{ raise_exception('roles must alternate') }}"
     with pytest.raises(PromptError, match="roles must alternate"):
         HuggingFaceTokenizer(loaded).encode_chat(ChatPrompt(messages=(user("q"),)))
-
-
-@pytest.mark.parametrize(
-    ("template", "expected"),
-    [
-        ("{{ messages }}", ("completion",)),
-        (TEMPLATE, ("completion", "tools")),
-        (THINKING_TEMPLATE, ("completion", "thinking")),
-        ("{% if tools %}{{ enable_thinking }}{% endif %}", ("completion", "tools", "thinking")),
-        ("{{ toolshed }}", ("completion",)),
-    ],
-)
-def test_capabilities_are_read_from_the_template(template: str, expected: tuple[str, ...]) -> None:
-    assert capabilities(template) == expected
 
 
 @pytest.mark.parametrize(

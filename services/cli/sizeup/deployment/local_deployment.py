@@ -6,6 +6,7 @@ import importlib.util
 import signal
 import tempfile
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ import aiohttp
 from rich.console import Console
 
 from sizeup.deployment import process, readiness
+from sizeup.deployment.describe import describe_models
 from sizeup.deployment.fork_client import ForkServer, can_fork
 from sizeup.deployment.plan import (
     Options,
     Planned,
+    catalog_file,
     plan_gateway,
     plan_inference,
+    scale_name,
     shared_environment,
     write_catalog,
 )
 from sizeup.deployment.report import Report, example_commands, make_report, models_table
+from sizeup.deployment.scale_server import scale_server, socket_path
 from sizeup.deployment.supervisor import Start, Supervisor, stop_in_order
 from sizeup.errors import ChildFailedError, UsageError
 from sizeup.models.local_models import LocalModel
@@ -115,11 +120,21 @@ async def serve_until_signal(
             tempfile.TemporaryDirectory(prefix="sizeup-") as private,  # mode 0700
         ):
             report.note(f"logs: {options.log_dir}")
-            async with aiohttp.ClientSession() as session:
-                deployment = LocalDeployment(models, options, Path(private), report, session)
-                return await deployment.serve(interrupts, console)
+            with socket_path(Path(private)) as scale_socket:
+                async with aiohttp.ClientSession() as session:
+                    files = Files(catalog_file(Path(private)), scale_socket)
+                    deployment = LocalDeployment(models, options, files, report, session)
+                    return await deployment.serve(interrupts, console)
     finally:
         report.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the gateway and `up` share; only the user can read them."""
+
+    catalog: Path
+    scale_socket: Path
 
 
 class LocalDeployment:
@@ -129,20 +144,21 @@ class LocalDeployment:
         self,
         models: Sequence[LocalModel],
         options: Options,
-        private: Path,
+        files: Files,
         report: Report,
         session: aiohttp.ClientSession,
     ) -> None:
         """Plan every process; ports stay the same across restarts."""
         self._models = models
         self._options = options
+        self._files = files
         self._report = report
         self._session = session
         ports = free_loopback_ports(len(models))
         self._inference = [
             plan_inference(model, port, options) for model, port in zip(models, ports, strict=True)
         ]
-        gateway = plan_gateway(write_catalog(private, models, self._inference), options)
+        gateway = plan_gateway(files.catalog, files.scale_socket, options)
         self._fork_server = _make_fork_server(len(models), options)
         start = self._fork_server.start if self._fork_server else process.start
         self._backends = [self._supervise(planned, start) for planned in self._inference]
@@ -156,7 +172,12 @@ class LocalDeployment:
 
     async def serve(self, interrupts: Interrupts, console: Console) -> int:
         """Run until a signal or until a child is given up; then stop everything."""
-        running = _tasks(supervisor.run() for supervisor in (*self._backends, self._gateway))
+        scales = {scale_name(i): supervisor for i, supervisor in enumerate(self._backends)}
+        async with scale_server(self._files.scale_socket, scales, self._stop_seconds):
+            return await self._serve(interrupts, console)
+
+    async def _serve(self, interrupts: Interrupts, console: Console) -> int:
+        running = _tasks((*(s.run() for s in self._backends), self._run_gateway()))
         tasks = _tasks((self._announce(console), interrupts.stop.wait()))
         announcing, stopping = tasks
         try:
@@ -167,35 +188,45 @@ class LocalDeployment:
         finally:
             await self._end(running, tasks)
 
+    async def _run_gateway(self) -> None:
+        infos = await describe_models(self._models, self._options)
+        write_catalog(self._files.catalog, self._models, self._inference, infos)
+        await self._gateway.run()
+
+    @property
+    def _stop_seconds(self) -> float:
+        """Time for a process to drain and exit, after which it is killed."""
+        return self._options.drain_seconds + _KILL_AFTER_SECONDS
+
     async def _announce(self, console: Console) -> None:
         """When everything is ready, print the models and example commands."""
-        infos = await self._infos()
+        children = zip(self._backends, self._inference, strict=True)
+        infos = await asyncio.gather(*(self._info(s, planned) for s, planned in children))
+        await self._gateway.ready.wait()
+        await readiness.until_routed(self._session, self._options.local_url, self._loaded)
         self._report.finish()
         console.print(models_table(self._models, infos))
         for line in example_commands(self._models[-1], infos[-1], self._options):
             self._report.note(line)
         self._report.note("press Ctrl-C to stop")
 
-    async def _infos(self) -> Sequence[ModelInfo]:
-        """Return the served models, with retries when a child exits meanwhile."""
+    async def _info(self, supervisor: Supervisor, planned: Planned) -> ModelInfo:
+        """Return the model of a child once it is ready, with retries when it exits meanwhile."""
         for _ in range(_INFO_ATTEMPTS - 1):
+            await supervisor.ready.wait()
             with contextlib.suppress(ChildFailedError):
-                return await self._infos_once()
+                return await readiness.model_info(self._session, planned.base_url)
             await asyncio.sleep(1.0)
-        return await self._infos_once()
+        await supervisor.ready.wait()
+        return await readiness.model_info(self._session, planned.base_url)
 
-    async def _infos_once(self) -> Sequence[ModelInfo]:
-        await asyncio.gather(*(s.ready.wait() for s in (*self._backends, self._gateway)))
-        await readiness.until_routed(self._session, self._options.local_url)
-        return await asyncio.gather(
-            *(readiness.model_info(self._session, p.base_url) for p in self._inference)
-        )
+    def _loaded(self) -> Sequence[str]:
+        """Return the keys of the models that are ready; a client may have unloaded others."""
+        return [s.name for s in self._backends if s.wanted and s.ready.is_set()]
 
     async def _stop(self, interrupts: Interrupts) -> int:
-        seconds = self._options.drain_seconds + _KILL_AFTER_SECONDS
-        draining, killing = _tasks(
-            (stop_in_order(((self._gateway,), self._backends), seconds), interrupts.now.wait())
-        )
+        stopping = stop_in_order(((self._gateway,), self._backends), self._stop_seconds)
+        draining, killing = _tasks((stopping, interrupts.now.wait()))
         try:
             await asyncio.wait((draining, killing), return_when=asyncio.FIRST_COMPLETED)
             return _KILLED_EXIT_CODE if killing.done() else 0

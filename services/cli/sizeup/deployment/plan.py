@@ -12,9 +12,12 @@ import yaml
 from sizeup.deployment.backoff import Policy
 from sizeup.deployment.process import Command
 from sizeup.models.local_models import LocalModel
-from sizeup_wire.catalog import Catalog
+from sizeup_wire.catalog import Catalog, ScaleToZero
+from sizeup_wire.model import ModelInfo
 
 _CATALOG_FILE = "catalog.yaml"
+_STARTUP_SECONDS = 86_400.0
+"""For the gateway: a child that does not start is given up here, by its exits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,19 @@ def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
     )
 
 
-def plan_gateway(catalog_file: Path, options: Options) -> Planned:
-    settings = {"HOST": options.host, "PORT": options.port, "CATALOG": catalog_file}
+def plan_describe(options: Options) -> Command:
+    """Plan the process that describes models by their files."""
+    settings = {"ENGINE": options.engine}
+    return _command("describe", "sizeup_inference.describe", "SIZEUP_INFERENCE_", settings, options)
+
+
+def plan_gateway(catalog_file: Path, scale_socket: Path, options: Options) -> Planned:
+    settings = {
+        "HOST": options.host,
+        "PORT": options.port,
+        "CATALOG": catalog_file,
+        "SCALE_SOCKET": scale_socket,
+    }
     if "SIZEUP_GATEWAY_CREATED_MODELS" not in options.environment:
         settings["CREATED_MODELS"] = options.created_models
     return Planned(
@@ -76,16 +90,31 @@ def plan_gateway(catalog_file: Path, options: Options) -> Planned:
     )
 
 
-def write_catalog(folder: Path, models: Sequence[LocalModel], inference: Sequence[Planned]) -> Path:
-    """Write the gateway's catalog: these models with one replica each."""
-    entries = {
-        model.key: model.entry.model_copy(update={"replicas": (planned.base_url,)})
-        for model, planned in zip(models, inference, strict=True)
-    }
-    path = folder / _CATALOG_FILE
-    data = Catalog(models=entries).model_dump(mode="json", exclude_none=True)
+def catalog_file(folder: Path) -> Path:
+    return folder / _CATALOG_FILE
+
+
+def scale_name(index: int) -> str:
+    """Return the name of a model's process in the scale API: keys may not be legal there."""
+    return f"model-{index}"
+
+
+def write_catalog(
+    path: Path,
+    models: Sequence[LocalModel],
+    inference: Sequence[Planned],
+    infos: Sequence[ModelInfo | None],
+) -> None:
+    """Write the gateway's catalog: these models with one replica each, and their descriptions."""
+    entries = {}
+    for i, (model, planned, info) in enumerate(zip(models, inference, infos, strict=True)):
+        scale = ScaleToZero(
+            deployment=scale_name(i), keep_alive_seconds=-1, startup_seconds=_STARTUP_SECONDS
+        )
+        changes = {"replicas": (planned.base_url,), "scale_to_zero": scale, "info": info}
+        entries[model.key] = model.entry.model_copy(update=changes)
+    data = Catalog(models=entries).model_dump(mode="json", exclude_defaults=True)
     path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    return path
 
 
 def shared_environment(options: Options) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -89,26 +89,30 @@ async def until_hung(probe_once: Probe, hung_seconds: float) -> None:
         await asyncio.sleep(min(_WATCH_SECONDS, hung_seconds))
 
 
-async def until_routed(session: aiohttp.ClientSession, gateway_url: str) -> None:
-    """Wait until the gateway has a ready replica of every model; it probes once a second.
+async def until_routed(
+    session: aiohttp.ClientSession, gateway_url: str, loaded: Callable[[], Iterable[str]]
+) -> None:
+    """Wait until the gateway has a ready replica of every loaded model; it probes once a second.
 
-    Raises ChildFailedError after a timeout.
+    `loaded` returns their keys. Raises ChildFailedError after a timeout.
     """
     try:
         async with asyncio.timeout(_ROUTED_SECONDS):
             while True:
-                if await _is_routed(session, gateway_url):
+                if await _is_routed(session, gateway_url, loaded):
                     return
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError as error:
         raise ChildFailedError(f"{gateway_url} has no ready replica of some model") from error
 
 
-async def _is_routed(session: aiohttp.ClientSession, gateway_url: str) -> bool:
+async def _is_routed(
+    session: aiohttp.ClientSession, gateway_url: str, loaded: Callable[[], Iterable[str]]
+) -> bool:
     try:
         async with session.get(gateway_url + "/health", timeout=_TIMEOUT) as response:
             replicas = (await response.json())["replicas_ready"]
-            return all(count > 0 for count in replicas.values())
+            return all(replicas[key] > 0 for key in loaded())
     except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

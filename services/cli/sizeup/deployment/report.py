@@ -51,6 +51,10 @@ class Report:
         self._stages.pop(name, None)
         self.note(f"{name} exited ({reason}); restarting in {wait_seconds:g} s")
 
+    def unloaded(self, name: str) -> None:
+        self._stages.pop(name, None)
+        self.note(f"{name}: unloaded")
+
     def finish(self) -> None:
         """Do nothing: there are no live bars."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sizeup.deployment import process
@@ -28,9 +29,12 @@ class Observer(Protocol):
     def exited(self, name: str, reason: str, wait_seconds: float) -> None:
         """A child exited unexpectedly and is restarted after the wait."""
 
+    def unloaded(self, name: str) -> None:
+        """A child exited because it was scaled to zero."""
+
 
 class Supervisor:
-    """Keep one child running until stop. Belongs to one event loop."""
+    """Keep one child running until stop, unless scaled to zero. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -43,6 +47,10 @@ class Supervisor:
         self.name = command.name
         self.ready = asyncio.Event()
         """Set while the child is ready."""
+        self.wanted = True
+        """Its scale."""
+        self.changes = 0
+        """Of the scale."""
         self._command = command
         self._probe = probe
         self._observer = observer
@@ -50,6 +58,10 @@ class Supervisor:
         self._start = start
         self._history = History()
         self._process: Process | None = None
+        self._unloading = False
+        """Whether the running process was told to exit by its scale."""
+        self._changed = asyncio.Event()
+        """Of the scale, or stopping."""
         self._stopping = asyncio.Event()
         self._exited = asyncio.Event()
 
@@ -60,16 +72,28 @@ class Supervisor:
         """
         log = ChildLog(self._command.log_path)
         try:
-            while not self._stopping.is_set():
+            while await self._until_wanted():
                 await self._wait_before_restart(await self._run_once(log))
         finally:
             self.kill()
             self._exited.set()
             log.close()
 
+    def scale(self, replicas: int, seconds: float) -> None:
+        """Start the child, or terminate it and kill it after this time; returns at once."""
+        if self.wanted is bool(replicas):
+            return
+        self.wanted = bool(replicas)
+        self.changes += 1
+        self._changed.set()
+        if not self.wanted and self._process:
+            self._unloading = True
+            self._process.terminate()
+            asyncio.get_running_loop().call_later(seconds, self._process.kill)
+
     async def stop(self, seconds: float) -> None:
         """Terminate the child, and kill it after this time."""
-        self._stopping.set()
+        self._stop_restarting()
         if self._process:
             self._process.terminate()
         if not await _within(seconds, self._exited):
@@ -78,14 +102,26 @@ class Supervisor:
 
     def kill(self) -> None:
         """Send SIGKILL; does not wait."""
-        self._stopping.set()
+        self._stop_restarting()
         if self._process:
             self._process.kill()
+
+    def _stop_restarting(self) -> None:
+        self._stopping.set()
+        self._changed.set()
+
+    async def _until_wanted(self) -> bool:
+        """Wait while scaled to zero; return False once stopping."""
+        while not (self.wanted or self._stopping.is_set()):
+            self._changed.clear()
+            await self._changed.wait()
+        return not self._stopping.is_set()
 
     async def _run_once(self, log: ChildLog) -> str:
         """Run the child from start to exit; return the reason of the exit."""
         self._process = await self._start(self._command, log)
-        if self._stopping.is_set():  # stopped while starting
+        if self._stopping.is_set() or not self.wanted:  # while starting
+            self._unloading = not self.wanted
             self._process.terminate()
         watch = asyncio.create_task(self._watch(self._process))
         try:
@@ -118,7 +154,12 @@ class Supervisor:
 
     async def _wait_before_restart(self, reason: str) -> None:
         self._process = None
+        was_unloaded, self._unloading = self._unloading, False
         if self._stopping.is_set():
+            return
+        if was_unloaded:
+            self._history = replace(self._history, ready_at=None)
+            self._observer.unloaded(self.name)
             return
         self._history = self._history.after_exit(time.monotonic(), self._policy)
         wait = next_start(self._history, self._policy)

@@ -214,7 +214,9 @@ class FanOut:
         answer, deadline = running.answer, self._loop.time() + self._limits.wait
         while True:
             begun = self._loop.time()
-            events = self._dispatcher.generate(answer.model, answer.name, [answer.request])
+            events = self._dispatcher.generate(
+                answer.model, answer.name, [answer.request], waits_while_loading=False
+            )
             try:
                 async with aclosing(events):
                     async for event in events:

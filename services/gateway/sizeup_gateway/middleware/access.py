@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,37 +15,54 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup_gateway import cache_salt
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
+from sizeup_telemetry.background import in_thread
 
-_ORIGINS = (
-    r"https?://(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?"
-    r"|(app|file|tauri|vscode-webview|vscode-file)://.*"
+_DEFAULT_ORIGINS = (
+    r"https?://(([\w-]+\.)*localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?",
+    r"(app|file|tauri|vscode-webview|vscode-file)://.*",
+    r"(chrome|moz|safari-web)-extension://.*",
 )
-"""Ollama's defaults: pages from localhost and desktop applications."""
+"""Pages of this machine, desktop applications (both Ollama's defaults) and browser extensions."""
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 
 
-def cors_middleware() -> list[Middleware]:
-    """Send CORS headers to pages from allowed origins."""
+def origin_regex(origins: str) -> str:
+    """Return a regular expression of the allowed origins: a comma-separated list and the defaults.
+
+    `*` stands for any characters. Raises ValueError for an entry that no origin can match.
+    """
+    entries = [entry.strip() for entry in origins.split(",") if entry.strip()]
+    for entry in entries:
+        if "://" not in entry and "*" not in entry:
+            raise ValueError(f"origin {entry!r} must have a scheme, as in https://chat.example")
+    listed = [re.escape(entry).replace(r"\*", ".*") for entry in entries]
+    return f"(?i:{'|'.join((*_DEFAULT_ORIGINS, *listed))})"
+
+
+def origin_middleware(allowed: str) -> list[Middleware]:
+    """Send CORS headers to pages of allowed origins, and reject the requests of all others.
+
+    CORS alone hides the response from a page after the request has run. `allowed` is the
+    origin_regex.
+    """
     return [
+        Middleware(OriginMiddleware, allowed=allowed),
         Middleware(
             CORSMiddleware,
-            allow_origin_regex=_ORIGINS,
+            allow_origin_regex=allowed,
             allow_methods=["DELETE", "GET", "HEAD", "POST", "OPTIONS"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-Id", "X-Sizeup-Model", "Retry-After"],
-        )
+            allow_headers=["*"],  # answered with the names that are asked for
+            allow_private_network=True,
+            expose_headers=["X-Request-Id", "X-Sizeup-Model", "X-Should-Retry", "Retry-After"],
+        ),
     ]
-
-
-def origin_middleware() -> list[Middleware]:
-    """Reject other origins; CORS alone hides the response from a page after the request has run."""
-    return [Middleware(OriginMiddleware)]
 
 
 def host_middleware(bound_to: str) -> list[Middleware]:
     """Check the Host header; its name only if bound to a loopback address."""
-    return [Middleware(HostMiddleware, local_only=_is_loopback(bound_to))]
+    hostname = socket.gethostname().lower() if _is_loopback(bound_to) else None
+    return [Middleware(HostMiddleware, hostname=hostname)]
 
 
 def key_middleware(keys_file: Path | None, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
@@ -60,24 +78,23 @@ def key_middleware(keys_file: Path | None, is_exempt: Callable[[Scope], bool]) -
 class OriginMiddleware:
     """Rejects requests by pages of other origins: text/plain needs no CORS preflight."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, allowed: str) -> None:
         self._app = app
+        self._allowed = re.compile(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             host = headers.get("host", "")
-            if not all(is_allowed_origin(origin, host) for origin in headers.getlist("origin")):
-                message = "origin not allowed"
-                raise AccessError(AccessCode.FORBIDDEN_ORIGIN, message)
+            for origin in headers.getlist("origin"):
+                if not self._allowed.fullmatch(origin) and not is_same_origin(origin, host):
+                    raise AccessError(AccessCode.FORBIDDEN_ORIGIN, "origin not allowed")
         await self._app(scope, receive, send)
 
 
-def is_allowed_origin(origin: str, host: str) -> bool:
-    """Whether an Origin header is allowed by default, or the same origin as the Host header."""
-    if re.fullmatch(_ORIGINS, origin):
-        return True
+def is_same_origin(origin: str, host: str) -> bool:
+    """Whether an Origin header names the server of the Host header."""
     scheme, separator, address = origin.lower().partition("://")
     return bool(separator and address) and scheme in ("http", "https") and address == host.lower()
 
@@ -85,31 +102,51 @@ def is_allowed_origin(origin: str, host: str) -> bool:
 class HostMiddleware:
     """Rejects foreign Host headers: protection against DNS rebinding."""
 
-    def __init__(self, app: ASGIApp, *, local_only: bool) -> None:
+    def __init__(self, app: ASGIApp, *, hostname: str | None) -> None:
+        """With this machine's name, only that name and local ones are accepted."""
         self._app = app
-        self._local_only = local_only
+        self._hostname = hostname
+        self._fqdn: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError or InvalidRequestError."""
         if scope["type"] == "http":
-            self._check(scope)
+            await self._check(scope)
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> None:
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) > 1:
             raise InvalidRequestError("multiple Host headers")
         host = hosts[0] if hosts else None
         if host is None and scope["http_version"] == "1.1":
             raise InvalidRequestError("missing Host header")
-        if self._local_only and not is_local_host(host or ""):
+        if self._hostname is None or is_local_host(host or ""):
+            return
+        if not await self._is_own_name(_name_of(host or ""), self._hostname):
             raise AccessError(AccessCode.FORBIDDEN_HOST, "host name not allowed")
+
+    async def _is_own_name(self, name: str, hostname: str) -> bool:
+        """Whether it is the name of this machine, with or without its domain."""
+        short = hostname.partition(".")[0]
+        if name in (hostname, short):
+            return True
+        if not name.startswith(f"{short}."):
+            return False
+        if self._fqdn is None:  # may ask a DNS server, and wait for it
+            self._fqdn = (await in_thread(socket.getfqdn, "getfqdn")).lower()
+        return name == self._fqdn
+
+
+def _name_of(host: str) -> str:
+    """Return a Host header without its port."""
+    bracketed = host.startswith("[")
+    return (host[1:].partition("]")[0] if bracketed else host.partition(":")[0]).lower()
 
 
 def is_local_host(host: str) -> bool:
     """Whether a Host header is an IP address or a local name."""
-    bracketed = host.startswith("[")
-    name = (host[1:].partition("]")[0] if bracketed else host.partition(":")[0]).lower()
+    name = _name_of(host)
     if name in ("", "localhost") or name.endswith(_LOCAL_SUFFIXES):
         return True
     try:

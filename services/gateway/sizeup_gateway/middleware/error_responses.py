@@ -40,6 +40,8 @@ def respond_with(error: GatewayError, scope: Scope) -> Response:
     headers = dict(error.headers)
     if form.retry_after_seconds is not None:
         headers["Retry-After"] = str(form.retry_after_seconds)
+    if form.is_final:
+        headers["X-Should-Retry"] = "false"
     if is_anthropic_path(scope["path"]):
         id = headers[ANTHROPIC_ID_HEADER] = request_id.current.get()
         return JsonResponse(anthropic_body(error, id), anthropic_status(error), headers)

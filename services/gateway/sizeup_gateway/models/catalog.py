@@ -23,7 +23,7 @@ class Model:
     entry: CatalogEntry
     pool: ReplicaPool
     info: ModelInfo | None = None
-    """As a replica reported it; None until one was ready, kept when it goes down."""
+    """By its files, then as a replica has loaded it; kept when that goes down."""
     desired_replicas: int | None = None
     """Scale of its Deployment; None if it has none or the scale has not been read."""
     removed: bool = False
@@ -105,9 +105,9 @@ class Models:
 def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
     """Create a model, or update it to its present entry in the catalog."""
     if known is None:
-        return Model(key, entry, ReplicaPool(entry.replicas))
+        return Model(key, entry, ReplicaPool(entry.replicas), entry.info)
     if (known.entry.id, known.entry.revision) != (entry.id, entry.revision):
-        known.info = None
+        known.info = entry.info
     if entry.service is None or entry.service != known.entry.service:
         known.pool.set_endpoints(entry.replicas)
     known.entry = entry
@@ -124,9 +124,12 @@ def parse_catalog(content: bytes) -> Catalog:
     return Catalog.model_validate(yaml.safe_load(content))
 
 
-def check_services(catalog: Catalog, *, supported: bool) -> None:
-    """Raise ValueError if a model has a Service and Services are not supported."""
-    found = [key for key, entry in catalog.models.items() if entry.service and not supported]
-    if found:
-        required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes"
-        raise ValueError(f"model {found[0]!r} has a service, which requires {required}")
+def check_placement(catalog: Catalog, *, discovers: bool, scales: bool) -> None:
+    """Raise ValueError if a model has a Service or a scale, and these are not supported."""
+    for key, entry in catalog.models.items():
+        if entry.service and not discovers:
+            required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes"
+            raise ValueError(f"model {key!r} has a service, which requires {required}")
+        if entry.scale_to_zero and not scales:
+            required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes or SIZEUP_GATEWAY_SCALE_SOCKET"
+            raise ValueError(f"model {key!r} scales to zero, which requires {required}")

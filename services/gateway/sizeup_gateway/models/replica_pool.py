@@ -36,7 +36,7 @@ class ReplicaPool:
         self._next = 0
         self._removed: list[Replica] = []
         """No longer in `replicas`, with requests in flight."""
-        self._on_ready: list[Callable[[], None]] = []
+        self._on_change: list[Callable[[], None]] = []
         self.set_endpoints(urls)
 
     @property
@@ -61,16 +61,25 @@ class ReplicaPool:
         self.replicas = tuple(known.get(url) or Replica(url) for url in wanted)
         self._next = 0
 
-    def on_ready(self, call: Callable[[], None]) -> None:
-        """Register a callback for each time a replica becomes ready."""
-        self._on_ready.append(call)
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Register a callback for each time a replica becomes ready or changes its state."""
+        self._on_change.append(call)
 
     def set_ready(self, replica: Replica, *, ready: bool) -> None:
         became_ready = ready and not replica.ready
         replica.ready = ready
         if became_ready:
-            for call in self._on_ready:
-                call()
+            self._report_change()
+
+    def set_state(self, replica: Replica, state: str | None) -> None:
+        changed = state != replica.state
+        replica.state = state
+        if changed:
+            self._report_change()
+
+    def _report_change(self) -> None:
+        for call in self._on_change:
+            call()
 
     def pick(self, avoid: Replica | None = None) -> Replica | None:
         """Return the ready replica with the fewest requests, ties round-robin; None without any.

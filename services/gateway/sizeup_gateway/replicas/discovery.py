@@ -20,6 +20,9 @@ _FAILURE_THRESHOLD = 2
 _NOT_READY_RATE = 4
 """A replica that is not ready is probed this much more often: requests may be queued for it."""
 
+_LOADING = "loading"
+"""The state of a process that has its files and not yet its model."""
+
 Resolve = Callable[[str], Sequence[str]]
 """Service name -> base URLs of its replicas."""
 
@@ -29,6 +32,8 @@ class _Probe:
     model: Model
     replica: Replica
     timeouts: int = 0
+    described: bool = False
+    """Whether the process has described its model, since it began to load it."""
     done_once: bool = False
 
 
@@ -121,6 +126,25 @@ class Discovery:
         except (aiohttp.ClientError, OSError, ValueError):
             health = Health(ready=False)
         probe.timeouts = 0
-        replica.state, replica.progress = health.state, health.progress
-        replica.stage = health.stage
+        probe.described = probe.described and health.state == _LOADING
+        if health.state == _LOADING and not probe.described:
+            await self._read_description(probe)
+        replica.progress, replica.stage = health.progress, health.stage
+        pool.set_state(replica, health.state)
         pool.set_ready(replica, ready=health.ready)
+
+    async def _read_description(self, probe: _Probe) -> None:
+        """Read what a process that loads knows of its model by its files.
+
+        A process of an earlier release describes a loaded model only. What is known of the same
+        files as they were loaded stays.
+        """
+        model = probe.model
+        try:
+            info = await self._client.model(probe.replica.url)
+        except (aiohttp.ClientError, OSError, ValueError):
+            return
+        probe.described = True
+        is_other = model.info is None or model.info.digest != info.digest
+        if is_other and not model.pool.ready_count:
+            model.info = info

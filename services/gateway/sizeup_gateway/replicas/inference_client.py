@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -27,6 +28,8 @@ from sizeup_wire.model import (
     TokenizeResponse,
 )
 
+_log = logging.getLogger(__name__)
+
 MAX_LINE_BYTES = 8 * 2**20
 """Room for a million token ids of `context`; bounds the memory that a line can take."""
 
@@ -38,6 +41,8 @@ _DOWN = (ErrorCode.NOT_READY, ErrorCode.DRAINING)
 _EventT = TypeVar("_EventT")
 
 _MAX_ERROR_BYTES = 64 * 2**10
+_MAX_DETAILS_BYTES = 32 * 2**20
+"""A vocabulary of 150,000 tokens takes 5 MB, the tensors of a mixture of experts 4 MB."""
 _KEEP_ALIVE_SECONDS = 30
 """Shorter than the replicas' own timeout, so that they seldom close a connection in use."""
 
@@ -148,8 +153,24 @@ class InferenceClient:
         return _health(response.status, body)
 
     async def model(self, base_url: str) -> ModelInfo:
-        """Describe the loaded model; raises OSError, TimeoutError or ValueError."""
+        """Describe the model, loaded or not; raises OSError, TimeoutError or ValueError.
+
+        ValueError as well if the replica cannot tell yet.
+        """
         return ModelInfo.model_validate_json(await self._get(base_url + routes.MODEL))
+
+    async def model_details(self, base_url: str) -> Sequence[bytes] | None:
+        """Return the JSON arrays of routes.MODEL_DETAILS; None if the replica does not tell."""
+        url = base_url + routes.MODEL_DETAILS
+        try:
+            async with asyncio.timeout(self._timeouts.first_event):
+                response = await self._open_session.get(url)
+                body = await _read_all(response, _MAX_DETAILS_BYTES)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            _log.warning("replica.no_details", extra={"url": url, "error": repr(error)})
+            return None
+        lines = body.split(b"\n")
+        return lines[:4] if response.status == 200 and len(lines) > 4 else None
 
     async def stats(self, base_url: str) -> Stats:
         """Read the current statistics; raises OSError, TimeoutError or ValueError."""

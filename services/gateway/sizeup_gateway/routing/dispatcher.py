@@ -1,5 +1,6 @@
 """Sends each request to a replica, with one retry and a queue for models that are starting."""
 
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -28,13 +29,19 @@ class Dispatcher:
         self._metrics = metrics
 
     def generate(
-        self, model: Model, name: str, requests: Sequence[GenerateRequest]
+        self,
+        model: Model,
+        name: str,
+        requests: Sequence[GenerateRequest],
+        *,
+        waits_while_loading: bool = True,
     ) -> AsyncGenerator[Event]:
         """Yield the events of requests with equal `n` as one stream.
 
         Raises GatewayError before the first event. `name` is the model's as the client wrote it.
+        Without `waits_while_loading`, only a model that these requests activate is waited for.
         """
-        queued = self._activator.new_request(model, name)
+        queued = self._activator.new_request(model, name, while_loading=waits_while_loading)
         client = self._client
         streams = [
             self._dispatch(queued, partial(client.generate, request=request))
@@ -56,24 +63,26 @@ class Dispatcher:
         """Yield the events of one request, which `send` sends to the address of a replica.
 
         A replica that is unavailable is replaced once: more retries would multiply with those of
-        the client. A model that scales to zero is activated and waited for, again if its replica
-        disappears meanwhile, until the deadline of the queue. Once the client may have received an
-        event, a failure is an event too, and there is no retry.
+        the client. A model that is starting is waited for until the deadline of the queue; one that
+        scales to zero again and again, if its replica disappears meanwhile. Once the client may
+        have received an event, a failure is an event too, and there is no retry.
         """
         model = queued.model
         failed: Replica | None = None
-        queued_ns = 0
+        load_ns = 0
         while True:
+            begun_ns = time.perf_counter_ns()
             try:
                 with model.pool.lease(avoid=failed) as replica:
+                    load_ns += time.perf_counter_ns() - begun_ns
                     if failed is not None:
                         self._metrics.upstream_retries.labels(model.key).inc()
                     async with aclosing(send(replica.url)) as events:
                         async for event in events:
-                            yield _add_load_time(event, queued_ns)
+                            yield _add_load_time(event, load_ns)
                     return
             except NoReplicaError:
-                queued_ns += await self._activator.wait(queued)
+                load_ns += await self._activator.wait(queued)
             except ReplicaUnavailableError as error:
                 replica.ready = replica.ready and not error.is_down
                 if error.is_down and self._activator.scales_to_zero(model):
@@ -81,6 +90,14 @@ class Dispatcher:
                 if failed is not None:
                     raise
                 failed = replica
+
+    async def details(self, model: Model) -> Sequence[bytes] | None:
+        """Return the tensors and vocabulary of a model, as InferenceClient.model_details.
+
+        None if it has no process, or none that tells.
+        """
+        replica = model.pool.pick() or next((r for r in model.pool.replicas if r.state), None)
+        return None if replica is None else await self._client.model_details(replica.url)
 
     async def tokenize(self, model: Model, name: str, request: TokenizeRequest) -> TokenizeResponse:
         """Tokenize on a ready replica, or raise GatewayError."""
@@ -91,8 +108,8 @@ class Dispatcher:
             raise NotReadyError(name, model.state) from None
 
 
-def _add_load_time(event: _EventT, queued_ns: int) -> _EventT:
-    """Count the time in the activation queue as load time."""
-    if queued_ns and isinstance(event, Started):
-        return event.model_copy(update={"load_ns": event.load_ns + queued_ns})
+def _add_load_time(event: _EventT, load_ns: int) -> _EventT:
+    """Count the time until a replica was found, in the activation queue or not, as load time."""
+    if isinstance(event, Started):
+        return event.model_copy(update={"load_ns": event.load_ns + load_ns})
     return event

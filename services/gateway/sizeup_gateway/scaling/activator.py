@@ -1,4 +1,4 @@
-"""Scale from zero: requests are queued while their model starts."""
+"""Requests are queued while their model starts; one that is scaled to zero is scaled up."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from sizeup_gateway.errors import (
     ModelNotFoundError,
     NotReadyError,
 )
+from sizeup_gateway.model_state import ModelState
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.observability.metrics import Metrics
 
@@ -32,7 +33,10 @@ _MAX_CONFLICTS = 5
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
     requests: int
+    """Of each model."""
     seconds: float
+    while_loading: bool = True
+    """Queue for a model that is loading although no request has activated it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +48,8 @@ class QueuedRequest:
     """The model's name as the client wrote it, for errors."""
     deadline: float
     """By the clock of the event loop."""
+    while_loading: bool
+    """As in QueueLimits."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Locked by the one prompt that waits for all of them."""
     error: GatewayError | None = None
@@ -62,7 +68,7 @@ class Activator:
     """Queues requests until a replica is ready, and scales their model up."""
 
     def __init__(self, scales: ScaleApi | None, limits: QueueLimits, metrics: Metrics) -> None:
-        """Without a scale API, nothing is ever queued."""
+        """Without a scale API, no model scales to zero."""
         self._scales = scales
         self._limits = limits
         self._metrics = metrics
@@ -75,15 +81,29 @@ class Activator:
     def queue_length(self, model: Model) -> int:
         return self._queues[model].length if model in self._queues else 0
 
-    def new_request(self, model: Model, name: str) -> QueuedRequest:
+    def new_request(self, model: Model, name: str, *, while_loading: bool = True) -> QueuedRequest:
         """Start the deadline of a request that may be queued."""
-        return QueuedRequest(model, name, asyncio.get_running_loop().time() + self._limits.seconds)
+        deadline = asyncio.get_running_loop().time() + self._limits.seconds
+        return QueuedRequest(model, name, deadline, while_loading and self._limits.while_loading)
+
+    def awaits(self, request: QueuedRequest) -> bool:
+        """Whether a request may wait for its model, which has no ready replica."""
+        model = request.model
+        if model.state is ModelState.FAILED:
+            return False
+        if request.while_loading and model.pool.replicas:
+            return True
+        if not self.scales_to_zero(model):
+            return False  # without a replica, it is not known to be starting
+        is_activation = model.state is ModelState.UNLOADED or self.queue_length(model) > 0
+        return request.while_loading or is_activation
 
     async def wait(self, request: QueuedRequest) -> int:
         """Wait until a replica is ready; return the nanoseconds that took.
 
-        Raises ActivationQueueFullError, and NotReadyError at the deadline, or at once for a model
-        that does not scale to zero. Cancelling frees the slot in the queue.
+        Raises ActivationQueueFullError, and NotReadyError at the deadline, once the model has
+        failed, or at once for a request that awaits nothing. Cancelling frees the slot in the
+        queue.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -109,41 +129,40 @@ class Activator:
 
     async def _wait_in_queue(self, request: QueuedRequest) -> None:
         model = request.model
-        if self._scales is None or not self.scales_to_zero(model):
-            raise NotReadyError(request.name, model.state)
         if model.removed:
             raise ModelNotFoundError(request.name)
+        if not self.awaits(request):
+            raise NotReadyError(request.name, model.state)
         queue = self._queue(model)
         if queue.length >= self._limits.requests:
             raise ActivationQueueFullError
-        with self._slot(model, queue, self._scales):
-            try:
-                async with asyncio.timeout_at(request.deadline):
-                    while not model.pool.ready_count and not model.removed:
-                        queue.wake.clear()
-                        await queue.wake.wait()
-            except TimeoutError:
-                raise NotReadyError(request.name, model.state) from None
+        with self._slot(model, queue), contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(request.deadline):
+                while _is_starting(model):
+                    queue.wake.clear()
+                    await queue.wake.wait()
         if model.removed:
             raise ModelNotFoundError(request.name)
+        if not model.pool.ready_count:
+            raise NotReadyError(request.name, model.state)
 
     def _queue(self, model: Model) -> _Queue:
         queue = self._queues.get(model)
         if queue is None:
             queue = self._queues[model] = _Queue()
-            model.pool.on_ready(queue.wake.set)
+            model.pool.on_change(queue.wake.set)
         return queue
 
     @contextmanager
-    def _slot(self, model: Model, queue: _Queue, scales: ScaleApi) -> Iterator[None]:
+    def _slot(self, model: Model, queue: _Queue) -> Iterator[None]:
         """Take a slot of the queue while the block runs; the first request activates the model."""
         loop = asyncio.get_running_loop()
         started, gauge = loop.time(), self._metrics.requests_queued.labels(model.key)
         queue.length += 1
         queue.emptied.clear()
         gauge.inc()
-        if queue.activation is None:
-            queue.activation = asyncio.create_task(self._activate(model, queue, scales))
+        if queue.activation is None and self._scales is not None and self.scales_to_zero(model):
+            queue.activation = asyncio.create_task(self._activate(model, queue, self._scales))
             queue.activation.add_done_callback(_log_failure)
         try:
             yield
@@ -183,6 +202,10 @@ class Activator:
                     return
         finally:
             queue.activation = None
+
+
+def _is_starting(model: Model) -> bool:
+    return not (model.pool.ready_count or model.removed or model.state is ModelState.FAILED)
 
 
 async def _scale_up(model: Model, scales: ScaleApi) -> str:

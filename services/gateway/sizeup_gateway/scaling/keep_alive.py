@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from sizeup_gateway.errors import NotReadyError, ReplicaUnavailableError
+from sizeup_gateway.errors import ReplicaUnavailableError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.inference_client import InferenceClient
@@ -24,11 +24,10 @@ class KeepAlive:
 
         Negative seconds are unlimited; None keeps the current value.
         """
-        if not self._activator.scales_to_zero(model):
-            if not model.pool.ready_count:
-                raise NotReadyError(name, model.state)
-            return
         request = self._activator.new_request(model, name)
+        if not self._activator.scales_to_zero(model):
+            await self._activator.wait(request)
+            return
         while not await self._set(model, seconds):
             await self._activator.wait(request)
 

@@ -13,6 +13,7 @@ from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
 from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
+from sizeup_inference.text.tokenizer_files import capabilities
 from sizeup_wire.generate import ChatMessage, ChatPrompt
 from sizeup_wire.model import ModelInfo, SamplingDefaults
 
@@ -104,10 +105,7 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
 
 
 def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
-    from sizeup_inference.text.hf_tokenizer import (  # needs transformers
-        HuggingFaceTokenizer,
-        capabilities,
-    )
+    from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer  # needs transformers
 
     tokenizer = HuggingFaceTokenizer.load(folder)
     eos = tokenizer.eos_token_id

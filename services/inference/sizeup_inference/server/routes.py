@@ -3,7 +3,7 @@
 import asyncio
 import time
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BaseModel, RootModel, ValidationError
@@ -41,6 +41,8 @@ from sizeup_wire.model import (
     TokenizeResponse,
 )
 
+NDJSON_TYPE = "application/x-ndjson"
+
 _LARGE_BODY_BYTES = 64 * 1024
 """Larger bodies take milliseconds to validate, so they are validated off the event loop."""
 
@@ -53,23 +55,33 @@ class EmbeddingsEvent(RootModel[EmbedEvent]):
     """A line of the embeddings stream."""
 
 
+class DetailsLine(RootModel[list[Any]]):
+    """A line of the details."""
+
+
 _STREAM = stream_response(
-    "application/x-ndjson",
+    NDJSON_TYPE,
     GenerateEvent,
     "One JSON event per line: `started`; any number of `prompt`; any number of `text`, `thinking` "
     "and `tool_call`; then exactly one `finished` or `failed`.",
 )
 _EMBEDDINGS = stream_response(
-    "application/x-ndjson",
+    NDJSON_TYPE,
     EmbeddingsEvent,
     "One JSON event per line: `started`; an `embedding` for each prompt, in order; then exactly "
     "one `finished`, or `failed` in place of what is missing.",
+)
+_DETAILS = stream_response(
+    NDJSON_TYPE,
+    DetailsLine,
+    "Four lines: tensors (name, type, shape), tokens, merges, and types of the tokens.",
 )
 _TOKENS = json_response(TokenizeResponse, "Token ids")
 _EXPIRY = json_response(KeepAliveResponse, "When it expires")
 REQUESTS = (GenerateRequest, EmbedRequest, TokenizeRequest, KeepAliveRequest)
 RESPONSES = (
-    GenerateEvent, EmbeddingsEvent, TokenizeResponse, KeepAliveResponse, ModelInfo, Stats, Failure,
+    GenerateEvent, EmbeddingsEvent, DetailsLine, TokenizeResponse, KeepAliveResponse, ModelInfo,
+    Stats, Failure,
 )  # fmt: skip
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -114,11 +126,19 @@ def model_router(state: ServerState) -> APIRouter:
 
     @router.get(
         paths.MODEL,
-        summary="The loaded model",
+        summary="The model; until it is loaded, by its files",
         responses={200: json_response(ModelInfo, "The model"), **NOT_READY},
     )
     async def model(_request: Request) -> Response:
-        return JSONResponse(state.loaded_model().info.model_dump(mode="json"))
+        return JSONResponse(state.model_info().model_dump(mode="json"))
+
+    @router.get(
+        paths.MODEL_DETAILS,
+        summary="Tensors and vocabulary",
+        responses={200: _DETAILS, **NOT_READY},
+    )
+    async def details(_request: Request) -> Response:
+        return Response(await state.model_details(), media_type=NDJSON_TYPE)
 
     @router.get(
         paths.STATS,

@@ -34,13 +34,13 @@ from sizeup_inference.engine.protocol import (
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
-from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG, EmbeddingConfig
+from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.embedding_config import read_embedding_config
-from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
-from sizeup_inference.startup.model_info import read_eos_token_ids, read_folder
+from sizeup_inference.startup.loaded_model import Progress, RunningModel
+from sizeup_inference.startup.model_info import describe_folder, read_eos_token_ids
 from sizeup_inference.text.grammar import GrammarCompiler
-from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer, capabilities
+from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
 from sizeup_store.weights import check_structure, find_model, verify_checksums
 from sizeup_wire.model import ModelInfo
@@ -77,7 +77,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     engine = _start_thread(limits, settings.max_waiting, loaded, deliver)
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, loaded.forward.pool)
-    running = LoadedModel(folder, loaded, tokenizer, embedding, context, load_ns)
+    running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
     info = describe(settings, running)
     return RunningModel(
         engine,
@@ -168,7 +168,6 @@ class LoadedModel:
     folder: Path
     model: LoadedForward
     tokenizer: HuggingFaceTokenizer
-    embedding: EmbeddingConfig | None
     """None: the model generates."""
     context_length: int
     load_ns: int
@@ -230,37 +229,18 @@ def _start_thread(
 
 
 def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
-    model, tokenizer = loaded.model, loaded.tokenizer
-    folder, config, pool = read_folder(loaded.folder), model.config, model.forward.pool
-    rope: dict[str, float] = getattr(config, "rope_parameters", None) or {}
+    """Describe a model by its files and by what loading has decided."""
+    model, tokenizer, pool = loaded.model, loaded.tokenizer, loaded.model.forward.pool
     pool_bytes = sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")
-    return ModelInfo(
-        id=reported_id(settings),
-        revision=settings.revision,
-        architecture=config.model_type,
-        parameters=model.parameters,
-        memory_bytes=model.memory_bytes + pool_bytes,
-        device_bytes=model.device_bytes + pool_bytes,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(pool.keys[0].device),
-        kernels=model.kernels,
-        layers=config.num_hidden_layers,
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        heads=config.num_attention_heads,
-        kv_heads=config.num_key_value_heads,
-        vocab_size=config.vocab_size,
-        rope_theta=rope.get("rope_theta"),
-        context_length=loaded.context_length,
-        template=tokenizer.template,
-        capabilities=capabilities(tokenizer.template, infills=tokenizer.infill is not None)
-        if loaded.embedding is None
-        else ("embedding",),
-        eos_token_ids=read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
-        load_ns=loaded.load_ns,
-        weight_bytes=folder.weight_bytes,
-        license=folder.license,
-        digest=folder.digest,
-        modified_at=folder.modified_at,
-        sampling=folder.sampling,
+    return describe_folder(settings, loaded.folder).model_copy(
+        update={
+            "memory_bytes": model.memory_bytes + pool_bytes,
+            "device_bytes": model.device_bytes + pool_bytes,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "device": str(pool.keys[0].device),
+            "kernels": model.kernels,
+            "context_length": loaded.context_length,
+            "eos_token_ids": read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
+            "load_ns": loaded.load_ns,
+        }
     )

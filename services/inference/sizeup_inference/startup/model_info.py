@@ -1,15 +1,21 @@
-"""The description of a model from the files of its folder."""
+"""The description of a model from the files of its folder. No torch, whose import takes seconds."""
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from sizeup_store.weights import CONFIG, MODULES, read_json, weight_names
-from sizeup_wire.model import SamplingDefaults
+from sizeup_inference.settings import Settings
+from sizeup_inference.startup.embedding_config import read_embedding_config
+from sizeup_inference.startup.loaded_model import reported_id
+from sizeup_inference.startup.stored_weights import count_parameters, storage_format
+from sizeup_inference.text.infill import can_infill
+from sizeup_inference.text.tokenizer_files import capabilities, read_added_tokens, read_template
+from sizeup_store.weights import CONFIG, MODULES, read_json, stored_tensors, weight_names
+from sizeup_wire.model import ModelInfo, SamplingDefaults
 
 log = logging.getLogger(__name__)
 
@@ -18,27 +24,67 @@ _SAMPLING_KEYS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty"
 and temperature decides: a base model's `do_sample: false` would make all output greedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFolder:
-    """What is known of a model folder without loading the weights."""
+def describe_folder(settings: Settings, folder: Path) -> ModelInfo:
+    """Describe a model by its files; what loading decides is 0 or empty.
 
-    sampling: SamplingDefaults
-    license: str
-    digest: str
-    modified_at: float
-    weight_bytes: int
-
-
-def read_folder(folder: Path) -> ModelFolder:
-    """Describe a folder that weights.verify has accepted."""
+    Reads the headers of the weights, which takes milliseconds. Raises WeightsError for an
+    incomplete folder, and ValueError for a config.json with values of the wrong type.
+    """
+    whole = read_json(folder / CONFIG)
+    config = {**whole, **(whole.get("text_config") or {})}  # of a multimodal model
+    tensors = stored_tensors(folder)
     weights = [folder / name for name in weight_names(folder)]
-    return ModelFolder(
-        sampling=read_sampling(folder),
+    template = read_template(folder)
+    return ModelInfo(
+        id=reported_id(settings),
+        revision=settings.revision,
+        parameters=count_parameters(tensors, config),
+        weight_bytes=sum(f.stat().st_size for f in weights),
+        dtype=_dtype(settings, config),
+        stored_as=storage_format(tensors, config),
+        context_length=settings.max_model_len or config.get("max_position_embeddings") or 0,
+        template=template,
+        capabilities=_capabilities(folder, template),
         license=_read_license(folder),
         digest=_digest(folder, weights),
         modified_at=max(f.stat().st_mtime for f in weights),
-        weight_bytes=sum(f.stat().st_size for f in weights),
+        eos_token_ids=read_eos_token_ids(folder, config.get("eos_token_id")),
+        sampling=read_sampling(folder),
+        device="",
+        device_bytes=0,
+        load_ns=0,
+        **_architecture(config),
     )
+
+
+def _capabilities(folder: Path, template: str) -> tuple[str, ...]:
+    if read_embedding_config(folder) is not None:
+        return ("embedding",)
+    return capabilities(template, infills=can_infill(read_added_tokens(folder)))
+
+
+def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of config.json, by their names in ModelInfo; 0 for what is missing."""
+    hidden_size = config.get("hidden_size") or 0
+    heads = config.get("num_attention_heads") or 0
+    return {
+        "architecture": config.get("model_type") or "",
+        "layers": config.get("num_hidden_layers") or 0,
+        "hidden_size": hidden_size,
+        "intermediate_size": config.get("intermediate_size") or 0,
+        "heads": heads,
+        "kv_heads": config.get("num_key_value_heads") or heads,
+        "head_dim": config.get("head_dim") or hidden_size // (heads or 1),
+        "vocab_size": config.get("vocab_size") or 0,
+        "rms_norm_eps": config.get("rms_norm_eps"),
+        "rope_theta": (config.get("rope_parameters") or config).get("rope_theta"),
+    }
+
+
+def _dtype(settings: Settings, config: Mapping[str, Any]) -> str:
+    if settings.dtype != "auto":
+        return settings.dtype
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
 
 
 def read_sampling(folder: Path) -> SamplingDefaults:
@@ -61,11 +107,12 @@ def _is_valid(key: str, value: object) -> bool:
     return value is not None
 
 
-def read_eos_token_ids(folder: Path, tokenizer_eos: int | None) -> tuple[int, ...]:
-    """Return the end-of-sequence tokens of the tokenizer and of generation_config.json."""
-    named = _read_generation_config(folder).get("eos_token_id")
-    ids = {*(named if isinstance(named, list) else [named]), tokenizer_eos} - {None}
-    return tuple(sorted(ids))
+def read_eos_token_ids(folder: Path, others: object) -> tuple[int, ...]:
+    """Return the end-of-sequence tokens of generation_config.json, with another one or a list."""
+    ids: set[Any] = set()
+    for named in (_read_generation_config(folder).get("eos_token_id"), others):
+        ids |= set(named if isinstance(named, list) else [named])
+    return tuple(sorted(ids - {None}))
 
 
 def _read_generation_config(folder: Path) -> dict[str, Any]:

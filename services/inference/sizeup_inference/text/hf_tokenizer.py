@@ -36,18 +36,6 @@ _ERROR_CHARACTERS = 300
 """Limit of a template's error message: some quote the whole conversation."""
 
 
-def capabilities(template: str, *, infills: bool = False) -> tuple[str, ...]:
-    """Return what a chat template and a tokenizer support, as ModelInfo.capabilities."""
-    found = ["completion"]
-    if infills:
-        found.append("insert")
-    if re.search(r"\btools\b", template):
-        found.append("tools")
-    if "enable_thinking" in template or "<think>" in template:
-        found.append("thinking")
-    return tuple(found)
-
-
 class HuggingFaceTokenizer:
     """A fast tokenizer with a byte-level BPE, as in every Qwen release."""
 

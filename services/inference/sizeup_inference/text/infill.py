@@ -1,6 +1,6 @@
 """Fill in the middle: a prefix and a suffix as the prompt for the text between them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +11,11 @@ _PREFIX, _SUFFIX, _MIDDLE = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"
 _ENDS = (_PREFIX, _SUFFIX, _MIDDLE, "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>")
 """Where the middle ends, beside the model's own end of sequence: Qwen2.5-Coder's stop tokens."""
 _MARKERS = 3
+
+
+def can_infill(added: Collection[str]) -> bool:
+    """Whether the added tokens of a vocabulary are sufficient."""
+    return all(token in added for token in (_PREFIX, _SUFFIX, _MIDDLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Infill:
         cls, added: Mapping[str, int], encode_plain: Callable[[str], Sequence[int]]
     ) -> Self | None:
         """Find the tokens among the added ones; None for a vocabulary without them."""
-        if not {_PREFIX, _SUFFIX, _MIDDLE} <= added.keys():
+        if not can_infill(added):
             return None
         ends = frozenset(added[name] for name in _ENDS if name in added)
         return cls(added[_PREFIX], added[_SUFFIX], added[_MIDDLE], ends, encode_plain)

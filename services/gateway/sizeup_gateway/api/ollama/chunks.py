@@ -1,6 +1,6 @@
 """Events -> the stream chunks and whole responses of Ollama's API. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sizeup_gateway.responses.framing import Json, Timing
@@ -150,6 +150,24 @@ class LoadChunks(EmptyChunks):
 
     def to_response(self, timing: Timing) -> Json:
         return {**super().to_response(timing), "created_at": timestamp(timing.at)}
+
+
+class ShowChunks:
+    """Verbose response to a show request: megabytes, which are counted while they are sent."""
+
+    def __init__(self, to_show: Callable[[datetime, Sequence[bytes] | None], Json]) -> None:
+        self._to_show = to_show
+        self._details: Sequence[bytes] | None = None
+
+    def to_chunks(self, event: Sequence[bytes], timing: Timing) -> Sequence[Json]:
+        return ()
+
+    def collect(self, event: Sequence[bytes]) -> int:
+        self._details = event
+        return sum(map(len, event))
+
+    def to_response(self, timing: Timing) -> Json:
+        return self._to_show(timing.at, self._details)
 
 
 def timestamp(at: datetime) -> str:

@@ -1,15 +1,18 @@
 """Models -> the entries of Ollama's /api/tags, /api/ps and /api/show. Pure."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sizeup_gateway.api.ollama.chunks import timestamp
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.responses.framing import Json
+from sizeup_gateway.responses.json_bytes import JsonFragment
 from sizeup_wire.model import ModelInfo
 
 _UNKNOWN = "unknown"
-"""Placeholder until a model was ready once; clients require a string that is not empty."""
+"""Placeholder while no process has described a model; clients require a string that is not
+empty."""
 
 _FOREVER = timedelta(days=292 * 365)
 """Go's longest duration, which Ollama adds for a model that never expires."""
@@ -18,11 +21,17 @@ _MAX_TIMESTAMP = 2.5e11
 """In the year 9892; Python's datetime ends in 9999."""
 
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+_FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32}
+"""GGUF's numbers; it has none for quantizations of safetensors."""
+
+_ARRAYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type")
+"""Fields of model_info that are null unless a verbose response asks for megabytes."""
+
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
 def to_tag(model: Model, now: datetime) -> Json:
-    """Return the entry of /api/tags; from the catalog alone if the model was never ready."""
+    """Return the entry of /api/tags; from the catalog alone if nothing has described the model."""
     return {
         **_identity(model),
         "modified_at": timestamp(_modified_at(model, now)),
@@ -45,7 +54,7 @@ def to_process(model: Model, now: datetime) -> Json:
         "size_vram": info.device_bytes if info else 0,
         "context_length": info.context_length if info else 0,
         "state": model.state,
-        "load_duration": info.load_ns if info else 0,
+        **({"load_duration": info.load_ns} if info and info.load_ns else {}),
     }
 
 
@@ -58,10 +67,24 @@ def _expires_at(model: Model, now: datetime) -> datetime:
     return min(datetime.fromtimestamp(min(max(known), _MAX_TIMESTAMP), UTC), now + _FOREVER)
 
 
-def to_show(model: Model, name: str, user_agent: str, now: datetime) -> Json:
-    """Return the response of /api/show. `model_info` is always an object: clients require it."""
+def to_show(
+    model: Model,
+    name: str,
+    user_agent: str,
+    now: datetime,
+    details: Sequence[bytes] | None = None,
+) -> Json:
+    """Return the response of /api/show. `model_info` is always an object: clients require it.
+
+    `details` are the encoded arrays of routes.MODEL_DETAILS, for a verbose response.
+    """
     info = model.info
     model_info = {} if info is None else _model_info(info)
+    tensors: Json = {}
+    if details is not None:
+        tensors = {"tensors": JsonFragment((details[0],))}
+        arrays = [JsonFragment((array,)) for array in details[1:]]
+        model_info |= zip(_ARRAYS, arrays, strict=True)
     if user_agent.startswith("GitHubCopilotChat/"):
         model_info["general.basename"] = name
     template = "" if info is None else info.template
@@ -74,6 +97,7 @@ def to_show(model: Model, name: str, user_agent: str, now: datetime) -> Json:
         "template": template,
         "details": _details(model),
         "model_info": model_info,
+        **tensors,
         "capabilities": _capabilities(model),
         "modified_at": timestamp(_modified_at(model, now)),
     }
@@ -108,12 +132,17 @@ def _details(model: Model) -> Json:
         "family": family,
         "families": [family],
         "parameter_size": human_count(parameters) if parameters else _UNKNOWN,
-        "quantization_level": _DTYPES.get(info.dtype, info.dtype.upper()) if info else _UNKNOWN,
+        "quantization_level": _stored_as(info) if info else _UNKNOWN,
     }
     if info is not None:
         details["context_length"] = info.context_length
         details["embedding_length"] = info.hidden_size
     return details
+
+
+def _stored_as(info: ModelInfo) -> str:
+    """Return what the weight files hold; an earlier release reports only what it computes in."""
+    return info.stored_as or _DTYPES.get(info.dtype, info.dtype.upper())
 
 
 def human_count(count: int) -> str:
@@ -149,10 +178,13 @@ def _parameters(info: ModelInfo | None) -> list[str]:
 
 
 def _model_info(info: ModelInfo) -> Json:
+    """Return the metadata by GGUF's keys; without a key for what is unknown."""
     arch = info.architecture
+    head_dim = info.head_dim or None
     values: Json = {
         "general.architecture": arch,
         "general.basename": info.id.rpartition("/")[2],
+        "general.file_type": _FILE_TYPES.get(_stored_as(info)),
         "general.parameter_count": info.parameters,
         f"{arch}.context_length": info.context_length,
         f"{arch}.embedding_length": info.hidden_size,
@@ -160,12 +192,15 @@ def _model_info(info: ModelInfo) -> Json:
         f"{arch}.feed_forward_length": info.intermediate_size,
         f"{arch}.attention.head_count": info.heads,
         f"{arch}.attention.head_count_kv": info.kv_heads,
+        f"{arch}.attention.key_length": head_dim,
+        f"{arch}.attention.value_length": head_dim,
+        f"{arch}.attention.layer_norm_rms_epsilon": info.rms_norm_eps,
+        f"{arch}.rope.dimension_count": head_dim,
+        f"{arch}.rope.freq_base": info.rope_theta,
         f"{arch}.vocab_size": info.vocab_size,
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "qwen2",
+        "tokenizer.ggml.eos_token_id": next(iter(info.eos_token_ids), None),
     }
-    if info.rope_theta is not None:
-        values[f"{arch}.rope.freq_base"] = info.rope_theta
-    if info.eos_token_ids:
-        values["tokenizer.ggml.eos_token_id"] = info.eos_token_ids[0]
-    return values
+    known = {key: value for key, value in values.items() if value is not None}
+    return known | dict.fromkeys(_ARRAYS)

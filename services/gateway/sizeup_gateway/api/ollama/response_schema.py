@@ -28,7 +28,7 @@ class ModelDetails(ResponseBody):
     """As in "494.03M"."""
     quantization_level: str
     context_length: int | None = None
-    """In tokens; this and the next are absent until the model was ready once."""
+    """In tokens; this and the next are absent while nothing has described the model."""
     embedding_length: int | None = None
 
 
@@ -38,7 +38,7 @@ class ListModelResponse(ResponseBody):
     name: str
     model: str
     size: int
-    """Bytes of the weights; 0 until the model was ready once."""
+    """Bytes of the weights; 0 while nothing has described the model."""
     digest: str
     modified_at: datetime
     details: ModelDetails
@@ -57,7 +57,7 @@ class ProcessModelResponse(ResponseBody):
     name: str
     model: str
     size: int
-    """Bytes of memory taken by loading."""
+    """Bytes of memory taken by loading; while it loads, of the weights on disk."""
     digest: str
     details: ModelDetails
     expires_at: datetime
@@ -66,14 +66,23 @@ class ProcessModelResponse(ResponseBody):
     context_length: int
     state: str
     """Not in Ollama: ready, loading, downloading, failed or unloaded."""
-    load_duration: int
-    """Not in Ollama: nanoseconds until the process was ready."""
+    load_duration: int | None = None
+    """Not in Ollama: nanoseconds until the process was ready; absent while it loads."""
 
 
 class ProcessResponse(ResponseBody):
     """`GET /api/ps`."""
 
     models: list[ProcessModelResponse]
+
+
+class Tensor(ResponseBody):
+    """A tensor of the weight files."""
+
+    name: str
+    type: str
+    """As in safetensors."""
+    shape: list[int]
 
 
 class ShowResponse(ResponseBody):
@@ -85,6 +94,10 @@ class ShowResponse(ResponseBody):
     template: str
     details: ModelDetails
     model_info: dict[str, Any]
+    """Metadata by GGUF's keys. `tokenizer.ggml.tokens`, `.merges` and `.token_type` are null unless
+    the request is verbose and the model has a process."""
+    tensors: list[Tensor] | None = None
+    """Where the request is verbose and the model has a process."""
     capabilities: list[str]
     modified_at: datetime
     system: str | None = None

@@ -1,6 +1,6 @@
 """Handlers of Ollama's API."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from sizeup_gateway.api.ollama.chunks import (
     ChatChunks,
     GenerateChunks,
     LoadChunks,
+    ShowChunks,
     assistant_message,
     timestamp,
 )
@@ -24,6 +25,7 @@ from sizeup_gateway.api.ollama.loading import load_or_unload
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
+from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
@@ -92,10 +94,30 @@ class OllamaRoutes:
         name = body.model or body.name or ""
         selected = self._select(request, name, generates=False)
         user_agent = request.headers.get("user-agent", "")
-        shown = to_show(selected.model, name, user_agent, datetime.now(UTC))
-        if selected.created is not None:
-            shown = to_created_show(selected.created, selected.model, shown)
-        return JsonResponse(shown)
+
+        def to_response(now: datetime, details: Sequence[bytes] | None = None) -> Json:
+            shown = to_show(selected.model, name, user_agent, now, details)
+            if selected.created is not None:
+                shown = to_created_show(selected.created, selected.model, shown)
+            return shown
+
+        if not body.verbose:
+            return JsonResponse(to_response(datetime.now(UTC)))
+        return EventResponse(
+            events=partial(self._details, selected.model),
+            accept=lambda _details, _metrics: False,
+            chunks=ShowChunks(to_response),
+            framing=NdjsonFraming(),
+            streams=False,
+            admission=self._dependencies.admission,
+            to_client_error=partial(to_client_error, model=name, to_param=str),
+        )
+
+    async def _details(self, model: Model) -> AsyncGenerator[Sequence[bytes]]:
+        """Yield the details of a model, if a process tells them."""
+        details = await self._dependencies.dispatcher.details(model)
+        if details is not None:
+            yield details
 
     async def chat(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.ChatRequest, describe)

@@ -18,7 +18,8 @@ class Model(ResponseBody):
     state: str
     """Not in OpenAI's API: ready, loading, downloading, failed or unloaded."""
     max_model_len: int | None = None
-    """vLLM's field: context length in tokens; absent until the model was ready once."""
+    """vLLM's field: context length in tokens; absent while nothing has described the
+    model."""
     progress: float | None = None
     """Not in OpenAI's API: progress of loading or downloading, 0 to 1."""
 
