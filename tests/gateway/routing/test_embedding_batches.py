@@ -92,7 +92,7 @@ def test_the_deadlines_end_a_batch(path: str) -> None:
         assert (await gateway.post(path, BODY))[0] == 504
 
     serving(scenario, endless, first_event_seconds=0.05)
-    serving(scenario, endless, total_seconds=0.1)
+    serving(scenario, endless, total_seconds=0.1, activation_seconds=0.1)
 
 
 @ALL
@@ -272,7 +272,8 @@ def test_an_api_key_has_its_own_prefix_cache(tmp_path: Path, path: str) -> None:
 def test_a_virtual_name_is_resolved_and_a_cold_size_is_never_replaced(path: str) -> None:
     async def scenario() -> None:
         scripts = {size: responding_with("4") for size in (0.5, 7)}
-        async with running_sizes(scripts, cold=[7], fallback="smaller") as sizes:
+        fields: Any = {"fallback": "smaller", "queue_while_loading": False}
+        async with running_sizes(scripts, cold=[7], **fields) as sizes:
             body = {"model": f"{FAMILY}:smallest", "input": "a"}
             status, headers, text = await sizes.gateway.post(path, body)
             assert status == 200

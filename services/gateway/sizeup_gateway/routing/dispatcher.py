@@ -94,7 +94,7 @@ class Dispatcher:
     async def details(self, model: Model) -> Sequence[bytes] | None:
         """Return the tensors and vocabulary of a model, as InferenceClient.model_details.
 
-        None if it has no process, or none that tells.
+        None if it has no process, or one of an older release.
         """
         replica = model.pool.pick() or next((r for r in model.pool.replicas if r.state), None)
         return None if replica is None else await self._client.model_details(replica.url)

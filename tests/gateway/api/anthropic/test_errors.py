@@ -192,7 +192,8 @@ def test_a_server_at_its_limit_is_overloaded(path: str) -> None:
 @BOTH
 def test_a_model_that_is_not_ready_is_overloaded(path: str) -> None:
     async def scenario() -> None:
-        async with fake_inference() as fake, running_gateway(fake) as gateway:
+        fields: Any = {"queue_while_loading": False}
+        async with fake_inference() as fake, running_gateway(fake, **fields) as gateway:
             fake.ready = False
             await until(lambda: gateway.sample("replicas_ready", model="qwen2.5-0.5b") == 0)
             status, headers, text = await gateway.post(path, BODY)
@@ -266,10 +267,10 @@ async def hanging(_request: GenerateRequest) -> AsyncIterator[Event | bytes]:
     ids=["killed", "no final event", "failed", "busy", "deadline"],
 )
 def test_an_interruption(script: Script, status: int, kind: str) -> None:
-    got, headers, text = ask(script, {}, total_seconds=1.0)
+    got, headers, text = ask(script, {}, total_seconds=1.0, activation_seconds=1.0)
     assert got == status
     check(json.loads(text), headers, kind)
-    got, headers, text = ask(script, {"stream": True}, total_seconds=1.0)
+    got, headers, text = ask(script, {"stream": True}, total_seconds=1.0, activation_seconds=1.0)
     assert got == 200
     sent = parse(text)
     assert [e["delta"]["text"] for e in sent if e["type"] == "content_block_delta"] == ["one"]

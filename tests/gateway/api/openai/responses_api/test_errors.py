@@ -195,7 +195,7 @@ INTERRUPTED = pytest.mark.parametrize(
 def test_an_interrupted_stream_ends_with_exactly_one_terminal_event(
     script: Script, status: int
 ) -> None:
-    got, text = ask(script, {"stream": True}, total_seconds=1.0)
+    got, text = ask(script, {"stream": True}, total_seconds=1.0, activation_seconds=1.0)
     assert got == 200
     sent = parse(text)
     assert sent[-1]["type"] == "response.failed"
@@ -206,7 +206,7 @@ def test_an_interrupted_stream_ends_with_exactly_one_terminal_event(
 
 @INTERRUPTED
 def test_an_interrupted_whole_response_is_an_error_status(script: Script, status: int) -> None:
-    got, text = ask(script, {}, total_seconds=1.0)
+    got, text = ask(script, {}, total_seconds=1.0, activation_seconds=1.0)
     assert got == status
     assert set(json.loads(text)["error"]) == {"message", "type", "param", "code"}
 
