@@ -84,8 +84,8 @@ install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \
 		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
 
-clients: $(VENV)/.services $(VENV)-clients/.ready $(CLIENTS)/node/node_modules/.ready  ## Run real clients against the toy models, and write docs/clients.md
-	@$(BIN)/python $(CLIENTS)/run.py --python $(VENV)-clients/bin/python
+clients: $(VENV)/.services $(VENV)-clients-python/.ready $(VENV)-clients-python_pinned/.ready $(CLIENTS)/node/node_modules/.ready  ## Run real clients against the toy models, and write docs/clients.md
+	@$(BIN)/python $(CLIENTS)/run.py --environments $(VENV)-clients-
 
 browser:  ## Install a Chromium for the tests of the compare page, where there is none (Debian, root)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -150,7 +150,7 @@ release:  ## Write a new version into every file that states it (VERSION=1.2.3):
 
 clean:  ## Remove .venv and everything built
 	rm -rf $(PAGE)/node_modules $(CLIENTS)/node/node_modules
-	rm -rf $(VENV) $(VENV)-checkov $(VENV)-clients $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-clients-* $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:
@@ -181,10 +181,10 @@ $(CLIENTS)/node/node_modules/.ready: $(CLIENTS)/node/package-lock.json
 	@cd $(CLIENTS)/node && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-$(VENV)-clients/.ready: $(CLIENTS)/requirements.txt | $(VENV)/bin/python
-	@echo "install: the clients in $(VENV)-clients"
-	@$(BIN)/python -m venv $(VENV)-clients
-	@$(VENV)-clients/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+$(VENV)-clients-%/.ready: $(CLIENTS)/%/requirements.txt | $(VENV)/bin/python
+	@echo "install: the clients of $(CLIENTS)/$* in $(VENV)-clients-$*"
+	@$(BIN)/python -m venv $(VENV)-clients-$*
+	@$(VENV)-clients-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # In an environment of its own: its pinned dependencies conflict with those of the services.

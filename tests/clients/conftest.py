@@ -17,6 +17,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it is downloaded
         "LLM_USER_PATH": tempfile.mkdtemp(),  # the user's own has logs and keys
         "OLLAMA_HOST": url,  # of llm-ollama, and of the standard tests of LangChain
+        "ANTHROPIC_BASE_URL": url,
+        "ANTHROPIC_API_KEY": "none",
         "OPENAI_BASE_URL": f"{url}/v1",
         "OPENAI_API_KEY": "none",
     }

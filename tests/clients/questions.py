@@ -15,6 +15,8 @@ MODEL: str = _VALUES["MODEL"]
 ENDLESS: str = _VALUES["ENDLESS"]
 """Its tokens are random and do not end: for seeds, several choices, and cancelling."""
 UNKNOWN: str = _VALUES["UNKNOWN"]
+CREATED: str = _VALUES["CREATED"]
+COPIED: str = _VALUES["COPIED"]
 
 QUESTION: str = _VALUES["QUESTION"]
 ANSWER: str = _VALUES["ANSWER"]

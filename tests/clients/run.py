@@ -1,6 +1,7 @@
 """Run real clients against a real server, and write docs/clients.md: `make clients`.
 
-The server is started from this environment, the clients are in --python and in node_modules.
+The server is started from this environment. Clients are in node_modules, and in an environment per
+folder of Python tests.
 """
 
 import argparse
@@ -18,15 +19,16 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from clients.matrix import NODE_CLIENTS, PYTHON_CLIENTS
+from clients.matrix import CLIENTS
 from clients.page import Results, clients_page
 from clients.questions import ENDLESS, MODEL
-from clients.results import read_report
+from clients.results import Result, read_report
 from system.deployment import deployed
 from system.models import make_endless
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parents[1] / "docs" / "clients.md"
+PYTHON_FOLDERS = ("python", "python_pinned")
 SMALLER_MODEL = "toy:0.5m"
 """The standard tests ask for a second model by name."""
 
@@ -34,24 +36,28 @@ SMALLER_MODEL = "toy:0.5m"
 def main() -> int:
     """Return 1 if a test failed; the page is written in any case."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--python", type=Path, required=True, help="of the clients' environment")
-    python = parser.parse_args().python.absolute()
+    parser.add_argument("--environments", required=True, help="their path, up to the folder's name")
+    prefix = parser.parse_args().environments
+    results: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_endless(folder / "hub")
         models = ("--models", f"{MODEL},{SMALLER_MODEL},{ENDLESS}", "--threads", "1")
         with deployed(folder, *models, HF_HUB_CACHE=str(folder / "hub")) as deployment:
-            results = {**_python_results(python, deployment.url, folder / "report.xml")}
-            for client in NODE_CLIENTS:
-                results |= _node_results(client.tests, deployment.url)
-    page = clients_page((*PYTHON_CLIENTS, *NODE_CLIENTS), results, dict(_versions()), _made())
+            for tests in PYTHON_FOLDERS:
+                python = Path(f"{prefix}{tests}/bin/python").absolute()
+                results |= _python_results(python, tests, deployment.url, folder / f"{tests}.xml")
+            for client in CLIENTS:
+                if client.folder == "node":
+                    results |= _node_results(client.tests, deployment.url)
+    page = clients_page(CLIENTS, results, dict(_versions()), _made())
     PAGE.write_text(page, encoding="utf-8")
     return any(r.outcome == "failed" for tests in results.values() for r in tests)
 
 
-def _python_results(python: Path, url: str, report: Path) -> Results:
+def _python_results(python: Path, tests: str, url: str, report: Path) -> Results:
     argv = [str(python), "-m", "pytest", "-c", str(FOLDER / "pytest.ini"), "--url", url, "-q"]
-    subprocess.run([*argv, f"--junit-xml={report}", str(FOLDER)], check=False)
+    subprocess.run([*argv, f"--junit-xml={report}", str(FOLDER / tests)], check=False)
     return read_report(report.read_text(encoding="utf-8"))
 
 
@@ -63,15 +69,16 @@ def _node_results(tests: str, url: str) -> Results:
     return read_report(done.stdout, tests)
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    """Yield what is pinned, and the curl that is installed."""
-    for line in (FOLDER / "requirements.txt").read_text().splitlines():
-        name, _, version = line.partition("==")
-        yield name, version
+def _versions() -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield what is pinned by folder and name, and the curl that is installed."""
+    for folder in PYTHON_FOLDERS:
+        for line in (FOLDER / folder / "requirements.txt").read_text().splitlines():
+            name, _, version = line.partition("==")
+            yield (folder, name), version
     package = json.loads((FOLDER / "node/package.json").read_text())
     for name, version in package["dependencies"].items():
-        yield f"npm:{name}", version
-    yield "curl", _version("curl")
+        yield ("node", name), version
+    yield ("python", "curl"), _version("curl")
 
 
 def _made() -> str:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from clients.matrix import FEATURES, NODE_CLIENTS, PYTHON_CLIENTS, STANDARD_TESTS, Client
+from clients.matrix import CLIENTS, FEATURES, STANDARD_TESTS, Client
 from clients.page import clients_page
 from clients.results import Result, read_report
 from docs.rooms import ROOT
 
-CLIENT = Client("a client", "python.test_it", ("it",))
+CLIENT = Client("a client", "Ollama", "python.test_it", ("it",))
 PYTEST = """<testsuites><testsuite>
 <testcase classname="python.test_it" name="test_chat" />
 <testcase classname="python.test_it" name="test_schema[native]" />
@@ -43,17 +43,19 @@ def test_a_report_of_node_belongs_to_the_module_that_was_run() -> None:
 
 
 def test_a_feature_works_fails_with_its_reason_or_is_not_offered() -> None:
-    standard = {suite.tests: [Result("invoke", "passed")] for suite in STANDARD_TESTS}
+    standard = {tests: [Result("invoke", "passed")] for tests in STANDARD_TESTS.values()}
     failed = {CLIENT.tests: [Result("chat", "passed"), Result("schema", "failed", "no JSON")]}
-    page = clients_page([CLIENT], {**standard, **failed}, {"it": "1.2"}, "Made today.")
+    page = clients_page([CLIENT], {**standard, **failed}, {("python", "it"): "1.2"}, "Made today.")
     (row,) = (line for line in page.splitlines() if line.startswith("| a client"))
-    cells = dict(zip(["title", "version", *FEATURES], row.strip("| ").split(" | "), strict=True))
+    cells = dict(
+        zip(["title", "version", "api", *FEATURES], row.strip("| ").split(" | "), strict=True)
+    )
     assert (cells["version"], cells["chat"], cells["schema"], cells["n"]) == ("1.2", "✓", "✗", "–")
     assert "- a client, schema: no JSON" in page.splitlines()
     assert "| ChatOpenAI | 1 | 0 | 0 | 0 |" in page.splitlines()
 
 
-@pytest.mark.parametrize("client", [*PYTHON_CLIENTS, *NODE_CLIENTS], ids=lambda c: c.tests)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.tests)
 def test_the_page_has_the_client_and_its_tests_exist(client: Client) -> None:
     page = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
     assert f"| {client.title} |" in page, "run `make clients`"

@@ -99,6 +99,19 @@ test("unknown_model", q.LIMIT, async () => {
   await assert.rejects(request, { name: "ResponseError", status_code: 404 });
 });
 
+test("manage", q.LIMIT, async () => {
+  const pulled = await q.collected(await client.pull({ model: q.MODEL, stream: true }));
+  assert.equal(pulled.at(-1).status, "success");
+  await client.create({ model: q.CREATED, from: q.MODEL, system: q.SYSTEM, parameters: { temperature: 0 } });
+  const body = { model: q.CREATED, messages: q.asked(q.SYSTEM_QUESTION) };
+  assert.equal((await client.chat(body)).message.content, q.SYSTEM_ANSWER);
+  await client.copy({ source: q.CREATED, destination: q.COPIED });
+  await client.delete({ model: q.CREATED });
+  const names = (await client.list()).models.map((model) => model.name);
+  assert.ok(names.includes(`${q.COPIED}:latest`) && !names.includes(`${q.CREATED}:latest`));
+  await client.delete({ model: q.COPIED });
+});
+
 test("cancel", q.LIMIT, () =>
   q.oneCancelled(async () => {
     const stream = await client.chat({ model: q.ENDLESS, messages: q.asked(), stream: true });

@@ -84,6 +84,20 @@ class TestOllama:
         assert status == "404"
         assert isinstance(json.loads(body)["error"], str)
 
+    def test_manage(self, url: str) -> None:
+        pulled = curl(f"{url}/api/pull", model=q.MODEL).splitlines()
+        assert json.loads(pulled[-1]) == {"status": "success"}
+        body = {"model": q.CREATED, "from": q.MODEL, "system": q.SYSTEM, "parameters": GREEDY}
+        created = curl(f"{url}/api/create", **body).splitlines()
+        assert json.loads(created[-1]) == {"status": "success"}
+        reply = chatted(url, model=q.CREATED, messages=q.asked(q.SYSTEM_QUESTION))
+        assert reply["message"]["content"] == q.SYSTEM_ANSWER
+        curl("--fail", f"{url}/api/copy", source=q.CREATED, destination=q.COPIED)
+        for name in (q.CREATED, q.COPIED):
+            curl("--fail", "-X", "DELETE", f"{url}/api/delete", model=name)
+        names = [model["name"] for model in json.loads(curl(f"{url}/api/tags"))["models"]]
+        assert not {f"{q.CREATED}:latest", f"{q.COPIED}:latest"} & set(names)
+
     async def test_cancel(self, url: str) -> None:
         body = {"model": q.ENDLESS, "messages": q.asked(), "stream": True}
         async with q.one_cancelled(url):

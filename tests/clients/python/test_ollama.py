@@ -116,6 +116,20 @@ def test_unknown_model(client: ollama.Client) -> None:
     assert raised.value.status_code == 404
 
 
+def test_manage(client: ollama.Client) -> None:
+    assert client.pull(q.MODEL).status == "success"
+    assert list(client.pull(q.MODEL, stream=True))[-1].status == "success"
+    client.create(q.CREATED, from_=q.MODEL, system=q.SYSTEM, parameters=GREEDY)
+    reply = client.chat(q.CREATED, q.asked(q.SYSTEM_QUESTION))
+    assert reply.message.content == q.SYSTEM_ANSWER
+    client.copy(q.CREATED, q.COPIED)
+    client.delete(q.CREATED)
+    names = [model.model for model in client.list().models]
+    assert f"{q.COPIED}:latest" in names
+    assert f"{q.CREATED}:latest" not in names
+    client.delete(q.COPIED)
+
+
 async def test_cancel(client: ollama.Client, url: str) -> None:
     async with q.one_cancelled(url):
         stream = client.chat(q.ENDLESS, q.asked(), stream=True)

@@ -101,6 +101,20 @@ async def test_unknown_model(client: ollama.AsyncClient) -> None:
     assert raised.value.status_code == 404
 
 
+async def test_manage(client: ollama.AsyncClient) -> None:
+    parts = [part.status async for part in await client.pull(q.MODEL, stream=True)]
+    assert parts[-1] == "success"
+    await client.create(q.CREATED, from_=q.MODEL, system=q.SYSTEM, parameters=GREEDY)
+    reply = await client.chat(q.CREATED, q.asked(q.SYSTEM_QUESTION))
+    assert reply.message.content == q.SYSTEM_ANSWER
+    await client.copy(q.CREATED, q.COPIED)
+    await client.delete(q.CREATED)
+    names = [model.model for model in (await client.list()).models]
+    assert f"{q.COPIED}:latest" in names
+    assert f"{q.CREATED}:latest" not in names
+    await client.delete(q.COPIED)
+
+
 async def test_cancel(client: ollama.AsyncClient, url: str) -> None:
     async with q.one_cancelled(url):
         stream = await client.chat(q.ENDLESS, q.asked(), stream=True)

@@ -6,18 +6,21 @@ from typing import Any
 import llm
 import ollama
 import pytest
-from llm_ollama import Ollama, OllamaEmbed
+from llm_ollama.models.chat import OllamaChatModel
+from llm_ollama.models.embed import OllamaEmbeddingModel
 
 from clients import questions as q
+
+NAME = f"ollama/{q.MODEL}"
 
 
 @pytest.fixture
 def model() -> Any:
-    return llm.get_model(q.MODEL)
+    return llm.get_model(NAME)
 
 
 def test_models() -> None:
-    assert q.MODEL in [model.model_id for model in llm.get_models()]
+    assert NAME in [model.model_id for model in llm.get_models()]
 
 
 def test_chat(model: Any) -> None:
@@ -28,7 +31,7 @@ async def test_stream(model: Any) -> None:
     pieces = list(model.prompt(q.COUNT, temperature=0))
     assert "".join(pieces) == q.COUNTED
     assert len(pieces) > 2
-    asynchronous = llm.get_async_model(q.MODEL)
+    asynchronous = llm.get_async_model(NAME)
     assert [piece async for piece in asynchronous.prompt(q.COUNT, temperature=0)] == pieces
 
 
@@ -57,7 +60,8 @@ def test_schema(model: Any) -> None:
 
 
 def test_embeddings() -> None:
-    assert len(OllamaEmbed(q.MODEL).embed(q.QUESTION)) == q.DIMENSIONS
+    model = OllamaEmbeddingModel(model_id=NAME, ollama_name=q.MODEL)
+    assert len(model.embed(q.QUESTION)) == q.DIMENSIONS
 
 
 def test_stop(model: Any) -> None:
@@ -66,7 +70,9 @@ def test_stop(model: Any) -> None:
 
 def test_seed() -> None:
     def text(seed: int) -> Any:
-        return llm.get_model(q.ENDLESS).prompt(q.STORY, seed=seed, num_predict=16).text()
+        return (
+            llm.get_model(f"ollama/{q.ENDLESS}").prompt(q.STORY, seed=seed, num_predict=16).text()
+        )
 
     assert text(1) == text(1) != text(2)
 
@@ -80,14 +86,16 @@ def test_usage(model: Any) -> None:
 
 def test_unknown_model() -> None:
     with pytest.raises(llm.UnknownModelError):
-        llm.get_model(q.UNKNOWN)
+        llm.get_model(f"ollama/{q.UNKNOWN}")
     with pytest.raises(ollama.ResponseError) as raised:
-        Ollama(q.UNKNOWN).prompt(q.QUESTION).text()
+        OllamaChatModel(model_id="unknown", ollama_name=q.UNKNOWN, capabilities=()).prompt(
+            q.QUESTION
+        ).text()
     assert raised.value.status_code == 404
 
 
 async def test_cancel(url: str) -> None:
     async with q.one_cancelled(url):
-        pieces = iter(llm.get_model(q.ENDLESS).prompt(q.QUESTION))
+        pieces = iter(llm.get_model(f"ollama/{q.ENDLESS}").prompt(q.QUESTION))
         next(pieces)
         pieces.close()
