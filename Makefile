@@ -38,13 +38,15 @@ EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(
 	-e 'services/inference[torch]'
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
 MAX_FILE_LINES := 350
+# Real clients, and the programs that run them.
+CLIENTS := tests/clients
 # Sources of the compare page; what is built from them is package data of the gateway.
 PAGE := services/gateway/page
 # setuptools warns about every editable installation.
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test clients check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -81,6 +83,9 @@ kind-load: images  ## Build the images and load them into the kind cluster
 install:  ## Install the chart with values/kind.yaml (VALUES=gpu HELM_ARGS=...)
 	@helm upgrade --install sizeup charts/sizeup --namespace sizeup --create-namespace \
 		--values charts/sizeup/values/$(VALUES).yaml --wait --timeout 15m $(HELM_ARGS)
+
+clients: $(VENV)/.services $(VENV)-clients-python/.ready $(VENV)-clients-python_pinned/.ready $(CLIENTS)/node/node_modules/.ready  ## Run real clients against the toy models, and write docs/clients.md
+	@$(BIN)/python $(CLIENTS)/run.py --environments $(VENV)-clients-
 
 browser:  ## Install a Chromium for the tests of the compare page, where there is none (Debian, root)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -144,8 +149,8 @@ release:  ## Write a new version into every file that states it (VERSION=1.2.3):
 	@$(PYTHON) release.py $(if $(filter command,$(firstword $(origin VERSION))),$(VERSION),$(error set the version: make release VERSION=1.2.3))
 
 clean:  ## Remove .venv and everything built
-	rm -rf $(PAGE)/node_modules
-	rm -rf $(VENV) $(VENV)-checkov $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(PAGE)/node_modules $(CLIENTS)/node/node_modules
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-clients-* $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:
@@ -169,6 +174,17 @@ $(VENV)/.tools: $(VENV)/.services requirements-dev.txt
 $(PAGE)/node_modules/.ready: $(PAGE)/package-lock.json
 	@echo "install: packages of the compare page"
 	@cd $(PAGE) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(CLIENTS)/node/node_modules/.ready: $(CLIENTS)/node/package-lock.json
+	@echo "install: npm packages of the clients"
+	@cd $(CLIENTS)/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(VENV)-clients-%/.ready: $(CLIENTS)/%/requirements.txt | $(VENV)/bin/python
+	@echo "install: the clients of $(CLIENTS)/$* in $(VENV)-clients-$*"
+	@$(BIN)/python -m venv $(VENV)-clients-$*
+	@$(VENV)-clients-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # In an environment of its own: its pinned dependencies conflict with those of the services.
