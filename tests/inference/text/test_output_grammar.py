@@ -72,6 +72,9 @@ def call(name: str, arguments: str) -> str:
         (schema(True), "[1, {}]", True),
         (schema({}), '"x"', True),
         (schema({"type": "string", "pattern": "^a+$"}), '"aa"', True),
+        (schema({"format": "email", "pattern": "^(?!x)", "type": "string"}), '"a@b.de"', True),
+        (schema({"format": "email", "pattern": "^(?!x)", "type": "string"}), '"a"', False),
+        (schema({"type": "number", "minimum": -3.5e38, "maximum": 3.5e38}), "-1.5", True),
         (schema({"type": "string", "pattern": "^a+$"}), '"ab"', False),
         (JsonObjectOutput(), '{"a": {"b": []}}', True),
         (JsonObjectOutput(), "[1]", False),
@@ -178,6 +181,7 @@ HOSTILE: dict[str, StructuredOutput] = {
     "ends in a backslash": RegexOutput(pattern="a\\"),
     "look-ahead": RegexOutput(pattern="a(?!b)"),
     "backreference": RegexOutput(pattern="(a)\\1"),
+    "look-ahead and strict": schema({"type": "string", "pattern": "a(?!b)"}, strict=True),
     "unsupported and strict": schema({"type": "array", "contains": {"const": 1}}, strict=True),
 }
 
@@ -188,6 +192,11 @@ def test_hostile_and_invalid_schemas_are_refused(
 ) -> None:
     with pytest.raises(GrammarError):
         compiler.compile(grammar(structured))
+
+
+def test_an_error_of_a_pattern_says_what_is_wrong(compiler: LLGuidanceCompiler) -> None:
+    with pytest.raises(GrammarError, match="look-around"):
+        compiler.compile(grammar(RegexOutput(pattern="a(?!b)")))
 
 
 def test_recursion_is_served(compiler: LLGuidanceCompiler) -> None:

@@ -31,6 +31,7 @@ _MAX_CACHED_CHARACTERS = 4 * 2**20
 """Of grammars in the cache: some 40 MB of compiled ones."""
 
 _MAX_MESSAGE_CHARACTERS = 200
+_MARK = "error: "
 
 
 class LLGuidanceCompiler:
@@ -58,12 +59,12 @@ class LLGuidanceCompiler:
             self._cache.move_to_end(text)
             return cached
         if not grammar.is_plain and (error := check(text)):
-            raise GrammarError(_first_line(error))
+            raise GrammarError(_summary(error))
         matcher = LLMatcher(self._tokenizer, text, log_level=0, limits=_LIMITS)
         first = matcher.deep_copy()
         first.compute_bitmask()  # some grammars exceed the limits here, before any output
         if first.is_error():
-            raise GrammarError(_first_line(first.get_error()))
+            raise GrammarError(_summary(first.get_error()))
         compiled = _Compiled(matcher)
         self._cache[text] = compiled
         self._cached_characters += len(text)
@@ -96,7 +97,7 @@ class _State:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            message = _first_line(self._matcher.get_error())
+            message = _summary(self._matcher.get_error())
             raise ConstraintError(f"the structured output cannot be generated: {message}")
 
 
@@ -116,5 +117,8 @@ class _Vocabulary:
         return list(self._tokenizer.encode_text(text).token_ids)
 
 
-def _first_line(message: str) -> str:
-    return message.partition("\n")[0][:_MAX_MESSAGE_CHARACTERS]
+def _summary(message: str) -> str:
+    """Return the line that says what is wrong: the first, or of a pattern the marked one."""
+    first, *lines = message.split("\n")
+    marked = (line.removeprefix(_MARK) for line in lines if line.startswith(_MARK))
+    return next(marked, first)[:_MAX_MESSAGE_CHARACTERS]
