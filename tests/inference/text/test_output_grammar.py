@@ -177,6 +177,8 @@ HOSTILE: dict[str, StructuredOutput] = {
     "long keys": schema({"properties": {"k" * 2**21: True}}),
     "deep": schema(nested(1000)),
     "many patterns": schema({"allOf": [{"pattern": f"^.*a.{{{i}}}.*$"} for i in range(200)]}),
+    "nested repetition": RegexOutput(pattern="(a{1000}){1000}"),
+    "long text": schema({"const": "x" * 900_000}),
     "no pattern": RegexOutput(pattern="(a/b"),
     "ends in a backslash": RegexOutput(pattern="a\\"),
     "look-ahead": RegexOutput(pattern="a(?!b)"),

@@ -5,6 +5,7 @@ mask: a grammar that exceeds the limits is an error, never a stall. What may tak
 tried in a process of its own first.
 """
 
+import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -25,6 +26,10 @@ _LIMITS = LLParserLimits(
     verbose_errors=False,  # which would quote the schema
 )
 """Durations and sizes as llguidance documents them."""
+
+_MAX_FIRST_MASK_SECONDS = 0.1
+"""Of the thread's own time; usual grammars take 2 ms. The limits do not count the length of texts
+and of repetitions, which every mask takes a quarter of this time for, and memory: 150 MB in 1 s."""
 
 _MAX_CACHED = 256
 _MAX_CACHED_CHARACTERS = 4 * 2**20
@@ -61,10 +66,7 @@ class LLGuidanceCompiler:
         if not grammar.is_plain and (error := check(text)):
             raise GrammarError(_summary(error))
         matcher = LLMatcher(self._tokenizer, text, log_level=0, limits=_LIMITS)
-        first = matcher.deep_copy()
-        first.compute_bitmask()  # some grammars exceed the limits here, before any output
-        if first.is_error():
-            raise GrammarError(_summary(first.get_error()))
+        _check_first_mask(matcher.deep_copy())
         compiled = _Compiled(matcher)
         self._cache[text] = compiled
         self._cached_characters += len(text)
@@ -72,6 +74,16 @@ class LLGuidanceCompiler:
             evicted, _ = self._cache.popitem(last=False)
             self._cached_characters -= len(evicted)
         return compiled
+
+
+def _check_first_mask(matcher: LLMatcher) -> None:
+    """Raise GrammarError for a grammar that exceeds the limits before any output."""
+    begin = time.thread_time()
+    matcher.compute_bitmask()
+    if matcher.is_error():
+        raise GrammarError(_summary(matcher.get_error()))
+    if time.thread_time() - begin > _MAX_FIRST_MASK_SECONDS:
+        raise GrammarError("the schema or pattern is too complex")
 
 
 class _Compiled:
