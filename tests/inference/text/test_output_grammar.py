@@ -17,6 +17,7 @@ from sizeup_inference.text.grammar import (
     output_grammar,
 )
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
+from sizeup_inference.text.output_schema import MAX_OPTIONAL
 from sizeup_wire.generate import (
     ChoiceOutput,
     JsonObjectOutput,
@@ -172,7 +173,7 @@ HOSTILE: dict[str, StructuredOutput] = {
     "unknown reference": schema({"$ref": "#/$defs/nothing"}),
     "not a type": schema({"type": "nonsense"}),
     "many keys": schema({"properties": {f"k{i}": {"type": "string"} for i in range(10_000)}}),
-    "many optional keys": schema({"properties": {f"k{i}": True for i in range(1_001)}}),
+    "many optional keys": schema({"properties": {f"k{i}": True for i in range(401)}}),
     "many values": schema({"enum": [f"v{i}" for i in range(100_000)]}),
     "long keys": schema({"properties": {"k" * 2**21: True}}),
     "deep": schema(nested(1000)),
@@ -194,6 +195,12 @@ def test_hostile_and_invalid_schemas_are_refused(
 ) -> None:
     with pytest.raises(GrammarError):
         compiler.compile(grammar(structured))
+
+
+def test_many_optional_properties_are_served(compiler: LLGuidanceCompiler) -> None:
+    rules = {"properties": {f"k{i}": {"type": "string"} for i in range(MAX_OPTIONAL)}}
+    constraint = compiler.compile(grammar(schema({"type": "object"} | rules)))
+    assert accepts(constraint, '{"k1": "a", "k80": "b", "k399": "c"}')
 
 
 def test_an_error_of_a_pattern_says_what_is_wrong(compiler: LLGuidanceCompiler) -> None:

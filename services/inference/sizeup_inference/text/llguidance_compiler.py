@@ -21,7 +21,7 @@ from sizeup_inference.text.tokenizer import Tokenizer
 _LIMITS = LLParserLimits(
     initial_lexer_fuel=1_000_000,  # at most 20 ms of compilation
     step_lexer_fuel=50_000,  # at most 4 ms of a mask
-    step_max_items=20_000,  # at most 1 ms of a mask
+    step_max_items=200_000,  # at most 10 ms of a mask: 400 optional properties take 6
     max_lexer_states=20_000,  # at most 40 MB of a choice; usual schemas need some hundreds
     verbose_errors=False,  # which would quote the schema
 )

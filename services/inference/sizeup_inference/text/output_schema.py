@@ -6,8 +6,8 @@ from typing import Any
 
 MAX_VALUES = 20_000
 """Keys and items in a schema: 1 s of compilation at most. OpenAI allows 5,000 properties."""
-MAX_OPTIONAL = 1_000
-"""Optional properties of one object, whose combinations take quadratic time."""
+MAX_OPTIONAL = 400
+"""Optional properties of one object, whose combinations take quadratic time in every mask."""
 MAX_CHARACTERS = 2**20
 """Of the keys and texts in a schema."""
 
