@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from inference.engine.constraints import Only
 from inference.models import INFO, model_info
 from inference.scripted import chat, request, scene
 from inference.text.byte_masks import begins
-from sizeup_inference.engine.protocol import EngineRequest
+from sizeup_inference.engine.protocol import Constraint, EngineRequest
 from sizeup_inference.errors import InvalidRequestError, UnsupportedError
 from sizeup_inference.fake.model import IM_END, VOCAB_SIZE, ByteTokenizer
+from sizeup_inference.requests.constraints import compile_constraint
 from sizeup_inference.requests.generation import accept, prepare
+from sizeup_inference.requests.resolve import resolve
+from sizeup_inference.text.grammar import Grammar, GrammarError
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import ModelInfo
@@ -107,6 +111,43 @@ def test_a_schema_that_is_not_supported_allows_any_object_unless_it_is_strict() 
     with pytest.raises(InvalidRequestError) as raised:
         submitted(chat_with(function | {"strict": True}))
     assert raised.value.param == "prompt.tools"
+
+
+class CountingCompiler:
+    """Counts grammars, each of which takes 3 s to be refused if any tool is `slow`."""
+
+    def __init__(self) -> None:
+        self.compiled = 0
+
+    def compile(self, grammar: Grammar) -> Constraint:
+        self.compiled += 1
+        if "slow" in grammar.to_json():
+            raise GrammarError("too slow")
+        return Only((), VOCAB_SIZE)
+
+    def clock(self) -> float:
+        return 3.0 * self.compiled
+
+
+def compiled(compiler: CountingCompiler, *functions: dict[str, Any]) -> None:
+    resolved = resolve(chat_with(*functions, tool_choice="required"), INFO)
+    compile_constraint(compiler, resolved, "none", compiler.clock)
+
+
+def test_tools_that_are_supported_are_compiled_at_once() -> None:
+    compiler = CountingCompiler()
+    compiled(compiler, *(PLAIN | {"name": f"f{i}"} for i in range(100)))
+    assert compiler.compiled == 1
+
+
+def test_tools_that_take_long_are_bounded_together() -> None:
+    slow = {"name": "f", "parameters": {"type": "object", "title": "slow"}}
+    compiled(CountingCompiler(), slow)
+    compiler = CountingCompiler()
+    with pytest.raises(InvalidRequestError) as raised:
+        compiled(compiler, *(slow | {"name": f"f{i}"} for i in range(100)))
+    assert raised.value.param == "prompt.tools"
+    assert compiler.compiled < 5
 
 
 def test_an_invalid_schema_names_its_field() -> None:

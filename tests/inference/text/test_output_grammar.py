@@ -17,6 +17,7 @@ from sizeup_inference.text.grammar import (
     output_grammar,
 )
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
+from sizeup_inference.text.output_schema import MAX_OPTIONAL
 from sizeup_wire.generate import (
     ChoiceOutput,
     JsonObjectOutput,
@@ -72,6 +73,9 @@ def call(name: str, arguments: str) -> str:
         (schema(True), "[1, {}]", True),
         (schema({}), '"x"', True),
         (schema({"type": "string", "pattern": "^a+$"}), '"aa"', True),
+        (schema({"format": "email", "pattern": "^(?!x)", "type": "string"}), '"a@b.de"', True),
+        (schema({"format": "email", "pattern": "^(?!x)", "type": "string"}), '"a"', False),
+        (schema({"type": "number", "minimum": -3.5e38, "maximum": 3.5e38}), "-1.5", True),
         (schema({"type": "string", "pattern": "^a+$"}), '"ab"', False),
         (JsonObjectOutput(), '{"a": {"b": []}}', True),
         (JsonObjectOutput(), "[1]", False),
@@ -169,15 +173,18 @@ HOSTILE: dict[str, StructuredOutput] = {
     "unknown reference": schema({"$ref": "#/$defs/nothing"}),
     "not a type": schema({"type": "nonsense"}),
     "many keys": schema({"properties": {f"k{i}": {"type": "string"} for i in range(10_000)}}),
-    "many optional keys": schema({"properties": {f"k{i}": True for i in range(1_001)}}),
+    "many optional keys": schema({"properties": {f"k{i}": True for i in range(401)}}),
     "many values": schema({"enum": [f"v{i}" for i in range(100_000)]}),
     "long keys": schema({"properties": {"k" * 2**21: True}}),
     "deep": schema(nested(1000)),
     "many patterns": schema({"allOf": [{"pattern": f"^.*a.{{{i}}}.*$"} for i in range(200)]}),
+    "nested repetition": RegexOutput(pattern="(a{1000}){1000}"),
+    "long text": schema({"const": "x" * 900_000}),
     "no pattern": RegexOutput(pattern="(a/b"),
     "ends in a backslash": RegexOutput(pattern="a\\"),
     "look-ahead": RegexOutput(pattern="a(?!b)"),
     "backreference": RegexOutput(pattern="(a)\\1"),
+    "look-ahead and strict": schema({"type": "string", "pattern": "a(?!b)"}, strict=True),
     "unsupported and strict": schema({"type": "array", "contains": {"const": 1}}, strict=True),
 }
 
@@ -188,6 +195,17 @@ def test_hostile_and_invalid_schemas_are_refused(
 ) -> None:
     with pytest.raises(GrammarError):
         compiler.compile(grammar(structured))
+
+
+def test_many_optional_properties_are_served(compiler: LLGuidanceCompiler) -> None:
+    rules = {"properties": {f"k{i}": {"type": "string"} for i in range(MAX_OPTIONAL)}}
+    constraint = compiler.compile(grammar(schema({"type": "object"} | rules)))
+    assert accepts(constraint, '{"k1": "a", "k80": "b", "k399": "c"}')
+
+
+def test_an_error_of_a_pattern_says_what_is_wrong(compiler: LLGuidanceCompiler) -> None:
+    with pytest.raises(GrammarError, match="look-around"):
+        compiler.compile(grammar(RegexOutput(pattern="a(?!b)")))
 
 
 def test_recursion_is_served(compiler: LLGuidanceCompiler) -> None:

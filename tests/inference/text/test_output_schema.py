@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sizeup_inference.text.output_schema import SchemaError, output_schema
+from sizeup_inference.text.output_schema import SchemaError, is_plain, output_schema
 
 TEXT = {"type": "string"}
 CLOSED = {"properties": {"a": TEXT}, "additionalProperties": False}
@@ -49,3 +49,47 @@ def test_a_schema_that_is_a_boolean() -> None:
     assert output_schema(True) == {}
     with pytest.raises(SchemaError):
         output_schema(False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"$ref": "#/$defs/d", "description": "a", "$defs": {"d": TEXT}}, True),
+        ({"anyOf": [TEXT, {"type": "null"}], "default": None, "title": "A"}, True),
+        ({"properties": {"a": {"$ref": "#/$defs/d", "type": "string"}}}, False),
+        ({"anyOf": [TEXT, {"type": "null"}], "minLength": 1}, False),
+        ({"items": {"anyOf": [TEXT], "$ref": "#/$defs/d"}}, False),
+        ({"type": "string", "pattern": "a"}, False),
+    ],
+)
+def test_intersections_are_not_known_to_compile_fast(schema: Any, expected: bool) -> None:
+    assert is_plain(schema) is expected
+
+
+@pytest.mark.parametrize(
+    ("keyword", "supported"),
+    [
+        ({"pattern": r"^(?!\.)(?!.*\.\.)[a-z.]+@[a-z]+$"}, False),
+        ({"pattern": r"(?<=a)b"}, False),
+        ({"pattern": r"\bword\b"}, False),
+        ({"pattern": r"(a)\1"}, False),
+        ({"pattern": r"^(?:a|[(?=)\]]|\(?=|\\b)[^]b]+$"}, True),
+        ({"pattern": r"^\d{5}(-\d{4})?$"}, True),
+        ({"minimum": -(2**63)}, False),
+        ({"exclusiveMaximum": 1.7976931348623157e308}, False),
+        ({"maximum": 2**53}, True),
+    ],
+)
+def test_keywords_that_cannot_be_enforced_are_dropped_unless_strict(
+    keyword: dict[str, Any], supported: bool
+) -> None:
+    rules = {"items": {"allOf": [{"title": "a"} | keyword]}}
+    dropped = {"items": {"allOf": [{"title": "a"}]}}
+    assert output_schema(rules) == (rules if supported else dropped)
+    assert output_schema(rules, strict=True) == rules
+
+
+def test_data_and_properties_are_no_keywords() -> None:
+    schema = {"const": {"pattern": r"\b"}}
+    rules = {"properties": {"pattern": schema, "minimum": schema}, "required": ["a"]}
+    assert output_schema(rules) == rules

@@ -3,7 +3,9 @@
 Compilation is blocking and runs on the grammar thread.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sizeup_inference.engine.protocol import Constraint
@@ -23,6 +25,8 @@ from sizeup_wire.generate import ChatPrompt
 from sizeup_wire.model import ModelInfo
 
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
+_MAX_SECONDS = 5.0
+"""For the schemas of all tools one by one; others wait for the grammar thread meanwhile."""
 
 
 def is_constrained(resolved: ResolvedRequest) -> bool:
@@ -33,17 +37,26 @@ def is_constrained(resolved: ResolvedRequest) -> bool:
 
 
 def compile_constraint(
-    compiler: GrammarCompiler, resolved: ResolvedRequest, reasoning: Reasoning
+    compiler: GrammarCompiler,
+    resolved: ResolvedRequest,
+    reasoning: Reasoning,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Constraint:
     """Compile the constraint of a request that `is_constrained`; raise InvalidRequestError."""
     wire = resolved.wire
-    tools = [_compilable(compiler, tool) for tool in _tools(resolved)]
-    calls = ToolCalls(tools, wire.tool_choice == "required", wire.parallel_tool_calls)
+    calls = ToolCalls(_tools(resolved), wire.tool_choice == "required", wire.parallel_tool_calls)
     structured = None if calls.required else wire.structured_output
+    param = "prompt.tools" if structured is None else "structured_output"
     try:
-        return compiler.compile(output_grammar(structured, calls, reasoning))
+        try:
+            return compiler.compile(output_grammar(structured, calls, reasoning))
+        except GrammarError:
+            tools = list(_compilable(compiler, calls.tools, clock))
+            if tools == calls.tools:
+                raise
+            calls = replace(calls, tools=tools)
+            return compiler.compile(output_grammar(structured, calls, reasoning))
     except GrammarError as error:
-        param = "prompt.tools" if structured is None else "structured_output"
         raise InvalidRequestError(f"structured output: {error}", param=param) from error
 
 
@@ -74,16 +87,23 @@ def _tools(resolved: ResolvedRequest) -> Sequence[FunctionTool]:
     ]
 
 
-def _compilable(compiler: GrammarCompiler, tool: FunctionTool) -> FunctionTool:
-    """Return the tool, with any object as its arguments where its schema is not supported.
+def _compilable(
+    compiler: GrammarCompiler, tools: Sequence[FunctionTool], clock: Callable[[], float]
+) -> Iterator[FunctionTool]:
+    """Yield the tools, with any object as the arguments of those whose schema is not supported.
 
-    Raises InvalidRequestError if it is strict.
+    Raises InvalidRequestError if one of them is strict, or if this takes too long.
     """
-    try:
-        compiler.compile(arguments_grammar(tool))
-    except GrammarError as error:
-        if tool.strict:
-            message = f"the parameters of {tool.name!r}: {error}"
-            raise InvalidRequestError(message, param="prompt.tools") from error
-        return FunctionTool(tool.name, _ANY_OBJECT, strict=False)
-    return tool
+    deadline = clock() + _MAX_SECONDS
+    for tool in tools:
+        if clock() > deadline:
+            raise InvalidRequestError("the tools take too long to compile", param="prompt.tools")
+        try:
+            compiler.compile(arguments_grammar(tool))
+        except GrammarError as error:
+            if tool.strict:
+                message = f"the parameters of {tool.name!r}: {error}"
+                raise InvalidRequestError(message, param="prompt.tools") from error
+            yield replace(tool, parameters=_ANY_OBJECT)
+        else:
+            yield tool

@@ -213,7 +213,7 @@ def _escaped(pattern: str) -> str:
 def _schema(schema: dict[str, Any] | bool, strict: bool) -> dict[str, Any]:
     """Return a schema with llguidance's options in it; raise GrammarError."""
     try:
-        rules = output_schema(schema)
+        rules = output_schema(schema, strict=strict)
     except SchemaError as error:
         raise GrammarError(str(error)) from error
     options = {

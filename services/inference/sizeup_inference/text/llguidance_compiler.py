@@ -5,6 +5,7 @@ mask: a grammar that exceeds the limits is an error, never a stall. What may tak
 tried in a process of its own first.
 """
 
+import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -20,17 +21,22 @@ from sizeup_inference.text.tokenizer import Tokenizer
 _LIMITS = LLParserLimits(
     initial_lexer_fuel=1_000_000,  # at most 20 ms of compilation
     step_lexer_fuel=50_000,  # at most 4 ms of a mask
-    step_max_items=20_000,  # at most 1 ms of a mask
+    step_max_items=200_000,  # at most 10 ms of a mask: 400 optional properties take 6
     max_lexer_states=20_000,  # at most 40 MB of a choice; usual schemas need some hundreds
     verbose_errors=False,  # which would quote the schema
 )
 """Durations and sizes as llguidance documents them."""
+
+_MAX_FIRST_MASK_SECONDS = 0.1
+"""Of the thread's own time; usual grammars take 2 ms. The limits do not count the length of texts
+and of repetitions, which every mask takes a quarter of this time for, and memory: 150 MB in 1 s."""
 
 _MAX_CACHED = 256
 _MAX_CACHED_CHARACTERS = 4 * 2**20
 """Of grammars in the cache: some 40 MB of compiled ones."""
 
 _MAX_MESSAGE_CHARACTERS = 200
+_MARK = "error: "
 
 
 class LLGuidanceCompiler:
@@ -58,12 +64,9 @@ class LLGuidanceCompiler:
             self._cache.move_to_end(text)
             return cached
         if not grammar.is_plain and (error := check(text)):
-            raise GrammarError(_first_line(error))
+            raise GrammarError(_summary(error))
         matcher = LLMatcher(self._tokenizer, text, log_level=0, limits=_LIMITS)
-        first = matcher.deep_copy()
-        first.compute_bitmask()  # some grammars exceed the limits here, before any output
-        if first.is_error():
-            raise GrammarError(_first_line(first.get_error()))
+        _check_first_mask(matcher.deep_copy())
         compiled = _Compiled(matcher)
         self._cache[text] = compiled
         self._cached_characters += len(text)
@@ -71,6 +74,16 @@ class LLGuidanceCompiler:
             evicted, _ = self._cache.popitem(last=False)
             self._cached_characters -= len(evicted)
         return compiled
+
+
+def _check_first_mask(matcher: LLMatcher) -> None:
+    """Raise GrammarError for a grammar that exceeds the limits before any output."""
+    begin = time.thread_time()
+    matcher.compute_bitmask()
+    if matcher.is_error():
+        raise GrammarError(_summary(matcher.get_error()))
+    if time.thread_time() - begin > _MAX_FIRST_MASK_SECONDS:
+        raise GrammarError("the schema or pattern is too complex")
 
 
 class _Compiled:
@@ -96,7 +109,7 @@ class _State:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            message = _first_line(self._matcher.get_error())
+            message = _summary(self._matcher.get_error())
             raise ConstraintError(f"the structured output cannot be generated: {message}")
 
 
@@ -116,5 +129,8 @@ class _Vocabulary:
         return list(self._tokenizer.encode_text(text).token_ids)
 
 
-def _first_line(message: str) -> str:
-    return message.partition("\n")[0][:_MAX_MESSAGE_CHARACTERS]
+def _summary(message: str) -> str:
+    """Return the line that says what is wrong: the first, or of a pattern the marked one."""
+    first, *lines = message.split("\n")
+    marked = (line.removeprefix(_MARK) for line in lines if line.startswith(_MARK))
+    return next(marked, first)[:_MAX_MESSAGE_CHARACTERS]

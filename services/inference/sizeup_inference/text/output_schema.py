@@ -1,12 +1,13 @@
 """JSON schemas of outputs: bounded in size, closed to properties that they do not name. Pure."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 MAX_VALUES = 20_000
 """Keys and items in a schema: 1 s of compilation at most. OpenAI allows 5,000 properties."""
-MAX_OPTIONAL = 1_000
-"""Optional properties of one object, whose combinations take quadratic time."""
+MAX_OPTIONAL = 400
+"""Optional properties of one object, whose combinations take quadratic time in every mask."""
 MAX_CHARACTERS = 2**20
 """Of the keys and texts in a schema."""
 
@@ -19,19 +20,55 @@ class SchemaError(Exception):
     """The schema is too large, or no value is valid."""
 
 
-def output_schema(schema: dict[str, Any] | bool) -> dict[str, Any]:
+def output_schema(schema: dict[str, Any] | bool, *, strict: bool = False) -> dict[str, Any]:
     """Return the schema of an output; raise SchemaError.
 
     As in OpenAI, vLLM and llama.cpp, an object has the properties that its schema names and no
     others, unless it says so: models would go on writing properties until the output is full.
+    Patterns and bounds that cannot be enforced are dropped, unless the schema is `strict`.
     """
     if schema is False:
         raise SchemaError("no value is valid by the schema false")
     rules = {} if schema is True else schema
-    if _has_key_within_limits(rules, "allOf"):
+    has_all_of = _has_key_within_limits(rules, "allOf")
+    if not strict:
+        rules = _without_unsupported(rules)
+    if has_all_of:
         return rules  # the parts of an object cannot be closed one by one
     closed: dict[str, Any] = _closed(rules)
     return closed
+
+
+_REGEX_PARTS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]?|\\.|\(\?<?[=!]", re.DOTALL)
+"""Classes, escapes, and the beginnings of look-around."""
+_UNSUPPORTED_PARTS = re.compile(r"\(|\\[bBkZ1-9]")
+"""Look-around, word boundaries and references to groups, which are no regular languages, or whose
+complement llguidance does not compute."""
+
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_MAX_BOUND = 2**63
+"""llguidance computes with 64-bit integers."""
+
+
+def _without_unsupported(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_unsupported(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: each if key in _DATA else _without_unsupported(each)
+        for key, each in value.items()
+        if not _is_unsupported(key, each)
+    }
+
+
+def _is_unsupported(key: str, value: Any) -> bool:
+    if key in _BOUNDS:
+        return isinstance(value, int | float) and abs(value) >= _MAX_BOUND
+    if key != "pattern" or not isinstance(value, str):
+        return False
+    return any(map(_UNSUPPORTED_PARTS.match, _REGEX_PARTS.findall(value)))
 
 
 def is_plain(schema: dict[str, Any]) -> bool:
@@ -40,7 +77,7 @@ def is_plain(schema: dict[str, Any]) -> bool:
     level: list[Any] = [schema]
     while level:
         values += sum(map(len, level))
-        if any(key in each for each in level if isinstance(each, dict) for key in _SLOW):
+        if any(_is_slow(each) for each in level if isinstance(each, dict)):
             return False
         level = [v for each in level for v in _values(each) if isinstance(v, dict | list)]
     return values <= _MAX_PLAIN_VALUES
@@ -58,8 +95,35 @@ _SLOW = (
     "multipleOf",
 )
 """Intersections and complements of languages."""
+_UNIONS = ("$ref", "anyOf")
+"""Intersected with the keywords beside them, at every level of a chain: in exponential time."""
+_ANNOTATIONS = frozenset(
+    (
+        "$comment",
+        "$defs",
+        "$id",
+        "$schema",
+        "default",
+        "definitions",
+        "deprecated",
+        "description",
+        "examples",
+        "readOnly",
+        "title",
+        "writeOnly",
+        "x-guidance",
+    )
+)
+"""Keywords that exclude no value."""
 _MAX_PLAIN_VALUES = 4_000
 """Compiled in less than 100 ms."""
+
+
+def _is_slow(schema: dict[str, Any]) -> bool:
+    if any(key in schema for key in _SLOW):
+        return True
+    unions = [key for key in _UNIONS if key in schema]
+    return bool(unions) and not schema.keys() - _ANNOTATIONS <= {unions[0]}
 
 
 def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
