@@ -54,6 +54,7 @@ class DirectRoute(APIRoute):
         super().__init__(path, endpoint, **options | {"response_model": None})
         if "GET" in (self.methods or ()):
             self.methods = {*(self.methods or ()), "HEAD"}
+        self.openapi_extra = _with_parameters(self.openapi_extra or {}, self.param_convertors)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint; FastAPI rejects other methods than the route's."""
@@ -62,6 +63,17 @@ class DirectRoute(APIRoute):
             return
         response = await self.endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
+
+
+def _with_parameters(extra: Json, names: Iterable[str]) -> Json:
+    """Add the parameters of a path that `openapi_extra` does not describe.
+
+    FastAPI documents those of the endpoint's signature, which takes the request alone.
+    """
+    described = extra.get("parameters", [])
+    missing = [name for name in names if name not in {one["name"] for one in described}]
+    required = {"in": "path", "required": True, "schema": {"type": "string"}}
+    return {**extra, "parameters": [*described, *({"name": name, **required} for name in missing)]}
 
 
 def direct_router(tag: str) -> APIRouter:
