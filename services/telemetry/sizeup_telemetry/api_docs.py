@@ -34,6 +34,19 @@ _NO_OPENTELEMETRY: TelemetryConfig = {
 """FastAPI's `telemetry`: its own checks for providers on every request, and its environment
 variables, are switched off. Metrics and logs of the services are `sizeup_telemetry`'s."""
 
+_NUMBER_LIMITS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
+_LIMITS: Mapping[str, Mapping[str, str]] = {
+    "integer": _NUMBER_LIMITS,
+    "number": _NUMBER_LIMITS,
+    "object": {"minLength": "minProperties", "maxLength": "maxProperties"},
+}
+"""By type, the keywords of JSON Schema for those of pydantic."""
+
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _REF = "#/components/schemas/{model}"
 _ONE_DAY = "public, max-age=86400"
@@ -208,8 +221,18 @@ def _schemas(
     for (model, _), found in by_model.items():
         if found != {"$ref": _REF.format(model=model.__name__)}:
             raise ValueError(f"the schema name {model.__name__} is not unique")
-    definitions: Mapping[str, Json] = schema.get("$defs", {})
+    definitions: Mapping[str, Json] = _with_limits(schema.get("$defs", {}))
     return definitions
+
+
+def _with_limits(schema: Any) -> Any:
+    """Replace pydantic's names of limits, which it leaves where a validator runs before them."""
+    if isinstance(schema, list):
+        return [_with_limits(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    names = _LIMITS.get(str(schema.get("type")), {})
+    return {names.get(key, key): _with_limits(value) for key, value in schema.items()}
 
 
 def _router(app: FastAPI) -> APIRouter:
