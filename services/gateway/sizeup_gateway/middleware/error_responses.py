@@ -70,13 +70,18 @@ def _from_routing(request: Request, error: HTTPException) -> AccessError:
 
 
 def _allowed(request: Request) -> str:
-    """Return the methods of every route of the path; the router's error has those of the first."""
+    """Return the methods of every route of the path; the router's error has those of the first.
+
+    A path that a route names literally is not one with parameters.
+    """
     routes = [
         route
         for route in request.app.routes
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
     ]
-    return ", ".join(sorted({method for route in routes for method in route.methods or ()}))
+    literal = [route for route in routes if route.path == request.scope["path"]]
+    methods = {method for route in literal or routes for method in route.methods or ()}
+    return ", ".join(sorted(methods))
 
 
 class ErrorResponseMiddleware:
