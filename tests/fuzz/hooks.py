@@ -9,11 +9,10 @@ import schemathesis
 from fuzz.document import ITEMS, prepare
 from fuzz.stream import NDJSON, SSE, items_of
 
-NEEDS_A_STREAM = ("POST /api/compare/stop",)
+_NEEDS_A_STREAM = ("POST /api/compare/stop",)
 """Stops a comparison that runs."""
-MIN_CASES = 300
+_MIN_CASES = 300
 """Fewer cases of an operation may all be errors."""
-
 _SHOWN_BYTES = 2000
 """Of a wrong stream."""
 
@@ -32,13 +31,12 @@ def stream_conformance(_ctx: Any, response: Any, case: Any) -> None:
         for item in items_of(media_type, response.content):
             validator.validate(item)
     except (ValueError, jsonschema_rs.ValidationError) as error:
-        raise AssertionError(
-            f"{error}\n{response.content[-2000:].decode(errors='replace')}"
-        ) from error
+        end = response.content[-_SHOWN_BYTES:].decode(errors="replace")
+        raise AssertionError(f"{error}\n{end}") from error
 
 
 class Reachability:
-    """Every operation that is supported has returned 200, or the run has tested only errors."""
+    """A run of some length has had a 200 from every operation that documents one."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, Counter[int]] = {}
@@ -48,7 +46,7 @@ class Reachability:
         label = case.operation.label
         counts = self._statuses.setdefault(label, Counter())
         counts[response.status_code] += 1
-        if "200" in case.operation.definition.raw["responses"] and label not in NEEDS_A_STREAM:
+        if "200" in case.operation.definition.raw["responses"] and label not in _NEEDS_A_STREAM:
             self._supported.add(label)
 
     def after_run(self, _ctx: Any) -> None:
@@ -57,7 +55,7 @@ class Reachability:
         unreached = [
             label
             for label, counts in self._statuses.items()
-            if label in self._supported and counts.total() >= MIN_CASES and not counts[200]
+            if label in self._supported and counts.total() >= _MIN_CASES and not counts[200]
         ]
         if unreached:
             raise AssertionError(f"never successful: {', '.join(sorted(unreached))}")

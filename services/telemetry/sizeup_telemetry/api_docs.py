@@ -5,7 +5,7 @@ its own shape), so they declare what they read with `request_body` and FastAPI o
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -78,15 +78,16 @@ class DirectRoute(APIRoute):
         await response(scope, receive, send)
 
 
-def _with_parameters(extra: Json, names: Iterable[str]) -> Json:
+def _with_parameters(extra: Json, names: Collection[str]) -> Json:
     """Add the parameters of a path that `openapi_extra` does not describe.
 
     FastAPI documents those of the endpoint's signature, which takes the request alone.
     """
     described = extra.get("parameters", [])
-    missing = [name for name in names if name not in {one["name"] for one in described}]
-    required = {"in": "path", "required": True, "schema": {"type": "string"}}
-    return {**extra, "parameters": [*described, *({"name": name, **required} for name in missing)]}
+    missing = set(names) - {one["name"] for one in described}
+    text = {"in": "path", "required": True, "schema": {"type": "string"}}
+    added = [{"name": name, **text} for name in names if name in missing]
+    return {**extra, "parameters": [*described, *added]} if added else extra
 
 
 def direct_router(tag: str) -> APIRouter:

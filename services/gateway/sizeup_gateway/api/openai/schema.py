@@ -109,9 +109,7 @@ class SamplingRequest(RequestBody):
     max_tokens: Count = None
     min_tokens: Count = None
     stop: Stop | None = None
-    stop_token_ids: (
-        Annotated[list[Annotated[Integer, _TOKEN_RANGE]], Field(max_length=MAX_STOP_STRINGS)] | None
-    ) = None
+    stop_token_ids: StopTokens | None = None
     ignore_eos: bool | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
