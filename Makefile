@@ -24,6 +24,9 @@ PYTEST_ARGS ?=
 # Of loadtest: a scenario or a config file; further options of `sizeup-bench run`.
 SCENARIO ?= size-sweep
 LOADTEST_ARGS ?=
+# Of fuzz: duration of the run; further options of `schemathesis run`.
+FUZZ_SECONDS ?= 600
+FUZZ_ARGS ?=
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
 # make exports what its command line sets, so an explicitly empty TORCH_INDEX reaches the bake file too.
@@ -46,7 +49,7 @@ PAGE := services/gateway/page
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test clients check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test clients fuzz check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -62,6 +65,10 @@ loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENAR
 
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 	@$(BIN)/python -m pytest -q $(TEST_WORKERS)
+
+fuzz: $(VENV)/.tools $(VENV)-fuzz/.ready  ## Random requests by the API document, and 500 prompts in every script (FUZZ_SECONDS=... FUZZ_ARGS=...)
+	@SIZEUP_TEST_PROMPTS=500 $(BIN)/python -m pytest -q tests/system/test_unicode.py
+	@PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py --schemathesis $(VENV)-fuzz/bin/schemathesis --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=...)
 	@$(BAKE) --load $(NAMES)
@@ -150,7 +157,7 @@ release:  ## Write a new version into every file that states it (VERSION=1.2.3):
 
 clean:  ## Remove .venv and everything built
 	rm -rf $(PAGE)/node_modules $(CLIENTS)/node/node_modules
-	rm -rf $(VENV) $(VENV)-checkov $(VENV)-clients-* $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-fuzz $(VENV)-clients-* $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:
@@ -187,11 +194,17 @@ $(VENV)-clients-%/.ready: $(CLIENTS)/%/requirements.txt | $(VENV)/bin/python
 	@$(VENV)-clients-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# In an environment of its own: its pinned dependencies conflict with those of the services.
+# In an environment of its own, like the next one: its pinned dependencies conflict with those of the services.
 $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@echo "install: checkov in $(VENV)-checkov"
 	@$(BIN)/python -m venv $(VENV)-checkov
 	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)-fuzz/.ready: tests/fuzz/requirements.txt | $(VENV)/bin/python
+	@echo "install: schemathesis in $(VENV)-fuzz"
+	@$(BIN)/python -m venv $(VENV)-fuzz
+	@$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # Compiled for this processor, with llamafile's kernels for bfloat16.

@@ -1,14 +1,17 @@
 """The OpenAPI document with schemas of bodies that routes read themselves."""
 
+from typing import Annotated
+
 import pytest
-from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel
+from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.testclient import TestClient
 
 from sizeup_telemetry.api_docs import (
     DOCS_PATH,
     OPENAPI_PATH,
     create_app,
+    direct_router,
     json_response,
     request_body,
     serve_api_docs,
@@ -75,6 +78,39 @@ def test_the_page_loads_nothing_from_another_host() -> None:
 @pytest.mark.parametrize("path", [OPENAPI_PATH, DOCS_PATH, f"{DOCS_PATH}/swagger-ui.css"])
 def test_nothing_is_served_when_disabled(path: str) -> None:
     assert client(enabled=False).get(path).status_code == 404
+
+
+class Limited(BaseModel):
+    count: Annotated[int, BeforeValidator(lambda value: value), Field(ge=1, lt=9)]
+    ge: Annotated[dict[str, int], Field(max_length=3)]
+
+
+def test_limits_are_keywords_of_json_schema() -> None:
+    app = create_app(direct_router("Test"))
+    serve_api_docs(app, requests=[Limited], responses=[], enabled=True)
+    schemas = TestClient(app).get(OPENAPI_PATH).json()["components"]["schemas"]
+    properties = schemas["Limited"]["properties"]
+    count = {"type": "integer", "minimum": 1, "exclusiveMaximum": 9}
+    assert properties["count"] == count | {"title": "Count"}
+    assert properties["ge"]["maxProperties"] == 3
+    assert "maxLength" not in properties["ge"]
+
+
+def test_the_parameters_of_a_path_are_documented() -> None:
+    router = direct_router("Test")
+    one = {"name": "id", "in": "path", "required": True, "description": "its id", "schema": {}}
+
+    @router.get("/things/{id}/parts/{rest:path}", openapi_extra={"parameters": [one]})
+    async def part(_request: Request) -> Response:
+        return Response()
+
+    app = create_app(router)
+    serve_api_docs(app, requests=[], responses=[], enabled=True)
+    paths = TestClient(app).get(OPENAPI_PATH).json()["paths"]
+    described, added = paths["/things/{id}/parts/{rest}"]["get"]["parameters"]
+    assert described == one
+    expected = {"name": "rest", "in": "path", "required": True, "schema": {"type": "string"}}
+    assert added == expected
 
 
 def test_two_schemas_of_one_name_are_rejected() -> None:

@@ -5,7 +5,7 @@ its own shape), so they declare what they read with `request_body` and FastAPI o
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -34,6 +34,19 @@ _NO_OPENTELEMETRY: TelemetryConfig = {
 """FastAPI's `telemetry`: its own checks for providers on every request, and its environment
 variables, are switched off. Metrics and logs of the services are `sizeup_telemetry`'s."""
 
+_NUMBER_LIMITS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
+_LIMITS: Mapping[str, Mapping[str, str]] = {
+    "integer": _NUMBER_LIMITS,
+    "number": _NUMBER_LIMITS,
+    "object": {"minLength": "minProperties", "maxLength": "maxProperties"},
+}
+"""By type, the keywords of JSON Schema for those of pydantic."""
+
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _REF = "#/components/schemas/{model}"
 _ONE_DAY = "public, max-age=86400"
@@ -54,6 +67,7 @@ class DirectRoute(APIRoute):
         super().__init__(path, endpoint, **options | {"response_model": None})
         if "GET" in (self.methods or ()):
             self.methods = {*(self.methods or ()), "HEAD"}
+        self.openapi_extra = _with_parameters(self.openapi_extra or {}, self.param_convertors)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint; FastAPI rejects other methods than the route's."""
@@ -62,6 +76,18 @@ class DirectRoute(APIRoute):
             return
         response = await self.endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
+
+
+def _with_parameters(extra: Json, names: Collection[str]) -> Json:
+    """Add the parameters of a path that `openapi_extra` does not describe.
+
+    FastAPI documents those of the endpoint's signature, which takes the request alone.
+    """
+    described = extra.get("parameters", [])
+    missing = set(names) - {one["name"] for one in described}
+    text = {"in": "path", "required": True, "schema": {"type": "string"}}
+    added = [{"name": name, **text} for name in names if name in missing]
+    return {**extra, "parameters": [*described, *added]} if added else extra
 
 
 def direct_router(tag: str) -> APIRouter:
@@ -196,8 +222,18 @@ def _schemas(
     for (model, _), found in by_model.items():
         if found != {"$ref": _REF.format(model=model.__name__)}:
             raise ValueError(f"the schema name {model.__name__} is not unique")
-    definitions: Mapping[str, Json] = schema.get("$defs", {})
+    definitions: Mapping[str, Json] = _with_limits(schema.get("$defs", {}))
     return definitions
+
+
+def _with_limits(schema: Any) -> Any:
+    """Replace pydantic's names of limits, which it leaves where a validator runs before them."""
+    if isinstance(schema, list):
+        return [_with_limits(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    names = _LIMITS.get(str(schema.get("type")), {})
+    return {names.get(key, key): _with_limits(value) for key, value in schema.items()}
 
 
 def _router(app: FastAPI) -> APIRouter:

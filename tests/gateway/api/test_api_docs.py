@@ -1,6 +1,7 @@
 """The OpenAPI document, and real responses validated against the schemas that it documents."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,12 @@ def test_every_error_status_of_generation_is_documented(document: dict[str, Any]
     ):
         documented = {int(s) for s in document["paths"][path]["post"]["responses"]} - {200}
         assert statuses - routing <= documented, path
+
+
+def test_the_parameters_of_every_path_are_documented(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path)), path
 
 
 def validate(schema: type[BaseModel], content: str) -> None:

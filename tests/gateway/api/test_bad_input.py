@@ -18,6 +18,7 @@ from gateway.api.bad_bodies import (
     ONLY_OPENAI,
     chat,
 )
+from gateway.api.error_shape import assert_shape
 from gateway.fake_inference import FakeInference
 from gateway.harness import MODEL, background_gateway
 
@@ -35,19 +36,6 @@ def url() -> Iterator[str]:
 def http(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, timeout=10) as client:
         yield client
-
-
-def assert_shape(path: str, response: httpx.Response) -> None:
-    body = response.json()
-    if path.startswith("/v1"):
-        assert set(body) == {"error"}
-        assert set(body["error"]) == {"message", "type", "param", "code"}
-        assert isinstance(body["error"]["message"], str)
-        assert isinstance(body["error"]["type"], str)
-    else:
-        assert set(body) == {"error"}
-        assert isinstance(body["error"], str)
-        assert body["error"]
 
 
 def cases(table: dict[str, tuple[bytes, int]], *paths: str) -> list[Any]:
@@ -189,61 +177,6 @@ def test_malformed_http_is_a_400(url: str, head: str) -> None:
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(head.format(path=OLLAMA).encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 400")
-
-
-ROUTES = {
-    "/": ["GET", "HEAD"],
-    "/api/version": ["GET", "HEAD"],
-    "/api/tags": ["GET", "HEAD"],
-    "/api/ps": ["GET", "HEAD"],
-    "/api/show": ["POST"],
-    "/api/chat": ["POST"],
-    "/api/generate": ["POST"],
-    "/v1/models": ["GET", "HEAD"],
-    f"/v1/models/{MODEL}": ["GET", "HEAD"],
-    "/v1/chat/completions": ["POST"],
-    "/v1/completions": ["POST"],
-}
-
-
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST", "TRACE", "FROB"])
-def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, method: str) -> None:
-    if method in ROUTES[path] or (method, path) == ("GET", OPENAI):  # 501: nothing is stored
-        return
-    response = http.request(method, path)
-    if response.status_code == 400:
-        assert method == "FROB"
-        return
-    assert response.status_code == 405
-    assert sorted(response.headers["Allow"].split(", ")) == ROUTES[path]
-    assert_shape(path, response)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/nothing",
-        "/api",
-        "/api/",
-        "/api/nothing",
-        "/api/chat/x",
-        "/api/pulls",
-        "/v1",
-        "/v1/",
-        "/v1/nothing",
-        "/v1/models/nothing",
-        "/redoc",
-        "/%00",
-        "/v1/" + "x" * 5000,
-    ],
-)
-def test_an_unknown_path_is_a_404_in_the_shape_of_its_dialect(
-    http: httpx.Client, path: str
-) -> None:
-    response = http.get(path)
-    assert response.status_code == 404
-    assert_shape(path, response)
 
 
 @pytest.mark.parametrize(

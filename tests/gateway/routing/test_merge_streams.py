@@ -82,6 +82,42 @@ def test_an_exception_is_raised_and_closes_the_other_streams() -> None:
     assert endless.closed
 
 
+def test_a_rejection_after_the_first_event_of_another_stream_is_raised_before_any_event() -> None:
+    async def scenario() -> None:
+        accepted = [asyncio.Event(), asyncio.Event()]
+        running = Stream(started(), Text(text="a"), hangs=True)
+
+        async def rejected() -> AsyncGenerator[Event]:
+            accepted[0].set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            raise BusyError
+            yield
+
+        merged = merge([running(), rejected()], 1, accepted)
+        with pytest.raises(BusyError):
+            await anext(merged)
+        assert running.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_queued_stream_that_is_accepted_does_not_delay_the_others() -> None:
+    async def scenario() -> None:
+        accepted = [asyncio.Event(), asyncio.Event()]
+        for event in accepted:
+            event.set()
+        queued, running = Stream(hangs=True), Stream(started(), Text(text="a"), hangs=True)
+        merged = merge([queued(), running()], 1, accepted)
+        assert [await anext(merged), await anext(merged)] == [
+            started(),
+            Text(choice=1, text="a"),
+        ]
+        await merged.aclose()
+
+    asyncio.run(scenario())
+
+
 def test_closing_the_merged_stream_closes_every_stream() -> None:
     streams = [Stream(started(), Text(text="a"), hangs=True) for _ in range(3)]
 

@@ -1,8 +1,8 @@
 """Types of fields in the requests of both dialects."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from sizeup_wire.generate import MAX_STOP_STRINGS
 
@@ -62,14 +62,35 @@ def _function(function: dict[str, Any]) -> dict[str, Any]:
     return function
 
 
-THINK_LEVELS = ("high", "medium", "low", "max")
+ThinkLevel = Literal["high", "medium", "low", "max"]
 """All of them act as true: the templates of the Qwen family know on and off."""
+THINK_LEVELS = get_args(ThinkLevel)
 
 Integer = Annotated[int, BeforeValidator(integral)]
-Think = Annotated[bool | str | None, BeforeValidator(_known_think)]
-Function = Annotated[dict[str, Any], AfterValidator(_function)]
+Think = Annotated[
+    bool | str | None,
+    BeforeValidator(_known_think, json_schema_input_type=bool | ThinkLevel | None),
+]
+_FUNCTION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 1},
+        "description": {},
+        "parameters": {"type": ["object", "null"]},
+        "strict": {"type": ["boolean", "null"]},
+    },
+    "required": ["name"],
+}
+_TOOL_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"type": {"enum": ["function", None]}, "function": _FUNCTION_SCHEMA},
+    "required": ["function"],
+}
+Function = Annotated[dict[str, Any], AfterValidator(_function), WithJsonSchema(_FUNCTION_SCHEMA)]
 """A function that the model may call: name, description, parameters."""
-FunctionTool = Annotated[dict[str, Any], AfterValidator(_function_tool)]
+FunctionTool = Annotated[
+    dict[str, Any], AfterValidator(_function_tool), WithJsonSchema(_TOOL_SCHEMA)
+]
 """A tool, in the form that both APIs and chat templates use."""
 
 MAX_TOOLS = 1024
@@ -80,6 +101,6 @@ CONTEXT_SIZE = AfterValidator(_context_size)
 StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 Stop = Annotated[
     list[StopString],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    BeforeValidator(_as_list, json_schema_input_type=StopString | list[StopString]),
     Field(max_length=MAX_STOP_STRINGS),
 ]

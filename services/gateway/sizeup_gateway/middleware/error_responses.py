@@ -7,6 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.errors import (
@@ -66,8 +67,23 @@ def exception_handlers() -> dict[int | type[Exception], Handler]:
 def _from_routing(request: Request, error: HTTPException) -> AccessError:
     if error.status_code == 405:
         message = f"method {request.method} is not allowed"
-        return AccessError(AccessCode.METHOD_NOT_ALLOWED, message, error.headers)
+        return AccessError(AccessCode.METHOD_NOT_ALLOWED, message, {"Allow": _allowed(request)})
     return AccessError(AccessCode.ROUTE_NOT_FOUND, "not found")
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of every route of the path; the router's error has those of the first.
+
+    A path that a route names literally is not one with parameters.
+    """
+    routes = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    literal = [route for route in routes if route.path == request.scope["path"]]
+    methods = {method for route in literal or routes for method in route.methods or ()}
+    return ", ".join(sorted(methods))
 
 
 class ErrorResponseMiddleware:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -90,14 +90,22 @@ class InferenceClient:
         if self._session is not None:
             await self._session.close()
 
-    def generate(self, base_url: str, request: GenerateRequest) -> AsyncGenerator[Event]:
+    def generate(
+        self,
+        base_url: str,
+        request: GenerateRequest,
+        on_accepted: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[Event]:
         """Yield the events of one request, the last of them Finished or Failed.
+
+        `on_accepted` is called when inference has validated and queued the request.
 
         Before the first event, raises ReplicaUnavailableError if a retry may succeed and
         UpstreamError if not; afterwards every error is a Failed event. Closing the generator
         closes the connection, which cancels the request in the inference process.
         """
-        return self._stream(base_url + routes.GENERATE, request, event_adapter, restarts=False)
+        url = base_url + routes.GENERATE
+        return self._stream(url, request, event_adapter, on_accepted, restarts=False)
 
     def embed(self, base_url: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
         """Yield the events of a batch like `generate`.
@@ -106,13 +114,20 @@ class InferenceClient:
         nothing, so that the batch may start over on another replica.
         """
         url = base_url + routes.EMBEDDINGS
-        return self._stream(url, request, embed_event_adapter, restarts=True)
+        return self._stream(url, request, embed_event_adapter, lambda: None, restarts=True)
 
     async def _stream(
-        self, url: str, request: RequestModel, adapter: TypeAdapter[_EventT], *, restarts: bool
+        self,
+        url: str,
+        request: RequestModel,
+        adapter: TypeAdapter[_EventT],
+        on_accepted: Callable[[], None],
+        *,
+        restarts: bool,
     ) -> AsyncGenerator[_EventT | Failed]:
         seconds = self._timeouts.first_event
         response = await self._post(url, request, seconds)
+        on_accepted()
         started = ended = False
         try:
             async with aclosing(_events(response, adapter)) as events:

@@ -1,5 +1,6 @@
 """Sends each request to a replica, with one retry and a queue for models that are starting."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -42,12 +43,14 @@ class Dispatcher:
         Without `waits_while_loading`, only a model that these requests activate is waited for.
         """
         queued = self._activator.new_request(model, name, while_loading=waits_while_loading)
-        client = self._client
+        accepted = [asyncio.Event() for _ in requests]
         streams = [
-            self._dispatch(queued, partial(client.generate, request=request))
-            for request in requests
+            self._dispatch(
+                queued, partial(self._client.generate, request=request, on_accepted=event.set)
+            )
+            for request, event in zip(requests, accepted, strict=True)
         ]
-        return streams[0] if len(streams) == 1 else merge(streams, requests[0].n)
+        return streams[0] if len(streams) == 1 else merge(streams, requests[0].n, accepted)
 
     def embed(self, model: Model, name: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
         """Yield the events of a batch; those of a replica that failed may come again.

@@ -1,21 +1,26 @@
 """Concurrent event streams -> one stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 from sizeup_wire.events import Event, Failed, Finished, Started
 
 
-async def merge(streams: Sequence[AsyncGenerator[Event]], n: int) -> AsyncGenerator[Event]:
+async def merge(
+    streams: Sequence[AsyncGenerator[Event]], n: int, accepted: Sequence[asyncio.Event] = ()
+) -> AsyncGenerator[Event]:
     """Merge streams of `n` choices each.
 
     Choice j of stream i becomes choice i * n + j. There is one Started (the first) and one
-    terminal event: the sum of all, or the first failure. Raises what any of the streams raises.
+    terminal event: the sum of all, or the first failure. Raises what any of the streams raises,
+    before the first event if inference rejects a request: `accepted` is set for each that it
+    accepts.
     """
     pending = {asyncio.create_task(_step(stream)): i for i, stream in enumerate(streams)}
     finished: dict[int, Finished] = {}
     started = False
     try:
+        await _until_accepted(pending.keys(), accepted)
         while pending:
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -40,6 +45,27 @@ async def merge(streams: Sequence[AsyncGenerator[Event]], n: int) -> AsyncGenera
         await asyncio.gather(*pending, return_exceptions=True)
         for stream in streams:
             await stream.aclose()
+
+
+async def _until_accepted(
+    first: Collection[asyncio.Task[Event]], accepted: Sequence[asyncio.Event]
+) -> None:
+    """Wait until every stream is accepted or has its first event; raise what any of them raises."""
+    failed = asyncio.create_task(asyncio.wait(first, return_when=asyncio.FIRST_EXCEPTION))
+    waiting = asyncio.create_task(_all_set(accepted)) if accepted else failed
+    try:
+        await asyncio.wait({failed, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        failed.cancel()
+        waiting.cancel()
+    for task in first:
+        if task.done():
+            task.result()
+
+
+async def _all_set(events: Sequence[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
 
 
 async def _step(stream: AsyncGenerator[Event]) -> Event:

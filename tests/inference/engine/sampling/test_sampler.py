@@ -208,6 +208,19 @@ def test_repetition_penalty_equals_transformers(penalty: float, kernels: Kernels
     assert torch.equal(row, theirs)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1e-300, 1.0])
+def test_a_repetition_penalty_close_to_zero_leaves_logits_finite(
+    temperature: float, kernels: Kernels
+) -> None:
+    params = SamplingParams(temperature=temperature, repetition_penalty=5e-324)
+    row = logits_row(seed=7).abs() + 1
+    sequence = sequence_of(params, [1, 2], [4])
+    [sampled] = sample(row[None], [sequence], kernels)
+    assert row.isfinite().all()
+    assert sampled is not None
+    assert sampled.token_id in {1, 2, 4}
+
+
 @pytest.mark.parametrize(
     ("window", "touched"),
     [(0, set()), (1, {5}), (2, {4, 5}), (4, {2, 4, 5}), (99, {1, 2, 4, 5}), (-1, {1, 2, 4, 5})],

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import MAX_TOOLS, StopString, unsupported
+from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, StopString, unsupported
 from sizeup_gateway.api.text_parts import text_of
 from sizeup_wire.generate import MAX_MESSAGES, MAX_STOP_STRINGS
 
@@ -16,7 +16,7 @@ _BILLING_HEADER = "x-anthropic-billing-header:"
 request to request, so that no prefix of the prompt would be cached."""
 _RESULT_PARTS = {"text": "text", "tool_reference": "tool_name"}
 
-Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
+Count = Annotated[Integer, Field(ge=0, le=_MAX_COUNT)]
 
 
 def _system_text(value: object) -> object:
@@ -152,7 +152,7 @@ class ThinkingConfig(RequestBody):
     """Whether the model thinks; other than disabled: where it can."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
-    budget_tokens: Annotated[int | None, Field(ge=1)] = None
+    budget_tokens: Annotated[Integer | None, Field(ge=1)] = None
     """A hint, which is ignored: max_tokens bounds thinking and text together."""
     display: Literal["summarized", "omitted"] | None = None
 

@@ -8,7 +8,7 @@ from sizeup_gateway.api.ollama import schema as ollama
 from sizeup_gateway.api.openai import schema as openai
 from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import unsupported
+from sizeup_gateway.api.request_fields import Integer, unsupported
 
 MAX_MODELS = 16
 MAX_SAMPLES = 8
@@ -19,7 +19,7 @@ Name = Annotated[str, Field(min_length=1, max_length=400)]
 Names = Annotated[list[Name], Field(min_length=1, max_length=MAX_MODELS)]
 OllamaMessages = Annotated[list[ollama.Message], Field(max_length=4096)]
 OpenAIMessages = Annotated[list[ChatCompletionMessageParam], Field(max_length=4096)]
-Samples = Annotated[int, Field(ge=1, le=MAX_SAMPLES)]
+Samples = Annotated[Integer, Field(ge=1, le=MAX_SAMPLES)]
 
 
 class CompareFields(RequestBody):
@@ -61,5 +61,5 @@ class StopRequest(RequestBody):
     id: Annotated[str, Field(max_length=100)]
     """Of the comparison, from its first chunk."""
     model: Name
-    sample: Annotated[int, Field(ge=0, lt=MAX_SAMPLES)] | None = None
+    sample: Annotated[Integer, Field(ge=0, lt=MAX_SAMPLES)] | None = None
     """None: every sample of the model."""

@@ -7,8 +7,10 @@ FOREVER = -1.0
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60, "h": 3600}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+DURATION = r"^[+-]?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"
+"""A pattern of all texts that are valid, for the API document."""
 _NUMBER = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
-_MAX_CHARACTERS = 64
+MAX_CHARACTERS = 64
 
 
 def keep_alive_seconds(value: float | str) -> float:
@@ -25,12 +27,12 @@ def keep_alive_seconds(value: float | str) -> float:
 
 def _parse(text: str) -> float:
     """Parse like Go's time.ParseDuration."""
-    shown = f'"{text[:_MAX_CHARACTERS]}"'
+    shown = f'"{text[:MAX_CHARACTERS]}"'
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if digits == "0":
         return 0.0
     parts = list(_PART.finditer(digits))
-    if parts and "".join(part[0] for part in parts) == digits and len(text) <= _MAX_CHARACTERS:
+    if parts and "".join(part[0] for part in parts) == digits and len(text) <= MAX_CHARACTERS:
         return sign * sum(float(part[1]) * _UNITS[part[2]] for part in parts)
     if _NUMBER.fullmatch(digits):
         raise ValueError(f"time: missing unit in duration {shown}")

@@ -43,7 +43,7 @@ MODELS = operation(
 MODEL = operation(
     "Retrieve a model",
     json_response(response_schema.Model, "The model"),
-    errors(OpenAIErrorResponse, *ACCESS, *MODEL_LOOKUP),
+    errors(OpenAIErrorResponse, *ACCESS, *MODEL_LOOKUP, 400),
 ) | {"openapi_extra": {"parameters": [_MODEL_PARAMETER]}}
 CHAT_COMPLETIONS = operation(
     "Create a chat completion",

@@ -106,15 +106,15 @@ def _function_call(value: object) -> ToolChoice | None:
     return _tool_choice(value)
 
 
-def _parsed(parse: Callable[[object], ToolChoice | None]) -> GetPydanticSchema:
+def _parsed(parse: Callable[[object], ToolChoice | None], *modes: str) -> GetPydanticSchema:
     """Replace validation; the API document shows the forms that are accepted."""
     return GetPydanticSchema(
         get_pydantic_core_schema=lambda _source, _handler: no_info_plain_validator_function(parse),
         get_pydantic_json_schema=lambda _schema, _handler: {
-            "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}]
+            "anyOf": [{"enum": [*modes, None]}, {"type": "object"}]
         },
     )
 
 
-ToolChoiceField = Annotated[ToolChoice | None, _parsed(_tool_choice)]
-FunctionCallField = Annotated[ToolChoice | None, _parsed(_function_call)]
+ToolChoiceField = Annotated[ToolChoice | None, _parsed(_tool_choice, "none", "auto", "required")]
+FunctionCallField = Annotated[ToolChoice | None, _parsed(_function_call, "none", "auto")]

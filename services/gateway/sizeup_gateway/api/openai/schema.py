@@ -59,11 +59,16 @@ def _top_k(value: int | None) -> int | None:
 
 
 Count = Annotated[Integer | None, Field(ge=0, le=_MAX_COUNT)]
-TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
+_TOKEN_RANGE = Field(ge=0, le=_MAX_COUNT)
+TokenId = Annotated[int, _TOKEN_RANGE]
+StopTokens = Annotated[list[Annotated[Integer, _TOKEN_RANGE]], Field(max_length=MAX_STOP_STRINGS)]
 Penalty = Annotated[float | None, Field(ge=-2, le=2)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
+TokenKey = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 LogitBias = Annotated[
-    dict[int, Bias], BeforeValidator(_token_ids), Field(max_length=_MAX_LOGIT_BIAS)
+    dict[int, Bias],
+    BeforeValidator(_token_ids, json_schema_input_type=dict[TokenKey, Bias]),
+    Field(max_length=_MAX_LOGIT_BIAS, json_schema_extra={"additionalProperties": False}),
 ]
 
 
@@ -104,7 +109,7 @@ class SamplingRequest(RequestBody):
     max_tokens: Count = None
     min_tokens: Count = None
     stop: Stop | None = None
-    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP_STRINGS)] | None = None
+    stop_token_ids: StopTokens | None = None
     ignore_eos: bool | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
@@ -136,6 +141,8 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
 
 
 Tokens = Annotated[list[TokenId], Field(min_length=1)]
+_PROMPTS = Field(min_length=1, max_length=MAX_PROMPTS)
+_INPUTS = Field(min_length=1, max_length=MAX_INPUTS)
 
 
 def _prompts(value: object, validate: ValidatorFunctionWrapHandler) -> object:
@@ -166,8 +173,14 @@ class CompletionRequest(SamplingRequest):
 
     prompt: Annotated[
         list[str] | list[Tokens],
-        Field(min_length=1, max_length=MAX_PROMPTS),
-        WrapValidator(_prompts, json_schema_input_type=str | list[str] | Tokens | list[Tokens]),
+        _PROMPTS,
+        WrapValidator(
+            _prompts,
+            json_schema_input_type=str
+            | Annotated[list[str], _PROMPTS]
+            | Annotated[list[Tokens], _PROMPTS]
+            | Tokens,
+        ),
     ]
     best_of: Annotated[Integer | None, Field(ge=1, le=MAX_CHOICES)] = None
     """Choices to generate; the n likeliest of them, by the mean of their tokens, are returned."""
@@ -177,14 +190,23 @@ class CompletionRequest(SamplingRequest):
     logprobs: Annotated[Integer | None, Field(ge=0, le=5)] = None
 
 
+_Text = Annotated[str, Field(min_length=1)]
+
+
 class CreateEmbeddingRequest(RequestBody):
     """`POST /v1/embeddings`."""
 
     model: str | None = None
     input: Annotated[
-        list[Annotated[str, Field(min_length=1)]] | list[Tokens],
-        Field(min_length=1, max_length=MAX_INPUTS),
-        WrapValidator(_inputs, json_schema_input_type=str | list[str] | Tokens | list[Tokens]),
+        list[_Text] | list[Tokens],
+        _INPUTS,
+        WrapValidator(
+            _inputs,
+            json_schema_input_type=_Text
+            | Annotated[list[_Text], _INPUTS]
+            | Annotated[list[Tokens], _INPUTS]
+            | Tokens,
+        ),
     ]
     encoding_format: Literal["float", "base64"] | None = None
     """base64 is of float32, little-endian."""

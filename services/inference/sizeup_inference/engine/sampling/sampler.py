@@ -23,6 +23,8 @@ KERNELS = load_sampling()
 _MIN_TEMPERATURE = 1e-30
 """Lower temperatures draw the same token. The C kernels and a GPU multiply by the reciprocal, which
 is finite in float32 for this one."""
+_MIN_REPETITION_PENALTY = 1e-30
+"""Quotients of logits, below 1e6, by this one are finite in float32."""
 
 
 class Sampled(NamedTuple):
@@ -139,7 +141,8 @@ def _penalise_repetition(
     row: torch.Tensor, sequence: SequenceState, kernels: SamplingKernels | None
 ) -> None:
     """Divide positive and multiply negative logits of tokens in the window (CTRL, transformers)."""
-    penalty, window = sequence.request.sampling.repetition_penalty, _penalty_window(sequence)
+    window = _penalty_window(sequence)
+    penalty = max(sequence.request.sampling.repetition_penalty, _MIN_REPETITION_PENALTY)
     if kernels is not None:
         kernels.penalize_repetition(row.data_ptr(), len(row), window, penalty)
         return

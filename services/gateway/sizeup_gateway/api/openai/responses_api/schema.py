@@ -9,7 +9,7 @@ from sizeup_gateway.api.openai.message_schema import FunctionCallParam
 from sizeup_gateway.api.openai.output_schema import ToolChoiceField
 from sizeup_gateway.api.openai.schema import Count, Penalty
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import MAX_TOOLS, unsupported
+from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, unsupported
 from sizeup_gateway.api.text_parts import text_of
 from sizeup_wire.generate import MAX_LOGPROBS, MAX_MESSAGES
 
@@ -247,7 +247,7 @@ class ResponsesRequest(ResponseInput):
     presence_penalty: Penalty = None
     """Of Open Responses, like the next one."""
     frequency_penalty: Penalty = None
-    top_logprobs: Annotated[int | None, Field(ge=0, le=MAX_LOGPROBS)] = None
+    top_logprobs: Annotated[Integer | None, Field(ge=0, le=MAX_LOGPROBS)] = None
     include: (
         list[
             Literal[
@@ -269,7 +269,7 @@ class ResponsesRequest(ResponseInput):
     store: bool | None = None
     """Ignored: nothing is stored, and the response says so."""
     background: Annotated[None, BeforeValidator(_never, json_schema_input_type=bool | None)] = None
-    max_tool_calls: Annotated[int | None, Field(ge=1)] = None
+    max_tool_calls: Annotated[Integer | None, Field(ge=1)] = None
     """Of tools that OpenAI's servers run."""
     user: str | None = None
     safety_identifier: str | None = None
