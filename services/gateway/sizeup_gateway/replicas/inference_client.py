@@ -64,6 +64,11 @@ class Health:
     """What is in progress, or why it failed."""
 
 
+_HOW_TO_SEND = frozenset({"stream_tool_calls"})
+"""Fields that change when an output is sent, and not the output: it is requested again without one
+that a replica of an older release rejects."""
+
+
 class InferenceClient:
     """Client of the internal API. Use as an async context manager."""
 
@@ -107,7 +112,13 @@ class InferenceClient:
         self, url: str, request: RequestModel, adapter: TypeAdapter[_EventT], *, restarts: bool
     ) -> AsyncGenerator[_EventT | Failed]:
         seconds = self._timeouts.first_event
-        response = await self._post(url, request, seconds)
+        try:
+            response = await self._post(url, request, seconds)
+        except UpstreamError as error:
+            if error.param is None or error.param not in _HOW_TO_SEND:
+                raise
+            older = request.model_copy(update={error.param: False})
+            response = await self._post(url, older, seconds)
         started = ended = False
         try:
             async with aclosing(_events(response, adapter)) as events:
