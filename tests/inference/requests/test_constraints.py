@@ -85,6 +85,18 @@ def test_a_named_call() -> None:
     assert not allows(constrained, call("plain"))
 
 
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [({}, False), ({"parameters": None}, False), ({"parameters": {}}, True)],
+)
+def test_a_function_without_parameters_has_no_arguments(
+    parameters: dict[str, Any], expected: bool
+) -> None:
+    constrained = submitted(chat_with({"name": "f"} | parameters, tool_choice="required"))
+    assert allows(constrained, call("f"))
+    assert allows(constrained, call("f", '{"a": 1}')) is expected
+
+
 def test_a_strict_tool_constrains_calls_and_leaves_text_free() -> None:
     constrained = submitted(chat_with(PLAIN, STRICT))
     assert allows(constrained, f"Hello {call('plain')} and {call('strict')}")

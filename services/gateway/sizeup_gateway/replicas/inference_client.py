@@ -69,6 +69,11 @@ class Health:
     """What is in progress, or why it failed."""
 
 
+_HOW_TO_SEND = frozenset({"stream_tool_calls"})
+"""Fields that change when an output is sent, and not the output: it is requested again without one
+that a replica of an older release rejects."""
+
+
 class InferenceClient:
     """Client of the internal API. Use as an async context manager."""
 
@@ -126,7 +131,13 @@ class InferenceClient:
         restarts: bool,
     ) -> AsyncGenerator[_EventT | Failed]:
         seconds = self._timeouts.first_event
-        response = await self._post(url, request, seconds)
+        try:
+            response = await self._post(url, request, seconds)
+        except UpstreamError as error:
+            if error.param is None or error.param not in _HOW_TO_SEND:
+                raise
+            older = request.model_copy(update={error.param: False})
+            response = await self._post(url, older, seconds)
         on_accepted()
         started = ended = False
         try:

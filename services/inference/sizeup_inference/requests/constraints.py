@@ -25,6 +25,8 @@ from sizeup_wire.generate import ChatPrompt
 from sizeup_wire.model import ModelInfo
 
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
+_NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
+"""Of a function without `parameters`, as in OpenAI."""
 _MAX_SECONDS = 5.0
 """For the schemas of all tools one by one; others wait for the grammar thread meanwhile."""
 
@@ -79,12 +81,17 @@ def _tools(resolved: ResolvedRequest) -> Sequence[FunctionTool]:
     return [
         FunctionTool(
             tool_name(tool),
-            tool["function"].get("parameters") or _ANY_OBJECT,
+            _parameters(tool["function"]),
             strict=bool(tool["function"].get("strict")),
         )
         for tool in prompt.tools
         if not allowed or tool_name(tool) in allowed
     ]
+
+
+def _parameters(function: dict[str, Any]) -> dict[str, Any]:
+    parameters: dict[str, Any] | None = function.get("parameters")
+    return _NO_ARGUMENTS if parameters is None else parameters or _ANY_OBJECT
 
 
 def _compilable(

@@ -206,7 +206,6 @@ def test_limits_and_sampling() -> None:
         "max_tokens": 9,
         "stop": ("END",),
         "sampling": {"temperature": 0.5, "top_p": 0.5, "top_k": 3},
-        "stream_tool_calls": True,
     }
     assert translate(top_p=0.0, temperature=1.0).sampling == Sampling(temperature=0)
 

@@ -82,7 +82,7 @@ def from_messages(body: schema.MessagesRequest) -> tuple[GenerateRequest, Ignore
         tool_choice=use.choice,
         allowed_tools=use.allowed,
         parallel_tool_calls=use.parallel,
-        stream_tool_calls=bool(body.stream),
+        stream_tool_calls=bool(body.stream and use.tools),
     )
     return request, ignored
 

@@ -307,7 +307,6 @@ def test_limits_and_sampling() -> None:
             "temperature": 0.5, "top_p": 0.5, "presence_penalty": 1.0, "frequency_penalty": -1.0,
         },
         "truncate": True,
-        "stream_tool_calls": True,
     }  # fmt: skip
     assert translate(top_p=0.0, temperature=1.0)[0].sampling == Sampling(temperature=0)
 
