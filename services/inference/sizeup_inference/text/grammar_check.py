@@ -7,13 +7,29 @@ patterns takes minutes, in a thread that nothing can interrupt.
 import resource
 import subprocess
 import sys
+import time
 
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLTokenizer
 
 _SECONDS = 5.0
 """The largest schemas take about 1 s; a loaded machine needs a multiple."""
 _MEMORY_BYTES = 2 * 2**30
 """Address space of the process; the largest schemas take some 100 MB."""
+
+
+_MAX_FIRST_MASK_SECONDS = 0.1
+"""Of the thread's own time; usual grammars take 2 ms. llguidance's limits do not count the length
+of texts and of repetitions, for which every later mask takes a quarter of this time."""
+
+
+def first_mask_error(matcher: LLMatcher) -> str:
+    """Return why a grammar cannot be used, by its first mask; empty if it can."""
+    begin = time.thread_time()
+    matcher.compute_bitmask()
+    if matcher.is_error():
+        return str(matcher.get_error())
+    too_complex = time.thread_time() - begin > _MAX_FIRST_MASK_SECONDS
+    return "the schema or pattern is too complex" if too_complex else ""
 
 
 def check(grammar: str, seconds: float = _SECONDS) -> str:
@@ -30,7 +46,11 @@ def check(grammar: str, seconds: float = _SECONDS) -> str:
 
 def _main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    sys.stdout.write(LLMatcher.validate_grammar(sys.stdin.read()))
+    grammar = sys.stdin.read()
+    error = LLMatcher.validate_grammar(grammar)
+    if not error:
+        error = first_mask_error(LLMatcher(LLTokenizer("byte"), grammar, log_level=0))
+    sys.stdout.write(error)
 
 
 if __name__ == "__main__":

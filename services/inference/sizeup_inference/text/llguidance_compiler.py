@@ -5,7 +5,6 @@ mask: a grammar that exceeds the limits is an error, never a stall. What may tak
 tried in a process of its own first.
 """
 
-import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -15,7 +14,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from sizeup_inference.engine.protocol import Constraint, ConstraintError, ConstraintState
 from sizeup_inference.text.grammar import Grammar, GrammarError
-from sizeup_inference.text.grammar_check import check
+from sizeup_inference.text.grammar_check import check, first_mask_error
 from sizeup_inference.text.tokenizer import Tokenizer
 
 _LIMITS = LLParserLimits(
@@ -26,10 +25,6 @@ _LIMITS = LLParserLimits(
     verbose_errors=False,  # which would quote the schema
 )
 """Durations and sizes as llguidance documents them."""
-
-_MAX_FIRST_MASK_SECONDS = 0.1
-"""Of the thread's own time; usual grammars take 2 ms. The limits do not count the length of texts
-and of repetitions, which every mask takes a quarter of this time for, and memory: 150 MB in 1 s."""
 
 _MAX_CACHED = 256
 _MAX_CACHED_CHARACTERS = 4 * 2**20
@@ -66,7 +61,9 @@ class LLGuidanceCompiler:
         if not grammar.is_plain and (error := check(text)):
             raise GrammarError(_summary(error))
         matcher = LLMatcher(self._tokenizer, text, log_level=0, limits=_LIMITS)
-        _check_first_mask(matcher.deep_copy())
+        if error := first_mask_error(matcher.deep_copy()):
+            del matcher  # up to 150 MB, which the exception's traceback would keep
+            raise GrammarError(_summary(error))
         compiled = _Compiled(matcher)
         self._cache[text] = compiled
         self._cached_characters += len(text)
@@ -74,16 +71,6 @@ class LLGuidanceCompiler:
             evicted, _ = self._cache.popitem(last=False)
             self._cached_characters -= len(evicted)
         return compiled
-
-
-def _check_first_mask(matcher: LLMatcher) -> None:
-    """Raise GrammarError for a grammar that exceeds the limits before any output."""
-    begin = time.thread_time()
-    matcher.compute_bitmask()
-    if matcher.is_error():
-        raise GrammarError(_summary(matcher.get_error()))
-    if time.thread_time() - begin > _MAX_FIRST_MASK_SECONDS:
-        raise GrammarError("the schema or pattern is too complex")
 
 
 class _Compiled:

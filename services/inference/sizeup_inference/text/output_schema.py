@@ -79,7 +79,10 @@ def is_plain(schema: dict[str, Any]) -> bool:
         values += sum(map(len, level))
         if any(_is_slow(each) for each in level if isinstance(each, dict)):
             return False
-        level = [v for each in level for v in _values(each) if isinstance(v, dict | list)]
+        inner = [value for each in level for value in _values(each)]
+        if any(len(value) > _MAX_PLAIN_TEXT for value in inner if isinstance(value, str)):
+            return False
+        level = [value for value in inner if isinstance(value, dict | list)]
     return values <= _MAX_PLAIN_VALUES
 
 
@@ -117,6 +120,8 @@ _ANNOTATIONS = frozenset(
 """Keywords that exclude no value."""
 _MAX_PLAIN_VALUES = 4_000
 """Compiled in less than 100 ms."""
+_MAX_PLAIN_TEXT = 8192
+"""Characters; the first mask of a longer text takes more than 5 ms."""
 
 
 def _is_slow(schema: dict[str, Any]) -> bool:
