@@ -3,7 +3,6 @@ penalties by their formula."""
 
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,15 +18,13 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from inference.engine.engines import request
+from inference.engine.sampling.rows import VOCABULARY, logits_row, sequence_of
 from sizeup_inference.engine.kernels.sampling import SamplingKernels
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.sampling.sampler import KERNELS, Sampled, adjust, sample
-from sizeup_inference.engine.scheduling.sequence import SequenceState
 
 torch.set_num_threads(1)
 
-VOCABULARY = 60
 REAL_VOCABULARY = 151_936
 GRID = 500
 """Draws over [0, 1): the share of a token is its probability to within one draw."""
@@ -61,24 +58,6 @@ def draw(row: torch.Tensor, params: SamplingParams, uniform: float, kernels: Ker
     drawn = sample(row[None], [sequence], kernels)[0]
     assert drawn is not None
     return drawn.token_id
-
-
-def logits_row(size: int = VOCABULARY, seed: int = 0, spread: float = 2.0) -> torch.Tensor:
-    return torch.randn(size, generator=torch.Generator().manual_seed(seed)) * spread
-
-
-def sequence_of(
-    sampling: SamplingParams,
-    prompt: Sequence[int] = (1, 2),
-    answer: Sequence[int] = (),
-    *,
-    min_tokens: int = 0,
-    stop: Sequence[int] = (),
-) -> SequenceState:
-    made = SequenceState(request("a", prompt, 99, sampling, min_tokens=min_tokens, stop=stop), 0)
-    for token_id in answer:
-        made.append(token_id)
-    return made
 
 
 def warped(row: torch.Tensor, params: SamplingParams) -> torch.Tensor:
