@@ -299,6 +299,22 @@ static void place(Sequence *sequences)
     }
 }
 
+/* Random bits, of which one for a token of the vocabulary is 1. */
+static uint32_t *draw_mask(int64_t words, int64_t vocab)
+{
+    uint32_t *mask = malloc((size_t)words * 4);
+    for (int64_t i = 0; i < words; i++)
+        mask[i] = draw(2) ? 0 : (uint32_t)draw(1ull << 32);
+    const int64_t token = (int64_t)draw((uint64_t)vocab);
+    mask[token / 32] |= 1u << token % 32;
+    return mask;
+}
+
+static int is_allowed(const uint32_t *mask, int64_t token)
+{
+    return !mask || mask[token / 32] >> token % 32 & 1;
+}
+
 /* A step of random chunks of some sequences; writes the logits of their last tokens, and returns
    the number of sequences. Arrays have exactly their size. */
 static int64_t run_step(Subject *subject, Sequence *sequences, float *logits)
@@ -324,8 +340,12 @@ static int64_t run_step(Subject *subject, Sequence *sequences, float *logits)
     for (int64_t i = 0; i < rows; i++)
         ids[i] = (int64_t)draw((uint64_t)subject->model.vocab);
     float *hidden = draw(2) ? NULL : draw_floats(rows * subject->model.hidden);
-    const Step step = {rows,  spans,   spans,       ids,    lengths, contexts, first_page,
-                       pages, samples, logits_rows, logits, best,    hidden};
+    const int64_t words = (subject->model.vocab + 31) / 32;
+    const uint32_t *masks[SEQUENCES];
+    for (int64_t s = 0; s < spans; s++)
+        masks[s] = draw(2) ? NULL : draw_mask(words, subject->model.vocab);
+    const Step step = {rows,  spans,   spans,       ids,   lengths, contexts, first_page,
+                       pages, samples, logits_rows, masks, logits,  best,     hidden};
     if (spans) {
         CHECK(sizeup_decoder_run(subject->decoder, &step) == OK, "no memory");
         for (int64_t s = 0; s < spans; s++) {
@@ -333,11 +353,15 @@ static int64_t run_step(Subject *subject, Sequence *sequences, float *logits)
             if (logits_rows[s] < 0)
                 continue;
             const float *row = logits + s * subject->model.vocab;
+            CHECK(is_allowed(masks[s], best[s]), "token %ld is masked", (long)best[s]);
             for (int64_t i = 0; i < subject->model.vocab; i++)
-                CHECK(row[i] < row[best[s]] || (row[i] == row[best[s]] && i >= best[s]),
+                CHECK(!is_allowed(masks[s], i) || row[i] < row[best[s]] ||
+                          (row[i] == row[best[s]] && i >= best[s]),
                       "token %ld is better than %ld", (long)i, (long)best[s]);
         }
     }
+    for (int64_t s = 0; s < spans; s++)
+        free((void *)masks[s]);
     free(ids), free(hidden);
     return spans;
 }
