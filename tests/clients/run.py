@@ -1,7 +1,10 @@
 """Run real clients against a real server, and write docs/clients.md: `make clients`.
 
 The server is started from this environment. Clients are in node_modules, and in an environment per
-folder of Python tests.
+folder of Python tests. One module alone, against a server that runs already:
+
+.venv-clients-python/bin/python -m pytest -c tests/clients/pytest.ini --url http://127.0.0.1:11434
+    tests/clients/python/test_ollama.py
 """
 
 import argparse
@@ -35,7 +38,7 @@ SMALLER_MODEL = "toy:0.5m"
 
 def main() -> int:
     """Return 1 if a test failed; the page is written in any case."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Run the clients, and write docs/clients.md.")
     parser.add_argument("--environments", required=True, help="their path, up to the folder's name")
     prefix = parser.parse_args().environments
     results: dict[str, list[Result]] = {}
