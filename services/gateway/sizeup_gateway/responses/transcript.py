@@ -4,7 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sizeup_gateway.responses.json_bytes import JsonArrayBuilder, JsonStringBuilder, encode
-from sizeup_wire.events import Event, Finished, Text, Thinking, TokenLogprob, ToolCall
+from sizeup_wire.events import (
+    Event,
+    Finished,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+    ToolCallArguments,
+    ToolCallStarted,
+)
+
+
+@dataclass(slots=True)
+class PartialCall:
+    """A call that was streamed; only one that was cut off stays partial."""
+
+    id: str
+    name: str
+    arguments: list[str] = field(default_factory=list)
+    """Pieces of JSON text."""
 
 
 @dataclass(slots=True)
@@ -13,7 +32,7 @@ class Choice:
     """Of thinking and text, in the dialect's form."""
     text: JsonStringBuilder = field(default_factory=JsonStringBuilder)
     thinking: JsonStringBuilder = field(default_factory=JsonStringBuilder)
-    tool_calls: list[ToolCall] = field(default_factory=list)
+    tool_calls: list[ToolCall | PartialCall] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -37,9 +56,8 @@ class Transcript:
             case Thinking():
                 choice = self.choices[event.choice]
                 return choice.thinking.add(event.text) + choice.logprobs.extend(event.logprobs)
-            case ToolCall():
-                self.choices[event.choice].tool_calls.append(event)
-                return len(encode(event.arguments))
+            case ToolCallStarted() | ToolCallArguments() | ToolCall():
+                return _add_call(self.choices[event.choice].tool_calls, event)
             case Finished():
                 self.finished = event
         return 0
@@ -50,3 +68,23 @@ class Transcript:
         if self.finished is None:
             raise ValueError("the transcript is not finished")
         return self.finished
+
+
+def _add_call(
+    calls: list[ToolCall | PartialCall], event: ToolCallStarted | ToolCallArguments | ToolCall
+) -> int:
+    last = calls[-1] if calls else None
+    match event:
+        case ToolCallStarted():
+            calls.append(PartialCall(event.id, event.name))
+            return len(event.name)
+        case ToolCallArguments():
+            if isinstance(last, PartialCall):
+                last.arguments.append(event.text)
+            return len(event.text)
+        case ToolCall():
+            if isinstance(last, PartialCall) and last.id == event.id:
+                calls[-1] = event
+                return 0
+            calls.append(event)
+            return len(encode(event.arguments))

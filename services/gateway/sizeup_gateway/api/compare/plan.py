@@ -82,7 +82,12 @@ def make_plan(
             one.listed_name,
             sample,
             wires[one.key].model_copy(
-                update={"seed": (seed + sample) & _SEED_MASK, "cache_salt": cache_salt, "n": 1}
+                update={
+                    "seed": (seed + sample) & _SEED_MASK,
+                    "cache_salt": cache_salt,
+                    "n": 1,
+                    "stream_tool_calls": False,  # a comparison shows whole calls
+                }
             ),
         )
         for one in models

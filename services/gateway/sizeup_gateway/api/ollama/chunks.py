@@ -87,8 +87,9 @@ class ChatChunks(_Chunks):
             message["images"] = None
         if choice.thinking.data:
             message["thinking"] = join_strings(choice.thinking)
-        if choice.tool_calls:
-            message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
+        calls = [call for call in choice.tool_calls if isinstance(call, ToolCall)]
+        if calls:
+            message["tool_calls"] = [_tool_call(call) for call in calls]
         response = self._last(timing, message, self._transcript.end)
         return response | _collected_logprobs(choice)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sizeup_gateway.responses.framing import Json, Timing
 from sizeup_gateway.responses.json_bytes import JsonFragment, join_arrays, join_strings
-from sizeup_gateway.responses.transcript import Choice, Transcript
+from sizeup_gateway.responses.transcript import Choice, PartialCall, Transcript
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -192,7 +192,9 @@ def _reasoning(text: str | JsonFragment) -> Json:
     return {"reasoning": text, "reasoning_content": text}
 
 
-def _tool_call(call: ToolCall) -> Json:
+def _tool_call(call: ToolCall | PartialCall) -> Json:
+    if isinstance(call, PartialCall):
+        return _call(call.id, call.name, "".join(call.arguments))
     return _call(call.id, call.name, json.dumps(call.arguments, ensure_ascii=False))
 
 

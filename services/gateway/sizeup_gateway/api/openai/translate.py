@@ -172,7 +172,7 @@ def _request(
         tool_choice=use.choice,
         allowed_tools=use.allowed,
         parallel_tool_calls=use.parallel,
-        stream_tool_calls=bool(body.stream and use.tools),
+        stream_tool_calls=bool(use.tools),
     )
 
 

@@ -71,7 +71,7 @@ def from_responses(body: schema.ResponsesRequest) -> tuple[GenerateRequest, Offe
         tool_choice=use.choice,
         allowed_tools=use.allowed,
         parallel_tool_calls=use.parallel,
-        stream_tool_calls=bool(body.stream and use.tools),
+        stream_tool_calls=bool(use.tools),
     )
     return request, offered
 
