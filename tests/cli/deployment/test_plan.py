@@ -56,7 +56,8 @@ def test_created_models_have_a_file_unless_the_environment_has_one(
     tmp_path: Path, own: str | None
 ) -> None:
     variable = "SIZEUP_GATEWAY_CREATED_MODELS"
-    planned = plan_gateway(tmp_path, options(tmp_path, **({variable: own} if own else {})))
+    environment = {variable: own} if own else {}
+    planned = plan_gateway(tmp_path, tmp_path, options(tmp_path, **environment))
     file = planned.command.environment[variable]
     assert file == (own or str(tmp_path / "created-models.json"))
 

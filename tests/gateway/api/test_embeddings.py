@@ -49,12 +49,8 @@ def text_of(error: Any) -> str:
 def test_api_embed_returns_unit_vectors_and_figures() -> None:
     status, body = answer(EMBED, {"model": MODEL, "input": ["a", "bb"]})
     assert status == 200
-    assert (body["model"], body["prompt_eval_count"], body["load_duration"]) == (
-        MODEL,
-        14,
-        1_334_875,
-    )
-    assert body["total_duration"] > 0
+    assert (body["model"], body["prompt_eval_count"]) == (MODEL, 14)
+    assert 0 < body["load_duration"] < body["total_duration"]
     assert body["embeddings"][0] == pytest.approx(UNIT)
     assert len(body["embeddings"]) == 2
     assert body.keys() == {
