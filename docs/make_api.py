@@ -53,7 +53,29 @@ The context is the model's, or `num_ctx` if that is smaller. Prompt and output s
 - `/v1`: a 400 with the code `context_length_exceeded` and the message *This model's maximum context
   length is N tokens. However, your messages resulted in M tokens.*
 - In both, output ends where the context does, with the reason `length`. A `max_tokens` of more than
-  is left is no error."""
+  is left is no error.
+
+## While a model loads
+
+- A request waits until the model is ready, in a queue that is bounded in length and time
+  (`SIZEUP_GATEWAY_ACTIVATION_QUEUE`, 429 beyond it, and `SIZEUP_GATEWAY_ACTIVATION_SECONDS`, then
+  503); `load_duration` is that time. `SIZEUP_GATEWAY_QUEUE_WHILE_LOADING=false` answers 503 at
+  once, as is done for a model that has failed or has no replicas, and for counting tokens.
+- `/api/tags`, `/api/show` and `/api/ps` report what the files of the model say: size, digest,
+  parameters, quantization, template, capabilities and context.
+- `keep_alive` and `ollama stop` unload a model that scales to zero, as every model of `sizeup up`
+  does: its process ends, and the next request starts it. `load_duration` of a loaded model is the
+  time it took to find a replica.
+
+## Paths and origins
+
+- A path with more slashes than its route (`//api/chat`, `/api/tags/`) is served.
+- Web pages of this machine (`localhost`, `*.localhost`, loopback addresses), desktop applications
+  (`app://`, `file://`, `tauri://`, `vscode-webview://`, `vscode-file://`) and browser extensions
+  may send requests, preflights to private networks included; `SIZEUP_GATEWAY_ORIGINS` allows more. All
+  others get 403.
+- A gateway that listens on a loopback address answers to IP addresses, `localhost`, `*.localhost`,
+  `*.local`, `*.internal` and the machine's own name in `Host`; others get 403."""
 
 
 def page() -> str:

@@ -136,7 +136,12 @@ EMBEDDINGS = (
 SHOW = (
     honoured("model", MODEL),
     honoured("name", MODEL, "former name of `model`"),
-    ignored("verbose", True, "tensors and vocabulary are not part of the response", model=MODEL),
+    honoured(
+        "verbose",
+        True,
+        "tensors, and the vocabulary in `model_info`, of a model that has a process",
+        model=MODEL,
+    ),
 )
 
 ROUTES = (

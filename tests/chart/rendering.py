@@ -46,6 +46,7 @@ EVERYTHING: Json = {
     "auth": {"existingSecret": {"name": "keys"}},
     "gateway": {
         "autoscaling": {"enabled": True},
+        "origins": "https://chat.example.com,https://*.example.org",
         "ingress": {"enabled": True, "hosts": ["sizeup.example.com"]},
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
     },

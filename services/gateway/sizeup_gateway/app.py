@@ -276,21 +276,28 @@ def _jobs(
 
 
 def _dependencies(settings: Settings, parts: _Parts, drain: Drain) -> Dependencies:
-    total_seconds = settings.total_seconds + settings.activation_seconds
     bodies = BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
     memory = ResponseMemoryLimiter(settings.max_response_bytes, settings.max_responses_bytes)
+    admission = Admission(
+        settings.max_in_flight,
+        settings.total_seconds,
+        drain,
+        memory,
+        queue_seconds=settings.activation_seconds,
+    )
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),
         KeepAlive(parts.client, parts.activator),
-        Admission(settings.max_in_flight, total_seconds, drain, memory),
+        admission,
         BodyReader(bodies, drain),
         settings.fallback,
     )
 
 
 def _comparisons(settings: Settings, dependencies: Dependencies) -> Comparisons:
-    limits = AnswerLimits(settings.activation_seconds, dependencies.admission.total_seconds)
+    total_seconds = settings.total_seconds + settings.activation_seconds
+    limits = AnswerLimits(settings.activation_seconds, total_seconds)
     return Comparisons(dependencies.dispatcher, limits, settings.max_compare_answers)
 
 

@@ -99,8 +99,8 @@ class Settings(BaseSettings):
     )
     total_seconds: WithinDay = Field(
         1800.0,
-        description="time limit of a whole request; activation_seconds are added for the time it "
-        "may be queued while its model starts",
+        description="time limit of a whole request, without the time in the queue of a model that "
+        "is starting",
     )
     write_timeout_seconds: WithinHour = Field(
         60.0, description="time after which a client that stopped reading is disconnected"

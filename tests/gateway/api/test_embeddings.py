@@ -50,8 +50,7 @@ def test_api_embed_returns_unit_vectors_and_figures() -> None:
     status, body = answer(EMBED, {"model": MODEL, "input": ["a", "bb"]})
     assert status == 200
     assert (body["model"], body["prompt_eval_count"]) == (MODEL, 14)
-    assert body["load_duration"] > 1_334_875
-    assert body["total_duration"] > 0
+    assert 0 < body["load_duration"] < body["total_duration"]
     assert body["embeddings"][0] == pytest.approx(UNIT)
     assert len(body["embeddings"]) == 2
     assert body.keys() == {

@@ -60,7 +60,7 @@ def test_the_first_request_activates_a_model_and_counts_the_time_as_loading(
         async with fake_deployment() as deployment, gateway_on(deployment, tmp_path) as gateway:
             status, _, text = await gateway.post(EMBED, BODY | {"keep_alive": "10m"})
             assert status == 200
-            assert json.loads(text)["load_duration"] > 1_334_875
+            assert json.loads(text)["load_duration"] > 0
             assert deployment.pod.keep_alive == 600
 
     asyncio.run(scenario())

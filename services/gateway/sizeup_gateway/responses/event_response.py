@@ -43,9 +43,16 @@ class Admission:
     """Limits the number of concurrent requests; holds the limits that all of them share."""
 
     def __init__(
-        self, limit: int, total_seconds: float, drain: Drain, memory: ResponseMemoryLimiter
+        self,
+        limit: int,
+        total_seconds: float,
+        drain: Drain,
+        memory: ResponseMemoryLimiter,
+        queue_seconds: float = 0.0,
     ) -> None:
         self.total_seconds = total_seconds
+        self.queue_seconds = queue_seconds
+        """Before its first event, a request may have been queued for this long."""
         self.drain = drain
         self.memory = memory
         self._limit = limit
@@ -74,7 +81,7 @@ class EventResponse(Response, Generic[EventT]):
     to_client_error: Callable[[UpstreamError], GatewayError]
     """Restate an error of inference in the names that the client used."""
     total_seconds: float | None = None
-    """Time limit; None is that of the admission."""
+    """Time limit; None is that of the admission, from the first event on."""
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     background: BackgroundTask | None = None
     """Unused; part of Starlette's Response."""
@@ -121,17 +128,23 @@ class EventResponse(Response, Generic[EventT]):
         send = self._send_stream if self.streams else self._send_whole
         try:
             seconds = self.total_seconds or self.admission.total_seconds
-            async with asyncio.timeout(seconds) as deadline:
+            queue_seconds = 0.0 if self.total_seconds else self.admission.queue_seconds
+            async with asyncio.timeout(seconds + queue_seconds) as deadline:
                 with drain.guard(partial(expire_now, deadline)):
                     async with aclosing(self.events()) as events:
-                        await send(events, connection, metrics)
+                        await send(events, connection, metrics, _FirstEvent(deadline, seconds))
         except TimeoutError:
             raise _timeout_error(drain) from None
 
     async def _send_stream(
-        self, events: AsyncGenerator[EventT], connection: "_Connection", metrics: RequestMetrics
+        self,
+        events: AsyncGenerator[EventT],
+        connection: "_Connection",
+        metrics: RequestMetrics,
+        first: "_FirstEvent",
     ) -> None:
         async for event in events:
+            first.note()
             sends = self.accept(event, metrics)
             if not connection.started:
                 await connection.start(
@@ -145,10 +158,15 @@ class EventResponse(Response, Generic[EventT]):
         await connection.end(self.framing.end())
 
     async def _send_whole(
-        self, events: AsyncGenerator[EventT], connection: "_Connection", metrics: RequestMetrics
+        self,
+        events: AsyncGenerator[EventT],
+        connection: "_Connection",
+        metrics: RequestMetrics,
+        first: "_FirstEvent",
     ) -> None:
         with self.admission.memory.response() as count_bytes:
             async for event in events:
+                first.note()
                 self.accept(event, metrics)
                 count_bytes(self.chunks.collect(event))
             response = self.chunks.to_response(_timing(metrics))
@@ -162,6 +180,23 @@ class EventResponse(Response, Generic[EventT]):
                 await connection.write(piece)
                 await asyncio.sleep(0)  # encoding a piece takes a millisecond: let others run
             await connection.end(b"")
+
+
+class _FirstEvent:
+    """Moves a deadline forward once a request has left the queues."""
+
+    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._deadline: asyncio.Timeout | None = deadline
+        self._seconds = seconds
+
+    def note(self) -> None:
+        """Count the seconds from here; no effect after the first event."""
+        if self._deadline is None:
+            return
+        deadline, self._deadline = self._deadline, None
+        latest = asyncio.get_running_loop().time() + self._seconds
+        if not deadline.expired() and latest < (deadline.when() or latest):
+            deadline.reschedule(latest)
 
 
 class _Connection:

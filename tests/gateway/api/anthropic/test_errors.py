@@ -192,8 +192,10 @@ def test_a_server_at_its_limit_is_overloaded(path: str) -> None:
 @BOTH
 def test_a_model_that_is_not_ready_is_overloaded(path: str) -> None:
     async def scenario() -> None:
-        fields: Any = {"queue_while_loading": False}
-        async with fake_inference() as fake, running_gateway(fake, **fields) as gateway:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, queue_while_loading=False) as gateway,
+        ):
             fake.ready = False
             await until(lambda: gateway.sample("replicas_ready", model="qwen2.5-0.5b") == 0)
             status, headers, text = await gateway.post(path, BODY)
