@@ -72,8 +72,8 @@ The context is the model's, or `num_ctx` if that is smaller. Prompt and output s
 - A path with more slashes than its route (`//api/chat`, `/api/tags/`) is served.
 - Web pages of this machine (`localhost`, `*.localhost`, loopback addresses), desktop applications
   (`app://`, `file://`, `tauri://`, `vscode-webview://`, `vscode-file://`) and browser extensions
-  may send requests, preflights to private networks included; `SIZEUP_GATEWAY_ORIGINS` allows more. All
-  others get 403.
+  may send requests, preflights to private networks included; `SIZEUP_GATEWAY_ORIGINS` allows more.
+  All others get 403.
 - A gateway that listens on a loopback address answers to IP addresses, `localhost`, `*.localhost`,
   `*.local`, `*.internal` and the machine's own name in `Host`; others get 403."""
 
