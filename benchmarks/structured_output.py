@@ -37,7 +37,7 @@ from sizeup_inference.engine.protocol import (
 from sizeup_inference.text.grammar import output_grammar
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
-from sizeup_wire.generate import JsonSchemaOutput
+from sizeup_wire.generate import JsonObjectOutput, JsonSchemaOutput
 
 _RECORDS = 20
 _PROMPT_TOKENS = 64
@@ -80,6 +80,7 @@ def compile_schema(vocab_size: int) -> Written:
     started = time.perf_counter()
     eos = tokenizer.eos_token_id
     compiler = LLGuidanceCompiler(tokenizer, vocab_size, () if eos is None else (eos,))
+    compiler.compile(output_grammar(JsonObjectOutput(), None, "none"))
     indexed = time.perf_counter()
     constraint = compiler.compile(
         output_grammar(JsonSchemaOutput(json_schema=schema), None, "none")

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anthropic
 import pytest
 from anthropic.types import Message
 
+from contract.tool_loop import CALL, tool_loop
 from gateway.api.anthropic.parsing import parse, whole
 from gateway.fake_inference import (
     TOKENS,
@@ -23,12 +24,8 @@ from gateway.fake_inference import (
 from gateway.harness import MODEL, background_gateway, running_gateway
 from sizeup_wire.events import (
     Event,
-    FinishReason,
     Text,
-    Thinking,
     ToolCall,
-    ToolCallArguments,
-    ToolCallStarted,
 )
 from sizeup_wire.generate import ChatPrompt, GenerateRequest, JsonSchemaOutput
 
@@ -40,33 +37,6 @@ TOOLS: Any = [
         "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
     }
 ]
-CALL: list[Event] = [
-    ToolCallStarted(index=0, id="call_1", name="weather"),
-    ToolCallArguments(index=0, text='{"city": "'),
-    ToolCallArguments(index=0, text='北京"}'),
-    ToolCall(index=0, id="call_1", name="weather", arguments={"city": "北京"}),
-]
-
-
-def tool_loop(*call: Event) -> Script:
-    """Call a tool, then answer with its result."""
-
-    async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-        yield started()
-        assert isinstance(request.prompt, ChatPrompt)
-        results = [message for message in request.prompt.messages if message.role == "tool"]
-        if results:
-            yield Text(text=f"{results[-1].name}: {results[-1].content}")
-            yield finished(1)
-            return
-        yield Thinking(text="a tool would help")
-        yield Text(text="let me see")
-        for event in call:
-            yield event
-        yield finished(5, FinishReason.TOOL_CALLS)
-
-    return script
-
 
 Scenario = Callable[[anthropic.AsyncAnthropic], Awaitable[None]]
 
@@ -151,7 +121,7 @@ def test_a_tool_loop(calls: list[Event], streams: bool) -> None:
         ]
         assert text_of(await ask(client, turns)) == "weather: sunny"
 
-    first, second = run(scenario, tool_loop(*calls))
+    first, second = run(scenario, tool_loop(*calls, before="let me see"))
     assert first.stream_tool_calls is streams
     assert isinstance(second.prompt, ChatPrompt)
     _, assistant, tool = second.prompt.messages
@@ -285,7 +255,10 @@ def test_a_tool_loop_of_claude_code() -> None:
 
     async def scenario() -> list[GenerateRequest]:
         info = model_info(capabilities=("completion", "tools", "thinking"))
-        async with fake_inference(tool_loop(call), info) as fake, running_gateway(fake) as gateway:
+        async with (
+            fake_inference(tool_loop(call, before="let me see"), info) as fake,
+            running_gateway(fake) as gateway,
+        ):
             path, query = "/v1/messages", "?beta=true"
             status, got, text = await gateway.post(
                 path + query, claude_code_request(turns), **headers

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -11,10 +10,10 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 
 from contract.openai_session import TEXT, run
+from contract.tool_loop import CALL, tool_loop
 from gateway.api.openai.responses_api.parsing import parse
 from gateway.fake_inference import (
     FakeInference,
-    Script,
     events,
     fake_inference,
     finished,
@@ -27,11 +26,8 @@ from sizeup_wire.events import (
     Event,
     FinishReason,
     Text,
-    Thinking,
     TokenLogprob,
     ToolCall,
-    ToolCallArguments,
-    ToolCallStarted,
 )
 from sizeup_wire.generate import ChatPrompt, GenerateRequest, JsonSchemaOutput
 
@@ -43,31 +39,6 @@ TOOLS: Any = [
         "strict": False,
     }
 ]
-CALL: list[Event] = [
-    ToolCallStarted(index=0, id="call_1", name="weather"),
-    ToolCallArguments(index=0, text='{"city": "'),
-    ToolCallArguments(index=0, text='北京"}'),
-    ToolCall(index=0, id="call_1", name="weather", arguments={"city": "北京"}),
-]
-
-
-def tool_loop(*call: Event) -> Script:
-    """Call a tool, then answer with its result."""
-
-    async def script(request: GenerateRequest) -> AsyncIterator[Event | bytes]:
-        yield started()
-        assert isinstance(request.prompt, ChatPrompt)
-        last = request.prompt.messages[-1]
-        if last.role == "tool":
-            yield Text(text=f"{last.name}: {last.content}")
-            yield finished(1)
-            return
-        yield Thinking(text="a tool would help")
-        for event in call:
-            yield event
-        yield finished(5, FinishReason.TOOL_CALLS)
-
-    return script
 
 
 def test_a_response() -> None:

@@ -21,7 +21,7 @@ from sizeup_gateway.api.dependencies import Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
-from sizeup_gateway.api.ollama.manage_routes import ManageRoutes
+from sizeup_gateway.api.ollama.manage.routes import ManageRoutes
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai import documentation as openai
 from sizeup_gateway.api.openai.responses_api import documentation as responses_api

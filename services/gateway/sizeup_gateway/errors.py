@@ -172,7 +172,7 @@ class HttpForm:
     """If Ollama's text is fixed: clients compare it."""
     retry_after_seconds: int | None = None
     is_final: bool = False
-    """A retry fails as well: OpenAI's clients retry a status of 500 or more unless told not to."""
+    """A retry fails as well: OpenAI's clients retry a status of 500 or more unless forbidden."""
 
 
 _HTTP_FORMS: Mapping[str, HttpForm] = {

@@ -2,7 +2,8 @@
 
 `python -m sizeup_inference.describe` is for a supervisor whose processes do not run yet: it reads a
 JSON list of settings, by their names in Settings, and writes a JSON list with the ModelInfo of
-each, null where the files do not tell. What the list leaves out is read from the environment.
+each, null where the files are missing or invalid. What the list leaves out is read from the
+environment.
 """
 
 import json
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def describe(settings: Settings) -> ModelInfo | None:
-    """Describe the model of a process; None where its files do not tell: loading it says why."""
+    """Describe the model of a process; None for invalid files, whose error loading reports."""
     if settings.engine == "fake":
         return describe_fake(settings)
     try:

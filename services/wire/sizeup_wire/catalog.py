@@ -65,7 +65,7 @@ class CatalogEntry(RequestModel):
     scale_to_zero: ScaleToZero | None = None
     """None keeps the model loaded."""
     info: ModelInfo | None = None
-    """The model by its files, where whoever writes the catalog can read them: shown until a
+    """The model by its files, where the writer of the catalog can read them: shown until a
     process describes it."""
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ class Sampling(RequestModel):
 
 
 class _Kind(RequestModel):
-    """A member of a union that is told apart by its kind."""
+    """A member of a union with `kind` as its discriminator."""
 
     kind: str
 

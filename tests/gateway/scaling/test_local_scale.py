@@ -34,7 +34,7 @@ class FakeSupervisor:
         self.scale = Scale(1, "0")
         self.writes: list[int] = []
         self.exits = asyncio.Event()
-        """Cleared to let a process that is told to exit drain."""
+        """Cleared to let a process that is exiting drain."""
         self.exits.set()
 
     async def read_scale(self, _deployment: str) -> Scale:

@@ -1,4 +1,4 @@
-"""What the files of a tokenizer tell."""
+"""The files of a tokenizer."""
 
 import json
 from pathlib import Path

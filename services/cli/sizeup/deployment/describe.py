@@ -1,4 +1,4 @@
-"""What the files of the models tell, for the gateway: it starts before the models are loaded."""
+"""The models by their files, for the gateway, which starts before they are loaded."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ _infos = TypeAdapter(list[ModelInfo | None])
 async def describe_models(
     models: Sequence[LocalModel], options: Options
 ) -> Sequence[ModelInfo | None]:
-    """Return the description of each model; None where its files do not tell."""
+    """Return the description of each model; None where its files are invalid."""
     command = plan_describe(options)
     settings = [
         {"model": m.model, "model_id": m.entry.id, "revision": m.entry.revision} for m in models

@@ -59,7 +59,7 @@ class Supervisor:
         self._history = History()
         self._process: Process | None = None
         self._unloading = False
-        """Whether the running process was told to exit by its scale."""
+        """Whether the running process is exiting because its scale is 0."""
         self._changed = asyncio.Event()
         """Of the scale, or stopping."""
         self._stopping = asyncio.Event()

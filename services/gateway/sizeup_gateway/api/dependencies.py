@@ -6,7 +6,7 @@ from functools import partial
 
 from starlette.requests import Request
 
-from sizeup_gateway.api.ollama.presets import prompt_with_preset, with_preset
+from sizeup_gateway.api.ollama.manage.presets import prompt_with_preset, with_preset
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of

@@ -181,12 +181,12 @@ class InferenceClient:
     async def model(self, base_url: str) -> ModelInfo:
         """Describe the model, loaded or not; raises OSError, TimeoutError or ValueError.
 
-        ValueError as well if the replica cannot tell yet.
+        ValueError as well if the replica has not read the files yet.
         """
         return ModelInfo.model_validate_json(await self._get(base_url + routes.MODEL))
 
     async def model_details(self, base_url: str) -> Sequence[bytes] | None:
-        """Return the JSON arrays of routes.MODEL_DETAILS; None if the replica does not tell."""
+        """Return the JSON arrays of routes.MODEL_DETAILS; None if the replica has none."""
         url = base_url + routes.MODEL_DETAILS
         try:
             async with asyncio.timeout(self._timeouts.first_event):

@@ -24,7 +24,7 @@ class ServerState:
     metrics: InferenceMetrics
     health: Health
     described: ModelInfo | None = None
-    """The model by its files; None before they are read, or if they do not tell."""
+    """The model by its files; None before they are read, or if they cannot be read."""
     model: ServedModel | None = None
     """None until the warm-up has generated a token."""
     _details: bytes | None = None

@@ -1,4 +1,4 @@
-"""Tensors and vocabulary of a model folder: megabytes of JSON, for those who ask for details."""
+"""Tensors and vocabulary of a model folder: megabytes of JSON, sent on request only."""
 
 import json
 from collections.abc import Mapping, Sequence

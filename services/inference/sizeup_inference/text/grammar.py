@@ -92,7 +92,7 @@ class GrammarCompiler(Protocol):
 
 def arguments_grammar(tool: FunctionTool) -> Grammar:
     """Return the grammar of a tool's arguments alone; raise GrammarError."""
-    return Grammar("start: @arguments", {"arguments": _schema(tool.parameters, tool.strict)})
+    return Grammar("start: @arguments", {"arguments": _arguments(tool)})
 
 
 def output_grammar(

@@ -5,6 +5,7 @@ mask: a grammar that exceeds the limits is an error, never a stall. What may tak
 tried in a process of its own first.
 """
 
+import functools
 from array import array
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -40,18 +41,25 @@ class LLGuidanceCompiler:
     def __init__(
         self, tokenizer: Tokenizer, vocab_size: int, eos_token_ids: Collection[int]
     ) -> None:
-        """Build the index of the vocabulary, which takes about 0.3 s for Qwen's.
+        """`vocab_size` is the model's: the number of its logits.
 
-        `vocab_size` is the model's: the number of its logits. Raises ValueError for a model
-        without an end-of-sequence token, whose output could not end.
+        Raises ValueError for a model without an end-of-sequence token, whose output could not end.
         """
-        eos = [i for i in eos_token_ids if i < vocab_size]
-        if not eos:
+        self._eos = [i for i in eos_token_ids if i < vocab_size]
+        if not self._eos:
             raise ValueError("the model has no end-of-sequence token")
-        vocabulary = TokenizerWrapper(_Vocabulary(tokenizer, vocab_size, eos[0]))
-        self._tokenizer = LLTokenizer(vocabulary, n_vocab=vocab_size, eos_token=eos)
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
         self._cached_characters = 0
+
+    @functools.cached_property
+    def _index(self) -> LLTokenizer:
+        """The index of the vocabulary: 0.3 s for Qwen's, so that only its first use takes them."""
+        vocabulary = _Vocabulary(self._tokenizer, self._vocab_size, self._eos[0])
+        return LLTokenizer(
+            TokenizerWrapper(vocabulary), n_vocab=self._vocab_size, eos_token=self._eos
+        )
 
     def compile(self, grammar: Grammar) -> Constraint:
         text = grammar.to_json()
@@ -60,7 +68,7 @@ class LLGuidanceCompiler:
             return cached
         if not grammar.is_plain and (error := check(text)):
             raise GrammarError(_summary(error))
-        matcher = LLMatcher(self._tokenizer, text, log_level=0, limits=_LIMITS)
+        matcher = LLMatcher(self._index, text, log_level=0, limits=_LIMITS)
         if error := first_mask_error(matcher.deep_copy()):
             del matcher  # up to 150 MB, which the exception's traceback would keep
             raise GrammarError(_summary(error))

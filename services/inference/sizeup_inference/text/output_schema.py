@@ -1,7 +1,7 @@
 """JSON schemas of outputs: bounded in size, closed to properties that they do not name. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 MAX_VALUES = 20_000
@@ -10,8 +10,6 @@ MAX_OPTIONAL = 400
 """Optional properties of one object, whose combinations take quadratic time in every mask."""
 MAX_CHARACTERS = 2**20
 """Of the keys and texts in a schema."""
-
-
 MAX_DEPTH = 64
 """As deep as the gateway accepts JSON."""
 
@@ -74,15 +72,12 @@ def _is_unsupported(key: str, value: Any) -> bool:
 def is_plain(schema: dict[str, Any]) -> bool:
     """Whether a schema of at most this size has no keyword that may take long to compile."""
     values = 0
-    level: list[Any] = [schema]
-    while level:
-        values += sum(map(len, level))
-        if any(_is_slow(each) for each in level if isinstance(each, dict)):
+    for containers, texts in _levels(schema):
+        values += sum(map(len, containers))
+        if any(_is_slow(each) for each in containers if isinstance(each, dict)):
             return False
-        inner = [value for each in level for value in _values(each)]
-        if any(len(value) > _MAX_PLAIN_TEXT for value in inner if isinstance(value, str)):
+        if any(len(text) > _MAX_PLAIN_TEXT for text in texts):
             return False
-        level = [value for value in inner if isinstance(value, dict | list)]
     return values <= _MAX_PLAIN_VALUES
 
 
@@ -133,27 +128,28 @@ def _is_slow(schema: dict[str, Any]) -> bool:
 
 def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
     """Return whether a key occurs anywhere; raise SchemaError for a schema that is too large."""
-    level: list[Any] = [schema]
-    depth = values = characters = 0
+    values = characters = 0
     found = False
-    while level:
-        depth += 1
-        for each in level:
+    for depth, (containers, texts) in enumerate(_levels(schema), 1):
+        for each in containers:
             values += len(each)
             if isinstance(each, dict):
                 found = found or key in each
                 _check_optional(each)
                 characters += sum(map(len, each))
-        inner = [value for each in level for value in _values(each)]
-        characters += sum(len(value) for value in inner if isinstance(value, str))
+        characters += sum(map(len, texts))
         if values > MAX_VALUES or characters > MAX_CHARACTERS or depth > MAX_DEPTH:
             raise SchemaError("the schema is too large")
-        level = [value for value in inner if isinstance(value, dict | list)]
     return found
 
 
-def _values(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return container.values() if isinstance(container, dict) else container
+def _levels(schema: dict[str, Any]) -> Iterator[tuple[list[Any], list[str]]]:
+    """Yield the objects and arrays of each depth, and the texts in them."""
+    level: list[Any] = [schema]
+    while level:
+        inner = [v for each in level for v in (each.values() if isinstance(each, dict) else each)]
+        yield level, [value for value in inner if isinstance(value, str)]
+        level = [value for value in inner if isinstance(value, dict | list)]
 
 
 def _check_optional(schema: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the files of a tokenizer tell. No transformers, whose import takes seconds."""
+"""The files of a tokenizer. No transformers, whose import takes seconds."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -6,17 +6,14 @@ from typing import Any
 from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
+from gateway.api.named_events import named_events
+
 _EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
 
 def parse(stream: str) -> list[dict[str, Any]]:
     """Return the events; AssertionError where the stream breaks a promise of the protocol."""
-    events = []
-    for block in stream.removesuffix("\n\n").split("\n\n"):
-        name, data = block.split("\n")
-        event = json.loads(data.removeprefix("data: "))
-        assert name == f"event: {event['type']}"
-        events.append(event)
+    events = named_events(stream)
     _check(events)
     return events
 

@@ -6,6 +6,7 @@ from typing import Any
 from sizeup_gateway.api.anthropic import schema
 from sizeup_gateway.api.anthropic.conversation import to_messages
 from sizeup_gateway.api.tool_choice import AUTO, ToolChoice, ToolUse, check_ignored, choose
+from sizeup_gateway.api.wire_fields import dialect_field
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChatPrompt,
@@ -34,12 +35,7 @@ _PARAMS: Mapping[str, str] = {
 
 def to_param(wire_field: str) -> str:
     """Map a wire field to a field of the request."""
-    if wire_field in _PARAMS:
-        return _PARAMS[wire_field]
-    root, _, rest = wire_field.partition(".")
-    if root == "prompt":
-        return "messages"
-    return rest if root == "sampling" and rest else wire_field
+    return dialect_field(wire_field, _PARAMS, "messages")
 
 
 def to_prompt(body: schema.CountTokensRequest) -> tuple[ChatPrompt, ToolUse, Ignored]:

@@ -14,7 +14,7 @@ from sizeup_gateway.api.compare.plan import chosen_models, conversations, make_p
 from sizeup_gateway.api.compare.sizes import measured_of, to_size
 from sizeup_gateway.api.dependencies import Dependencies
 from sizeup_gateway.api.ollama import translate as from_ollama
-from sizeup_gateway.api.ollama.presets import with_preset
+from sizeup_gateway.api.ollama.manage.presets import with_preset
 from sizeup_gateway.api.ollama.routes import describe as describe_ollama
 from sizeup_gateway.api.ollama.schema import Message
 from sizeup_gateway.api.openai import translate as from_openai

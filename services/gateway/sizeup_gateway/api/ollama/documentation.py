@@ -10,7 +10,8 @@ from sizeup_gateway.api.documentation import (
     operation,
 )
 from sizeup_gateway.api.error_schemas import OllamaErrorResponse
-from sizeup_gateway.api.ollama import manage_schema, response_schema, schema
+from sizeup_gateway.api.ollama import response_schema, schema
+from sizeup_gateway.api.ollama.manage import schema as manage_schema
 from sizeup_gateway.responses.framing import NDJSON_TYPE
 from sizeup_telemetry.api_docs import json_response, reference, stream_response
 

@@ -20,8 +20,8 @@ from sizeup_gateway.api.ollama.chunks import (
     timestamp,
 )
 from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
-from sizeup_gateway.api.ollama.describe_created import to_created_show, to_created_tag
 from sizeup_gateway.api.ollama.loading import load_or_unload
+from sizeup_gateway.api.ollama.manage.describe import to_created_show, to_created_tag
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
@@ -114,7 +114,7 @@ class OllamaRoutes:
         )
 
     async def _details(self, model: Model) -> AsyncGenerator[Sequence[bytes]]:
-        """Yield the details of a model, if a process tells them."""
+        """Yield the details of a model, if it has a process that serves them."""
         details = await self._dependencies.dispatcher.details(model)
         if details is not None:
             yield details

@@ -7,6 +7,7 @@ from sizeup_gateway.api.openai.message_translate import to_messages
 from sizeup_gateway.api.openai.output_translate import structured_output, tool_use
 from sizeup_gateway.api.openai.reasoning import thinking_mode
 from sizeup_gateway.api.tool_choice import NO_TOOLS, ToolUse
+from sizeup_gateway.api.wire_fields import dialect_field
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import (
@@ -131,14 +132,7 @@ def completion_param(wire_field: str, structured: str = "response_format") -> st
 
 
 def _param(wire_field: str, prompt_field: str, structured: str) -> str:
-    if wire_field.partition(".")[0] == "structured_output":
-        return structured
-    if wire_field in _PARAMS:
-        return _PARAMS[wire_field]
-    root, _, rest = wire_field.partition(".")
-    if root == "prompt":
-        return prompt_field
-    return rest if root == "sampling" and rest else wire_field
+    return dialect_field(wire_field, {**_PARAMS, "structured_output": structured}, prompt_field)
 
 
 def _request(

@@ -41,6 +41,8 @@ def mask(
 
     `kernels` as in `sample`.
     """
+    if not masks:
+        return
     kernels = kernels if is_addressable(logits) else None
     for row, sequence in zip(logits, sequences, strict=True):
         if sequence not in masks:

@@ -1,10 +1,11 @@
 """Events of a stream, parsed and validated with the official client's types."""
 
-import json
 from typing import Any
 
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
+
+from gateway.api.named_events import named_events
 
 _EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
@@ -12,12 +13,7 @@ TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 def parse(stream: str) -> list[dict[str, Any]]:
     """Return the events; AssertionError where the stream breaks a promise of the protocol."""
-    events = []
-    for block in stream.removesuffix("\n\n").split("\n\n"):
-        name, data = block.split("\n")
-        event = json.loads(data.removeprefix("data: "))
-        assert name == f"event: {event['type']}"
-        events.append(event)
+    events = named_events(stream)
     check(events)
     return events
 

@@ -7,6 +7,7 @@ from sizeup_gateway.api.openai.responses_api.conversation import to_messages
 from sizeup_gateway.api.openai.responses_api.tools import OfferedTools, offer
 from sizeup_gateway.api.openai.translate import DEFAULTS
 from sizeup_gateway.api.tool_choice import AUTO, ToolUse, check_ignored, choose
+from sizeup_gateway.api.wire_fields import dialect_field
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChatPrompt,
@@ -36,12 +37,7 @@ _PARAMS: Mapping[str, str] = {
 
 def to_param(wire_field: str) -> str:
     """Map a wire field to a field of the request."""
-    if wire_field in _PARAMS:
-        return _PARAMS[wire_field]
-    root, _, rest = wire_field.partition(".")
-    if root == "prompt":
-        return "input"
-    return rest if root == "sampling" and rest else wire_field
+    return dialect_field(wire_field, _PARAMS, "input")
 
 
 def to_prompt(body: schema.ResponseInput) -> tuple[ChatPrompt, ToolUse, OfferedTools]:

@@ -1,6 +1,7 @@
 """What /api/copy and /api/create make of the models that there are. Pure."""
 
-from sizeup_gateway.api.ollama import manage_schema, schema, translate
+from sizeup_gateway.api.ollama import schema, translate
+from sizeup_gateway.api.ollama.manage import schema as manage_schema
 from sizeup_gateway.errors import (
     GatewayError,
     InvalidRequestError,

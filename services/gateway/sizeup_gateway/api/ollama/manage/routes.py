@@ -10,14 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sizeup_gateway.api.dependencies import Dependencies
-from sizeup_gateway.api.ollama import documentation, manage
-from sizeup_gateway.api.ollama.manage_schema import (
+from sizeup_gateway.api.ollama import documentation
+from sizeup_gateway.api.ollama.manage import changes
+from sizeup_gateway.api.ollama.manage.pull import pull_status
+from sizeup_gateway.api.ollama.manage.schema import (
     CopyRequest,
     CreateRequest,
     DeleteRequest,
     PullRequest,
 )
-from sizeup_gateway.api.ollama.pull import pull_status
 from sizeup_gateway.api.ollama.routes import describe
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.errors import (
@@ -78,14 +79,14 @@ class ManageRoutes:
 
     async def copy(self, request: Request) -> Response:
         body = await self._dependencies.read(request, CopyRequest, describe)
-        make = partial(manage.copied, self._dependencies.models, body, time.time())
+        make = partial(changes.copied, self._dependencies.models, body, time.time())
         with self._dependencies.admission:
             await self._created_models.save(make)
         return Response()
 
     async def create(self, request: Request) -> Response:
         body = await self._dependencies.read(request, CreateRequest, describe)
-        make = partial(manage.created, self._dependencies.models, body, time.time())
+        make = partial(changes.created, self._dependencies.models, body, time.time())
 
         async def lines() -> AsyncGenerator[Json]:
             try:
@@ -100,7 +101,7 @@ class ManageRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete a created model; Ollama's clients accept no other status than 200."""
         body = await self._dependencies.read(request, DeleteRequest, describe)
-        check = partial(manage.check_deletion, self._dependencies.models, body.named)
+        check = partial(changes.check_deletion, self._dependencies.models, body.named)
         with self._dependencies.admission:
             await self._created_models.delete(body.named, check)
         return Response()

@@ -6,7 +6,7 @@ import pytest
 
 from sizeup_gateway.api.ollama import schema as ollama
 from sizeup_gateway.api.ollama import translate as from_ollama
-from sizeup_gateway.api.ollama.presets import with_preset
+from sizeup_gateway.api.ollama.manage.presets import with_preset
 from sizeup_gateway.api.openai import schema as openai
 from sizeup_gateway.api.openai import translate as from_openai
 from sizeup_gateway.errors import InvalidRequestError
