@@ -107,7 +107,7 @@ class ManageRoutes:
         return Response()
 
     async def has_blob(self, request: Request) -> Response:
-        """Tell `ollama create` that a file is not here."""
+        """Answer `ollama create` that the file has to be uploaded."""
         digest = request.path_params["digest"]
         if _DIGEST.fullmatch(digest) is None:
             raise InvalidRequestError("invalid digest format")
