@@ -14,18 +14,28 @@ from system.models import TOY
 from system.requests import DEADLINE_SECONDS
 
 MESSAGES: Any = [{"role": "user", "content": "What is 12 + 30?"}]
+# Every schema here admits finitely many values: a model of a few million weights that samples would
+# otherwise write a number or a string until its token limit.
+BOUNDED: Any = {"type": "integer", "minimum": 0, "maximum": 1000}
 ADD: Any = {
     "type": "function",
     "function": {
         "name": "add",
         "parameters": {
             "type": "object",
-            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "properties": {"a": BOUNDED, "b": BOUNDED},
             "required": ["a", "b"],
+            "additionalProperties": False,
         },
     },
 }
-NOW: Any = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
+NOW: Any = {
+    "type": "function",
+    "function": {
+        "name": "now",
+        "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+    },
+}
 LIMIT = 500
 
 
@@ -46,10 +56,10 @@ def client(serving: Deployment) -> Iterator[openai.OpenAI]:
 
 
 def schema() -> dict[str, Any]:
-    """Bounded, so that a model of a few million weights comes to an end."""
     rules = Answer.model_json_schema()
+    rules["additionalProperties"] = False
     rules["properties"]["color"] = {"anyOf": [{"enum": ["red", "blue"]}, {"type": "null"}]}
-    rules["properties"]["sum"] = {"type": "integer", "minimum": 0, "maximum": 1000}
+    rules["properties"]["sum"] = BOUNDED
     return rules
 
 
