@@ -69,7 +69,7 @@ class Dependencies:
         selected: Selected,
         wires: Sequence[GenerateRequest],
         given: Collection[str],
-    ) -> Callable[[], AsyncGenerator[Event]]:
+    ) -> Callable[[], AsyncGenerator[Sequence[Event]]]:
         """Return the dispatch of wire requests, with the cache salt of the client's API key.
 
         A created model adds its settings, except for the `given` fields.
@@ -82,7 +82,7 @@ class Dependencies:
 
     def embed(
         self, request: Request, selected: Selected, wire: EmbedRequest
-    ) -> Callable[[], AsyncGenerator[EmbedEvent]]:
+    ) -> Callable[[], AsyncGenerator[Sequence[EmbedEvent]]]:
         """Return the dispatch of a batch, as in `generate`."""
         salted = wire.model_copy(update={"cache_salt": salt_of(request.scope)})
         return partial(self.dispatcher.embed, selected.model, selected.name, salted)

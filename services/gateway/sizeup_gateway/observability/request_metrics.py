@@ -14,6 +14,8 @@ from sizeup_wire.events import (
     Finished,
     PromptTokens,
     Started,
+    Text,
+    Thinking,
     ToolCall,
     ToolCallArguments,
     ToolCallStarted,
@@ -39,6 +41,8 @@ class RequestMetrics:
         """By choice."""
         self._finished: Finished | None = None
         self._first_token_seconds: float | None = None
+        self._observe_latency: Callable[[float], None] | None = None
+        """Of the model; looking it up takes as long as observing."""
 
     @property
     def elapsed_ns(self) -> int:
@@ -61,14 +65,14 @@ class RequestMetrics:
     def record_event(self, event: Event) -> None:
         """Record the time and the token counts of one event."""
         match event:
-            case Finished():
-                self._finished = event
+            case Text() | Thinking():
+                self._record_tokens(event.choice, event.tokens)
             case ToolCallStarted() | ToolCallArguments() | ToolCall():
                 self._record_tokens(event.choice, 0)  # these do not carry their token counts
+            case Finished():
+                self._finished = event
             case Started() | PromptTokens() | Failed():
                 pass
-            case _:
-                self._record_tokens(event.choice, event.tokens)
 
     def _record_tokens(self, choice: int, tokens: int) -> None:
         """Record one event; its tokens share the time since the previous event of the choice."""
@@ -76,11 +80,11 @@ class RequestMetrics:
         if self._first_token_seconds is None:
             self._first_token_seconds = (now - self._started_ns) / 1e9
             self.metrics.time_to_first_token.labels(self.model).observe(self._first_token_seconds)
-        elif tokens and choice in self._last_token_ns:
+            self._observe_latency = self.metrics.inter_token_latency.labels(self.model).observe
+        elif self._observe_latency is not None and tokens and choice in self._last_token_ns:
             seconds = (now - self._last_token_ns[choice]) / 1e9 / tokens
-            latency = self.metrics.inter_token_latency.labels(self.model)
             for _ in range(tokens):
-                latency.observe(seconds)
+                self._observe_latency(seconds)
         self._last_token_ns[choice] = now
 
     @contextmanager

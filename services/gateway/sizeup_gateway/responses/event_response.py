@@ -6,7 +6,7 @@ disconnect; the task that responds is then cancelled, and with it the request to
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,14 @@ from starlette.types import Receive, Scope, Send
 
 from sizeup_gateway.errors import INTERNAL_ERROR, BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
-from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Timing
+from sizeup_gateway.responses.framing import (
+    JSON_TYPE,
+    STREAM_HEADERS,
+    Chunks,
+    Framing,
+    Json,
+    Timing,
+)
 from sizeup_gateway.responses.json_bytes import JsonStream, encode_pieces, rechunk
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain, expire_now
@@ -72,7 +79,8 @@ class Admission:
 class EventResponse(Response, Generic[EventT]):
     """Sends the events of one request in a dialect."""
 
-    events: Callable[[], AsyncGenerator[EventT]]
+    events: Callable[[], AsyncGenerator[Sequence[EventT]]]
+    """In batches, as they arrive from inference."""
     accept: Accept[EventT]
     chunks: Chunks[EventT]
     framing: Framing
@@ -138,37 +146,51 @@ class EventResponse(Response, Generic[EventT]):
 
     async def _send_stream(
         self,
-        events: AsyncGenerator[EventT],
+        batches: AsyncGenerator[Sequence[EventT]],
         connection: "_Connection",
         metrics: RequestMetrics,
         first: "_FirstEvent",
     ) -> None:
-        async for event in events:
+        """Send the chunks of each batch in one write."""
+        headers = {**STREAM_HEADERS, **self.extra_headers}
+        async for batch in batches:
             first.note()
-            sends = self.accept(event, metrics)
-            if not connection.started:
-                await connection.start(
-                    self.framing.media_type, {**STREAM_HEADERS, **self.extra_headers}
-                )
-            if not sends:
-                continue
-            chunks = self.chunks.to_chunks(event, _timing(metrics))
+            chunks, error = self._to_chunks(batch, metrics)
+            if not connection.started and (error is None or chunks):
+                await connection.start(self.framing.media_type, headers)
             if chunks:
                 await connection.write(self.framing.frame(chunks))
+            if error is not None:
+                raise error
         await connection.end(self.framing.end())
+
+    def _to_chunks(
+        self, events: Sequence[EventT], metrics: RequestMetrics
+    ) -> tuple[Sequence[Json], UpstreamError | None]:
+        """Return the chunks of events, and the error with which they end."""
+        chunks: list[Json] = []
+        timing = _timing(metrics)
+        try:
+            for event in events:
+                if self.accept(event, metrics):
+                    chunks += self.chunks.to_chunks(event, timing)
+        except UpstreamError as error:
+            return chunks, error
+        return chunks, None
 
     async def _send_whole(
         self,
-        events: AsyncGenerator[EventT],
+        batches: AsyncGenerator[Sequence[EventT]],
         connection: "_Connection",
         metrics: RequestMetrics,
         first: "_FirstEvent",
     ) -> None:
         with self.admission.memory.response() as count_bytes:
-            async for event in events:
+            async for batch in batches:
                 first.note()
-                self.accept(event, metrics)
-                count_bytes(self.chunks.collect(event))
+                for event in batch:
+                    self.accept(event, metrics)
+                    count_bytes(self.chunks.collect(event))
             response = self.chunks.to_response(_timing(metrics))
             body: Iterable[bytes | bytearray] = encode_pieces(response)
             length = {}

@@ -36,7 +36,7 @@ class Dispatcher:
         requests: Sequence[GenerateRequest],
         *,
         waits_while_loading: bool = True,
-    ) -> AsyncGenerator[Event]:
+    ) -> AsyncGenerator[Sequence[Event]]:
         """Yield the events of requests with equal `n` as one stream.
 
         Raises GatewayError before the first event. `name` is the model's as the client wrote it.
@@ -52,7 +52,9 @@ class Dispatcher:
         ]
         return streams[0] if len(streams) == 1 else merge(streams, requests[0].n, accepted)
 
-    def embed(self, model: Model, name: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
+    def embed(
+        self, model: Model, name: str, request: EmbedRequest
+    ) -> AsyncGenerator[Sequence[EmbedEvent]]:
         """Yield the events of a batch; those of a replica that failed may come again.
 
         Raises GatewayError. `name` is the model's as the client wrote it.
@@ -61,8 +63,8 @@ class Dispatcher:
         return self._dispatch(queued, partial(self._client.embed, request=request))
 
     async def _dispatch(
-        self, queued: QueuedRequest, send: Callable[[str], AsyncGenerator[_EventT]]
-    ) -> AsyncGenerator[_EventT]:
+        self, queued: QueuedRequest, send: Callable[[str], AsyncGenerator[Sequence[_EventT]]]
+    ) -> AsyncGenerator[Sequence[_EventT]]:
         """Yield the events of one request, which `send` sends to the address of a replica.
 
         A replica that is unavailable is replaced once: more retries would multiply with those of
@@ -81,8 +83,8 @@ class Dispatcher:
                     if failed is not None:
                         self._metrics.upstream_retries.labels(model.key).inc()
                     async with aclosing(send(replica.url)) as events:
-                        async for event in events:
-                            yield _add_load_time(event, load_ns)
+                        async for batch in events:
+                            yield _add_load_time(batch, load_ns)
                     return
             except NoReplicaError:
                 load_ns += await self._activator.wait(queued)
@@ -111,8 +113,10 @@ class Dispatcher:
             raise NotReadyError(name, model.state) from None
 
 
-def _add_load_time(event: _EventT, load_ns: int) -> _EventT:
+def _add_load_time(events: Sequence[_EventT], load_ns: int) -> Sequence[_EventT]:
     """Count the time until a replica was found, in the activation queue or not, as load time."""
-    if isinstance(event, Started):
-        return event.model_copy(update={"load_ns": event.load_ns + load_ns})
-    return event
+    first = events[0]
+    if isinstance(first, Started):
+        waited = first.model_copy(update={"load_ns": first.load_ns + load_ns})
+        return [waited, *events[1:]]
+    return events

@@ -1,6 +1,6 @@
 """Handlers of /api/embed and /api/embeddings."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -78,7 +78,7 @@ class EmbeddingRoutes:
     def _respond(
         self,
         selected: Selected,
-        events: Callable[[], AsyncGenerator[EventT]],
+        events: Callable[[], AsyncGenerator[Sequence[EventT]]],
         accept: Accept[EventT],
         chunks: Chunks[EventT],
     ) -> Response:

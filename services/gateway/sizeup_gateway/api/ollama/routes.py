@@ -113,11 +113,11 @@ class OllamaRoutes:
             to_client_error=partial(to_client_error, model=name, to_param=str),
         )
 
-    async def _details(self, model: Model) -> AsyncGenerator[Sequence[bytes]]:
+    async def _details(self, model: Model) -> AsyncGenerator[Sequence[Sequence[bytes]]]:
         """Yield the details of a model, if it has a process that serves them."""
         details = await self._dependencies.dispatcher.details(model)
         if details is not None:
-            yield details
+            yield [details]
 
     async def chat(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.ChatRequest, describe)
@@ -156,7 +156,7 @@ class OllamaRoutes:
     def _respond(
         self,
         selected: Selected,
-        events: Callable[[], AsyncGenerator[Event]],
+        events: Callable[[], AsyncGenerator[Sequence[Event]]],
         chunks: Chunks[Event],
         *,
         streams: bool,

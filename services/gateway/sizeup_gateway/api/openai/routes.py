@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -113,7 +113,7 @@ class OpenAIRoutes:
         body: schema.SamplingRequest,
         selected: Selected,
         chunks: Chunks[Event],
-        events: Callable[[], AsyncGenerator[Event]],
+        events: Callable[[], AsyncGenerator[Sequence[Event]]],
         to_param: Callable[[str, str], str],
     ) -> EventResponse[Event]:
         return EventResponse(

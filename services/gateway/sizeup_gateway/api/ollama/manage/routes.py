@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from fastapi import APIRouter
@@ -119,8 +120,13 @@ class ManageRoutes:
     def _respond(
         self, lines: Callable[[], AsyncGenerator[Json]], *, streams: bool
     ) -> EventResponse[Json]:
+        async def batches() -> AsyncGenerator[Sequence[Json]]:
+            async with aclosing(lines()) as one_by_one:
+                async for line in one_by_one:
+                    yield [line]
+
         return EventResponse(
-            events=lines,
+            events=batches,
             accept=_accept,
             chunks=_StatusChunks(),
             framing=NdjsonFraming(),
