@@ -20,6 +20,8 @@ class AccessCode(StrEnum):
     BODY_TIMEOUT = "body_timeout"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_API_KEY = "invalid_api_key"
+    REQUEST_LIMIT = "request_limit"
+    TOKEN_LIMIT = "token_limit"
     FORBIDDEN_HOST = "forbidden_host"
     FORBIDDEN_ORIGIN = "forbidden_origin"
     NOT_IMPLEMENTED = "not_implemented"
@@ -206,6 +208,8 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.BODY_TOO_LARGE: HttpForm(413, openai_code="request_too_large"),
     AccessCode.BODY_TIMEOUT: HttpForm(408, openai_code="request_timeout"),
     AccessCode.UNSUPPORTED_ENCODING: HttpForm(415, openai_code="unsupported_encoding"),
+    AccessCode.REQUEST_LIMIT: HttpForm(429, "requests", "rate_limit_exceeded"),
+    AccessCode.TOKEN_LIMIT: HttpForm(429, "tokens", "rate_limit_exceeded"),
     AccessCode.INVALID_API_KEY: HttpForm(401, openai_code="invalid_api_key"),
     AccessCode.FORBIDDEN_HOST: HttpForm(403, openai_code="forbidden_host"),
     AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented", is_final=True),

@@ -31,6 +31,7 @@ from sizeup_telemetry import api_docs
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
+from sizeup_telemetry.places import Places
 from sizeup_telemetry.request_id import RequestIdMiddleware
 from sizeup_wire.model import ModelInfo
 
@@ -158,19 +159,21 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     state.metrics.watch(running.engine.stats)
     state.health.set_running(running.engine)
     log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})
+    capacity = settings.max_waiting + settings.max_num_seqs
     return ServedModel(
         engine=running.engine,
-        info=running.info,
+        info=running.info.model_copy(update={"max_requests": capacity}),
         tokenizer=running.tokenizer,
         embedding=running.embedding,
         mailboxes=mailboxes,
         # more prompts than the engine accepts need not be encoded
-        tokenizer_thread=WorkerThread("tokenizer", settings.max_waiting + settings.max_num_seqs),
+        tokenizer_thread=WorkerThread("tokenizer", capacity),
         grammars=running.grammars,
-        grammar_thread=WorkerThread("grammar", settings.max_waiting + settings.max_num_seqs),
+        grammar_thread=WorkerThread("grammar", capacity),
         drain=composition.drain,
         metrics=state.metrics,
         keep_alive=KeepAlive(settings.keep_alive_seconds, time.time()),
+        places=Places(capacity),
     )
 
 

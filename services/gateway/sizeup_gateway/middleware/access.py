@@ -5,8 +5,7 @@ import hmac
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -65,14 +64,9 @@ def host_middleware(bound_to: str) -> list[Middleware]:
     return [Middleware(HostMiddleware, hostname=hostname)]
 
 
-def key_middleware(keys_file: Path | None, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
-    """Require an API key of all but exempt requests; raise OSError or ValueError for the file."""
-    if keys_file is None:
-        return []
-    keys = [line.strip() for line in keys_file.read_text(encoding="utf-8").splitlines()]
-    if not any(keys):
-        raise ValueError(f"{keys_file} contains no API key")
-    return [Middleware(KeyMiddleware, keys=[key for key in keys if key], is_exempt=is_exempt)]
+def key_middleware(keys: Collection[str], is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
+    """Require one of the API keys of all but exempt requests; without any key, of none."""
+    return [Middleware(KeyMiddleware, keys=keys, is_exempt=is_exempt)] if keys else []
 
 
 class OriginMiddleware:
@@ -160,7 +154,7 @@ class KeyMiddleware:
     """Requires an API key: `Authorization: Bearer` or `X-Api-Key`."""
 
     def __init__(
-        self, app: ASGIApp, keys: Sequence[str], is_exempt: Callable[[Scope], bool]
+        self, app: ASGIApp, keys: Collection[str], is_exempt: Callable[[Scope], bool]
     ) -> None:
         """Keep only hashes of the keys; `is_exempt` selects the requests that need none."""
         self._app = app

@@ -36,6 +36,9 @@ class RequestMetrics:
         self.outcome: str | None = None
         """None until known; a response without an error is "ok"."""
         self.status: int | None = None
+        self.tokens = 0
+        """Of prompt and output so far."""
+        self._parent: RequestMetrics | None = None
         self._started_ns = time.monotonic_ns()
         self._last_token_ns: dict[int, int] = {}
         """By choice."""
@@ -59,7 +62,7 @@ class RequestMetrics:
     def of_part(self, model: str) -> "RequestMetrics":
         """Begin the metrics of a part of this request, which runs a model by this key."""
         part = RequestMetrics(self.metrics, self.route)
-        part.model, part.status = model, 200
+        part.model, part.status, part._parent = model, 200, self
         return part
 
     def record_event(self, event: Event) -> None:
@@ -69,14 +72,23 @@ class RequestMetrics:
                 self._record_tokens(event.choice, event.tokens)
             case ToolCallStarted() | ToolCallArguments() | ToolCall():
                 self._record_tokens(event.choice, 0)  # these do not carry their token counts
+            case Started():
+                self._add_tokens(event.prompt_tokens)
             case Finished():
                 self._finished = event
-            case Started() | PromptTokens() | Failed():
+                self._add_tokens(event.prompt_tokens + event.completion_tokens - self.tokens)
+            case PromptTokens() | Failed():
                 pass
+
+    def _add_tokens(self, tokens: int) -> None:
+        self.tokens += tokens
+        if self._parent is not None:
+            self._parent.tokens += tokens
 
     def _record_tokens(self, choice: int, tokens: int) -> None:
         """Record one event; its tokens share the time since the previous event of the choice."""
         now = time.monotonic_ns()
+        self._add_tokens(tokens)
         if self._first_token_seconds is None:
             self._first_token_seconds = (now - self._started_ns) / 1e9
             self.metrics.time_to_first_token.labels(self.model).observe(self._first_token_seconds)

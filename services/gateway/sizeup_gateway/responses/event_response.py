@@ -6,8 +6,8 @@ disconnect; the task that responds is then cancelled, and with it the request to
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from sizeup_gateway import client_identity
 from sizeup_gateway.errors import INTERNAL_ERROR, BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.framing import (
@@ -30,6 +31,7 @@ from sizeup_gateway.responses.framing import (
 from sizeup_gateway.responses.json_bytes import JsonStream, encode_pieces, rechunk
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain, expire_now
+from sizeup_telemetry.places import FullError, Places
 from sizeup_wire.embeddings import Embedding, EmbedEvent
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Failed, Text
@@ -62,17 +64,16 @@ class Admission:
         """Before its first event, a request may have been queued for this long."""
         self.drain = drain
         self.memory = memory
-        self._limit = limit
-        self._in_flight = 0
+        self._places = Places(limit)
 
-    def __enter__(self) -> None:
-        """Raise BusyError if the limit is reached."""
-        if self._in_flight >= self._limit:
-            raise BusyError
-        self._in_flight += 1
-
-    def __exit__(self, *exception: object) -> None:
-        self._in_flight -= 1
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Count a request while the block runs; raise BusyError if the limit is reached."""
+        try:
+            with self._places.held(client_identity.current.get()):
+                yield
+        except FullError:
+            raise BusyError from None
 
 
 @dataclass(slots=True, eq=False)
@@ -114,7 +115,7 @@ class EventResponse(Response, Generic[EventT]):
     async def _respond(self, connection: "_Connection", metrics: RequestMetrics) -> None:
         """Respond until the deadline, the end of the drain or the client's disconnect."""
         try:
-            with self.admission, metrics.in_flight():
+            with self.admission.held(), metrics.in_flight():
                 await self._before_deadline(connection, metrics)
         except GatewayError as raised:
             error = self.to_client_error(raised) if isinstance(raised, UpstreamError) else raised

@@ -65,6 +65,7 @@ class ResponseMemoryLimiter:
         with self.response() as count:
             async with aclosing(events()) as stream:
                 async for batch in stream:
-                    yield batch
-                    count(kept_bytes() - counted)
-                    counted = kept_bytes()
+                    for event in batch:  # counted before the next one is sent
+                        yield [event]
+                        count(kept_bytes() - counted)
+                        counted = kept_bytes()

@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import TypeVar
 
-from sizeup_gateway.errors import NotReadyError, ReplicaUnavailableError
+from sizeup_gateway import client_identity
+from sizeup_gateway.errors import BusyError, NotReadyError, ReplicaUnavailableError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.replica_pool import NoReplicaError, Replica
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.replicas.inference_client import InferenceClient
 from sizeup_gateway.routing.merge_streams import merge
 from sizeup_gateway.scaling.activator import Activator, QueuedRequest
+from sizeup_telemetry.places import FullError
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.events import Event, Started
 from sizeup_wire.generate import GenerateRequest
@@ -46,7 +48,9 @@ class Dispatcher:
         accepted = [asyncio.Event() for _ in requests]
         streams = [
             self._dispatch(
-                queued, partial(self._client.generate, request=request, on_accepted=event.set)
+                queued,
+                request.n,
+                partial(self._client.generate, request=request, on_accepted=event.set),
             )
             for request, event in zip(requests, accepted, strict=True)
         ]
@@ -60,10 +64,13 @@ class Dispatcher:
         Raises GatewayError. `name` is the model's as the client wrote it.
         """
         queued = self._activator.new_request(model, name)
-        return self._dispatch(queued, partial(self._client.embed, request=request))
+        return self._dispatch(queued, 1, partial(self._client.embed, request=request))
 
     async def _dispatch(
-        self, queued: QueuedRequest, send: Callable[[str], AsyncGenerator[Sequence[_EventT]]]
+        self,
+        queued: QueuedRequest,
+        choices: int,
+        send: Callable[[str], AsyncGenerator[Sequence[_EventT]]],
     ) -> AsyncGenerator[Sequence[_EventT]]:
         """Yield the events of one request, which `send` sends to the address of a replica.
 
@@ -78,7 +85,10 @@ class Dispatcher:
         while True:
             begun_ns = time.perf_counter_ns()
             try:
-                with model.pool.lease(avoid=failed) as replica:
+                with (
+                    self._place(model, choices),
+                    model.pool.lease(avoid=failed) as replica,
+                ):
                     load_ns += time.perf_counter_ns() - begun_ns
                     if failed is not None:
                         self._metrics.upstream_retries.labels(model.key).inc()
@@ -95,6 +105,20 @@ class Dispatcher:
                 if failed is not None:
                     raise
                 failed = replica
+
+    @contextmanager
+    def _place(self, model: Model, choices: int) -> Iterator[None]:
+        """Hold places of a model, or raise BusyError: its replicas would reject the request.
+
+        What exceeds all of them is theirs to reject, since no retry can succeed.
+        """
+        places = model.current_places()
+        count = min(choices, places.capacity)
+        try:
+            with places.held(client_identity.current.get(), count):
+                yield
+        except FullError:
+            raise BusyError from None
 
     async def details(self, model: Model) -> Sequence[bytes] | None:
         """Return the tensors and vocabulary of a model, as InferenceClient.model_details.

@@ -120,7 +120,7 @@ class OllamaRoutes:
             yield [details]
 
     async def chat(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ChatRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.ChatRequest, describe)
         name = body.model or ""
         selected = self._select(request, name, generates=bool(body.messages))
         if not body.messages:
@@ -138,7 +138,7 @@ class OllamaRoutes:
         return self._respond(selected, events, chunks, streams=delivery.streams)
 
     async def generate(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.GenerateRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.GenerateRequest, describe)
         name = body.model or ""
         if not name:
             raise ModelNotFoundError(name)

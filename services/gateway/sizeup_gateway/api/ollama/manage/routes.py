@@ -81,7 +81,7 @@ class ManageRoutes:
     async def copy(self, request: Request) -> Response:
         body = await self._dependencies.read(request, CopyRequest, describe)
         make = partial(changes.copied, self._dependencies.models, body, time.time())
-        with self._dependencies.admission:
+        with self._dependencies.admission.held():
             await self._created_models.save(make)
         return Response()
 
@@ -103,7 +103,7 @@ class ManageRoutes:
         """Delete a created model; Ollama's clients accept no other status than 200."""
         body = await self._dependencies.read(request, DeleteRequest, describe)
         check = partial(changes.check_deletion, self._dependencies.models, body.named)
-        with self._dependencies.admission:
+        with self._dependencies.admission.held():
             await self._created_models.delete(body.named, check)
         return Response()
 
