@@ -82,8 +82,8 @@ class Settings(OpenMPSettings, HubCacheSettings):
         512,
         ge=0,
         le=65536,
-        description="limit of sequences in the waiting queue; further ones are rejected (busy), and "
-        "an eighth of all is reserved for clients with less than an equal share",
+        description="limit of sequences in the waiting queue; further ones are rejected (busy), "
+        "and an eighth of all is reserved for clients with less than an equal share",
     )
     kv_cache_bytes: int | None = Field(
         None,
