@@ -85,7 +85,7 @@ images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=..
 # What a tag names changes, a digest does not: it is resolved once, for all images.
 push:  ## Build the images and push them to a registry (REGISTRY=host/path NAMES=... ATTEST=true)
 	@$(if $(REGISTRY),,$(error set the registry: make push REGISTRY=registry.example.com/team))base=$(BASE_TAG); \
-	case $$base in *@*) ;; *) digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$base) && base=$$base@$$digest;; esac && \
+	case $$base in *@*) ;; *) digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$base) && base=$$base@$${digest:?};; esac && \
 	echo "base: $$base" && BASE=$$base $(filter-out BASE=%,$(BAKE)) --push $(NAMES)
 
 save:  ## Build the images and write each to a file (FOLDER=... NAMES=...)
@@ -137,9 +137,9 @@ contracts: $(VENV)/.tools  ## Which package may import which
 lock: $(VENV)/.tools  ## Write the lock files for changed requirements (LOCK_ARGS=--upgrade: newest versions)
 	@$(BIN)/python locks/make_locks.py $(BIN)/uv $(LOCK_ARGS)
 
-# The locks are complete, so that nothing has to be resolved or installed.
+# The locks are complete, so that nothing is resolved or installed. A package that could not be looked up is a failure.
 audit: $(VENV)-audit/.ready  ## Known vulnerabilities of the locked versions (asks PyPI)
-	@$(VENV)-audit/bin/pip-audit --require-hashes --disable-pip --progress-spinner=off $(LOCKS:%=-r %)
+	@$(VENV)-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner=off $(LOCKS:%=-r %)
 
 page: $(PAGE)/node_modules/.ready  ## Build the compare page from its sources (needs npm)
 	@node $(PAGE)/build.mjs
