@@ -14,22 +14,22 @@ def exposed_mode(path: Path) -> str | None:
     """Return the mode of a file that others may read or write, as chmod takes it; None if none may.
 
     Links are followed: a Secret's file is a link to its current version. As in ssh, the folders
-    above do not count. Raises OSError.
+    above do not count. A missing file is an error of what reads it.
     """
-    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
     return f"{mode:04o}" if mode & _OTHERS else None
 
 
 def log_exposure(path: Path) -> None:
-    """Log a warning about a file that others may read or write; raises OSError."""
+    """Log a warning about a file that others may read or write."""
     if mode := exposed_mode(path):
         _log.warning("secret_file.exposed", extra={"file": str(path), "mode": mode})
 
 
 def exposure_warning(path: Path) -> str | None:
-    """Return one line about a file that others may read or write; None also where it is missing."""
-    try:
-        mode = exposed_mode(path)
-    except OSError:  # reported by what reads it
-        return None
+    """Return one line about a file that others may read or write."""
+    mode = exposed_mode(path)
     return mode and f"warning: {path} has mode {mode}: other users have access; run chmod 600"
