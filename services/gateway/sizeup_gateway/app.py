@@ -105,7 +105,7 @@ def create_app(
     probes = health.health_router(
         parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
     )
-    metrics = metrics_router(registry)
+    metrics = metrics_router(registry, settings.metrics_port)
     dependencies = _dependencies(settings, parts, drain)
     jobs = {
         **_jobs(settings, catalog, parts, cluster, scales),

@@ -22,7 +22,10 @@ class Settings(BaseSettings):
         11434, ge=0, le=65535, description="port of both public APIs; default: Ollama's"
     )
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="additional port for /metrics only; default: none"
+        None,
+        ge=1,
+        le=65535,
+        description="port of /metrics, which is then not on `port`; default: `port`",
     )
     catalog: Path = Field(description="YAML file with the models and their replicas")
     origins: str = Field(

@@ -59,7 +59,10 @@ async def _serve(composition: Composition) -> None:
         listens_while_draining=True,  # gateways retry `draining` on another replica
     )
     await serve(
-        create_app(composition), metrics_app(composition.registry), listen, composition.drain
+        create_app(composition),
+        metrics_app(composition.registry, settings.host),
+        listen,
+        composition.drain,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from sizeup_gateway.rate_limits import RateLimits
+from sizeup_telemetry.secret_files import log_exposure
 
 _NAMES = frozenset(field.name for field in fields(RateLimits))
 
@@ -19,6 +20,7 @@ def read_keys(path: Path | None, default: RateLimits) -> Mapping[str, RateLimits
         raise ValueError(f"{path}: {error}") from None
     if not found:
         raise ValueError(f"{path} contains no API key")
+    log_exposure(path)
     return found
 
 

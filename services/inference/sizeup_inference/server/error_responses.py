@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from sizeup_inference.errors import InferenceError
 from sizeup_telemetry.api_docs import json_response
+from sizeup_telemetry.hosts import HostFault
 from sizeup_wire.errors import ErrorCode, Failure
 
 REQUEST_FAILURES: dict[int | str, dict[str, Any]] = {
@@ -50,6 +51,11 @@ async def _on_http_error(_request: Request, error: Exception) -> Response:
 async def _on_unexpected_error(_request: Request, _error: Exception) -> Response:
     """Handle a bug; the traceback is logged under the request id."""
     return _failure(500, ErrorCode.INTERNAL, "internal error")
+
+
+def host_refused(fault: HostFault) -> Response:
+    """Convert a Host header that is not accepted."""
+    return _failure(fault.status, ErrorCode.INVALID_REQUEST, fault.value)
 
 
 def _failure(
