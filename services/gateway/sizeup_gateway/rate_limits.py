@@ -33,6 +33,14 @@ class Exceeded(StrEnum):
     CONCURRENT_REQUESTS = "concurrent_requests"
 
 
+RATE_LIMIT_HEADERS = tuple(
+    f"x-ratelimit-{what}-{kind}"
+    for kind in (Exceeded.REQUESTS, Exceeded.TOKENS)
+    for what in ("limit", "remaining", "reset")
+)
+"""OpenAI's: the limit of a minute, what is left, and the time until all of it is."""
+
+
 class RateLimitedError(Exception):
     def __init__(self, exceeded: Exceeded, limit: int, retry_seconds: float) -> None:
         super().__init__(f"rate limit of {limit} {exceeded.value.replace('_', ' ')} exceeded")
@@ -91,7 +99,7 @@ class Client:
             self._tokens.take(tokens, now)
 
     def headers(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield OpenAI's headers: the limits, what is left, and the time until all of it is."""
+        """Yield RATE_LIMIT_HEADERS, as far as there are limits."""
         for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
             if bucket is not None:
                 left = max(0, math.floor(bucket.level(now)))
@@ -136,9 +144,9 @@ class RateLimiter:
         """Return the use of a client; that of the least recent ones is forgotten."""
         found = self._clients.get(name)
         if found is None:
+            self._forget()
             found = Client(self._by_client.get(name, self._default), self._clock())
             self._clients[name] = found
-            self._forget()
         self._clients.move_to_end(name)
         return found
 
@@ -146,7 +154,7 @@ class RateLimiter:
         return client.headers(self._clock())
 
     def _forget(self) -> None:
-        if len(self._clients) > _MAX_CLIENTS:
+        if len(self._clients) >= _MAX_CLIENTS:
             idle = next((name for name, one in self._clients.items() if not one.running), None)
             if idle is not None:
                 del self._clients[idle]

@@ -11,6 +11,7 @@ WithinHour = Annotated[float, Field(gt=0, le=3600)]
 WithinDay = Annotated[float, Field(gt=0, le=86400)]
 """Seconds, like the two above."""
 Count = Annotated[int, Field(ge=1, le=65536)]
+Rate = Annotated[int, Field(ge=1, le=10**9)]
 Bytes = Annotated[int, Field(ge=1024, le=2**40)]
 
 
@@ -39,18 +40,16 @@ class Settings(BaseSettings):
         description="file with one accepted API key per line, which limits of its own may follow, "
         "as in `KEY requests_per_minute=60`; without it no key is required",
     )
-    requests_per_minute: int | None = Field(
+    requests_per_minute: Rate | None = Field(
         None,
-        ge=1,
         description="limit of the POST requests of each client, which is an API key or else an "
-        "address; a line of api_keys_file may set another",
+        "address (of IPv6 its /64); a line of api_keys_file may set another. Each gateway process "
+        "counts its own",
     )
-    tokens_per_minute: int | None = Field(
-        None, ge=1, description="the same for tokens of prompts and outputs"
+    tokens_per_minute: Rate | None = Field(
+        None, description="the same for tokens of prompts and outputs"
     )
-    concurrent_requests: int | None = Field(
-        None, ge=1, description="the same for requests at one time"
-    )
+    concurrent_requests: Rate | None = Field(None, description="the same for requests at one time")
     created_models: Path | None = Field(
         None,
         description="JSON file of the models that users create (/api/create, /api/copy); without "

@@ -25,6 +25,8 @@ from sizeup_wire.model import TokenizeRequest, TokenizeResponse
 
 FALLBACK_HEADER = "X-Sizeup-Fallback"
 """`smaller`: where the model is not ready, the next smaller size that is; or `none`."""
+_INPUTS = ("messages", "prompt", "suffix", "input")
+"""Fields of a request that computes; in one without any, they are empty."""
 FALLBACKS = ("none", "smaller")
 MODEL_HEADER = "X-Sizeup-Model"
 """Of responses: the listed name of the model that serves the request."""
@@ -53,7 +55,8 @@ class Dependencies:
         client.
         """
         value = await self.reader.read(request)
-        self._check_room(request, value.get("model"))
+        if any(value.get(name) for name in _INPUTS):  # other requests load the model or unload it
+            self._check_room(request, value.get("model"))
         return validate(kind, value, describe)
 
     def _check_room(self, request: Request, name: object) -> None:
