@@ -119,7 +119,9 @@ async def running_gateway(
     registry, drain = CollectorRegistry(), Drain()
     known = models or catalog(*[fake.url for fake in fakes])
     app = create_app(settings(**changes), known, registry, drain, cluster, scales)
-    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(
+        app, http="httptools", log_config=None, access_log=False, ws="none", proxy_headers=False
+    )
     server = Server(config)
     listening = listening_socket("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

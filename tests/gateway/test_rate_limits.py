@@ -24,7 +24,9 @@ class Clock:
         return self.now
 
 
-def limiter(clock: Clock, by_client: dict[str, RateLimits] | None = None, **default: int) -> RateLimiter:
+def limiter(
+    clock: Clock, by_client: dict[str, RateLimits] | None = None, **default: int
+) -> RateLimiter:
     return RateLimiter(RateLimits(**default), by_client or {}, clock)
 
 

@@ -101,7 +101,7 @@ class Dependencies:
 
         A created model adds its settings, except for the `given` fields.
         """
-        changes = _identity(request)
+        changes = identity_of(request)
         whole = [
             with_preset(selected.created, wire, given).model_copy(update=changes) for wire in wires
         ]
@@ -111,7 +111,7 @@ class Dependencies:
         self, request: Request, selected: Selected, wire: EmbedRequest
     ) -> Callable[[], AsyncGenerator[Sequence[EmbedEvent]]]:
         """Return the dispatch of a batch, as in `generate`."""
-        identified = wire.model_copy(update=_identity(request))
+        identified = wire.model_copy(update=identity_of(request))
         return partial(self.dispatcher.embed, selected.model, selected.name, identified)
 
     async def tokenize(
@@ -126,7 +126,8 @@ class Dependencies:
             raise to_client_error(error, selected.name, to_param) from error
 
 
-def _identity(request: Request) -> dict[str, str | None]:
+def identity_of(request: Request) -> Mapping[str, str | None]:
+    """Return the fields of a wire request that say whose it is."""
     return {"cache_salt": salt_of(request.scope), "client": client_identity.current.get() or None}
 
 
