@@ -1,5 +1,7 @@
 """Limits of each client, by a clock that the test moves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -31,8 +33,16 @@ def limiter(
 
 
 def use(limits: RateLimiter, client: str = "a", tokens: int = 0) -> None:
-    with limits.request(client, lambda: tokens):
-        pass
+    limits.begin(client, lambda: tokens).end()
+
+
+@contextmanager
+def running(limits: RateLimiter, client: str = "a") -> Iterator[None]:
+    used = limits.begin(client, lambda: 0)
+    try:
+        yield
+    finally:
+        used.end()
 
 
 def refused(limits: RateLimiter, client: str = "a") -> RateLimitedError:
@@ -89,16 +99,34 @@ def test_tokens_are_counted_afterwards_and_the_next_request_waits() -> None:
     use(limits)
 
 
-def test_tokens_of_a_request_that_fails_count() -> None:
-    limits = limiter(Clock(), tokens_per_minute=60)
-    with pytest.raises(KeyError), limits.request("a", lambda: 60):
-        raise KeyError
+def test_tokens_of_a_running_request_count_once() -> None:
+    limits, tokens = limiter(Clock(), tokens_per_minute=60), 0
+    used = limits.begin("a", lambda: tokens)
+    tokens = 59
+    for _ in range(3):
+        used.count()
+    use(limits)
+    tokens = 60
+    used.count()
     assert refused(limits).exceeded is Exceeded.TOKENS
+    tokens = 50  # a batch that began again
+    used.end()
+    used.end()
+    assert dict(used.headers())["x-ratelimit-remaining-tokens"] == "10"
+
+
+def test_a_request_ends_once() -> None:
+    limits = limiter(Clock(), concurrent_requests=1)
+    used = limits.begin("a", lambda: 0)
+    used.end()
+    used.end()
+    with running(limits):
+        refused(limits)
 
 
 def test_concurrent_requests() -> None:
     limits = limiter(Clock(), concurrent_requests=2)
-    with limits.request("a", lambda: 0), limits.request("a", lambda: 0):
+    with running(limits), running(limits):
         error = refused(limits)
         assert (error.exceeded, error.retry_seconds) == (Exceeded.CONCURRENT_REQUESTS, 1)
         use(limits, "b")
@@ -120,7 +148,7 @@ def test_headers_are_those_of_the_limits_that_there_are() -> None:
     client = Client(RateLimits(requests_per_minute=60, tokens_per_minute=600), clock.now)
     assert tuple(dict(client.headers(clock.now))) == RATE_LIMIT_HEADERS
     client.begin(clock.now)
-    client.end(700, clock.now)
+    client.take_tokens(700, clock.now)
     assert dict(client.headers(clock.now + 0.5)) == {
         "x-ratelimit-limit-requests": "60",
         "x-ratelimit-remaining-requests": "59",
@@ -137,7 +165,7 @@ def test_the_least_recent_client_that_is_idle_is_forgotten(
 ) -> None:
     monkeypatch.setattr(rate_limits, "_MAX_CLIENTS", 3)
     limits = limiter(Clock(), requests_per_minute=1)
-    with limits.request("running", lambda: 0):
+    with running(limits, "running"):
         for client in "abc":
             use(limits, client)
         use(limits, "a")  # forgotten
@@ -148,7 +176,7 @@ def test_the_least_recent_client_that_is_idle_is_forgotten(
 def test_a_new_client_is_kept_where_all_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "_MAX_CLIENTS", 1)
     limits = limiter(Clock(), requests_per_minute=1)
-    with limits.request("running", lambda: 0):
+    with running(limits, "running"):
         use(limits, "new")
         refused(limits, "new")
 

@@ -42,9 +42,11 @@ def holding(scenario: Scenario, capacity: int = CAPACITY, **settings: Any) -> No
 
     async def run() -> None:
         info = model_info().model_copy(update={"max_requests": capacity})
-        async with fake_inference(script, info) as fake:
-            async with running_gateway(fake, **settings) as gateway:
-                await scenario(gateway, fake, over)
+        async with (
+            fake_inference(script, info) as fake,
+            running_gateway(fake, **settings) as gateway,
+        ):
+            await scenario(gateway, fake, over)
 
     asyncio.run(run())
 

@@ -28,7 +28,7 @@ BODY: Mapping[str, Any] = {
     "stream": True,
 }
 PATHS = ("/api/chat", "/v1/chat/completions", "/v1/messages")
-FAST = {"probe_timeout_seconds": 0.1}
+FAST: dict[str, Any] = {"probe_timeout_seconds": 0.1}
 FIRST_TOKENS = "time_to_first_token_seconds_count"
 
 Scenario = Callable[[Gateway, list[FakeInference]], Awaitable[None]]

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from inference.serving import Process, read_stream, running, text_prompt, until
+from inference.serving import Process, running, text_prompt, until
 from sizeup_inference.fake.engine import FakeLimits
 from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode
 
-LIMITS = {"max_num_seqs": 6, "max_waiting": 2}
+LIMITS: dict[str, Any] = {"max_num_seqs": 6, "max_waiting": 2}
 """Of 8 places 7 are for one client, and 1 is reserved."""
 STUCK = FakeLimits(token_seconds=600.0, **LIMITS)
-BODY = {"prompt": text_prompt("x"), "client": "greedy"}
-PROMPT_TOO_LONG = {"prompt": text_prompt("x" * 100), "client": "greedy"}
+BODY: dict[str, Any] = {"prompt": text_prompt("x"), "client": "greedy"}
+PROMPT_TOO_LONG: dict[str, Any] = {"prompt": text_prompt("x" * 100), "client": "greedy"}
 
 Scenario = Callable[[Process], Awaitable[None]]
 
@@ -150,9 +150,13 @@ def test_places_are_free_after_a_drain() -> None:
     serving(scenario)
 
 
-def test_places_are_free_after_a_response() -> None:
-    async def scenario(process: Process) -> None:
-        for _ in range(20):
-            await read_stream(process)
+def test_a_client_that_has_read_the_last_event_may_send_the_next_request() -> None:
+    async def run() -> None:
+        limits = FakeLimits(max_num_seqs=1, max_waiting=0)
+        async with running(limits, max_num_seqs=1, max_waiting=0) as process:
+            for _ in range(50):
+                async with process.stream(prompt=text_prompt("x")) as response:
+                    while b"finished" not in await response.content.readline():
+                        pass
 
-    serving(scenario, FakeLimits(**LIMITS))
+    asyncio.run(run())

@@ -124,7 +124,7 @@ def test_many_clients_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(100):
         waiting.append(Item(f"c{number}", cost=1000 - number))
         take(waiting)
-        assert len(waiting._counters) <= 9  # noqa: SLF001  # no caller sees them
+        assert len(waiting._counters) <= 9
 
 
 def test_iterating_allows_taking() -> None:
