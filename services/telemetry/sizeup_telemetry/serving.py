@@ -11,7 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sizeup_telemetry.drain import Drain
-from sizeup_telemetry.protocol import Limits, limited_protocol
+from sizeup_telemetry.http.limits import Limits
+from sizeup_telemetry.http.protocol import limited_protocol
 
 _FINAL_ERROR_SECONDS = 2.0
 """After the drain deadline, streams get this long to write their error and close."""

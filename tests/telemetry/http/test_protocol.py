@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from sizeup_telemetry.protocol import Limits, limited_protocol
+from sizeup_telemetry.http.limits import Limits
+from sizeup_telemetry.http.protocol import limited_protocol
 
 DEADLINE_SECONDS = 30.0
 """A guard against hangs, wide enough for a busy machine."""
