@@ -142,8 +142,7 @@ def test_unbounded_headers_are_rejected() -> None:
         while not response.done():
             writer.write(b"x" * 100)
             await asyncio.wait({response}, timeout=0.01)
-        with contextlib.suppress(ConnectionError):  # bytes sent after the 400 may cause a reset
-            assert response.result().startswith(b"HTTP/1.1 400 ")
+        assert response.result().startswith(b"HTTP/1.1 431 ")
 
     run_exchange(exchange)
 
@@ -186,12 +185,11 @@ def test_a_websocket_offer_is_served_as_plain_http() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
     ],
-    ids=["connect", "two lengths", "length and chunks", "tls"],
+    ids=["two lengths", "length and chunks", "tls"],
 )
 def test_a_malformed_request_is_rejected_and_the_connection_closed(raw: bytes) -> None:
     async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from enum import Enum, auto
 from typing import ClassVar
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sizeup_telemetry import request_id
@@ -27,6 +28,25 @@ class Phase(Enum):
     """By the client: everything is sent, and input is discarded."""
 
 
+class InputFlow(FlowControl):
+    """uvicorn's flow control, which an application resumes whenever it waits for a message."""
+
+    stopped = False
+    """True while input would be buffered behind the current request."""
+
+    def resume_reading(self) -> None:
+        if not self.stopped:
+            super().resume_reading()
+
+    def stop_reading(self) -> None:
+        self.stopped = True
+        self.pause_reading()
+
+    def start_reading(self) -> None:
+        self.stopped = False
+        self.resume_reading()
+
+
 class ConnectionProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a deadline for every phase."""
 
@@ -34,6 +54,7 @@ class ConnectionProtocol(HttpToolsProtocol):
     refuse: ClassVar[Refuse]
     open_connections: ClassVar[Connections]
 
+    flow: InputFlow
     cycle: Cycle | None  # type: ignore[assignment]  # None without a request
     _phase = Phase.REQUEST
     _timer: asyncio.TimerHandle | None = None
@@ -50,6 +71,7 @@ class ConnectionProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = InputFlow(transport)
         self.url, self.headers = b"", []
         self._input = Pieces()
         if self.open_connections.open(self):
@@ -112,7 +134,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and cycle.response_started:
             self._phase = Phase.RESPONSE
-            self.flow.pause_reading()
+            self.flow.stop_reading()
             return
         if cycle is not None:
             cycle.disconnect()
@@ -135,7 +157,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._phase = Phase.CLOSE
         self._forget()
         self.open_connections.end_request(self)
-        self.flow.resume_reading()
+        self.flow.start_reading()
         self._lingers_until = self.loop.time() + self.limits.lingering_seconds
         try:
             self.transport.write_eof()

@@ -109,7 +109,8 @@ class LimitedProtocol(ConnectionProtocol):
         self._phase = Phase.REQUEST
         self.cycle, self.headers, self.url = None, [], b""
         self.open_connections.end_request(self)
-        self.flow.resume_reading()
+        if not self._input:
+            self.flow.start_reading()
         self._advance()
 
     def _start(self) -> None:
@@ -138,7 +139,9 @@ class LimitedProtocol(ConnectionProtocol):
         if self.is_closing():
             return
         if self._phase is Phase.RESPONSE and self._input:
-            self.flow.pause_reading()
+            self.flow.stop_reading()
+        elif self.flow.stopped:
+            self.flow.start_reading()
         self._bound_held()
         self._set_timer()
 
