@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,7 +21,7 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
-def of(headers: Sequence[tuple[bytes, bytes]]) -> str:
+def of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the id of a request by its headers, as ASGI has them."""
     given = Headers(raw=list(headers)).get(HEADER, "")
     return given if _VALID.fullmatch(given) else new_request_id()

@@ -169,6 +169,10 @@ def test_range_requests(mirror: RunningMirror) -> None:
     assert rest.headers["Content-Range"] == f"bytes 1000-{size - 1}/{size}"
     beyond = mirror.request(RESOLVE + WEIGHTS, headers={"Range": f"bytes={size}-"})
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert set(json.loads(beyond.body)) == {"error"}
+    malformed = mirror.request(RESOLVE + WEIGHTS, headers={"Range": "bytes=x"})
+    assert malformed.status == 400
+    assert set(json.loads(malformed.body)) == {"error"}
 
 
 def test_a_branch_may_have_a_slash(tmp_path: Path) -> None:

@@ -31,8 +31,9 @@ class Cycle(RequestResponseCycle):
         """Respond to a request whose application has failed without a response."""
         response = self._refuse(self.scope["path"], INTERNAL_ERROR)
         headers = asgi_headers(response, request_id.of(self.scope["headers"]))
-        start = {"type": "http.response.start", "status": response.status, "headers": headers}
-        await self.send(start)
+        await self.send(
+            {"type": "http.response.start", "status": response.status, "headers": headers}
+        )
         await self.send({"type": "http.response.body", "body": response.body})
 
     def disconnect(self) -> None:

@@ -7,7 +7,7 @@ _ENOUGH = 65536
 that visit each possible descriptor."""
 
 _RESERVED = 64
-"""For files, the event loop, the metrics port, and connections that are accepted but not counted."""
+"""For files, the event loop, the metrics port, and accepted connections that are not counted."""
 
 
 def raise_limit() -> int:

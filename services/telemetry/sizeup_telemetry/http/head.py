@@ -98,4 +98,4 @@ def path_of(target: bytes, piece: bytes) -> str:
     """
     line = None if target else _REQUEST_LINE.match(piece)
     text = (line[2] if line else target).decode("latin-1")
-    return _SCHEME.sub("", text).partition("?")[0]
+    return unquote(_SCHEME.sub("", text).partition("?")[0])

@@ -129,8 +129,8 @@ class LimitedProtocol(ConnectionProtocol):
             on_response=self.on_response_complete,
         )
         is_old = self.scope["http_version"] == "1.0"
-        app = without_chunks(self.cycle, self.app) if is_old else self.app  # type: ignore[arg-type]
-        self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's ASGI types
+        app = without_chunks(self.cycle, self.app) if is_old else self.app
+        self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's types
 
     def _advance(self) -> None:
         """Parse up to the end of one request."""

@@ -39,9 +39,10 @@ def json_refusal(_path: str, refusal: Refusal) -> RefusalResponse:
 
 def asgi_headers(response: RefusalResponse, request_id: str) -> list[Header]:
     """Return all headers of a response after which the connection closes."""
-    own = {"X-Request-Id": request_id, "Content-Length": str(len(response.body))}
-    headers = {**response.headers, **own, "Connection": "close"}
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers |= {"x-request-id": request_id, "content-length": str(len(response.body))}
+    headers["connection"] = "close"
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def encode(
