@@ -105,7 +105,7 @@ def test_huggingface_hub_raises_its_own_errors(mirror: RunningMirror, tmp_path: 
         (f"/api/models/{PLAIN_ID}/tree/main/nowhere", "EntryNotFound"),
         (RESOLVE + "none.json", "EntryNotFound"),
         (RESOLVE, "EntryNotFound"),
-        (RESOLVE + "a%00b%FF", "EntryNotFound"),
+        (RESOLVE + "a%FF", "EntryNotFound"),
     ],
 )
 def test_a_404_has_the_headers_of_the_hub(mirror: RunningMirror, path: str, code: str) -> None:
@@ -160,6 +160,12 @@ def test_head_has_the_headers_of_get(mirror: RunningMirror) -> None:
     commit = json.loads(mirror.request(f"/api/models/{PLAIN_ID}").body)["sha"]
     assert head.headers["X-Repo-Commit"] == small.headers["X-Repo-Commit"] == commit
     assert mirror.request(f"/{PLAIN_ID}/resolve/{commit}/config.json").body == FILES["config.json"]
+
+
+def test_a_control_character_in_a_path_is_rejected(mirror: RunningMirror) -> None:
+    response = mirror.request(RESOLVE + "a%00b")
+    assert response.status == 400
+    assert set(json.loads(response.body)) == {"error"}
 
 
 def test_range_requests(mirror: RunningMirror) -> None:

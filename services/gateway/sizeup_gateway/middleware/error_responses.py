@@ -115,10 +115,12 @@ class ErrorResponseMiddleware:
             if message["type"] == "http.response.start" and _is_plain_error(message):
                 plain_status = message["status"]
                 return
-            if plain_status:
-                raise _of_plain_text(plain_status, message.get("body", b""))
             started = True
-            await send(message)
+            if not plain_status:
+                await send(message)
+            elif not message.get("more_body", False):
+                error = _of_plain_text(plain_status, message.get("body", b""))
+                await respond_with(error, scope)(scope, receive, send)
 
         try:
             await self._app(scope, receive, send_and_note)

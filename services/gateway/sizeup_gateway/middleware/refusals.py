@@ -20,7 +20,6 @@ _CODES: Mapping[int, ErrorCode | AccessCode] = {
     500: ErrorCode.INTERNAL,
     501: AccessCode.NOT_IMPLEMENTED,
     503: ErrorCode.BUSY,
-    505: AccessCode.NOT_IMPLEMENTED,
 }
 
 

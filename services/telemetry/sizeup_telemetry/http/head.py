@@ -63,7 +63,7 @@ def check_framing(version: str, headers: Sequence[Header]) -> None:
     The parser itself decodes `gzip, chunked` as if it were `chunked`.
     """
     if version not in ("1.0", "1.1"):
-        raise RefusedError(Refusal(505, "only HTTP/1.0 and HTTP/1.1 are supported"))
+        raise RefusedError(Refusal(400, "only HTTP/1.0 and HTTP/1.1 are supported"))
     codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and version == "1.0":
         raise RefusedError(Refusal(400, "HTTP/1.0 has no Transfer-Encoding"))
