@@ -14,7 +14,7 @@ import pytest
 from chaos.deployment import Deployment, deployed
 
 _FOLDER = Path(__file__).parent
-_SHORT_SECONDS = 1.5
+_SHORT_SECONDS = 1.0
 """Of an attack in `make test`: memory that grows without bound grows by tens of MiB within it."""
 
 

@@ -18,10 +18,14 @@ _PROBE_SECONDS = 1.0
 _SETTLE_SECONDS = 30.0
 
 _PARTIAL = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\n"
+_ENDLESS = b'{"model":"chaos:1","prompt":"hi","raw":true,"options":{"num_predict":100000}}'
+_GENERATE = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
+
 OPENINGS = {
     "idle": b"",
     "headers": _PARTIAL,
     "body": _PARTIAL + b"Content-Length: 100\r\n\r\n{",
+    "streams": _GENERATE % (len(_ENDLESS), _ENDLESS),
     "refused": _PARTIAL + b"Content-Length: 99999999999\r\n\r\n{",
 }
 """What a client sends before it stops."""

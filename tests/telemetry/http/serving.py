@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.limits import Limits
@@ -34,7 +35,10 @@ class Server(uvicorn.Server):
 
 
 async def echo(request: Request) -> Response:
-    body = await request.body()
+    try:
+        body = await request.body()
+    except ClientDisconnect:  # else logged, and the record would keep the connection in memory
+        return Response()
     return PlainTextResponse(f"{request.method} {request.url.path} {body.decode()}")
 
 
@@ -78,7 +82,10 @@ class Waiting:
 
 @asynccontextmanager
 async def served(
-    limits: Limits, waiting: Waiting | None = None, connections: Connections | None = None
+    limits: Limits,
+    waiting: Waiting | None = None,
+    connections: Connections | None = None,
+    app: ASGIApp | None = None,
 ) -> AsyncIterator[int]:
     waiting = waiting or Waiting()
     routes = [
@@ -89,7 +96,7 @@ async def served(
         Route("/livez", ignore),
     ]
     config = uvicorn.Config(
-        Starlette(routes=routes),
+        app or Starlette(routes=routes),
         http=limited_protocol(limits, connections=connections),
         lifespan="off",
         log_config=None,

@@ -5,8 +5,16 @@ import json
 from dataclasses import replace
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from telemetry.http.serving import LIMITS, Waiting, read_response, request, run_exchange
+from telemetry.http.serving import (
+    LIMITS,
+    Waiting,
+    read_response,
+    request,
+    run_exchange,
+    served,
+)
 
 _POST = "POST /echo HTTP/1.1\r\nHost: localhost\r\n"
 _CHUNKED = f"{_POST}Transfer-Encoding: chunked\r\n\r\n".encode()
@@ -166,3 +174,22 @@ def test_a_slow_application_is_no_slow_client() -> None:
         assert await read_response(reader) == b"waited"
 
     run_exchange(exchange, replace(LIMITS, body_idle_seconds=0.1), waiting)
+
+
+def test_an_application_that_fails_without_a_response_is_an_internal_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ValueError("a bug")
+
+    async def run() -> None:
+        async with served(LIMITS, app=fail) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request("GET /echo"))
+            found, body = status_and_body(await reader.read())
+            assert found == 500
+            assert set(json.loads(body)) == {"error"}
+            writer.close()
+
+    asyncio.run(run())
+    assert "Exception in ASGI application" in caplog.text
