@@ -7,6 +7,8 @@ TORCH_INDEX ?=
 PORT ?= 11434
 # Processes of `make test`; the bound limits memory, since each imports torch.
 TEST_WORKERS ?= -n logical --maxprocesses 4 --dist worksteal
+# Of lock: further options of `uv pip compile`: --upgrade, --upgrade-package NAME.
+LOCK_ARGS ?=
 # Of images, push and save: targets of docker-bake.hcl (default: those of a cluster without GPUs), and
 # its variables; save writes files to FOLDER.
 NAMES ?= gateway inference-cpu cli toys loadtest
@@ -15,6 +17,8 @@ BASE ?=
 REGISTRY ?=
 PLATFORM ?=
 FOLDER ?=
+# Of push: true adds an SBOM and the provenance to each image, for which buildx needs its docker-container driver.
+ATTEST ?=
 # Of install: a file of charts/sizeup/values; further options of helm.
 VALUES ?= kind
 HELM_ARGS ?=
@@ -32,26 +36,31 @@ CHAOS_SECONDS ?= 60
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
 # make exports what its command line sets, so an explicitly empty TORCH_INDEX reaches the bake file too.
-BAKE = $(foreach name,TAG BASE REGISTRY PLATFORM TORCH_INDEX,$(if $($(name)),$(name)=$($(name)))) \
+BAKE = $(foreach name,TAG BASE REGISTRY PLATFORM ATTEST TORCH_INDEX,$(if $($(name)),$(name)=$($(name)))) \
 	docker buildx bake
+BASE_TAG = $(or $(BASE),$(shell sed -n 's/^variable "BASE" *{ default = "\(.*\)" }/\1/p' docker-bake.hcl))
 # The image of a target: that of inference-cuda is sizeup-inference:<tag>-cuda.
 image = $(if $(REGISTRY),$(REGISTRY:/=)/)sizeup-$(firstword $(subst -, ,$(1))):$(or $(TAG),$(VERSION))$(patsubst %,-%,$(filter fake cuda,$(subst -, ,$(1))))
 
-SOURCES := services loadtest tests models benchmarks docs release.py
+SOURCES := services loadtest tests models benchmarks docs locks release.py
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml loadtest/pyproject.toml))
 EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(package)) \
 	-e 'services/inference[torch]'
-PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
+PROJECTS := $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
+# torch's version, where it comes from TORCH_INDEX: locks/torch.txt has the hashes of PyPI's files.
+TORCH = $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' locks/torch.txt)
 MAX_FILE_LINES := 350
+LOCKS := $(wildcard locks/*.txt) tests/chart/checkov.txt tests/fuzz/requirements.txt $(wildcard tests/clients/*/requirements.txt) \
+	benchmarks/llama.txt
 # Real clients, and the programs that run them.
 CLIENTS := tests/clients
 # Sources of the compare page; what is built from them is package data of the gateway.
 PAGE := services/gateway/page
 # setuptools warns about every editable installation.
-PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test clients fuzz chaos check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test clients fuzz chaos check lint types contracts sanitizers lock audit page page-check browser format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -78,8 +87,11 @@ chaos: $(VENV)/.tools  ## Attack a running gateway, a minute per attack (CHAOS_S
 images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=...)
 	@$(BAKE) --load $(NAMES)
 
-push:  ## Build the images and push them to a registry (REGISTRY=host/path NAMES=...)
-	@$(if $(REGISTRY),,$(error set the registry: make push REGISTRY=registry.example.com/team))$(BAKE) --push $(NAMES)
+# What a tag names changes, a digest does not: it is resolved once, for all images.
+push:  ## Build the images and push them to a registry (REGISTRY=host/path NAMES=... ATTEST=true)
+	@$(if $(REGISTRY),,$(error set the registry: make push REGISTRY=registry.example.com/team))base=$(BASE_TAG); \
+	case $$base in *@*) ;; *) digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$base) && base=$$base@$${digest:?};; esac && \
+	echo "base: $$base" && BASE=$$base $(filter-out BASE=%,$(BAKE)) --push $(NAMES)
 
 save:  ## Build the images and write each to a file (FOLDER=... NAMES=...)
 	@$(if $(FOLDER),,$(error set the folder: make save FOLDER=carry/images))$(BAKE) --load $(NAMES)
@@ -127,6 +139,13 @@ sanitizers: $(VENV)/.tools  ## The C kernels under AddressSanitizer, UBSan and T
 contracts: $(VENV)/.tools  ## Which package may import which
 	@$(BIN)/lint-imports
 
+lock: $(VENV)/.tools  ## Write the lock files for changed requirements (LOCK_ARGS=--upgrade: newest versions)
+	@$(BIN)/python locks/make_locks.py $(BIN)/uv $(LOCK_ARGS)
+
+# The locks are complete, so that nothing is resolved or installed. A package that could not be looked up is a failure.
+audit: $(VENV)-audit/.ready  ## Known vulnerabilities of the locked versions (asks PyPI)
+	@$(VENV)-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner=off $(LOCKS:%=-r %)
+
 page: $(PAGE)/node_modules/.ready  ## Build the compare page from its sources (needs npm)
 	@node $(PAGE)/build.mjs
 
@@ -162,7 +181,7 @@ release:  ## Write a new version into every file that states it (VERSION=1.2.3):
 
 clean:  ## Remove .venv and everything built
 	rm -rf $(PAGE)/node_modules $(CLIENTS)/node/node_modules
-	rm -rf $(VENV) $(VENV)-checkov $(VENV)-fuzz $(VENV)-clients-* $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-fuzz $(VENV)-audit $(VENV)-clients-* $(VENV)-llama .benchmarks .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find services -name '*.egg-info' -o -name build -o -name '*.so' | xargs rm -rf
 
 $(VENV)/bin/python:
@@ -171,16 +190,18 @@ $(VENV)/bin/python:
 	@echo "install: virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.services: $(PROJECTS) | $(VENV)/bin/python
+# The locks have every dependency of the packages, which pip therefore must not resolve.
+$(VENV)/.services: locks/build.txt locks/services.txt locks/torch.txt $(PROJECTS) | $(VENV)/bin/python
 	@echo "install: torch, transformers and the services (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) torch)
-	@$(PIP) $(EDITABLE)
+	@$(PIP) --require-hashes -r locks/build.txt
+	@$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	@$(PIP) --require-hashes -r locks/services.txt $(if $(TORCH_INDEX),,-r locks/torch.txt)
+	@$(PIP) --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
-$(VENV)/.tools: $(VENV)/.services requirements-dev.txt
+$(VENV)/.tools: $(VENV)/.services locks/dev.txt
 	@echo "install: test and lint tools"
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --require-hashes -r locks/dev.txt
 	@touch $@
 
 $(PAGE)/node_modules/.ready: $(PAGE)/package-lock.json
@@ -196,20 +217,26 @@ $(CLIENTS)/node/node_modules/.ready: $(CLIENTS)/node/package-lock.json
 $(VENV)-clients-%/.ready: $(CLIENTS)/%/requirements.txt | $(VENV)/bin/python
 	@echo "install: the clients of $(CLIENTS)/$* in $(VENV)-clients-$*"
 	@$(BIN)/python -m venv $(VENV)-clients-$*
-	@$(VENV)-clients-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(VENV)-clients-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # In an environment of its own, like the next one: its pinned dependencies conflict with those of the services.
 $(VENV)-checkov/.ready: tests/chart/checkov.txt | $(VENV)/bin/python
 	@echo "install: checkov in $(VENV)-checkov"
 	@$(BIN)/python -m venv $(VENV)-checkov
-	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)-fuzz/.ready: tests/fuzz/requirements.txt | $(VENV)/bin/python
 	@echo "install: schemathesis in $(VENV)-fuzz"
 	@$(BIN)/python -m venv $(VENV)-fuzz
-	@$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)-audit/.ready: locks/audit.txt | $(VENV)/bin/python
+	@echo "install: pip-audit in $(VENV)-audit"
+	@$(BIN)/python -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # Compiled for this processor, with llamafile's kernels for bfloat16.
@@ -217,7 +244,8 @@ LLAMA_CMAKE_ARGS := -DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DGGML_OPENMP=ON -DLLAV
 $(VENV)-llama/.ready: benchmarks/llama.txt benchmarks/llama_amx.h
 	@echo "install: llama.cpp in $(VENV)-llama (12 minutes of one core)"
 	@$(PYTHON) -m venv $(VENV)-llama
+	@# The build requirements of llama-cpp-python have no hashes: pip installs them apart.
 	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" CXXFLAGS="-include $(CURDIR)/benchmarks/llama_amx.h" \
 		$(VENV)-llama/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall \
-		--no-cache-dir --no-binary llama-cpp-python -r $<
+		--no-cache-dir --no-binary llama-cpp-python --require-hashes -r $<
 	@touch $@

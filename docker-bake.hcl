@@ -18,6 +18,9 @@ variable "TORCH_INDEX" { default = null }
 # The platform of the images, such as linux/amd64; unset: the builder's own.
 variable "PLATFORM" { default = null }
 
+# Whether an SBOM and the provenance are added to each image, for a push to a registry.
+variable "ATTEST" { default = false }
+
 # Package index, certificate authority and proxies of the build; unset arguments are left out.
 variable "PIP_INDEX_URL" { default = null }
 variable "PIP_CERT" { default = null }
@@ -41,7 +44,7 @@ target "_image" {
     NO_PROXY      = NO_PROXY
   }
   # `kind load` cannot import an image with attestations.
-  attest = ["type=provenance,disabled=true", "type=sbom,disabled=true"]
+  attest = ATTEST ? ["type=provenance,mode=max", "type=sbom"] : ["type=provenance,disabled=true", "type=sbom,disabled=true"]
 }
 
 target "gateway" {

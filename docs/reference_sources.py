@@ -50,10 +50,14 @@ def pull_metrics() -> CollectorRegistry:
 
 
 METRICS: Sequence[tuple[str, str, CollectorRegistry]] = (
-    ("Gateway", "on the port of the API and on `SIZEUP_GATEWAY_METRICS_PORT`", gateway_metrics()),
+    (
+        "Gateway",
+        "on `SIZEUP_GATEWAY_METRICS_PORT` if it is set, else on the port of the API",
+        gateway_metrics(),
+    ),
     (
         "Inference",
-        "on the port of the internal API and on `SIZEUP_INFERENCE_METRICS_PORT`",
+        "on `SIZEUP_INFERENCE_METRICS_PORT` if it is set, else on the port of the internal API",
         inference_metrics(),
     ),
     ("Download", "on the port that `sizeup pull --metrics-port` names", pull_metrics()),

@@ -50,9 +50,9 @@ class Mode(StrEnum):
     FORBIDDEN = auto()
     """Every request without a token."""
     UNAVAILABLE_TWICE = auto()
-    """Each path returns 503 twice, then succeeds."""
+    """Each path returns `busy_status` twice, then succeeds."""
     UNAVAILABLE = auto()
-    """All requests get 503."""
+    """All requests get `busy_status`."""
     SILENT = auto()
     """All requests are accepted without a response."""
     REDIRECT_LOOP = auto()
@@ -99,6 +99,9 @@ class HubServer:
     tls: ssl.SSLContext | None = None
     refusal: tuple[int, Mapping[str, str]] | None = None
     """Status and headers of the hub's response to every request for a file."""
+    busy_status: int = 503
+    busy_headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the responses of UNAVAILABLE and UNAVAILABLE_TWICE."""
     _failures: dict[str, int] = field(default_factory=dict)
 
     def hub_app(self) -> web.Application:
@@ -137,7 +140,7 @@ class HubServer:
         failed = self._failures.get(request.path, 0)
         if self.mode is Mode.UNAVAILABLE or (self.mode is Mode.UNAVAILABLE_TWICE and failed < 2):
             self._failures[request.path] = failed + 1
-            return web.Response(status=503, text="busy")
+            return web.Response(status=self.busy_status, headers=self.busy_headers, text="busy")
         if self.mode is Mode.SILENT:
             await self._held()
         if self.mode is Mode.FORBIDDEN and "Authorization" not in request.headers:

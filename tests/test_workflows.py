@@ -31,7 +31,7 @@ def variables() -> Iterator[str]:
 
 def test_every_check_of_the_house_has_a_workflow() -> None:
     verbs = {shlex.split(command)[1] for command in commands()}
-    assert {"check", "test", "cluster-test", "images"} <= verbs
+    assert {"check", "test", "cluster-test", "images", "audit"} <= verbs
 
 
 @pytest.mark.parametrize("command", sorted(set(commands())))
@@ -40,6 +40,19 @@ def test_a_step_is_a_verb_of_make(command: str) -> None:
     assert program == "make"
     assert verb in VERBS
     assert {word.partition("=")[0] for word in words} <= VARIABLES
+
+
+def test_an_action_is_a_commit() -> None:
+    """A tag can be moved. The comment is what dependabot updates with the commit."""
+    used = [line for file in WORKFLOWS for line in file.read_text().splitlines() if "uses:" in line]
+    assert used
+    for line in used:
+        assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+def test_published_images_have_an_sbom_and_their_provenance() -> None:
+    [push] = [command for command in commands() if command.startswith("make push")]
+    assert "ATTEST=true" in shlex.split(push)
 
 
 def test_a_job_s_environment_is_read_by_make() -> None:

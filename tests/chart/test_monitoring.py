@@ -222,6 +222,38 @@ def test_public_service_does_not_expose_metrics() -> None:
     assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
 
 
+def backends(objects: list[Json]) -> Iterator[Json]:
+    """Yield the backends of every Ingress and HTTPRoute, as {name, port}."""
+    for ingress in of_kind(objects, "Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            services = [path["backend"]["service"] for path in rule["http"]["paths"]]
+            yield from ({"name": s["name"], "port": s["port"]["name"]} for s in services)
+    for route in of_kind(objects, "HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            yield from rule["backendRefs"]
+
+
+def test_what_is_public_leads_to_a_port_without_metrics() -> None:
+    objects = render(EVERYTHING)
+    found = list(backends(objects))
+    assert len(found) == 2
+    for backend in found:
+        ports = named(objects, "Service", backend["name"])["spec"]["ports"]
+        [target] = [p["targetPort"] for p in ports if backend["port"] in (p["name"], p["port"])]
+        assert target == "http"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_metrics_have_a_port_of_their_own(variant: str) -> None:
+    for name, pod in pods(render(VARIANTS[variant])):
+        for container in containers(pod):
+            variables = environment(container)
+            service = {"gateway": "GATEWAY", "inference": "INFERENCE"}.get(container["name"])
+            if service:
+                own = variables[f"SIZEUP_{service}_METRICS_PORT"]
+                assert own != variables[f"SIZEUP_{service}_PORT"], name
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_container_ports_match_the_listen_ports(variant: str) -> None:
     for name, pod in pods(render(VARIANTS[variant])):

@@ -76,8 +76,8 @@ def _versions() -> Iterator[tuple[tuple[str, str], str]]:
     """Yield what is pinned by folder and name, and the curl that is installed."""
     for folder in PYTHON_FOLDERS:
         for line in (FOLDER / folder / "requirements.txt").read_text().splitlines():
-            name, _, version = line.partition("==")
-            yield (folder, name), version
+            if pin := re.match(r"(\S+)==(\S+)", line):
+                yield (folder, pin[1]), pin[2]
     package = json.loads((FOLDER / "node/package.json").read_text())
     for name, version in package["dependencies"].items():
         yield ("node", name), version

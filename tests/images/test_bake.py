@@ -146,7 +146,7 @@ def test_make_saves_every_image_by_the_name_that_it_is_built_with() -> None:
             ["images", "BASE=b", "TORCH_INDEX=i", "PLATFORM=p"],
             {"BASE=b", "TORCH_INDEX=i", "PLATFORM=p"},
         ),
-        (["push", "REGISTRY=r/t"], {"REGISTRY=r/t"}),
+        (["push", "REGISTRY=r/t", "ATTEST=true"], {"REGISTRY=r/t", "ATTEST=true"}),
     ],
 )
 def test_make_hands_its_variables_to_the_bake_file(words: list[str], variables: set[str]) -> None:

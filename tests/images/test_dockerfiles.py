@@ -97,6 +97,7 @@ def test_nothing_is_compiled_or_installed_by_pip_at_run_time(runtime: Runtime) -
         ".venv-other/bin/python",
         ".cluster/bin/kubelet",
         "README.md",
+        "locks/make_locks.py",
         "tests/hub_server.py",
         "tests/loadtest/test_cli.py",
         "loadtest/sizeup_loadtest.egg-info/PKG-INFO",
@@ -118,7 +119,7 @@ def test_other_files_are_not_in_the_context(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "constraints.txt",
+        "locks/gateway.txt",
         "services/wire/sizeup_wire/catalog.py",
         "services/inference/sizeup_inference/engine/kernels/c/decoder.c",
         "services/inference/sizeup_inference/engine/kernels/c/decoder.h",
@@ -137,8 +138,6 @@ def test_every_local_dependency_is_copied(dockerfile: Path) -> None:
     """pip would look for a missing distribution in the package index."""
     copies = [i.words[0] for i in read_dockerfile(dockerfile) if i.name == "COPY"]
     copied = {source for source in copies if (ROOT / source / "pyproject.toml").is_file()}
-    described = {str(Path(s).parent) for s in copies if s.endswith("/pyproject.toml")}
-    assert described == copied
     needed: set[str] = set()
     for folder in copied:
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())

@@ -27,6 +27,7 @@ from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.requests.worker_thread import WorkerThread
 from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.places import Places
 from sizeup_wire.events import Event, Finished, Text
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import ModelInfo
@@ -102,6 +103,7 @@ async def scene(
         Drain(),
         metrics,
         KeepAlive(None, 0.0),
+        Places(1000),
     )
     try:
         yield Scene(engine, model, registry)

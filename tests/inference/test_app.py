@@ -280,6 +280,30 @@ def test_model_stats_and_metrics_describe_the_process() -> None:
     asyncio.run(scenario())
 
 
+def test_metrics_with_a_port_of_their_own_are_on_no_other() -> None:
+    async def scenario() -> None:
+        async with running(metrics_port=9090) as process:
+            status, body = await process.get(routes.METRICS)
+            assert (status, body["code"]) == (404, ErrorCode.INVALID_REQUEST)
+            assert (await process.get(routes.LIVEZ))[0] == 200
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("bound_to", "status"), [("127.0.0.1", 403), ("0.0.0.0", 200)])
+def test_a_foreign_host_is_refused_on_a_loopback_address(bound_to: str, status: int) -> None:
+    async def scenario() -> None:
+        async with running(host=bound_to) as process:
+            for path in (routes.MODEL, routes.READYZ, routes.METRICS):
+                foreign = {"Host": "evil.example"}
+                async with process.http.get(process.url + path, headers=foreign) as response:
+                    assert response.status == status
+                    if status == 403:
+                        assert (await response.json())["code"] == ErrorCode.INVALID_REQUEST
+
+    asyncio.run(scenario())
+
+
 def test_every_error_has_the_same_shape() -> None:
     cases = [("GET", "/nothing", 404), ("GET", routes.GENERATE, 405), ("POST", routes.MODEL, 405)]
 

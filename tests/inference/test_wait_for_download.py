@@ -51,7 +51,8 @@ class Waiting:
     def __init__(self) -> None:
         self.codes: list[int] = []
         self.wait = Wait(Settings(model=MODEL), self.codes.append)
-        self._client = TestClient(self.wait.app())  # without its lifespan: the test runs the wait
+        # Without its lifespan: the test runs the wait.
+        self._client = TestClient(self.wait.app(), "http://localhost")
 
     def readyz(self) -> tuple[int, Any]:
         response = self._client.get("/readyz")

@@ -34,7 +34,7 @@ def main(port: int, metrics_port: int, drain_seconds: float, marks: Path) -> Non
     app = Starlette(routes=[Route("/slow", slow), Route("/ready", ready)])
     configure_logging("info")
     listen = Listen("127.0.0.1", port, metrics_port, drain_seconds, header_seconds=0.3)
-    asyncio.run(serve(app, metrics_app(registry), listen, drain))
+    asyncio.run(serve(app, metrics_app(registry, "127.0.0.1"), listen, drain))
     (marks / "after").touch()
 
 

@@ -30,6 +30,7 @@ from sizeup.models.catalog import load_catalog
 from sizeup.models.local_models import DEFAULT_MODELS, ModelRegistry, split_names
 from sizeup.settings import DEFAULT_PORT, MIRROR_PORT, Settings, inherited_environment
 from sizeup_store.errors import StoreError
+from sizeup_telemetry.secret_files import exposure_warning
 
 app = typer.Typer(
     help="Serve several sizes of the Qwen models side by side, and talk to them.",
@@ -271,6 +272,8 @@ def check(
         raise UsageError("no models given: name a model, or use --if-ready")
     settings = Settings()
     address, key = (url or settings.url).rstrip("/"), read_key(api_key_file)
+    if api_key_file is not None and (warning := exposure_warning(api_key_file)):
+        typer.echo(warning, err=True)
     names = [*(models or ()), *(if_ready or ())]
     if not asyncio.run(_check(address, names, set(if_ready or ()), key, settings.answer_seconds)):
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
+from sizeup_telemetry.secret_files import log_exposure
 from sizeup_telemetry.serving import Listen, serve
 from sizeup_wire.catalog import Catalog
 
@@ -44,7 +45,8 @@ async def _serve(settings: Settings, catalog: Catalog) -> None:
     )
     async with _cluster(settings) as cluster, _scales(settings) as scales:
         app = create_app(settings, catalog, registry, drain, cluster, scales)
-        await serve(app, metrics_app(registry), listen, drain, refused_requests(app))
+        metrics = metrics_app(registry, settings.host)
+        await serve(app, metrics, listen, drain, refused_requests(app))
 
 
 @asynccontextmanager
@@ -55,6 +57,8 @@ async def _cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
     # The import takes most of a second: skipped without Kubernetes.
     from sizeup_gateway.cluster.client import open_cluster
 
+    if settings.kubeconfig_file is not None:
+        log_exposure(settings.kubeconfig_file)
     async with open_cluster(
         settings.kubeconfig_file, settings.namespace, settings.endpoint_selector
     ) as cluster:

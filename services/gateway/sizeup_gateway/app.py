@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -38,18 +38,9 @@ from sizeup_gateway.created_models.config_map_store import ConfigMapStore
 from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
-from sizeup_gateway.middleware.access import (
-    host_middleware,
-    key_middleware,
-    origin_middleware,
-    origin_regex,
-)
-from sizeup_gateway.middleware.error_responses import (
-    ErrorResponseMiddleware,
-    exception_handlers,
-)
-from sizeup_gateway.middleware.paths import PathMiddleware
+from sizeup_gateway.middleware.error_responses import exception_handlers
 from sizeup_gateway.middleware.refusals import RefusedRequests
+from sizeup_gateway.middleware.stack import middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
 from sizeup_gateway.models.catalog_file import CatalogFile
 from sizeup_gateway.models.model_metrics import ModelCollector
@@ -57,7 +48,7 @@ from sizeup_gateway.models.report import LoadTestReport
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
 from sizeup_gateway.observability.route_labels import RouteLabels
-from sizeup_gateway.page.routes import is_page_request, page_router
+from sizeup_gateway.page.routes import page_router
 from sizeup_gateway.replicas.discovery import Discovery
 from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
 from sizeup_gateway.responses.event_response import Admission
@@ -70,7 +61,6 @@ from sizeup_gateway.settings import Settings
 from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.metrics import metrics_router
-from sizeup_telemetry.request_id import RequestIdMiddleware
 from sizeup_wire.catalog import Catalog
 
 _log = logging.getLogger(__name__)
@@ -116,7 +106,7 @@ def create_app(
     probes = health.health_router(
         parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
     )
-    metrics = metrics_router(registry)
+    metrics = metrics_router(registry, settings.metrics_port)
     dependencies = _dependencies(settings, parts, drain)
     jobs = {
         **_jobs(settings, catalog, parts, cluster, scales),
@@ -161,7 +151,7 @@ def create_app(
         route_label=route_label,
         unmeasured=_paths(probes) | _paths(metrics),
     )
-    app.user_middleware = _middleware(settings, measured, _paths(probes))
+    app.user_middleware = middleware_stack(settings, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
         requests=[
@@ -199,24 +189,6 @@ def _store(settings: Settings, cluster: Cluster | None) -> Store | None:
     if name is not None and cluster is not None:
         return ConfigMapStore(cluster, name)
     return None if path is None else FileStore(path, settings.catalog_poll_seconds)
-
-
-def _middleware(
-    settings: Settings, measured: Middleware, probes: Collection[str]
-) -> list[Middleware]:
-    return [
-        Middleware(RequestIdMiddleware),
-        Middleware(PathMiddleware),
-        measured,
-        Middleware(ErrorResponseMiddleware),
-        *origin_middleware(origin_regex(settings.origins)),
-        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
-        *host_middleware(settings.host),
-        *key_middleware(
-            settings.api_keys_file,
-            lambda scope: scope["path"] in probes or is_page_request(scope),
-        ),
-    ]
 
 
 def _paths(router: APIRouter) -> frozenset[str]:

@@ -22,6 +22,8 @@ class AccessCode(StrEnum):
     HEADERS_TOO_LARGE = "headers_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_API_KEY = "invalid_api_key"
+    REQUEST_LIMIT = "request_limit"
+    TOKEN_LIMIT = "token_limit"
     FORBIDDEN_HOST = "forbidden_host"
     FORBIDDEN_ORIGIN = "forbidden_origin"
     NOT_IMPLEMENTED = "not_implemented"
@@ -210,6 +212,8 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.URL_TOO_LONG: HttpForm(414, openai_code="url_too_long"),
     AccessCode.HEADERS_TOO_LARGE: HttpForm(431, openai_code="headers_too_large"),
     AccessCode.UNSUPPORTED_ENCODING: HttpForm(415, openai_code="unsupported_encoding"),
+    AccessCode.REQUEST_LIMIT: HttpForm(429, "requests", "rate_limit_exceeded"),
+    AccessCode.TOKEN_LIMIT: HttpForm(429, "tokens", "rate_limit_exceeded"),
     AccessCode.INVALID_API_KEY: HttpForm(401, openai_code="invalid_api_key"),
     AccessCode.FORBIDDEN_HOST: HttpForm(403, openai_code="forbidden_host"),
     AccessCode.NOT_IMPLEMENTED: HttpForm(501, openai_code="not_implemented", is_final=True),

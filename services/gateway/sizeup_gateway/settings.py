@@ -22,7 +22,10 @@ class Settings(BaseSettings):
         11434, ge=0, le=65535, description="port of both public APIs; default: Ollama's"
     )
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="additional port for /metrics only; default: none"
+        None,
+        ge=1,
+        le=65535,
+        description="port of /metrics, which is then not on `port`; default: `port`",
     )
     catalog: Path = Field(description="YAML file with the models and their replicas")
     origins: str = Field(
@@ -32,7 +35,21 @@ class Settings(BaseSettings):
         "as in https://*.example.com, and alone allows every origin",
     )
     api_keys_file: Path | None = Field(
-        None, description="file with one accepted API key per line; without it no key is required"
+        None,
+        description="file with one accepted API key per line, which limits of its own may follow, "
+        "as in `KEY requests_per_minute=60`; without it no key is required",
+    )
+    requests_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="limit of the POST requests of each client, which is an API key or else an "
+        "address; a line of api_keys_file may set another",
+    )
+    tokens_per_minute: int | None = Field(
+        None, ge=1, description="the same for tokens of prompts and outputs"
+    )
+    concurrent_requests: int | None = Field(
+        None, ge=1, description="the same for requests at one time"
     )
     created_models: Path | None = Field(
         None,
@@ -67,7 +84,9 @@ class Settings(BaseSettings):
     )
     body_seconds: WithinHour = Field(30.0, description="time limit for receiving a body")
     max_in_flight: Count = Field(
-        2048, description="limit of concurrent requests; further ones are rejected (busy)"
+        2048,
+        description="limit of concurrent requests; further ones are rejected (busy), and an eighth "
+        "is reserved for clients with less than an equal share",
     )
     max_connections: Count = Field(
         8192,
@@ -150,7 +169,9 @@ class Settings(BaseSettings):
         description="interval at which the catalog file and created_models are checked for changes",
     )
     activation_queue: Count = Field(
-        100, description="limit of requests queued for one model that is starting"
+        100,
+        description="limit of requests queued for one model that is starting; an eighth is "
+        "reserved for clients with less than an equal share",
     )
     activation_seconds: WithinDay = Field(
         600.0, description="time limit of a request in that queue"

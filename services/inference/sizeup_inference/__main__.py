@@ -59,7 +59,7 @@ async def _serve(composition: Composition) -> None:
         settings.drain_seconds,
         listens_while_draining=True,  # gateways retry `draining` on another replica
     )
-    metrics = metrics_app(composition.registry)
+    metrics = metrics_app(composition.registry, settings.host)
     await serve(create_app(composition), metrics, listen, composition.drain, refuse)
 
 

@@ -22,7 +22,7 @@ from sizeup_inference.requests.mailbox import Mailboxes
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.worker_thread import WorkerThread
 from sizeup_inference.server import health, routes
-from sizeup_inference.server.error_responses import EXCEPTION_HANDLERS
+from sizeup_inference.server.error_responses import EXCEPTION_HANDLERS, host_refused
 from sizeup_inference.server.health import Health, StallLimits
 from sizeup_inference.server.state import ServerState
 from sizeup_inference.settings import Settings
@@ -30,7 +30,9 @@ from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartE
 from sizeup_telemetry import api_docs
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.hosts import HostMiddleware
 from sizeup_telemetry.metrics import metrics_router
+from sizeup_telemetry.places import Places
 from sizeup_telemetry.request_id import RequestIdMiddleware
 from sizeup_wire.model import ModelInfo
 
@@ -85,14 +87,17 @@ def create_app(composition: Composition) -> FastAPI:
         routes.request_router(state),
         health.health_router(lambda: state.health.readiness(time.monotonic())),
         routes.model_router(state),
-        metrics_router(composition.registry),
+        metrics_router(composition.registry, settings.metrics_port),
     )
     app = api_docs.create_app(
         *routers,
         title="sizeup inference",
         description="The internal API of one model's process.",
         version=version("sizeup-inference"),
-        middleware=[Middleware(RequestIdMiddleware)],
+        middleware=[
+            Middleware(RequestIdMiddleware),
+            Middleware(HostMiddleware, bound_to=settings.host, respond=host_refused),
+        ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
@@ -158,19 +163,21 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     state.metrics.watch(running.engine.stats)
     state.health.set_running(running.engine)
     log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})
+    capacity = settings.max_waiting + settings.max_num_seqs
     return ServedModel(
         engine=running.engine,
-        info=running.info,
+        info=running.info.model_copy(update={"max_requests": capacity}),
         tokenizer=running.tokenizer,
         embedding=running.embedding,
         mailboxes=mailboxes,
         # more prompts than the engine accepts need not be encoded
-        tokenizer_thread=WorkerThread("tokenizer", settings.max_waiting + settings.max_num_seqs),
+        tokenizer_thread=WorkerThread("tokenizer", capacity),
         grammars=running.grammars,
-        grammar_thread=WorkerThread("grammar", settings.max_waiting + settings.max_num_seqs),
+        grammar_thread=WorkerThread("grammar", capacity),
         drain=composition.drain,
         metrics=state.metrics,
         keep_alive=KeepAlive(settings.keep_alive_seconds, time.time()),
+        places=Places(capacity),
     )
 
 

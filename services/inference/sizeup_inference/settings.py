@@ -31,7 +31,10 @@ class Settings(OpenMPSettings, HubCacheSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port of the internal API")
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="additional port for /metrics only; default: none"
+        None,
+        ge=1,
+        le=65535,
+        description="port of /metrics, which is then not on `port`; default: `port`",
     )
     drain_seconds: float = Field(
         30.0, ge=0, le=3600, description="time for running requests to finish after SIGTERM"
@@ -82,7 +85,8 @@ class Settings(OpenMPSettings, HubCacheSettings):
         512,
         ge=0,
         le=65536,
-        description="limit of sequences in the waiting queue; further ones are rejected (busy)",
+        description="limit of sequences in the waiting queue; further ones are rejected (busy), "
+        "and an eighth of all is reserved for clients with less than an equal share",
     )
     kv_cache_bytes: int | None = Field(
         None,

@@ -18,7 +18,9 @@ from types import FrameType
 
 from fastapi import FastAPI
 from pydantic import ValidationError
+from starlette.middleware import Middleware
 
+from sizeup_inference.server.error_responses import host_refused
 from sizeup_inference.server.health import Readiness, health_router
 from sizeup_inference.settings import Settings
 from sizeup_store.progress import (
@@ -31,6 +33,7 @@ from sizeup_store.progress import (
 from sizeup_telemetry.api_docs import create_app
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.hosts import HostMiddleware
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.serving import LifespanError, Listen, serve
 
@@ -100,7 +103,8 @@ class Wait:
                 await asyncio.wait((task,))
 
         router = health_router(lambda: _readiness(self._state))
-        return create_app(router, lifespan=lifespan)
+        hosts = Middleware(HostMiddleware, bound_to=self._settings.host, respond=host_refused)
+        return create_app(router, lifespan=lifespan, middleware=[hosts])
 
 
 def _readiness(state: DownloadState) -> Readiness:

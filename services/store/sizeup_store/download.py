@@ -79,7 +79,8 @@ class Download:
                 failures = 1 if gained >= _REAL_PROGRESS_BYTES else failures + 1
                 if failures >= self._client.options.attempts:
                     raise
-                self._client.back_off(failures, error)
+                # The time of the last write shows other hosts that its owner is alive.
+                self._client.back_off(failures, error, partial.touch)
 
     def _append(self, partial: Path, begin: int) -> None:
         """Append the body of one response."""

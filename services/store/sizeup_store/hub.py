@@ -37,6 +37,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
     build_hf_headers,
     hf_raise_for_status,
     logging,
+    parse_ratelimit_headers,
 )
 
 from sizeup_store.errors import (
@@ -45,17 +46,27 @@ from sizeup_store.errors import (
     InvalidOptionError,
     PullError,
 )
-from sizeup_store.hub_http import IS_FILE, TransientError, http_client, raise_request_error, shown
+from sizeup_store.hub_http import (
+    IS_FILE,
+    TransientError,
+    http_client,
+    raise_request_error,
+    retry_after_seconds,
+    shown,
+)
 
 T = TypeVar("T")
 
 _MAX_BACKOFF_SECONDS = 8.0
+_MAX_RETRY_AFTER_SECONDS = 300.0
+"""The period of the Hub's rate limits: after it a refused client has requests again."""
 _CLIENT = "sizeup"
 """In the user agent."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 OnRetry = Callable[[str], None]
 """Called with the reason before each retry."""
+Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +89,10 @@ class HubOptions:
 class HubClient:
     """A connection to one hub; see connect."""
 
-    def __init__(self, options: HubOptions, on_retry: OnRetry) -> None:
+    def __init__(self, options: HubOptions, on_retry: OnRetry, sleep: Sleep) -> None:
         self.options = options
         self._on_retry = on_retry
+        self._sleep = sleep
         self._endpoint = options.endpoint.rstrip("/")
         self._token = options.token.strip() if options.token else None
         self._api = HfApi(endpoint=self._endpoint, token=self._token, library_name=_CLIENT)
@@ -93,7 +105,7 @@ class HubClient:
 
     def without_retries(self) -> "HubClient":
         """Return a client that tries everything once."""
-        return HubClient(replace(self.options, attempts=1), self._on_retry)
+        return HubClient(replace(self.options, attempts=1), self._on_retry, self._sleep)
 
     def model_info(self, model_id: str, revision: str) -> ModelInfo:
         """Return the description of a revision, with the size and digest of every file."""
@@ -144,12 +156,21 @@ class HubClient:
                 self.back_off(failures, error)
         return once()
 
-    def back_off(self, failures: int, error: TransientError) -> None:
-        """Sleep before the retry that follows this many failures in a row."""
+    def back_off(
+        self, failures: int, error: TransientError, on_wait: Callable[[], None] = lambda: None
+    ) -> None:
+        """Sleep before the retry that follows this many failures in a row.
+
+        `on_wait` is called at least once in silence_seconds.
+        """
         self._on_retry(str(error))
         first = self.options.backoff_seconds
-        limit = max(first, _MAX_BACKOFF_SECONDS)
-        time.sleep(min(limit, first * 2.0 ** min(failures - 1, 64)))
+        backoff = min(max(first, _MAX_BACKOFF_SECONDS), first * 2.0 ** min(failures - 1, 64))
+        left = max(backoff, error.retry_after_seconds)
+        while left > 0:
+            on_wait()
+            self._sleep(min(left, self.options.silence_seconds))
+            left -= self.options.silence_seconds
 
     @contextmanager
     def _translated(self, model_id: str) -> Iterator[None]:
@@ -173,7 +194,7 @@ class HubClient:
     def _status_error(self, error: HfHubHTTPError, model_id: str) -> PullError:
         status, where = error.response.status_code, shown(error.response.url)
         if status in _TRANSIENT:
-            return TransientError(f"{where} returned {status}")
+            return _transient(error.response, f"{where} returned {status}")
         if isinstance(error, GatedRepoError):
             return HubRefusedError(
                 f"{model_id} is gated ({status}): accept the licence at "
@@ -195,8 +216,25 @@ class HubClient:
         return HubResponseError(f"{where} returned {status}")
 
 
+def _transient(response: httpx2.Response, message: str) -> TransientError:
+    """Return the error with the wait of Retry-After, else that of a rate limit that is used up."""
+    seconds = retry_after_seconds(response.headers.get("Retry-After", "").strip(), time.time())
+    if not seconds and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        limit = parse_ratelimit_headers(response.headers)
+        seconds = float(limit.reset_in_seconds) if limit and not limit.remaining else 0.0
+    seconds = min(seconds, _MAX_RETRY_AFTER_SECONDS)
+    return TransientError(f"{message}; waiting {seconds:.0f} s" if seconds else message, seconds)
+
+
+def token_file(options: HubOptions) -> Path | None:
+    """Return the file that a token would be read from; None if the options have the token."""
+    return None if options.token else Path(constants.HF_TOKEN_PATH)
+
+
 @contextmanager
-def connect(options: HubOptions, on_retry: OnRetry) -> Iterator[HubClient]:
+def connect(
+    options: HubOptions, on_retry: OnRetry, sleep: Sleep = time.sleep
+) -> Iterator[HubClient]:
     """Open a client; raises InvalidOptionError.
 
     huggingface_hub has one HTTP client per process, so only one hub can be connected at a time.
@@ -209,7 +247,7 @@ def connect(options: HubOptions, on_retry: OnRetry) -> Iterator[HubClient]:
     )
     get_session()  # makes the client: invalid options fail here
     try:
-        yield HubClient(options, on_retry)
+        yield HubClient(options, on_retry, sleep)
     except (OIDCError, UnicodeDecodeError) as error:
         raise InvalidOptionError(f"no usable Hugging Face token: {error}") from error
     finally:

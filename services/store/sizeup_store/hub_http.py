@@ -6,6 +6,8 @@ Errors never contain the text of httpx, which has URLs with tokens and signature
 import ssl
 import time
 from collections.abc import Iterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -30,6 +32,25 @@ _JSON_BYTES = 16 << 20
 
 class TransientError(HubUnreachableError):
     """A failure that is worth a retry."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        """Minimum wait that the server asks for."""
+
+
+def retry_after_seconds(text: str, now: float) -> float:
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3), 0 if it is invalid.
+
+    It holds seconds or a date; `now` is the Unix time.
+    """
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def http_client(endpoint: str, silence_seconds: float, ca_file: Path | None) -> httpx2.Client:

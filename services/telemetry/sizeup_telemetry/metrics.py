@@ -2,14 +2,19 @@
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.middleware import Middleware
 
 from sizeup_telemetry.api_docs import create_app, direct_router
+from sizeup_telemetry.hosts import HostMiddleware
 
 _EXPOSITION = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-def metrics_router(registry: CollectorRegistry) -> APIRouter:
+def metrics_router(registry: CollectorRegistry, own_port: int | None = None) -> APIRouter:
+    """Create /metrics, or no route where the metrics have a port of their own."""
     router = direct_router("Metrics")
+    if own_port is not None:
+        return router
 
     @router.get("/metrics", summary="Prometheus metrics", responses={200: _EXPOSITION})
     async def exposition(_request: Request) -> Response:
@@ -18,6 +23,7 @@ def metrics_router(registry: CollectorRegistry) -> APIRouter:
     return router
 
 
-def metrics_app(registry: CollectorRegistry) -> FastAPI:
-    """Make the application of the separate metrics port."""
-    return create_app(metrics_router(registry))
+def metrics_app(registry: CollectorRegistry, bound_to: str) -> FastAPI:
+    """Make the application of the separate metrics port, on the address that it is bound to."""
+    hosts = Middleware(HostMiddleware, bound_to=bound_to)
+    return create_app(metrics_router(registry), middleware=[hosts])

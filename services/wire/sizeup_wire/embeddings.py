@@ -32,6 +32,8 @@ class EmbedRequest(RequestModel):
     """Scale each vector to length 1, after the cut. A model may do so in any case."""
     cache_salt: str | None = Field(None, min_length=1, max_length=128)
     """As in GenerateRequest."""
+    client: str | None = Field(None, min_length=1, max_length=128)
+    """As in GenerateRequest."""
     keep_alive_seconds: float | None = None
     """As in GenerateRequest."""
 

@@ -212,6 +212,8 @@ class GenerateRequest(RequestModel):
     """Return the token ids of prompt and output in `finished` (Ollama's /api/generate)."""
     cache_salt: str | None = Field(None, min_length=1, max_length=128)
     """Requests share the prefix cache with requests of an equal salt only (vLLM)."""
+    client: str | None = Field(None, min_length=1, max_length=128)
+    """Whose request it is; capacity is shared fairly between clients."""
     structured_output: StructuredOutput | None = None
     """What the output may be, after any reasoning. The end-of-sequence token is allowed where the
     output is complete, and nowhere else: `ignore_eos` and `min_tokens` have no effect."""

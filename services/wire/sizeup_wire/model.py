@@ -66,6 +66,8 @@ class ModelInfo(ResponseModel):
     """Defaults from generation_config.json."""
     load_ns: int
     """How long loading and warming up took."""
+    max_requests: int | None = None
+    """Sequences that the process accepts, running and waiting; None is unknown."""
 
 
 class Stats(ResponseModel):

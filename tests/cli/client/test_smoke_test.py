@@ -196,3 +196,15 @@ def test_every_call_fails_without_a_gateway(
 ) -> None:
     done = Command(capsys, monkeypatch, "check", "toy-5m", "--url", "http://127.0.0.1:9")
     assert (done.code, done.out.count("FAILED")) == (1, 4)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+def test_a_key_file_that_others_can_read_is_named(
+    tmp_path: Path, mode: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("key")
+    keys.chmod(mode)
+    options = ("--url", "http://127.0.0.1:9", "--api-key-file", str(keys))
+    done = Command(capsys, monkeypatch, "check", "toy-5m", *options)
+    assert (f"{keys} has mode 0644" in done.err) == (mode == 0o644)

@@ -207,6 +207,22 @@ def test_requests_right_after_the_start_are_answered(tmp_path: Path, model_folde
         up.close()
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])
+def test_a_keys_file_that_others_can_read_is_named(
+    tmp_path: Path, model_folder: Path, mode: int, warned: bool
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("key")
+    keys.chmod(mode)
+    state = tmp_path / "state"
+    up = Up(state, str(model_folder), SIZEUP_GATEWAY_API_KEYS_FILE=str(keys))
+    try:
+        up.wait_for("my-model: ready")
+        assert any(f"{keys} has mode 0644" in line for line in up.lines) == warned
+    finally:
+        up.close()
+
+
 def test_sigint_drains_requests_in_flight(up: Up) -> None:
     body = {"model": "My-model", "messages": [{"role": "user", "content": "word " * 10}]}
     request = urllib.request.Request(f"{up.url}/api/chat", json.dumps(body).encode())

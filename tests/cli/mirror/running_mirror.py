@@ -56,11 +56,21 @@ class RunningMirror:
 
 
 @contextmanager
-def running_mirror(folder: Path) -> Iterator[RunningMirror]:
+def running_mirror(folder: Path, host: str = "127.0.0.1") -> Iterator[RunningMirror]:
     """Serve a folder during the block."""
     [port] = free_loopback_ports(1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "sizeup", "mirror", str(folder), "--port", str(port)],
+        [
+            sys.executable,
+            "-m",
+            "sizeup",
+            "mirror",
+            str(folder),
+            "--host",
+            host,
+            "--port",
+            str(port),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -281,10 +281,28 @@ def test_the_api_is_documented_offline(mirror: RunningMirror) -> None:
 
 
 def test_the_documentation_can_be_disabled(tmp_path: Path) -> None:
-    app = Mirror(Library(tmp_path), Drain()).app(api_docs=False)
+    app = Mirror(Library(tmp_path), Drain()).app("127.0.0.1", api_docs=False)
     assert not [route for route in app.routes if getattr(route, "path", "") == "/docs"]
 
 
 def test_an_unknown_path_has_the_body_of_a_hub_error(mirror: RunningMirror) -> None:
     assert json.loads(mirror.request("/nowhere").body).keys() == {"error"}
     assert mirror.request("/api/models", "POST").status == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/api/models", "/livez", "/openapi.json", RESOLVE + WEIGHTS])
+def test_a_page_of_another_name_is_refused(mirror: RunningMirror, path: str) -> None:
+    refused = mirror.request(path, headers={"Host": "evil.example"})
+    assert refused.status == 403
+    assert json.loads(refused.body).keys() == {"error"}
+
+
+@pytest.mark.parametrize("host", ["localhost", "toys.localhost:8090", "[::1]:8090", "10.0.0.7"])
+def test_local_names_are_served(mirror: RunningMirror, host: str) -> None:
+    assert mirror.request("/api/models", headers={"Host": host}).status == 200
+
+
+def test_a_mirror_of_a_cluster_has_the_name_of_its_service(folder: Path) -> None:
+    with running_mirror(folder, "0.0.0.0") as mirror:
+        named = {"Host": "sizeup-mirror.models.svc.cluster.local:8090"}
+        assert mirror.request("/api/models", headers=named).status == 200

@@ -330,3 +330,17 @@ def test_a_hub_id_is_not_a_toy_model() -> None:
     settings = Settings()
     _, entry = ModelRegistry(load_catalog(settings, None), settings).resolve("sizeup/toy-5m")
     assert entry.id == "sizeup/toy-5m"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_a_token_file_that_others_can_read_is_named(
+    hub: HubServer, tmp_path: Path, mode: int
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("hf_secret")
+    token.chmod(mode)
+    with pull_command(hub, tmp_path / "cache", HF_TOKEN_PATH=str(token)) as process:
+        out, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 0, err
+    assert (b"mode 0644" in out) == (mode == 0o644)
+    assert b"hf_secret" not in out + err

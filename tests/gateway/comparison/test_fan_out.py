@@ -1,7 +1,7 @@
 """A fault of the gateway itself ends a comparison instead of leaving its client waiting."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
@@ -25,12 +25,12 @@ class FaultyMetrics(RequestMetrics):
 class NoEvents:
     """A dispatcher whose answers have no end."""
 
-    async def generate(self, *_: Any, **__: Any) -> AsyncGenerator[Event]:
+    async def generate(self, *_: Any, **__: Any) -> AsyncGenerator[Sequence[Event]]:
         return
         yield
 
 
-async def _drain(updates: AsyncGenerator[Update]) -> None:
+async def _drain(updates: AsyncGenerator[Sequence[Update]]) -> None:
     async for _ in updates:
         pass
 
@@ -48,7 +48,8 @@ def test_a_crash_reaches_the_reader() -> None:
             AnswerLimits(wait=1, total=5),
         )
         updates = fan_out.updates()
-        assert isinstance(await anext(updates), Begun)
+        (begun,) = await anext(updates)
+        assert isinstance(begun, Begun)
         with pytest.raises(ExceptionGroup):
             await asyncio.wait_for(_drain(updates), 10)
 

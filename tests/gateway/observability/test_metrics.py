@@ -67,6 +67,22 @@ def test_a_request_is_counted_by_model_route_and_outcome() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/METRICS", "//metrics"])
+def test_metrics_with_a_port_of_their_own_are_on_no_other(path: str) -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake, metrics_port=9090) as gateway:
+            for method in ("GET", "HEAD", "POST"):
+                async with gateway.http.request(method, gateway.url + path) as response:
+                    assert response.status == 404
+                    if method != "HEAD":
+                        assert isinstance((await response.json())["error"], str)
+            status, document = await gateway.get("/openapi.json")
+            assert (status, "/metrics" in document["paths"]) == (200, False)
+            assert (await gateway.get("/livez"))[0] == 200
+
+    asyncio.run(scenario())
+
+
 def outcomes(gateway: Gateway) -> set[tuple[str, str]]:
     labels = [dict(ls) for name, ls in series(gateway) if name == "sizeup_gateway_requests_total"]
     return {(ls["route"], ls["outcome"]) for ls in labels}

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -28,7 +28,7 @@ class Connection:
 
     def __init__(
         self,
-        events: Callable[[], AsyncGenerator[Event]],
+        events: Callable[[], AsyncGenerator[Sequence[Event]]],
         drain: Drain,
         total_seconds: float = _TIMEOUT_SECONDS,
         memory: ResponseMemoryLimiter | None = None,
@@ -71,9 +71,9 @@ class Connection:
         await self.reads.wait()
 
 
-async def endless() -> AsyncGenerator[Event]:
-    yield started()
-    yield Text(text="x")
+async def endless() -> AsyncGenerator[Sequence[Event]]:
+    yield [started()]
+    yield [Text(text="x")]
     await asyncio.Event().wait()
 
 
@@ -81,7 +81,7 @@ def test_a_drain_deadline_during_a_timeout_is_not_a_crash() -> None:
     async def scenario() -> None:
         drain = Drain()
 
-        async def draining_before_the_last_event() -> AsyncGenerator[Event]:
+        async def draining_before_the_last_event() -> AsyncGenerator[Sequence[Event]]:
             try:
                 async for event in endless():
                     yield event
@@ -100,8 +100,8 @@ def test_a_request_after_the_drain_deadline_is_rejected() -> None:
     async def scenario() -> None:
         drain = Drain()
 
-        async def late() -> AsyncGenerator[Event]:
-            yield started()
+        async def late() -> AsyncGenerator[Sequence[Event]]:
+            yield [started()]
             drain.expire()
             async for event in endless():
                 yield event
@@ -127,10 +127,10 @@ def test_a_cancelled_response_is_not_counted_as_ok() -> None:
     asyncio.run(scenario())
 
 
-async def large() -> AsyncGenerator[Event]:
-    yield started()
-    yield Text(text="x" * 2**17)
-    yield finished(1)
+async def large() -> AsyncGenerator[Sequence[Event]]:
+    yield [started()]
+    yield [Text(text="x" * 2**17)]
+    yield [finished(1)]
 
 
 def test_a_response_counts_until_the_client_has_read_it() -> None:

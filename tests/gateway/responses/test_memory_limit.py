@@ -1,7 +1,7 @@
 """Memory limit of responses that are kept."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -63,15 +63,15 @@ def test_what_a_stream_keeps_is_counted_until_it_ends() -> None:
     limiter = ResponseMemoryLimiter(10 * FREE, 2 * FREE)
     kept = 0
 
-    async def events() -> AsyncGenerator[int]:
+    async def events() -> AsyncGenerator[Sequence[int]]:
         for size in (FREE, 2 * FREE):
-            yield size
+            yield [size]
 
     async def scenario() -> list[int]:
         nonlocal kept
         received = []
         async with aclosing(limiter.stream(events, lambda: kept)) as stream:
-            async for size in stream:
+            async for (size,) in stream:
                 kept += size
                 received.append(size)
         return received

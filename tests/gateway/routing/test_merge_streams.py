@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
@@ -18,12 +18,12 @@ class Stream:
         self._hangs = hangs
         self.closed = False
 
-    async def __call__(self) -> AsyncGenerator[Event]:
+    async def __call__(self) -> AsyncGenerator[Sequence[Event]]:
         try:
             for event in self._events:
                 if isinstance(event, Exception):
                     raise event
-                yield event
+                yield [event]
             if self._hangs:
                 await asyncio.Event().wait()
         finally:
@@ -32,7 +32,8 @@ class Stream:
 
 def gather(*streams: Stream, n: int = 1) -> list[Event]:
     async def scenario() -> list[Event]:
-        return [event async for event in merge([stream() for stream in streams], n)]
+        batches = merge([stream() for stream in streams], n)
+        return [event async for batch in batches for event in batch]
 
     return asyncio.run(scenario())
 
@@ -87,7 +88,7 @@ def test_a_rejection_after_the_first_event_of_another_stream_is_raised_before_an
         accepted = [asyncio.Event(), asyncio.Event()]
         running = Stream(started(), Text(text="a"), hangs=True)
 
-        async def rejected() -> AsyncGenerator[Event]:
+        async def rejected() -> AsyncGenerator[Sequence[Event]]:
             accepted[0].set()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -110,8 +111,8 @@ def test_a_queued_stream_that_is_accepted_does_not_delay_the_others() -> None:
         queued, running = Stream(hangs=True), Stream(started(), Text(text="a"), hangs=True)
         merged = merge([queued(), running()], 1, accepted)
         assert [await anext(merged), await anext(merged)] == [
-            started(),
-            Text(choice=1, text="a"),
+            [started()],
+            [Text(choice=1, text="a")],
         ]
         await merged.aclose()
 

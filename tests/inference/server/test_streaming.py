@@ -33,6 +33,7 @@ from sizeup_wire.events import (
     event_adapter,
 )
 
+HEAD = f"POST {routes.GENERATE} HTTP/1.1\r\nHost: localhost\r\n"
 SLOW = FakeLimits(token_seconds=0.02)
 STUCK = FakeLimits(token_seconds=600.0, max_num_seqs=1, max_waiting=2)
 """Admits one request and keeps it in prefill for longer than any test."""
@@ -192,8 +193,7 @@ def test_disconnecting_while_sending_is_no_error() -> None:
         async with running() as process:
             port = int(process.url.rsplit(":", 1)[1])
             _, writer = await asyncio.open_connection("127.0.0.1", port)
-            head = f"POST {routes.GENERATE} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{"
-            writer.write(head.encode())
+            writer.write(f"{HEAD}Content-Length: 99\r\n\r\n{{".encode())
             await writer.drain()
             writer.close()
             await until(lambda: process.sample("requests_total", outcome="cancelled") == 1)
@@ -214,7 +214,7 @@ def test_a_client_that_does_not_read_is_cancelled() -> None:
                 loop = asyncio.get_running_loop()
                 await loop.sock_connect(client, ("127.0.0.1", port))
                 body = json.dumps({"prompt": text_prompt("abc"), "ignore_eos": True}).encode()
-                head = f"POST {routes.GENERATE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
+                head = f"{HEAD}Content-Length: {len(body)}"
                 await loop.sock_sendall(client, head.encode() + b"\r\n\r\n" + body)
                 await until(lambda: process.engine.stats().completion_tokens > 0)
                 await until(lambda: idle(process))

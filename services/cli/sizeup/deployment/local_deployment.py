@@ -20,6 +20,7 @@ from sizeup.deployment.plan import (
     Options,
     Planned,
     catalog_file,
+    keys_file_warning,
     plan_gateway,
     plan_inference,
     scale_name,
@@ -120,6 +121,8 @@ async def serve_until_signal(
             tempfile.TemporaryDirectory(prefix="sizeup-") as private,  # mode 0700
         ):
             report.note(f"logs: {options.log_dir}")
+            if warning := keys_file_warning(options.environment):
+                report.note(warning)
             with socket_path(Path(private)) as scale_socket:
                 async with aiohttp.ClientSession() as session:
                     files = Files(catalog_file(Path(private)), scale_socket)

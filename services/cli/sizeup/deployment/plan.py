@@ -12,6 +12,7 @@ import yaml
 from sizeup.deployment.backoff import Policy
 from sizeup.deployment.process import Command
 from sizeup.models.local_models import LocalModel
+from sizeup_telemetry.secret_files import exposure_warning
 from sizeup_wire.catalog import Catalog, ScaleToZero
 from sizeup_wire.model import ModelInfo
 
@@ -88,6 +89,12 @@ def plan_gateway(catalog_file: Path, scale_socket: Path, options: Options) -> Pl
         _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", settings, options),
         options.local_url,
     )
+
+
+def keys_file_warning(environment: Mapping[str, str]) -> str | None:
+    """Return a line about an API key file of the gateway that other users have access to."""
+    path = environment.get("SIZEUP_GATEWAY_API_KEYS_FILE")
+    return exposure_warning(Path(path)) if path else None
 
 
 def catalog_file(folder: Path) -> Path:

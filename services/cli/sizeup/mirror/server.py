@@ -31,6 +31,7 @@ from sizeup.mirror.library import (
 from sizeup.ports import require_free
 from sizeup_telemetry.api_docs import create_app, json_response, serve_api_docs
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.hosts import HostMiddleware
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.serving import Listen, serve
 
@@ -124,7 +125,8 @@ class Mirror:
         self._library = library
         self._drain = drain
 
-    def app(self, *, api_docs: bool) -> FastAPI:
+    def app(self, bound_to: str, *, api_docs: bool) -> FastAPI:
+        """Create the application for the address that it is bound to."""
         app = create_app(
             self._health_router(),
             self._hub_router(),
@@ -138,6 +140,7 @@ class Mirror:
             },
         )
         app.add_middleware(InFlightLimit, limit=_MAX_IN_FLIGHT)
+        app.add_middleware(HostMiddleware, bound_to=bound_to)
         serve_api_docs(app, requests=(), responses=(HubError,), enabled=api_docs)
         return app
 
@@ -333,7 +336,7 @@ def serve_mirror(folder: Path, host: str, port: int, *, api_docs: bool) -> None:
     ids = library.ids() or ["no models yet"]
     print(f"serving {folder} on http://{host}:{port}: {', '.join(ids)}", flush=True)
     configure_logging("info")
-    app = Mirror(library, drain).app(api_docs=api_docs)
+    app = Mirror(library, drain).app(host, api_docs=api_docs)
     asyncio.run(serve(app, _NO_METRICS, Listen(host, port, None, _DRAIN_SECONDS), drain))
 
 

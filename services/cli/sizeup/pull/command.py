@@ -14,10 +14,11 @@ from sizeup.pull.metrics import PullMetrics, serve_metrics
 from sizeup.pull.progress_file import ProgressFile
 from sizeup.settings import Settings
 from sizeup_store.errors import PullError
-from sizeup_store.hub import HubOptions
+from sizeup_store.hub import HubOptions, token_file
 from sizeup_store.progress import progress_path
 from sizeup_store.pull import pull
 from sizeup_store.pull_report import PullReport
+from sizeup_telemetry.secret_files import exposure_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def run_pull(options: PullOptions, console: Console) -> Path:
     if options.umask is not None:
         os.umask(int(options.umask, 8))
     with make_pull_report(console) as report:
+        if (file := token_file(options.hub)) and (warning := exposure_warning(file)):
+            report.note(warning)
         metrics = PullMetrics(options.model_id, report.progress)
         with serve_metrics(metrics, options.metrics_port), _progress_file(options, report):
             return pull(

@@ -6,11 +6,12 @@ from functools import partial
 
 from starlette.requests import Request
 
+from sizeup_gateway import client_identity
 from sizeup_gateway.api.ollama.manage.presets import prompt_with_preset, with_preset
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of
-from sizeup_gateway.errors import InvalidRequestError, UpstreamError
+from sizeup_gateway.errors import BusyError, GatewayError, InvalidRequestError, UpstreamError
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.request_metrics import metrics_of
@@ -43,6 +44,29 @@ class Dependencies:
         """Read and validate a body, or raise GatewayError."""
         return validate(kind, await self.reader.read(request), describe)
 
+    async def read_for_model(
+        self, request: Request, kind: type[BodyT], describe: Describe
+    ) -> BodyT:
+        """Read and validate a body whose model computes a response.
+
+        Raises BusyError as well, before any further work, while the model has no place for the
+        client.
+        """
+        value = await self.reader.read(request)
+        self._check_room(request, value.get("model"))
+        return validate(kind, value, describe)
+
+    def _check_room(self, request: Request, name: object) -> None:
+        if not isinstance(name, str):
+            return
+        try:
+            model = select(self.models, name).model
+        except GatewayError:
+            return  # described once the body is known to be valid
+        if not model.current_places().has_room(client_identity.current.get()):
+            metrics_of(request.scope).model = model.key
+            raise BusyError
+
     def select(
         self, request: Request, name: str, *, generates: bool = True, falls_back: bool = True
     ) -> Selected:
@@ -69,12 +93,12 @@ class Dependencies:
         selected: Selected,
         wires: Sequence[GenerateRequest],
         given: Collection[str],
-    ) -> Callable[[], AsyncGenerator[Event]]:
-        """Return the dispatch of wire requests, with the cache salt of the client's API key.
+    ) -> Callable[[], AsyncGenerator[Sequence[Event]]]:
+        """Return the dispatch of wire requests, with the client and its API key's cache salt.
 
         A created model adds its settings, except for the `given` fields.
         """
-        changes = {"cache_salt": salt_of(request.scope)}
+        changes = _identity(request)
         whole = [
             with_preset(selected.created, wire, given).model_copy(update=changes) for wire in wires
         ]
@@ -82,10 +106,10 @@ class Dependencies:
 
     def embed(
         self, request: Request, selected: Selected, wire: EmbedRequest
-    ) -> Callable[[], AsyncGenerator[EmbedEvent]]:
+    ) -> Callable[[], AsyncGenerator[Sequence[EmbedEvent]]]:
         """Return the dispatch of a batch, as in `generate`."""
-        salted = wire.model_copy(update={"cache_salt": salt_of(request.scope)})
-        return partial(self.dispatcher.embed, selected.model, selected.name, salted)
+        identified = wire.model_copy(update=_identity(request))
+        return partial(self.dispatcher.embed, selected.model, selected.name, identified)
 
     async def tokenize(
         self, selected: Selected, prompt: Prompt, to_param: Callable[[str], str]
@@ -93,10 +117,14 @@ class Dependencies:
         """Return the prompt that generating would have: its tokens, and its text."""
         request = TokenizeRequest(prompt=prompt_with_preset(selected.created, prompt))
         try:
-            with self.admission:
+            with self.admission.held():
                 return await self.dispatcher.tokenize(selected.model, selected.name, request)
         except UpstreamError as error:
             raise to_client_error(error, selected.name, to_param) from error
+
+
+def _identity(request: Request) -> dict[str, str | None]:
+    return {"cache_salt": salt_of(request.scope), "client": client_identity.current.get() or None}
 
 
 def model_headers(selected: Selected) -> Mapping[str, str]:

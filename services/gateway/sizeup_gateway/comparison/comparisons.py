@@ -1,6 +1,6 @@
 """The comparisons that this process runs."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from sizeup_gateway.comparison.fan_out import AnswerLimits, FanOut, Measure
@@ -18,7 +18,7 @@ class Comparisons:
         self._answers = 0
         self._running: dict[str, FanOut] = {}
 
-    async def run(self, plan: Plan, measure: Measure) -> AsyncGenerator[Update]:
+    async def run(self, plan: Plan, measure: Measure) -> AsyncGenerator[Sequence[Update]]:
         """Yield the updates of a comparison; raise BusyError before the first."""
         count = len(plan.answers)
         if count > self._max_answers:
@@ -31,8 +31,8 @@ class Comparisons:
         self._running[plan.id] = fan_out
         try:
             async with aclosing(fan_out.updates()) as updates:
-                async for update in updates:
-                    yield update
+                async for batch in updates:
+                    yield batch
         finally:
             del self._running[plan.id]
             self._answers -= count

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -101,25 +101,35 @@ class FanOut:
         ]
         self._generating: set[_Running] = set()
 
-    async def updates(self) -> AsyncGenerator[Update]:
-        """Yield every update, the last of them AllEnded; closing it cancels the answers."""
+    async def updates(self) -> AsyncGenerator[Sequence[Update]]:
+        """Yield every update, in batches as they come, the last of them AllEnded.
+
+        Closing it cancels the answers.
+        """
         ended: list[Ended | FailedAnswer] = []
         work = asyncio.create_task(self._make_all())
         work.add_done_callback(self._wake_after_crash)
         try:
-            yield Begun(self._plan)
+            yield [Begun(self._plan)]
             while len(ended) < len(self._running):
-                update = await self._queue.get()
-                if update is None:
+                updates = await self._next_updates()
+                if updates is None:
                     await work
                     return
-                if isinstance(update, Ended | FailedAnswer):
-                    ended.append(update)
-                yield update
-            yield _summary(self._plan, ended, self._loop.time() - self._begun)
+                ended += [one for one in updates if isinstance(one, Ended | FailedAnswer)]
+                yield updates
+            yield [_summary(self._plan, ended, self._loop.time() - self._begun)]
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+    async def _next_updates(self) -> Sequence[Update] | None:
+        """Return all updates that are queued, at least one; None after a crash."""
+        updates = [await self._queue.get()]
+        while not self._queue.empty():
+            updates.append(self._queue.get_nowait())
+        whole = [update for update in updates if update is not None]
+        return whole if len(whole) == len(updates) else None
 
     def _wake_after_crash(self, work: asyncio.Task[None]) -> None:
         if work.cancelled() or work.exception() is None:
@@ -218,10 +228,8 @@ class FanOut:
                 answer.model, answer.name, [answer.request], waits_while_loading=False
             )
             try:
-                async with aclosing(events):
-                    async for event in events:
-                        if isinstance(event, Failed):
-                            raise UpstreamError(event.code, event.message)
+                async with aclosing(_one_by_one(events)) as single:
+                    async for event in single:
                         yield event
             except GatewayError as error:
                 if running.stopwatch.started or not _is_transient(error, answer):
@@ -277,6 +285,16 @@ class FanOut:
         if running.status != (status, progress):
             running.status = (status, progress)
             await self._queue.put(StatusChanged(running.answer, status, progress))
+
+
+async def _one_by_one(batches: AsyncGenerator[Sequence[Event]]) -> AsyncGenerator[Event]:
+    """Yield the events of a stream; raise UpstreamError for Failed."""
+    async with aclosing(batches):
+        async for batch in batches:
+            for event in batch:
+                if isinstance(event, Failed):
+                    raise UpstreamError(event.code, event.message)
+                yield event
 
 
 def _call_text(call: ToolCall) -> str:

@@ -2,11 +2,8 @@
 
 import hashlib
 import hmac
-import ipaddress
 import re
-import socket
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -15,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup_gateway import cache_salt
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
-from sizeup_telemetry.background import in_thread
+from sizeup_telemetry.hosts import HostFault, HostRule
 
 _DEFAULT_ORIGINS = (
     r"https?://(([\w-]+\.)*localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?",
@@ -23,8 +20,6 @@ _DEFAULT_ORIGINS = (
     r"(chrome|moz|safari-web)-extension://.*",
 )
 """Pages of this machine, desktop applications (both Ollama's defaults) and browser extensions."""
-
-_LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 
 
 def origin_regex(origins: str) -> str:
@@ -61,18 +56,12 @@ def origin_middleware(allowed: str) -> list[Middleware]:
 
 def host_middleware(bound_to: str) -> list[Middleware]:
     """Check the Host header; its name only if bound to a loopback address."""
-    hostname = socket.gethostname().lower() if _is_loopback(bound_to) else None
-    return [Middleware(HostMiddleware, hostname=hostname)]
+    return [Middleware(HostMiddleware, rule=HostRule(bound_to))]
 
 
-def key_middleware(keys_file: Path | None, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
-    """Require an API key of all but exempt requests; raise OSError or ValueError for the file."""
-    if keys_file is None:
-        return []
-    keys = [line.strip() for line in keys_file.read_text(encoding="utf-8").splitlines()]
-    if not any(keys):
-        raise ValueError(f"{keys_file} contains no API key")
-    return [Middleware(KeyMiddleware, keys=[key for key in keys if key], is_exempt=is_exempt)]
+def key_middleware(keys: Collection[str], is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
+    """Require one of the API keys of all but exempt requests; without any key, of none."""
+    return [Middleware(KeyMiddleware, keys=keys, is_exempt=is_exempt)] if keys else []
 
 
 class OriginMiddleware:
@@ -102,65 +91,25 @@ def is_same_origin(origin: str, host: str) -> bool:
 class HostMiddleware:
     """Rejects foreign Host headers: protection against DNS rebinding."""
 
-    def __init__(self, app: ASGIApp, *, hostname: str | None) -> None:
-        """With this machine's name, only that name and local ones are accepted."""
+    def __init__(self, app: ASGIApp, rule: HostRule) -> None:
         self._app = app
-        self._hostname = hostname
-        self._fqdn: str | None = None
+        self._rule = rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError or InvalidRequestError."""
-        if scope["type"] == "http":
-            await self._check(scope)
+        fault = await self._rule.fault(scope) if scope["type"] == "http" else None
+        if fault is HostFault.FOREIGN:
+            raise AccessError(AccessCode.FORBIDDEN_HOST, fault.value)
+        if fault is not None:
+            raise InvalidRequestError(fault.value)
         await self._app(scope, receive, send)
-
-    async def _check(self, scope: Scope) -> None:
-        hosts = Headers(scope=scope).getlist("host")
-        if len(hosts) > 1:
-            raise InvalidRequestError("multiple Host headers")
-        host = hosts[0] if hosts else None
-        if host is None and scope["http_version"] == "1.1":
-            raise InvalidRequestError("missing Host header")
-        if self._hostname is None or is_local_host(host or ""):
-            return
-        if not await self._is_own_name(_name_of(host or ""), self._hostname):
-            raise AccessError(AccessCode.FORBIDDEN_HOST, "host name not allowed")
-
-    async def _is_own_name(self, name: str, hostname: str) -> bool:
-        """Whether it is the name of this machine, with or without its domain."""
-        short = hostname.partition(".")[0]
-        if name in (hostname, short):
-            return True
-        if not name.startswith(f"{short}."):
-            return False
-        if self._fqdn is None:  # may ask a DNS server, and wait for it
-            self._fqdn = (await in_thread(socket.getfqdn, "getfqdn")).lower()
-        return name == self._fqdn
-
-
-def _name_of(host: str) -> str:
-    """Return a Host header without its port."""
-    bracketed = host.startswith("[")
-    return (host[1:].partition("]")[0] if bracketed else host.partition(":")[0]).lower()
-
-
-def is_local_host(host: str) -> bool:
-    """Whether a Host header is an IP address or a local name."""
-    name = _name_of(host)
-    if name in ("", "localhost") or name.endswith(_LOCAL_SUFFIXES):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class KeyMiddleware:
     """Requires an API key: `Authorization: Bearer` or `X-Api-Key`."""
 
     def __init__(
-        self, app: ASGIApp, keys: Sequence[str], is_exempt: Callable[[Scope], bool]
+        self, app: ASGIApp, keys: Collection[str], is_exempt: Callable[[Scope], bool]
     ) -> None:
         """Keep only hashes of the keys; `is_exempt` selects the requests that need none."""
         self._app = app
@@ -188,12 +137,3 @@ class KeyMiddleware:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,7 +1,7 @@
 """The models of the catalog, by key and by name, and those that users have created from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -10,9 +10,12 @@ from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_gateway.model_state import ModelState, model_state
 from sizeup_gateway.models.created import CreatedModel
 from sizeup_gateway.models.replica_pool import ReplicaPool
+from sizeup_telemetry.places import Places
 from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
 from sizeup_wire.model import ModelInfo
 from sizeup_wire.names import shortest_name
+
+_UNLIMITED = 2**31
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +29,8 @@ class Model:
     """By its files, then as a replica has loaded it; kept when that goes down."""
     desired_replicas: int | None = None
     """Scale of its Deployment; None if it has none or the scale has not been read."""
+    places: Places = field(default_factory=lambda: Places(_UNLIMITED))
+    """Of requests that its replicas compute or have in their queues."""
     removed: bool = False
     """True once it was removed from the catalog: running requests finish, new ones are rejected."""
 
@@ -40,6 +45,16 @@ class Model:
         return "/" in self.entry.id and shortest_name(name).partition(":")[0].lower() == (
             self.entry.id.lower()
         )
+
+    def current_places(self) -> Places:
+        """Return its places, as many as its ready replicas accept.
+
+        Unlimited for replicas of a release that does not report it, which reject what is too much,
+        and without a ready replica: the activation queue has its own limit.
+        """
+        per_replica = self.info.max_requests if self.info is not None else None
+        self.places.capacity = (per_replica or 0) * self.pool.ready_count or _UNLIMITED
+        return self.places
 
     @property
     def state(self) -> ModelState:

@@ -14,6 +14,8 @@ from sizeup_wire.events import (
     Finished,
     PromptTokens,
     Started,
+    Text,
+    Thinking,
     ToolCall,
     ToolCallArguments,
     ToolCallStarted,
@@ -34,11 +36,16 @@ class RequestMetrics:
         self.outcome: str | None = None
         """None until known; a response without an error is "ok"."""
         self.status: int | None = None
+        self.tokens = 0
+        """Of prompt and output so far."""
+        self._parent: RequestMetrics | None = None
         self._started_ns = time.monotonic_ns()
         self._last_token_ns: dict[int, int] = {}
         """By choice."""
         self._finished: Finished | None = None
         self._first_token_seconds: float | None = None
+        self._observe_latency: Callable[[float], None] | None = None
+        """Of the model; looking it up takes as long as observing."""
 
     @property
     def elapsed_ns(self) -> int:
@@ -55,32 +62,41 @@ class RequestMetrics:
     def of_part(self, model: str) -> "RequestMetrics":
         """Begin the metrics of a part of this request, which runs a model by this key."""
         part = RequestMetrics(self.metrics, self.route)
-        part.model, part.status = model, 200
+        part.model, part.status, part._parent = model, 200, self
         return part
 
     def record_event(self, event: Event) -> None:
         """Record the time and the token counts of one event."""
         match event:
-            case Finished():
-                self._finished = event
+            case Text() | Thinking():
+                self._record_tokens(event.choice, event.tokens)
             case ToolCallStarted() | ToolCallArguments() | ToolCall():
                 self._record_tokens(event.choice, 0)  # these do not carry their token counts
-            case Started() | PromptTokens() | Failed():
+            case Started():
+                self._add_tokens(event.prompt_tokens)
+            case Finished():
+                self._finished = event
+                self._add_tokens(event.prompt_tokens + event.completion_tokens - self.tokens)
+            case PromptTokens() | Failed():
                 pass
-            case _:
-                self._record_tokens(event.choice, event.tokens)
+
+    def _add_tokens(self, tokens: int) -> None:
+        self.tokens += tokens
+        if self._parent is not None:
+            self._parent.tokens += tokens
 
     def _record_tokens(self, choice: int, tokens: int) -> None:
         """Record one event; its tokens share the time since the previous event of the choice."""
         now = time.monotonic_ns()
+        self._add_tokens(tokens)
         if self._first_token_seconds is None:
             self._first_token_seconds = (now - self._started_ns) / 1e9
             self.metrics.time_to_first_token.labels(self.model).observe(self._first_token_seconds)
-        elif tokens and choice in self._last_token_ns:
+            self._observe_latency = self.metrics.inter_token_latency.labels(self.model).observe
+        elif self._observe_latency is not None and tokens and choice in self._last_token_ns:
             seconds = (now - self._last_token_ns[choice]) / 1e9 / tokens
-            latency = self.metrics.inter_token_latency.labels(self.model)
             for _ in range(tokens):
-                latency.observe(seconds)
+                self._observe_latency(seconds)
         self._last_token_ns[choice] = now
 
     @contextmanager

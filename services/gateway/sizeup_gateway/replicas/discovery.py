@@ -11,6 +11,8 @@ from sizeup_gateway.model_state import state_after_refused_connection
 from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.inference_client import Health, InferenceClient
+from sizeup_gateway.replicas.link import Link
+from sizeup_gateway.replicas.within import within
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +33,31 @@ Resolve = Callable[[str], Sequence[str]]
 class _Probe:
     model: Model
     replica: Replica
+    link: Link
     timeouts: int = 0
     described: bool = False
     """Whether the process has described its model, since it began to load it."""
     done_once: bool = False
+
+
+def _timed_out(probe: _Probe, begun: float) -> None:
+    """Judge a probe that timed out; `begun` is when it was sent, by the clock of the event loop.
+
+    A replica that sends events is busy rather than hung. Requests to one that hangs are ended: to
+    their clients, its silence is that of a long prefill. The last ready replica of a model stays in
+    the rotation: it is the only one that can serve a request once it recovers.
+    """
+    if probe.link.heard_at >= begun:
+        probe.timeouts = 0
+        return
+    probe.timeouts += 1
+    if probe.timeouts < _FAILURE_THRESHOLD:
+        return
+    replica, pool = probe.replica, probe.model.pool
+    pool.set_ready(replica, ready=replica.ready and pool.ready_count == 1)
+    ended = probe.link.interrupt()
+    fields = {"model": probe.model.key, "replica": replica.url, "requests_ended": ended}
+    _log.warning("replica.unresponsive", extra=fields)
 
 
 class Discovery:
@@ -83,7 +106,8 @@ class Discovery:
                     tasks.pop(replica).cancel()
                     del self._probes[replica]
                 for replica in wanted.keys() - tasks.keys():
-                    probe = _Probe(wanted[replica], replica)
+                    link = self._client.link(replica.url)
+                    probe = _Probe(wanted[replica], replica, link)
                     self._probes[replica] = probe
                     tasks[replica] = group.create_task(self._probe_forever(probe))
                 self._update_synced()
@@ -110,16 +134,13 @@ class Discovery:
             await asyncio.sleep(seconds if replica.ready else seconds / _NOT_READY_RATE)
 
     async def _probe_once(self, probe: _Probe) -> None:
-        """Update one replica; it becomes not ready after an error or repeated timeouts."""
+        """Update one replica; it becomes not ready after an error, and as `_timed_out` says."""
         replica, pool = probe.replica, probe.model.pool
+        begun = asyncio.get_running_loop().time()
         try:
-            health = await self._client.health(replica.url)
-            if health.ready and not replica.ready:
-                probe.model.info = await self._client.model(replica.url)
+            health = await within(self._client.probe_seconds, self._health(probe))
         except TimeoutError:
-            probe.timeouts += 1
-            if probe.timeouts >= _FAILURE_THRESHOLD:
-                pool.set_ready(replica, ready=False)
+            _timed_out(probe, begun)
             return
         except aiohttp.ClientConnectorError:
             health = Health(ready=False, state=state_after_refused_connection(replica.state))
@@ -132,6 +153,12 @@ class Discovery:
         replica.progress, replica.stage = health.progress, health.stage
         pool.set_state(replica, health.state)
         pool.set_ready(replica, ready=health.ready)
+
+    async def _health(self, probe: _Probe) -> Health:
+        health = await self._client.health(probe.replica.url)
+        if health.ready and not probe.replica.ready:
+            probe.model.info = await self._client.model(probe.replica.url)
+        return health
 
     async def _read_description(self, probe: _Probe) -> None:
         """Read what a process that loads knows of its model by its files.

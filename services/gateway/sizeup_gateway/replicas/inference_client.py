@@ -4,15 +4,26 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from functools import partial
+from typing import Self
+from weakref import WeakValueDictionary
 
 import aiohttp
 from pydantic import TypeAdapter
 
 from sizeup_gateway.errors import ReplicaUnavailableError, UpstreamError
+from sizeup_gateway.replicas.event_stream import (
+    LOST,
+    MAX_LINE_BYTES,
+    TIMEOUT,
+    UNRESPONSIVE,
+    EventStream,
+    EventT,
+)
+from sizeup_gateway.replicas.link import Link
 from sizeup_telemetry import request_id
+from sizeup_telemetry.drain import expire_now
 from sizeup_wire import routes
 from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedRequest, embed_event_adapter
 from sizeup_wire.errors import ErrorCode, Failure
@@ -30,15 +41,9 @@ from sizeup_wire.model import (
 
 _log = logging.getLogger(__name__)
 
-MAX_LINE_BYTES = 8 * 2**20
-"""Room for a million token ids of `context`; bounds the memory that a line can take."""
-
 _UNREACHABLE = "cannot connect to the inference process"
-_LOST = Failed(code=ErrorCode.UPSTREAM_LOST, message="the inference process closed the connection")
-_TIMEOUT = Failed(code=ErrorCode.TIMEOUT, message="the inference process timed out")
 _DOWN = (ErrorCode.NOT_READY, ErrorCode.DRAINING)
 """Codes of a replica that accepts no requests."""
-_EventT = TypeVar("_EventT")
 
 _MAX_ERROR_BYTES = 64 * 2**10
 _MAX_DETAILS_BYTES = 32 * 2**20
@@ -80,6 +85,7 @@ class InferenceClient:
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
         self._session: aiohttp.ClientSession | None = None
+        self._links: WeakValueDictionary[str, Link] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
         """Open the connection pool; its size is bounded by the limit of concurrent requests."""
@@ -95,12 +101,23 @@ class InferenceClient:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def probe_seconds(self) -> float:
+        return self._timeouts.probe
+
+    def link(self, base_url: str) -> Link:
+        """Return the requests to a replica: the same object as long as anyone holds it."""
+        link = self._links.get(base_url)
+        if link is None:
+            link = self._links[base_url] = Link()
+        return link
+
     def generate(
         self,
         base_url: str,
         request: GenerateRequest,
         on_accepted: Callable[[], None] = lambda: None,
-    ) -> AsyncGenerator[Event]:
+    ) -> AsyncGenerator[Sequence[Event]]:
         """Yield the events of one request, the last of them Finished or Failed.
 
         `on_accepted` is called when inference has validated and queued the request.
@@ -109,48 +126,52 @@ class InferenceClient:
         UpstreamError if not; afterwards every error is a Failed event. Closing the generator
         closes the connection, which cancels the request in the inference process.
         """
-        url = base_url + routes.GENERATE
-        return self._stream(url, request, event_adapter, on_accepted, restarts=False)
+        link, url = self.link(base_url), base_url + routes.GENERATE
+        return self._stream(link, url, request, event_adapter, on_accepted, restarts=False)
 
-    def embed(self, base_url: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
+    def embed(self, base_url: str, request: EmbedRequest) -> AsyncGenerator[Sequence[EmbedEvent]]:
         """Yield the events of a batch like `generate`.
 
         ReplicaUnavailableError is raised after the first event too: the client has received
         nothing, so that the batch may start over on another replica.
         """
-        url = base_url + routes.EMBEDDINGS
-        return self._stream(url, request, embed_event_adapter, lambda: None, restarts=True)
+        link, url = self.link(base_url), base_url + routes.EMBEDDINGS
+        return self._stream(link, url, request, embed_event_adapter, lambda: None, restarts=True)
 
     async def _stream(
         self,
+        link: Link,
         url: str,
         request: RequestModel,
-        adapter: TypeAdapter[_EventT],
+        adapter: TypeAdapter[EventT],
         on_accepted: Callable[[], None],
         *,
         restarts: bool,
-    ) -> AsyncGenerator[_EventT | Failed]:
+    ) -> AsyncGenerator[Sequence[EventT | Failed]]:
         seconds = self._timeouts.first_event
         try:
-            response = await self._post(url, request, seconds)
+            response = await self._post(link, url, request, seconds)
         except UpstreamError as error:
             if error.param is None or error.param not in _HOW_TO_SEND:
                 raise
             older = request.model_copy(update={error.param: False})
-            response = await self._post(url, older, seconds)
+            response = await self._post(link, url, older, seconds)
         on_accepted()
         started = ended = False
+        stream = EventStream(response.content, adapter, link)
         try:
-            async with aclosing(_events(response, adapter)) as events:
+            with link.interruptible(stream.interrupt):
                 while not ended:
-                    event = await _next(events, seconds)
-                    if isinstance(event, Failed) and (restarts or not started):
-                        _raise_if_unavailable(event)
-                    started, ended = True, isinstance(event, Finished | Failed)
-                    if not isinstance(event, Started | PromptTokens | Embedding):
+                    events = await stream.read(seconds)
+                    last = events[-1]
+                    if isinstance(last, Failed) and (restarts or not (started or events[:-1])):
+                        _raise_if_unavailable(last)
+                    started, ended = True, isinstance(last, Finished | Failed)
+                    if not isinstance(last, Started | PromptTokens | Embedding):
                         seconds = self._timeouts.between_events
-                    yield event
+                    yield events
         finally:
+            stream.close()
             if ended:
                 response.release()
             else:
@@ -159,23 +180,20 @@ class InferenceClient:
     async def tokenize(self, base_url: str, request: TokenizeRequest) -> TokenizeResponse:
         """Tokenize a prompt; raises like `generate`."""
         body = await self._post_and_read(
-            base_url + routes.TOKENIZE, request, self._timeouts.first_event
+            base_url, routes.TOKENIZE, request, self._timeouts.first_event
         )
         return TokenizeResponse.model_validate_json(body)
 
     async def set_keep_alive(self, base_url: str, seconds: float | None) -> KeepAliveResponse:
         """Set the keep-alive time, as in KeepAliveRequest; raises like `generate`."""
         request = KeepAliveRequest(keep_alive_seconds=seconds)
-        body = await self._post_and_read(
-            base_url + routes.KEEP_ALIVE, request, self._timeouts.probe
-        )
+        body = await self._post_and_read(base_url, routes.KEEP_ALIVE, request, self._timeouts.probe)
         return KeepAliveResponse.model_validate_json(body)
 
     async def health(self, base_url: str) -> Health:
-        """Probe readiness; raises OSError or TimeoutError, as aiohttp does."""
-        async with asyncio.timeout(self._timeouts.probe):
-            response = await self._open_session.get(base_url + routes.READYZ)
-            body = await _read_all(response, _MAX_ERROR_BYTES)
+        """Probe readiness; raises OSError, as aiohttp does. The caller limits the time."""
+        response = await self._open_session.get(base_url + routes.READYZ)
+        body = await _read_all(response, _MAX_ERROR_BYTES)
         return _health(response.status, body)
 
     async def model(self, base_url: str) -> ModelInfo:
@@ -207,15 +225,17 @@ class InferenceClient:
             response = await self._open_session.get(url)
             return await _read_all(response, MAX_LINE_BYTES)
 
-    async def _post_and_read(self, url: str, request: RequestModel, seconds: float) -> bytes:
-        response = await self._post(url, request, seconds)
+    async def _post_and_read(
+        self, base_url: str, path: str, request: RequestModel, seconds: float
+    ) -> bytes:
+        response = await self._post(self.link(base_url), base_url + path, request, seconds)
         try:
             async with asyncio.timeout(seconds):
                 return await _read_all(response, MAX_LINE_BYTES)
         except TimeoutError as error:
-            raise UpstreamError(_TIMEOUT.code, _TIMEOUT.message) from error
+            raise UpstreamError(TIMEOUT.code, TIMEOUT.message) from error
         except aiohttp.ClientError as error:
-            raise UpstreamError(_LOST.code, _LOST.message) from error
+            raise UpstreamError(LOST.code, LOST.message) from error
 
     @property
     def _open_session(self) -> aiohttp.ClientSession:
@@ -223,19 +243,27 @@ class InferenceClient:
             raise RuntimeError("the client is used outside its context manager")
         return self._session
 
-    async def _post(self, url: str, body: RequestModel, seconds: float) -> aiohttp.ClientResponse:
+    async def _post(
+        self, link: Link, url: str, body: RequestModel, seconds: float
+    ) -> aiohttp.ClientResponse:
         headers = {"Content-Type": "application/json"}
         if request_id.current.get():
             headers[request_id.HEADER] = request_id.current.get()
+        interruptions = link.interruptions
         try:
-            async with asyncio.timeout(seconds):
-                response = await self._open_session.post(url, data=body.to_json(), headers=headers)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            async with asyncio.timeout(seconds) as deadline:
+                with link.interruptible(partial(expire_now, deadline)):
+                    response = await self._open_session.post(
+                        url, data=body.to_json(), headers=headers
+                    )
+        except aiohttp.ClientConnectorError as error:
             raise ReplicaUnavailableError(_UNREACHABLE, is_down=True) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise ReplicaUnavailableError(_UNREACHABLE) from error
         except TimeoutError as error:
-            raise UpstreamError(_TIMEOUT.code, _TIMEOUT.message) from error
+            if link.interruptions != interruptions:
+                raise ReplicaUnavailableError(UNRESPONSIVE, LOST.code) from error
+            raise UpstreamError(TIMEOUT.code, TIMEOUT.message) from error
         if response.status == 200:
             return response
         raise await _error_of(response)
@@ -279,35 +307,6 @@ async def _read_all(response: aiohttp.ClientResponse, limit: int) -> bytes:
     finally:
         response.release()
     return bytes(body)
-
-
-async def _next(events: AsyncGenerator[_EventT], seconds: float) -> _EventT | Failed:
-    """Return the next event; a timeout or the end of the connection is a Failed event."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await anext(events)
-    except TimeoutError:
-        return _TIMEOUT
-    except (StopAsyncIteration, aiohttp.ClientError, OSError):
-        return _LOST
-    except ValueError:
-        return Failed(code=ErrorCode.INTERNAL, message="inference sent a malformed event")
-
-
-async def _events(
-    response: aiohttp.ClientResponse, adapter: TypeAdapter[_EventT]
-) -> AsyncGenerator[_EventT]:
-    """Yield one event per line; raise ValueError for a malformed line.
-
-    Bytes after the last newline are a truncated event and are dropped.
-    """
-    rest = b""
-    async for chunk in response.content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > MAX_LINE_BYTES:
-            raise ValueError("the line is too long")
-        for line in lines:
-            yield adapter.validate_json(line)
 
 
 def _raise_if_unavailable(first: Failed) -> None:

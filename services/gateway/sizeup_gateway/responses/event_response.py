@@ -6,8 +6,8 @@ disconnect; the task that responds is then cancelled, and with it the request to
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +17,21 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from sizeup_gateway import client_identity
 from sizeup_gateway.errors import INTERNAL_ERROR, BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
-from sizeup_gateway.responses.framing import JSON_TYPE, STREAM_HEADERS, Chunks, Framing, Timing
+from sizeup_gateway.responses.framing import (
+    JSON_TYPE,
+    STREAM_HEADERS,
+    Chunks,
+    Framing,
+    Json,
+    Timing,
+)
 from sizeup_gateway.responses.json_bytes import JsonStream, encode_pieces, rechunk
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain, expire_now
+from sizeup_telemetry.places import FullError, Places
 from sizeup_wire.embeddings import Embedding, EmbedEvent
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Failed, Text
@@ -55,24 +64,24 @@ class Admission:
         """Before its first event, a request may have been queued for this long."""
         self.drain = drain
         self.memory = memory
-        self._limit = limit
-        self._in_flight = 0
+        self._places = Places(limit)
 
-    def __enter__(self) -> None:
-        """Raise BusyError if the limit is reached."""
-        if self._in_flight >= self._limit:
-            raise BusyError
-        self._in_flight += 1
-
-    def __exit__(self, *exception: object) -> None:
-        self._in_flight -= 1
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Count a request while the block runs; raise BusyError if the limit is reached."""
+        try:
+            with self._places.held(client_identity.current.get()):
+                yield
+        except FullError:
+            raise BusyError from None
 
 
 @dataclass(slots=True, eq=False)
 class EventResponse(Response, Generic[EventT]):
     """Sends the events of one request in a dialect."""
 
-    events: Callable[[], AsyncGenerator[EventT]]
+    events: Callable[[], AsyncGenerator[Sequence[EventT]]]
+    """In batches, as they arrive from inference."""
     accept: Accept[EventT]
     chunks: Chunks[EventT]
     framing: Framing
@@ -106,7 +115,7 @@ class EventResponse(Response, Generic[EventT]):
     async def _respond(self, connection: "_Connection", metrics: RequestMetrics) -> None:
         """Respond until the deadline, the end of the drain or the client's disconnect."""
         try:
-            with self.admission, metrics.in_flight():
+            with self.admission.held(), metrics.in_flight():
                 await self._before_deadline(connection, metrics)
         except GatewayError as raised:
             error = self.to_client_error(raised) if isinstance(raised, UpstreamError) else raised
@@ -138,37 +147,51 @@ class EventResponse(Response, Generic[EventT]):
 
     async def _send_stream(
         self,
-        events: AsyncGenerator[EventT],
+        batches: AsyncGenerator[Sequence[EventT]],
         connection: "_Connection",
         metrics: RequestMetrics,
         first: "_FirstEvent",
     ) -> None:
-        async for event in events:
+        """Send the chunks of each batch in one write."""
+        headers = {**STREAM_HEADERS, **self.extra_headers}
+        async for batch in batches:
             first.note()
-            sends = self.accept(event, metrics)
-            if not connection.started:
-                await connection.start(
-                    self.framing.media_type, {**STREAM_HEADERS, **self.extra_headers}
-                )
-            if not sends:
-                continue
-            chunks = self.chunks.to_chunks(event, _timing(metrics))
+            chunks, error = self._to_chunks(batch, metrics)
+            if not connection.started and (error is None or chunks):
+                await connection.start(self.framing.media_type, headers)
             if chunks:
                 await connection.write(self.framing.frame(chunks))
+            if error is not None:
+                raise error
         await connection.end(self.framing.end())
+
+    def _to_chunks(
+        self, events: Sequence[EventT], metrics: RequestMetrics
+    ) -> tuple[Sequence[Json], UpstreamError | None]:
+        """Return the chunks of events, and the error with which they end."""
+        chunks: list[Json] = []
+        timing = _timing(metrics)
+        try:
+            for event in events:
+                if self.accept(event, metrics):
+                    chunks += self.chunks.to_chunks(event, timing)
+        except UpstreamError as error:
+            return chunks, error
+        return chunks, None
 
     async def _send_whole(
         self,
-        events: AsyncGenerator[EventT],
+        batches: AsyncGenerator[Sequence[EventT]],
         connection: "_Connection",
         metrics: RequestMetrics,
         first: "_FirstEvent",
     ) -> None:
         with self.admission.memory.response() as count_bytes:
-            async for event in events:
+            async for batch in batches:
                 first.note()
-                self.accept(event, metrics)
-                count_bytes(self.chunks.collect(event))
+                for event in batch:
+                    self.accept(event, metrics)
+                    count_bytes(self.chunks.collect(event))
             response = self.chunks.to_response(_timing(metrics))
             body: Iterable[bytes | bytearray] = encode_pieces(response)
             length = {}

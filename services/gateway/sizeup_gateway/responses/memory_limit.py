@@ -4,7 +4,7 @@ A body of 20 MB may request the log-probabilities of a million tokens, or the ec
 Whole responses keep them; a stream passes them on, except for one that repeats them at its end.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import TypeVar
 
@@ -55,8 +55,8 @@ class ResponseMemoryLimiter:
             self._used -= counted
 
     async def stream(
-        self, events: Callable[[], AsyncGenerator[_EventT]], kept_bytes: Callable[[], int]
-    ) -> AsyncGenerator[_EventT]:
+        self, events: Callable[[], AsyncGenerator[Sequence[_EventT]]], kept_bytes: Callable[[], int]
+    ) -> AsyncGenerator[Sequence[_EventT]]:
         """Yield the events of a stream; raise as counting does for what it keeps.
 
         `kept_bytes` is the size so far.
@@ -64,7 +64,8 @@ class ResponseMemoryLimiter:
         counted = 0
         with self.response() as count:
             async with aclosing(events()) as stream:
-                async for event in stream:
-                    yield event
-                    count(kept_bytes() - counted)
-                    counted = kept_bytes()
+                async for batch in stream:
+                    for event in batch:  # counted before the next one is sent
+                        yield [event]
+                        count(kept_bytes() - counted)
+                        counted = kept_bytes()

@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import TypeVar
 
-from sizeup_gateway.errors import NotReadyError, ReplicaUnavailableError
+from sizeup_gateway import client_identity
+from sizeup_gateway.errors import BusyError, NotReadyError, ReplicaUnavailableError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.replica_pool import NoReplicaError, Replica
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.replicas.inference_client import InferenceClient
 from sizeup_gateway.routing.merge_streams import merge
 from sizeup_gateway.scaling.activator import Activator, QueuedRequest
+from sizeup_telemetry.places import FullError
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.events import Event, Started
 from sizeup_wire.generate import GenerateRequest
@@ -36,7 +38,7 @@ class Dispatcher:
         requests: Sequence[GenerateRequest],
         *,
         waits_while_loading: bool = True,
-    ) -> AsyncGenerator[Event]:
+    ) -> AsyncGenerator[Sequence[Event]]:
         """Yield the events of requests with equal `n` as one stream.
 
         Raises GatewayError before the first event. `name` is the model's as the client wrote it.
@@ -46,23 +48,30 @@ class Dispatcher:
         accepted = [asyncio.Event() for _ in requests]
         streams = [
             self._dispatch(
-                queued, partial(self._client.generate, request=request, on_accepted=event.set)
+                queued,
+                request.n,
+                partial(self._client.generate, request=request, on_accepted=event.set),
             )
             for request, event in zip(requests, accepted, strict=True)
         ]
         return streams[0] if len(streams) == 1 else merge(streams, requests[0].n, accepted)
 
-    def embed(self, model: Model, name: str, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
+    def embed(
+        self, model: Model, name: str, request: EmbedRequest
+    ) -> AsyncGenerator[Sequence[EmbedEvent]]:
         """Yield the events of a batch; those of a replica that failed may come again.
 
         Raises GatewayError. `name` is the model's as the client wrote it.
         """
         queued = self._activator.new_request(model, name)
-        return self._dispatch(queued, partial(self._client.embed, request=request))
+        return self._dispatch(queued, 1, partial(self._client.embed, request=request))
 
     async def _dispatch(
-        self, queued: QueuedRequest, send: Callable[[str], AsyncGenerator[_EventT]]
-    ) -> AsyncGenerator[_EventT]:
+        self,
+        queued: QueuedRequest,
+        choices: int,
+        send: Callable[[str], AsyncGenerator[Sequence[_EventT]]],
+    ) -> AsyncGenerator[Sequence[_EventT]]:
         """Yield the events of one request, which `send` sends to the address of a replica.
 
         A replica that is unavailable is replaced once: more retries would multiply with those of
@@ -76,13 +85,16 @@ class Dispatcher:
         while True:
             begun_ns = time.perf_counter_ns()
             try:
-                with model.pool.lease(avoid=failed) as replica:
+                with (
+                    self._place(model, choices),
+                    model.pool.lease(avoid=failed) as replica,
+                ):
                     load_ns += time.perf_counter_ns() - begun_ns
                     if failed is not None:
                         self._metrics.upstream_retries.labels(model.key).inc()
                     async with aclosing(send(replica.url)) as events:
-                        async for event in events:
-                            yield _add_load_time(event, load_ns)
+                        async for batch in events:
+                            yield _add_load_time(batch, load_ns)
                     return
             except NoReplicaError:
                 load_ns += await self._activator.wait(queued)
@@ -93,6 +105,20 @@ class Dispatcher:
                 if failed is not None:
                     raise
                 failed = replica
+
+    @contextmanager
+    def _place(self, model: Model, choices: int) -> Iterator[None]:
+        """Hold places of a model, or raise BusyError: its replicas would reject the request.
+
+        What exceeds all of them is theirs to reject, since no retry can succeed.
+        """
+        places = model.current_places()
+        count = min(choices, places.capacity)
+        try:
+            with places.held(client_identity.current.get(), count):
+                yield
+        except FullError:
+            raise BusyError from None
 
     async def details(self, model: Model) -> Sequence[bytes] | None:
         """Return the tensors and vocabulary of a model, as InferenceClient.model_details.
@@ -111,8 +137,10 @@ class Dispatcher:
             raise NotReadyError(name, model.state) from None
 
 
-def _add_load_time(event: _EventT, load_ns: int) -> _EventT:
+def _add_load_time(events: Sequence[_EventT], load_ns: int) -> Sequence[_EventT]:
     """Count the time until a replica was found, in the activation queue or not, as load time."""
-    if isinstance(event, Started):
-        return event.model_copy(update={"load_ns": event.load_ns + load_ns})
-    return event
+    first = events[0]
+    if isinstance(first, Started):
+        waited = first.model_copy(update={"load_ns": first.load_ns + load_ns})
+        return [waited, *events[1:]]
+    return events

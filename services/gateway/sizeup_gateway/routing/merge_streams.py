@@ -1,14 +1,16 @@
 """Concurrent event streams -> one stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 
 from sizeup_wire.events import Event, Failed, Finished, Started
 
 
 async def merge(
-    streams: Sequence[AsyncGenerator[Event]], n: int, accepted: Sequence[asyncio.Event] = ()
-) -> AsyncGenerator[Event]:
+    streams: Sequence[AsyncGenerator[Sequence[Event]]],
+    n: int,
+    accepted: Sequence[asyncio.Event] = (),
+) -> AsyncGenerator[Sequence[Event]]:
     """Merge streams of `n` choices each.
 
     Choice j of stream i becomes choice i * n + j. There is one Started (the first) and one
@@ -25,20 +27,17 @@ async def merge(
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 i = pending.pop(task)
-                event = task.result()
-                if isinstance(event, Failed):
-                    yield event
-                    return
-                if isinstance(event, Finished):
-                    finished[i] = event
-                    continue
-                if not isinstance(event, Started):
-                    yield _shift(event, i * n)
-                elif not started:
+                *_, last = events = task.result()
+                if merged := list(_merged(events, i * n, started=started)):
                     started = True
-                    yield event
-                pending[asyncio.create_task(_step(streams[i]))] = i
-        yield _sum(finished)
+                    yield merged
+                if isinstance(last, Failed):
+                    return
+                if isinstance(last, Finished):
+                    finished[i] = last
+                else:
+                    pending[asyncio.create_task(_step(streams[i]))] = i
+        yield [_sum(finished)]
     finally:
         for task in pending:
             task.cancel()
@@ -47,8 +46,22 @@ async def merge(
             await stream.aclose()
 
 
+def _merged(events: Sequence[Event], shift: int, *, started: bool) -> Iterator[Event]:
+    """Yield the events of one stream that the merged stream has, under its choices."""
+    for event in events:
+        match event:
+            case Started() if started:
+                pass
+            case Finished():
+                pass
+            case Started() | Failed():
+                yield event
+            case _:
+                yield event.model_copy(update={"choice": event.choice + shift})
+
+
 async def _until_accepted(
-    first: Collection[asyncio.Task[Event]], accepted: Sequence[asyncio.Event]
+    first: Collection[asyncio.Task[Sequence[Event]]], accepted: Sequence[asyncio.Event]
 ) -> None:
     """Wait until every stream is accepted or has its first event; raise what any of them raises."""
     failed = asyncio.create_task(asyncio.wait(first, return_when=asyncio.FIRST_EXCEPTION))
@@ -68,14 +81,8 @@ async def _all_set(events: Sequence[asyncio.Event]) -> None:
         await event.wait()
 
 
-async def _step(stream: AsyncGenerator[Event]) -> Event:
+async def _step(stream: AsyncGenerator[Sequence[Event]]) -> Sequence[Event]:
     return await anext(stream)
-
-
-def _shift(event: Event, by: int) -> Event:
-    if isinstance(event, Started | Failed | Finished):
-        return event
-    return event.model_copy(update={"choice": event.choice + by})
 
 
 def _sum(finished: Mapping[int, Finished]) -> Finished:

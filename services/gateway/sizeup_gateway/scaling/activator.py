@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sizeup_gateway import client_identity
 from sizeup_gateway.cluster.api import ClusterError, ConflictError, Scale, ScaleApi
 from sizeup_gateway.cluster.backoff import pause_seconds
 from sizeup_gateway.errors import (
@@ -19,6 +20,7 @@ from sizeup_gateway.errors import (
 from sizeup_gateway.model_state import ModelState
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.observability.metrics import Metrics
+from sizeup_telemetry.places import FullError, Places
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class QueuedRequest:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    length: int = 0
+    places: Places
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     activation: asyncio.Task[None] | None = None
@@ -79,7 +81,7 @@ class Activator:
         return self._scales is not None and model.entry.scale_to_zero is not None
 
     def queue_length(self, model: Model) -> int:
-        return self._queues[model].length if model in self._queues else 0
+        return self._queues[model].places.total if model in self._queues else 0
 
     def new_request(self, model: Model, name: str, *, while_loading: bool = True) -> QueuedRequest:
         """Start the deadline of a request that may be queued."""
@@ -134,13 +136,14 @@ class Activator:
         if not self.awaits(request):
             raise NotReadyError(request.name, model.state)
         queue = self._queue(model)
-        if queue.length >= self._limits.requests:
-            raise ActivationQueueFullError
-        with self._slot(model, queue), contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(request.deadline):
-                while _is_starting(model):
-                    queue.wake.clear()
-                    await queue.wake.wait()
+        try:
+            with self._slot(model, queue), contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(request.deadline):
+                    while _is_starting(model):
+                        queue.wake.clear()
+                        await queue.wake.wait()
+        except FullError:
+            raise ActivationQueueFullError from None
         if model.removed:
             raise ModelNotFoundError(request.name)
         if not model.pool.ready_count:
@@ -149,29 +152,41 @@ class Activator:
     def _queue(self, model: Model) -> _Queue:
         queue = self._queues.get(model)
         if queue is None:
-            queue = self._queues[model] = _Queue()
+            queue = self._queues[model] = _Queue(Places(self._limits.requests))
             model.pool.on_change(queue.wake.set)
         return queue
 
     @contextmanager
     def _slot(self, model: Model, queue: _Queue) -> Iterator[None]:
-        """Take a slot of the queue while the block runs; the first request activates the model."""
-        loop = asyncio.get_running_loop()
-        started, gauge = loop.time(), self._metrics.requests_queued.labels(model.key)
-        queue.length += 1
-        queue.emptied.clear()
-        gauge.inc()
+        """Take a slot of the queue while the block runs; the first request activates the model.
+
+        Raises FullError.
+        """
+        try:
+            with queue.places.held(client_identity.current.get()):
+                queue.emptied.clear()
+                self._start_activation(model, queue)
+                with self._measured(model):
+                    yield
+        finally:
+            if not queue.places.total:
+                queue.emptied.set()
+
+    def _start_activation(self, model: Model, queue: _Queue) -> None:
         if queue.activation is None and self._scales is not None and self.scales_to_zero(model):
             queue.activation = asyncio.create_task(self._activate(model, queue, self._scales))
             queue.activation.add_done_callback(_log_failure)
+
+    @contextmanager
+    def _measured(self, model: Model) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        started, gauge = loop.time(), self._metrics.requests_queued.labels(model.key)
+        gauge.inc()
         try:
             yield
         finally:
-            queue.length -= 1
             gauge.dec()
             self._metrics.queue_duration.labels(model.key).observe(loop.time() - started)
-            if not queue.length:
-                queue.emptied.set()
 
     async def _activate(self, model: Model, queue: _Queue, scales: ScaleApi) -> None:
         """Keep a model scaled up as long as requests are queued for it.
@@ -198,7 +213,7 @@ class Activator:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await queue.emptied.wait()
-                if not queue.length:
+                if not queue.places.total:
                     return
         finally:
             queue.activation = None

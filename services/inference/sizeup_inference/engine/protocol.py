@@ -101,6 +101,8 @@ class EngineRequest:
     """It allows a stop token where the output is complete, and nowhere else."""
     cache_salt: str | None = None
     """Requests share pages of the prefix cache with requests of an equal salt only."""
+    client: str = ""
+    """Whose request it is: the waiting queue is fair between clients."""
 
 
 @dataclass(frozen=True, slots=True)

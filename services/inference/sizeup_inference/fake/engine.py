@@ -31,6 +31,7 @@ from sizeup_inference.engine.protocol import (
     Token,
     TooManyChoicesError,
 )
+from sizeup_inference.engine.scheduling.waiting_queue import OUTPUT_WEIGHT, WaitingQueue
 
 PAGE_SIZE = 16
 """Tokens in a page of the simulated KV pool."""
@@ -79,7 +80,9 @@ class FakeEngine:
         self._limits = limits
         self._script = script
         self._changed = threading.Condition()
-        self._waiting: deque[EngineRequest] = deque()
+        self._waiting: WaitingQueue[EngineRequest] = WaitingQueue(
+            client=lambda request: request.client, cost=lambda request: len(request.prompt_ids)
+        )
         self._running: dict[str, _Running] = {}
         self._cancelled: set[str] = set()
         self._closing = False
@@ -159,7 +162,8 @@ class FakeEngine:
             self._closing = True
             ids = [*self._running, *(request.id for request in self._waiting)]
             self._running.clear()
-            self._waiting.clear()
+            for request in tuple(self._waiting):
+                self._waiting.remove(request)
         self._deliver([Failed(i, message, time.monotonic_ns()) for i in ids])
 
     def _wait_for_work(self) -> bool:
@@ -190,16 +194,19 @@ class FakeEngine:
             if self._running.pop(request_id, None) or request_id in waiting:
                 events.append(Cancelled(request_id, time.monotonic_ns()))
         if not self._cancelled.isdisjoint(waiting):
-            kept = (request for request in self._waiting if request.id not in self._cancelled)
-            self._waiting = deque(kept)
+            for request in tuple(self._waiting):
+                if request.id in self._cancelled:
+                    self._waiting.remove(request)
         self._cancelled.clear()
         return events
 
     def _admit(self) -> list[EngineEvent]:
         events: list[EngineEvent] = []
         free = self._limits.max_num_seqs - self._sequences()
-        while self._waiting and self._waiting[0].choices <= free:
-            request = self._waiting.popleft()
+        for request in self._waiting:
+            if request.choices > free:
+                break
+            self._waiting.take(request)
             free -= request.choices
             scripts = {i: self._script(request, i) for i in range(request.choices)}
             self._running[request.id] = _Running(request, scripts)
@@ -227,6 +234,7 @@ class FakeEngine:
         request = running.request
         count = running.num_tokens[choice] = running.num_tokens.get(choice, 0) + 1
         self._completion_tokens += 1
+        self._waiting.charge(request.client, OUTPUT_WEIGHT)
         finish = None
         if token_id in request.stop_token_ids:
             finish = Finish.STOP

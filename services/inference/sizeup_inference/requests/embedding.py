@@ -121,6 +121,7 @@ class _Batch:
             max_tokens=1,
             embed=self._model.embedding.pooling,
             cache_salt=self._request.cache_salt,
+            client=self._request.client or "",
         )
         with ExitStack() as stack:
             mailbox = stack.enter_context(self._model.submitted(request))

@@ -81,6 +81,7 @@ class PreparedRequest:
             choices=wire.n if self.max_tokens else 1,
             prompt_logprobs=wire.logprobs if wire.echo else None,
             cache_salt=wire.cache_salt,
+            client=wire.client or "",
         )
 
 

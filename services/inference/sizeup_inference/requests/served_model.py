@@ -29,6 +29,7 @@ from sizeup_inference.requests.worker_thread import WorkerThread
 from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.places import FullError, Places
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.model import ModelInfo
 
@@ -49,6 +50,8 @@ class ServedModel:
     drain: Drain
     metrics: InferenceMetrics
     keep_alive: KeepAlive
+    places: Places
+    """Of requests, from before their prompts are encoded."""
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -58,6 +61,16 @@ class ServedModel:
             yield
         finally:
             self.keep_alive.end_request(time.time())
+
+    @contextlib.contextmanager
+    def holding_places(self, client: str | None, choices: int) -> Iterator[None]:
+        """Hold a place for each choice, or raise BusyError before any work is done."""
+        try:
+            with self.places.held(client or "", min(choices, self.places.capacity)):
+                yield
+        except FullError:
+            message = f"queue full: capacity {self.places.capacity} sequences"
+            raise BusyError(message) from None
 
     @contextlib.contextmanager
     def submitted(self, request: EngineRequest) -> Iterator[Mailbox]:

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from sizeup_inference.errors import InferenceError
 from sizeup_telemetry.api_docs import json_response
+from sizeup_telemetry.hosts import HostFault
 from sizeup_telemetry.http.refusal import Refusal, RefusalResponse
 from sizeup_wire.errors import ErrorCode, Failure
 
@@ -61,6 +62,11 @@ def refuse(_path: str, refusal: Refusal) -> RefusalResponse:
     code = _REFUSAL_CODES.get(refusal.status, ErrorCode.INVALID_REQUEST)
     body = Failure(code=code, message=refusal.message).model_dump_json().encode()
     return RefusalResponse(refusal.status, {"Content-Type": "application/json"}, body)
+
+
+def host_refused(fault: HostFault) -> Response:
+    """Convert a Host header that is not accepted."""
+    return _failure(fault.status, ErrorCode.INVALID_REQUEST, fault.value)
 
 
 def _failure(

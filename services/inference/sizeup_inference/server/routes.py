@@ -154,24 +154,26 @@ def model_router(state: ServerState) -> APIRouter:
 async def _generate(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(GenerateRequest, body)
     _update_keep_alive(model, request.keep_alive_seconds)
-    prepared = await prepare(model, request)
-    with accept(model, prepared) as generation:
-        await writer.start()
-        async for events in generation.events():
-            await writer.write(events)
-        await writer.end()
+    with model.holding_places(request.client, request.n):
+        prepared = await prepare(model, request)
+        with accept(model, prepared) as generation:
+            await writer.start()
+            async for events in generation.events():
+                await writer.write(events)
+            await writer.end()
 
 
 async def _embeddings(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(EmbedRequest, body)
     _update_keep_alive(model, request.keep_alive_seconds)
-    async with aclosing(embed(model, request)) as events:
-        first = await anext(events)
-        await writer.start()
-        await writer.write([first])
-        async for event in events:
-            await writer.write([event])
-        await writer.end()
+    with model.holding_places(request.client, 1):
+        async with aclosing(embed(model, request)) as events:
+            first = await anext(events)
+            await writer.start()
+            await writer.write([first])
+            async for event in events:
+                await writer.write([event])
+            await writer.end()
 
 
 async def _tokenize(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:

@@ -124,7 +124,7 @@ def test_preempts_the_youngest_and_readmits_it_first() -> None:
     scheduler.add([sequence("old", 8, 16), sequence("young", 8, 16), sequence("late", 1, 1)])
     for _ in range(14):
         run(scheduler)
-    young = scheduler.waiting[0]
+    young = next(iter(scheduler.waiting))
     assert names(scheduler.running) == ["old"]
     assert names(list(scheduler.waiting)) == ["young", "late"]
     assert (young.num_computed, young.block_table, young.num_preemptions) == (0, [], 1)

@@ -47,7 +47,7 @@ class AnthropicRoutes:
         return router
 
     async def messages(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.MessagesRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.MessagesRequest, describe)
         selected = self._dependencies.select(request, body.model)
         wire, ignored = translate.from_messages(body)
         omits_thinking = body.thinking is not None and body.thinking.display == "omitted"

@@ -1,6 +1,6 @@
 """Handlers of /api/embed and /api/embeddings."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -47,7 +47,7 @@ class EmbeddingRoutes:
         return router
 
     async def embed(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.EmbedRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.EmbedRequest, describe)
         if not body.model:
             raise ModelNotFoundError("")
         selected = self._select(request, body.model, generates=bool(body.input))
@@ -57,7 +57,7 @@ class EmbeddingRoutes:
         return self._embed(request, selected, wire, EmbedChunks(selected.name))
 
     async def embeddings(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.EmbeddingRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.EmbeddingRequest, describe)
         if not body.model:
             raise InvalidRequestError("model is required", "model")
         selected = self._select(request, body.model, generates=bool(body.prompt))
@@ -78,7 +78,7 @@ class EmbeddingRoutes:
     def _respond(
         self,
         selected: Selected,
-        events: Callable[[], AsyncGenerator[EventT]],
+        events: Callable[[], AsyncGenerator[Sequence[EventT]]],
         accept: Accept[EventT],
         chunks: Chunks[EventT],
     ) -> Response:

@@ -113,14 +113,14 @@ class OllamaRoutes:
             to_client_error=partial(to_client_error, model=name, to_param=str),
         )
 
-    async def _details(self, model: Model) -> AsyncGenerator[Sequence[bytes]]:
+    async def _details(self, model: Model) -> AsyncGenerator[Sequence[Sequence[bytes]]]:
         """Yield the details of a model, if it has a process that serves them."""
         details = await self._dependencies.dispatcher.details(model)
         if details is not None:
-            yield details
+            yield [details]
 
     async def chat(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ChatRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.ChatRequest, describe)
         name = body.model or ""
         selected = self._select(request, name, generates=bool(body.messages))
         if not body.messages:
@@ -138,7 +138,7 @@ class OllamaRoutes:
         return self._respond(selected, events, chunks, streams=delivery.streams)
 
     async def generate(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.GenerateRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.GenerateRequest, describe)
         name = body.model or ""
         if not name:
             raise ModelNotFoundError(name)
@@ -156,7 +156,7 @@ class OllamaRoutes:
     def _respond(
         self,
         selected: Selected,
-        events: Callable[[], AsyncGenerator[Event]],
+        events: Callable[[], AsyncGenerator[Sequence[Event]]],
         chunks: Chunks[Event],
         *,
         streams: bool,

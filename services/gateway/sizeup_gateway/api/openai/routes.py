@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -62,7 +62,9 @@ class OpenAIRoutes:
         return JsonResponse(self._to_json(replace(selected, name=name)))
 
     async def chat_completions(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ChatCompletionRequest, describe)
+        body = await self._dependencies.read_for_model(
+            request, schema.ChatCompletionRequest, describe
+        )
         selected = self._select(request, body.model)
         wire = translate.from_chat(body)
         chunks = ChatChunks(
@@ -78,7 +80,7 @@ class OpenAIRoutes:
         return self._respond(body, selected, chunks, events, translate.chat_param)
 
     async def completions(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.CompletionRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.CompletionRequest, describe)
         selected = self._select(request, body.model)
         wires = translate.from_completion(body)
         chunks = CompletionChunks(
@@ -93,7 +95,9 @@ class OpenAIRoutes:
         return self._respond(body, selected, chunks, events, translate.completion_param)
 
     async def embeddings(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.CreateEmbeddingRequest, describe)
+        body = await self._dependencies.read_for_model(
+            request, schema.CreateEmbeddingRequest, describe
+        )
         selected = self._select(request, body.model, falls_back=False)
         wire = translate.from_embedding(body)
         to_param = translate.embedding_param
@@ -113,7 +117,7 @@ class OpenAIRoutes:
         body: schema.SamplingRequest,
         selected: Selected,
         chunks: Chunks[Event],
-        events: Callable[[], AsyncGenerator[Event]],
+        events: Callable[[], AsyncGenerator[Sequence[Event]]],
         to_param: Callable[[str, str], str],
     ) -> EventResponse[Event]:
         return EventResponse(

@@ -1,14 +1,14 @@
 """Continuous batching with chunked prefill. Pure: no torch, no clock, no I/O.
 
 A step holds one token of each decoding sequence and chunks of prompts, as many tokens as the
-decoding sequences can wait for. Admission is first come, first served, except that a sequence whose
-next page is being computed by a running one is passed over until the page is in the prefix cache.
+decoding sequences can wait for. Admission is fair between clients, and first come, first served
+among the requests of one, except that a sequence whose next page is being computed by a running one
+is passed over until the page is in the prefix cache.
 Scheduling is starvation-free: the budget exceeds the number of sequences, so a prefill advances in
 every other step at least, and preemption takes the youngest sequence, so the oldest always
 finishes.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget, StepTime
 from sizeup_inference.engine.scheduling.prefix_cache import Match, PrefixCache
 from sizeup_inference.engine.scheduling.sequence import SequenceState
+from sizeup_inference.engine.scheduling.waiting_queue import OUTPUT_WEIGHT, WaitingQueue
 
 _MAX_PARTIAL_PREFILLS = 4
 """Prompts that share the prefill budget of a step: enough for a short prompt to overtake a long
@@ -112,7 +113,10 @@ class Scheduler:
             pages, config.page_size, enabled=config.enable_prefix_caching
         )
         self._prefill_budget = PrefillBudget(config.max_num_batched_tokens)
-        self.waiting: deque[SequenceState] = deque()
+        self.waiting: WaitingQueue[SequenceState] = WaitingQueue(
+            client=lambda sequence: sequence.request.client,
+            cost=lambda sequence: len(sequence.request.prompt_ids),
+        )
         self.running: list[SequenceState] = []
         """In the order of admission, oldest first."""
         self.num_preemptions = 0
@@ -124,7 +128,8 @@ class Scheduler:
 
     def add(self, sequences: Iterable[SequenceState]) -> None:
         """Append the choices of one request to the waiting queue, which the caller bounds."""
-        self.waiting.extend(sequences)
+        for sequence in sequences:
+            self.waiting.append(sequence)
 
     def remove_request(self, request_id: str, *, uncache: bool = False) -> list[SequenceState]:
         """Remove a request's sequences, running or waiting, and free their pages.
@@ -140,7 +145,10 @@ class Scheduler:
 
     def remove(self, sequence: SequenceState) -> None:
         """Remove one sequence, which must be running or waiting, and free its pages."""
-        (self.running if sequence in self.running else self.waiting).remove(sequence)
+        if sequence in self.running:
+            self.running.remove(sequence)
+        else:
+            self.waiting.remove(sequence)
         self.pages.release(sequence.block_table)
 
     def schedule(self) -> Step:
@@ -156,6 +164,8 @@ class Scheduler:
         for chunk in step.chunks:
             chunk.sequence.num_computed = chunk.end
             self.prefix_cache.enter(chunk.sequence)
+            if chunk.is_sampled:
+                self.waiting.charge(chunk.sequence.request.client, OUTPUT_WEIGHT)
 
     def observe(self, step: Step, seconds: float) -> None:
         """Learn from the duration of a step that succeeded."""
@@ -198,7 +208,7 @@ class Scheduler:
         self.running.remove(victim)
         self.pages.release(victim.block_table)
         victim.reset_computed()
-        self.waiting.appendleft(victim)
+        self.waiting.resume(victim)
         self.num_preemptions += 1
 
     def _admit(self, draft: _Draft, budget: int) -> None:
@@ -206,7 +216,7 @@ class Scheduler:
         needed = sum(self._chunk_need(s) for s in prefilling)
         partial = len(prefilling)
         computing = self.prefix_cache.computing(prefilling)
-        for sequence in tuple(self.waiting):
+        for sequence in self.waiting:
             full = partial >= _MAX_PARTIAL_PREFILLS and needed >= budget
             if full or len(self.running) == self.config.max_num_seqs:
                 return
@@ -235,7 +245,7 @@ class Scheduler:
         table = self.pages.allocate(match.pages, missing, keep_free=len(self.running))
         if table is None:
             return False
-        self.waiting.remove(sequence)
+        self.waiting.take(sequence)
         self.running.append(sequence)
         sequence.block_table, sequence.page_ids = table, match.ids
         sequence.num_computed = len(match.ids) * self.config.page_size

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from fastapi import APIRouter
@@ -80,7 +81,7 @@ class ManageRoutes:
     async def copy(self, request: Request) -> Response:
         body = await self._dependencies.read(request, CopyRequest, describe)
         make = partial(changes.copied, self._dependencies.models, body, time.time())
-        with self._dependencies.admission:
+        with self._dependencies.admission.held():
             await self._created_models.save(make)
         return Response()
 
@@ -102,7 +103,7 @@ class ManageRoutes:
         """Delete a created model; Ollama's clients accept no other status than 200."""
         body = await self._dependencies.read(request, DeleteRequest, describe)
         check = partial(changes.check_deletion, self._dependencies.models, body.named)
-        with self._dependencies.admission:
+        with self._dependencies.admission.held():
             await self._created_models.delete(body.named, check)
         return Response()
 
@@ -119,8 +120,13 @@ class ManageRoutes:
     def _respond(
         self, lines: Callable[[], AsyncGenerator[Json]], *, streams: bool
     ) -> EventResponse[Json]:
+        async def batches() -> AsyncGenerator[Sequence[Json]]:
+            async with aclosing(lines()) as one_by_one:
+                async for line in one_by_one:
+                    yield [line]
+
         return EventResponse(
-            events=lines,
+            events=batches,
             accept=_accept,
             chunks=_StatusChunks(),
             framing=NdjsonFraming(),

@@ -45,7 +45,7 @@ class ResponsesRoutes:
         return router
 
     async def create(self, request: Request) -> Response:
-        body = await self._dependencies.read(request, schema.ResponsesRequest, describe)
+        body = await self._dependencies.read_for_model(request, schema.ResponsesRequest, describe)
         selected = self._select(request, body)
         wire, offered = translate.from_responses(body)
         info = selected.model.info

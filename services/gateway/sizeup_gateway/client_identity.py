@@ -1,0 +1,34 @@
+"""Whose request it is: capacity is shared fairly between clients, and limits apply to each."""
+
+from contextvars import ContextVar
+
+from starlette.types import Scope
+
+from sizeup_gateway.cache_salt import derive, salt_of
+
+current: ContextVar[str] = ContextVar("client", default="")
+"""The client of the current task's request; empty outside a request."""
+
+_KEY_CHARACTERS = 32
+"""Of the salt's 64: enough to tell keys apart."""
+
+
+def name_of_key(key: str) -> str:
+    """Return the name of the client with an API key."""
+    return _name_of_salt(derive(key))
+
+
+def client_of(scope: Scope) -> str:
+    """Return a name of the request's API key that does not reveal it, or of the peer's address.
+
+    Behind a proxy, all clients without keys are one: a header could name any address.
+    """
+    salt = salt_of(scope)
+    if salt is not None:
+        return _name_of_salt(salt)
+    peer = scope.get("client")
+    return f"address:{peer[0]}" if peer else "address:unknown"
+
+
+def _name_of_salt(salt: str) -> str:
+    return f"key:{salt[:_KEY_CHARACTERS]}"

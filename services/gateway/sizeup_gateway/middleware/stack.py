@@ -1,0 +1,55 @@
+"""The middleware of the gateway, in its order."""
+
+import time
+from collections.abc import Collection, Mapping
+
+from starlette.middleware import Middleware
+
+from sizeup_gateway.client_identity import name_of_key
+from sizeup_gateway.middleware.access import (
+    host_middleware,
+    key_middleware,
+    origin_middleware,
+    origin_regex,
+)
+from sizeup_gateway.middleware.api_keys import read_keys
+from sizeup_gateway.middleware.clients import ClientMiddleware, RateLimitMiddleware
+from sizeup_gateway.middleware.error_responses import ErrorResponseMiddleware
+from sizeup_gateway.middleware.paths import PathMiddleware
+from sizeup_gateway.page.routes import is_page_request
+from sizeup_gateway.rate_limits import RateLimiter, RateLimits
+from sizeup_gateway.settings import Settings
+from sizeup_telemetry.request_id import RequestIdMiddleware
+
+
+def middleware_stack(
+    settings: Settings, measured: Middleware, probes: Collection[str]
+) -> list[Middleware]:
+    """Return the middleware, the outermost first; raise OSError or ValueError for the API keys.
+
+    `measured` measures requests; `probes` are paths that need no API key.
+    """
+    default = RateLimits(
+        settings.requests_per_minute, settings.tokens_per_minute, settings.concurrent_requests
+    )
+    keys = read_keys(settings.api_keys_file, default)
+    return [
+        Middleware(RequestIdMiddleware),
+        Middleware(PathMiddleware),
+        measured,
+        Middleware(ErrorResponseMiddleware),
+        *origin_middleware(origin_regex(settings.origins)),
+        Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
+        *host_middleware(settings.host),
+        *key_middleware(keys, lambda scope: scope["path"] in probes or is_page_request(scope)),
+        Middleware(ClientMiddleware),
+        *_rate_limit_middleware(default, keys),
+    ]
+
+
+def _rate_limit_middleware(default: RateLimits, keys: Mapping[str, RateLimits]) -> list[Middleware]:
+    if not any(limits.limits_anything for limits in (default, *keys.values())):
+        return []
+    by_client = {name_of_key(key): limits for key, limits in keys.items()}
+    limiter = RateLimiter(default, by_client, time.monotonic)
+    return [Middleware(RateLimitMiddleware, limiter=limiter)]

@@ -1,0 +1,152 @@
+"""Limits of each client: requests and tokens per minute, and concurrent requests. Pure."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+_MAX_CLIENTS = 10_000
+"""Clients whose use is kept; without a bound, addresses fill memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Of one client; None is unlimited."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Of prompts and outputs. They are known afterwards: a client over the limit waits."""
+    concurrent_requests: int | None = None
+
+    @property
+    def limits_anything(self) -> bool:
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+
+class Exceeded(StrEnum):
+    """Which limit; the values are OpenAI's error types."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    CONCURRENT_REQUESTS = "concurrent_requests"
+
+
+class RateLimitedError(Exception):
+    def __init__(self, exceeded: Exceeded, limit: int, retry_seconds: float) -> None:
+        super().__init__(f"rate limit of {limit} {exceeded.value.replace('_', ' ')} exceeded")
+        self.exceeded = exceeded
+        self.retry_seconds = retry_seconds
+
+
+class TokenBucket:
+    """A minute's amount, refilled continuously."""
+
+    def __init__(self, per_minute: int, now: float) -> None:
+        self.capacity = per_minute
+        self._level = float(per_minute)
+        self._at = now
+
+    def level(self, now: float) -> float:
+        """Return what is left; below 0 where more was taken than there was."""
+        self._level = min(self.capacity, self._level + self.capacity / 60 * (now - self._at))
+        self._at = now
+        return self._level
+
+    def take(self, amount: float, now: float) -> None:
+        self._level = self.level(now) - amount
+
+    def seconds_until(self, level: float, now: float) -> float:
+        """Return the time until the level is reached."""
+        return max(0.0, (level - self.level(now)) * 60 / self.capacity)
+
+
+class Client:
+    """The use of one client."""
+
+    def __init__(self, limits: RateLimits, now: float) -> None:
+        self._limits = limits
+        self._requests = _bucket(limits.requests_per_minute, now)
+        self._tokens = _bucket(limits.tokens_per_minute, now)
+        self.running = 0
+
+    def check(self, now: float) -> None:
+        """Raise RateLimitedError for a further request."""
+        for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
+            if bucket is not None and bucket.level(now) < 1:
+                raise RateLimitedError(kind, bucket.capacity, bucket.seconds_until(1, now))
+        most = self._limits.concurrent_requests
+        if most is not None and self.running >= most:
+            raise RateLimitedError(Exceeded.CONCURRENT_REQUESTS, most, 1.0)
+
+    def begin(self, now: float) -> None:
+        self.running += 1
+        if self._requests is not None:
+            self._requests.take(1, now)
+
+    def end(self, tokens: int, now: float) -> None:
+        self.running -= 1
+        if self._tokens is not None:
+            self._tokens.take(tokens, now)
+
+    def headers(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield OpenAI's headers: the limits, what is left, and the time until all of it is."""
+        for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
+            if bucket is not None:
+                left = max(0, math.floor(bucket.level(now)))
+                seconds = math.ceil(bucket.seconds_until(bucket.capacity, now))
+                yield f"x-ratelimit-limit-{kind}", str(bucket.capacity)
+                yield f"x-ratelimit-remaining-{kind}", str(left)
+                yield f"x-ratelimit-reset-{kind}", f"{seconds}s"
+
+
+def _bucket(per_minute: int | None, now: float) -> TokenBucket | None:
+    return None if per_minute is None else TokenBucket(per_minute, now)
+
+
+class RateLimiter:
+    def __init__(
+        self,
+        default: RateLimits,
+        by_client: Mapping[str, RateLimits],
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives seconds."""
+        self._default = default
+        self._by_client = by_client
+        self._clock = clock
+        self._clients: OrderedDict[str, Client] = OrderedDict()
+
+    @contextmanager
+    def request(self, client: str, tokens: Callable[[], int]) -> Iterator[Client]:
+        """Count a request while the block runs, and its `tokens` afterwards.
+
+        Raises RateLimitedError.
+        """
+        found = self.client(client)
+        found.check(self._clock())
+        found.begin(self._clock())
+        try:
+            yield found
+        finally:
+            found.end(tokens(), self._clock())
+
+    def client(self, name: str) -> Client:
+        """Return the use of a client; that of the least recent ones is forgotten."""
+        found = self._clients.get(name)
+        if found is None:
+            found = Client(self._by_client.get(name, self._default), self._clock())
+            self._clients[name] = found
+            self._forget()
+        self._clients.move_to_end(name)
+        return found
+
+    def headers(self, client: Client) -> Iterator[tuple[str, str]]:
+        return client.headers(self._clock())
+
+    def _forget(self) -> None:
+        if len(self._clients) > _MAX_CLIENTS:
+            idle = next((name for name, one in self._clients.items() if not one.running), None)
+            if idle is not None:
+                del self._clients[idle]
