@@ -1,9 +1,6 @@
 from dataclasses import dataclass, field
 
-import pytest
-
 from sizeup_telemetry.http.connections import Connections
-from sizeup_telemetry.http.descriptors import connections_within
 
 
 @dataclass(eq=False)
@@ -61,8 +58,3 @@ def test_buffered_bytes_are_bounded_together() -> None:
     assert connections.hold(6)
     assert not connections.hold(6)
     assert connections.hold(-6)
-
-
-@pytest.mark.parametrize(("files", "connections"), [(1024, 480), (128, 32), (10, 4)])
-def test_a_connection_may_need_two_descriptors(files: int, connections: int) -> None:
-    assert connections_within(files) == connections
