@@ -39,6 +39,7 @@ from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
 from sizeup_gateway.middleware.error_responses import exception_handlers
+from sizeup_gateway.middleware.refusals import RefusedRequests
 from sizeup_gateway.middleware.stack import middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
 from sizeup_gateway.models.catalog_file import CatalogFile
@@ -142,10 +143,12 @@ def create_app(
         exception_handlers=exception_handlers(),
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
+    route_label = RouteLabels(app.routes).label
+    app.state.refuse = RefusedRequests(parts.metrics, route_label)
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
-        route_label=RouteLabels(app.routes).label,
+        route_label=route_label,
         unmeasured=_paths(probes) | _paths(metrics),
     )
     app.user_middleware = middleware_stack(settings, measured, _paths(probes))
@@ -170,6 +173,12 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def refused_requests(app: FastAPI) -> RefusedRequests:
+    """Return what responds to the requests that do not reach an application of `create_app`."""
+    refuse: RefusedRequests = app.state.refuse
+    return refuse
 
 
 def _store(settings: Settings, cluster: Cluster | None) -> Store | None:
