@@ -4,7 +4,7 @@ import logging
 from typing import Protocol
 
 _FULL_SHARE = 8
-"""One of so many connections is kept for those that are told 503, and for health probes."""
+"""One of so many connections is kept for those that are refused, and for health probes."""
 
 _log = logging.getLogger(__name__)
 
