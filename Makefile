@@ -74,8 +74,8 @@ run: $(VENV)/.services  ## Serve the three toy sizes on port 11434 (PORT=...)
 loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENARIO=... LOADTEST_ARGS=...)
 	@$(BIN)/sizeup-bench run --scenario $(SCENARIO) --url http://127.0.0.1:$(PORT) $(LOADTEST_ARGS)
 
-test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
-	@$(BIN)/python -m pytest -q $(TEST_WORKERS)
+test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test; the attacks are in `make chaos`
+	@$(BIN)/python -m pytest -q $(TEST_WORKERS) -m 'not sanitizers and not chaos'
 
 fuzz: $(VENV)/.tools $(VENV)-fuzz/.ready  ## Random requests by the API document, and 500 prompts in every script (FUZZ_SECONDS=... FUZZ_ARGS=...)
 	@SIZEUP_TEST_PROMPTS=500 $(BIN)/python -m pytest -q tests/system/test_unicode.py

@@ -1,4 +1,4 @@
-"""Attacks on a real gateway process: seconds each in `make test`, a minute each in `make chaos`.
+"""Attacks on a real gateway process: a minute each in `make chaos`, seconds each in CI.
 
 A test takes `deployment`, one gateway and one fake engine for all tests that leave it working, or
 enters `deployment.deployed` with settings of its own. It attacks for `attack_seconds` and asserts
@@ -15,7 +15,7 @@ from chaos.deployment import Deployment, deployed
 
 _FOLDER = Path(__file__).parent
 _SHORT_SECONDS = 1.0
-"""Of an attack in `make test`: memory that grows without bound grows by tens of MiB within it."""
+"""Of an attack without `make chaos`: memory that grows without bound grows by tens of MiB within it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
