@@ -17,10 +17,12 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from gateway.fake_inference import FakeInference
-from sizeup_gateway.app import Cluster, create_app
+from sizeup_gateway.app import Cluster, create_app, refused_requests
 from sizeup_gateway.cluster.api import ScaleApi
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.http.limits import Limits
+from sizeup_telemetry.http.protocol import limited_protocol
 from sizeup_telemetry.serving import listening_socket
 from sizeup_wire.catalog import Catalog, CatalogEntry
 
@@ -119,8 +121,9 @@ async def running_gateway(
     registry, drain = CollectorRegistry(), Drain()
     known = models or catalog(*[fake.url for fake in fakes])
     app = create_app(settings(**changes), known, registry, drain, cluster, scales)
+    protocol = limited_protocol(Limits(60.0, 10.0), refused_requests(app))
     config = uvicorn.Config(
-        app, http="httptools", log_config=None, access_log=False, ws="none", proxy_headers=False
+        app, http=protocol, log_config=None, access_log=False, ws="none", proxy_headers=False
     )
     server = Server(config)
     listening = listening_socket("127.0.0.1", 0)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sizeup_gateway.app import Cluster, create_app
+from sizeup_gateway.app import Cluster, backlog, create_app, refused_requests
 from sizeup_gateway.cluster.api import ScaleApi
 from sizeup_gateway.models.catalog import load_catalog
 from sizeup_gateway.scaling.local_scale import open_local_scale
@@ -41,10 +41,12 @@ async def _serve(settings: Settings, catalog: Catalog) -> None:
         settings.drain_seconds,
         settings.write_timeout_seconds,
         idle_connection_seconds=settings.idle_connection_seconds,
+        max_connections=settings.max_connections,
     )
     async with _cluster(settings) as cluster, _scales(settings) as scales:
         app = create_app(settings, catalog, registry, drain, cluster, scales)
-        await serve(app, metrics_app(registry, settings.host), listen, drain)
+        metrics = metrics_app(registry, settings.host)
+        await serve(app, metrics, listen, drain, refused_requests(app), backlog(app))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from sizeup_gateway.api.anthropic import documentation as anthropic
 from sizeup_gateway.api.anthropic.routes import AnthropicRoutes
 from sizeup_gateway.api.compare import documentation as compare
 from sizeup_gateway.api.compare.routes import CompareRoutes
-from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.dependencies import COMPUTING_PATHS, Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
@@ -39,6 +39,7 @@ from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
 from sizeup_gateway.middleware.error_responses import exception_handlers
+from sizeup_gateway.middleware.refusals import RefusedRequests
 from sizeup_gateway.middleware.stack import middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
 from sizeup_gateway.models.catalog_file import CatalogFile
@@ -59,6 +60,7 @@ from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.metrics import metrics_router
 from sizeup_wire.catalog import Catalog
 
@@ -142,10 +144,13 @@ def create_app(
         exception_handlers=exception_handlers(),
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
+    route_label = RouteLabels(app.routes).label
+    app.state.refuse = RefusedRequests(parts.metrics, route_label)
+    app.state.backlog = Backlog(COMPUTING_PATHS, parts.models.room)
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
-        route_label=RouteLabels(app.routes).label,
+        route_label=route_label,
         unmeasured=_paths(probes) | _paths(metrics),
     )
     app.user_middleware = middleware_stack(settings, measured, _paths(probes))
@@ -170,6 +175,18 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def refused_requests(app: FastAPI) -> RefusedRequests:
+    """Return what responds to the requests that do not reach an application of `create_app`."""
+    refuse: RefusedRequests = app.state.refuse
+    return refuse
+
+
+def backlog(app: FastAPI) -> Backlog:
+    """Return what bounds the requests that wait for an application of `create_app`."""
+    found: Backlog = app.state.backlog
+    return found
 
 
 def _store(settings: Settings, cluster: Cluster | None) -> Store | None:

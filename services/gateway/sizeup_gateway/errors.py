@@ -18,6 +18,8 @@ class AccessCode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
     BODY_TIMEOUT = "body_timeout"
+    URL_TOO_LONG = "url_too_long"
+    HEADERS_TOO_LARGE = "headers_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_API_KEY = "invalid_api_key"
     REQUEST_LIMIT = "request_limit"
@@ -142,11 +144,20 @@ class ReplicaUnavailableError(GatewayError):
     """A replica failed before the client received anything; another one may get the request."""
 
     def __init__(
-        self, message: str, code: ErrorCode = ErrorCode.NOT_READY, *, is_down: bool = False
+        self,
+        message: str,
+        code: ErrorCode = ErrorCode.NOT_READY,
+        *,
+        is_down: bool = False,
+        is_hung: bool = False,
     ) -> None:
-        """`is_down`: the replica accepts no requests at all, rather than one connection broke."""
+        """`is_down`: the replica accepts no requests at all, rather than one connection broke.
+
+        `is_hung`: it does not respond, so that only another one may serve the request.
+        """
         super().__init__(code, message)
         self.is_down = is_down
+        self.is_hung = is_hung
 
 
 class AccessError(GatewayError):
@@ -207,6 +218,8 @@ _HTTP_FORMS: Mapping[str, HttpForm] = {
     AccessCode.METHOD_NOT_ALLOWED: HttpForm(405, openai_code="method_not_allowed"),
     AccessCode.BODY_TOO_LARGE: HttpForm(413, openai_code="request_too_large"),
     AccessCode.BODY_TIMEOUT: HttpForm(408, openai_code="request_timeout"),
+    AccessCode.URL_TOO_LONG: HttpForm(414, openai_code="url_too_long"),
+    AccessCode.HEADERS_TOO_LARGE: HttpForm(431, openai_code="headers_too_large"),
     AccessCode.UNSUPPORTED_ENCODING: HttpForm(415, openai_code="unsupported_encoding"),
     AccessCode.REQUEST_LIMIT: HttpForm(429, "requests", "rate_limit_exceeded"),
     AccessCode.TOKEN_LIMIT: HttpForm(429, "tokens", "rate_limit_exceeded"),

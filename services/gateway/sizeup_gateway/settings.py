@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         description="limit of concurrent requests; further ones are rejected (busy), and an eighth "
         "is reserved for clients with less than an equal share",
     )
+    max_connections: Count = Field(
+        8192,
+        description="limit of clients' connections, lower where the limit of open files requires "
+        "it; at the limit the connection that has been idle for the longest time is closed",
+    )
     max_compare_answers: Count = Field(
         256,
         description="limit of concurrent answers of all comparisons together; further comparisons "

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from sizeup_inference.app import Composition, create_app
+from sizeup_inference.server.error_responses import refuse
 from sizeup_inference.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
@@ -58,12 +59,8 @@ async def _serve(composition: Composition) -> None:
         settings.drain_seconds,
         listens_while_draining=True,  # gateways retry `draining` on another replica
     )
-    await serve(
-        create_app(composition),
-        metrics_app(composition.registry, settings.host),
-        listen,
-        composition.drain,
-    )
+    metrics = metrics_app(composition.registry, settings.host)
+    await serve(create_app(composition), metrics, listen, composition.drain, refuse)
 
 
 def _ignore_signal(_number: int, _frame: FrameType | None) -> None:

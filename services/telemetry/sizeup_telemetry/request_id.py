@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,6 +21,12 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
+def of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the id of a request by its headers, as ASGI has them."""
+    given = Headers(raw=list(headers)).get(HEADER, "")
+    return given if _VALID.fullmatch(given) else new_request_id()
+
+
 class RequestIdMiddleware:
     """Set `current` for the request and put the id on the response. Pure ASGI: never buffers."""
 
@@ -30,8 +37,7 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _VALID.fullmatch(given) else new_request_id()
+        request_id = of(scope["headers"])
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

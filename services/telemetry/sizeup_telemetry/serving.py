@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,25 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sizeup_telemetry.drain import Drain
-from sizeup_telemetry.protocol import Limits, limited_protocol
+from sizeup_telemetry.http.backlog import Backlog
+from sizeup_telemetry.http.connections import Connections
+from sizeup_telemetry.http.descriptors import connections_within, raise_limit
+from sizeup_telemetry.http.limits import Limits
+from sizeup_telemetry.http.protocol import LimitedProtocol, limited_protocol
+from sizeup_telemetry.http.refusal import Refuse, json_refusal
 
 _FINAL_ERROR_SECONDS = 2.0
 """After the drain deadline, streams get this long to write their error and close."""
+
+_METRICS_CONNECTIONS = 16
+"""Prometheus has one, and a person with curl another."""
+
+_ACCEPTED_AT_ONCE = 32
+"""Connections that asyncio accepts before the protocol sees the first of them: they exceed the
+limit of connections for a moment."""
+
+_LISTEN_BACKLOG = 2048
+"""Connections that the kernel keeps until they are accepted; uvicorn's default."""
 
 _DRAIN_POLL_SECONDS = 0.05
 """Negligible beside the 0.1 s uvicorn takes to notice a signal."""
@@ -40,6 +56,8 @@ class Listen:
     idle_connection_seconds: int = 75
     """Close a connection without requests after this long. nginx's value: a load balancer must be
     the first to close, and those of clouds do after 60 s. It takes 10 KB of memory."""
+    max_connections: int = 8192
+    """Fewer where the limit of open files requires it. 80 MB of memory while all are idle."""
     listens_while_draining: bool = False
     """Accept connections until all running requests have ended or the drain deadline has passed."""
 
@@ -64,6 +82,9 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         except SystemExit as error:  # how uvicorn reports a failed lifespan
             raise LifespanError("the application did not start") from error
+        for one in sockets or ():
+            one.listen(_LISTEN_BACKLOG)  # asyncio has set that of the kernel to its own
+        exempt_from_collection()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._listen.listens_while_draining:
@@ -86,6 +107,16 @@ class _Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
+def exempt_from_collection() -> None:
+    """Exempt what exists from further garbage collections.
+
+    Imports leave some 500,000 objects. A full collection visits all of them, and stops every thread
+    for a tenth of a second, several times a minute under load.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 class _WithoutSignals(uvicorn.Server):
     """A uvicorn server without signal handlers."""
 
@@ -94,11 +125,14 @@ class _WithoutSignals(uvicorn.Server):
         yield
 
 
-def _config(app: ASGIApp, listen: Listen, *, lifespan: str) -> uvicorn.Config:
+def _config(
+    app: ASGIApp, listen: Listen, protocol: type[LimitedProtocol], *, lifespan: str
+) -> uvicorn.Config:
     drained = listen.listens_while_draining  # uvicorn's shutdown starts after our drain
     return uvicorn.Config(
         app,
-        http=limited_protocol(Limits(listen.stalled_write_seconds, listen.header_seconds)),
+        http=protocol,
+        backlog=_ACCEPTED_AT_ONCE,
         lifespan=lifespan,  # type: ignore[arg-type]  # uvicorn declares a Literal
         log_config=None,
         access_log=False,
@@ -129,19 +163,33 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-async def serve(app: ASGIApp, metrics_app: ASGIApp, listen: Listen, drain: Drain) -> None:
-    """Serve until a signal, then drain.
+async def serve(
+    app: ASGIApp,
+    metrics_app: ASGIApp,
+    listen: Listen,
+    drain: Drain,
+    refuse: Refuse = json_refusal,
+    backlog: Backlog | None = None,
+) -> None:
+    """Serve until a signal, then drain; `refuse` responds to what does not reach `app`.
+
+    `backlog` bounds the requests that wait for the event loop.
 
     Raises OSError if a port is in use and LifespanError if the lifespan fails.
     """
+    connections = min(listen.max_connections, connections_within(raise_limit()))
     with contextlib.ExitStack() as open_sockets:  # uvicorn closes only sockets it has served
         bound = open_sockets.enter_context(listening_socket(listen.host, listen.port))
-        server = _Server(_config(app, listen, lifespan="on"), drain, listen)
+        limits = Limits(listen.stalled_write_seconds, listen.header_seconds)
+        protocol = limited_protocol(limits, refuse, Connections(connections), backlog)
+        server = _Server(_config(app, listen, protocol, lifespan="on"), drain, listen)
         if listen.metrics_port is None:
             await server.serve(sockets=[bound])
             return
         beside = open_sockets.enter_context(listening_socket(listen.host, listen.metrics_port))
-        metrics = _WithoutSignals(_config(metrics_app, listen, lifespan="off"))
+        own = limited_protocol(limits, json_refusal, Connections(_METRICS_CONNECTIONS))
+        config = _config(metrics_app, listen, own, lifespan="off")
+        metrics = _WithoutSignals(config)
         serving = asyncio.create_task(metrics.serve(sockets=[beside]))
         try:
             await server.serve(sockets=[bound])

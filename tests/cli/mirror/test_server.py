@@ -105,7 +105,7 @@ def test_huggingface_hub_raises_its_own_errors(mirror: RunningMirror, tmp_path: 
         (f"/api/models/{PLAIN_ID}/tree/main/nowhere", "EntryNotFound"),
         (RESOLVE + "none.json", "EntryNotFound"),
         (RESOLVE, "EntryNotFound"),
-        (RESOLVE + "a%00b%FF", "EntryNotFound"),
+        (RESOLVE + "a%FF", "EntryNotFound"),
     ],
 )
 def test_a_404_has_the_headers_of_the_hub(mirror: RunningMirror, path: str, code: str) -> None:
@@ -162,6 +162,12 @@ def test_head_has_the_headers_of_get(mirror: RunningMirror) -> None:
     assert mirror.request(f"/{PLAIN_ID}/resolve/{commit}/config.json").body == FILES["config.json"]
 
 
+def test_a_control_character_in_a_path_is_rejected(mirror: RunningMirror) -> None:
+    response = mirror.request(RESOLVE + "a%00b")
+    assert response.status == 400
+    assert set(json.loads(response.body)) == {"error"}
+
+
 def test_range_requests(mirror: RunningMirror) -> None:
     size = len(FILES[WEIGHTS])
     rest = mirror.request(RESOLVE + WEIGHTS, headers={"Range": "bytes=1000-"})
@@ -169,6 +175,10 @@ def test_range_requests(mirror: RunningMirror) -> None:
     assert rest.headers["Content-Range"] == f"bytes 1000-{size - 1}/{size}"
     beyond = mirror.request(RESOLVE + WEIGHTS, headers={"Range": f"bytes={size}-"})
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert set(json.loads(beyond.body)) == {"error"}
+    malformed = mirror.request(RESOLVE + WEIGHTS, headers={"Range": "bytes=x"})
+    assert malformed.status == 400
+    assert set(json.loads(malformed.body)) == {"error"}
 
 
 def test_a_branch_may_have_a_slash(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup.errors import UsageError
+from sizeup.mirror.file_response import StreamedFile
 from sizeup.mirror.library import (
     MAIN,
     Library,
@@ -36,8 +37,6 @@ from sizeup_telemetry.serving import Listen, serve
 
 _MAX_IN_FLIGHT = 256
 """Each request has one open file and one chunk in memory; more get 503."""
-_CHUNK_BYTES = 1 << 20
-"""Larger chunks are not faster."""
 _DRAIN_SECONDS = 20.0
 """For downloads in flight; interrupted ones are resumed by the client."""
 _POINTER_BYTES = 134
@@ -119,10 +118,6 @@ class NotFoundError(Exception):
         """X-Error-Code: RepoNotFound, RevisionNotFound or EntryNotFound."""
 
 
-class _StreamedFile(FileResponse):
-    chunk_size = _CHUNK_BYTES
-
-
 class Mirror:
     """The hub's routes over a library."""
 
@@ -138,7 +133,11 @@ class Mirror:
             title="sizeup mirror",
             description="Hugging Face models of a folder, read-only, by the API of the hub. "
             "Every route also accepts HEAD.",
-            exception_handlers={NotFoundError: _not_found, 404: _no_route, 405: _no_route},
+            exception_handlers={
+                NotFoundError: _not_found,
+                HTTPException: _http_error,
+                Exception: _internal_error,
+            },
         )
         app.add_middleware(InFlightLimit, limit=_MAX_IN_FLIGHT)
         app.add_middleware(HostMiddleware, bound_to=bound_to)
@@ -224,7 +223,7 @@ class Mirror:
         if file.is_large:
             headers |= {"X-Linked-Etag": f'"{file.digest}"', "X-Linked-Size": str(file.size)}
         log.info("mirror.file", extra={"model": snapshot.id, "file": filename, "bytes": file.size})
-        return _StreamedFile(file.path, headers=headers, media_type=_OCTETS)
+        return StreamedFile(file.path, headers=headers, media_type=_OCTETS)
 
     async def _snapshot(self, org: str, name: str, revision: str) -> Snapshot:
         model_id = f"{org}/{name}"
@@ -304,9 +303,13 @@ async def _not_found(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 404, headers=headers)
 
 
-async def _no_route(_request: Request, error: Exception) -> Response:
+async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _internal_error(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"error": "internal error"}, 500)
 
 
 def _printable(text: str) -> str:

@@ -32,8 +32,10 @@ _ERRORS: Mapping[int, str] = {
     404: "Model not found",
     408: "Request body not received in time",
     413: "Request body too large",
+    414: "URL too long",
     415: "Content-Encoding not supported",
     429: "Too many concurrent requests; see Retry-After",
+    431: "Request headers too large",
     500: "Internal error",
     501: "Not supported by this server",
     502: "Connection to the inference process lost",
@@ -42,7 +44,7 @@ _ERRORS: Mapping[int, str] = {
     529: "Server busy; see Retry-After",
 }
 
-ACCESS = (401, 403, 500)
+ACCESS = (401, 403, 414, 431, 500)
 """Statuses that any route can return."""
 MODEL_LOOKUP = (404,)
 BODY = (400, 408, 413, 415, 503)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -61,7 +62,14 @@ def exception_handlers() -> dict[int | type[Exception], Handler]:
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
         return respond_with(_from_routing(request, error), request.scope)
 
-    return {GatewayError: on_gateway_error, HTTPException: on_http_exception}
+    async def on_bug(request: Request, _error: Exception) -> Response:
+        return respond_with(GatewayError(ErrorCode.INTERNAL, INTERNAL_ERROR), request.scope)
+
+    return {
+        GatewayError: on_gateway_error,
+        HTTPException: on_http_exception,
+        Exception: on_bug,  # outside of ErrorResponseMiddleware
+    }
 
 
 def _from_routing(request: Request, error: HTTPException) -> AccessError:
@@ -87,7 +95,11 @@ def _allowed(request: Request) -> str:
 
 
 class ErrorResponseMiddleware:
-    """Responds to GatewayErrors of the middleware inside, and to bugs with an internal error."""
+    """Responds to GatewayErrors of the middleware inside, and to bugs with an internal error.
+
+    Replaces the plain text of errors that libraries respond with: Starlette's for CORS preflights
+    and for ranges of files.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -96,12 +108,19 @@ class ErrorResponseMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started, plain_status = False, 0
 
         async def send_and_note(message: Message) -> None:
-            nonlocal started
+            nonlocal started, plain_status
+            if message["type"] == "http.response.start" and _is_plain_error(message):
+                plain_status = message["status"]
+                return
             started = True
-            await send(message)
+            if not plain_status:
+                await send(message)
+            elif not message.get("more_body", False):
+                error = _of_plain_text(plain_status, message.get("body", b""))
+                await respond_with(error, scope)(scope, receive, send)
 
         try:
             await self._app(scope, receive, send_and_note)
@@ -112,3 +131,17 @@ class ErrorResponseMiddleware:
                 _log.exception("request.failed")
                 error = GatewayError(ErrorCode.INTERNAL, INTERNAL_ERROR)
             await respond_with(error, scope)(scope, receive, send)
+
+
+def _is_plain_error(start: Message) -> bool:
+    if start["status"] < 400:
+        return False
+    content_type: bytes = dict(start.get("headers", ())).get(b"content-type", b"")
+    return content_type.startswith(b"text/plain")
+
+
+def _of_plain_text(status: int, text: bytes) -> GatewayError:
+    code = ErrorCode.INTERNAL if status >= 500 else ErrorCode.INVALID_REQUEST
+    error = GatewayError(code, text.decode() or HTTPStatus(status).phrase)
+    error.status = status
+    return error

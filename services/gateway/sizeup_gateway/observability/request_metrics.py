@@ -137,6 +137,10 @@ class RequestMetrics:
         }
 
 
+def attach_metrics(scope: Scope, request: RequestMetrics) -> None:
+    scope[_SCOPE_KEY] = request
+
+
 def metrics_of(scope: Scope) -> RequestMetrics:
     found: RequestMetrics = scope[_SCOPE_KEY]
     return found
@@ -163,7 +167,7 @@ class RequestMetricsMiddleware:
             await self._app(scope, receive, send)
             return
         request = RequestMetrics(self._metrics, self._route_label(scope["path"]))
-        scope[_SCOPE_KEY] = request
+        attach_metrics(scope, request)
 
         async def send_and_record(message: Message) -> None:
             if message["type"] == "http.response.start":

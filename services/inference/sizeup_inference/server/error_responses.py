@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from sizeup_inference.errors import InferenceError
 from sizeup_telemetry.api_docs import json_response
 from sizeup_telemetry.hosts import HostFault
+from sizeup_telemetry.http.refusal import Refusal, RefusalResponse
 from sizeup_wire.errors import ErrorCode, Failure
 
 REQUEST_FAILURES: dict[int | str, dict[str, Any]] = {
@@ -24,6 +25,9 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
     503: json_response(Failure, "The model is loading; see Retry-After"),
 }
 """The error responses of routes that describe the model."""
+
+_REFUSAL_CODES = {500: ErrorCode.INTERNAL, 503: ErrorCode.BUSY}
+"""By status; all others are invalid requests."""
 
 
 def to_response(error: InferenceError) -> Response:
@@ -51,6 +55,13 @@ async def _on_http_error(_request: Request, error: Exception) -> Response:
 async def _on_unexpected_error(_request: Request, _error: Exception) -> Response:
     """Handle a bug; the traceback is logged under the request id."""
     return _failure(500, ErrorCode.INTERNAL, "internal error")
+
+
+def refuse(_path: str, refusal: Refusal) -> RefusalResponse:
+    """Respond to a request that the server refuses before it reaches the application."""
+    code = _REFUSAL_CODES.get(refusal.status, ErrorCode.INVALID_REQUEST)
+    body = Failure(code=code, message=refusal.message).model_dump_json().encode()
+    return RefusalResponse(refusal.status, {"Content-Type": "application/json"}, body)
 
 
 def host_refused(fault: HostFault) -> Response:
