@@ -7,7 +7,7 @@ from functools import partial
 from starlette.requests import Request
 
 from sizeup_gateway.api.ollama.manage.presets import prompt_with_preset, with_preset
-from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
+from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, parse
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.errors import InvalidRequestError, UpstreamError
@@ -41,7 +41,7 @@ class Dependencies:
 
     async def read(self, request: Request, kind: type[BodyT], describe: Describe) -> BodyT:
         """Read and validate a body, or raise GatewayError."""
-        return validate(kind, await self.reader.read(request), describe)
+        return await self.reader.read(request, lambda raw: parse(kind, raw, describe))
 
     def select(
         self, request: Request, name: str, *, generates: bool = True, falls_back: bool = True

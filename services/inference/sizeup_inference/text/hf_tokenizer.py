@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jinja2
+from tokenizers import Encoding
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import ByteLevel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -57,6 +58,7 @@ class HuggingFaceTokenizer:
         self._added = _any_of([token.content for token in added.values()])
         self._bytes = self._token_table()
         self._vocab_size = max(self._bytes) + 1
+        self._longest_token = max(map(len, self._bytes.values()))
         self._check_plain({i: token.content for i, token in added.items()})
         self._infill = Infill.of({t.content: i for i, t in added.items()}, self._encode_plain)
 
@@ -81,6 +83,10 @@ class HuggingFaceTokenizer:
         return self._vocab_size
 
     @property
+    def longest_token(self) -> int:
+        return self._longest_token
+
+    @property
     def eos_token_id(self) -> int | None:
         """The end-of-sequence token of tokenizer_config.json."""
         token_id: int | None = self._tokenizer.eos_token_id
@@ -97,7 +103,7 @@ class HuggingFaceTokenizer:
         )
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        encoding = self._fast.encode(text)
+        encoding = _encode(self._fast, text, add_special_tokens=True)
         added = takewhile(bool, reversed(encoding.special_tokens_mask))  # by the post-processor
         return EncodedPrompt(tuple(encoding.ids), appended=sum(added))
 
@@ -112,7 +118,7 @@ class HuggingFaceTokenizer:
         return b"" if self.is_special(token_id) else self.token_bytes(token_id)
 
     def _encode_plain(self, text: str) -> list[int]:
-        return list(self._plain.encode(text, add_special_tokens=False).ids)
+        return list(_encode(self._plain, text).ids)
 
     def _token_table(self) -> dict[int, bytes]:
         table = piece_table()
@@ -156,14 +162,20 @@ class HuggingFaceTokenizer:
 
     def _encode_rendered(self, rendered: str, shield: "_Shield") -> list[int]:
         if not shield.is_used:
-            return list(self._fast.encode(rendered, add_special_tokens=False).ids)
+            return list(_encode(self._fast, rendered).ids)
         ids: list[int] = []
         for i, piece in enumerate(self._added.split(rendered)):
             if i % 2:  # re.split puts matches of the group at odd indices
-                ids += self._fast.encode(piece, add_special_tokens=False).ids
+                ids += _encode(self._fast, piece).ids
             else:
                 ids += self._encode_plain(shield.reveal(piece))
         return ids
+
+
+def _encode(tokenizer: FastTokenizer, text: str, *, add_special_tokens: bool = False) -> Encoding:
+    """Encode without the interpreter's lock, which the method for a single text holds."""
+    batch = tokenizer.encode_batch_fast([text], add_special_tokens=add_special_tokens)
+    return batch[0]
 
 
 def _any_of(strings: list[str]) -> re.Pattern[str]:

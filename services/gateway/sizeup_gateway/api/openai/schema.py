@@ -140,7 +140,8 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     add_generation_prompt: bool | None = None
 
 
-Tokens = Annotated[list[TokenId], Field(min_length=1)]
+Tokens = Annotated[list[TokenId], Field(min_length=1, max_length=2**20)]
+"""A million, as the context of Ollama's API; no model of the Qwen family has more."""
 _PROMPTS = Field(min_length=1, max_length=MAX_PROMPTS)
 _INPUTS = Field(min_length=1, max_length=MAX_INPUTS)
 
