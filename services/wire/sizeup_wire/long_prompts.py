@@ -7,7 +7,7 @@ is too far from both ends to be part of a prompt that is cut to the budget. Pure
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from sizeup_wire.generate import (
     AutoPrompt,
@@ -81,7 +81,7 @@ def cut(prompt: PromptT, ruler: Ruler, budget: int) -> PromptT:
 
     Of a conversation these are its oldest turns, and then the middle of the texts that stay.
     """
-    return prompt.model_copy(update=_cut_fields(prompt, ruler, budget))
+    return cast(PromptT, prompt.model_copy(update=_cut_fields(prompt, ruler, budget)))
 
 
 def _cut_fields(prompt: Prompt, ruler: Ruler, budget: int) -> dict[str, object]:

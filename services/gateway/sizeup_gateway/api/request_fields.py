@@ -22,6 +22,13 @@ def integral(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def integrals(value: object) -> object:
+    """Convert the numbers of a list as `integral` does."""
+    if isinstance(value, list) and float in set(map(type, value)):
+        return [integral(item) for item in value]
+    return value
+
+
 def _known_think(value: object) -> object:
     if value is None or isinstance(value, bool) or value in THINK_LEVELS:
         return value

@@ -21,6 +21,7 @@ from sizeup_gateway.api.request_fields import (
     Stop,
     Think,
     Tools,
+    integrals,
     unsupported,
 )
 from sizeup_wire.embeddings import MAX_INPUTS
@@ -196,7 +197,9 @@ class GenerateRequest(ModelRequest):
     """Text after the response, for models with the capability insert."""
     system: str | None = None
     template: Template = None
-    context: Annotated[list[TokenId], Field(max_length=2**20)] | None = None
+    context: (
+        Annotated[list[TokenId], BeforeValidator(integrals), Field(max_length=2**20)] | None
+    ) = None
     raw: bool | None = None
     images: Images = None
     width: NoImage = None

@@ -31,6 +31,8 @@ from sizeup_gateway.api.request_fields import (
     Integer,
     Stop,
     Tools,
+    integrals,
+    unsupported,
 )
 from sizeup_wire.embeddings import MAX_INPUTS
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS, OutputText
@@ -59,6 +61,7 @@ def _top_k(value: int | None) -> int | None:
 
 
 Count = Annotated[Integer | None, Field(ge=0, le=_MAX_COUNT)]
+PositiveCount = Annotated[Count, Field(ge=1)]
 _TOKEN_RANGE = Field(ge=0, le=_MAX_COUNT)
 TokenId = Annotated[int, _TOKEN_RANGE]
 StopTokens = Annotated[list[Annotated[Integer, _TOKEN_RANGE]], Field(max_length=MAX_STOP_STRINGS)]
@@ -111,6 +114,9 @@ class SamplingRequest(RequestBody):
     stop: Stop | None = None
     stop_token_ids: StopTokens | None = None
     ignore_eos: bool | None = None
+    prompt_logprobs: Annotated[
+        None, unsupported("prompt_logprobs is not supported; use echo with logprobs")
+    ] = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     guided_json: JsonSchema | None = None
@@ -126,7 +132,8 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[list[ChatCompletionMessageParam], Field(min_length=1, max_length=4096)]
-    max_completion_tokens: Count = None
+    max_tokens: PositiveCount = None
+    max_completion_tokens: PositiveCount = None
     """Newer name of max_tokens; takes precedence over it."""
     logprobs: bool | None = None
     top_logprobs: Annotated[Integer | None, Field(ge=0, le=MAX_LOGPROBS)] = None
@@ -140,7 +147,7 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     add_generation_prompt: bool | None = None
 
 
-Tokens = Annotated[list[TokenId], Field(min_length=1, max_length=2**20)]
+Tokens = Annotated[list[TokenId], BeforeValidator(integrals), Field(min_length=1, max_length=2**20)]
 """A million, as the context of Ollama's API; no model of the Qwen family has more."""
 _PROMPTS = Field(min_length=1, max_length=MAX_PROMPTS)
 _INPUTS = Field(min_length=1, max_length=MAX_INPUTS)
