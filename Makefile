@@ -27,6 +27,8 @@ LOADTEST_ARGS ?=
 # Of fuzz: duration of the run; further options of `schemathesis run`.
 FUZZ_SECONDS ?= 600
 FUZZ_ARGS ?=
+# Of chaos: duration of each attack.
+CHAOS_SECONDS ?= 60
 
 VERSION := $(shell sed -n 's/^appVersion: *"\(.*\)"/\1/p' charts/sizeup/Chart.yaml)
 # make exports what its command line sets, so an explicitly empty TORCH_INDEX reaches the bake file too.
@@ -49,7 +51,7 @@ PAGE := services/gateway/page
 PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run loadtest test clients fuzz check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
+.PHONY: help setup run loadtest test clients fuzz chaos check lint types contracts sanitizers page page-check browser format docs cluster-test images push save kind-up \
 	kind-load install bench-engine llama-venv toys release clean
 
 help:  ## List these targets
@@ -69,6 +71,9 @@ test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test
 fuzz: $(VENV)/.tools $(VENV)-fuzz/.ready  ## Random requests by the API document, and 500 prompts in every script (FUZZ_SECONDS=... FUZZ_ARGS=...)
 	@SIZEUP_TEST_PROMPTS=500 $(BIN)/python -m pytest -q tests/system/test_unicode.py
 	@PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py --schemathesis $(VENV)-fuzz/bin/schemathesis --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+
+chaos: $(VENV)/.tools  ## Attack a running gateway, a minute per attack (CHAOS_SECONDS=... PYTEST_ARGS=...)
+	@SIZEUP_CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -q -rA -m chaos --timeout $$(($(CHAOS_SECONDS) * 4 + 180)) $(PYTEST_ARGS) tests/chaos
 
 images:  ## Build the images with Docker (NAMES=... TAG=... BASE=... PLATFORM=...)
 	@$(BAKE) --load $(NAMES)
