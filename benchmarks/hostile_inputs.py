@@ -5,7 +5,7 @@ Shared by `long_inputs.py` and the test of what they are answered.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MIB = 2**20
@@ -21,18 +21,25 @@ class Input:
     path: str
     body: Callable[[str], bytes]
     """Made of the model's name."""
+    status: int = 400
+    """Of the response."""
 
 
 def _words(size: int) -> str:
     return "The quick brown fox jumps over it. " * (size // 35)
 
 
-def _ollama(path: str, **fields: Any) -> Input:
-    return _json(path, stream=False, options={"num_predict": 1}, **fields)
-
-
 def _json(path: str, **fields: Any) -> Input:
     return Input(path, lambda model: json.dumps({"model": model, **fields}).encode())
+
+
+def _ollama(path: str, **fields: Any) -> Input:
+    """Return a request that Ollama's API cuts to the context."""
+    return _served(_json(path, stream=False, options={"num_predict": 1}, **fields))
+
+
+def _served(one: Input) -> Input:
+    return replace(one, status=200)
 
 
 def _user(content: str) -> list[dict[str, str]]:
@@ -85,6 +92,10 @@ def _create(model: str) -> bytes:
     return json.dumps({"model": "a", "from": model, "system": _words(_MESSAGE)}).encode()
 
 
+def _long_name(_model: str) -> bytes:
+    return json.dumps({"model": "a" * MIB, "messages": _user("hi")}).encode()
+
+
 def _per_model(path: str, **fields: Any) -> Input:
     def body(model: str) -> bytes:
         return json.dumps({"models": [model], "stream": False, **fields}).encode()
@@ -110,40 +121,37 @@ INPUTS: Mapping[str, Input] = {
     "history of 100,000 messages": _json("/v1/chat/completions", messages=_history(100_000, 100)),
     "prompt of 12 MB, cut": _ollama("/api/generate", prompt=_words(_MESSAGE)),
     "raw prompt of 12 MB, cut": _ollama("/api/generate", prompt=_words(_MESSAGE), raw=True),
-    "suffix of 12 MB": _ollama("/api/generate", prompt="hi", suffix=_words(_MESSAGE)),
+    "suffix of 12 MB": _json("/api/generate", prompt="hi", suffix=_words(_MESSAGE)),
     "context of 1,000,000 ids": _ollama("/api/generate", prompt="hi", context=[7] * 1_000_000),
     "completion of 12 MB": _json("/v1/completions", prompt=_words(_MESSAGE)),
     "128 prompts of 100 kB": _json("/v1/completions", prompt=[_words(100_000)] * 128),
     "prompt of 4,000,000 ids": _json("/v1/completions", prompt=[7] * 4_000_000),
     "2,048 inputs to embed of 9 kB": _json("/v1/embeddings", input=[_words(9000)] * 2048),
     "input to embed of 12 MB, cut": _ollama("/api/embed", input=_words(_MESSAGE)),
-    "20 inputs to embed of 900 kB, cut": _json("/api/embed", input=[_words(900_000)] * 20),
+    "20 inputs to embed of 900 kB, cut": _ollama("/api/embed", input=[_words(900_000)] * 20),
     "1,024 tools of 10 kB": _short(tools=[_tool(f"f{i}", _words(10_000)) for i in range(1024)]),
     "10,000 tools": _short(tools=[_tool(f"f{i}") for i in range(10_000)]),
     "description of 12 MB of a tool": _short(tools=[_tool("f", _words(_MESSAGE))]),
     "arguments of 12 MB of a call": _json(
         "/v1/chat/completions", messages=_calls(json.dumps({"a": _words(_MESSAGE)})), max_tokens=1
     ),
-    "arguments nested 60 deep": _json(
-        "/v1/chat/completions", messages=_calls(json.dumps(_deep(60))), max_tokens=1
+    "arguments nested 60 deep": _served(
+        _json("/v1/chat/completions", messages=_calls(json.dumps(_deep(60))), max_tokens=1)
     ),
     "stop string of 12 MB": _short(stop=[_words(_MESSAGE)]),
     "1,000,000 stop strings": _short(stop=["a"] * 1_000_000),
     "logit_bias of 200,000 keys": _short(logit_bias={str(i): 1 for i in range(200_000)}),
     "schema of 200,000 properties": _short(response_format=_schema(200_000)),
     "image of 12 MB": _json("/api/chat", messages=[{**_user("hi")[0], "images": ["A" * _MESSAGE]}]),
-    "metadata of 12 MB": _short(metadata={"a": _words(_MESSAGE)}),
+    "metadata of 12 MB": _served(_short(metadata={"a": _words(_MESSAGE)})),
     "input of 12 MB": _json("/v1/responses", input=_words(_MESSAGE), max_output_tokens=1),
     "100,000 input items": _json("/v1/responses", input=_history(100_000, 100)),
     "count of 12 MB": _json("/v1/messages/count_tokens", messages=_user(_words(_MESSAGE))),
     "Anthropic message of 12 MB": _json(
         "/v1/messages", messages=_user(_words(_MESSAGE)), max_tokens=1
     ),
-    "model name of 1 MB": Input(
-        "/v1/chat/completions",
-        lambda _model: json.dumps({"model": "a" * MIB, "messages": _user("hi")}).encode(),
-    ),
-    "comparison of 12 MB": _per_model("/api/compare", messages=_user(_words(_MESSAGE))),
+    "model name of 1 MB": Input("/v1/chat/completions", _long_name),
+    "comparison of 12 MB": _served(_per_model("/api/compare", messages=_user(_words(_MESSAGE)))),
     "created model of 12 MB": Input("/api/create", _create),
     "6,000,000 empty strings": _raw(b'"a":[' + b'"",' * (_BODY // 3) + b'""]'),
     "900,000 objects": _raw(b'"a":[' + b'{"a":1},' * 900_000 + b"{}]"),

@@ -104,7 +104,10 @@ def test_system_messages_and_the_last_one_stay() -> None:
 
 
 def test_messages_that_stay_lose_their_middle() -> None:
-    long = (SYSTEM.model_copy(update={"content": "s" * 50}), *chat("old", "o" * 30, "u" * 50).messages)
+    long = (
+        SYSTEM.model_copy(update={"content": "s" * 50}),
+        *chat("old", "o" * 30, "u" * 50).messages,
+    )
     kept = cut(ChatPrompt(messages=long), RULER, 20).messages
     assert [len(message.content) for message in kept] == [20, 20]
 
