@@ -1,6 +1,7 @@
 """Endless input that is no request: memory of the gateway stays flat, and it goes on serving."""
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -72,14 +73,14 @@ def flood(port: int, attack: Flood, until: float) -> None:
     """Send over one connection until the server closes it or the time is over."""
     piece, sent = attack.rest * (_PIECE_BYTES // len(attack.rest)), 0
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as client:
-        client.settimeout(_POLL_SECONDS)
         client.sendall(attack.opening)
+        client.setblocking(False)
         while time.monotonic() < until:
-            with contextlib.suppress(TimeoutError):
+            readable, writable, _ = select.select([client], [client], [], _POLL_SECONDS)
+            if readable and not client.recv(_PIECE_BYTES):
+                return
+            if writable:
                 sent += client.send(piece[sent % len(attack.rest) :])
-            with contextlib.suppress(BlockingIOError):
-                if not client.recv(_PIECE_BYTES, socket.MSG_DONTWAIT):
-                    break
 
 
 def flood_again(port: int, attack: Flood, until: float) -> None:
