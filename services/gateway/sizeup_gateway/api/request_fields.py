@@ -22,9 +22,14 @@ def integral(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+MAX_TOKEN_IDS = 2**20
+"""Of a prompt: a million, and no model of the Qwen family has a longer context."""
+
+
 def integrals(value: object) -> object:
-    """Convert the numbers of a list as `integral` does."""
-    if isinstance(value, list) and float in set(map(type, value)):
+    """Convert the numbers of a list of token ids as `integral` does."""
+    is_short = isinstance(value, list) and len(value) <= MAX_TOKEN_IDS
+    if is_short and float in set(map(type, value)):
         return [integral(item) for item in value]
     return value
 

@@ -1,5 +1,7 @@
 """Sizes of texts in tokens, without encoding more of a text than is asked for. Blocking."""
 
+from collections.abc import Callable
+
 from sizeup_inference.text.tokenizer import Tokenizer
 from sizeup_wire.long_prompts import characters
 
@@ -9,7 +11,8 @@ where it is cut, and a piece has thousands."""
 
 _PIECE_CHARACTERS = 2**14
 """Encoded in 10 ms."""
-_GROWTH = 4
+_MARGIN = 120
+"""Percent of the expected length."""
 
 
 class TokenRuler:
@@ -29,17 +32,17 @@ class TokenRuler:
         return tokens
 
     def start(self, text: str, size: int) -> int:
-        """Encode from the start, in attempts that grow."""
-        length = _PIECE_CHARACTERS
-        while length < len(text) and self._tokens(text[:length]) < size:
-            length *= _GROWTH
-        return min(length, len(text))
+        return self._reach(len(text), size, lambda length: text[:length])
 
     def end(self, text: str, size: int) -> int:
+        return self._reach(len(text), size, lambda length: text[len(text) - length :])
+
+    def _reach(self, longest: int, size: int, part: Callable[[int], str]) -> int:
+        """Encode parts that grow, by what the last one says about the next."""
         length = _PIECE_CHARACTERS
-        while length < len(text) and self._tokens(text[len(text) - length :]) < size:
-            length *= _GROWTH
-        return min(length, len(text))
+        while length < longest and (tokens := self._tokens(part(length))) < size:
+            length = max(2 * length, _MARGIN * length * size // max(tokens, 1) // 100)
+        return min(length, longest)
 
     def _tokens(self, text: str) -> int:
         """Added tokens count as one, wherever they stand: fewer are not possible."""

@@ -17,6 +17,7 @@ from sizeup_gateway.api.ollama.duration import DURATION, MAX_CHARACTERS, keep_al
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import (
     CONTEXT_SIZE,
+    MAX_TOKEN_IDS,
     Integer,
     Stop,
     Think,
@@ -198,7 +199,7 @@ class GenerateRequest(ModelRequest):
     system: str | None = None
     template: Template = None
     context: (
-        Annotated[list[TokenId], BeforeValidator(integrals), Field(max_length=2**20)] | None
+        Annotated[list[TokenId], BeforeValidator(integrals), Field(max_length=MAX_TOKEN_IDS)] | None
     ) = None
     raw: bool | None = None
     images: Images = None

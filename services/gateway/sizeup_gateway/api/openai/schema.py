@@ -26,6 +26,7 @@ from sizeup_gateway.api.openai.reasoning import ReasoningFields
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import (
     CONTEXT_SIZE,
+    MAX_TOKEN_IDS,
     MAX_TOOLS,
     Function,
     Integer,
@@ -147,8 +148,8 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     add_generation_prompt: bool | None = None
 
 
-Tokens = Annotated[list[TokenId], BeforeValidator(integrals), Field(min_length=1, max_length=2**20)]
-"""A million, as the context of Ollama's API; no model of the Qwen family has more."""
+_TOKENS = Field(min_length=1, max_length=MAX_TOKEN_IDS)
+Tokens = Annotated[list[TokenId], BeforeValidator(integrals), _TOKENS]
 _PROMPTS = Field(min_length=1, max_length=MAX_PROMPTS)
 _INPUTS = Field(min_length=1, max_length=MAX_INPUTS)
 
