@@ -28,8 +28,11 @@ MAX_TOKEN_IDS = 2**20
 
 def integrals(value: object) -> object:
     """Convert the numbers of a list of token ids as `integral` does."""
-    is_short = isinstance(value, list) and len(value) <= MAX_TOKEN_IDS
-    if is_short and float in set(map(type, value)):
+    if not isinstance(value, list):
+        return value
+    if len(value) > MAX_TOKEN_IDS:  # pydantic would check the first ones before
+        raise ValueError(f"more than {MAX_TOKEN_IDS} token ids")
+    if float in set(map(type, value)):
         return [integral(item) for item in value]
     return value
 
