@@ -140,9 +140,14 @@ INPUTS: Mapping[str, Input] = {
     ),
     "stop string of 12 MB": _short(stop=[_words(_MESSAGE)]),
     "1,000,000 stop strings": _short(stop=["a"] * 1_000_000),
+    "6,000,000 invalid stop strings": _short(stop=[1] * 6_000_000),
+    "6,000,000 invalid content blocks": _json(
+        "/v1/messages", messages=[{"role": "user", "content": [1] * 6_000_000}], max_tokens=1
+    ),
     "logit_bias of 200,000 keys": _short(logit_bias={str(i): 1 for i in range(200_000)}),
     "schema of 200,000 properties": _short(response_format=_schema(200_000)),
     "image of 12 MB": _json("/api/chat", messages=[{**_user("hi")[0], "images": ["A" * _MESSAGE]}]),
+    "200,000 invalid metadata": _short(metadata={str(i): i for i in range(200_000)}),
     "metadata of 12 MB": _served(_short(metadata={"a": _words(_MESSAGE)})),
     "input of 12 MB": _json("/v1/responses", input=_words(_MESSAGE), max_output_tokens=1),
     "100,000 input items": _json("/v1/responses", input=_history(100_000, 100)),

@@ -10,8 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _SWITCH_SECONDS = 0.001
-"""Of 5 ms, as Python has it, each token would lose as many in the gateway and in inference beside a
-thread that parses a large body: more than a step of a small model takes."""
+"""Python's 5 ms are longer than a step of a small model: beside a thread that parses a large body
+a token would wait for them in the gateway and in inference."""
 
 
 def share_interpreter() -> None:

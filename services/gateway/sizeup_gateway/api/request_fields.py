@@ -17,6 +17,17 @@ def unsupported(message: str, *, empty: tuple[object, ...] = (None, "", [])) -> 
     return BeforeValidator(check)
 
 
+def at_most(length: int) -> BeforeValidator:
+    """Refuse an object of more fields before each of them is checked."""
+
+    def check(value: object) -> object:
+        if isinstance(value, dict) and len(value) > length:
+            raise ValueError(f"more than {length} fields")
+        return value
+
+    return BeforeValidator(check)
+
+
 def integral(value: object) -> object:
     """Convert 4096.0 to 4096: some languages have one type of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

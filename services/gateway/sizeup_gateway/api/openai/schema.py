@@ -32,6 +32,7 @@ from sizeup_gateway.api.request_fields import (
     Integer,
     Stop,
     Tools,
+    at_most,
     integrals,
     unsupported,
 )
@@ -72,6 +73,7 @@ TokenKey = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 LogitBias = Annotated[
     dict[int, Bias],
     BeforeValidator(_token_ids, json_schema_input_type=dict[TokenKey, Bias]),
+    at_most(_MAX_LOGIT_BIAS),
     Field(max_length=_MAX_LOGIT_BIAS, json_schema_extra={"additionalProperties": False}),
 ]
 

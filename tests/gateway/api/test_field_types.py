@@ -1,4 +1,4 @@
-"""Numbers in requests: every integer and every number of every body."""
+"""Fields of every body by their type: integers, numbers and lists."""
 
 import math
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def fields(kind: str) -> dict[str, type[RequestBody]]:
     return found
 
 
-INTEGERS, NUMBERS = fields("integer"), fields("number")
+INTEGERS, NUMBERS, LISTS = fields("integer"), fields("number"), fields("array")
 
 
 def accepts(field: type[RequestBody], value: object) -> bool:
@@ -74,3 +74,18 @@ def test_an_integer_is_nothing_else(name: str, value: object) -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_is_finite(name: str, value: object) -> None:
     assert not accepts(NUMBERS[name], value)
+
+
+def errors(field: type[RequestBody], value: object) -> int:
+    try:
+        field.model_validate({"value": value})
+    except ValidationError as error:
+        return error.error_count()
+    return 0
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_checked_up_to_its_first_invalid_item(name: str) -> None:
+    """An error for each of millions would hold the interpreter for half a minute."""
+    for item in (None, -1, True, {"type": 5}):
+        assert errors(LISTS[name], [item]) == errors(LISTS[name], [item] * 50)
