@@ -78,7 +78,9 @@ SAMPLING = (
     honoured("logit_bias", {"5": -100}, "at most 1,024 tokens"),
     honoured("seed", 42, "64 bits, negative too"),
     honoured("n", 2, "at most 16"),
-    honoured("max_tokens", 5, "output ends where the context does in any case; 0: 400, without `echo`"),
+    honoured(
+        "max_tokens", 5, "output ends where the context does in any case; 0: 400, without `echo`"
+    ),
     honoured("min_tokens", 2),
     honoured("stop", ["a"], "a string or a list of at most 64"),
     honoured("stop_token_ids", [3]),

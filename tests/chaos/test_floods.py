@@ -21,6 +21,7 @@ _CONNECTIONS = 4
 """At once: a bound for one connection is none if each new one adds to the memory."""
 
 _HEAD = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\n"
+_UNREAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 _CHAT = b'{"model":"chaos:1","messages":[]}'
 _WHOLE = b"%sContent-Length: %d\r\n\r\n%s" % (_HEAD, len(_CHAT), _CHAT)
@@ -52,7 +53,7 @@ FLOODS = {
     "header value": Flood(_HEAD + b"X: ", b"a"),
     "pipelined requests": Flood(b"", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     "pipelined while answering": Flood(_WHOLE, _WHOLE),
-    "unread body": Flood(b"GET /livez HTTP/1.1\r\nHost: l\r\nContent-Length: 99999999999\r\n\r\n", b"a"),
+    "unread body": Flood(_UNREAD, b"a"),
     "body of a refused request": Flood(_HEAD + b"Content-Length: 99999999999\r\n\r\n", b"a"),
     "chunks of a refused request": Flood(_CHUNKED, b"10\r\nxxxxxxxxxxxxxxxx\r\n"),
     "bytes after close": Flood(_CLOSING, b"a"),

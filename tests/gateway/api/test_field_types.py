@@ -1,6 +1,7 @@
 """Fields of every body by their type: integers, numbers and lists."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -30,19 +31,20 @@ def alone(field: FieldInfo) -> type[RequestBody]:
     return create_model("Alone", __base__=RequestBody, value=(annotation, ...))
 
 
-def fields(kind: str) -> dict[str, type[RequestBody]]:
-    """Return the fields of all bodies whose JSON may have this type, by body and name."""
-    found = {}
+def fields() -> dict[str, dict[str, type[RequestBody]]]:
+    """Return the fields of all bodies by body and name, for each type that their JSON may have."""
+    found: dict[str, dict[str, type[RequestBody]]] = defaultdict(dict)
     for body in list(bodies()):
-        for name, field in body.model_fields.items():
-            one = alone(field)
+        for name in body.model_fields.keys() & body.__annotations__.keys():
+            one = alone(body.model_fields[name])
             schema = one.model_json_schema()["properties"]["value"]
-            if kind in [each.get("type") for each in (schema, *schema.get("anyOf", ()))]:
-                found[f"{body.__name__}.{name}"] = one
-    return found
+            for each in (schema, *schema.get("anyOf", ())):
+                found[each.get("type", "")][f"{body.__name__}.{name}"] = one
+    return {kind: dict(sorted(named.items())) for kind, named in found.items()}
 
 
-INTEGERS, NUMBERS, LISTS = fields("integer"), fields("number"), fields("array")
+FIELDS = fields()
+INTEGERS, NUMBERS, LISTS = FIELDS["integer"], FIELDS["number"], FIELDS["array"]
 
 
 def accepts(field: type[RequestBody], value: object) -> bool:
@@ -54,7 +56,7 @@ def accepts(field: type[RequestBody], value: object) -> bool:
 
 
 def test_the_fields_are_found() -> None:
-    assert {"Options.num_ctx", "CompletionRequest.seed", "MessagesRequest.top_k"} <= set(INTEGERS)
+    assert {"Options.num_ctx", "SamplingRequest.seed", "MessagesRequest.top_k"} <= set(INTEGERS)
     assert {"Options.repeat_penalty", "ResponsesRequest.top_p"} <= set(NUMBERS)
 
 
