@@ -92,7 +92,7 @@ def test_several_texts_are_cut_as_one() -> None:
 
 def test_a_conversation_loses_its_oldest_turns() -> None:
     prompt = chat(*("x" * 10 for _ in range(9)))
-    assert cut(prompt, RULER, 35).messages == prompt.messages[5:]
+    assert cut(prompt, RULER, 35).messages == prompt.messages[4:]
     assert cut(prompt, RULER, 1000) == prompt
 
 
@@ -100,7 +100,8 @@ def test_system_messages_and_the_last_one_stay() -> None:
     late = ChatMessage(role="system", content="and brief")
     messages = (SYSTEM, *chat("a" * 50, "b" * 50).messages, late, *chat("last").messages)
     kept = cut(ChatPrompt(messages=messages), RULER, 20).messages
-    assert kept == (SYSTEM, late, messages[-1])
+    end = messages[2].model_copy(update={"content": "b" * 20})
+    assert kept == (SYSTEM, end, late, messages[-1])
 
 
 def test_messages_that_stay_lose_their_middle() -> None:
@@ -109,7 +110,7 @@ def test_messages_that_stay_lose_their_middle() -> None:
         *chat("old", "o" * 30, "u" * 50).messages,
     )
     kept = cut(ChatPrompt(messages=long), RULER, 20).messages
-    assert [len(message.content) for message in kept] == [20, 20]
+    assert [len(message.content) for message in kept] == [20, 20, 20]
 
 
 def test_the_error_has_the_numbers_that_are_known() -> None:

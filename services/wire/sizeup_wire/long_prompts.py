@@ -137,19 +137,31 @@ def _tools(prompt: ChatPrompt) -> Iterator[str]:
 def _cut_messages(
     messages: Sequence[ChatMessage], ruler: Ruler, budget: int
 ) -> tuple[ChatMessage, ...]:
-    """Drop the turns before the last ones that may fit; system messages and the last one stay."""
+    """Drop the turns before the last ones that may fit; system messages and the last one stay.
+
+    So does the end of the turn before them, by which the conversation is still too long: the one
+    that encodes it decides how many turns to drop, and leaves room for output.
+    """
     oldest, left = len(messages) - 1, budget
     while oldest > 0 and left >= 0:
         oldest -= 1
         left -= sum(ruler.size(text, left) for text in _message(messages[oldest]))
-    first = oldest if left >= 0 else oldest + 1
-    kept = [m for i, m in enumerate(messages) if i >= first or m.role == "system"]
+    kept = [m for i, m in enumerate(messages) if i >= oldest + (left < 0) or m.role == "system"]
+    if left < 0 and messages[oldest].role != "system":
+        place = sum(m.role == "system" for m in messages[:oldest])
+        kept.insert(place, _end_of(messages[oldest], ruler, budget))
     fixed = [i for i, m in enumerate(kept) if m.role == "system" or i == len(kept) - 1]
     texts = _cut_texts([kept[i].content for i in fixed], ruler, budget)
     for i, text in zip(fixed, texts, strict=True):
         if text != kept[i].content:
             kept[i] = kept[i].model_copy(update={"content": text})
     return tuple(kept)
+
+
+def _end_of(turn: ChatMessage, ruler: Ruler, budget: int) -> ChatMessage:
+    end = ruler.end(turn.content, budget)
+    content = turn.content[len(turn.content) - end :]
+    return turn.model_copy(update={"content": content, "tool_calls": ()})
 
 
 def _cut_texts(texts: Sequence[str], ruler: Ruler, budget: int) -> list[str]:

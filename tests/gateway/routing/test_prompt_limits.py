@@ -71,7 +71,7 @@ def test_the_context_of_the_request_counts() -> None:
 def test_a_prompt_that_is_truncated_is_cut() -> None:
     cut = within_context(GenerateRequest(prompt=text(10 * MOST), truncate=True), MODEL)
     assert cut.prompt == text(2 * MOST)
-    turns = within_context(GenerateRequest(prompt=chat(MOST, MOST, 5), truncate=True), MODEL)
+    turns = within_context(GenerateRequest(prompt=chat(MOST, 999, 5), truncate=True), MODEL)
     assert turns.prompt == chat(MOST, 5)
 
 
