@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from sizeup_gateway import client_identity
 from sizeup_gateway.api.ollama.manage.presets import prompt_with_preset, with_preset
-from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
+from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, parse
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.errors import BusyError, GatewayError, InvalidRequestError, UpstreamError
@@ -56,7 +56,7 @@ class Dependencies:
 
     async def read(self, request: Request, kind: type[BodyT], describe: Describe) -> BodyT:
         """Read and validate a body, or raise GatewayError."""
-        return validate(kind, await self.reader.read(request), describe)
+        return await self.reader.read(request, lambda raw: parse(kind, raw, describe))
 
     async def read_for_model(
         self, request: Request, kind: type[BodyT], describe: Describe
@@ -66,11 +66,11 @@ class Dependencies:
         Raises BusyError as well, before any further work, while the model has no place for the
         client.
         """
-        value = await self.reader.read(request)
-        self._check_room(request, value.get("model"))
-        return validate(kind, value, describe)
+        check = partial(self._check_room, request)
+        return await self.reader.read(request, lambda raw: parse(kind, raw, describe, check))
 
-    def _check_room(self, request: Request, name: object) -> None:
+    def _check_room(self, request: Request, body: Mapping[str, object]) -> None:
+        name = body.get("model")
         if not isinstance(name, str):
             return
         try:
