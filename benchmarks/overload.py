@@ -116,7 +116,7 @@ async def probe(url: str, seconds: list[float], states: Counter[str]) -> None:
 
 
 async def run(url: str, pid: int, args: argparse.Namespace) -> None:
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=args.new_connections)
     async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http:
         await until_ready(http, url)
         best = await peak(http, url, args)
@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=64, help="of the model; it queues as many")
     parser.add_argument("--tokens", type=int, default=20, help="of each response")
     parser.add_argument("--token-seconds", type=float, default=0.02)
+    parser.add_argument("--new-connections", action="store_true", help="one for each request")
     parser.add_argument("--seconds", type=float, default=20.0)
     args = parser.parse_args()
     with serving(args) as (url, pid):

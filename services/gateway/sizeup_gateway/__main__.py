@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sizeup_gateway.app import Cluster, create_app, refused_requests
+from sizeup_gateway.app import Cluster, backlog, create_app, refused_requests
 from sizeup_gateway.cluster.api import ScaleApi
 from sizeup_gateway.models.catalog import load_catalog
 from sizeup_gateway.scaling.local_scale import open_local_scale
@@ -46,7 +46,7 @@ async def _serve(settings: Settings, catalog: Catalog) -> None:
     async with _cluster(settings) as cluster, _scales(settings) as scales:
         app = create_app(settings, catalog, registry, drain, cluster, scales)
         metrics = metrics_app(registry, settings.host)
-        await serve(app, metrics, listen, drain, refused_requests(app))
+        await serve(app, metrics, listen, drain, refused_requests(app), backlog(app))
 
 
 @asynccontextmanager

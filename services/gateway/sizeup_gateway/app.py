@@ -17,7 +17,7 @@ from sizeup_gateway.api.anthropic import documentation as anthropic
 from sizeup_gateway.api.anthropic.routes import AnthropicRoutes
 from sizeup_gateway.api.compare import documentation as compare
 from sizeup_gateway.api.compare.routes import CompareRoutes
-from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.dependencies import COMPUTING_PATHS, Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
 from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
@@ -60,6 +60,7 @@ from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.metrics import metrics_router
 from sizeup_wire.catalog import Catalog
 
@@ -147,6 +148,7 @@ def create_app(
     app.state.refuse = RefusedRequests(
         parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
     )
+    app.state.backlog = Backlog(COMPUTING_PATHS, parts.models.room)
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
@@ -181,6 +183,12 @@ def refused_requests(app: FastAPI) -> RefusedRequests:
     """Return what responds to the requests that do not reach an application of `create_app`."""
     refuse: RefusedRequests = app.state.refuse
     return refuse
+
+
+def backlog(app: FastAPI) -> Backlog:
+    """Return what bounds the requests that wait for an application of `create_app`."""
+    found: Backlog = app.state.backlog
+    return found
 
 
 def _store(settings: Settings, cluster: Cluster | None) -> Store | None:

@@ -144,11 +144,20 @@ class ReplicaUnavailableError(GatewayError):
     """A replica failed before the client received anything; another one may get the request."""
 
     def __init__(
-        self, message: str, code: ErrorCode = ErrorCode.NOT_READY, *, is_down: bool = False
+        self,
+        message: str,
+        code: ErrorCode = ErrorCode.NOT_READY,
+        *,
+        is_down: bool = False,
+        is_hung: bool = False,
     ) -> None:
-        """`is_down`: the replica accepts no requests at all, rather than one connection broke."""
+        """`is_down`: the replica accepts no requests at all, rather than one connection broke.
+
+        `is_hung`: it does not respond, so that only another one may serve the request.
+        """
         super().__init__(code, message)
         self.is_down = is_down
+        self.is_hung = is_hung
 
 
 class AccessError(GatewayError):

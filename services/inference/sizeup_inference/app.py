@@ -34,6 +34,7 @@ from sizeup_telemetry.hosts import HostMiddleware
 from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.places import Places
 from sizeup_telemetry.request_id import RequestIdMiddleware
+from sizeup_telemetry.serving import exempt_from_collection
 from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
@@ -162,6 +163,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     state.metrics.loaded(running.info.kernels, time.monotonic() - started)
     state.metrics.watch(running.engine.stats)
     state.health.set_running(running.engine)
+    exempt_from_collection()
     log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})
     capacity = settings.max_waiting + settings.max_num_seqs
     return ServedModel(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.http.connections import Connections
-from sizeup_telemetry.http.descriptors import connections_within, raise_limit
+from sizeup_telemetry.http.descriptors import accepted_at_once, connections_within, raise_limit
 from sizeup_telemetry.http.limits import Limits
-from sizeup_telemetry.http.protocol import limited_protocol
+from sizeup_telemetry.http.protocol import LimitedProtocol, limited_protocol
 from sizeup_telemetry.http.refusal import Refuse, json_refusal
 
 _FINAL_ERROR_SECONDS = 2.0
@@ -22,10 +24,6 @@ _FINAL_ERROR_SECONDS = 2.0
 
 _METRICS_CONNECTIONS = 16
 """Prometheus has one, and a person with curl another."""
-
-_ACCEPTED_AT_ONCE = 8
-"""Connections that asyncio accepts before the protocol sees the first of them: they exceed the
-limit of connections for a moment."""
 
 _LISTEN_BACKLOG = 2048
 """Connections that the kernel keeps until they are accepted; uvicorn's default."""
@@ -82,6 +80,7 @@ class _Server(uvicorn.Server):
             raise LifespanError("the application did not start") from error
         for one in sockets or ():
             one.listen(_LISTEN_BACKLOG)  # asyncio has set that of the kernel to its own
+        exempt_from_collection()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._listen.listens_while_draining:
@@ -104,6 +103,16 @@ class _Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
+def exempt_from_collection() -> None:
+    """Exempt what exists from further garbage collections.
+
+    Imports leave some 500,000 objects. A full collection visits all of them, and stops every thread
+    for a tenth of a second, several times a minute under load.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 class _WithoutSignals(uvicorn.Server):
     """A uvicorn server without signal handlers."""
 
@@ -113,14 +122,13 @@ class _WithoutSignals(uvicorn.Server):
 
 
 def _config(
-    app: ASGIApp, listen: Listen, refuse: Refuse, connections: int, *, lifespan: str
+    app: ASGIApp, listen: Listen, protocol: type[LimitedProtocol], *, lifespan: str
 ) -> uvicorn.Config:
     drained = listen.listens_while_draining  # uvicorn's shutdown starts after our drain
-    limits = Limits(listen.stalled_write_seconds, listen.header_seconds)
     return uvicorn.Config(
         app,
-        http=limited_protocol(limits, refuse, Connections(connections)),
-        backlog=_ACCEPTED_AT_ONCE,
+        http=protocol,
+        backlog=accepted_at_once(protocol.open_connections.limit),
         lifespan=lifespan,  # type: ignore[arg-type]  # uvicorn declares a Literal
         log_config=None,
         access_log=False,
@@ -156,20 +164,26 @@ async def serve(
     listen: Listen,
     drain: Drain,
     refuse: Refuse = json_refusal,
+    backlog: Backlog | None = None,
 ) -> None:
     """Serve until a signal, then drain; `refuse` responds to what does not reach `app`.
+
+    `backlog` bounds the requests that wait for the event loop.
 
     Raises OSError if a port is in use and LifespanError if the lifespan fails.
     """
     connections = min(listen.max_connections, connections_within(raise_limit()))
     with contextlib.ExitStack() as open_sockets:  # uvicorn closes only sockets it has served
         bound = open_sockets.enter_context(listening_socket(listen.host, listen.port))
-        server = _Server(_config(app, listen, refuse, connections, lifespan="on"), drain, listen)
+        limits = Limits(listen.stalled_write_seconds, listen.header_seconds)
+        protocol = limited_protocol(limits, refuse, Connections(connections), backlog)
+        server = _Server(_config(app, listen, protocol, lifespan="on"), drain, listen)
         if listen.metrics_port is None:
             await server.serve(sockets=[bound])
             return
         beside = open_sockets.enter_context(listening_socket(listen.host, listen.metrics_port))
-        config = _config(metrics_app, listen, json_refusal, _METRICS_CONNECTIONS, lifespan="off")
+        own = limited_protocol(limits, json_refusal, Connections(_METRICS_CONNECTIONS))
+        config = _config(metrics_app, listen, own, lifespan="off")
         metrics = _WithoutSignals(config)
         serving = asyncio.create_task(metrics.serve(sockets=[beside]))
         try:

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.limits import Limits
 from sizeup_telemetry.http.protocol import limited_protocol
@@ -86,6 +87,7 @@ async def served(
     waiting: Waiting | None = None,
     connections: Connections | None = None,
     app: ASGIApp | None = None,
+    backlog: Backlog | None = None,
 ) -> AsyncIterator[int]:
     waiting = waiting or Waiting()
     routes = [
@@ -97,7 +99,7 @@ async def served(
     ]
     config = uvicorn.Config(
         app or Starlette(routes=routes),
-        http=limited_protocol(limits, connections=connections),
+        http=limited_protocol(limits, connections=connections, backlog=backlog),
         lifespan="off",
         log_config=None,
         timeout_keep_alive=IDLE_SECONDS,

@@ -162,7 +162,7 @@ class LocalDeployment:
             plan_inference(model, port, options) for model, port in zip(models, ports, strict=True)
         ]
         gateway = plan_gateway(files.catalog, files.scale_socket, options)
-        self._fork_server = _make_fork_server(len(models), options)
+        self._fork_server = _make_fork_server(options)
         start = self._fork_server.start if self._fork_server else process.start
         self._backends = [self._supervise(planned, start) for planned in self._inference]
         self._gateway = self._supervise(gateway, process.start)
@@ -247,9 +247,12 @@ class LocalDeployment:
         await _cancel(*tasks)
 
 
-def _make_fork_server(models: int, options: Options) -> ForkServer | None:
-    """Return a fork server where several processes of the same imports share their memory."""
-    if models < 2 or options.engine != "transformers" or not can_fork():
+def _make_fork_server(options: Options) -> ForkServer | None:
+    """Return a fork server, if one works here.
+
+    Its children share the memory of their imports, and one that died is replaced without them.
+    """
+    if options.engine != "transformers" or not can_fork():
         return None
     log_path = options.log_dir / "fork-server.log"
     module, environment = "sizeup_inference", shared_environment(options)

@@ -28,6 +28,20 @@ FALLBACK_HEADER = "X-Sizeup-Fallback"
 FALLBACKS = ("none", "smaller")
 MODEL_HEADER = "X-Sizeup-Model"
 """Of responses: the listed name of the model that serves the request."""
+COMPUTING_PATHS = frozenset(
+    {
+        "/api/chat",
+        "/api/generate",
+        "/api/embed",
+        "/api/embeddings",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages",
+    }
+)
+"""Of the requests that `Dependencies.read_for_model` reads."""
 
 
 @dataclass(frozen=True, slots=True)

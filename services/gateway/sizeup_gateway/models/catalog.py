@@ -109,6 +109,13 @@ class Models:
             model.removed = True
         return removed
 
+    def room(self) -> int:
+        """Return how many requests all models together have places for."""
+        if not self.by_key:
+            return _UNLIMITED
+        places = [model.current_places() for model in self.by_key.values()]
+        return sum(max(0, one.capacity - one.total) for one in places)
+
     def find(self, name: str) -> Model:
         """Return the model with a name, or raise ModelNotFoundError."""
         key = self._names.find(name)

@@ -14,11 +14,10 @@ from sizeup_wire.events import Failed
 MAX_LINE_BYTES = 8 * 2**20
 """Room for a million token ids of `context`; bounds the memory that a line can take."""
 
-UNRESPONSIVE = "the inference process does not respond"
 LOST = Failed(code=ErrorCode.UPSTREAM_LOST, message="the inference process closed the connection")
 TIMEOUT = Failed(code=ErrorCode.TIMEOUT, message="the inference process timed out")
+HUNG = Failed(code=ErrorCode.UPSTREAM_LOST, message="the inference process does not respond")
 _MALFORMED = Failed(code=ErrorCode.INTERNAL, message="inference sent a malformed event")
-_UNRESPONSIVE = Failed(code=ErrorCode.UPSTREAM_LOST, message=UNRESPONSIVE)
 
 EventT = TypeVar("EventT")
 
@@ -76,7 +75,7 @@ class EventStream(Generic[EventT]):
 
     def interrupt(self) -> None:
         """End the stream if it is being read: its replica does not respond."""
-        self._silence.interrupt(_UNRESPONSIVE)
+        self._silence.interrupt(HUNG)
 
     def close(self) -> None:
         self._silence.close()

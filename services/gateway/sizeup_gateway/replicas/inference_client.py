@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 
 from sizeup_gateway.errors import ReplicaUnavailableError, UpstreamError
 from sizeup_gateway.replicas.event_stream import (
+    HUNG,
     LOST,
     MAX_LINE_BYTES,
     TIMEOUT,
-    UNRESPONSIVE,
     EventStream,
     EventT,
 )
@@ -262,7 +262,7 @@ class InferenceClient:
             raise ReplicaUnavailableError(_UNREACHABLE) from error
         except TimeoutError as error:
             if link.interruptions != interruptions:
-                raise ReplicaUnavailableError(UNRESPONSIVE, LOST.code) from error
+                raise ReplicaUnavailableError(HUNG.message, HUNG.code, is_hung=True) from error
             raise UpstreamError(TIMEOUT.code, TIMEOUT.message) from error
         if response.status == 200:
             return response
@@ -312,4 +312,5 @@ async def _read_all(response: aiohttp.ClientResponse, limit: int) -> bytes:
 def _raise_if_unavailable(first: Failed) -> None:
     """Raise ReplicaUnavailableError if the request failed in the queue of the replica."""
     if first.code is ErrorCode.UPSTREAM_LOST or first.code in _DOWN:
-        raise ReplicaUnavailableError(first.message, first.code, is_down=first.code in _DOWN)
+        is_down, is_hung = first.code in _DOWN, first is HUNG
+        raise ReplicaUnavailableError(first.message, first.code, is_down=is_down, is_hung=is_hung)

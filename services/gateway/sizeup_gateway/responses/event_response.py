@@ -31,6 +31,7 @@ from sizeup_gateway.responses.framing import (
 from sizeup_gateway.responses.json_bytes import JsonStream, encode_pieces, rechunk
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain, expire_now
+from sizeup_telemetry.http.backlog import leave
 from sizeup_telemetry.places import FullError, Places
 from sizeup_wire.embeddings import Embedding, EmbedEvent
 from sizeup_wire.errors import ErrorCode
@@ -97,6 +98,7 @@ class EventResponse(Response, Generic[EventT]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; raise GatewayError as long as nothing has been sent."""
+        leave(scope)
         metrics = metrics_of(scope)
         work = asyncio.create_task(self._respond(_Connection(send), metrics))
         disconnect = asyncio.create_task(_client_disconnected(receive))

@@ -102,7 +102,7 @@ class Dispatcher:
                 replica.ready = replica.ready and not error.is_down
                 if error.is_down and self._activator.scales_to_zero(model):
                     continue
-                if failed is not None:
+                if failed is not None or (error.is_hung and model.pool.pick(replica) is replica):
                     raise
                 failed = replica
 

@@ -52,6 +52,7 @@ class Mailbox:
         self._on_overflow = on_overflow
         self._limits = limits
         self._closed = False
+        self._alive_check: asyncio.TimerHandle | None = None
         self.is_finished = False
         """Whether the engine has delivered the terminal event."""
 
@@ -75,13 +76,24 @@ class Mailbox:
 
     async def take_while(self, is_alive: Callable[[], bool]) -> Sequence[MailboxEvent]:
         """Take events; without any, fail once the engine is dead."""
-        while True:
-            try:
-                async with asyncio.timeout(self._limits.alive_check_seconds):
-                    return await self.take()
-            except TimeoutError:
-                if not is_alive():
-                    return [Interrupted(ErrorCode.INTERNAL, "the engine stopped")]
+        if self._alive_check is None:  # one timer for all takes: most wait for milliseconds
+            self._check_later(is_alive)
+        return await self.take()
+
+    def close(self) -> None:
+        """End the checks of `take_while`."""
+        if self._alive_check is not None:
+            self._alive_check.cancel()
+
+    def _check_later(self, is_alive: Callable[[], bool]) -> None:
+        loop, seconds = asyncio.get_running_loop(), self._limits.alive_check_seconds
+        self._alive_check = loop.call_later(seconds, self._check, is_alive)
+
+    def _check(self, is_alive: Callable[[], bool]) -> None:
+        if is_alive():
+            self._check_later(is_alive)
+        else:
+            self.interrupt(ErrorCode.INTERNAL, "the engine stopped")
 
     async def take(self) -> Sequence[MailboxEvent]:
         """Wait for events and return all of them, at least one."""
@@ -134,6 +146,7 @@ class Mailboxes:
         try:
             yield box
         finally:
+            box.close()
             del self._boxes[request_id]
 
     def __len__(self) -> int:

@@ -2,19 +2,20 @@
 
 import asyncio
 from enum import Enum, auto
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sizeup_telemetry import request_id
 from sizeup_telemetry.http import head
+from sizeup_telemetry.http.backlog import Backlog, Scope, leave
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.cycle import Cycle
 from sizeup_telemetry.http.half_close import EARLY_SECONDS, HalfClosed
 from sizeup_telemetry.http.limits import Limits
 from sizeup_telemetry.http.pieces import Pieces
-from sizeup_telemetry.http.refusal import Refusal, Refuse, encode
+from sizeup_telemetry.http.refusal import Refusal, RefusalResponse, Refuse, encode
 
 
 class Phase(Enum):
@@ -53,6 +54,7 @@ class ConnectionProtocol(HttpToolsProtocol):
     limits: ClassVar[Limits]
     refuse: ClassVar[Refuse]
     open_connections: ClassVar[Connections]
+    backlog: ClassVar[Backlog]
 
     flow: InputFlow
     cycle: Cycle | None  # type: ignore[assignment]  # None without a request
@@ -141,13 +143,17 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._write_refusal(refusal)
         self._linger()
 
-    def _write_refusal(self, refusal: Refusal) -> None:
+    def _respond(self, refusal: Refusal) -> tuple[RefusalResponse, str]:
+        """Return the response to what has been received, and its request id."""
         id = request_id.of(self.headers)
         token = request_id.current.set(id)
         try:
-            response = type(self).refuse(head.path_of(self.url, self._piece), refusal)
+            return type(self).refuse(head.path_of(self.url, self._piece), refusal), id
         finally:
             request_id.current.reset(token)
+
+    def _write_refusal(self, refusal: Refusal) -> None:
+        response, id = self._respond(refusal)
         has_body = self._phase is Phase.REQUEST or self.parser.get_method() != b"HEAD"
         defaults = self.server_state.default_headers
         self.transport.write(encode(response, id, defaults, has_body=has_body))
@@ -172,6 +178,8 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._set_timer_to(seconds)
 
     def _forget(self) -> None:
+        if self.scope is not None:
+            leave(cast(Scope, self.scope))
         self._input.clear()
         self._hold(0)
         self.cycle, self.headers, self.url, self._piece = None, [], b"", b""

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from sizeup_telemetry import request_id
-from sizeup_telemetry.http.refusal import INTERNAL_ERROR, Refuse, asgi_headers
+from sizeup_telemetry.http.refusal import INTERNAL_ERROR, RefusalResponse, Refuse, asgi_headers
 
 
 class Connection(Protocol):
@@ -40,6 +40,17 @@ class Cycle(RequestResponseCycle):
         """Let the application see that the client is gone, and drop what it still sends."""
         self.disconnected = True
         self.message_event.set()
+
+
+def refuse_with(response: RefusalResponse, id: str) -> ASGIApp:
+    """Return an application that sends a refusal, after which the connection may be kept."""
+
+    async def run(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = asgi_headers(response, id, closes=False)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    return run
 
 
 def without_chunks(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:

@@ -5,13 +5,15 @@ neither garbage nor further requests touch the response.
 """
 
 import asyncio
+from typing import cast
 
 import httptools
 
 from sizeup_telemetry.http import head
+from sizeup_telemetry.http.backlog import Backlog, Scope, client_of, leave
 from sizeup_telemetry.http.connection import ConnectionProtocol, Phase
 from sizeup_telemetry.http.connections import Connections
-from sizeup_telemetry.http.cycle import Cycle, without_chunks
+from sizeup_telemetry.http.cycle import Cycle, refuse_with, without_chunks
 from sizeup_telemetry.http.limits import Limits
 from sizeup_telemetry.http.refusal import Refuse, json_refusal
 
@@ -36,6 +38,9 @@ class LimitedProtocol(ConnectionProtocol):
     _body_left: int | None = None
     """Of a body with a Content-Length."""
     _keeps_alive = True
+    _client = ""
+    _is_admitted = True
+    """By the backlog."""
 
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.CLOSE:
@@ -83,6 +88,8 @@ class LimitedProtocol(ConnectionProtocol):
         self._keeps_alive = version == "1.1" and self.parser.should_keep_alive()
         self._phase, self._excess = Phase.BODY, 0
         self._body_left = head.content_length(self.headers)
+        self._client = client_of(self.headers, self.client[0] if self.client else "")
+        self._is_admitted = self.backlog.admits(target.path, self._client)
         self._start()
 
     def on_body(self, body: bytes) -> None:
@@ -95,6 +102,8 @@ class LimitedProtocol(ConnectionProtocol):
         if self.parser.should_upgrade():
             return
         super().on_message_complete()
+        if self._is_admitted:
+            self.backlog.enter(cast(Scope, self.scope), self._client)
         self._phase, self._excess, self._body_left = Phase.RESPONSE, 0, None
         self._complete_at = self.loop.time()
         assert self.cycle is not None
@@ -104,6 +113,7 @@ class LimitedProtocol(ConnectionProtocol):
     def on_response_complete(self) -> None:
         """Go on with what has arrived meanwhile."""
         self.server_state.total_requests += 1
+        leave(cast(Scope, self.scope))
         if self.is_closing():
             return
         self._phase = Phase.REQUEST
@@ -129,7 +139,8 @@ class LimitedProtocol(ConnectionProtocol):
             on_response=self.on_response_complete,
         )
         is_old = self.scope["http_version"] == "1.0"
-        app = without_chunks(self.cycle, self.app) if is_old else self.app
+        app = self.app if self._is_admitted else refuse_with(*self._respond(head.OVERLOADED))
+        app = without_chunks(self.cycle, app) if is_old else app
         self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's types
 
     def _advance(self) -> None:
@@ -185,15 +196,19 @@ class LimitedProtocol(ConnectionProtocol):
 
 
 def limited_protocol(
-    limits: Limits, refuse: Refuse = json_refusal, connections: Connections | None = None
+    limits: Limits,
+    refuse: Refuse = json_refusal,
+    connections: Connections | None = None,
+    backlog: Backlog | None = None,
 ) -> type[LimitedProtocol]:
     """Return a protocol class: uvicorn instantiates it without arguments of ours.
 
-    `connections` bounds those of one server; without it their number is unlimited.
+    `connections` and `backlog` bound those of one server; without them they are unlimited.
     """
     parts = {
         "limits": limits,
         "refuse": staticmethod(refuse),
         "open_connections": connections or Connections(_UNBOUNDED),
+        "backlog": backlog or Backlog(),
     }
     return type("Protocol", (LimitedProtocol,), parts)

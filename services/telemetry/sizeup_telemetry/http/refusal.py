@@ -37,11 +37,14 @@ def json_refusal(_path: str, refusal: Refusal) -> RefusalResponse:
     return RefusalResponse(refusal.status, {"Content-Type": "application/json"}, body)
 
 
-def asgi_headers(response: RefusalResponse, request_id: str) -> list[Header]:
-    """Return all headers of a response after which the connection closes."""
+def asgi_headers(
+    response: RefusalResponse, request_id: str, *, closes: bool = True
+) -> list[Header]:
+    """Return all headers of a response; `closes`: the connection ends with it."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     headers |= {"x-request-id": request_id, "content-length": str(len(response.body))}
-    headers["connection"] = "close"
+    if closes:
+        headers["connection"] = "close"
     return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
