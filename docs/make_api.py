@@ -51,7 +51,8 @@ The context is the model's, or `num_ctx` if that is smaller. Prompt and output s
   `num_keep`. What is cut leaves a quarter of the context for output, or `num_predict` if that is
   less. With `truncate: false` it is a 400.
 - `/v1`: a 400 with the code `context_length_exceeded` and the message *This model's maximum context
-  length is N tokens. However, your messages resulted in M tokens.*
+  length is N tokens. However, your messages resulted in M tokens.* A prompt of many times the
+  context is not counted to its end; it has *more than N tokens*. So has one to count.
 - In both, output ends where the context does, with the reason `length`. A `max_tokens` of more than
   is left is no error.
 

@@ -78,11 +78,14 @@ SAMPLING = (
     honoured("logit_bias", {"5": -100}, "at most 1,024 tokens"),
     honoured("seed", 42, "64 bits, negative too"),
     honoured("n", 2, "at most 16"),
-    honoured("max_tokens", 5, "output ends where the context does in any case; 0: no output"),
+    honoured(
+        "max_tokens", 5, "output ends where the context does in any case; 0: 400, without `echo`"
+    ),
     honoured("min_tokens", 2),
     honoured("stop", ["a"], "a string or a list of at most 64"),
     honoured("stop_token_ids", [3]),
     honoured("ignore_eos", True),
+    refused("prompt_logprobs", 1, "of vLLM; `echo` with `logprobs` has them"),
     honoured("options", {"num_ctx": 2048}),
     honoured("options.num_ctx", 2048, "of Ollama; its other options are ignored here"),
     ignored("user", "u-1", "the API key identifies a client"),

@@ -15,7 +15,7 @@ from chaos.deployment import Deployment, deployed
 
 _FOLDER = Path(__file__).parent
 _SHORT_SECONDS = 1.0
-"""Of an attack without `make chaos`: memory that grows without bound grows by tens of MiB within it."""
+"""Of an attack without `make chaos`: unbounded memory grows by tens of MiB within it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

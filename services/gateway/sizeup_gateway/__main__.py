@@ -13,6 +13,7 @@ from sizeup_gateway.cluster.api import ScaleApi
 from sizeup_gateway.models.catalog import load_catalog
 from sizeup_gateway.scaling.local_scale import open_local_scale
 from sizeup_gateway.settings import Settings
+from sizeup_telemetry.background import share_interpreter
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
@@ -27,6 +28,7 @@ def main() -> None:
         settings = Settings()
         catalog = load_catalog(settings.catalog)
         configure_logging(settings.log_level)
+        share_interpreter()
         asyncio.run(_serve(settings, catalog))
     except (OSError, ValueError, yaml.YAMLError) as error:
         sys.exit(f"sizeup-gateway: {error}")

@@ -38,7 +38,7 @@ from sizeup_gateway.created_models.config_map_store import ConfigMapStore
 from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
-from sizeup_gateway.middleware.error_responses import exception_handlers
+from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
 from sizeup_gateway.middleware.refusals import RefusedRequests
 from sizeup_gateway.middleware.stack import middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
@@ -145,7 +145,9 @@ def create_app(
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
     route_label = RouteLabels(app.routes).label
-    app.state.refuse = RefusedRequests(parts.metrics, route_label)
+    app.state.refuse = RefusedRequests(
+        parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
+    )
     app.state.backlog = Backlog(COMPUTING_PATHS, parts.models.room)
     measured = Middleware(
         RequestMetricsMiddleware,

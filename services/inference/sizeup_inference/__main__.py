@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sizeup_inference.app import Composition, create_app
 from sizeup_inference.server.error_responses import refuse
 from sizeup_inference.settings import Settings
+from sizeup_telemetry.background import share_interpreter
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
@@ -32,6 +33,7 @@ def main() -> int:
     # OpenMP reads it once, when torch is imported.
     os.environ["OMP_WAIT_POLICY"] = settings.omp_wait_policy  # noqa: TID251
     configure_logging(settings.log_level)
+    share_interpreter()
     log.info("process.starting", extra={"settings": settings.model_dump(mode="json")})
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore_signal)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.http.connections import Connections
-from sizeup_telemetry.http.descriptors import connections_within, raise_limit
+from sizeup_telemetry.http.descriptors import accepted_at_once, connections_within, raise_limit
 from sizeup_telemetry.http.limits import Limits
 from sizeup_telemetry.http.protocol import LimitedProtocol, limited_protocol
 from sizeup_telemetry.http.refusal import Refuse, json_refusal
@@ -24,10 +24,6 @@ _FINAL_ERROR_SECONDS = 2.0
 
 _METRICS_CONNECTIONS = 16
 """Prometheus has one, and a person with curl another."""
-
-_ACCEPTED_AT_ONCE = 32
-"""Connections that asyncio accepts before the protocol sees the first of them: they exceed the
-limit of connections for a moment."""
 
 _LISTEN_BACKLOG = 2048
 """Connections that the kernel keeps until they are accepted; uvicorn's default."""
@@ -132,7 +128,7 @@ def _config(
     return uvicorn.Config(
         app,
         http=protocol,
-        backlog=_ACCEPTED_AT_ONCE,
+        backlog=accepted_at_once(protocol.open_connections.limit),
         lifespan=lifespan,  # type: ignore[arg-type]  # uvicorn declares a Literal
         log_config=None,
         access_log=False,

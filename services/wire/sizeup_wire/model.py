@@ -47,6 +47,8 @@ class ModelInfo(ResponseModel):
     head_dim: int = 0
     """0 is unknown."""
     vocab_size: int
+    longest_token: int = 0
+    """Bytes of the longest token: a text of more has several. 0 is unknown."""
     rms_norm_eps: float | None = None
     rope_theta: float | None
     context_length: int

@@ -63,7 +63,10 @@ EVERYWHERE: dict[str, tuple[bytes, int]] = {
     "NaN in an invalid body": (b'{"model":5,"x":NaN}', 400),
     "Infinity": (raw_chat('"x":[Infinity]'), 400),
     "body one byte over the limit": (b'{"x":"' + b"a" * (LIMIT - 7) + b'"}', 413),
-    "many containers": (raw_chat('"x":[' + "[]," * 300_000 + "1]"), 200),
+    "many containers": (raw_chat('"x":[' + "[]," * 200_000 + "1]"), 200),
+    "too many containers": (raw_chat('"x":[' + "[]," * 300_000 + "1]"), 400),
+    "too many strings": (raw_chat('"x":[' + '"",' * 300_000 + "1]"), 400),
+    "brackets and quotes in a text": (raw_chat('"x":"' + '[{\\"' * 150_000 + '"'), 200),
     "model missing": (json.dumps({"messages": MESSAGES}).encode(), 400),
     "model empty": (chat(model=""), 400),
     "model null": (chat(model=None), 400),
@@ -294,7 +297,10 @@ ONLY_OPENAI: dict[str, tuple[bytes, int]] = {
     "five stops": (chat(stop=["1", "2", "3", "4", "5"]), 200),
     "logit_bias empty": (chat(logit_bias={}), 200),
     "penalties at their bounds": (chat(presence_penalty=-2, frequency_penalty=2), 200),
-    "max_tokens zero": (chat(max_tokens=0), 200),
+    "max_tokens zero": (chat(max_tokens=0), 400),
+    "max_completion_tokens zero": (chat(max_completion_tokens=0), 400),
+    "prompt_logprobs negative": (chat(prompt_logprobs=-1), 400),
+    "prompt_logprobs null": (chat(prompt_logprobs=None), 200),
 }
 
 COMPLETIONS: dict[str, tuple[dict[str, Any], int]] = {
@@ -313,6 +319,9 @@ COMPLETIONS: dict[str, tuple[dict[str, Any], int]] = {
     "prompt string": ({"prompt": "a"}, 200),
     "prompt strings": ({"prompt": ["a", "b"]}, 200),
     "prompt tokens": ({"prompt": [1, 2]}, 200),
+    "prompt of whole floats": ({"prompt": [1, 2.0]}, 200),
+    "max_tokens zero": ({"prompt": "a", "max_tokens": 0}, 400),
+    "max_tokens zero with echo": ({"prompt": "a", "max_tokens": 0, "echo": True}, 200),
     "prompt lists of tokens": ({"prompt": [[1, 2], [3]]}, 200),
     "best_of huge": ({"prompt": "a", "best_of": 10**6}, 400),
     "best_of as n": ({"prompt": "a", "best_of": 2, "n": 2}, 200),

@@ -48,9 +48,6 @@ def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, metho
     if method in ROUTES[path] or (path, method) in OTHER_ROUTES:
         return
     response = http.request(method, path)
-    if response.status_code == 400:
-        assert method == "FROB"
-        return
     assert response.status_code == 405
     assert sorted(response.headers["Allow"].split(", ")) == ROUTES[path]
     assert_shape(path, response)
@@ -71,7 +68,6 @@ def test_a_wrong_method_is_a_405_with_allow(http: httpx.Client, path: str, metho
         "/v1/models/nothing",
         "/v1/messages/nothing",
         "/redoc",
-        "/%00",
         "/v1/" + "x" * 5000,
     ],
 )

@@ -16,8 +16,8 @@ DIALECTS = {"/api/chat": {"error"}, "/v1/models": {"error"}, "/v1/messages": {"t
 REFUSED = {
     "bad header": ("GET {path} HTTP/1.1\r\nHost: a\r\na b: c\r\n\r\n", 400),
     "two lengths": ("POST {path} HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
-    "coding": ("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-    "method": ("BREW {path} HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    "coding": ("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+    "method": ("BREW {path} HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "url": ("GET {path}?{long} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     "headers": ("GET {path} HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n", 431),
     "control character": ("GET {path}/%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -57,6 +57,15 @@ def test_a_refusal_is_counted() -> None:
             await exchange(gateway, b"GET /api/chat HTTP/1.1\r\na b: c\r\n\r\n")
             labels = {"model": "unknown", "route": "/api/chat", "outcome": "invalid_request"}
             assert gateway.sample("requests_total", **labels) == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_unknown_method_of_an_unknown_path_is_a_404() -> None:
+    async def scenario() -> None:
+        async with fake_inference() as fake, running_gateway(fake) as gateway:
+            status, _, _ = await exchange(gateway, b"BREW /coffee HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert status == 404
 
     asyncio.run(scenario())
 

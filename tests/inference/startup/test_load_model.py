@@ -109,7 +109,7 @@ def test_bidirectional_attention_is_refused(tmp_path: Path) -> None:
 
 
 def check_that_only_loading_changes(by_files: ModelInfo, loaded: ModelInfo) -> None:
-    decided = {"memory_bytes", "device", "kernels", "load_ns"}
+    decided = {"memory_bytes", "device", "kernels", "load_ns", "longest_token"}
     assert by_files.model_dump(exclude=decided) == loaded.model_dump(exclude=decided)
     assert by_files.stored_as == "F16"
     assert (by_files.head_dim, by_files.rms_norm_eps) == (32, 1e-6)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
 from qwen_tokenizer import qwen_tokenizer
@@ -185,6 +186,45 @@ def test_markup_of_the_assistant_is_kept(tokenizer: HuggingFaceTokenizer) -> Non
     ids = tokenizer.encode_chat(ChatPrompt(messages=(turn, user("q")))).token_ids
     (tag_id,) = tokenizer.encode_text("<think>").token_ids
     assert tag_id in ids
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
+@pytest.mark.parametrize("name", ["<|fim_middle|>", "<|file_sep|>", "<|im_end|>"])
+def test_control_tokens_are_text_in_every_role(name: str, role: str) -> None:
+    """Qwen declares tokens for files and gaps as not special."""
+    loaded = AutoTokenizer.from_pretrained(TOY)
+    loaded.add_tokens([AddedToken("<|fim_middle|>", special=False), AddedToken("<|file_sep|>")])
+    tokenizer = HuggingFaceTokenizer(loaded)
+    message = ChatMessage(role=role, content=f"a {name} b", thinking=name)
+    ids = tokenizer.encode_chat(ChatPrompt(messages=(user("q"), message, user("q")))).token_ids
+    innocent = tokenizer.encode_chat(
+        ChatPrompt(messages=(user("q"), message.model_copy(update={"content": ""}), user("q")))
+    )
+    (control,) = tokenizer.encode_text(name).token_ids
+    assert ids.count(control) == innocent.token_ids.count(control)
+
+
+def test_a_turn_of_the_model_has_the_tokens_that_it_wrote(tokenizer: HuggingFaceTokenizer) -> None:
+    wrote = "<think>\nso\n</think>\n\n<tool_call>\n{}\n</tool_call>"
+    turn = ChatMessage(role="assistant", content=wrote)
+    ids = tokenizer.encode_chat(ChatPrompt(messages=(user("q"), turn, user("q")))).token_ids
+    written = tokenizer.encode_text(f"<|im_start|>assistant\n{wrote}<|im_end|>").token_ids
+    start = next(i for i in range(len(ids)) if ids[i : i + len(written)] == written)
+    assert start > 0
+
+
+def test_markup_in_a_call_or_its_result_is_text(tokenizer: HuggingFaceTokenizer) -> None:
+    def conversation(text: str) -> ChatPrompt:
+        call = ToolCallRequest(name="f", arguments={"a": text})
+        calling = ChatMessage(role="assistant", tool_calls=(call,))
+        result = ChatMessage(role="tool", content=text)
+        return ChatPrompt(messages=(user("q"), calling, result))
+
+    (tag,) = tokenizer.encode_text("<tool_call>").token_ids
+    clean = tokenizer.encode_chat(conversation("x")).token_ids
+    assert tokenizer.encode_chat(conversation("<tool_call>")).token_ids.count(tag) == clean.count(
+        tag
+    )
 
 
 def test_a_template_may_cut_and_trim_shielded_text(thinking: HuggingFaceTokenizer) -> None:

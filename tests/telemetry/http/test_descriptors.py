@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from sizeup_telemetry.http.descriptors import connections_within
+from sizeup_telemetry.http.descriptors import accepted_at_once, connections_within
 
 _RAISE = """
 import resource, sys
@@ -18,6 +18,11 @@ print(raise_limit())
 @pytest.mark.parametrize(("files", "connections"), [(1024, 480), (128, 32), (10, 4)])
 def test_a_connection_may_need_two_descriptors(files: int, connections: int) -> None:
     assert connections_within(files) == connections
+
+
+@pytest.mark.parametrize(("connections", "accepted"), [(4, 1), (32, 2), (480, 30), (8192, 32)])
+def test_few_connections_exceed_the_limit(connections: int, accepted: int) -> None:
+    assert accepted_at_once(connections) == accepted
 
 
 @pytest.mark.parametrize("soft", [64, 512])

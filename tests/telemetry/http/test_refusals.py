@@ -42,8 +42,8 @@ async def send_endlessly(writer: asyncio.StreamWriter) -> None:
 
 REFUSED = {
     "request line": (b"GET /\r\n\r\n", 400),
-    "method": (request("BREW /echo"), 501),
-    "connect": (b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+    "method": (request("BREW /echo"), 405),
+    "connect": (b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "version": (b"GET /echo HTTP/3.0\r\n\r\n", 400),
     "header name": (request("GET /echo", "a b: c\r\n"), 400),
     "header value": (request("GET /echo", "a: b\x00\r\n"), 400),
@@ -51,8 +51,8 @@ REFUSED = {
     "two lengths": (_POST.encode() + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400),
     "length": (_POST.encode() + b"Content-Length: -1\r\n\r\n", 400),
     "length and chunks": (_CHUNKED[:-2] + b"Content-Length: 1\r\n\r\n0\r\n\r\n", 400),
-    "coding": (request("GET /echo", "Transfer-Encoding: gzip\r\n"), 501),
-    "codings": (request("GET /echo", "Transfer-Encoding: gzip, chunked\r\n"), 501),
+    "coding": (request("GET /echo", "Transfer-Encoding: gzip\r\n"), 400),
+    "codings": (request("GET /echo", "Transfer-Encoding: gzip, chunked\r\n"), 400),
     "chunks in 1.0": (b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "chunk size": (_CHUNKED + b"x\r\n", 400),
     "chunk end": (_CHUNKED + b"1\r\nxx", 400),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from sizeup_gateway import client_identity
 from sizeup_gateway.api.ollama.manage.presets import prompt_with_preset, with_preset
-from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, validate
+from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, parse
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.errors import BusyError, GatewayError, InvalidRequestError, UpstreamError
@@ -58,7 +58,7 @@ class Dependencies:
 
     async def read(self, request: Request, kind: type[BodyT], describe: Describe) -> BodyT:
         """Read and validate a body, or raise GatewayError."""
-        return validate(kind, await self.reader.read(request), describe)
+        return await self.reader.read(request, lambda raw: parse(kind, raw, describe))
 
     async def read_for_model(
         self, request: Request, kind: type[BodyT], describe: Describe
@@ -68,13 +68,13 @@ class Dependencies:
         Raises BusyError as well, before any further work, while the model has no place for the
         client.
         """
-        value = await self.reader.read(request)
-        if any(value.get(name) for name in _INPUTS):  # other requests load the model or unload it
-            self._check_room(request, value.get("model"))
-        return validate(kind, value, describe)
+        check = partial(self._check_room, request)
+        return await self.reader.read(request, lambda raw: parse(kind, raw, describe, check))
 
-    def _check_room(self, request: Request, name: object) -> None:
-        if not isinstance(name, str):
+    def _check_room(self, request: Request, body: Mapping[str, object]) -> None:
+        name = body.get("model")
+        loads = not any(body.get(field) for field in _INPUTS)  # the model, or unloads it
+        if loads or not isinstance(name, str):
             return
         try:
             model = select(self.models, name).model

@@ -17,9 +17,35 @@ def unsupported(message: str, *, empty: tuple[object, ...] = (None, "", [])) -> 
     return BeforeValidator(check)
 
 
+def at_most(length: int) -> BeforeValidator:
+    """Refuse an object of more fields before each of them is checked."""
+
+    def check(value: object) -> object:
+        if isinstance(value, dict) and len(value) > length:
+            raise ValueError(f"more than {length} fields")
+        return value
+
+    return BeforeValidator(check)
+
+
 def integral(value: object) -> object:
     """Convert 4096.0 to 4096: some languages have one type of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+MAX_TOKEN_IDS = 2**20
+"""Of a prompt: a million, and no model of the Qwen family has a longer context."""
+
+
+def integrals(value: object) -> object:
+    """Convert the numbers of a list of token ids as `integral` does."""
+    if not isinstance(value, list):
+        return value
+    if len(value) > MAX_TOKEN_IDS:  # pydantic would check the first ones before
+        raise ValueError(f"more than {MAX_TOKEN_IDS} token ids")
+    if float in set(map(type, value)):
+        return [integral(item) for item in value]
+    return value
 
 
 def _known_think(value: object) -> object:

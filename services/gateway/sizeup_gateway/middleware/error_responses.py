@@ -1,14 +1,14 @@
 """Every error as an HTTP response in the shape of its dialect, unknown paths and bugs included."""
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.errors import (
@@ -75,22 +75,23 @@ def exception_handlers() -> dict[int | type[Exception], Handler]:
 def _from_routing(request: Request, error: HTTPException) -> AccessError:
     if error.status_code == 405:
         message = f"method {request.method} is not allowed"
-        return AccessError(AccessCode.METHOD_NOT_ALLOWED, message, {"Allow": _allowed(request)})
+        allow = allowed_methods(request.app.routes, request.scope)
+        return AccessError(AccessCode.METHOD_NOT_ALLOWED, message, {"Allow": allow})
     return AccessError(AccessCode.ROUTE_NOT_FOUND, "not found")
 
 
-def _allowed(request: Request) -> str:
+def allowed_methods(routes: Iterable[BaseRoute], scope: Scope) -> str:
     """Return the methods of every route of the path; the router's error has those of the first.
 
-    A path that a route names literally is not one with parameters.
+    A path that a route names literally is not one with parameters. Empty for an unknown path.
     """
-    routes = [
+    found = [
         route
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for route in routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
     ]
-    literal = [route for route in routes if route.path == request.scope["path"]]
-    methods = {method for route in literal or routes for method in route.methods or ()}
+    literal = [route for route in found if route.path == scope["path"]]
+    methods = {method for route in literal or found for method in route.methods or ()}
     return ", ".join(sorted(methods))
 
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from functools import partial
 from typing import TypeVar
 
 from sizeup_gateway import client_identity
@@ -14,6 +13,7 @@ from sizeup_gateway.models.replica_pool import NoReplicaError, Replica
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.replicas.inference_client import InferenceClient
 from sizeup_gateway.routing.merge_streams import merge
+from sizeup_gateway.routing.prompt_limits import within_context
 from sizeup_gateway.scaling.activator import Activator, QueuedRequest
 from sizeup_telemetry.places import FullError
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
@@ -47,11 +47,7 @@ class Dispatcher:
         queued = self._activator.new_request(model, name, while_loading=waits_while_loading)
         accepted = [asyncio.Event() for _ in requests]
         streams = [
-            self._dispatch(
-                queued,
-                request.n,
-                partial(self._client.generate, request=request, on_accepted=event.set),
-            )
+            self._dispatch(queued, request.n, self._sender(model, request, event.set))
             for request, event in zip(requests, accepted, strict=True)
         ]
         return streams[0] if len(streams) == 1 else merge(streams, requests[0].n, accepted)
@@ -64,7 +60,22 @@ class Dispatcher:
         Raises GatewayError. `name` is the model's as the client wrote it.
         """
         queued = self._activator.new_request(model, name)
-        return self._dispatch(queued, 1, partial(self._client.embed, request=request))
+
+        def send(url: str) -> AsyncGenerator[Sequence[EmbedEvent]]:
+            return self._client.embed(url, within_context(request, model.info))
+
+        return self._dispatch(queued, 1, send)
+
+    def _sender(
+        self, model: Model, request: GenerateRequest, on_accepted: Callable[[], None]
+    ) -> Callable[[str], AsyncGenerator[Sequence[Event]]]:
+        """Return what sends a request to an address, once it is known what the model can take."""
+
+        def send(url: str) -> AsyncGenerator[Sequence[Event]]:
+            fitting = within_context(request, model.info)
+            return self._client.generate(url, fitting, on_accepted)
+
+        return send
 
     async def _dispatch(
         self,
@@ -127,7 +138,8 @@ class Dispatcher:
         """Tokenize on a ready replica, or raise GatewayError."""
         try:
             with model.pool.lease() as replica:
-                return await self._client.tokenize(replica.url, request)
+                fitting = within_context(request, model.info)
+                return await self._client.tokenize(replica.url, fitting)
         except NoReplicaError:
             raise NotReadyError(name, model.state) from None
 

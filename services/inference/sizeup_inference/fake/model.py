@@ -33,6 +33,10 @@ class ByteTokenizer:
     """One token per byte of UTF-8, with ChatML around messages."""
 
     @property
+    def longest_token(self) -> int:
+        return max(map(len, _SPECIAL))
+
+    @property
     def infill(self) -> Infill | None:
         return None
 
@@ -111,6 +115,7 @@ def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:
     eos = tokenizer.eos_token_id
     return tokenizer, {
         "vocab_size": tokenizer.vocab_size,
+        "longest_token": tokenizer.longest_token,
         "template": tokenizer.template,
         "capabilities": capabilities(tokenizer.template, infills=tokenizer.infill is not None),
         "eos_token_ids": () if eos is None else (eos,),
@@ -134,6 +139,7 @@ def describe(settings: Settings) -> ModelInfo:
         heads=1,
         kv_heads=1,
         vocab_size=VOCAB_SIZE,
+        longest_token=ByteTokenizer().longest_token,
         rope_theta=None,
         context_length=settings.max_model_len or CONTEXT_LENGTH,
         template=TEMPLATE,

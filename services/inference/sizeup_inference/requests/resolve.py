@@ -91,12 +91,13 @@ def resolve(request: GenerateRequest, info: ModelInfo) -> ResolvedRequest:
 def resolve_prompt(prompt: Prompt, info: ModelInfo) -> ModelPrompt:
     """Decide what depends on the model's chat template and capabilities.
 
-    Raises UnsupportedError and InvalidRequestError as `resolve` does.
+    Raises UnsupportedError and InvalidRequestError as `resolve` does, of token ids for as many as
+    fit: of more, some are dropped.
     """
     if isinstance(prompt, AutoPrompt):
         prompt = _resolve_auto(prompt, has_template=bool(info.template))
     if isinstance(prompt, TokenPrompt):
-        check_token_ids(prompt.token_ids, info, "prompt.token_ids")
+        check_token_ids(prompt.token_ids[: info.context_length], info, "prompt.token_ids")
     if isinstance(prompt, InfillPrompt) and "insert" not in info.capabilities:
         raise UnsupportedError(f"{info.id} does not support insert", param="prompt.suffix")
     return _resolve_chat(prompt, info) if isinstance(prompt, ChatPrompt) else prompt
@@ -165,7 +166,8 @@ def _resolve_chat(prompt: ChatPrompt, info: ModelInfo) -> ChatPrompt:
         raise InvalidRequestError(
             "only an assistant message can be continued", param="prompt.continue_final"
         )
-    check_token_ids(prompt.prefix_token_ids, info, "prompt.prefix_token_ids")
+    prefix = prompt.prefix_token_ids[: info.context_length]
+    check_token_ids(prefix, info, "prompt.prefix_token_ids")
     if prompt.thinking == "if_supported":
         return prompt.model_copy(update={"thinking": "on" if can_think else None})
     return prompt

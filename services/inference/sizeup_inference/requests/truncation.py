@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sizeup_inference.errors import (
     ContextLengthError,
@@ -10,11 +11,28 @@ from sizeup_inference.errors import (
     UnsupportedError,
 )
 from sizeup_inference.requests.resolve import ModelPrompt
+from sizeup_inference.text.long_text import BUDGET, TokenRuler
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatPrompt, InfillPrompt, TextPrompt, TokenPrompt
+from sizeup_wire.long_prompts import (
+    CharacterRuler,
+    exceeds,
+    has_long_tools,
+    input_too_long,
+    too_long,
+)
+from sizeup_wire.long_prompts import cut as cut_prompt
 
 NUM_KEEP = 4
 """Ollama's default of num_keep, which covers the opening of a turn."""
+
+
+_FEW_CHARACTERS = 2**16
+"""Encoded and rendered in less than 50 ms."""
+_USUAL_CHARACTERS = 8
+"""Of a token, at most; a text of a language has 1 to 5. Below, a prompt is encoded as it is."""
+
+PromptT = TypeVar("PromptT", bound=ModelPrompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +78,43 @@ def encode_to_fit(
     message, and an infill prompt what is far from the gap; if that is not enough, and from other
     prompts, tokens are dropped.
     """
-    encoded = encode_nonempty(tokenizer, prompt)
-    if len(encoded.token_ids) <= limit:
+    fitting = _without_excess(tokenizer, prompt, limit, truncate=truncate)
+    encoded = encode_nonempty(tokenizer, fitting)
+    if len(encoded.token_ids) <= limit and fitting is prompt:
         return encoded
     if not truncate:
         raise _too_long(prompt, limit, len(encoded.token_ids))
     target = limit - cut.room
-    shorter = _shorten(tokenizer, prompt, target, encoded)
+    shorter = _shorten(tokenizer, fitting, target, encoded)
     if len(shorter.token_ids) <= limit:
         return shorter
     return _drop_tokens(shorter, target, cut.num_keep)
 
 
-def _too_long(prompt: ModelPrompt, limit: int, tokens: int) -> ContextLengthError:
-    """Return the error in OpenAI's words, in which clients look for the numbers."""
-    name = "messages" if isinstance(prompt, ChatPrompt) else "prompt"
-    return ContextLengthError(
-        f"This model's maximum context length is {limit + 1} tokens. However, your {name} resulted "
-        f"in {tokens} tokens, and the completion takes at least one. Please reduce the length of "
-        f"the {name}.",
-        param="prompt",
-    )
+def check_fits(tokenizer: Tokenizer, prompt: ModelPrompt, limit: int) -> None:
+    """Raise ContextLengthError for a prompt of surely more than `limit` tokens."""
+    _without_excess(tokenizer, prompt, limit, truncate=False)
+
+
+def _without_excess(
+    tokenizer: Tokenizer, prompt: PromptT, limit: int, *, truncate: bool
+) -> PromptT:
+    """Return the prompt itself unless it cannot fit; else cut it, or raise ContextLengthError.
+
+    Encoding and rendering what is returned takes time in proportion to the context.
+    """
+    if not exceeds(prompt, CharacterRuler(), max(_FEW_CHARACTERS, _USUAL_CHARACTERS * limit)):
+        return prompt
+    ruler, budget = TokenRuler(tokenizer), BUDGET * limit
+    if not exceeds(prompt, ruler, budget):
+        return prompt
+    if not truncate or has_long_tools(prompt, ruler, budget):
+        raise _too_long(prompt, limit)
+    return cut_prompt(prompt, ruler, budget)
+
+
+def _too_long(prompt: ModelPrompt, limit: int, tokens: int | None = None) -> ContextLengthError:
+    return ContextLengthError(too_long(prompt, limit, tokens), param="prompt")
 
 
 def _shorten(
@@ -101,15 +135,16 @@ def encode_to_embed(
     With `truncate` it keeps its beginning, as in Ollama, and the tokens that the tokenizer appends:
     models with last-token pooling are trained to give the vector at their end-of-text token.
     """
+    try:
+        prompt = _without_excess(tokenizer, prompt, limit, truncate=truncate)
+    except ContextLengthError:
+        raise ContextLengthError(input_too_long(limit), param="prompts") from None
     encoded = encode_nonempty(tokenizer, prompt)
     ids, kept = encoded.token_ids, limit - encoded.appended
     if len(ids) <= limit:
         return encoded
     if not truncate or kept < 1:
-        raise ContextLengthError(
-            f"This model's maximum context length is {limit} tokens, and an input has {len(ids)}",
-            param="prompts",
-        )
+        raise ContextLengthError(input_too_long(limit, len(ids)), param="prompts")
     return EncodedPrompt(ids[:kept] + ids[len(ids) - encoded.appended :])
 
 

@@ -16,10 +16,11 @@ from sizeup_inference.requests.embedding import embed
 from sizeup_inference.requests.generation import accept, prepare
 from sizeup_inference.requests.resolve import resolve_prompt
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.truncation import encode
+from sizeup_inference.requests.truncation import check_fits, encode
 from sizeup_inference.server.error_responses import NOT_READY, REQUEST_FAILURES
 from sizeup_inference.server.state import ServerState
 from sizeup_inference.server.streaming import CancellableResponse, Handler, ResponseWriter
+from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_telemetry.api_docs import (
     Json,
     direct_router,
@@ -185,7 +186,12 @@ async def _embeddings(model: ServedModel, body: bytes, writer: ResponseWriter) -
 async def _tokenize(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(TokenizeRequest, body)
     prompt = resolve_prompt(request.prompt, model.info)
-    encoded = await model.tokenizer_thread.run(lambda: encode(model.tokenizer, prompt))
+
+    def encode_bounded() -> EncodedPrompt:
+        check_fits(model.tokenizer, prompt, model.info.context_length)
+        return encode(model.tokenizer, prompt)
+
+    encoded = await model.tokenizer_thread.run(encode_bounded)
     await writer.json(TokenizeResponse(token_ids=encoded.token_ids, rendered=encoded.rendered))
     model.metrics.count("ok")
 

@@ -240,6 +240,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "device": str(pool.keys[0].device),
             "kernels": model.kernels,
             "context_length": loaded.context_length,
+            "longest_token": tokenizer.longest_token,
             "eos_token_ids": read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
             "load_ns": loaded.load_ns,
         }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jinja2
+from tokenizers import AddedToken, Encoding
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import ByteLevel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -30,7 +31,11 @@ from sizeup_wire.generate import ChatMessage, ChatPrompt, ToolCallRequest
 
 _TRUSTED_MARKUP_ROLES = frozenset({"system", "assistant"})
 """Roles in which `<think>` and `<tool_call>` are tokens: system prompts describe them, and the
-assistant generated them. Control tokens such as `<|im_end|>` are text in every role."""
+assistant generated them."""
+
+_MARKUP = re.compile(r"</?\w+>")
+"""The other added tokens are control tokens, which are text in every role: `<|im_end|>`, and also
+`<|fim_middle|>` and `<|file_sep|>`, which Qwen does not declare as special."""
 
 _ERROR_CHARACTERS = 300
 """Limit of a template's error message: some quote the whole conversation."""
@@ -53,10 +58,11 @@ class HuggingFaceTokenizer:
         self._plain.pre_tokenizer = fast.pre_tokenizer
         added = self._fast.get_added_tokens_decoder()
         self._special_ids = frozenset(i for i, token in added.items() if token.special)
-        self._special = _any_of([token.content for token in added.values() if token.special])
+        self._control = _any_of([t.content for t in added.values() if _is_control(t)])
         self._added = _any_of([token.content for token in added.values()])
         self._bytes = self._token_table()
         self._vocab_size = max(self._bytes) + 1
+        self._longest_token = max(map(len, self._bytes.values()))
         self._check_plain({i: token.content for i, token in added.items()})
         self._infill = Infill.of({t.content: i for i, t in added.items()}, self._encode_plain)
 
@@ -81,15 +87,19 @@ class HuggingFaceTokenizer:
         return self._vocab_size
 
     @property
+    def longest_token(self) -> int:
+        return self._longest_token
+
+    @property
     def eos_token_id(self) -> int | None:
         """The end-of-sequence token of tokenizer_config.json."""
         token_id: int | None = self._tokenizer.eos_token_id
         return token_id
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
-        shield = _Shield(self._special, self._added)
+        shield = _Shield(self._control, self._added)
         rendered = self._render(prompt, shield)
-        tail = self._special.split(rendered)[-1]
+        tail = self._control.split(rendered)[-1]
         return EncodedPrompt(
             token_ids=(*prompt.prefix_token_ids, *self._encode_rendered(rendered, shield)),
             rendered=shield.reveal(rendered),
@@ -97,7 +107,7 @@ class HuggingFaceTokenizer:
         )
 
     def encode_text(self, text: str) -> EncodedPrompt:
-        encoding = self._fast.encode(text)
+        encoding = _encode(self._fast, text, add_special_tokens=True)
         added = takewhile(bool, reversed(encoding.special_tokens_mask))  # by the post-processor
         return EncodedPrompt(tuple(encoding.ids), appended=sum(added))
 
@@ -112,7 +122,7 @@ class HuggingFaceTokenizer:
         return b"" if self.is_special(token_id) else self.token_bytes(token_id)
 
     def _encode_plain(self, text: str) -> list[int]:
-        return list(self._plain.encode(text, add_special_tokens=False).ids)
+        return list(_encode(self._plain, text).ids)
 
     def _token_table(self) -> dict[int, bytes]:
         table = piece_table()
@@ -156,14 +166,32 @@ class HuggingFaceTokenizer:
 
     def _encode_rendered(self, rendered: str, shield: "_Shield") -> list[int]:
         if not shield.is_used:
-            return list(self._fast.encode(rendered, add_special_tokens=False).ids)
+            return list(_encode(self._fast, rendered).ids)
         ids: list[int] = []
         for i, piece in enumerate(self._added.split(rendered)):
             if i % 2:  # re.split puts matches of the group at odd indices
-                ids += self._fast.encode(piece, add_special_tokens=False).ids
+                ids += _encode(self._fast, piece).ids
             else:
                 ids += self._encode_plain(shield.reveal(piece))
         return ids
+
+
+def _encode(tokenizer: FastTokenizer, text: str, *, add_special_tokens: bool = False) -> Encoding:
+    """Encode without the interpreter's lock, which the method for a single text holds.
+
+    Raises PromptError where the library panics: its regular expressions give up in a run of ten
+    million spaces.
+    """
+    try:
+        return tokenizer.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0]
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # which is no Exception
+            raise
+        raise PromptError("the text cannot be tokenized", param="prompt") from None
+
+
+def _is_control(token: AddedToken) -> bool:
+    return bool(token.special) or not _MARKUP.fullmatch(token.content)
 
 
 def _any_of(strings: list[str]) -> re.Pattern[str]:
@@ -179,9 +207,9 @@ class _Shield:
     operations of templates: trimming, JSON quoting, splitting at tags.
     """
 
-    def __init__(self, special: re.Pattern[str], added: re.Pattern[str]) -> None:
-        """`special` matches control tokens, `added` every added token."""
-        self._special = special
+    def __init__(self, control: re.Pattern[str], added: re.Pattern[str]) -> None:
+        """`control` matches control tokens, `added` every added token."""
+        self._control = control
         self._added = added
         # 16 random bytes: a client cannot guess the placeholders of its prompt
         self._key = "".join(chr(0xE000 + byte) for byte in secrets.token_bytes(16))
@@ -195,7 +223,7 @@ class _Shield:
     def hide(self, value: Any, *, keep_markup: bool = False) -> Any:
         """Replace added tokens in every string of a JSON value, keys included."""
         if isinstance(value, str):
-            return (self._special if keep_markup else self._added).sub(self._placeholder, value)
+            return (self._control if keep_markup else self._added).sub(self._placeholder, value)
         if isinstance(value, dict):
             return {self.hide(key): self.hide(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

@@ -30,6 +30,10 @@ class Tokenizer(Protocol):
     """
 
     @property
+    def longest_token(self) -> int:
+        """Bytes of the longest token."""
+
+    @property
     def infill(self) -> Infill | None:
         """Encodes infill prompts; None for a vocabulary without tokens for it."""
 

@@ -25,7 +25,7 @@ class Connections:
 
     def __init__(self, limit: int, max_held_bytes: int = 64 * 2**20) -> None:
         """`max_held_bytes`: of incomplete heads and pipelined requests of all connections."""
-        self._limit = limit
+        self.limit = limit
         self._max_requests = limit - max(limit // _FULL_SHARE, 1)
         self._max_held_bytes = max_held_bytes
         self._held_bytes = 0
@@ -34,8 +34,8 @@ class Connections:
 
     def open(self, connection: Evictable) -> bool:
         """Add a connection that waits for a request; return False if it is to be refused."""
-        if len(self._open) >= self._limit:
-            _log.warning("connections.full", extra={"limit": self._limit})
+        if len(self._open) >= self.limit:
+            _log.warning("connections.full", extra={"limit": self.limit})
             if not self._waiting:
                 return False
             oldest = next(iter(self._waiting))

@@ -25,3 +25,12 @@ def connections_within(files: int) -> int:
     A request may need a second one: a connection to a replica, or a file.
     """
     return max((files - _RESERVED) // 2, 4)
+
+
+def accepted_at_once(connections: int) -> int:
+    """Return how many connections are accepted in one turn of the event loop.
+
+    The protocol sees them two turns later, so that up to three times as many exceed the limit of
+    connections for a moment: few beside the descriptors that are reserved.
+    """
+    return min(max(connections // 16, 1), 32)

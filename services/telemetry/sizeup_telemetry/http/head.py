@@ -17,7 +17,7 @@ BLANK_LINES = Refusal(400, "too many blank lines before a request")
 HEADER_TIMEOUT = Refusal(408, "the request headers were not received in time")
 BODY_TIMEOUT = Refusal(408, "the request body was not received in time")
 OVERLOADED = Refusal(503, "too many connections, please try again")
-NO_TUNNEL = Refusal(501, "CONNECT is not supported")
+NO_TUNNEL = Refusal(400, "CONNECT is not supported")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _REQUEST_LINE = re.compile(rb"[\r\n]*([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([^\s]+)")
@@ -68,7 +68,7 @@ def check_framing(version: str, headers: Sequence[Header]) -> None:
     if codings and version == "1.0":
         raise RefusedError(Refusal(400, "HTTP/1.0 has no Transfer-Encoding"))
     if codings and codings != [b"chunked"]:
-        raise RefusedError(Refusal(501, "the only supported Transfer-Encoding is chunked"))
+        raise RefusedError(Refusal(400, "the only supported Transfer-Encoding is chunked"))
 
 
 def content_length(headers: Sequence[Header]) -> int | None:
@@ -87,7 +87,7 @@ def of_parser_error(error: httptools.HttpParserError, piece: bytes) -> Refusal:
         return error.__context__.refusal
     line = _REQUEST_LINE.match(piece)
     if isinstance(error, httptools.HttpParserInvalidMethodError) and line is not None:
-        return Refusal(501, "unknown method")
+        return Refusal(405, f"method {line[1].decode()} is not allowed")
     return Refusal(400, f"invalid HTTP request: {error}")
 
 

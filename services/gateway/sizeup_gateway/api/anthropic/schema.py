@@ -199,7 +199,7 @@ class CountTokensRequest(RequestBody):
 class MessagesRequest(CountTokensRequest):
     """`POST /v1/messages`."""
 
-    max_tokens: Count
+    max_tokens: Annotated[Count, Field(ge=1)]
     stream: bool | None = None
     stop_sequences: Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
     temperature: Annotated[float | None, Field(ge=0, le=1)] = None

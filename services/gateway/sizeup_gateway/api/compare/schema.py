@@ -8,7 +8,7 @@ from sizeup_gateway.api.ollama import schema as ollama
 from sizeup_gateway.api.openai import schema as openai
 from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import Integer, unsupported
+from sizeup_gateway.api.request_fields import Integer, at_most, unsupported
 
 MAX_MODELS = 16
 MAX_SAMPLES = 8
@@ -42,7 +42,7 @@ class CompareFields(RequestBody):
 class OllamaCompareRequest(CompareFields, ollama.ChatRequest):
     """`POST /api/compare`."""
 
-    history: dict[Name, OllamaMessages] | None = None
+    history: Annotated[dict[Name, OllamaMessages], at_most(MAX_ANSWERS)] | None = None
     """Earlier turns by model, before `messages`: each one's own answers."""
 
 
@@ -50,7 +50,7 @@ class OpenAICompareRequest(CompareFields, openai.ChatCompletionRequest):
     """`POST /v1/compare`."""
 
     messages: OpenAIMessages | None = None  # type: ignore[assignment]  # or `prompt`
-    history: dict[Name, OpenAIMessages] | None = None
+    history: Annotated[dict[Name, OpenAIMessages], at_most(MAX_ANSWERS)] | None = None
     """Earlier turns by model, before `messages`: each one's own answers."""
     n: Annotated[None, unsupported("use samples")] = None
 

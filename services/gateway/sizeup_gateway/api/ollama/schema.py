@@ -17,10 +17,12 @@ from sizeup_gateway.api.ollama.duration import DURATION, MAX_CHARACTERS, keep_al
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import (
     CONTEXT_SIZE,
+    MAX_TOKEN_IDS,
     Integer,
     Stop,
     Think,
     Tools,
+    integrals,
     unsupported,
 )
 from sizeup_wire.embeddings import MAX_INPUTS
@@ -196,7 +198,9 @@ class GenerateRequest(ModelRequest):
     """Text after the response, for models with the capability insert."""
     system: str | None = None
     template: Template = None
-    context: Annotated[list[TokenId], Field(max_length=2**20)] | None = None
+    context: (
+        Annotated[list[TokenId], BeforeValidator(integrals), Field(max_length=MAX_TOKEN_IDS)] | None
+    ) = None
     raw: bool | None = None
     images: Images = None
     width: NoImage = None

@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import unsupported
+from sizeup_gateway.api.request_fields import at_most, unsupported
+
+_MAX_METADATA = 1024
+"""Fields; OpenAI allows 16."""
 
 
 def _only_text(value: list[str]) -> list[str]:
@@ -38,7 +41,7 @@ class Prediction(RequestBody):
 class PlatformFields(RequestBody):
     """Fields of chat completions."""
 
-    metadata: dict[str, str] | None = None
+    metadata: Annotated[dict[str, str], at_most(_MAX_METADATA)] | None = None
     store: bool | None = None
     """Nothing is stored in any case."""
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None

@@ -26,11 +26,15 @@ from sizeup_gateway.api.openai.reasoning import ReasoningFields
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import (
     CONTEXT_SIZE,
+    MAX_TOKEN_IDS,
     MAX_TOOLS,
     Function,
     Integer,
     Stop,
     Tools,
+    at_most,
+    integrals,
+    unsupported,
 )
 from sizeup_wire.embeddings import MAX_INPUTS
 from sizeup_wire.generate import MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_STRINGS, OutputText
@@ -59,6 +63,7 @@ def _top_k(value: int | None) -> int | None:
 
 
 Count = Annotated[Integer | None, Field(ge=0, le=_MAX_COUNT)]
+PositiveCount = Annotated[Count, Field(ge=1)]
 _TOKEN_RANGE = Field(ge=0, le=_MAX_COUNT)
 TokenId = Annotated[int, _TOKEN_RANGE]
 StopTokens = Annotated[list[Annotated[Integer, _TOKEN_RANGE]], Field(max_length=MAX_STOP_STRINGS)]
@@ -68,6 +73,7 @@ TokenKey = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 LogitBias = Annotated[
     dict[int, Bias],
     BeforeValidator(_token_ids, json_schema_input_type=dict[TokenKey, Bias]),
+    at_most(_MAX_LOGIT_BIAS),
     Field(max_length=_MAX_LOGIT_BIAS, json_schema_extra={"additionalProperties": False}),
 ]
 
@@ -111,6 +117,9 @@ class SamplingRequest(RequestBody):
     stop: Stop | None = None
     stop_token_ids: StopTokens | None = None
     ignore_eos: bool | None = None
+    prompt_logprobs: Annotated[
+        None, unsupported("prompt_logprobs is not supported; use echo with logprobs")
+    ] = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     guided_json: JsonSchema | None = None
@@ -126,7 +135,8 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[list[ChatCompletionMessageParam], Field(min_length=1, max_length=4096)]
-    max_completion_tokens: Count = None
+    max_tokens: PositiveCount = None
+    max_completion_tokens: PositiveCount = None
     """Newer name of max_tokens; takes precedence over it."""
     logprobs: bool | None = None
     top_logprobs: Annotated[Integer | None, Field(ge=0, le=MAX_LOGPROBS)] = None
@@ -140,7 +150,8 @@ class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     add_generation_prompt: bool | None = None
 
 
-Tokens = Annotated[list[TokenId], Field(min_length=1)]
+_TOKENS = Field(min_length=1, max_length=MAX_TOKEN_IDS)
+Tokens = Annotated[list[TokenId], BeforeValidator(integrals), _TOKENS]
 _PROMPTS = Field(min_length=1, max_length=MAX_PROMPTS)
 _INPUTS = Field(min_length=1, max_length=MAX_INPUTS)
 

@@ -62,6 +62,8 @@ def from_completion(body: schema.CompletionRequest) -> list[GenerateRequest]:
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     prompts = [_prompt(prompt, body.suffix) for prompt in body.prompt]
     echo = bool(body.echo)
+    if limit == 0 and not echo:
+        raise InvalidRequestError("max_tokens must be at least 1 without echo", "max_tokens")
     if echo and body.suffix:
         raise InvalidRequestError("echo cannot be combined with suffix", "echo")
     n = body.best_of or body.n or 1

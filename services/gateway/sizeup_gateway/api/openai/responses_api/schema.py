@@ -9,10 +9,11 @@ from sizeup_gateway.api.openai.message_schema import FunctionCallParam
 from sizeup_gateway.api.openai.output_schema import ToolChoiceField
 from sizeup_gateway.api.openai.schema import Count, Penalty
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, unsupported
+from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, at_most, unsupported
 from sizeup_gateway.api.text_parts import text_of
 from sizeup_wire.generate import MAX_LOGPROBS, MAX_MESSAGES
 
+_MAX_METADATA = 16
 _NOT_STORED = "responses are not stored by this server; send the items themselves"
 _TEXT_PARTS = {
     "input_text": "text",
@@ -38,7 +39,8 @@ ReasoningText = Annotated[
 ]
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
-    Field(max_length=16),
+    at_most(_MAX_METADATA),
+    Field(max_length=_MAX_METADATA),
 ]
 
 
