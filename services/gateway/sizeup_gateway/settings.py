@@ -11,7 +11,8 @@ WithinHour = Annotated[float, Field(gt=0, le=3600)]
 WithinDay = Annotated[float, Field(gt=0, le=86400)]
 """Seconds, like the two above."""
 Count = Annotated[int, Field(ge=1, le=65536)]
-Rate = Annotated[int, Field(ge=1, le=10**9)]
+_MAX_RATE = 10**9
+"""Of what a client does in a minute: more is no limit."""
 Bytes = Annotated[int, Field(ge=1024, le=2**40)]
 
 
@@ -40,16 +41,20 @@ class Settings(BaseSettings):
         description="file with one accepted API key per line, which limits of its own may follow, "
         "as in `KEY requests_per_minute=60`; without it no key is required",
     )
-    requests_per_minute: Rate | None = Field(
+    requests_per_minute: int | None = Field(
         None,
+        ge=1,
+        le=_MAX_RATE,
         description="limit of the POST requests of each client, which is an API key or else an "
         "address (of IPv6 its /64); a line of api_keys_file may set another. Each gateway process "
         "counts its own",
     )
-    tokens_per_minute: Rate | None = Field(
-        None, description="the same for tokens of prompts and outputs"
+    tokens_per_minute: int | None = Field(
+        None, ge=1, le=_MAX_RATE, description="the same for tokens of prompts and outputs"
     )
-    concurrent_requests: Rate | None = Field(None, description="the same for requests at one time")
+    concurrent_requests: int | None = Field(
+        None, ge=1, le=_MAX_RATE, description="the same for requests at one time"
+    )
     created_models: Path | None = Field(
         None,
         description="JSON file of the models that users create (/api/create, /api/copy); without "
