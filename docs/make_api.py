@@ -68,6 +68,22 @@ The context is the model's, or `num_ctx` if that is smaller. Prompt and output s
   does: its process ends, and the next request starts it. `load_duration` of a loaded model is the
   time it took to find a replica.
 
+## Limits of a client
+
+A client is an API key, or without keys an address.
+
+- Beyond the limits of `SIZEUP_GATEWAY_REQUESTS_PER_MINUTE`, `_TOKENS_PER_MINUTE` (prompts and
+  outputs) and `_CONCURRENT_REQUESTS`, or those of its own that a key has, a POST request gets 429
+  with `Retry-After`: on `/v1` the type `requests` or `tokens` and the code `rate_limit_exceeded`,
+  on `/v1/messages` the type `rate_limit_error`. Tokens are counted as they are computed, so it is
+  the request after the one that exceeds the limit that gets the 429.
+- Responses to POST requests then have `x-ratelimit-limit-requests`,
+  `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests` and the same for `tokens`. A limit
+  refills continuously; reset is the time until all of it is there.
+- A model whose queue is full is not a limit of the client: 503 on `/api`, 429 on `/v1`, 529 on
+  `/v1/messages`, with `Retry-After`. Clients share its capacity, so that one with many requests
+  delays those of another one little.
+
 ## Paths and origins
 
 - A path with more slashes than its route (`//api/chat`, `/api/tags/`) is served.

@@ -1,1 +1,1 @@
-"""ASGI middleware: access control and error responses."""
+"""ASGI middleware: access control, rate limits and error responses."""

@@ -51,7 +51,7 @@ OPENAI_COMPARE = operation(
         f"Server-sent events, the last one [DONE]. {_CHUNKS}",
         response_schema.OpenAICompareResponse,
     ),
-    errors(OpenAIErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP, 429),
+    errors(OpenAIErrorResponse, *ACCESS, *BODY, *MODEL_LOOKUP),
     schema.OpenAICompareRequest,
 )
 STOP = operation(
