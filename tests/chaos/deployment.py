@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,8 @@ class Deployment:
 
     gateway: Process
     inference: Process
+    key: str | None = None
+    """An API key, if the gateway requires one."""
 
     def get(self, path: str, seconds: float = 10.0) -> bytes:
         """Return the body of a response with status 200; raises OSError otherwise."""
@@ -75,7 +77,7 @@ class Deployment:
         message = {"role": "user", "content": text}
         body = {"model": MODEL, "messages": [message], "stream": False, **fields}
         request = urllib.request.Request(
-            self.gateway.url + "/api/chat", json.dumps(body).encode(), method="POST"
+            self.gateway.url + "/api/chat", json.dumps(body).encode(), key_header(self.key)
         )
         with urllib.request.urlopen(request, timeout=seconds) as response:
             answer: dict[str, Any] = json.load(response)
@@ -104,12 +106,13 @@ def deployed(
     inference: Mapping[str, object] | None = None,
     gateway_files: int | None = None,
     proxy: Proxy = contextlib.nullcontext,
+    keys: Sequence[str] = (),
 ) -> Iterator[Deployment]:
     """Serve during the block, which starts when a request has succeeded.
 
     `gateway` and `inference` are settings by the names of their fields, `gateway_files` is the
-    gateway's limit of open files. `proxy` runs between the two. The fake engine's default pace is
-    1 ms per token.
+    gateway's limit of open files, and `keys` are API keys that it requires. `proxy` runs between
+    the two. The fake engine's default pace is 1 ms per token.
     """
     fast = {"fake_token_seconds": 0.001, "model": "chaos", "engine": "fake"}
     with (
@@ -120,8 +123,10 @@ def deployed(
         catalog = folder / "catalog.yaml"
         catalog.write_text(json.dumps({"models": {"chaos": entry}}))
         settings = {"catalog": catalog, "probe_interval_seconds": 0.2, **(gateway or {})}
+        if keys:
+            settings["api_keys_file"] = _written(folder / "keys", "\n".join(keys))
         with _running(folder, "sizeup_gateway", settings, gateway_files) as front:
-            deployment = Deployment(front, replica)
+            deployment = Deployment(front, replica, keys[0] if keys else None)
             wait_until(deployment.is_serving, "serving", START_SECONDS)
             yield deployment
 
@@ -152,6 +157,17 @@ def _running(
             process.wait(STOP_SECONDS)
         process.kill()
         process.wait()
+
+
+def key_header(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def _written(file: Path, text: str) -> Path:
+    """Return a new file that its owner alone may read."""
+    file.touch(0o600)
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 def _limit_files(count: int) -> None:

@@ -46,6 +46,11 @@ EVERYTHING: Json = {
     "auth": {"existingSecret": {"name": "keys"}},
     "gateway": {
         "autoscaling": {"enabled": True},
+        "clientLimits": {
+            "requestsPerMinute": 600,
+            "tokensPerMinute": 100_000_000,
+            "concurrentRequests": 50,
+        },
         "origins": "https://chat.example.com,https://*.example.org",
         "ingress": {"enabled": True, "hosts": ["sizeup.example.com"]},
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},

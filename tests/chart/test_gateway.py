@@ -115,3 +115,24 @@ def test_route_timeout_covers_activation_and_request() -> None:
     assert timeout({"activation": {"seconds": 1800}}) == "3600s"
     assert timeout({"httpRoute": {"requestTimeout": "90s"}}) == "90s"
     assert Settings.model_fields["total_seconds"].default == 1800
+
+
+@pytest.mark.parametrize(
+    ("limits", "variables"),
+    [
+        ({}, {}),
+        ({"requestsPerMinute": 0}, {}),
+        ({"requestsPerMinute": 60}, {"SIZEUP_GATEWAY_REQUESTS_PER_MINUTE": "60"}),
+        (
+            {"tokensPerMinute": 100_000_000, "concurrentRequests": 4},
+            {
+                "SIZEUP_GATEWAY_TOKENS_PER_MINUTE": "100000000",
+                "SIZEUP_GATEWAY_CONCURRENT_REQUESTS": "4",
+            },
+        ),
+    ],
+)
+def test_limits_of_clients(limits: dict[str, int], variables: dict[str, str]) -> None:
+    suffixes = ("_PER_MINUTE", "_CONCURRENT_REQUESTS")
+    found = environment(gateway({"gateway": {"clientLimits": limits}}))
+    assert {n: v for n, v in found.items() if n.endswith(suffixes)} == variables

@@ -57,6 +57,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"podSecurityContext": {"privileged": True}}, "privileged"),
     ({"modelCache": {"accessModes": ["ReadWriteOncePod"]}}, "accessModes"),
     ({"gateway": {"limits": {"bodiesMiB": 10}}}, "bodiesMiB"),
+    ({"gateway": {"clientLimits": {"requestsPerMinute": -1}}}, "requestsPerMinute"),
+    ({"gateway": {"clientLimits": {"requests": 1}}}, "requests"),
     ({"monitoring": {"prometheusRule": {"coldStartSeconds": 3600}}}, "coldStartSeconds"),
     ({"networkPolicy": {"download": {"cidrs": [{"cidr": "::/0", "but": []}]}}}, "cidrs"),
     ({"networkPolicy": {"download": {"exceptCidrs": []}}}, "exceptCidrs"),

@@ -122,7 +122,9 @@ async def running_gateway(
     known = models or catalog(*[fake.url for fake in fakes])
     app = create_app(settings(**changes), known, registry, drain, cluster, scales)
     protocol = limited_protocol(Limits(60.0, 10.0), refused_requests(app))
-    config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(
+        app, http=protocol, log_config=None, access_log=False, ws="none", proxy_headers=False
+    )
     server = Server(config)
     listening = listening_socket("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

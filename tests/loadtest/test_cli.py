@@ -242,7 +242,7 @@ def test_the_key_can_be_in_a_key_file(
         assert speed(tmp_path, fake) == 2
         keys.write_text("\n")
         assert speed(tmp_path, fake) == 2
-        keys.write_text("\n first \nsecond\n")
+        keys.write_text("\n# ours\n first requests_per_minute=600\nsecond\n")
         assert speed(tmp_path, fake) == 0
     assert {request.headers.get("authorization") for request in fake.requests} == {"Bearer first"}
     assert capsys.readouterr().err.count("SIZEUP_API_KEY_FILE: ") == 2

@@ -31,7 +31,10 @@ def main(port: int, metrics_port: int, drain_seconds: float, marks: Path) -> Non
     async def ready(_request: Request) -> Response:
         return PlainTextResponse(str(drain.draining))
 
-    app = Starlette(routes=[Route("/slow", slow), Route("/ready", ready)])
+    async def peer(request: Request) -> Response:
+        return PlainTextResponse(request.client.host if request.client else "unknown")
+
+    app = Starlette(routes=[Route("/slow", slow), Route("/ready", ready), Route("/peer", peer)])
     configure_logging("info")
     listen = Listen("127.0.0.1", port, metrics_port, drain_seconds, header_seconds=0.3)
     asyncio.run(serve(app, metrics_app(registry, "127.0.0.1"), listen, drain))

@@ -142,3 +142,13 @@ def test_accepted_connections_use_tcp_nodelay() -> None:
             return nodelay
 
     assert asyncio.run(scenario()) != 0
+
+
+def test_the_peer_is_the_one_of_the_connection(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with served(tmp_path, drain_seconds=1) as process:
+            forged = {"X-Forwarded-For": "10.0.0.1"}
+            async with process.http.get(process.url + "/peer", headers=forged) as response:
+                assert await response.text() == "127.0.0.1"
+
+    asyncio.run(scenario())

@@ -31,20 +31,21 @@ def api_key(variable: str | None) -> str | None:
     """
     if variable is None:
         path = os.environ.get("SIZEUP_API_KEY_FILE")  # noqa: TID251
-        return _first_line(Path(path)) if path else None
+        return _first_key(Path(path)) if path else None
     key = os.environ.get(variable)  # noqa: TID251
     if not key:
         raise ConfigError(f"target.api_key_env: environment variable {variable} is not set")
     return key
 
 
-def _first_line(file: Path) -> str:
-    """Return the first key of a gateway's key file, which has one key per line."""
+def _first_key(file: Path) -> str:
+    """Return the first key of a gateway's key file: limits follow it, and # begins a comment."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"SIZEUP_API_KEY_FILE: {file}: {error}") from None
-    key = next((line.strip() for line in text.splitlines() if line.strip()), None)
+    firsts = (line.split(maxsplit=1)[0] for line in text.splitlines() if line.strip())
+    key = next((first for first in firsts if not first.startswith("#")), None)
     if key is None:
         raise ConfigError(f"SIZEUP_API_KEY_FILE: no key in {file}")
     return key

@@ -1,6 +1,7 @@
 """Whose request it is: capacity is shared fairly between clients, and limits apply to each."""
 
 from contextvars import ContextVar
+from ipaddress import IPv6Address, IPv6Network
 
 from starlette.types import Scope
 
@@ -27,7 +28,16 @@ def client_of(scope: Scope) -> str:
     if salt is not None:
         return _name_of_salt(salt)
     peer = scope.get("client")
-    return f"address:{peer[0]}" if peer else "address:unknown"
+    return f"address:{_network_of(peer[0])}" if peer else "address:unknown"
+
+
+def _network_of(address: str) -> str:
+    """Return the /64 of an IPv6 address: its client may use any of them."""
+    if ":" not in address:
+        return address
+    parsed = IPv6Address(address.partition("%")[0])
+    mapped = parsed.ipv4_mapped
+    return str(mapped or IPv6Network((parsed, 64), strict=False))
 
 
 def _name_of_salt(salt: str) -> str:

@@ -3,7 +3,6 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
@@ -17,7 +16,7 @@ class RateLimits:
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
-    """Of prompts and outputs. They are known afterwards: a client over the limit waits."""
+    """Of prompts and outputs, counted as they become known: a client over the limit waits."""
     concurrent_requests: int | None = None
 
     @property
@@ -31,6 +30,14 @@ class Exceeded(StrEnum):
     REQUESTS = "requests"
     TOKENS = "tokens"
     CONCURRENT_REQUESTS = "concurrent_requests"
+
+
+RATE_LIMIT_HEADERS = tuple(
+    f"x-ratelimit-{what}-{kind}"
+    for kind in (Exceeded.REQUESTS, Exceeded.TOKENS)
+    for what in ("limit", "remaining", "reset")
+)
+"""OpenAI's: the limit of a minute, what is left, and the time until all of it is."""
 
 
 class RateLimitedError(Exception):
@@ -85,13 +92,12 @@ class Client:
         if self._requests is not None:
             self._requests.take(1, now)
 
-    def end(self, tokens: int, now: float) -> None:
-        self.running -= 1
+    def take_tokens(self, tokens: int, now: float) -> None:
         if self._tokens is not None:
             self._tokens.take(tokens, now)
 
     def headers(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield OpenAI's headers: the limits, what is left, and the time until all of it is."""
+        """Yield RATE_LIMIT_HEADERS, as far as there are limits."""
         for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
             if bucket is not None:
                 left = max(0, math.floor(bucket.level(now)))
@@ -103,6 +109,37 @@ class Client:
 
 def _bucket(per_minute: int | None, now: float) -> TokenBucket | None:
     return None if per_minute is None else TokenBucket(per_minute, now)
+
+
+class Use:
+    """One request of a client, which has begun."""
+
+    def __init__(
+        self, client: Client, tokens: Callable[[], int], clock: Callable[[], float]
+    ) -> None:
+        """`tokens` returns those of the request so far."""
+        self._client = client
+        self._tokens = tokens
+        self._clock = clock
+        self._counted = 0
+        self._ended = False
+
+    def count(self) -> None:
+        """Count the tokens since the last time."""
+        tokens = self._tokens()
+        if tokens != self._counted:
+            self._client.take_tokens(tokens - self._counted, self._clock())
+            self._counted = tokens
+
+    def end(self) -> None:
+        """Count the rest; no effect after the first time."""
+        self.count()
+        if not self._ended:
+            self._ended = True
+            self._client.running -= 1
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        return self._client.headers(self._clock())
 
 
 class RateLimiter:
@@ -118,35 +155,29 @@ class RateLimiter:
         self._clock = clock
         self._clients: OrderedDict[str, Client] = OrderedDict()
 
-    @contextmanager
-    def request(self, client: str, tokens: Callable[[], int]) -> Iterator[Client]:
-        """Count a request while the block runs, and its `tokens` afterwards.
+    def begin(self, client: str, tokens: Callable[[], int]) -> Use:
+        """Begin a request, which the caller ends; raise RateLimitedError."""
+        found, now = self._client(client), self._clock()
+        found.check(now)
+        found.begin(now)
+        return Use(found, tokens, self._clock)
 
-        Raises RateLimitedError.
-        """
-        found = self.client(client)
-        found.check(self._clock())
-        found.begin(self._clock())
-        try:
-            yield found
-        finally:
-            found.end(tokens(), self._clock())
+    def headers(self, client: str) -> Iterator[tuple[str, str]]:
+        """Yield the headers of a refusal."""
+        return self._client(client).headers(self._clock())
 
-    def client(self, name: str) -> Client:
+    def _client(self, name: str) -> Client:
         """Return the use of a client; that of the least recent ones is forgotten."""
         found = self._clients.get(name)
         if found is None:
+            self._forget()
             found = Client(self._by_client.get(name, self._default), self._clock())
             self._clients[name] = found
-            self._forget()
         self._clients.move_to_end(name)
         return found
 
-    def headers(self, client: Client) -> Iterator[tuple[str, str]]:
-        return client.headers(self._clock())
-
     def _forget(self) -> None:
-        if len(self._clients) > _MAX_CLIENTS:
+        if len(self._clients) >= _MAX_CLIENTS:
             idle = next((name for name, one in self._clients.items() if not one.running), None)
             if idle is not None:
                 del self._clients[idle]

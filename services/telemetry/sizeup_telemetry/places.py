@@ -39,7 +39,11 @@ class Places:
 
     @contextmanager
     def held(self, client: str, count: int = 1) -> Iterator[None]:
-        """Hold places while the block runs, or raise FullError."""
+        """Hold places while the block runs, or raise FullError.
+
+        What exceeds the capacity holds one: it never fits, which its handler reports.
+        """
+        count = count if count <= self.capacity else 1
         if not self.has_room(client, count):
             raise FullError
         self._held[client] += count

@@ -133,6 +133,7 @@ def _config(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # a client on the same machine could send them, and be any address
         ws="none",
         timeout_keep_alive=listen.idle_connection_seconds,
         timeout_graceful_shutdown=round(

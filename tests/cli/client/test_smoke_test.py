@@ -178,7 +178,7 @@ def test_all_models_scaled_to_zero_is_a_success(check: Any, fixed: FixedGateway)
 
 def test_the_first_api_key_is_sent(check: Any, fixed: FixedGateway, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
-    keys.write_text("\nfirst\nsecond\n")
+    keys.write_text("\n# ours\nfirst requests_per_minute=60\nsecond\n")
     assert check("toy-5m", "--api-key-file", str(keys)).code == 0
     assert fixed.keys == {"Bearer first"}
 

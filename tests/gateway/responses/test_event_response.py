@@ -11,14 +11,22 @@ from starlette.types import Message
 from gateway.fake_inference import finished, started
 from gateway.harness import until
 from sizeup_gateway.api.ollama.chunks import ChatChunks
-from sizeup_gateway.errors import BusyError
+from sizeup_gateway.errors import BusyError, GatewayError, UpstreamError
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
 from sizeup_gateway.responses.event_response import Admission, EventResponse, accept_event
-from sizeup_gateway.responses.framing import NdjsonFraming
+from sizeup_gateway.responses.framing import (
+    Framing,
+    Json,
+    NamedEventFraming,
+    NdjsonFraming,
+    SseFraming,
+    Timing,
+)
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain
-from sizeup_wire.events import Event, Text
+from sizeup_wire.errors import ErrorCode
+from sizeup_wire.events import Event, Failed, Text
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -32,6 +40,7 @@ class Connection:
         drain: Drain,
         total_seconds: float = _TIMEOUT_SECONDS,
         memory: ResponseMemoryLimiter | None = None,
+        framing: Framing | None = None,
     ) -> None:
         """Stream, or with a memory limiter send a whole response."""
         self.registry = CollectorRegistry()
@@ -42,8 +51,8 @@ class Connection:
         response = EventResponse(
             events=events,
             accept=accept_event,
-            chunks=ChatChunks("m"),
-            framing=NdjsonFraming(),
+            chunks=TypedChunks("m"),
+            framing=framing or NdjsonFraming(),
             streams=memory is None,
             admission=Admission(1, total_seconds, drain, bound),
             to_client_error=lambda error: error,
@@ -69,6 +78,13 @@ class Connection:
         self.body += message.get("body", b"")
         self.started_sending.set()
         await self.reads.wait()
+
+
+class TypedChunks(ChatChunks):
+    """Chunks of Ollama with the `type` that some framings need."""
+
+    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
+        return [{"type": "chunk", **chunk} for chunk in super().to_chunks(event, timing)]
 
 
 async def endless() -> AsyncGenerator[Sequence[Event]]:
@@ -159,5 +175,65 @@ def test_a_response_stops_counting_when_the_client_disconnects() -> None:
         disconnected.task.cancel()
         await asyncio.gather(disconnected.task, return_exceptions=True)
         await Connection(large, Drain(), memory=memory).task
+
+    asyncio.run(scenario())
+
+
+FAILURE = Failed(code=ErrorCode.UPSTREAM_LOST, message="gone")
+
+
+def named_error(error: GatewayError) -> Sequence[Json]:
+    return [{"type": "error", "error": {"message": error.message}}]
+
+
+@pytest.mark.parametrize(
+    ("framing", "error", "end"),
+    [
+        (NdjsonFraming(), b'\n{"error"', b'"}\n'),
+        (SseFraming(), b'\n\ndata: {"error"', b"}\n\ndata: [DONE]\n\n"),
+        (NamedEventFraming(named_error), b"\n\nevent: error\ndata: {", b"}\n\n"),
+    ],
+)
+def test_a_batch_that_ends_in_a_failure_sends_its_tokens_and_then_the_error(
+    framing: Framing, error: bytes, end: bytes
+) -> None:
+    async def together() -> AsyncGenerator[Sequence[Event]]:
+        yield [started(), Text(text="first"), Text(text="second"), FAILURE]
+
+    async def scenario() -> None:
+        pending = Connection(together, Drain(), framing=framing)
+        await pending.task
+        body = pending.body
+        assert body.index(b"first") < body.index(b"second") < body.index(error)
+        assert body.count(error) == 1
+        assert body.endswith(end)
+        assert pending.count("upstream_lost") == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("events", [[FAILURE], [started(), FAILURE]])
+def test_a_first_batch_without_anything_to_send_is_an_error_status(events: list[Event]) -> None:
+    async def failing() -> AsyncGenerator[Sequence[Event]]:
+        yield events
+
+    async def scenario() -> None:
+        pending = Connection(failing, Drain())
+        with pytest.raises(UpstreamError):
+            await pending.task
+        assert not pending.started_sending.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_a_whole_response_of_a_batch_that_ends_in_a_failure_is_an_error_status() -> None:
+    async def together() -> AsyncGenerator[Sequence[Event]]:
+        yield [started(), Text(text="first"), FAILURE]
+
+    async def scenario() -> None:
+        pending = Connection(together, Drain(), memory=ResponseMemoryLimiter(1000, 1000))
+        with pytest.raises(UpstreamError):
+            await pending.task
+        assert not pending.started_sending.is_set()
 
     asyncio.run(scenario())

@@ -213,3 +213,29 @@ def test_tokens_have_the_configured_rate(recorder: Recorder) -> None:
     recorder.until_finished()
     engine.close(DEADLINE_SECONDS)
     assert time.monotonic() - begun >= 0.04  # four tokens: a lower bound on any machine
+
+
+def test_a_second_client_is_next_beside_many_requests_of_another(recorder: Recorder) -> None:
+    engine = FakeEngine(recorder.deliver, replace(STUCK, max_waiting=512))
+    try:
+        for i in range(500):
+            engine.submit(request(f"greedy {i}", client="greedy"))
+        engine.submit(request("polite", client="polite"))
+        engine.cancel("greedy 0")
+        recorder.until(Admitted, request_id="polite")
+    finally:
+        engine.close(DEADLINE_SECONDS)
+    admitted = [e.request_id for e in recorder.events if isinstance(e, Admitted)]
+    assert admitted == ["greedy 0", "polite"]
+
+
+def test_requests_of_one_client_are_admitted_in_their_order(recorder: Recorder) -> None:
+    engine = FakeEngine(recorder.deliver, FakeLimits(max_num_seqs=2))
+    try:
+        for i in range(20):
+            engine.submit(request(f"r{i}", client="a"))
+        recorder.until_finished("r19")
+    finally:
+        engine.close(DEADLINE_SECONDS)
+    admitted = [e.request_id for e in recorder.events if isinstance(e, Admitted)]
+    assert admitted == [f"r{i}" for i in range(20)]

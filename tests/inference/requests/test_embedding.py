@@ -100,6 +100,23 @@ def test_a_full_queue_is_busy() -> None:
     asyncio.run(scenario())
 
 
+def test_each_prompt_in_the_engine_holds_a_place() -> None:
+    async def scenario() -> None:
+        limits = FakeLimits(token_seconds=600.0, max_num_seqs=14, max_waiting=2)
+        async with running(limits, max_num_seqs=14, max_waiting=2) as process:
+            greedy = asyncio.create_task(process.embed(*["x"] * 99, client="greedy"))
+            await until(lambda: process.engine.stats().running == 14)  # and 2 of 16 are left
+            polite = [
+                asyncio.create_task(process.embed("x", client=f"polite {i}")) for i in range(2)
+            ]
+            await until(lambda: process.engine.stats().waiting == 2)
+            for task in (greedy, *polite):
+                task.cancel()
+            await until(lambda: process.engine.stats().running == 0)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(("text", "param"), [("", "prompt"), ("x" * 21, "prompts")])
 def test_an_error_is_a_status_before_the_stream_and_an_event_in_it(text: str, param: str) -> None:
     async def scenario() -> None:

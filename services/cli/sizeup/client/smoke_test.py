@@ -116,14 +116,18 @@ EMBEDDING_CALLS = (
 
 
 def read_key(file: Path | None) -> str | None:
-    """Return the first key of an API key file of the gateway, or raise UsageError."""
+    """Return the first key of an API key file of the gateway, or raise UsageError.
+
+    Limits of a key follow it, and # begins a comment.
+    """
     if file is None:
         return None
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise UsageError(f"cannot read the API key: {error}") from error
-    key = next((line.strip() for line in lines if line.strip()), None)
+    firsts = (line.split(maxsplit=1)[0] for line in lines if line.strip())
+    key = next((first for first in firsts if not first.startswith("#")), None)
     if key is None:
         raise UsageError(f"no API key in {file}")
     return key

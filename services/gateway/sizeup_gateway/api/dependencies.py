@@ -25,6 +25,8 @@ from sizeup_wire.model import TokenizeRequest, TokenizeResponse
 
 FALLBACK_HEADER = "X-Sizeup-Fallback"
 """`smaller`: where the model is not ready, the next smaller size that is; or `none`."""
+_INPUTS = ("messages", "prompt", "suffix", "input")
+"""Fields of a request that computes; in one without any, they are empty."""
 FALLBACKS = ("none", "smaller")
 MODEL_HEADER = "X-Sizeup-Model"
 """Of responses: the listed name of the model that serves the request."""
@@ -71,7 +73,8 @@ class Dependencies:
 
     def _check_room(self, request: Request, body: Mapping[str, object]) -> None:
         name = body.get("model")
-        if not isinstance(name, str):
+        loads = not any(body.get(field) for field in _INPUTS)  # the model, or unloads it
+        if loads or not isinstance(name, str):
             return
         try:
             model = select(self.models, name).model
@@ -112,7 +115,7 @@ class Dependencies:
 
         A created model adds its settings, except for the `given` fields.
         """
-        changes = _identity(request)
+        changes = identity_of(request)
         whole = [
             with_preset(selected.created, wire, given).model_copy(update=changes) for wire in wires
         ]
@@ -122,7 +125,7 @@ class Dependencies:
         self, request: Request, selected: Selected, wire: EmbedRequest
     ) -> Callable[[], AsyncGenerator[Sequence[EmbedEvent]]]:
         """Return the dispatch of a batch, as in `generate`."""
-        identified = wire.model_copy(update=_identity(request))
+        identified = wire.model_copy(update=identity_of(request))
         return partial(self.dispatcher.embed, selected.model, selected.name, identified)
 
     async def tokenize(
@@ -137,7 +140,8 @@ class Dependencies:
             raise to_client_error(error, selected.name, to_param) from error
 
 
-def _identity(request: Request) -> dict[str, str | None]:
+def identity_of(request: Request) -> Mapping[str, str | None]:
+    """Return the fields of a wire request that say whose it is."""
     return {"cache_salt": salt_of(request.scope), "client": client_identity.current.get() or None}
 
 

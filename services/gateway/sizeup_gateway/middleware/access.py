@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup_gateway import cache_salt
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
+from sizeup_gateway.rate_limits import RATE_LIMIT_HEADERS
 from sizeup_telemetry.hosts import HostFault, HostRule
 
 _DEFAULT_ORIGINS = (
@@ -49,7 +50,13 @@ def origin_middleware(allowed: str) -> list[Middleware]:
             allow_methods=["DELETE", "GET", "HEAD", "POST", "OPTIONS"],
             allow_headers=["*"],  # answered with the names that are asked for
             allow_private_network=True,
-            expose_headers=["X-Request-Id", "X-Sizeup-Model", "X-Should-Retry", "Retry-After"],
+            expose_headers=[
+                "X-Request-Id",
+                "X-Sizeup-Model",
+                "X-Should-Retry",
+                "Retry-After",
+                *RATE_LIMIT_HEADERS,
+            ],
         ),
     ]
 

@@ -8,6 +8,7 @@ from sizeup_gateway.rate_limits import RateLimits
 from sizeup_telemetry.secret_files import log_exposure
 
 _NAMES = frozenset(field.name for field in fields(RateLimits))
+_MAX_DIGITS = 9
 
 
 def read_keys(path: Path | None, default: RateLimits) -> Mapping[str, RateLimits]:
@@ -43,9 +44,14 @@ def _limits(settings: list[str], line: int) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
     for setting in settings:
         name, separator, value = setting.partition("=")
-        if not separator or name not in _NAMES or not value.isdecimal():
+        if not separator or name not in _NAMES or not _is_number(value):
             raise ValueError(
-                f"line {line}: a key is followed by {', '.join(sorted(_NAMES))}=NUMBER"
+                f"line {line}: a key is followed by {', '.join(sorted(_NAMES))}=NUMBER, of at most "
+                f"{_MAX_DIGITS} digits"
             )
         found[name] = int(value) or None
     return found
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sizeup_gateway import client_identity
 from sizeup_gateway.errors import AccessCode, AccessError
 from sizeup_gateway.observability.request_metrics import metrics_of
-from sizeup_gateway.rate_limits import Exceeded, RateLimitedError, RateLimiter
+from sizeup_gateway.rate_limits import Exceeded, RateLimitedError, RateLimiter, Use
 
 _CODES: Mapping[Exceeded, AccessCode] = {
     Exceeded.REQUESTS: AccessCode.REQUEST_LIMIT,
@@ -49,18 +49,29 @@ class RateLimitMiddleware:
             return
         name, metrics = client_identity.current.get(), metrics_of(scope)
         try:
-            with self._limiter.request(name, lambda: metrics.tokens) as client:
-
-                async def send_with_limits(message: Message) -> None:
-                    if message["type"] == "http.response.start":
-                        MutableHeaders(scope=message).update(dict(self._limiter.headers(client)))
-                    await send(message)
-
-                await self._app(scope, receive, send_with_limits)
+            use = self._limiter.begin(name, lambda: metrics.tokens)
         except RateLimitedError as error:
             raise self._refusal(name, error) from None
+        try:
+            await self._app(scope, receive, _counting(send, use))
+        finally:
+            use.end()
 
     def _refusal(self, name: str, error: RateLimitedError) -> AccessError:
-        headers = dict(self._limiter.headers(self._limiter.client(name)))
+        headers = dict(self._limiter.headers(name))
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_seconds)))
         return AccessError(_CODES[error.exceeded], str(error), headers)
+
+
+def _counting(send: Send, use: Use) -> Send:
+    """Count before each message is sent: a client that has read the last one may send the next."""
+
+    async def send_and_count(message: Message) -> None:
+        use.count()
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(dict(use.headers()))
+        elif not message.get("more_body"):
+            use.end()
+        await send(message)
+
+    return send_and_count

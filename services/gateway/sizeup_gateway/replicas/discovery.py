@@ -12,6 +12,7 @@ from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.inference_client import Health, InferenceClient
 from sizeup_gateway.replicas.link import Link
+from sizeup_gateway.replicas.own_fault import is_own_fault
 from sizeup_gateway.replicas.within import within
 
 _log = logging.getLogger(__name__)
@@ -134,7 +135,10 @@ class Discovery:
             await asyncio.sleep(seconds if replica.ready else seconds / _NOT_READY_RATE)
 
     async def _probe_once(self, probe: _Probe) -> None:
-        """Update one replica; it becomes not ready after an error, and as `_timed_out` says."""
+        """Update one replica; it becomes not ready after an error, and as `_timed_out` says.
+
+        An error of the gateway's own says nothing about the replica.
+        """
         replica, pool = probe.replica, probe.model.pool
         begun = asyncio.get_running_loop().time()
         try:
@@ -142,7 +146,9 @@ class Discovery:
         except TimeoutError:
             _timed_out(probe, begun)
             return
-        except aiohttp.ClientConnectorError:
+        except aiohttp.ClientConnectorError as error:
+            if is_own_fault(error):
+                return
             health = Health(ready=False, state=state_after_refused_connection(replica.state))
         except (aiohttp.ClientError, OSError, ValueError):
             health = Health(ready=False)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -22,6 +22,7 @@ from sizeup_gateway.replicas.event_stream import (
     EventT,
 )
 from sizeup_gateway.replicas.link import Link
+from sizeup_gateway.replicas.own_fault import is_own_fault
 from sizeup_telemetry import request_id
 from sizeup_telemetry.drain import expire_now
 from sizeup_wire import routes
@@ -48,6 +49,7 @@ _DOWN = (ErrorCode.NOT_READY, ErrorCode.DRAINING)
 _MAX_ERROR_BYTES = 64 * 2**10
 _MAX_DETAILS_BYTES = 32 * 2**20
 """A vocabulary of 150,000 tokens takes 5 MB, the tensors of a mixture of experts 4 MB."""
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _KEEP_ALIVE_SECONDS = 30
 """Shorter than the replicas' own timeout, so that they seldom close a connection in use."""
 
@@ -74,9 +76,9 @@ class Health:
     """What is in progress, or why it failed."""
 
 
-_HOW_TO_SEND = frozenset({"stream_tool_calls"})
-"""Fields that change when an output is sent, and not the output: it is requested again without one
-that a replica of an older release rejects."""
+_NOT_OF_THE_OUTPUT: Mapping[str, object] = {"stream_tool_calls": False, "client": None}
+"""Fields that change when an output is computed and sent, and not the output, and their defaults:
+it is requested again without them where a replica of an older release rejects one."""
 
 
 class InferenceClient:
@@ -152,10 +154,9 @@ class InferenceClient:
         try:
             response = await self._post(link, url, request, seconds)
         except UpstreamError as error:
-            if error.param is None or error.param not in _HOW_TO_SEND:
+            if error.param not in _NOT_OF_THE_OUTPUT:
                 raise
-            older = request.model_copy(update={error.param: False})
-            response = await self._post(link, url, older, seconds)
+            response = await self._post(link, url, _in_older_form(request), seconds)
         on_accepted()
         started = ended = False
         stream = EventStream(response.content, adapter, link)
@@ -192,7 +193,8 @@ class InferenceClient:
 
     async def health(self, base_url: str) -> Health:
         """Probe readiness; raises OSError, as aiohttp does. The caller limits the time."""
-        response = await self._open_session.get(base_url + routes.READYZ)
+        url = base_url + routes.READYZ
+        response = await self._open_session.get(url, timeout=_NO_TIMEOUT)
         body = await _read_all(response, _MAX_ERROR_BYTES)
         return _health(response.status, body)
 
@@ -257,7 +259,8 @@ class InferenceClient:
                         url, data=body.to_json(), headers=headers
                     )
         except aiohttp.ClientConnectorError as error:
-            raise ReplicaUnavailableError(_UNREACHABLE, is_down=True) from error
+            is_down = not is_own_fault(error)
+            raise ReplicaUnavailableError(_UNREACHABLE, is_down=is_down) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise ReplicaUnavailableError(_UNREACHABLE) from error
         except TimeoutError as error:
@@ -267,6 +270,13 @@ class InferenceClient:
         if response.status == 200:
             return response
         raise await _error_of(response)
+
+
+def _in_older_form(request: RequestModel) -> RequestModel:
+    fields = type(request).model_fields
+    return request.model_copy(
+        update={name: value for name, value in _NOT_OF_THE_OUTPUT.items() if name in fields}
+    )
 
 
 async def _error_of(response: aiohttp.ClientResponse) -> UpstreamError | ReplicaUnavailableError:

@@ -119,14 +119,9 @@ class Dispatcher:
 
     @contextmanager
     def _place(self, model: Model, choices: int) -> Iterator[None]:
-        """Hold places of a model, or raise BusyError: its replicas would reject the request.
-
-        What exceeds all of them is theirs to reject, since no retry can succeed.
-        """
-        places = model.current_places()
-        count = min(choices, places.capacity)
+        """Hold places of a model, or raise BusyError: its replicas would reject the request."""
         try:
-            with places.held(client_identity.current.get(), count):
+            with model.current_places().held(client_identity.current.get(), choices):
                 yield
         except FullError:
             raise BusyError from None

@@ -189,6 +189,8 @@ class FakeEngine:
 
     def _cancel(self) -> list[EngineEvent]:
         events: list[EngineEvent] = []
+        if not self._cancelled:
+            return events
         waiting = {request.id for request in self._waiting}
         for request_id in self._cancelled:
             if self._running.pop(request_id, None) or request_id in waiting:

@@ -124,6 +124,8 @@ class _Batch:
             client=self._request.client or "",
         )
         with ExitStack() as stack:
+            if self.in_engine:  # the first one has the place of the batch
+                stack.enter_context(self._model.holding_places(request.client, 1))
             mailbox = stack.enter_context(self._model.submitted(request))
             return _Submitted(index, len(token_ids), mailbox, stack.pop_all())
 

@@ -66,7 +66,7 @@ class ServedModel:
     def holding_places(self, client: str | None, choices: int) -> Iterator[None]:
         """Hold a place for each choice, or raise BusyError before any work is done."""
         try:
-            with self.places.held(client or "", min(choices, self.places.capacity)):
+            with self.places.held(client or "", choices):
                 yield
         except FullError:
             message = f"queue full: capacity {self.places.capacity} sequences"

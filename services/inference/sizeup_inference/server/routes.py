@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -31,7 +31,7 @@ from sizeup_telemetry.api_docs import (
 from sizeup_wire import routes as paths
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.errors import Failure
-from sizeup_wire.events import Event
+from sizeup_wire.events import Event, Failed, Finished
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
     KeepAliveRequest,
@@ -155,11 +155,14 @@ def model_router(state: ServerState) -> APIRouter:
 async def _generate(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(GenerateRequest, body)
     _update_keep_alive(model, request.keep_alive_seconds)
-    with model.holding_places(request.client, request.n):
+    with ExitStack() as places:
+        places.enter_context(model.holding_places(request.client, request.n))
         prepared = await prepare(model, request)
         with accept(model, prepared) as generation:
             await writer.start()
             async for events in generation.events():
+                if isinstance(events[-1], Finished | Failed):
+                    places.close()  # before the client can read it and send the next request
                 await writer.write(events)
             await writer.end()
 
@@ -167,12 +170,15 @@ async def _generate(model: ServedModel, body: bytes, writer: ResponseWriter) -> 
 async def _embeddings(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
     request = await _parse(EmbedRequest, body)
     _update_keep_alive(model, request.keep_alive_seconds)
-    with model.holding_places(request.client, 1):
+    with ExitStack() as places:
+        places.enter_context(model.holding_places(request.client, 1))
         async with aclosing(embed(model, request)) as events:
             first = await anext(events)
             await writer.start()
             await writer.write([first])
             async for event in events:
+                if isinstance(event, Finished | Failed):
+                    places.close()
                 await writer.write([event])
             await writer.end()
 

@@ -77,6 +77,38 @@ def test_admits_in_the_order_of_arrival_up_to_the_number_of_sequences() -> None:
     assert names(run(scheduler).admitted) == ["d"]
 
 
+def of(client: str, name: str, prompt: int = 2, tokens: int = 8) -> SequenceState:
+    made = sequence(name, prompt, tokens)
+    return SequenceState(replace(made.request, client=client), 0)
+
+
+def test_a_second_client_is_next_beside_500_requests_of_another() -> None:
+    scheduler = make(seqs=4)
+    scheduler.add([of("greedy", f"g{i}", tokens=1 + i % 5) for i in range(500)])
+    for _ in range(20):
+        run(scheduler)
+    scheduler.add([of("polite", "p0"), of("polite", "p1")])
+    admitted: list[str] = []
+    while "p1" not in admitted:
+        admitted += names(run(scheduler).admitted)
+    assert admitted[0] == "p0"
+    assert (
+        admitted.index("p1") <= 4
+    )  # p0 is charged for its output, which greedy's are shorter than
+
+
+def test_clients_get_equal_shares_of_the_tokens() -> None:
+    scheduler = make(seqs=2)
+    scheduler.add([of("long", f"l{i}", 8, 16) for i in range(100)])
+    scheduler.add([of("short", f"s{i}", 4, 4) for i in range(300)])
+    served = {"long": 0, "short": 0}
+    for _ in range(1000):
+        for chunk in run(scheduler).chunks:
+            cost = chunk.length if chunk.start == 0 else 2 * chunk.length
+            served[chunk.sequence.request.client] += cost
+    assert 0.8 < served["long"] / served["short"] < 1.25
+
+
 def test_a_request_that_does_not_fit_is_not_overtaken() -> None:
     scheduler = make(pages=10)
     scheduler.add([sequence("a", 12, 20), sequence("large", 30), sequence("small", 1, 1)])

@@ -62,7 +62,6 @@ def make_plan(
     body: CompareFields,
     models: Sequence[Selected],
     to_wire: Callable[[Selected], GenerateRequest],
-    cache_salt: str | None,
 ) -> Plan:
     """Plan every answer: the same request to all models, with a seed for each sample."""
     samples = body.samples or 1
@@ -84,7 +83,6 @@ def make_plan(
             wires[one.key].model_copy(
                 update={
                     "seed": (seed + sample) & _SEED_MASK,
-                    "cache_salt": cache_salt,
                     "n": 1,
                     "stream_tool_calls": False,  # a comparison shows whole calls
                 }

@@ -12,7 +12,7 @@ from sizeup_gateway.api.compare.chunks import CompareChunks, Form
 from sizeup_gateway.api.compare.forms import OllamaForm, OpenAIForm
 from sizeup_gateway.api.compare.plan import chosen_models, conversations, make_plan, named
 from sizeup_gateway.api.compare.sizes import measured_of, to_size
-from sizeup_gateway.api.dependencies import Dependencies
+from sizeup_gateway.api.dependencies import Dependencies, identity_of
 from sizeup_gateway.api.ollama import translate as from_ollama
 from sizeup_gateway.api.ollama.manage.presets import with_preset
 from sizeup_gateway.api.ollama.routes import describe as describe_ollama
@@ -21,7 +21,6 @@ from sizeup_gateway.api.openai import translate as from_openai
 from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
 from sizeup_gateway.api.openai.routes import describe as describe_openai
 from sizeup_gateway.api.request_body import BodyT
-from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.comparison.comparisons import Comparisons
 from sizeup_gateway.comparison.updates import Plan, Update
 from sizeup_gateway.errors import (
@@ -110,12 +109,13 @@ class CompareRoutes:
         by_key = conversations(
             body, messages, history, named(models, history or (), known), to_message
         )
-        salt = salt_of(request.scope)
+        identity = identity_of(request)
 
         def with_settings(selected: Selected) -> GenerateRequest:
-            return with_preset(selected.created, to_wire(by_key[selected.key]), given)
+            whole = with_preset(selected.created, to_wire(by_key[selected.key]), given)
+            return whole.model_copy(update=identity)
 
-        return make_plan(body, models, with_settings, salt)
+        return make_plan(body, models, with_settings)
 
     async def stop(self, request: Request) -> Response:
         """Stop one size of a comparison that this process runs."""

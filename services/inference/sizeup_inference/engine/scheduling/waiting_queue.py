@@ -1,13 +1,15 @@
 """The waiting queue, fair between clients. Pure.
 
-A virtual token counter for each client (Sheng et al., "Fairness in Serving Large Language Models",
-OSDI 2024): what it was served, and the client with the lowest counter is next. Requests of one
-client keep their order.
+A virtual token counter for each client (VTC: Sheng et al., "Fairness in Serving Large Language
+Models", OSDI 2024): what it was served, and the client with the lowest counter is next. Requests of
+one client keep their order. A client that was idle starts at the virtual time of weighted fair
+queueing (Demers et al., SIGCOMM 1989), which passes every counter in the end: by the lowest counter
+that waits, as in VTC, a stream of new clients could delay one with a higher counter for ever.
 """
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,9 +29,12 @@ class WaitingQueue(Generic[T]):
         self._resumed: deque[T] = deque()
         self._queues: dict[str, deque[T]] = {}
         self._counters: dict[str, int] = {}
-        self._floor = 0
-        """Counter of the client that was last served: a client that was idle starts there, since
-        it cannot save up its share."""
+        """Of the clients that wait, and of those ahead of the virtual time."""
+        self._virtual_time = 0
+        """An equal share of what all were served: a client that was idle starts there, since it
+        cannot save up its share."""
+        self._undivided = 0
+        """Tokens of which no whole one is left for each client; whole numbers make ties exact."""
 
     def __len__(self) -> int:
         return len(self._resumed) + sum(map(len, self._queues.values()))
@@ -38,7 +43,7 @@ class WaitingQueue(Generic[T]):
         client = self._client(item)
         if client not in self._queues:
             self._queues[client] = deque()
-            self._counters[client] = max(self._counters.get(client, 0), self._floor)
+            self._counters[client] = max(self._counters.get(client, 0), self._virtual_time)
         self._queues[client].append(item)
 
     def resume(self, item: T) -> None:
@@ -47,7 +52,11 @@ class WaitingQueue(Generic[T]):
 
     def charge(self, client: str, tokens: int) -> None:
         """Count prompt tokens, or output tokens times OUTPUT_WEIGHT, that a client was served."""
-        self._counters[client] = self._counters.get(client, self._floor) + tokens
+        self._counters[client] = self._counters.get(client, self._virtual_time) + tokens
+        share, self._undivided = divmod(self._undivided + tokens, len(self._counters))
+        if share:
+            self._virtual_time += share
+            self._forget()
 
     def take(self, item: T) -> None:
         """Remove an item, which leaves the queue to run, and charge its prompt."""
@@ -55,7 +64,6 @@ class WaitingQueue(Generic[T]):
             self._resumed.remove(item)
             return
         client = self._client(item)
-        self._floor = max(self._floor, self._counters[client])
         self.charge(client, self._cost(item))
         self.remove(item)
 
@@ -74,24 +82,25 @@ class WaitingQueue(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """Yield every item in the order in which they are next, as if each were taken.
 
-        The queue may change meanwhile.
+        Of equal counters, that of the client with the fewest items is first: it asks for less. The
+        queue may change meanwhile.
         """
         yield from tuple(self._resumed)
-        waiting: Mapping[str, Iterator[T]] = {
-            client: iter(tuple(queue)) for client, queue in self._queues.items()
-        }
-        turns = [(self._counters[client], i, client) for i, client in enumerate(waiting)]
+        turns = [
+            (self._counters[client], len(queue), i, deque(queue))
+            for i, (client, queue) in enumerate(self._queues.items())
+        ]
         heapq.heapify(turns)
         while turns:
-            counter, i, client = heapq.heappop(turns)
-            item = next(waiting[client], None)
-            if item is not None:
-                yield item
-                heapq.heappush(turns, (counter + self._cost(item), i, client))
+            counter, _, i, queue = heapq.heappop(turns)
+            item = queue.popleft()
+            yield item
+            if queue:
+                heapq.heappush(turns, (counter + self._cost(item), len(queue), i, queue))
 
     def _forget(self) -> None:
-        """Drop counters that decide nothing, and too many of others."""
-        idle = [client for client in self._counters if client not in self._queues]
-        for client in idle:
-            if self._counters[client] <= self._floor or len(self._counters) > _MAX_COUNTERS:
+        """Drop counters that decide nothing, and the least of too many."""
+        idle = [(n, client) for client, n in self._counters.items() if client not in self._queues]
+        for counter, client in sorted(idle):
+            if counter <= self._virtual_time or len(self._counters) > _MAX_COUNTERS:
                 del self._counters[client]
