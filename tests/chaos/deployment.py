@@ -10,7 +10,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from system.deployment import wait_until
 from system.processes import is_running, resident_mib
 
 MODEL = "chaos:1"
+Proxy = Callable[[int], AbstractContextManager[int]]
+"""Runs in front of a port, at the port that it returns."""
+
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 _LOG_LINES = 60
@@ -101,17 +105,21 @@ def deployed(
     gateway: Mapping[str, object] | None = None,
     inference: Mapping[str, object] | None = None,
     gateway_files: int | None = None,
+    proxy: Proxy = contextlib.nullcontext,
     keys: Sequence[str] = (),
 ) -> Iterator[Deployment]:
     """Serve during the block, which starts when a request has succeeded.
 
     `gateway` and `inference` are settings by the names of their fields, `gateway_files` is the
-    gateway's limit of open files, and `keys` are API keys that it requires. The fake engine's
-    default pace is 1 ms per token.
+    gateway's limit of open files, and `keys` are API keys that it requires. `proxy` runs between
+    the two. The fake engine's default pace is 1 ms per token.
     """
     fast = {"fake_token_seconds": 0.001, "model": "chaos", "engine": "fake"}
-    with _running(folder, "sizeup_inference", fast | dict(inference or {})) as replica:
-        entry = {"id": "chaos", "names": [MODEL], "replicas": [replica.url]}
+    with (
+        _running(folder, "sizeup_inference", fast | dict(inference or {})) as replica,
+        proxy(replica.port) as port,
+    ):
+        entry = {"id": "chaos", "names": [MODEL], "replicas": [f"http://127.0.0.1:{port}"]}
         catalog = folder / "catalog.yaml"
         catalog.write_text(json.dumps({"models": {"chaos": entry}}))
         settings = {"catalog": catalog, "probe_interval_seconds": 0.2, **(gateway or {})}

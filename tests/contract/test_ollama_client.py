@@ -158,7 +158,7 @@ def test_every_option_reaches_inference() -> None:
 
     (request,) = run(scenario)
     assert request.model_dump(
-        exclude={"prompt", "fallback", "sampling"}, exclude_defaults=True
+        exclude={"prompt", "fallback", "sampling", "client"}, exclude_defaults=True
     ) == {
         "max_tokens": 5,
         "stop": ("a", "b"),

@@ -179,7 +179,7 @@ def test_every_parameter_reaches_inference() -> None:
     script = responding_with("x")
     (request,) = run(scenario, script, capabilities=("completion", "thinking"))
     assert request.model_dump(
-        exclude={"prompt", "fallback", "sampling"}, exclude_defaults=True
+        exclude={"prompt", "fallback", "sampling", "client"}, exclude_defaults=True
     ) == {
         "max_tokens": 5,
         "min_tokens": 2,

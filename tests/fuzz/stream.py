@@ -24,7 +24,7 @@ def items_of(media_type: str, body: bytes) -> list[Json]:
 def _lines(text: str) -> list[Json]:
     items = [json.loads(line) for line in text[:-1].split("\n")]
     last = items[-1]
-    if not (last.get("done") is True or last.get("status") == "success"):
+    if not (last.get("done") is True or last.get("status") == "success" or "error" in last):
         raise ValueError(f"the stream ends without its last item: {last}")
     return items
 

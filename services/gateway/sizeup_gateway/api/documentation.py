@@ -34,7 +34,7 @@ _ERRORS: Mapping[int, str] = {
     413: "Request body too large",
     414: "URL too long",
     415: "Content-Encoding not supported",
-    429: "Too many requests, or over a limit of the client; see Retry-After",
+    429: "Too many requests; see Retry-After",
     431: "Request headers too large",
     500: "Internal error",
     501: "Not supported by this server",
@@ -44,10 +44,10 @@ _ERRORS: Mapping[int, str] = {
     529: "Server busy; see Retry-After",
 }
 
-ACCESS = (401, 403, 414, 431, 500)
-"""Statuses that any route can return."""
+ACCESS = (400, 401, 403, 414, 429, 431, 500)
+"""Statuses that any route can return. 400: invalid HTTP; 429: a limit of the client."""
 MODEL_LOOKUP = (404,)
-BODY = (400, 408, 413, 415, 429, 503)
+BODY = (408, 413, 415, 503)
 GENERATION = (*BODY, *MODEL_LOOKUP, 502, 504)
 """Of routes that run a model."""
 
