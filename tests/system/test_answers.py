@@ -87,7 +87,8 @@ def test_a_stream_arrives_token_by_token(serving: Deployment) -> None:
         *chunks, last = [json.loads(line) for line in b"".join(reads).splitlines()]
         assert len(reads) > 1
         stamps = [part["created_at"] for part in (*chunks, last)]
-        assert stamps == sorted(set(stamps))
+        assert stamps == sorted(stamps)  # chunks that are sent together have the same
+        assert stamps[0] < stamps[-1]
         assert [part["done"] for part in chunks] == [False] * len(chunks)
         assert all(part["message"]["content"] for part in chunks)
         # An incomplete UTF-8 character is sent with the token that completes it.

@@ -165,10 +165,10 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     state.health.set_running(running.engine)
     exempt_from_collection()
     log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})
-    capacity = settings.max_waiting + settings.max_num_seqs
+    capacity = state.capacity
     return ServedModel(
         engine=running.engine,
-        info=running.info.model_copy(update={"max_requests": capacity}),
+        info=running.info,
         tokenizer=running.tokenizer,
         embedding=running.embedding,
         mailboxes=mailboxes,

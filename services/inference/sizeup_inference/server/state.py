@@ -33,8 +33,15 @@ class ServerState:
     def model_info(self) -> ModelInfo:
         """Return the description of the model, loaded or not, or raise NotReadyError."""
         if self.model is None and self.described is not None:
-            return self.described
-        return self.loaded_model().info
+            info = self.described
+        else:
+            info = self.loaded_model().info
+        return info.model_copy(update={"max_requests": self.capacity})
+
+    @property
+    def capacity(self) -> int:
+        """Sequences that are accepted, running and waiting."""
+        return self.settings.max_num_seqs + self.settings.max_waiting
 
     async def model_details(self) -> bytes:
         """Return the response of MODEL_DETAILS, or raise NotReadyError or StoreError.
