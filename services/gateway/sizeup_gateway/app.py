@@ -38,9 +38,10 @@ from sizeup_gateway.created_models.config_map_store import ConfigMapStore
 from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
+from sizeup_gateway.middleware.api_keys import read_keys
 from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
 from sizeup_gateway.middleware.refusals import RefusedRequests
-from sizeup_gateway.middleware.stack import middleware_stack
+from sizeup_gateway.middleware.stack import default_limits, middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
 from sizeup_gateway.models.catalog_file import CatalogFile
 from sizeup_gateway.models.model_metrics import ModelCollector
@@ -148,14 +149,15 @@ def create_app(
     app.state.refuse = RefusedRequests(
         parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
     )
-    app.state.backlog = Backlog(COMPUTING_PATHS, parts.models.room)
+    keys = read_keys(settings.api_keys_file, default_limits(settings))
+    app.state.backlog = Backlog(COMPUTING_PATHS, parts.models.room, keys.client_of)
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
         route_label=route_label,
         unmeasured=_paths(probes) | _paths(metrics),
     )
-    app.user_middleware = middleware_stack(settings, measured, _paths(probes))
+    app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes))
     api_docs.serve_api_docs(
         app,
         requests=[

@@ -20,15 +20,19 @@ def name_of_key(key: str) -> str:
 
 
 def client_of(scope: Scope) -> str:
-    """Return a name of the request's API key that does not reveal it, or of the peer's address.
+    """Return the name of a request's client."""
+    peer = scope.get("client")
+    return name_of(salt_of(scope), peer[0] if peer else "")
+
+
+def name_of(salt: str | None, peer: str) -> str:
+    """Return a name of an API key, by its salt, that does not reveal it, or of an address.
 
     Behind a proxy, all clients without keys are one: a header could name any address.
     """
-    salt = salt_of(scope)
     if salt is not None:
         return _name_of_salt(salt)
-    peer = scope.get("client")
-    return f"address:{_network_of(peer[0])}" if peer else "address:unknown"
+    return f"address:{_network_of(peer)}" if peer else "address:unknown"
 
 
 def _network_of(address: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sizeup_gateway.client_identity import name_of, name_of_key
 from sizeup_gateway.middleware.api_keys import parse_keys, read_keys
 from sizeup_gateway.rate_limits import RateLimits
 
@@ -61,4 +62,18 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
 
 
 def test_without_a_file_there_are_no_keys() -> None:
-    assert read_keys(None, DEFAULT) == {}
+    keys = read_keys(None, DEFAULT)
+    assert not keys
+    assert keys.client_of([(b"x-api-key", b"key")], "10.0.0.1") == name_of(None, "10.0.0.1")
+
+
+def test_only_a_valid_key_names_a_client(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("one\ntwo", encoding="utf-8")
+    file.chmod(0o600)
+    keys = read_keys(file, DEFAULT)
+    one, two = name_of_key("one"), name_of_key("two")
+    assert keys.client_of([(b"authorization", b"Bearer one")], "10.0.0.1") == one
+    assert keys.client_of([(b"x-api-key", b"two")], "10.0.0.1") == two
+    for value in (b"three", b"", b"\xff", b"one two"):
+        assert keys.client_of([(b"x-api-key", value)], "10.0.0.1") == name_of(None, "10.0.0.1")

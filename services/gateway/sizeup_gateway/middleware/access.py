@@ -1,9 +1,7 @@
 """Access control by Origin, Host and API key. Pure ASGI: never buffers."""
 
-import hashlib
-import hmac
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -12,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup_gateway import cache_salt
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
+from sizeup_gateway.middleware.api_keys import ApiKeys
 from sizeup_gateway.rate_limits import RATE_LIMIT_HEADERS
 from sizeup_telemetry.hosts import HostFault, HostRule
 
@@ -66,7 +65,7 @@ def host_middleware(bound_to: str) -> list[Middleware]:
     return [Middleware(HostMiddleware, rule=HostRule(bound_to))]
 
 
-def key_middleware(keys: Collection[str], is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
+def key_middleware(keys: ApiKeys, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
     """Require one of the API keys of all but exempt requests; without any key, of none."""
     return [Middleware(KeyMiddleware, keys=keys, is_exempt=is_exempt)] if keys else []
 
@@ -115,32 +114,19 @@ class HostMiddleware:
 class KeyMiddleware:
     """Requires an API key: `Authorization: Bearer` or `X-Api-Key`."""
 
-    def __init__(
-        self, app: ASGIApp, keys: Collection[str], is_exempt: Callable[[Scope], bool]
-    ) -> None:
-        """Keep only hashes of the keys; `is_exempt` selects the requests that need none."""
+    def __init__(self, app: ASGIApp, keys: ApiKeys, is_exempt: Callable[[Scope], bool]) -> None:
+        """`is_exempt` selects the requests that need none."""
         self._app = app
         self._is_exempt = is_exempt
-        self._salts = {_digest(key): cache_salt.derive(key) for key in keys}
+        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
         if scope["type"] == "http" and not self._is_exempt(scope):
-            cache_salt.attach(scope, self._check(Headers(scope=scope)))
+            salt = self._keys.salt_of(Headers(scope=scope))
+            if salt is None:
+                message = "a valid API key is required"
+                challenge = {"WWW-Authenticate": "Bearer"}
+                raise AccessError(AccessCode.INVALID_API_KEY, message, challenge)
+            cache_salt.attach(scope, salt)
         await self._app(scope, receive, send)
-
-    def _check(self, headers: Headers) -> str:
-        """Return the cache salt of the request's key."""
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        key = given.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
-        digest = _digest(key)
-        salts = [salt for one, salt in self._salts.items() if hmac.compare_digest(digest, one)]
-        if not salts:
-            message = "a valid API key is required"
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise AccessError(AccessCode.INVALID_API_KEY, message, challenge)
-        return salts[0]
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -1,9 +1,14 @@
 """The file of API keys: one per line, with the limits of its own that a key has."""
 
-from collections.abc import Mapping
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
+from starlette.datastructures import Headers
+
+from sizeup_gateway import cache_salt, client_identity
 from sizeup_gateway.rate_limits import RateLimits
 from sizeup_telemetry.secret_files import log_exposure
 
@@ -11,10 +16,41 @@ _NAMES = frozenset(field.name for field in fields(RateLimits))
 _MAX_DIGITS = 9
 
 
-def read_keys(path: Path | None, default: RateLimits) -> Mapping[str, RateLimits]:
-    """Return the limits of each key, none without a file; raise OSError or ValueError."""
+class ApiKeys:
+    """The accepted keys, of which only hashes are kept."""
+
+    def __init__(self, keys: Mapping[str, RateLimits]) -> None:
+        """`keys` are the keys themselves, with their limits."""
+        self.limits = {client_identity.name_of_key(key): limits for key, limits in keys.items()}
+        """By the name of the client."""
+        self._salts = {_digest(key): cache_salt.derive(key) for key in keys}
+
+    def __bool__(self) -> bool:
+        """Whether a key is required."""
+        return bool(self._salts)
+
+    def salt_of(self, headers: Headers) -> str | None:
+        """Return the cache salt of the key in `Authorization: Bearer` or `X-Api-Key`, if valid."""
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        key = given.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
+        digest = _digest(key)
+        salts = [salt for one, salt in self._salts.items() if hmac.compare_digest(digest, one)]
+        return salts[0] if salts else None
+
+    def client_of(self, headers: Sequence[tuple[bytes, bytes]], peer: str) -> str:
+        """Return the name of a request's client before the request is checked."""
+        salt = self.salt_of(Headers(raw=list(headers))) if self else None
+        return client_identity.name_of(salt, peer)
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def read_keys(path: Path | None, default: RateLimits) -> ApiKeys:
+    """Return the keys of a file, none without one; raise OSError or ValueError."""
     if path is None:
-        return {}
+        return ApiKeys({})
     try:
         found = parse_keys(path.read_text(encoding="utf-8"), default)
     except ValueError as error:
@@ -22,7 +58,7 @@ def read_keys(path: Path | None, default: RateLimits) -> Mapping[str, RateLimits
     if not found:
         raise ValueError(f"{path} contains no API key")
     log_exposure(path)
-    return found
+    return ApiKeys(found)
 
 
 def parse_keys(text: str, default: RateLimits) -> Mapping[str, RateLimits]:

@@ -1,18 +1,17 @@
 """The middleware of the gateway, in its order."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from starlette.middleware import Middleware
 
-from sizeup_gateway.client_identity import name_of_key
 from sizeup_gateway.middleware.access import (
     host_middleware,
     key_middleware,
     origin_middleware,
     origin_regex,
 )
-from sizeup_gateway.middleware.api_keys import read_keys
+from sizeup_gateway.middleware.api_keys import ApiKeys
 from sizeup_gateway.middleware.clients import ClientMiddleware, RateLimitMiddleware
 from sizeup_gateway.middleware.error_responses import ErrorResponseMiddleware
 from sizeup_gateway.middleware.paths import PathMiddleware
@@ -23,16 +22,12 @@ from sizeup_telemetry.request_id import RequestIdMiddleware
 
 
 def middleware_stack(
-    settings: Settings, measured: Middleware, probes: Collection[str]
+    settings: Settings, keys: ApiKeys, measured: Middleware, probes: Collection[str]
 ) -> list[Middleware]:
-    """Return the middleware, the outermost first; raise OSError or ValueError for the API keys.
+    """Return the middleware, the outermost first.
 
     `measured` measures requests; `probes` are paths that need no API key.
     """
-    default = RateLimits(
-        settings.requests_per_minute, settings.tokens_per_minute, settings.concurrent_requests
-    )
-    keys = read_keys(settings.api_keys_file, default)
     return [
         Middleware(RequestIdMiddleware),
         Middleware(PathMiddleware),
@@ -43,13 +38,19 @@ def middleware_stack(
         *host_middleware(settings.host),
         *key_middleware(keys, lambda scope: scope["path"] in probes or is_page_request(scope)),
         Middleware(ClientMiddleware),
-        *_rate_limit_middleware(default, keys),
+        *_rate_limit_middleware(default_limits(settings), keys),
     ]
 
 
-def _rate_limit_middleware(default: RateLimits, keys: Mapping[str, RateLimits]) -> list[Middleware]:
-    if not any(limits.limits_anything for limits in (default, *keys.values())):
+def default_limits(settings: Settings) -> RateLimits:
+    """Return the limits of a client without its own."""
+    return RateLimits(
+        settings.requests_per_minute, settings.tokens_per_minute, settings.concurrent_requests
+    )
+
+
+def _rate_limit_middleware(default: RateLimits, keys: ApiKeys) -> list[Middleware]:
+    if not any(limits.limits_anything for limits in (default, *keys.limits.values())):
         return []
-    by_client = {name_of_key(key): limits for key, limits in keys.items()}
-    limiter = RateLimiter(default, by_client, time.monotonic)
+    limiter = RateLimiter(default, keys.limits, time.monotonic)
     return [Middleware(RateLimitMiddleware, limiter=limiter)]

@@ -14,17 +14,23 @@ from sizeup_telemetry.places import Places
 Scope = MutableMapping[str, Any]
 """As Starlette's."""
 
+ClientOf = Callable[[Sequence[Header], str], str]
+"""The name of a client by its headers and its address, neither of them checked."""
+
 _SCOPE_KEY = "sizeup.leave_backlog"
-_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-_CREDENTIAL_BYTES = 256
-"""That tell clients apart."""
 
 
 class Backlog:
     """Belongs to one event loop."""
 
-    def __init__(self, paths: Collection[str] = (), room: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        paths: Collection[str] = (),
+        room: Callable[[], int] = lambda: 0,
+        client_of: ClientOf = lambda _headers, peer: peer,
+    ) -> None:
         """`paths`: of the requests that are counted; `room`: how many more can be served now."""
+        self.client_of = client_of
         self._paths = paths
         self._room = room
         self._places = Places(0)
@@ -49,9 +55,3 @@ def leave(scope: Scope) -> None:
     done: Callable[[], None] | None = scope.pop(_SCOPE_KEY, None)
     if done is not None:
         done()
-
-
-def client_of(headers: Sequence[Header], peer: str) -> str:
-    """Return what tells clients apart before their credentials are checked."""
-    given = next((value for name, value in headers if name in _CREDENTIALS), None)
-    return peer if given is None else given[:_CREDENTIAL_BYTES].decode("latin-1")

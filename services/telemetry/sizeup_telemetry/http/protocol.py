@@ -10,7 +10,7 @@ from typing import cast
 import httptools
 
 from sizeup_telemetry.http import head
-from sizeup_telemetry.http.backlog import Backlog, Scope, client_of, leave
+from sizeup_telemetry.http.backlog import Backlog, Scope, leave
 from sizeup_telemetry.http.connection import ConnectionProtocol, Phase
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.cycle import Cycle, refuse_with, without_chunks
@@ -88,7 +88,7 @@ class LimitedProtocol(ConnectionProtocol):
         self._keeps_alive = version == "1.1" and self.parser.should_keep_alive()
         self._phase, self._excess = Phase.BODY, 0
         self._body_left = head.content_length(self.headers)
-        self._client = client_of(self.headers, self.client[0] if self.client else "")
+        self._client = self.backlog.client_of(self.headers, self.client[0] if self.client else "")
         self._is_admitted = self.backlog.admits(target.path, self._client)
         self._start()
 
