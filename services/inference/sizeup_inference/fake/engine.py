@@ -128,7 +128,7 @@ class FakeEngine:
             )
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._closing  # set before requests fail
 
     def close(self, timeout_seconds: float) -> None:
         with self._changed:

@@ -95,7 +95,7 @@ class _Batch:
             check_token_ids(encoded.token_ids, model.info, "prompts")
             return encoded.token_ids
 
-        return await model.tokenizer_thread.run(encode)
+        return await model.tokenizer_thread.run(encode, self._request.client)
 
     def submit(self, index: int, token_ids: tuple[int, ...]) -> bool:
         """Submit a prompt; False where an earlier one has to end before.

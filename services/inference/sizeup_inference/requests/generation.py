@@ -103,7 +103,7 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
         return encoded, StopStrings(request.stop)
 
     try:
-        prompt, stops = await model.tokenizer_thread.run(encode)
+        prompt, stops = await model.tokenizer_thread.run(encode, request.client)
         constraint = await _constraint(model, resolved, prompt)
     except asyncio.CancelledError:  # the client disconnected, and no Generation will count it
         model.metrics.count("cancelled")
@@ -120,7 +120,9 @@ async def _constraint(
     if (grammars := model.grammars) is None:
         raise UnsupportedError("structured output is not supported", param="structured_output")
     reasoning = reasoning_of(resolved, model.info, prompt)
-    return await model.grammar_thread.run(lambda: compile_constraint(grammars, resolved, reasoning))
+    return await model.grammar_thread.run(
+        lambda: compile_constraint(grammars, resolved, reasoning), resolved.wire.client
+    )
 
 
 @contextlib.contextmanager
