@@ -40,6 +40,7 @@ from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
 from sizeup_gateway.middleware.api_keys import read_keys
 from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
+from sizeup_gateway.middleware.paths import without_extra_slashes
 from sizeup_gateway.middleware.refusals import RefusedRequests
 from sizeup_gateway.middleware.stack import default_limits, middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
@@ -150,7 +151,7 @@ def create_app(
         parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
     )
     keys = read_keys(settings.api_keys_file, default_limits(settings))
-    app.state.backlog = Backlog(COMPUTING_PATHS, parts.models.room, keys.client_of)
+    app.state.backlog = Backlog(_computes, parts.models.room, keys.client_of)
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
@@ -179,6 +180,11 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def _computes(path: str) -> bool:
+    """Whether a model computes the response to a request, by its path as the client wrote it."""
+    return without_extra_slashes(path) in COMPUTING_PATHS
 
 
 def refused_requests(app: FastAPI) -> RefusedRequests:

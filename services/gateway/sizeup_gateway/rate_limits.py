@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+MAX_RATE = 10**9
+"""Of what a client does in a minute: more is no limit."""
 _MAX_CLIENTS = 10_000
 """Clients whose use is kept; without a bound, addresses fill memory."""
 

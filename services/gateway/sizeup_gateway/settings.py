@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sizeup_gateway.rate_limits import MAX_RATE
+
 WithinMinute = Annotated[float, Field(gt=0, le=60)]
 WithinHour = Annotated[float, Field(gt=0, le=3600)]
 WithinDay = Annotated[float, Field(gt=0, le=86400)]
 """Seconds, like the two above."""
 Count = Annotated[int, Field(ge=1, le=65536)]
-_MAX_RATE = 10**9
-"""Of what a client does in a minute: more is no limit."""
 Bytes = Annotated[int, Field(ge=1024, le=2**40)]
 
 
@@ -44,16 +44,16 @@ class Settings(BaseSettings):
     requests_per_minute: int | None = Field(
         None,
         ge=1,
-        le=_MAX_RATE,
+        le=MAX_RATE,
         description="limit of the POST requests of each client, which is an API key or else an "
         "address (of IPv6 its /64); a line of api_keys_file may set another. Each gateway process "
         "counts its own",
     )
     tokens_per_minute: int | None = Field(
-        None, ge=1, le=_MAX_RATE, description="the same for tokens of prompts and outputs"
+        None, ge=1, le=MAX_RATE, description="the same for tokens of prompts and outputs"
     )
     concurrent_requests: int | None = Field(
-        None, ge=1, le=_MAX_RATE, description="the same for requests at one time"
+        None, ge=1, le=MAX_RATE, description="the same for requests at one time"
     )
     created_models: Path | None = Field(
         None,

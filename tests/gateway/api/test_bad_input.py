@@ -21,6 +21,8 @@ from gateway.api.bad_bodies import (
 from gateway.api.error_shape import assert_shape
 from gateway.fake_inference import FakeInference
 from gateway.harness import MODEL, background_gateway
+from sizeup_gateway.api.request_body import parse_object
+from sizeup_gateway.errors import InvalidRequestError
 
 OLLAMA, OPENAI = "/api/chat", "/v1/chat/completions"
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
@@ -295,3 +297,10 @@ def test_an_invalid_prompt_reports_the_valid_forms(http: httpx.Client, prompt: o
 )
 def test_openai_errors_name_the_field(http: httpx.Client, body: dict[str, Any], param: str) -> None:
     assert http.post(OPENAI, json=body).json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize("item", ["1", "null", '"a,"'])
+def test_a_body_with_too_many_items_is_rejected_before_it_is_parsed(item: str) -> None:
+    items = ",".join([item] * (2**21 + 2 if item != '"a,"' else 2**20 + 2))
+    with pytest.raises(InvalidRequestError):
+        parse_object(f'{{"x":[{items}]}}'.encode())

@@ -43,3 +43,29 @@ def test_places_that_are_held_count_when_a_replica_leaves() -> None:
         assert model.current_places().has_room("b")
         model.pool.replicas[0].ready = False
         assert not model.current_places().has_room("b")
+
+
+def test_the_room_of_models_without_known_places_is_bounded() -> None:
+    names = {"a": "a/a", "b": "b/b"}
+    entries = {key: CatalogEntry(id=id, names=(key,)) for key, id in names.items()}
+    models = Models(Catalog(models=entries))
+    unknown = models.room()
+    assert 0 < unknown < 10_000
+    ready = models.by_key["a"]
+    ready.pool = ReplicaPool(("http://1",))
+    ready.pool.replicas[0].ready = True
+    ready.info = model_info().model_copy(update={"max_requests": 10})
+    assert models.room() == unknown + 10
+    with ready.current_places().held("a", 4):
+        assert models.room() == unknown + 6
+
+
+def test_the_room_of_known_places_is_what_is_left() -> None:
+    entry = CatalogEntry(id="a/b", names=("b",))
+    models = Models(Catalog(models={KEY: entry}))
+    model = models.by_key[KEY]
+    model.pool = ReplicaPool(("http://1",))
+    model.pool.replicas[0].ready = True
+    model.info = model_info().model_copy(update={"max_requests": 10})
+    with model.current_places().held("a", 8), model.current_places().held("b", 2):
+        assert models.room() == 0

@@ -127,3 +127,15 @@ def test_another_rejected_field_is_the_clients_error() -> None:
             assert (status, len(fake.requests)) == (400, 1)
 
     asyncio.run(ask())
+
+
+def test_the_older_form_is_remembered() -> None:
+    async def ask() -> None:
+        async with fake_inference(without_clients) as fake, running_gateway(fake) as gateway:
+            body = PLAIN | {"model": MODEL}
+            for _ in range(3):
+                assert (await gateway.post("/v1/chat/completions", body))[0] == 200
+            without = [request.client is None for request in fake.requests]
+            assert without == [False, True, True, True]
+
+    asyncio.run(ask())

@@ -79,9 +79,7 @@ def run(
 ) -> None:
     async def whole() -> None:
         app = Application(leaves=leaves)
-        backlog = Backlog(
-            {COUNTED}, room, lambda headers, _peer: str(dict(headers).get(b"x-api-key"))
-        )
+        backlog = Backlog(lambda path: path == COUNTED, room, by_key)
         async with AsyncExitStack() as stack, served(LIMITS, app=app, backlog=backlog) as port:
             await scenario(Client(port, stack), app)
             app.release.set()

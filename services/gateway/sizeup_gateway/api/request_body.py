@@ -4,10 +4,12 @@ All input is untrusted; each guard states the input that it rejects.
 """
 
 import asyncio
+import contextvars
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -37,6 +39,10 @@ _MAX_BODY_DEPTH = _MAX_DEPTH + 8
 _MAX_VALUES = 2**18
 """Objects, arrays and strings in a body: 64 for each of 4,096 messages. The parser does not release
 the interpreter, and takes 40 ms for as many empty strings or keys."""
+
+_MAX_ITEMS = 2**21
+"""Commas in a body, those in texts included: twice the million token ids of the longest contexts.
+As a Python object, a number takes ten times its bytes."""
 
 _STEP_BYTES = 2**18
 """Searched at once; a step takes less than 1 ms."""
@@ -104,7 +110,7 @@ class BodyLimits:
     max_bytes: int
     """Of one body."""
     max_total_bytes: int
-    """Of all bodies that are being received."""
+    """Of all bodies that are being received or parsed."""
     seconds: float
     """For receiving one body."""
 
@@ -115,6 +121,8 @@ class BodyReader:
         self._limits = limits
         self._drain = drain
         self._received_bytes = 0
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
+        """One thread: what is parsed takes many times its bytes until it is validated."""
 
     async def read(self, request: Request, parse: Callable[[bytes], T]) -> T:
         """Return the parsed body, or raise AccessError or InvalidRequestError.
@@ -125,17 +133,21 @@ class BodyReader:
         if any(encoding.strip() not in ("", "identity") for encoding in encodings):
             message = "compressed request bodies are not supported"
             raise AccessError(AccessCode.UNSUPPORTED_ENCODING, message)
-        raw = await self._read_bytes(request)
-        if len(raw) > _THREAD_BYTES:
-            return await asyncio.to_thread(parse, raw)
-        return parse(raw)
+        body = bytearray()
+        try:
+            await self._receive(request, body)
+            if len(body) <= _THREAD_BYTES:
+                return parse(bytes(body))
+            context, loop = contextvars.copy_context(), asyncio.get_running_loop()
+            return await loop.run_in_executor(self._parser, context.run, parse, bytes(body))
+        finally:
+            self._received_bytes -= len(body)
 
-    async def _read_bytes(self, request: Request) -> bytes:
+    async def _receive(self, request: Request, body: bytearray) -> None:
         length = request.headers.get("content-length", "")
         max_bytes = self._limits.max_bytes
         if length.isdecimal() and len(length) < 20 and int(length) > max_bytes:
             raise self._too_large()
-        body = bytearray()
         try:
             async with asyncio.timeout(self._limits.seconds) as deadline:
                 with self._drain.guard(partial(expire_now, deadline)):
@@ -147,9 +159,6 @@ class BodyReader:
             raise self._timeout_error() from None
         except ClientDisconnect:
             raise InvalidRequestError("the request body is incomplete") from None
-        finally:
-            self._received_bytes -= len(body)
-        return bytes(body)
 
     def _check(self, size: int) -> None:
         if size > self._limits.max_bytes:
@@ -210,6 +219,9 @@ def parse_json(raw: bytes, max_depth: int = _MAX_DEPTH) -> Any:
 
 def _check_values(raw: bytes) -> None:
     """Raise ValueError for too many values. Other threads run between the steps."""
+    commas = (raw.count(b",", i, i + _STEP_BYTES) for i in range(0, len(raw), _STEP_BYTES))
+    if any(total > _MAX_ITEMS for total in accumulate(commas)):
+        raise ValueError(f"more than {_MAX_ITEMS} items")
     if not _exceed(_counts(raw)):
         return
     if _exceed(_counts_outside_strings(raw)):

@@ -16,6 +16,8 @@ from sizeup_wire.model import ModelInfo
 from sizeup_wire.names import shortest_name
 
 _UNLIMITED = 2**31
+_UNKNOWN_ROOM = 256
+"""Requests for models whose places are not known: the event loop takes 0.1 s for as many."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,11 +112,10 @@ class Models:
         return removed
 
     def room(self) -> int:
-        """Return how many requests all models together have places for."""
-        if not self.by_key:
-            return _UNLIMITED
+        """Return how many more requests all models together have places for."""
         places = [model.current_places() for model in self.by_key.values()]
-        return sum(max(0, one.capacity - one.total) for one in places)
+        known = [max(0, one.capacity - one.total) for one in places if one.capacity < _UNLIMITED]
+        return sum(known) + (_UNKNOWN_ROOM if len(known) < len(places) or not places else 0)
 
     def find(self, name: str) -> Model:
         """Return the model with a name, or raise ModelNotFoundError."""

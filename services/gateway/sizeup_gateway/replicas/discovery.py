@@ -163,6 +163,7 @@ class Discovery:
     async def _health(self, probe: _Probe) -> Health:
         health = await self._client.health(probe.replica.url)
         if health.ready and not probe.replica.ready:
+            probe.link.is_older = False  # the process may be another one
             probe.model.info = await self._client.model(probe.replica.url)
         return health
 

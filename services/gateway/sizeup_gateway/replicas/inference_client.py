@@ -151,12 +151,7 @@ class InferenceClient:
         restarts: bool,
     ) -> AsyncGenerator[Sequence[EventT | Failed]]:
         seconds = self._timeouts.first_event
-        try:
-            response = await self._post(link, url, request, seconds)
-        except UpstreamError as error:
-            if error.param not in _NOT_OF_THE_OUTPUT:
-                raise
-            response = await self._post(link, url, _in_older_form(request), seconds)
+        response = await self._post_in_its_form(link, url, request, seconds)
         on_accepted()
         started = ended = False
         stream = EventStream(response.content, adapter, link)
@@ -177,6 +172,20 @@ class InferenceClient:
                 response.release()
             else:
                 response.close()
+
+    async def _post_in_its_form(
+        self, link: Link, url: str, request: RequestModel, seconds: float
+    ) -> aiohttp.ClientResponse:
+        """Send a request without the fields that a replica of an older release has rejected."""
+        if link.is_older:
+            return await self._post(link, url, _in_older_form(request), seconds)
+        try:
+            return await self._post(link, url, request, seconds)
+        except UpstreamError as error:
+            if error.param not in _NOT_OF_THE_OUTPUT:
+                raise
+        link.is_older = True
+        return await self._post(link, url, _in_older_form(request), seconds)
 
     async def tokenize(self, base_url: str, request: TokenizeRequest) -> TokenizeResponse:
         """Tokenize a prompt; raises like `generate`."""
@@ -209,9 +218,10 @@ class InferenceClient:
         """Return the JSON arrays of routes.MODEL_DETAILS; None if the replica has none."""
         url = base_url + routes.MODEL_DETAILS
         try:
-            async with asyncio.timeout(self._timeouts.first_event):
-                response = await self._open_session.get(url)
-                body = await _read_all(response, _MAX_DETAILS_BYTES)
+            async with asyncio.timeout(self._timeouts.first_event) as deadline:
+                with self.link(base_url).interruptible(partial(expire_now, deadline)):
+                    response = await self._open_session.get(url)
+                    body = await _read_all(response, _MAX_DETAILS_BYTES)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             _log.warning("replica.no_details", extra={"url": url, "error": repr(error)})
             return None
@@ -230,10 +240,12 @@ class InferenceClient:
     async def _post_and_read(
         self, base_url: str, path: str, request: RequestModel, seconds: float
     ) -> bytes:
-        response = await self._post(self.link(base_url), base_url + path, request, seconds)
+        link = self.link(base_url)
+        response = await self._post(link, base_url + path, request, seconds)
         try:
-            async with asyncio.timeout(seconds):
-                return await _read_all(response, MAX_LINE_BYTES)
+            async with asyncio.timeout(seconds) as deadline:
+                with link.interruptible(partial(expire_now, deadline)):
+                    return await _read_all(response, MAX_LINE_BYTES)
         except TimeoutError as error:
             raise UpstreamError(TIMEOUT.code, TIMEOUT.message) from error
         except aiohttp.ClientError as error:

@@ -14,6 +14,8 @@ class Link:
         self.heard_at = self._loop.time()
         """When the replica last sent an event, by the clock of the event loop."""
         self.interruptions = 0
+        self.is_older = False
+        """Whether the replica is of a release that rejects fields of this one."""
 
     def note_data(self) -> None:
         self.heard_at = self._loop.time()

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 
-from sizeup_gateway.errors import ReplicaUnavailableError
+from sizeup_gateway.errors import ReplicaUnavailableError, UpstreamError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.inference_client import InferenceClient
 from sizeup_gateway.scaling.activator import Activator
+from sizeup_wire.errors import ErrorCode
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ class KeepAlive:
             await self._activator.wait(request)
             return
         while not await self._set(model, seconds):
+            if model.pool.ready_count:
+                message = "cannot connect to the inference process"
+                raise UpstreamError(ErrorCode.UPSTREAM_LOST, message)
             await self._activator.wait(request)
 
     async def unload(self, model: Model) -> None:
@@ -46,7 +50,7 @@ class KeepAlive:
         try:
             response = await self._client.set_keep_alive(replica.url, seconds)
         except ReplicaUnavailableError as error:
-            replica.ready = False
+            replica.ready = replica.ready and not error.is_down
             _log.warning("replica.lost", extra={"replica": replica.url, "error": error.message})
             return False
         replica.expires_at = response.expires_at

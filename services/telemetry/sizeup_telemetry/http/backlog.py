@@ -4,11 +4,11 @@ An overloaded loop otherwise takes in everything, and lets what it could serve w
 will refuse.
 """
 
-from collections.abc import Callable, Collection, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from sizeup_telemetry.http.refusal import Header
+from sizeup_telemetry.http.refusal import Header, Refusal
 from sizeup_telemetry.places import Places
 
 Scope = MutableMapping[str, Any]
@@ -16,6 +16,8 @@ Scope = MutableMapping[str, Any]
 
 ClientOf = Callable[[Sequence[Header], str], str]
 """The name of a client by its headers and its address, neither of them checked."""
+
+FULL = Refusal(503, "too many concurrent requests, please try again")
 
 _SCOPE_KEY = "sizeup.leave_backlog"
 
@@ -25,26 +27,30 @@ class Backlog:
 
     def __init__(
         self,
-        paths: Collection[str] = (),
+        counts: Callable[[str], bool] = lambda _path: False,
         room: Callable[[], int] = lambda: 0,
         client_of: ClientOf = lambda _headers, peer: peer,
     ) -> None:
-        """`paths`: of the requests that are counted; `room`: how many more can be served now."""
-        self.client_of = client_of
-        self._paths = paths
+        """`counts`: whether requests of a path are; `room`: how many more can be served now."""
+        self._counts = counts
+        self._client_of = client_of
         self._room = room
         self._places = Places(0)
 
-    def admits(self, path: str, client: str) -> bool:
-        """Whether a request is served rather than refused."""
-        if path not in self._paths:
+    def client(self, path: str, headers: Sequence[Header], peer: str) -> str | None:
+        """Return the client of a request; None if the request is not counted."""
+        return self._client_of(headers, peer) if self._counts(path) else None
+
+    def admits(self, client: str | None) -> bool:
+        """Whether a request of `client` is served rather than refused."""
+        if client is None:
             return True
         self._places.capacity = self._room()
         return self._places.has_room(client)
 
-    def enter(self, scope: Scope, client: str) -> None:
+    def enter(self, scope: Scope, client: str | None) -> None:
         """Count a request that is complete, until it leaves."""
-        if scope["path"] in self._paths and self._places.has_room(client):
+        if client is not None and self._places.has_room(client):
             held = ExitStack()
             held.enter_context(self._places.held(client))
             scope[_SCOPE_KEY] = held.close

@@ -10,7 +10,7 @@ from typing import cast
 import httptools
 
 from sizeup_telemetry.http import head
-from sizeup_telemetry.http.backlog import Backlog, Scope, leave
+from sizeup_telemetry.http.backlog import FULL, Backlog, Scope, leave
 from sizeup_telemetry.http.connection import ConnectionProtocol, Phase
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.cycle import Cycle, refuse_with, without_chunks
@@ -38,7 +38,8 @@ class LimitedProtocol(ConnectionProtocol):
     _body_left: int | None = None
     """Of a body with a Content-Length."""
     _keeps_alive = True
-    _client = ""
+    _client: str | None = None
+    """Of a request that the backlog counts."""
     _is_admitted = True
     """By the backlog."""
 
@@ -88,8 +89,9 @@ class LimitedProtocol(ConnectionProtocol):
         self._keeps_alive = version == "1.1" and self.parser.should_keep_alive()
         self._phase, self._excess = Phase.BODY, 0
         self._body_left = head.content_length(self.headers)
-        self._client = self.backlog.client_of(self.headers, self.client[0] if self.client else "")
-        self._is_admitted = self.backlog.admits(target.path, self._client)
+        peer = self.client[0] if self.client else ""
+        self._client = self.backlog.client(target.path, self.headers, peer)
+        self._is_admitted = self.backlog.admits(self._client)
         self._start()
 
     def on_body(self, body: bytes) -> None:
@@ -139,7 +141,7 @@ class LimitedProtocol(ConnectionProtocol):
             on_response=self.on_response_complete,
         )
         is_old = self.scope["http_version"] == "1.0"
-        app = self.app if self._is_admitted else refuse_with(*self._respond(head.OVERLOADED))
+        app = self.app if self._is_admitted else refuse_with(*self._respond(FULL))
         app = without_chunks(self.cycle, app) if is_old else app
         self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's types
 
