@@ -101,3 +101,14 @@ def test_callbacks_run_when_a_replica_becomes_ready() -> None:
     pool.set_ready(a, ready=True)
     pool.set_ready(b, ready=True)
     assert called == [1, 2]
+
+
+def test_a_replica_that_hangs_is_picked_last() -> None:
+    pool = ReplicaPool(("http://1", "http://2"))
+    for replica in pool.replicas:
+        replica.ready = True
+    hung, other = pool.replicas
+    hung.hung, other.in_flight = True, 5
+    assert pool.pick() is other
+    other.ready = False
+    assert (pool.pick(), pool.responds) == (hung, False)

@@ -168,3 +168,11 @@ def test_variants_are_families_of_their_own(name: str, key: str) -> None:
 
 def test_the_fallback_stays_in_the_variant() -> None:
     assert select(variants(), "q:3b", fall_back=True).model.key == "q-1b"
+
+
+def test_a_size_whose_only_replica_hangs_falls_back_like_one_that_is_not_ready() -> None:
+    found = models("3b", "0.5b")
+    found.by_key["3b"].pool.replicas[0].hung = True
+    assert select(found, "qwen2.5:3b").model.key == "3b"
+    assert select(found, "qwen2.5:3b", fall_back=True).model.key == "0.5b"
+    assert select(found, "qwen2.5:largest-ready").model.key == "0.5b"

@@ -15,6 +15,8 @@ class Replica:
 
     url: str
     ready: bool = False
+    hung: bool = False
+    """Whether it stays ready although it does not respond, since it is the only one."""
     in_flight: int = 0
     """Requests of this gateway only; other gateways count their own."""
     state: str | None = None
@@ -42,6 +44,11 @@ class ReplicaPool:
     @property
     def ready_count(self) -> int:
         return sum(replica.ready for replica in self.replicas)
+
+    @property
+    def responds(self) -> bool:
+        """Whether a replica is ready that is not known to hang."""
+        return any(replica.ready and not replica.hung for replica in self.replicas)
 
     @property
     def in_flight(self) -> int:
@@ -88,7 +95,7 @@ class ReplicaPool:
         """
         ready = [r for r in self._rotated() if r.ready]
         others = [r for r in ready if r is not avoid] or ready
-        return min(others, key=lambda r: r.in_flight, default=None)
+        return min(others, key=lambda r: (r.hung, r.in_flight), default=None)
 
     @contextmanager
     def lease(self, avoid: Replica | None = None) -> Iterator[Replica]:

@@ -50,14 +50,12 @@ def select(models: Models, name: str, *, fall_back: bool = False) -> Selected:
     """
     selected = _find(models, name)
     model = selected.model
-    if not fall_back or model.pool.ready_count:
+    if not fall_back or model.pool.responds:
         return selected
     sizes = family(models.by_key.values(), family_of(model))
     own = parameters_of(model)
     smaller = [
-        m
-        for m in sizes
-        if m.pool.ready_count and own is not None and (parameters_of(m) or own) < own
+        m for m in sizes if m.pool.responds and own is not None and (parameters_of(m) or own) < own
     ]
     if not smaller:
         return selected
@@ -112,7 +110,7 @@ def _select_virtual(models: Models, name: str) -> Selected:
 
 
 def _largest_ready(sizes: Sequence[Model]) -> Model | None:
-    return next((model for model in reversed(sizes) if model.pool.ready_count), None)
+    return next((model for model in reversed(sizes) if model.pool.responds), None)
 
 
 _VIRTUAL_TAGS: Mapping[str, Callable[[Sequence[Model]], Model | None]] = {

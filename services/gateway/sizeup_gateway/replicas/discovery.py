@@ -56,6 +56,7 @@ def _timed_out(probe: _Probe, begun: float) -> None:
         return
     replica, pool = probe.replica, probe.model.pool
     pool.set_ready(replica, ready=replica.ready and pool.ready_count == 1)
+    replica.hung = replica.ready
     ended = probe.link.interrupt()
     fields = {"model": probe.model.key, "replica": replica.url, "requests_ended": ended}
     _log.warning("replica.unresponsive", extra=fields)
@@ -152,7 +153,7 @@ class Discovery:
             health = Health(ready=False, state=state_after_refused_connection(replica.state))
         except (aiohttp.ClientError, OSError, ValueError):
             health = Health(ready=False)
-        probe.timeouts = 0
+        probe.timeouts, replica.hung = 0, False
         probe.described = probe.described and health.state == _LOADING
         if health.state == _LOADING and not probe.described:
             await self._read_description(probe)
