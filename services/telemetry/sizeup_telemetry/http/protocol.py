@@ -118,6 +118,7 @@ class LimitedProtocol(ConnectionProtocol):
         super().on_message_complete()
         if self._is_admitted:
             self.backlog.enter(cast(Scope, self.scope), self._client)
+        self.open_connections.complete_request(self)
         self._phase, self._excess, self._body_left = Phase.RESPONSE, 0, None
         self._complete_at = self.loop.time()
         assert self.cycle is not None
