@@ -16,6 +16,15 @@ CONNECTIONS = 64
 _ATTACKERS = 16
 _PROBE_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.1
+ATTACKS = (
+    "blank lines in a chunk",
+    "last chunks in a chunk",
+    "chunks of blank lines",
+    "chunks of 16 bytes",
+    "trailers",
+    "blank lines between requests",
+)
+"""Of those that flood."""
 _SLOW = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
 
 
@@ -50,10 +59,7 @@ def test_slow_bodies_leave_connections_for_others(
     print(f"{served} requests served beside {len(slow)} slow bodies")
 
 
-@pytest.mark.parametrize(
-    "attack",
-    ["blank lines in a chunk", "last chunks in a chunk", "chunks of 16 bytes", "chunks of blank lines", "trailers", "blank lines between requests"],
-)  # fmt: skip
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_probes_succeed_beside_bodies_that_are_slow_to_parse(
     limited: Deployment, attack: str, attack_seconds: float
 ) -> None:

@@ -120,7 +120,8 @@ def connected() -> tuple[LimitedProtocol, Transport]:
 def test_the_work_of_a_read_is_bounded(before: bytes, part: bytes) -> None:
     async def run() -> None:
         protocol, _ = connected()
-        protocol.parser = parser = CountedParser(protocol)
+        parser = CountedParser(protocol)
+        protocol.parser = parser  # type: ignore[assignment]
         protocol.data_received(before)
         parser.callbacks.count = 0
         protocol.data_received(part * (READ_BYTES // len(part)))
@@ -135,7 +136,7 @@ def test_nothing_more_is_read_until_the_application_takes_the_body() -> None:
         protocol, transport = connected()
         protocol.data_received(_CHUNKED + b"100\r\n%b\r\n" % (b"x" * 256) * 1000)
         assert transport.is_paused
-        while protocol.flow.stopped:
+        while protocol.flow.stopped:  # noqa: ASYNC110 - turns of the loop are what it waits for
             await asyncio.sleep(0)
         assert transport.is_paused
         protocol.connection_lost(None)

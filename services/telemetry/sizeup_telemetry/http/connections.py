@@ -85,7 +85,8 @@ class Connections:
         """Refuse an incomplete request in favour of another; return False if there is none."""
         if not self._receiving:
             return False
-        oldest = next(iter(max(self._receiving.values(), key=len)))
+        most = max(self._receiving.values(), key=len)
+        oldest = next(iter(most))
         self.end_request(oldest)
         oldest.refuse_body()
         return True
