@@ -21,6 +21,7 @@ _CONNECTIONS = 4
 """At once: a bound for one connection is none if each new one adds to the memory."""
 
 _HEAD = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\n"
+_PROBE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _UNREAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 _CHAT = b'{"model":"chaos:1","messages":[]}'
@@ -43,15 +44,21 @@ FLOODS = {
     "trailer name": Flood(_CHUNKED + b"2\r\n{}\r\n0\r\n", b"a"),
     "chunk extension": Flood(_CHUNKED + b"2;", b"a"),
     "chunks of one byte": Flood(_CHUNKED, b"1\r\n \r\n"),
+    "blank lines in a chunk": Flood(_CHUNKED + b"fffffff\r\n", b"\r\n\r\n"),
+    "last chunks in a chunk": Flood(_CHUNKED + b"fffffff\r\n", b"\r\n0\r\n\r\n"),
+    "blank lines in a body": Flood(_UNREAD, b"\r\n\r\n"),
+    "chunks of blank lines": Flood(_CHUNKED, b"4\r\n\r\n\r\n\r\n"),
+    "chunks of 16 bytes": Flood(_CHUNKED, b"10\r\n                \r\n"),
     "chunk size": Flood(_CHUNKED, b"0"),
     "blank lines": Flood(b"", b"\r\n"),
     "blank lines after a request": Flood(_WHOLE, b"\r\n"),
     "method": Flood(b"", b"A"),
+    "blank lines between requests": Flood(b"", _PROBE + b"\r\n" * 8000),
     "target": Flood(b"GET /", b"a"),
     "headers": Flood(_HEAD, b"X:a\r\n"),
     "header name": Flood(_HEAD, b"a"),
     "header value": Flood(_HEAD + b"X: ", b"a"),
-    "pipelined requests": Flood(b"", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "pipelined requests": Flood(b"", _PROBE),
     "pipelined while answering": Flood(_WHOLE, _WHOLE),
     "unread body": Flood(_UNREAD, b"a"),
     "body of a refused request": Flood(_HEAD + b"Content-Length: 99999999999\r\n\r\n", b"a"),

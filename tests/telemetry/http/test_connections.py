@@ -6,15 +6,32 @@ from sizeup_telemetry.http.connections import Connections
 @dataclass(eq=False)
 class Fake:
     evicted: list[bool] = field(default_factory=list)
+    refused: list[bool] = field(default_factory=list)
 
     def evict(self) -> None:
         self.evicted.append(True)
 
+    def refuse_body(self) -> None:
+        self.refused.append(True)
 
-def opened(connections: Connections, count: int) -> list[Fake]:
+
+def opened(connections: Connections, count: int, address: str = "a") -> list[Fake]:
     fakes = [Fake() for _ in range(count)]
-    assert all(connections.open(fake) for fake in fakes)
+    assert all(connections.open(fake, address) for fake in fakes)
     return fakes
+
+
+def received(connections: Connections, count: int, address: str = "a") -> list[Fake]:
+    """Return connections whose body is incomplete."""
+    fakes = opened(connections, count, address)
+    assert all(connections.begin_request(fake) for fake in fakes)
+    return fakes
+
+
+def serve(connections: Connections, fake: Fake) -> bool:
+    is_admitted = connections.begin_request(fake)
+    connections.complete_request(fake)
+    return is_admitted
 
 
 def test_the_connection_that_has_waited_longest_is_evicted() -> None:
@@ -31,16 +48,44 @@ def test_without_an_idle_connection_a_new_one_is_refused() -> None:
     connections = Connections(2)
     fakes = opened(connections, 2)
     for fake in fakes:
-        connections.begin_request(fake)
-    assert not connections.open(Fake())
+        serve(connections, fake)
+    assert not connections.open(Fake(), "a")
     connections.close(fakes[0])
-    assert connections.open(Fake())
+    assert connections.open(Fake(), "a")
 
 
 def test_requests_leave_connections_for_refusals_and_probes() -> None:
     connections = Connections(16)
     fakes = opened(connections, 16)
-    assert [connections.begin_request(fake) for fake in fakes] == [True] * 14 + [False] * 2
+    assert [serve(connections, fake) for fake in fakes] == [True] * 14 + [False] * 2
+
+
+def test_the_body_that_has_been_incomplete_longest_ends_for_another_request() -> None:
+    connections = Connections(16)
+    slow = received(connections, 14)
+    connections.complete_request(slow[0])
+    (other,) = opened(connections, 1, "b")
+    assert connections.begin_request(other)
+    assert [fake.refused for fake in slow] == [[], [True], *[[]] * 12]
+
+
+def test_the_address_with_most_incomplete_bodies_loses_one() -> None:
+    connections = Connections(16)
+    (first,) = received(connections, 1, "b")
+    slow = received(connections, 14, "a")
+    assert not first.refused
+    assert slow[0].refused
+
+
+def test_an_incomplete_body_ends_for_a_new_connection() -> None:
+    connections = Connections(2)
+    served, slow = opened(connections, 2)
+    serve(connections, served)
+    connections.begin_request(slow)
+    opened(connections, 1)
+    assert slow.refused
+    assert slow.evicted
+    assert not served.evicted
 
 
 def test_a_closed_connection_stays_closed() -> None:

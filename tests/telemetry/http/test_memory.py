@@ -104,3 +104,22 @@ def test_probes_are_served_beyond_the_limit_of_requests() -> None:
                 writer.close()
 
     asyncio.run(asyncio.wait_for(run(), DEADLINE_SECONDS))
+
+
+def test_incomplete_bodies_leave_connections_for_others() -> None:
+    async def run() -> None:
+        async with served(LIMITS, connections=Connections(4)) as port:
+            clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+            for reader, writer in clients[:3]:
+                writer.write(_POST + b"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+                await reader.readuntil(b"100 Continue\r\n\r\n")
+            reader, writer = clients[3]
+            writer.write(request("POST /echo", body=b"x"))
+            assert await read_response(reader) == b"POST /echo x"
+            assert (await clients[0][0].read()).startswith(b"HTTP/1.1 503 ")
+            clients[1][1].write(b"x" * 1000)
+            assert await read_response(clients[1][0]) == b"POST /echo " + b"x" * 1000
+            for _, writer in clients:
+                writer.close()
+
+    asyncio.run(asyncio.wait_for(run(), DEADLINE_SECONDS))

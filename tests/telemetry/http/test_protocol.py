@@ -44,6 +44,20 @@ def test_a_connection_with_requests_is_kept_open() -> None:
     run_exchange(exchange)
 
 
+@pytest.mark.parametrize("data", [b"\r\n\r\n", b"\r\n0\r\n\r\n", b" "], ids=repr)
+def test_a_large_chunked_body_arrives_whole(data: bytes) -> None:
+    body = data * (2**20 // len(data))
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    sent = request("POST /echo", "Transfer-Encoding: chunked\r\n") + chunk
+
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent + sent)
+        for _ in range(2):
+            assert await read_response(reader) == b"POST /echo " + body
+
+    run_exchange(exchange)
+
+
 def test_unbounded_headers_are_rejected() -> None:
     async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX: ")

@@ -58,6 +58,7 @@ REFUSED = {
     "chunk end": (_CHUNKED + b"1\r\nxx", 400),
     "chunk extension": (_CHUNKED + b"1;" + b"x" * 2000, 400),
     "chunks of one byte": (_CHUNKED + b"1\r\nx\r\n" * 1000, 400),
+    "chunks of four bytes": (_CHUNKED + b"4\r\nxxxx\r\n" * 1000, 400),
     "trailers": (_CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X:a\r\n" * 1000, 400),
     "one trailer": (_CHUNKED + b"2\r\n{}\r\n0\r\nX: " + b"a" * 2000, 400),
     "blank lines": (b"\r\n" * 1000, 400),

@@ -76,7 +76,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         self.flow = InputFlow(transport)
         self.url, self.headers = b"", []
         self._input = Pieces()
-        if self.open_connections.open(self):
+        if self.open_connections.open(self, self.client[0] if self.client else ""):
             self._set_timer()
         else:
             self._write_refusal(head.OVERLOADED)
@@ -104,6 +104,13 @@ class ConnectionProtocol(HttpToolsProtocol):
     def evict(self) -> None:
         """Close in favour of another connection."""
         self.transport.abort()
+
+    def refuse_body(self) -> None:
+        """Refuse in favour of another connection; a response cannot be taken back."""
+        if self.cycle is not None and self.cycle.response_started:
+            self.evict()
+        else:
+            self._refuse(head.OVERLOADED)
 
     def write(self, data: bytes) -> None:
         """Send a part of a response."""

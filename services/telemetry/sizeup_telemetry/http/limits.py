@@ -15,7 +15,7 @@ class Limits:
     header_bytes: int = 64 * 2**10
     """Of request line and headers; h11's default. Also of what is neither headers nor body: blank
     lines between requests, and chunk sizes, chunk extensions and trailers, of which two bytes are
-    free for each byte of the body, as in Go's net/http."""
+    free for each byte of the body, as in Go's net/http; here a chunk counts 16 bytes more."""
     header_count: int = 128
     """Apache, hyper and Tomcat allow 100; each takes 200 bytes beside its text."""
     target_bytes: int = 16 * 2**10

@@ -8,9 +8,11 @@ import asyncio
 from typing import cast
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from sizeup_telemetry.http import head
 from sizeup_telemetry.http.backlog import FULL, Backlog, Scope, leave
+from sizeup_telemetry.http.chunks import Chunks
 from sizeup_telemetry.http.connection import ConnectionProtocol, Phase
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.cycle import Cycle, refuse_with, without_chunks
@@ -28,6 +30,10 @@ _TOO_MUCH = {
     Phase.BODY: head.TOO_MUCH_FRAMING,
 }
 _UNBOUNDED = 10**9
+_PIECES_PER_TURN = 4
+"""A millisecond of parsing: other connections are served between the parts of one read."""
+_CHUNK_BYTES = 16
+"""That a chunk counts beside its framing: tiny ones take longer to parse than their bytes."""
 
 
 class LimitedProtocol(ConnectionProtocol):
@@ -37,6 +43,9 @@ class LimitedProtocol(ConnectionProtocol):
     """Bytes of this phase that are not body, less those that the body allows."""
     _body_left: int | None = None
     """Of a body with a Content-Length."""
+    _chunks: Chunks | None = None
+    """Of a chunked body."""
+    _next_turn: asyncio.Handle | None = None
     _keeps_alive = True
     _client: str | None = None
     """Of a request that the backlog counts."""
@@ -48,7 +57,8 @@ class LimitedProtocol(ConnectionProtocol):
             self._linger_on()
             return
         self._input.append(data)
-        self._advance()
+        if self._next_turn is None:
+            self._advance()
 
     def shutdown(self) -> None:
         self._keeps_alive = False
@@ -89,10 +99,14 @@ class LimitedProtocol(ConnectionProtocol):
         self._keeps_alive = version == "1.1" and self.parser.should_keep_alive()
         self._phase, self._excess = Phase.BODY, 0
         self._body_left = head.content_length(self.headers)
+        self._chunks = Chunks() if self._body_left is None else None
         peer = self.client[0] if self.client else ""
         self._client = self.backlog.client(target.path, self.headers, peer)
         self._is_admitted = self.backlog.admits(self._client)
         self._start()
+
+    def on_chunk_header(self) -> None:
+        self._excess += _CHUNK_BYTES
 
     def on_body(self, body: bytes) -> None:
         if self._body_left is not None:
@@ -106,6 +120,7 @@ class LimitedProtocol(ConnectionProtocol):
         super().on_message_complete()
         if self._is_admitted:
             self.backlog.enter(cast(Scope, self.scope), self._client)
+        self.open_connections.complete_request(self)
         self._phase, self._excess, self._body_left = Phase.RESPONSE, 0, None
         self._complete_at = self.loop.time()
         assert self.cycle is not None
@@ -146,17 +161,48 @@ class LimitedProtocol(ConnectionProtocol):
         self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's types
 
     def _advance(self) -> None:
-        """Parse up to the end of one request."""
-        while self._input and self._phase in _PARSED and not self.transport.is_closing():
-            self._feed(self._input.next(self._body_left))
+        """Parse up to the end of one request, and a bounded part of it in one turn of the loop."""
+        self._next_turn = None
+        for _ in range(_PIECES_PER_TURN):
+            if self._may_parse():
+                self._parse()
         if self.is_closing():
             return
-        if self._phase is Phase.RESPONSE and self._input:
+        if self._may_parse():
+            self._next_turn = self.loop.call_soon(self._advance)
+        if self._input:
             self.flow.stop_reading()
         elif self.flow.stopped:
             self.flow.start_reading()
+            self._pause_for_application()
         self._bound_held()
         self._set_timer()
+
+    def _pause_for_application(self) -> None:
+        """Read nothing more, as uvicorn does, until the application takes the body so far."""
+        if self.cycle is not None and len(self.cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+
+    def _may_parse(self) -> bool:
+        return bool(self._input) and self._phase in _PARSED and not self.transport.is_closing()
+
+    def _parse(self) -> None:
+        if self._phase is Phase.REQUEST:
+            self._skip_line_ends()
+        elif self._phase is Phase.HEAD:
+            self._feed(self._input.next_lines())
+        elif self._body_left is not None:
+            self._feed(self._input.next_body(self._body_left))
+        elif self._chunks is not None:
+            self._feed(self._input.next_chunks(self._chunks))
+
+    def _skip_line_ends(self) -> None:
+        self._excess += self._input.drop_line_ends()
+        if self._excess > self.limits.header_bytes:
+            self._piece = b""
+            self._refuse(head.BLANK_LINES)
+        elif self._input:
+            self._feed(self._input.next_lines())
 
     def _feed(self, piece: bytes) -> None:
         self._piece = piece
@@ -188,11 +234,12 @@ class LimitedProtocol(ConnectionProtocol):
     def _bound_held(self) -> None:
         """Drop buffered input while the connections together hold too much."""
         in_head = self._phase is Phase.HEAD
-        if self._hold(self._excess if in_head else len(self._input)):
+        held = len(self._input) + (self._excess if in_head else 0)
+        if self._hold(held) or not held:
             return
-        if in_head:
+        if self._phase is not Phase.RESPONSE:
             self._refuse(head.OVERLOADED)
-        elif self.cycle is not None and self._input:
+        elif self.cycle is not None:
             self._input.clear()
             self.cycle.keep_alive = False
 
