@@ -1,7 +1,7 @@
 """A server that forwards requests to a replica unread: the peer of `token_cpu.py`."""
 
 import contextlib
-import os
+import sys
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -34,8 +34,7 @@ def create_app(replica: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    port = int(os.environ["PASS_THROUGH_PORT"])  # noqa: TID251  # started by token_cpu.py
-    replica = os.environ["PASS_THROUGH_REPLICA"]  # noqa: TID251
+    port, replica = int(sys.argv[1]), sys.argv[2]
     uvicorn.run(
         create_app(replica), port=port, log_level="warning", access_log=False, loop="asyncio"
     )

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -125,8 +126,13 @@ def serving(args: argparse.Namespace) -> Iterator[tuple[Server, list[Server]]]:
 @contextlib.contextmanager
 def _bare(replica: str) -> Iterator[Server]:
     port = free_port()
-    with process(sys.executable, "pass_through", port=port, replica=replica) as pid:
-        yield Server("bare pass-through", f"http://127.0.0.1:{port}", pid, "bare")
+    script = str(Path(__file__).with_name("pass_through.py"))
+    command = [sys.executable, script, str(port), replica]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
+        try:
+            yield Server("bare pass-through", f"http://127.0.0.1:{port}", running.pid, "bare")
+        finally:
+            running.terminate()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ what must hold meanwhile and afterwards.
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,15 +36,3 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     """Serve for all tests that leave both processes working."""
     with deployed(tmp_path_factory.mktemp("chaos")) as serving:
         yield serving
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Function,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Deployment):
-                report.sections.append(("logs of the deployment", value.logs()))
-    return report

@@ -1,6 +1,6 @@
 """One deployment for most tests, and its logs in the report of a failure."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,15 +35,3 @@ def serving(tmp_path_factory: pytest.TempPathFactory, hub_cache: Path) -> Iterat
     }
     with deployed(folder, *models, *THREADS, **environment) as deployment:
         yield deployment
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Function,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Deployment):
-                report.sections.append(("logs of the deployment", value.logs()))
-    return report

@@ -11,7 +11,7 @@ current: ContextVar[str] = ContextVar("client", default="")
 """The client of the current task's request; empty outside a request."""
 
 _KEY_CHARACTERS = 32
-"""Of the salt's 64: enough to tell keys apart."""
+"""Of the salt's 64: 128 bits, in which no two keys collide."""
 
 
 def name_of_key(key: str) -> str:
