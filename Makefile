@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 # Without an NVIDIA GPU: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 11434
-# Processes of `make test`: they wait for others a third of the time, and each imports torch.
-TEST_WORKERS ?= -n 4 --dist worksteal
+# Processes of `make test`; the bound limits memory, since each imports torch.
+TEST_WORKERS ?= -n logical --maxprocesses 4 --dist worksteal
 # Of lock: further options of `uv pip compile`: --upgrade, --upgrade-package NAME.
 LOCK_ARGS ?=
 # Of images, push and save: targets of docker-bake.hcl (default: those of a cluster without GPUs), and
