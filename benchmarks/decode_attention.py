@@ -19,11 +19,11 @@ from transformers import PreTrainedModel
 from engine_peers.process import Bandwidth
 from random_model import random_model
 from shapes import SHAPES
-from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.forward import Batch
+from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.kv_pool import Span
-from sizeup_inference.engine.loader import PoolOptions
-from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.memory import PoolOptions
 
 _STEPS = 5
 """Steps of one context before the other's turn."""

@@ -24,9 +24,9 @@ from transformers import PreTrainedModel
 
 from random_model import random_model
 from shapes import SHAPES
-from sizeup_inference.engine.attention import ATTENTION_NAME
-from sizeup_inference.engine.loader import PoolOptions
-from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.memory import PoolOptions
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.protocol import (
     EngineEvent,

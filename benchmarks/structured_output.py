@@ -24,9 +24,9 @@ from qwen_tokenizer import qwen_tokenizer
 from random_model import random_model
 from scheduling import Bench, prompt_of
 from shapes import SHAPES
-from sizeup_inference.engine.attention import ATTENTION_NAME
-from sizeup_inference.engine.loader import PoolOptions
-from sizeup_inference.engine.make_forward import ForwardOptions, make_forward
+from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, make_forward
+from sizeup_inference.engine.loading.memory import PoolOptions
 from sizeup_inference.engine.protocol import (
     Constraint,
     ConstraintError,

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 from engine_peers.messages import Load, Model, PeerOptions, Timing, timing
 from engine_peers.serve import serve
 from engine_peers.torch_model import peak_device_bytes, step_weight_bytes
-from sizeup_inference.engine.loader import LoadOptions, PoolOptions, load_model
-from sizeup_inference.engine.make_forward import ForwardOptions, make_forward
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, make_forward
+from sizeup_inference.engine.loading.memory import PoolOptions
+from sizeup_inference.engine.loading.weights import LoadOptions, load_model
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.protocol import (
     EngineEvent,

@@ -180,7 +180,9 @@ def test_kv_cache_on_cpus_has_the_calculated_size() -> None:
 
 
 def test_gpu_memory_fraction_is_the_engines() -> None:
-    source = (Path(sizeup_inference.__file__).with_name("engine") / "loader.py").read_text()
+    source = (
+        Path(sizeup_inference.__file__).with_name("engine") / "loading" / "memory.py"
+    ).read_text()
     assigned = [
         ast.literal_eval(node.value)
         for node in ast.parse(source).body

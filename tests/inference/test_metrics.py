@@ -1,7 +1,10 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from sizeup_inference.engine.protocol import EngineStats
+from sizeup_inference.fake.model import start_fake
 from sizeup_inference.metrics import InferenceMetrics
+from sizeup_inference.settings import Settings
+from sizeup_wire.model import FastPath
 
 STATS = EngineStats(
     running=1,
@@ -54,10 +57,18 @@ def test_only_steps_with_tokens_have_a_batch_size() -> None:
     assert sample(registry, "batch_size_sum") == 8
 
 
+def ignore(*_: object) -> None:
+    """Take events or progress."""
+
+
 def test_a_loaded_model_reports_its_kernels_and_time() -> None:
     registry = CollectorRegistry()
-    InferenceMetrics(registry, "m").loaded("amx", 2.5)
+    paths = (FastPath(name="a", enabled=True), FastPath(name="b", enabled=False, reason="slow"))
+    info = start_fake(Settings(model="m", engine="fake"), ignore, ignore).info
+    info = info.model_copy(update={"kernels": "amx", "fast_paths": paths})
+    InferenceMetrics(registry, "m").loaded(info, 2.5)
     assert sample(registry, "kernels_info", kernels="amx") == 1
+    assert [sample(registry, "fast_path_enabled", path=path) for path in "ab"] == [1, 0]
     assert sample(registry, "model_load_duration_seconds") == 2.5
 
 

@@ -2,7 +2,7 @@
 Does a model fit its profile? All values in GiB.
 
 The engine loads the weights and gives a fraction of the remaining memory to the KV cache, so a KV cache of
-k GiB needs k / fraction. On GPUs the fraction is the engine's default (engine/loader.py); on CPUs the chart
+k GiB needs k / fraction. On GPUs the fraction is the engine's default (engine/loading/memory.py); on CPUs the chart
 sets the size of the KV cache. KV: 2 x layers x kvHeads x headDim values per token, float32 on CPUs.
 
 Without maxModelLen the engine accepts the model's own context, or as many tokens as its KV cache holds if

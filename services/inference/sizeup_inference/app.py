@@ -160,7 +160,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     mailboxes = Mailboxes(loop, on_step=state.metrics.on_step)
     job = functools.partial(composition.load, settings, mailboxes.deliver, progress)
     running = await in_thread(job, "loading")
-    state.metrics.loaded(running.info.kernels, time.monotonic() - started)
+    state.metrics.loaded(running.info, time.monotonic() - started)
     state.metrics.watch(running.engine.stats)
     state.health.set_running(running.engine)
     exempt_from_collection()

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from sizeup_inference.engine.protocol import EngineStats
 from sizeup_telemetry import buckets
+from sizeup_wire.model import ModelInfo
 
 _PREFIX = "sizeup_inference_"
 _GAUGES = {
@@ -75,11 +76,19 @@ class InferenceMetrics:
             ["model", "kernels"],
             registry=registry,
         )
+        self._fast_path_enabled = Gauge(
+            _PREFIX + "fast_path_enabled",
+            "Whether a fast path computes steps, 0 or 1; the model's description has the reasons",
+            ["model", "path"],
+            registry=registry,
+        )
 
-    def loaded(self, kernels: str, seconds: float) -> None:
+    def loaded(self, info: ModelInfo, seconds: float) -> None:
         """Report a loaded model."""
         self.model_load_duration.set(seconds)
-        self._kernels_info.labels(self._model_id, kernels).set(1)
+        self._kernels_info.labels(self._model_id, info.kernels).set(1)
+        for path in info.fast_paths:
+            self._fast_path_enabled.labels(self._model_id, path.name).set(path.enabled)
 
     def _histogram(self, name: str, text: str, limits: Iterable[float]) -> Histogram:
         return Histogram(

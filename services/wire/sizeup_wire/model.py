@@ -12,6 +12,15 @@ class SamplingDefaults(Sampling):
     model_config = ConfigDict(extra="ignore")
 
 
+class FastPath(ResponseModel):
+    """A way of computing a step that is faster than the plain one, with the same result."""
+
+    name: str
+    enabled: bool
+    reason: str = ""
+    """Why it is not enabled."""
+
+
 class ModelInfo(ResponseModel):
     """The model of a process.
 
@@ -39,6 +48,7 @@ class ModelInfo(ResponseModel):
     device: str
     kernels: str = ""
     """What computes a step: transformers, or compiled kernels: amx, avx512_bf16 or portable."""
+    fast_paths: tuple[FastPath, ...] = ()
     layers: int
     hidden_size: int
     intermediate_size: int

@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
-from sizeup_inference.engine.attention import ATTENTION_NAME
 from sizeup_inference.engine.forward import ForwardPass
+from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.protocol import (
@@ -30,7 +31,6 @@ from sizeup_inference.engine.protocol import (
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
-from sizeup_inference.engine.transformers_forward import TransformersForward
 
 torch.set_num_threads(1)  # for models this small, waking threads costs more than it gains
 

@@ -9,12 +9,12 @@ from transformers import PreTrainedModel
 
 from inference.engine.engines import GREEDY, pooled, request
 from inference.small_model import small_config, small_model
+from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput, make_batch
 from sizeup_inference.engine.protocol import Pooling, SamplingParams
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
-from sizeup_inference.engine.transformers_forward import TransformersForward
 
 torch.set_num_threads(1)
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen3ForCausalLM, Qwen3Mo
 from inference.engine.built_kernels import require_kernels
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, random_model, request
 from inference.engine.random_configs import random_config
-from sizeup_inference.engine.loader import LoadError
+from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.protocol import Embedded, Pooling
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.load_model import (
@@ -109,7 +109,7 @@ def test_bidirectional_attention_is_refused(tmp_path: Path) -> None:
 
 
 def check_that_only_loading_changes(by_files: ModelInfo, loaded: ModelInfo) -> None:
-    decided = {"memory_bytes", "device", "kernels", "load_ns", "longest_token"}
+    decided = {"memory_bytes", "device", "kernels", "fast_paths", "load_ns", "longest_token"}
     assert by_files.model_dump(exclude=decided) == loaded.model_dump(exclude=decided)
     assert by_files.stored_as == "F16"
     assert (by_files.head_dim, by_files.rms_norm_eps) == (32, 1e-6)

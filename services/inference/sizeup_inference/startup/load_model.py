@@ -7,21 +7,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from sizeup_inference.engine.kv_pool import KVPool
-from sizeup_inference.engine.loader import (
-    PAGE_SIZE,
-    LoadError,
-    LoadOptions,
-    PoolOptions,
-    load_model,
-    read_text_config,
-)
-from sizeup_inference.engine.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
+from sizeup_inference.engine.loading.weights import LoadOptions, load_model, read_text_config
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.protocol import (
     Deliver,
@@ -43,7 +38,7 @@ from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
 from sizeup_store.weights import check_structure, find_model, verify_checksums
-from sizeup_wire.model import ModelInfo
+from sizeup_wire.model import FastPath, ModelInfo
 
 log = logging.getLogger(__name__)
 
@@ -239,6 +234,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(pool.keys[0].device),
             "kernels": model.kernels,
+            "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
             "context_length": loaded.context_length,
             "longest_token": tokenizer.longest_token,
             "eos_token_ids": read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),

@@ -18,13 +18,13 @@ from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_S
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import Level, load_library
 from sizeup_inference.engine.kv_pool import Span
-from sizeup_inference.engine.loader import PAGE_SIZE, PoolOptions
-from sizeup_inference.engine.make_forward import (
+from sizeup_inference.engine.loading.make_forward import (
     ForwardOptions,
     LoadedForward,
     make_forward,
     step_threads,
 )
+from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
 
 OPTIONS = ForwardOptions(PoolOptions(max_tokens=1000, kv_cache_bytes=None), 1, 8)
 PROMPT = [1, 2, 3, 4, 5]
@@ -130,7 +130,7 @@ def test_without_the_library_models_run_on_transformers(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = load_library(tmp_path / "absent.so")
-    monkeypatch.setattr("sizeup_inference.engine.make_forward.load_library", lambda: absent)
+    monkeypatch.setattr("sizeup_inference.engine.loading.make_forward.load_library", lambda: absent)
     assert make(unaltered)[0].kernels == "transformers"
 
 
@@ -169,7 +169,7 @@ def test_the_trial_fits_a_small_pool(
     make: Make, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_kernels()
-    monkeypatch.setattr("sizeup_inference.engine.make_forward.CompiledDecoder", Bounded)
+    monkeypatch.setattr("sizeup_inference.engine.loading.make_forward.CompiledDecoder", Bounded)
     pool = PoolOptions(max_tokens=pages * COMPILED_PAGE_SIZE, kv_cache_bytes=None)
     made, _ = make(unaltered, replace(OPTIONS, pool=pool))
     assert isinstance(made.forward, Bounded)

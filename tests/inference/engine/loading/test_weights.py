@@ -12,17 +12,19 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from inference.small_model import small_model
-from sizeup_inference.engine.attention import ATTENTION_NAME
-from sizeup_inference.engine.loader import (
-    LoadError,
-    LoadOptions,
+from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.memory import (
     PoolOptions,
     available_memory_bytes,
-    choose_device_map,
     count_pages,
+    make_pool,
+)
+from sizeup_inference.engine.loading.weights import (
+    LoadOptions,
+    choose_device_map,
     free_gpu_bytes,
     load_model,
-    make_pool,
 )
 
 torch.set_num_threads(1)

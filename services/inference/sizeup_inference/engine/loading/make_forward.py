@@ -7,21 +7,17 @@ from dataclasses import dataclass
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
+from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import Batch, ForwardPass
+from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
-from sizeup_inference.engine.loader import (
-    PAGE_SIZE,
-    LoadError,
-    PoolOptions,
-    head_dim,
-    make_pool,
-    text_config,
-)
-from sizeup_inference.engine.transformers_forward import TransformersForward
+from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
+from sizeup_inference.engine.loading.model_shape import head_dim, text_config
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +64,10 @@ class LoadedForward:
     """amx, avx512_bf16, portable or transformers."""
     threads: int
     """CPU threads of a step."""
+    fast_paths: tuple[FastPath, ...] = ()
+
+
+_COMPILED = "compiled_decoder"
 
 
 def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -> LoadedForward:
@@ -82,12 +82,13 @@ def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -
     if reason is None:
         decoder = _try_compiled(model, options.pool, threads)
         if decoder is not None:
-            return facts(decoder, decoder.level.name.lower())
-        model = load()
+            return facts(decoder, decoder.level.name.lower(), FastPath(_COMPILED, enabled=True))
+        model, reason = load(), "wrong result"
     else:
         log.info("kernels.unused", extra={"reason": reason})
     pool = make_pool(model, options.pool, PAGE_SIZE)
-    return facts(TransformersForward(model, pool), "transformers")
+    unused = FastPath(_COMPILED, enabled=False, reason=reason)
+    return facts(TransformersForward(model, pool), "transformers", unused)
 
 
 def step_threads(parameters: int, cpus: int) -> int:
@@ -99,14 +100,16 @@ def step_threads(parameters: int, cpus: int) -> int:
     return 1 if parameters < _SMALL else cpus
 
 
-def _facts(model: PreTrainedModel, threads: int) -> Callable[[ForwardPass, str], LoadedForward]:
+def _facts(
+    model: PreTrainedModel, threads: int
+) -> Callable[[ForwardPass, str, FastPath], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = (*model.parameters(), *model.buffers())
     memory = sum(t.nbytes for t in weights)
     on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
     config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
-    return lambda forward, kernels: LoadedForward(
-        forward, config, dtype, parameters, memory, on_devices, kernels, threads
+    return lambda forward, kernels, *paths: LoadedForward(
+        forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths
     )
 
 

@@ -17,7 +17,7 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
-from sizeup_inference.engine.attention import (
+from sizeup_inference.engine.forwards.attention import (
     _attend,
     _attend_folded,
     _causal_mask,
@@ -90,7 +90,9 @@ def test_off_the_cpu_masks_are_not_combined_with_grouped_heads(
         calls.append((attn_mask is not None, enable_gqa))
         return query
 
-    monkeypatch.setattr("sizeup_inference.engine.attention.scaled_dot_product_attention", recorded)
+    monkeypatch.setattr(
+        "sizeup_inference.engine.forwards.attention.scaled_dot_product_attention", recorded
+    )
     query = torch.empty(1, HEADS, length, HEAD_DIM, device="meta")
     keys = torch.empty(1, KV_HEADS, kv_length, HEAD_DIM, device="meta")
     assert _attend(query, keys, keys, None, window).shape == query.shape

@@ -1,0 +1,1 @@
+"""Forward passes through the modules of transformers."""

@@ -1,0 +1,113 @@
+"""The memory of a KV pool: how much is available, and how many pages are of use."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.model_shape import head_dim, layers_of, text_config
+
+_CPU_KV_SHARE = 0.2
+"""Of the memory available after loading: three models side by side still leave 40 %."""
+
+_GPU_KV_SHARE = 0.85
+"""Of the device memory free after loading; the rest is for the activations of a step."""
+
+PAGE_SIZE = 16
+"""Tokens in a page, as in vLLM: half a page is unused per sequence on average."""
+
+_CGROUP = Path("/sys/fs/cgroup")
+"""Where a container finds its own cgroup (version 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """The size of the KV pool."""
+
+    max_tokens: int
+    """Tokens that can be in use at once: sequences times context."""
+    kv_cache_bytes: int | None
+    """None: a share of the memory available."""
+
+
+def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> KVPool:
+    """Allocate the KV pool in the model's dtype, each layer's part on that layer's device."""
+    config = text_config(model)
+    devices = [next(layer.parameters()).device for layer in layers_of(model)]
+    layout = PoolLayout(0, page_size, config.num_key_value_heads, head_dim(config))
+    layers_on = {d: devices.count(d) for d in devices}
+    page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
+    pages = count_pages(
+        {d: _kv_budget(d) for d in layers_on}, page_bytes, options, layout.page_size
+    )
+    return KVPool(replace(layout, pages=pages), model.dtype, devices)
+
+
+def count_pages(
+    budgets: Mapping[torch.device, int],
+    page_bytes: Mapping[torch.device, int],
+    options: PoolOptions,
+    page_size: int,
+) -> int:
+    """Return how many pages are useful and fit the budget of every device, in bytes.
+
+    Raises LoadError when not even one fits.
+    """
+    useful = -(-options.max_tokens // page_size)
+    if options.kv_cache_bytes is not None:
+        affordable = options.kv_cache_bytes // sum(page_bytes.values())
+    else:
+        affordable = min(budgets[d] // page_bytes[d] for d in page_bytes)
+    pages = min(useful, affordable)
+    if pages < 1:
+        raise LoadError(
+            f"insufficient memory for the KV cache: a page of {page_size} tokens needs "
+            f"{sum(page_bytes.values())} bytes"
+        )
+    return pages
+
+
+def _kv_budget(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(_GPU_KV_SHARE * torch.cuda.mem_get_info(device)[0])
+    return int(_CPU_KV_SHARE * available_memory_bytes())
+
+
+def available_memory_bytes(cgroup: Path = _CGROUP) -> int:
+    """Return the bytes of memory that can still be allocated, within the cgroup's limit."""
+    available = _host_memory_bytes()
+    limit, used = (_cgroup_number(cgroup / n) for n in ("memory.max", "memory.current"))
+    if limit is None:
+        return available
+    return min(available, limit - (used or 0) + _reclaimable_bytes(cgroup / "memory.stat"))
+
+
+def _host_memory_bytes() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    # macOS does not report available pages; the total is the closest figure.
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf(pages)
+
+
+def _reclaimable_bytes(stat: Path) -> int:
+    """Return the inactive page cache, which the kubelet does not count as used either.
+
+    After loading it holds the weight files just read, and memory.current includes it.
+    """
+    lines = stat.read_text().splitlines() if stat.exists() else []
+    fields = dict(line.split() for line in lines)
+    return int(fields.get("inactive_file", 0))
+
+
+def _cgroup_number(file: Path) -> int | None:
+    """Return a value of the process's cgroup (version 2); None without a cgroup or a limit."""
+    text = file.read_text().strip() if file.exists() else "max"
+    return None if text == "max" else int(text)
