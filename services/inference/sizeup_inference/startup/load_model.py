@@ -14,10 +14,11 @@ import torch
 
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
-from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, load_forward
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
-from sizeup_inference.engine.loading.weights import LoadOptions, load_model, read_text_config
+from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
 from sizeup_inference.engine.model_runner import ModelRunner
+from sizeup_inference.engine.parallel.load_parallel import load_parallel
 from sizeup_inference.engine.protocol import (
     Deliver,
     EngineEvent,
@@ -94,10 +95,12 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
-    load = LoadOptions(folder, settings.device, settings.dtype, tie_head=only_embeds)
+    ranks = settings.tensor_parallel
+    load = LoadOptions(folder, settings.device, settings.dtype, only_embeds, ranks)
     pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
-    options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
-    return make_forward(lambda: load_model(load), options)
+    cpus = max(1, available_cpus() // ranks)
+    options = ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels)
+    return load_parallel(load, options) if ranks > 1 else load_forward(load, options)
 
 
 @contextlib.contextmanager
@@ -217,6 +220,7 @@ def _start_thread(
         max_waiting=max_waiting,
         threads=loaded.threads,
     )
+    loaded.when_lost(engine.abandon)
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
     warm_up.wait()
@@ -227,12 +231,14 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
     """Describe a model by its files and by what loading has decided."""
     model, tokenizer, pool = loaded.model, loaded.tokenizer, loaded.model.forward.pool
     pool_bytes = sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")
+    pool_bytes *= model.tensor_parallel  # the ranks' pools are alike
     return describe_folder(settings, loaded.folder).model_copy(
         update={
             "memory_bytes": model.memory_bytes + pool_bytes,
             "device_bytes": model.device_bytes + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(pool.keys[0].device),
+            "tensor_parallel": model.tensor_parallel,
             "kernels": model.kernels,
             "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
             "context_length": loaded.context_length,

@@ -10,7 +10,14 @@ from transformers import PreTrainedModel
 
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.loading.load_error import LoadError
-from sizeup_inference.engine.loading.model_shape import head_dim, layers_of, text_config
+from sizeup_inference.engine.loading.model_shape import (
+    head_dim,
+    kv_heads,
+    layers_of,
+    ranks_of,
+    text_config,
+)
+from sizeup_inference.engine.parallel.group import minimum_over_ranks
 
 _CPU_KV_SHARE = 0.2
 """Of the memory available after loading: three models side by side still leave 40 %."""
@@ -32,19 +39,25 @@ class PoolOptions:
     max_tokens: int
     """Tokens that can be in use at once: sequences times context."""
     kv_cache_bytes: int | None
-    """None: a share of the memory available."""
+    """Of all ranks together. None: a share of the memory available."""
 
 
 def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> KVPool:
-    """Allocate the KV pool in the model's dtype, each layer's part on that layer's device."""
-    config = text_config(model)
+    """Allocate the KV pool in the model's dtype, each layer's part on that layer's device.
+
+    Every rank has its own KV heads of each page, and as many pages as the others.
+    """
+    config, ranks = text_config(model), ranks_of(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
-    layout = PoolLayout(0, page_size, config.num_key_value_heads, head_dim(config))
+    layout = PoolLayout(0, page_size, kv_heads(model), head_dim(config))
     layers_on = {d: devices.count(d) for d in devices}
     page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
-    pages = count_pages(
-        {d: _kv_budget(d) for d in layers_on}, page_bytes, options, layout.page_size
-    )
+    if options.kv_cache_bytes is not None:
+        options = replace(options, kv_cache_bytes=options.kv_cache_bytes // ranks)
+    budgets = {d: _kv_budget(d, ranks) for d in layers_on}
+    pages = count_pages(budgets, page_bytes, options, layout.page_size)
+    if ranks > 1:
+        pages = minimum_over_ranks(pages, devices[0])
     return KVPool(replace(layout, pages=pages), model.dtype, devices)
 
 
@@ -72,10 +85,11 @@ def count_pages(
     return pages
 
 
-def _kv_budget(device: torch.device) -> int:
+def _kv_budget(device: torch.device, ranks: int) -> int:
+    """Return the bytes for the pool of one of `ranks`, which share a CPU's memory."""
     if device.type == "cuda":
         return int(_GPU_KV_SHARE * torch.cuda.mem_get_info(device)[0])
-    return int(_CPU_KV_SHARE * available_memory_bytes())
+    return int(_CPU_KV_SHARE * available_memory_bytes()) // ranks
 
 
 def available_memory_bytes(cgroup: Path = _CGROUP) -> int:
