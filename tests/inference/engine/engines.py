@@ -1,11 +1,13 @@
 """Engines over small models, with a recorder of their events."""
 
 import copy
+import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -17,6 +19,11 @@ from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward
+from sizeup_inference.engine.loading.memory import PoolOptions
+from sizeup_inference.engine.loading.weights import LoadOptions
+from sizeup_inference.engine.parallel.load_parallel import load_on
+from sizeup_inference.engine.parallel.ranks import Ranks
 from sizeup_inference.engine.protocol import (
     Admitted,
     Constraint,
@@ -88,6 +95,8 @@ class EngineOptions:
     chunk: int | None = None
     compiled: bool = False
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
+    ranks: Ranks | None = None
+    """Compute steps on these; page_size is 16 then."""
 
 
 @dataclass
@@ -127,29 +136,40 @@ def running_engine(
     model: PreTrainedModel, options: EngineOptions = EngineOptions()
 ) -> Iterator[Harness]:
     """Run an engine over a model made by `pooled`, which `compiled` makes unusable."""
-    config = model.config
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
-    devices = [torch.device("cpu")] * config.num_hidden_layers
-    pool = KVPool(layout, torch.float32, devices)
+    forward = _forward(model, options)
     scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
     scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
-    forward: ForwardPass
-    forward = (
-        CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool)
-    )
     runner = GatedRunner(forward)
     engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
     try:
-        yield Harness(engine, scheduler, runner, pool, recorder)
+        yield Harness(engine, scheduler, runner, forward.pool, recorder)
     finally:
         engine.close(DEADLINE_SECONDS)
         assert not engine.is_alive()
         if isinstance(forward, CompiledDecoder):
             forward.close()
+
+
+def _forward(model: PreTrainedModel, options: EngineOptions) -> ForwardPass:
+    if options.ranks is not None:
+        return on_ranks(options.ranks, model, options.pages * options.page_size).forward
+    config = model.config
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
+    pool = KVPool(layout, torch.float32, [torch.device("cpu")] * config.num_hidden_layers)
+    return CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool)
+
+
+def on_ranks(ranks: Ranks, model: PreTrainedModel, max_tokens: int) -> LoadedForward:
+    """Load a model on ranks, with a pool of `max_tokens` in pages of 16."""
+    options = ForwardOptions(PoolOptions(max_tokens, kv_cache_bytes=None), 1, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        load = LoadOptions(Path(folder), "cpu", "float32", tensor_parallel=ranks.size)
+        return load_on(ranks, load, options)
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
