@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import torch
+
 from sizeup_inference.engine.loading.make_forward import (
     ForwardOptions,
     LoadedForward,
@@ -22,7 +24,9 @@ def load_parallel(load: LoadOptions, options: ForwardOptions) -> LoadedForward:
     """
     size = load.tensor_parallel
     check_divisible(read_text_config(load.folder), size)
-    ranks = Ranks(size, choose_device_type(load.device, size))
+    found = torch._C._get_accelerator().type
+    device_type = choose_device_type(load.device, size, found, torch.cuda.device_count())
+    ranks = Ranks(size, device_type)
     try:
         return load_on(ranks, load, options)
     except BaseException as error:

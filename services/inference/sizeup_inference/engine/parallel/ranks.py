@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_MODULE = "sizeup_inference.engine.parallel.rank"
+
 _EXIT_SECONDS = 5.0
 """From the end of a rank's connection to its exit code."""
 
@@ -66,7 +68,11 @@ class Ranks:
         started: Future[None] = Future()
         threading.Thread(target=self._main, args=(started,), name="ranks", daemon=True).start()
         started.result()
-        self.unless_lost(lambda: self._join(device_type))
+        try:
+            self.unless_lost(lambda: self._join(device_type))
+        except BaseException as error:
+            self.lose(f"rank 0: {type(error).__name__}: {error}")
+            raise
 
     def unless_lost(self, function: Callable[[], T]) -> T:
         """Return what a function returns that blocks while a rank does.
@@ -173,13 +179,13 @@ class Ranks:
 
 def _start(number: int) -> _Rank:
     connection, child = Pipe()
-    module = "sizeup_inference.engine.parallel.rank"
     with child:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(child.fileno()), str(os.getpid())],
+            [sys.executable, "-P", "-m", _MODULE, str(child.fileno()), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             pass_fds=(child.fileno(),),
         )
+    log.info("rank.started", extra={"rank": number, "pid": process.pid})
     return _Rank(number, process, connection)
 
 

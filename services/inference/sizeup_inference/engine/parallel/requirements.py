@@ -1,6 +1,5 @@
 """What a model and a machine need for tensor parallelism."""
 
-import torch
 from transformers import PretrainedConfig
 
 from sizeup_inference.engine.loading.load_error import LoadError
@@ -24,12 +23,12 @@ def check_divisible(config: PretrainedConfig, size: int) -> None:
         )
 
 
-def choose_device_type(device: str, size: int) -> str:
+def choose_device_type(device: str, size: int, found: str, gpus: int) -> str:
     """Return cpu or cuda, as transformers will place the ranks.
 
-    Raises LoadError for a device that is no choice of all GPUs or the CPU, and for missing GPUs.
+    `found` is the type of torch's accelerator, cpu if there is none; `gpus` are visible. Raises
+    LoadError for a device that is neither all GPUs nor the CPU, and for missing GPUs.
     """
-    found, gpus = torch._C._get_accelerator().type, torch.cuda.device_count()
     if found not in _ACCELERATORS or device not in ("auto", "cpu", "cuda"):
         raise LoadError(f"tensor_parallel {size} is not available on device {device!r} ({found})")
     if device == "cpu" and found != "cpu":
