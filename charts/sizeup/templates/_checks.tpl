@@ -50,8 +50,13 @@
 
 {{- define "sizeup.checkVolumes" -}}
 {{- range .Values.inference.extraVolumes -}}
-{{- if has .name (list "tmp" "models" "ca") -}}
+{{- if has .name (list "tmp" "models" "ca" "shm") -}}
 {{- fail (printf "inference.extraVolumes: the volume name %s is used by the chart itself, choose another name" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.inference.extraVolumeMounts -}}
+{{- if eq .mountPath "/dev/shm" -}}
+{{- fail "inference.extraVolumeMounts: the chart itself mounts /dev/shm in pods with several GPUs" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
