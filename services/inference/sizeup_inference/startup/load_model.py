@@ -96,7 +96,9 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
     ranks = settings.tensor_parallel
-    load = LoadOptions(folder, settings.device, settings.dtype, only_embeds, ranks)
+    load = LoadOptions(
+        folder, settings.device, settings.dtype, tie_head=only_embeds, tensor_parallel=ranks
+    )
     pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
     cpus = max(1, available_cpus() // ranks)
     options = ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels)

@@ -2,10 +2,15 @@
 
 import os
 import signal
+from collections.abc import Callable
 
 from sizeup_inference.engine.forward import Batch, Forwarded
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
-from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward
+from sizeup_inference.engine.loading.make_forward import (
+    ForwardOptions,
+    LoadedForward,
+    load_forward,
+)
 from sizeup_inference.engine.loading.weights import LoadOptions
 from sizeup_inference.engine.parallel import shard
 from sizeup_inference.engine.parallel.rank import main
@@ -31,9 +36,11 @@ def failing_step(load: LoadOptions, options: ForwardOptions) -> LoadedForward:
     return load_forward(load, options)
 
 
-load_forward = shard.load_forward
-FAULTS = {f.__name__: f for f in (killed, failing_step)}
+FAULTS: dict[str, Callable[[LoadOptions, ForwardOptions], LoadedForward]] = {
+    "killed": killed,
+    "failing_step": failing_step,
+}
 
 if __name__ == "__main__":
-    shard.load_forward = FAULTS[os.environ["FAULT"]]
+    shard.load_forward = FAULTS[os.environ["FAULT"]]  # type: ignore[attr-defined]
     main()

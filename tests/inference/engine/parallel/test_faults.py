@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
-from inference.test_main import DEADLINE_SECONDS, MODULE, TOY, free_port, process, until_ready
+from inference.test_main import MODULE, TOY, free_port, process, until_ready
 from inference.test_shutdown import Stream
+
+DEADLINE_SECONDS = 90.0
+"""Two processes import torch, one after the other on a busy machine."""
 
 LONG = 1500
 """Output tokens of a request that outlasts its test."""
@@ -62,7 +65,7 @@ class Serving:
 
     def stream(self) -> Stream:
         """Start a stream that outlasts the test."""
-        until_ready(self.port)
+        until_ready(self.port, DEADLINE_SECONDS)
         return Stream(self.port, LONG)
 
     def end(self) -> list[dict[str, Any]]:

@@ -9,13 +9,15 @@ from inference.engine.test_parity import *  # noqa: F403  # tests to come includ
 from sizeup_inference.engine.parallel.ranks import Ranks
 
 
-@pytest.fixture(params=["qwen2-gqa7-untied", "qwen3-gqa4-tied"], scope="module")
+@pytest.fixture(  # type: ignore[no-redef]
+    params=["qwen2-gqa7-untied", "qwen3-gqa4-tied"], scope="module"
+)
 def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     """Return a model with random weights; test_load_parallel.py has the other shapes."""
     return random_model(random_config(request.param))
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]
 def options(two_ranks: Ranks) -> EngineOptions:
     """Return a pool of 2,048 tokens."""
     return EngineOptions(pages=128, page_size=16, ranks=two_ranks)

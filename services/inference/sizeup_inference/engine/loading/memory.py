@@ -14,10 +14,10 @@ from sizeup_inference.engine.loading.model_shape import (
     head_dim,
     kv_heads,
     layers_of,
+    minimum_over_ranks,
     ranks_of,
     text_config,
 )
-from sizeup_inference.engine.parallel.group import minimum_over_ranks
 
 _CPU_KV_SHARE = 0.2
 """Of the memory available after loading: three models side by side still leave 40 %."""
@@ -56,8 +56,7 @@ def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> K
         options = replace(options, kv_cache_bytes=options.kv_cache_bytes // ranks)
     budgets = {d: _kv_budget(d, ranks) for d in layers_on}
     pages = count_pages(budgets, page_bytes, options, layout.page_size)
-    if ranks > 1:
-        pages = minimum_over_ranks(pages, devices[0])
+    pages = minimum_over_ranks(model, pages)
     return KVPool(replace(layout, pages=pages), model.dtype, devices)
 
 

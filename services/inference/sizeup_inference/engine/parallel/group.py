@@ -63,13 +63,6 @@ def join_group(store: TCPStore, rank: int, size: int, device_type: str) -> None:
     )
 
 
-def minimum_over_ranks(value: int, device: torch.device) -> int:
-    """Return the smallest value of any rank. Every rank has to call it, in the same order."""
-    smallest = torch.tensor(value, device=device)
-    dist.all_reduce(smallest, dist.ReduceOp.MIN)
-    return int(smallest)
-
-
 def _stay_on_loopback() -> None:
     """Keep the sockets of gloo and NCCL, which know no passwords, on the loopback interface.
 

@@ -24,6 +24,7 @@ def load_parallel(load: LoadOptions, options: ForwardOptions) -> LoadedForward:
     """
     size = load.tensor_parallel
     check_divisible(read_text_config(load.folder), size)
+    # transformers asks for the accelerator in the same way.
     found = torch._C._get_accelerator().type
     device_type = choose_device_type(load.device, size, found, torch.cuda.device_count())
     ranks = Ranks(size, device_type)

@@ -1,12 +1,14 @@
 """A rank's part of a model: the same forward pass as on rank 0, which tells it what to compute."""
 
+import gc
 from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
 
 from sizeup_inference.engine.forward import ForwardPass
-from sizeup_inference.engine.loading.make_forward import load_forward
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, load_forward
+from sizeup_inference.engine.loading.weights import LoadOptions
 from sizeup_inference.engine.parallel.group import join_group, open_store
 from sizeup_inference.engine.parallel.messages import (
     Join,
@@ -26,11 +28,8 @@ def serve(join: Join, receive: Callable[[], Request], report: Callable[[Report],
     while True:
         match receive():
             case Load(load, options):
-                forward = None  # its memory is free before the next one is loaded
-                loaded = load_forward(load, options)
-                forward = loaded.forward
-                torch.set_num_threads(loaded.threads)
-                report(Loaded(loaded.memory_bytes, loaded.device_bytes))
+                forward = None  # its memory is free before the next model is loaded
+                forward = _load(load, options, report)
             case Run(batch):
                 assert forward is not None  # rank 0 loads first
                 forward.run(batch)
@@ -39,3 +38,13 @@ def serve(join: Join, receive: Callable[[], Request], report: Callable[[Report],
                 hidden = torch.empty(shape, dtype=dtype, device=join.device_type)
                 dist.broadcast(hidden, src=0)
                 forward.logits(hidden)
+
+
+def _load(
+    load: LoadOptions, options: ForwardOptions, report: Callable[[Report], None]
+) -> ForwardPass:
+    loaded = load_forward(load, options)
+    torch.set_num_threads(loaded.threads)
+    gc.freeze()  # a collection of what imports and loading leave takes longer than a step
+    report(Loaded(loaded.memory_bytes, loaded.device_bytes))
+    return loaded.forward
