@@ -42,5 +42,5 @@ FAULTS: dict[str, Callable[[LoadOptions, ForwardOptions], LoadedForward]] = {
 }
 
 if __name__ == "__main__":
-    shard.load_forward = FAULTS[os.environ["FAULT"]]  # type: ignore[attr-defined]
+    shard.load_forward = FAULTS[os.environ["FAULT"]]  # type: ignore[attr-defined, assignment]
     main()
