@@ -73,7 +73,7 @@ def start_engine(options: PeerOptions, arrivals: Arrivals) -> tuple[EngineThread
         weight_bytes = step_weight_bytes(model)
         return model
 
-    pool_options = PoolOptions(options.max_streams * options.max_model_len, None)
+    pool_options = PoolOptions(options.max_streams, options.max_model_len)
     loaded = make_forward(load, ForwardOptions(pool_options, options.threads, options.threads))
     pool = loaded.forward.pool
     layout = pool.layout

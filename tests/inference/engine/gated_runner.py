@@ -22,6 +22,8 @@ class GatedRunner(ModelRunner):
         super().__init__(forward)
         self.failures = 0
         """Steps that still have to fail, of those that arrive from now on."""
+        self.launched = self.ahead = 0
+        """Steps, and of these the ones launched before the tokens of the one before were known."""
         self.failure: Exception = RuntimeError("injected failure")
         self.alter: Callable[[StepOutput], StepOutput] = lambda output: output
         """Applied to the output of each step."""
@@ -34,6 +36,8 @@ class GatedRunner(ModelRunner):
         masks: Mapping[SequenceState, "array[int]"] = MappingProxyType({}),
         after: LaunchedStep | None = None,
     ) -> LaunchedStep:
+        self.launched += 1
+        self.ahead += after is not None
         fails = self.failures > 0
         with self._changed:
             self._is_held = True

@@ -28,7 +28,7 @@ from sizeup_inference.engine.protocol import (
     Token,
 )
 from sizeup_inference.engine.sampling.masks import mask, masks_of
-from sizeup_inference.engine.sampling.sampler import Sampled, follows_unseen, sample
+from sizeup_inference.engine.sampling.sampler import Sampled, sample
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 
@@ -156,9 +156,7 @@ class Engine:
 
     def _launch_ahead(self, flight: _Flight) -> _Flight | None:
         """Start the step after one whose tokens are not known yet, if the device can go on."""
-        if not self._runner.runs_ahead or isinstance(flight.launched, FailedLaunch):
-            return None
-        if not all(follows_unseen(chunk.sequence) for chunk in flight.step.chunks):
+        if isinstance(flight.launched, FailedLaunch) or not self._runner.can_run_ahead(flight.step):
             return None
         step = self._scheduler.schedule_ahead(flight.step)
         return None if step is None else self._launch(step, flight.launched)

@@ -74,14 +74,23 @@ class ModelRunner:
 
     def __init__(self, forward: ForwardPass) -> None:
         self._forward = forward
-        self.runs_ahead = isinstance(forward, AsynchronousForwardPass)
-        """Whether a step can be launched while the one before is computed."""
 
     def run(
         self, step: Step, masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS
     ) -> StepOutput:
         """Compute the step's chunks; `masks` are those of constrained sequences."""
         return self.launch(step, masks).result()
+
+    def can_run_ahead(self, step: Step) -> bool:
+        """Return whether the step after this one can be launched before its tokens are known."""
+        return isinstance(self._forward, AsynchronousForwardPass) and all(
+            chunk.sequence.constraint is None and self._has_token(chunk.sequence)
+            for chunk in step.chunks
+        )
+
+    def _has_token(self, sequence: SequenceState) -> bool:
+        """Return whether the forward pass gives a sequence's token, and not its logits only."""
+        return is_argmax(sequence) or (self._forward.draws and is_draw(sequence))
 
     @torch.inference_mode()
     def launch(

@@ -94,8 +94,9 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
-    load = LoadOptions(folder, settings.device, settings.dtype, tie_head=only_embeds)
-    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
+    gpu_memory = settings.gpu_memory_bytes
+    load = LoadOptions(folder, settings.device, settings.dtype, gpu_memory, tie_head=only_embeds)
+    pool = PoolOptions(settings.max_num_seqs, context, settings.kv_cache_bytes, gpu_memory)
     options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
     return make_forward(lambda: load_model(load), options)
 

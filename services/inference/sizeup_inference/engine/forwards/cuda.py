@@ -3,10 +3,12 @@
 import logging
 from array import array
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch.nn.attention.varlen import varlen_attn
+
+from sizeup_inference.engine.forwards.device import VarlenAttention
 
 T = TypeVar("T")
 
@@ -27,9 +29,8 @@ class CudaDevice:
     """FlashAttention 2 in torch's CUDA build: "Paged KV cache block size must be divisible by
     256"."""
 
-    attention = staticmethod(varlen_attn)
-
     def __init__(self, device: torch.device) -> None:
+        self.attention = cast("VarlenAttention", varlen_attn)
         self._device = device
         self._graph_memory = torch.cuda.graph_pool_handle()
         """Shared by all graphs: one at a time is replayed."""

@@ -46,11 +46,6 @@ def is_draw(sequence: SequenceState) -> bool:
     return drawn and _needs_logits_only(sequence)
 
 
-def follows_unseen(sequence: SequenceState) -> bool:
-    """Whether a token can be sampled before the one before it is known to the host."""
-    return sequence.constraint is None and (is_argmax(sequence) or is_draw(sequence))
-
-
 def next_draw(sequence: SequenceState) -> Draw:
     """Return the parameters of a sequence's next draw, which advances its generator."""
     params, uniform = _draw_parameters(sequence)

@@ -45,9 +45,10 @@ def _draw_slice(logits: torch.Tensor, table: torch.Tensor, *, filters: bool) -> 
         ids = logits.sort(descending=True, stable=True).indices
         scaled = scaled.masked_fill(~_kept(scaled, ids, top_k, top_p, min_p), -torch.inf)
     cumulative = scaled.softmax(-1).cumsum(-1)
-    index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+    total = cumulative[:, -1:].contiguous()
+    index = torch.searchsorted(cumulative, uniform * total, right=True)
     # Rounding may put the target past the end: then the last token with a weight is meant.
-    last = torch.searchsorted(cumulative, cumulative[:, -1:])
+    last = torch.searchsorted(cumulative, total)
     return torch.minimum(index, last)[:, 0]
 
 
