@@ -183,6 +183,7 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
     copied: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
         copy.deepcopy(model.config), attn_implementation=ATTENTION_NAME, dtype=model.dtype
     )
+    torch.nn.Module.to(copied, model.device)
     copied.load_state_dict(model.state_dict())
     copied.eval()  # type: ignore[no-untyped-call]
     return copied
@@ -191,8 +192,8 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
 def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:
     """Return transformers' own greedy output, the end-of-sequence token included."""
     output = model.generate(  # type: ignore[operator]
-        torch.tensor([list(prompt)]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        torch.tensor([list(prompt)], device=model.device),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=model.device),
         max_new_tokens=tokens,
         do_sample=False,
         temperature=None,
