@@ -233,7 +233,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "memory_bytes": model.memory_bytes + pool_bytes,
             "device_bytes": model.device_bytes + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
-            "device": str(pool.keys[0].device),
+            "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
             "kernels": model.kernels,
             "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
             "context_length": loaded.context_length,

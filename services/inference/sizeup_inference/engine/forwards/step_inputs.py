@@ -72,9 +72,10 @@ def pack(batch: Batch, shape: InputShape, pool: KVPool) -> "array[int]":
     inputs.extend(range(rows, rows + padding))
     inputs.extend(span.kv_length for span in spans)
     inputs.extend(accumulate((span.length for span in spans), initial=0))
+    blank = array("i", [padding_page]) * shape.table_width
     for span in spans:
         inputs.extend(span.block_table)
-        inputs.extend([padding_page] * (shape.table_width - len(span.block_table)))
+        inputs.extend(blank[len(span.block_table) :])
     return inputs
 
 
