@@ -10,17 +10,28 @@ from sizeup_inference.engine.forwards.cuda import CudaDevice
 
 pytestmark = pytest.mark.gpu
 
+MIXED = [1, 1, 40, 300, 5]
+"""Tokens of each sequence in a step of decodes and prefills."""
+
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("window", [-1, 0, 7, 300])
+@pytest.mark.parametrize(
+    ("window", "lengths"),
+    [*[((before, 0), MIXED) for before in (-1, 0, 7, 300)], ((-1, -1), [1] * len(MIXED))],
+)
 @pytest.mark.parametrize(("heads", "kv_heads", "head_dim"), [(4, 4, 64), (14, 2, 64), (8, 1, 128)])
 def test_varlen_attn_is_the_reference(
-    gpu: torch.device, dtype: torch.dtype, window: int, heads: int, kv_heads: int, head_dim: int
+    gpu: torch.device,
+    dtype: torch.dtype,
+    window: tuple[int, int],
+    lengths: list[int],
+    heads: int,
+    kv_heads: int,
+    head_dim: int,
 ) -> None:
     torch.manual_seed(1)
     device = CudaDevice(gpu)
-    lengths, contexts = [1, 1, 40, 300, 5], [1, 700, 40, 600, 261]
-    pages, width = 20, 3
+    contexts, pages, width = [1, 700, 40, 600, 261], 20, 3
     keys, values = (
         torch.randn(pages, device.page_size, kv_heads, head_dim, dtype=dtype, device=gpu)
         for _ in range(2)
@@ -34,7 +45,7 @@ def test_varlen_attn_is_the_reference(
         "max_q": max(lengths),
         "max_k": width * device.page_size,
         "scale": head_dim**-0.5,
-        "window_size": (window, 0),
+        "window_size": window,
         "enable_gqa": heads != kv_heads,
         "seqused_k": torch.tensor(contexts, dtype=torch.int32, device=gpu),
         "block_table": table,

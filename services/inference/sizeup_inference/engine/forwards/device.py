@@ -33,7 +33,8 @@ class VarlenAttention(Protocol):
         Sequence i has the queries from cu_seq_q[i] to cu_seq_q[i + 1], int32[sequences + 1], and
         the first seqused_k[i] keys, int32[sequences], of the pages block_table[i], int32[sequences,
         table_width]. Its last query is aligned with its last key. A query attends to the
-        window_size[0] keys before its own, or with -1 to all of them.
+        window_size[0] keys before its own and the window_size[1] after it, or with -1 to all of
+        them.
         """
 
 

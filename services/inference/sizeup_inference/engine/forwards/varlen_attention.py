@@ -36,9 +36,20 @@ class VarlenKV:
             shape.max_q,
             shape.table_width * self._pool.layout.page_size,
             scale=scaling,
-            window_size=(-1 if window is None else window - 1, 0),
+            window_size=_window_size(window, shape.max_q),
             enable_gqa=query.shape[1] != keys.shape[2],
             seqused_k=self._inputs.seqused_k,
             block_table=self._inputs.block_table,
         )
         return output[None]
+
+
+def _window_size(window: int | None, max_q: int) -> tuple[int, int]:
+    """Return the keys before and after a query's own that it attends to; -1 is all of them.
+
+    A single query has no keys after its own. FlashAttention splits the keys of such a query among
+    processors, and reads them once for all heads of a group, only if nothing bounds them.
+    """
+    if window is None:
+        return -1, -1 if max_q == 1 else 0
+    return window - 1, 0
