@@ -49,7 +49,8 @@ class ModelInfo(ResponseModel):
     tensor_parallel: int = 1
     """GPUs, or processes on a CPU, that compute each step together."""
     kernels: str = ""
-    """What computes a step: transformers, or compiled kernels: amx, avx512_bf16 or portable."""
+    """What computes a step: transformers, varlen_attn on a GPU, or compiled kernels: amx,
+    avx512_bf16 or portable."""
     fast_paths: tuple[FastPath, ...] = ()
     layers: int
     hidden_size: int

@@ -12,14 +12,18 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
+from inference.engine.parallel.reference_rank import find_reference, is_paged
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward
+from sizeup_inference.engine.loading.make_paged import find_cuda
 from sizeup_inference.engine.loading.memory import PoolOptions
 from sizeup_inference.engine.loading.weights import LoadOptions
 from sizeup_inference.engine.parallel.load_parallel import load_on
@@ -96,7 +100,11 @@ class EngineOptions:
     compiled: bool = False
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
     ranks: Ranks | None = None
-    """Compute steps on these; page_size is 16 then."""
+    """Compute steps on these; page_size is 16 then, and `device` the paged forward pass."""
+    device: ReferenceDevice | None = None
+    """Compute steps with the paged forward pass, with its page size."""
+    graphs: bool = True
+    """Of the paged forward pass: for all decodes of up to a quarter of max_num_seqs."""
 
 
 @dataclass
@@ -155,21 +163,33 @@ def running_engine(
 
 def _forward(model: PreTrainedModel, options: EngineOptions) -> ForwardPass:
     if options.ranks is not None:
-        return on_ranks(options.ranks, model, options.pages * options.page_size).forward
+        size = PoolOptions(1, options.pages * options.page_size)
+        return on_ranks(options.ranks, model, size, paged=options.device is not None).forward
     config = model.config
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
-    pool = KVPool(layout, torch.float32, [torch.device("cpu")] * config.num_hidden_layers)
-    return CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool)
+    devices = [torch.device("cpu")] * config.num_hidden_layers
+    pool = KVPool(layout, torch.float32, devices, padding_pages=1)
+    if options.compiled:
+        return CompiledDecoder(model, pool, 2)
+    if options.device is None:
+        return TransformersForward(model, pool)
+    paged = PagedForward(model, pool, options.device)
+    if options.graphs:
+        paged.capture(options.max_num_seqs // 4, pool.layout.pages)
+    return paged
 
 
-def on_ranks(ranks: Ranks, model: PreTrainedModel, max_tokens: int) -> LoadedForward:
-    """Load a model on ranks, with a pool of `max_tokens` in pages of 16."""
-    options = ForwardOptions(PoolOptions(max_tokens, kv_cache_bytes=None), 1, 1)
+def on_ranks(
+    ranks: Ranks, model: PreTrainedModel, pool: PoolOptions, *, paged: bool = False
+) -> LoadedForward:
+    """Load a model on ranks that run reference_rank.py, with pages of 16."""
+    options = ForwardOptions(pool, 1, 1, compiled=paged)
+    assert is_paged(options) is paged
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         load = LoadOptions(Path(folder), "cpu", "float32", tensor_parallel=ranks.size)
-        return load_on(ranks, load, options)
+        return load_on(ranks, load, options, find_reference if paged else find_cuda)
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
@@ -189,6 +209,7 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
     copied: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
         copy.deepcopy(model.config), attn_implementation=ATTENTION_NAME, dtype=model.dtype
     )
+    torch.nn.Module.to(copied, model.device)
     copied.load_state_dict(model.state_dict())
     copied.eval()  # type: ignore[no-untyped-call]
     return copied
@@ -197,8 +218,8 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
 def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:
     """Return transformers' own greedy output, the end-of-sequence token included."""
     output = model.generate(  # type: ignore[operator]
-        torch.tensor([list(prompt)]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        torch.tensor([list(prompt)], device=model.device),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=model.device),
         max_new_tokens=tokens,
         do_sample=False,
         temperature=None,

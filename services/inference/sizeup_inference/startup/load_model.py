@@ -95,11 +95,16 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
-    ranks = settings.tensor_parallel
+    gpu_memory, ranks = settings.gpu_memory_bytes, settings.tensor_parallel
     load = LoadOptions(
-        folder, settings.device, settings.dtype, tie_head=only_embeds, tensor_parallel=ranks
+        folder,
+        settings.device,
+        settings.dtype,
+        gpu_memory,
+        tie_head=only_embeds,
+        tensor_parallel=ranks,
     )
-    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
+    pool = PoolOptions(settings.max_num_seqs, context, settings.kv_cache_bytes, gpu_memory)
     cpus = max(1, available_cpus() // ranks)
     options = ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels)
     return load_parallel(load, options) if ranks > 1 else load_forward(load, options)
@@ -239,7 +244,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "memory_bytes": model.memory_bytes + pool_bytes,
             "device_bytes": model.device_bytes + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
-            "device": str(pool.keys[0].device),
+            "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
             "tensor_parallel": model.tensor_parallel,
             "kernels": model.kernels,
             "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),

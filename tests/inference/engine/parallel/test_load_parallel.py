@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen3MoeConfig
 
 from inference.engine.engines import on_ranks, pooled, random_model
 from inference.engine.random_configs import NAMES, random_config
-from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
+from sizeup_inference.engine.forward import AsynchronousForwardPass, Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.loading.make_forward import ForwardOptions
@@ -55,12 +55,12 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 def alone(model: PreTrainedModel) -> ForwardPass:
     """The same model in this process."""
     copied = pooled(model)
-    return TransformersForward(copied, make_pool(copied, PoolOptions(TOKENS, None), 16))
+    return TransformersForward(copied, make_pool(copied, PoolOptions(1, TOKENS), 16))
 
 
 @pytest.fixture(scope="module")
 def divided(model: PreTrainedModel, two_ranks: Ranks) -> ForwardPass:
-    return on_ranks(two_ranks, pooled(model), TOKENS).forward
+    return on_ranks(two_ranks, pooled(model), PoolOptions(1, TOKENS)).forward
 
 
 def both(alone: ForwardPass, divided: ForwardPass, batch: Batch) -> tuple[Forwarded, Forwarded]:
@@ -98,22 +98,45 @@ def test_keys_of_earlier_steps_and_masks_count(alone: ForwardPass, divided: Forw
 
 def test_memory_is_that_of_both_ranks(two_ranks: Ranks) -> None:
     model = random_model(random_config("qwen2-gqa7-untied"))
-    loaded = on_ranks(two_ranks, pooled(model), TOKENS)
+    loaded = on_ranks(two_ranks, pooled(model), PoolOptions(1, TOKENS))
     weights = sum(p.nbytes for p in model.parameters())
     norms = sum(p.nbytes for name, p in model.named_parameters() if "norm" in name)
     assert weights + norms <= loaded.memory_bytes < weights + norms + 4000  # and buffers, padding
     assert (loaded.tensor_parallel, loaded.parameters) == (2, model.num_parameters())
     assert loaded.device_bytes == 0
     assert loaded.forward.pool.layout.kv_heads == 1
-    (path,) = loaded.fast_paths
-    assert (path.name, path.enabled) == ("compiled_decoder", False)
+    assert not any(path.enabled for path in loaded.fast_paths)
+
+
+def test_fast_paths_of_a_device_are_tried_on_all_ranks(two_ranks: Ranks) -> None:
+    model = pooled(random_model(random_config("qwen3-gqa2-untied")))
+    loaded = on_ranks(two_ranks, model, PoolOptions(2, 64), paged=True)
+    enabled = {path.name for path in loaded.fast_paths if path.enabled}
+    assert enabled == {"varlen_attention", "cuda_graphs", "device_sampling", "run_ahead"}
+    assert isinstance(loaded.forward, AsynchronousForwardPass)
+    assert loaded.forward.draws
+
+
+def test_a_fast_path_that_one_rank_cannot_use_is_used_by_none(
+    two_ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rank 0's draws are wrong; the other rank's are not."""
+    make_paged = "sizeup_inference.engine.loading.make_paged"
+    monkeypatch.setattr(f"{make_paged}.draws_differ", lambda _logits: "injected")
+    model = pooled(random_model(random_config("qwen3-gqa2-untied")))
+    loaded = on_ranks(two_ranks, model, PoolOptions(2, 64), paged=True)
+    reasons = {path.name: path.reason for path in loaded.fast_paths if not path.enabled}
+    assert reasons["device_sampling"] == "injected"
+    assert not loaded.forward.draws
+    batch = Batch([1], (Span(0, 1, 1, (0,)),), (0,), (True,), wants_hidden=False)
+    assert loaded.forward.run(batch).logits.shape == (1, model.config.vocab_size)
 
 
 def test_bfloat16(two_ranks: Ranks, tmp_path: Path) -> None:
     model = random_model(random_config("qwen3-gqa4-tied"))
     model.save_pretrained(tmp_path)
     load = LoadOptions(tmp_path, "cpu", "bfloat16", tensor_parallel=2)
-    options = ForwardOptions(PoolOptions(TOKENS, None), 1, 1)
+    options = ForwardOptions(PoolOptions(1, TOKENS), 1, 1, compiled=False)
     actual = load_on(two_ranks, load, options).forward.run(batch((True, True), {})).logits
     with torch.inference_mode():
         expected = model(torch.tensor([PROMPTS[0]])).logits[0, -1]
@@ -127,7 +150,7 @@ def test_a_given_size_of_the_kv_cache_is_that_of_both_ranks(
     """8,192 bytes a page: 16 tokens, 2 layers, keys and values, 2 KV heads of 32, 2 bytes."""
     random_model(random_config("qwen2-gqa7-untied")).save_pretrained(tmp_path)
     load = LoadOptions(tmp_path, "cpu", "bfloat16", tensor_parallel=2)
-    options = ForwardOptions(PoolOptions(10_000, kv_cache_bytes), 1, 1)
+    options = ForwardOptions(PoolOptions(1, 10_000, kv_cache_bytes), 1, 1, compiled=False)
     assert load_on(two_ranks, load, options).forward.pool.layout.pages == pages
 
 
@@ -138,6 +161,6 @@ def test_ranks_have_the_pages_of_the_one_with_the_least_memory(
     memory = "sizeup_inference.engine.loading.memory"
     model = pooled(random_model(UNEVEN))
     plenty = 10**9  # tokens
-    alike = on_ranks(two_ranks, model, plenty).forward.pool.layout.pages
+    alike = on_ranks(two_ranks, model, PoolOptions(1, plenty)).forward.pool.layout.pages
     monkeypatch.setattr(f"{memory}._CPU_KV_SHARE", 200.0)
-    assert on_ranks(two_ranks, model, plenty).forward.pool.layout.pages < 2 * alike
+    assert on_ranks(two_ranks, model, PoolOptions(1, plenty)).forward.pool.layout.pages < 2 * alike

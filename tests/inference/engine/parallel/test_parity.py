@@ -4,6 +4,7 @@ import pytest
 from transformers import PreTrainedModel
 
 from inference.engine.engines import EngineOptions, random_model
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.random_configs import random_config
 from inference.engine.test_parity import *  # noqa: F403  # tests to come included
 from sizeup_inference.engine.parallel.ranks import Ranks
@@ -17,7 +18,8 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     return random_model(random_config(request.param))
 
 
-@pytest.fixture  # type: ignore[no-redef]
-def options(two_ranks: Ranks) -> EngineOptions:
-    """Return a pool of 2,048 tokens."""
-    return EngineOptions(pages=128, page_size=16, ranks=two_ranks)
+@pytest.fixture(params=["transformers", "paged"])  # type: ignore[no-redef]
+def options(request: pytest.FixtureRequest, two_ranks: Ranks) -> EngineOptions:
+    """Return a pool of 2,048 tokens, of which a single sequence has graphs."""
+    device = ReferenceDevice(16) if request.param == "paged" else None
+    return EngineOptions(pages=128, page_size=16, ranks=two_ranks, device=device)

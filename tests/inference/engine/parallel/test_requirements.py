@@ -33,7 +33,7 @@ def test_both_kinds_of_heads_must_be_divided(size: int, refused: str | None) -> 
 def test_heads_are_checked_before_weights_are_read(tmp_path: Path) -> None:
     random_config("qwen2-gqa7-untied").save_pretrained(tmp_path)
     load = LoadOptions(tmp_path, "cpu", "auto", tensor_parallel=4)
-    options = ForwardOptions(PoolOptions(100, None), 1, 1)
+    options = ForwardOptions(PoolOptions(1, 100), 1, 1)
     with pytest.raises(LoadError, match=r"4 .* 14"):
         load_parallel(load, options)
 

@@ -1,7 +1,7 @@
 """The memory of a KV pool: how much is available, and how many pages are of use."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +9,12 @@ import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.loading.agreement import smallest
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.model_shape import (
     head_dim,
     kv_heads,
     layers_of,
-    minimum_over_ranks,
     ranks_of,
     text_config,
 )
@@ -24,6 +24,9 @@ _CPU_KV_SHARE = 0.2
 
 _GPU_KV_SHARE = 0.85
 """Of the device memory free after loading; the rest is for the activations of a step."""
+
+_CUDA_CONTEXT_BYTES = 512 << 20
+"""What a process takes of a GPU beside its allocations: the context and the code of kernels."""
 
 PAGE_SIZE = 16
 """Tokens in a page, as in vLLM: half a page is unused per sequence on average."""
@@ -36,16 +39,23 @@ _CGROUP = Path("/sys/fs/cgroup")
 class PoolOptions:
     """The size of the KV pool."""
 
-    max_tokens: int
-    """Tokens that can be in use at once: sequences times context."""
-    kv_cache_bytes: int | None
+    sequences: int
+    """In use at once, at most."""
+    max_model_len: int
+    """Tokens of each, at most."""
+    kv_cache_bytes: int | None = None
     """Of all ranks together. None: a share of the memory available."""
+    gpu_memory_bytes: int | None = None
+    """Memory of each GPU that the process may use; None: all that is free."""
 
 
-def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> KVPool:
+def make_pool(
+    model: PreTrainedModel, options: PoolOptions, page_size: int, *, padding_pages: int = 0
+) -> KVPool:
     """Allocate the KV pool in the model's dtype, each layer's part on that layer's device.
 
-    Every rank has its own KV heads of each page, and as many pages as the others.
+    Every rank has its own KV heads of each page, and as many pages as the others. Raises LoadError
+    where less than a page fits.
     """
     config, ranks = text_config(model), ranks_of(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
@@ -54,10 +64,13 @@ def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> K
     page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
     if options.kv_cache_bytes is not None:
         options = replace(options, kv_cache_bytes=options.kv_cache_bytes // ranks)
-    budgets = {d: _kv_budget(d, ranks) for d in layers_on}
+    budgets = {
+        d: _kv_budget(d, options.gpu_memory_bytes, ranks) - padding_pages * page_bytes[d]
+        for d in layers_on
+    }
     pages = count_pages(budgets, page_bytes, options, layout.page_size)
-    pages = minimum_over_ranks(model, pages)
-    return KVPool(replace(layout, pages=pages), model.dtype, devices)
+    layout = replace(layout, pages=smallest(model, pages))
+    return KVPool(layout, model.dtype, devices, padding_pages=padding_pages)
 
 
 def count_pages(
@@ -70,7 +83,7 @@ def count_pages(
 
     Raises LoadError when not even one fits.
     """
-    useful = -(-options.max_tokens // page_size)
+    useful = options.sequences * -(-options.max_model_len // page_size)
     if options.kv_cache_bytes is not None:
         affordable = options.kv_cache_bytes // sum(page_bytes.values())
     else:
@@ -84,11 +97,41 @@ def count_pages(
     return pages
 
 
-def _kv_budget(device: torch.device, ranks: int) -> int:
+def _kv_budget(device: torch.device, gpu_memory_bytes: int | None, ranks: int) -> int:
     """Return the bytes for the pool of one of `ranks`, which share a CPU's memory."""
-    if device.type == "cuda":
-        return int(_GPU_KV_SHARE * torch.cuda.mem_get_info(device)[0])
-    return int(_CPU_KV_SHARE * available_memory_bytes()) // ranks
+    if device.type != "cuda":
+        return int(_CPU_KV_SHARE * available_memory_bytes()) // ranks
+    free, allocated = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
+    return gpu_budget(free, allocated, gpu_memory_bytes)
+
+
+def gpu_budget(free: int, allocated: int, limit: int | None) -> int:
+    """Return the bytes of a GPU for the KV pool.
+
+    `free` is what no process uses, `allocated` what this one has, and `limit` what it may have.
+    """
+    if limit is not None:
+        free = min(free, limit - _CUDA_CONTEXT_BYTES - allocated)
+    return int(_GPU_KV_SHARE * free)
+
+
+def bound_gpu_memory(limit: int | None, gpus: Sequence[int]) -> None:
+    """Make allocations of this process beyond `limit` bytes of a GPU fail, on each of them."""
+    if limit is None:
+        return
+    for gpu in gpus:
+        total = torch.cuda.get_device_properties(gpu).total_memory
+        torch.cuda.set_per_process_memory_fraction(gpu_fraction(limit, total), gpu)
+
+
+def gpu_fraction(limit: int, total: int) -> float:
+    """Return the share of a GPU's memory for allocations: its context takes some of the limit.
+
+    Raises LoadError for a limit that leaves none.
+    """
+    if limit <= _CUDA_CONTEXT_BYTES:
+        raise LoadError(f"{limit} bytes of a GPU do not hold its context of {_CUDA_CONTEXT_BYTES}")
+    return min(1.0, (limit - _CUDA_CONTEXT_BYTES) / total)
 
 
 def available_memory_bytes(cgroup: Path = _CGROUP) -> int:

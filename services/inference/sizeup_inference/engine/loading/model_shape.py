@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -23,15 +22,6 @@ def kv_heads(model: PreTrainedModel) -> int:
     """Return the KV heads of this process: a rank has its part of the model's."""
     heads: int = text_config(model).num_key_value_heads
     return heads // ranks_of(model)
-
-
-def minimum_over_ranks(model: PreTrainedModel, value: int) -> int:
-    """Return the smallest value of any rank, each of which has to call this in the same order."""
-    if ranks_of(model) == 1:
-        return value
-    smallest = torch.tensor(value, device=model.device)
-    dist.all_reduce(smallest, dist.ReduceOp.MIN)
-    return int(smallest)
 
 
 def local_part(weight: torch.Tensor) -> torch.Tensor:

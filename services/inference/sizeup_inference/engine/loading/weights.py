@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.memory import bound_gpu_memory
 
 _SINGLE_GPU_SHARE = 0.8
 """Weights up to this share of one GPU are placed on it; accelerate distributes larger ones."""
@@ -33,6 +35,8 @@ class LoadOptions:
     """auto, cpu, cuda or cuda:N."""
     dtype: str
     """auto (that of the model's config), float32, bfloat16 or float16."""
+    gpu_memory_bytes: int | None = None
+    """Memory of each GPU that the process may use; None: all."""
     tie_head: bool = False
     """Take the embedding of tokens as the output head: the files of a model that only embeds text
     may lack one."""
@@ -50,6 +54,8 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
     """
+    if options.device != "cpu":
+        bound_gpu_memory(options.gpu_memory_bytes, _gpus(options))
     placement = _placement(options)
     _require_supported(_read_config(options.folder))
     disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
@@ -72,6 +78,15 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     _require_in_place(model)
     model.eval()  # type: ignore[no-untyped-call]
     return model
+
+
+def _gpus(options: LoadOptions) -> Sequence[int]:
+    """Return the GPUs that this process may use; a rank has one."""
+    gpus = range(torch.cuda.device_count())
+    if options.tensor_parallel == 1:
+        return gpus
+    rank = dist.get_rank()
+    return gpus[rank : rank + 1]
 
 
 def _placement(options: LoadOptions) -> dict[str, Any]:

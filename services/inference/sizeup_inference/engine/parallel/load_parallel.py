@@ -9,9 +9,10 @@ from sizeup_inference.engine.loading.make_forward import (
     LoadedForward,
     load_forward,
 )
+from sizeup_inference.engine.loading.make_paged import FindDevice, find_cuda
 from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
 from sizeup_inference.engine.parallel.messages import Load
-from sizeup_inference.engine.parallel.parallel_forward import ParallelForward
+from sizeup_inference.engine.parallel.parallel_forward import divided
 from sizeup_inference.engine.parallel.ranks import Ranks
 from sizeup_inference.engine.parallel.requirements import check_divisible, choose_device_type
 
@@ -35,16 +36,18 @@ def load_parallel(load: LoadOptions, options: ForwardOptions) -> LoadedForward:
         raise
 
 
-def load_on(ranks: Ranks, load: LoadOptions, options: ForwardOptions) -> LoadedForward:
+def load_on(
+    ranks: Ranks, load: LoadOptions, options: ForwardOptions, find_device: FindDevice = find_cuda
+) -> LoadedForward:
     """Load a model on running ranks; memory is that of all ranks together."""
 
     def load_parts() -> LoadedForward:
         ranks.send(Load(load, options))
-        local = load_forward(load, options)
+        local = load_forward(load, options, find_device)
         others = ranks.await_loaded()
         return replace(
             local,
-            forward=ParallelForward(local.forward, ranks),
+            forward=divided(local.forward, ranks),
             memory_bytes=local.memory_bytes + sum(o.memory_bytes for o in others),
             device_bytes=local.device_bytes + sum(o.device_bytes for o in others),
             tensor_parallel=ranks.size,

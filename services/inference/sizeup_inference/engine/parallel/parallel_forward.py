@@ -1,11 +1,20 @@
 """The forward pass of rank 0, which every other rank computes along with it."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.distributed as dist
 
-from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
+from sizeup_inference.engine.forward import (
+    AsynchronousForwardPass,
+    Batch,
+    Forwarded,
+    ForwardPass,
+    Launched,
+)
 from sizeup_inference.engine.parallel.messages import Logits, Run
 from sizeup_inference.engine.parallel.ranks import Ranks
+from sizeup_inference.engine.parallel.steps import start_step
 
 
 class ParallelForward:
@@ -19,6 +28,7 @@ class ParallelForward:
         self._local = local
         self._ranks = ranks
         self.pool = local.pool
+        self.draws = local.draws
 
     def run(self, batch: Batch) -> Forwarded:
         """Compute a batch; it is sent once to each rank."""
@@ -34,3 +44,34 @@ class ParallelForward:
             self._ranks.send(Logits(tuple(hidden.shape), hidden.dtype))
             dist.broadcast(hidden, src=0)
             return self._local.logits(hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelStep:
+    """A step that all ranks compute."""
+
+    local: Launched
+    ranks: Ranks
+
+    def result(self) -> Forwarded:
+        """Wait for the step; an error loses the ranks."""
+        with self.ranks.in_step():
+            return self.local.result()
+
+
+class AsynchronousParallelForward(ParallelForward):
+    """An AsynchronousForwardPass over one of rank 0."""
+
+    def launch(self, batch: Batch, after: ParallelStep | None = None) -> ParallelStep:
+        """Start a batch on every rank."""
+        with self._ranks.in_step():
+            self._ranks.send(Run(batch))
+            local = start_step(self._local, batch, after and after.local)
+            return ParallelStep(local, self._ranks)
+
+
+def divided(local: ForwardPass, ranks: Ranks) -> ForwardPass:
+    """Return the forward pass of all ranks, asynchronous where that of rank 0 is."""
+    if isinstance(local, AsynchronousForwardPass):
+        return AsynchronousParallelForward(local, ranks)
+    return ParallelForward(local, ranks)

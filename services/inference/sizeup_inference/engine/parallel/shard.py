@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 import torch.distributed as dist
 
-from sizeup_inference.engine.forward import ForwardPass
+from sizeup_inference.engine.forward import ForwardPass, Launched
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, load_forward
 from sizeup_inference.engine.loading.weights import LoadOptions
 from sizeup_inference.engine.parallel.group import join_group, open_store
@@ -19,20 +19,22 @@ from sizeup_inference.engine.parallel.messages import (
     Request,
     Run,
 )
+from sizeup_inference.engine.parallel.steps import start_step
 
 
 def serve(join: Join, receive: Callable[[], Request], report: Callable[[Report], None]) -> None:
     """Join the group, then compute what rank 0 sends; does not return."""
     join_group(open_store(join.port), join.rank, join.size, join.device_type)
     forward: ForwardPass | None = None
+    step: Launched | None = None
     while True:
         match receive():
             case Load(load, options):
-                forward = None  # its memory is free before the next model is loaded
+                forward = step = None  # their memory is free before the next model is loaded
                 forward = _load(load, options, report)
             case Run(batch):
                 assert forward is not None  # rank 0 loads first
-                forward.run(batch)
+                step = start_step(forward, batch, step)
             case Logits(shape, dtype):
                 assert forward is not None
                 hidden = torch.empty(shape, dtype=dtype, device=join.device_type)
