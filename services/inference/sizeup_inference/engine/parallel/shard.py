@@ -1,6 +1,7 @@
 """A rank's part of a model: the same forward pass as on rank 0, which tells it what to compute."""
 
 import gc
+import logging
 from collections.abc import Callable
 
 import torch
@@ -20,6 +21,8 @@ from sizeup_inference.engine.parallel.messages import (
     Run,
 )
 from sizeup_inference.engine.parallel.steps import start_step
+
+log = logging.getLogger(__name__)
 
 
 def serve(join: Join, receive: Callable[[], Request], report: Callable[[Report], None]) -> None:
@@ -48,5 +51,6 @@ def _load(
     loaded = load_forward(load, options)
     torch.set_num_threads(loaded.threads)
     gc.freeze()  # a collection of what imports and loading leave takes longer than a step
+    log.info("rank.loaded", extra={"memory_bytes": loaded.memory_bytes})
     report(Loaded(loaded.memory_bytes, loaded.device_bytes))
     return loaded.forward
