@@ -101,8 +101,6 @@ class Computed:
         return self.forwarded
 
 
-def launch(forward: ForwardPass, batch: Batch, after: Launched | None) -> Launched:
-    """Start a batch, or compute it where the forward pass is not asynchronous."""
-    if isinstance(forward, AsynchronousForwardPass):
-        return forward.launch(batch, after)
+def launch(forward: ForwardPass, batch: Batch, _after: Any = None) -> Launched:
+    """Compute a batch at once, as the launch of a forward pass that is not asynchronous."""
     return Computed(forward.run(batch))

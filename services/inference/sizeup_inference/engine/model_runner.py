@@ -74,6 +74,12 @@ class ModelRunner:
 
     def __init__(self, forward: ForwardPass) -> None:
         self._forward = forward
+        self._is_asynchronous = isinstance(forward, AsynchronousForwardPass)
+        self._launch = (
+            forward.launch
+            if isinstance(forward, AsynchronousForwardPass)
+            else functools.partial(launch, forward)
+        )
 
     def run(
         self, step: Step, masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS
@@ -83,7 +89,7 @@ class ModelRunner:
 
     def can_run_ahead(self, step: Step) -> bool:
         """Return whether the step after this one can be launched before its tokens are known."""
-        return isinstance(self._forward, AsynchronousForwardPass) and all(
+        return self._is_asynchronous and all(
             chunk.sequence.constraint is None and self._has_token(chunk.sequence)
             for chunk in step.chunks
         )
@@ -103,7 +109,7 @@ class ModelRunner:
         page_size, draws = self._forward.pool.layout.page_size, self._forward.draws
         unseen = () if after is None else after.sampled
         batch, sampled = make_batch(step.chunks, page_size, masks, draws=draws, unseen=unseen)
-        launched = launch(self._forward, batch, None if after is None else after.launched)
+        launched = self._launch(batch, None if after is None else after.launched)
         finish = functools.partial(self._output, step, batch, sampled)
         return LaunchedStep(launched, sampled, finish)
 
