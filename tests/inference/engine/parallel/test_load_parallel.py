@@ -9,8 +9,16 @@ import torch
 from transformers import PreTrainedModel, Qwen2Config, Qwen3MoeConfig
 
 from inference.engine.engines import on_ranks, pooled, random_model
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.random_configs import NAMES, random_config
-from sizeup_inference.engine.forward import AsynchronousForwardPass, Batch, Forwarded, ForwardPass
+from sizeup_inference.engine.forward import (
+    AsynchronousForwardPass,
+    Batch,
+    Draw,
+    Forwarded,
+    ForwardPass,
+)
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.loading.make_forward import ForwardOptions
@@ -164,3 +172,22 @@ def test_ranks_have_the_pages_of_the_one_with_the_least_memory(
     alike = on_ranks(two_ranks, model, PoolOptions(1, plenty)).forward.pool.layout.pages
     monkeypatch.setattr(f"{memory}._CPU_KV_SHARE", 200.0)
     assert on_ranks(two_ranks, model, PoolOptions(1, plenty)).forward.pool.layout.pages < 2 * alike
+
+
+def test_drawn_tokens_of_a_step_launched_ahead_are_those_of_one_process(two_ranks: Ranks) -> None:
+    model = random_model(random_config("qwen3-gqa2-untied"))
+    forward = on_ranks(two_ranks, pooled(model), PoolOptions(2, 64), paged=True).forward
+    assert isinstance(forward, AsynchronousForwardPass)
+    copied = pooled(model)
+    pool = make_pool(copied, PoolOptions(2, 64), 16, padding_pages=1)
+    alone = PagedForward(copied, pool, ReferenceDevice(16))
+    draws = {0: Draw(0.9, 0, 0.95, 0.0, 0.7)}
+    prompt, following = (Span(0, 3, 3, (2,)),), (Span(0, 1, 4, (2,)),)
+    first = Batch([5, 6, 7], prompt, (2,), (False,), wants_hidden=False, draws=draws)
+    ahead = Batch([0], following, (0,), (False,), False, draws=draws, ids_from=[0])
+    launched = forward.launch(first)
+    after = forward.launch(ahead, launched)
+    tokens = [*launched.result().best, *after.result().best]
+    (token,) = alone.run(first).best
+    (then,) = alone.run(Batch([token], following, (0,), (False,), False, draws=draws)).best
+    assert tokens == [token, then]

@@ -14,7 +14,7 @@ from sizeup_inference.engine.forward import (
 )
 from sizeup_inference.engine.parallel.messages import Logits, Run
 from sizeup_inference.engine.parallel.ranks import Ranks
-from sizeup_inference.engine.parallel.steps import start_step
+from sizeup_inference.engine.parallel.steps import Steps
 
 
 class ParallelForward:
@@ -62,11 +62,15 @@ class ParallelStep:
 class AsynchronousParallelForward(ParallelForward):
     """An AsynchronousForwardPass over one of rank 0."""
 
+    def __init__(self, local: AsynchronousForwardPass, ranks: Ranks) -> None:
+        super().__init__(local, ranks)
+        self._steps = Steps(local)
+
     def launch(self, batch: Batch, after: ParallelStep | None = None) -> ParallelStep:
         """Start a batch on every rank."""
         with self._ranks.in_step():
             self._ranks.send(Run(batch))
-            local = start_step(self._local, batch, after and after.local)
+            local = self._steps.start(batch, after and after.local)
             return ParallelStep(local, self._ranks)
 
 

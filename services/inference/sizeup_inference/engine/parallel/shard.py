@@ -20,7 +20,7 @@ from sizeup_inference.engine.parallel.messages import (
     Request,
     Run,
 )
-from sizeup_inference.engine.parallel.steps import start_step
+from sizeup_inference.engine.parallel.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +28,21 @@ log = logging.getLogger(__name__)
 def serve(join: Join, receive: Callable[[], Request], report: Callable[[Report], None]) -> None:
     """Join the group, then compute what rank 0 sends; does not return."""
     join_group(open_store(join.port), join.rank, join.size, join.device_type)
-    forward: ForwardPass | None = None
+    steps: Steps | None = None
     step: Launched | None = None
     while True:
         match receive():
             case Load(load, options):
-                forward = step = None  # their memory is free before the next model is loaded
-                forward = _load(load, options, report)
+                steps = step = None  # their memory is free before the next model is loaded
+                steps = Steps(_load(load, options, report))
             case Run(batch):
-                assert forward is not None  # rank 0 loads first
-                step = start_step(forward, batch, step)
+                assert steps is not None  # rank 0 loads first
+                step = steps.start(batch, step)
             case Logits(shape, dtype):
-                assert forward is not None
+                assert steps is not None
                 hidden = torch.empty(shape, dtype=dtype, device=join.device_type)
                 dist.broadcast(hidden, src=0)
-                forward.logits(hidden)
+                steps.forward.logits(hidden)
 
 
 def _load(

@@ -1,21 +1,39 @@
-"""Starting a step on a rank, as every rank has to."""
+"""Starting steps on a rank, in the way that every rank has to."""
+
+import functools
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from sizeup_inference.engine.forward import Batch, ForwardPass, Launched, launch
-from sizeup_inference.engine.forwards.paged_forward import PagedStep
+from sizeup_inference.engine.forward import (
+    AsynchronousForwardPass,
+    Batch,
+    ForwardPass,
+    Launched,
+    launch,
+)
 
 
-@torch.inference_mode()
-def start_step(forward: ForwardPass, batch: Batch, before: Launched | None) -> Launched:
-    """Start a batch, which takes tokens of the step before where it has `ids_from`.
+class Steps:
+    """The steps of one rank's forward pass, which may be launched ahead of their tokens."""
 
-    Those are rank 0's: sums on a GPU depend on the order of their terms, so that two ranks may draw
-    different tokens from the same logits.
-    """
-    if not batch.ids_from:
-        return launch(forward, batch, None)
-    assert isinstance(before, PagedStep)  # no other can be launched ahead of its tokens
-    dist.broadcast(before.best, src=0)
-    return launch(forward, batch, before)
+    def __init__(self, forward: ForwardPass) -> None:
+        self.forward = forward
+        self._launch = (
+            forward.launch
+            if isinstance(forward, AsynchronousForwardPass)
+            else functools.partial(launch, forward)
+        )
+
+    @torch.inference_mode()
+    def start(self, batch: Batch, before: Any) -> Launched:
+        """Start a batch; where it has `ids_from`, they refer to the PagedStep before.
+
+        Its tokens are rank 0's: sums on a GPU depend on the order of their terms, so that two ranks
+        may draw different tokens from the same logits.
+        """
+        if not batch.ids_from:
+            return self._launch(batch)
+        dist.broadcast(before.best, src=0)
+        return self._launch(batch, before)
