@@ -35,6 +35,9 @@ _MODULE = "sizeup_inference.engine.parallel.rank"
 _EXIT_SECONDS = 5.0
 """From the end of a rank's connection to its exit code."""
 
+_LOADED_SECONDS = 300.0
+"""For a rank to load its part once rank 0 has, when the ranks have agreed on their pages."""
+
 _REASON_SECONDS = 1.0
 """An error of rank 0 waits this long for that of another rank, which is its cause if there is one:
 gloo reports a connection that was closed."""
@@ -80,7 +83,9 @@ class Ranks:
         Raises LoadError once a rank is lost: a collective of NCCL may never return then.
         """
         done: Future[T] = Future()
-        self.when_lost(lambda reason: _set_error(done, LoadError(reason)))
+
+        def fail(reason: str) -> None:
+            _set_error(done, LoadError(reason))
 
         def run() -> None:
             try:
@@ -92,8 +97,13 @@ class Ranks:
                 with contextlib.suppress(InvalidStateError):
                     done.set_result(result)
 
+        self.when_lost(fail)
         threading.Thread(target=run, name="rank 0", daemon=True).start()
-        return done.result()
+        try:
+            return done.result()
+        finally:
+            with self._lock:
+                self._on_lost.remove(fail)
 
     def when_lost(self, on_lost: OnLost) -> None:
         """Call back with the reason, from any thread, at once if the ranks are lost already."""
@@ -109,8 +119,14 @@ class Ranks:
             rank.connection.send_bytes(data)
 
     def await_loaded(self) -> tuple[Loaded, ...]:
-        """Wait until every other rank has loaded its part; see unless_lost."""
-        return tuple(self._loaded.get() for _ in self._ranks)
+        """Wait until every other rank has loaded its part; see unless_lost.
+
+        Raises LoadError after a deadline.
+        """
+        try:
+            return tuple(self._loaded.get(timeout=_LOADED_SECONDS) for _ in self._ranks)
+        except queue.Empty:
+            raise LoadError(f"a rank has not loaded its part in {_LOADED_SECONDS:.0f} s") from None
 
     @contextlib.contextmanager
     def in_step(self) -> Iterator[None]:
