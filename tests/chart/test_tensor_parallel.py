@@ -72,3 +72,4 @@ def test_a_second_mount_of_the_shared_memory_is_refused() -> None:
     }
     with pytest.raises(RenderError, match="/dev/shm"):
         pod("gpu-80g:4", inference=inference)
+    assert pod("gpu-80g", inference=inference)

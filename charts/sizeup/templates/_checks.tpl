@@ -54,9 +54,11 @@
 {{- fail (printf "inference.extraVolumes: the volume name %s is used by the chart itself, choose another name" .name) -}}
 {{- end -}}
 {{- end -}}
-{{- range .Values.inference.extraVolumeMounts -}}
-{{- if eq .mountPath "/dev/shm" -}}
-{{- fail "inference.extraVolumeMounts: the chart itself mounts /dev/shm in pods with several GPUs" -}}
+{{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- range $.Values.inference.extraVolumeMounts -}}
+{{- if and (gt (int $model.tensorParallel) 1) (eq .mountPath "/dev/shm") -}}
+{{- fail (printf "inference.extraVolumeMounts: the chart itself mounts /dev/shm in the pods of models.%s, which has several GPUs" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
