@@ -1,7 +1,4 @@
-"""Shapes of models with random weights: every kind of attention, small enough to run in a test.
-
-Two ranks divide the heads of each, and not the vocabulary.
-"""
+"""Shapes of models with random weights: every kind of attention, small enough to run in a test."""
 
 import copy
 from collections.abc import Mapping
@@ -33,6 +30,7 @@ def _heads(heads: int, kv_heads: int, head_dim: int, *, tied: bool) -> dict[str,
 _CONFIGS: Mapping[str, PretrainedConfig] = {
     "qwen2-mha-tied": Qwen2Config(**_heads(4, 4, 32, tied=True)),
     "qwen2-gqa7-untied": Qwen2Config(**_heads(14, 2, 32, tied=False)),
+    "qwen2-mqa3-tied": Qwen2Config(**_heads(3, 1, 32, tied=True)),
     "qwen2-sliding": Qwen2Config(
         **_heads(4, 2, 32, tied=True),
         use_sliding_window=True,
@@ -54,6 +52,8 @@ _CONFIGS: Mapping[str, PretrainedConfig] = {
     ),
 }
 NAMES = tuple(_CONFIGS)
+DIVISIBLE = tuple(name for name in NAMES if not _CONFIGS[name].num_key_value_heads % 2)
+"""Those whose heads two ranks divide; the vocabulary of none."""
 
 
 def random_config(name: str) -> PretrainedConfig:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen3MoeConfig
 
 from inference.engine.engines import on_ranks, pooled, random_model
 from inference.engine.forwards.reference_device import ReferenceDevice
-from inference.engine.random_configs import NAMES, random_config
+from inference.engine.random_configs import DIVISIBLE, random_config
 from sizeup_inference.engine.forward import (
     AsynchronousForwardPass,
     Batch,
@@ -51,7 +51,7 @@ EXPERTS = Qwen3MoeConfig(  # type: ignore[call-arg]  # head_dim
     num_key_value_heads=2,
     head_dim=32,
 )
-MODELS = {name: random_config(name) for name in NAMES} | {"uneven": UNEVEN, "experts": EXPERTS}
+MODELS = {name: random_config(name) for name in DIVISIBLE} | {"uneven": UNEVEN, "experts": EXPERTS}
 
 
 @pytest.fixture(params=MODELS, scope="module")
