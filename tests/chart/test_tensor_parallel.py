@@ -7,6 +7,7 @@ import pytest
 from chart.rendering import Json, RenderError, containers, environment, named, render
 
 VARIABLE = "SIZEUP_INFERENCE_TENSOR_PARALLEL"
+SMALL = {"id": "Qwen/Qwen1.5-0.5B-Chat"}
 SHM = {"name": "shm", "mountPath": "/dev/shm"}
 
 
@@ -73,3 +74,13 @@ def test_a_second_mount_of_the_shared_memory_is_refused() -> None:
     with pytest.raises(RenderError, match="/dev/shm"):
         pod("gpu-80g:4", inference=inference)
     assert pod("gpu-80g", inference=inference)
+
+
+@pytest.mark.parametrize(("profile", "gib"), [("gpu-24g", 22), ("gpu-80g:4", 79)])
+def test_a_process_takes_no_more_of_a_gpu_than_its_profile_says(profile: str, gib: int) -> None:
+    made = environment(containers(pod(profile, SMALL))[-1])
+    assert made["SIZEUP_INFERENCE_GPU_MEMORY_BYTES"] == str(gib << 30)
+
+
+def test_without_a_gpu_no_memory_of_one_is_bounded() -> None:
+    assert "SIZEUP_INFERENCE_GPU_MEMORY_BYTES" not in environment(containers(pod("cpu", SMALL))[-1])

@@ -27,6 +27,9 @@
 - {name: SIZEUP_INFERENCE_ENGINE, value: {{ $model.engine }}}
 - {name: SIZEUP_INFERENCE_DEVICE, value: {{ $model.gpu | ternary "cuda" "cpu" }}}
 - {name: SIZEUP_INFERENCE_DTYPE, value: {{ $model.dtype }}}
+{{- if $model.gpu }}
+- {name: SIZEUP_INFERENCE_GPU_MEMORY_BYTES, value: {{ mulf $model.profile.gpuMemoryGiB 1073741824 | int64 | quote }}}
+{{- end }}
 {{- if gt (int $model.tensorParallel) 1 }}
 - {name: SIZEUP_INFERENCE_TENSOR_PARALLEL, value: {{ int $model.tensorParallel | quote }}}
 {{- end }}

@@ -17,6 +17,7 @@ from sizeup_inference.engine.loading.weights import (
     LoadOptions,
     choose_device_map,
     free_gpu_bytes,
+    gpus_of,
     load_model,
 )
 
@@ -57,6 +58,17 @@ def test_layers_are_placed_by_device_and_memory(
     device: str, weights: int, gpus: list[int], expected: str | Mapping[str, str]
 ) -> None:
     assert choose_device_map(device, weights, gpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("device_map", "gpus"),
+    [({"": "cpu"}, []), ({"": "cuda:0"}, [0]), ({"": "cuda:1"}, [1]), ("auto", [0, 1])],
+)
+def test_the_memory_of_a_placements_gpus_is_bounded(
+    device_map: str | Mapping[str, str], gpus: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert list(gpus_of(device_map)) == gpus
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,8 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
     """
-    if options.device != "cpu":
-        bound_gpu_memory(options.gpu_memory_bytes, _gpus(options))
     placement = _placement(options)
+    bound_gpu_memory(options.gpu_memory_bytes, gpus_of(placement.get("device_map")))
     _require_supported(_read_config(options.folder))
     disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
     loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -80,13 +79,15 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     return model
 
 
-def _gpus(options: LoadOptions) -> Sequence[int]:
-    """Return the GPUs that this process may use; a rank has one."""
+def gpus_of(device_map: str | Mapping[str, str] | None) -> Sequence[int]:
+    """Return the GPUs of a placement; a rank has none, and one GPU or the CPU."""
     gpus = range(torch.cuda.device_count())
-    if options.tensor_parallel == 1:
+    if device_map is None:
+        rank = dist.get_rank()
+        return gpus[rank : rank + 1]
+    if isinstance(device_map, str):
         return gpus
-    rank = dist.get_rank()
-    return gpus[rank : rank + 1]
+    return [int(place.removeprefix("cuda:")) for place in device_map.values() if place != "cpu"]
 
 
 def _placement(options: LoadOptions) -> dict[str, Any]:
