@@ -1,6 +1,7 @@
 """Choose what computes a model's steps: the compiled decoder where it can, else transformers."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,13 @@ from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
+from sizeup_inference.engine.kernels.quantize import Quantizer
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
 from sizeup_inference.engine.loading.model_shape import head_dim, text_config
+from sizeup_inference.engine.quantization.formats import Format
+from sizeup_inference.engine.quantization.quantize_model import quantize_model
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +49,8 @@ class ForwardOptions:
     """CPU threads of a step; None: as many as the model makes use of."""
     available_cpus: int
     compiled: bool = True
+    quantization: Format | None = None
+    """Of the weights; None: as they are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +82,17 @@ def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -
     Raises LoadError, and whatever `load` raises.
     """
     model = load()
-    threads = options.threads or step_threads(model.num_parameters(), options.available_cpus)
-    facts = _facts(model, threads)
+    parameters = model.num_parameters()
+    threads = options.threads or step_threads(parameters, options.available_cpus)
+    _quantize(model, options)
+    facts = _facts(model, parameters, threads)
     reason = _unusable_reason(model, options)
     if reason is None:
         decoder = _try_compiled(model, options.pool, threads)
         if decoder is not None:
             return facts(decoder, decoder.level.name.lower(), FastPath(_COMPILED, enabled=True))
         model, reason = load(), "wrong result"
+        _quantize(model, options)
     else:
         log.info("kernels.unused", extra={"reason": reason})
     pool = make_pool(model, options.pool, PAGE_SIZE)
@@ -100,14 +109,25 @@ def step_threads(parameters: int, cpus: int) -> int:
     return 1 if parameters < _SMALL else cpus
 
 
+def _quantize(model: PreTrainedModel, options: ForwardOptions) -> None:
+    """Quantize a model on the CPU; one on a GPU was quantized where it was placed."""
+    if options.quantization is None or next(model.parameters()).device.type != "cpu":
+        return
+    started = time.monotonic()
+    with Quantizer(options.threads or options.available_cpus) as quantize:
+        quantize_model(model, options.quantization, quantize)
+    seconds = round(time.monotonic() - started, 2)
+    log.info("weights.quantized", extra={"format": options.quantization, "seconds": seconds})
+
+
 def _facts(
-    model: PreTrainedModel, threads: int
+    model: PreTrainedModel, parameters: int, threads: int
 ) -> Callable[[ForwardPass, str, FastPath], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = (*model.parameters(), *model.buffers())
     memory = sum(t.nbytes for t in weights)
     on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
-    config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
+    config, dtype = text_config(model), model.dtype
     return lambda forward, kernels, *paths: LoadedForward(
         forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths
     )
