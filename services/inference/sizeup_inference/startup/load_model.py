@@ -26,6 +26,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
+from sizeup_inference.engine.quantization.formats import Format
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
@@ -94,9 +95,12 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
-    load = LoadOptions(folder, settings.device, settings.dtype, tie_head=only_embeds)
+    form = None if settings.quantization is None else Format(settings.quantization)
+    load = LoadOptions(folder, settings.device, settings.dtype, only_embeds, form)
     pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
-    options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+    options = ForwardOptions(
+        pool, settings.threads, available_cpus(), settings.compiled_kernels, form
+    )
     return make_forward(lambda: load_model(load), options)
 
 

@@ -100,7 +100,7 @@ def _unsupported_shape(found: Architecture) -> str | None:
         return f"head_dim {found.head_dim} is not a multiple of {_HEAD_DIM_UNIT}"
     linears = [m for w in found.layers for m in (*w.qkv, w.o, *w.gate_up, w.down)]
     if any(type(m) not in (torch.nn.Linear, QuantizedLinear) for m in (*linears, found.head)):
-        return "weights of another quantization"
+        return "quantized weights of another kind"
     if len({format_of(m) for m in linears}) > 1:
         return "weights of several formats"
     if isinstance(found.head, QuantizedLinear) is not isinstance(

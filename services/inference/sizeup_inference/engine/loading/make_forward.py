@@ -20,8 +20,9 @@ from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
 from sizeup_inference.engine.loading.model_shape import head_dim, text_config
+from sizeup_inference.engine.loading.quantize_model import quantize_model
+from sizeup_inference.engine.loading.quantize_onto_gpu import stored_bytes
 from sizeup_inference.engine.quantization.formats import Format
-from sizeup_inference.engine.quantization.quantize_model import quantize_model
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +126,8 @@ def _facts(
 ) -> Callable[[ForwardPass, str, FastPath], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = (*model.parameters(), *model.buffers())
-    memory = sum(t.nbytes for t in weights)
-    on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
+    memory = sum(stored_bytes(t) for t in weights)
+    on_devices = sum(stored_bytes(t) for t in weights if t.device.type != "cpu")
     config, dtype = text_config(model), model.dtype
     return lambda forward, kernels, *paths: LoadedForward(
         forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths

@@ -14,10 +14,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.loading.checkpoints import dequantize_on_load
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.quantize_onto_gpu import quantize_onto
+from sizeup_inference.engine.quantization.formats import Format
 
 _SINGLE_GPU_SHARE = 0.8
 """Weights up to this share of one GPU are placed on it; accelerate distributes larger ones."""
+
+_QUANTIZED_SHARE = {Format.INT8: 0.65, Format.INT4: 0.45}
+"""Of the bytes of bfloat16 weights, with an embedding that is not quantized."""
 
 _LAYER_KINDS = {"full_attention", "sliding_attention"}
 """transformers' layer_types whose only state is keys and values."""
@@ -35,6 +41,8 @@ class LoadOptions:
     tie_head: bool = False
     """Take the embedding of tokens as the output head: the files of a model that only embeds text
     may lack one."""
+    quantization: Format | None = None
+    """On a GPU the weights are quantized as they are placed; on a CPU the caller does it."""
 
 
 def load_model(options: LoadOptions) -> PreTrainedModel:
@@ -47,20 +55,24 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
     """
-    weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
-    device_map = choose_device_map(options.device, weights, free_gpu_bytes(options.device))
-    _require_supported(_read_config(options.folder))
+    device_map = _choose_devices(options)
+    config = _read_config(options.folder)
+    _require_supported(config)
+    dequantize_on_load(config)
+    if options.tie_head:
+        config.tie_word_embeddings = True
+    quantized_onto = None if options.quantization is None else _single_gpu(device_map)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         options.folder,
+        config=config,
         dtype=options.dtype,
-        device_map=device_map,
+        device_map={"": "cpu"} if quantized_onto else device_map,
         attn_implementation=ATTENTION_NAME,
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
-        **({"tie_word_embeddings": True} if options.tie_head else {}),
     )
     model: PreTrainedModel
     model, report = loaded
@@ -69,7 +81,26 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
         raise LoadError(f"{len(missing)} weights are missing from the files, such as {missing[0]}")
     _require_in_place(model)
     model.eval()  # type: ignore[no-untyped-call]
+    if quantized_onto and options.quantization is not None:
+        quantize_onto(model, options.quantization, torch.device(quantized_onto))
     return model
+
+
+def _choose_devices(options: LoadOptions) -> str | Mapping[str, str]:
+    weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
+    share = 1.0 if options.quantization is None else _QUANTIZED_SHARE[options.quantization]
+    return choose_device_map(options.device, int(weights * share), free_gpu_bytes(options.device))
+
+
+def _single_gpu(device_map: str | Mapping[str, str]) -> str | None:
+    """Return the GPU that quantized weights are placed on; None for the CPU.
+
+    Raises LoadError where they would be distributed over several.
+    """
+    if isinstance(device_map, str):
+        raise LoadError("quantized weights are placed on one GPU, and these exceed it")
+    device = device_map[""]
+    return None if device == "cpu" else device
 
 
 def _require_supported(config: PretrainedConfig) -> None:
