@@ -55,14 +55,47 @@ def test_suggested_profile_fits() -> None:
             {"dtype": "bfloat16", "profile": "gpu-80g:3"},
         ),
         ({"profile": "gpu-80g"}, {"profile": "gpu-80g:3"}),
+        ({"profile": "gpu-80g"}, {"profile": "gpu-80g", "quantization": "int4"}),
+        (
+            {"profile": "gpu-80g", "quantization": "int8"},
+            {"profile": "gpu-80g", "quantization": "int4"},
+        ),
     ],
 )
-def test_length_dtype_and_gpus_are_counted(
+def test_length_dtype_quantization_and_gpus_are_counted(
     rejected: dict[str, Any], accepted: dict[str, Any]
 ) -> None:
     with pytest.raises(RenderError, match="does not fit"):
         render(one(**rejected))
     assert render(one(**accepted))
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"profile": "gpu-80g:2", "quantization": "int4"}, "models.one.quantization"),
+        ({"profile": "gpu-80g", "quantization": "int4", "dtype": "float16"}, "models.one.dtype"),
+    ],
+)
+def test_quantization_that_no_gpu_computes_is_rejected(values: dict[str, Any], path: str) -> None:
+    with pytest.raises(RenderError, match=path):
+        render(one("7B", **values))
+
+
+def test_quantization_is_a_setting_of_the_engine_only() -> None:
+    """The files, and so the volume, stay as they are."""
+    plain, quantized = (
+        render(one("7B", profile="gpu-24g", quantization=q)) for q in ("none", "int4")
+    )
+    before, after = (
+        environment(next(c for pod in pods(r).values() for c in containers(pod) if c["name"] == "inference"))
+        for r in (plain, quantized)
+    )
+    assert after == before | {"SIZEUP_INFERENCE_QUANTIZATION": "int4"}
+    claims = [
+        [o["spec"] for o in r if o["kind"] == "PersistentVolumeClaim"] for r in (plain, quantized)
+    ]
+    assert claims[0] == claims[1] != []
 
 
 def test_number_of_sequences_is_a_value() -> None:

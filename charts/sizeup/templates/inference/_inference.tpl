@@ -27,6 +27,9 @@
 - {name: SIZEUP_INFERENCE_ENGINE, value: {{ $model.engine }}}
 - {name: SIZEUP_INFERENCE_DEVICE, value: {{ $model.gpu | ternary "cuda" "cpu" }}}
 - {name: SIZEUP_INFERENCE_DTYPE, value: {{ $model.dtype }}}
+{{- if ne $model.quantization "none" }}
+- {name: SIZEUP_INFERENCE_QUANTIZATION, value: {{ $model.quantization }}}
+{{- end }}
 {{- with $model.maxModelLen }}
 - {name: SIZEUP_INFERENCE_MAX_MODEL_LEN, value: {{ int64 . | quote }}}
 {{- end }}

@@ -73,7 +73,10 @@ class CompiledDecoder:
         self._kept: list[torch.Tensor] = []
         """Small tensors that the C structures point to."""
         head = self._pack_linears([found.head], found.dtype, keep=found.tied)
-        layers = [self._pack_layer(i, weights) for i, weights in enumerate(found.layers)]
+        layers = []
+        for index, weights in enumerate(found.layers):
+            layers.append(self._pack_layer(index, weights))
+            self._library.sizeup_trim()
         self._layers = (Layer * len(layers))(*layers)
         embedding = None if found.tied else self._pack_embedding(found)
         self._model = Model(

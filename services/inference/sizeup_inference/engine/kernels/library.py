@@ -81,6 +81,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "processor_level": (number,),
         "allocate": (address, number),
         "free": (None, address),
+        "trim": (None,),
         "pool_create": (address, number),
         "pool_destroy": (None, address),
         "pack": (None, address, number, address, number, number, address, number),

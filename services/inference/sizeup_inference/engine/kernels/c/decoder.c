@@ -9,6 +9,7 @@
 #include "quantized.h"
 
 #if defined(__linux__)
+#include <malloc.h>
 #include <sys/mman.h>
 #endif
 
@@ -68,6 +69,15 @@ void *sizeup_allocate(int64_t bytes)
 void sizeup_free(void *memory)
 {
     free(memory);
+}
+
+/* Return freed memory to the system, so that weights are not in memory twice: the matrices that
+   packing has replaced are pieces of the heap, which would be kept. */
+void sizeup_trim(void)
+{
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
 }
 
 /* `next` is an address, or an offset where only the size is of interest. */
