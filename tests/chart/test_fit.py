@@ -18,6 +18,7 @@ from chart.rendering import (
     merge,
     named,
     notes,
+    pods,
     render,
 )
 
@@ -88,10 +89,10 @@ def test_quantization_is_a_setting_of_the_engine_only() -> None:
         render(one("7B", profile="gpu-24g", quantization=q)) for q in ("none", "int4")
     )
     before, after = (
-        environment(next(c for pod in pods(r).values() for c in containers(pod) if c["name"] == "inference"))
+        [environment(c) for _, pod in pods(r) for c in containers(pod) if c["name"] == "inference"]
         for r in (plain, quantized)
     )
-    assert after == before | {"SIZEUP_INFERENCE_QUANTIZATION": "int4"}
+    assert after == [env | {"SIZEUP_INFERENCE_QUANTIZATION": "int4"} for env in before]
     claims = [
         [o["spec"] for o in r if o["kind"] == "PersistentVolumeClaim"] for r in (plain, quantized)
     ]
