@@ -130,8 +130,8 @@ INLINE_BF16 void direct_block(const int is_int4, const int rows, const int panel
             width = rows <= LOW && left >= WIDE ? WIDE : left >= 2 ? 2 : 1;                        \
             switch (rows * 8 + width) {                                                            \
                 CASES(1, is_int4)                                                                  \
-                CASES(2, is_int4) CASES(3, is_int4) FEWER(4, is_int4) FEWER(5, is_int4)            \
-                    FEWER(6, is_int4)                                                              \
+                CASES(2, is_int4)                                                                  \
+                CASES(3, is_int4) FEWER(4, is_int4) FEWER(5, is_int4) FEWER(6, is_int4)            \
             }                                                                                      \
         }                                                                                          \
     }
