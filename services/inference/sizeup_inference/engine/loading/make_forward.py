@@ -23,6 +23,7 @@ from sizeup_inference.engine.loading.model_shape import head_dim, text_config
 from sizeup_inference.engine.loading.quantize_model import quantize_model
 from sizeup_inference.engine.loading.quantize_onto_gpu import stored_bytes
 from sizeup_inference.engine.quantization.formats import Format
+from sizeup_inference.engine.quantization.modules import QuantizedLinear, computed_in
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def _try_compiled(
     """Pack a model and compare it with what transformers computed before; None if they differ."""
     pool = make_pool(model, options, COMPILED_PAGE_SIZE)
     lengths = _trial_lengths(pool.layout.pages)
-    expected = _trial(TransformersForward(model, _trial_pool(model)), lengths)
+    expected = _expected(model, lengths)
     try:
         decoder = CompiledDecoder(model, pool, threads)
     except MemoryError as error:
@@ -164,6 +165,17 @@ def _try_compiled(
     log.error("kernels.unused", extra={"reason": "wrong result", **facts})
     decoder.close()
     return None
+
+
+def _expected(model: PreTrainedModel, lengths: Sequence[int]) -> torch.Tensor:
+    """Return what transformers computes: over quantized weights in float32, which rounds nothing.
+
+    Weights that are not quantized would take twice the memory so.
+    """
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    wide = torch.float32 if isinstance(head, QuantizedLinear) else model.dtype
+    with computed_in(model, wide):
+        return _trial(TransformersForward(model, _trial_pool(model)), lengths)
 
 
 def _trial_pool(model: PreTrainedModel) -> KVPool:

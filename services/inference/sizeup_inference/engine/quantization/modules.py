@@ -5,6 +5,7 @@ quantized; the compiled decoder (engine/kernels) reads the same weights without 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.nn.functional import embedding, linear
@@ -46,6 +47,28 @@ class _QuantizedModule(torch.nn.Module):
         parts = zip(torch.split(self.values, rows), torch.split(self.scales, rows), strict=True)
         for values, scales in parts:
             yield dequantize(QuantizedWeight(self.format, values, scales), self.dtype)
+
+
+@contextmanager
+def computed_in(model: torch.nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Let a model over quantized weights compute in another dtype for the duration of the block.
+
+    Its other weights are converted there and back, which is exact where the dtype is wider.
+    """
+    modules = [m for m in model.modules() if isinstance(m, _QuantizedModule)]
+    before = [m.dtype for m in modules]
+    parameters = [(p, p.dtype) for p in model.parameters()]
+    for module in modules:
+        module.dtype = dtype
+    for parameter, _ in parameters:
+        parameter.data = parameter.data.to(dtype)
+    try:
+        yield
+    finally:
+        for module, own in zip(modules, before, strict=True):
+            module.dtype = own
+        for parameter, own in parameters:
+            parameter.data = parameter.data.to(own)
 
 
 class QuantizedLinear(_QuantizedModule):
