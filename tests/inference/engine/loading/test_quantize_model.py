@@ -10,7 +10,7 @@ from inference.engine.engines import random_model
 from inference.engine.random_configs import random_config
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.quantize_model import HEAD_FORMAT, quantize_model
-from sizeup_inference.engine.quantization.formats import Format, quantize
+from sizeup_inference.engine.quantization.formats import Format, QuantizedWeight, quantize
 from sizeup_inference.engine.quantization.modules import QuantizedEmbedding, QuantizedLinear
 
 torch.set_num_threads(1)
@@ -55,6 +55,15 @@ def test_a_tied_weight_is_in_memory_once() -> None:
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()  # type: ignore[no-untyped-call]
     assert head.values is embedding.values
     assert head.scales is embedding.scales
+
+
+def test_wrong_integers_are_an_error() -> None:
+    def broken(weight: torch.Tensor, form: Format) -> QuantizedWeight:
+        right = quantize(weight, form)
+        return QuantizedWeight(form, right.values.roll(1), right.scales)
+
+    with pytest.raises(LoadError, match="int8"):
+        quantize_model(make("qwen2-mha-tied"), Format.INT8, broken)
 
 
 def narrow(model: PreTrainedModel) -> None:

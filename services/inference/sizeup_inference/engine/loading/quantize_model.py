@@ -7,10 +7,18 @@ from transformers import PreTrainedModel
 
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.model_shape import layers_of
-from sizeup_inference.engine.quantization.formats import Format, QuantizedWeight, is_quantizable
+from sizeup_inference.engine.quantization.formats import (
+    Format,
+    QuantizedWeight,
+    dequantize,
+    is_quantizable,
+)
 from sizeup_inference.engine.quantization.modules import QuantizedEmbedding, QuantizedLinear
 
 Quantize = Callable[[torch.Tensor, Format], QuantizedWeight]
+
+_TOLERANCE = 0.4
+"""Of the norm of a matrix: rounding to 4 bits is 0.08, more with outliers; a fault is about 1."""
 
 HEAD_FORMAT = Format.INT8
 """Of the output head and the embedding, at int4 too: every token's logits depend on them directly,
@@ -21,13 +29,17 @@ def quantize_model(model: PreTrainedModel, form: Format, quantize: Quantize) -> 
     """Replace the linear layers of the decoder, the head and the embedding, freeing each weight.
 
     What is not a torch Linear, such as the experts of some mixtures, and matrices without whole
-    groups stay as they are. Raises LoadError where nothing can be quantized.
+    groups stay as they are. Raises LoadError where nothing can be quantized, and where a quantized
+    matrix differs from its source.
     """
     dtype = model.dtype
     count = 0
     for layer in layers_of(model):
         for parent, name, linear in _linears(layer):
-            setattr(parent, name, _quantized_linear(linear, form, dtype, quantize))
+            replacement = _quantized_linear(linear, form, dtype, quantize)
+            if not count:
+                _check(linear.weight, replacement.quantized)
+            setattr(parent, name, replacement)
             count += 1
     count += _quantize_head(model, dtype, quantize)
     if not count:
@@ -48,6 +60,14 @@ def _quantized_linear(
 ) -> QuantizedLinear:
     bias = None if linear.bias is None else linear.bias.detach()
     return QuantizedLinear(quantize(linear.weight, form), dtype, bias)
+
+
+def _check(weight: torch.Tensor, quantized: QuantizedWeight) -> None:
+    """Compare a weight with its quantized form, which the trial of the forward pass cannot."""
+    weight = weight.detach().float()
+    difference = (dequantize(quantized, torch.float32) - weight).norm() / weight.norm()
+    if difference > _TOLERANCE:
+        raise LoadError(f"{quantized.format} weights are wrong by {float(difference):.0%}")
 
 
 def _quantize_head(model: PreTrainedModel, dtype: torch.dtype, quantize: Quantize) -> int:
