@@ -64,7 +64,7 @@ def predict(folder: Path, form: Format | None, dtype: str, texts: Sequence[Text]
     """Load a model, quantized or not, and run the texts through it."""
     longest = max(len(text.ids) for text in texts)
     options = ForwardOptions(
-        PoolOptions(2 * longest, None), None, torch.get_num_threads(), quantization=form
+        PoolOptions(1, 2 * longest), None, torch.get_num_threads(), quantization=form
     )
     loaded = make_forward(lambda: load_model(LoadOptions(folder, "cpu", dtype)), options)
     parts = [_predict_text(loaded.forward, text) for text in texts]

@@ -49,7 +49,8 @@ class ModelInfo(ResponseModel):
     """Of the weights in memory, int8 or int4, where loading quantizes them; else empty."""
     device: str
     kernels: str = ""
-    """What computes a step: transformers, or compiled kernels: amx, avx512_bf16 or portable."""
+    """What computes a step: transformers, varlen_attn on a GPU, or compiled kernels: amx,
+    avx512_bf16 or portable."""
     fast_paths: tuple[FastPath, ...] = ()
     layers: int
     hidden_size: int

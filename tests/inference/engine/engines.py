@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
@@ -88,6 +90,10 @@ class EngineOptions:
     chunk: int | None = None
     compiled: bool = False
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
+    device: ReferenceDevice | None = None
+    """Compute steps with the paged forward pass, with its page size."""
+    graphs: bool = True
+    """Of the paged forward pass: for all decodes of up to a quarter of max_num_seqs."""
 
 
 @dataclass
@@ -131,16 +137,13 @@ def running_engine(
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
     devices = [torch.device("cpu")] * config.num_hidden_layers
-    pool = KVPool(layout, torch.float32, devices)
+    pool = KVPool(layout, torch.float32, devices, padding_pages=1)
     scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
     scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
-    forward: ForwardPass
-    forward = (
-        CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool)
-    )
+    forward = _forward(model, pool, options)
     runner = GatedRunner(forward)
     engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
     try:
@@ -150,6 +153,17 @@ def running_engine(
         assert not engine.is_alive()
         if isinstance(forward, CompiledDecoder):
             forward.close()
+
+
+def _forward(model: PreTrainedModel, pool: KVPool, options: EngineOptions) -> ForwardPass:
+    if options.compiled:
+        return CompiledDecoder(model, pool, 2)
+    if options.device is None:
+        return TransformersForward(model, pool)
+    paged = PagedForward(model, pool, options.device)
+    if options.graphs:
+        paged.capture(options.max_num_seqs // 4, pool.layout.pages)
+    return paged
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
@@ -169,6 +183,7 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
     copied: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
         copy.deepcopy(model.config), attn_implementation=ATTENTION_NAME, dtype=model.dtype
     )
+    torch.nn.Module.to(copied, model.device)
     copied.load_state_dict(model.state_dict())
     copied.eval()  # type: ignore[no-untyped-call]
     return copied
@@ -177,8 +192,8 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
 def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:
     """Return transformers' own greedy output, the end-of-sequence token included."""
     output = model.generate(  # type: ignore[operator]
-        torch.tensor([list(prompt)]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        torch.tensor([list(prompt)], device=model.device),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=model.device),
         max_new_tokens=tokens,
         do_sample=False,
         temperature=None,

@@ -95,9 +95,10 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
+    gpu_memory = settings.gpu_memory_bytes
     form = None if settings.quantization is None else Format(settings.quantization)
-    load = LoadOptions(folder, settings.device, settings.dtype, only_embeds, form)
-    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
+    load = LoadOptions(folder, settings.device, settings.dtype, gpu_memory, only_embeds, form)
+    pool = PoolOptions(settings.max_num_seqs, context, settings.kv_cache_bytes, gpu_memory)
     options = ForwardOptions(
         pool, settings.threads, available_cpus(), settings.compiled_kernels, form
     )
@@ -236,7 +237,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "memory_bytes": model.memory_bytes + pool_bytes,
             "device_bytes": model.device_bytes + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
-            "device": str(pool.keys[0].device),
+            "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
             "kernels": model.kernels,
             "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
             "context_length": loaded.context_length,

@@ -1,4 +1,4 @@
-"""Choose what computes a model's steps: the compiled decoder where it can, else transformers."""
+"""Choose what computes steps: the compiled decoder, the paged forward pass, or the plain one."""
 
 import logging
 import time
@@ -10,6 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import Batch, ForwardPass
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
@@ -18,6 +19,12 @@ from sizeup_inference.engine.kernels.library import load_library
 from sizeup_inference.engine.kernels.quantize import Quantizer
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.make_paged import (
+    FindDevice,
+    find_cuda,
+    make_paged,
+    unused_paths,
+)
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
 from sizeup_inference.engine.loading.model_shape import head_dim, text_config
 from sizeup_inference.engine.loading.quantize_model import quantize_model
@@ -69,7 +76,7 @@ class LoadedForward:
     device_bytes: int
     """The part of memory_bytes on accelerators."""
     kernels: str
-    """amx, avx512_bf16, portable or transformers."""
+    """amx, avx512_bf16, portable, varlen_attn or transformers."""
     threads: int
     """CPU threads of a step."""
     fast_paths: tuple[FastPath, ...] = ()
@@ -78,7 +85,11 @@ class LoadedForward:
 _COMPILED = "compiled_decoder"
 
 
-def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -> LoadedForward:
+def make_forward(
+    load: Callable[[], PreTrainedModel],
+    options: ForwardOptions,
+    find_device: FindDevice = find_cuda,
+) -> LoadedForward:
     """Load a model and make its forward pass; `load` is called again if a trial fails.
 
     Raises LoadError, and whatever `load` raises.
@@ -92,14 +103,18 @@ def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -
     if reason is None:
         decoder = _try_compiled(model, options.pool, threads)
         if decoder is not None:
-            return facts(decoder, decoder.level.name.lower(), FastPath(_COMPILED, enabled=True))
+            paths = (FastPath(_COMPILED, enabled=True), *unused_paths("on a CPU"))
+            return facts(decoder, decoder.level.name.lower(), paths)
         model, reason = load(), "wrong result"
         _quantize(model, options)
-    else:
-        log.info("kernels.unused", extra={"reason": reason})
-    pool = make_pool(model, options.pool, PAGE_SIZE)
-    unused = FastPath(_COMPILED, enabled=False, reason=reason)
-    return facts(TransformersForward(model, pool), "transformers", unused)
+    device = find_device(model)
+    paths = (FastPath(_COMPILED, enabled=False, reason=reason),)
+    if isinstance(device, str):
+        plain = TransformersForward(model, make_pool(model, options.pool, PAGE_SIZE))
+        return facts(plain, "transformers", (*paths, *unused_paths(device)))
+    forward, tried = make_paged(model, options.pool, device)
+    kernels = "varlen_attn" if isinstance(forward, PagedForward) else "transformers"
+    return facts(forward, kernels, (*paths, *tried))
 
 
 def step_threads(parameters: int, cpus: int) -> int:
@@ -124,13 +139,13 @@ def _quantize(model: PreTrainedModel, options: ForwardOptions) -> None:
 
 def _facts(
     model: PreTrainedModel, parameters: int, threads: int
-) -> Callable[[ForwardPass, str, FastPath], LoadedForward]:
+) -> Callable[[ForwardPass, str, tuple[FastPath, ...]], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = (*model.parameters(), *model.buffers())
     memory = sum(stored_bytes(t) for t in weights)
     on_devices = sum(stored_bytes(t) for t in weights if t.device.type != "cpu")
     config, dtype = text_config(model), model.dtype
-    return lambda forward, kernels, *paths: LoadedForward(
+    return lambda forward, kernels, paths: LoadedForward(
         forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths
     )
 
@@ -160,7 +175,6 @@ def _try_compiled(
     difference = float((actual - expected).norm() / expected.norm().clamp(min=1e-30))  # of zeros: 0
     facts = {"kernels": decoder.level.name.lower(), "error": difference}
     if difference <= _TRIAL_TOLERANCE[model.dtype]:
-        log.info("kernels.used", extra=facts)
         return decoder
     log.error("kernels.unused", extra={"reason": "wrong result", **facts})
     decoder.close()

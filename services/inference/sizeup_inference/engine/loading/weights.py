@@ -16,6 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.loading.checkpoints import dequantize_on_load
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.memory import bound_gpu_memory
 from sizeup_inference.engine.loading.quantize_onto_gpu import quantize_onto
 from sizeup_inference.engine.quantization.formats import Format
 
@@ -38,6 +39,8 @@ class LoadOptions:
     """auto, cpu, cuda or cuda:N."""
     dtype: str
     """auto (that of the model's config), float32, bfloat16 or float16."""
+    gpu_memory_bytes: int | None = None
+    """Memory of each GPU that the process may use; None: all."""
     tie_head: bool = False
     """Take the embedding of tokens as the output head: the files of a model that only embeds text
     may lack one."""
@@ -55,6 +58,8 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
     """
+    if options.device != "cpu":
+        bound_gpu_memory(options.gpu_memory_bytes)
     device_map = _choose_devices(options)
     config = _read_config(options.folder)
     _require_supported(config)
