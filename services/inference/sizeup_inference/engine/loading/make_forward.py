@@ -184,11 +184,11 @@ def _try_compiled(
 def _expected(model: PreTrainedModel, lengths: Sequence[int]) -> torch.Tensor:
     """Return what transformers computes: over quantized weights in float32, which rounds nothing.
 
-    Weights that are not quantized would take twice the memory so.
+    Other weights would take twice the memory so.
     """
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    wide = torch.float32 if isinstance(head, QuantizedLinear) else model.dtype
-    with computed_in(model, wide):
+    if not isinstance(model.get_output_embeddings(), QuantizedLinear):  # type: ignore[no-untyped-call]
+        return _trial(TransformersForward(model, _trial_pool(model)), lengths)
+    with computed_in(model, torch.float32):
         return _trial(TransformersForward(model, _trial_pool(model)), lengths)
 
 
