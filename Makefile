@@ -45,7 +45,7 @@ image = $(if $(REGISTRY),$(REGISTRY:/=)/)sizeup-$(firstword $(subst -, ,$(1))):$
 SOURCES := services loadtest tests models benchmarks docs locks release.py
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml loadtest/pyproject.toml))
 EDITABLE := $(foreach package,$(filter-out services/inference,$(PACKAGES)),-e $(package)) \
-	-e 'services/inference[torch]'
+	-e 'services/inference[torch,quantized]'
 PROJECTS := $(PACKAGES:%=%/pyproject.toml) services/inference/setup.py
 # torch's version, where it comes from TORCH_INDEX: locks/torch.txt has the hashes of PyPI's files.
 TORCH = $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' locks/torch.txt)

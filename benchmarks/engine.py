@@ -3,8 +3,9 @@
     python benchmarks/engine.py
     python benchmarks/engine.py --shape qwen2.5-1.5b --prompt 64 512 --peers sizeup cb
 
-Peers: this repository's engine (sizeup), transformers' generate and ContinuousBatchingManager (cb),
-and on CPUs llama.cpp (`make llama-venv`) with the same weights, and with q8_0 and q4_0. Each is a
+Peers: this repository's engine (sizeup), also with weights of 8 and 4 bits, transformers' generate
+and ContinuousBatchingManager (cb), and on CPUs llama.cpp (`make llama-venv`) with the same weights,
+and with q8_0 and q4_0. Each is a
 separate process. One computes at a time, and rounds alternate between all, so that other load on
 the machine affects all alike: the relevant figures are the ratios, of the first peer to another.
 
@@ -57,6 +58,7 @@ def _start(name: str, args: argparse.Namespace) -> PeerProcess:
         args.threads,
         max(args.streams),
         max(args.prompt) + args.tokens,
+        None if kind.uses_gguf else kind.quantization,
     )
     policy = _ENGINE_WAIT_POLICY if kind.module == "sizeup" else args.wait_policy
     return PeerProcess(kind.module, kind.python, options, policy)

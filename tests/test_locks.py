@@ -76,7 +76,7 @@ def test_what_the_packages_require_is_locked() -> None:
     services = pins(lock_of("locks/services.txt")) | pins(TORCH)
     build = pins(lock_of("locks/build.txt"))
     for project in (*ROOT.glob("services/*/pyproject.toml"), ROOT / "loadtest/pyproject.toml"):
-        extras = ("torch",) if project.parent.name == "inference" else ()
+        extras = ("torch", "quantized") if project.parent.name == "inference" else ()
         unmet = [r for r in declared(project, *extras) if not is_met(r, services)]
         assert unmet == [], project
         for text in tomllib.loads(project.read_text())["build-system"]["requires"]:

@@ -15,7 +15,7 @@ class PeerKind:
     module: str
     """Of engine_peers."""
     quantization: str | None = None
-    """Of a GGUF file; None: the dtype of the model."""
+    """Of a GGUF file, or when it is loaded; None: the dtype of the model."""
 
     @property
     def uses_gguf(self) -> bool:
@@ -30,6 +30,8 @@ class PeerKind:
 
 PEERS = {
     "sizeup": PeerKind("sizeup", "sizeup"),
+    "sizeup-int8": PeerKind("sizeup int8", "sizeup", "int8"),
+    "sizeup-int4": PeerKind("sizeup int4", "sizeup", "int4"),
     "generate": PeerKind("generate", "generate"),
     "cb": PeerKind("continuous batching", "continuous_batching"),
     "llama": PeerKind("llama.cpp", "llama"),

@@ -17,6 +17,8 @@ class PeerOptions:
     max_streams: int
     max_model_len: int
     """Tokens of prompt and output of a stream."""
+    quantization: str | None = None
+    """Of the weights when they are loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ from transformers import PreTrainedModel
 from engine_peers.messages import Load, Model, PeerOptions, Timing, timing
 from engine_peers.serve import serve
 from engine_peers.torch_model import peak_device_bytes, step_weight_bytes
-from sizeup_inference.engine.loading.make_forward import ForwardOptions, make_forward
+from sizeup_inference.engine.loading.make_forward import (
+    ForwardOptions,
+    LoadedForward,
+    make_forward,
+)
 from sizeup_inference.engine.loading.memory import PoolOptions
 from sizeup_inference.engine.loading.weights import LoadOptions, load_model
 from sizeup_inference.engine.model_runner import ModelRunner
@@ -24,6 +28,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
+from sizeup_inference.engine.quantization.formats import GROUP, Format
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
@@ -74,7 +79,12 @@ def start_engine(options: PeerOptions, arrivals: Arrivals) -> tuple[EngineThread
         return model
 
     pool_options = PoolOptions(options.max_streams, options.max_model_len)
-    loaded = make_forward(load, ForwardOptions(pool_options, options.threads, options.threads))
+    form = None if options.quantization is None else Format(options.quantization)
+    loaded = make_forward(
+        load, ForwardOptions(pool_options, options.threads, options.threads, quantization=form)
+    )
+    if form is not None:
+        weight_bytes = quantized_step_bytes(loaded)
     pool = loaded.forward.pool
     layout = pool.layout
     # Rounds send the same prompts.
@@ -93,6 +103,14 @@ def start_engine(options: PeerOptions, arrivals: Arrivals) -> tuple[EngineThread
     unused = [f"no {p.name}: {p.reason}" for p in loaded.fast_paths if not p.enabled]
     settings = [f"kernels: {loaded.kernels}", *(unused if options.device == "cuda" else ())]
     return engine, Model("; ".join(settings), vocab, weight_bytes, per_token)
+
+
+def quantized_step_bytes(loaded: LoadedForward) -> int:
+    """Return the bytes of quantized weights that a decode step reads: see step_weight_bytes."""
+    config = loaded.config
+    table: int = config.vocab_size * config.hidden_size
+    of_scales = table // GROUP * 2
+    return loaded.memory_bytes - (0 if config.tie_word_embeddings else table + of_scales)
 
 
 class SizeupPeer:

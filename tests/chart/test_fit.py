@@ -18,6 +18,7 @@ from chart.rendering import (
     merge,
     named,
     notes,
+    pods,
     render,
 )
 
@@ -55,9 +56,14 @@ def test_suggested_profile_fits() -> None:
             {"dtype": "bfloat16", "profile": "gpu-80g:4"},
         ),
         ({"profile": "gpu-80g"}, {"profile": "gpu-80g:4"}),
+        ({"profile": "gpu-80g"}, {"profile": "gpu-80g", "quantization": "int4"}),
+        (
+            {"profile": "gpu-80g", "quantization": "int8"},
+            {"profile": "gpu-80g", "quantization": "int4"},
+        ),
     ],
 )
-def test_length_dtype_and_gpus_are_counted(
+def test_length_dtype_quantization_and_gpus_are_counted(
     rejected: dict[str, Any], accepted: dict[str, Any]
 ) -> None:
     with pytest.raises(RenderError, match="does not fit"):
@@ -86,6 +92,34 @@ def test_the_suggested_count_divides_the_heads() -> None:
     tiny = {"gpu-24g": {"gpuMemoryGiB": 3}}
     with pytest.raises(RenderError, match="No number of these GPUs"):
         render({**one("72B", profile="gpu-24g:2"), "profiles": tiny})
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"profile": "gpu-80g:2", "quantization": "int4"}, "models.one.quantization"),
+        ({"profile": "gpu-80g", "quantization": "int4", "dtype": "float16"}, "models.one.dtype"),
+    ],
+)
+def test_quantization_that_no_gpu_computes_is_rejected(values: dict[str, Any], path: str) -> None:
+    with pytest.raises(RenderError, match=path):
+        render(one("7B", **values))
+
+
+def test_quantization_is_a_setting_of_the_engine_only() -> None:
+    """The files, and so the volume, stay as they are."""
+    plain, quantized = (
+        render(one("7B", profile="gpu-24g", quantization=q)) for q in ("none", "int4")
+    )
+    before, after = (
+        [environment(c) for _, pod in pods(r) for c in containers(pod) if c["name"] == "inference"]
+        for r in (plain, quantized)
+    )
+    assert after == [env | {"SIZEUP_INFERENCE_QUANTIZATION": "int4"} for env in before]
+    claims = [
+        [o["spec"] for o in r if o["kind"] == "PersistentVolumeClaim"] for r in (plain, quantized)
+    ]
+    assert claims[0] == claims[1] != []
 
 
 def test_number_of_sequences_is_a_value() -> None:

@@ -131,7 +131,9 @@ def test_a_refused_connection_is_reported(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({WEIGHTS: None}, "no safetensors"),
+        ({WEIGHTS: None, "model-q4_0.gguf": b"GGUF"}, "GGUF"),
         ({"config.json": None}, r"no config\.json"),
+        ({"config.json": b'{"quantization_config": {"quant_method": "awq"}}'}, "AWQ"),
         ({"config.json": b'{"auto_map": {"AutoModel": "modeling_tiny.M"}}'}, "auto_map"),
         ({"config.json": b"<html>"}, "JSON"),
         ({WEIGHTS: None, "model.safetensors.index.json": b'{"weight_map": {"a": "../x"}}'}, "x"),

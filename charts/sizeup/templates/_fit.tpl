@@ -17,7 +17,7 @@ the length it will accept.
 {{- /* of a CPU: the Python process with torch */ -}}
 {{- $runtime := $model.gpu | ternary (include "sizeup.gpuRuntime" $model.count | float64) 0.75 -}}
 {{- $gib := 1073741824.0 -}}
-{{- $weights := divf $model.weightBytes $gib -}}
+{{- $weights := divf (mulf $model.parameters $model.bytesPerWeight) $gib -}}
 {{- $bytes := $model.gpu | ternary $model.bytesPerValue 4 -}}
 {{- $s := $model.shape -}}
 {{- /* Ollama's default context length */ -}}
@@ -71,7 +71,7 @@ the length it will accept.
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- $fit := $model.fit -}}
-models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerValue }} bytes) + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
+models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerWeight }} bytes) + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
 {{- if $model.gpu }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
 {{- end }}
 

@@ -40,6 +40,9 @@
 {{- $_ := set $model "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) -}}
 {{- $_ := set $model "context" ($known.context | default 0) -}}
 {{- $_ := set $model "bytesPerValue" (eq $model.dtype "float32" | ternary 4 2) -}}
+{{- $_ := set $model "quantization" ($values.quantization | default "none") -}}
+{{- /* 8.5 or 4.5 bits, and more for the head and the embedding */ -}}
+{{- $_ := set $model "bytesPerWeight" (get (dict "int8" 1.15 "int4" 0.75) $model.quantization | default $model.bytesPerValue) -}}
 {{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
 {{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
@@ -48,6 +51,14 @@
 {{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
 {{- $_ := merge $model $hardware -}}
 {{- $_ := set $model "tensorParallel" ($model.needsWeights | ternary $model.count 1 | int) -}}
+{{- if ne $model.quantization "none" -}}
+{{- if and $model.gpu (gt (int $model.count) 1) -}}
+{{- fail (printf "models.%s.quantization: quantized weights are placed on one GPU, but profile %s has %d" $key $values.profile (int $model.count)) -}}
+{{- end -}}
+{{- if and $model.gpu (eq $model.quantization "int4") (not (has $model.dtype (list "auto" "bfloat16"))) -}}
+{{- fail (printf "models.%s.dtype: int4 on a GPU computes in bfloat16, not %s" $key $model.dtype) -}}
+{{- end -}}
+{{- end -}}
 {{- $image := $model.needsWeights | ternary $root.Values.inference.image $root.Values.inference.fakeImage -}}
 {{- $image = mergeOverwrite (deepCopy $image) $model.profile.image -}}
 {{- $_ := set $model "image" (include "sizeup.image" (list $root $image ($model.needsWeights | ternary "" "-fake"))) -}}

@@ -36,6 +36,10 @@ _GIGA = 1e9
 _BYTES: Mapping[str, float] = {"F32": 4, "F16": 2, "BF16": 2}
 """Per parameter, by dtype; for quantized weights it varies, and the file size decides."""
 
+_ON_LOAD = frozenset({"Q8_0", "Q4_0"})
+"""What weights are called that sizeup has quantized on load: their files are larger, and on a CPU
+the memory taken by loading is the weights."""
+
 ByStage = Mapping[tuple[str, str], Sequence[Record]]
 """Records by model and stage, with preload requests, which no metric uses."""
 
@@ -160,6 +164,8 @@ def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
         return None
     each = _BYTES.get(info.dtype or "")
     total = info.parameters * each if info.parameters and each else info.weight_bytes
+    if total and info.dtype in _ON_LOAD and not info.device_bytes:
+        total = min(total, info.memory_bytes or total)
     if model.bandwidth_gb_s is None or not total:
         return None
     return model.bandwidth_gb_s * _GIGA / total

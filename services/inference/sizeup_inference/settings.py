@@ -62,6 +62,11 @@ class Settings(OpenMPSettings, HubCacheSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: that of the model's config"
     )
+    quantization: Literal["int8", "int4"] | None = Field(
+        None,
+        description="quantize the weights on load to 8 or 4 bits, activations stay in `dtype`; "
+        "default: as they are",
+    )
     threads: int | None = Field(
         None,
         ge=1,

@@ -30,6 +30,7 @@ from sizeup_store.weights import (
     is_revision,
     marker_path,
     read_json,
+    refuse_quantization,
     refuse_remote_code,
     shard_names,
     verify,
@@ -167,6 +168,7 @@ class Pull:
         try:
             config = read_json(self._cache.blob(files[CONFIG]))
             refuse_remote_code(config, f"{repository.id}/{CONFIG}")
+            refuse_quantization(config, repository.id)
             if SINGLE_WEIGHTS in files:
                 return (SINGLE_WEIGHTS,)
             index = read_json(self._cache.blob(files[WEIGHTS_INDEX]))

@@ -8,6 +8,7 @@ from huggingface_hub.hf_api import RepoSibling
 
 from sizeup_store.errors import HubResponseError, UnsupportedModelError
 from sizeup_store.hub import HubClient
+from sizeup_store.quantized_checkpoints import refusal
 from sizeup_store.weights import (
     CONFIG,
     SINGLE_WEIGHTS,
@@ -67,7 +68,11 @@ def describe(client: HubClient, model_id: str, revision: str) -> Repository:
     if is_commit(revision) and commit != revision:
         raise HubResponseError(f"{client.host} returned commit {commit} instead of {revision}")
     wanted = [sibling for sibling in siblings if _is_wanted(sibling.rfilename)]
-    _require_safetensors(model_id, {sibling.rfilename for sibling in wanted})
+    _require_safetensors(
+        model_id,
+        {sibling.rfilename for sibling in wanted},
+        has_gguf=any(s.rfilename.endswith(".gguf") for s in siblings),
+    )
     files = [_described(s) or _from_headers(client, model_id, commit, s.rfilename) for s in wanted]
     return Repository(model_id, commit, {file.name: file for file in files})
 
@@ -80,7 +85,9 @@ def _is_small_file(name: str) -> bool:
     return _SMALL_FILES.fullmatch(name) is not None or is_pooling_config(name)
 
 
-def _require_safetensors(model_id: str, names: set[str]) -> None:
+def _require_safetensors(model_id: str, names: set[str], *, has_gguf: bool) -> None:
+    if has_gguf and not names & {SINGLE_WEIGHTS, WEIGHTS_INDEX}:
+        raise UnsupportedModelError(refusal(model_id, "GGUF"))
     if CONFIG not in names:
         raise UnsupportedModelError(f"{model_id} has no {CONFIG}: not a transformers model")
     if not names & {SINGLE_WEIGHTS, WEIGHTS_INDEX}:

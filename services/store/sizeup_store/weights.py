@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sizeup_store.errors import StoreError
+from sizeup_store.quantized_checkpoints import refusal, unsupported_method
 
 CONFIG = "config.json"
 SINGLE_WEIGHTS = "model.safetensors"
@@ -30,6 +31,8 @@ MODULES = "modules.json"
 
 _REMOTE_CODE_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation_internal")
 """Config keys that make transformers import code from the model's folder or from a hub."""
+
+_REPOSITORY_PREFIX = "models--"
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -94,7 +97,7 @@ def is_pooling_config(name: str) -> bool:
 
 
 def repository_folder(model_id: str, cache: Path) -> Path:
-    return cache / f"models--{model_id.replace('/', '--')}"
+    return cache / f"{_REPOSITORY_PREFIX}{model_id.replace('/', '--')}"
 
 
 def find_model(model: str, revision: str | None, cache: Path) -> Path:
@@ -160,10 +163,29 @@ def verify_checksums(folder: Path) -> None:
 
 
 def check_structure(folder: Path) -> None:
-    """Raise WeightsError for remote code or sizes that contradict the headers: milliseconds."""
-    refuse_remote_code(read_json(folder / CONFIG), folder / CONFIG)
+    """Raise WeightsError for what cannot be loaded: remote code, a quantization, GGUF files, or
+    sizes that contradict the headers. Takes milliseconds."""
+    if not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf")):
+        raise WeightsError(refusal(model_name(folder), "GGUF"))
+    config = read_json(folder / CONFIG)
+    refuse_remote_code(config, folder / CONFIG)
+    refuse_quantization(config, model_name(folder))
     for name in weight_names(folder):
         _read_header(folder / name)
+
+
+def model_name(folder: Path) -> str:
+    """Return the id of a snapshot in the cache, else the folder's name."""
+    repository = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and repository.startswith(_REPOSITORY_PREFIX):
+        return repository.removeprefix(_REPOSITORY_PREFIX).replace("--", "/")
+    return folder.resolve().name
+
+
+def refuse_quantization(config: Mapping[str, Any], model: str) -> None:
+    """Raise WeightsError for weights that are stored by an unsupported quantization."""
+    if method := unsupported_method(config):
+        raise WeightsError(refusal(model, method.upper()))
 
 
 def refuse_remote_code(config: Mapping[str, Any], path: Path | str) -> None:

@@ -45,6 +45,8 @@ class ModelInfo(ResponseModel):
     stored_as: str = ""
     """The weights on disk: BF16, F16, F32, or method and bits of a quantized model, such as
     GPTQ-INT4. Empty is unknown."""
+    quantization: str = ""
+    """Of the weights in memory, int8 or int4, where loading quantizes them; else empty."""
     device: str
     tensor_parallel: int = 1
     """GPUs, or processes on a CPU, that compute each step together."""

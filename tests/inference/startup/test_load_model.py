@@ -122,6 +122,22 @@ def test_compiled_kernels_can_be_switched_off() -> None:
     assert running.info.context_length == 2048
 
 
+@pytest.mark.parametrize("quantization", ["int8", "int4"])
+def test_quantized_weights_take_less_memory(quantization: str) -> None:
+    plain, settings = make_settings(TOY), make_settings(TOY, quantization=quantization)
+    infos = []
+    for one in (plain, settings):
+        running = start_engine(one, Recorder(), ignore)
+        running.engine.close(DEADLINE_SECONDS)
+        infos.append(running.info)
+    before, after = infos
+    assert (before.quantization, after.quantization) == ("", quantization)
+    assert after.memory_bytes < 0.3 * before.memory_bytes
+    changed = {"quantization", "memory_bytes", "load_ns"}
+    assert after.model_dump(exclude=changed) == before.model_dump(exclude=changed)
+    assert describe_folder(settings, TOY).quantization == quantization
+
+
 def test_a_small_pool_reduces_the_context_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     settings = make_settings(TOY, kv_cache_bytes=100_000)  # a few pages
     running = start_engine(settings, Recorder(), ignore)

@@ -104,6 +104,9 @@ def test_short_outputs_and_truncated_prompts_are_warnings(tmp_path: Path) -> Non
         (ModelInfo(parameters=10, weight_bytes=40, dtype="BF16"), 20),
         (ModelInfo(parameters=10, weight_bytes=6, dtype="Q4_K_M"), 6),
         (ModelInfo(weight_bytes=20), 20),
+        (ModelInfo(parameters=10, weight_bytes=20, memory_bytes=7, dtype="Q4_0"), 7),  # on load
+        (ModelInfo(parameters=10, weight_bytes=6, memory_bytes=9, dtype="Q4_0"), 6),  # with KV
+        (ModelInfo(weight_bytes=20, memory_bytes=7, device_bytes=7, dtype="Q8_0"), 20),
     ],
 )
 def test_the_bandwidth_bound_uses_the_running_dtype(model_info: ModelInfo, whole: int) -> None:

@@ -27,6 +27,9 @@
 - {name: SIZEUP_INFERENCE_ENGINE, value: {{ $model.engine }}}
 - {name: SIZEUP_INFERENCE_DEVICE, value: {{ $model.gpu | ternary "cuda" "cpu" }}}
 - {name: SIZEUP_INFERENCE_DTYPE, value: {{ $model.dtype }}}
+{{- if ne $model.quantization "none" }}
+- {name: SIZEUP_INFERENCE_QUANTIZATION, value: {{ $model.quantization }}}
+{{- end }}
 {{- if $model.gpu }}
 - {name: SIZEUP_INFERENCE_GPU_MEMORY_BYTES, value: {{ mulf $model.profile.gpuMemoryGiB 1073741824 | int64 | quote }}}
 {{- end }}

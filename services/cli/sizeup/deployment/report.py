@@ -106,7 +106,7 @@ def models_table(models: Sequence[LocalModel], infos: Sequence[ModelInfo]) -> Ta
             info.id,
             f"{info.parameters:,}",
             str(info.layers),
-            info.dtype,
+            info.quantization or info.dtype,
             f"{info.weight_bytes / 2**20:.1f}",
         )
     return table

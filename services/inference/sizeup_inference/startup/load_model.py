@@ -27,6 +27,7 @@ from sizeup_inference.engine.protocol import (
     SamplingParams,
     Token,
 )
+from sizeup_inference.engine.quantization.formats import Format
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
@@ -96,6 +97,7 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 
 def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
     gpu_memory, ranks = settings.gpu_memory_bytes, settings.tensor_parallel
+    form = None if settings.quantization is None else Format(settings.quantization)
     load = LoadOptions(
         folder,
         settings.device,
@@ -103,10 +105,11 @@ def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) 
         gpu_memory,
         tie_head=only_embeds,
         tensor_parallel=ranks,
+        quantization=form,
     )
     pool = PoolOptions(settings.max_num_seqs, context, settings.kv_cache_bytes, gpu_memory)
     cpus = max(1, available_cpus() // ranks)
-    options = ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels)
+    options = ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels, form)
     return load_parallel(load, options) if ranks > 1 else load_forward(load, options)
 
 

@@ -42,6 +42,7 @@ def describe_folder(settings: Settings, folder: Path) -> ModelInfo:
         weight_bytes=sum(f.stat().st_size for f in weights),
         dtype=_dtype(settings, config),
         stored_as=storage_format(tensors, config),
+        quantization=settings.quantization or "",
         context_length=settings.max_model_len or config.get("max_position_embeddings") or 0,
         template=template,
         capabilities=_capabilities(folder, template),

@@ -160,6 +160,22 @@ def test_the_quantization_is_that_of_the_files(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("quantization", "level", "file_type"), [("int8", "Q8_0", 7), ("int4", "Q4_0", 2)]
+)
+def test_weights_quantized_on_load_have_the_name_of_gguf(
+    quantization: str, level: str, file_type: int
+) -> None:
+    async def scenario() -> None:
+        info = LOADED.model_copy(update={"quantization": quantization})
+        async with fake_inference(info=info) as fake, running_gateway(fake) as gateway:
+            shown = await show(gateway)
+            assert shown["details"]["quantization_level"] == level
+            assert shown["model_info"]["general.file_type"] == file_type
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("ready", [False, True])
 def test_a_verbose_response_has_tensors_and_vocabulary(ready: bool) -> None:
     async def scenario(replica: FakeInference, gateway: Gateway) -> None:

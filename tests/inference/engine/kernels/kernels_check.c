@@ -12,6 +12,7 @@
 #include "attention.h"
 #include "decoder.h"
 #include "matmul.h"
+#include "quantized.h"
 #include "threads.c" /* for the number of the next job */
 
 typedef struct Decoder Decoder;
@@ -19,6 +20,10 @@ void *sizeup_allocate(int64_t bytes);
 void sizeup_free(void *memory);
 void sizeup_pack(Pool *pool, int64_t dtype, const void *source, int64_t columns, int64_t depth,
                  void *target, int64_t panel_step);
+void sizeup_quantize(Pool *pool, int64_t dtype, int64_t format, const void *source, int64_t rows,
+                     int64_t depth, void *values, void *scales);
+void sizeup_pack_quantized(Pool *pool, int64_t format, const void *values, const void *scales,
+                           int64_t columns, int64_t depth, void *target, int64_t panel_step);
 Decoder *sizeup_decoder_create(Pool *pool, const Model *model);
 void sizeup_decoder_destroy(Decoder *decoder);
 int64_t sizeup_decoder_run(Decoder *decoder, const Step *step);
@@ -160,6 +165,96 @@ static void check_products(Pool *pool, const Vectors *vectors, int64_t level)
     }
 }
 
+/* ---- Quantized products ---- */
+
+/* Quantize and pack a matrix; the result is freed with sizeup_free. */
+static void *pack_quantized(Pool *pool, int64_t dtype, int64_t format, const void *source,
+                            int64_t columns, int64_t depth, void *packed)
+{
+    const int64_t bits = format == INT4 ? 4 : 8;
+    void *values = malloc((size_t)(columns * depth * bits / 8));
+    void *scales = malloc((size_t)(columns * depth / GROUP * 2));
+    sizeup_quantize(pool, dtype, format, source, columns, depth, values, scales);
+    sizeup_pack_quantized(pool, format, values, scales, columns, depth, packed, 1);
+    free(values), free(scales);
+    return packed;
+}
+
+/* The columns of a packed matrix, in float32: near the source, within the step of the format. */
+static float *unpacked(const void *packed, int64_t format, const void *source, int64_t dtype,
+                       int64_t columns, int64_t depth)
+{
+    float *result = malloc((size_t)(columns * depth) * 4);
+    for (int64_t n = 0; n < columns; n++) {
+        float *column = result + n * depth;
+        load_quantized_column(format, (const char *)packed + n / PANEL * panel_bytes(format, depth),
+                              n % PANEL, depth, column);
+        for (int64_t g = 0; g < depth; g += GROUP) {
+            float largest = 0;
+            for (int64_t k = g; k < g + GROUP; k++)
+                largest = fmaxf(largest, fabsf(get(source, dtype, n * depth + k)));
+            /* int4 may clip the largest value by an eighth. */
+            const float step = format == INT4 ? largest / 6 : largest / 127;
+            for (int64_t k = g; k < g + GROUP; k++)
+                CHECK(fabsf(column[k] - get(source, dtype, n * depth + k)) <= step,
+                      "format %ld: %g of %g at %ld, %ld", (long)format, (double)column[k],
+                      (double)get(source, dtype, n * depth + k), (long)n, (long)k);
+        }
+    }
+    return result;
+}
+
+/* One product against the sum in double of the dequantized weights. */
+static void check_quantized_product(Pool *pool, const QuantizedKernels *kernels, int64_t rows,
+                                    int64_t panels, int64_t depth)
+{
+    const int64_t dtype = kernels->dtype, format = kernels->format;
+    const int64_t lda = depth + (int64_t)draw(9), ldc = panels * PANEL + (int64_t)draw(9);
+    const int64_t columns = panels * PANEL - (int64_t)draw(PANEL);
+    void *a = draw_array(dtype, (rows - 1) * lda + depth);
+    float *c = draw_floats((rows - 1) * ldc + panels * PANEL);
+    void *source = draw_array(dtype, columns * depth);
+    void *packed = sizeup_allocate(panels * panel_bytes(format, depth));
+    pack_quantized(pool, dtype, format, source, columns, depth, packed);
+    float *plain = unpacked(packed, format, source, dtype, columns, depth);
+    const void **weights = calloc((size_t)panels, sizeof(void *));
+    for (int64_t p = 0; p < panels; p++)
+        weights[p] = (char *)packed + p * panel_bytes(format, depth);
+    void *scratch = sizeup_allocate(quantized_scratch(dtype, rows, panels));
+    multiply_quantized(kernels, a, lda, rows, weights, panels, depth, c, ldc, scratch);
+    /* Weights that are unpacked are rounded to the dtype. */
+    const double tolerance = dtype == BFLOAT16 ? 1.0 / 256 : 1e-6;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t n = 0; n < panels * PANEL; n++) {
+            double expected = 0, scale = 1e-6;
+            for (int64_t k = 0; n < columns && k < depth; k++) {
+                const double term = (double)get(a, dtype, r * lda + k) * plain[n * depth + k];
+                expected += term, scale += fabs(term);
+            }
+            CHECK(fabs(c[r * ldc + n] - expected) < tolerance * scale,
+                  "%ld rows, %ld panels, depth %ld, format %ld: %g at %ld, %ld, expected %g",
+                  (long)rows, (long)panels, (long)depth, (long)format, (double)c[r * ldc + n],
+                  (long)r, (long)n, expected);
+        }
+    sizeup_free(packed), sizeup_free(scratch);
+    free(a), free(c), free(source), free(plain), free(weights);
+}
+
+static void check_quantized_products(Pool *pool, const Vectors *vectors, int64_t level)
+{
+    for (int64_t format = INT8; format <= INT4; format++)
+        for (int64_t dtype = FLOAT32; dtype <= BFLOAT16; dtype++) {
+            const QuantizedKernels kernels = {vectors, choose_matmul(vectors, dtype, level), dtype,
+                                              level, format};
+            for (int64_t rows = 1; rows <= 70; rows += rows < 9 ? 1 : 7)
+                check_quantized_product(pool, &kernels, rows, 1 + (int64_t)draw(4),
+                                        GROUP * (1 + (int64_t)draw(3)));
+            /* Depths around the pieces that are unpacked at once. */
+            for (int64_t depth = PIECE - GROUP; depth <= 2 * PIECE + GROUP; depth += GROUP)
+                check_quantized_product(pool, &kernels, 1 + (int64_t)draw(70), 4, depth);
+        }
+}
+
 /* ---- Threads ---- */
 
 /* Jobs before their number wraps: a process that is busy for days gets there. */
@@ -222,12 +317,15 @@ static void *own(Subject *subject, void *memory)
     return memory;
 }
 
-static const void *draw_packed(Subject *s, int64_t columns, int64_t depth)
+static const void *draw_packed(Subject *s, int64_t format, int64_t columns, int64_t depth)
 {
     const int64_t panels = (columns + PANEL - 1) / PANEL, dtype = s->model.dtype;
     void *source = draw_array(dtype, columns * depth);
-    void *packed = own(s, malloc((size_t)(panels * PANEL * depth) * size_of(dtype)));
-    sizeup_pack(s->threads, dtype, source, columns, depth, packed, 1);
+    void *packed = own(s, malloc((size_t)(panels * panel_bytes(format, depth))));
+    if (format > BFLOAT16)
+        pack_quantized(s->threads, dtype, format, source, columns, depth, packed);
+    else
+        sizeup_pack(s->threads, dtype, source, columns, depth, packed, 1);
     free(source);
     return packed;
 }
@@ -242,10 +340,10 @@ static void draw_layer(Subject *s, Layer *layer, int64_t index)
     layer->q_norm = index ? own(s, draw_floats(m->head_dim)) : NULL;
     layer->k_norm = index ? own(s, draw_floats(m->head_dim)) : NULL;
     layer->qkv_bias = index ? NULL : own(s, draw_floats(queries + 2 * keys));
-    layer->qkv = draw_packed(s, queries + 2 * keys, m->hidden);
-    layer->o = draw_packed(s, m->hidden, queries);
-    layer->gate_up = draw_packed(s, 2 * m->intermediate, m->hidden);
-    layer->down = draw_packed(s, m->hidden, m->intermediate);
+    layer->qkv = draw_packed(s, m->format, queries + 2 * keys, m->hidden);
+    layer->o = draw_packed(s, m->format, m->hidden, queries);
+    layer->gate_up = draw_packed(s, m->format, 2 * m->intermediate, m->hidden);
+    layer->down = draw_packed(s, m->format, m->hidden, m->intermediate);
     layer->keys = own(s, draw_array(m->dtype, pool));
     layer->values = own(s, draw_array(m->dtype, pool));
     memset(layer->keys, 0xff, (size_t)pool * size_of(m->dtype)); /* NaN */
@@ -254,19 +352,24 @@ static void draw_layer(Subject *s, Layer *layer, int64_t index)
 }
 
 /* The same weights for the same seed, whatever the level and the threads. */
-static void create(Subject *s, int64_t dtype, int64_t level, int64_t threads, int tied)
+static void create(Subject *s, int64_t dtype, int64_t format, int64_t level, int64_t threads,
+                   int tied)
 {
     state = 42;
     s->count = 0;
     s->threads = pool_create(threads);
     s->model = (Model){.dtype = dtype, .level = level, .hidden = 64, .intermediate = 96};
     Model *m = &s->model;
+    m->format = format, m->head_format = format == INT4 ? INT8 : format;
     m->heads = 4, m->kv_heads = 2, m->head_dim = 32, m->vocab = 97, m->page_size = 32;
     m->layer_count = 2, m->epsilon = 1e-6, m->scale = 0.2, m->rope_scale = 1;
     m->inverse_frequencies = own(s, draw_floats(m->head_dim / 2));
     m->final_norm = own(s, draw_floats(m->hidden));
-    m->head = draw_packed(s, m->vocab, m->hidden);
-    m->embedding = tied ? NULL : own(s, draw_array(dtype, m->vocab * m->hidden));
+    m->head = draw_packed(s, m->head_format, m->vocab, m->hidden);
+    if (!tied)
+        m->embedding = m->head_format > BFLOAT16
+                           ? draw_packed(s, m->head_format, m->vocab, m->hidden)
+                           : own(s, draw_array(dtype, m->vocab * m->hidden));
     Layer *layers = own(s, calloc((size_t)m->layer_count, sizeof(Layer)));
     for (int64_t i = 0; i < m->layer_count; i++)
         draw_layer(s, layers + i, i);
@@ -367,12 +470,12 @@ static int64_t run_step(Subject *subject, Sequence *sequences, float *logits)
 }
 
 /* Equal steps with one thread and with several give equal logits. */
-static void check_steps(int64_t dtype, int64_t level, int tied)
+static void check_steps(int64_t dtype, int64_t format, int64_t level, int tied)
 {
     enum { STEPS = 20, THREADS = 4 };
     Subject one, many;
-    create(&one, dtype, level, 1, tied);
-    create(&many, dtype, level, THREADS, tied);
+    create(&one, dtype, format, level, 1, tied);
+    create(&many, dtype, format, level, THREADS, tied);
     const int64_t count = SEQUENCES * one.model.vocab;
     float *expected = calloc((size_t)count, 4), *actual = calloc((size_t)count, 4);
     for (uint64_t round = 0; round < 3; round++) {
@@ -396,11 +499,15 @@ static void check_all_products(int64_t level)
 {
     Pool *pool = pool_create(3);
     check_products(pool, select_vectors(), level);
+    check_quantized_products(pool, select_vectors(), level);
 #if defined(__x86_64__)
     if (level == PORTABLE) {
         check_products(pool, &vectors_baseline, level);
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        check_quantized_products(pool, &vectors_baseline, level);
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
             check_products(pool, &vectors_avx2, level);
+            check_quantized_products(pool, &vectors_avx2, level);
+        }
     }
 #endif
     pool_destroy(pool);
@@ -415,7 +522,9 @@ int main(int argc, char **argv)
     for (int64_t threads = 1; threads <= 5; threads++)
         check_threads(threads);
     for (int tied = 0; tied < 2; tied++)
-        check_steps(BFLOAT16, level, tied);
-    check_steps(FLOAT32, level, 0);
+        for (int64_t format = BFLOAT16; format <= INT4; format++)
+            check_steps(BFLOAT16, format, level, tied);
+    check_steps(FLOAT32, FLOAT32, level, 0);
+    check_steps(FLOAT32, INT4, level, 1);
     return 0;
 }

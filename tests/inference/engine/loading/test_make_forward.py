@@ -25,6 +25,7 @@ from sizeup_inference.engine.loading.make_forward import (
     step_threads,
 )
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
+from sizeup_inference.engine.quantization.formats import Format
 
 OPTIONS = ForwardOptions(PoolOptions(sequences=10, max_model_len=100), 1, 8)
 PROMPT = [1, 2, 3, 4, 5]
@@ -184,6 +185,30 @@ def test_facts_are_those_of_the_model_before_packing(make: Make) -> None:
     assert weights <= made.memory_bytes < weights + 1000
     assert (made.dtype, made.device_bytes, made.threads) == (torch.float32, 0, 1)
     assert made.config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("form", Format)
+def test_weights_are_quantized_on_every_path(make: Make, form: Format, compiled: bool) -> None:
+    if compiled:
+        require_kernels()
+    plain, _ = make(unaltered, replace(OPTIONS, compiled=compiled))
+    made, loads = make(unaltered, replace(OPTIONS, compiled=compiled, quantization=form))
+    assert isinstance(made.forward, CompiledDecoder) is compiled
+    assert loads == 1
+    assert made.parameters == plain.parameters
+    assert made.memory_bytes < plain.memory_bytes * (0.3 if form is Format.INT8 else 0.25)
+    expected = expected_logits(unaltered)
+    error = (last_logits(made.forward) - expected).norm() / expected.norm()
+    assert error < (0.06 if form is Format.INT8 else 0.6)
+
+
+def test_a_quantized_model_that_computes_something_else_is_quantized_again(make: Make) -> None:
+    require_kernels()
+    made, loads = make(doubled, replace(OPTIONS, quantization=Format.INT8))
+    assert (made.kernels, loads) == ("transformers", 2)
+    expected = expected_logits(doubled)
+    assert (last_logits(made.forward) - expected).norm() < 0.06 * expected.norm()
 
 
 def test_small_models_use_one_thread_and_others_every_core(make: Make) -> None:

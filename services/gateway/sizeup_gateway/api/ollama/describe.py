@@ -21,7 +21,9 @@ _MAX_TIMESTAMP = 2.5e11
 """In the year 9892; Python's datetime ends in 9999."""
 
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
-_FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32}
+_QUANTIZATIONS = {"int8": "Q8_0", "int4": "Q4_0"}
+"""GGUF's names of the same: groups of 32 integers with a 16-bit scale."""
+_FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_0": 2}
 """GGUF's numbers; it has none for quantizations of safetensors."""
 
 _ARRAYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type")
@@ -132,7 +134,7 @@ def _details(model: Model) -> Json:
         "family": family,
         "families": [family],
         "parameter_size": human_count(parameters) if parameters else _UNKNOWN,
-        "quantization_level": _stored_as(info) if info else _UNKNOWN,
+        "quantization_level": _weights_as(info) if info else _UNKNOWN,
     }
     if info is not None:
         details["context_length"] = info.context_length
@@ -140,8 +142,11 @@ def _details(model: Model) -> Json:
     return details
 
 
-def _stored_as(info: ModelInfo) -> str:
-    """Return what the weight files hold; an earlier release reports only what it computes in."""
+def _weights_as(info: ModelInfo) -> str:
+    """Return what the weights are in memory where they were quantized on load, else what the files
+    hold; an earlier release reports only what it computes in."""
+    if info.quantization:
+        return _QUANTIZATIONS.get(info.quantization, info.quantization.upper())
     return info.stored_as or _DTYPES.get(info.dtype, info.dtype.upper())
 
 
@@ -184,7 +189,7 @@ def _model_info(info: ModelInfo) -> Json:
     values: Json = {
         "general.architecture": arch,
         "general.basename": info.id.rpartition("/")[2],
-        "general.file_type": _FILE_TYPES.get(_stored_as(info)),
+        "general.file_type": _FILE_TYPES.get(_weights_as(info)),
         "general.parameter_count": info.parameters,
         f"{arch}.context_length": info.context_length,
         f"{arch}.embedding_length": info.hidden_size,

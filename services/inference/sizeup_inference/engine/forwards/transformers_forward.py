@@ -1,5 +1,7 @@
 """The forward pass through transformers' own modules, on any device."""
 
+from itertools import chain
+
 import torch
 from transformers import PreTrainedModel
 
@@ -20,7 +22,8 @@ class TransformersForward:
         """`model` is in eval mode."""
         self._decoder: torch.nn.Module = model.get_decoder()  # type: ignore[no-untyped-call]
         self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-        self._input_device = next(model.get_input_embeddings().parameters()).device
+        embedding = model.get_input_embeddings()
+        self._input_device = next(chain(embedding.parameters(), embedding.buffers())).device
         self.pool = pool
 
     @torch.inference_mode()

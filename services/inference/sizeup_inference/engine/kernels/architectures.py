@@ -6,6 +6,11 @@ from dataclasses import dataclass
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
+from sizeup_inference.engine.quantization.formats import GROUP, Format
+from sizeup_inference.engine.quantization.modules import QuantizedEmbedding, QuantizedLinear
+
+Linear = torch.nn.Linear | QuantizedLinear
+
 _MODULES = {
     f"transformers.models.{name}.modeling_{name}.{kind}ForCausalLM"
     for name, kind in (("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3"))
@@ -29,10 +34,10 @@ class LayerWeights:
     post_norm: torch.Tensor
     q_norm: torch.Tensor | None
     k_norm: torch.Tensor | None
-    qkv: Sequence[torch.nn.Linear]
-    o: torch.nn.Linear
-    gate_up: Sequence[torch.nn.Linear]
-    down: torch.nn.Linear
+    qkv: Sequence[Linear]
+    o: Linear
+    gate_up: Sequence[Linear]
+    down: Linear
     window: int | None
 
 
@@ -52,10 +57,20 @@ class Architecture:
     """float32[head_dim / 2]"""
     rope_scale: float
     final_norm: torch.Tensor
-    head: torch.nn.Linear
-    embedding: torch.nn.Embedding
+    head: Linear
+    embedding: torch.nn.Embedding | QuantizedEmbedding
     tied: bool
     layers: Sequence[LayerWeights]
+
+    @property
+    def format(self) -> Format | None:
+        """Of the layers' weights; None: the dtype."""
+        return format_of(self.layers[0].o)
+
+
+def format_of(linear: Linear) -> Format | None:
+    """Return how a weight is quantized; None if it is not."""
+    return linear.format if isinstance(linear, QuantizedLinear) else None
 
 
 def unsupported_reason(model: PreTrainedModel) -> str | None:
@@ -82,15 +97,21 @@ def has_static_rope(config: PretrainedConfig) -> bool:
 
 
 def _unsupported_shape(found: Architecture) -> str | None:
-    unit = _DEPTH_UNIT[found.dtype]
+    unit = _DEPTH_UNIT[found.dtype] if found.format is None else GROUP
     sizes = (found.hidden, found.intermediate)
     if any(size % unit for size in sizes):
         return f"sizes {sizes} are not multiples of {unit}"
     if found.head_dim % _HEAD_DIM_UNIT:
         return f"head_dim {found.head_dim} is not a multiple of {_HEAD_DIM_UNIT}"
     linears = [m for w in found.layers for m in (*w.qkv, w.o, *w.gate_up, w.down)]
-    if any(type(m) is not torch.nn.Linear for m in (*linears, found.head)):
-        return "quantized weights"
+    if any(type(m) not in (torch.nn.Linear, QuantizedLinear) for m in (*linears, found.head)):
+        return "quantized weights of another kind"
+    if len({format_of(m) for m in linears}) > 1:
+        return "weights of several formats"
+    if isinstance(found.head, QuantizedLinear) is not isinstance(
+        found.embedding, QuantizedEmbedding
+    ):
+        return "head and embedding of different formats"
     unbiased = [m for w in found.layers for m in (w.o, *w.gate_up, w.down)]
     if any(m.bias is not None for m in (*unbiased, found.head)):
         return "biases outside of the attention's inputs"
@@ -110,16 +131,22 @@ def read_architecture(model: PreTrainedModel) -> Architecture:
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
         head_dim=decoder.layers[0].self_attn.head_dim,
-        vocab=head.weight.shape[0],
+        vocab=head.out_features,
         epsilon=config.rms_norm_eps,
         inverse_frequencies=decoder.rotary_emb.inv_freq,
         rope_scale=decoder.rotary_emb.attention_scaling,
         final_norm=decoder.norm.weight,
         head=head,
         embedding=decoder.embed_tokens,
-        tied=decoder.embed_tokens.weight is head.weight,
+        tied=_is_tied(decoder.embed_tokens, head),
         layers=layers,
     )
+
+
+def _is_tied(embedding: torch.nn.Module, head: torch.nn.Module) -> bool:
+    if isinstance(embedding, QuantizedEmbedding):
+        return isinstance(head, QuantizedLinear) and embedding.values is head.values
+    return embedding.weight is head.weight
 
 
 def _read_layer(layer: torch.nn.Module) -> LayerWeights:

@@ -12,16 +12,18 @@ from sizeup_inference.engine.forward import Batch, Forwarded
 from sizeup_inference.engine.kernels.architectures import (
     Architecture,
     LayerWeights,
+    Linear,
+    format_of,
     read_architecture,
 )
 from sizeup_inference.engine.kernels.library import PANEL, Layer, Level, Model, Step, load_library
+from sizeup_inference.engine.kernels.quantize import DTYPES, FORMATS
 from sizeup_inference.engine.kv_pool import KVPool
+from sizeup_inference.engine.quantization.formats import Format
+from sizeup_inference.engine.quantization.modules import QuantizedEmbedding, QuantizedLinear
 
 PAGE_SIZE = 32
 """Tokens in a page of the KV pool: the depth of one AMX tile, which a page's values fill."""
-
-_DTYPES = {torch.float32: 0, torch.bfloat16: 1}
-"""FLOAT32 and BFLOAT16 in matmul.h."""
 
 _NO_MEMORY, _BAD_TOKEN = 1, 2
 _ALIGNMENT = 64
@@ -67,20 +69,23 @@ class CompiledDecoder:
         self._library.sizeup_free(self._arena)
 
     def _pack(self, found: Architecture) -> None:
-        self.weight_bytes = sum(_packed_bytes(found, found.layers))
+        self.weight_bytes = sum(self._packed_bytes(group, found.dtype) for group in _groups(found))
         self._arena = _checked(self._library.sizeup_allocate(self.weight_bytes))
         self._next = self._arena
         self._kept: list[torch.Tensor] = []
         """Small tensors that the C structures point to."""
         head = self._pack_linears([found.head], found.dtype, keep=found.tied)
-        layers = [self._pack_layer(i, weights) for i, weights in enumerate(found.layers)]
+        layers = []
+        for index, weights in enumerate(found.layers):
+            layers.append(self._pack_layer(index, weights))
+            self._library.sizeup_trim()
         self._layers = (Layer * len(layers))(*layers)
-        embedding = None
-        if not found.tied:
-            embedding = self._keep(found.embedding.weight.detach())
+        embedding = None if found.tied else self._pack_embedding(found)
         self._model = Model(
-            dtype=_DTYPES[found.dtype],
+            dtype=DTYPES[found.dtype],
             level=self.level,
+            format=_code(found.format, found.dtype),
+            head_format=_code(format_of(found.head), found.dtype),
             hidden=found.hidden,
             intermediate=found.intermediate,
             heads=found.heads,
@@ -106,7 +111,7 @@ class CompiledDecoder:
         biases: list[torch.Tensor] = [
             linear.bias for linear in weights.qkv if linear.bias is not None
         ]
-        dtype = weights.o.weight.dtype
+        dtype = self.pool.keys[index].dtype
         return Layer(
             input_norm=self._keep(weights.input_norm.detach().float()),
             post_norm=self._keep(weights.post_norm.detach().float()),
@@ -122,9 +127,16 @@ class CompiledDecoder:
             window=weights.window or 0,
         )
 
+    def _pack_embedding(self, found: Architecture) -> int:
+        if not isinstance(found.embedding, QuantizedEmbedding):
+            return self._keep(found.embedding.weight.detach())
+        address = self._pack_linears([_as_linear(found.embedding)], found.dtype)
+        _free(found.embedding)
+        return address
+
     def _pack_linears(
         self,
-        linears: Sequence[torch.nn.Linear],
+        linears: Sequence[Linear],
         dtype: torch.dtype,
         interleave: bool = False,
         keep: bool = False,
@@ -133,18 +145,37 @@ class CompiledDecoder:
         start = self._next
         step = len(linears) if interleave else 1
         for position, linear in enumerate(linears):
-            weight = linear.weight.detach().contiguous()
-            columns, depth = weight.shape
-            panel_bytes = PANEL * depth * dtype.itemsize
+            panel_bytes = self._panel_bytes(linear, dtype)
             target = start + position * panel_bytes if interleave else self._next
-            self._library.sizeup_pack(
-                self._threads, _DTYPES[dtype], weight.data_ptr(), columns, depth, target, step
-            )
-            self._next += _panels(columns) * panel_bytes
+            self._pack_matrix(linear, dtype, target, step)
+            self._next += _panels(linear.out_features) * panel_bytes
             if not keep:
                 _free(linear)
         self._next = -(-self._next // _ALIGNMENT) * _ALIGNMENT
         return start
+
+    def _pack_matrix(self, linear: Linear, dtype: torch.dtype, target: int, step: int) -> None:
+        shape = linear.out_features, linear.in_features
+        if isinstance(linear, QuantizedLinear):
+            addresses = linear.values.data_ptr(), linear.scales.data_ptr()
+            code = FORMATS[linear.format]
+            self._library.sizeup_pack_quantized(
+                self._threads, code, *addresses, *shape, target, step
+            )
+        else:
+            weight = linear.weight.detach().contiguous()
+            self._library.sizeup_pack(
+                self._threads, DTYPES[dtype], weight.data_ptr(), *shape, target, step
+            )
+
+    def _panel_bytes(self, linear: Linear, dtype: torch.dtype) -> int:
+        code = _code(format_of(linear), dtype)
+        count: int = self._library.sizeup_panel_bytes(code, linear.in_features)
+        return count
+
+    def _packed_bytes(self, group: Sequence[Linear], dtype: torch.dtype) -> int:
+        size = sum(_panels(m.out_features) * self._panel_bytes(m, dtype) for m in group)
+        return -(-size // _ALIGNMENT) * _ALIGNMENT
 
     def _keep(self, tensor: torch.Tensor) -> int:
         contiguous = tensor.contiguous()
@@ -211,22 +242,31 @@ class CompiledDecoder:
         return self._logits[:rows]
 
 
-def _packed_bytes(found: Architecture, layers: Sequence[LayerWeights]) -> Sequence[int]:
-    groups = [[found.head], *(g for w in layers for g in (w.qkv, [w.o], w.gate_up, [w.down]))]
-    sizes = [
-        sum(_panels(m.out_features) * PANEL * m.in_features for m in group) for group in groups
-    ]
-    unit = _ALIGNMENT // found.dtype.itemsize
-    return [-(-size // unit) * _ALIGNMENT for size in sizes]
+def _groups(found: Architecture) -> Sequence[Sequence[Linear]]:
+    """Return the matrices that are packed together."""
+    layers = [g for w in found.layers for g in (w.qkv, [w.o], w.gate_up, [w.down])]
+    if found.tied or not isinstance(found.embedding, QuantizedEmbedding):
+        return [[found.head], *layers]
+    return [[found.head], [_as_linear(found.embedding)], *layers]
+
+
+def _as_linear(embedding: QuantizedEmbedding) -> QuantizedLinear:
+    return QuantizedLinear(embedding.quantized, embedding.dtype, bias=None)
+
+
+def _code(form: Format | None, dtype: torch.dtype) -> int:
+    return DTYPES[dtype] if form is None else FORMATS[form]
 
 
 def _panels(columns: int) -> int:
     return -(-columns // PANEL)
 
 
-def _free(module: torch.nn.Module) -> None:
-    weight: torch.Tensor = module.weight  # type: ignore[assignment]
-    module.weight = torch.nn.Parameter(weight.new_empty(0), requires_grad=False)
+def _free(module: Linear | torch.nn.Embedding | QuantizedEmbedding) -> None:
+    if isinstance(module, QuantizedLinear | QuantizedEmbedding):
+        module.free()
+    else:
+        module.weight = torch.nn.Parameter(module.weight.new_empty(0), requires_grad=False)
 
 
 def _checked(address: int | None) -> int:

@@ -42,7 +42,8 @@ class Model(ctypes.Structure):
     """Model in decoder.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("dtype", "level", "hidden", "intermediate")),
+        *((name, ctypes.c_int64) for name in ("dtype", "level", "format", "head_format")),
+        *((name, ctypes.c_int64) for name in ("hidden", "intermediate")),
         *((name, ctypes.c_int64) for name in ("heads", "kv_heads", "head_dim", "vocab")),
         *((name, ctypes.c_int64) for name in ("layer_count", "page_size")),
         *((name, ctypes.c_double) for name in ("epsilon", "scale", "rope_scale")),
@@ -80,9 +81,16 @@ def _declare(library: ctypes.CDLL) -> None:
         "processor_level": (number,),
         "allocate": (address, number),
         "free": (None, address),
+        "trim": (None,),
         "pool_create": (address, number),
         "pool_destroy": (None, address),
         "pack": (None, address, number, address, number, number, address, number),
+        "quantize": (None, address, number, number, address, number, number, address, address),
+        "pack_quantized": (
+            *(None, address, number, address, address),
+            *(number, number, address, number),
+        ),
+        "panel_bytes": (number, number, number),
         "decoder_create": (address, address, ctypes.POINTER(Model)),
         "decoder_destroy": (None, address),
         "decoder_run": (number, address, ctypes.POINTER(Step)),

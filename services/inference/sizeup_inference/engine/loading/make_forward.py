@@ -1,6 +1,7 @@
 """Choose what computes steps: the compiled decoder, the paged forward pass, or the plain one."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
+from sizeup_inference.engine.kernels.quantize import Quantizer
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_paged import (
@@ -31,7 +33,11 @@ from sizeup_inference.engine.loading.model_shape import (
     ranks_of,
     text_config,
 )
+from sizeup_inference.engine.loading.quantize_model import quantize_model
+from sizeup_inference.engine.loading.quantize_onto_gpu import stored_bytes
 from sizeup_inference.engine.loading.weights import LoadOptions, load_model
+from sizeup_inference.engine.quantization.formats import Format
+from sizeup_inference.engine.quantization.modules import QuantizedLinear, computed_in
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +65,8 @@ class ForwardOptions:
     """CPU threads of a step; None: as many as the model makes use of."""
     available_cpus: int
     compiled: bool = True
+    quantization: Format | None = None
+    """Of the weights; None: as they are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +114,10 @@ def make_forward(
     Raises LoadError, and whatever `load` raises.
     """
     model = load()
-    threads = options.threads or step_threads(model.num_parameters(), options.available_cpus)
-    facts = _facts(model, threads)
+    parameters = model.num_parameters()
+    threads = options.threads or step_threads(parameters, options.available_cpus)
+    _quantize(model, options)
+    facts = _facts(model, parameters, threads)
     reason = _unusable_reason(model, options)
     if reason is None:
         decoder = _try_compiled(model, options.pool, threads)
@@ -115,6 +125,7 @@ def make_forward(
             paths = (FastPath(_COMPILED, enabled=True), *unused_paths("on a CPU"))
             return facts(decoder, decoder.level.name.lower(), paths)
         model, reason = load(), "wrong result"
+        _quantize(model, options)
     device = find_device(model)
     paths = (FastPath(_COMPILED, enabled=False, reason=reason),)
     if isinstance(device, str):
@@ -134,14 +145,25 @@ def step_threads(parameters: int, cpus: int) -> int:
     return 1 if parameters < _SMALL else cpus
 
 
+def _quantize(model: PreTrainedModel, options: ForwardOptions) -> None:
+    """Quantize a model on the CPU; one on a GPU was quantized where it was placed."""
+    if options.quantization is None or next(model.parameters()).device.type != "cpu":
+        return
+    started = time.monotonic()
+    with Quantizer(options.threads or options.available_cpus) as quantize:
+        quantize_model(model, options.quantization, quantize)
+    seconds = round(time.monotonic() - started, 2)
+    log.info("weights.quantized", extra={"format": options.quantization, "seconds": seconds})
+
+
 def _facts(
-    model: PreTrainedModel, threads: int
+    model: PreTrainedModel, parameters: int, threads: int
 ) -> Callable[[ForwardPass, str, tuple[FastPath, ...]], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = [local_part(t) for t in (*model.parameters(), *model.buffers())]
-    memory = sum(t.nbytes for t in weights)
-    on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
-    config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
+    memory = sum(stored_bytes(t) for t in weights)
+    on_devices = sum(stored_bytes(t) for t in weights if t.device.type != "cpu")
+    config, dtype = text_config(model), model.dtype
     return lambda forward, kernels, paths: LoadedForward(
         forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths
     )
@@ -165,7 +187,7 @@ def _try_compiled(
     """Pack a model and compare it with what transformers computed before; None if they differ."""
     pool = make_pool(model, options, COMPILED_PAGE_SIZE)
     lengths = _trial_lengths(pool.layout.pages)
-    expected = _trial(TransformersForward(model, _trial_pool(model)), lengths)
+    expected = _expected(model, lengths)
     try:
         decoder = CompiledDecoder(model, pool, threads)
     except MemoryError as error:
@@ -178,6 +200,17 @@ def _try_compiled(
     log.error("kernels.unused", extra={"reason": "wrong result", **facts})
     decoder.close()
     return None
+
+
+def _expected(model: PreTrainedModel, lengths: Sequence[int]) -> torch.Tensor:
+    """Return what transformers computes: over quantized weights in float32, which rounds nothing.
+
+    Other weights would take twice the memory so.
+    """
+    if not isinstance(model.get_output_embeddings(), QuantizedLinear):  # type: ignore[no-untyped-call]
+        return _trial(TransformersForward(model, _trial_pool(model)), lengths)
+    with computed_in(model, torch.float32):
+        return _trial(TransformersForward(model, _trial_pool(model)), lengths)
 
 
 def _trial_pool(model: PreTrainedModel) -> KVPool:

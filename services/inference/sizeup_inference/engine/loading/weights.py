@@ -16,11 +16,17 @@ from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.loading.checkpoints import dequantize_on_load
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.memory import bound_gpu_memory
+from sizeup_inference.engine.loading.quantize_onto_gpu import quantize_onto
+from sizeup_inference.engine.quantization.formats import Format
 
 _SINGLE_GPU_SHARE = 0.8
 """Weights up to this share of one GPU are placed on it; accelerate distributes larger ones."""
+
+_QUANTIZED_SHARE = {Format.INT8: 0.65, Format.INT4: 0.45}
+"""Of the bytes of bfloat16 weights, with an embedding that is not quantized."""
 
 _LAYER_KINDS = {"full_attention", "sliding_attention"}
 """transformers' layer_types whose only state is keys and values."""
@@ -42,6 +48,8 @@ class LoadOptions:
     may lack one."""
     tensor_parallel: int = 1
     """Ranks, each of which loads its part."""
+    quantization: Format | None = None
+    """On a GPU the weights are quantized as they are placed; on a CPU the caller does it."""
 
 
 def load_model(options: LoadOptions) -> PreTrainedModel:
@@ -55,11 +63,20 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     their configuration.
     """
     placement = _placement(options)
-    bound_gpu_memory(options.gpu_memory_bytes, gpus_of(placement.get("device_map")))
-    _require_supported(_read_config(options.folder))
+    device_map = placement.get("device_map")
+    bound_gpu_memory(options.gpu_memory_bytes, gpus_of(device_map))
+    config = _read_config(options.folder)
+    _require_supported(config)
+    dequantize_on_load(config)
+    if options.tie_head:
+        config.tie_word_embeddings = True
+    quantized_onto = None if options.quantization is None else _single_gpu(device_map)
+    if quantized_onto is not None:
+        placement = {"device_map": {"": "cpu"}}
     disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         options.folder,
+        config=config,
         dtype=options.dtype,
         **placement,
         attn_implementation=ATTENTION_NAME,
@@ -67,7 +84,6 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
-        **({"tie_word_embeddings": True} if options.tie_head else {}),
     )
     model: PreTrainedModel
     model, report = loaded
@@ -76,6 +92,8 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
         raise LoadError(f"{len(missing)} weights are missing from the files, such as {missing[0]}")
     _require_in_place(model)
     model.eval()  # type: ignore[no-untyped-call]
+    if quantized_onto and options.quantization is not None:
+        quantize_onto(model, options.quantization, torch.device(quantized_onto))
     return model
 
 
@@ -94,8 +112,22 @@ def _placement(options: LoadOptions) -> dict[str, Any]:
     if options.tensor_parallel > 1:
         return {"distributed_config": DistributedConfig(tp_size=options.tensor_parallel)}
     weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
+    share = 1.0 if options.quantization is None else _QUANTIZED_SHARE[options.quantization]
     free = free_gpu_bytes(options.device)
-    return {"device_map": choose_device_map(options.device, weights, free)}
+    return {"device_map": choose_device_map(options.device, int(weights * share), free)}
+
+
+def _single_gpu(device_map: str | Mapping[str, str] | None) -> str | None:
+    """Return the GPU that quantized weights are placed on; None for the CPU.
+
+    Raises LoadError where they would be distributed over several, or over ranks.
+    """
+    if device_map is None:
+        raise LoadError("quantized weights are not divided among ranks: set tensor_parallel to 1")
+    if isinstance(device_map, str):
+        raise LoadError("quantized weights are placed on one GPU, and these exceed it")
+    device = device_map[""]
+    return None if device == "cpu" else device
 
 
 def _require_supported(config: PretrainedConfig) -> None:

@@ -28,7 +28,7 @@ def _never(field: str, reason: str) -> BeforeValidator:
 
 
 _WEIGHTS = "weights are those of a model of this server; use from"
-_AS_PUBLISHED = "weights are served as published"
+_BY_OPERATOR = "the operator chooses the quantization of weights"
 _OWN_FORMAT = "the model's own format of prompts and tool calls is used"
 
 
@@ -94,8 +94,8 @@ class CreateRequest(NamedRequest):
     template: Template = None
     files: Annotated[None, _never("files", _WEIGHTS)] = None
     adapters: Annotated[None, _never("adapters", _WEIGHTS)] = None
-    quantize: Annotated[None, _never("quantize", _AS_PUBLISHED)] = None
-    quantization: Annotated[None, _never("quantization", _AS_PUBLISHED)] = None
+    quantize: Annotated[None, _never("quantize", _BY_OPERATOR)] = None
+    quantization: Annotated[None, _never("quantization", _BY_OPERATOR)] = None
     renderer: Annotated[None, _never("renderer", _OWN_FORMAT)] = None
     parser: Annotated[None, _never("parser", _OWN_FORMAT)] = None
     remote_host: Annotated[None, _never("remote_host", "models run on this server")] = None

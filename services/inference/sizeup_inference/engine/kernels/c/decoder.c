@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "attention.h"
+#include "quantized.h"
 
 #if defined(__linux__)
+#include <malloc.h>
 #include <sys/mman.h>
 #endif
 
@@ -39,6 +41,7 @@ typedef struct {
     int64_t width;     /* of a and b */
     float *angles;     /* cosines, then sines: [rows, head_dim] */
     float *task_sums;  /* [threads, TASK_ROWS, TASK_COLUMNS] */
+    char *unpacked;    /* [threads, quantized_scratch] */
     float *row_buffer; /* [threads, width] */
     char *attention;   /* [threads, attention_scratch] */
     Best *best;        /* [threads, rows] */
@@ -68,12 +71,28 @@ void sizeup_free(void *memory)
     free(memory);
 }
 
+/* Return freed memory to the system, so that weights are not in memory twice: the matrices that
+   packing has replaced are pieces of the heap, which would be kept. */
+void sizeup_trim(void)
+{
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}
+
 /* `next` is an address, or an offset where only the size is of interest. */
 static void *take(uintptr_t *next, size_t bytes)
 {
     const uintptr_t taken = *next;
     *next += (bytes + 63) / 64 * 64;
     return (void *)taken;
+}
+
+/* Bytes in which a thread unpacks quantized weights. */
+static int64_t unpacked_bytes(const Decoder *d)
+{
+    const int is_quantized = MAX(d->model.format, d->model.head_format) > BFLOAT16;
+    return is_quantized ? quantized_scratch(d->heads.dtype, TASK_ROWS, TASK_PANELS) : 0;
 }
 
 static void lay_out(Decoder *d, int64_t rows, uintptr_t *next)
@@ -87,6 +106,7 @@ static void lay_out(Decoder *d, int64_t rows, uintptr_t *next)
     d->b = take(next, n * (size_t)d->width * size);
     d->angles = take(next, n * (size_t)m->head_dim * 4);
     d->task_sums = take(next, threads * TASK_ROWS * TASK_COLUMNS * 4);
+    d->unpacked = take(next, threads * (size_t)unpacked_bytes(d));
     d->row_buffer = take(next, threads * (size_t)d->width * 4);
     d->attention = take(next, threads * (size_t)attention_scratch(&d->heads));
     d->best = take(next, threads * n * sizeof(Best));
@@ -130,7 +150,7 @@ struct Product {
     Decoder *decoder;
     const void *weights;
     const void *input; /* [rows, lda] */
-    int64_t lda, rows, depth, panels;
+    int64_t format, lda, rows, depth, panels;
     Epilogue epilogue;
     const float *bias;
     const Step *step;
@@ -148,10 +168,16 @@ static void product_task(void *context, int64_t index, int64_t thread)
     const void *weights[TASK_PANELS];
     for (int64_t i = 0; i < panels; i++)
         weights[i] =
-            (const char *)p->weights + (size_t)((panel + i) * p->depth * PANEL * heads->size);
+            (const char *)p->weights + (size_t)((panel + i) * panel_bytes(p->format, p->depth));
     float *sums = p->decoder->task_sums + thread * TASK_ROWS * TASK_COLUMNS;
-    heads->matmul((const char *)p->input + (size_t)(row * p->lda * heads->size), p->lda, rows,
-                  weights, panels, 1, p->depth, sums, TASK_COLUMNS);
+    const char *input = (const char *)p->input + (size_t)(row * p->lda * heads->size);
+    if (p->format > BFLOAT16)
+        multiply_quantized(&(QuantizedKernels){heads->vectors, heads->matmul, heads->dtype,
+                                               p->decoder->model.level, p->format},
+                           input, p->lda, rows, weights, panels, p->depth, sums, TASK_COLUMNS,
+                           p->decoder->unpacked + thread * unpacked_bytes(p->decoder));
+    else
+        heads->matmul(input, p->lda, rows, weights, panels, 1, p->depth, sums, TASK_COLUMNS);
     p->epilogue(p, sums, row, rows, panel, panels, thread);
 }
 
@@ -278,6 +304,13 @@ static void load_embedding(const Decoder *d, float *target, char *buffer, int64_
     enum { UNIT = 4, ROW = PANEL * UNIT };
     const Model *m = &d->model;
     const size_t bytes = (size_t)(m->hidden * d->heads.size);
+    if (m->head_format > BFLOAT16) {
+        const char *packed = m->embedding ? m->embedding : m->head;
+        load_quantized_column(m->head_format,
+                              packed + token / PANEL * panel_bytes(m->head_format, m->hidden),
+                              token % PANEL, m->hidden, target);
+        return;
+    }
     if (m->embedding) {
         load_row(&d->heads, target, (const char *)m->embedding + (size_t)token * bytes, m->hidden);
         return;
@@ -393,7 +426,8 @@ static void run_layer(Decoder *d, const Step *step, const Layer *layer)
 {
     const Model *m = &d->model;
     const int64_t queries = m->heads * m->head_dim, keys = m->kv_heads * m->head_dim;
-    Product p = {.decoder = d, .rows = step->rows, .input = d->a, .lda = d->width};
+    Product p = {
+        .decoder = d, .format = m->format, .rows = step->rows, .input = d->a, .lda = d->width};
     Rows rows = {.decoder = d, .layer = layer, .step = step, .norm = layer->input_norm};
 
     for_rows(d, norm_row, rows, step->rows);
@@ -433,6 +467,7 @@ static void run_head(Decoder *d, const Step *step)
         d->best[i] = (Best){-INFINITY, INT32_MAX};
     run_product((Product){.decoder = d,
                           .weights = d->model.head,
+                          .format = d->model.head_format,
                           .input = d->a,
                           .lda = d->width,
                           .rows = samples,

@@ -22,12 +22,15 @@ typedef struct {
 
 typedef struct {
     int64_t dtype, level;
+    int64_t format, head_format; /* of the layers' weights, of head and embedding: the dtype, or see
+                                    quantized.h */
     int64_t hidden, intermediate, heads, kv_heads, head_dim, vocab, layer_count, page_size;
     double epsilon, scale, rope_scale;
     const float *inverse_frequencies; /* [head_dim / 2] */
     const float *final_norm;          /* [hidden] */
     const void *head;                 /* packed [vocab, hidden], the last panel filled with zeros */
-    const void *embedding;            /* [vocab, hidden], or NULL: rows are taken from `head` */
+    const void *embedding; /* [vocab, hidden], packed if it is quantized; or NULL: rows are
+                              taken from `head` */
     const Layer *layers;
 } Model;
 

@@ -285,6 +285,8 @@ static void rotate(float *head, const float *cosines, const float *sines, int64_
     }
 }
 
+#include "lanes_quantized.h"
+
 const Vectors TABLE = {lanes_f32, lanes_bf16, round_row,  widen_row, rms_norm,
                        add_row,   scale_row,  silu_times, largest,   largest_finite,
-                       exclude,   exp_row,    rotate};
+                       exclude,   exp_row,    rotate,     quantize,  unpack};

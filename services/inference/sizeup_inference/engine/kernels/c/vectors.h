@@ -6,6 +6,20 @@
 
 #include "matmul.h"
 
+/* A row-major matrix of a dtype and its quantized form: see quantized.h. */
+typedef struct {
+    int64_t dtype, format;
+    const void *source;
+    int64_t rows, depth;
+    uint8_t *values;
+    uint16_t *scales;
+} Quantization;
+
+/* Values `from` to from + count of K of a packed panel of quantized weights, both multiples of
+   GROUP, times their scales, in the dtype and the order of matmul.h. */
+typedef void (*Unpack)(int64_t format, int64_t dtype, const void *panel, int64_t depth,
+                       int64_t from, int64_t count, void *target);
+
 typedef struct {
     Matmul matmul_f32, matmul_bf16;
     /* Round float32 to bfloat16: to nearest, ties to even; a NaN stays one. */
@@ -29,6 +43,9 @@ typedef struct {
                      int64_t count);
     /* Rotate the first half of a head against the second by angles of these cosines and sines. */
     void (*rotate)(float *head, const float *cosines, const float *sines, int64_t half);
+    /* Quantize the 16 rows from 16 * panel on, or those that there are. */
+    void (*quantize)(const Quantization *quantization, int64_t panel);
+    Unpack unpack;
 } Vectors;
 
 /* For this processor. */

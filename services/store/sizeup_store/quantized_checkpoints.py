@@ -1,0 +1,42 @@
+"""Which quantized checkpoints can be loaded, and what to serve in place of the others. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+LOADABLE = frozenset({"fp8", "compressed-tensors"})
+"""Values of quant_method that transformers dequantizes on every device: FP8 by itself, the other
+with one library. AWQ and GPTQ need gptqmodel, which compiles kernels for one version of torch."""
+
+_SUFFIX = re.compile(
+    r"[-_.](?:(?:awq|gptq|gguf|exl2|mlx|bnb|hqq|aqlm|quark)(?:[-_.][a-z0-9]+)*"
+    r"|int[48]|[48]-?bits?|(?:quantized[-_.])?w[48]a(?:8|16)|nvfp4|mxfp4|mxfp8)$",
+    re.IGNORECASE,
+)
+"""How names of quantized checkpoints end: -AWQ, -GPTQ-Int4, -GGUF, -bnb-4bit, -w4a16."""
+
+_EIGHT_BITS = re.compile(r"int8|8-?bits?|w8a", re.IGNORECASE)
+
+
+def unsupported_method(config: Mapping[str, Any]) -> str | None:
+    """Return the method of a checkpoint that cannot be loaded; None for any other config.json."""
+    stored = config.get("quantization_config")
+    if not isinstance(stored, dict) or not stored:
+        return None
+    method = str(stored.get("quant_method") or "unknown")
+    return None if method in LOADABLE else method
+
+
+def refusal(model: str, form: str) -> str:
+    """Return the error for a model stored in a form that is not loaded: AWQ, GGUF, ...
+
+    It names the model to serve instead, where the name of this one says so.
+    """
+    plain = _SUFFIX.sub("", model)
+    if plain == model:
+        return f"{model}: {form} weights are not supported; serve the unquantized model instead"
+    bits = 8 if _EIGHT_BITS.search(model.removeprefix(plain)) else 4
+    return (
+        f"{model}: {form} weights are not supported; "
+        f"serve {plain} with quantization int{bits} instead"
+    )
