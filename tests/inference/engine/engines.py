@@ -1,5 +1,6 @@
 """Engines over small models, with a recorder of their events."""
 
+import contextlib
 import copy
 import threading
 from collections import defaultdict
@@ -12,6 +13,8 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
+from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
@@ -88,6 +91,8 @@ class EngineOptions:
     chunk: int | None = None
     compiled: bool = False
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
+    draft_tokens: int = 4
+    """Of each step, where there is a draft model."""
 
 
 @dataclass
@@ -99,6 +104,7 @@ class Harness:
     runner: GatedRunner
     pool: KVPool
     recorder: Recorder
+    drafter: Drafter | None = None
 
     def run(self, requests: Sequence[EngineRequest]) -> dict[str, list[int]]:
         """Submit all at once, wait for all, and return the tokens of each."""
@@ -124,32 +130,66 @@ class Harness:
 
 @contextmanager
 def running_engine(
-    model: PreTrainedModel, options: EngineOptions = EngineOptions()
+    model: PreTrainedModel,
+    options: EngineOptions = EngineOptions(),
+    draft: PreTrainedModel | None = None,
 ) -> Iterator[Harness]:
-    """Run an engine over a model made by `pooled`, which `compiled` makes unusable."""
+    """Run an engine over models made by `pooled`, which `compiled` makes unusable."""
+    with contextlib.ExitStack() as stack:
+        forward = stack.enter_context(forward_pass(model, options))
+        drafter = None
+        if draft is not None:
+            vocabularies = Vocabularies(draft.config.vocab_size, model.config.vocab_size)
+            drafting = stack.enter_context(forward_pass(draft, options))
+            drafter = Drafter(drafting, vocabularies, AlwaysDraft(options.draft_tokens))
+        yield stack.enter_context(_running(forward, options, drafter))
+
+
+class AlwaysDraft(DraftPolicy):
+    """Drafts in every step, whatever it costs."""
+
+    def tokens(self, load: Load) -> int:
+        return self.maximum
+
+
+@contextmanager
+def forward_pass(model: PreTrainedModel, options: EngineOptions) -> Iterator[ForwardPass]:
+    """Make the forward pass of a model made by `pooled`, with a KV pool."""
     config = model.config
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
     devices = [torch.device("cpu")] * config.num_hidden_layers
     pool = KVPool(layout, torch.float32, devices)
+    if not options.compiled:
+        yield TransformersForward(model, pool)
+        return
+    with contextlib.closing(CompiledDecoder(model, pool, 2)) as decoder:
+        yield decoder
+
+
+@contextmanager
+def _running(
+    forward: ForwardPass, options: EngineOptions, drafter: Drafter | None
+) -> Iterator[Harness]:
     scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
     scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
-    forward: ForwardPass
-    forward = (
-        CompiledDecoder(model, pool, 2) if options.compiled else TransformersForward(model, pool)
-    )
     runner = GatedRunner(forward)
-    engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
+    engine = EngineThread(
+        runner,
+        scheduler,
+        recorder,
+        max_waiting=options.max_waiting,
+        threads=1,
+        drafter=drafter,
+    )
     try:
-        yield Harness(engine, scheduler, runner, pool, recorder)
+        yield Harness(engine, scheduler, runner, forward.pool, recorder, drafter)
     finally:
         engine.close(DEADLINE_SECONDS)
         assert not engine.is_alive()
-        if isinstance(forward, CompiledDecoder):
-            forward.close()
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:

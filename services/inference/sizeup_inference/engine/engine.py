@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 
+from sizeup_inference.engine.drafting.accepted import after_accepted
+from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
 from sizeup_inference.engine.protocol import (
     Admitted,
@@ -36,9 +38,16 @@ _MAX_FAILED_STEPS = 3
 class Engine:
     """The requests in the scheduler and the model that computes them."""
 
-    def __init__(self, runner: ModelRunner, scheduler: Scheduler, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        runner: ModelRunner,
+        scheduler: Scheduler,
+        deliver: Deliver,
+        drafter: Drafter | None = None,
+    ) -> None:
         self._runner = runner
         self._scheduler = scheduler
+        self._drafter = drafter
         self._deliver = deliver
         self._events: list[EngineEvent] = []
         """Events of the current step, not yet delivered."""
@@ -94,6 +103,8 @@ class Engine:
         if succeeded:
             self._failed_steps = 0
             self._scheduler.observe(step, seconds)
+            if self._drafter is not None:
+                self._drafter.observe(seconds)
         else:
             self._fail_step(step)
         self._count(step, seconds)
@@ -120,10 +131,16 @@ class Engine:
         """Compute a step and its results; False if any of it raised."""
         try:
             masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
+            if self._drafter is not None:
+                step = self._drafter.extend(step, self._scheduler.reserve_drafts)
             output = self._runner.run(step, masks)
             self._scheduler.commit(step)
             mask(output.logits, output.sampled, masks)
             self._sample(output, rejected)
+            for later in after_accepted(output):
+                for sequence in (*later.best, *later.sampled):
+                    self._scheduler.accept_draft(sequence)
+                self._sample(later, {})
             self._embed(step, output)
         except Exception:
             log.exception("step.failed", extra={"batch_size": len(step.chunks)})
@@ -147,7 +164,16 @@ class Engine:
                 continue
             finish = sequence.append(drawn.token_id)
             self._events.append(
-                Token(request_id, sequence.choice, drawn.token_id, now, finish, drawn.logprobs)
+                Token(
+                    request_id,
+                    sequence.choice,
+                    drawn.token_id,
+                    now,
+                    finish,
+                    drawn.logprobs,
+                    draft_tokens=output.draft_tokens.get(sequence, 0),
+                    accepted=output.drafts.get(sequence) == drawn.token_id,
+                )
             )
             self._completion_tokens += 1
             if finish is not None:
@@ -224,6 +250,7 @@ class Engine:
 
     def _snapshot(self, batch_size: int, seconds: float) -> EngineStats:
         pages, prefix_cache = self._scheduler.pages, self._scheduler.prefix_cache
+        drafter = self._drafter
         return EngineStats(
             running=len(self._scheduler.running),
             waiting=len(self._scheduler.waiting),
@@ -237,4 +264,7 @@ class Engine:
             preemptions=self._scheduler.num_preemptions,
             last_batch_size=batch_size,
             last_step_seconds=seconds,
+            draft_tokens=drafter.num_tokens if drafter else 0,
+            draft_accepted_tokens=drafter.num_accepted if drafter else 0,
+            draft_length=drafter.length if drafter else 0,
         )
