@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from sizeup_inference.engine.drafting.load_draft import LoadedDraft, draft_memory, load_draft
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
@@ -31,6 +32,7 @@ from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerCon
 from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
 from sizeup_inference.settings import Settings
+from sizeup_inference.startup.draft_model import find_draft
 from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel
 from sizeup_inference.startup.model_info import describe_folder, read_eos_token_ids
@@ -65,14 +67,18 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         embedding = read_embedding_config(folder)
         context = context_length(config.max_position_embeddings, settings.max_model_len)
         limits = _scheduler_config(settings)
+        draft_folder = find_draft(settings, tokenizer)
         progress("load", 0.1)
-        loaded = _load(settings, folder, context, only_embeds=embedding is not None)
+        loaded = _load(settings, folder, context, draft_folder, only_embeds=embedding is not None)
+    draft = _load_draft(settings, loaded, draft_folder) if draft_folder else None
+    if draft is not None:
+        loaded = replace(loaded, fast_paths=(*loaded.fast_paths, draft.path))
     torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
-    engine = _start_thread(limits, settings.max_waiting, loaded, deliver)
+    engine = _start_thread(limits, settings.max_waiting, loaded, draft, deliver)
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, loaded.forward.pool)
-    running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
+    running = LoadedModel(folder, loaded, tokenizer, context, load_ns, draft)
     info = describe(settings, running)
     return RunningModel(
         engine,
@@ -93,11 +99,25 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
         return None
 
 
-def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
+def _load(
+    settings: Settings, folder: Path, context: int, draft: Path | None, *, only_embeds: bool
+) -> LoadedForward:
     load = LoadOptions(folder, settings.device, settings.dtype, tie_head=only_embeds)
-    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes)
+    reserved = None if draft is None else draft_memory(replace(load, folder=draft))
+    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes, reserved)
     options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
     return make_forward(lambda: load_model(load), options)
+
+
+def _load_draft(settings: Settings, target: LoadedForward, folder: Path) -> LoadedDraft:
+    """Load a draft model on the device of the model's first layer."""
+    load = LoadOptions(folder, str(target.forward.pool.keys[0].device), settings.dtype)
+    pool = PoolOptions(0, None)
+    options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+    with _checksums_verified(folder):
+        draft = load_draft(lambda: load_model(load), target, options)
+    log.info("drafting.loaded", extra=asdict(draft.path))
+    return draft
 
 
 @contextlib.contextmanager
@@ -166,6 +186,7 @@ class LoadedModel:
     """None: the model generates."""
     context_length: int
     load_ns: int
+    draft: LoadedDraft | None = None
 
 
 class _WarmUp:
@@ -204,7 +225,11 @@ def _scheduler_config(settings: Settings) -> SchedulerConfig:
 
 
 def _start_thread(
-    limits: SchedulerConfig, max_waiting: int, loaded: LoadedForward, deliver: Deliver
+    limits: SchedulerConfig,
+    max_waiting: int,
+    loaded: LoadedForward,
+    draft: LoadedDraft | None,
+    deliver: Deliver,
 ) -> EngineThread:
     """Start the compute thread and wait for its first token."""
     layout = loaded.forward.pool.layout
@@ -216,6 +241,7 @@ def _start_thread(
         warm_up,
         max_waiting=max_waiting,
         threads=loaded.threads,
+        drafter=None if draft is None else draft.drafter,
     )
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
@@ -226,11 +252,13 @@ def _start_thread(
 def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
     """Describe a model by its files and by what loading has decided."""
     model, tokenizer, pool = loaded.model, loaded.tokenizer, loaded.model.forward.pool
-    pool_bytes = sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")
+    draft = loaded.draft.forward if loaded.draft else None
+    models = [model] if draft is None else [model, draft]
+    pool_bytes = sum(_device_bytes(m.forward.pool) for m in models)
     return describe_folder(settings, loaded.folder).model_copy(
         update={
-            "memory_bytes": model.memory_bytes + pool_bytes,
-            "device_bytes": model.device_bytes + pool_bytes,
+            "memory_bytes": sum(m.memory_bytes for m in models) + pool_bytes,
+            "device_bytes": sum(m.device_bytes for m in models) + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(pool.keys[0].device),
             "kernels": model.kernels,
@@ -241,3 +269,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "load_ns": loaded.load_ns,
         }
     )
+
+
+def _device_bytes(pool: KVPool) -> int:
+    return sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")

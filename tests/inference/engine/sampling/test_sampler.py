@@ -2,6 +2,7 @@
 penalties by their formula."""
 
 import math
+import random
 from dataclasses import replace
 
 import pytest

@@ -26,6 +26,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
+class DraftMemory:
+    """What a draft model will take on the device of the first layer, once it is loaded."""
+
+    weight_bytes: int
+    kv_bytes_per_token: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolOptions:
     """The size of the KV pool."""
 
@@ -33,6 +41,10 @@ class PoolOptions:
     """Tokens that can be in use at once: sequences times context."""
     kv_cache_bytes: int | None
     """None: a share of the memory available."""
+    draft: DraftMemory | None = None
+    """Both models' pools share the memory."""
+    like: PoolLayout | None = None
+    """Instead of these sizes, pages as of another model's pool: block tables index both."""
 
 
 def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> KVPool:
@@ -40,11 +52,17 @@ def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> K
     config = text_config(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
     layout = PoolLayout(0, page_size, config.num_key_value_heads, head_dim(config))
+    if options.like is not None:
+        layout = replace(layout, pages=options.like.pages, page_size=options.like.page_size)
+        return KVPool(layout, model.dtype, devices)
     layers_on = {d: devices.count(d) for d in devices}
     page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
-    pages = count_pages(
-        {d: _kv_budget(d) for d in layers_on}, page_bytes, options, layout.page_size
-    )
+    reserved = dict.fromkeys(layers_on, 0)
+    if options.draft is not None:
+        page_bytes[devices[0]] += options.draft.kv_bytes_per_token * page_size
+        reserved[devices[0]] = options.draft.weight_bytes
+    budgets = {d: _kv_budget(d, reserved[d]) for d in layers_on}
+    pages = count_pages(budgets, page_bytes, options, layout.page_size)
     return KVPool(replace(layout, pages=pages), model.dtype, devices)
 
 
@@ -72,10 +90,10 @@ def count_pages(
     return pages
 
 
-def _kv_budget(device: torch.device) -> int:
+def _kv_budget(device: torch.device, reserved: int) -> int:
     if device.type == "cuda":
-        return int(_GPU_KV_SHARE * torch.cuda.mem_get_info(device)[0])
-    return int(_CPU_KV_SHARE * available_memory_bytes())
+        return int(_GPU_KV_SHARE * (torch.cuda.mem_get_info(device)[0] - reserved))
+    return int(_CPU_KV_SHARE * (available_memory_bytes() - reserved))
 
 
 def available_memory_bytes(cgroup: Path = _CGROUP) -> int:
