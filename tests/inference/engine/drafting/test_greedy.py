@@ -96,3 +96,55 @@ def test_alone_and_in_a_batch(
         if models[0] is models[1]:
             assert stats.draft_accepted_tokens >= 0.95 * stats.draft_tokens
         assert stats.draft_accepted_tokens <= stats.draft_tokens
+
+
+def test_with_preemption_in_a_small_pool(
+    models: tuple[PreTrainedModel, PreTrainedModel], options: EngineOptions
+) -> None:
+    model, draft = map(pooled, models)
+    size = models[0].config.vocab_size
+    prompts = [[(31 * i + 7 * j) % size for j in range(20)] for i in range(4)]
+    expected = [generate(models[0], prompt, TOKENS, eos=size) for prompt in prompts]
+    # Two prompts of 20 tokens and a page fit, and not what follows them.
+    options = replace(options, pages=80 // options.page_size)
+    with running_engine(model, options, draft) as harness:
+        with harness.before_a_step():
+            for i, prompt in enumerate(prompts):
+                harness.engine.submit(request(f"r{i}", prompt, TOKENS))
+        harness.recorder.wait_ended([f"r{i}" for i in range(len(prompts))])
+        assert [harness.recorder.tokens(f"r{i}") for i in range(len(prompts))] == expected
+        assert harness.scheduler.num_preemptions > 0
+        harness.assert_settled()
+
+
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_with_common_prefixes(
+    models: tuple[PreTrainedModel, PreTrainedModel],
+    cases: list[Case],
+    options: EngineOptions,
+    chunk: int | None,
+) -> None:
+    model, draft = map(pooled, models)
+    turns = [[*prompt, *answer, 7] for prompt, answer in cases[:6]]
+    with running_engine(model, replace(options, chunk=chunk), draft) as harness:
+        run(harness, cases[:6], "first")
+        run(harness, [(turn, generate(models[0], turn, TOKENS, EOS)) for turn in turns], "second")
+        assert harness.scheduler.prefix_cache.hits > 0
+
+
+def test_after_another_request_is_cancelled(
+    models: tuple[PreTrainedModel, PreTrainedModel], cases: list[Case], options: EngineOptions
+) -> None:
+    (doomed, _), *others = cases[:3]
+    model, draft = map(pooled, models)
+    with running_engine(model, options, draft) as harness:
+        harness.engine.submit(request("doomed", doomed, 200))
+        harness.recorder.wait(lambda: len(harness.recorder.events["doomed"]) > 3)
+        requests = [request(f"r{i}", p, TOKENS, stop=[EOS]) for i, (p, _) in enumerate(others)]
+        harness.engine.submit(requests[0])
+        harness.engine.cancel("doomed")
+        harness.engine.submit(requests[1])
+        harness.recorder.wait_ended(["doomed", "r0", "r1"])
+        for made, (_, answer) in zip(requests, others, strict=True):
+            assert harness.recorder.tokens(made.id) == answer
+        harness.assert_settled()

@@ -226,18 +226,24 @@ def test_fair_shares_use_the_budget_and_are_max_min_fair() -> None:
             assert budget < len(needs) or min(shares) >= 1
 
 
-@pytest.mark.parametrize("fails", [0.0, 0.03])
+@pytest.mark.parametrize(("fails", "drafts"), [(0.0, 0), (0.03, 0), (0.0, 4), (0.03, 2)])
 @pytest.mark.parametrize("prefixes", [0, 1, 3])
 @pytest.mark.parametrize(
     ("pages", "seqs", "budget", "threshold"),
     [(9, 4, 6, None), (14, 8, 9, 3), (40, 8, 24, 7), (12, 3, 64, None), (300, 8, 24, None)],
 )
 def test_random_workloads_finish(
-    pages: int, seqs: int, budget: int, threshold: int | None, prefixes: int, fails: float
+    pages: int,
+    seqs: int,
+    budget: int,
+    threshold: int | None,
+    prefixes: int,
+    fails: float,
+    drafts: int,
 ) -> None:
-    rng = random.Random(f"{pages} {seqs} {prefixes} {fails}")
+    rng = random.Random(f"{pages} {seqs} {prefixes} {fails} {drafts}")
     scheduler = make(pages, seqs, budget, threshold)
-    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE, prefixes)
+    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE, prefixes, drafts=drafts)
     for _ in range(1000):
         if rng.random() < 0.12:
             simulation.submit()
@@ -254,6 +260,47 @@ def test_random_workloads_finish(
     assert len(simulation.finished) + simulation.removed == simulation.submitted
     assert scheduler.pages.num_free == pages
     assert scheduler.prefix_cache.hits > 0
+    assert bool(simulation.accepted) is bool(drafts)
+
+
+def test_drafts_take_free_pages_and_preempt_nothing() -> None:
+    scheduler = make(pages=3, seqs=2, budget=64)
+    first, second = sequence("a", PAGE_SIZE), sequence("b", PAGE_SIZE - 2)
+    scheduler.add([first, second])
+    run(scheduler)  # their prompts: the first one takes its second page with its next token
+    step = scheduler.schedule()
+    assert [len(s.block_table) for s in (first, second)] == [2, 1]
+    assert scheduler.pages.num_free == 0
+    rooms = scheduler.reserve_drafts(step, 4)
+    assert rooms == {first: 3, second: 1}
+    assert scheduler.num_preemptions == 0
+
+
+def test_pages_of_rejected_drafts_are_freed_before_the_next_step() -> None:
+    scheduler = make(pages=8, seqs=2, budget=64)
+    only = sequence("a", PAGE_SIZE - 2, 20)
+    scheduler.add([only])
+    run(scheduler)
+    step = scheduler.schedule()
+    assert scheduler.reserve_drafts(step, 4) == {only: 4}
+    assert len(only.block_table) == 2
+    scheduler.commit(step)
+    only.append(1)
+    scheduler.schedule()
+    assert len(only.block_table) == 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "budget", "room"), [(2, 64, {}), (3, 64, 1), (4, 64, 2), (20, 64, 4), (20, 3, 2)]
+)
+def test_drafts_are_bounded_by_what_is_left_of_the_output_and_of_the_step(
+    tokens: int, budget: int, room: int | dict[SequenceState, int]
+) -> None:
+    scheduler = make(seqs=1, budget=budget)
+    only = sequence("a", 1, tokens)
+    scheduler.add([only])
+    run(scheduler)
+    assert scheduler.reserve_drafts(scheduler.schedule(), 4) == ({only: room} if room else {})
 
 
 def test_small_pools_preempt() -> None:

@@ -53,7 +53,7 @@ class Drafter:
         self, forward: ForwardPass, vocabularies: Vocabularies, policy: DraftPolicy | None = None
     ) -> None:
         """`forward` has a KV pool with the pages of the large model's."""
-        self._forward = forward
+        self.forward = forward
         self._vocabularies = vocabularies
         self._policy = policy or DraftPolicy()
         self._page_size = forward.pool.layout.page_size
@@ -174,7 +174,7 @@ class Drafter:
     ) -> Sequence[int | None]:
         """Compute a batch and return the next token of each proposal, None where there is none."""
         started = time.monotonic()
-        result = self._forward.run(batch)
+        result = self.forward.run(batch)
         tokens = self._tokens(result, batch, [p.sequence for p in proposals], ahead)
         self._policy.observe_draft(len(batch.ids), time.monotonic() - started)
         return [t if t is not None and 0 <= t < self._vocabularies.target else None for t in tokens]

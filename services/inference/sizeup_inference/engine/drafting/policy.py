@@ -10,6 +10,7 @@ tokens, where a is the share of draft tokens that are accepted. The k with the m
 is used; 0 where none gains enough. Now and then the other choice is measured, at a bounded cost.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sizeup_inference.engine.scheduling.least_squares import LeastSquares
@@ -17,17 +18,17 @@ from sizeup_inference.engine.scheduling.least_squares import LeastSquares
 MAX_DRAFT_TOKENS = 4
 """At an acceptance of 0.8 the fifth one would be accepted in a third of the steps."""
 
-_MIN_GAIN = 1.05
-"""Tokens a second over those of plain steps, below which drafting is noise."""
-
-_DRAFTED_STEPS = 32
-"""After so many drafted steps a plain one is measured: it costs 1.5 % at twice the speed."""
+_MIN_GAIN = 1.1
+"""Tokens a second over those of plain steps: durations of a busy machine are not better known."""
 
 _TRIAL_SHARE = 0.02
-"""Of the time of plain steps, spent on trials while drafting does not pay."""
+"""Of the time, for steps of the other kind than that which pays."""
 
 _TRIAL_TOKENS = 2
 """Draft tokens of a trial: with one, the time of its row is lost in noise."""
+
+_PAID_BACK = 64
+"""Steps in which drafting makes up for what the draft model computes before."""
 
 _PRIOR = (3.0, 4.0)
 """Accepted of tried draft tokens, assumed at first: optimistic, so that drafting is measured."""
@@ -35,11 +36,11 @@ _PRIOR = (3.0, 4.0)
 _MEMORY = 0.98
 """Weight of a tried draft token in the next one's share: it follows some 50 tokens."""
 
-_WEIGHT = 0.2
-"""Of a new duration in its average, as in PrefillBudget."""
+_WEIGHT = 0.1
+"""Of a new duration in its average, once there are ten."""
 
 _LONGEST = 1.5
-"""Times the average, as which a longer plain step counts: something else interrupted it."""
+"""Times the expected duration, as which a longer step counts: something else interrupted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,25 @@ class DraftedStep:
 
 
 @dataclass(slots=True)
+class _Average:
+    """A moving average, of equal weights at first."""
+
+    value: float = 0.0
+    _count: int = 0
+
+    def add(self, value: float) -> None:
+        self._count += 1
+        self.value += max(_WEIGHT, 1 / self._count) * (value - self.value)
+
+
+@dataclass(slots=True)
 class DraftPolicy:
     """The model of a step's duration and of acceptance."""
 
     maximum: int = MAX_DRAFT_TOKENS
-    _plain: dict[int, float] = field(default_factory=dict)
-    """Moving average by the bit length of the batch size, like _row."""
-    _row: dict[int, float] = field(default_factory=dict)
+    _plain: dict[int, _Average] = field(default_factory=dict)
+    """By the bit length of the batch size, like _row."""
+    _row: dict[int, _Average] = field(default_factory=dict)
     _draft: LeastSquares = field(default_factory=LeastSquares)
     """Of 1 and the rows of a forward pass."""
     _accepted: float = _PRIOR[0]
@@ -98,17 +111,24 @@ class DraftPolicy:
         plain = _nearest(self._plain, load.sequences)
         if plain is None:
             return 0 if load.decodes else self.maximum
-        best = self._best(load, plain)
-        if best:
-            is_due = load.is_measured and self._drafted_steps >= _DRAFTED_STEPS
+        rates = {k: self._rate(load, plain, k) for k in range(1, self.maximum + 1)}
+        best = max(rates, key=rates.__getitem__)
+        gain = rates[best] * plain / load.sequences
+        if gain >= _MIN_GAIN:
+            is_due = load.is_measured and self._drafted_steps * _TRIAL_SHARE >= 1 - 1 / gain
             return 0 if is_due else best
         trial = min(_TRIAL_TOKENS, self.maximum)
-        self._is_trial = load.is_measured and self._credit >= self._cost(load, trial)
+        self._is_trial = load.is_measured and self._credit >= self._cost(load, trial) + self._late(
+            load
+        )
         return trial if self._is_trial else 0
 
     def observe_draft(self, rows: int, seconds: float) -> None:
         """Learn from a forward pass of the draft model."""
-        self._draft.add((1.0, float(rows)), seconds)
+        features = (1.0, float(rows))
+        if self._draft.count:
+            seconds = min(seconds, _LONGEST * self._draft.predict(features))
+        self._draft.add(features, seconds)
 
     def observe_tokens(self, tried: int, accepted: int) -> None:
         """Learn from one sequence: tokens after the first rejected one are not tried."""
@@ -124,43 +144,42 @@ class DraftPolicy:
         if not (step.draft_tokens or step.draft_seconds):
             self._drafted_steps = 0
             self._credit += _TRIAL_SHARE * step.seconds
-            average = self._plain.setdefault(bucket, step.seconds)
-            seconds = min(step.seconds, _LONGEST * average)
-            self._plain[bucket] += _WEIGHT * (seconds - average)
+            average = self._plain.setdefault(bucket, _Average(step.seconds))
+            average.add(min(step.seconds, _LONGEST * average.value))
             return
         plain = self._plain.get(bucket)
         if plain is None:
             return
-        extra = step.seconds - plain
         if self._is_trial:
-            self._credit -= max(0.0, extra + step.draft_seconds)
+            self._credit -= max(0.0, step.seconds + step.draft_seconds - plain.value)
         if step.draft_tokens:
             self._drafted_steps += 1
-            row = extra / step.draft_tokens
-            self._row[bucket] = self._row.get(bucket, row) * (1 - _WEIGHT) + _WEIGHT * row
-
-    def _best(self, load: Load, plain: float) -> int:
-        rates = {k: self._rate(load, plain, k) for k in range(1, self.maximum + 1)}
-        best = max(rates, key=rates.__getitem__)
-        return best if rates[best] >= _MIN_GAIN * load.sequences / plain else 0
+            row = self._row.setdefault(bucket, _Average())
+            expected = plain.value + max(0.0, row.value) * step.draft_tokens
+            seconds = min(step.seconds, _LONGEST * expected)
+            row.add((seconds - plain.value) / step.draft_tokens)
 
     def _rate(self, load: Load, plain: float, k: int) -> float:
         """Return the predicted tokens a second."""
         share = self._accepted / self._tried
         tokens = load.sequences + load.draftable * sum(share**i for i in range(1, k + 1))
-        return tokens / (plain + self._cost(load, k, missing=False))
+        late = self._late(load) / _PAID_BACK
+        return tokens / (plain + self._cost(load, k) + late)
 
-    def _cost(self, load: Load, k: int, *, missing: bool = True) -> float:
+    def _cost(self, load: Load, k: int) -> float:
         """Return the predicted seconds of a step beyond those of a plain one."""
         row = max(0.0, _nearest(self._row, load.sequences) or 0.0)
         draft = self._draft.predict((1.0, float(load.draftable)))
-        late = self._draft.predict((0.0, float(load.missing))) if missing else 0.0
-        return row * load.draftable * k + draft * k + late
+        return row * load.draftable * k + draft * k
+
+    def _late(self, load: Load) -> float:
+        """Return the predicted seconds for the tokens that the draft model lacks."""
+        return self._draft.predict((0.0, float(load.missing)))
 
 
-def _nearest(durations: dict[int, float], sequences: int) -> float | None:
-    """Return the duration for about this batch size; None before the first one."""
-    if not durations:
+def _nearest(averages: Mapping[int, _Average], sequences: int) -> float | None:
+    """Return the average for about this batch size; None before the first one."""
+    if not averages:
         return None
     bucket = sequences.bit_length()
-    return durations[min(durations, key=lambda known: abs(known - bucket))]
+    return averages[min(averages, key=lambda known: abs(known - bucket))].value
