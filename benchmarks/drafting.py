@@ -27,6 +27,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shapes import SHAPES
 from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.load_draft import load_draft
 from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
@@ -190,20 +191,21 @@ def counting_model(shape: str, acceptance: float) -> PreTrainedModel:
 @contextmanager
 def benches(
     load: Callable[[], PreTrainedModel],
-    load_draft: Callable[[], PreTrainedModel],
+    load_small: Callable[[], PreTrainedModel],
     streams: int,
     threads: int,
 ) -> Iterator[tuple[LoadedForward, dict[str, Bench]]]:
     """Make an engine for each way to draft."""
     options = ForwardOptions(PoolOptions(streams * _CONTEXT, None), None, threads)
     target = make_forward(load, options)
-    like = PoolOptions(0, None, like=target.forward.pool.layout)
-    draft = make_forward(load_draft, replace(options, pool=like))
-    sizes = Vocabularies(draft.config.vocab_size, target.config.vocab_size)
+    loaded = load_draft(load_small, target, options)
+    if loaded.drafter is None:
+        raise SystemExit(f"no drafting: {loaded.path.reason}")
+    sizes = Vocabularies(loaded.forward.config.vocab_size, target.config.vocab_size)
     made = {
         "plain": Bench(target, None),
-        "policy": Bench(target, Drafter(draft.forward, sizes)),
-        "always": Bench(target, Drafter(draft.forward, sizes, AlwaysDraft())),
+        "policy": Bench(target, loaded.drafter),
+        "always": Bench(target, Drafter(loaded.drafter.forward, sizes, AlwaysDraft())),
     }
     with ExitStack() as stack:
         for bench in made.values():

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.policy import DraftPolicy
 from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import Batch, ForwardPass
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
@@ -66,7 +67,9 @@ def load_draft(
         reason = f"a step takes {_ms(draft_seconds)}, and one of the model {_ms(seconds)}"
         return LoadedDraft(FastPath(_NAME, enabled=False, reason=reason))
     vocabularies = Vocabularies(draft.config.vocab_size, target.config.vocab_size)
-    drafter = Drafter(draft.forward, vocabularies)
+    policy = DraftPolicy()
+    policy.observe_draft(1, draft_seconds)
+    drafter = Drafter(draft.forward, vocabularies, policy)
     return LoadedDraft(FastPath(_NAME, enabled=True), drafter, draft)
 
 
