@@ -4,20 +4,24 @@ from pathlib import Path
 
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.settings import Settings
+from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
 from sizeup_store.weights import check_structure, find_model
 
 
-def find_draft(settings: Settings, tokenizer: HuggingFaceTokenizer) -> Path | None:
-    """Return the folder of the draft model; None without one.
+def find_draft(settings: Settings, model: Path, tokenizer: HuggingFaceTokenizer) -> Path | None:
+    """Return the folder of the draft model for that of a model; None without one.
 
-    Raises WeightsError for a folder that is unsafe or incomplete, and LoadError for a vocabulary
-    that is not `tokenizer`'s.
+    Raises WeightsError for a folder that is unsafe or incomplete, and LoadError for models that
+    embed and for a vocabulary that is not `tokenizer`'s.
     """
     if settings.draft_model is None:
         return None
     folder = find_model(settings.draft_model, settings.draft_revision, settings.hub_cache)
     check_structure(folder)
+    for path, name in ((model, settings.model), (folder, settings.draft_model)):
+        if read_embedding_config(path) is not None:
+            raise LoadError(f"draft_model: {name} is made for embeddings, and generates no text")
     own, other = tokenizer.vocabulary, HuggingFaceTokenizer.load(folder).vocabulary
     if own != other:
         differing = sorted(token for token, _ in own.items() ^ other.items())

@@ -67,7 +67,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         embedding = read_embedding_config(folder)
         context = context_length(config.max_position_embeddings, settings.max_model_len)
         limits = _scheduler_config(settings)
-        draft_folder = find_draft(settings, tokenizer)
+        draft_folder = find_draft(settings, folder, tokenizer)
         progress("load", 0.1)
         loaded = _load(settings, folder, context, draft_folder, only_embeds=embedding is not None)
     draft = _load_draft(settings, loaded, draft_folder) if draft_folder else None
