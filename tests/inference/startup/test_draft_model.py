@@ -1,6 +1,7 @@
 """A draft model beside the model of a process."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -75,12 +76,14 @@ def test_the_models_share_the_memory_of_the_kv_cache(compiled: bool) -> None:
         running.engine.close(DEADLINE_SECONDS)
 
 
-def test_a_draft_model_that_is_not_faster_is_not_used() -> None:
-    running = start(settings(SMALL, LARGE), Recorder())
+def test_a_draft_model_that_is_not_faster_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        running = start(settings(SMALL, LARGE), Recorder())
     try:
         path = drafting(running)
         assert not path.enabled
         assert path.reason
+        assert "drafting.loaded" in caplog.messages
         assert running.engine.stats().draft_tokens == 0
     finally:
         running.engine.close(DEADLINE_SECONDS)

@@ -116,7 +116,7 @@ def _load_draft(settings: Settings, target: LoadedForward, folder: Path) -> Load
     options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
     with _checksums_verified(folder):
         draft = load_draft(lambda: load_model(load), target, options)
-    log.info("drafting.loaded", extra=asdict(draft.path))
+    log.info("drafting.loaded", extra={"used": draft.path.enabled, "reason": draft.path.reason})
     return draft
 
 
