@@ -42,6 +42,7 @@
 {{- $_ := set $model "bytesPerValue" (eq $model.dtype "float32" | ternary 4 2) -}}
 {{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
+{{- with $values.draft }}{{ $_ := set $model "draft" (include "sizeup.draft" (list $root $key . $model) | fromJson) }}{{ end -}}
 {{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
 {{- $_ := set $model "env" ($values.env | default list) -}}
 {{- $_ := set $model "affinity" ($values.affinity | default dict) -}}
@@ -54,6 +55,32 @@
 {{- $_ := set $model "startupSeconds" (include "sizeup.startupSeconds" (list $model $values)) -}}
 {{- $_ := set $model "strategy" ($values.strategy | default (include "sizeup.strategy" $model | fromYaml)) -}}
 {{- toJson $model -}}
+{{- end }}
+
+{{/* sizeup.draft: list root, key, draft, model. The model `draft`, as loaded beside the model, whose dtype it has. */}}
+{{- define "sizeup.draft" -}}
+{{- $root := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- $draft := index . 2 -}}
+{{- $model := index . 3 -}}
+{{- $values := get $root.Values.models $draft -}}
+{{- if or (not $values) (not (dig "enabled" true $values)) -}}
+{{- fail (printf "models.%s.draft: %q is not the key of an enabled model" $key $draft) -}}
+{{- end -}}
+{{- if eq $draft $key -}}
+{{- fail (printf "models.%s.draft: a model cannot draft for itself" $key) -}}
+{{- end -}}
+{{- if or (not $model.needsWeights) (eq ($values.engine | default "transformers") "fake") -}}
+{{- fail (printf "models.%s.draft: both models require engine transformers" $key) -}}
+{{- end -}}
+{{- if ne $root.Values.modelCache.mode "shared" -}}
+{{- fail (printf "models.%s.draft requires modelCache.mode=shared: with mode=%s a pod has the weights of its own model only" $key $root.Values.modelCache.mode) -}}
+{{- end -}}
+{{- $known := get ($root.Files.Get "files/ladder.yaml" | fromYaml) $values.id | default dict -}}
+{{- $parameters := $values.parameters | default $known.parameters | default 0 -}}
+{{- dict "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
+  "weightBytes" (mulf $parameters $model.bytesPerValue)
+  "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) | toJson -}}
 {{- end }}
 
 {{/* sizeup.hardware: list root, key, values of the model. The profile, multiplied by its count. */}}
@@ -95,7 +122,8 @@
      network volume. Ten minutes if the number of parameters is unknown. */}}
 {{- define "sizeup.startupSeconds" -}}
 {{- $model := index . 0 -}}
-{{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $model.parameters 1e9 | ceil))) 600 -}}
+{{- $parameters := addf $model.parameters (dig "draft" "parameters" 0 $model) -}}
+{{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $parameters 1e9 | ceil))) 600 -}}
 {{- (index . 1).startupSeconds | default $computed | int64 -}}
 {{- end }}
 
