@@ -5,8 +5,8 @@
 For the distributions p of toy-5m and q of toy-0.5m after every token of toy-5m's sampled answers to
 the toy tasks: the probability that the draft token is accepted
 
-- by speculative sampling (Leviathan et al. 2023), which is the most that any rule reaches: the sum
-  of min(p, q);
+- by speculative sampling (Leviathan et al. 2023): the sum of min(p, q), the most that any rule
+  reaches with a draft token drawn from q;
 - where both models sample with the same random number by inverse CDF, as sizeup does;
 - where the draft model proposes its most likely token.
 
@@ -29,8 +29,8 @@ _KINDS = ("add-4", "copy", "reverse", "fact", "recall", "sequence", "tool-two", 
 def prompts() -> tuple[list[list[int]], int]:
     """Return prompts of the toy tasks, and the token that ends an answer."""
     sys.path.append(str(TOYS))
-    from mixture import item  # type: ignore[import-not-found]
-    from tokenizer import load_tokenizer, render  # type: ignore[import-not-found]
+    from mixture import item
+    from tokenizer import load_tokenizer, render
 
     tokenizer = load_tokenizer(TOYS / "toy-5m")
     rng = random.Random(1)
@@ -83,7 +83,7 @@ def main() -> None:
     torch.set_num_threads(1)  # models this small are faster with one
     torch.manual_seed(0)
     load = AutoModelForCausalLM.from_pretrained
-    models = tuple(load(TOYS / name, dtype=torch.float32) for name in ("toy-5m", "toy-0.5m"))
+    models = load(TOYS / "toy-5m"), load(TOYS / "toy-0.5m")
     asked, end = prompts()
     pairs = [pair for prompt in asked for pair in logits_of(models, prompt, end)]
     p, q = (torch.cat(rows) for rows in zip(*pairs, strict=True))

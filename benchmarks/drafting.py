@@ -135,8 +135,8 @@ class Bench:
 def toy_work(count: int) -> Iterator[Work]:
     """Yield the toy tasks, greedy and sampled."""
     sys.path.append(str(TOYS))
-    from mixture import item  # type: ignore[import-not-found]
-    from tokenizer import load_tokenizer, render  # type: ignore[import-not-found]
+    from mixture import item
+    from tokenizer import load_tokenizer, render
 
     tokenizer = load_tokenizer(TOYS / "toy-5m")
     rng = random.Random(1)
@@ -179,7 +179,7 @@ def counting_model(shape: str, acceptance: float) -> PreTrainedModel:
         for layer in model.get_decoder().layers:  # type: ignore[no-untyped-call]
             layer.self_attn.o_proj.weight.zero_()
             layer.mlp.down_proj.weight.zero_()
-        embedding = model.get_input_embeddings().weight
+        embedding: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
         head = model.get_output_embeddings().weight  # type: ignore[no-untyped-call]
         head.copy_(embedding.roll(1, dims=0))
         errs = torch.rand(len(embedding)) >= acceptance
@@ -199,7 +199,7 @@ def benches(
     options = ForwardOptions(PoolOptions(streams * _CONTEXT, None), None, threads)
     target = make_forward(load, options)
     loaded = load_draft(load_small, target, options)
-    if loaded.drafter is None:
+    if loaded.drafter is None or loaded.forward is None:
         raise SystemExit(f"no drafting: {loaded.path.reason}")
     sizes = Vocabularies(loaded.forward.config.vocab_size, target.config.vocab_size)
     made = {
@@ -253,11 +253,11 @@ def main() -> None:
     shares = args.acceptance if args.shapes else [None]
     for share in shares:
         if share is None:
-            loads = [partial(toy, "toy-5m"), partial(toy, "toy-0.5m")]
+            load, load_small = partial(toy, "toy-5m"), partial(toy, "toy-0.5m")
         else:
-            shapes = zip(args.shapes, (1.0, share), strict=True)
-            loads = [partial(counting_model, *shape) for shape in shapes]
-        with benches(*loads, max(args.streams), args.threads) as (target, made):
+            load = partial(counting_model, args.shapes[0], 1.0)
+            load_small = partial(counting_model, args.shapes[1], share)
+        with benches(load, load_small, max(args.streams), args.threads) as (target, made):
             names = args.shapes or ["toy-5m", "toy-0.5m"]
             print(f"\n{names[0]} with {names[1]}, kernels: {target.kernels}", end="")
             print("" if share is None else f", acceptance {share}")

@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -95,6 +95,17 @@ class EngineOptions:
     """Of each step, where there is a draft model."""
 
 
+class AlwaysDraft(DraftPolicy):
+    """Drafts in every step, whatever it costs, except for some at first."""
+
+    left: int = 0
+    """Steps before the first with drafts."""
+
+    def tokens(self, load: Load) -> int:
+        self.left -= 1
+        return 0 if self.left >= 0 else self.maximum
+
+
 @dataclass
 class Harness:
     """A running engine and its parts."""
@@ -105,6 +116,8 @@ class Harness:
     pool: KVPool
     recorder: Recorder
     drafter: Drafter | None = None
+    policy: AlwaysDraft = field(default_factory=AlwaysDraft)
+    """Of the drafter."""
 
     def run(self, requests: Sequence[EngineRequest]) -> dict[str, list[int]]:
         """Submit all at once, wait for all, and return the tokens of each."""
@@ -138,18 +151,13 @@ def running_engine(
     with contextlib.ExitStack() as stack:
         forward = stack.enter_context(forward_pass(model, options))
         drafter = None
+        policy = AlwaysDraft(options.draft_tokens)
         if draft is not None:
             vocabularies = Vocabularies(draft.config.vocab_size, model.config.vocab_size)
             drafting = stack.enter_context(forward_pass(draft, options))
-            drafter = Drafter(drafting, vocabularies, AlwaysDraft(options.draft_tokens))
-        yield stack.enter_context(_running(forward, options, drafter))
-
-
-class AlwaysDraft(DraftPolicy):
-    """Drafts in every step, whatever it costs."""
-
-    def tokens(self, load: Load) -> int:
-        return self.maximum
+            drafter = Drafter(drafting, vocabularies, policy)
+        harness = stack.enter_context(_running(forward, options, drafter))
+        yield replace(harness, policy=policy)
 
 
 @contextmanager

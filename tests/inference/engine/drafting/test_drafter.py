@@ -17,6 +17,7 @@ from inference.engine.engines import (
     running_engine,
 )
 from inference.small_model import VOCABULARY, small_config, small_model
+from sizeup_inference.engine.forward import Batch, Forwarded
 from sizeup_inference.engine.protocol import Embedded, Finish, Pooling, Token
 
 torch.set_num_threads(1)
@@ -106,20 +107,57 @@ def test_constrained_requests_and_embeddings_are_computed_beside_drafts(
         assert harness.engine.stats().draft_accepted_tokens > 0
 
 
-class _Failing:
-    """A draft model's forward pass that fails from some call on."""
+class Watched:
+    """A draft model's forward pass that counts its rows, and fails from some call on."""
 
-    def __init__(self, harness: Harness, after: int) -> None:
+    def __init__(self, harness: Harness, fails_after: int = 1_000_000) -> None:
         assert harness.drafter is not None
         self._forward = harness.drafter.forward
-        self._left = after
-        harness.drafter.forward = self  # type: ignore[assignment]
+        self.pool = self._forward.pool
+        self._left = fails_after
+        self.rows: list[int] = []
+        harness.drafter.forward = self
 
-    def run(self, batch: object) -> object:
+    def run(self, batch: Batch) -> Forwarded:
         self._left -= 1
         if self._left < 0:
             raise RuntimeError("injected failure")
-        return self._forward.run(batch)  # type: ignore[arg-type]
+        self.rows.append(len(batch.ids))
+        return self._forward.run(batch)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self._forward.logits(hidden)
+
+
+def test_a_late_draft_model_computes_what_it_lacks_in_several_steps(model: PreTrainedModel) -> None:
+    """200 tokens of a prompt and those of ten steps, at most 64 beside each step."""
+    prompts = [[(i + 7 * j) % VOCABULARY for j in range(200)] for i in range(2)]
+    expected = [generate(model, prompt, 60, NO_EOS) for prompt in prompts]
+    with running_engine(pooled(model), EngineOptions(), pooled(model)) as harness:
+        watched = Watched(harness)
+        harness.policy.left = 10
+        with harness.before_a_step():
+            for i, prompt in enumerate(prompts):
+                harness.engine.submit(request(f"r{i}", prompt, 60))
+        harness.recorder.wait_ended(["r0", "r1"])
+        assert [harness.recorder.tokens(f"r{i}") for i in range(2)] == expected
+        first = [n for n in watched.rows if n > 8]
+        assert max(first) <= 64 + 2
+        assert 400 <= sum(first) <= 500
+        assert harness.engine.stats().draft_accepted_tokens > 0
+        harness.assert_settled()
+
+
+def test_both_models_take_a_prefix_from_the_cache(model: PreTrainedModel) -> None:
+    shared = [(3 * i + 1) % VOCABULARY for i in range(80)]
+    with running_engine(pooled(model), EngineOptions(), pooled(model)) as harness:
+        watched = Watched(harness)
+        harness.run([request("first", [*shared, 1], TOKENS)])
+        assert sum(watched.rows) >= 81
+        watched.rows.clear()
+        harness.run([request("second", [*shared, 2], TOKENS)])
+        # The new token, the output, and at most a page that was not entered in time.
+        assert sum(watched.rows) <= 1 + TOKENS + EngineOptions().page_size
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 6])
@@ -127,7 +165,7 @@ def test_a_failing_draft_model_ends_drafting_and_no_request(
     model: PreTrainedModel, answer: list[int], after: int
 ) -> None:
     with running_engine(pooled(model), EngineOptions(), pooled(model)) as harness:
-        _Failing(harness, after)
+        Watched(harness, fails_after=after)
         assert harness.run([request("a", PROMPT, TOKENS)]) == {"a": answer}
         assert harness.engine.stats().draft_length == 0
         drafted = harness.engine.stats().draft_tokens

@@ -47,7 +47,7 @@ class _Proposal:
 
 
 class Drafter:
-    """Used by the compute thread only, except for its counters."""
+    """Proposes tokens for steps. Used by the compute thread only."""
 
     def __init__(
         self, forward: ForwardPass, vocabularies: Vocabularies, policy: DraftPolicy | None = None
@@ -147,12 +147,12 @@ class Drafter:
         ready = []
         for chunk in sorted(chunks, key=lambda c: c.sequence not in rooms):
             sequence = chunk.sequence
-            if not sequence.is_draftable:
+            if not (left and sequence.is_draftable):
                 continue
             self._remember(sequence)
             end = min(chunk.end, sequence.num_drafted + left)
             ids = sequence.token_ids[sequence.num_drafted : end]
-            if max(ids, default=0) >= self._vocabularies.draft:
+            if max(ids) >= self._vocabularies.draft:
                 sequence.is_draftable = False
                 continue
             left -= len(ids)
@@ -185,14 +185,9 @@ class Drafter:
         wanting = [s for s, w in zip(sequences, batch.wants_logits, strict=True) if w]
         logits = result.logits[:, : self._vocabularies.target]
         drawn = dict(zip(wanting, sample(logits, wanting, ahead=ahead), strict=True))
-        tokens: list[int | None] = []
-        for sequence, best in zip(sequences, result.best, strict=True):
-            sampled = drawn.get(sequence)
-            if sequence not in drawn:
-                tokens.append(best)
-            else:
-                tokens.append(None if sampled is None else sampled.token_id)
-        return tokens
+        sampled = {s: None if token is None else token.token_id for s, token in drawn.items()}
+        pairs = zip(sequences, result.best, strict=True)
+        return [sampled.get(sequence, best) for sequence, best in pairs]
 
     def _remember(self, sequence: SequenceState) -> None:
         """Record the sequence's cached pages that earlier steps have drafted, the latest first."""

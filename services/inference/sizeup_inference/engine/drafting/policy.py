@@ -118,9 +118,8 @@ class DraftPolicy:
             is_due = load.is_measured and self._drafted_steps * _TRIAL_SHARE >= 1 - 1 / gain
             return 0 if is_due else best
         trial = min(_TRIAL_TOKENS, self.maximum)
-        self._is_trial = load.is_measured and self._credit >= self._cost(load, trial) + self._late(
-            load
-        )
+        cost = self._cost(load, trial) + self._late(load)
+        self._is_trial = load.is_measured and self._credit >= cost
         return trial if self._is_trial else 0
 
     def observe_draft(self, rows: int, seconds: float) -> None:
