@@ -61,7 +61,7 @@ PIP := PYTHONWARNINGS=ignore:Editable $(BIN)/python -m pip install --quiet --dis
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run loadtest test clients fuzz chaos check lint types contracts sanitizers lock audit page page-check browser format docs cluster-test images push save kind-up \
-	kind-load install bench-engine llama-venv toys release clean
+	kind-load install bench-engine gpu-test llama-venv toys release clean
 
 help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -75,7 +75,7 @@ loadtest: $(VENV)/.services  ## Compare the sizes that `make run` serves (SCENAR
 	@$(BIN)/sizeup-bench run --scenario $(SCENARIO) --url http://127.0.0.1:$(PORT) $(LOADTEST_ARGS)
 
 test: $(VENV)/.tools $(VENV)-checkov/.ready  ## Run every test; the attacks are in `make chaos`
-	@$(BIN)/python -m pytest -q $(TEST_WORKERS) -m 'not sanitizers and not chaos'
+	@$(BIN)/python -m pytest -q $(TEST_WORKERS) -m 'not sanitizers and not chaos and not gpu'
 
 fuzz: $(VENV)/.tools $(VENV)-fuzz/.ready  ## Random requests by the API document, and 500 prompts in every script (FUZZ_SECONDS=... FUZZ_ARGS=...)
 	@SIZEUP_TEST_PROMPTS=500 $(BIN)/python -m pytest -q tests/system/test_unicode.py
@@ -170,6 +170,9 @@ docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metr
 
 bench-engine: $(VENV)/.services  ## Speed and memory of the engine beside generate, continuous batching and llama.cpp
 	@$(BIN)/python benchmarks/engine.py
+
+gpu-test: $(VENV)/.tools  ## Parity, fast paths and speed of the engine on this machine's GPU, in ten minutes at most
+	@$(BIN)/python benchmarks/gpu_test.py
 
 llama-venv: $(VENV)-llama/.ready  ## Build llama.cpp for this processor, as a peer of bench-engine
 

@@ -94,7 +94,7 @@ def main() -> None:
         model.set_attn_implementation(ATTENTION_NAME)
         return model
 
-    pool = PoolOptions(args.streams * (args.context + 64), None)
+    pool = PoolOptions(args.streams, args.context + 64)
     loaded = make_forward(load, ForwardOptions(pool, args.threads, args.threads))
     measure(loaded, args.streams, args.context, args.rounds)
 

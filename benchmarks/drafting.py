@@ -196,7 +196,7 @@ def benches(
     threads: int,
 ) -> Iterator[tuple[LoadedForward, dict[str, Bench]]]:
     """Make an engine for each way to draft."""
-    options = ForwardOptions(PoolOptions(streams * _CONTEXT, None), None, threads)
+    options = ForwardOptions(PoolOptions(streams, _CONTEXT), None, threads)
     target = make_forward(load, options)
     loaded = load_draft(load_small, target, options)
     if loaded.drafter is None or loaded.forward is None:

@@ -52,7 +52,7 @@ def started(names: Sequence[str], args: argparse.Namespace) -> Iterator[Peers]:
 def _start(name: str, args: argparse.Namespace) -> PeerProcess:
     kind = PEERS[name]
     options = PeerOptions(
-        str(weights(kind, args.cache, args.shape, args.dtype)),
+        str(weights(kind, args.cache, args.shape, args.dtype, args.device)),
         args.device,
         args.threads,
         max(args.streams),

@@ -172,7 +172,7 @@ def main() -> None:
         model.set_attn_implementation(ATTENTION_NAME)
         return model
 
-    pool = PoolOptions(_REQUESTS * 2048 + _STREAM_TOKENS + args.long, None)
+    pool = PoolOptions(1, _REQUESTS * 2048 + _STREAM_TOKENS + args.long)
     loaded = make_forward(load, ForwardOptions(pool, args.threads, args.threads))
     print(f"{args.shape}, bfloat16, {args.threads} threads, kernels: {loaded.kernels}\n")
     long_prompt(loaded, args.long)

@@ -129,7 +129,7 @@ def main() -> None:
         model.set_attn_implementation(ATTENTION_NAME)
         return model
 
-    pool = PoolOptions(args.streams * 512, None)
+    pool = PoolOptions(args.streams, 512)
     loaded = make_forward(load, ForwardOptions(pool, args.threads, args.threads))
     print(f"{args.shape}, bfloat16, {args.threads} threads, kernels: {loaded.kernels}")
     constraint = compile_schema(loaded.config.vocab_size)

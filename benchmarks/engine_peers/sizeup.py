@@ -73,7 +73,7 @@ def start_engine(options: PeerOptions, arrivals: Arrivals) -> tuple[EngineThread
         weight_bytes = step_weight_bytes(model)
         return model
 
-    pool_options = PoolOptions(options.max_streams * options.max_model_len, None)
+    pool_options = PoolOptions(options.max_streams, options.max_model_len)
     loaded = make_forward(load, ForwardOptions(pool_options, options.threads, options.threads))
     pool = loaded.forward.pool
     layout = pool.layout
@@ -90,7 +90,9 @@ def start_engine(options: PeerOptions, arrivals: Arrivals) -> tuple[EngineThread
     )
     per_token = layout.bytes_per_page(len(pool.keys), pool.keys[0].dtype) // layout.page_size
     vocab = loaded.config.vocab_size
-    return engine, Model(f"kernels: {loaded.kernels}", vocab, weight_bytes, per_token)
+    unused = [f"no {p.name}: {p.reason}" for p in loaded.fast_paths if not p.enabled]
+    settings = [f"kernels: {loaded.kernels}", *(unused if options.device == "cuda" else ())]
+    return engine, Model("; ".join(settings), vocab, weight_bytes, per_token)
 
 
 class SizeupPeer:

@@ -7,9 +7,9 @@ from engine_peers.catalog import LLAMA_PYTHON, PeerKind
 from random_model import cached_folder
 
 
-def weights(kind: PeerKind, cache: Path, shape: str, dtype: str) -> Path:
+def weights(kind: PeerKind, cache: Path, shape: str, dtype: str, device: str) -> Path:
     """Return the model folder or GGUF file of a peer, written unless it exists."""
-    folder = cached_folder(cache, shape, dtype)
+    folder = cached_folder(cache, shape, dtype, device)
     if not kind.uses_gguf:
         return folder
     plain = folder.with_name(f"{folder.name}.gguf")

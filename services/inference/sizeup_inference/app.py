@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -164,7 +165,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     state.metrics.watch(running.engine.stats)
     state.health.set_running(running.engine)
     exempt_from_collection()
-    log.info("model.ready", extra={"model": running.info.id, "load_ns": running.info.load_ns})
+    log.info("model.ready", extra=_facts(running.info))
     capacity = state.capacity
     return ServedModel(
         engine=running.engine,
@@ -181,6 +182,15 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
         keep_alive=KeepAlive(settings.keep_alive_seconds, time.time()),
         places=Places(capacity),
     )
+
+
+def _facts(info: ModelInfo) -> dict[str, Any]:
+    """Return what loading has decided, for the log."""
+    chosen = {
+        name: getattr(info, name) for name in ("load_ns", "device", "device_bytes", "kernels")
+    }
+    paths = {path.name: path.reason or "enabled" for path in info.fast_paths}
+    return {"model": info.id, **chosen, "fast_paths": paths}
 
 
 async def _close(state: ServerState) -> None:

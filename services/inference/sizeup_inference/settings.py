@@ -100,6 +100,13 @@ class Settings(OpenMPSettings, HubCacheSettings):
         description="size of the KV cache; default: a share of the available memory",
     )
 
+    gpu_memory_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="memory of each GPU that the process may use, so that several share one; "
+        "default: all that is free",
+    )
+
     stalled_seconds: float = Field(
         60.0,
         gt=0,

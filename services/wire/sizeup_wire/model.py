@@ -47,7 +47,8 @@ class ModelInfo(ResponseModel):
     GPTQ-INT4. Empty is unknown."""
     device: str
     kernels: str = ""
-    """What computes a step: transformers, or compiled kernels: amx, avx512_bf16 or portable."""
+    """What computes a step: transformers, varlen_attn on a GPU, or compiled kernels: amx,
+    avx512_bf16 or portable."""
     fast_paths: tuple[FastPath, ...] = ()
     layers: int
     hidden_size: int

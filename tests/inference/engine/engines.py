@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
 from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
 from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
@@ -93,6 +95,10 @@ class EngineOptions:
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
     draft_tokens: int = 4
     """Of each step, where there is a draft model."""
+    device: ReferenceDevice | None = None
+    """Compute steps with the paged forward pass, with its page size."""
+    graphs: bool = True
+    """Of the paged forward pass: for all decodes of up to a quarter of max_num_seqs."""
 
 
 class AlwaysDraft(DraftPolicy):
@@ -167,12 +173,13 @@ def forward_pass(model: PreTrainedModel, options: EngineOptions) -> Iterator[For
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
     devices = [torch.device("cpu")] * config.num_hidden_layers
-    pool = KVPool(layout, torch.float32, devices)
-    if not options.compiled:
-        yield TransformersForward(model, pool)
-        return
-    with contextlib.closing(CompiledDecoder(model, pool, 2)) as decoder:
-        yield decoder
+    pool = KVPool(layout, torch.float32, devices, padding_pages=1)
+    forward = _forward(model, pool, options)
+    try:
+        yield forward
+    finally:
+        if isinstance(forward, CompiledDecoder):
+            forward.close()
 
 
 @contextmanager
@@ -200,6 +207,17 @@ def _running(
         assert not engine.is_alive()
 
 
+def _forward(model: PreTrainedModel, pool: KVPool, options: EngineOptions) -> ForwardPass:
+    if options.compiled:
+        return CompiledDecoder(model, pool, 2)
+    if options.device is None:
+        return TransformersForward(model, pool)
+    paged = PagedForward(model, pool, options.device)
+    if options.graphs:
+        paged.capture(options.max_num_seqs // 4, pool.layout.pages)
+    return paged
+
+
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
     """Make a float32 model with random weights, spread widely enough for unambiguous argmaxes."""
     torch.manual_seed(seed)
@@ -217,6 +235,7 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
     copied: PreTrainedModel = type(model)._from_config(  # type: ignore[no-untyped-call]
         copy.deepcopy(model.config), attn_implementation=ATTENTION_NAME, dtype=model.dtype
     )
+    torch.nn.Module.to(copied, model.device)
     copied.load_state_dict(model.state_dict())
     copied.eval()  # type: ignore[no-untyped-call]
     return copied
@@ -225,8 +244,8 @@ def pooled(model: PreTrainedModel) -> PreTrainedModel:
 def generate(model: PreTrainedModel, prompt: Sequence[int], tokens: int, eos: int) -> list[int]:
     """Return transformers' own greedy output, the end-of-sequence token included."""
     output = model.generate(  # type: ignore[operator]
-        torch.tensor([list(prompt)]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        torch.tensor([list(prompt)], device=model.device),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=model.device),
         max_new_tokens=tokens,
         do_sample=False,
         temperature=None,

@@ -4,10 +4,11 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 from sizeup_inference.engine.forward import ForwardPass
-from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
+from sizeup_inference.engine.model_runner import LaunchedStep, ModelRunner, StepOutput
 from sizeup_inference.engine.scheduling.scheduler import Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 
@@ -21,14 +22,22 @@ class GatedRunner(ModelRunner):
         super().__init__(forward)
         self.failures = 0
         """Steps that still have to fail, of those that arrive from now on."""
+        self.launched = self.ahead = 0
+        """Steps, and of these the ones launched before the tokens of the one before were known."""
+        self.failure: Exception = RuntimeError("injected failure")
         self.alter: Callable[[StepOutput], StepOutput] = lambda output: output
         """Applied to the output of each step."""
         self._changed = threading.Condition()
         self._is_open, self._is_held = True, False
 
-    def run(
-        self, step: Step, masks: Mapping[SequenceState, "array[int]"] = MappingProxyType({})
-    ) -> StepOutput:
+    def launch(
+        self,
+        step: Step,
+        masks: Mapping[SequenceState, "array[int]"] = MappingProxyType({}),
+        after: LaunchedStep | None = None,
+    ) -> LaunchedStep:
+        self.launched += 1
+        self.ahead += after is not None
         fails = self.failures > 0
         with self._changed:
             self._is_held = True
@@ -37,8 +46,9 @@ class GatedRunner(ModelRunner):
             self._is_held = False
         if fails:
             self.failures -= 1
-            raise RuntimeError("injected failure")
-        return self.alter(super().run(step, masks))
+            raise self.failure
+        launched = super().launch(step, masks, after)
+        return replace(launched, finish=lambda result: self.alter(launched.finish(result)))
 
     @contextmanager
     def closed(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.small_model import VOCABULARY, small_pooled_model
 from sizeup_inference.engine.model_runner import StepOutput
 from sizeup_inference.engine.protocol import (
@@ -48,6 +49,23 @@ def test_two_consecutive_failures_do_not_end_the_engine(model: PreTrainedModel) 
                 harness.engine.submit(request(name, [1], 5))
                 harness.recorder.wait_ended([name])
             assert len(harness.run([request(f"good{i}", [1], 3)])[f"good{i}"]) == 3
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_running_out_of_memory_fails_the_requests_of_the_step_only(
+    model: PreTrainedModel, error: type[Exception]
+) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
+        harness.runner.failure = error()
+        harness.runner.failures = 5
+        with harness.runner.closed():
+            for name in "abcdef":
+                harness.engine.submit(request(name, [1], 5))
+        harness.recorder.wait_ended("abcdef")
+        for name in "abcde":
+            assert isinstance(harness.recorder.events[name][-1], Failed)
+        assert len(harness.recorder.tokens("f")) == 5
+        harness.assert_settled()
 
 
 def test_three_consecutive_failed_steps_end_the_engine(model: PreTrainedModel) -> None:
@@ -92,8 +110,11 @@ def random_request(rng: random.Random, name: str) -> EngineRequest:
     return replace(made, prompt_logprobs=rng.choice((None, 1)))
 
 
-def test_every_choice_ends_exactly_once_under_a_random_mix(model: PreTrainedModel) -> None:
-    options = EngineOptions(pages=40, max_num_seqs=12, max_waiting=500, chunk=9)
+@pytest.mark.parametrize("device", [None, ReferenceDevice(4)])
+def test_every_choice_ends_exactly_once_under_a_random_mix(
+    model: PreTrainedModel, device: ReferenceDevice | None
+) -> None:
+    options = EngineOptions(40, max_num_seqs=12, max_waiting=500, chunk=9, device=device)
     rng = random.Random(2)
     made = [random_request(rng, f"r{i}") for i in range(120)]
     with running_engine(model, options) as harness:

@@ -18,11 +18,14 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.random_configs import NAMES, random_config
 
 TOYS = Path(__file__).parents[3] / "models" / "toy"
 EOS = 5
 TOKENS = 24
+LARGE_PAGE = 256
+"""That of FlashAttention; the prompts of the other tests are shorter."""
 
 
 @pytest.fixture(params=(*NAMES, "toy-5m"), scope="module")
@@ -36,13 +39,18 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     return loaded
 
 
-@pytest.fixture(params=["transformers", "compiled"])
+@pytest.fixture(params=["transformers", "compiled", "paged", "graphs"])
 def options(request: pytest.FixtureRequest) -> EngineOptions:
     """Return a pool of 2,048 tokens, in the pages of each forward pass."""
     if request.param == "transformers":
         return EngineOptions(pages=512, page_size=4)
-    require_kernels()
-    return EngineOptions(pages=128, page_size=16, compiled=True)
+    if request.param == "compiled":
+        require_kernels()
+        return EngineOptions(pages=128, page_size=16, compiled=True)
+    graphs = request.param == "graphs"
+    page_size = 16 if graphs else 4
+    device = ReferenceDevice(page_size)
+    return EngineOptions(2048 // page_size, page_size, device=device, graphs=graphs)
 
 
 def with_tokens(options: EngineOptions, tokens: int) -> EngineOptions:
@@ -152,3 +160,16 @@ def test_after_another_request_is_cancelled(
         assert harness.recorder.tokens("a") == answer
         assert harness.recorder.tokens("b") == other_answer
         assert harness.scheduler.pages.num_free == harness.scheduler.pages.total
+
+
+def test_short_and_long_prompts_in_large_pages(model: PreTrainedModel, expected: Expected) -> None:
+    rng = random.Random(9)
+    prefix = [rng.randrange(90) for _ in range(LARGE_PAGE + 1)]
+    lengths = (LARGE_PAGE - 1 - TOKENS // 2, LARGE_PAGE, 2 * LARGE_PAGE - 1)
+    cases = [[rng.randrange(90) for _ in range(length)] for length in lengths]
+    cases += [[*prefix, 1], [*prefix, 2]]
+    answered = [(prompt, generate(model, prompt, TOKENS, EOS)) for prompt in cases]
+    device = ReferenceDevice(LARGE_PAGE)
+    options = EngineOptions(20, LARGE_PAGE, max_num_seqs=32, chunk=200, device=device)
+    run(model, [*expected[:8], *answered], options)
+    assert device.replayed > 0

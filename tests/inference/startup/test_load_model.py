@@ -159,7 +159,7 @@ def test_a_model_whose_first_token_fails_does_not_start(
     def broken(*_: object) -> None:
         raise RuntimeError("device lost")
 
-    monkeypatch.setattr("sizeup_inference.engine.model_runner.ModelRunner.run", broken)
+    monkeypatch.setattr("sizeup_inference.engine.model_runner.ModelRunner.launch", broken)
     before = threading.active_count()
     with pytest.raises(LoadError, match="first token failed"):
         start_engine(make_settings(TOY), Recorder(), ignore)

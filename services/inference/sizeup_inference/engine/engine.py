@@ -1,15 +1,20 @@
-"""Continuous batching: schedule, run, sample, deliver. One thread only; see thread.py."""
+"""Continuous batching: schedule, run, sample, deliver. One thread only; see thread.py.
+
+On a device that computes while the host goes on, the next step is launched before the tokens of the
+present one are read, where it depends on them on the device only.
+"""
 
 import logging
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
 from sizeup_inference.engine.drafting.accepted import after_accepted
 from sizeup_inference.engine.drafting.drafter import Drafter
-from sizeup_inference.engine.model_runner import ModelRunner, StepOutput
+from sizeup_inference.engine.model_runner import FailedLaunch, LaunchedStep, ModelRunner, StepOutput
 from sizeup_inference.engine.protocol import (
     Admitted,
     Cancelled,
@@ -35,6 +40,24 @@ _MAX_FAILED_STEPS = 3
 """Consecutive failed steps that end the engine: one bad request is not a broken device."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A step between its launch and its results."""
+
+    step: Step
+    launched: LaunchedStep | FailedLaunch
+    masks: Mapping[SequenceState, "array[int]"]
+    rejected: Mapping[str, str]
+    """By request, the error of its constraint."""
+    started_at: float
+    """time.monotonic()"""
+
+    def live_step(self) -> Step:
+        """Return the step without sequences that have ended since: those hold no pages."""
+        chunks = tuple(chunk for chunk in self.step.chunks if chunk.sequence.block_table)
+        return replace(self.step, chunks=chunks)
+
+
 class Engine:
     """The requests in the scheduler and the model that computes them."""
 
@@ -53,6 +76,10 @@ class Engine:
         """Events of the current step, not yet delivered."""
         self._hidden_sums: dict[SequenceState, torch.Tensor] = {}
         """Of embeddings in prefill, the sum of the hidden states so far: float32[hidden_size]."""
+        self._ahead: _Flight | None = None
+        """The next step, where it was launched before the tokens of the latest one were known."""
+        self._finished_at = 0.0
+        """When the latest step was finished, in time.monotonic()."""
         self._failed_steps = 0
         self._steps = self._prompt_tokens = self._completion_tokens = 0
         self.stats = self._snapshot(batch_size=0, seconds=0.0)
@@ -92,22 +119,22 @@ class Engine:
             self._deliver([Cancelled(request_id, time.monotonic_ns())])
 
     def step(self) -> None:
-        """Run one forward pass and deliver its events.
+        """Finish one forward pass and deliver its events; the next one may run by then.
 
         A step that raises fails its own requests. Raises RuntimeError after several in a row.
         """
-        started = time.monotonic()
-        step = self._schedule()
-        succeeded = self._run(step)
-        seconds = time.monotonic() - started
-        if succeeded:
+        flight = self._take_ahead() or self._launch(self._schedule())
+        self._ahead = self._launch_ahead(flight)
+        step = self._finish(flight)
+        # A step that was launched ahead waits for the device first.
+        started, self._finished_at = max(flight.started_at, self._finished_at), time.monotonic()
+        seconds = self._finished_at - started
+        if step is not None:
             self._failed_steps = 0
             self._scheduler.observe(step, seconds)
             if self._drafter is not None:
                 self._drafter.observe(seconds)
-        else:
-            self._fail_step(step)
-        self._count(step, seconds)
+        self._count(step or flight.step, seconds)
         self._deliver_events()
         if self._failed_steps >= _MAX_FAILED_STEPS:
             raise RuntimeError(f"{self._failed_steps} consecutive steps failed")
@@ -127,31 +154,61 @@ class Engine:
         ]
         return step
 
-    def _run(self, step: Step) -> bool:
-        """Compute a step and its results; False if any of it raised."""
+    def _launch(self, step: Step, after: LaunchedStep | None = None) -> _Flight:
+        """Start a step; an error is raised when it is finished."""
+        started_at = time.monotonic()
+        if self._drafter is not None:
+            step = self._drafter.extend(step, self._scheduler.reserve_drafts)
+        masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
+        launched: LaunchedStep | FailedLaunch
         try:
-            masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
-            if self._drafter is not None:
-                step = self._drafter.extend(step, self._scheduler.reserve_drafts)
-            output = self._runner.run(step, masks)
+            launched = self._runner.launch(step, masks, after)
+        except Exception as error:  # noqa: BLE001  # of the step, like those of its result
+            launched = FailedLaunch(error)
+        return _Flight(step, launched, masks, rejected, started_at)
+
+    def _launch_ahead(self, flight: _Flight) -> _Flight | None:
+        """Start the step after one whose tokens are not known yet, if the device can go on."""
+        if self._drafter is not None:  # it drafts from the tokens of the present step
+            return None
+        if isinstance(flight.launched, FailedLaunch) or not self._runner.can_run_ahead(flight.step):
+            return None
+        step = self._scheduler.schedule_ahead(flight.step)
+        return None if step is None else self._launch(step, flight.launched)
+
+    def _take_ahead(self) -> _Flight | None:
+        """Return the step launched ahead, unless all of its sequences have ended meanwhile."""
+        flight, self._ahead = self._ahead, None
+        return flight if flight and flight.live_step().chunks else None
+
+    def _finish(self, flight: _Flight) -> Step | None:
+        """Take over a step's results; None if any of it raised, which fails its requests."""
+        step = flight.live_step()
+        try:
+            output = flight.launched.result()
             self._scheduler.commit(step)
-            mask(output.logits, output.sampled, masks)
-            self._sample(output, rejected)
+            mask(output.logits, output.sampled, flight.masks)
+            self._sample(output, flight.rejected)
             for later in after_accepted(output):
                 for sequence in (*later.best, *later.sampled):
                     self._scheduler.accept_draft(sequence)
                 self._sample(later, {})
             self._embed(step, output)
-        except Exception:
+        except Exception as error:
             log.exception("step.failed", extra={"batch_size": len(step.chunks)})
-            return False
-        return True
+            self._fail_step(step, error)
+            return None
+        return step
 
     def _sample(self, output: StepOutput, rejected: Mapping[str, str]) -> None:
         for request_id, message in rejected.items():
             self._fail([request_id], message, is_invalid=True)
         sampled = list(zip(output.sampled, sample(output.logits, output.sampled), strict=True))
-        sampled += [(s, None if i < 0 else Sampled(i, None)) for s, i in output.best.items()]
+        sampled += [
+            (s, None if i < 0 else Sampled(i, None))
+            for s, i in output.best.items()
+            if s.block_table  # not ended since the step was launched
+        ]
         results = (*sampled, *output.prompt_logprobs.items())
         invalid = {sequence.request.id for sequence, result in results if result is None}
         self._fail(invalid, "the model produced NaN or Inf logits")
@@ -212,9 +269,15 @@ class Engine:
             self._scheduler.remove(sequence)
             self._events.append(Embedded(sequence.request.id, vector, time.monotonic_ns()))
 
-    def _fail_step(self, step: Step) -> None:
-        self._failed_steps += 1
+    def _fail_step(self, step: Step, error: Exception) -> None:
         request_ids = dict.fromkeys(chunk.sequence.request.id for chunk in step.chunks)
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+            # Smaller steps, or the same ones later, succeed: the device is not broken.
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                torch.cuda.empty_cache()
+            self._fail(request_ids, "out of memory in the forward pass")
+            return
+        self._failed_steps += 1
         self._fail(request_ids, "the forward pass failed")
 
     def _fail(self, request_ids: Iterable[str], message: str, *, is_invalid: bool = False) -> None:

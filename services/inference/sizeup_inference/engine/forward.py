@@ -3,11 +3,29 @@
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from sizeup_inference.engine.kv_pool import KVPool, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How to draw a token: SamplingParams that need the logits only, and the point of the CDF."""
+
+    temperature: float
+    """At least 1e-30."""
+    top_k: int
+    top_p: float
+    min_p: float
+    uniform: float
+    """In [0, 1)."""
+
+    @property
+    def filters(self) -> bool:
+        """Whether tokens are excluded."""
+        return bool(self.top_k or self.top_p < 1 or self.min_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,10 @@ class Batch:
     wants_hidden: bool
     masks: Mapping[int, "array[int]"] = field(default_factory=dict)
     """By sample, the tokens of which its best one is chosen, as in ConstraintState.mask."""
+    draws: Mapping[int, Draw] = field(default_factory=dict)
+    """By sample, how its token is drawn in place of the best one; only where the pass draws."""
+    ids_from: Sequence[int] = ()
+    """By row, which sample of the batch before, still running, is the token in place of `ids`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +53,8 @@ class Forwarded:
     """The result of a batch."""
 
     best: Sequence[int]
-    """By sample, the first token of the largest logit; -1 where a logit is NaN or Inf, or every
-    token is masked."""
+    """By sample, the first token of the largest logit or the drawn one; -1 where a logit is NaN or
+    Inf, or every token is masked."""
     logits: torch.Tensor
     """float32[samples that want them, vocab_size], without masks; valid until the next batch."""
     hidden: torch.Tensor | None
@@ -44,8 +66,41 @@ class ForwardPass(Protocol):
 
     pool: KVPool
 
+    draws: bool
+    """Whether batches may have draws."""
+
     def run(self, batch: Batch) -> Forwarded:
         """Compute a batch, storing its keys and values in the pool."""
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return float32[rows, vocab_size] of last hidden states [rows, hidden_size]."""
+
+
+class Launched(Protocol):
+    """A batch that is being computed."""
+
+    def result(self) -> Forwarded:
+        """Wait for the batch. Raises what the computation raises."""
+
+
+@runtime_checkable
+class AsynchronousForwardPass(ForwardPass, Protocol):
+    """A forward pass on a device that computes while the host goes on."""
+
+    def launch(self, batch: Batch, after: Any = None) -> Launched:
+        """Start a batch. `after` is the launched batch that `batch.ids_from` refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A batch that has been computed."""
+
+    forwarded: Forwarded
+
+    def result(self) -> Forwarded:
+        return self.forwarded
+
+
+def launch(forward: ForwardPass, batch: Batch, _after: Any = None) -> Launched:
+    """Compute a batch at once, as the launch of a forward pass that is not asynchronous."""
+    return Computed(forward.run(batch))

@@ -1,17 +1,25 @@
 """A step as a flat batch, and its result by sequence."""
 
+import functools
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import torch
 
-from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
+from sizeup_inference.engine.forward import (
+    AsynchronousForwardPass,
+    Batch,
+    Forwarded,
+    ForwardPass,
+    Launched,
+    launch,
+)
 from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.protocol import Logprobs, Pooling
 from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
-from sizeup_inference.engine.sampling.sampler import is_argmax
+from sizeup_inference.engine.sampling.sampler import is_argmax, is_draw, next_draw
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 
@@ -23,7 +31,8 @@ class StepOutput:
     """The chunks that complete a sequence are sampled: from logits, or by their best token."""
 
     best: dict[SequenceState, int]
-    """By sequence whose next token is the argmax, that token; -1 where a logit is NaN or Inf."""
+    """By sequence whose token the forward pass has chosen, that token; -1 where a logit is NaN or
+    Inf."""
     sampled: tuple[SequenceState, ...]
     """The other sequences whose next token is due."""
     logits: torch.Tensor
@@ -41,20 +50,88 @@ class StepOutput:
     """What follows the first draft token, the second, and so on, if these are accepted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The samples at one position of each sequence: after its chunk, its first draft token, ..."""
+
+    sequences: Sequence[SequenceState]
+    drafts: Mapping[SequenceState, int]
+    """As in StepOutput."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedStep:
+    """A step that is being computed."""
+
+    launched: Launched
+    sampled: Sequence[SequenceState]
+    """In the order of the batch's samples."""
+    finish: Callable[[Forwarded], StepOutput]
+
+    def result(self) -> StepOutput:
+        """Wait for the step. Raises what its computation raises."""
+        return self.finish(self.launched.result())
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLaunch:
+    """A step that could not be launched."""
+
+    error: Exception
+
+    def result(self) -> StepOutput:
+        """Raise the error of the launch."""
+        raise self.error
+
+
 class ModelRunner:
     """Computes steps. Used by the compute thread only."""
 
     def __init__(self, forward: ForwardPass) -> None:
         self._forward = forward
+        self._is_asynchronous = isinstance(forward, AsynchronousForwardPass)
+        self._launch = (
+            forward.launch
+            if isinstance(forward, AsynchronousForwardPass)
+            else functools.partial(launch, forward)
+        )
 
-    @torch.inference_mode()
     def run(
         self, step: Step, masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS
     ) -> StepOutput:
         """Compute the step's chunks; `masks` are those of constrained sequences."""
-        page_size = self._forward.pool.layout.page_size
-        batch, rounds = make_batch(step.chunks, page_size, masks)
-        result = self._forward.run(batch)
+        return self.launch(step, masks).result()
+
+    def can_run_ahead(self, step: Step) -> bool:
+        """Return whether the step after this one can be launched before its tokens are known."""
+        return self._is_asynchronous and all(
+            chunk.sequence.constraint is None and self._has_token(chunk.sequence)
+            for chunk in step.chunks
+        )
+
+    def _has_token(self, sequence: SequenceState) -> bool:
+        """Return whether the forward pass gives a sequence's token, and not its logits only."""
+        return is_argmax(sequence) or (self._forward.draws and is_draw(sequence))
+
+    @torch.inference_mode()
+    def launch(
+        self,
+        step: Step,
+        masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS,
+        after: LaunchedStep | None = None,
+    ) -> LaunchedStep:
+        """Start a step. `after` is the one before, where it was scheduled ahead of its tokens."""
+        page_size, draws = self._forward.pool.layout.page_size, self._forward.draws
+        unseen = () if after is None else after.sampled
+        batch, rounds = make_batch(step.chunks, page_size, masks, draws=draws, unseen=unseen)
+        launched = self._launch(batch, None if after is None else after.launched)
+        finish = functools.partial(self._output, step, batch, rounds)
+        return LaunchedStep(launched, rounds[0].sequences, finish)
+
+    @torch.inference_mode()
+    def _output(
+        self, step: Step, batch: Batch, rounds: Sequence[Round], result: Forwarded
+    ) -> StepOutput:
         embedded, logprobs = self._per_chunk(step.chunks, result)
         first, *later = _by_round(rounds, batch.wants_logits, result)
         return replace(
@@ -103,21 +180,19 @@ def _pooled(rows: torch.Tensor, chunk: Chunk) -> torch.Tensor:
             return rows
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """The samples at one position of each sequence: after its chunk, its first draft token, ..."""
-
-    sequences: Sequence[SequenceState]
-    drafts: Mapping[SequenceState, int]
-    """As in StepOutput."""
-
-
 def make_batch(
     chunks: Sequence[Chunk],
     page_size: int,
     masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS,
+    *,
+    draws: bool = False,
+    unseen: Sequence[SequenceState] = (),
 ) -> tuple[Batch, Sequence[Round]]:
-    """Lay a step's chunks out as one flat batch; return it with its samples, round by round."""
+    """Lay a step's chunks out as one flat batch; return it with its samples by round.
+
+    `draws`: the forward pass draws tokens. `unseen` are the samples of the step before, where the
+    tokens of these chunks are not known yet.
+    """
     ids: list[int] = []
     spans: list[Span] = []
     samples: list[tuple[int, Chunk]] = []
@@ -127,19 +202,36 @@ def make_batch(
         length, end = chunk.length + len(chunk.drafts), chunk.end + len(chunk.drafts)
         table = sequence.block_table[: -(-end // page_size)]
         spans.append(Span(len(ids), length, end, tuple(table)))
-        ids += sequence.token_ids[chunk.start : chunk.end]
+        ids += [0] if unseen else sequence.token_ids[chunk.start : chunk.end]
         if chunk.is_sampled:
             samples.append((len(ids) - 1, chunk))
         ids += chunk.drafts
     rounds, rows = _rounds(samples)
-    wants_hidden = any(c.sequence.request.embed or c.prompt_logprob_positions for c in chunks)
-    wants_logits = [not is_argmax(sequence) for r in rounds for sequence in r.sequences]
+    sequences = [sequence for r in rounds for sequence in r.sequences]
+    drawn = {
+        i: next_draw(s)
+        for i, s in enumerate(rounds[0].sequences)
+        # A number belongs to each token of the output, and drafts may be rejected.
+        if draws and is_draw(s) and s not in rounds[0].drafts
+    }
+    wants_logits = [i not in drawn and not is_argmax(s) for i, s in enumerate(sequences)]
     of_best = {
         i: masks[sequence]
         for i, sequence in enumerate(rounds[0].sequences)
         if sequence in masks and not wants_logits[i]
     }
-    return Batch(ids, tuple(spans), rows, wants_logits, wants_hidden, of_best), rounds
+    index = {sequence: i for i, sequence in enumerate(unseen)}
+    batch = Batch(
+        ids,
+        tuple(spans),
+        rows,
+        wants_logits,
+        wants_hidden=any(c.sequence.request.embed or c.prompt_logprob_positions for c in chunks),
+        masks=of_best,
+        draws=drawn,
+        ids_from=[index[chunk.sequence] for chunk in chunks] if unseen else (),
+    )
+    return batch, rounds
 
 
 def _rounds(samples: Sequence[tuple[int, Chunk]]) -> tuple[Sequence[Round], Sequence[int]]:

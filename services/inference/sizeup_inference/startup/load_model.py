@@ -70,7 +70,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         draft_folder = find_draft(settings, folder, tokenizer)
         progress("load", 0.1)
         loaded = _load(settings, folder, context, draft_folder, only_embeds=embedding is not None)
-    draft = _load_draft(settings, loaded, draft_folder) if draft_folder else None
+    draft = _load_draft(settings, loaded, context, draft_folder) if draft_folder else None
     if draft is not None:
         loaded = replace(loaded, fast_paths=(*loaded.fast_paths, draft.path))
     torch.set_num_threads(loaded.threads)
@@ -102,20 +102,28 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 def _load(
     settings: Settings, folder: Path, context: int, draft: Path | None, *, only_embeds: bool
 ) -> LoadedForward:
-    load = LoadOptions(folder, settings.device, settings.dtype, tie_head=only_embeds)
+    gpu_memory = settings.gpu_memory_bytes
+    load = LoadOptions(folder, settings.device, settings.dtype, gpu_memory, tie_head=only_embeds)
     reserved = None if draft is None else draft_memory(replace(load, folder=draft))
-    pool = PoolOptions(settings.max_num_seqs * context, settings.kv_cache_bytes, reserved)
-    options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+    options = _forward_options(settings, context)
+    options = replace(options, pool=replace(options.pool, draft=reserved))
     return make_forward(lambda: load_model(load), options)
 
 
-def _load_draft(settings: Settings, target: LoadedForward, folder: Path) -> LoadedDraft:
+def _forward_options(settings: Settings, context: int) -> ForwardOptions:
+    sequences, gpu_memory = settings.max_num_seqs, settings.gpu_memory_bytes
+    pool = PoolOptions(sequences, context, settings.kv_cache_bytes, gpu_memory)
+    return ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+
+
+def _load_draft(
+    settings: Settings, target: LoadedForward, context: int, folder: Path
+) -> LoadedDraft:
     """Load a draft model on the device of the model's first layer."""
-    load = LoadOptions(folder, str(target.forward.pool.keys[0].device), settings.dtype)
-    pool = PoolOptions(0, None)
-    options = ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+    device = str(target.forward.pool.keys[0].device)
+    load = LoadOptions(folder, device, settings.dtype, settings.gpu_memory_bytes)
     with _checksums_verified(folder):
-        draft = load_draft(lambda: load_model(load), target, options)
+        draft = load_draft(lambda: load_model(load), target, _forward_options(settings, context))
     log.info("drafting.loaded", extra={"used": draft.path.enabled, "reason": draft.path.reason})
     return draft
 
@@ -260,7 +268,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "memory_bytes": sum(m.memory_bytes for m in models) + pool_bytes,
             "device_bytes": sum(m.device_bytes for m in models) + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
-            "device": str(pool.keys[0].device),
+            "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
             "kernels": model.kernels,
             "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
             "context_length": loaded.context_length,

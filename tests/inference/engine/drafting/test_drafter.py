@@ -113,7 +113,7 @@ class Watched:
     def __init__(self, harness: Harness, fails_after: int = 1_000_000) -> None:
         assert harness.drafter is not None
         self._forward = harness.drafter.forward
-        self.pool = self._forward.pool
+        self.pool, self.draws = self._forward.pool, self._forward.draws
         self._left = fails_after
         self.rows: list[int] = []
         harness.drafter.forward = self

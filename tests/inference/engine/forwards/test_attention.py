@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,13 +18,18 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
-from sizeup_inference.engine.forwards.attention import (
+from inference.engine.forwards.reference_device import reference_varlen_attn
+from sizeup_inference.engine.forward import Batch
+from sizeup_inference.engine.forwards.attention import StepKV, pooled_attention
+from sizeup_inference.engine.forwards.gathered_attention import (
+    GatheredKV,
     _attend,
     _attend_folded,
     _causal_mask,
-    pooled_attention,
 )
-from sizeup_inference.engine.kv_pool import KVPool, Plan, PoolLayout
+from sizeup_inference.engine.forwards.step_inputs import StepInputs, exact_shape, pack
+from sizeup_inference.engine.forwards.varlen_attention import VarlenKV
+from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
 from sizeup_inference.engine.model_runner import make_batch
 from sizeup_inference.engine.scheduling.scheduler import Chunk
 from sizeup_inference.engine.scheduling.sequence import SequenceState
@@ -91,7 +97,7 @@ def test_off_the_cpu_masks_are_not_combined_with_grouped_heads(
         return query
 
     monkeypatch.setattr(
-        "sizeup_inference.engine.forwards.attention.scaled_dot_product_attention", recorded
+        "sizeup_inference.engine.forwards.gathered_attention.scaled_dot_product_attention", recorded
     )
     query = torch.empty(1, HEADS, length, HEAD_DIM, device="meta")
     keys = torch.empty(1, KV_HEADS, kv_length, HEAD_DIM, device="meta")
@@ -100,12 +106,32 @@ def test_off_the_cpu_masks_are_not_combined_with_grouped_heads(
     assert calls[0] != (True, True)
 
 
+MakeKV = Callable[[KVPool, Batch], StepKV]
+
+
+def gathered(pool: KVPool, batch: Batch) -> StepKV:
+    return GatheredKV(pool, batch.spans)
+
+
+def varlen(pool: KVPool, batch: Batch) -> StepKV:
+    shape = exact_shape(batch)
+    packed = torch.tensor(pack(batch, shape, pool), dtype=torch.int32)
+    return VarlenKV(pool, StepInputs(shape, packed), reference_varlen_attn)
+
+
+@pytest.fixture(params=[gathered, varlen])
+def make_kv(request: pytest.FixtureRequest) -> MakeKV:
+    made: MakeKV = request.param
+    return made
+
+
 class Layer:
     """One attention layer over a pool, with the keys and values of every sequence."""
 
-    def __init__(self, window: int | None) -> None:
+    def __init__(self, window: int | None, make_kv: MakeKV) -> None:
+        self.make_kv = make_kv
         layout = PoolLayout(60, PAGE_SIZE, KV_HEADS, HEAD_DIM)
-        self.pool = KVPool(layout, torch.float32, [CPU])
+        self.pool = KVPool(layout, torch.float32, [CPU], padding_pages=1)
         self.window = window
         self.module = torch.nn.Module()
         self.module.layer_idx = 0  # type: ignore[assignment]
@@ -117,11 +143,7 @@ class Layer:
         """Run chunks in one step and compare each with attention over its sequence."""
         tokens = sum(c.length for c in chunks)
         query, key, value = (self.random(h, tokens) for h in (HEADS, KV_HEADS, KV_HEADS))
-        self.begin(chunks)
-        self.pool.update(key, value, 0)
-        output, _ = pooled_attention(
-            self.module, query, key, value, None, kv_pool=self.pool, sliding_window=self.window
-        )
+        output = self.attend(chunks, query, key, value)
         row = 0
         for chunk in chunks:
             rows = slice(row, row + chunk.length)
@@ -131,9 +153,16 @@ class Layer:
             chunk.sequence.num_computed = chunk.end
             row += chunk.length
 
-    def begin(self, chunks: list[Chunk]) -> None:
+    def attend(
+        self, chunks: list[Chunk], query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+    ) -> torch.Tensor:
         batch, _ = make_batch(chunks, PAGE_SIZE)
-        self.pool.begin(Plan(batch.spans, self.pool.slots(batch.spans)))
+        step_kv = self.make_kv(self.pool, batch)
+        step_kv.update(key, value, 0)
+        output, _ = pooled_attention(
+            self.module, query, key, value, None, step_kv=step_kv, sliding_window=self.window
+        )
+        return output
 
     def random(self, heads: int, tokens: int) -> torch.Tensor:
         return torch.randn(1, heads, tokens, HEAD_DIM, generator=self.generator)
@@ -159,8 +188,10 @@ def sequence(name: str, tokens: int, pages: list[int]) -> SequenceState:
 
 
 @pytest.mark.parametrize("window", [None, 1, 5, WINDOW, 100])
-def test_mixed_steps_are_attention_over_each_sequence_alone(window: int | None) -> None:
-    layer = Layer(window)
+def test_mixed_steps_are_attention_over_each_sequence_alone(
+    window: int | None, make_kv: MakeKV
+) -> None:
+    layer = Layer(window, make_kv)
     free = list(range(60))
     random.Random(4).shuffle(free)
     sequences = [sequence(f"r{i}", 30, [free.pop(0) for _ in range(8)]) for i in range(5)]
@@ -169,19 +200,17 @@ def test_mixed_steps_are_attention_over_each_sequence_alone(window: int | None) 
         layer.run([Chunk(s, s.num_computed, n) for s, n in zip(sequences, lengths, strict=True)])
 
 
-def test_nan_in_one_sequence_does_not_affect_another() -> None:
+def test_nan_in_one_sequence_does_not_affect_another(make_kv: MakeKV) -> None:
     """Freed pages keep their content."""
-    layer = Layer(window=None)
+    layer = Layer(window=None, make_kv=make_kv)
     for tensor in (*layer.pool.keys, *layer.pool.values):
         tensor.fill_(math.nan)
     broken, whole = sequence("a", 20, [0, 1]), sequence("b", 20, [5, 6])
     layer.run([Chunk(whole, 0, 6)])
-    layer.begin([Chunk(broken, 6, 1), Chunk(whole, 6, 1)])
     query = layer.random(HEADS, 2)
     key, value = layer.random(KV_HEADS, 2), layer.random(KV_HEADS, 2)
-    layer.pool.update(key, value, 0)
     layer.store(whole, key[:, :, 1:], value[:, :, 1:])
-    output, _ = pooled_attention(layer.module, query, key, value, None, kv_pool=layer.pool)
+    output = layer.attend([Chunk(broken, 6, 1), Chunk(whole, 6, 1)], query, key, value)
     expected = layer.plain(Chunk(whole, 6, 1), query[:, :, 1:])
     torch.testing.assert_close(output[:, 1:], expected, atol=1e-5, rtol=1e-5)
 

@@ -26,7 +26,7 @@ from sizeup_inference.engine.loading.make_forward import (
 )
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
 
-OPTIONS = ForwardOptions(PoolOptions(max_tokens=1000, kv_cache_bytes=None), 1, 8)
+OPTIONS = ForwardOptions(PoolOptions(sequences=10, max_model_len=100), 1, 8)
 PROMPT = [1, 2, 3, 4, 5]
 Alter = Callable[[PreTrainedModel], PreTrainedModel]
 
@@ -170,7 +170,7 @@ def test_the_trial_fits_a_small_pool(
 ) -> None:
     require_kernels()
     monkeypatch.setattr("sizeup_inference.engine.loading.make_forward.CompiledDecoder", Bounded)
-    pool = PoolOptions(max_tokens=pages * COMPILED_PAGE_SIZE, kv_cache_bytes=None)
+    pool = PoolOptions(sequences=1, max_model_len=pages * COMPILED_PAGE_SIZE)
     made, _ = make(unaltered, replace(OPTIONS, pool=pool))
     assert isinstance(made.forward, Bounded)
     assert made.forward.pool.layout.pages == pages

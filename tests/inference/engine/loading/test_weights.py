@@ -1,7 +1,6 @@
 """Loading a model folder, and the choice of devices and memory."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +13,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from inference.small_model import small_model
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.loading.load_error import LoadError
-from sizeup_inference.engine.loading.memory import (
-    PoolOptions,
-    available_memory_bytes,
-    count_pages,
-    make_pool,
-)
 from sizeup_inference.engine.loading.weights import (
     LoadOptions,
     choose_device_map,
@@ -91,35 +84,6 @@ def test_only_gpus_that_may_be_chosen_are_queried(
     assert list(free_gpu_bytes(device))[: len(requested)] == [70 + gpu for gpu in requested]
     assert calls == requested
     assert choose_device_map(device, 1, free_gpu_bytes(device))
-
-
-@pytest.mark.parametrize(
-    ("budgets", "page_bytes", "max_tokens", "kv_cache_bytes", "pages"),
-    [
-        ({CPU: 1000}, {CPU: 100}, 10**6, None, 10),
-        ({CPU: 1000}, {CPU: 100}, 64, None, 4),
-        ({CPU: 1000}, {CPU: 100}, 65, None, 5),
-        ({CPU: 0}, {CPU: 100}, 10**6, 550, 5),
-        ({CPU: 100}, {CPU: 100}, 10**6, None, 1),
-        ({GPU_0: 1000, GPU_1: 300}, {GPU_0: 100, GPU_1: 50}, 10**6, None, 6),
-        ({GPU_0: 0, GPU_1: 0}, {GPU_0: 100, GPU_1: 50}, 10**6, 450, 3),
-    ],
-)
-def test_pages_are_limited_by_budget_and_use(
-    budgets: Mapping[torch.device, int],
-    page_bytes: Mapping[torch.device, int],
-    max_tokens: int,
-    kv_cache_bytes: int | None,
-    pages: int,
-) -> None:
-    options = PoolOptions(max_tokens, kv_cache_bytes)
-    assert count_pages(budgets, page_bytes, options, 16) == pages
-
-
-@pytest.mark.parametrize("budget", [99, 0, -5])
-def test_a_budget_below_one_page_is_an_error(budget: int) -> None:
-    with pytest.raises(LoadError, match="a page of 16 tokens needs 100 bytes"):
-        count_pages({CPU: budget}, {CPU: 100}, PoolOptions(10**6, None), 16)
 
 
 def test_loaded_weights_equal_the_saved_ones(folder: Path) -> None:
@@ -220,47 +184,3 @@ def test_offloaded_layers_are_rejected(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
     with pytest.raises(LoadError, match="insufficient GPU memory: 12 weights"):
         load_model(LoadOptions(folder, "cpu", "auto"))
-
-
-def test_the_pool_has_the_shape_of_the_model(folder: Path) -> None:
-    model = load_model(LoadOptions(folder, "cpu", "bfloat16"))
-    pool = make_pool(model, PoolOptions(max_tokens=100, kv_cache_bytes=None), 16)
-    assert pool.layout.pages == 7
-    assert len(pool.keys) == len(pool.values) == 2
-    # 7 pages of 16 tokens, 2 KV heads of 8
-    assert {(t.shape, t.dtype) for t in (*pool.keys, *pool.values)} == {
-        (torch.Size((112, 2, 8)), torch.bfloat16)
-    }
-    assert pool.layout.bytes_per_page(2, torch.bfloat16) == 2 * 2 * 16 * 2 * 8 * 2
-
-
-def test_available_memory_is_within_the_total() -> None:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 0 < available_memory_bytes() <= total
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"memory.max": "1000\n", "memory.current": "400\n"}, 600),
-        ({"memory.max": "1000\n"}, 1000),
-        (
-            {
-                "memory.max": "1000",
-                "memory.current": "400",
-                "memory.stat": "anon 9\ninactive_file 250\n",
-            },
-            850,
-        ),
-    ],
-)
-def test_the_cgroup_limit_applies(tmp_path: Path, files: Mapping[str, str], expected: int) -> None:
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    assert available_memory_bytes(tmp_path) == expected
-
-
-def test_without_a_cgroup_limit_the_hosts_memory_applies(tmp_path: Path) -> None:
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text(f"{1 << 60}\n")
-    assert available_memory_bytes(tmp_path) > 0

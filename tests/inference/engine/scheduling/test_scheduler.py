@@ -311,3 +311,63 @@ def test_small_pools_preempt() -> None:
     while scheduler.has_work:
         simulation.step()
     assert scheduler.num_preemptions > 0
+
+
+def decoding(prompts: dict[str, int], *, pages: int = 40, tokens: int = 8) -> Scheduler:
+    """Return a scheduler whose sequences have sampled their first tokens."""
+    scheduler = make(pages=pages)
+    scheduler.add(sequence(name, prompt, tokens) for name, prompt in prompts.items())
+    run(scheduler)
+    return scheduler
+
+
+def test_a_step_ahead_decodes_the_tokens_of_the_step_before() -> None:
+    scheduler = decoding({"a": 2, "b": 5})
+    step = scheduler.schedule()
+    ahead = scheduler.schedule_ahead(step)
+    assert ahead is not None
+    assert [(c.sequence.request.id, c.start, c.length) for c in ahead.chunks] == [
+        ("a", 3, 1),
+        ("b", 6, 1),
+    ]
+    assert all(c.is_sampled for c in ahead.chunks)
+    assert all(len(c.sequence.block_table) * PAGE_SIZE >= c.end for c in ahead.chunks)
+    scheduler.commit(step)
+    for chunk in step.chunks:
+        chunk.sequence.append(7)
+    assert [(c.start, c.end, c.completes) for c in ahead.chunks] == [(3, 4, True), (6, 7, True)]
+
+
+def test_a_sequence_that_ends_with_its_token_is_not_in_the_step_ahead() -> None:
+    scheduler = decoding({"a": 2, "b": 5})
+    last, _ = scheduler.running
+    while last.num_output_tokens + 1 < last.request.max_tokens:
+        last.append(7)
+        last.num_computed += 1
+    ahead = scheduler.schedule_ahead(scheduler.schedule())
+    assert ahead is not None
+    assert [c.sequence.request.id for c in ahead.chunks] == ["b"]
+
+
+def test_there_is_no_step_ahead_of_the_last_tokens() -> None:
+    scheduler = decoding({"a": 2}, tokens=2)
+    assert scheduler.schedule_ahead(scheduler.schedule()) is None
+
+
+def test_there_is_no_step_ahead_while_sequences_wait_or_are_in_prefill() -> None:
+    scheduler = decoding({"a": 2})
+    scheduler.add([sequence("late", 3)])
+    waiting = Step((Chunk(scheduler.running[0], scheduler.running[0].num_computed, 1),), ())
+    assert scheduler.schedule_ahead(waiting) is None
+    scheduler = decoding({"a": 2})
+    scheduler.add([sequence("long", 60)])
+    step = scheduler.schedule()
+    assert not all(c.is_sampled for c in step.chunks)
+    assert scheduler.schedule_ahead(step) is None
+
+
+def test_there_is_no_step_ahead_without_free_pages() -> None:
+    scheduler = decoding({"a": PAGE_SIZE - 1}, pages=1)
+    step = scheduler.schedule()
+    assert scheduler.schedule_ahead(step) is None
+    assert scheduler.num_preemptions == 0

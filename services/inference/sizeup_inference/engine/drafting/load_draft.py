@@ -12,10 +12,12 @@ from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
 from sizeup_inference.engine.drafting.policy import DraftPolicy
 from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import Batch, ForwardPass
+from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import PoolLayout, Span
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.make_paged import find_cuda
 from sizeup_inference.engine.loading.memory import DraftMemory
 from sizeup_inference.engine.loading.model_shape import head_dim
 from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
@@ -59,7 +61,14 @@ def load_draft(
     # The compiled decoder has one size of page; transformers' modules compute any.
     compiled = options.compiled and layout.page_size == COMPILED_PAGE_SIZE
     pool = replace(options.pool, like=layout)
-    draft = make_forward(load, replace(options, pool=pool, compiled=compiled))
+
+    def find_device(model: PreTrainedModel) -> Device | str:
+        device = find_cuda(model)
+        if isinstance(device, str) or device.page_size == layout.page_size:
+            return device
+        return f"pages of {layout.page_size} tokens"
+
+    draft = make_forward(load, replace(options, pool=pool, compiled=compiled), find_device)
     seconds, draft_seconds = _step_seconds(target.forward), _step_seconds(draft.forward)
     if draft_seconds >= seconds:
         if isinstance(draft.forward, CompiledDecoder):

@@ -4,15 +4,17 @@ import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.forward import Batch, Forwarded
-from sizeup_inference.engine.kv_pool import KVPool, Plan
+from sizeup_inference.engine.forwards.attention import NO_MASKS
+from sizeup_inference.engine.forwards.gathered_attention import GatheredKV
+from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.sampling.masks import excluded
-
-_NO_MASKS = {"full_attention": None, "sliding_attention": None}
-"""A dict makes the model skip building masks: pooled_attention masks by span."""
+from sizeup_inference.engine.sampling.torch_sampling import argmax_rows
 
 
 class TransformersForward:
     """A transformers model whose attention implementation is `pooled_attention`."""
+
+    draws = False
 
     def __init__(self, model: PreTrainedModel, pool: KVPool) -> None:
         """`model` is in eval mode."""
@@ -24,15 +26,15 @@ class TransformersForward:
     @torch.inference_mode()
     def run(self, batch: Batch) -> Forwarded:
         """Compute a batch, storing its keys and values in the pool."""
-        self.pool.begin(Plan(batch.spans, self.pool.slots(batch.spans)))
+        step_kv = GatheredKV(self.pool, batch.spans)
         positions = [p for s in batch.spans for p in range(s.kv_length - s.length, s.kv_length)]
         output = self._decoder(
             input_ids=torch.tensor([batch.ids], device=self._input_device),
             position_ids=torch.tensor([positions], device=self._input_device),
-            attention_mask=_NO_MASKS,
-            past_key_values=self.pool,
+            attention_mask=NO_MASKS,
+            past_key_values=step_kv,
             use_cache=True,
-            kv_pool=self.pool,
+            step_kv=step_kv,
         )
         hidden: torch.Tensor = output.last_hidden_state[0]
         best, logits = self._sample(hidden, batch)
@@ -45,8 +47,7 @@ class TransformersForward:
         logits = self._head(hidden[torch.tensor(batch.samples, device=hidden.device)])
         for i, mask in batch.masks.items():  # rows whose logits are not wanted
             logits[i].masked_fill_(excluded(mask, logits[i]), -torch.inf)
-        largest, tokens = logits.max(dim=-1)  # NaN where the row has one
-        best = torch.where(largest.isfinite(), tokens, -1).tolist()
+        best = argmax_rows(logits).tolist()
         wanted = [i for i, wants in enumerate(batch.wants_logits) if wants]
         if len(wanted) < len(logits):
             logits = logits[torch.tensor(wanted, dtype=torch.long, device=logits.device)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 _MODULES = {
     f"transformers.models.{name}.modeling_{name}.{kind}ForCausalLM"
@@ -13,7 +13,6 @@ _MODULES = {
 """Classes of one architecture: they differ in biases and in norms of queries and keys only."""
 
 _STATIC_ROPES = {"default", "linear", "llama3", "yarn"}
-"""Types whose frequencies are the same for every position and length."""
 
 _DEPTH_UNIT = {torch.bfloat16: 32, torch.float32: 16}
 """What the inner sizes of all products are multiples of: a tile's depth, a panel's columns."""
@@ -71,9 +70,15 @@ def unsupported_reason(model: PreTrainedModel) -> str | None:
         return "not on the CPU"
     if config.hidden_act != "silu":
         return f"activation {config.hidden_act}"
-    if (rope := config.rope_parameters["rope_type"]) not in _STATIC_ROPES:
-        return f"rope type {rope}"
+    if not has_static_rope(config):
+        return f"rope type {config.rope_parameters['rope_type']}"
     return _unsupported_shape(read_architecture(model))
+
+
+def has_static_rope(config: PretrainedConfig) -> bool:
+    """Return whether the frequencies are the same for every position and length."""
+    parameters = getattr(config, "rope_parameters", None) or {}
+    return parameters.get("rope_type", "default") in _STATIC_ROPES
 
 
 def _unsupported_shape(found: Architecture) -> str | None:

@@ -30,6 +30,8 @@ _ALIGNMENT = 64
 class CompiledDecoder:
     """Computes steps of one model on the CPU. Used by the compute thread only."""
 
+    draws = False
+
     def __init__(
         self, model: PreTrainedModel, pool: KVPool, threads: int, level: Level | None = None
     ) -> None:

@@ -1,4 +1,4 @@
-"""Choose what computes a model's steps: the compiled decoder where it can, else transformers."""
+"""Choose what computes steps: the compiled decoder, the paged forward pass, or the plain one."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import Batch, ForwardPass
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
@@ -16,6 +17,12 @@ from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.make_paged import (
+    FindDevice,
+    find_cuda,
+    make_paged,
+    unused_paths,
+)
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
 from sizeup_inference.engine.loading.model_shape import head_dim, text_config
 
@@ -61,7 +68,7 @@ class LoadedForward:
     device_bytes: int
     """The part of memory_bytes on accelerators."""
     kernels: str
-    """amx, avx512_bf16, portable or transformers."""
+    """amx, avx512_bf16, portable, varlen_attn or transformers."""
     threads: int
     """CPU threads of a step."""
     fast_paths: tuple[FastPath, ...] = ()
@@ -70,7 +77,11 @@ class LoadedForward:
 _COMPILED = "compiled_decoder"
 
 
-def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -> LoadedForward:
+def make_forward(
+    load: Callable[[], PreTrainedModel],
+    options: ForwardOptions,
+    find_device: FindDevice = find_cuda,
+) -> LoadedForward:
     """Load a model and make its forward pass; `load` is called again if a trial fails.
 
     Raises LoadError, and whatever `load` raises.
@@ -82,13 +93,17 @@ def make_forward(load: Callable[[], PreTrainedModel], options: ForwardOptions) -
     if reason is None:
         decoder = _try_compiled(model, options.pool, threads)
         if decoder is not None:
-            return facts(decoder, decoder.level.name.lower(), FastPath(_COMPILED, enabled=True))
+            paths = (FastPath(_COMPILED, enabled=True), *unused_paths("on a CPU"))
+            return facts(decoder, decoder.level.name.lower(), paths)
         model, reason = load(), "wrong result"
-    else:
-        log.info("kernels.unused", extra={"reason": reason})
-    pool = make_pool(model, options.pool, PAGE_SIZE)
-    unused = FastPath(_COMPILED, enabled=False, reason=reason)
-    return facts(TransformersForward(model, pool), "transformers", unused)
+    device = find_device(model)
+    paths = (FastPath(_COMPILED, enabled=False, reason=reason),)
+    if isinstance(device, str):
+        plain = TransformersForward(model, make_pool(model, options.pool, PAGE_SIZE))
+        return facts(plain, "transformers", (*paths, *unused_paths(device)))
+    forward, tried = make_paged(model, options.pool, device)
+    kernels = "varlen_attn" if isinstance(forward, PagedForward) else "transformers"
+    return facts(forward, kernels, (*paths, *tried))
 
 
 def step_threads(parameters: int, cpus: int) -> int:
@@ -102,13 +117,13 @@ def step_threads(parameters: int, cpus: int) -> int:
 
 def _facts(
     model: PreTrainedModel, threads: int
-) -> Callable[[ForwardPass, str, FastPath], LoadedForward]:
+) -> Callable[[ForwardPass, str, tuple[FastPath, ...]], LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = (*model.parameters(), *model.buffers())
     memory = sum(t.nbytes for t in weights)
     on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
     config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
-    return lambda forward, kernels, *paths: LoadedForward(
+    return lambda forward, kernels, paths: LoadedForward(
         forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths
     )
 
@@ -138,7 +153,6 @@ def _try_compiled(
     difference = float((actual - expected).norm() / expected.norm().clamp(min=1e-30))  # of zeros: 0
     facts = {"kernels": decoder.level.name.lower(), "error": difference}
     if difference <= _TRIAL_TOLERANCE[model.dtype]:
-        log.info("kernels.used", extra=facts)
         return decoder
     log.error("kernels.unused", extra={"reason": "wrong result", **facts})
     decoder.close()

@@ -18,6 +18,9 @@ _CPU_KV_SHARE = 0.2
 _GPU_KV_SHARE = 0.85
 """Of the device memory free after loading; the rest is for the activations of a step."""
 
+_CUDA_CONTEXT_BYTES = 512 << 20
+"""What a process takes of a GPU beside its allocations: the context and the code of kernels."""
+
 PAGE_SIZE = 16
 """Tokens in a page, as in vLLM: half a page is unused per sequence on average."""
 
@@ -37,33 +40,46 @@ class DraftMemory:
 class PoolOptions:
     """The size of the KV pool."""
 
-    max_tokens: int
-    """Tokens that can be in use at once: sequences times context."""
-    kv_cache_bytes: int | None
+    sequences: int
+    """In use at once, at most."""
+    max_model_len: int
+    """Tokens of each, at most."""
+    kv_cache_bytes: int | None = None
     """None: a share of the memory available."""
+    gpu_memory_bytes: int | None = None
+    """Memory of each GPU that the process may use; None: all that is free."""
     draft: DraftMemory | None = None
     """Both models' pools share the memory."""
     like: PoolLayout | None = None
     """Instead of these sizes, pages as of another model's pool: block tables index both."""
 
 
-def make_pool(model: PreTrainedModel, options: PoolOptions, page_size: int) -> KVPool:
-    """Allocate the KV pool in the model's dtype, each layer's part on that layer's device."""
+def make_pool(
+    model: PreTrainedModel, options: PoolOptions, page_size: int, *, padding_pages: int = 0
+) -> KVPool:
+    """Allocate the KV pool in the model's dtype, each layer's part on that layer's device.
+
+    Raises LoadError where less than a page fits.
+    """
     config = text_config(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
     layout = PoolLayout(0, page_size, config.num_key_value_heads, head_dim(config))
     if options.like is not None:
         layout = replace(layout, pages=options.like.pages, page_size=options.like.page_size)
-        return KVPool(layout, model.dtype, devices)
+        return KVPool(layout, model.dtype, devices, padding_pages=padding_pages)
     layers_on = {d: devices.count(d) for d in devices}
     page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
     reserved = dict.fromkeys(layers_on, 0)
     if options.draft is not None:
         page_bytes[devices[0]] += options.draft.kv_bytes_per_token * page_size
         reserved[devices[0]] = options.draft.weight_bytes
-    budgets = {d: _kv_budget(d, reserved[d]) for d in layers_on}
+    budgets = {
+        d: _kv_budget(d, options.gpu_memory_bytes, reserved[d]) - padding_pages * page_bytes[d]
+        for d in layers_on
+    }
     pages = count_pages(budgets, page_bytes, options, layout.page_size)
-    return KVPool(replace(layout, pages=pages), model.dtype, devices)
+    layout = replace(layout, pages=pages)
+    return KVPool(layout, model.dtype, devices, padding_pages=padding_pages)
 
 
 def count_pages(
@@ -76,7 +92,7 @@ def count_pages(
 
     Raises LoadError when not even one fits.
     """
-    useful = -(-options.max_tokens // page_size)
+    useful = options.sequences * -(-options.max_model_len // page_size)
     if options.kv_cache_bytes is not None:
         affordable = options.kv_cache_bytes // sum(page_bytes.values())
     else:
@@ -90,10 +106,40 @@ def count_pages(
     return pages
 
 
-def _kv_budget(device: torch.device, reserved: int) -> int:
-    if device.type == "cuda":
-        return int(_GPU_KV_SHARE * (torch.cuda.mem_get_info(device)[0] - reserved))
-    return int(_CPU_KV_SHARE * (available_memory_bytes() - reserved))
+def _kv_budget(device: torch.device, gpu_memory_bytes: int | None, reserved: int) -> int:
+    if device.type != "cuda":
+        return int(_CPU_KV_SHARE * (available_memory_bytes() - reserved))
+    free, allocated = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
+    return gpu_budget(free - reserved, allocated + reserved, gpu_memory_bytes)
+
+
+def gpu_budget(free: int, allocated: int, limit: int | None) -> int:
+    """Return the bytes of a GPU for the KV pool.
+
+    `free` is what no process uses, `allocated` what this one has, and `limit` what it may have.
+    """
+    if limit is not None:
+        free = min(free, limit - _CUDA_CONTEXT_BYTES - allocated)
+    return int(_GPU_KV_SHARE * free)
+
+
+def bound_gpu_memory(limit: int | None) -> None:
+    """Make allocations of this process beyond `limit` bytes of a GPU fail, on each GPU."""
+    if limit is None:
+        return
+    for gpu in range(torch.cuda.device_count()):
+        total = torch.cuda.get_device_properties(gpu).total_memory
+        torch.cuda.set_per_process_memory_fraction(gpu_fraction(limit, total), gpu)
+
+
+def gpu_fraction(limit: int, total: int) -> float:
+    """Return the share of a GPU's memory for allocations: its context takes some of the limit.
+
+    Raises LoadError for a limit that leaves none.
+    """
+    if limit <= _CUDA_CONTEXT_BYTES:
+        raise LoadError(f"{limit} bytes of a GPU do not hold its context of {_CUDA_CONTEXT_BYTES}")
+    return min(1.0, (limit - _CUDA_CONTEXT_BYTES) / total)
 
 
 def available_memory_bytes(cgroup: Path = _CGROUP) -> int:

@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.memory import bound_gpu_memory
 
 _SINGLE_GPU_SHARE = 0.8
 """Weights up to this share of one GPU are placed on it; accelerate distributes larger ones."""
@@ -32,6 +33,8 @@ class LoadOptions:
     """auto, cpu, cuda or cuda:N."""
     dtype: str
     """auto (that of the model's config), float32, bfloat16 or float16."""
+    gpu_memory_bytes: int | None = None
+    """Memory of each GPU that the process may use; None: all."""
     tie_head: bool = False
     """Take the embedding of tokens as the output head: the files of a model that only embeds text
     may lack one."""
@@ -47,6 +50,8 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     that exceed the devices' memory, and transformers' own errors for weights that do not match
     their configuration.
     """
+    if options.device != "cpu":
+        bound_gpu_memory(options.gpu_memory_bytes)
     weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
     device_map = choose_device_map(options.device, weights, free_gpu_bytes(options.device))
     _require_supported(_read_config(options.folder))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 
+from sizeup_inference.engine.forward import Draw
 from sizeup_inference.engine.kernels.sampling import SamplingKernels, load_sampling
 from sizeup_inference.engine.protocol import Logprobs, SamplingParams
 from sizeup_inference.engine.sampling import torch_sampling
@@ -36,10 +37,25 @@ class Sampled(NamedTuple):
 
 def is_argmax(sequence: SequenceState) -> bool:
     """Whether the next token is the argmax of the logits as they are, or of those not masked."""
+    return sequence.request.sampling.temperature == 0 and _needs_logits_only(sequence)
+
+
+def is_draw(sequence: SequenceState) -> bool:
+    """Whether the next token is drawn from the logits as they are."""
+    drawn = sequence.request.sampling.temperature > 0 and sequence.constraint is None
+    return drawn and _needs_logits_only(sequence)
+
+
+def next_draw(sequence: SequenceState) -> Draw:
+    """Return the parameters of a sequence's next draw, which advances its generator."""
+    params, uniform = _draw_parameters(sequence)
+    return Draw(params.temperature, params.top_k, params.top_p, params.min_p, uniform)
+
+
+def _needs_logits_only(sequence: SequenceState) -> bool:
     request, params = sequence.request, sequence.request.sampling
     return (
-        params.temperature == 0
-        and params.logprobs is None
+        params.logprobs is None
         and not params.logit_bias
         and (params.repetition_penalty == 1.0 or params.repeat_last_n == 0)
         and not (params.presence_penalty or params.frequency_penalty)
@@ -113,7 +129,9 @@ def _sample_row_with_torch(
     return Sampled(token_id, torch_sampling.logprobs(row, token_id, params.logprobs))
 
 
-def _draw_parameters(sequence: SequenceState, ahead: int | None) -> tuple[SamplingParams, float]:
+def _draw_parameters(
+    sequence: SequenceState, ahead: int | None = None
+) -> tuple[SamplingParams, float]:
     """Return the parameters, with a temperature that has a reciprocal, and the point of the CDF."""
     params = sequence.request.sampling
     if params.temperature == 0:

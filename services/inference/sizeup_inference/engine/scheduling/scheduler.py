@@ -64,7 +64,7 @@ class Chunk:
     @property
     def completes(self) -> bool:
         """Whether it ends with the sequence's last token, so that the next one is sampled."""
-        return self.end == self.sequence.num_tokens
+        return self.end >= self.sequence.num_tokens  # beyond it in a step scheduled ahead
 
     @property
     def is_sampled(self) -> bool:
@@ -166,6 +166,24 @@ class Scheduler:
         self._admit(draft, self._budget(draft))
         self._schedule_prefills(draft, self._budget(draft))
         return Step(tuple(draft.chunks), tuple(draft.admitted))
+
+    def schedule_ahead(self, step: Step) -> Step | None:
+        """Compose the decodes after a step that still runs, so that its tokens are not known.
+
+        A sequence whose last token the step samples is left out; one that a stop token ends is
+        computed in vain. None where the next step would be another one in any case: for want of
+        pages, for sequences that wait or are in prefill.
+        """
+        sampled = {chunk.sequence for chunk in step.chunks if chunk.is_sampled}
+        if self.waiting or not sampled.issuperset(self.running):
+            return None
+        lasting = [s for s in self.running if s.num_output_tokens + 1 < s.request.max_tokens]
+        for sequence in lasting:
+            missing = self.pages_for(sequence.num_tokens + 1) - len(sequence.block_table)
+            if not self.pages.extend(sequence.block_table, max(0, missing)):
+                return None
+        chunks = tuple(Chunk(sequence, sequence.num_tokens, 1) for sequence in lasting)
+        return Step(chunks, ()) if chunks else None
 
     def commit(self, step: Step) -> None:
         """Mark a step's tokens as computed, and enter full pages into the prefix cache."""

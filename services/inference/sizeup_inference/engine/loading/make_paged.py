@@ -1,0 +1,99 @@
+"""Make the forward pass of an accelerator, with the fast paths that pass their check there."""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from transformers import PreTrainedModel
+
+from sizeup_inference.engine.fast_path import FastPath
+from sizeup_inference.engine.forward import ForwardPass
+from sizeup_inference.engine.forwards.cuda import CudaDevice
+from sizeup_inference.engine.forwards.device import Device
+from sizeup_inference.engine.forwards.paged_forward import PagedForward
+from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
+from sizeup_inference.engine.kernels.architectures import has_static_rope
+from sizeup_inference.engine.loading.memory import PoolOptions, make_pool
+from sizeup_inference.engine.loading.model_shape import head_dim, text_config
+from sizeup_inference.engine.loading.self_check import difference, draws_differ, probe
+
+log = logging.getLogger(__name__)
+
+VARLEN = "varlen_attention"
+GRAPHS = "cuda_graphs"
+DRAWS = "device_sampling"
+AHEAD = "run_ahead"
+
+_LARGEST_HEAD, _HEAD_UNIT = 256, 8
+"""Of FlashAttention 2."""
+
+FindDevice = Callable[[PreTrainedModel], Device | str]
+"""Returns the device of a model's paged forward pass, or why there is none."""
+
+
+def find_cuda(model: PreTrainedModel) -> Device | str:
+    """Return the GPU of a model that FlashAttention can compute, or why there is none."""
+    devices = {parameter.device for parameter in model.parameters()}
+    size = head_dim(text_config(model))
+    if any(device.type != "cuda" for device in devices):
+        return "not on a GPU"
+    if len(devices) > 1:
+        return f"layers on {len(devices)} GPUs"
+    if model.dtype not in (torch.bfloat16, torch.float16):
+        return f"no FlashAttention for {model.dtype}"
+    if size > _LARGEST_HEAD or size % _HEAD_UNIT:
+        return f"no FlashAttention for head_dim {size}"
+    return CudaDevice(devices.pop())
+
+
+def make_paged(
+    model: PreTrainedModel, options: PoolOptions, device: Device
+) -> tuple[ForwardPass, tuple[FastPath, ...]]:
+    """Return the fastest forward pass that computes what the plain one does on this device.
+
+    Raises LoadError for too little memory.
+    """
+    pool = make_pool(model, options, device.page_size, padding_pages=1)
+    plain, paged = TransformersForward(model, pool), PagedForward(model, pool, device)
+    expected = probe(plain, options.max_model_len)
+
+    def failure() -> str | None:
+        return difference(expected, probe(paged, options.max_model_len), model.dtype)
+
+    paths = [_tried(VARLEN, failure)]
+    if not paths[0].enabled:
+        return plain, (*paths, *unused_paths(f"no {VARLEN}")[1:])
+
+    def captured() -> str | None:
+        if not has_static_rope(text_config(model)):
+            return "frequencies that depend on positions"
+        table_width = -(-options.max_model_len // device.page_size)
+        paged.capture(options.sequences, min(table_width, pool.layout.pages))
+        return failure()
+
+    graphs = _tried(GRAPHS, captured)
+    if not graphs.enabled:
+        paged.drop_graphs()
+    drawing = _tried(DRAWS, lambda: draws_differ(expected[0].to(pool.keys[0].device)))
+    paged.draws = drawing.enabled
+    return paged, (*paths, graphs, drawing, FastPath(AHEAD, enabled=True))
+
+
+def unused_paths(reason: str) -> tuple[FastPath, ...]:
+    """Return the fast paths of accelerators, none of them enabled."""
+    return tuple(
+        FastPath(name, enabled=False, reason=reason) for name in (VARLEN, GRAPHS, DRAWS, AHEAD)
+    )
+
+
+def _tried(name: str, failure: Callable[[], str | None]) -> FastPath:
+    """Try a fast path; whatever it raises is why it is not used."""
+    try:
+        reason = failure()
+    except Exception as error:  # of a kernel that this GPU, driver or build does not have
+        log.debug("fast_path.raised", extra={"path": name}, exc_info=True)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    if reason is None:
+        return FastPath(name, enabled=True)
+    log.error("fast_path.disabled", extra={"path": name, "reason": reason})
+    return FastPath(name, enabled=False, reason=reason)
