@@ -19,6 +19,7 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.random_configs import random_config
 
 TOYS = Path(__file__).parents[4] / "models" / "toy"
@@ -51,11 +52,13 @@ def models(request: pytest.FixtureRequest) -> tuple[PreTrainedModel, PreTrainedM
     return _pair(request.param)
 
 
-@pytest.fixture(params=["transformers", "compiled"])
+@pytest.fixture(params=["transformers", "compiled", "paged"])
 def options(request: pytest.FixtureRequest) -> EngineOptions:
     """Return a pool of 4,096 tokens, in the pages of each forward pass."""
     if request.param == "transformers":
         return EngineOptions(pages=1024, page_size=4)
+    if request.param == "paged":
+        return EngineOptions(pages=256, page_size=16, device=ReferenceDevice(16))
     require_kernels()
     return EngineOptions(pages=256, page_size=16, compiled=True)
 

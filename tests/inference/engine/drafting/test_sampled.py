@@ -16,6 +16,7 @@ from inference.engine.engines import (
     request,
     running_engine,
 )
+from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.small_model import VOCABULARY, small_config
 from sizeup_inference.engine.protocol import EngineEvent, EngineRequest, SamplingParams, Token
 
@@ -160,14 +161,21 @@ def batch() -> list[EngineRequest]:
     ]
 
 
-@pytest.mark.parametrize("pages", [512, 48])
+@pytest.mark.parametrize(
+    "options",
+    [
+        EngineOptions(pages=512),
+        EngineOptions(pages=48),
+        EngineOptions(pages=512, device=ReferenceDevice(4)),  # which draws tokens itself
+    ],
+)
 def test_a_seed_gives_the_same_tokens_and_logprobs_as_without_a_draft_model(
-    model: PreTrainedModel, draft: PreTrainedModel, pages: int
+    model: PreTrainedModel, draft: PreTrainedModel, options: EngineOptions
 ) -> None:
-    with running_engine(pooled(model), EngineOptions(pages=pages)) as harness:
+    with running_engine(pooled(model), options) as harness:
         expected = harness.run(batch())
         tokens = events(harness.recorder.events)
-    with running_engine(pooled(model), EngineOptions(pages=pages), pooled(draft)) as harness:
+    with running_engine(pooled(model), options, pooled(draft)) as harness:
         assert harness.run(batch()) == expected
         assert harness.engine.stats().draft_accepted_tokens > 0
         for name, drafted in events(harness.recorder.events).items():
