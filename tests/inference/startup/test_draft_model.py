@@ -4,12 +4,17 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from inference.engine.built_kernels import require_kernels
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, request
+from sizeup_inference.engine import fast_path as engine_paths
+from sizeup_inference.engine.drafting.load_draft import LoadedDraft, fast_paths
 from sizeup_inference.engine.loading.load_error import LoadError
+from sizeup_inference.engine.loading.make_paged import AHEAD
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.load_model import start_engine
 from sizeup_inference.startup.loaded_model import RunningModel
@@ -87,6 +92,21 @@ def test_a_draft_model_that_is_not_faster_is_not_used(caplog: pytest.LogCaptureF
         assert running.engine.stats().draft_tokens == 0
     finally:
         running.engine.close(DEADLINE_SECONDS)
+
+
+def test_no_step_is_launched_ahead_of_drafts() -> None:
+    ahead = engine_paths.FastPath(AHEAD, enabled=True)
+    other = engine_paths.FastPath("other", enabled=True)
+    target: Any = SimpleNamespace(fast_paths=(other, ahead))
+    path = engine_paths.FastPath("drafting", enabled=True)
+    drafter: Any = object()
+    used = fast_paths(target, LoadedDraft(path, drafter))
+    assert [(p.name, p.enabled) for p in used] == [
+        ("other", True),
+        (AHEAD, False),
+        ("drafting", True),
+    ]
+    assert fast_paths(target, LoadedDraft(path)) == (other, ahead, path)
 
 
 def test_another_vocabulary_is_an_error_with_both_models(tmp_path: Path) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import torch
 
-from sizeup_inference.engine.drafting.load_draft import LoadedDraft, draft_memory, load_draft
+from sizeup_inference.engine.drafting.load_draft import (
+    LoadedDraft,
+    draft_memory,
+    fast_paths,
+    load_draft,
+)
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
@@ -72,7 +77,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         loaded = _load(settings, folder, context, draft_folder, only_embeds=embedding is not None)
     draft = _load_draft(settings, loaded, context, draft_folder) if draft_folder else None
     if draft is not None:
-        loaded = replace(loaded, fast_paths=(*loaded.fast_paths, draft.path))
+        loaded = replace(loaded, fast_paths=fast_paths(loaded, draft))
     torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
     engine = _start_thread(limits, settings.max_waiting, loaded, draft, deliver)

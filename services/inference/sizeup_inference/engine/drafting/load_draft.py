@@ -17,7 +17,7 @@ from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_S
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import PoolLayout, Span
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
-from sizeup_inference.engine.loading.make_paged import find_cuda
+from sizeup_inference.engine.loading.make_paged import AHEAD, find_cuda
 from sizeup_inference.engine.loading.memory import DraftMemory
 from sizeup_inference.engine.loading.model_shape import head_dim
 from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
@@ -80,6 +80,17 @@ def load_draft(
     policy.observe_draft(1, draft_seconds)
     drafter = Drafter(draft.forward, vocabularies, policy)
     return LoadedDraft(FastPath(_NAME, enabled=True), drafter, draft)
+
+
+def fast_paths(target: LoadedForward, draft: LoadedDraft) -> tuple[FastPath, ...]:
+    """Return the fast paths of both: where tokens are drafted, no step is launched ahead."""
+    paths = target.fast_paths
+    if draft.drafter is not None:
+        paths = tuple(
+            FastPath(AHEAD, enabled=False, reason=_NAME) if p.name == AHEAD and p.enabled else p
+            for p in paths
+        )
+    return (*paths, draft.path)
 
 
 def _step_seconds(forward: ForwardPass) -> float:
