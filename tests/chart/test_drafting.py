@@ -69,6 +69,7 @@ def test_a_cpu_shares_its_kv_cache_between_both_models() -> None:
         ({**LADDER, "modelCache": {"mode": "perModel", "size": ""}}, "mode=shared"),
         ({**LADDER, "modelCache": {"mode": "ephemeral"}}, "mode=shared"),
         (with_models(large={"draft": "Not a key"}), "draft"),
+        (with_models(large={"profile": "gpu-24g:2"}), "several GPUs"),
     ],
 )
 def test_what_cannot_draft_is_rejected(values: Json, message: str) -> None:

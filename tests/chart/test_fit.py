@@ -35,12 +35,12 @@ def test_model_that_does_not_fit_is_rejected_with_the_calculation() -> None:
         render(one(profile="gpu-80g:2", maxModelLen=8192))
     # 72.3e9 x 2 bytes; 2 sequences x 8192 tokens x 2 x 80 layers x 64 heads x 128 x 2 bytes
     figures = ("134.7 GiB", "72.30 billion", "KV cache 40.0 GiB", "x 8192 tokens", "158.0 GiB")
-    for part in ("models.one", "gpu-80g:2", *figures, "gpu-80g:3"):
+    for part in ("models.one", "gpu-80g:2", *figures, "gpu-80g:4"):
         assert part in str(error.value)
 
 
 def test_suggested_profile_fits() -> None:
-    assert render(one(profile="gpu-80g:3", maxModelLen=8192))
+    assert render(one(profile="gpu-80g:4", maxModelLen=8192))
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_suggested_profile_fits() -> None:
             {"maxModelLen": 1024, "profile": "gpu-80g:2"},
         ),
         (
-            {"dtype": "float32", "profile": "gpu-80g:3"},
-            {"dtype": "bfloat16", "profile": "gpu-80g:3"},
+            {"dtype": "float32", "profile": "gpu-80g:4"},
+            {"dtype": "bfloat16", "profile": "gpu-80g:4"},
         ),
-        ({"profile": "gpu-80g"}, {"profile": "gpu-80g:3"}),
+        ({"profile": "gpu-80g"}, {"profile": "gpu-80g:4"}),
     ],
 )
 def test_length_dtype_and_gpus_are_counted(
@@ -63,6 +63,29 @@ def test_length_dtype_and_gpus_are_counted(
     with pytest.raises(RenderError, match="does not fit"):
         render(one(**rejected))
     assert render(one(**accepted))
+
+
+def test_a_count_that_does_not_divide_the_heads_is_rejected(tmp_path: Path) -> None:
+    """As the engine does at startup. The attention heads are a multiple of the KV heads."""
+    values = one(profile="gpu-80g:6", maxModelLen=8192)
+    with pytest.raises(RenderError, match=r":6, .* 64 KV heads .* 1, 2, 4, 8, 16, 32, 64,"):
+        render(values)
+    assert "WARNING: models.one.profile is gpu-80g:6" in notes({**values, **WARN}, tmp_path)
+    shape = {"layers": 2, "kvHeads": 6, "headDim": 64}
+    unknown = {"id": "me/mine", "profile": "gpu-24g:3"}
+    for accepted in (unknown, {**unknown, "shape": shape}):
+        assert render({"models": {"one": accepted}})
+    with pytest.raises(RenderError, match=r":4, .* 6 KV heads"):
+        render({"models": {"one": {**unknown, "shape": shape, "profile": "gpu-24g:4"}}})
+
+
+def test_the_suggested_count_divides_the_heads() -> None:
+    """40 KV heads: two GPUs of 24 GB are not enough, and three do not divide them."""
+    with pytest.raises(RenderError, match=r"It fits gpu-24g:4\."):
+        render(one("14B", profile="gpu-24g:2", maxModelLen=10240))
+    tiny = {"gpu-24g": {"gpuMemoryGiB": 3}}
+    with pytest.raises(RenderError, match="No number of these GPUs"):
+        render({**one("72B", profile="gpu-24g:2"), "profiles": tiny})
 
 
 def test_number_of_sequences_is_a_value() -> None:
@@ -199,7 +222,7 @@ def test_notes_contain_the_table_of_models(tmp_path: Path) -> None:
     table = [row.split() for row in rows if row.startswith("qwen1-5-")]
     assert [row[0].removeprefix("qwen1-5-").replace("-", ".") for row in table] == SEVEN
     assert table[-1][:7] == [
-        "qwen1-5-72b", "72.3B", "134.7Gi", "gpu-80g:4", "230.8", "316.0", "yes",
+        "qwen1-5-72b", "72.3B", "134.7Gi", "gpu-80g:4", "232.8", "316.0", "yes",
     ]  # fmt: skip
 
 

@@ -126,12 +126,6 @@ def test_other_models_have_no_keep_alive() -> None:
     assert "SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS" not in variables
 
 
-def test_profile_count_multiplies_the_gpus() -> None:
-    resources = containers(deployment("scaled")["spec"]["template"])[-1]["resources"]
-    assert resources["limits"] == {"cpu": "8", "memory": "48Gi", "nvidia.com/gpu": 4}
-    assert resources["requests"] == {"cpu": "4", "memory": "48Gi"}
-
-
 def test_scheduling_merges_profile_and_model() -> None:
     toleration = {"key": "team", "operator": "Exists"}
     profile = {"nodeSelector": {"gpu": "l4", "zone": "a"}, "tolerations": [{"key": "gpu"}]}

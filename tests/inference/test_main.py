@@ -97,8 +97,8 @@ def process(
             started.kill()
 
 
-def until_ready(port: int) -> None:
-    end = time.monotonic() + DEADLINE_SECONDS
+def until_ready(port: int, seconds: float = DEADLINE_SECONDS) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):

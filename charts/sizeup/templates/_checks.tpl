@@ -50,8 +50,15 @@
 
 {{- define "sizeup.checkVolumes" -}}
 {{- range .Values.inference.extraVolumes -}}
-{{- if has .name (list "tmp" "models" "ca") -}}
+{{- if has .name (list "tmp" "models" "ca" "shm") -}}
 {{- fail (printf "inference.extraVolumes: the volume name %s is used by the chart itself, choose another name" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- range $.Values.inference.extraVolumeMounts -}}
+{{- if and (gt (int $model.tensorParallel) 1) (eq .mountPath "/dev/shm") -}}
+{{- fail (printf "inference.extraVolumeMounts: the chart itself mounts /dev/shm in the pods of models.%s, which has several GPUs" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -2,7 +2,8 @@
 Does a model fit its profile? All values in GiB.
 
 The engine loads the weights and gives a fraction of the remaining memory to the KV cache, so a KV cache of
-k GiB needs k / fraction. On GPUs the fraction is the engine's default (engine/loading/memory.py); on CPUs the chart
+k GiB needs k / fraction. With several GPUs each holds its part of both (tensor
+parallelism), and the sums are those of all GPUs. On GPUs the fraction is the engine's default (engine/loading/memory.py); on CPUs the chart
 sets the size of the KV cache. KV: 2 x layers x kvHeads x headDim values per token, float32 on CPUs.
 
 Without maxModelLen the engine accepts the model's own context, or as many tokens as its KV cache holds if
@@ -13,8 +14,8 @@ the length it will accept.
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- $fraction := $model.gpu | ternary 0.85 0.6 -}}
-{{- /* a CUDA context per GPU, or the Python process with torch */ -}}
-{{- $runtime := $model.gpu | ternary (mulf 0.5 $model.count) 0.75 -}}
+{{- /* of a CPU: the Python process with torch */ -}}
+{{- $runtime := $model.gpu | ternary (include "sizeup.gpuRuntime" $model.count | float64) 0.75 -}}
 {{- $gib := 1073741824.0 -}}
 {{- $weights := divf $model.weightBytes $gib -}}
 {{- $bytes := $model.gpu | ternary $model.bytesPerValue 4 -}}
@@ -46,6 +47,11 @@ the length it will accept.
   "cpuCacheBytes" ($cpuCache | ternary (int64 $room) 0) | toJson -}}
 {{- end }}
 
+{{/* sizeup.gpuRuntime: number of GPUs. In GiB: a CUDA context per GPU, and with several as much for the buffers of NCCL. */}}
+{{- define "sizeup.gpuRuntime" -}}
+{{- mulf (gt (int .) 1 | ternary 1.0 0.5) . -}}
+{{- end }}
+
 {{/* The errors that fit.onFailure applies to, as JSON. */}}
 {{- define "sizeup.fitErrors" -}}
 {{- $errors := list -}}
@@ -53,6 +59,10 @@ the length it will accept.
 {{- if eq $model.fit.verdict "no" }}{{ $errors = append $errors (include "sizeup.memoryError" (list $ $model)) }}{{ end -}}
 {{- if and $model.needsWeights $model.context (gt (int64 $model.maxModelLen) (int64 $model.context)) -}}
 {{- $errors = append $errors (printf "models.%s.maxModelLen is %d, but the model's context length is %d and the engine would not start: set fit.onFailure=warn if its config.json differs" $key (int64 $model.maxModelLen) (int64 $model.context)) -}}
+{{- end -}}
+{{- $kvHeads := int64 (get $model.shape "kvHeads") -}}
+{{- if and $model.needsWeights $kvHeads (mod $kvHeads (int64 $model.count)) -}}
+{{- $errors = append $errors (printf "models.%s.profile is %s:%d, but the model's %d KV heads are not divisible by %d and the engine would not start: use a count of %s, or set fit.onFailure=warn if its config.json differs" $key $model.profileName (int $model.count) $kvHeads (int $model.count) (include "sizeup.counts" $kvHeads | fromJsonArray | join ", ")) -}}
 {{- end -}}
 {{- if and $model.gpu (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $model.resources)))) -}}
 {{- $errors = append $errors (printf "profiles.%s has gpuMemoryGiB but requests no GPU: add nvidia.com/gpu or another extended resource to resources.limits, or set fit.onFailure=warn if GPUs are assigned in another way" $model.profileName) -}}
@@ -67,9 +77,30 @@ the length it will accept.
 {{- $model := index . 1 -}}
 {{- $fit := $model.fit -}}
 models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerValue }} bytes){{ if $model.draft }} + draft model {{ printf "%.1f" $fit.draftWeights }} GiB{{ end }} + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
-{{- if $model.gpu }}
-{{- $perGpu := subf $model.profile.gpuMemoryGiB 0.5 }} It fits {{ $model.profileName }}:{{ divf (addf $fit.weights $fit.draftWeights (divf $fit.kv $fit.fraction)) $perGpu | ceil }}.
-{{- end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
+{{- if $model.gpu }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
+{{- end }}
+
+{{/* sizeup.fittingCount: model. The smallest number of GPUs that it fits and that divides its heads, as a sentence. */}}
+{{- define "sizeup.fittingCount" -}}
+{{- $model := . -}}
+{{- $memory := addf $model.fit.weights $model.fit.draftWeights (divf $model.fit.kv $model.fit.fraction) -}}
+{{- $fitting := 0 -}}
+{{- range $count := include "sizeup.counts" (get $model.shape "kvHeads" | default 0) | fromJsonArray -}}
+{{- $required := addf $memory (include "sizeup.gpuRuntime" $count | float64) -}}
+{{- if and (not $fitting) (le $required (mulf $model.profile.gpuMemoryGiB $count)) }}{{ $fitting = $count }}{{ end -}}
+{{- end -}}
+{{- if $fitting }} It fits {{ $model.profileName }}:{{ $fitting }}.{{ else }} No number of these GPUs that divides its KV heads is enough.{{ end -}}
+{{- end }}
+
+{{/* sizeup.counts: KV heads, 0 if unknown. The numbers of GPUs among which they can be divided, and with them the attention
+     heads, which are a multiple; as JSON. */}}
+{{- define "sizeup.counts" -}}
+{{- $kvHeads := int64 . -}}
+{{- $counts := list -}}
+{{- range $count := untilStep 1 65 1 -}}
+{{- if not (mod $kvHeads $count) }}{{ $counts = append $counts $count }}{{ end -}}
+{{- end -}}
+{{- toJson $counts -}}
 {{- end }}
 
 {{/* sizeup.gibibytes: a Kubernetes memory quantity, a number being bytes. In GiB; 0 if it is not a quantity. */}}

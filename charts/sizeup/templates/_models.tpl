@@ -48,6 +48,10 @@
 {{- $_ := set $model "affinity" ($values.affinity | default dict) -}}
 {{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
 {{- $_ := merge $model $hardware -}}
+{{- $_ := set $model "tensorParallel" ($model.needsWeights | ternary $model.count 1 | int) -}}
+{{- if and $model.draft (gt (int $model.tensorParallel) 1) -}}
+{{- fail (printf "models.%s.draft: on several GPUs (%s:%d) a model is computed without drafts" $key $model.profileName (int $model.count)) -}}
+{{- end -}}
 {{- $image := $model.needsWeights | ternary $root.Values.inference.image $root.Values.inference.fakeImage -}}
 {{- $image = mergeOverwrite (deepCopy $image) $model.profile.image -}}
 {{- $_ := set $model "image" (include "sizeup.image" (list $root $image ($model.needsWeights | ternary "" "-fake"))) -}}
@@ -101,8 +105,8 @@
 {{- $resources := deepCopy $profile.resources -}}
 {{- range $amounts := values $resources -}}
 {{- range $resource, $amount := $amounts -}}
-{{- if contains "/" $resource -}}
-{{- $_ := set $amounts $resource (mul $amount $count) -}}
+{{- if and (gt $count 1) (or (contains "/" $resource) (has $resource (list "cpu" "memory"))) -}}
+{{- $_ := set $amounts $resource (include "sizeup.multiple" (list $amount $count)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -112,6 +116,14 @@
   "nodeSelector" $nodes "tolerations" $tolerations "runtimeClassName" ($profile.runtimeClassName | default "")
   "profile" (dict "image" ($profile.image | default dict) "gpuMemoryGiB" $profile.gpuMemoryGiB "hourlyCost" ($profile.hourlyCost | default 0))
   | toJson -}}
+{{- end }}
+
+{{/* sizeup.multiple: list amount, count. A Kubernetes quantity, multiplied. */}}
+{{- define "sizeup.multiple" -}}
+{{- $amount := index . 0 -}}
+{{- $text := kindIs "string" $amount | ternary $amount (printf "%.3f" (float64 $amount)) -}}
+{{- $number := mulf (regexFind "^[0-9.]+" $text) (index . 1) | printf "%.3f" -}}
+{{- regexReplaceAll "[.]?0+$" $number "" }}{{ regexReplaceAll "^[0-9.]+" $text "" -}}
 {{- end }}
 
 {{- define "sizeup.endpoint" -}}

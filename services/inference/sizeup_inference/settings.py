@@ -58,6 +58,13 @@ class Settings(OpenMPSettings, HubCacheSettings):
         "auto",
         description="auto (one GPU, several through accelerate, else CPU), cpu, cuda, cuda:1",
     )
+    tensor_parallel: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="GPUs, or processes on a CPU, that compute each step together, each with its "
+        "part of the weights and of the KV cache; it must divide the model's heads",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: that of the model's config"
     )
@@ -65,8 +72,8 @@ class Settings(OpenMPSettings, HubCacheSettings):
         None,
         ge=1,
         le=1024,
-        description="CPU threads of a step; default: the available cores, or 1 for a model of "
-        "less than 20 million parameters",
+        description="CPU threads of a step, in each process of tensor_parallel; default: the "
+        "available cores, or 1 for a model of less than 20 million parameters",
     )
     compiled_kernels: bool = Field(
         True,

@@ -46,6 +46,8 @@ class ModelInfo(ResponseModel):
     """The weights on disk: BF16, F16, F32, or method and bits of a quantized model, such as
     GPTQ-INT4. Empty is unknown."""
     device: str
+    tensor_parallel: int = 1
+    """GPUs, or processes on a CPU, that compute each step together."""
     kernels: str = ""
     """What computes a step: transformers, varlen_attn on a GPU, or compiled kernels: amx,
     avx512_bf16 or portable."""

@@ -2,11 +2,13 @@
 
 import contextlib
 import copy
+import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -14,6 +16,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
+from inference.engine.parallel.reference_rank import find_reference, is_paged
 from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
 from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forward import ForwardPass
@@ -22,6 +25,12 @@ from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward
+from sizeup_inference.engine.loading.make_paged import find_cuda
+from sizeup_inference.engine.loading.memory import PoolOptions
+from sizeup_inference.engine.loading.weights import LoadOptions
+from sizeup_inference.engine.parallel.load_parallel import load_on
+from sizeup_inference.engine.parallel.ranks import Ranks
 from sizeup_inference.engine.protocol import (
     Admitted,
     Constraint,
@@ -95,6 +104,8 @@ class EngineOptions:
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
     draft_tokens: int = 4
     """Of each step, where there is a draft model."""
+    ranks: Ranks | None = None
+    """Compute steps on these; page_size is 16 then, and `device` the paged forward pass."""
     device: ReferenceDevice | None = None
     """Compute steps with the paged forward pass, with its page size."""
     graphs: bool = True
@@ -169,12 +180,7 @@ def running_engine(
 @contextmanager
 def forward_pass(model: PreTrainedModel, options: EngineOptions) -> Iterator[ForwardPass]:
     """Make the forward pass of a model made by `pooled`, with a KV pool."""
-    config = model.config
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
-    devices = [torch.device("cpu")] * config.num_hidden_layers
-    pool = KVPool(layout, torch.float32, devices, padding_pages=1)
-    forward = _forward(model, pool, options)
+    forward = _forward(model, options)
     try:
         yield forward
     finally:
@@ -207,7 +213,15 @@ def _running(
         assert not engine.is_alive()
 
 
-def _forward(model: PreTrainedModel, pool: KVPool, options: EngineOptions) -> ForwardPass:
+def _forward(model: PreTrainedModel, options: EngineOptions) -> ForwardPass:
+    if options.ranks is not None:
+        size = PoolOptions(1, options.pages * options.page_size)
+        return on_ranks(options.ranks, model, size, paged=options.device is not None).forward
+    config = model.config
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    layout = PoolLayout(options.pages, options.page_size, config.num_key_value_heads, head_dim)
+    devices = [torch.device("cpu")] * config.num_hidden_layers
+    pool = KVPool(layout, torch.float32, devices, padding_pages=1)
     if options.compiled:
         return CompiledDecoder(model, pool, 2)
     if options.device is None:
@@ -216,6 +230,18 @@ def _forward(model: PreTrainedModel, pool: KVPool, options: EngineOptions) -> Fo
     if options.graphs:
         paged.capture(options.max_num_seqs // 4, pool.layout.pages)
     return paged
+
+
+def on_ranks(
+    ranks: Ranks, model: PreTrainedModel, pool: PoolOptions, *, paged: bool = False
+) -> LoadedForward:
+    """Load a model on ranks that run reference_rank.py, with pages of 16."""
+    options = ForwardOptions(pool, 1, 1, compiled=paged)
+    assert is_paged(options) is paged
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        load = LoadOptions(Path(folder), "cpu", "float32", tensor_parallel=ranks.size)
+        return load_on(ranks, load, options, find_reference if paged else find_cuda)
 
 
 def random_model(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:

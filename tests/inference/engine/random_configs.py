@@ -1,4 +1,7 @@
-"""Shapes of models with random weights: every kind of attention, small enough to run in a test."""
+"""Shapes of models with random weights: every kind of attention, small enough to run in a test.
+
+Two ranks divide the heads of each, and not the vocabulary.
+"""
 
 import copy
 from collections.abc import Mapping
@@ -29,15 +32,15 @@ def _heads(heads: int, kv_heads: int, head_dim: int, *, tied: bool) -> dict[str,
 
 _CONFIGS: Mapping[str, PretrainedConfig] = {
     "qwen2-mha-tied": Qwen2Config(**_heads(4, 4, 32, tied=True)),
-    "qwen2-gqa7-untied": Qwen2Config(**_heads(7, 1, 32, tied=False)),
+    "qwen2-gqa7-untied": Qwen2Config(**_heads(14, 2, 32, tied=False)),
     "qwen2-sliding": Qwen2Config(
         **_heads(4, 2, 32, tied=True),
         use_sliding_window=True,
         sliding_window=40,
         max_window_layers=1,
     ),
-    "qwen3-gqa4-tied": Qwen3Config(**_heads(4, 1, 64, tied=True)),
-    "qwen3-gqa2-untied": Qwen3Config(**_heads(2, 1, 128, tied=False)),
+    "qwen3-gqa4-tied": Qwen3Config(**_heads(8, 2, 64, tied=True)),
+    "qwen3-gqa2-untied": Qwen3Config(**_heads(4, 2, 128, tied=False)),
     "llama-gqa2-untied": LlamaConfig(
         **_heads(4, 2, 32, tied=False),
         rope_parameters={

@@ -99,6 +99,30 @@ def test_close_fails_running_and_waiting_requests(model: PreTrainedModel) -> Non
             harness.engine.submit(request("late", [1]))
 
 
+def test_abandoning_fails_requests_while_a_step_is_blocked(model: PreTrainedModel) -> None:
+    with running_engine(model, EngineOptions(max_num_seqs=1)) as harness:
+        with harness.runner.closed():
+            harness.engine.submit(request("running", [1], 5))
+            harness.engine.submit(request("waiting", [1], 5))
+            harness.runner.wait_held()
+            harness.engine.abandon("reason")
+            harness.recorder.wait_ended(["running", "waiting"])
+            assert not harness.engine.is_alive()
+            with pytest.raises(EngineDeadError):
+                harness.engine.submit(request("late", [1]))
+        harness.engine.close(DEADLINE_SECONDS)  # after the step that was blocked
+        for name in ("running", "waiting"):
+            assert [type(e) for e in harness.recorder.events[name]] == [Failed]
+
+
+def test_abandoning_ends_an_engine_without_work(model: PreTrainedModel) -> None:
+    with running_engine(model) as harness:
+        harness.run([request("a", [1], 2)])
+        harness.engine.abandon("reason")
+        assert not harness.engine.is_alive()
+        assert harness.recorder.ended("a") == 1
+
+
 def random_request(rng: random.Random, name: str) -> EngineRequest:
     prompt = [rng.randrange(VOCABULARY) for _ in range(rng.randint(1, 30))]
     sampling = SamplingParams(temperature=rng.choice((0, 1)), seed=1)

@@ -135,6 +135,11 @@ def test_models_for_embeddings_neither_draft_nor_are_drafted_for(
         start(settings(*pair), Recorder())
 
 
+def test_a_model_on_several_ranks_has_no_draft_model() -> None:
+    with pytest.raises(LoadError, match="tensor_parallel 2"):
+        start(settings(LARGE, SMALL, tensor_parallel=2), Recorder())
+
+
 def test_a_missing_draft_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         start(settings(LARGE, tmp_path), Recorder())

@@ -31,6 +31,9 @@
 - {name: SIZEUP_INFERENCE_ENGINE, value: {{ $model.engine }}}
 - {name: SIZEUP_INFERENCE_DEVICE, value: {{ $model.gpu | ternary "cuda" "cpu" }}}
 - {name: SIZEUP_INFERENCE_DTYPE, value: {{ $model.dtype }}}
+{{- if gt (int $model.tensorParallel) 1 }}
+- {name: SIZEUP_INFERENCE_TENSOR_PARALLEL, value: {{ int $model.tensorParallel | quote }}}
+{{- end }}
 {{- with $model.maxModelLen }}
 - {name: SIZEUP_INFERENCE_MAX_MODEL_LEN, value: {{ int64 . | quote }}}
 {{- end }}

@@ -99,6 +99,11 @@ class EngineThread:
         self._inbox.put(_Close())
         self._thread.join(timeout_seconds)
 
+    def abandon(self, reason: str) -> None:
+        """Fail all requests, also while a step is blocked for good; a step that returns is last."""
+        self._die(f"the engine has stopped: {reason}")
+        self._inbox.put(_Close())
+
     def _main(self, threads: int) -> None:
         # OpenMP keeps the number of threads per calling thread.
         torch.set_num_threads(threads)
@@ -128,6 +133,8 @@ class EngineThread:
     def _release_and_deliver(self, events: Sequence[EngineEvent]) -> None:
         """Free the queue slots of finished choices, then pass the events on."""
         with self._lock:
+            if self._dead:  # abandoned: every request has its terminal event
+                return
             for event in events:
                 if isinstance(event, Token):
                     if event.finish is not None:
@@ -141,11 +148,11 @@ class EngineThread:
         if not self._unfinished[request_id]:
             del self._unfinished[request_id]
 
-    def _die(self) -> None:
+    def _die(self, message: str = "the engine has stopped") -> None:
         """Reject later requests and fail every request that has not finished."""
         with self._lock:
             self._dead = True
             lost = list(self._unfinished)
             self._unfinished.clear()
         now = time.monotonic_ns()
-        self._deliver([Failed(i, "the engine has stopped", now) for i in lost])
+        self._deliver([Failed(i, message, now) for i in lost])

@@ -13,10 +13,15 @@ def find_draft(settings: Settings, model: Path, tokenizer: HuggingFaceTokenizer)
     """Return the folder of the draft model for that of a model; None without one.
 
     Raises WeightsError for a folder that is unsafe or incomplete, and LoadError for models that
-    embed and for a vocabulary that is not `tokenizer`'s.
+    embed, for one on several ranks and for a vocabulary that is not `tokenizer`'s.
     """
     if settings.draft_model is None:
         return None
+    if settings.tensor_parallel > 1:
+        raise LoadError(
+            f"draft_model {settings.draft_model} with tensor_parallel {settings.tensor_parallel}: "
+            "a model on several ranks is computed without drafts"
+        )
     folder = find_model(settings.draft_model, settings.draft_revision, settings.hub_cache)
     check_structure(folder)
     for path, name in ((model, settings.model), (folder, settings.draft_model)):

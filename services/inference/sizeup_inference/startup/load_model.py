@@ -20,10 +20,11 @@ from sizeup_inference.engine.drafting.load_draft import (
 )
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
-from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
+from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, load_forward
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
 from sizeup_inference.engine.loading.weights import LoadOptions, load_model, read_text_config
 from sizeup_inference.engine.model_runner import ModelRunner
+from sizeup_inference.engine.parallel.load_parallel import load_parallel
 from sizeup_inference.engine.protocol import (
     Deliver,
     EngineEvent,
@@ -107,18 +108,26 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
 def _load(
     settings: Settings, folder: Path, context: int, draft: Path | None, *, only_embeds: bool
 ) -> LoadedForward:
-    gpu_memory = settings.gpu_memory_bytes
-    load = LoadOptions(folder, settings.device, settings.dtype, gpu_memory, tie_head=only_embeds)
+    gpu_memory, ranks = settings.gpu_memory_bytes, settings.tensor_parallel
+    load = LoadOptions(
+        folder,
+        settings.device,
+        settings.dtype,
+        gpu_memory,
+        tie_head=only_embeds,
+        tensor_parallel=ranks,
+    )
     reserved = None if draft is None else draft_memory(replace(load, folder=draft))
     options = _forward_options(settings, context)
     options = replace(options, pool=replace(options.pool, draft=reserved))
-    return make_forward(lambda: load_model(load), options)
+    return load_parallel(load, options) if ranks > 1 else load_forward(load, options)
 
 
 def _forward_options(settings: Settings, context: int) -> ForwardOptions:
     sequences, gpu_memory = settings.max_num_seqs, settings.gpu_memory_bytes
     pool = PoolOptions(sequences, context, settings.kv_cache_bytes, gpu_memory)
-    return ForwardOptions(pool, settings.threads, available_cpus(), settings.compiled_kernels)
+    cpus = max(1, available_cpus() // settings.tensor_parallel)
+    return ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels)
 
 
 def _load_draft(
@@ -256,6 +265,7 @@ def _start_thread(
         threads=loaded.threads,
         drafter=None if draft is None else draft.drafter,
     )
+    loaded.when_lost(engine.abandon)
     greedy = SamplingParams(temperature=0)
     engine.submit(EngineRequest(_WARM_UP_ID, (0,), greedy, max_tokens=1))
     warm_up.wait()
@@ -267,13 +277,15 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
     model, tokenizer, pool = loaded.model, loaded.tokenizer, loaded.model.forward.pool
     draft = loaded.draft.forward if loaded.draft else None
     models = [model] if draft is None else [model, draft]
-    pool_bytes = sum(_device_bytes(m.forward.pool) for m in models)
+    # The ranks' pools are alike.
+    pool_bytes = sum(_device_bytes(m.forward.pool) * m.tensor_parallel for m in models)
     return describe_folder(settings, loaded.folder).model_copy(
         update={
             "memory_bytes": sum(m.memory_bytes for m in models) + pool_bytes,
             "device_bytes": sum(m.device_bytes for m in models) + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
+            "tensor_parallel": model.tensor_parallel,
             "kernels": model.kernels,
             "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
             "context_length": loaded.context_length,

@@ -24,7 +24,14 @@ from sizeup_inference.engine.loading.make_paged import (
     unused_paths,
 )
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
-from sizeup_inference.engine.loading.model_shape import head_dim, text_config
+from sizeup_inference.engine.loading.model_shape import (
+    head_dim,
+    kv_heads,
+    local_part,
+    ranks_of,
+    text_config,
+)
+from sizeup_inference.engine.loading.weights import LoadOptions, load_model
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +79,21 @@ class LoadedForward:
     threads: int
     """CPU threads of a step."""
     fast_paths: tuple[FastPath, ...] = ()
+    tensor_parallel: int = 1
+    """Ranks."""
+    when_lost: Callable[[Callable[[str], None]], None] = lambda on_lost: None
+    """Has a function called with the reason, from any thread, when no batch can be computed any
+    more and one in progress may never end."""
 
 
 _COMPILED = "compiled_decoder"
+
+
+def load_forward(
+    load: LoadOptions, options: ForwardOptions, find_device: FindDevice = find_cuda
+) -> LoadedForward:
+    """Load a model, or a rank's part of it, and make its forward pass; see make_forward."""
+    return make_forward(lambda: load_model(load), options, find_device)
 
 
 def make_forward(
@@ -119,7 +138,7 @@ def _facts(
     model: PreTrainedModel, threads: int
 ) -> Callable[[ForwardPass, str, tuple[FastPath, ...]], LoadedForward]:
     """Measure a model, before its weights are packed."""
-    weights = (*model.parameters(), *model.buffers())
+    weights = [local_part(t) for t in (*model.parameters(), *model.buffers())]
     memory = sum(t.nbytes for t in weights)
     on_devices = sum(t.nbytes for t in weights if t.device.type != "cpu")
     config, dtype, parameters = text_config(model), model.dtype, model.num_parameters()
@@ -131,6 +150,8 @@ def _facts(
 def _unusable_reason(model: PreTrainedModel, options: ForwardOptions) -> str | None:
     if not options.compiled:
         return "switched off"
+    if ranks_of(model) > 1:
+        return "tensor parallelism"
     if load_library() is None:
         return "not built"
     if text_config(model).vocab_size < _TRIAL_IDS:
@@ -161,8 +182,8 @@ def _try_compiled(
 
 def _trial_pool(model: PreTrainedModel) -> KVPool:
     config = text_config(model)
-    pages, heads = len(_TRIAL_LENGTHS) * 2, config.num_key_value_heads
-    layout = PoolLayout(pages, COMPILED_PAGE_SIZE, heads, head_dim(config))
+    pages = len(_TRIAL_LENGTHS) * 2
+    layout = PoolLayout(pages, COMPILED_PAGE_SIZE, kv_heads(model), head_dim(config))
     devices = [torch.device("cpu")] * config.num_hidden_layers
     return KVPool(layout, model.dtype, devices)
 

@@ -13,6 +13,7 @@ from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import has_static_rope
+from sizeup_inference.engine.loading.agreement import first_reason
 from sizeup_inference.engine.loading.memory import PoolOptions, make_pool
 from sizeup_inference.engine.loading.model_shape import head_dim, text_config
 from sizeup_inference.engine.loading.self_check import difference, draws_differ, probe
@@ -60,7 +61,7 @@ def make_paged(
     def failure() -> str | None:
         return difference(expected, probe(paged, options.max_model_len), model.dtype)
 
-    paths = [_tried(VARLEN, failure)]
+    paths = [_tried(model, VARLEN, failure)]
     if not paths[0].enabled:
         return plain, (*paths, *unused_paths(f"no {VARLEN}")[1:])
 
@@ -71,10 +72,10 @@ def make_paged(
         paged.capture(options.sequences, min(table_width, pool.layout.pages))
         return failure()
 
-    graphs = _tried(GRAPHS, captured)
+    graphs = _tried(model, GRAPHS, captured)
     if not graphs.enabled:
         paged.drop_graphs()
-    drawing = _tried(DRAWS, lambda: draws_differ(expected[0].to(pool.keys[0].device)))
+    drawing = _tried(model, DRAWS, lambda: draws_differ(expected[0].to(pool.keys[0].device)))
     paged.draws = drawing.enabled
     return paged, (*paths, graphs, drawing, FastPath(AHEAD, enabled=True))
 
@@ -86,13 +87,14 @@ def unused_paths(reason: str) -> tuple[FastPath, ...]:
     )
 
 
-def _tried(name: str, failure: Callable[[], str | None]) -> FastPath:
-    """Try a fast path; whatever it raises is why it is not used."""
+def _tried(model: PreTrainedModel, name: str, failure: Callable[[], str | None]) -> FastPath:
+    """Try a fast path; whatever it raises is why it is not used, on any rank."""
     try:
         reason = failure()
     except Exception as error:  # of a kernel that this GPU, driver or build does not have
         log.debug("fast_path.raised", extra={"path": name}, exc_info=True)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = first_reason(model, reason)
     if reason is None:
         return FastPath(name, enabled=True)
     log.error("fast_path.disabled", extra={"path": name, "reason": reason})

@@ -1,7 +1,7 @@
 """The memory of a KV pool: how much is available, and how many pages are of use."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +9,15 @@ import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout
+from sizeup_inference.engine.loading.agreement import smallest
 from sizeup_inference.engine.loading.load_error import LoadError
-from sizeup_inference.engine.loading.model_shape import head_dim, layers_of, text_config
+from sizeup_inference.engine.loading.model_shape import (
+    head_dim,
+    kv_heads,
+    layers_of,
+    ranks_of,
+    text_config,
+)
 
 _CPU_KV_SHARE = 0.2
 """Of the memory available after loading: three models side by side still leave 40 %."""
@@ -45,7 +52,7 @@ class PoolOptions:
     max_model_len: int
     """Tokens of each, at most."""
     kv_cache_bytes: int | None = None
-    """None: a share of the memory available."""
+    """Of all ranks together. None: a share of the memory available."""
     gpu_memory_bytes: int | None = None
     """Memory of each GPU that the process may use; None: all that is free."""
     draft: DraftMemory | None = None
@@ -59,11 +66,12 @@ def make_pool(
 ) -> KVPool:
     """Allocate the KV pool in the model's dtype, each layer's part on that layer's device.
 
-    Raises LoadError where less than a page fits.
+    Every rank has its own KV heads of each page, and as many pages as the others. Raises LoadError
+    where less than a page fits.
     """
-    config = text_config(model)
+    config, ranks = text_config(model), ranks_of(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
-    layout = PoolLayout(0, page_size, config.num_key_value_heads, head_dim(config))
+    layout = PoolLayout(0, page_size, kv_heads(model), head_dim(config))
     if options.like is not None:
         layout = replace(layout, pages=options.like.pages, page_size=options.like.page_size)
         return KVPool(layout, model.dtype, devices, padding_pages=padding_pages)
@@ -73,12 +81,15 @@ def make_pool(
     if options.draft is not None:
         page_bytes[devices[0]] += options.draft.kv_bytes_per_token * page_size
         reserved[devices[0]] = options.draft.weight_bytes
+    if options.kv_cache_bytes is not None:
+        options = replace(options, kv_cache_bytes=options.kv_cache_bytes // ranks)
+    limit = options.gpu_memory_bytes
     budgets = {
-        d: _kv_budget(d, options.gpu_memory_bytes, reserved[d]) - padding_pages * page_bytes[d]
+        d: _kv_budget(d, limit, ranks, reserved[d]) - padding_pages * page_bytes[d]
         for d in layers_on
     }
     pages = count_pages(budgets, page_bytes, options, layout.page_size)
-    layout = replace(layout, pages=pages)
+    layout = replace(layout, pages=smallest(model, pages))
     return KVPool(layout, model.dtype, devices, padding_pages=padding_pages)
 
 
@@ -106,9 +117,12 @@ def count_pages(
     return pages
 
 
-def _kv_budget(device: torch.device, gpu_memory_bytes: int | None, reserved: int) -> int:
+def _kv_budget(
+    device: torch.device, gpu_memory_bytes: int | None, ranks: int, reserved: int
+) -> int:
+    """Return the bytes for the pool of one of `ranks`, which share a CPU's memory."""
     if device.type != "cuda":
-        return int(_CPU_KV_SHARE * (available_memory_bytes() - reserved))
+        return int(_CPU_KV_SHARE * (available_memory_bytes() - reserved)) // ranks
     free, allocated = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
     return gpu_budget(free - reserved, allocated + reserved, gpu_memory_bytes)
 
@@ -123,11 +137,11 @@ def gpu_budget(free: int, allocated: int, limit: int | None) -> int:
     return int(_GPU_KV_SHARE * free)
 
 
-def bound_gpu_memory(limit: int | None) -> None:
-    """Make allocations of this process beyond `limit` bytes of a GPU fail, on each GPU."""
+def bound_gpu_memory(limit: int | None, gpus: Sequence[int]) -> None:
+    """Make allocations of this process beyond `limit` bytes of a GPU fail, on each of them."""
     if limit is None:
         return
-    for gpu in range(torch.cuda.device_count()):
+    for gpu in gpus:
         total = torch.cuda.get_device_properties(gpu).total_memory
         torch.cuda.set_per_process_memory_fraction(gpu_fraction(limit, total), gpu)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
@@ -38,10 +40,12 @@ class LoadOptions:
     tie_head: bool = False
     """Take the embedding of tokens as the output head: the files of a model that only embeds text
     may lack one."""
+    tensor_parallel: int = 1
+    """Ranks, each of which loads its part."""
 
 
 def load_model(options: LoadOptions) -> PreTrainedModel:
-    """Load weights for inference with the pooled attention.
+    """Load weights for inference with the pooled attention; with several ranks, this rank's part.
 
     On a CPU, weights whose dtype is the requested one are the mapped file: loading reads and copies
     nothing, and a page is read on its first use.
@@ -51,15 +55,14 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     their configuration.
     """
     if options.device != "cpu":
-        bound_gpu_memory(options.gpu_memory_bytes)
-    weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
-    device_map = choose_device_map(options.device, weights, free_gpu_bytes(options.device))
+        bound_gpu_memory(options.gpu_memory_bytes, _gpus(options))
+    placement = _placement(options)
     _require_supported(_read_config(options.folder))
     disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes to stderr, among the logs
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         options.folder,
         dtype=options.dtype,
-        device_map=device_map,
+        **placement,
         attn_implementation=ATTENTION_NAME,
         use_safetensors=True,
         trust_remote_code=False,
@@ -75,6 +78,23 @@ def load_model(options: LoadOptions) -> PreTrainedModel:
     _require_in_place(model)
     model.eval()  # type: ignore[no-untyped-call]
     return model
+
+
+def _gpus(options: LoadOptions) -> Sequence[int]:
+    """Return the GPUs that this process may use; a rank has one."""
+    gpus = range(torch.cuda.device_count())
+    if options.tensor_parallel == 1:
+        return gpus
+    rank = dist.get_rank()
+    return gpus[rank : rank + 1]
+
+
+def _placement(options: LoadOptions) -> dict[str, Any]:
+    if options.tensor_parallel > 1:
+        return {"distributed_config": DistributedConfig(tp_size=options.tensor_parallel)}
+    weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
+    free = free_gpu_bytes(options.device)
+    return {"device_map": choose_device_map(options.device, weights, free)}
 
 
 def _require_supported(config: PretrainedConfig) -> None:

@@ -1,0 +1,1 @@
+"""Tensor parallelism: one process a GPU, each with its share of every layer's heads and weights."""
