@@ -68,6 +68,13 @@ The context is the model's, or `num_ctx` if that is smaller. Prompt and output s
   does: its process ends, and the next request starts it. `load_duration` of a loaded model is the
   time it took to find a replica.
 
+## Counts of a draft model
+
+A model with a draft model reports what became of its tokens, in every response that had some:
+`draft_count` and `draft_accepted_count` in the last object of `/api`, and
+`usage.completion_tokens_details.accepted_prediction_tokens` and `rejected_prediction_tokens` in
+`/v1/chat/completions` and `/v1/completions`. The output is the same without it.
+
 ## Limits of a client
 
 A client is an API key, or without keys an address.

@@ -19,6 +19,9 @@ STATS = EngineStats(
     preemptions=10,
     last_batch_size=11,
     last_step_seconds=0.5,
+    draft_tokens=12,
+    draft_accepted_tokens=13,
+    draft_length=14,
 )
 
 
@@ -43,8 +46,11 @@ def test_engine_statistics_are_read_at_the_scrape() -> None:
         "prefix_cache_queries_total",
         "prefix_cache_hits_total",
         "preemptions_total",
+        "draft_tokens_total",
+        "draft_accepted_tokens_total",
     )
-    assert [sample(registry, name) for name in counters] == [6, 7, 8, 9, 10]
+    assert [sample(registry, name) for name in counters] == [6, 7, 8, 9, 10, 12, 13]
+    assert sample(registry, "draft_length") == 14
     assert sample(registry, "last_step_duration_seconds") == 0.5
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,9 +49,9 @@ def complete(cache: Path) -> None:
 class Waiting:
     """A wait on the loop of a test."""
 
-    def __init__(self) -> None:
+    def __init__(self, draft: str | None = None) -> None:
         self.codes: list[int] = []
-        self.wait = Wait(Settings(model=MODEL), self.codes.append)
+        self.wait = Wait(Settings(model=MODEL, draft_model=draft), self.codes.append)
         # Without its lifespan: the test runs the wait.
         self._client = TestClient(self.wait.app(), "http://localhost")
 
@@ -63,8 +64,8 @@ class Waiting:
 
 
 @contextlib.asynccontextmanager
-async def waiting() -> AsyncIterator[Waiting]:
-    made = Waiting()
+async def waiting(draft: str | None = None) -> AsyncIterator[Waiting]:
+    made = Waiting(draft)
     task = asyncio.create_task(made.wait.run())
     try:
         yield made
@@ -84,6 +85,27 @@ def test_it_reports_the_download_and_ends_once_it_is_complete(cache: Path) -> No
                 await made.until({"state": state, "stage": "detail", "progress": 0.5})
             assert made.codes == []
             complete(cache)
+            await until(lambda: made.codes == [0])
+
+    asyncio.run(scenario())
+
+
+def test_it_waits_for_the_draft_model_too(cache: Path) -> None:
+    draft = "Qwen/tinier"
+    path = progress_path(draft, None, cache)
+
+    async def scenario() -> None:
+        async with waiting(draft) as made:
+            await made.until(NOT_BEGUN)
+            complete(cache)
+            write_progress(path, DownloadState("downloading", 0.5, "detail"))
+            await made.until({"state": "downloading", "stage": "detail", "progress": 0.5})
+            assert made.codes == []
+            # The other model's files stand for its own.
+            folder = cache / "models--Qwen--tiny"
+            shutil.copytree(
+                folder, cache / "models--Qwen--tinier", symlinks=True, dirs_exist_ok=True
+            )
             await until(lambda: made.codes == [0])
 
     asyncio.run(scenario())

@@ -25,19 +25,24 @@ the length it will accept.
 {{- $tokens := $model.maxModelLen | default $minimum | int64 -}}
 {{- $perToken := 0.0 -}}
 {{- if $s }}{{ $perToken = mulf 2 $s.layers $s.kvHeads $s.headDim $bytes }}{{ end -}}
+{{- /* A draft model has keys and values of the same tokens. */ -}}
+{{- $draft := $model.draft | default dict -}}
+{{- with $draft.shape }}{{ $perToken = addf $perToken (mulf 2 .layers .kvHeads .headDim $bytes) }}{{ end -}}
+{{- $draftWeights := divf ($draft.weightBytes | default 0) $gib -}}
 {{- $kv := divf (mulf $perToken $tokens $root.Values.fit.concurrency) $gib -}}
 {{- $memory := dig "limits" "memory" "" $model.resources -}}
 {{- $available := $model.gpu | ternary (mulf $model.profile.gpuMemoryGiB $model.count) (include "sizeup.gibibytes" $memory | float64) -}}
-{{- $required := addf $weights $runtime (divf $kv $fraction) -}}
-{{- $known := and $model.needsWeights (gt (float64 $model.parameters) 0.0) (gt $available 0.0) -}}
+{{- $required := addf $weights $draftWeights $runtime (divf $kv $fraction) -}}
+{{- $sized := or (not $draft) (gt (float64 ($draft.parameters | default 0)) 0.0) -}}
+{{- $known := and $model.needsWeights $sized (gt (float64 $model.parameters) 0.0) (gt $available 0.0) -}}
 {{- $verdict := $known | ternary (le $required $available | ternary "yes" "no") "unknown" -}}
 {{- if not $model.needsWeights }}{{ $verdict = "yes" }}{{ $weights = 0.0 }}{{ $kv = 0.0 }}{{ end -}}
-{{- $room := mulf $fraction (subf $available $weights $runtime) $gib -}}
+{{- $room := mulf $fraction (subf $available $weights $draftWeights $runtime) $gib -}}
 {{- $cpuCache := and (not $model.gpu) $known (gt $room 0.0) -}}
 {{- $context := 0 -}}
 {{- $longest := $model.maxModelLen | default $model.context | int64 -}}
 {{- if and $known $longest (gt $perToken 0.0) (gt $room 0.0) }}{{ $context = min $longest (divf $room $perToken | floor | int64) }}{{ end -}}
-{{- dict "weights" $weights "runtime" $runtime "kv" $kv "fraction" $fraction "required" $required "available" $available "verdict" $verdict
+{{- dict "weights" $weights "draftWeights" $draftWeights "runtime" $runtime "kv" $kv "fraction" $fraction "required" $required "available" $available "verdict" $verdict
   "tokens" $tokens "context" $context
   "cpuCacheBytes" ($cpuCache | ternary (int64 $room) 0) | toJson -}}
 {{- end }}
@@ -71,14 +76,14 @@ the length it will accept.
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- $fit := $model.fit -}}
-models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerWeight }} bytes) + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
+models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerWeight }} bytes){{ if $model.draft }} + draft model {{ printf "%.1f" $fit.draftWeights }} GiB{{ end }} + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
 {{- if $model.gpu }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
 {{- end }}
 
 {{/* sizeup.fittingCount: model. The smallest number of GPUs that it fits and that divides its heads, as a sentence. */}}
 {{- define "sizeup.fittingCount" -}}
 {{- $model := . -}}
-{{- $memory := addf $model.fit.weights (divf $model.fit.kv $model.fit.fraction) -}}
+{{- $memory := addf $model.fit.weights $model.fit.draftWeights (divf $model.fit.kv $model.fit.fraction) -}}
 {{- $fitting := 0 -}}
 {{- range $count := include "sizeup.counts" (get $model.shape "kvHeads" | default 0) | fromJsonArray -}}
 {{- $required := addf $memory (include "sizeup.gpuRuntime" $count | float64) -}}

@@ -45,6 +45,7 @@
 {{- $_ := set $model "bytesPerWeight" (get (dict "int8" 1.15 "int4" 0.75) $model.quantization | default $model.bytesPerValue) -}}
 {{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
+{{- with $values.draft }}{{ $_ := set $model "draft" (include "sizeup.draft" (list $root $key . $model) | fromJson) }}{{ end -}}
 {{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
 {{- $_ := set $model "env" ($values.env | default list) -}}
 {{- $_ := set $model "affinity" ($values.affinity | default dict) -}}
@@ -59,6 +60,9 @@
 {{- fail (printf "models.%s.dtype: int4 on a GPU computes in bfloat16, not %s" $key $model.dtype) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $model.draft (gt (int $model.tensorParallel) 1) -}}
+{{- fail (printf "models.%s.draft: on several GPUs (%s:%d) a model is computed without drafts" $key $model.profileName (int $model.count)) -}}
+{{- end -}}
 {{- $image := $model.needsWeights | ternary $root.Values.inference.image $root.Values.inference.fakeImage -}}
 {{- $image = mergeOverwrite (deepCopy $image) $model.profile.image -}}
 {{- $_ := set $model "image" (include "sizeup.image" (list $root $image ($model.needsWeights | ternary "" "-fake"))) -}}
@@ -66,6 +70,32 @@
 {{- $_ := set $model "startupSeconds" (include "sizeup.startupSeconds" (list $model $values)) -}}
 {{- $_ := set $model "strategy" ($values.strategy | default (include "sizeup.strategy" $model | fromYaml)) -}}
 {{- toJson $model -}}
+{{- end }}
+
+{{/* sizeup.draft: list root, key, draft, model. The model `draft`, as loaded beside the model, whose dtype it has. */}}
+{{- define "sizeup.draft" -}}
+{{- $root := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- $draft := index . 2 -}}
+{{- $model := index . 3 -}}
+{{- $values := get $root.Values.models $draft -}}
+{{- if or (not $values) (not (dig "enabled" true $values)) -}}
+{{- fail (printf "models.%s.draft: %q is not the key of an enabled model" $key $draft) -}}
+{{- end -}}
+{{- if eq $draft $key -}}
+{{- fail (printf "models.%s.draft: a model cannot draft for itself" $key) -}}
+{{- end -}}
+{{- if or (not $model.needsWeights) (eq ($values.engine | default "transformers") "fake") -}}
+{{- fail (printf "models.%s.draft: both models require engine transformers" $key) -}}
+{{- end -}}
+{{- if ne $root.Values.modelCache.mode "shared" -}}
+{{- fail (printf "models.%s.draft requires modelCache.mode=shared: with mode=%s a pod has the weights of its own model only" $key $root.Values.modelCache.mode) -}}
+{{- end -}}
+{{- $known := get ($root.Files.Get "files/ladder.yaml" | fromYaml) $values.id | default dict -}}
+{{- $parameters := $values.parameters | default $known.parameters | default 0 -}}
+{{- dict "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
+  "weightBytes" (mulf $parameters $model.bytesPerValue)
+  "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) | toJson -}}
 {{- end }}
 
 {{/* sizeup.hardware: list root, key, values of the model. The profile, multiplied by its count. */}}
@@ -115,7 +145,8 @@
      network volume. Ten minutes if the number of parameters is unknown. */}}
 {{- define "sizeup.startupSeconds" -}}
 {{- $model := index . 0 -}}
-{{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $model.parameters 1e9 | ceil))) 600 -}}
+{{- $parameters := addf $model.parameters (dig "draft" "parameters" 0 $model) -}}
+{{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $parameters 1e9 | ceil))) 600 -}}
 {{- (index . 1).startupSeconds | default $computed | int64 -}}
 {{- end }}
 

@@ -16,6 +16,10 @@ _GAUGES = {
     "requests_waiting": ("waiting", "Sequences in the waiting queue"),
     "kv_cache_pages_used": ("pages_used", "KV cache pages in use"),
     "kv_cache_pages_total": ("pages_total", "KV cache pages in total"),
+    "draft_length": (
+        "draft_length",
+        "Draft tokens of each sequence in the latest step; 0 where drafting does not pay",
+    ),
     "last_step_duration_seconds": ("last_step_seconds", "Duration of the latest engine step"),
 }
 """Metric -> (attribute of EngineStats, help)."""
@@ -29,6 +33,11 @@ _COUNTERS = {
     ),
     "prefix_cache_hits": ("prefix_cache_hits", "Tokens found in the prefix cache"),
     "completion_tokens": ("completion_tokens", "Tokens generated"),
+    "draft_tokens": ("draft_tokens", "Tokens proposed by the draft model"),
+    "draft_accepted_tokens": (
+        "draft_accepted_tokens",
+        "Draft tokens that the model generated as well",
+    ),
 }
 
 
@@ -99,10 +108,10 @@ class InferenceMetrics:
         """Count a request that ended."""
         self._requests.labels(self._model_id, outcome).inc()
 
-    def on_step(self, tokens: int) -> None:
-        """Observe a step by its sampled tokens, one per sequence; a step of prefill has none."""
-        if tokens:
-            self._batch_size.observe(tokens)
+    def on_step(self, sequences: int) -> None:
+        """Observe a step by the sequences that got tokens; a step of prefill has none."""
+        if sequences:
+            self._batch_size.observe(sequences)
 
     def watch(self, stats: Callable[[], EngineStats]) -> None:
         """Export an engine's statistics, read at every scrape."""

@@ -25,6 +25,12 @@ class Settings(OpenMPSettings, HubCacheSettings):
     model: str = Field(description="folder of a Hugging Face model, or an id in the local cache")
     model_id: str | None = Field(None, description="id to report; default: the id or folder name")
     revision: str | None = Field(None, description="commit or branch of the cached id")
+    draft_model: str | None = Field(
+        None,
+        description="smaller model of the same vocabulary that drafts tokens for this one, like "
+        "`model`; switched off by itself where it does not pay; default: none",
+    )
+    draft_revision: str | None = Field(None, description="commit or branch of draft_model")
     engine: Literal["transformers", "fake"] = Field(
         "transformers", description="fake: predictable tokens at a fixed rate, without torch"
     )

@@ -1,4 +1,4 @@
-"""The init container: wait until the model is in the cache.
+"""The init container: wait until the model, and its draft model, are in the cache.
 
 Run as `python -m sizeup_inference.wait_for_download`.
 
@@ -52,6 +52,10 @@ class Wait:
     def __init__(self, settings: Settings, on_end: Callable[[int], None]) -> None:
         """`on_end` is called once, with the exit code of the process."""
         self._settings = settings
+        self._models = [(settings.model, settings.revision)]
+        """Model and revision of those that may be missing."""
+        if settings.draft_model is not None:
+            self._models.append((settings.draft_model, settings.draft_revision))
         self._on_end = on_end
         self._state = DownloadState()
         self._pulse = Pulse()
@@ -69,12 +73,15 @@ class Wait:
             self._on_end(0)
 
     def _poll(self) -> bool:
-        model, revision = self._settings.model, self._settings.revision
+        """Look at the first model that is missing; return whether none is."""
         cache = self._settings.hub_cache
         try:
-            if is_complete(model, revision, cache):
-                log.info("model.complete", extra={"model": model})
-                return True
+            while is_complete(*self._models[0], cache):
+                log.info("model.complete", extra={"model": self._models[0][0]})
+                if len(self._models) == 1:
+                    return True
+                del self._models[0]
+            model, revision = self._models[0]
             state = read_progress(progress_path(model, revision, cache))
             self._update(self._pulse.judge(state, time.monotonic()))
         except OSError as error:
@@ -87,7 +94,7 @@ class Wait:
         if (state.state, state.message) != (self._state.state, self._state.message):
             level = logging.WARNING if state.state == "failed" else logging.INFO
             fields = _readiness(state).model_dump()  # LogRecord reserves `message`
-            log.log(level, "model.waiting", extra=fields | {"model": self._settings.model})
+            log.log(level, "model.waiting", extra=fields | {"model": self._models[0][0]})
         self._state = state
 
     def app(self) -> FastAPI:

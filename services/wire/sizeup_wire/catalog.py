@@ -54,6 +54,9 @@ class CatalogEntry(RequestModel):
     names: tuple[str, ...] = Field(min_length=1)
     """Public names with tags; the first one is listed."""
     revision: str | None = None
+    draft: str | None = Field(None, min_length=1)
+    """Name of a smaller model of the same vocabulary, which drafts tokens for this one in its
+    process; `sizeup up` reads it."""
     parameters: int | None = Field(None, gt=0)
     """Approximate; shown before the model is loaded."""
     price: Price | None = None

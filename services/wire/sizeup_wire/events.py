@@ -151,6 +151,10 @@ class Finished(ResponseModel):
     completion_tokens: int
     """Over all choices."""
     reasoning_tokens: int = 0
+    draft_tokens: int = 0
+    """Tokens that a draft model proposed."""
+    accepted_draft_tokens: int = 0
+    """Of these, those that the model generated as well; they are completion_tokens."""
     prompt_eval_ns: int
     """From admission to the first token."""
     eval_ns: int

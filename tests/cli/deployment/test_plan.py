@@ -51,6 +51,20 @@ def test_the_environment_of_a_child(tmp_path: Path) -> None:
     }
 
 
+def test_a_draft_is_a_setting_of_its_model_and_unknown_to_the_gateway(tmp_path: Path) -> None:
+    draft = registry(tmp_path).find("qwen2.5:0.5b")
+    model = registry(tmp_path).find("toy:5m")
+    pinned = draft.entry.model_copy(update={"revision": "a" * 40})
+    entry = model.entry.model_copy(update={"draft": "qwen2.5:0.5b"})
+    model = dataclasses.replace(model, entry=entry, draft=dataclasses.replace(draft, entry=pinned))
+    planned = plan_inference(model, 4242, options(tmp_path))
+    environment = planned.command.environment
+    assert environment["SIZEUP_INFERENCE_DRAFT_MODEL"] == "Qwen/Qwen2.5-0.5B-Instruct"
+    assert environment["SIZEUP_INFERENCE_DRAFT_REVISION"] == "a" * 40
+    write_catalog(catalog_file(tmp_path), [model], [planned], [None])
+    assert "draft" not in catalog_file(tmp_path).read_text()
+
+
 @pytest.mark.parametrize("own", [None, "/mine.json"])
 def test_created_models_have_a_file_unless_the_environment_has_one(
     tmp_path: Path, own: str | None

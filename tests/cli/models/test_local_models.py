@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.models.toy_registry import COMMIT, make_model, registry
+from cli.models.toy_registry import COMMIT, make_model, registry, settings
 from sizeup.errors import UsageError
-from sizeup.models.local_models import key_of, split_names
+from sizeup.models.catalog import merge
+from sizeup.models.local_models import ModelRegistry, key_of, split_names
+from sizeup_wire.catalog import Catalog, CatalogEntry
 
 
 def test_a_toy_model_is_a_folder(tmp_path: Path) -> None:
@@ -23,6 +25,27 @@ def test_a_pulled_model_is_found_by_name_and_id(tmp_path: Path, name: str) -> No
     model = registry(tmp_path).find(name)
     assert model.model == "Qwen/Qwen2.5-0.5B-Instruct"
     assert model.folder.name == COMMIT
+
+
+def drafting(tmp_path: Path, draft: str) -> ModelRegistry:
+    entry = CatalogEntry(id="toy-5m", names=("toy:5m",), draft=draft)
+    shared = registry(tmp_path)
+    catalog = Catalog(models=merge(shared.catalog.models, {"toy-5m": entry}))
+    return ModelRegistry(catalog, settings(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["toy:0.5m", "qwen2.5:0.5b"])
+def test_a_draft_is_found_by_name(tmp_path: Path, name: str) -> None:
+    model = drafting(tmp_path, name).find("toy:5m")
+    assert model.draft is not None
+    assert model.draft.model == registry(tmp_path).find(name).model
+    assert registry(tmp_path).find("toy:5m").draft is None
+
+
+@pytest.mark.parametrize("name", ["toy:5m", "toy-5m", "toy:2m", "unknown"])
+def test_a_draft_is_another_model_on_this_machine(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="draft of toy-5m"):
+        drafting(tmp_path, name).find("toy:5m")
 
 
 @pytest.mark.parametrize("text", ["~no-such-user/model", "x" * 300, "./" + "x" * 300])

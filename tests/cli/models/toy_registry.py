@@ -10,7 +10,7 @@ COMMIT = "a" * 40
 
 
 def make_model(folder: Path) -> Path:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text("{}")
     return folder
 
@@ -20,7 +20,10 @@ def registry(tmp_path: Path) -> ModelRegistry:
         make_model(tmp_path / "toys" / name)
     repository = tmp_path / "hub" / "models--Qwen--Qwen2.5-0.5B-Instruct"
     make_model(repository / "snapshots" / COMMIT)
-    (repository / "refs").mkdir()
+    (repository / "refs").mkdir(exist_ok=True)
     (repository / "refs" / "main").write_text(COMMIT)
-    settings = Settings(toy_dir=tmp_path / "toys", hf_hub_cache=str(tmp_path / "hub"))
-    return ModelRegistry(shipped(), settings)
+    return ModelRegistry(shipped(), settings(tmp_path))
+
+
+def settings(tmp_path: Path) -> Settings:
+    return Settings(toy_dir=tmp_path / "toys", hf_hub_cache=str(tmp_path / "hub"))

@@ -32,6 +32,24 @@ def test_a_chat_is_streamed_as_ndjson() -> None:
     asyncio.run(scenario())
 
 
+def test_the_counts_of_a_draft_model_are_in_the_last_object() -> None:
+    async def scenario() -> None:
+        drafts = {"draft_tokens": 5, "accepted_draft_tokens": 2}
+        end = finished(1).model_copy(update=drafts)
+        async with fake_inference(events(started(), end)) as fake, running_gateway(fake) as gateway:
+            _, _, text = await gateway.post("/api/chat", BODY)
+            _, _, whole = await gateway.post("/v1/chat/completions", BODY)
+        last = json.loads(text.splitlines()[-1])
+        assert (last["draft_count"], last["draft_accepted_count"]) == (5, 2)
+        assert json.loads(whole)["usage"]["completion_tokens_details"] == {
+            "reasoning_tokens": 0,
+            "accepted_prediction_tokens": 2,
+            "rejected_prediction_tokens": 3,
+        }
+
+    asyncio.run(scenario())
+
+
 def test_a_heartbeat_makes_no_chunk() -> None:
     async def scenario() -> None:
         silence = Text(text="", tokens=0)

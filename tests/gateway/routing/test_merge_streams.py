@@ -39,7 +39,9 @@ def gather(*streams: Stream, n: int = 1) -> list[Event]:
 
 
 def test_choices_are_renumbered_and_usage_is_summed() -> None:
-    one = Stream(started(), Text(choice=1, text="a"), finished(3, *[FinishReason.STOP] * 2))
+    drafts = {"draft_tokens": 5, "accepted_draft_tokens": 2}
+    ended = finished(3, *[FinishReason.STOP] * 2).model_copy(update=drafts)
+    one = Stream(started(), Text(choice=1, text="a"), ended)
     two = Stream(started(), Text(choice=0, text="b"), finished(4, *[FinishReason.LENGTH] * 2))
     first, *middle, last = gather(one, two, n=2)
     assert first == started()
@@ -47,6 +49,7 @@ def test_choices_are_renumbered_and_usage_is_summed() -> None:
     assert isinstance(last, Finished)
     assert last.reasons == ("stop", "stop", "length", "length")
     assert (last.prompt_tokens, last.cached_tokens, last.completion_tokens) == (14, 4, 7)
+    assert (last.draft_tokens, last.accepted_draft_tokens) == (5, 2)
 
 
 def test_stop_strings_stay_with_their_choices_beside_a_replica_that_reports_none() -> None:

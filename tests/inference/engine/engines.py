@@ -1,12 +1,13 @@
 """Engines over small models, with a recorder of their events."""
 
+import contextlib
 import copy
 import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
 from inference.engine.parallel.reference_rank import find_reference, is_paged
+from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
@@ -99,12 +102,25 @@ class EngineOptions:
     chunk: int | None = None
     compiled: bool = False
     """Compute steps with the compiled decoder; page_size is a multiple of 16 then."""
+    draft_tokens: int = 4
+    """Of each step, where there is a draft model."""
     ranks: Ranks | None = None
     """Compute steps on these; page_size is 16 then, and `device` the paged forward pass."""
     device: ReferenceDevice | None = None
     """Compute steps with the paged forward pass, with its page size."""
     graphs: bool = True
     """Of the paged forward pass: for all decodes of up to a quarter of max_num_seqs."""
+
+
+class AlwaysDraft(DraftPolicy):
+    """Drafts in every step, whatever it costs, except for some at first."""
+
+    left: int = 0
+    """Steps before the first with drafts."""
+
+    def tokens(self, load: Load) -> int:
+        self.left -= 1
+        return 0 if self.left >= 0 else self.maximum
 
 
 @dataclass
@@ -116,6 +132,9 @@ class Harness:
     runner: GatedRunner
     pool: KVPool
     recorder: Recorder
+    drafter: Drafter | None = None
+    policy: AlwaysDraft = field(default_factory=AlwaysDraft)
+    """Of the drafter."""
 
     def run(self, requests: Sequence[EngineRequest]) -> dict[str, list[int]]:
         """Submit all at once, wait for all, and return the tokens of each."""
@@ -141,24 +160,57 @@ class Harness:
 
 @contextmanager
 def running_engine(
-    model: PreTrainedModel, options: EngineOptions = EngineOptions()
+    model: PreTrainedModel,
+    options: EngineOptions = EngineOptions(),
+    draft: PreTrainedModel | None = None,
 ) -> Iterator[Harness]:
-    """Run an engine over a model made by `pooled`, which `compiled` makes unusable."""
+    """Run an engine over models made by `pooled`, which `compiled` makes unusable."""
+    with contextlib.ExitStack() as stack:
+        forward = stack.enter_context(forward_pass(model, options))
+        drafter = None
+        policy = AlwaysDraft(options.draft_tokens)
+        if draft is not None:
+            vocabularies = Vocabularies(draft.config.vocab_size, model.config.vocab_size)
+            drafting = stack.enter_context(forward_pass(draft, options))
+            drafter = Drafter(drafting, vocabularies, policy)
+        harness = stack.enter_context(_running(forward, options, drafter))
+        yield replace(harness, policy=policy)
+
+
+@contextmanager
+def forward_pass(model: PreTrainedModel, options: EngineOptions) -> Iterator[ForwardPass]:
+    """Make the forward pass of a model made by `pooled`, with a KV pool."""
     forward = _forward(model, options)
+    try:
+        yield forward
+    finally:
+        if isinstance(forward, CompiledDecoder):
+            forward.close()
+
+
+@contextmanager
+def _running(
+    forward: ForwardPass, options: EngineOptions, drafter: Drafter | None
+) -> Iterator[Harness]:
     scheduler_config = SchedulerConfig(
         options.max_num_seqs, options.max_num_batched_tokens, options.page_size, options.chunk
     )
     scheduler = Scheduler(scheduler_config, PageAllocator(options.pages))
     recorder = Recorder()
     runner = GatedRunner(forward)
-    engine = EngineThread(runner, scheduler, recorder, max_waiting=options.max_waiting, threads=1)
+    engine = EngineThread(
+        runner,
+        scheduler,
+        recorder,
+        max_waiting=options.max_waiting,
+        threads=1,
+        drafter=drafter,
+    )
     try:
-        yield Harness(engine, scheduler, runner, forward.pool, recorder)
+        yield Harness(engine, scheduler, runner, forward.pool, recorder, drafter)
     finally:
         engine.close(DEADLINE_SECONDS)
         assert not engine.is_alive()
-        if isinstance(forward, CompiledDecoder):
-            forward.close()
 
 
 def _forward(model: PreTrainedModel, options: EngineOptions) -> ForwardPass:

@@ -95,7 +95,8 @@ def test_one_batch_is_one_wake_up() -> None:
         steps: list[int] = []
         mailboxes = Mailboxes(asyncio.get_running_loop(), on_step=steps.append)
         with mailboxes.open("r", choices=1, on_overflow=ignore) as box:
-            mailboxes.deliver([Admitted("r", 0), token("r", 1), token("other", 2)])
+            tokens = [token("r", 1), token("r", 2), token("other", 2)]  # two of a draft model
+            mailboxes.deliver([Admitted("r", 0), *tokens])
             await box.take()
         return steps
 

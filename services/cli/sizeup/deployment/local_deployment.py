@@ -75,7 +75,8 @@ def check_startable(models: Sequence[LocalModel], options: Options) -> None:
         raise UsageError("no model to serve")
     _require_installed("sizeup_gateway", *(["torch"] if options.engine == "transformers" else []))
     _require_distinct_names(models)
-    for model in models:
+    drafts = [model.draft for model in models if model.draft is not None]
+    for model in (*models, *drafts):
         try:
             check_structure(model.folder)
         except WeightsError as error:

@@ -59,6 +59,8 @@ def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
         "MODEL": model.model,
         "MODEL_ID": model.entry.id,
         "REVISION": model.entry.revision,
+        "DRAFT_MODEL": model.draft and model.draft.model,
+        "DRAFT_REVISION": model.draft and model.draft.entry.revision,
         "HOST": "127.0.0.1",
         "PORT": port,
         "ENGINE": options.engine,
@@ -118,7 +120,12 @@ def write_catalog(
         scale = ScaleToZero(
             deployment=scale_name(i), keep_alive_seconds=-1, startup_seconds=_STARTUP_SECONDS
         )
-        changes = {"replicas": (planned.base_url,), "scale_to_zero": scale, "info": info}
+        changes = {
+            "replicas": (planned.base_url,),
+            "scale_to_zero": scale,
+            "info": info,
+            "draft": None,  # of the processes, not of the gateway
+        }
         entries[model.key] = model.entry.model_copy(update=changes)
     data = Catalog(models=entries).model_dump(mode="json", exclude_defaults=True)
     path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -25,6 +25,8 @@ class LocalModel:
     model: str
     """The MODEL of inference: a folder, or an id in the Hugging Face cache."""
     folder: Path
+    draft: "LocalModel | None" = None
+    """The model that drafts tokens for this one."""
 
 
 class ModelRegistry:
@@ -72,7 +74,19 @@ class ModelRegistry:
         key, entry = self.resolve(text)
         folder = self.locate(entry)
         model = entry.id if "/" in entry.id else str(folder)
-        return LocalModel(key, entry, model, folder)
+        return LocalModel(key, entry, model, folder, self._find_draft(key, entry))
+
+    def _find_draft(self, key: str, entry: CatalogEntry) -> LocalModel | None:
+        if entry.draft is None:
+            return None
+        try:
+            draft_key, draft = self.resolve(entry.draft)
+            folder = self.locate(draft)
+        except UsageError as error:
+            raise UsageError(f"draft of {key}: {error}") from error
+        if draft_key == key:
+            raise UsageError(f"draft of {key}: a model cannot draft for itself")
+        return LocalModel(draft_key, draft, draft.id if "/" in draft.id else str(folder), folder)
 
     def _toy(self, name: str) -> Path:
         toy_dir = self._settings.toy_dir

@@ -93,6 +93,8 @@ def _sum(finished: Mapping[int, Finished]) -> Finished:
         cached_tokens=sum(end.cached_tokens for end in ends),
         completion_tokens=sum(end.completion_tokens for end in ends),
         reasoning_tokens=sum(end.reasoning_tokens for end in ends),
+        draft_tokens=sum(end.draft_tokens for end in ends),
+        accepted_draft_tokens=sum(end.accepted_draft_tokens for end in ends),
         prompt_eval_ns=max(end.prompt_eval_ns for end in ends),
         eval_ns=max(end.eval_ns for end in ends),
         stop_strings=tuple(string for end in ends for string in _stop_strings(end)),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from sizeup_inference.engine.drafting.accepted import after_accepted
+from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.model_runner import FailedLaunch, LaunchedStep, ModelRunner, StepOutput
 from sizeup_inference.engine.protocol import (
     Admitted,
@@ -59,9 +61,16 @@ class _Flight:
 class Engine:
     """The requests in the scheduler and the model that computes them."""
 
-    def __init__(self, runner: ModelRunner, scheduler: Scheduler, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        runner: ModelRunner,
+        scheduler: Scheduler,
+        deliver: Deliver,
+        drafter: Drafter | None = None,
+    ) -> None:
         self._runner = runner
         self._scheduler = scheduler
+        self._drafter = drafter
         self._deliver = deliver
         self._events: list[EngineEvent] = []
         """Events of the current step, not yet delivered."""
@@ -123,6 +132,8 @@ class Engine:
         if step is not None:
             self._failed_steps = 0
             self._scheduler.observe(step, seconds)
+            if self._drafter is not None:
+                self._drafter.observe(seconds)
         self._count(step or flight.step, seconds)
         self._deliver_events()
         if self._failed_steps >= _MAX_FAILED_STEPS:
@@ -146,6 +157,8 @@ class Engine:
     def _launch(self, step: Step, after: LaunchedStep | None = None) -> _Flight:
         """Start a step; an error is raised when it is finished."""
         started_at = time.monotonic()
+        if self._drafter is not None:
+            step = self._drafter.extend(step, self._scheduler.reserve_drafts)
         masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
         launched: LaunchedStep | FailedLaunch
         try:
@@ -156,6 +169,8 @@ class Engine:
 
     def _launch_ahead(self, flight: _Flight) -> _Flight | None:
         """Start the step after one whose tokens are not known yet, if the device can go on."""
+        if self._drafter is not None:  # it drafts from the tokens of the present step
+            return None
         if isinstance(flight.launched, FailedLaunch) or not self._runner.can_run_ahead(flight.step):
             return None
         step = self._scheduler.schedule_ahead(flight.step)
@@ -174,6 +189,10 @@ class Engine:
             self._scheduler.commit(step)
             mask(output.logits, output.sampled, flight.masks)
             self._sample(output, flight.rejected)
+            for later in after_accepted(output):
+                for sequence in (*later.best, *later.sampled):
+                    self._scheduler.accept_draft(sequence)
+                self._sample(later, {})
             self._embed(step, output)
         except Exception as error:
             log.exception("step.failed", extra={"batch_size": len(step.chunks)})
@@ -202,7 +221,16 @@ class Engine:
                 continue
             finish = sequence.append(drawn.token_id)
             self._events.append(
-                Token(request_id, sequence.choice, drawn.token_id, now, finish, drawn.logprobs)
+                Token(
+                    request_id,
+                    sequence.choice,
+                    drawn.token_id,
+                    now,
+                    finish,
+                    drawn.logprobs,
+                    draft_tokens=output.draft_tokens.get(sequence, 0),
+                    accepted=output.drafts.get(sequence) == drawn.token_id,
+                )
             )
             self._completion_tokens += 1
             if finish is not None:
@@ -285,6 +313,7 @@ class Engine:
 
     def _snapshot(self, batch_size: int, seconds: float) -> EngineStats:
         pages, prefix_cache = self._scheduler.pages, self._scheduler.prefix_cache
+        drafter = self._drafter
         return EngineStats(
             running=len(self._scheduler.running),
             waiting=len(self._scheduler.waiting),
@@ -298,4 +327,7 @@ class Engine:
             preemptions=self._scheduler.num_preemptions,
             last_batch_size=batch_size,
             last_step_seconds=seconds,
+            draft_tokens=drafter.num_tokens if drafter else 0,
+            draft_accepted_tokens=drafter.num_accepted if drafter else 0,
+            draft_length=drafter.length if drafter else 0,
         )

@@ -2,8 +2,8 @@
 
 import functools
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import torch
@@ -42,6 +42,21 @@ class StepOutput:
     float32[hidden_size]."""
     prompt_logprobs: dict[SequenceState, tuple[Logprobs, ...] | None] = field(default_factory=dict)
     """By sequence with prompt_logprob_positions, one for each; None where logits are NaN or Inf."""
+    drafts: Mapping[SequenceState, int] = field(default_factory=dict)
+    """By sequence, the draft token at the position that is sampled here."""
+    draft_tokens: Mapping[SequenceState, int] = field(default_factory=dict)
+    """By sequence, the number of its draft tokens; in the first round only."""
+    later: tuple["StepOutput", ...] = ()
+    """What follows the first draft token, the second, and so on, if these are accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The samples at one position of each sequence: after its chunk, its first draft token, ..."""
+
+    sequences: Sequence[SequenceState]
+    drafts: Mapping[SequenceState, int]
+    """As in StepOutput."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +123,23 @@ class ModelRunner:
         """Start a step. `after` is the one before, where it was scheduled ahead of its tokens."""
         page_size, draws = self._forward.pool.layout.page_size, self._forward.draws
         unseen = () if after is None else after.sampled
-        batch, sampled = make_batch(step.chunks, page_size, masks, draws=draws, unseen=unseen)
+        batch, rounds = make_batch(step.chunks, page_size, masks, draws=draws, unseen=unseen)
         launched = self._launch(batch, None if after is None else after.launched)
-        finish = functools.partial(self._output, step, batch, sampled)
-        return LaunchedStep(launched, sampled, finish)
+        finish = functools.partial(self._output, step, batch, rounds)
+        return LaunchedStep(launched, rounds[0].sequences, finish)
 
     @torch.inference_mode()
     def _output(
-        self, step: Step, batch: Batch, sampled: Sequence[SequenceState], result: Forwarded
+        self, step: Step, batch: Batch, rounds: Sequence[Round], result: Forwarded
     ) -> StepOutput:
-        tokens = zip(sampled, batch.wants_logits, result.best, strict=True)
         embedded, logprobs = self._per_chunk(step.chunks, result)
-        return StepOutput(
-            best={sequence: best for sequence, wants, best in tokens if not wants},
-            sampled=tuple(s for s, w in zip(sampled, batch.wants_logits, strict=True) if w),
-            logits=result.logits,
+        first, *later = _by_round(rounds, batch.wants_logits, result)
+        return replace(
+            first,
             hidden_sums=embedded,
             prompt_logprobs=logprobs,
+            draft_tokens={c.sequence: len(c.drafts) for c in step.chunks if c.drafts},
+            later=tuple(later),
         )
 
     def _per_chunk(
@@ -140,7 +155,7 @@ class ModelRunner:
                     embedded[chunk.sequence] = _pooled(rows, chunk).float().sum(0)
                 if chunk.prompt_logprob_positions:
                     logprobs[chunk.sequence] = self._prompt_logprobs(rows, chunk)
-            row += chunk.length
+            row += chunk.length + len(chunk.drafts)
         return embedded, logprobs
 
     def _prompt_logprobs(self, rows: torch.Tensor, chunk: Chunk) -> tuple[Logprobs, ...] | None:
@@ -172,40 +187,79 @@ def make_batch(
     *,
     draws: bool = False,
     unseen: Sequence[SequenceState] = (),
-) -> tuple[Batch, list[SequenceState]]:
-    """Lay a step's chunks out as one flat batch; return it with the sequences it samples.
+) -> tuple[Batch, Sequence[Round]]:
+    """Lay a step's chunks out as one flat batch; return it with its samples by round.
 
     `draws`: the forward pass draws tokens. `unseen` are the samples of the step before, where the
     tokens of these chunks are not known yet.
     """
     ids: list[int] = []
     spans: list[Span] = []
-    samples: list[int] = []
-    sequences: list[SequenceState] = []
+    samples: list[tuple[int, Chunk]] = []
+    """Last row and chunk of each sequence that is sampled."""
     for chunk in chunks:
         sequence = chunk.sequence
-        table = sequence.block_table[: -(-chunk.end // page_size)]
-        spans.append(Span(len(ids), chunk.length, chunk.end, tuple(table)))
+        length, end = chunk.length + len(chunk.drafts), chunk.end + len(chunk.drafts)
+        table = sequence.block_table[: -(-end // page_size)]
+        spans.append(Span(len(ids), length, end, tuple(table)))
         ids += [0] if unseen else sequence.token_ids[chunk.start : chunk.end]
         if chunk.is_sampled:
-            samples.append(len(ids) - 1)
-            sequences.append(sequence)
-    drawn = {i: next_draw(s) for i, s in enumerate(sequences) if draws and is_draw(s)}
+            samples.append((len(ids) - 1, chunk))
+        ids += chunk.drafts
+    rounds, rows = _rounds(samples)
+    sequences = [sequence for r in rounds for sequence in r.sequences]
+    drawn = {
+        i: next_draw(s)
+        for i, s in enumerate(rounds[0].sequences)
+        # A number belongs to each token of the output, and drafts may be rejected.
+        if draws and is_draw(s) and s not in rounds[0].drafts
+    }
     wants_logits = [i not in drawn and not is_argmax(s) for i, s in enumerate(sequences)]
     of_best = {
         i: masks[sequence]
-        for i, sequence in enumerate(sequences)
+        for i, sequence in enumerate(rounds[0].sequences)
         if sequence in masks and not wants_logits[i]
     }
     index = {sequence: i for i, sequence in enumerate(unseen)}
     batch = Batch(
         ids,
         tuple(spans),
-        samples,
+        rows,
         wants_logits,
         wants_hidden=any(c.sequence.request.embed or c.prompt_logprob_positions for c in chunks),
         masks=of_best,
         draws=drawn,
         ids_from=[index[chunk.sequence] for chunk in chunks] if unseen else (),
     )
-    return batch, sequences
+    return batch, rounds
+
+
+def _rounds(samples: Sequence[tuple[int, Chunk]]) -> tuple[Sequence[Round], Sequence[int]]:
+    """Return the rounds of samples, at least one, and the rows of all, round by round."""
+    count = 1 + max((len(chunk.drafts) for _, chunk in samples), default=0)
+    rounds, rows = [], []
+    for i in range(count):
+        drafted = [(row, chunk) for row, chunk in samples if len(chunk.drafts) >= i]
+        drafts = {c.sequence: c.drafts[i] for _, c in drafted if len(c.drafts) > i}
+        rounds.append(Round([chunk.sequence for _, chunk in drafted], drafts))
+        rows += [row + i for row, _ in drafted]
+    return rounds, rows
+
+
+def _by_round(
+    rounds: Sequence[Round], wants_logits: Sequence[bool], result: Forwarded
+) -> Iterator[StepOutput]:
+    sample = row = 0
+    for r in rounds:
+        wants = wants_logits[sample : sample + len(r.sequences)]
+        best = result.best[sample : sample + len(r.sequences)]
+        sampled = tuple(s for s, w in zip(r.sequences, wants, strict=True) if w)
+        yield StepOutput(
+            best={s: b for s, b, w in zip(r.sequences, best, wants, strict=True) if not w},
+            sampled=sampled,
+            logits=result.logits[row : row + len(sampled)],
+            hidden_sums={},
+            drafts=r.drafts,
+        )
+        sample += len(r.sequences)
+        row += len(sampled)

@@ -156,6 +156,10 @@ class Token:
     finish: Finish | None = None
     """STOP: token_id is one of the stop tokens and is not part of the text."""
     logprobs: Logprobs | None = None
+    draft_tokens: int = 0
+    """Tokens that a draft model proposed for this position and those after it, in its step."""
+    accepted: bool = False
+    """It is one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,12 @@ class EngineStats:
     last_batch_size: int
     """Sequences in the latest step."""
     last_step_seconds: float
+    draft_tokens: int = 0
+    """Proposed by a draft model."""
+    draft_accepted_tokens: int = 0
+    """Of these, those that the model generated as well."""
+    draft_length: int = 0
+    """Draft tokens of each sequence in the latest step; 0 where drafting does not pay."""
 
 
 class QueueFullError(Exception):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.engine import Engine
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.protocol import (
@@ -50,10 +51,11 @@ class EngineThread:
         *,
         max_waiting: int,
         threads: int,
+        drafter: Drafter | None = None,
     ) -> None:
         """Start the thread. `threads` is the number of CPU threads that compute a step."""
         self._deliver = deliver
-        self._engine = Engine(runner, scheduler, self._release_and_deliver)
+        self._engine = Engine(runner, scheduler, self._release_and_deliver, drafter)
         self._capacity = scheduler.config.max_num_seqs + max_waiting
         self._inbox: queue.SimpleQueue[EngineRequest | _Cancel | _Close] = queue.SimpleQueue()
         self._lock = threading.Lock()

@@ -169,6 +169,7 @@ class Generation:
         rules = _text_rules(model, prepared)
         self._choices = [Choice(i, model.tokenizer, rules) for i in range(self._wire.n)]
         self._cached_tokens = 0
+        self._draft_tokens = self._accepted_draft_tokens = 0
         self._outcome = "cancelled"
 
     async def events(self) -> AsyncIterator[Sequence[Event]]:
@@ -207,6 +208,8 @@ class Generation:
                 "prompt_tokens": len(self._prompt_ids),
                 "cached_tokens": self._cached_tokens,
                 "completion_tokens": self._completion_tokens(),
+                "draft_tokens": self._draft_tokens,
+                "accepted_draft_tokens": self._accepted_draft_tokens,
                 "queued_ns": self._timing.queued_ns,
                 "prompt_eval_ns": self._timing.prompt_eval_ns,
                 "eval_ns": self._timing.eval_ns,
@@ -250,6 +253,8 @@ class Generation:
         if choice.reason is not None:
             return []  # stopped by a stop string, while the engine still computes it
         self._timing.token(token.choice, token.at_ns)
+        self._draft_tokens += token.draft_tokens
+        self._accepted_draft_tokens += token.accepted
         events: list[Event] = [*choice.feed(token)]
         if all(choice.reason is not None for choice in self._choices):
             self._outcome = "ok"
@@ -270,6 +275,8 @@ class Generation:
             cached_tokens=self._cached_tokens,
             completion_tokens=self._completion_tokens(),
             reasoning_tokens=sum(choice.reasoning_tokens for choice in self._choices),
+            draft_tokens=self._draft_tokens,
+            accepted_draft_tokens=self._accepted_draft_tokens,
             prompt_eval_ns=self._timing.prompt_eval_ns,
             eval_ns=self._timing.eval_ns,
             context=(*self._prompt_ids, *self._choices[0].token_ids) if with_context else None,

@@ -125,7 +125,7 @@ class Mailboxes:
         alive_check_seconds: float = ALIVE_CHECK_SECONDS,
         on_step: Callable[[int], None] | None = None,
     ) -> None:
-        """`on_step` is called on the loop with the number of tokens of each step."""
+        """`on_step` is called on the loop with the number of choices that got tokens in a step."""
         self._loop = loop
         self._limits = MailboxLimits(capacity, alive_check_seconds)
         self._on_step = on_step
@@ -159,4 +159,5 @@ class Mailboxes:
             if box is not None:
                 box.put(event)
         if self._on_step is not None:
-            self._on_step(sum(isinstance(event, Token) for event in batch))
+            tokens = (event for event in batch if isinstance(event, Token))
+            self._on_step(len({(token.request_id, token.choice) for token in tokens}))

@@ -12,11 +12,17 @@ from pathlib import Path
 
 import torch
 
+from sizeup_inference.engine.drafting.load_draft import (
+    LoadedDraft,
+    draft_memory,
+    fast_paths,
+    load_draft,
+)
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, load_forward
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions
-from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
+from sizeup_inference.engine.loading.weights import LoadOptions, load_model, read_text_config
 from sizeup_inference.engine.model_runner import ModelRunner
 from sizeup_inference.engine.parallel.load_parallel import load_parallel
 from sizeup_inference.engine.protocol import (
@@ -33,6 +39,7 @@ from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerCon
 from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
 from sizeup_inference.settings import Settings
+from sizeup_inference.startup.draft_model import find_draft
 from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel
 from sizeup_inference.startup.model_info import describe_folder, read_eos_token_ids
@@ -67,14 +74,18 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         embedding = read_embedding_config(folder)
         context = context_length(config.max_position_embeddings, settings.max_model_len)
         limits = _scheduler_config(settings)
+        draft_folder = find_draft(settings, folder, tokenizer)
         progress("load", 0.1)
-        loaded = _load(settings, folder, context, only_embeds=embedding is not None)
+        loaded = _load(settings, folder, context, draft_folder, only_embeds=embedding is not None)
+    draft = _load_draft(settings, loaded, context, draft_folder) if draft_folder else None
+    if draft is not None:
+        loaded = replace(loaded, fast_paths=fast_paths(loaded, draft))
     torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
-    engine = _start_thread(limits, settings.max_waiting, loaded, deliver)
+    engine = _start_thread(limits, settings.max_waiting, loaded, draft, deliver)
     load_ns = time.monotonic_ns() - started
     context = _within_pool(context, loaded.forward.pool)
-    running = LoadedModel(folder, loaded, tokenizer, context, load_ns)
+    running = LoadedModel(folder, loaded, tokenizer, context, load_ns, draft)
     info = describe(settings, running)
     return RunningModel(
         engine,
@@ -95,9 +106,10 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
         return None
 
 
-def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) -> LoadedForward:
+def _load(
+    settings: Settings, folder: Path, context: int, draft: Path | None, *, only_embeds: bool
+) -> LoadedForward:
     gpu_memory, ranks = settings.gpu_memory_bytes, settings.tensor_parallel
-    form = None if settings.quantization is None else Format(settings.quantization)
     load = LoadOptions(
         folder,
         settings.device,
@@ -105,12 +117,37 @@ def _load(settings: Settings, folder: Path, context: int, *, only_embeds: bool) 
         gpu_memory,
         tie_head=only_embeds,
         tensor_parallel=ranks,
-        quantization=form,
+        quantization=_format(settings),
     )
-    pool = PoolOptions(settings.max_num_seqs, context, settings.kv_cache_bytes, gpu_memory)
-    cpus = max(1, available_cpus() // ranks)
-    options = ForwardOptions(pool, settings.threads, cpus, settings.compiled_kernels, form)
+    reserved = None if draft is None else draft_memory(replace(load, folder=draft))
+    options = _forward_options(settings, context)
+    options = replace(options, pool=replace(options.pool, draft=reserved))
     return load_parallel(load, options) if ranks > 1 else load_forward(load, options)
+
+
+def _forward_options(settings: Settings, context: int) -> ForwardOptions:
+    sequences, gpu_memory = settings.max_num_seqs, settings.gpu_memory_bytes
+    pool = PoolOptions(sequences, context, settings.kv_cache_bytes, gpu_memory)
+    cpus = max(1, available_cpus() // settings.tensor_parallel)
+    compiled, form = settings.compiled_kernels, _format(settings)
+    return ForwardOptions(pool, settings.threads, cpus, compiled, form)
+
+
+def _format(settings: Settings) -> Format | None:
+    return None if settings.quantization is None else Format(settings.quantization)
+
+
+def _load_draft(
+    settings: Settings, target: LoadedForward, context: int, folder: Path
+) -> LoadedDraft:
+    """Load a draft model on the device of the model's first layer."""
+    device = str(target.forward.pool.keys[0].device)
+    gpu_memory, form = settings.gpu_memory_bytes, _format(settings)
+    load = LoadOptions(folder, device, settings.dtype, gpu_memory, quantization=form)
+    with _checksums_verified(folder):
+        draft = load_draft(lambda: load_model(load), target, _forward_options(settings, context))
+    log.info("drafting.loaded", extra={"used": draft.path.enabled, "reason": draft.path.reason})
+    return draft
 
 
 @contextlib.contextmanager
@@ -179,6 +216,7 @@ class LoadedModel:
     """None: the model generates."""
     context_length: int
     load_ns: int
+    draft: LoadedDraft | None = None
 
 
 class _WarmUp:
@@ -217,7 +255,11 @@ def _scheduler_config(settings: Settings) -> SchedulerConfig:
 
 
 def _start_thread(
-    limits: SchedulerConfig, max_waiting: int, loaded: LoadedForward, deliver: Deliver
+    limits: SchedulerConfig,
+    max_waiting: int,
+    loaded: LoadedForward,
+    draft: LoadedDraft | None,
+    deliver: Deliver,
 ) -> EngineThread:
     """Start the compute thread and wait for its first token."""
     layout = loaded.forward.pool.layout
@@ -229,6 +271,7 @@ def _start_thread(
         warm_up,
         max_waiting=max_waiting,
         threads=loaded.threads,
+        drafter=None if draft is None else draft.drafter,
     )
     loaded.when_lost(engine.abandon)
     greedy = SamplingParams(temperature=0)
@@ -240,12 +283,14 @@ def _start_thread(
 def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
     """Describe a model by its files and by what loading has decided."""
     model, tokenizer, pool = loaded.model, loaded.tokenizer, loaded.model.forward.pool
-    pool_bytes = sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")
-    pool_bytes *= model.tensor_parallel  # the ranks' pools are alike
+    draft = loaded.draft.forward if loaded.draft else None
+    models = [model] if draft is None else [model, draft]
+    # The ranks' pools are alike.
+    pool_bytes = sum(_device_bytes(m.forward.pool) * m.tensor_parallel for m in models)
     return describe_folder(settings, loaded.folder).model_copy(
         update={
-            "memory_bytes": model.memory_bytes + pool_bytes,
-            "device_bytes": model.device_bytes + pool_bytes,
+            "memory_bytes": sum(m.memory_bytes for m in models) + pool_bytes,
+            "device_bytes": sum(m.device_bytes for m in models) + pool_bytes,
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
             "tensor_parallel": model.tensor_parallel,
@@ -257,3 +302,7 @@ def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
             "load_ns": loaded.load_ns,
         }
     )
+
+
+def _device_bytes(pool: KVPool) -> int:
+    return sum(t.nbytes for t in (*pool.keys, *pool.values) if t.device.type != "cpu")

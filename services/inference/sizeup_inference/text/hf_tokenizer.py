@@ -87,6 +87,12 @@ class HuggingFaceTokenizer:
         return self._vocab_size
 
     @property
+    def vocabulary(self) -> dict[str, int]:
+        """Every token's id, added tokens included."""
+        vocabulary: dict[str, int] = self._fast.get_vocab(with_added_tokens=True)
+        return vocabulary
+
+    @property
     def longest_token(self) -> int:
         return self._longest_token
 
@@ -126,8 +132,7 @@ class HuggingFaceTokenizer:
 
     def _token_table(self) -> dict[int, bytes]:
         table = piece_table()
-        vocabulary = self._fast.get_vocab(with_added_tokens=True)
-        return {i: piece_bytes(piece, table) for piece, i in vocabulary.items()}
+        return {i: piece_bytes(piece, table) for piece, i in self.vocabulary.items()}
 
     def _check_plain(self, added: dict[int, str]) -> None:
         """Raise ValueError for a vocabulary whose merges can produce an added token."""

@@ -22,6 +22,7 @@ from inference.engine.sampling.rows import VOCABULARY, logits_row, sequence_of
 from sizeup_inference.engine.kernels.sampling import SamplingKernels
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.sampling.sampler import KERNELS, Sampled, adjust, sample
+from sizeup_inference.engine.scheduling.uniforms import Uniforms
 
 torch.set_num_threads(1)
 
@@ -41,11 +42,11 @@ def kernels(request: pytest.FixtureRequest) -> Kernels:
     return KERNELS
 
 
-class FixedUniform(random.Random):
+class FixedUniform(Uniforms):
     """A generator of one number."""
 
     def __init__(self, uniform: float) -> None:
-        super().__init__()
+        super().__init__(seed=0)
         self._uniform = uniform
 
     def random(self) -> float:

@@ -43,6 +43,9 @@ class Simulation:
     removed: int = 0
     computed: int = 0
     """Tokens."""
+    drafts: int = 0
+    """Draft tokens of each decoding sequence, where there is room; right and wrong ones."""
+    accepted: int = 0
 
     def submit(self) -> None:
         rng = self.rng
@@ -73,7 +76,8 @@ class Simulation:
 
     def step(self, *, fails: float = 0.0) -> None:
         """Run a step; it fails, or one of its requests does, each with this probability."""
-        step = self._schedule()
+        step = self._with_drafts(self._schedule())
+        self._check_limits(step)
         if self.rng.random() < fails:
             for chunk in step.chunks:
                 self._write(chunk, "of a failed step")
@@ -89,7 +93,25 @@ class Simulation:
             self._remove(invalid.sequence, failed=True)
         for chunk in [c for c in step.chunks if c.completes]:
             self._append(chunk.sequence)
+            self._accept(chunk)
         self._check_references()
+
+    def _accept(self, chunk: Chunk) -> None:
+        sequence = chunk.sequence
+        for draft in chunk.drafts:
+            if not sequence.block_table or sequence.token_ids[-1] != draft:
+                return
+            self.accepted += 1
+            self.scheduler.accept_draft(sequence)
+            self._append(sequence)
+
+    def _with_drafts(self, step: Step) -> Step:
+        rooms = self.scheduler.reserve_drafts(step, self.drafts)
+        return replace(step, chunks=tuple(self._with_draft(c, rooms) for c in step.chunks))
+
+    def _with_draft(self, chunk: Chunk, rooms: dict[SequenceState, int]) -> Chunk:
+        room = rooms.get(chunk.sequence, 0)
+        return replace(chunk, drafts=tuple(self.rng.randrange(2) for _ in range(room)))
 
     def _append(self, sequence: SequenceState) -> None:
         if not sequence.block_table:
@@ -117,7 +139,8 @@ class Simulation:
     def _check_limits(self, step: Step) -> None:
         config = self.scheduler.config
         assert step.chunks, "a step makes progress"
-        assert sum(c.length for c in step.chunks) <= config.max_num_batched_tokens
+        rows = sum(c.length + len(c.drafts) for c in step.chunks)
+        assert rows <= config.max_num_batched_tokens
         assert len(step.chunks) <= len(self.scheduler.running) <= config.max_num_seqs
         assert len({c.sequence for c in step.chunks}) == len(step.chunks)
         threshold = config.long_prefill_token_threshold
@@ -143,7 +166,7 @@ class Simulation:
     def _write(self, chunk: Chunk, wrong: str | None) -> None:
         others = [s for s in self.scheduler.running if s is not chunk.sequence]
         shared = {page for other in others for page in other.block_table}
-        for position in range(chunk.start, chunk.end):
+        for position in range(chunk.start, chunk.end + len(chunk.drafts)):
             assert slot(chunk, position) // PAGE_SIZE not in shared, "shared pages are read only"
             self.slots[slot(chunk, position)] = wrong or content(chunk, position)
 
@@ -154,4 +177,5 @@ def slot(chunk: Chunk, position: int) -> int:
 
 def content(chunk: Chunk, position: int) -> Content:
     sequence = chunk.sequence
-    return sequence.request.cache_salt, tuple(sequence.token_ids[: position + 1])
+    tokens = (*sequence.token_ids[: chunk.end], *chunk.drafts)
+    return sequence.request.cache_salt, tuple(tokens[: position + 1])

@@ -226,18 +226,24 @@ def test_fair_shares_use_the_budget_and_are_max_min_fair() -> None:
             assert budget < len(needs) or min(shares) >= 1
 
 
-@pytest.mark.parametrize("fails", [0.0, 0.03])
+@pytest.mark.parametrize(("fails", "drafts"), [(0.0, 0), (0.03, 0), (0.0, 4), (0.03, 2)])
 @pytest.mark.parametrize("prefixes", [0, 1, 3])
 @pytest.mark.parametrize(
     ("pages", "seqs", "budget", "threshold"),
     [(9, 4, 6, None), (14, 8, 9, 3), (40, 8, 24, 7), (12, 3, 64, None), (300, 8, 24, None)],
 )
 def test_random_workloads_finish(
-    pages: int, seqs: int, budget: int, threshold: int | None, prefixes: int, fails: float
+    pages: int,
+    seqs: int,
+    budget: int,
+    threshold: int | None,
+    prefixes: int,
+    fails: float,
+    drafts: int,
 ) -> None:
-    rng = random.Random(f"{pages} {seqs} {prefixes} {fails}")
+    rng = random.Random(f"{pages} {seqs} {prefixes} {fails} {drafts}")
     scheduler = make(pages, seqs, budget, threshold)
-    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE, prefixes)
+    simulation = Simulation(scheduler, rng, pages * PAGE_SIZE, prefixes, drafts=drafts)
     for _ in range(1000):
         if rng.random() < 0.12:
             simulation.submit()
@@ -254,6 +260,7 @@ def test_random_workloads_finish(
     assert len(simulation.finished) + simulation.removed == simulation.submitted
     assert scheduler.pages.num_free == pages
     assert scheduler.prefix_cache.hits > 0
+    assert bool(simulation.accepted) is bool(drafts)
 
 
 def test_small_pools_preempt() -> None:

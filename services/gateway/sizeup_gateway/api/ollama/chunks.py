@@ -52,7 +52,15 @@ class _Chunks:
             "prompt_eval_duration": end.prompt_eval_ns,
             "eval_count": end.completion_tokens,
             "eval_duration": end.eval_ns,
+            **_drafts(end),
         }
+
+
+def _drafts(end: Finished) -> Json:
+    """Return the counts of a draft model, which Ollama does not have."""
+    if not end.draft_tokens:
+        return {}
+    return {"draft_count": end.draft_tokens, "draft_accepted_count": end.accepted_draft_tokens}
 
 
 class ChatChunks(_Chunks):

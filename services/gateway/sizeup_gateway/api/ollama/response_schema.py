@@ -154,6 +154,8 @@ class Statistics(ResponseBody):
     prompt_eval_duration: int | None = None
     eval_count: int | None = None
     eval_duration: int | None = None
+    draft_count: int | None = None
+    draft_accepted_count: int | None = None
 
 
 class ChatResponse(Statistics):

@@ -183,7 +183,17 @@ def to_usage(end: Finished) -> Json:
         "completion_tokens": end.completion_tokens,
         "total_tokens": end.prompt_tokens + end.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": end.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": end.reasoning_tokens},
+        "completion_tokens_details": {"reasoning_tokens": end.reasoning_tokens, **_predicted(end)},
+    }
+
+
+def _predicted(end: Finished) -> Json:
+    """Return OpenAI's counts of a prediction, which is the draft model's here."""
+    if not end.draft_tokens:
+        return {}
+    return {
+        "accepted_prediction_tokens": end.accepted_draft_tokens,
+        "rejected_prediction_tokens": end.draft_tokens - end.accepted_draft_tokens,
     }
 
 

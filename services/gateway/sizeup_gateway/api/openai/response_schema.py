@@ -41,6 +41,8 @@ class CompletionTokensDetails(ResponseBody):
     """Breakdown of the completion tokens."""
 
     reasoning_tokens: int
+    accepted_prediction_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
 
 
 class CompletionUsage(ResponseBody):

@@ -36,6 +36,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
+class DraftMemory:
+    """What a draft model will take on the device of the first layer, once it is loaded."""
+
+    weight_bytes: int
+    kv_bytes_per_token: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolOptions:
     """The size of the KV pool."""
 
@@ -47,6 +55,10 @@ class PoolOptions:
     """Of all ranks together. None: a share of the memory available."""
     gpu_memory_bytes: int | None = None
     """Memory of each GPU that the process may use; None: all that is free."""
+    draft: DraftMemory | None = None
+    """Both models' pools share the memory."""
+    like: PoolLayout | None = None
+    """Instead of these sizes, pages as of another model's pool: block tables index both."""
 
 
 def make_pool(
@@ -60,12 +72,20 @@ def make_pool(
     config, ranks = text_config(model), ranks_of(model)
     devices = [next(layer.parameters()).device for layer in layers_of(model)]
     layout = PoolLayout(0, page_size, kv_heads(model), head_dim(config))
+    if options.like is not None:
+        layout = replace(layout, pages=options.like.pages, page_size=options.like.page_size)
+        return KVPool(layout, model.dtype, devices, padding_pages=padding_pages)
     layers_on = {d: devices.count(d) for d in devices}
     page_bytes = {d: layout.bytes_per_page(n, model.dtype) for d, n in layers_on.items()}
+    reserved = dict.fromkeys(layers_on, 0)
+    if options.draft is not None:
+        page_bytes[devices[0]] += options.draft.kv_bytes_per_token * page_size
+        reserved[devices[0]] = options.draft.weight_bytes
     if options.kv_cache_bytes is not None:
         options = replace(options, kv_cache_bytes=options.kv_cache_bytes // ranks)
+    limit = options.gpu_memory_bytes
     budgets = {
-        d: _kv_budget(d, options.gpu_memory_bytes, ranks) - padding_pages * page_bytes[d]
+        d: _kv_budget(d, limit, ranks, reserved[d]) - padding_pages * page_bytes[d]
         for d in layers_on
     }
     pages = count_pages(budgets, page_bytes, options, layout.page_size)
@@ -97,12 +117,14 @@ def count_pages(
     return pages
 
 
-def _kv_budget(device: torch.device, gpu_memory_bytes: int | None, ranks: int) -> int:
+def _kv_budget(
+    device: torch.device, gpu_memory_bytes: int | None, ranks: int, reserved: int
+) -> int:
     """Return the bytes for the pool of one of `ranks`, which share a CPU's memory."""
     if device.type != "cuda":
-        return int(_CPU_KV_SHARE * available_memory_bytes()) // ranks
+        return int(_CPU_KV_SHARE * (available_memory_bytes() - reserved)) // ranks
     free, allocated = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
-    return gpu_budget(free, allocated, gpu_memory_bytes)
+    return gpu_budget(free - reserved, allocated + reserved, gpu_memory_bytes)
 
 
 def gpu_budget(free: int, allocated: int, limit: int | None) -> int:

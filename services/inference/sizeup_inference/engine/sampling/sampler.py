@@ -68,11 +68,14 @@ def sample(
     logits: torch.Tensor,
     sequences: Sequence[SequenceState],
     kernels: SamplingKernels | None = KERNELS,
+    *,
+    ahead: int | None = None,
 ) -> list[Sampled | None]:
     """Sample a token for each row of float32[sequences, vocab_size]; modifies the rows.
 
     None for a row that cannot be sampled: it holds NaN or Inf, or every token is masked. `kernels`
-    compute the rows that C code can read, torch all others.
+    compute the rows that C code can read, torch all others. With `ahead`, the random number of the
+    token after so many others is used and left to that token.
     """
     if not sequences:
         return []
@@ -81,9 +84,9 @@ def sample(
     for row, sequence in zip(logits, sequences, strict=True):
         adjust(row, sequence, kernels)
     if kernels is None:
-        return _sample_with_torch(logits, sequences)
+        return _sample_with_torch(logits, sequences, ahead)
     rows = zip(logits, sequences, strict=True)
-    return [_sample_with_kernels(kernels, row, sequence) for row, sequence in rows]
+    return [_sample_with_kernels(kernels, row, sequence, ahead) for row, sequence in rows]
 
 
 def is_addressable(logits: torch.Tensor) -> bool:
@@ -93,10 +96,10 @@ def is_addressable(logits: torch.Tensor) -> bool:
 
 
 def _sample_with_kernels(
-    kernels: SamplingKernels, row: torch.Tensor, sequence: SequenceState
+    kernels: SamplingKernels, row: torch.Tensor, sequence: SequenceState, ahead: int | None
 ) -> Sampled | None:
     address, size = row.data_ptr(), len(row)
-    params, uniform = _draw_parameters(sequence)
+    params, uniform = _draw_parameters(sequence, ahead)
     token_id = kernels.sample(address, size, params, uniform)
     if token_id is None or params.logprobs is None:
         return None if token_id is None else Sampled(token_id, None)
@@ -104,18 +107,20 @@ def _sample_with_kernels(
 
 
 def _sample_with_torch(
-    logits: torch.Tensor, sequences: Sequence[SequenceState]
+    logits: torch.Tensor, sequences: Sequence[SequenceState], ahead: int | None
 ) -> list[Sampled | None]:
     largest, greedy = logits.max(dim=-1)  # NaN where the row has one
     rows = zip(logits, sequences, greedy.tolist(), largest.isfinite().tolist(), strict=True)
     return [
-        _sample_row_with_torch(row, sequence, best) if finite else None
+        _sample_row_with_torch(row, sequence, best, ahead) if finite else None
         for row, sequence, best, finite in rows
     ]
 
 
-def _sample_row_with_torch(row: torch.Tensor, sequence: SequenceState, greedy: int) -> Sampled:
-    params, uniform = _draw_parameters(sequence)
+def _sample_row_with_torch(
+    row: torch.Tensor, sequence: SequenceState, greedy: int, ahead: int | None
+) -> Sampled:
+    params, uniform = _draw_parameters(sequence, ahead)
     token_id = greedy
     if params.temperature > 0:
         token_id = torch_sampling.draw(row, params, uniform)
@@ -124,13 +129,17 @@ def _sample_row_with_torch(row: torch.Tensor, sequence: SequenceState, greedy: i
     return Sampled(token_id, torch_sampling.logprobs(row, token_id, params.logprobs))
 
 
-def _draw_parameters(sequence: SequenceState) -> tuple[SamplingParams, float]:
+def _draw_parameters(
+    sequence: SequenceState, ahead: int | None = None
+) -> tuple[SamplingParams, float]:
     """Return the parameters, with a temperature that has a reciprocal, and the point of the CDF."""
     params = sequence.request.sampling
     if params.temperature == 0:
         return params, 0.0
     if params.temperature < _MIN_TEMPERATURE:
         params = replace(params, temperature=_MIN_TEMPERATURE)
+    if ahead is not None:
+        return params, sequence.generator.peek(ahead)
     return params, sequence.generator.random()
 
 

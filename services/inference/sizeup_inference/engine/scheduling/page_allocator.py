@@ -70,13 +70,13 @@ class PageAllocator:
         table.extend(added or ())
         return added is not None
 
-    def release(self, table: BlockTable) -> None:
-        """Drop the references of a block table and empty it."""
-        for page in reversed(table):
+    def release(self, table: BlockTable, *, keep: int = 0) -> None:
+        """Drop the references of a block table after its first `keep` pages, and remove them."""
+        for page in reversed(table[keep:]):
             self._references[page] -= 1
             if not self._references[page]:
                 self._free(page)
-        table.clear()
+        del table[keep:]
 
     def cache(self, key: PageKey, page: int) -> int:
         """Enter a full, computed page into the index and return the id of its content.

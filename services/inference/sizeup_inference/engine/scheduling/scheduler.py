@@ -53,10 +53,12 @@ class Chunk:
     start: int
     """Position of the first."""
     length: int
+    drafts: tuple[int, ...] = ()
+    """Draft tokens that follow it, computed in the same step; after a decoding sequence only."""
 
     @property
     def end(self) -> int:
-        """Position after the last."""
+        """Position after the last one, without drafts."""
         return self.start + self.length
 
     @property
@@ -68,6 +70,11 @@ class Chunk:
     def is_sampled(self) -> bool:
         """Whether a token is sampled after it."""
         return self.completes and self.sequence.request.embed is None
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it is the one token of a decoding sequence."""
+        return self.length == 1 and self.is_sampled
 
     @property
     def pairs(self) -> float:
@@ -154,6 +161,7 @@ class Scheduler:
     def schedule(self) -> Step:
         """Compose the next step. The caller runs it and then calls commit."""
         draft = _Draft()
+        self._release_draft_pages()
         self._schedule_decodes(draft)
         self._admit(draft, self._budget(draft))
         self._schedule_prefills(draft, self._budget(draft))
@@ -184,6 +192,42 @@ class Scheduler:
             self.prefix_cache.enter(chunk.sequence)
             if chunk.is_sampled:
                 self.waiting.charge(chunk.sequence.request.client, OUTPUT_WEIGHT)
+
+    def reserve_drafts(self, step: Step, count: int) -> dict[SequenceState, int]:
+        """Return how many draft tokens, at most `count`, may follow each decoding sequence's chunk.
+
+        They take what the step leaves of the budget and of free pages; nothing is preempted.
+        """
+        left = self.config.max_num_batched_tokens - sum(chunk.length for chunk in step.chunks)
+        rooms = {}
+        for chunk in step.chunks:
+            sequence = chunk.sequence
+            if not (chunk.decodes and sequence.is_draftable):
+                continue
+            room = self._draft_room(sequence, min(count, left, sequence.num_remaining - 1))
+            if room > 0:
+                rooms[sequence] = room
+                left -= room
+        return rooms
+
+    def _draft_room(self, sequence: SequenceState, count: int) -> int:
+        """Allocate pages for draft tokens, or return how many fit those that it has."""
+        missing = self.pages_for(sequence.num_tokens + count) - len(sequence.block_table)
+        if self.pages.extend(sequence.block_table, max(0, missing)):
+            return count
+        return len(sequence.block_table) * self.config.page_size - sequence.num_tokens
+
+    def _release_draft_pages(self) -> None:
+        for sequence in self.running:
+            needed = self.pages_for(sequence.num_tokens)
+            if len(sequence.block_table) > needed:
+                self.pages.release(sequence.block_table, keep=needed)
+
+    def accept_draft(self, sequence: SequenceState) -> None:
+        """Mark a sequence's last token as computed: it was a draft token of the current step."""
+        sequence.num_computed = sequence.num_tokens
+        self.prefix_cache.enter(sequence)
+        self.waiting.charge(sequence.request.client, OUTPUT_WEIGHT)
 
     def observe(self, step: Step, seconds: float) -> None:
         """Learn from the duration of a step that succeeded."""

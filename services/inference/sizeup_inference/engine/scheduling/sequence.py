@@ -1,12 +1,12 @@
 """The state of one choice of a request: tokens, block table, computed length. Pure."""
 
-import random
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
 from sizeup_inference.engine.protocol import ConstraintState, EngineRequest, Finish, Pooling
 from sizeup_inference.engine.scheduling.page_allocator import BlockTable
+from sizeup_inference.engine.scheduling.uniforms import Uniforms
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +20,10 @@ class SequenceState:
     num_computed: int = 0
     """Leading tokens whose keys and values are in the pages of the block table."""
     block_table: BlockTable = field(default_factory=list)
+    num_drafted: int = 0
+    """Leading tokens whose keys and values of the draft model are in these pages too."""
+    is_draftable: bool = field(init=False)
+    """Whether a draft model may propose its next tokens. A constraint has no mask for them yet."""
     page_ids: list[int] = field(default_factory=list)
     """Of the full pages in the prefix cache, the ids of their contents."""
     lead: "Lead | None" = None
@@ -31,7 +35,7 @@ class SequenceState:
     num_preemptions: int = 0
     constraint: ConstraintState | None = field(init=False)
     """Of its output so far; a preemption keeps it, like the output."""
-    generator: random.Random = field(init=False)
+    generator: Uniforms = field(init=False)
     """Private to this choice, so that neither the batch nor a preemption changes its output."""
 
     _distinct: set[int] = field(default_factory=set)
@@ -43,8 +47,9 @@ class SequenceState:
         self.token_ids = list(self.request.prompt_ids)
         constraint = self.request.constraint
         self.constraint = None if constraint is None else constraint.start()
+        self.is_draftable = constraint is None and self.request.embed is None
         seed = self.request.sampling.seed
-        self.generator = random.Random(None if seed is None else seed + self.choice)
+        self.generator = Uniforms(None if seed is None else seed + self.choice)
 
     @property
     def num_tokens(self) -> int:
@@ -55,6 +60,11 @@ class SequenceState:
     def num_output_tokens(self) -> int:
         """Tokens of the output so far."""
         return len(self.token_ids) - len(self.request.prompt_ids)
+
+    @property
+    def num_remaining(self) -> int:
+        """Tokens of the output that are left to sample, if nothing else ends it."""
+        return self.request.max_tokens - self.num_output_tokens
 
     @property
     def num_pending(self) -> int:
@@ -93,7 +103,7 @@ class SequenceState:
 
     def reset_computed(self) -> None:
         """Preempt: prompt and output so far have to be computed again."""
-        self.num_computed = 0
+        self.num_computed = self.num_drafted = 0
         self.page_ids.clear()
         self.num_preemptions += 1
 
