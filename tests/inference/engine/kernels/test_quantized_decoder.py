@@ -19,8 +19,9 @@ from inference.engine.random_configs import NAMES
 from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.library import Level
 from sizeup_inference.engine.loading.quantize_model import HEAD_FORMAT
+from sizeup_inference.engine.loading.rounding import computed_in_float32
 from sizeup_inference.engine.quantization.formats import GROUP, Format, quantize
-from sizeup_inference.engine.quantization.modules import QuantizedLinear, computed_in
+from sizeup_inference.engine.quantization.modules import QuantizedLinear
 
 torch.set_num_threads(1)
 
@@ -36,7 +37,7 @@ def references(name: str, dtype: torch.dtype, form: Format) -> tuple[torch.Tenso
     """Return the logits of the quantized weights, computed in float32 and in the dtype."""
     model = quantized(make_model(name, dtype), form)
     own = [model(torch.tensor([p])).logits[0, -1].float() for p in prompts()]
-    with computed_in(model, torch.float32):
+    with computed_in_float32(model):
         exact = [model(torch.tensor([p])).logits[0, -1] for p in prompts()]
     return torch.stack(exact), torch.stack(own)
 

@@ -94,6 +94,32 @@ def test_a_known_model_is_compiled(make: Make, alter: Alter) -> None:
     assert (last_logits(made.forward) - expected).norm() < 0.03 * expected.norm()
 
 
+def sharp_in_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
+    """Make attention so sharp that bfloat16 rounds the result by 14 %."""
+    for layer in model.model.layers:
+        layer.self_attn.q_proj.weight.data *= 30
+    return in_bfloat16(model)
+
+
+def test_where_bfloat16_rounds_more_the_result_in_float32_decides(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    require_kernels()
+    made, loads = make(sharp_in_bfloat16)
+    assert isinstance(made.forward, CompiledDecoder)
+    assert loads == 2
+    assert [r for r in caplog.records if r.levelno == logging.ERROR] == []
+
+
+def doubled_in_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
+    return doubled(sharp_in_bfloat16(model))
+
+
+def test_a_wrong_result_is_no_rounding(make: Make) -> None:
+    require_kernels()
+    assert make(doubled_in_bfloat16)[0].kernels == "transformers"
+
+
 def in_float16(model: PreTrainedModel) -> PreTrainedModel:
     converted: PreTrainedModel = model.half()  # type: ignore[no-untyped-call]
     return converted

@@ -88,6 +88,37 @@ def test_an_attention_that_computes_something_else_is_not_used(
     ]
 
 
+def in_float32(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **named: Any
+) -> Any:
+    wide = reference_varlen_attn(query.float(), key.float(), value.float(), *args, **named)
+    return wide.to(query.dtype)
+
+
+def sharp_in_bfloat16() -> PreTrainedModel:
+    """Return a model of which bfloat16 rounds the result by 20 %."""
+    config = small_config()
+    config.num_hidden_layers = 8
+    config.layer_types = ["full_attention"] * config.num_hidden_layers
+    model = pooled(random_model(config))
+    for layer in model.model.layers:
+        layer.self_attn.q_proj.weight.data *= 10
+    torch.nn.Module.to(model, torch.bfloat16)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("attention", "is_used"), [(in_float32, True), (misaligned, False), (in_table_order, False)]
+)
+def test_where_bfloat16_rounds_more_the_result_in_float32_decides(
+    attention: Callable[..., Any], is_used: bool
+) -> None:
+    device = ReferenceDevice(PAGE_SIZE)
+    device.attention = attention
+    _, reasons = made(device, sharp_in_bfloat16())
+    assert enabled(reasons) == (ALL if is_used else set())
+
+
 class StaleDevice(ReferenceDevice):
     """Its graphs repeat nothing."""
 

@@ -8,7 +8,6 @@ from sizeup_inference.engine.quantization.formats import Format, dequantize, qua
 from sizeup_inference.engine.quantization.modules import (
     QuantizedEmbedding,
     QuantizedLinear,
-    computed_in,
 )
 
 torch.set_num_threads(1)
@@ -38,14 +37,3 @@ def test_an_embedding_returns_dequantized_rows(form: Format) -> None:
     ids = torch.tensor([[3, 0], [9, 3]])
     expected = dequantize(quantized, torch.bfloat16)[ids]
     assert torch.equal(QuantizedEmbedding(quantized, torch.bfloat16)(ids), expected)
-
-
-def test_another_dtype_is_left_with_the_block() -> None:
-    layer = QuantizedLinear(quantize(weights(4, 32), Format.INT8), torch.bfloat16, None)
-    norm = torch.nn.LayerNorm(4, dtype=torch.bfloat16)
-    model, before = torch.nn.Sequential(layer, norm), norm.weight.detach().clone()
-    x = weights(2, 32)
-    with computed_in(model, torch.float32):
-        assert model(x).dtype == torch.float32
-    assert model(x.bfloat16()).dtype == torch.bfloat16
-    assert torch.equal(norm.weight, before)

@@ -35,9 +35,9 @@ from sizeup_inference.engine.loading.model_shape import (
 )
 from sizeup_inference.engine.loading.quantize_model import quantize_model
 from sizeup_inference.engine.loading.quantize_onto_gpu import stored_bytes
+from sizeup_inference.engine.loading.rounding import computed_in_float32, error, is_rounding
 from sizeup_inference.engine.loading.weights import LoadOptions, load_model
 from sizeup_inference.engine.quantization.formats import Format
-from sizeup_inference.engine.quantization.modules import QuantizedLinear, computed_in
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ _TRIAL_IDS = 50
 """Tokens that every vocabulary has."""
 
 _TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
-"""Of the norm of the hidden states: rounding in deep models is 1e-5 and 0.03, a fault 1."""
+"""Of the norm of the hidden states: rounding in most deep models is 1e-5 and 0.03, a fault 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,16 @@ def make_forward(
     facts = _facts(model, parameters, threads)
     reason = _unusable_reason(model, options)
     if reason is None:
-        decoder = _try_compiled(model, options.pool, threads)
-        if decoder is not None:
+        trial = _Trial.of_packed(model, options.pool, threads)
+        if not trial.is_close:
+            model = load()
+            _quantize(model, options)
+        if trial.is_close or trial.is_close_to_exact(model):
             paths = (FastPath(_COMPILED, enabled=True), *unused_paths("on a CPU"))
-            return facts(decoder, decoder.level.name.lower(), paths)
-        model, reason = load(), "wrong result"
-        _quantize(model, options)
+            return facts(trial.decoder, trial.decoder.level.name.lower(), paths)
+        trial.decoder.close()
+        reason = f"wrong result: {trial.error:.2g} of the norm of the hidden states"
+        log.error("kernels.unused", extra={"reason": reason})
     device = find_device(model)
     paths = (FastPath(_COMPILED, enabled=False, reason=reason),)
     if isinstance(device, str):
@@ -181,44 +185,54 @@ def _unusable_reason(model: PreTrainedModel, options: ForwardOptions) -> str | N
     return unsupported_reason(model)
 
 
-def _try_compiled(
-    model: PreTrainedModel, options: PoolOptions, threads: int
-) -> CompiledDecoder | None:
-    """Pack a model and compare it with what transformers computed before; None if they differ."""
-    pool = make_pool(model, options, COMPILED_PAGE_SIZE)
-    lengths = _trial_lengths(pool.layout.pages)
-    expected = _expected(model, lengths)
-    try:
-        decoder = CompiledDecoder(model, pool, threads)
-    except MemoryError as error:
-        raise LoadError("insufficient memory for the packed weights") from error
-    actual = _trial(decoder, lengths)
-    difference = float((actual - expected).norm() / expected.norm().clamp(min=1e-30))  # of zeros: 0
-    facts = {"kernels": decoder.level.name.lower(), "error": difference}
-    if difference <= _TRIAL_TOLERANCE[model.dtype]:
-        return decoder
-    log.error("kernels.unused", extra={"reason": "wrong result", **facts})
-    decoder.close()
-    return None
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A compiled decoder, and its result beside that of transformers' modules before packing."""
+
+    decoder: CompiledDecoder
+    lengths: Sequence[int]
+    """Of prompts."""
+    plain: torch.Tensor
+    actual: torch.Tensor
+    tolerance: float
+
+    @classmethod
+    def of_packed(cls, model: PreTrainedModel, options: PoolOptions, threads: int) -> "_Trial":
+        """Pack a model, which is unusable afterwards, and try the decoder."""
+        pool = make_pool(model, options, COMPILED_PAGE_SIZE)
+        lengths = _trial_lengths(pool.layout.pages)
+        plain = _trial(TransformersForward(model, _trial_pool(model, model.dtype)), lengths)
+        tolerance = _TRIAL_TOLERANCE[model.dtype]
+        try:
+            decoder = CompiledDecoder(model, pool, threads)
+        except MemoryError as error:
+            raise LoadError("insufficient memory for the packed weights") from error
+        return cls(decoder, lengths, plain, _trial(decoder, lengths), tolerance)
+
+    @property
+    def error(self) -> float:
+        """The difference of both results as a share of the norm."""
+        return error(self.actual, self.plain)
+
+    @property
+    def is_close(self) -> bool:
+        """Whether both results are the same but for the rounding of most models."""
+        return self.error <= self.tolerance
+
+    def is_close_to_exact(self, model: PreTrainedModel) -> bool:
+        """Whether the decoder rounds no more than transformers' modules do; `model` is whole."""
+        with computed_in_float32(model):
+            pool = _trial_pool(model, torch.float32)
+            exact = _trial(TransformersForward(model, pool), self.lengths)
+        return is_rounding(self.actual, self.plain, exact, self.tolerance)
 
 
-def _expected(model: PreTrainedModel, lengths: Sequence[int]) -> torch.Tensor:
-    """Return what transformers computes: over quantized weights in float32, which rounds nothing.
-
-    Other weights would take twice the memory so.
-    """
-    if not isinstance(model.get_output_embeddings(), QuantizedLinear):  # type: ignore[no-untyped-call]
-        return _trial(TransformersForward(model, _trial_pool(model)), lengths)
-    with computed_in(model, torch.float32):
-        return _trial(TransformersForward(model, _trial_pool(model)), lengths)
-
-
-def _trial_pool(model: PreTrainedModel) -> KVPool:
+def _trial_pool(model: PreTrainedModel, dtype: torch.dtype) -> KVPool:
     config = text_config(model)
     pages = len(_TRIAL_LENGTHS) * 2
     layout = PoolLayout(pages, COMPILED_PAGE_SIZE, kv_heads(model), head_dim(config))
     devices = [torch.device("cpu")] * config.num_hidden_layers
-    return KVPool(layout, model.dtype, devices)
+    return KVPool(layout, dtype, devices)
 
 
 def _trial_lengths(pages: int) -> Sequence[int]:

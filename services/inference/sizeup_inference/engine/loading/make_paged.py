@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from transformers import PreTrainedModel
@@ -13,10 +14,19 @@ from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import has_static_rope
+from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.agreement import first_reason
 from sizeup_inference.engine.loading.memory import PoolOptions, make_pool
-from sizeup_inference.engine.loading.model_shape import head_dim, text_config
-from sizeup_inference.engine.loading.self_check import difference, draws_differ, probe
+from sizeup_inference.engine.loading.model_shape import head_dim, ranks_of, text_config
+from sizeup_inference.engine.loading.rounding import computed_in_float32
+from sizeup_inference.engine.loading.self_check import (
+    PROBED_PAGES,
+    Logits,
+    difference,
+    difference_from_exact,
+    draws_differ,
+    probe,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +66,8 @@ def make_paged(
     """
     pool = make_pool(model, options, device.page_size, padding_pages=1)
     plain, paged = TransformersForward(model, pool), PagedForward(model, pool, device)
-    expected = probe(plain, options.max_model_len)
-
-    def failure() -> str | None:
-        return difference(expected, probe(paged, options.max_model_len), model.dtype)
-
-    paths = [_tried(model, VARLEN, failure)]
+    check = _Check(model, plain, options.max_model_len)
+    paths = [_tried(model, VARLEN, lambda: check.failure(paged))]
     if not paths[0].enabled:
         return plain, (*paths, *unused_paths(f"no {VARLEN}")[1:])
 
@@ -70,14 +76,42 @@ def make_paged(
             return "frequencies that depend on positions"
         table_width = -(-options.max_model_len // device.page_size)
         paged.capture(options.sequences, min(table_width, pool.layout.pages))
-        return failure()
+        return check.failure(paged)
 
     graphs = _tried(model, GRAPHS, captured)
     if not graphs.enabled:
         paged.drop_graphs()
-    drawing = _tried(model, DRAWS, lambda: draws_differ(expected[0].to(pool.keys[0].device)))
+    logits = check.plain[0].to(pool.keys[0].device)
+    drawing = _tried(model, DRAWS, lambda: draws_differ(logits))
     paged.draws = drawing.enabled
     return paged, (*paths, graphs, drawing, FastPath(AHEAD, enabled=True))
+
+
+class _Check:
+    """What the plain path computes for the probe, which other paths are compared with."""
+
+    def __init__(self, model: PreTrainedModel, plain: ForwardPass, max_model_len: int) -> None:
+        self._model, self._pool, self._max_model_len = model, plain.pool, max_model_len
+        self.plain = probe(plain, max_model_len)
+        self._exact: Logits | None = None
+
+    def failure(self, forward: ForwardPass) -> str | None:
+        """Return how a path's results differ; None where they do not, but for rounding."""
+        fast, dtype = probe(forward, self._max_model_len), self._model.dtype
+        found = difference(self.plain, fast, dtype)
+        # Ranks would have to agree on it, and have parts of weights.
+        if found is None or ranks_of(self._model) > 1:
+            return found
+        if self._exact is None:
+            self._exact = self._in_float32()
+        return difference_from_exact(self.plain, fast, self._exact, dtype)
+
+    def _in_float32(self) -> Logits:
+        layout, keys = self._pool.layout, self._pool.keys
+        layout = replace(layout, pages=min(layout.pages, PROBED_PAGES))
+        pool = KVPool(layout, torch.float32, [layer.device for layer in keys])
+        with computed_in_float32(self._model):
+            return probe(TransformersForward(self._model, pool), self._max_model_len)
 
 
 def unused_paths(reason: str) -> tuple[FastPath, ...]:

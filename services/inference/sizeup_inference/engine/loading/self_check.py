@@ -7,6 +7,7 @@ import torch
 
 from sizeup_inference.engine.forward import Batch, Draw, ForwardPass
 from sizeup_inference.engine.kv_pool import Span
+from sizeup_inference.engine.loading.rounding import error, is_rounding
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.sampling.torch_sampling import draw, draw_rows, parameters
 
@@ -18,6 +19,8 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 
 _PROMPTS, _FIRST_PROMPT, _TOKENS = 3, 5, 6
 """Prompts of the probe, tokens of the first one without a page, and what it gets later."""
+PROBED_PAGES = 2 * _PROMPTS
+"""Of a pool of more pages."""
 
 _DRAWS = (
     SamplingParams(temperature=0.7),
@@ -38,7 +41,7 @@ def probe(forward: ForwardPass, max_model_len: int) -> Logits:
     """
     layout = forward.pool.layout
     long = layout.page_size + _FIRST_PROMPT
-    pages_each = 2 if max_model_len > long + _TOKENS and layout.pages >= 2 * _PROMPTS else 1
+    pages_each = 2 if max_model_len > long + _TOKENS and layout.pages >= PROBED_PAGES else 1
     prompts = [long if pages_each > 1 else _FIRST_PROMPT, 3, 1]
     if layout.pages < pages_each * _PROMPTS:
         prompts = [1]
@@ -66,20 +69,36 @@ def _batch(lengths: Sequence[int], contexts: Sequence[int], pages_each: int) -> 
     return Batch(ids, spans, samples, [True] * len(samples), wants_hidden=False)
 
 
-def difference(expected: Logits, actual: Logits, dtype: torch.dtype) -> str | None:
+def difference(plain: Logits, fast: Logits, dtype: torch.dtype) -> str | None:
     """Return how far a path is from the plain one; None where it has the same tokens.
 
     Two tokens are the same where the plain path's logits differ by less than rounding.
     """
     tolerance = _TOLERANCE[dtype]
-    for plain, fast in zip(expected, actual, strict=True):
-        error = float((plain - fast).norm() / plain.norm().clamp(min=1e-30))
-        if not error <= tolerance:  # not for NaN either
-            return f"wrong result: the logits differ by {error:.2g} of their norm"
-        lost = plain.amax(-1) - plain.gather(-1, fast.argmax(-1, keepdim=True))[:, 0]
-        if bool((lost > tolerance * plain.abs().amax(-1)).any()):
+    for expected, actual in zip(plain, fast, strict=True):
+        if not error(actual, expected) <= tolerance:  # not for NaN either
+            return _of_norm(actual, expected)
+        lost = expected.amax(-1) - expected.gather(-1, actual.argmax(-1, keepdim=True))[:, 0]
+        if bool((lost > tolerance * expected.abs().amax(-1)).any()):
             return "wrong result: other tokens"
     return None
+
+
+def difference_from_exact(
+    plain: Logits, fast: Logits, exact: Logits, dtype: torch.dtype
+) -> str | None:
+    """Return how far a path is from the result in float32; None where it rounds as the plain one.
+
+    There the tokens of both are as near to each other as rounding lets them be.
+    """
+    for expected, actual, truth in zip(plain, fast, exact, strict=True):
+        if not is_rounding(actual, expected, truth, _TOLERANCE[dtype]):
+            return _of_norm(actual, expected)
+    return None
+
+
+def _of_norm(actual: torch.Tensor, expected: torch.Tensor) -> str:
+    return f"wrong result: the logits differ by {error(actual, expected):.2g} of their norm"
 
 
 def draws_differ(logits: torch.Tensor) -> str | None:

@@ -5,7 +5,6 @@ quantized; the compiled decoder (engine/kernels) reads the same weights without 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch.nn.functional import embedding, linear
@@ -20,7 +19,7 @@ _PIECE = 1 << 24
 """Weights that are dequantized at once: of a large head only a part at a time."""
 
 
-class _QuantizedModule(torch.nn.Module):
+class QuantizedModule(torch.nn.Module):
     """Holds a weight as buffers, which move with the model and count as its memory."""
 
     values: torch.Tensor
@@ -49,29 +48,7 @@ class _QuantizedModule(torch.nn.Module):
             yield dequantize(QuantizedWeight(self.format, values, scales), self.dtype)
 
 
-@contextmanager
-def computed_in(model: torch.nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Let a model over quantized weights compute in another dtype for the duration of the block.
-
-    Its other weights are converted there and back, which is exact where the dtype is wider.
-    """
-    modules = [m for m in model.modules() if isinstance(m, _QuantizedModule)]
-    before = [m.dtype for m in modules]
-    parameters = [(p, p.dtype) for p in model.parameters()]
-    for module in modules:
-        module.dtype = dtype
-    for parameter, _ in parameters:
-        parameter.data = parameter.data.to(dtype)
-    try:
-        yield
-    finally:
-        for module, own in zip(modules, before, strict=True):
-            module.dtype = own
-        for parameter, own in parameters:
-            parameter.data = parameter.data.to(own)
-
-
-class QuantizedLinear(_QuantizedModule):
+class QuantizedLinear(QuantizedModule):
     """A torch Linear."""
 
     def __init__(
@@ -87,7 +64,7 @@ class QuantizedLinear(_QuantizedModule):
         return y if self.bias is None else y + self.bias
 
 
-class QuantizedEmbedding(_QuantizedModule):
+class QuantizedEmbedding(QuantizedModule):
     """A torch Embedding; a tied head has the same tensors."""
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
