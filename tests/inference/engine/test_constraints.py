@@ -1,5 +1,6 @@
 """Constrained requests through the engine."""
 
+from array import array
 from dataclasses import replace
 
 import pytest
@@ -93,3 +94,20 @@ def test_a_constraint_that_allows_nothing_fails_its_request(model: PreTrainedMod
         )
         harness.recorder.wait_ended(["bound"])
         assert isinstance(harness.recorder.events["bound"][-1], Failed)
+
+
+class Faulty(Only):
+    """A constraint with an error of its own."""
+
+    def mask(self) -> "array[int]":
+        raise RuntimeError("a fault of the compiler")
+
+
+def test_an_error_of_a_constraint_fails_the_step_only() -> None:
+    with running_engine(small_pooled_model()) as harness:
+        faulty = request("faulty", [1], 5, constraint=Faulty([1], VOCABULARY))
+        harness.engine.submit(faulty)
+        harness.recorder.wait_ended(["faulty"])
+        assert isinstance(harness.recorder.events["faulty"][-1], Failed)
+        assert len(harness.run([request("next", [1], 5)])["next"]) == 5
+        harness.assert_settled()

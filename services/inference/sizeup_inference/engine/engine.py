@@ -159,12 +159,11 @@ class Engine:
         started_at = time.monotonic()
         if self._drafter is not None:
             step = self._drafter.extend(step, self._scheduler.reserve_drafts)
-        masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
-        launched: LaunchedStep | FailedLaunch
         try:
+            masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
             launched = self._runner.launch(step, masks, after)
         except Exception as error:  # noqa: BLE001  # of the step, like those of its result
-            launched = FailedLaunch(error)
+            return _Flight(step, FailedLaunch(error), {}, {}, started_at)
         return _Flight(step, launched, masks, rejected, started_at)
 
     def _launch_ahead(self, flight: _Flight) -> _Flight | None:
