@@ -107,9 +107,8 @@ class EngineOptions:
     ranks: Ranks | None = None
     """Compute steps on these; page_size is 16 then, and `device` the paged forward pass."""
     device: ReferenceDevice | None = None
-    """Compute steps with the paged forward pass, with its page size."""
-    graphs: bool = True
-    """Of the paged forward pass: for all decodes of up to a quarter of max_num_seqs."""
+    """Compute steps with the paged forward pass, with its page size; decodes of up to a quarter of
+    max_num_seqs in graphs."""
 
 
 class AlwaysDraft(DraftPolicy):
@@ -227,8 +226,7 @@ def _forward(model: PreTrainedModel, options: EngineOptions) -> ForwardPass:
     if options.device is None:
         return TransformersForward(model, pool)
     paged = PagedForward(model, pool, options.device)
-    if options.graphs:
-        paged.capture(options.max_num_seqs // 4, pool.layout.pages)
+    paged.capture(options.max_num_seqs // 4, pool.layout.pages)
     return paged
 
 

@@ -39,7 +39,7 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     return loaded
 
 
-@pytest.fixture(params=["transformers", "compiled", "paged", "graphs"])
+@pytest.fixture(params=["transformers", "compiled", "paged"])
 def options(request: pytest.FixtureRequest) -> EngineOptions:
     """Return a pool of 2,048 tokens, in the pages of each forward pass."""
     if request.param == "transformers":
@@ -47,10 +47,7 @@ def options(request: pytest.FixtureRequest) -> EngineOptions:
     if request.param == "compiled":
         require_kernels()
         return EngineOptions(pages=128, page_size=16, compiled=True)
-    graphs = request.param == "graphs"
-    page_size = 16 if graphs else 4
-    device = ReferenceDevice(page_size)
-    return EngineOptions(2048 // page_size, page_size, device=device, graphs=graphs)
+    return EngineOptions(pages=128, page_size=16, device=ReferenceDevice(16))
 
 
 def with_tokens(options: EngineOptions, tokens: int) -> EngineOptions:
