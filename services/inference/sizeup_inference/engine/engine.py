@@ -158,7 +158,8 @@ class Engine:
         """Start a step; an error is raised when it is finished."""
         started_at = time.monotonic()
         if self._drafter is not None:
-            step = self._drafter.extend(step, self._scheduler.reserve_drafts)
+            unfinished = self._scheduler.num_unfinished
+            step = self._drafter.extend(step, self._scheduler.reserve_drafts, unfinished)
         try:
             masks, rejected = masks_of(c.sequence for c in step.chunks if c.is_sampled)
             launched = self._runner.launch(step, masks, after)

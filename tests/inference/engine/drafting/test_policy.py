@@ -1,7 +1,7 @@
 """The choice of draft tokens on simulated machines."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -82,7 +82,7 @@ class Server:
         return tokens / seconds
 
     def step(self, sequences: int, acceptance: float) -> tuple[int, float]:
-        load = Load(sequences, sequences, self.missing, sequences)
+        load = Load(sequences, sequences, self.missing, sequences, sequences)
         k = self.policy.tokens(load)
         rows = [sequences] * k
         if k and self.missing:
@@ -119,6 +119,14 @@ class Server:
         accepted = next((i for i in range(k) if self.rng.random() >= acceptance), k)
         self.policy.observe_tokens(min(accepted + 1, k), accepted)
         return accepted
+
+
+def decoding(sequences: int) -> Load:
+    return Load(sequences, sequences, missing=0, decodes=sequences, unfinished=sequences)
+
+
+def prefill(sequences: int, unfinished: int) -> Load:
+    return Load(sequences, sequences, 64 * sequences, decodes=0, unfinished=unfinished)
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -164,16 +172,27 @@ def test_what_the_draft_model_lacks_is_part_of_the_cost_of_a_trial() -> None:
 
 def test_a_plain_step_is_measured_before_the_first_draft_of_decoding_sequences() -> None:
     policy = DraftPolicy()
-    assert policy.tokens(Load(sequences=2, draftable=2, missing=0, decodes=2)) == 0
-    policy.observe(DraftedStep(Load(2, 2, 0, 2), 0, 0.1, 0.0))
-    assert policy.tokens(Load(sequences=2, draftable=2, missing=0, decodes=2)) > 0
+    assert policy.tokens(decoding(2)) == 0
+    policy.observe(DraftedStep(decoding(2), 0, 0.1, 0.0))
+    assert policy.tokens(decoding(2)) > 0
 
 
 def test_it_follows_the_first_prompts() -> None:
-    assert DraftPolicy().tokens(Load(sequences=1, draftable=1, missing=0, decodes=0)) > 0
+    assert DraftPolicy().tokens(prefill(1, unfinished=1)) > 0
 
 
 def test_nothing_is_drafted_without_a_sequence_that_can_be() -> None:
     policy = DraftPolicy()
-    policy.observe(DraftedStep(Load(2, 2, 0, 2), 0, 0.1, 0.0))
-    assert policy.tokens(Load(sequences=2, draftable=0, missing=0, decodes=2)) == 0
+    policy.observe(DraftedStep(decoding(2), 0, 0.1, 0.0))
+    assert policy.tokens(replace(decoding(2), draftable=0)) == 0
+
+
+def test_prompts_of_a_batch_that_is_too_large_for_drafts_are_not_computed_twice() -> None:
+    server = Server(MACHINES["rows are dear"])
+    for sequences in (1, 16):
+        server.speed(sequences, 0.6, 200)
+    assert server.policy.tokens(prefill(2, unfinished=16)) == 0
+    server = Server(MACHINES["rows are cheap"])
+    for sequences in (1, 16):
+        server.speed(sequences, 0.9, 200)
+    assert server.policy.tokens(prefill(2, unfinished=16)) > 0

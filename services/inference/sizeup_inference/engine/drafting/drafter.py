@@ -60,7 +60,7 @@ class Drafter:
         self._contents = [-1] * forward.pool.layout.pages
         """By page, the id of the content that was drafted in it (SequenceState.page_ids)."""
         self._proposals: list[_Proposal] = []
-        self._load = Load(0, 0, 0, 0)
+        self._load = Load(0, 0, 0, 0, 0)
         self._seconds = 0.0
         self._is_broken = False
         self.length = 0
@@ -68,11 +68,14 @@ class Drafter:
         self.num_tokens = self.num_accepted = 0
         """Draft tokens, and the accepted ones, since start."""
 
-    def extend(self, step: Step, reserve: Reserve) -> Step:
-        """Return the step with draft tokens where they pay. Never raises: a fault ends drafting."""
+    def extend(self, step: Step, reserve: Reserve, unfinished: int) -> Step:
+        """Return the step with draft tokens where they pay. Never raises: a fault ends drafting.
+
+        `unfinished` as in Load.
+        """
         started = time.monotonic()
         self._proposals = []
-        self._load = self._measure(step)
+        self._load = self._measure(step, unfinished)
         self.length = 0 if self._is_broken else self._policy.tokens(self._load)
         if self.length:
             try:
@@ -102,13 +105,14 @@ class Drafter:
             rest = seconds - self._seconds
             self._policy.observe(DraftedStep(self._load, drafted, rest, self._seconds))
 
-    def _measure(self, step: Step) -> Load:
+    def _measure(self, step: Step, unfinished: int) -> Load:
         draftable = [c for c in step.chunks if c.sequence.is_draftable]
         return Load(
             sequences=len(step.chunks),
             draftable=len(draftable),
             missing=sum(c.start - self._known(c.sequence) for c in draftable),
             decodes=sum(chunk.decodes for chunk in step.chunks),
+            unfinished=unfinished,
         )
 
     def _known(self, sequence: SequenceState) -> int:

@@ -11,7 +11,7 @@ is used; 0 where none gains enough. Now and then the other choice is measured, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sizeup_inference.engine.scheduling.least_squares import LeastSquares
 
@@ -53,11 +53,19 @@ class Load:
     """Tokens that the draft model has yet to compute before it drafts for all of them."""
     decodes: int
     """Sequences with one token; a step of these alone is measured."""
+    unfinished: int
+    """Sequences that will decode together with those of the step once all prompts are computed."""
 
     @property
     def is_measured(self) -> bool:
         """Whether the step holds no prefill."""
         return self.sequences == self.decodes
+
+    def when_decoding(self) -> "Load":
+        """Return the load of the steps after the prompts: what is computed now is for these."""
+        count = max(self.sequences, self.unfinished)
+        draftable = count * self.draftable // self.sequences
+        return replace(self, sequences=count, draftable=draftable, decodes=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +116,13 @@ class DraftPolicy:
         self._is_trial = False
         if not load.draftable:
             return 0
-        plain = _nearest(self._plain, load.sequences)
+        later = load if load.is_measured else load.when_decoding()
+        plain = _nearest(self._plain, later.sequences)
         if plain is None:
             return 0 if load.decodes else self.maximum
-        rates = {k: self._rate(load, plain, k) for k in range(1, self.maximum + 1)}
+        rates = {k: self._rate(later, plain, k) for k in range(1, self.maximum + 1)}
         best = max(rates, key=rates.__getitem__)
-        gain = rates[best] * plain / load.sequences
+        gain = rates[best] * plain / later.sequences
         if gain >= _MIN_GAIN:
             is_due = load.is_measured and self._drafted_steps * _TRIAL_SHARE >= 1 - 1 / gain
             return 0 if is_due else best

@@ -133,6 +133,11 @@ class Scheduler:
         """Whether any sequence waits or runs."""
         return bool(self.waiting or self.running)
 
+    @property
+    def num_unfinished(self) -> int:
+        """Sequences that will decode together if nothing else arrives."""
+        return min(self.config.max_num_seqs, len(self.running) + len(self.waiting))
+
     def add(self, sequences: Iterable[SequenceState]) -> None:
         """Append the choices of one request to the waiting queue, which the caller bounds."""
         for sequence in sequences:
