@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference.test_main import DEADLINE_SECONDS, TOY, free_port, generate, process, until_ready
-from sizeup_store.weights import write_marker
+from sizeup_store.markers import write_marker
 
 MODEL = "sizeup/toy-0.5m"
 COMMIT = "a" * 40

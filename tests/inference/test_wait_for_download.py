@@ -25,8 +25,8 @@ from sizeup_inference import wait_for_download
 from sizeup_inference.settings import Settings
 from sizeup_inference.wait_for_download import Wait
 from sizeup_store import progress
+from sizeup_store.markers import write_marker
 from sizeup_store.progress import DownloadState, progress_path, write_progress
-from sizeup_store.weights import write_marker
 from store.test_weights import cached_model
 
 MODEL = "Qwen/tiny"

@@ -19,7 +19,7 @@ from sizeup_store.errors import (
     InvalidOptionError,
 )
 from sizeup_store.hub import HubOptions
-from sizeup_store.weights import marker_path
+from sizeup_store.markers import marker_path
 from store.certificates import make_certificate
 from store.forward_proxy import running_proxy
 from store.pulling import (

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from sizeup_store.markers import marker_path, write_marker
 from sizeup_store.progress import (
     DownloadState,
     Pulse,
@@ -10,7 +11,6 @@ from sizeup_store.progress import (
     read_progress,
     write_progress,
 )
-from sizeup_store.weights import marker_path, write_marker
 from store.test_weights import COMMIT, cached_model, whole_model
 
 MODEL = "Qwen/tiny"

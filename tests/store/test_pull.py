@@ -21,8 +21,9 @@ from sizeup_store.errors import (
     InvalidOptionError,
 )
 from sizeup_store.hub import HubOptions
+from sizeup_store.markers import marker_path
 from sizeup_store.pull import pull
-from sizeup_store.weights import find_model, marker_path, verify
+from sizeup_store.weights import find_model, verify
 from store.pulling import (
     RecordingReport,
     is_loadable,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sizeup_inference.settings import Settings
-from sizeup_store import weights
+from sizeup_store import markers, weights
 from sizeup_store.settings import HubCacheSettings
 from sizeup_store.weights import (
     ModelNotFoundError,
@@ -170,7 +170,7 @@ def test_a_marker_replaces_the_checksum_until_the_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = cached_model(tmp_path)
-    weights.write_marker(snapshot, [snapshot / "model.safetensors"])
+    markers.write_marker(snapshot, [snapshot / "model.safetensors"])
     with monkeypatch.context() as patch:
         patch.setattr(weights, "sha256_of", lambda path: pytest.fail(f"{path} was read again"))
         verify(snapshot)
@@ -182,8 +182,8 @@ def test_a_marker_replaces_the_checksum_until_the_file_changes(
 @pytest.mark.parametrize("marker", [b"", b"null", b'{"verified": 3}', b'{"verified": {"a": [1]}}'])
 def test_an_invalid_marker_is_ignored(tmp_path: Path, marker: bytes) -> None:
     snapshot = cached_model(tmp_path)
-    weights.marker_path(snapshot).parent.mkdir()
-    weights.marker_path(snapshot).write_bytes(marker)
+    markers.marker_path(snapshot).parent.mkdir()
+    markers.marker_path(snapshot).write_bytes(marker)
     verify(snapshot)
 
 

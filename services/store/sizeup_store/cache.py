@@ -23,17 +23,9 @@ from enum import Enum, auto
 from pathlib import Path
 
 from sizeup_store.errors import DiskError
+from sizeup_store.markers import fingerprint, read_marker, write_atomically
 from sizeup_store.repository import RemoteFile
-from sizeup_store.weights import (
-    CONFIG,
-    fingerprint,
-    git_blob_id,
-    is_commit,
-    read_marker,
-    repository_folder,
-    sha256_of,
-    write_atomically,
-)
+from sizeup_store.weights import CONFIG, git_blob_id, is_commit, repository_folder, sha256_of
 
 _SPARE_BYTES = 64 << 20
 """Left free on the disk for logs and other programs."""

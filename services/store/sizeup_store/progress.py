@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from sizeup_store.markers import marker_path, write_atomically
 from sizeup_store.weights import (
     CONFIG,
     ModelNotFoundError,
     find_model,
     is_hub_id,
-    marker_path,
     repository_folder,
-    write_atomically,
 )
 
 BEAT_SECONDS = 10.0

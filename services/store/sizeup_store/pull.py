@@ -16,6 +16,7 @@ from sizeup_store.errors import (
     UnsupportedModelError,
 )
 from sizeup_store.hub import HubClient, HubOptions, connect
+from sizeup_store.markers import expected_sha256, marker_path, write_marker
 from sizeup_store.pull_report import PullReport
 from sizeup_store.repository import RemoteFile, Repository, describe
 from sizeup_store.weights import (
@@ -24,18 +25,15 @@ from sizeup_store.weights import (
     WEIGHTS_INDEX,
     WeightsError,
     check_structure,
-    expected_sha256,
     find_model,
     is_commit,
     is_revision,
-    marker_path,
     read_json,
     refuse_quantization,
     refuse_remote_code,
     shard_names,
     verify,
     weight_names,
-    write_marker,
 )
 
 _POLL_SECONDS = 0.5

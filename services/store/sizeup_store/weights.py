@@ -7,20 +7,19 @@ compared with the sha256 that is its name. Reading 100 GB takes minutes: `sizeup
 and writes a completion marker, which is valid while size and mtime stay the same.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import secrets
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sizeup_store.errors import StoreError
+from sizeup_store.markers import expected_sha256, fingerprint, read_marker
 from sizeup_store.quantized_checkpoints import refusal, unsupported_method
 
 CONFIG = "config.json"
@@ -37,7 +36,6 @@ _REPOSITORY_PREFIX = "models--"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
 _POOLING_CONFIG = re.compile(r"[0-9]{1,2}_Pooling/config\.json")
 
@@ -306,18 +304,6 @@ def _tensor_end(offsets: list[int]) -> int:
     return end
 
 
-def expected_sha256(path: Path) -> str | None:
-    """Return the sha256 that is the name of the cache blob behind a link; None for other files.
-
-    Only the first link is followed: a blob may be a link into a store shared by caches.
-    """
-    if not path.is_symlink():
-        return None
-    target = path.readlink()
-    is_blob = target.parent.name == "blobs" and _SHA256.fullmatch(target.name)
-    return target.name if is_blob else None
-
-
 def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -330,42 +316,3 @@ def git_blob_id(path: Path) -> str:
     """Return git's hex digest of a file's content; for small files, which are read at once."""
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def fingerprint(path: Path) -> tuple[int, int]:
-    """Return size in bytes and mtime in nanoseconds, which change with every write."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
-def marker_path(snapshot: Path) -> Path:
-    return snapshot.parent.parent / ".sizeup" / f"{snapshot.name}.complete"
-
-
-def read_marker(snapshot: Path) -> dict[str, tuple[int, int]]:
-    """Return digest -> fingerprint of the verified blobs; empty without a marker."""
-    try:
-        verified = json.loads(marker_path(snapshot).read_bytes())["verified"]
-        return {digest: (int(size), int(mtime)) for digest, (size, mtime) in verified.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def write_marker(snapshot: Path, files: Iterable[Path]) -> None:
-    """Record atomically that these files of a snapshot are verified."""
-    digests = {expected_sha256(path): fingerprint(path) for path in files}
-    verified = {digest: print_ for digest, print_ in digests.items() if digest}
-    path = marker_path(snapshot)
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, json.dumps({"verified": verified}))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Create or replace an ASCII file by a rename; raises OSError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        temporary.write_text(text, encoding="ascii")
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sizeup_store.markers import fingerprint
 from sizeup_store.weights import (
     CONFIG,
-    fingerprint,
     git_blob_id,
     is_commit,
     is_hub_id,
