@@ -114,6 +114,7 @@ class Engine:
     def cancel(self, request_id: str) -> None:
         """Drop a request and deliver Cancelled; finished and unknown ids are ignored."""
         if self._drop(request_id, failed=False):
+            self._forget_dead_flight()
             # Before the event: its receiver sees the pages free.
             self._refresh_stats()
             self._deliver([Cancelled(request_id, time.monotonic_ns())])
@@ -135,6 +136,7 @@ class Engine:
             if self._drafter is not None:
                 self._drafter.observe(seconds)
         self._count(step or flight.step, seconds)
+        self._forget_dead_flight()
         self._deliver_events()
         if self._failed_steps >= _MAX_FAILED_STEPS:
             raise RuntimeError(f"{self._failed_steps} consecutive steps failed")
@@ -169,17 +171,21 @@ class Engine:
 
     def _launch_ahead(self, flight: _Flight) -> _Flight | None:
         """Start the step after one whose tokens are not known yet, if the device can go on."""
-        if self._drafter is not None:  # it drafts from the tokens of the present step
-            return None
+        if self._drafter is not None and not self._drafter.is_broken:
+            return None  # it drafts from the tokens of the present step
         if isinstance(flight.launched, FailedLaunch) or not self._runner.can_run_ahead(flight.step):
             return None
         step = self._scheduler.schedule_ahead(flight.step)
         return None if step is None else self._launch(step, flight.launched)
 
     def _take_ahead(self) -> _Flight | None:
-        """Return the step launched ahead, unless all of its sequences have ended meanwhile."""
         flight, self._ahead = self._ahead, None
-        return flight if flight and flight.live_step().chunks else None
+        return flight
+
+    def _forget_dead_flight(self) -> None:
+        """Drop the step launched ahead once all of its sequences have ended."""
+        if self._ahead is not None and not self._ahead.live_step().chunks:
+            self._ahead = None
 
     def _finish(self, flight: _Flight) -> Step | None:
         """Take over a step's results; None if any of it raised, which fails its requests."""

@@ -213,7 +213,6 @@ class LoadedModel:
     folder: Path
     model: LoadedForward
     tokenizer: HuggingFaceTokenizer
-    """None: the model generates."""
     context_length: int
     load_ns: int
     draft: LoadedDraft | None = None

@@ -108,9 +108,16 @@ def test_constrained_requests_and_embeddings_are_computed_beside_drafts(
 
 
 class Watched:
-    """A draft model's forward pass that counts its rows, and fails from some call on."""
+    """A draft model's forward pass that counts its rows, and fails in some calls."""
 
-    def __init__(self, harness: Harness, fails_after: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        harness: Harness,
+        fails_after: int = 1_000_000,
+        error: Exception | None = None,
+    ) -> None:
+        self.error = error or RuntimeError("injected failure")
+        self.failures = 1_000_000
         assert harness.drafter is not None
         self._forward = harness.drafter.forward
         self.pool, self.draws = self._forward.pool, self._forward.draws
@@ -120,8 +127,9 @@ class Watched:
 
     def run(self, batch: Batch) -> Forwarded:
         self._left -= 1
-        if self._left < 0:
-            raise RuntimeError("injected failure")
+        if self._left < 0 < self.failures:
+            self.failures -= 1
+            raise self.error
         self.rows.append(len(batch.ids))
         return self._forward.run(batch)
 
@@ -171,6 +179,20 @@ def test_a_failing_draft_model_ends_drafting_and_no_request(
         drafted = harness.engine.stats().draft_tokens
         assert harness.run([request("b", PROMPT, TOKENS)]) == {"b": answer}
         assert harness.engine.stats().draft_tokens == drafted
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError()])
+def test_a_draft_model_that_runs_out_of_memory_is_used_again(
+    model: PreTrainedModel, answer: list[int], error: Exception
+) -> None:
+    with running_engine(pooled(model), EngineOptions(), pooled(model)) as harness:
+        watched = Watched(harness, fails_after=2, error=error)
+        watched.failures = 1
+        assert harness.run([request("a", PROMPT, TOKENS)]) == {"a": answer}
+        assert watched.failures == 0
+        drafted = harness.engine.stats().draft_tokens
+        assert harness.run([request("b", PROMPT, TOKENS)]) == {"b": answer}
+        assert harness.engine.stats().draft_tokens > drafted
 
 
 def test_a_failed_step_fails_its_requests_only(model: PreTrainedModel, answer: list[int]) -> None:

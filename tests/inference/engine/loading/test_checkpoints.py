@@ -17,6 +17,7 @@ from inference.engine.random_configs import random_config
 from sizeup_inference.engine.loading import checkpoints
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.weights import LoadOptions, load_model
+from sizeup_inference.engine.quantization.formats import Format
 
 torch.set_num_threads(1)
 
@@ -136,3 +137,32 @@ def test_without_the_library_the_extra_is_named(
 def test_other_kinds_are_rejected_by_name(tmp_path: Path, stored: object, name: str) -> None:
     with pytest.raises(LoadError, match=name):
         load_model(LoadOptions(write(tmp_path, stored, unchanged), "cpu", "auto"))
+
+
+@pytest.mark.parametrize(
+    ("stored", "own", "dtype", "form", "expected"),
+    [
+        (None, "bfloat16", "auto", None, 1000),
+        (None, "bfloat16", "float32", None, 2000),
+        (None, "float32", "bfloat16", None, 500),
+        (None, "float32", "auto", Format.INT8, 325),
+        (None, "bfloat16", "auto", Format.INT4, 450),
+        ({"quant_method": "fp8"}, "bfloat16", "auto", None, 2000),
+        ({"quant_method": "fp8"}, "bfloat16", "auto", Format.INT8, 1300),
+        (
+            {"config_groups": {"group_0": {"weights": {"num_bits": 4}}}},
+            "bfloat16",
+            "auto",
+            None,
+            4000,
+        ),
+    ],
+)
+def test_loaded_weights_take_the_bytes_of_what_they_become(
+    stored: dict[str, Any] | None, own: str, dtype: str, form: Format | None, expected: int
+) -> None:
+    config = random_config("qwen2-mha-tied")
+    config.dtype = getattr(torch, own)
+    if stored is not None:
+        config.quantization_config = stored
+    assert checkpoints.loaded_bytes(1000, config, dtype, form) == expected

@@ -126,6 +126,19 @@ class StaleDevice(ReferenceDevice):
         return compute(), lambda: None
 
 
+class UnfinishedDevice(ReferenceDevice):
+    """Its copies are read before they have arrived."""
+
+    def download(self, tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
+        return lambda: torch.zeros_like(tensor)
+
+
+def test_tokens_are_compared_with_their_logits() -> None:
+    forward, reasons = made(UnfinishedDevice(PAGE_SIZE))
+    assert isinstance(forward, TransformersForward)
+    assert enabled(reasons) == set()
+
+
 class OutOfMemoryDevice(ReferenceDevice):
     def capture(self, compute: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         if self.captured == 1:

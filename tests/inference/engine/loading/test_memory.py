@@ -16,6 +16,7 @@ from sizeup_inference.engine.loading.memory import (
     gpu_budget,
     gpu_fraction,
     make_pool,
+    usable_gpu_bytes,
 )
 
 CPU, GPU_0, GPU_1 = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
@@ -124,6 +125,12 @@ def test_the_kv_pool_of_a_gpu_stays_within_the_limit(
     free: int, allocated: int, limit: int | None, budget: float
 ) -> None:
     assert gpu_budget(free, allocated, limit) == pytest.approx(budget)
+
+
+def test_placement_counts_what_the_process_may_use() -> None:
+    assert usable_gpu_bytes(20 * GIB, None) == 20 * GIB
+    assert usable_gpu_bytes(20 * GIB, 10 * GIB + (GIB >> 1)) == 10 * GIB
+    assert usable_gpu_bytes(2 * GIB, 10 * GIB) == 2 * GIB
 
 
 def test_allocations_stay_within_the_limit_and_the_gpu() -> None:

@@ -66,6 +66,15 @@ def test_wrong_integers_are_an_error() -> None:
         quantize_model(make("qwen2-mha-tied"), Format.INT8, broken)
 
 
+def test_scales_of_nan_are_an_error() -> None:
+    def broken(weight: torch.Tensor, form: Format) -> QuantizedWeight:
+        right = quantize(weight, form)
+        return QuantizedWeight(form, right.values, right.scales * torch.nan)
+
+    with pytest.raises(LoadError, match="int4"):
+        quantize_model(make("qwen2-mha-tied"), Format.INT4, broken)
+
+
 def narrow(model: PreTrainedModel) -> None:
     """Leave no matrix with whole groups."""
     for module in model.modules():

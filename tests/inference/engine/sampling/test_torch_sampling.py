@@ -52,6 +52,14 @@ def test_draws_of_rows_are_those_of_single_rows(vocabulary: int) -> None:
     assert drawn(rows, draws) == by_row(rows, draws)
 
 
+@pytest.mark.parametrize("vocabulary", [60, 3000])
+def test_equal_logits_are_drawn_alike_too(vocabulary: int) -> None:
+    """bfloat16 has few values: the last token of top_k has many equals."""
+    draws = random_draws(100, seed=vocabulary)
+    rows = torch.stack([logits_row(vocabulary, seed) for seed in range(len(draws))]).bfloat16()
+    assert drawn(rows, draws) == by_row(rows.float(), draws)
+
+
 def test_without_filters_every_token_may_be_drawn() -> None:
     draws = [Draw(1.0, 0, 1.0, 0.0, (i + 0.5) / 50) for i in range(50)]
     rows = logits_row().repeat(50, 1)

@@ -319,6 +319,8 @@ def test_there_is_no_step_ahead_while_sequences_wait_or_are_in_prefill() -> None
     scheduler.add([sequence("late", 3)])
     waiting = Step((Chunk(scheduler.running[0], scheduler.running[0].num_computed, 1),), ())
     assert scheduler.schedule_ahead(waiting) is None
+    scheduler.config = replace(scheduler.config, max_num_seqs=1)
+    assert scheduler.schedule_ahead(waiting) is not None  # there is no place for the late one
     scheduler = decoding({"a": 2})
     scheduler.add([sequence("long", 60)])
     step = scheduler.schedule()

@@ -8,7 +8,7 @@ often than its most likely tokens would (drafter-invariant speculative decoding:
 "Coupling without Communication and Drafter-Invariant Speculative Decoding", 2024).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from sizeup_inference.engine.model_runner import StepOutput
@@ -23,7 +23,7 @@ def after_accepted(output: StepOutput) -> Iterator[StepOutput]:
     """
     drafts = output.drafts
     for later in output.later:
-        accepted = [s for s, token in drafts.items() if _ends_with(s, token)]
+        accepted = {s for s, token in drafts.items() if _ends_with(s, token)}
         if not accepted:
             return
         yield _only(later, accepted)
@@ -35,11 +35,11 @@ def _ends_with(sequence: SequenceState, token: int) -> bool:
     return bool(sequence.block_table) and sequence.token_ids[-1] == token
 
 
-def _only(output: StepOutput, sequences: Sequence[SequenceState]) -> StepOutput:
+def _only(output: StepOutput, sequences: Collection[SequenceState]) -> StepOutput:
     rows = [i for i, s in enumerate(output.sampled) if s in sequences]
     return replace(
         output,
-        best={s: output.best[s] for s in sequences if s in output.best},
+        best={s: token for s, token in output.best.items() if s in sequences},
         sampled=tuple(output.sampled[i] for i in rows),
         logits=output.logits if len(rows) == len(output.sampled) else output.logits[rows],
     )

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
+
 from sizeup_inference.engine.drafting.policy import DraftedStep, DraftPolicy, Load
 from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.kv_pool import Span
@@ -62,7 +64,8 @@ class Drafter:
         self._proposals: list[_Proposal] = []
         self._load = Load(0, 0, 0, 0, 0)
         self._seconds = 0.0
-        self._is_broken = False
+        self.is_broken = False
+        """Whether an error has ended drafting."""
         self.length = 0
         """Draft tokens of each sequence in the latest step."""
         self.num_tokens = self.num_accepted = 0
@@ -74,15 +77,20 @@ class Drafter:
         `unfinished` as in Load.
         """
         started = time.monotonic()
-        self._proposals = []
-        self._load = self._measure(step, unfinished)
-        self.length = 0 if self._is_broken else self._policy.tokens(self._load)
-        if self.length:
-            try:
+        self._proposals, self.length = [], 0
+        if self.is_broken:
+            return step
+        try:
+            self._load = self._measure(step, unfinished)
+            self.length = self._policy.tokens(self._load)
+            if self.length:
                 self._propose(step, reserve(step, self.length))
-            except Exception:
-                log.exception("drafting.failed")
-                self._is_broken, self._proposals = True, []
+        except (MemoryError, torch.OutOfMemoryError):
+            log.warning("drafting.out_of_memory")
+            self._proposals = []
+        except Exception:
+            log.exception("drafting.failed")
+            self.is_broken, self._proposals = True, []
         self._seconds = time.monotonic() - started if self.length else 0.0
         drafts = {p.sequence: tuple(p.tokens) for p in self._proposals if p.tokens}
         if not drafts:
@@ -101,7 +109,7 @@ class Drafter:
             self.num_accepted += accepted
             drafted += len(proposal.tokens)
         self.num_tokens += drafted
-        if not self._is_broken:
+        if not self.is_broken:
             rest = seconds - self._seconds
             self._policy.observe(DraftedStep(self._load, drafted, rest, self._seconds))
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
@@ -20,7 +19,7 @@ from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedF
 from sizeup_inference.engine.loading.make_paged import AHEAD, find_cuda
 from sizeup_inference.engine.loading.memory import DraftMemory
 from sizeup_inference.engine.loading.model_shape import head_dim
-from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
+from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config, weight_bytes
 
 _NAME = "drafting"
 
@@ -44,7 +43,7 @@ def draft_memory(options: LoadOptions) -> DraftMemory:
     dtype = getattr(torch, str(name).removeprefix("torch."))
     layout = PoolLayout(1, 1, config.num_key_value_heads, head_dim(config))
     return DraftMemory(
-        weight_bytes=_file_bytes(options.folder),
+        weight_bytes=weight_bytes(options),
         kv_bytes_per_token=layout.bytes_per_page(config.num_hidden_layers, dtype),
     )
 
@@ -106,7 +105,3 @@ def _step_seconds(forward: ForwardPass) -> float:
 
 def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.2f} ms"
-
-
-def _file_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

@@ -44,7 +44,7 @@ class CudaDevice:
         copied = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         copied.copy_(tensor, non_blocking=True)
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
 
         def wait() -> torch.Tensor:
             event.synchronize()
@@ -53,6 +53,11 @@ class CudaDevice:
         return wait
 
     def capture(self, compute: Callable[[], T]) -> tuple[T, Callable[[], None]]:
+        # Graphs and their streams belong to the current device, which is GPU 0 in every thread.
+        with torch.cuda.device(self._device):
+            return self._captured(compute)
+
+    def _captured(self, compute: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(side):
@@ -62,4 +67,9 @@ class CudaDevice:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._graph_memory):
             result = compute()
-        return result, graph.replay
+
+        def replay() -> None:
+            with torch.cuda.device(self._device):
+                graph.replay()
+
+        return result, replay

@@ -81,7 +81,7 @@ def make_paged(
     graphs = _tried(model, GRAPHS, captured)
     if not graphs.enabled:
         paged.drop_graphs()
-    logits = check.plain[0].to(pool.keys[0].device)
+    logits = check.plain[0].to(pool.keys[0].device, model.dtype)
     drawing = _tried(model, DRAWS, lambda: draws_differ(logits))
     paged.draws = drawing.enabled
     return paged, (*paths, graphs, drawing, FastPath(AHEAD, enabled=True))

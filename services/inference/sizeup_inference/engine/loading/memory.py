@@ -132,9 +132,12 @@ def gpu_budget(free: int, allocated: int, limit: int | None) -> int:
 
     `free` is what no process uses, `allocated` what this one has, and `limit` what it may have.
     """
-    if limit is not None:
-        free = min(free, limit - _CUDA_CONTEXT_BYTES - allocated)
-    return int(_GPU_KV_SHARE * free)
+    return int(_GPU_KV_SHARE * usable_gpu_bytes(free, limit, allocated))
+
+
+def usable_gpu_bytes(free: int, limit: int | None, allocated: int = 0) -> int:
+    """Return how many of the free bytes of a GPU this process may still allocate."""
+    return free if limit is None else min(free, limit - _CUDA_CONTEXT_BYTES - allocated)
 
 
 def bound_gpu_memory(limit: int | None, gpus: Sequence[int]) -> None:

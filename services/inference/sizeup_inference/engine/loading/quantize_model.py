@@ -65,8 +65,9 @@ def _quantized_linear(
 def _check(weight: torch.Tensor, quantized: QuantizedWeight) -> None:
     """Compare a weight with its quantized form, which the trial of the forward pass cannot."""
     weight = weight.detach().float()
-    difference = (dequantize(quantized, torch.float32) - weight).norm() / weight.norm()
-    if difference > _TOLERANCE:
+    error = (dequantize(quantized, torch.float32) - weight).norm()
+    difference = error / weight.norm().clamp(min=1e-30)
+    if not difference <= _TOLERANCE:  # nor NaN
         raise LoadError(f"{quantized.format} weights are wrong by {float(difference):.0%}")
 
 

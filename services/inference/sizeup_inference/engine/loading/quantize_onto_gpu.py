@@ -1,4 +1,4 @@
-"""Quantize a model while it moves to a GPU, with torchao. Not run on a GPU yet: it checks itself.
+"""Quantize a model while it moves to a GPU, with torchao; a product of each layer is checked.
 
 A layer is quantized when it has arrived, so that the GPU never holds more than one unquantized
 layer. int8 has a scale for each row, and torch multiplies it with activations in the model's dtype;

@@ -54,7 +54,15 @@ def probe(forward: ForwardPass, max_model_len: int) -> Logits:
         contexts = [c + n for c, n in zip(contexts, lengths, strict=True)]
         result = forward.run(_batch(lengths, contexts, pages_each))
         logits.append(result.logits.float().cpu())
+        _check_tokens(result.best, logits[-1])
     return logits
+
+
+def _check_tokens(tokens: Sequence[int], logits: torch.Tensor) -> None:
+    """Raise RuntimeError for a token that is not the best of its row, which may hold NaN."""
+    chosen = logits.gather(-1, torch.tensor(tokens).clamp(min=0)[:, None])[:, 0]
+    if bool((chosen < logits.amax(-1)).any()):
+        raise RuntimeError("tokens that are not the best of their logits")
 
 
 def _batch(lengths: Sequence[int], contexts: Sequence[int], pages_each: int) -> Batch:
@@ -102,7 +110,10 @@ def _of_norm(actual: torch.Tensor, expected: torch.Tensor) -> str:
 
 
 def draws_differ(logits: torch.Tensor) -> str | None:
-    """Return how draws from rows of logits on their device differ from those of single rows."""
+    """Return how draws from rows of logits on their device differ from those of single rows.
+
+    The logits are in the dtype of the model.
+    """
     rows, table, expected = [], [], []
     for row in logits:
         for number, params in enumerate(_DRAWS):
@@ -112,5 +123,5 @@ def draws_differ(logits: torch.Tensor) -> str | None:
             table.append(parameters(made))
             expected.append(draw(row.float().cpu(), params, uniform))
     packed = torch.tensor(table, dtype=torch.float64, device=logits.device)
-    tokens = draw_rows(torch.stack(rows).float(), packed, filters=True)
+    tokens = draw_rows(torch.stack(rows), packed, filters=True)
     return None if tokens.tolist() == expected else "wrong result: other tokens"

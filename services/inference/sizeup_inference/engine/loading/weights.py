@@ -16,17 +16,14 @@ from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
-from sizeup_inference.engine.loading.checkpoints import dequantize_on_load
+from sizeup_inference.engine.loading.checkpoints import dequantize_on_load, loaded_bytes
 from sizeup_inference.engine.loading.load_error import LoadError
-from sizeup_inference.engine.loading.memory import bound_gpu_memory
+from sizeup_inference.engine.loading.memory import bound_gpu_memory, usable_gpu_bytes
 from sizeup_inference.engine.loading.quantize_onto_gpu import quantize_onto
 from sizeup_inference.engine.quantization.formats import Format
 
 _SINGLE_GPU_SHARE = 0.8
 """Weights up to this share of one GPU are placed on it; accelerate distributes larger ones."""
-
-_QUANTIZED_SHARE = {Format.INT8: 0.65, Format.INT4: 0.45}
-"""Of the bytes of bfloat16 weights, with an embedding that is not quantized."""
 
 _LAYER_KINDS = {"full_attention", "sliding_attention"}
 """transformers' layer_types whose only state is keys and values."""
@@ -111,10 +108,21 @@ def gpus_of(device_map: str | Mapping[str, str] | None) -> Sequence[int]:
 def _placement(options: LoadOptions) -> dict[str, Any]:
     if options.tensor_parallel > 1:
         return {"distributed_config": DistributedConfig(tp_size=options.tensor_parallel)}
-    weights = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
-    share = 1.0 if options.quantization is None else _QUANTIZED_SHARE[options.quantization]
-    free = free_gpu_bytes(options.device)
-    return {"device_map": choose_device_map(options.device, int(weights * share), free)}
+    limit = options.gpu_memory_bytes
+    free = [usable_gpu_bytes(found, limit) for found in free_gpu_bytes(options.device)]
+    device_map = choose_device_map(options.device, 0, free)
+    if len(free) > 1:  # one that is large enough may be left to choose
+        device_map = choose_device_map(options.device, weight_bytes(options), free)
+    if device_map != "auto" or limit is None:
+        return {"device_map": device_map}
+    return {"device_map": device_map, "max_memory": dict(enumerate(free))}
+
+
+def weight_bytes(options: LoadOptions) -> int:
+    """Return about how many bytes the weights of a folder take once they are loaded."""
+    files = sum(f.stat().st_size for f in options.folder.glob("*.safetensors"))
+    config = _read_config(options.folder)
+    return loaded_bytes(files, config, options.dtype, options.quantization)
 
 
 def _single_gpu(device_map: str | Mapping[str, str] | None) -> str | None:

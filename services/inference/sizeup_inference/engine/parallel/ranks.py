@@ -169,9 +169,13 @@ class Ranks:
             return
         started.set_result(None)
         by_connection = {rank.connection: rank for rank in self._ranks}
-        while not self._lost.is_set():
-            for ready in wait(tuple(by_connection)):
-                self._receive(by_connection[ready])  # type: ignore[index]
+        try:
+            while not self._lost.is_set():
+                for ready in wait(tuple(by_connection)):
+                    self._receive(by_connection[ready])  # type: ignore[index]
+        except Exception as error:
+            log.exception("ranks.watch_failed")
+            self.lose(f"rank 0: {type(error).__name__}: {error}")
         for rank in self._ranks:
             rank.process.wait()
 

@@ -90,16 +90,24 @@ def _candidates(row: torch.Tensor, params: SamplingParams) -> tuple[torch.Tensor
     """Return probabilities and ids of a superset of what the filters keep, most likely first."""
     size = row.shape[-1]
     if 0 < params.top_k < size:
-        logits, ids = row.topk(params.top_k)
+        logits, ids = _largest(row, params.top_k)
         return _probabilities(logits, logits[0], params.temperature), ids
-    logits, ids = row.topk(min(_CANDIDATES, size))
+    logits, ids = _largest(row, min(_CANDIDATES, size))
     # Relative to the largest: at a low temperature float32 would lose every fractional digit.
     total = ((row - logits[0]) / params.temperature).logsumexp(-1).double()
     weights = ((logits - logits[0]).double() / params.temperature - total).exp()
     if weights.sum() >= params.top_p or weights[-1] < params.min_p * weights[0]:
         return weights, ids
-    logits, ids = row.sort(descending=True)
+    logits, ids = row.sort(descending=True, stable=True)
     return _probabilities(logits, logits[0], params.temperature), ids
+
+
+def _largest(row: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the largest logits and their ids; topk takes any of equal ones, this the first."""
+    least = row.topk(count).values[-1]
+    ids = (row >= least).nonzero()[:, 0]
+    logits, order = row[ids].sort(descending=True, stable=True)
+    return logits[:count], ids[order[:count]]
 
 
 def _probabilities(logits: torch.Tensor, largest: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -177,10 +177,11 @@ class Scheduler:
 
         A sequence whose last token the step samples is left out; one that a stop token ends is
         computed in vain. None where the next step would be another one in any case: for want of
-        pages, for sequences that wait or are in prefill.
+        pages, for sequences that wait for a free place or are in prefill.
         """
         sampled = {chunk.sequence for chunk in step.chunks if chunk.is_sampled}
-        if self.waiting or not sampled.issuperset(self.running):
+        admits = self.waiting and len(self.running) < self.config.max_num_seqs
+        if admits or not sampled.issuperset(self.running):
             return None
         lasting = [s for s in self.running if s.num_output_tokens + 1 < s.request.max_tokens]
         for sequence in lasting:
