@@ -1,4 +1,4 @@
-"""What a draft model gains, and that it never costs.
+"""What a draft model gains, and what it costs where it does not pay.
 
     python benchmarks/drafting.py                                     # the toy ladder's own tasks
     python benchmarks/drafting.py --shapes qwen2.5-3b qwen2.5-0.5b    # real shapes

@@ -32,5 +32,7 @@ def cached_folder(cache: Path, shape: str, dtype: str, device: str = "cpu") -> P
         shutil.rmtree(unfinished, ignore_errors=True)
         disable_progress_bar()  # type: ignore[no-untyped-call]
         random_model(shape, dtype, device).save_pretrained(unfinished)
+        if device != "cpu":  # the allocator would keep the memory, which the peers need
+            torch.cuda.empty_cache()
         unfinished.rename(folder)
     return folder

@@ -40,7 +40,7 @@ OPTIONS = (
     ignored("options.num_thread", 8, _HARDWARE),
     ignored("options.use_mmap", True, _HARDWARE),
     ignored("options.use_mlock", True, _REMOVED),
-    ignored("options.draft_num_predict", 4, "there is no draft model"),
+    ignored("options.draft_num_predict", 4, "the number of draft tokens follows what they save"),
     ignored("options.numa", False, _REMOVED),
     ignored("options.low_vram", True, _REMOVED),
     ignored("options.f16_kv", True, _REMOVED),

@@ -299,3 +299,19 @@ def test_shapes_of_the_toy_models_match_their_config(toy: str) -> None:
         config["hidden_size"] // config["num_attention_heads"],
         config["max_position_embeddings"],
     )
+
+
+def test_weights_that_are_converted_before_they_are_quantized_count_as_converted() -> None:
+    model = {"id": "Qwen/Qwen2.5-3B-Instruct", "profile": "cpu", "quantization": "int4"}
+    assert render({"models": {"one": model}})
+    with pytest.raises(RenderError, match="does not fit"):
+        render({"models": {"one": {**model, "dtype": "float32"}}})
+
+
+@pytest.mark.parametrize("setting", [{"quantization": "int4"}, {"draft": "small"}])
+def test_no_count_is_suggested_that_is_refused(setting: dict[str, str]) -> None:
+    small = {"id": "Qwen/Qwen2.5-0.5B-Instruct"}
+    large = {"id": "Qwen/Qwen2.5-72B-Instruct", "profile": "gpu-24g"} | setting
+    with pytest.raises(RenderError, match="does not fit") as refused:
+        render({"models": {"one": large, "small": small}})
+    assert "It fits" not in str(refused.value)

@@ -18,9 +18,14 @@ from store.test_weights import cached_model, whole_model
         ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", "Qwen/Qwen2.5-7B-Instruct with quantization int8"),
         ("Qwen/Qwen3-8B-GGUF", "Qwen/Qwen3-8B with quantization int4"),
         ("Qwen/Qwen3-8B-MLX-8bit", "Qwen/Qwen3-8B with quantization int8"),
-        ("someone/Qwen3-8B-bnb-4bit", "someone/Qwen3-8B with quantization int4"),
-        ("someone/Qwen3-8B-quantized.w4a16", "someone/Qwen3-8B with quantization int4"),
-        ("someone/mine", "the unquantized model"),
+        ("someone/Qwen3-8B-bnb-4bit", "Qwen/Qwen3-8B with quantization int4"),
+        ("someone/Qwen3-8B-unsloth-bnb-4bit", "Qwen/Qwen3-8B with quantization int4"),
+        ("someone/Qwen3-8B-quantized.w4a16", "Qwen/Qwen3-8B with quantization int4"),
+        (
+            "someone/Llama-2-7B-AWQ",
+            "the unquantized model that it was made from with quantization int4",
+        ),
+        ("someone/mine", "the unquantized model that it was made from with quantization int4"),
     ],
 )
 def test_the_error_names_what_can_be_served(model: str, instead: str) -> None:
@@ -59,7 +64,7 @@ def test_a_folder_of_gguf_files_is_refused_by_its_name(tmp_path: Path) -> None:
     folder = tmp_path / "Qwen3-8B-GGUF"
     folder.mkdir()
     (folder / "Qwen3-8B-Q4_K_M.gguf").write_bytes(b"GGUF")
-    with pytest.raises(WeightsError, match="serve Qwen3-8B with"):
+    with pytest.raises(WeightsError, match="serve Qwen/Qwen3-8B with"):
         check_structure(folder)
 
 

@@ -2,8 +2,8 @@
 Does a model fit its profile? All values in GiB.
 
 The engine loads the weights and gives a fraction of the remaining memory to the KV cache, so a KV cache of
-k GiB needs k / fraction. With several GPUs each holds its part of both (tensor
-parallelism), and the sums are those of all GPUs. On GPUs the fraction is the engine's default (engine/loading/memory.py); on CPUs the chart
+k GiB needs k / fraction. With several GPUs each holds its part of both (tensor parallelism), and the sums are
+those of all GPUs. On GPUs the fraction is the engine's default (engine/loading/memory.py); on CPUs the chart
 sets the size of the KV cache. KV: 2 x layers x kvHeads x headDim values per token, float32 on CPUs.
 
 Without maxModelLen the engine accepts the model's own context, or as many tokens as its KV cache holds if
@@ -77,7 +77,7 @@ the length it will accept.
 {{- $model := index . 1 -}}
 {{- $fit := $model.fit -}}
 models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerWeight }} bytes){{ if $model.draft }} + draft model {{ printf "%.1f" $fit.draftWeights }} GiB{{ end }} + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
-{{- if $model.gpu }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
+{{- if and $model.gpu (not $model.draft) (eq $model.quantization "none") }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
 {{- end }}
 
 {{/* sizeup.fittingCount: model. The smallest number of GPUs that it fits and that divides its heads, as a sentence. */}}

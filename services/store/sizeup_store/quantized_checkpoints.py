@@ -10,7 +10,7 @@ with one library. AWQ and GPTQ need gptqmodel, which compiles kernels for one ve
 
 _SUFFIX = re.compile(
     r"[-_.](?:(?:awq|gptq|gguf|exl2|mlx|bnb|hqq|aqlm|quark)(?:[-_.][a-z0-9]+)*"
-    r"|int[48]|[48]-?bits?|(?:quantized[-_.])?w[48]a(?:8|16)|nvfp4|mxfp4|mxfp8)$",
+    r"|int[48]|[48]-?bits?|(?:quantized[-_.])?w[48]a(?:8|16)|nvfp4|mxfp4|mxfp8|unsloth-bnb-4bit)$",
     re.IGNORECASE,
 )
 """How names of quantized checkpoints end: -AWQ, -GPTQ-Int4, -GGUF, -bnb-4bit, -w4a16."""
@@ -30,13 +30,14 @@ def unsupported_method(config: Mapping[str, Any]) -> str | None:
 def refusal(model: str, form: str) -> str:
     """Return the error for a model stored in a form that is not loaded: AWQ, GGUF, ...
 
-    It names the model to serve instead, where the name of this one says so.
+    It names the model to serve instead: whoever has quantized a Qwen keeps its name.
     """
     plain = _SUFFIX.sub("", model)
-    if plain == model:
-        return f"{model}: {form} weights are not supported; serve the unquantized model instead"
     bits = 8 if _EIGHT_BITS.search(model.removeprefix(plain)) else 4
+    name = plain.rpartition("/")[2]
+    is_named = plain != model and name.startswith("Qwen")
+    instead = f"Qwen/{name}" if is_named else "the unquantized model that it was made from"
     return (
         f"{model}: {form} weights are not supported; "
-        f"serve {plain} with quantization int{bits} instead"
+        f"serve {instead} with quantization int{bits} instead"
     )
