@@ -30,7 +30,7 @@ def unsupported_method(config: Mapping[str, Any]) -> str | None:
 def refusal(model: str, form: str) -> str:
     """Return the error for a model stored in a form that is not loaded: AWQ, GGUF, ...
 
-    It names the model to serve instead: whoever has quantized a Qwen keeps its name.
+    It names the model to serve instead: quantized forms of a Qwen model have its name.
     """
     plain = _SUFFIX.sub("", model)
     bits = 8 if _EIGHT_BITS.search(model.removeprefix(plain)) else 4

@@ -1,7 +1,7 @@
 """The interface between a step and what computes it: transformers' modules or compiled kernels."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -101,6 +101,12 @@ class Computed:
         return self.forwarded
 
 
-def launch(forward: ForwardPass, batch: Batch, _after: Any = None) -> Launched:
-    """Compute a batch at once, as the launch of a forward pass that is not asynchronous."""
-    return Computed(forward.run(batch))
+Launch = Callable[[Batch, Any], Launched]
+"""AsynchronousForwardPass.launch."""
+
+
+def launch_of(forward: ForwardPass) -> Launch:
+    """Return how to start a batch; a forward pass that is not asynchronous computes it at once."""
+    if isinstance(forward, AsynchronousForwardPass):
+        return forward.launch
+    return lambda batch, _after: Computed(forward.run(batch))

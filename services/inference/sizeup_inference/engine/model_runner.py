@@ -14,7 +14,7 @@ from sizeup_inference.engine.forward import (
     Forwarded,
     ForwardPass,
     Launched,
-    launch,
+    launch_of,
 )
 from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.protocol import Logprobs, Pooling
@@ -90,11 +90,7 @@ class ModelRunner:
     def __init__(self, forward: ForwardPass) -> None:
         self._forward = forward
         self._is_asynchronous = isinstance(forward, AsynchronousForwardPass)
-        self._launch = (
-            forward.launch
-            if isinstance(forward, AsynchronousForwardPass)
-            else functools.partial(launch, forward)
-        )
+        self._launch = launch_of(forward)
 
     def run(
         self, step: Step, masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS

@@ -23,7 +23,7 @@ before; between steps no rank is in a collective."""
 def create_store(size: int) -> TCPStore:
     """Create the store of rank 0 through which ranks find each other.
 
-    torch's own socket listens on every interface, and whoever connects may write.
+    torch's own socket listens on every interface, without authentication.
     """
     listener = socket.socket()
     listener.bind((_HOST, 0))

@@ -1,4 +1,4 @@
-"""A rank's part of a model: the same forward pass as on rank 0, which tells it what to compute."""
+"""A rank's part of a model: the forward pass of rank 0, over the batches that rank 0 sends."""
 
 import gc
 import logging

@@ -1,17 +1,15 @@
 """Starting steps on a rank, in the way that every rank has to."""
 
-import functools
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from sizeup_inference.engine.forward import (
-    AsynchronousForwardPass,
     Batch,
     ForwardPass,
     Launched,
-    launch,
+    launch_of,
 )
 
 
@@ -20,11 +18,7 @@ class Steps:
 
     def __init__(self, forward: ForwardPass) -> None:
         self.forward = forward
-        self._launch = (
-            forward.launch
-            if isinstance(forward, AsynchronousForwardPass)
-            else functools.partial(launch, forward)
-        )
+        self._launch = launch_of(forward)
 
     @torch.inference_mode()
     def start(self, batch: Batch, before: Any) -> Launched:
@@ -34,6 +28,6 @@ class Steps:
         may draw different tokens from the same logits.
         """
         if not batch.ids_from:
-            return self._launch(batch)
+            return self._launch(batch, None)
         dist.broadcast(before.best, src=0)
         return self._launch(batch, before)
