@@ -1,8 +1,7 @@
 """A pod is killed during streams: its clients get an error, other streams are unaffected."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -10,10 +9,9 @@ import pytest
 from cluster.clients import HELLO, ollama_at, openai_at
 from cluster.kubectl import Json
 from cluster.release import Release
+from cluster.streams import Reader
 
 MODEL = "Qwen/Qwen1.5-0.5B-Chat"
-_STARTED_CHUNKS = 3
-"""Number of chunks after which a stream counts as started."""
 _LONG = "word " * 400
 """The fake engine repeats it, a byte every 20 ms: 40 seconds, far longer than a kill takes."""
 _ERROR_SECONDS = 60.0
@@ -32,46 +30,6 @@ def release(new_release: Callable[[str], Release]) -> Release:
     return made
 
 
-class Reader:
-    """Reads a stream of one of the two APIs to its end."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.started = asyncio.Event()
-        self.chunks: list[bytes] = []
-
-    async def read(self, http: aiohttp.ClientSession) -> None:
-        async for line in self._lines(http):
-            self.chunks.append(line.removeprefix(b"data: "))
-            if len(self.chunks) >= _STARTED_CHUNKS:
-                self.started.set()
-
-    async def _lines(self, http: aiohttp.ClientSession) -> AsyncIterator[bytes]:
-        messages = [{"role": "user", "content": _LONG}]
-        body = {"model": MODEL, "messages": messages, "stream": True}
-        async with http.post(self.path, json=body) as response:
-            assert response.status == 200, await response.text()
-            async for line in response.content:
-                if line.strip():
-                    yield line.strip()
-
-    def error(self) -> Json | str | None:
-        """Return the error at the end of the stream."""
-        found: Json | str | None = self._last().get("error")
-        return found
-
-    def is_complete(self) -> bool:
-        """Whether the stream ended as its API specifies."""
-        if self.path == "/api/chat":
-            return self._last().get("done_reason") == "stop"
-        finished = self._last().get("choices", [{}])[0].get("finish_reason")
-        return finished == "stop" and self.chunks[-1] == b"[DONE]"
-
-    def _last(self) -> Json:
-        found: Json = json.loads([chunk for chunk in self.chunks if chunk != b"[DONE]"][-1])
-        return found
-
-
 def test_clients_of_a_killed_pod_get_an_error(release: Release) -> None:
     asyncio.run(_kill_one_of_two(release))
     with ollama_at(release.url) as ollama_client:
@@ -81,7 +39,9 @@ def test_clients_of_a_killed_pod_get_an_error(release: Release) -> None:
 
 
 async def _kill_one_of_two(release: Release) -> None:
-    readers = [Reader(path) for path in 2 * ["/api/chat"] + 2 * ["/v1/chat/completions"]]
+    readers = [
+        Reader(path, MODEL, _LONG) for path in 2 * ["/api/chat"] + 2 * ["/v1/chat/completions"]
+    ]
     async with aiohttp.ClientSession(release.url) as http:
         tasks = []
         for reader in readers:
