@@ -10,7 +10,7 @@ from cluster.kubectl import Json, Kubectl
 class Cluster(Protocol):
     """A Kubernetes cluster with one node."""
 
-    logs: Path
+    log_folder: Path
     kubectl: Kubectl
     kubeconfig: Path | None
     """None: the default of kubectl."""

@@ -16,7 +16,7 @@ def describe(cluster: Cluster) -> str:
         parts = [part for name in names for part in _namespace(cluster, name)]
     except CommandError as error:
         parts = [f"API server unavailable: {error}"]
-    return "\n".join((*parts, f"logs of the cluster's processes: {cluster.logs}"))
+    return "\n".join((*parts, f"logs of the cluster's processes: {cluster.log_folder}"))
 
 
 def _namespace(cluster: Cluster, name: str) -> list[str]:

@@ -32,7 +32,7 @@ class KindCluster:
 
     def __init__(self, logs: Path) -> None:
         """Look up its node. Raises CommandError if the API server is unreachable."""
-        self.logs = logs
+        self.log_folder = logs
         self.kubeconfig: Path | None = None
         self.cache_values: Json = {"accessModes": ["ReadWriteOnce"]}
         self.kubectl = Kubectl(["kubectl"])

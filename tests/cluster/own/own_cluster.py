@@ -28,14 +28,14 @@ class OwnCluster:
 
     def __init__(self, cache: Path, binaries: Binaries, pause: SavedImage) -> None:
         """Start it. Raises RuntimeError with the log of the process that failed."""
-        self.logs = cache / "logs"
+        self.log_folder = cache / "logs"
         self._folder = cache / "run"
         self._sweep()
-        shutil.rmtree(self.logs, ignore_errors=True)
-        self.logs.mkdir()
+        shutil.rmtree(self.log_folder, ignore_errors=True)
+        self.log_folder.mkdir()
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(self._sweep)
-            self._processes = Processes(binaries, self._folder, self.logs, pause.reference)
+            self._processes = Processes(binaries, self._folder, self.log_folder, pause.reference)
             cleanup.callback(self._processes.stop)
             self.kubectl = self._processes.kubectl
             self.cache_values: Json = {"storageClass": "-"}
@@ -48,7 +48,7 @@ class OwnCluster:
         self.load(pause)
         self._processes.start_control_plane()
         self._processes.start_node()
-        log.info("the cluster is up; logs in %s", self.logs)
+        log.info("the cluster is up; logs in %s", self.log_folder)
 
     def load(self, image: SavedImage) -> None:
         """Import an image on the node."""
