@@ -8,6 +8,7 @@ import pytest
 
 from cluster.clients import HELLO, ollama_at, openai_at
 from cluster.cluster import Cluster
+from cluster.command import CommandError
 from cluster.extended_resource import RESOURCE, advertise
 from cluster.images import TAG
 from cluster.kubectl import Json
@@ -32,7 +33,7 @@ _LONG: dict[str, Json] = {
 _KILL_RANK = """
 import os, pathlib, signal
 for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-    if b"sizeup_inference.engine.parallel.rank" in path.read_bytes():
+    if b"sizeup_inference.engine.parallel.rank" in path.read_bytes().split(b"\\0"):
         os.kill(int(path.parent.name), signal.SIGKILL)
         print("killed")
 """
@@ -104,8 +105,13 @@ async def _kill_during_streams(release: Release) -> None:
 
 
 def _kill(release: Release) -> None:
+    """The container ends with the rank, and with it the command that runs in it."""
     options = ("deployment/sizeup-ranked", "--container=inference", "--")
-    assert "killed" in release.kubectl("exec", *options, "python", "-c", _KILL_RANK)
+    try:
+        output = release.kubectl("exec", *options, "python", "-c", _KILL_RANK)
+    except CommandError as error:
+        output = str(error)
+    assert "\nkilled" in f"\n{output}"
 
 
 def _is_restarted(release: Release) -> bool:
