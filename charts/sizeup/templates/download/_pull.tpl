@@ -66,18 +66,21 @@ podFailurePolicy:
       onPodConditions:
         - {type: DisruptionTarget, status: "True"}
 template:
+  {{- $fields := merge (include "sizeup.pullPlacement" . | fromJson) (include "sizeup.podFields" (list $download) | fromJson) }}
+  {{- include "sizeup.podTemplate" (list $root "download" $download.serviceAccount $fields (include "sizeup.pullPod" .)) | nindent 2 }}
+{{- end }}
+
+{{/* sizeup.pullPod: list root, model */}}
+{{- define "sizeup.pullPod" }}
+{{- $root := index . 0 }}
+{{- $model := index . 1 }}
   metadata:
     labels:
       {{- include "sizeup.selector" (list $root "download" $model.key) | nindent 6 }}
       {{- with include "sizeup.diskLabel" . }}
       {{- . | nindent 6 }}
       {{- end }}
-    {{- with $download.podAnnotations }}
-    annotations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
   spec:
-    {{- include "sizeup.pod" (list $root "download" (merge (include "sizeup.pullPlacement" . | fromJson) $download)) | nindent 4 }}
     restartPolicy: Never
     terminationGracePeriodSeconds: 30
     containers:

@@ -55,3 +55,19 @@
 - {name: SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS, value: {{ $model.keepAliveSeconds | quote }}}
 {{- end }}
 {{- end }}
+
+{{/* sizeup.inferenceFields: list root, model. The pod fields of a size; with mode ephemeral also the download as an init
+     container, and its volumes. As JSON. */}}
+{{- define "sizeup.inferenceFields" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- $_ := set $model "affinity" (include "sizeup.sharedVolumeAffinity" (list $root $model $model.affinity) | fromJson) -}}
+{{- if and $model.needsWeights (eq $root.Values.modelCache.mode "ephemeral") -}}
+{{- $download := include "sizeup.podFields" (list $root.Values.modelCache.download) | fromJson -}}
+{{- $pull := include "sizeup.pullContainer" . | fromYamlArray | first -}}
+{{- $pull = include "sizeup.extendedContainer" (list $pull $download) | fromJson -}}
+{{- $_ := set $model "initContainers" (append $model.initContainers $pull) -}}
+{{- $_ := set $model "extraVolumes" (include "sizeup.mergedList" (list "name" $download.extraVolumes $model.extraVolumes) | fromJsonArray) -}}
+{{- end -}}
+{{- toJson $model -}}
+{{- end }}
