@@ -104,6 +104,16 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- if and $cache.existingClaim (ne $cache.mode "shared") -}}
 {{- fail (printf "modelCache.existingClaim is a single volume for all models: it requires modelCache.mode=shared, got %s" $cache.mode) -}}
 {{- end -}}
+{{- if and $cache.nfs.server (or $cache.existingClaim $cache.volumeName (ne $cache.mode "shared")) -}}
+{{- fail "modelCache.nfs is a single volume for all models, in place of a claim: it requires modelCache.mode=shared, and neither existingClaim nor volumeName" -}}
+{{- end -}}
+{{- if and $cache.volumeName (or $cache.existingClaim (ne $cache.mode "shared")) -}}
+{{- fail "modelCache.volumeName binds the chart's own claim, of which there is one with modelCache.mode=shared and without existingClaim" -}}
+{{- end -}}
+{{- $writable := or (has "ReadWriteMany" $cache.accessModes) (has "ReadWriteOnce" $cache.accessModes) $cache.nfs.server (eq $cache.mode "ephemeral") -}}
+{{- if and $cache.download.enabled (not $writable) -}}
+{{- fail "modelCache.accessModes is ReadOnlyMany, but the downloads write to the volume: set modelCache.download.enabled=false if it holds the models already" -}}
+{{- end -}}
 {{- if and (eq $cache.mode "ephemeral") (not $cache.download.enabled) -}}
 {{- fail "modelCache.mode=ephemeral starts with an empty volume: it requires modelCache.download.enabled=true" -}}
 {{- end -}}

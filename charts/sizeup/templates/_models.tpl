@@ -46,6 +46,7 @@
 {{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
 {{- with $values.draft }}{{ $_ := set $model "draft" (include "sizeup.draft" (list $root $key . $model) | fromJson) }}{{ end -}}
+{{- $_ := set $model "listen" $root.Values.listen -}}
 {{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
 {{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
 {{- $_ := merge $model $hardware -}}
@@ -114,8 +115,8 @@
 {{- fail (printf "models.%s.profile: profile %s has no GPU, so it cannot be multiplied by %d" $key (first $parts) $count) -}}
 {{- end -}}
 {{- $resources := deepCopy $profile.resources -}}
-{{- range $amounts := values $resources -}}
-{{- range $resource, $amount := $amounts -}}
+{{- range $amounts := list $resources.requests $resources.limits -}}
+{{- range $resource, $amount := $amounts | default dict -}}
 {{- if and (gt $count 1) (or (contains "/" $resource) (has $resource (list "cpu" "memory"))) -}}
 {{- $_ := set $amounts $resource (include "sizeup.multiple" (list $amount $count)) -}}
 {{- end -}}

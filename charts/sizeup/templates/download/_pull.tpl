@@ -38,7 +38,7 @@
   resources:
     {{- toYaml $root.Values.modelCache.download.resources | nindent 4 }}
   volumeMounts:
-    - {name: models, mountPath: /models}
+    {{- include "sizeup.cacheMount" (list $root false) | nindent 4 }}
     - {name: tmp, mountPath: /tmp}
     {{- if $hub.caConfigMap.name }}
     - {name: ca, mountPath: /etc/sizeup-ca, readOnly: true}
@@ -87,7 +87,7 @@ template:
       {{- include "sizeup.pullContainer" . | nindent 6 }}
     volumes:
       - name: models
-        {{- include "sizeup.cacheVolume" . | nindent 8 }}
+        {{- include "sizeup.cacheVolume" (list $root $model false) | nindent 8 }}
       - name: tmp
         emptyDir: {sizeLimit: 64Mi}
       {{- include "sizeup.caVolume" $root | nindent 6 }}

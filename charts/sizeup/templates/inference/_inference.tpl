@@ -17,7 +17,7 @@
 - {name: SIZEUP_INFERENCE_DRAFT_MODEL, value: {{ .id | quote }}}
 - {name: SIZEUP_INFERENCE_DRAFT_REVISION, value: {{ .revision | quote }}}
 {{- end }}
-- {name: SIZEUP_INFERENCE_HOST, value: 0.0.0.0}
+- {name: SIZEUP_INFERENCE_HOST, value: {{ .listen | quote }}}
 - {name: SIZEUP_INFERENCE_PORT, value: "8080"}
 - {name: HF_HUB_CACHE, value: /models}
 - {name: HF_HUB_OFFLINE, value: "1"}
