@@ -1,12 +1,9 @@
 import json
 import subprocess
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
-from kubernetes_validate import utils as tool
 
 from chart import custom_resources
 from chart.rendering import (
@@ -20,27 +17,14 @@ from chart.rendering import (
     of_kind,
     render,
 )
-
-KUBERNETES = ("1.30", "1.34", "1.37")
-"""The oldest supported, the one of the cluster tests, and the newest with schemas."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cached_schemas() -> Iterator[None]:
-    """Without the cache, megabytes of JSON are parsed for every object."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tool, "schema_contents", cache(tool.schema_contents))
-        yield
+from chart.validation import KUBERNETES, validate
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_objects_are_valid(variant: str, version: str) -> None:
     for one in render(VARIANTS[variant]):
-        if one["kind"] in custom_resources.KINDS:
-            custom_resources.validate(one)
-        else:
-            kubernetes_validate.validate(one, version, strict=True)
+        validate(one, version)
 
 
 def test_misspelt_field_is_detected() -> None:

@@ -10,7 +10,6 @@ from chart.rendering import (
     EXTENDED,
     VARIANTS,
     Json,
-    RenderError,
     containers,
     environment,
     named,
@@ -189,13 +188,6 @@ def test_extra_labels_and_volumes() -> None:
     assert inference["volumeMounts"][-1]["mountPath"] == "/more"
     spread = gateway["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert [one["topologyKey"] for one in spread] == ["rack"]
-
-
-@pytest.mark.parametrize("name", ["tmp", "models", "ca"])
-def test_extra_volume_with_a_reserved_name_is_rejected(name: str) -> None:
-    values = {"inference": {"extraVolumes": [{"name": name, "emptyDir": {}}]}}
-    with pytest.raises(RenderError, match=rf"inference\.extraVolumes: .*{name}"):
-        render(values)
 
 
 def test_job_pod_annotations() -> None:

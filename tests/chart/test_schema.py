@@ -90,6 +90,9 @@ OPEN = {
     "/properties/loadtest/properties/config": "validated by sizeup-bench",
     "/properties/extraObjects/items": "any Kubernetes object",
     "/definitions/listed/items": "Kubernetes types, validated by the API server",
+    "/definitions/namedList/items": "likewise",
+    "/definitions/podFields/properties/extraVolumeMounts/items": "likewise",
+    "/definitions/podFields": "the keys are those of the objects that include it",
 }
 """Objects with arbitrary keys, and the reason."""
 
@@ -104,8 +107,11 @@ KUBERNETES = {"affinity", "resources", "amounts", "peer", "labelSelector"}
 """Definitions of Kubernetes types, which its documentation describes."""
 
 
+POD_FIELDS = SCHEMA["definitions"]["podFields"]["properties"].keys()
+
+
 def missing(values: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    """Yield the keys that are in only one of values.yaml and the schema."""
+    """Yield the keys that are in only one of values.yaml and the schema, except pod fields."""
     if reference := schema.get("$ref"):
         schema = SCHEMA["definitions"][reference.rpartition("/")[2]]
         if reference.rpartition("/")[2] in KUBERNETES:
@@ -113,7 +119,8 @@ def missing(values: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
     properties = schema.get("properties", {})
     if not isinstance(values, dict) or not properties:
         return
-    yield from (f"{path}.{key}" for key in properties.keys() ^ values.keys())
+    keys = (properties.keys() - POD_FIELDS) ^ values.keys()
+    yield from (f"{path}.{key}" for key in keys)
     for key in properties.keys() & values.keys():
         yield from missing(values[key], properties[key], f"{path}.{key}")
 
@@ -123,11 +130,19 @@ RARE = {"supplementalGroups", "seLinuxOptions", "seccompProfile.localhostProfile
 
 def test_every_key_has_a_default_in_values_yaml() -> None:
     # Values of a parent chart; fields for particular clusters.
-    known = {".global", *(f".podSecurityContext.{key}" for key in RARE)}
+    known = {".global.imageRegistry", ".global.imagePullSecrets"}
+    known |= {f".podSecurityContext.{key}" for key in RARE}
     assert set(missing(DEFAULTS, SCHEMA, "")) - known == set()
 
 
-@pytest.mark.parametrize("part", ["model", "profile"])
+def test_pod_fields_are_complete_wherever_there_are_some() -> None:
+    places = {path: part["properties"] for path, part in objects_of(SCHEMA) if "allOf" in part}
+    assert len(places) == 8
+    for path, properties in places.items():
+        assert {key for key, schema in properties.items() if schema is True} == POD_FIELDS, path
+
+
+@pytest.mark.parametrize("part", ["model", "profile", "podFields"])
 def test_every_key_of_a_model_and_a_profile_is_documented(part: str) -> None:
     text = (CHART / "values.yaml").read_text()
     keys = SCHEMA["definitions"][part]["properties"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import Json, RenderError, containers, environment, named, render
+from chart.rendering import Json, containers, environment, named, render
 
 VARIABLE = "SIZEUP_INFERENCE_TENSOR_PARALLEL"
 SMALL = {"id": "Qwen/Qwen1.5-0.5B-Chat"}
@@ -66,14 +66,13 @@ def test_cpu_memory_and_gpus_grow_with_the_count(amount: Any, tripled: str) -> N
     assert containers(once)[-1]["resources"] == profile["resources"]
 
 
-def test_a_second_mount_of_the_shared_memory_is_refused() -> None:
+def test_a_mount_of_the_operator_replaces_the_shared_memory() -> None:
     inference = {
-        "extraVolumes": [{"name": "mine", "emptyDir": {"medium": "Memory"}}],
-        "extraVolumeMounts": [{"name": "mine", "mountPath": "/dev/shm"}],
+        "extraVolumes": [{"name": "mine", "emptyDir": {"medium": "Memory", "sizeLimit": "8Gi"}}],
+        "extraVolumeMounts": [{"name": "mine", "mountPath": "/dev/shm/"}],
     }
-    with pytest.raises(RenderError, match="/dev/shm"):
-        pod("gpu-80g:4", inference=inference)
-    assert pod("gpu-80g", inference=inference)
+    mounts = containers(pod("gpu-80g:4", inference=inference))[-1]["volumeMounts"]
+    assert [m["name"] for m in mounts if m["mountPath"].startswith("/dev/shm")] == ["mine"]
 
 
 @pytest.mark.parametrize(("profile", "gib"), [("gpu-24g", 22), ("gpu-80g:4", 79)])

@@ -1,9 +1,11 @@
 {{/* Constraints between values, which the schema cannot express. */}}
 {{- define "sizeup.checks" -}}
 {{- include "sizeup.checkNames" . -}}
+{{- include "sizeup.checkEnv" . -}}
+{{- include "sizeup.checkAccounts" . -}}
+{{- include "sizeup.checkDependency" . -}}
 {{- include "sizeup.checkFit" . -}}
 {{- include "sizeup.checkCache" . -}}
-{{- include "sizeup.checkVolumes" . -}}
 {{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}
@@ -28,6 +30,68 @@
 {{- end -}}
 {{- end }}
 
+{{/* Variables on which other objects depend. They are read case-insensitively. */}}
+{{- define "sizeup.fixedVariables" -}}
+SIZEUP_GATEWAY_HOST: use listen
+SIZEUP_GATEWAY_PORT: use gateway.service.port for clients, the pods listen on 11434
+SIZEUP_GATEWAY_METRICS_PORT: the Services, monitors and NetworkPolicies use 9090
+SIZEUP_GATEWAY_CATALOG: use models
+SIZEUP_GATEWAY_DISCOVERY: the gateway finds the pods of the models through their Services
+SIZEUP_GATEWAY_ENDPOINT_SELECTOR: it selects the Services of this release
+SIZEUP_GATEWAY_ACTIVATION_SECONDS: use gateway.activation.seconds, from which the timeout of the HTTPRoute follows
+SIZEUP_GATEWAY_CREATED_MODELS_CONFIG_MAP: use gateway.createdModels, the gateway's Role names the ConfigMap
+SIZEUP_GATEWAY_DRAIN_SECONDS: use gateway.drainSeconds, from which the termination grace period follows
+SIZEUP_GATEWAY_MAX_BODIES_BYTES: use gateway.limits.bodiesMiB, which must fit the memory limit
+SIZEUP_GATEWAY_MAX_RESPONSES_BYTES: use gateway.limits.responsesMiB, which must fit the memory limit
+SIZEUP_INFERENCE_HOST: use listen
+SIZEUP_INFERENCE_PORT: the Services, probes and NetworkPolicies use 8080
+SIZEUP_INFERENCE_METRICS_PORT: the Services, monitors and NetworkPolicies use 9090
+SIZEUP_INFERENCE_ENGINE: use engine of the model, from which the image follows
+SIZEUP_INFERENCE_TENSOR_PARALLEL: use :count of the model's profile, from which the number of GPUs follows
+SIZEUP_INFERENCE_DRAIN_SECONDS: use inference.drainSeconds, from which the termination grace period follows
+SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, which the gateway reads as well
+{{- end }}
+
+{{- define "sizeup.checkEnv" -}}
+{{- $fixed := include "sizeup.fixedVariables" . | fromYaml -}}
+{{- range $path, $values := include "sizeup.podValues" . | fromJson -}}
+{{- range get $values "env" | default list -}}
+{{- $name := .name -}}
+{{- with get $fixed (upper $name) -}}
+{{- fail (printf "%s.env: other objects of the chart depend on %s: %s" $path $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The values that have pod fields, by path; as JSON. */}}
+{{- define "sizeup.podValues" -}}
+{{- $places := pick .Values "gateway" "inference" "mirror" "tests" "loadtest" -}}
+{{- $_ := set $places "modelCache.download" .Values.modelCache.download -}}
+{{- range $name, $profile := .Values.profiles }}{{ $_ := set $places (printf "profiles.%s" $name) $profile }}{{ end -}}
+{{- range $key, $model := .Values.models }}{{ $_ := set $places (printf "models.%s" $key) $model }}{{ end -}}
+{{- toJson $places -}}
+{{- end }}
+
+{{- define "sizeup.checkAccounts" -}}
+{{- $owners := dict -}}
+{{- range $path, $values := include "sizeup.podValues" . | fromJson -}}
+{{- $account := get $values "serviceAccount" | default dict -}}
+{{- if and $account.create $account.name -}}
+{{- with get $owners $account.name -}}
+{{- fail (printf "%s.serviceAccount and %s.serviceAccount create the same account %q: set create=false in one of them" . $path $account.name) -}}
+{{- end -}}
+{{- $_ := set $owners $account.name $path -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "sizeup.checkDependency" -}}
+{{- if not .Values.enabled -}}
+{{- fail (printf "enabled=false takes effect only as the condition of a dependency: add condition: %s.enabled to the parent's Chart.yaml" .Chart.Name) -}}
+{{- end -}}
+{{- end }}
+
 {{- define "sizeup.checkFit" -}}
 {{- $errors := include "sizeup.fitErrors" . | fromJsonArray -}}
 {{- if and $errors (eq .Values.fit.onFailure "fail") -}}
@@ -40,26 +104,21 @@
 {{- if and $cache.existingClaim (ne $cache.mode "shared") -}}
 {{- fail (printf "modelCache.existingClaim is a single volume for all models: it requires modelCache.mode=shared, got %s" $cache.mode) -}}
 {{- end -}}
+{{- if and $cache.nfs.server (or $cache.existingClaim $cache.volumeName (ne $cache.mode "shared")) -}}
+{{- fail "modelCache.nfs is a single volume for all models, in place of a claim: it requires modelCache.mode=shared, and neither existingClaim nor volumeName" -}}
+{{- end -}}
+{{- if and $cache.volumeName (or $cache.existingClaim (ne $cache.mode "shared")) -}}
+{{- fail "modelCache.volumeName binds the chart's own claim, of which there is one with modelCache.mode=shared and without existingClaim" -}}
+{{- end -}}
+{{- $writable := or (has "ReadWriteMany" $cache.accessModes) (has "ReadWriteOnce" $cache.accessModes) $cache.nfs.server (eq $cache.mode "ephemeral") -}}
+{{- if and $cache.download.enabled (not $writable) -}}
+{{- fail "modelCache.accessModes is ReadOnlyMany, but the downloads write to the volume: set modelCache.download.enabled=false if it holds the models already" -}}
+{{- end -}}
 {{- if and (eq $cache.mode "ephemeral") (not $cache.download.enabled) -}}
 {{- fail "modelCache.mode=ephemeral starts with an empty volume: it requires modelCache.download.enabled=true" -}}
 {{- end -}}
 {{- with printf "%s%s" (include "sizeup.conflictingPlacement" .) (include "sizeup.conflictingPodAffinity" .) -}}
 {{- fail (printf "%ssee modelCache.accessModes" .) -}}
-{{- end -}}
-{{- end }}
-
-{{- define "sizeup.checkVolumes" -}}
-{{- range .Values.inference.extraVolumes -}}
-{{- if has .name (list "tmp" "models" "ca" "shm") -}}
-{{- fail (printf "inference.extraVolumes: the volume name %s is used by the chart itself, choose another name" .name) -}}
-{{- end -}}
-{{- end -}}
-{{- range $key, $model := include "sizeup.models" . | fromJson -}}
-{{- range $.Values.inference.extraVolumeMounts -}}
-{{- if and (gt (int $model.tensorParallel) 1) (eq .mountPath "/dev/shm") -}}
-{{- fail (printf "inference.extraVolumeMounts: the chart itself mounts /dev/shm in the pods of models.%s, which has several GPUs" $key) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- end }}
 

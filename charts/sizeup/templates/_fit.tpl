@@ -64,8 +64,8 @@ the length it will accept.
 {{- if and $model.needsWeights $kvHeads (mod $kvHeads (int64 $model.count)) -}}
 {{- $errors = append $errors (printf "models.%s.profile is %s:%d, but the model's %d KV heads are not divisible by %d and the engine would not start: use a count of %s, or set fit.onFailure=warn if its config.json differs" $key $model.profileName (int $model.count) $kvHeads (int $model.count) (include "sizeup.counts" $kvHeads | fromJsonArray | join ", ")) -}}
 {{- end -}}
-{{- if and $model.gpu (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $model.resources)))) -}}
-{{- $errors = append $errors (printf "profiles.%s has gpuMemoryGiB but requests no GPU: add nvidia.com/gpu or another extended resource to resources.limits, or set fit.onFailure=warn if GPUs are assigned in another way" $model.profileName) -}}
+{{- if and $model.gpu (not $model.resources.claims) (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $model.resources)))) -}}
+{{- $errors = append $errors (printf "profiles.%s has gpuMemoryGiB but requests no GPU: add nvidia.com/gpu or another extended resource to resources.limits, or a claim to resources.claims, or set fit.onFailure=warn if GPUs are assigned in another way" $model.profileName) -}}
 {{- end -}}
 {{- end -}}
 {{- concat $errors (include "sizeup.undersizedClaims" . | fromJsonArray) | uniq | toJson -}}

@@ -1,20 +1,23 @@
 {{/* Labels. Selectors must not change between chart versions: they are immutable. */}}
 
 {{/* sizeup.selector: list root, component, optional model key. Also used as pod labels: they carry no chart
-     version, so that upgrading only the chart restarts no pods. */}}
+     version, so that upgrading only the chart restarts no pods. The name is that of the chart, or its alias in a parent chart. */}}
 {{- define "sizeup.selector" -}}
-app.kubernetes.io/name: sizeup
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- if gt (len .) 2 }}
 sizeup.dev/model: {{ index . 2 }}
 {{- end }}
 {{- end }}
 
-{{/* sizeup.labels: same arguments as sizeup.selector. Labels of the object itself. */}}
+{{/* sizeup.labels: same arguments as sizeup.selector, and after them optionally further labels. Labels of the object itself;
+     the chart's own hold, then those of the object, then those of all objects. */}}
 {{- define "sizeup.labels" -}}
-{{ include "sizeup.selector" . }}
-app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version | replace "+" "_" }}
+{{- $root := index . 0 -}}
+{{- $more := kindIs "map" (last .) | ternary (last .) dict -}}
+{{- $labels := include "sizeup.selector" (kindIs "map" (last .) | ternary (initial .) .) | fromYaml -}}
+{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" -}}
+{{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" $chart -}}
+{{- merge $labels $own $more $root.Values.commonLabels | toYaml -}}
 {{- end }}

@@ -46,9 +46,8 @@
 {{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
 {{- with $values.draft }}{{ $_ := set $model "draft" (include "sizeup.draft" (list $root $key . $model) | fromJson) }}{{ end -}}
+{{- $_ := set $model "listen" $root.Values.listen -}}
 {{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
-{{- $_ := set $model "env" ($values.env | default list) -}}
-{{- $_ := set $model "affinity" ($values.affinity | default dict) -}}
 {{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
 {{- $_ := merge $model $hardware -}}
 {{- /* Files of another dtype are converted as a whole before they are quantized, in the memory of the host. */ -}}
@@ -100,7 +99,7 @@
   "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) | toJson -}}
 {{- end }}
 
-{{/* sizeup.hardware: list root, key, values of the model. The profile, multiplied by its count. */}}
+{{/* sizeup.hardware: list root, key, values of the model. The profile, multiplied by its count, and the pod fields. */}}
 {{- define "sizeup.hardware" -}}
 {{- $root := index . 0 -}}
 {{- $key := index . 1 -}}
@@ -116,19 +115,17 @@
 {{- fail (printf "models.%s.profile: profile %s has no GPU, so it cannot be multiplied by %d" $key (first $parts) $count) -}}
 {{- end -}}
 {{- $resources := deepCopy $profile.resources -}}
-{{- range $amounts := values $resources -}}
-{{- range $resource, $amount := $amounts -}}
+{{- range $amounts := list $resources.requests $resources.limits -}}
+{{- range $resource, $amount := $amounts | default dict -}}
 {{- if and (gt $count 1) (or (contains "/" $resource) (has $resource (list "cpu" "memory"))) -}}
 {{- $_ := set $amounts $resource (include "sizeup.multiple" (list $amount $count)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $nodes := mergeOverwrite (deepCopy ($profile.nodeSelector | default dict)) ($values.nodeSelector | default dict) -}}
-{{- $tolerations := concat ($profile.tolerations | default list) ($values.tolerations | default list) -}}
+{{- $fields := include "sizeup.podFields" (list $root.Values.inference $profile $values) | fromJson -}}
 {{- dict "profileName" (first $parts) "count" $count "gpu" $gpu "resources" $resources
-  "nodeSelector" $nodes "tolerations" $tolerations "runtimeClassName" ($profile.runtimeClassName | default "")
   "profile" (dict "image" ($profile.image | default dict) "gpuMemoryGiB" $profile.gpuMemoryGiB "hourlyCost" ($profile.hourlyCost | default 0))
-  | toJson -}}
+  | merge $fields | toJson -}}
 {{- end }}
 
 {{/* sizeup.multiple: list amount, count. A Kubernetes quantity, multiplied. */}}

@@ -1,8 +1,8 @@
 {{/* Object names. Names that are too long are rejected rather than truncated: truncated names can collide. */}}
 
 {{- define "sizeup.fullname" -}}
-{{- $own := printf "%s-sizeup" .Release.Name -}}
-{{- .Values.fullnameOverride | default (contains "sizeup" .Release.Name | ternary .Release.Name $own) -}}
+{{- $own := printf "%s-%s" .Release.Name .Chart.Name -}}
+{{- .Values.fullnameOverride | default (contains .Chart.Name .Release.Name | ternary .Release.Name $own) -}}
 {{- end }}
 
 {{/* sizeup.name: list root, suffix... */}}
@@ -19,7 +19,7 @@
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
 {{- $tag := $image.tag | default (printf "%s%s" $root.Chart.AppVersion (index . 2)) -}}
-{{- with $root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- with $root.Values.image.registry | default $root.Values.global.imageRegistry }}{{ trimSuffix "/" . }}/{{ end -}}
 {{- $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $tag }}{{ end -}}
 {{- end }}
 

@@ -1,14 +1,25 @@
-{{/* sizeup.cacheVolume: list root, model. The volume source of the model's weights. */}}
+{{/* sizeup.cacheVolume: list root, model, read-only. The volume source of the model's weights. */}}
 {{- define "sizeup.cacheVolume" -}}
 {{- $root := index . 0 -}}
 {{- $cache := $root.Values.modelCache -}}
+{{- $readOnly := index . 2 -}}
+{{- /* A ReadOnlyMany volume is attached to several nodes only for pods that claim to read only. */ -}}
+{{- $claimReadOnly := and $readOnly (has "ReadOnlyMany" $cache.accessModes) (not $cache.download.enabled) | ternary ", readOnly: true" "" -}}
 {{- if eq $cache.mode "ephemeral" -}}
 emptyDir: {sizeLimit: {{ include "sizeup.cacheSize" (list (index . 1)) }}}
+{{- else if $cache.nfs.server -}}
+nfs: {{ dict "server" $cache.nfs.server "path" $cache.nfs.path "readOnly" $readOnly | toJson }}
 {{- else if eq $cache.mode "perModel" -}}
-persistentVolumeClaim: {claimName: {{ include "sizeup.name" (list $root "cache" (index . 1).key) }}}
+persistentVolumeClaim: {claimName: {{ include "sizeup.name" (list $root "cache" (index . 1).key) }}{{ $claimReadOnly }}}
 {{- else -}}
-persistentVolumeClaim: {claimName: {{ $cache.existingClaim | default (include "sizeup.name" (list $root "cache")) }}}
+persistentVolumeClaim: {claimName: {{ $cache.existingClaim | default (include "sizeup.name" (list $root "cache")) }}{{ $claimReadOnly }}}
 {{- end -}}
+{{- end }}
+
+{{/* sizeup.cacheMount: list root, read-only. The mount of the weights. */}}
+{{- define "sizeup.cacheMount" -}}
+{{- $subPath := (index . 0).Values.modelCache.subPath -}}
+- {name: models, mountPath: /models{{ if index . 1 }}, readOnly: true{{ end }}{{ with $subPath }}, subPath: {{ . | quote }}{{ end }}}
 {{- end }}
 
 {{/* sizeup.cacheSize: models. 1.2 x the weights, for tokenizers and the small files of another revision; 2 GiB
@@ -34,10 +45,10 @@ metadata:
   name: {{ $name }}
   namespace: {{ $root.Release.Namespace }}
   labels:
-    {{- include "sizeup.labels" (list $root "cache") | nindent 4 }}
-  {{- if $cache.keep }}
+    {{- include "sizeup.labels" (list $root "cache" $cache.labels) | nindent 4 }}
+  {{- with mergeOverwrite ($cache.keep | ternary (dict "helm.sh/resource-policy" "keep") dict) $cache.annotations }}
   annotations:
-    helm.sh/resource-policy: keep
+    {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
   accessModes: {{ toJson $cache.accessModes }}
@@ -45,6 +56,9 @@ spec:
   storageClassName: ""
   {{- else if $cache.storageClass }}
   storageClassName: {{ $cache.storageClass }}
+  {{- end }}
+  {{- with $cache.volumeName }}
+  volumeName: {{ . }}
   {{- end }}
   resources:
     requests:
@@ -61,7 +75,7 @@ spec:
 {{- $root := . -}}
 {{- $claims := dict -}}
 {{- $cache := .Values.modelCache -}}
-{{- if and (ne $cache.mode "ephemeral") (not $cache.existingClaim) -}}
+{{- if and (ne $cache.mode "ephemeral") (not $cache.existingClaim) (not $cache.nfs.server) -}}
 {{- range $model := include "sizeup.models" . | fromJson -}}
 {{- if $model.needsWeights -}}
 {{- $name := eq $cache.mode "perModel" | ternary (list $root "cache" $model.key) (list $root "cache") | include "sizeup.name" -}}

@@ -3,7 +3,8 @@
 {{/* "yes" if the cache volume attaches to one node at a time, else empty. */}}
 {{- define "sizeup.singleNodeCache" -}}
 {{- $cache := .Values.modelCache -}}
-{{- if and (ne $cache.mode "ephemeral") (not (has "ReadWriteMany" $cache.accessModes)) }}yes{{ end -}}
+{{- $readByMany := and (has "ReadOnlyMany" $cache.accessModes) (not $cache.download.enabled) -}}
+{{- if not (or (eq $cache.mode "ephemeral") $cache.nfs.server (has "ReadWriteMany" $cache.accessModes) $readByMany) }}yes{{ end -}}
 {{- end }}
 
 {{/* sizeup.disk: list root, model. The single-node volume that a pod of the model mounts, as a label value; empty
@@ -29,7 +30,7 @@ sizeup.dev/disk: {{ . }}
 {{- define "sizeup.sharedVolumeAffinity" -}}
 {{- $affinity := deepCopy (index . 2 | default dict) -}}
 {{- with include "sizeup.disk" . -}}
-{{- $labels := dict "app.kubernetes.io/instance" (index $ 0).Release.Name "sizeup.dev/disk" . -}}
+{{- $labels := dict "app.kubernetes.io/name" (index $ 0).Chart.Name "app.kubernetes.io/instance" (index $ 0).Release.Name "sizeup.dev/disk" . -}}
 {{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $labels) -}}
 {{- $pods := get $affinity "podAffinity" | default dict -}}
 {{- $_ := set $pods "requiredDuringSchedulingIgnoredDuringExecution" (list $term) -}}
@@ -61,8 +62,8 @@ sizeup.dev/disk: {{ . }}
 {{- define "sizeup.conflictingPlacement" -}}
 {{- if include "sizeup.singleNodeCache" . -}}
 {{- $cache := .Values.modelCache -}}
-{{- if and $cache.download.enabled (or $cache.download.nodeSelector $cache.download.tolerations) -}}
-{{- print "downloads to a ReadWriteOnce volume are scheduled with the model: remove modelCache.download.nodeSelector and tolerations; " -}}
+{{- if and $cache.download.enabled (or $cache.download.nodeSelector $cache.download.tolerations $cache.download.affinity) -}}
+{{- print "downloads to a ReadWriteOnce volume are scheduled with the model: remove modelCache.download.nodeSelector, tolerations and affinity; " -}}
 {{- end -}}
 {{- $first := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}

@@ -38,7 +38,7 @@
   resources:
     {{- toYaml $root.Values.modelCache.download.resources | nindent 4 }}
   volumeMounts:
-    - {name: models, mountPath: /models}
+    {{- include "sizeup.cacheMount" (list $root false) | nindent 4 }}
     - {name: tmp, mountPath: /tmp}
     {{- if $hub.caConfigMap.name }}
     - {name: ca, mountPath: /etc/sizeup-ca, readOnly: true}
@@ -66,25 +66,28 @@ podFailurePolicy:
       onPodConditions:
         - {type: DisruptionTarget, status: "True"}
 template:
+  {{- $fields := merge (include "sizeup.pullPlacement" . | fromJson) (include "sizeup.podFields" (list $download) | fromJson) }}
+  {{- include "sizeup.podTemplate" (list $root "download" $download.serviceAccount $fields (include "sizeup.pullPod" .)) | nindent 2 }}
+{{- end }}
+
+{{/* sizeup.pullPod: list root, model */}}
+{{- define "sizeup.pullPod" }}
+{{- $root := index . 0 }}
+{{- $model := index . 1 }}
   metadata:
     labels:
       {{- include "sizeup.selector" (list $root "download" $model.key) | nindent 6 }}
       {{- with include "sizeup.diskLabel" . }}
       {{- . | nindent 6 }}
       {{- end }}
-    {{- with $download.podAnnotations }}
-    annotations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
   spec:
-    {{- include "sizeup.pod" (list $root "download" (merge (include "sizeup.pullPlacement" . | fromJson) $download)) | nindent 4 }}
     restartPolicy: Never
     terminationGracePeriodSeconds: 30
     containers:
       {{- include "sizeup.pullContainer" . | nindent 6 }}
     volumes:
       - name: models
-        {{- include "sizeup.cacheVolume" . | nindent 8 }}
+        {{- include "sizeup.cacheVolume" (list $root $model false) | nindent 8 }}
       - name: tmp
         emptyDir: {sizeLimit: 64Mi}
       {{- include "sizeup.caVolume" $root | nindent 6 }}

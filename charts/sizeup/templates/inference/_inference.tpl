@@ -17,7 +17,7 @@
 - {name: SIZEUP_INFERENCE_DRAFT_MODEL, value: {{ .id | quote }}}
 - {name: SIZEUP_INFERENCE_DRAFT_REVISION, value: {{ .revision | quote }}}
 {{- end }}
-- {name: SIZEUP_INFERENCE_HOST, value: 0.0.0.0}
+- {name: SIZEUP_INFERENCE_HOST, value: {{ .listen | quote }}}
 - {name: SIZEUP_INFERENCE_PORT, value: "8080"}
 - {name: HF_HUB_CACHE, value: /models}
 - {name: HF_HUB_OFFLINE, value: "1"}
@@ -54,4 +54,20 @@
 {{- if $model.scaleToZero }}
 - {name: SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS, value: {{ $model.keepAliveSeconds | quote }}}
 {{- end }}
+{{- end }}
+
+{{/* sizeup.inferenceFields: list root, model. The pod fields of a size; with mode ephemeral also the download as an init
+     container, and its volumes. As JSON. */}}
+{{- define "sizeup.inferenceFields" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- $_ := set $model "affinity" (include "sizeup.sharedVolumeAffinity" (list $root $model $model.affinity) | fromJson) -}}
+{{- if and $model.needsWeights (eq $root.Values.modelCache.mode "ephemeral") -}}
+{{- $download := include "sizeup.podFields" (list $root.Values.modelCache.download) | fromJson -}}
+{{- $pull := include "sizeup.pullContainer" . | fromYamlArray | first -}}
+{{- $pull = include "sizeup.extendedContainer" (list $pull $download) | fromJson -}}
+{{- $_ := set $model "initContainers" (append $model.initContainers $pull) -}}
+{{- $_ := set $model "extraVolumes" (include "sizeup.mergedList" (list "name" $download.extraVolumes $model.extraVolumes) | fromJsonArray) -}}
+{{- end -}}
+{{- toJson $model -}}
 {{- end }}

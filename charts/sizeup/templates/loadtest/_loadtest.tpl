@@ -101,7 +101,6 @@ podAntiAffinity:
 {{/* The Job's spec; separate because its hash is part of the Job's name. */}}
 {{- define "sizeup.loadtestJob" -}}
 {{- $loadtest := .Values.loadtest -}}
-{{- $affinity := $loadtest.affinity | default (include "sizeup.loadtestAffinity" . | fromYaml) -}}
 completionMode: Indexed
 completions: {{ $loadtest.shards }}
 parallelism: {{ $loadtest.shards }}
@@ -110,20 +109,21 @@ backoffLimit: 0
 activeDeadlineSeconds: {{ int64 $loadtest.deadlineSeconds }}
 ttlSecondsAfterFinished: {{ int64 $loadtest.ttlSeconds }}
 template:
+  {{- $fields := include "sizeup.podFields" (list $loadtest) | fromJson }}
+  {{- include "sizeup.podTemplate" (list . "loadtest" $loadtest.serviceAccount $fields (include "sizeup.loadtestPod" .)) | nindent 2 }}
+{{- end }}
+
+{{- define "sizeup.loadtestPod" }}
   metadata:
     labels:
       {{- include "sizeup.selector" (list . "loadtest") | nindent 6 }}
-    {{- if or $loadtest.run $loadtest.podAnnotations }}
+    {{- with .Values.loadtest.run }}
     annotations:
-      {{- with $loadtest.run }}
       sizeup.dev/run: {{ . | quote }}
-      {{- end }}
-      {{- with $loadtest.podAnnotations }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
     {{- end }}
   spec:
-    {{- include "sizeup.pod" (list . "loadtest" (merge (dict "affinity" $affinity) $loadtest)) | nindent 4 }}
+    affinity:
+      {{- include "sizeup.loadtestAffinity" . | nindent 6 }}
     {{- include "sizeup.spread" (list . "loadtest") | nindent 4 }}
     restartPolicy: Never
     # Time to write the report of a run that is cut short.

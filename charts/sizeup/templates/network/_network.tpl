@@ -72,3 +72,13 @@ spec:
 {{- range $ports }}{{ $numbers = append $numbers (int .) }}{{ end -}}
 {{- $numbers | uniq | toJson -}}
 {{- end }}
+
+{{/* sizeup.ipFamilies: values of a Service. Its fields of dual-stack clusters. */}}
+{{- define "sizeup.ipFamilies" -}}
+{{- with .ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .ipFamilies }}
+  ipFamilies: {{ toJson . }}
+{{- end }}
+{{- end }}
