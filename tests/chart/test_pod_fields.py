@@ -207,7 +207,7 @@ def test_a_model_adds_to_its_profile_and_this_to_all_sizes() -> None:
     assert pod["spec"]["affinity"].keys() == {"nodeAffinity", "podAntiAffinity"}
 
 
-LISTS = {
+LISTS: dict[str, tuple[str, Json]] = {
     "env": ("SIZEUP_GATEWAY_LOG_LEVEL", {"value": "debug"}),
     "extraVolumes": ("tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
     "extraVolumeMounts": ("/tmp", {"name": "mine", "subPath": "tmp"}),

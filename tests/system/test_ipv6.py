@@ -41,8 +41,7 @@ def test_a_gateway_reaches_a_replica_and_both_are_reached_by_either_family(tmp_p
                 for metrics in (metrics_port, front_metrics_port):
                     assert "sizeup_" in await get(gateway, f"http://{host}:{metrics}/metrics")
 
-    settings = {"HOST": "::", "METRICS_PORT": str(metrics_port), "FAKE_TOKEN_SECONDS": "0"}
-    with process(port, **settings):
+    with process(port, HOST="::", METRICS_PORT=str(metrics_port), FAKE_TOKEN_SECONDS="0"):
         until_ready(port)
         asyncio.run(scenario())
 
