@@ -96,6 +96,38 @@ def test_notes_print_the_host(host: Any, tmp_path: Path) -> None:
     assert "http://a.example.com\n" in notes(with_host(host), tmp_path)
 
 
+def test_metrics_of_the_autoscaler() -> None:
+    queued = {
+        "type": "Pods",
+        "pods": {
+            "metric": {"name": "sizeup_gateway_requests_in_flight"},
+            "target": {"type": "AverageValue", "averageValue": "200"},
+        },
+    }
+    scaling = {"metrics": [queued], "behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}}
+    values = merge(EVERYTHING, {"gateway": {"autoscaling": scaling}})
+    (found,) = of_kind(render(values), "HorizontalPodAutoscaler")
+    assert found["spec"]["metrics"] == [queued]
+    assert found["spec"]["behavior"] == scaling["behavior"]
+    for version in KUBERNETES:
+        validate(found, version)
+
+
+def test_every_container_can_have_a_limit_of_cpu() -> None:
+    """A ResourceQuota of limits.cpu demands it."""
+    limited: Json = {"limits": {"cpu": "1"}}
+    values: Json = {
+        "gateway": {"resources": limited},
+        "inference": {"waitResources": limited},
+        "modelCache": {"download": {"resources": limited}},
+        "mirror": {"resources": limited},
+        "tests": {"resources": limited},
+    }
+    for name, pod in pods(render(merge(EVERYTHING, values))):
+        for container in containers(pod):
+            assert container["resources"]["limits"]["cpu"], name
+
+
 MONITORS = {"serviceMonitor": "ServiceMonitor", "podMonitor": "PodMonitor"}
 
 
