@@ -1,5 +1,7 @@
 """Volumes of the operator's as the cache: static binding, folders of a volume, NFS, read-only."""
 
+from pathlib import Path
+
 import pytest
 
 from chart.rendering import (
@@ -9,6 +11,7 @@ from chart.rendering import (
     containers,
     merge,
     named,
+    notes,
     of_kind,
     pods,
     render,
@@ -98,6 +101,15 @@ def test_nfs_is_mounted_read_only_but_for_downloads() -> None:
     objects = render(with_cache(NFS))
     assert of_kind(objects, "PersistentVolumeClaim") == []
     assert "sizeup.dev/disk" not in str(objects)
+
+
+@pytest.mark.parametrize(
+    ("cache", "claimed"), [({}, True), (NFS, False), ({"existingClaim": "weights"}, False)]
+)
+def test_notes_mention_claims_of_the_chart_only(
+    cache: Json, tmp_path: Path, *, claimed: bool
+) -> None:
+    assert ("delete pvc" in notes(with_cache(cache), tmp_path)) == claimed
 
 
 def test_a_read_only_claim_is_claimed_read_only_by_pods_on_any_node() -> None:
