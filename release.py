@@ -20,6 +20,7 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("charts/sizeup/values.yaml", rf"tag: ({_NUMBER})-cuda"),
     ("charts/sizeup/values/gpu.yaml", rf"tag: ({_NUMBER})-cuda"),
     ("charts/sizeup/values/scale-to-zero.yaml", rf"tag: ({_NUMBER})-cuda"),
+    ("docs/kubernetes.md", rf"name: sizeup, version: ({_NUMBER})"),
     # Images by name and tag, and files named after them.
     ("docs/kubernetes.md", rf"(?:sizeup-[\w${{}}]+|gateway|inference|cli|toys)[:-]({_NUMBER})"),
 )

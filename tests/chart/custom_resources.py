@@ -37,22 +37,32 @@ class Selector(Strict):
 
 
 class Relabeling(Strict):
-    sourceLabels: list[str]
-    targetLabel: str
+    action: Literal["replace", "keep", "drop", "labeldrop", "labelkeep", "labelmap"] = "replace"
+    sourceLabels: list[str] = []
+    regex: str | None = None
+    replacement: str | None = None
+    targetLabel: str | None = None
 
 
 class Endpoint(Strict):
     port: Name
     interval: Duration
     relabelings: list[Relabeling] = []
+    metricRelabelings: list[Relabeling] = []
+
+
+class NamespaceSelector(Strict):
+    matchNames: list[Name]
 
 
 class ServiceMonitorSpec(Strict):
+    namespaceSelector: NamespaceSelector | None = None
     selector: Selector
     endpoints: list[Endpoint] = Field(min_length=1)
 
 
 class PodMonitorSpec(Strict):
+    namespaceSelector: NamespaceSelector | None = None
     selector: Selector
     podMetricsEndpoints: list[Endpoint] = Field(min_length=1)
 
@@ -65,9 +75,14 @@ class Alert(Strict):
     annotations: dict[Literal["summary"], str]
 
 
+class RecordingRule(Strict):
+    record: str
+    expr: str
+
+
 class Group(Strict):
     name: str
-    rules: list[Alert] = Field(min_length=1)
+    rules: list[Alert | RecordingRule] = Field(min_length=1)
 
 
 class PrometheusRuleSpec(Strict):

@@ -19,7 +19,8 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from chart.rendering import HELM, Json, containers, named, of_kind, pods
+from chart.rendering import HELM, Json, containers, merge, named, of_kind, pods, render
+from chart.test_schema import POD_FIELDS
 from images.bake import DEFAULT, TARGETS, VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -285,6 +286,32 @@ def test_cilium_policy_selects_the_gateway() -> None:
     assert chosen == ["Deployment/sizeup-gateway"]
 
 
+def test_fields_of_pods_are_those_of_the_values() -> None:
+    section = DOC.partition("\n## Fields of pods\n")[2].partition("\n## ")[0]
+    assert (
+        set(re.findall(r"`(\w+)`", section.partition("```yaml")[0])) - {"inference"} == POD_FIELDS
+    )
+
+
+def test_fields_of_pods_are_in_the_pods() -> None:
+    preset = yaml.safe_load((ROOT / "charts/sizeup/values/gpu.yaml").read_text())
+    sizes = models_of(render(merge(preset, yaml.safe_load(FILES["fields.yaml"]))))
+    large = sizes["qwen1-5-72b"]["spec"]["template"]["spec"]
+    assert large.get("nodeSelector", {}) == {}
+    assert "H100" in json.dumps(large["affinity"])
+    small = sizes["qwen1-5-7b"]["spec"]["template"]
+    assert small["metadata"]["labels"]["team"] == "search"
+    assert {"name": "tmp", "emptyDir": {"sizeLimit": "8Gi"}} in small["spec"]["volumes"]
+    assert small["spec"]["priorityClassName"] == large["priorityClassName"] == "models"
+
+
+def test_the_chart_as_a_dependency() -> None:
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "dependencies:" in text]
+    (dependency,) = yaml.safe_load(text)["dependencies"]
+    chart = yaml.safe_load((ROOT / "charts/sizeup/Chart.yaml").read_text())
+    assert (dependency["name"], dependency["version"]) == (chart["name"], chart["version"])
+
+
 def labels_of(pod: Json) -> set[tuple[str, str]]:
     """Return the labels of a pod as pairs."""
     return set(pod["metadata"]["labels"].items())
@@ -302,7 +329,7 @@ def values_named() -> Iterator[tuple[str, ...]]:
 @pytest.mark.parametrize("keys", sorted(set(values_named())), ids=".".join)
 def test_mentioned_values_exist(keys: tuple[str, ...]) -> None:
     place: Any = yaml.safe_load((ROOT / "charts/sizeup/values.yaml").read_text())
-    for key in keys:
+    for key in keys[:-1] if keys[-1] in POD_FIELDS else keys:
         assert key in place
         place = place[key]
 

@@ -1,11 +1,13 @@
 """Fields of pods that operators set: each of them, wherever there are pods."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from chart.rendering import (
+    CHART,
     EVERYTHING,
     Json,
     RenderError,
@@ -207,7 +209,33 @@ def test_a_model_adds_to_its_profile_and_this_to_all_sizes() -> None:
     assert pod["spec"]["affinity"].keys() == {"nodeAffinity", "podAntiAffinity"}
 
 
-LISTS = {
+@pytest.mark.parametrize("place", ["gateway", "inference"])
+def test_a_spread_without_a_selector_counts_the_pods_of_its_workload(place: str) -> None:
+    spread = [{k: v for k, v in SPREAD.items() if k != "labelSelector"}]
+    for _, pod in pods(render(at(place, {"topologySpreadConstraints": spread}))):
+        for one in pod["spec"].get("topologySpreadConstraints", []):
+            if one["topologyKey"] == "rack":
+                selector = one["labelSelector"]["matchLabels"]
+                assert selector.items() <= pod["metadata"]["labels"].items()
+                assert ("sizeup.dev/model" in selector) == (place == "inference")
+
+
+def test_null_removes_what_a_more_general_place_has() -> None:
+    maps = ("podLabels", "podAnnotations", "nodeSelector")
+    names = ("priorityClassName", "schedulerName", "runtimeClassName")
+    removed = {field: dict.fromkeys(VALUES[field]) for field in maps} | dict.fromkeys(names)
+    pod = pod_at("model", removed, inference={field: VALUES[field] for field in (*maps, *names)})
+    assert pod["spec"].keys().isdisjoint((*maps, *names))
+    assert pod["metadata"]["labels"].keys().isdisjoint(VALUES["podLabels"])
+    assert pod["metadata"]["annotations"].keys().isdisjoint(VALUES["podAnnotations"])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_field_may_be_null(place: str) -> None:
+    assert pod_at(place, dict.fromkeys(VALUES)) == pod_at(place, {})
+
+
+LISTS: dict[str, tuple[str, Json]] = {
     "env": ("SIZEUP_GATEWAY_LOG_LEVEL", {"value": "debug"}),
     "extraVolumes": ("tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
     "extraVolumeMounts": ("/tmp", {"name": "mine", "subPath": "tmp"}),
@@ -252,6 +280,20 @@ def test_waiting_for_the_download_reads_the_variables_of_the_model() -> None:
     env = [{"name": "SIZEUP_INFERENCE_MODEL", "value": "/weights/x"}]
     for container in containers(pod_at("model", {"env": env})):
         assert environment(container)["SIZEUP_INFERENCE_MODEL"] == "/weights/x"
+
+
+def test_rejected_variables_are_those_of_the_chart() -> None:
+    text = (CHART / "templates" / "_checks.tpl").read_text()
+    names = set(re.findall(r"^(SIZEUP_\w+): ", text, re.MULTILINE))
+    own = {
+        name
+        for _, pod in pods(render(EVERYTHING))
+        for c in containers(pod)
+        for name in environment(c)
+    }
+    assert len(names) > 10
+    assert names <= own
+    assert {name for name in own if name.endswith(("_HOST", "_PORT", "_DRAIN_SECONDS"))} <= names
 
 
 @pytest.mark.parametrize(

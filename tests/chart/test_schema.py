@@ -103,7 +103,7 @@ def test_objects_reject_unknown_keys() -> None:
     assert [p for p, part in objects_of(SCHEMA) if part.get("additionalProperties") is True] == []
 
 
-KUBERNETES = {"affinity", "resources", "amounts", "peer", "labelSelector"}
+KUBERNETES = {"affinity", "resources", "amounts", "peer", "labelSelector", "behavior"}
 """Definitions of Kubernetes types, which its documentation describes."""
 
 
@@ -129,9 +129,7 @@ RARE = {"supplementalGroups", "seLinuxOptions", "seccompProfile.localhostProfile
 
 
 def test_every_key_has_a_default_in_values_yaml() -> None:
-    # Values of a parent chart; fields for particular clusters.
-    known = {".global.imageRegistry", ".global.imagePullSecrets"}
-    known |= {f".podSecurityContext.{key}" for key in RARE}
+    known = {f".podSecurityContext.{key}" for key in RARE}  # for particular clusters
     assert set(missing(DEFAULTS, SCHEMA, "")) - known == set()
 
 

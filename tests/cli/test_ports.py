@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from sizeup.errors import PortInUseError, UsageError
-from sizeup.ports import free_loopback_ports, require_free
+from sizeup.ports import every_address, free_loopback_ports, require_free, url
 
 
 def test_free_ports_are_distinct() -> None:
@@ -21,3 +21,15 @@ def test_a_port_in_use_differs_from_an_unavailable_address() -> None:
             require_free("0.0.0.0", taken.getsockname()[1])
     with pytest.raises(UsageError, match="cannot listen"):
         require_free("192.0.2.1", 11434)
+
+
+def test_every_address_can_be_listened_on() -> None:
+    require_free(every_address(), 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", "127.0.0.1"), ("::", "[::]"), ("[::1]", "[::1]"), ("localhost", "localhost")],
+)
+def test_url_of_a_listen_address(host: str, expected: str) -> None:
+    assert url(host, 8090) == f"http://{expected}:8090"

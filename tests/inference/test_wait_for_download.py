@@ -187,9 +187,9 @@ def until_true(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def reports(port: int, state: dict[str, Any]) -> bool:
+def reports(port: int, state: dict[str, Any], host: str = "127.0.0.1") -> bool:
     try:
-        return fetch(f"http://127.0.0.1:{port}/readyz") == (503, state)
+        return fetch(f"http://{host}:{port}/readyz") == (503, state)
     except OSError:
         return False
 

@@ -123,6 +123,15 @@ def test_a_port_in_use_is_an_error() -> None:
         listening_socket("127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6")
+def test_every_address_is_one_of_either_family() -> None:
+    with listening_socket("::", 0) as listening:
+        listening.listen()
+        for address in ("127.0.0.1", "::1"):
+            with socket.create_connection((address, listening.getsockname()[1]), timeout=5):
+                listening.accept()[0].close()
+
+
 def test_accepted_connections_use_tcp_nodelay() -> None:
     """asyncio sets TCP_NODELAY on sockets whose protocol is named, and on no others."""
 

@@ -1,7 +1,7 @@
 {{/* What all pods have in common. Without fields of the operator's they satisfy Pod Security "restricted". */}}
 
 {{/* sizeup.podFields: values, from the general to the particular. Their pod fields (values.yaml) as one set, as JSON: in
-     lists the last entry of a name holds, in maps the last value of a key. */}}
+     lists the last entry of a name holds, in maps the last value of a key, and null removes it. */}}
 {{- define "sizeup.podFields" -}}
 {{- $fields := dict -}}
 {{- range $values := . -}}
@@ -11,11 +11,16 @@
 {{- range $field := list "envFrom" "tolerations" -}}
 {{- $_ := set $fields $field (concat (get $fields $field | default list) (get $values $field | default list) | uniq) -}}
 {{- end -}}
-{{- range $field := list "podAnnotations" "podLabels" "nodeSelector" "affinity" -}}
-{{- $_ := set $fields $field (mergeOverwrite dict (get $fields $field | default dict) (deepCopy (get $values $field | default dict))) -}}
+{{- range $field := list "podAnnotations" "podLabels" "nodeSelector" -}}
+{{- $entries := get $fields $field | default dict -}}
+{{- range $name, $value := get $values $field | default dict -}}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $entries $name }}{{ else }}{{ $_ := set $entries $name $value }}{{ end -}}
 {{- end -}}
+{{- $_ := set $fields $field $entries -}}
+{{- end -}}
+{{- $_ := set $fields "affinity" (mergeOverwrite (get $fields "affinity" | default dict) (deepCopy (get $values "affinity" | default dict))) -}}
 {{- range $field := list "topologySpreadConstraints" "priorityClassName" "schedulerName" "runtimeClassName" -}}
-{{- $_ := set $fields $field (get $values $field | default (get $fields $field)) -}}
+{{- if hasKey $values $field }}{{ $_ := set $fields $field (get $values $field) }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $fields -}}
@@ -65,6 +70,11 @@
 {{- $_ := set $spec "volumes" (include "sizeup.mergedList" (list "name" $spec.volumes $fields.extraVolumes) | fromJsonArray) -}}
 {{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "runtimeClassName" "priorityClassName" "schedulerName" "resourceClaims" -}}
 {{- with get $fields $field }}{{ $_ := set $spec $field . }}{{ end -}}
+{{- end -}}
+{{- range $fields.topologySpreadConstraints | default list -}}
+{{- /* Without a selector it would count no pods. */ -}}
+{{- $selector := pick $metadata.labels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "sizeup.dev/model" -}}
+{{- if not .labelSelector }}{{ $_ := set . "labelSelector" (dict "matchLabels" $selector) }}{{ end -}}
 {{- end -}}
 {{- include "sizeup.nonEmpty" $metadata | printf "metadata:\n%s\n" -}}
 {{- include "sizeup.nonEmpty" $spec | printf "spec:\n%s" -}}

@@ -9,6 +9,16 @@ from sizeup.errors import PortInUseError, UsageError
 _LOOPBACK = "127.0.0.1"
 
 
+def every_address() -> str:
+    """Return what to listen on for clients of any network, which may have no IPv4."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
+
+
+def url(host: str, port: int) -> str:
+    """Return the URL of a listen address."""
+    return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}"
+
+
 def require_free(host: str, port: int) -> None:
     """Raise PortInUseError or UsageError unless a server can listen here."""
     try:

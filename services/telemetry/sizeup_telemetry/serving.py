@@ -143,7 +143,9 @@ def _config(
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind a socket for uvicorn; raise OSError if the port is in use.
+    """Bind a socket for uvicorn, for `::` to the addresses of both families.
+
+    Raises OSError if the port is in use.
 
     The protocol is explicit because asyncio sets TCP_NODELAY only then: without it every write
     waits 40 ms for the client's delayed ACK, and tokens arrive in bursts.
@@ -152,6 +154,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # whatever the machine's default is
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.bind((host, port))
     except OSError:
         bound.close()

@@ -303,6 +303,6 @@ def test_local_names_are_served(mirror: RunningMirror, host: str) -> None:
 
 
 def test_a_mirror_of_a_cluster_has_the_name_of_its_service(folder: Path) -> None:
-    with running_mirror(folder, "0.0.0.0") as mirror:
+    with running_mirror(folder, "::" if socket.has_dualstack_ipv6() else "0.0.0.0") as mirror:
         named = {"Host": "sizeup-mirror.models.svc.cluster.local:8090"}
         assert mirror.request("/api/models", headers=named).status == 200

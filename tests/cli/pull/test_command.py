@@ -170,6 +170,7 @@ def test_the_progress_is_in_metrics_and_file(
             free_port
         )
         assert f'sizeup_pull_downloaded_files{{model="{MODEL_ID}"}} 3.0' in scrape(free_port)
+        assert bool(scrape(free_port, "[::1]")) == socket.has_dualstack_ipv6()
         assert read_progress(path).state == "downloading"
         assert not is_complete(MODEL_ID, None, tmp_path)
         held.release.set()
@@ -180,9 +181,9 @@ def test_the_progress_is_in_metrics_and_file(
     assert not path.exists()
 
 
-def scrape(port: int) -> str:
+def scrape(port: int, host: str = "127.0.0.1") -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as response:
             text: str = response.read().decode()
             return text
     except OSError:  # not serving yet

@@ -39,12 +39,12 @@ sizeup.dev/disk: {{ . }}
 {{- toJson $affinity -}}
 {{- end }}
 
-{{/* sizeup.pullPlacement: list root, model. Scheduling of the download. On a single-node volume it follows the
-     model's rules: the volume must not be provisioned where the model cannot run. */}}
+{{/* sizeup.pullPlacement: list root, model. Pod fields of the download in place of its own. On a single-node volume it follows
+     the model's rules: the volume must not be provisioned where the model cannot run. */}}
 {{- define "sizeup.pullPlacement" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
-{{- $placement := pick $root.Values.modelCache.download "nodeSelector" "tolerations" -}}
+{{- $placement := dict -}}
 {{- if include "sizeup.singleNodeCache" $root -}}
 {{- $affinity := include "sizeup.sharedVolumeAffinity" (list $root $model (pick $model.affinity "nodeAffinity")) | fromJson -}}
 {{- $tolerations := $model.tolerations | default list -}}

@@ -12,6 +12,7 @@ import yaml
 from sizeup.deployment.backoff import Policy
 from sizeup.deployment.process import Command
 from sizeup.models.local_models import LocalModel
+from sizeup.ports import url
 from sizeup_telemetry.secret_files import exposure_warning
 from sizeup_wire.catalog import Catalog, ScaleToZero
 from sizeup_wire.model import ModelInfo
@@ -41,8 +42,8 @@ class Options:
     @property
     def local_url(self) -> str:
         """The gateway's address as seen from this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return url(host, self.port)
 
 
 @dataclass(frozen=True, slots=True)

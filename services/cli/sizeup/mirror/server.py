@@ -28,7 +28,7 @@ from sizeup.mirror.library import (
     RevisionNotFoundError,
     Snapshot,
 )
-from sizeup.ports import require_free
+from sizeup.ports import require_free, url
 from sizeup_telemetry.api_docs import create_app, json_response, serve_api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.hosts import HostMiddleware
@@ -334,7 +334,7 @@ def serve_mirror(folder: Path, host: str, port: int, *, api_docs: bool) -> None:
     require_free(host, port)
     library, drain = Library(folder), Drain()
     ids = library.ids() or ["no models yet"]
-    print(f"serving {folder} on http://{host}:{port}: {', '.join(ids)}", flush=True)
+    print(f"serving {folder} on {url(host, port)}: {', '.join(ids)}", flush=True)
     configure_logging("info")
     app = Mirror(library, drain).app(host, api_docs=api_docs)
     asyncio.run(serve(app, _NO_METRICS, Listen(host, port, None, _DRAIN_SECONDS), drain))

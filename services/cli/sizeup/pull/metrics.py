@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sizeup.errors import PortInUseError
+from sizeup.ports import every_address
 from sizeup_store.pull_report import PullProgress
 
 _PREFIX = "sizeup_pull_"
@@ -52,7 +53,7 @@ def serve_metrics(metrics: PullMetrics, port: int | None) -> Iterator[None]:
     registry = CollectorRegistry()
     registry.register(metrics)
     try:
-        server, thread = start_http_server(port, registry=registry)
+        server, thread = start_http_server(port, every_address(), registry=registry)
     except OSError as error:
         raise PortInUseError(f"--metrics-port {port}: {error.strerror}") from error
     try:
