@@ -1,5 +1,6 @@
 import ast
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import sizeup_inference
 from chart.rendering import (
     CHART,
     EVERYTHING,
+    HELM,
+    VALUES,
     VARIANTS,
     RenderError,
     containers,
@@ -274,7 +277,13 @@ def test_notes_contain_the_next_steps(tmp_path: Path) -> None:
 
 
 def test_notes_without_models_suggest_one(tmp_path: Path) -> None:
-    assert "--set models." in notes({}, tmp_path)
+    text = notes({}, tmp_path)
+    commands = [line.split("--set ") for line in text.splitlines() if "--set " in line]
+    assert len(commands) == 2
+    for _, settings in commands:
+        argv = [str(HELM), "template", "sizeup", str(CHART), "--set", settings]
+        subprocess.run(argv, check=True, capture_output=True)
+    assert [name for name in VALUES if f"\n  {name} " not in text] == []
 
 
 def test_ladder_matches_the_cli() -> None:
