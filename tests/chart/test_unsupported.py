@@ -127,6 +127,13 @@ def test_fp8_has_smaller_files_and_the_weights_of_its_dtype(tmp_path: Path) -> N
     assert claim["spec"]["resources"]["requests"]["storage"] == "12Gi"
 
 
+def test_fp8_is_dequantized_before_it_is_quantized_on_a_cpu() -> None:
+    id = "Qwen/Qwen3-4B"
+    assert render(values(id, profile="cpu", quantization="int4"))
+    with pytest.raises(RenderError, match="does not fit"):
+        render(values(f"{id}-FP8", profile="cpu", quantization="int4"))
+
+
 def test_fp8_has_no_name_of_the_model_that_it_was_made_from() -> None:
     both = values("Qwen/Qwen3-8B-FP8")
     both["models"]["two"] = {"id": "Qwen/Qwen3-8B", "profile": "gpu-80g", "maxModelLen": 1024}

@@ -50,7 +50,7 @@
 {{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
 {{- $_ := merge $model $hardware -}}
 {{- /* Files of another dtype are converted as a whole before they are quantized, in the memory of the host. */ -}}
-{{- if and (not $model.gpu) (eq $model.dtype "float32") }}{{ $_ := set $model "bytesPerWeight" $model.bytesPerValue }}{{ end -}}
+{{- if and (not $model.gpu) (or (eq $model.dtype "float32") $known.fileBytesPerWeight) }}{{ $_ := set $model "bytesPerWeight" $model.bytesPerValue }}{{ end -}}
 {{- $_ := set $model "tensorParallel" ($model.needsWeights | ternary $model.count 1 | int) -}}
 {{- if ne $model.quantization "none" -}}
 {{- if and $model.gpu (gt (int $model.count) 1) -}}
