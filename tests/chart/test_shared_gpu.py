@@ -42,7 +42,7 @@ def test_the_preset_bounds_each_size_by_its_part() -> None:
             (container,) = one["spec"]["template"]["spec"]["containers"]
             assert container["resources"]["limits"]["nvidia.com/gpu.shared"] == 1
             found[key] = int(environment(container)[BOUND]) / 2**30
-    assert found == {"qwen2-5-0-5b": 3, "qwen2-5-1-5b": 4, "qwen2-5-3b": 5, "qwen2-5-7b": 10}
+    assert found == {"qwen2-5-0-5b": 2.5, "qwen2-5-1-5b": 4, "qwen2-5-3b": 5.5, "qwen2-5-7b": 10}
 
 
 def test_the_preset_fits_a_gpu_of_24_gb(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_preset_fits_a_gpu_of_24_gb(tmp_path: Path) -> None:
 
 
 def test_parts_that_exceed_the_gpu_are_rejected(tmp_path: Path) -> None:
-    large = merge(PRESET, {"models": {"qwen2-5-0-5b": {"gpuMemoryGiB": 3.5}}})
+    large = merge(PRESET, {"models": {"qwen2-5-0-5b": {"gpuMemoryGiB": 3}}})
     with pytest.raises(RenderError, match=r"profiles\.gpu-shared .* of 22 GiB .* take 22\.5 GiB"):
         render(large)
     assert "take 22.5 GiB" in notes({**large, "fit": {"onFailure": "warn"}}, tmp_path)
@@ -100,7 +100,7 @@ def test_the_price_of_the_gpu_is_divided() -> None:
     priced = merge(PRESET, {"profiles": {"gpu-shared": {"hourlyCost": 0.88}}})
     catalog = named(render(priced), "ConfigMap", "sizeup-models")["data"]["models.yaml"]
     prices = [m["price"]["per_hour"] for m in yaml.safe_load(catalog)["models"].values()]
-    assert prices == pytest.approx([0.12, 0.16, 0.2, 0.4])
+    assert prices == pytest.approx([0.1, 0.16, 0.22, 0.4])
 
 
 def test_the_last_container_is_the_engine() -> None:
