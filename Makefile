@@ -161,9 +161,10 @@ format: $(VENV)/.tools  ## Format the sources, and fix what ruff can fix
 	@$(BIN)/ruff format $(SOURCES)
 	@find $(SOURCES) -name '*.[ch]' -not -path '*/build/*' -exec $(BIN)/clang-format -i {} +
 
-docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, api, benchmarks, results.schema.json
+docs: $(VENV)/.tools  ## Write the generated pages: architecture, settings, metrics, api, benchmarks, results.schema.json, the chart's README
 	@$(BIN)/python docs/make_architecture.py
 	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/python docs/make_chart_readme.py
 	@$(BIN)/python docs/make_api.py
 	@$(BIN)/python docs/make_schema.py
 	@$(BIN)/python docs/make_benchmarks.py

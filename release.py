@@ -17,9 +17,6 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("services/*/pyproject.toml", r'^version = "(.+)"$'),
     ("loadtest/pyproject.toml", r'^version = "(.+)"$'),
     ("docker-bake.hcl", r'^variable "TAG" \{ default = "(.+)" \}$'),
-    ("charts/sizeup/values.yaml", rf"tag: ({_NUMBER})-cuda"),
-    ("charts/sizeup/values/gpu.yaml", rf"tag: ({_NUMBER})-cuda"),
-    ("charts/sizeup/values/scale-to-zero.yaml", rf"tag: ({_NUMBER})-cuda"),
     ("docs/kubernetes.md", rf"name: sizeup, version: ({_NUMBER})"),
     # Images by name and tag, and files named after them.
     ("docs/kubernetes.md", rf"(?:sizeup-[\w${{}}]+|gateway|inference|cli|toys)[:-]({_NUMBER})"),

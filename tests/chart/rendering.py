@@ -72,17 +72,15 @@ EVERYTHING: Json = {
 }
 """Values that render every kind of object of the chart."""
 
-SHARDS: Json = {
+MEASURED: Json = {
     "enabled": True,
     "config": {
         "models": [{"name": "qwen:0.5b", "price_per_hour": 0.6}, "qwen:7b"],
         "load": {"stage_seconds": 30, "closed": [64, 256]},
     },
-    "shards": 4,
-    "startAt": 1_900_000_000,
     "existingClaim": "runs",
 }
-"""A sharded load test with its own config and volume."""
+"""A load test with its own config and volume."""
 
 EXTENDED: Json = {
     "models": {"small": EVERYTHING["models"]["small"]},
@@ -132,7 +130,7 @@ VARIANTS: dict[str, Json] = {
     "nothing": {},
     "everything": EVERYTHING,
     "ephemeral": {**EVERYTHING, "modelCache": {"mode": "ephemeral"}},
-    "shards": {**EVERYTHING, "auth": {}, "gateway": {}, "loadtest": SHARDS},
+    "measured": {**EVERYTHING, "auth": {}, "gateway": {}, "loadtest": MEASURED},
     "extended": EXTENDED,
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
 }

@@ -184,7 +184,7 @@ def test_installation_renders(command: Command) -> None:
 def test_own_values_file_comes_last() -> None:
     pages = [one for one in calls("helm") if one[0] == "upgrade"]
     assert len(pages) >= 6
-    assert {files_of(one)[-1] for one in pages} == {"mine.yaml"}
+    assert {files_of(one)[-1] for one in pages} == {"mine.yaml", "mine-one-gpu.yaml"}
     used = {file for one in commands() for file in files_of(one)}
     assert set(FILES) <= used
 
@@ -270,6 +270,20 @@ def test_argo_cd_ignores_replicas_of_scaled_models() -> None:
     ignored = {one["name"] for one in yaml.safe_load(text)["spec"]["ignoreDifferences"]}
     deployments = models_of(rendered(with_file("scale-to-zero.yaml"))).values()
     assert ignored == {d["metadata"]["name"] for d in deployments if d["spec"]["replicas"] == 0}
+
+
+def test_time_slices_are_those_of_the_preset() -> None:
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "timeSlicing" in text]
+    config = yaml.safe_load(text)
+    kubernetes_validate.validate(config, "1.30", strict=True)
+    sharing = yaml.safe_load(config["data"]["four"])["sharing"]["timeSlicing"]
+    (resource,) = sharing["resources"]
+    assert sharing["renameByDefault"] is True
+    sizes = models_of(rendered(with_file("one-gpu.yaml"))).values()
+    assert len(sizes) == resource["replicas"]
+    for size in sizes:
+        (container,) = size["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["limits"][f"{resource['name']}.shared"] == 1
 
 
 def test_restrictive_network_policies() -> None:

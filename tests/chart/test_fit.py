@@ -11,7 +11,6 @@ import sizeup_inference
 from chart.rendering import (
     CHART,
     EVERYTHING,
-    VARIANTS,
     RenderError,
     containers,
     environment,
@@ -23,7 +22,6 @@ from chart.rendering import (
 )
 
 WARN = {"fit": {"onFailure": "warn"}}
-SEVEN = ["0.5b", "1.8b", "4b", "7b", "14b", "32b", "72b"]
 
 
 def one(size: str = "72B", **values: Any) -> dict[str, Any]:
@@ -249,32 +247,6 @@ def test_gpu_memory_fraction_is_the_engines() -> None:
     ]
     text = (CHART / "templates" / "_fit.tpl").read_text()
     assert f"ternary {assigned[0]} 0.6" in text
-
-
-def test_notes_contain_the_table_of_models(tmp_path: Path) -> None:
-    rows = notes(VARIANTS["gpu"], tmp_path).splitlines()
-    table = [row.split() for row in rows if row.startswith("qwen1-5-")]
-    assert [row[0].removeprefix("qwen1-5-").replace("-", ".") for row in table] == SEVEN
-    assert table[-1][:7] == [
-        "qwen1-5-72b", "72.3B", "134.7Gi", "gpu-80g:4", "232.8", "316.0", "yes",
-    ]  # fmt: skip
-
-
-def test_notes_contain_the_next_steps(tmp_path: Path) -> None:
-    text = notes(EVERYTHING, tmp_path)
-    for part in (
-        "http://sizeup.example.com",
-        "http://sizeup-gateway.models:11434",
-        "port-forward svc/sizeup-gateway",
-        "helm -n models test sizeup",
-        "Authorization: Bearer",
-        "(scaled to zero",
-    ):
-        assert part in text
-
-
-def test_notes_without_models_suggest_one(tmp_path: Path) -> None:
-    assert "--set models." in notes({}, tmp_path)
 
 
 def test_ladder_matches_the_cli() -> None:

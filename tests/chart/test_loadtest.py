@@ -9,7 +9,7 @@ import yaml
 
 from chart.rendering import (
     EVERYTHING,
-    SHARDS,
+    MEASURED,
     VARIANTS,
     Json,
     RenderError,
@@ -60,14 +60,11 @@ def test_models_are_measured_by_their_public_names() -> None:
     assert environment(found)["SIZEUP_URL"] == "http://sizeup-gateway:11434"
 
 
-def test_shards_share_config_and_start_time() -> None:
-    spec, found = job(VARIANTS["shards"])["spec"], container(VARIANTS["shards"])
-    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 4, 4)
+def test_own_config_and_volume() -> None:
+    spec, found = job(VARIANTS["measured"])["spec"], container(VARIANTS["measured"])
     assert found["args"] == [
         "run",
         "--config=/etc/sizeup-loadtest/loadtest.yaml",
-        "--shards=4",
-        "--start-at=1900000000",
         "--out=/runs/$(POD_NAME)",
     ]
     volumes = {v["name"]: v for v in spec["template"]["spec"]["volumes"]}
@@ -75,28 +72,27 @@ def test_shards_share_config_and_start_time() -> None:
 
 
 def test_config_is_taken_from_the_values(tmp_path: Path) -> None:
-    volumes = job(VARIANTS["shards"])["spec"]["template"]["spec"]["volumes"]
+    volumes = job(VARIANTS["measured"])["spec"]["template"]["spec"]["volumes"]
     (name,) = [v["configMap"]["name"] for v in volumes if v["name"] == "config"]
-    text = named(render(VARIANTS["shards"]), "ConfigMap", name)["data"]["loadtest.yaml"]
-    assert yaml.safe_load(text) == SHARDS["config"]
+    text = named(render(VARIANTS["measured"]), "ConfigMap", name)["data"]["loadtest.yaml"]
+    assert yaml.safe_load(text) == MEASURED["config"]
     (tmp_path / "loadtest.yaml").write_text(text)
     config = config_file.load(str(tmp_path / "loadtest.yaml"))
     assert [model.name for model in config.models] == ["qwen:0.5b", "qwen:7b"]
     assert config.load.stage_seconds == 30
 
 
-@pytest.mark.parametrize("values", [EVERYTHING, VARIANTS["shards"]], ids=["one", "shards"])
+@pytest.mark.parametrize("values", [EVERYTHING, VARIANTS["measured"]], ids=["scenario", "config"])
 def test_arguments_are_valid(
     values: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The command fails at the start time, years away, or at the server, which does not exist."""
-    (tmp_path / "loadtest.yaml").write_text(json.dumps(SHARDS["config"]))
+    """The command fails at the server, which does not exist."""
+    (tmp_path / "loadtest.yaml").write_text(json.dumps(MEASURED["config"]))
     (tmp_path / "keys").write_text("secret\n")
     monkeypatch.setenv("SIZEUP_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("JOB_COMPLETION_INDEX", "3")
     if "SIZEUP_API_KEY_FILE" in environment(container(values)):
         monkeypatch.setenv("SIZEUP_API_KEY_FILE", str(tmp_path / "keys"))
     replacements = {
@@ -110,7 +106,7 @@ def test_arguments_are_valid(
     app = command_line.build()
     code = command_line.run(lambda: app(arguments, standalone_mode=False))
     capsys.readouterr()
-    assert code == (1 if values is EVERYTHING else 2)
+    assert code == 1
 
 
 def test_job_runs_once_and_is_bounded() -> None:
@@ -143,13 +139,6 @@ def test_changed_values_start_a_new_run() -> None:
     assert len({name({}), name({"run": "again"}), name({"scenario": "rag"}), name(config)}) == 4
 
 
-@pytest.mark.parametrize("missing", ["startAt", "config"])
-def test_shards_require_start_time_and_stages(missing: str) -> None:
-    loadtest = {key: value for key, value in SHARDS.items() if key != missing}
-    with pytest.raises(RenderError, match=r"loadtest\.shards"):
-        render({**SINGLE, "loadtest": loadtest})
-
-
 def test_load_test_requires_a_model() -> None:
     with pytest.raises(RenderError, match=r"loadtest\.models"):
         render({"loadtest": {"enabled": True}})
@@ -159,5 +148,5 @@ def test_load_test_requires_a_model() -> None:
 def test_notes_locate_the_report(tmp_path: Path) -> None:
     text = notes(EVERYTHING, tmp_path / "log")
     assert "app.kubernetes.io/component=loadtest --tail=-1 | sizeup-bench extract" in text
-    assert "runs to runs:" in notes(VARIANTS["shards"], tmp_path / "volume")
+    assert "runs to runs:" in notes(VARIANTS["measured"], tmp_path / "volume")
     assert "load test" not in notes(SINGLE, tmp_path / "none")

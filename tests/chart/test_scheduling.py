@@ -51,6 +51,8 @@ def test_pods_of_a_single_node_volume_are_scheduled_together(mode: str) -> None:
 
 
 GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists"}
+OF_RESOURCE = {**GPU_TAINT, "effect": "NoSchedule"}
+"""What the chart adds for a profile that requests the resource."""
 
 
 def nodes(pod: Json) -> tuple[Json, list[Json]]:
@@ -86,8 +88,7 @@ def test_download_is_scheduled_like_its_model() -> None:
     assert scheduling_by_claim(merge(values, PER_MODEL)) == {
         "sizeup-cache-small": [({}, [])] * 2,
         "sizeup-cache-middle": [({"gpu": "l40s"}, [GPU_TAINT])] * 2,
-        # ExtendedResourceToleration may add it to the model's pod, which requests a GPU.
-        "sizeup-cache-scaled": [({}, []), ({}, [GPU_TAINT])],
+        "sizeup-cache-scaled": [({}, [OF_RESOURCE])] * 2,
     }
     all_alike = merge(values, {"models": {"small": GPU, "scaled": GPU}})
     assert scheduling_by_claim(merge(all_alike, SINGLE_NODE)) == {
@@ -117,12 +118,19 @@ def test_download_scheduling_values_conflict_with_a_single_node_volume(
     assert render(merge(merge(values, cache), filled))
 
 
+def test_what_the_chart_adds_for_gpus_is_no_conflict() -> None:
+    """On one node with GPUs, tainted or not; a CPU size of a tainted node needs the toleration."""
+    assert render(merge(EVERYTHING, SINGLE_NODE))
+    tainted = {"models": {"small": {"tolerations": [OF_RESOURCE]}}}
+    assert render(merge(merge(EVERYTHING, SINGLE_NODE), tainted))
+
+
 def test_read_write_many_schedules_pods_independently() -> None:
     gpu = {"nodeSelector": {"gpu": "l40s"}, "tolerations": [GPU_TAINT]}
     found = scheduling_by_claim(merge(EVERYTHING, {"models": {"middle": gpu}}))["sizeup-cache"]
-    assert sorted(map(str, found)) == sorted(
-        map(str, [({"gpu": "l40s"}, [GPU_TAINT]), *[({}, [])] * 5])
-    )
+    tainted = [({"gpu": "l40s"}, [GPU_TAINT]), ({}, [OF_RESOURCE])]
+    assert [one for one in found if one != ({}, [])] == tainted
+    assert len(found) == 6
 
 
 def test_volume_per_gpu_model_is_provisioned_on_a_matching_node() -> None:

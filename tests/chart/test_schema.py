@@ -11,6 +11,8 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 MODEL = {"id": "Qwen/Qwen1.5-0.5B-Chat"}
+NEITHER = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}
+RECREATE = {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"modles": {}}, "modles"),
     ({"gateway": {"replica": 2}}, "replica"),
@@ -42,7 +44,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"image": {"digest": "sha256:abc"}}}, "gateway.image.digest"),
     ({"networkPolicy": {"apiServer": {"cidrs": []}}}, "apiServer.cidrs"),
     ({"loadtest": {"scenario": "chat"}}, "loadtest.scenario"),
-    ({"loadtest": {"shards": 0}}, "loadtest.shards"),
+    ({"loadtest": {"shards": 2}}, "shards"),
+    ({"gateway": {"streamDefault": "always"}}, "streamDefault"),
+    ({"inference": {"fakeImage": {"tag": "x"}}}, "fakeImage"),
+    ({"models": {"a": {**MODEL, "gpuMemoryGiB": 0}}}, "gpuMemoryGiB"),
     ({"loadtest": {"resources": {"limits": {"cpu": 1}}}}, "limits"),
     ({"auth": {"keys": ["secret"]}}, "keys"),
     ({"gateway": {"affinity": {"nodeAfinity": {}}}}, "nodeAfinity"),
@@ -62,6 +67,19 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"monitoring": {"prometheusRule": {"coldStartSeconds": 3600}}}, "coldStartSeconds"),
     ({"networkPolicy": {"download": {"cidrs": [{"cidr": "::/0", "but": []}]}}}, "cidrs"),
     ({"networkPolicy": {"download": {"exceptCidrs": []}}}, "exceptCidrs"),
+    ({"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.256/32"]}}}, "cidrs"),
+    ({"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.0/33"]}}}, "cidrs"),
+    ({"networkPolicy": {"apiServer": {"cidrs": ["fd00::/129"]}}}, "cidrs"),
+    ({"gateway": {"service": {"nodePort": 70000}}}, "nodePort"),
+    ({"gateway": {"image": {"tag": "-x"}}}, "gateway.image.tag"),
+    ({"gateway": {"podLabels": {"team": "a b"}}}, "podLabels.team"),
+    ({"monitoring": {"interval": "0s"}}, "monitoring.interval"),
+    ({"podSecurityContext": {"runAsUser": -1}}, "runAsUser"),
+    ({"tests": {"deadlineSeconds": 2**31}}, "tests.deadlineSeconds"),
+    ({"models": {"a": {**MODEL, "nodeSelector": {"gpu": "NVIDIA L4"}}}}, "nodeSelector.gpu"),
+    ({"models": {"a": {**MODEL, "strategy": {"rollingUpdate": {"maxSurge": "x"}}}}}, "maxSurge"),
+    ({"models": {"a": {**MODEL, "strategy": NEITHER}}}, "rollingUpdate"),
+    ({"models": {"a": {**MODEL, "strategy": RECREATE}}}, "strategy"),
 ]
 
 
@@ -73,12 +91,35 @@ def test_invalid_value_is_rejected_by_name(values: dict[str, Any], key: str) -> 
     assert key in str(error.value)
 
 
+def bounds_of(schema: Any, path: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield the path of every number in a schema, and whether it has both bounds."""
+    if isinstance(schema, dict):
+        kinds = schema.get("type", ())
+        if {"integer", "number"} & set([kinds] if isinstance(kinds, str) else kinds):
+            lowest = {"minimum", "exclusiveMinimum"} & schema.keys()
+            highest = {"maximum", "exclusiveMaximum"} & schema.keys()
+            yield path, bool(lowest and highest)
+        for key, below in schema.items():
+            yield from bounds_of(below, f"{path}/{key}")
+    if isinstance(schema, list):
+        for i, below in enumerate(schema):
+            yield from bounds_of(below, f"{path}/{i}")
+
+
+def test_every_number_is_bounded() -> None:
+    """The API server rejects others, after it has accepted a part of the release."""
+    assert len(found := dict(bounds_of(SCHEMA))) > 40
+    assert {path for path, is_bounded in found.items() if not is_bounded} == {
+        "/definitions/quantity"
+    }
+
+
 def objects_of(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield path and schema of every object in a schema."""
     if isinstance(schema, dict):
         kinds = schema.get("type", ())
         object_like = "object" in kinds if isinstance(kinds, list) else kinds == "object"
-        condition = path.rpartition("/")[2] in ("if", "then")
+        condition = path.rpartition("/")[2] in ("if", "then", "not")
         if object_like or ("properties" in schema and path.count("/") > 0 and not condition):
             yield path, schema
         for key, below in schema.items():

@@ -40,7 +40,6 @@ COMMON: Json = {
     "auth": {"allowAnonymous": True},
     "inference": {
         "image": {"tag": TAG},
-        "fakeImage": {"tag": f"{TAG}-fake"},
         "drainSeconds": 30,
         "preStopSeconds": 3,
     },

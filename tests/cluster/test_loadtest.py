@@ -1,7 +1,6 @@
 """The load test as Jobs of the chart, from their logs to a report."""
 
 import io
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +9,12 @@ import pytest
 from cluster.images import TAG
 from cluster.kubectl import Json
 from cluster.release import Release
-from sizeup_loadtest.analysis.assemble import assemble
-from sizeup_loadtest.storage import job_log, merge_shards
+from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder
 
 MODELS = ("fake:small", "fake:large")
 _SELECTOR = "app.kubernetes.io/component=loadtest"
 _RUN_SECONDS = 300.0
-_START_SECONDS = 60
-"""For scheduling and starting two pods on a busy machine."""
 _CONFIG: Json = {
     "models": list(MODELS),
     "max_tokens": 8,
@@ -46,9 +42,9 @@ def _values(**loadtest: Json | int | bool) -> Json:
     return {"models": models, "loadtest": {**own, **loadtest}}
 
 
-def _logged(release: Release, folder: Path, more: str = "") -> RunFolder:
+def _logged(release: Release, folder: Path) -> RunFolder:
     """Return the run contained in a pod's log."""
-    log = release.kubectl("logs", f"--selector={_SELECTOR}{more}", "--tail=-1")
+    log = release.kubectl("logs", f"--selector={_SELECTOR}", "--tail=-1")
     made = RunFolder.create(folder)
     for name, data in job_log.decode(io.StringIO(log)).items():
         made.write(name, data)
@@ -69,18 +65,3 @@ def test_single_pod_measures_all_models_and_logs_the_report(
     assert [model.name for model in run.results().models] == list(MODELS)
     assert run.results().validity.error_share == 0
     assert (run.path / "report.html").is_file()
-
-
-def test_shards_start_together_and_merge_into_one_run(release: Release, tmp_path: Path) -> None:
-    load = {**_CONFIG["load"], "stage_seconds": 2, "drain_seconds": 5}
-    start = int(time.time()) + _START_SECONDS
-    config = {**_CONFIG, "load": load}
-    release.install(_values(enabled=True, config=config, shards=2, startAt=start))
-    _wait_complete(release)
-    label = "batch.kubernetes.io/job-completion-index"
-    folders = [_logged(release, tmp_path / str(i), f",{label}={i}") for i in range(2)]
-    merged = merge_shards.merge(folders, tmp_path / "merged")
-    counted = [record for record in merged.records() if not record.planned.warm_up]
-    assert {record.shard for record in counted} == {0, 1}
-    assert all(record.sent_ns >= 0 for record in counted)
-    assert [model.name for model in assemble(merged).models] == list(MODELS)

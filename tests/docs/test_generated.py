@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from docs import make_api, make_architecture, make_benchmarks, make_reference
+from docs import make_api, make_architecture, make_benchmarks, make_chart_readme, make_reference
 from docs.rooms import PACKAGES, ROOT, read_packages
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "../charts/sizeup/README.md": make_chart_readme.page,
     "settings.md": make_reference.settings_page,
     "metrics.md": make_reference.metrics_page,
     "api.md": make_api.page,

@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    page for folder in (".", "benchmarks", "docs/**") for page in ROOT.glob(f"{folder}/*.md")
+    page
+    for folder in (".", "benchmarks", "charts/*", "docs/**")
+    for page in ROOT.glob(f"{folder}/*.md")
 )
 
 

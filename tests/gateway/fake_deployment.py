@@ -18,7 +18,8 @@ DEPLOYMENT = "sizeup-qwen"
 
 def placed(*, scales: bool = True, **fields: object) -> Catalog:
     """Create a catalog of one model in a Service, scaled to zero or not."""
-    scaling = ScaleToZero(deployment=DEPLOYMENT, keep_alive_seconds=300) if scales else None
+    scale = ScaleToZero(deployment=DEPLOYMENT, keep_alive_seconds=300, startup_seconds=600)
+    scaling = scale if scales else None
     entry = CatalogEntry(id=HUB_ID, names=(MODEL,), service=SERVICE, scale_to_zero=scaling)
     return Catalog(models={KEY: entry.model_copy(update=fields)})
 

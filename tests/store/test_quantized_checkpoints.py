@@ -43,6 +43,8 @@ def test_the_error_names_what_can_be_served(model: str, instead: str) -> None:
         ({"quantization_config": {"quant_method": "gptq"}}, "gptq"),
         ({"quantization_config": {"quant_method": "bitsandbytes"}}, "bitsandbytes"),
         ({"quantization_config": {"bits": 4}}, "unknown"),
+        ({"quantization": {"bits": 4, "group_size": 64}}, "mlx"),
+        ({"quantization": {"bits": 4}, "quantization_config": {"bits": 4}}, "mlx"),
     ],
 )
 def test_methods_that_transformers_does_not_dequantize(

@@ -74,16 +74,23 @@ def entry(**fields: object) -> CatalogEntry:
     return CatalogEntry.model_validate({"id": "a/b", "names": ["x:1"], **fields})
 
 
+def on_cluster(**scale: object) -> dict[str, object]:
+    """Return the fields of an entry with its scale, altered."""
+    scale = {"deployment": "x", "startup_seconds": 600, **scale}
+    return {"service": "x", "scale_to_zero": scale}
+
+
 def test_a_model_on_a_cluster_is_found_by_its_service() -> None:
-    scale = {"deployment": "sizeup-x"}
+    scale = {"deployment": "sizeup-x", "startup_seconds": 600}
     placed = entry(service="sizeup-x", scale_to_zero=scale)
     assert placed.scale_to_zero is not None
     assert placed.scale_to_zero.keep_alive_seconds == 300
-    assert placed.scale_to_zero.startup_seconds == 600
 
 
 def test_a_model_with_fixed_addresses_can_scale_to_zero() -> None:
-    placed = entry(replicas=["http://a"], scale_to_zero={"deployment": "model-0"})
+    placed = entry(
+        replicas=["http://a"], scale_to_zero={"deployment": "model-0", "startup_seconds": 600}
+    )
     assert placed.scale_to_zero is not None
 
 
@@ -91,15 +98,13 @@ def test_a_model_with_fixed_addresses_can_scale_to_zero() -> None:
     ("fields", "error"),
     [
         ({"replicas": ["http://a"], "service": "x"}, "value_error"),
-        ({"scale_to_zero": {"deployment": "x"}}, "value_error"),
+        ({"scale_to_zero": {"deployment": "x", "startup_seconds": 1}}, "value_error"),
+        ({"service": "x", "scale_to_zero": {"deployment": "x"}}, "missing"),
         ({"service": "Not_A_Label"}, "string_pattern_mismatch"),
         ({"service": "x" * 64}, "string_pattern_mismatch"),
-        ({"service": "x", "scale_to_zero": {"deployment": "../x"}}, "string_pattern_mismatch"),
-        ({"service": "x", "scale_to_zero": {"deployment": "x", "min": 1}}, "extra_forbidden"),
-        (
-            {"service": "x", "scale_to_zero": {"deployment": "x", "startup_seconds": 0}},
-            "greater_than",
-        ),
+        (on_cluster(deployment="../x"), "string_pattern_mismatch"),
+        (on_cluster(min=1), "extra_forbidden"),
+        (on_cluster(startup_seconds=0), "greater_than"),
         ({"endpoint": "x"}, "extra_forbidden"),
     ],
 )

@@ -10,6 +10,7 @@
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}
 {{- include "sizeup.checkGatewayMemory" . -}}
+{{- include "sizeup.checkResources" . -}}
 {{- include "sizeup.checkLoadtest" . -}}
 {{- end }}
 
@@ -154,6 +155,25 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- end -}}
 {{- end }}
 
+{{/* As in the API server, which accepts the Deployment or Job and none of its pods. */}}
+{{- define "sizeup.checkResources" -}}
+{{- $owners := dict "gateway" .Values.gateway.resources "modelCache.download" .Values.modelCache.download.resources "mirror" .Values.mirror.resources -}}
+{{- range $model := include "sizeup.models" . | fromJson -}}
+{{- $_ := set $owners (printf "profiles.%s" $model.profileName) (get $.Values.profiles $model.profileName).resources -}}
+{{- end -}}
+{{- range $path, $resources := $owners -}}
+{{- range $name, $request := $resources.requests | default dict -}}
+{{- $limit := get ($resources.limits | default dict) $name -}}
+{{- if and $limit (gt (include "sizeup.gibibytes" $request | float64) (include "sizeup.gibibytes" $limit | float64)) -}}
+{{- fail (printf "%s.resources.requests.%s is %v, more than its limit %v" $path $name $request $limit) -}}
+{{- end -}}
+{{- if and (contains "/" $name) (ne (toString $request) (toString $limit)) -}}
+{{- fail (printf "%s.resources: an extended resource has a limit that equals its request, but those of %s are %v and %v" $path $name $limit $request) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "sizeup.checkAccess" -}}
 {{- $outside := or .Values.gateway.ingress.enabled .Values.gateway.httpRoute.enabled (ne .Values.gateway.service.type "ClusterIP") -}}
 {{- if and $outside (not .Values.auth.existingSecret.name) (not .Values.auth.allowAnonymous) -}}
@@ -164,9 +184,6 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- define "sizeup.checkLoadtest" -}}
 {{- $loadtest := .Values.loadtest -}}
 {{- if $loadtest.enabled -}}
-{{- if and (gt (int $loadtest.shards) 1) (or (not $loadtest.startAt) (not (dig "load" "stage_seconds" 0 $loadtest.config))) -}}
-{{- fail "loadtest.shards above 1 requires loadtest.startAt and loadtest.config with load.stage_seconds, which synchronize the pods" -}}
-{{- end -}}
 {{- if not (or $loadtest.config (include "sizeup.loadtestModels" .)) -}}
 {{- fail "loadtest: no model to measure: enable one, or set loadtest.models" -}}
 {{- end -}}

@@ -30,8 +30,7 @@ the length it will accept.
 {{- with $draft.shape }}{{ $perToken = addf $perToken (mulf 2 .layers .kvHeads .headDim $bytes) }}{{ end -}}
 {{- $draftWeights := divf ($draft.weightBytes | default 0) $gib -}}
 {{- $kv := divf (mulf $perToken $tokens $root.Values.fit.concurrency) $gib -}}
-{{- $memory := dig "limits" "memory" "" $model.resources -}}
-{{- $available := $model.gpu | ternary (mulf $model.profile.gpuMemoryGiB $model.count) (include "sizeup.gibibytes" $memory | float64) -}}
+{{- $available := $model.memoryGiB | float64 -}}
 {{- $required := addf $weights $draftWeights $runtime (divf $kv $fraction) -}}
 {{- $sized := or (not $draft) (gt (float64 ($draft.parameters | default 0)) 0.0) -}}
 {{- $known := and $model.needsWeights $sized (gt (float64 $model.parameters) 0.0) (gt $available 0.0) -}}
@@ -56,6 +55,7 @@ the length it will accept.
 {{- define "sizeup.fitErrors" -}}
 {{- $errors := list -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- with $model.needsWeights | ternary (include "sizeup.unsupported" (list $ $model)) "" }}{{ $errors = append $errors . }}{{ end -}}
 {{- if eq $model.fit.verdict "no" }}{{ $errors = append $errors (include "sizeup.memoryError" (list $ $model)) }}{{ end -}}
 {{- if and $model.needsWeights $model.context (gt (int64 $model.maxModelLen) (int64 $model.context)) -}}
 {{- $errors = append $errors (printf "models.%s.maxModelLen is %d, but the model's context length is %d and the engine would not start: set fit.onFailure=warn if its config.json differs" $key (int64 $model.maxModelLen) (int64 $model.context)) -}}
@@ -68,7 +68,30 @@ the length it will accept.
 {{- $errors = append $errors (printf "profiles.%s has gpuMemoryGiB but requests no GPU: add nvidia.com/gpu or another extended resource to resources.limits, or a claim to resources.claims, or set fit.onFailure=warn if GPUs are assigned in another way" $model.profileName) -}}
 {{- end -}}
 {{- end -}}
-{{- concat $errors (include "sizeup.undersizedClaims" . | fromJsonArray) | uniq | toJson -}}
+{{- concat $errors (include "sizeup.sharedGpuErrors" . | fromJsonArray) (include "sizeup.undersizedClaims" . | fromJsonArray) | uniq | toJson -}}
+{{- end }}
+
+{{/* An error for each profile whose sizes share one GPU and take more than its memory, as JSON. A size shares the GPU of
+     its profile if one of the profile's sizes has gpuMemoryGiB, a part of it. */}}
+{{- define "sizeup.sharedGpuErrors" -}}
+{{- $profiles := dict -}}
+{{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- if and $model.gpu $model.needsWeights -}}
+{{- $sizes := get $profiles $model.profileName | default (dict "total" 0.0 "shared" false "parts" list) -}}
+{{- $pods := int $model.replicas -}}
+{{- $part := printf "models.%s %v GiB%s" $key $model.profile.gpuMemoryGiB (gt $pods 1 | ternary (printf " x %d" $pods) "") -}}
+{{- $_ := set $profiles $model.profileName (dict "parts" (append $sizes.parts $part) "shared" (or $sizes.shared $model.isShare)
+  "total" (addf $sizes.total (mulf $model.memoryGiB $pods))) -}}
+{{- end -}}
+{{- end -}}
+{{- $errors := list -}}
+{{- range $name, $sizes := $profiles -}}
+{{- $available := (get $.Values.profiles $name).gpuMemoryGiB -}}
+{{- if and $sizes.shared (gt $sizes.total (float64 $available)) -}}
+{{- $errors = append $errors (printf "profiles.%s is one GPU of %v GiB that its sizes share by gpuMemoryGiB, but they take %.4g GiB: %s. Give each a smaller part, or another profile to those with a GPU of their own" $name $available $sizes.total (join ", " $sizes.parts)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $errors -}}
 {{- end }}
 
 {{/* sizeup.memoryError: list root, model. The calculation, and values that would fit. */}}
@@ -77,7 +100,7 @@ the length it will accept.
 {{- $model := index . 1 -}}
 {{- $fit := $model.fit -}}
 models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.count }}: weights {{ printf "%.1f" $fit.weights }} GiB ({{ printf "%.2f" (divf $model.parameters 1e9) }} billion parameters x {{ $model.bytesPerWeight }} bytes){{ if $model.draft }} + draft model {{ printf "%.1f" $fit.draftWeights }} GiB{{ end }} + runtime {{ printf "%.1f" $fit.runtime }} GiB + KV cache {{ printf "%.1f" $fit.kv }} GiB ({{ $root.Values.fit.concurrency }} sequences x {{ int64 $fit.tokens }} tokens{{ if not $model.maxModelLen }}, the minimum with maxModelLen 0{{ end }}) / {{ $fit.fraction }}, its fraction of the free memory = {{ printf "%.1f" $fit.required }} GiB required, {{ printf "%.1f" $fit.available }} GiB available.
-{{- if and $model.gpu (not $model.draft) (eq $model.quantization "none") }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
+{{- if and $model.gpu (not $model.profile.isPart) (not $model.draft) (eq $model.quantization "none") }}{{ include "sizeup.fittingCount" $model }}{{ end }} A smaller maxModelLen or fit.concurrency reduces the KV cache; fit.onFailure=warn skips this check.
 {{- end }}
 
 {{/* sizeup.fittingCount: model. The smallest number of GPUs that it fits and that divides its heads, as a sentence. */}}

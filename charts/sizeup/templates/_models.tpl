@@ -8,16 +8,16 @@
 {{- end }}
 
 {{- define "sizeup.resolvedModels" -}}
-{{- $ladder := .Files.Get "files/ladder.yaml" | fromYaml -}}
 {{- $models := dict -}}
 {{- range $key, $values := .Values.models -}}
 {{- if dig "enabled" true $values -}}
-{{- $known := get $ladder $values.id | default dict -}}
+{{- $known := include "sizeup.known" (list $ $values.id) | fromJson -}}
 {{- $_ := set $models $key (include "sizeup.model" (list $ $key $values $known) | fromJson) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $models -}}
 {{- end }}
+
 {{/* sizeup.model: list root, key, values of the model, its entry in files/ladder.yaml */}}
 {{- define "sizeup.model" -}}
 {{- $root := index . 0 -}}
@@ -43,7 +43,6 @@
 {{- $_ := set $model "quantization" ($values.quantization | default "none") -}}
 {{- /* 8.5 or 4.5 bits, and more for the head and the embedding */ -}}
 {{- $_ := set $model "bytesPerWeight" (get (dict "int8" 1.15 "int4" 0.75) $model.quantization | default $model.bytesPerValue) -}}
-{{- $_ := set $model "weightBytes" (mulf $model.parameters $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
 {{- with $values.draft }}{{ $_ := set $model "draft" (include "sizeup.draft" (list $root $key . $model) | fromJson) }}{{ end -}}
 {{- $_ := set $model "listen" $root.Values.listen -}}
@@ -51,7 +50,7 @@
 {{- $hardware := include "sizeup.hardware" (list $root $key $values) | fromJson -}}
 {{- $_ := merge $model $hardware -}}
 {{- /* Files of another dtype are converted as a whole before they are quantized, in the memory of the host. */ -}}
-{{- if and (not $model.gpu) (eq $model.dtype "float32") }}{{ $_ := set $model "bytesPerWeight" $model.bytesPerValue }}{{ end -}}
+{{- if and (not $model.gpu) (or (eq $model.dtype "float32") $known.fileBytesPerWeight) }}{{ $_ := set $model "bytesPerWeight" $model.bytesPerValue }}{{ end -}}
 {{- $_ := set $model "tensorParallel" ($model.needsWeights | ternary $model.count 1 | int) -}}
 {{- if ne $model.quantization "none" -}}
 {{- if and $model.gpu (gt (int $model.count) 1) -}}
@@ -64,11 +63,10 @@
 {{- if and $model.draft (gt (int $model.tensorParallel) 1) -}}
 {{- fail (printf "models.%s.draft: on several GPUs (%s:%d) a model is computed without drafts" $key $model.profileName (int $model.count)) -}}
 {{- end -}}
-{{- $image := $model.needsWeights | ternary $root.Values.inference.image $root.Values.inference.fakeImage -}}
-{{- $image = mergeOverwrite (deepCopy $image) $model.profile.image -}}
-{{- $_ := set $model "image" (include "sizeup.image" (list $root $image ($model.needsWeights | ternary "" "-fake"))) -}}
+{{- $_ := set $model "image" (include "sizeup.inferenceImage" (list $root $model)) -}}
+{{- $_ := merge $model (include "sizeup.files" (list $model ($known.fileBytesPerWeight | default $model.bytesPerValue)) | fromJson) -}}
 {{- $_ := set $model "fit" (include "sizeup.fit" (list $root $model) | fromJson) -}}
-{{- $_ := set $model "startupSeconds" (include "sizeup.startupSeconds" (list $model $values)) -}}
+{{- $_ := set $model "startupSeconds" ($values.startupSeconds | default (include "sizeup.startupSeconds" $model) | int64) -}}
 {{- $_ := set $model "strategy" ($values.strategy | default (include "sizeup.strategy" $model | fromYaml)) -}}
 {{- toJson $model -}}
 {{- end }}
@@ -92,7 +90,7 @@
 {{- if ne $root.Values.modelCache.mode "shared" -}}
 {{- fail (printf "models.%s.draft requires modelCache.mode=shared: with mode=%s a pod has the weights of its own model only" $key $root.Values.modelCache.mode) -}}
 {{- end -}}
-{{- $known := get ($root.Files.Get "files/ladder.yaml" | fromYaml) $values.id | default dict -}}
+{{- $known := include "sizeup.known" (list $root $values.id) | fromJson -}}
 {{- $parameters := $values.parameters | default $known.parameters | default 0 -}}
 {{- dict "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
   "weightBytes" (mulf $parameters $model.bytesPerValue)
@@ -114,6 +112,9 @@
 {{- if and (gt $count 1) (not $gpu) -}}
 {{- fail (printf "models.%s.profile: profile %s has no GPU, so it cannot be multiplied by %d" $key (first $parts) $count) -}}
 {{- end -}}
+{{- $extended := include "sizeup.extendedResources" $profile.resources | fromJsonArray -}}
+{{- include "sizeup.checkDevices" (dict "key" $key "profile" (first $parts) "count" $count "gpu" $gpu "extended" $extended) -}}
+{{- $gpuMemory := include "sizeup.gpuMemory" (list $key $values $profile (first $parts) $count) | float64 -}}
 {{- $resources := deepCopy $profile.resources -}}
 {{- range $amounts := list $resources.requests $resources.limits -}}
 {{- range $resource, $amount := $amounts | default dict -}}
@@ -123,8 +124,17 @@
 {{- end -}}
 {{- end -}}
 {{- $fields := include "sizeup.podFields" (list $root.Values.inference $profile $values) | fromJson -}}
-{{- dict "profileName" (first $parts) "count" $count "gpu" $gpu "resources" $resources
-  "profile" (dict "image" ($profile.image | default dict) "gpuMemoryGiB" $profile.gpuMemoryGiB "hourlyCost" ($profile.hourlyCost | default 0))
+{{- $own := $fields.tolerations -}}
+{{- $_ := set $fields "tolerations" (concat $own (include "sizeup.resourceTolerations" (list $extended $own) | fromJsonArray)) -}}
+{{- $memory := $gpu | ternary (mulf $gpuMemory $count) (include "sizeup.gibibytes" (dig "limits" "memory" "" $resources) | float64) -}}
+{{- $cost := $profile.hourlyCost | default 0 -}}
+{{- $isShare := hasKey $values "gpuMemoryGiB" -}}
+{{- /* A part of a GPU, which no number of them makes larger for one process. */ -}}
+{{- $isPart := or $isShare (regexMatch `/mig-|[.]shared"` (toJson $extended)) -}}
+{{- if $isShare }}{{ $cost = divf (mulf $cost $gpuMemory) $profile.gpuMemoryGiB }}{{ end -}}
+{{- dict "profileName" (first $parts) "count" $count "gpu" $gpu "resources" $resources "memoryGiB" $memory "ownTolerations" $own
+  "profile" (dict "image" ($profile.image | default dict) "gpuMemoryGiB" $gpuMemory "hourlyCost" $cost "extended" $extended "isPart" $isPart)
+  "isShare" $isShare
   | merge $fields | toJson -}}
 {{- end }}
 
@@ -141,12 +151,9 @@
 {{- end }}
 
 {{/* Two minutes to import torch and warm up, plus one per billion parameters, which is 35 MB/s from a
-     network volume. Ten minutes if the number of parameters is unknown. */}}
+     network volume. */}}
 {{- define "sizeup.startupSeconds" -}}
-{{- $model := index . 0 -}}
-{{- $parameters := addf $model.parameters (dig "draft" "parameters" 0 $model) -}}
-{{- $computed := gt (float64 $model.parameters) 0.0 | ternary (add 120 (mul 60 (divf $parameters 1e9 | ceil))) 600 -}}
-{{- (index . 1).startupSeconds | default $computed | int64 -}}
+{{- add 120 (mul 60 (divf .loadParameters 1e9 | ceil)) -}}
 {{- end }}
 
 {{/* On a fully allocated GPU pool the old pod must release its GPU before a new one can start; on CPUs the new

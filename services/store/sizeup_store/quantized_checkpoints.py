@@ -9,7 +9,7 @@ LOADABLE = frozenset({"fp8", "compressed-tensors"})
 with one library. AWQ and GPTQ need gptqmodel, which compiles kernels for one version of torch."""
 
 _SUFFIX = re.compile(
-    r"[-_.](?:(?:awq|gptq|gguf|exl2|mlx|bnb|hqq|aqlm|quark)(?:[-_.][a-z0-9]+)*"
+    r"[-_.](?:(?:awq|gptq|gguf|exl[23]|mlx|bnb|hqq|aqlm|quark)(?:[-_.][a-z0-9]+)*"
     r"|int[48]|[48]-?bits?|(?:quantized[-_.])?w[48]a(?:8|16)|nvfp4|mxfp4|mxfp8|unsloth-bnb-4bit)$",
     re.IGNORECASE,
 )
@@ -20,6 +20,8 @@ _EIGHT_BITS = re.compile(r"int8|8-?bits?|w8a", re.IGNORECASE)
 
 def unsupported_method(config: Mapping[str, Any]) -> str | None:
     """Return the method of a checkpoint that cannot be loaded; None for any other config.json."""
+    if isinstance(config.get("quantization"), dict):
+        return "mlx"
     stored = config.get("quantization_config")
     if not isinstance(stored, dict) or not stored:
         return None

@@ -33,9 +33,9 @@ class ScaleToZero(RequestModel):
     keep_alive_seconds: float = 300.0
     """Default time the model stays loaded after its last use, as in Ollama; negative is unlimited.
     Its inference processes have it as a setting."""
-    startup_seconds: float = Field(600.0, gt=0)
+    startup_seconds: float = Field(gt=0)
     """Startup budget: scaled down again after this long without progress towards ready. Loading the
-    weights counts as one step; the default is the chart's for an unknown size."""
+    weights counts as one step, so the budget depends on the model's size."""
 
 
 class Price(RequestModel):

@@ -122,7 +122,7 @@ def test_a_service_requires_kubernetes_discovery() -> None:
 
 
 def test_scaling_to_zero_requires_something_that_scales() -> None:
-    scale = ScaleToZero(deployment="model-0")
+    scale = ScaleToZero(deployment="model-0", startup_seconds=600)
     entry = CatalogEntry(id="x", names=("x:1",), replicas=("http://a",), scale_to_zero=scale)
     with pytest.raises(ValueError, match="SIZEUP_GATEWAY_SCALE_SOCKET"):
         create_app(settings(), Catalog(models={"x": entry}), CollectorRegistry(), Drain())

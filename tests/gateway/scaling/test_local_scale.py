@@ -62,7 +62,7 @@ Scenario = Callable[[FakeSupervisor, Gateway], Awaitable[None]]
 
 def placed(url: str) -> Catalog:
     (entry,) = catalog(url).models.values()
-    scale = ScaleToZero(deployment="model-0", keep_alive_seconds=-1)
+    scale = ScaleToZero(deployment="model-0", keep_alive_seconds=-1, startup_seconds=600)
     return Catalog(models={KEY: entry.model_copy(update={"scale_to_zero": scale})})
 
 

@@ -22,12 +22,11 @@ persistentVolumeClaim: {claimName: {{ $cache.existingClaim | default (include "s
 - {name: models, mountPath: /models{{ if index . 1 }}, readOnly: true{{ end }}{{ with $subPath }}, subPath: {{ . | quote }}{{ end }}}
 {{- end }}
 
-{{/* sizeup.cacheSize: models. 1.2 x the weights, for tokenizers and the small files of another revision; 2 GiB
-     for a model of unknown size. */}}
+{{/* sizeup.cacheSize: models. 1.2 x the weights, for tokenizers and the small files of another revision. */}}
 {{- define "sizeup.cacheSize" -}}
 {{- $bytes := 0.0 -}}
 {{- range . -}}
-{{- $bytes = addf $bytes (.weightBytes | default 2147483648.0) -}}
+{{- $bytes = addf $bytes .weightBytes -}}
 {{- end -}}
 {{- divf (mulf $bytes 1.2) 1073741824.0 | ceil }}Gi
 {{- end }}
@@ -95,7 +94,7 @@ spec:
 {{- $available := include "sizeup.gibibytes" $size | float64 -}}
 {{- $bytes := 0.0 -}}
 {{- /* Two bytes per parameter: the size of the published files, whatever dtype they are loaded as. */ -}}
-{{- range $models }}{{ $bytes = addf $bytes (mulf .parameters 2) }}{{ end -}}
+{{- range $models }}{{ $bytes = addf $bytes (minf .weightBytes (mulf .parameters 2)) }}{{ end -}}
 {{- $required := divf $bytes 1073741824.0 -}}
 {{- if and $size (gt $available 0.0) (gt $required $available) -}}
 {{- $errors = append $errors (printf "volume %s has %s (%.1f GiB), but the weights of its models (%d) need %.1f GiB: set modelCache.size=%s if the storage class allows expansion" $name $size $available (len $models) $required (include "sizeup.cacheSize" $models)) -}}

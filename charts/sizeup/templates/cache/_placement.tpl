@@ -47,12 +47,7 @@ sizeup.dev/disk: {{ . }}
 {{- $placement := dict -}}
 {{- if include "sizeup.singleNodeCache" $root -}}
 {{- $affinity := include "sizeup.sharedVolumeAffinity" (list $root $model (pick $model.affinity "nodeAffinity")) | fromJson -}}
-{{- $tolerations := $model.tolerations | default list -}}
-{{- /* ExtendedResourceToleration adds these tolerations to pods that request GPUs; a download requests none. */ -}}
-{{- range $resource := keys ($model.resources.limits | default dict) | sortAlpha -}}
-{{- if contains "/" $resource }}{{ $tolerations = append $tolerations (dict "key" $resource "operator" "Exists") }}{{ end -}}
-{{- end -}}
-{{- $placement = dict "affinity" $affinity "nodeSelector" $model.nodeSelector "tolerations" (uniq $tolerations) -}}
+{{- $placement = dict "affinity" $affinity "nodeSelector" $model.nodeSelector "tolerations" $model.tolerations -}}
 {{- end -}}
 {{- toJson $placement -}}
 {{- end }}
@@ -68,17 +63,25 @@ sizeup.dev/disk: {{ . }}
 {{- $first := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
 {{- if and $model.needsWeights (eq $cache.mode "shared") -}}
-{{- $tolerations := list -}}
-{{- range $model.tolerations }}{{ $tolerations = append $tolerations (toJson .) }}{{ end -}}
-{{- $nodes := list $model.nodeSelector (get $model.affinity "nodeAffinity") (sortAlpha $tolerations) | toJson -}}
-{{- $first = $first | default (dict "key" $key "nodes" $nodes) -}}
-{{- if ne $first.nodes $nodes -}}
+{{- /* Tolerations are equal as written, or with those that the chart adds for extended resources. */ -}}
+{{- $nodes := list $model.nodeSelector (get $model.affinity "nodeAffinity") -}}
+{{- $own := include "sizeup.sortedObjects" $model.ownTolerations | append $nodes | toJson -}}
+{{- $all := include "sizeup.sortedObjects" $model.tolerations | append $nodes | toJson -}}
+{{- $first = $first | default (dict "key" $key "own" $own "all" $all) -}}
+{{- if and (ne $first.own $own) (ne $first.all $all) -}}
 {{- printf "models.%s and models.%s have different nodeSelector, tolerations or nodeAffinity, but share a ReadWriteOnce volume: make them equal, or use ReadWriteMany, or modelCache.mode=perModel with modelCache.size=\"\" (size is per volume there); " $first.key $key -}}
 {{- break -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* The objects of a list in an order of their own, as text. */}}
+{{- define "sizeup.sortedObjects" -}}
+{{- $texts := list -}}
+{{- range . }}{{ $texts = append $texts (toJson .) }}{{ end -}}
+{{- sortAlpha $texts | join "," -}}
 {{- end }}
 
 {{/* An error for each model on a single-node volume with its own required podAffinity: both would have to match. */}}

@@ -22,19 +22,13 @@
 - --scenario={{ .Values.loadtest.scenario }}
 - --models={{ include "sizeup.loadtestModels" . }}
 {{- end }}
-{{- if gt (int .Values.loadtest.shards) 1 }}
-# Each pod runs the shard of its JOB_COMPLETION_INDEX.
-- --shards={{ .Values.loadtest.shards }}
-- --start-at={{ int64 .Values.loadtest.startAt }}
-{{- end }}
 - --out=/runs/$(POD_NAME)
 {{- if not .Values.loadtest.existingClaim }}
 - --print-files
 {{- end }}
 {{- end }}
 
-{{/* Away from the inference pods and from other shards; preferred, so that a single node can run
-     all pods. */}}
+{{/* Away from the inference pods; preferred, so that a single node can run all pods. */}}
 {{- define "sizeup.loadtestAffinity" -}}
 podAntiAffinity:
   preferredDuringSchedulingIgnoredDuringExecution:
@@ -101,9 +95,6 @@ podAntiAffinity:
 {{/* The Job's spec; separate because its hash is part of the Job's name. */}}
 {{- define "sizeup.loadtestJob" -}}
 {{- $loadtest := .Values.loadtest -}}
-completionMode: Indexed
-completions: {{ $loadtest.shards }}
-parallelism: {{ $loadtest.shards }}
 # A retry would be a different measurement.
 backoffLimit: 0
 activeDeadlineSeconds: {{ int64 $loadtest.deadlineSeconds }}
@@ -124,7 +115,6 @@ template:
   spec:
     affinity:
       {{- include "sizeup.loadtestAffinity" . | nindent 6 }}
-    {{- include "sizeup.spread" (list . "loadtest") | nindent 4 }}
     restartPolicy: Never
     # Time to write the report of a run that is cut short.
     terminationGracePeriodSeconds: 60
