@@ -64,6 +64,7 @@ from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.metrics import metrics_router
+from sizeup_telemetry.tracing.spans import Tracing, no_client_spans
 from sizeup_wire.catalog import Catalog
 
 _log = logging.getLogger(__name__)
@@ -96,20 +97,21 @@ def create_app(
     drain: Drain,
     cluster: Cluster | None = None,
     scales: ScaleApi | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Create the application; raise ValueError or OSError for an invalid configuration.
 
     With a cluster, the Services of the catalog are discovered and scaled there. Without one,
-    `scales` scales the models of the catalog.
+    `scales` scales the models of the catalog. Without `tracing`, nothing is traced.
     """
     scales = cluster or scales
     check_placement(catalog, discovers=cluster is not None, scales=scales is not None)
-    parts = _parts(settings, catalog, registry, cluster, scales)
+    parts = _parts(settings, catalog, registry, cluster, scales, tracing)
     created = CreatedModels(parts.models, _store(settings, cluster), parts.metrics)
     probes = health.health_router(
         parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
     )
-    metrics = metrics_router(registry, settings.metrics_port)
+    metrics, page = metrics_router(registry, settings.metrics_port), page_router()
     dependencies = _dependencies(settings, parts, drain)
     jobs = {
         **_jobs(settings, catalog, parts, cluster, scales),
@@ -119,7 +121,7 @@ def create_app(
         OpenAIRoutes(dependencies).router(),
         ResponsesRoutes(dependencies).router(),
         AnthropicRoutes(dependencies).router(),
-        page_router(),  # before Ollama's: the heartbeat has the path of the page
+        page,  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         EmbeddingRoutes(dependencies).router(),
         ManageRoutes(
@@ -158,7 +160,9 @@ def create_app(
         route_label=route_label,
         unmeasured=_paths(probes) | _paths(metrics),
     )
-    app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes))
+    untraced = _paths(probes) | _paths(metrics) | _paths(page)
+    traced = [] if tracing is None else [tracing.middleware(untraced)]
+    app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes), traced)
     api_docs.serve_api_docs(
         app,
         requests=[
@@ -231,10 +235,12 @@ def _parts(
     registry: CollectorRegistry,
     cluster: Cluster | None,
     scales: ScaleApi | None,
+    tracing: Tracing | None,
 ) -> _Parts:
     models, metrics = Models(catalog), Metrics.register(registry)
     registry.register(ModelCollector(models))
-    client = InferenceClient(_timeouts(settings))
+    client_spans = no_client_spans if tracing is None else tracing.client_span
+    client = InferenceClient(_timeouts(settings), client_spans)
     limits = QueueLimits(
         settings.activation_queue, settings.activation_seconds, settings.queue_while_loading
     )

@@ -1,7 +1,7 @@
 """The middleware of the gateway, in its order."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from starlette.middleware import Middleware
 
@@ -22,15 +22,21 @@ from sizeup_telemetry.request_id import RequestIdMiddleware
 
 
 def middleware_stack(
-    settings: Settings, keys: ApiKeys, measured: Middleware, probes: Collection[str]
+    settings: Settings,
+    keys: ApiKeys,
+    measured: Middleware,
+    probes: Collection[str],
+    traced: Sequence[Middleware],
 ) -> list[Middleware]:
     """Return the middleware, the outermost first.
 
-    `measured` measures requests; `probes` are paths that need no API key.
+    `measured` measures requests, `traced` traces them if that is enabled; `probes` are paths that
+    need no API key.
     """
     return [
         Middleware(RequestIdMiddleware),
         Middleware(PathMiddleware),
+        *traced,
         measured,
         Middleware(ErrorResponseMiddleware),
         *origin_middleware(origin_regex(settings.origins)),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.observability.metrics import UNKNOWN_MODEL, Metrics
+from sizeup_gateway.observability.span_attributes import annotate_span
 from sizeup_wire.events import (
     Event,
     Failed,
@@ -127,6 +128,8 @@ class RequestMetrics:
             self.metrics.request_duration.labels(self.model).observe(seconds)
             fields |= self._count_tokens(self._finished)
         _log.info("request.finished", extra=fields)
+        if self._parent is None:
+            annotate_span(fields)
 
     def _count_tokens(self, finished: Finished) -> dict[str, object]:
         self.metrics.prompt_tokens.labels(self.model).inc(finished.prompt_tokens)
