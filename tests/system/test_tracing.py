@@ -64,17 +64,17 @@ async def chat_through_both(folder: Path, otel: Mapping[str, str]) -> None:
     file = folder / "catalog.yaml"
     models = catalog(f"http://127.0.0.1:{replica}").model_dump(mode="json")
     file.write_text(yaml.safe_dump(models), encoding="utf-8")
-    inference = {
+    inference: dict[str, object] = {
         "SIZEUP_INFERENCE_MODEL": "fake",
         "SIZEUP_INFERENCE_ENGINE": "fake",
         "SIZEUP_INFERENCE_PORT": replica,
     }
-    gateway = {"SIZEUP_GATEWAY_CATALOG": file, "SIZEUP_GATEWAY_PORT": port}
+    gateway: dict[str, object] = {"SIZEUP_GATEWAY_CATALOG": file, "SIZEUP_GATEWAY_PORT": port}
     at_replica = f"http://127.0.0.1:{replica}{routes.READYZ}"
     at_gateway = f"http://127.0.0.1:{port}/api/ps"
     async with (
-        process("sizeup_inference", inference | otel, folder / "inference.log", at_replica),
-        process("sizeup_gateway", gateway | otel, folder / "gateway.log", at_gateway),
+        process("sizeup_inference", {**inference, **otel}, folder / "inference.log", at_replica),
+        process("sizeup_gateway", {**gateway, **otel}, folder / "gateway.log", at_gateway),
         aiohttp.ClientSession() as http,
     ):
         headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "mine"}

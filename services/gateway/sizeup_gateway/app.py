@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
@@ -38,8 +39,9 @@ from sizeup_gateway.created_models.config_map_store import ConfigMapStore
 from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
-from sizeup_gateway.middleware.api_keys import read_keys
+from sizeup_gateway.middleware.api_keys import ApiKeys, read_keys
 from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
+from sizeup_gateway.middleware.keys_file import KeysFile
 from sizeup_gateway.middleware.paths import without_extra_slashes
 from sizeup_gateway.middleware.refusals import RefusedRequests
 from sizeup_gateway.middleware.stack import default_limits, middleware_stack
@@ -76,8 +78,8 @@ Ollama's, OpenAI's and Anthropic's API for the models of one catalog, side by si
 
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
 shape of the path's dialect: Anthropic's under /v1/messages, OpenAI's elsewhere under /v1, Ollama's
-on all other paths. If API keys are configured, every path except the health probes requires one, as
-`Authorization: Bearer` or `X-Api-Key`.
+on all other paths. If API keys are configured, every path except / and the health probes requires
+one, as `Authorization: Bearer` or `X-Api-Key`.
 Browsers find a page at / that compares the sizes.
 """
 
@@ -153,6 +155,8 @@ def create_app(
         parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
     )
     keys = read_keys(settings.api_keys_file, default_limits(settings))
+    if settings.api_keys_file is not None:
+        jobs["api_keys"] = _keys_file(settings, settings.api_keys_file, keys, parts.metrics).run
     app.state.backlog = Backlog(_computes, parts.models.room, keys.client_of)
     measured = Middleware(
         RequestMetricsMiddleware,
@@ -184,6 +188,10 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def _keys_file(settings: Settings, path: Path, keys: ApiKeys, metrics: Metrics) -> KeysFile:
+    return KeysFile(path, keys, default_limits(settings), metrics, settings.catalog_poll_seconds)
 
 
 def _computes(path: str) -> bool:

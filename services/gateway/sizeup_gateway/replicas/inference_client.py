@@ -1,7 +1,6 @@
 """HTTP client of inference's internal API."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sizeup_gateway.replicas.event_stream import (
     EventStream,
     EventT,
 )
+from sizeup_gateway.replicas.health import Health, health_of
 from sizeup_gateway.replicas.link import Link
 from sizeup_gateway.replicas.own_fault import is_own_fault
 from sizeup_telemetry import request_id
@@ -64,17 +64,6 @@ class Timeouts:
     """In the queue, and again for each prefill, which ends with the first token or a vector."""
     between_events: float
     probe: float
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What /readyz of a replica reports."""
-
-    ready: bool
-    state: str | None = None
-    progress: float | None = None
-    stage: str | None = None
-    """What is in progress, or why it failed."""
 
 
 _NOT_OF_THE_OUTPUT: Mapping[str, object] = {"stream_tool_calls": False, "client": None}
@@ -215,7 +204,7 @@ class InferenceClient:
         url = base_url + routes.READYZ
         response = await self._open_session.get(url, timeout=_NO_TIMEOUT)
         body = await _read_all(response, _MAX_ERROR_BYTES)
-        return _health(response.status, body)
+        return health_of(response.status, body)
 
     async def model(self, base_url: str) -> ModelInfo:
         """Describe the model, loaded or not; raises OSError, TimeoutError or ValueError.
@@ -318,21 +307,6 @@ async def _error_of(response: aiohttp.ClientResponse) -> UpstreamError | Replica
     if response.status == 503 and failure.code in _DOWN:
         return ReplicaUnavailableError(failure.message, failure.code, is_down=True)
     return UpstreamError(failure.code, failure.message, failure.param)
-
-
-def _health(status: int, body: bytes) -> Health:
-    """Parse the response of /readyz; an unknown body leaves state and progress unknown."""
-    try:
-        fields = json.loads(body)
-        state, progress, stage = (fields.get(key) for key in ("state", "progress", "stage"))
-    except (ValueError, AttributeError):
-        state = progress = stage = None
-    return Health(
-        ready=status == 200,
-        state=state if isinstance(state, str) else None,
-        progress=float(progress) if isinstance(progress, int | float) else None,
-        stage=stage if isinstance(stage, str) else None,
-    )
 
 
 async def _read_all(response: aiohttp.ClientResponse, limit: int) -> bytes:

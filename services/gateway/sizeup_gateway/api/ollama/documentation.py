@@ -57,14 +57,17 @@ def _stream(
     return response
 
 
-HEARTBEAT = operation(
-    "Heartbeat",
-    {
-        "description": "The server is running",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
-    },
-    _ACCESS_ERRORS,
-)
+HEARTBEAT = {
+    **operation(
+        "Heartbeat",
+        {
+            "description": "The server is running",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        errors(OllamaErrorResponse, AccessCode.FORBIDDEN_ORIGIN, AccessCode.FORBIDDEN_HOST),
+    ),
+    "openapi_extra": NO_API_KEY,
+}
 VERSION = operation(
     "Version of the API",
     json_response(response_schema.VersionResponse, "Ollama release whose API this is"),
