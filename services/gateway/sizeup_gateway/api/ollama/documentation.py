@@ -5,6 +5,7 @@ from sizeup_gateway.api.documentation import (
     BODY,
     GENERATION,
     MODEL_LOOKUP,
+    NO_API_KEY,
     Json,
     errors,
     operation,
@@ -64,7 +65,7 @@ HEARTBEAT = {
             "description": "The server is running",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
-        errors(OllamaErrorResponse, AccessCode.FORBIDDEN_ORIGIN, AccessCode.FORBIDDEN_HOST),
+        errors(OllamaErrorResponse, *(status for status in ACCESS if status != 401)),
     ),
     "openapi_extra": NO_API_KEY,
 }
