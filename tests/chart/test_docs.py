@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -331,10 +331,10 @@ def labels_of(pod: Json) -> set[tuple[str, str]]:
     return set(pod["metadata"]["labels"].items())
 
 
-def values_named() -> Iterator[tuple[str, ...]]:
+def values_named(inline: Iterable[str] = INLINE) -> Iterator[tuple[str, ...]]:
     """Yield the paths of values in the text."""
     known = json.loads((ROOT / "charts/sizeup/values.schema.json").read_text())["properties"]
-    for text in INLINE:
+    for text in inline:
         keys = tuple(re.split(r"[:=]", text)[0].split("."))
         if len(keys) > 1 and keys[0] in known:
             yield keys
