@@ -43,7 +43,9 @@ def services(*names: str) -> tuple[str, ...]:
 
 
 EVERY_SERVICE = (
-    *services("wire", "telemetry[tracing]", "store", "gateway", "cli", "inference[torch,quantized]"),
+    *services(
+        "wire", "telemetry[tracing]", "store", "gateway", "cli", "inference[torch,quantized]"
+    ),
     "./loadtest",
 )
 BUILD = ("pip", "setuptools>=77")

@@ -10,6 +10,7 @@ from pathlib import Path
 from sizeup_gateway.middleware.api_keys import ApiKeys, keys_in
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.rate_limits import RateLimits
+from sizeup_telemetry.secret_files import log_exposure
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class KeysFile:
         self._keys.replace(found)
         if self._seen is not None:
             _log.info("api_keys.reloaded", extra={"keys": len(found)})
+            log_exposure(self._path)
         self._seen = content
 
     def _report(self, error: str | None) -> None:
