@@ -151,6 +151,9 @@ class RateLimiter:
         self._clock = clock
         self._clients: OrderedDict[str, Client] = OrderedDict()
 
+    def has_limits(self, client: str) -> bool:
+        return self._limits_of(client).limits_anything
+
     def begin(self, client: str, tokens: Callable[[], int]) -> Use:
         """Begin a request, which the caller ends; raise RateLimitedError."""
         found, now = self._client(client), self._clock()

@@ -44,10 +44,12 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        client = client_identity.current.get()
+        is_request = scope["type"] == "http" and scope["method"] == "POST"
+        if not is_request or not self._limiter.has_limits(client):
             await self._app(scope, receive, send)
             return
-        client, metrics = client_identity.current.get(), metrics_of(scope)
+        metrics = metrics_of(scope)
         try:
             use = self._limiter.begin(client, lambda: metrics.tokens)
         except RateLimitedError as error:

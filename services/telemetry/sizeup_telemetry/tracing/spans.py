@@ -27,7 +27,7 @@ _TRACER = "sizeup"
 
 @dataclass(frozen=True, slots=True)
 class ClientSpan:
-    """One request to another process; this one if nothing is traced."""
+    """One request to another process; by default one that is not traced."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
     """W3C trace context, or what OTEL_PROPAGATORS names."""
