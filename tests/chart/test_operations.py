@@ -20,7 +20,7 @@ from chart.rendering import (
     pods,
     render,
 )
-from chart.test_docs import ROOT, dry_run, values_named
+from chart.test_docs import ROOT, dry_run
 from chart.validation import KUBERNETES, validate
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -52,20 +52,6 @@ def pod_of(objects: list[Json], name: str) -> Json:
 def test_values_render_valid_objects(section: str, version: str) -> None:
     for one in with_values_of(section):
         validate(one, version)
-
-
-def test_values_that_the_page_mentions_exist() -> None:
-    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
-    prose = re.sub(r"^```.*?^```", "", PAGE, flags=re.MULTILINE | re.DOTALL)
-    mentioned = set(values_named(re.findall(r"`([^`\n]+)`", prose)))
-    assert mentioned
-    for path in mentioned:
-        place = defaults
-        for key in path:
-            if key == "env":  # a pod field
-                break
-            assert key in place, path
-            place = place[key]
 
 
 def test_origins_reach_the_gateway() -> None:
