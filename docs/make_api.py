@@ -77,7 +77,7 @@ A model with a draft model reports what became of its tokens, in every response 
 
 ## Limits of a client
 
-A client is an API key, or without keys an address.
+A client is an API key, all API keys of one name, or without keys an address.
 
 - Beyond the limits of `SIZEUP_GATEWAY_REQUESTS_PER_MINUTE`, `_TOKENS_PER_MINUTE` (prompts and
   outputs) and `_CONCURRENT_REQUESTS`, or those of its own that a key has, a POST request gets 429

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 import sizeup.settings
 import sizeup_gateway.settings
 import sizeup_inference.settings
+import sizeup_telemetry.tracing.settings
 from sizeup.pull.metrics import PullMetrics
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.models.model_metrics import ModelCollector
@@ -22,6 +23,7 @@ from sizeup_wire.catalog import Catalog
 SETTINGS: Sequence[tuple[str, type[BaseSettings]]] = (
     ("Gateway", sizeup_gateway.settings.Settings),
     ("Inference", sizeup_inference.settings.Settings),
+    ("Traces of gateway and inference", sizeup_telemetry.tracing.settings.TracingSettings),
     ("Command line", sizeup.settings.Settings),
 )
 

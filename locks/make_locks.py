@@ -43,7 +43,9 @@ def services(*names: str) -> tuple[str, ...]:
 
 
 EVERY_SERVICE = (
-    *services("wire", "telemetry", "store", "gateway", "cli", "inference[torch,quantized]"),
+    *services(
+        "wire", "telemetry[tracing]", "store", "gateway", "cli", "inference[torch,quantized]"
+    ),
     "./loadtest",
 )
 BUILD = ("pip", "setuptools>=77")
@@ -54,9 +56,9 @@ TOGETHER = (
     Lock("locks/services.txt", EVERY_SERVICE),
     Lock("locks/dev.txt", ("-r requirements-dev.txt",)),
     # Of the images; engine.txt is added to inference.txt where there is torch, gpu.txt for CUDA.
-    Lock("locks/gateway.txt", services("wire", "telemetry", "gateway")),
+    Lock("locks/gateway.txt", services("wire", "telemetry[tracing]", "gateway")),
     Lock("locks/cli.txt", services("wire", "telemetry", "store", "cli")),
-    Lock("locks/inference.txt", services("wire", "telemetry", "store", "inference")),
+    Lock("locks/inference.txt", services("wire", "telemetry[tracing]", "store", "inference")),
     Lock("locks/engine.txt", services("wire", "telemetry", "store", "inference[torch,quantized]")),
     Lock("locks/gpu.txt", ("torchao>=0.18",)),
     Lock("locks/loadtest.txt", ("./loadtest",)),

@@ -129,7 +129,7 @@ def test_nothing_is_installed_without_hashes(command: str) -> None:
     """Apart from the packages of this repository, and torch where its index is given."""
     from_lock = "--require-hashes" in command
     own = "--no-deps" in command and ("--no-build-isolation" in command or "--no-index" in command)
-    torch = "--no-deps" in command and "TORCH_INDEX" in command
+    torch = "--index-url" in command and "TORCH_INDEX" in command
     assert from_lock or own or torch
 
 

@@ -132,6 +132,7 @@ VARIANTS: dict[str, Json] = {
     "ephemeral": {**EVERYTHING, "modelCache": {"mode": "ephemeral"}},
     "measured": {**EVERYTHING, "auth": {}, "gateway": {}, "loadtest": MEASURED},
     "extended": EXTENDED,
+    "traced": {**EVERYTHING, "tracing": {"endpoint": "http://collector.observability:4318"}},
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
 }
 """Values for tests of properties that must hold for all of them."""

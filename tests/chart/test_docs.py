@@ -8,12 +8,10 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
@@ -329,23 +327,6 @@ def test_the_chart_as_a_dependency() -> None:
 def labels_of(pod: Json) -> set[tuple[str, str]]:
     """Return the labels of a pod as pairs."""
     return set(pod["metadata"]["labels"].items())
-
-
-def values_named() -> Iterator[tuple[str, ...]]:
-    """Yield the paths of values in the text."""
-    known = json.loads((ROOT / "charts/sizeup/values.schema.json").read_text())["properties"]
-    for text in INLINE:
-        keys = tuple(re.split(r"[:=]", text)[0].split("."))
-        if len(keys) > 1 and keys[0] in known:
-            yield keys
-
-
-@pytest.mark.parametrize("keys", sorted(set(values_named())), ids=".".join)
-def test_mentioned_values_exist(keys: tuple[str, ...]) -> None:
-    place: Any = yaml.safe_load((ROOT / "charts/sizeup/values.yaml").read_text())
-    for key in keys[:-1] if keys[-1] in POD_FIELDS else keys:
-        assert key in place
-        place = place[key]
 
 
 def test_image_table_is_complete() -> None:

@@ -136,3 +136,15 @@ def test_limits_of_clients(limits: dict[str, int], variables: dict[str, str]) ->
     suffixes = ("_PER_MINUTE", "_CONCURRENT_REQUESTS")
     found = environment(gateway({"gateway": {"clientLimits": limits}}))
     assert {n: v for n, v in found.items() if n.endswith(suffixes)} == variables
+
+
+def test_origins_are_a_list_or_what_the_gateway_reads() -> None:
+    origins = ["https://chat.example.com", "https://*.example.org"]
+    for value in (origins, ",".join(origins)):
+        variables = gateway_variables({"gateway": {"origins": value}})
+        assert variables["SIZEUP_GATEWAY_ORIGINS"] == ",".join(origins)
+
+
+def test_idle_connections_outlive_those_of_load_balancers() -> None:
+    """Google's close after 600 s."""
+    assert int(gateway_variables({})["SIZEUP_GATEWAY_IDLE_CONNECTION_SECONDS"]) > 600

@@ -34,6 +34,10 @@ OTHERS = {
     "HTTPS_PROXY": "aiohttp",
     "NO_PROXY": "aiohttp",
     "CUDA_DEVICE_ORDER": "CUDA; set by the values of this test",
+    "K8S_POD_NAME": "Kubernetes expands it in OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "sizeup_telemetry.tracing.settings, and OpenTelemetry's SDK",
+    "OTEL_RESOURCE_ATTRIBUTES": "OpenTelemetry's SDK",
+    "OTEL_SERVICE_NAME": "OpenTelemetry's SDK",
 }
 """Variables that libraries read, with the reader."""
 

@@ -24,6 +24,7 @@ from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.limits import Limits
 from sizeup_telemetry.http.protocol import limited_protocol
 from sizeup_telemetry.serving import listening_socket
+from sizeup_telemetry.tracing.spans import Tracing
 from sizeup_wire.catalog import Catalog, CatalogEntry
 
 MODEL = "qwen2.5:0.5b"
@@ -114,13 +115,14 @@ async def running_gateway(
     models: Catalog | None = None,
     cluster: Cluster | None = None,
     scales: ScaleApi | None = None,
+    tracing: Tracing | None = None,
     wait: bool = True,
     **changes: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve the replicas as one model; with `wait`, once all of them are ready."""
     registry, drain = CollectorRegistry(), Drain()
     known = models or catalog(*[fake.url for fake in fakes])
-    app = create_app(settings(**changes), known, registry, drain, cluster, scales)
+    app = create_app(settings(**changes), known, registry, drain, cluster, scales, tracing)
     protocol = limited_protocol(Limits(60.0, 10.0), refused_requests(app))
     config = uvicorn.Config(
         app, http=protocol, log_config=None, access_log=False, ws="none", proxy_headers=False

@@ -245,7 +245,7 @@ def test_an_invalid_configuration_ends_with_one_line(
         file.write_text(content, encoding="utf-8")
     for name, value in environment(catalog=file, **settings).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sizeup_gateway.__main__.configure_logging", lambda _level: None)
+    monkeypatch.setattr("sizeup_gateway.__main__.configure_logging", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         main()
     assert str(ended.value.code).startswith("sizeup-gateway: ")

@@ -29,7 +29,7 @@ class Clock:
 def limiter(
     clock: Clock, by_client: dict[str, RateLimits] | None = None, **default: int
 ) -> RateLimiter:
-    return RateLimiter(RateLimits(**default), by_client or {}, clock)
+    return RateLimiter(lambda name: (by_client or {}).get(name, RateLimits(**default)), clock)
 
 
 def use(limits: RateLimiter, client: str = "a", tokens: int = 0) -> None:
@@ -192,3 +192,14 @@ def test_a_new_client_is_kept_where_all_others_run(monkeypatch: pytest.MonkeyPat
 )
 def test_limits_that_limit_nothing(limits: RateLimits, *, any_limit: bool) -> None:
     assert limits.limits_anything == any_limit
+
+
+def test_a_client_starts_anew_when_its_limits_change() -> None:
+    by_client = {"a": RateLimits(requests_per_minute=1)}
+    limits = limiter(Clock(), by_client)
+    use(limits)
+    assert refused(limits).exceeded is Exceeded.REQUESTS
+    by_client["a"] = RateLimits(requests_per_minute=2)
+    use(limits)
+    use(limits)
+    assert refused(limits).exceeded is Exceeded.REQUESTS

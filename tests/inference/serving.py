@@ -20,6 +20,7 @@ from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.serving import listening_socket
+from sizeup_telemetry.tracing.spans import Tracing
 from sizeup_wire import routes
 from sizeup_wire.embeddings import EmbedEvent, embed_event_adapter
 from sizeup_wire.events import Event, event_adapter
@@ -155,6 +156,7 @@ async def running(
     limits: FakeLimits | None = None,
     script: Script = echo,
     send_buffer: int | None = None,
+    tracing: Tracing | None = None,
     **settings: Any,
 ) -> AsyncIterator[Process]:
     """Serve a fake model that is ready."""
@@ -166,6 +168,7 @@ async def running(
         registry=CollectorRegistry(),
         on_fatal=lambda: fatal.append("fatal"),
         load=fake_load(limits or FakeLimits(), script, engines),
+        tracing=tracing,
     )
     async with served(composition, engines, fatal, send_buffer) as process:
         await process.until_readyz(200, {"state": "ready"})

@@ -19,6 +19,7 @@ from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
 from sizeup_telemetry.secret_files import log_exposure
 from sizeup_telemetry.serving import Listen, serve
+from sizeup_telemetry.tracing.spans import Tracing, closing, open_tracing, trace_ids
 from sizeup_wire.catalog import Catalog
 
 
@@ -27,14 +28,15 @@ def main() -> None:
     try:
         settings = Settings()
         catalog = load_catalog(settings.catalog)
-        configure_logging(settings.log_level)
+        tracing = open_tracing("sizeup-gateway")
+        configure_logging(settings.log_level, trace_ids if tracing else dict)
         share_interpreter()
-        asyncio.run(_serve(settings, catalog))
+        asyncio.run(_serve(settings, catalog, tracing))
     except (OSError, ValueError, yaml.YAMLError) as error:
         sys.exit(f"sizeup-gateway: {error}")
 
 
-async def _serve(settings: Settings, catalog: Catalog) -> None:
+async def _serve(settings: Settings, catalog: Catalog, tracing: Tracing | None) -> None:
     registry, drain = CollectorRegistry(), Drain()
     listen = Listen(
         settings.host,
@@ -45,8 +47,8 @@ async def _serve(settings: Settings, catalog: Catalog) -> None:
         idle_connection_seconds=settings.idle_connection_seconds,
         max_connections=settings.max_connections,
     )
-    async with _cluster(settings) as cluster, _scales(settings) as scales:
-        app = create_app(settings, catalog, registry, drain, cluster, scales)
+    async with _cluster(settings) as cluster, _scales(settings) as scales, closing(tracing):
+        app = create_app(settings, catalog, registry, drain, cluster, scales, tracing)
         metrics = metrics_app(registry, settings.host)
         await serve(app, metrics, listen, drain, refused_requests(app), backlog(app))
 

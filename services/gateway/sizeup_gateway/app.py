@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
@@ -38,8 +39,9 @@ from sizeup_gateway.created_models.config_map_store import ConfigMapStore
 from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
-from sizeup_gateway.middleware.api_keys import read_keys
+from sizeup_gateway.middleware.api_keys import ApiKeys, read_keys
 from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
+from sizeup_gateway.middleware.keys_file import KeysFile
 from sizeup_gateway.middleware.paths import without_extra_slashes
 from sizeup_gateway.middleware.refusals import RefusedRequests
 from sizeup_gateway.middleware.stack import default_limits, middleware_stack
@@ -64,6 +66,7 @@ from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.metrics import metrics_router
+from sizeup_telemetry.tracing.spans import Tracing, no_client_spans
 from sizeup_wire.catalog import Catalog
 
 _log = logging.getLogger(__name__)
@@ -75,8 +78,8 @@ Ollama's, OpenAI's and Anthropic's API for the models of one catalog, side by si
 
 Request bodies are read as JSON whatever their Content-Type. Errors, including 404 and 405, have the
 shape of the path's dialect: Anthropic's under /v1/messages, OpenAI's elsewhere under /v1, Ollama's
-on all other paths. If API keys are configured, every path except the health probes requires one, as
-`Authorization: Bearer` or `X-Api-Key`.
+on all other paths. If API keys are configured, every path except / and the health probes requires
+one, as `Authorization: Bearer` or `X-Api-Key`.
 Browsers find a page at / that compares the sizes.
 """
 
@@ -96,20 +99,21 @@ def create_app(
     drain: Drain,
     cluster: Cluster | None = None,
     scales: ScaleApi | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Create the application; raise ValueError or OSError for an invalid configuration.
 
     With a cluster, the Services of the catalog are discovered and scaled there. Without one,
-    `scales` scales the models of the catalog.
+    `scales` scales the models of the catalog. Without `tracing`, nothing is traced.
     """
     scales = cluster or scales
     check_placement(catalog, discovers=cluster is not None, scales=scales is not None)
-    parts = _parts(settings, catalog, registry, cluster, scales)
+    parts = _parts(settings, catalog, registry, cluster, scales, tracing)
     created = CreatedModels(parts.models, _store(settings, cluster), parts.metrics)
     probes = health.health_router(
         parts.models, drain, lambda: parts.discovery.has_synced and created.has_synced
     )
-    metrics = metrics_router(registry, settings.metrics_port)
+    metrics, page = metrics_router(registry, settings.metrics_port), page_router()
     dependencies = _dependencies(settings, parts, drain)
     jobs = {
         **_jobs(settings, catalog, parts, cluster, scales),
@@ -119,7 +123,7 @@ def create_app(
         OpenAIRoutes(dependencies).router(),
         ResponsesRoutes(dependencies).router(),
         AnthropicRoutes(dependencies).router(),
-        page_router(),  # before Ollama's: the heartbeat has the path of the page
+        page,  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         EmbeddingRoutes(dependencies).router(),
         ManageRoutes(
@@ -151,6 +155,8 @@ def create_app(
         parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
     )
     keys = read_keys(settings.api_keys_file, default_limits(settings))
+    if settings.api_keys_file is not None:
+        jobs["api_keys"] = _keys_file(settings, settings.api_keys_file, keys, parts.metrics).run
     app.state.backlog = Backlog(_computes, parts.models.room, keys.client_of)
     measured = Middleware(
         RequestMetricsMiddleware,
@@ -158,7 +164,9 @@ def create_app(
         route_label=route_label,
         unmeasured=_paths(probes) | _paths(metrics),
     )
-    app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes))
+    untraced = _paths(probes) | _paths(metrics) | _paths(page)
+    traced = [] if tracing is None else [tracing.middleware(untraced)]
+    app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes), traced)
     api_docs.serve_api_docs(
         app,
         requests=[
@@ -180,6 +188,10 @@ def create_app(
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )
     return app
+
+
+def _keys_file(settings: Settings, path: Path, keys: ApiKeys, metrics: Metrics) -> KeysFile:
+    return KeysFile(path, keys, default_limits(settings), metrics, settings.catalog_poll_seconds)
 
 
 def _computes(path: str) -> bool:
@@ -231,10 +243,12 @@ def _parts(
     registry: CollectorRegistry,
     cluster: Cluster | None,
     scales: ScaleApi | None,
+    tracing: Tracing | None,
 ) -> _Parts:
     models, metrics = Models(catalog), Metrics.register(registry)
     registry.register(ModelCollector(models))
-    client = InferenceClient(_timeouts(settings))
+    client_spans = no_client_spans if tracing is None else tracing.client_span
+    client = InferenceClient(_timeouts(settings), client_spans)
     limits = QueueLimits(
         settings.activation_queue, settings.activation_seconds, settings.queue_while_loading
     )

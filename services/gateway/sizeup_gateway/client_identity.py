@@ -5,8 +5,6 @@ from ipaddress import IPv6Address, IPv6Network
 
 from starlette.types import Scope
 
-from sizeup_gateway.cache_salt import derive, salt_of
-
 current: ContextVar[str] = ContextVar("client", default="")
 """The client of the current task's request; empty outside a request."""
 
@@ -14,24 +12,36 @@ _KEY_CHARACTERS = 32
 """Of the salt's 64: 128 bits, in which no two keys collide."""
 
 
-def name_of_key(key: str) -> str:
-    """Return the name of the client with an API key."""
-    return _name_of_salt(derive(key))
+_SCOPE_KEY = "sizeup.client"
+
+
+def attach(scope: Scope, client: str) -> None:
+    """Set the client of a request with an API key."""
+    scope[_SCOPE_KEY] = client
 
 
 def client_of(scope: Scope) -> str:
-    """Return the name of a request's client."""
+    """Return the client of a request."""
     peer = scope.get("client")
-    return name_of(salt_of(scope), peer[0] if peer else "")
+    client: str | None = scope.get(_SCOPE_KEY)
+    return client or of_address(peer[0] if peer else "")
 
 
-def name_of(salt: str | None, peer: str) -> str:
-    """Return a name of an API key, by its salt, that does not reveal it, or of an address.
+def of_name(name: str) -> str:
+    """Return the client of API keys that have a name."""
+    return f"name:{name}"
+
+
+def of_salt(salt: str) -> str:
+    """Return the client of an API key without a name, by its cache salt: it does not reveal it."""
+    return f"key:{salt[:_KEY_CHARACTERS]}"
+
+
+def of_address(peer: str) -> str:
+    """Return the client of an address.
 
     Behind a proxy, all clients without keys are one: a header could name any address.
     """
-    if salt is not None:
-        return _name_of_salt(salt)
     return f"address:{_network_of(peer)}" if peer else "address:unknown"
 
 
@@ -42,7 +52,3 @@ def _network_of(address: str) -> str:
     parsed = IPv6Address(address.partition("%")[0])
     mapped = parsed.ipv4_mapped
     return str(mapped or IPv6Network((parsed, 64), strict=False))
-
-
-def _name_of_salt(salt: str) -> str:
-    return f"key:{salt[:_KEY_CHARACTERS]}"

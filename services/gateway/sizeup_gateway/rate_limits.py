@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
@@ -75,7 +75,7 @@ class Client:
     """The use of one client."""
 
     def __init__(self, limits: RateLimits, now: float) -> None:
-        self._limits = limits
+        self.limits = limits
         self._requests = _bucket(limits.requests_per_minute, now)
         self._tokens = _bucket(limits.tokens_per_minute, now)
         self.running = 0
@@ -85,7 +85,7 @@ class Client:
         for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
             if bucket is not None and bucket.level(now) < 1:
                 raise RateLimitedError(kind, bucket.capacity, bucket.seconds_until(1, now))
-        most = self._limits.concurrent_requests
+        most = self.limits.concurrent_requests
         if most is not None and self.running >= most:
             raise RateLimitedError(Exceeded.CONCURRENT_REQUESTS, most, 1.0)
 
@@ -145,17 +145,14 @@ class Use:
 
 
 class RateLimiter:
-    def __init__(
-        self,
-        default: RateLimits,
-        by_client: Mapping[str, RateLimits],
-        clock: Callable[[], float],
-    ) -> None:
-        """`clock` gives seconds."""
-        self._default = default
-        self._by_client = by_client
+    def __init__(self, limits_of: Callable[[str], RateLimits], clock: Callable[[], float]) -> None:
+        """`limits_of` returns the present limits of a client; `clock` gives seconds."""
+        self._limits_of = limits_of
         self._clock = clock
         self._clients: OrderedDict[str, Client] = OrderedDict()
+
+    def has_limits(self, client: str) -> bool:
+        return self._limits_of(client).limits_anything
 
     def begin(self, client: str, tokens: Callable[[], int]) -> Use:
         """Begin a request, which the caller ends; raise RateLimitedError."""
@@ -169,12 +166,15 @@ class RateLimiter:
         return self._client(client).headers(self._clock())
 
     def _client(self, name: str) -> Client:
-        """Return the use of a client; that of the least recent ones is forgotten."""
-        found = self._clients.get(name)
+        """Return the use of a client, which starts anew when its limits change.
+
+        That of the least recent ones is forgotten.
+        """
+        found, limits = self._clients.get(name), self._limits_of(name)
         if found is None:
             self._forget()
-            found = Client(self._by_client.get(name, self._default), self._clock())
-            self._clients[name] = found
+        if found is None or found.limits != limits:
+            found = self._clients[name] = Client(limits, self._clock())
         self._clients.move_to_end(name)
         return found
 

@@ -38,8 +38,9 @@ class Settings(BaseSettings):
     )
     api_keys_file: Path | None = Field(
         None,
-        description="file with one accepted API key per line, which limits of its own may follow, "
-        "as in `KEY requests_per_minute=60`; without it no key is required",
+        description="file with one accepted API key per line, which a name and limits of its own "
+        "may follow, as in `KEY name=team-a requests_per_minute=60`; keys of one name share its "
+        "limits. It is read again when it changes. Without it no key is required",
     )
     requests_per_minute: int | None = Field(
         None,
@@ -170,7 +171,8 @@ class Settings(BaseSettings):
     )
     catalog_poll_seconds: WithinHour = Field(
         2.0,
-        description="interval at which the catalog file and created_models are checked for changes",
+        description="interval at which the catalog file, api_keys_file and created_models are "
+        "checked for changes",
     )
     activation_queue: Count = Field(
         100,

@@ -9,7 +9,6 @@ from types import FrameType
 from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
-from pydantic import ValidationError
 
 from sizeup_inference.app import Composition, create_app
 from sizeup_inference.server.error_responses import refuse
@@ -19,6 +18,7 @@ from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.logs import configure_logging
 from sizeup_telemetry.metrics import metrics_app
 from sizeup_telemetry.serving import LifespanError, Listen, serve
+from sizeup_telemetry.tracing.spans import closing, open_tracing, trace_ids
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """Serve until a signal; return 0 after draining, 1 when the model cannot be served."""
     try:
-        settings = Settings()
-    except ValidationError as error:
+        settings, tracing = Settings(), open_tracing("sizeup-inference")
+    except ValueError as error:
         sys.stderr.write(f"settings: {error}\n")
         return 1
     # OpenMP reads it once, when torch is imported.
     os.environ["OMP_WAIT_POLICY"] = settings.omp_wait_policy  # noqa: TID251
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, trace_ids if tracing else dict)
     share_interpreter()
     log.info("process.starting", extra={"settings": settings.model_dump(mode="json")})
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -43,7 +43,7 @@ def main() -> int:
         fatal.append("fatal")
         signal.raise_signal(signal.SIGTERM)
 
-    composition = Composition(settings, Drain(), CollectorRegistry(), on_fatal)
+    composition = Composition(settings, Drain(), CollectorRegistry(), on_fatal, tracing=tracing)
     try:
         asyncio.run(_serve(composition))
     except (OSError, LifespanError) as error:
@@ -62,7 +62,8 @@ async def _serve(composition: Composition) -> None:
         listens_while_draining=True,  # gateways retry `draining` on another replica
     )
     metrics = metrics_app(composition.registry, settings.host)
-    await serve(create_app(composition), metrics, listen, composition.drain, refuse)
+    async with closing(composition.tracing):
+        await serve(create_app(composition), metrics, listen, composition.drain, refuse)
 
 
 def _ignore_signal(_number: int, _frame: FrameType | None) -> None:

@@ -5,12 +5,12 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
@@ -36,6 +36,7 @@ from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.places import Places
 from sizeup_telemetry.request_id import RequestIdMiddleware
 from sizeup_telemetry.serving import exempt_from_collection
+from sizeup_telemetry.tracing.spans import Tracing
 from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Composition:
     """Ends the process: the model cannot be loaded, or its engine is dead or hangs."""
     load: StartEngine = start_model
     describe: Callable[[Settings], ModelInfo | None] = describe
+    tracing: Tracing | None = None
 
 
 def create_app(composition: Composition) -> FastAPI:
@@ -85,19 +87,20 @@ def create_app(composition: Composition) -> FastAPI:
             await asyncio.wait((task,))
             await _close(state)
 
-    routers = (
-        routes.request_router(state),
+    untraced = (
         health.health_router(lambda: state.health.readiness(time.monotonic())),
         routes.model_router(state),
         metrics_router(composition.registry, settings.metrics_port),
     )
     app = api_docs.create_app(
-        *routers,
+        routes.request_router(state),
+        *untraced,
         title="sizeup inference",
         description="The internal API of one model's process.",
         version=version("sizeup-inference"),
         middleware=[
             Middleware(RequestIdMiddleware),
+            *_traced(composition.tracing, untraced),
             Middleware(HostMiddleware, bound_to=settings.host, respond=host_refused),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
@@ -110,6 +113,12 @@ def create_app(composition: Composition) -> FastAPI:
         enabled=settings.api_docs,
     )
     return app
+
+
+def _traced(tracing: Tracing | None, untraced: Iterable[APIRouter]) -> list[Middleware]:
+    """Trace requests except those of these routers."""
+    paths = {str(getattr(route, "path", "")) for router in untraced for route in router.routes}
+    return [] if tracing is None else [tracing.middleware(paths)]
 
 
 async def _run_model(composition: Composition, state: ServerState) -> None:

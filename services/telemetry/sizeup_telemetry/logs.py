@@ -9,7 +9,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -32,6 +32,11 @@ _EVENT_CHARACTERS = 100
 class JsonFormatter(logging.Formatter):
     """Format a record as one JSON object: time, level, logger, event, request id, extra fields."""
 
+    def __init__(self, context: Callable[[], Mapping[str, object]] = dict) -> None:
+        """`context` returns further fields of the current request."""
+        super().__init__()
+        self._context = context
+
     def format(self, record: logging.LogRecord) -> str:
         """Return one line without a newline."""
         fields: dict[str, object] = {
@@ -42,6 +47,7 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id.current.get():
             fields["request_id"] = request_id.current.get()
+        fields |= self._context()
         fields |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
@@ -81,10 +87,10 @@ def _kind(record: logging.LogRecord) -> tuple[Kind, int]:
     return Kind(record.name, record.levelno, event), _FAULTS_PER_SECOND if is_fault else _PER_SECOND
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, context: Callable[[], Mapping[str, object]] = dict) -> None:
     """Send every logger of the process through one handler, and remove uvicorn's handlers."""
     handler = BoundedHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(context))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger("uvicorn.access").disabled = True  # request.finished has more fields

@@ -19,7 +19,7 @@ from sizeup_telemetry.drain import Drain
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CHAT = {"model": MODEL, "messages": MESSAGES, "stream": False}
-PROBES = ("/livez", "/readyz", "/health")
+PROBES = ("/", "/livez", "/readyz", "/health")
 DOCS = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/swagger-ui.css")]
 LIST_PATHS = ("/api/tags", "/v1/models")
 
@@ -58,6 +58,35 @@ def test_every_route_but_health_requires_a_key(keys: Path) -> None:
                         error = json.loads(await response.text())["error"]
                         assert isinstance(error, dict) == path.startswith("/v1")
         assert fake.requests == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("drains", [False, True])
+@pytest.mark.parametrize(
+    "request_line",
+    ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0", "HEAD / HTTP/1.0", "GET // HTTP/1.1"],
+)
+@pytest.mark.parametrize(
+    "header", ["Host: 10.1.2.3:11434", "Host: 10.1.2.3:11434\r\nX-Api-Key: wrong"]
+)
+def test_a_load_balancer_checks_the_health_without_a_key(
+    request_line: str, header: str, drains: bool, keys: Path
+) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_inference() as fake,
+            running_gateway(fake, api_keys_file=keys, host="0.0.0.0") as gateway,
+        ):
+            if drains:
+                gateway.drain.begin()
+            host, port = gateway.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"{request_line}\r\n{header}\r\nConnection: close\r\n\r\n".encode())
+            response = await reader.read()
+            writer.close()
+            assert b" 200 OK\r\n" in response[:20]
+            assert response.endswith(b"Ollama is running") == request_line.startswith("GET")
 
     asyncio.run(scenario())
 

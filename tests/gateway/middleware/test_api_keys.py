@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import Headers
 
-from sizeup_gateway.client_identity import name_of, name_of_key
-from sizeup_gateway.middleware.api_keys import parse_keys, read_keys
+from sizeup_gateway.client_identity import of_address
+from sizeup_gateway.middleware.api_keys import ApiKey, ApiKeys, parse_keys, read_keys
 from sizeup_gateway.rate_limits import RateLimits
 
 DEFAULT = RateLimits(requests_per_minute=10, tokens_per_minute=1000)
@@ -22,7 +23,47 @@ DEFAULT = RateLimits(requests_per_minute=10, tokens_per_minute=1000)
     ],
 )
 def test_a_key_has_the_default_limits_but_for_its_own(line: str, limits: RateLimits) -> None:
-    assert parse_keys(line, DEFAULT) == {"key": limits}
+    assert parse_keys(line, DEFAULT) == {"key": ApiKey(limits)}
+
+
+def test_a_key_may_have_a_name() -> None:
+    found = parse_keys("one name=team-a requests_per_minute=5\ntwo name=b_2.c", DEFAULT)
+    assert {key: (one.name, one.limits) for key, one in found.items()} == {
+        "one": ("team-a", RateLimits(5, 1000)),
+        "two": ("b_2.c", DEFAULT),
+    }
+
+
+def test_keys_of_one_name_are_one_client_with_caches_of_their_own() -> None:
+    keys = ApiKeys(parse_keys("one name=a\ntwo name=a\nthree", DEFAULT), DEFAULT)
+    one, two, three = (keys.identify(Headers({"x-api-key": k})) for k in ("one", "two", "three"))
+    assert one is not None
+    assert two is not None
+    assert three is not None
+    assert one.client == two.client != three.client
+    assert len({one.salt, two.salt, three.salt}) == 3
+
+
+def test_keys_of_one_name_with_different_limits_are_an_error() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        parse_keys("one name=a\ntwo name=a requests_per_minute=1", DEFAULT)
+
+
+def test_a_client_is_at_most_as_long_as_the_field_of_the_wire() -> None:
+    keys = ApiKeys(parse_keys(f"secret-key\ntwo name={'n' * 64}", DEFAULT), DEFAULT)
+    for key in ("secret-key", "two"):
+        client = keys.client_of([(b"x-api-key", key.encode())], "")
+        assert "secret" not in client
+        assert len(client) <= 128
+
+
+def test_limits_are_those_of_the_present_keys() -> None:
+    keys = ApiKeys(parse_keys("one name=a requests_per_minute=1", DEFAULT), DEFAULT)
+    assert keys.limits_of("name:a").requests_per_minute == 1
+    keys.replace(parse_keys("two name=a requests_per_minute=2", DEFAULT))
+    assert keys.limits_of("name:a").requests_per_minute == 2
+    assert keys.identify(Headers({"x-api-key": "one"})) is None
+    assert keys.limits_of("address:10.0.0.1") == DEFAULT
 
 
 def test_blank_lines_and_comments_are_no_keys() -> None:
@@ -44,6 +85,11 @@ def test_blank_lines_and_comments_are_no_keys() -> None:
         "requests_per_minute=1000000001",
         "requests_per_minute=" + "9" * 5000,
         "requests_per_minute = 5",
+        "name",
+        "name=",
+        "name=secret/",
+        "name=sécret",
+        "name=" + "secret" * 11,
         "# secret",
     ],
 )
@@ -65,7 +111,7 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
 def test_without_a_file_there_are_no_keys() -> None:
     keys = read_keys(None, DEFAULT)
     assert not keys
-    assert keys.client_of([(b"x-api-key", b"key")], "10.0.0.1") == name_of(None, "10.0.0.1")
+    assert keys.client_of([(b"x-api-key", b"key")], "10.0.0.1") == of_address("10.0.0.1")
 
 
 def test_only_a_valid_key_names_a_client(tmp_path: Path) -> None:
@@ -73,8 +119,9 @@ def test_only_a_valid_key_names_a_client(tmp_path: Path) -> None:
     file.write_text("one\ntwo", encoding="utf-8")
     file.chmod(0o600)
     keys = read_keys(file, DEFAULT)
-    one, two = name_of_key("one"), name_of_key("two")
-    assert keys.client_of([(b"authorization", b"Bearer one")], "10.0.0.1") == one
-    assert keys.client_of([(b"x-api-key", b"two")], "10.0.0.1") == two
+    address = of_address("10.0.0.1")
+    one = keys.client_of([(b"authorization", b"Bearer one")], "10.0.0.1")
+    two = keys.client_of([(b"x-api-key", b"two")], "10.0.0.1")
+    assert len({one, two, address}) == 3
     for value in (b"three", b"", b"\xff", b"one two"):
-        assert keys.client_of([(b"x-api-key", value)], "10.0.0.1") == name_of(None, "10.0.0.1")
+        assert keys.client_of([(b"x-api-key", value)], "10.0.0.1") == address

@@ -64,10 +64,7 @@ spec:
 {{- $urls := list $hub.endpoint $hub.proxy.http $hub.proxy.https -}}
 {{- range .Values.models }}{{ $urls = append $urls .endpoint }}{{ end -}}
 {{- $ports := .Values.networkPolicy.download.ports -}}
-{{- range compact $urls -}}
-{{- $scheme := hasPrefix "https:" . | ternary "443" "80" -}}
-{{- $ports = append $ports (regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default $scheme | int) -}}
-{{- end -}}
+{{- range compact $urls }}{{ $ports = append $ports (include "sizeup.urlPort" .) }}{{ end -}}
 {{- $numbers := list -}}
 {{- range $ports }}{{ $numbers = append $numbers (int .) }}{{ end -}}
 {{- $numbers | uniq | toJson -}}
@@ -81,4 +78,20 @@ spec:
 {{- with .ipFamilies }}
   ipFamilies: {{ toJson . }}
 {{- end }}
+{{- end }}
+
+{{- define "sizeup.urlPort" -}}
+{{- regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default (hasPrefix "https:" . | ternary "443" "80") -}}
+{{- end }}
+
+{{/* Egress to the collector of traces. */}}
+{{- define "sizeup.toCollector" -}}
+{{- with .Values.tracing.endpoint -}}
+- ports:
+    - {protocol: TCP, port: {{ include "sizeup.urlPort" . }}}
+  {{- with $.Values.networkPolicy.collector }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
 {{- end }}

@@ -8,9 +8,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sizeup_gateway import cache_salt
+from sizeup_gateway import cache_salt, client_identity
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
 from sizeup_gateway.middleware.api_keys import ApiKeys
+from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.rate_limits import RATE_LIMIT_HEADERS
 from sizeup_telemetry.hosts import HostFault, HostRule
 
@@ -123,10 +124,12 @@ class KeyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
         if scope["type"] == "http" and not self._is_exempt(scope):
-            salt = self._keys.salt_of(Headers(scope=scope))
-            if salt is None:
+            identity = self._keys.identify(Headers(scope=scope))
+            if identity is None:
                 message = "a valid API key is required"
                 challenge = {"WWW-Authenticate": "Bearer"}
                 raise AccessError(AccessCode.INVALID_API_KEY, message, challenge)
-            cache_salt.attach(scope, salt)
+            cache_salt.attach(scope, identity.salt)
+            client_identity.attach(scope, identity.client)
+            metrics_of(scope).api_key_name = identity.name
         await self._app(scope, receive, send)

@@ -1,8 +1,9 @@
-"""The file of API keys: one per line, with the limits of its own that a key has."""
+"""The API keys: one per line of a file, with the name and the limits that a key may have."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -11,32 +12,66 @@ from sizeup_gateway import cache_salt, client_identity
 from sizeup_gateway.rate_limits import MAX_RATE, RateLimits
 from sizeup_telemetry.secret_files import log_exposure
 
-_NAMES = frozenset(field.name for field in fields(RateLimits))
+_LIMITS = tuple(sorted(field.name for field in fields(RateLimits)))
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Of label values and of the wire's client."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What a line says of its key."""
+
+    limits: RateLimits
+    name: str | None = None
+    """Keys of one name are one client: they share its limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose key it is."""
+
+    client: str
+    salt: str
+    name: str | None
 
 
 class ApiKeys:
     """The accepted keys, of which only hashes are kept."""
 
-    def __init__(self, keys: Mapping[str, RateLimits]) -> None:
-        """`keys` are the keys themselves, with their limits."""
-        self.limits = {client_identity.name_of_key(key): limits for key, limits in keys.items()}
-        """By the name of the client."""
-        self._salts = {_digest(key): cache_salt.derive(key) for key in keys}
+    def __init__(self, keys: Mapping[str, ApiKey], default: RateLimits) -> None:
+        """`keys` are the keys themselves; `default` are the limits of clients without a key."""
+        self._default = default
+        self.replace(keys)
+
+    def replace(self, keys: Mapping[str, ApiKey]) -> None:
+        """Accept these keys and no others."""
+        found = {key: _identity(key, one.name) for key, one in keys.items()}
+        self._identities = {_digest(key): identity for key, identity in found.items()}
+        self._limits = {found[key].client: one.limits for key, one in keys.items()}
 
     def __bool__(self) -> bool:
         """Whether a key is required."""
-        return bool(self._salts)
+        return bool(self._identities)
 
-    def salt_of(self, headers: Headers) -> str | None:
-        """Return the cache salt of the key in `Authorization: Bearer` or `X-Api-Key`, if valid."""
+    def identify(self, headers: Headers) -> Identity | None:
+        """Return whose key is in `Authorization: Bearer` or `X-Api-Key`; None if it is invalid."""
         kind, _, given = headers.get("authorization", "").partition(" ")
         key = given.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
-        return self._salts.get(_digest(key))  # how long that takes depends on the hash alone
+        return self._identities.get(_digest(key))  # how long that takes depends on the hash alone
 
     def client_of(self, headers: Sequence[tuple[bytes, bytes]], peer: str) -> str:
         """Return the name of a request's client before the request is checked."""
-        salt = self.salt_of(Headers(raw=list(headers))) if self else None
-        return client_identity.name_of(salt, peer)
+        identity = self.identify(Headers(raw=list(headers))) if self else None
+        return client_identity.of_address(peer) if identity is None else identity.client
+
+    def limits_of(self, client: str) -> RateLimits:
+        return self._limits.get(client, self._default)
+
+
+def _identity(key: str, name: str | None) -> Identity:
+    salt = cache_salt.derive(key)
+    client = client_identity.of_salt(salt) if name is None else client_identity.of_name(name)
+    return Identity(client, salt, name)
 
 
 def _digest(key: str) -> bytes:
@@ -46,41 +81,59 @@ def _digest(key: str) -> bytes:
 def read_keys(path: Path | None, default: RateLimits) -> ApiKeys:
     """Return the keys of a file, none without one; raise OSError or ValueError."""
     if path is None:
-        return ApiKeys({})
+        return ApiKeys({}, default)
+    keys = ApiKeys(keys_in(path, path.read_bytes(), default), default)
+    log_exposure(path)
+    return keys
+
+
+def keys_in(path: Path, content: bytes, default: RateLimits) -> Mapping[str, ApiKey]:
+    """Return the keys of a file's content; raise ValueError, which names the file."""
     try:
-        found = parse_keys(path.read_text(encoding="utf-8"), default)
+        found = parse_keys(content.decode("utf-8"), default)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not found:
         raise ValueError(f"{path} contains no API key")
-    log_exposure(path)
-    return ApiKeys(found)
+    return found
 
 
-def parse_keys(text: str, default: RateLimits) -> Mapping[str, RateLimits]:
-    """Return the limits of each key; raise ValueError, which names the line, for an invalid one.
+def parse_keys(text: str, default: RateLimits) -> Mapping[str, ApiKey]:
+    """Return the keys of a text; raise ValueError, which names the line, for an invalid one.
 
-    A line is a key, then any of requests_per_minute=, tokens_per_minute= and concurrent_requests=,
-    which replace the default; 0 is unlimited. A line that begins with # is a comment.
+    A line is a key, then any of name=, requests_per_minute=, tokens_per_minute= and
+    concurrent_requests=; the limits replace the default, and 0 is unlimited. A line that begins
+    with # is a comment.
     """
-    found: dict[str, RateLimits] = {}
+    found: dict[str, ApiKey] = {}
+    by_name: dict[str, RateLimits] = {}
     for number, line in enumerate(text.splitlines(), 1):
         key, *settings = line.split() or ["#"]
-        if not key.startswith("#"):
-            found[key] = replace(default, **_limits(settings, number))
+        if key.startswith("#"):
+            continue
+        one = found[key] = _api_key(settings, number, default)
+        if one.name and by_name.setdefault(one.name, one.limits) != one.limits:
+            raise ValueError(f"line {number}: keys of one name have the same limits")
     return found
 
 
-def _limits(settings: list[str], line: int) -> dict[str, int | None]:
+def _api_key(settings: list[str], line: int, default: RateLimits) -> ApiKey:
     """Never quote what stands in the file: it may be a key."""
-    found: dict[str, int | None] = {}
+    name: str | None = None
+    limits: dict[str, int | None] = {}
     for setting in settings:
-        name, separator, value = setting.partition("=")
-        if not separator or name not in _NAMES or not _is_number(value):
-            names = ", ".join(sorted(_NAMES))
-            raise ValueError(f"line {line}: a key is followed by {names}=NUMBER, up to {MAX_RATE}")
-        found[name] = int(value) or None
-    return found
+        field, _, value = setting.partition("=")
+        if field == "name" and _NAME.fullmatch(value):
+            name = value
+        elif field in _LIMITS and _is_number(value):
+            limits[field] = int(value) or None
+        else:
+            names = ", ".join(_LIMITS)
+            raise ValueError(
+                f"line {line}: a key is followed by name=NAME ({_NAME.pattern}) and "
+                f"{names}=NUMBER, up to {MAX_RATE}"
+            )
+    return ApiKey(replace(default, **limits), name)
 
 
 def _is_number(value: str) -> bool:

@@ -44,23 +44,26 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises AccessError."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        client = client_identity.current.get()
+        is_request = scope["type"] == "http" and scope["method"] == "POST"
+        if not is_request or not self._limiter.has_limits(client):
             await self._app(scope, receive, send)
             return
-        name, metrics = client_identity.current.get(), metrics_of(scope)
+        metrics = metrics_of(scope)
         try:
-            use = self._limiter.begin(name, lambda: metrics.tokens)
+            use = self._limiter.begin(client, lambda: metrics.tokens)
         except RateLimitedError as error:
-            raise self._refusal(name, error) from None
+            raise self._refusal(client, metrics.api_key_name, error) from None
         try:
             await self._app(scope, receive, _counting(send, use))
         finally:
             use.end()
 
-    def _refusal(self, name: str, error: RateLimitedError) -> AccessError:
-        headers = dict(self._limiter.headers(name))
+    def _refusal(self, client: str, name: str | None, error: RateLimitedError) -> AccessError:
+        headers = dict(self._limiter.headers(client))
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_seconds)))
-        return AccessError(_CODES[error.exceeded], str(error), headers)
+        message = str(error) if name is None else f"{error} by the API keys named {name}"
+        return AccessError(_CODES[error.exceeded], message, headers)
 
 
 def _counting(send: Send, use: Use) -> Send:

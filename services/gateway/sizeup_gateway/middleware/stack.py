@@ -1,7 +1,7 @@
 """The middleware of the gateway, in its order."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from starlette.middleware import Middleware
 
@@ -15,28 +15,34 @@ from sizeup_gateway.middleware.api_keys import ApiKeys
 from sizeup_gateway.middleware.clients import ClientMiddleware, RateLimitMiddleware
 from sizeup_gateway.middleware.error_responses import ErrorResponseMiddleware
 from sizeup_gateway.middleware.paths import PathMiddleware
-from sizeup_gateway.page.routes import is_page_request
+from sizeup_gateway.page.routes import is_public
 from sizeup_gateway.rate_limits import RateLimiter, RateLimits
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.request_id import RequestIdMiddleware
 
 
 def middleware_stack(
-    settings: Settings, keys: ApiKeys, measured: Middleware, probes: Collection[str]
+    settings: Settings,
+    keys: ApiKeys,
+    measured: Middleware,
+    probes: Collection[str],
+    traced: Sequence[Middleware],
 ) -> list[Middleware]:
     """Return the middleware, the outermost first.
 
-    `measured` measures requests; `probes` are paths that need no API key.
+    `measured` measures requests, `traced` traces them if that is enabled; `probes` are paths that
+    need no API key.
     """
     return [
         Middleware(RequestIdMiddleware),
         Middleware(PathMiddleware),
+        *traced,
         measured,
         Middleware(ErrorResponseMiddleware),
         *origin_middleware(origin_regex(settings.origins)),
         Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
         *host_middleware(settings.host),
-        *key_middleware(keys, lambda scope: scope["path"] in probes or is_page_request(scope)),
+        *key_middleware(keys, lambda scope: scope["path"] in probes or is_public(scope)),
         Middleware(ClientMiddleware),
         *_rate_limit_middleware(default_limits(settings), keys),
     ]
@@ -50,7 +56,7 @@ def default_limits(settings: Settings) -> RateLimits:
 
 
 def _rate_limit_middleware(default: RateLimits, keys: ApiKeys) -> list[Middleware]:
-    if not any(limits.limits_anything for limits in (default, *keys.limits.values())):
+    """A changed file of keys may add limits."""
+    if not (keys or default.limits_anything):
         return []
-    limiter = RateLimiter(default, keys.limits, time.monotonic)
-    return [Middleware(RateLimitMiddleware, limiter=limiter)]
+    return [Middleware(RateLimitMiddleware, limiter=RateLimiter(keys.limits_of, time.monotonic))]

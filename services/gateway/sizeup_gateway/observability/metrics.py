@@ -40,6 +40,9 @@ class Metrics:
     activations: Counter
     catalog_reloads: Counter
     catalog_invalid: Gauge
+    api_key_requests: Counter
+    api_key_tokens: Counter
+    api_keys_invalid: Gauge
     created_models: Gauge
     created_models_unreadable: Gauge
 
@@ -91,6 +94,18 @@ class Metrics:
             counter("activations_total", "Attempts to scale a model from zero", "model", "outcome"),
             counter("catalog_reloads_total", "Reloads of the catalog file", "outcome"),
             gauge("catalog_invalid", "1 while the catalog file is invalid"),
+            counter(
+                "api_key_requests_total",
+                "Finished requests with API keys that have a name",
+                "api_key_name",
+                "outcome",
+            ),
+            counter(
+                "api_key_tokens_total",
+                "Tokens of prompts and outputs, as for its limit",
+                "api_key_name",
+            ),
+            gauge("api_keys_invalid", "1 while the changed file of API keys is invalid"),
             gauge("created_models", "Models that users have created"),
             gauge("created_models_unreadable", "1 while the created models cannot be read"),
         )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup_gateway.observability.metrics import UNKNOWN_MODEL, Metrics
+from sizeup_gateway.observability.span_attributes import annotate_span
 from sizeup_wire.events import (
     Event,
     Failed,
@@ -33,6 +34,7 @@ class RequestMetrics:
         self.metrics = metrics
         self.route = route
         self.model = UNKNOWN_MODEL
+        self.api_key_name: str | None = None
         self.outcome: str | None = None
         """None until known; a response without an error is "ok"."""
         self.status: int | None = None
@@ -63,6 +65,7 @@ class RequestMetrics:
         """Begin the metrics of a part of this request, which runs a model by this key."""
         part = RequestMetrics(self.metrics, self.route)
         part.model, part.status, part._parent = model, 200, self
+        part.api_key_name = self.api_key_name
         return part
 
     def record_event(self, event: Event) -> None:
@@ -121,12 +124,22 @@ class RequestMetrics:
             "status": self.status,
             "seconds": round(seconds, 6),
         }
+        if self.api_key_name is not None:
+            fields["api_key_name"] = self.api_key_name
         if self._first_token_seconds is not None:
             fields["first_token_seconds"] = round(self._first_token_seconds, 6)
         if self._finished is not None:
             self.metrics.request_duration.labels(self.model).observe(seconds)
             fields |= self._count_tokens(self._finished)
         _log.info("request.finished", extra=fields)
+        if self._parent is None:
+            self._count_key(outcome)
+            annotate_span(fields)
+
+    def _count_key(self, outcome: str) -> None:
+        if self.api_key_name is not None:
+            self.metrics.api_key_requests.labels(self.api_key_name, outcome).inc()
+            self.metrics.api_key_tokens.labels(self.api_key_name).inc(self.tokens)
 
     def _count_tokens(self, finished: Finished) -> dict[str, object]:
         self.metrics.prompt_tokens.labels(self.model).inc(finished.prompt_tokens)

@@ -82,13 +82,15 @@ def page_router() -> APIRouter:
     return router
 
 
-def is_page_request(scope: Scope) -> bool:
-    """Whether the page or one of its assets is requested: public, without secrets and questions."""
+def is_public(scope: Scope) -> bool:
+    """Whether the page, one of its assets or the heartbeat is requested: they tell no secret.
+
+    Load balancers check the health at `/` unless they are configured, without a key.
+    """
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
-    if scope["path"] == PAGE_PATH:
-        return accepts_html(Headers(scope=scope))
-    return str(scope["path"]).startswith(f"{ASSETS_PATH}/")
+    path = str(scope["path"])
+    return path == PAGE_PATH or path.startswith(f"{ASSETS_PATH}/")
 
 
 def accepts_html(headers: Mapping[str, str]) -> bool:
@@ -112,7 +114,8 @@ class _PageRoute(DirectRoute):
         super().__init__(path, endpoint, include_in_schema=False, **options)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return super().matches(scope) if is_page_request(scope) else (Match.NONE, {})
+        wanted = is_public(scope) and accepts_html(Headers(scope=scope))
+        return super().matches(scope) if wanted else (Match.NONE, {})
 
 
 def _read_assets() -> dict[str, _Asset]:

@@ -1,7 +1,6 @@
 """HTTP client of inference's internal API."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,12 @@ from sizeup_gateway.replicas.event_stream import (
     EventStream,
     EventT,
 )
+from sizeup_gateway.replicas.health import Health, health_of
 from sizeup_gateway.replicas.link import Link
 from sizeup_gateway.replicas.own_fault import is_own_fault
 from sizeup_telemetry import request_id
 from sizeup_telemetry.drain import expire_now
+from sizeup_telemetry.tracing.spans import ClientSpans, no_client_spans
 from sizeup_wire import routes
 from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedRequest, embed_event_adapter
 from sizeup_wire.errors import ErrorCode, Failure
@@ -65,17 +66,6 @@ class Timeouts:
     probe: float
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What /readyz of a replica reports."""
-
-    ready: bool
-    state: str | None = None
-    progress: float | None = None
-    stage: str | None = None
-    """What is in progress, or why it failed."""
-
-
 _NOT_OF_THE_OUTPUT: Mapping[str, object] = {"stream_tool_calls": False, "client": None}
 """Fields that change when an output is computed and sent, and not the output, and their defaults:
 it is requested again without them where a replica of an older release rejects one."""
@@ -84,8 +74,9 @@ it is requested again without them where a replica of an older release rejects o
 class InferenceClient:
     """Client of the internal API. Use as an async context manager."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, client_spans: ClientSpans = no_client_spans) -> None:
         self._timeouts = timeouts
+        self._client_spans = client_spans
         self._session: aiohttp.ClientSession | None = None
         self._links: WeakValueDictionary[str, Link] = WeakValueDictionary()
 
@@ -151,41 +142,49 @@ class InferenceClient:
         restarts: bool,
     ) -> AsyncGenerator[Sequence[EventT | Failed]]:
         seconds = self._timeouts.first_event
-        response = await self._post_in_its_form(link, url, request, seconds)
-        on_accepted()
-        started = ended = False
-        stream = EventStream(response.content, adapter, link)
-        try:
-            with link.interruptible(stream.interrupt):
-                while not ended:
-                    events = await stream.read(seconds)
-                    last = events[-1]
-                    if isinstance(last, Failed) and (restarts or not (started or events[:-1])):
-                        _raise_if_unavailable(last)
-                    started, ended = True, isinstance(last, Finished | Failed)
-                    if not isinstance(last, Started | PromptTokens | Embedding):
-                        seconds = self._timeouts.between_events
-                    yield events
-        finally:
-            stream.close()
-            if ended:
-                response.release()
-            else:
-                response.close()
+        with self._client_spans(url) as span:
+            response = await self._post_in_its_form(link, url, request, seconds, span.headers)
+            on_accepted()
+            started = ended = False
+            stream = EventStream(response.content, adapter, link)
+            try:
+                with link.interruptible(stream.interrupt):
+                    while not ended:
+                        events = await stream.read(seconds)
+                        last = events[-1]
+                        if isinstance(last, Failed) and (restarts or not (started or events[:-1])):
+                            _raise_if_unavailable(last)
+                        started, ended = True, isinstance(last, Finished | Failed)
+                        if ended:
+                            span.end(last.code if isinstance(last, Failed) else None)
+                        if not isinstance(last, Started | PromptTokens | Embedding):
+                            seconds = self._timeouts.between_events
+                        yield events
+            finally:
+                stream.close()
+                if ended:
+                    response.release()
+                else:
+                    response.close()
 
     async def _post_in_its_form(
-        self, link: Link, url: str, request: RequestModel, seconds: float
+        self,
+        link: Link,
+        url: str,
+        request: RequestModel,
+        seconds: float,
+        trace_context: Mapping[str, str],
     ) -> aiohttp.ClientResponse:
         """Send a request without the fields that a replica of an older release has rejected."""
         if link.is_older:
-            return await self._post(link, url, _in_older_form(request), seconds)
+            return await self._post(link, url, _in_older_form(request), seconds, trace_context)
         try:
-            return await self._post(link, url, request, seconds)
+            return await self._post(link, url, request, seconds, trace_context)
         except UpstreamError as error:
             if error.param not in _NOT_OF_THE_OUTPUT:
                 raise
         link.is_older = True
-        return await self._post(link, url, _in_older_form(request), seconds)
+        return await self._post(link, url, _in_older_form(request), seconds, trace_context)
 
     async def tokenize(self, base_url: str, request: TokenizeRequest) -> TokenizeResponse:
         """Tokenize a prompt; raises like `generate`."""
@@ -205,7 +204,7 @@ class InferenceClient:
         url = base_url + routes.READYZ
         response = await self._open_session.get(url, timeout=_NO_TIMEOUT)
         body = await _read_all(response, _MAX_ERROR_BYTES)
-        return _health(response.status, body)
+        return health_of(response.status, body)
 
     async def model(self, base_url: str) -> ModelInfo:
         """Describe the model, loaded or not; raises OSError, TimeoutError or ValueError.
@@ -240,16 +239,17 @@ class InferenceClient:
     async def _post_and_read(
         self, base_url: str, path: str, request: RequestModel, seconds: float
     ) -> bytes:
-        link = self.link(base_url)
-        response = await self._post(link, base_url + path, request, seconds)
-        try:
-            async with asyncio.timeout(seconds) as deadline:
-                with link.interruptible(partial(expire_now, deadline)):
-                    return await _read_all(response, MAX_LINE_BYTES)
-        except TimeoutError as error:
-            raise UpstreamError(TIMEOUT.code, TIMEOUT.message) from error
-        except aiohttp.ClientError as error:
-            raise UpstreamError(LOST.code, LOST.message) from error
+        link, url = self.link(base_url), base_url + path
+        with self._client_spans(url) as span:
+            response = await self._post(link, url, request, seconds, span.headers)
+            try:
+                async with asyncio.timeout(seconds) as deadline:
+                    with link.interruptible(partial(expire_now, deadline)):
+                        return await _read_all(response, MAX_LINE_BYTES)
+            except TimeoutError as error:
+                raise UpstreamError(TIMEOUT.code, TIMEOUT.message) from error
+            except aiohttp.ClientError as error:
+                raise UpstreamError(LOST.code, LOST.message) from error
 
     @property
     def _open_session(self) -> aiohttp.ClientSession:
@@ -258,9 +258,14 @@ class InferenceClient:
         return self._session
 
     async def _post(
-        self, link: Link, url: str, body: RequestModel, seconds: float
+        self,
+        link: Link,
+        url: str,
+        body: RequestModel,
+        seconds: float,
+        trace_context: Mapping[str, str],
     ) -> aiohttp.ClientResponse:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **trace_context}
         if request_id.current.get():
             headers[request_id.HEADER] = request_id.current.get()
         interruptions = link.interruptions
@@ -302,21 +307,6 @@ async def _error_of(response: aiohttp.ClientResponse) -> UpstreamError | Replica
     if response.status == 503 and failure.code in _DOWN:
         return ReplicaUnavailableError(failure.message, failure.code, is_down=True)
     return UpstreamError(failure.code, failure.message, failure.param)
-
-
-def _health(status: int, body: bytes) -> Health:
-    """Parse the response of /readyz; an unknown body leaves state and progress unknown."""
-    try:
-        fields = json.loads(body)
-        state, progress, stage = (fields.get(key) for key in ("state", "progress", "stage"))
-    except (ValueError, AttributeError):
-        state = progress = stage = None
-    return Health(
-        ready=status == 200,
-        state=state if isinstance(state, str) else None,
-        progress=float(progress) if isinstance(progress, int | float) else None,
-        stage=stage if isinstance(stage, str) else None,
-    )
 
 
 async def _read_all(response: aiohttp.ClientResponse, limit: int) -> bytes:

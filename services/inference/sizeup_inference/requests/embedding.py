@@ -14,6 +14,7 @@ from sizeup_inference.errors import BusyError, InferenceError, RequestFailedErro
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
 from sizeup_inference.requests.resolve import check_token_ids
 from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.requests.span_attributes import annotate_span
 from sizeup_inference.requests.timing import RequestTiming
 from sizeup_inference.requests.truncation import encode_to_embed
 from sizeup_inference.requests.vectors import shorten, to_base64
@@ -185,16 +186,15 @@ class _Batch:
         """Count and log the ended batch."""
         total_ns = self._timing.finish()
         self._model.metrics.count(outcome)
-        log.info(
-            "request.finished",
-            extra={
-                "model": self._model.info.id,
-                "outcome": outcome,
-                "prompts": len(self._request.prompts),
-                "prompt_tokens": self._prompt_tokens,
-                "cached_tokens": self._cached_tokens,
-                "queued_ns": self._timing.queued_ns,
-                "prompt_eval_ns": self._timing.prompt_eval_ns,
-                "total_ns": total_ns,
-            },
-        )
+        fields = {
+            "model": self._model.info.id,
+            "outcome": outcome,
+            "prompts": len(self._request.prompts),
+            "prompt_tokens": self._prompt_tokens,
+            "cached_tokens": self._cached_tokens,
+            "queued_ns": self._timing.queued_ns,
+            "prompt_eval_ns": self._timing.prompt_eval_ns,
+            "total_ns": total_ns,
+        }
+        log.info("request.finished", extra=fields)
+        annotate_span(fields)

@@ -27,6 +27,7 @@ from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
 from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
 from sizeup_inference.requests.served_model import ServedModel
+from sizeup_inference.requests.span_attributes import annotate_span
 from sizeup_inference.requests.timing import RequestTiming
 from sizeup_inference.requests.truncation import NUM_KEEP, Cut, encode_to_fit
 from sizeup_inference.text.stop_strings import StopStrings
@@ -199,23 +200,22 @@ class Generation:
         """Count and log the ended request."""
         total_ns = self._timing.finish()
         self._model.metrics.count(self._outcome)
-        log.info(
-            "request.finished",
-            extra={
-                "model": self._model.info.id,
-                "outcome": self._outcome,
-                "reasons": [choice.reason for choice in self._choices],
-                "prompt_tokens": len(self._prompt_ids),
-                "cached_tokens": self._cached_tokens,
-                "completion_tokens": self._completion_tokens(),
-                "draft_tokens": self._draft_tokens,
-                "accepted_draft_tokens": self._accepted_draft_tokens,
-                "queued_ns": self._timing.queued_ns,
-                "prompt_eval_ns": self._timing.prompt_eval_ns,
-                "eval_ns": self._timing.eval_ns,
-                "total_ns": total_ns,
-            },
-        )
+        fields = {
+            "model": self._model.info.id,
+            "outcome": self._outcome,
+            "reasons": [choice.reason for choice in self._choices],
+            "prompt_tokens": len(self._prompt_ids),
+            "cached_tokens": self._cached_tokens,
+            "completion_tokens": self._completion_tokens(),
+            "draft_tokens": self._draft_tokens,
+            "accepted_draft_tokens": self._accepted_draft_tokens,
+            "queued_ns": self._timing.queued_ns,
+            "prompt_eval_ns": self._timing.prompt_eval_ns,
+            "eval_ns": self._timing.eval_ns,
+            "total_ns": total_ns,
+        }
+        log.info("request.finished", extra=fields)
+        annotate_span(fields)
 
     def _translate(self, event: MailboxEvent) -> Iterable[Event]:
         match event:

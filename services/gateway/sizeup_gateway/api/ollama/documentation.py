@@ -5,6 +5,7 @@ from sizeup_gateway.api.documentation import (
     BODY,
     GENERATION,
     MODEL_LOOKUP,
+    NO_API_KEY,
     Json,
     errors,
     operation,
@@ -57,14 +58,17 @@ def _stream(
     return response
 
 
-HEARTBEAT = operation(
-    "Heartbeat",
-    {
-        "description": "The server is running",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
-    },
-    _ACCESS_ERRORS,
-)
+HEARTBEAT = {
+    **operation(
+        "Heartbeat",
+        {
+            "description": "The server is running",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        errors(OllamaErrorResponse, *(status for status in ACCESS if status != 401)),
+    ),
+    "openapi_extra": NO_API_KEY,
+}
 VERSION = operation(
     "Version of the API",
     json_response(response_schema.VersionResponse, "Ollama release whose API this is"),
