@@ -107,7 +107,7 @@ def test_a_model_with_fixed_addresses_can_scale_to_zero() -> None:
     ],
 )
 def test_the_deployment_that_is_scaled(fields: dict[str, object], deployment: str | None) -> None:
-    assert entry(**{"service": "x", **fields}).deployment == deployment
+    assert entry(**{"service": "x", **fields}).scaled_deployment == deployment
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ class CatalogEntry(RequestModel):
         return self
 
     @property
-    def deployment(self) -> str | None:
+    def scaled_deployment(self) -> str | None:
         """What the gateway scales; None if the model is not scaled."""
         return next((scaling.deployment for scaling in self._scalings), None)
 
