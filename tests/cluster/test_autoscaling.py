@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -38,15 +39,15 @@ def release(new_release: Callable[[str], Release]) -> Release:
     return made
 
 
-def _scaled_to(release: Release, replicas: int) -> Callable[[], None]:
-    """Return a function that waits until so many replicas are ready and no other is left."""
+def _wait_scaled(release: Release, replicas: int) -> None:
+    """Wait until this many replicas are ready and no other is left."""
 
     def is_scaled() -> bool:
         status = release.kubectl.get(f"deployment/sizeup-{KEY}")["status"]
         ready = status.get("readyReplicas", 0) == replicas == len(release.pods(KEY))
         return release.replicas(KEY) == replicas and ready
 
-    return lambda: wait_for(is_scaled, f"{replicas} replicas", _SCALED_SECONDS) and None
+    wait_for(is_scaled, f"{replicas} replicas", _SCALED_SECONDS)
 
 
 def _generation(release: Release) -> int:
@@ -61,7 +62,7 @@ def test_scaling_under_load_loses_no_request(
     release: Release, replicas: int, clients: int, requests: int
 ) -> None:
     before = _generation(release)
-    change = _scaled_to(release, replicas)
+    change = partial(_wait_scaled, release, replicas)
     tally = asyncio.run(during(release.url, [MODEL], change, requests, clients))
     assert release.replicas(KEY) == replicas
     assert 1 <= _generation(release) - before <= MOST - 1, "in one direction only"
@@ -70,7 +71,11 @@ def test_scaling_under_load_loses_no_request(
 
 
 def test_an_upgrade_keeps_the_scale(release: Release) -> None:
-    asyncio.run(during(release.url, [MODEL], _scaled_to(release, MOST), 1))
-    before = _generation(release)
-    release.helm("upgrade", NAME, str(CHART), "--reuse-values")
-    assert (release.replicas(KEY), _generation(release)) == (MOST, before)
+    def upgrade() -> None:
+        _wait_scaled(release, MOST)
+        before = _generation(release)
+        release.helm("upgrade", NAME, str(CHART), "--reuse-values")
+        assert (release.replicas(KEY), _generation(release)) == (MOST, before)
+
+    tally = asyncio.run(during(release.url, [MODEL], upgrade, 1))
+    assert tally.lost == []
