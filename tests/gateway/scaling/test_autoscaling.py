@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.fake_deployment import DEPLOYMENT, fake_deployment, gateway_on, placed
-from gateway.fake_inference import FakeInference, finished, started
+from gateway.fake_inference import finished, started
 from gateway.harness import KEY, MODEL, until
 from sizeup_wire.catalog import Autoscaling, Catalog, ScaleToZero
 from sizeup_wire.events import Event
@@ -48,19 +49,20 @@ def test_requests_scale_out_and_in(tmp_path: Path) -> None:
         yield finished(0)
 
     async def run() -> None:
-        async with (
-            fake_deployment() as deployment,
-            gateway_on(deployment, tmp_path, autoscaled()) as gateway,
-            gateway_on(deployment, tmp_path, autoscaled()) as other,
-        ):
+        async with AsyncExitStack() as stack:
+            deployment = await stack.enter_async_context(fake_deployment())
             deployment.cluster.add_deployment(DEPLOYMENT, 1)
-            await deployment.add_pod(FakeInference(script))
-            both = (gateway, other)
+            deployment.script = script
+            await deployment.add_pod()
+            both = [
+                await stack.enter_async_context(gateway_on(deployment, tmp_path, autoscaled()))
+                for _ in range(2)
+            ]
             await until(lambda: all(g.sample("replicas_ready", model=KEY) == 1 for g in both))
             pending = [
                 asyncio.create_task(one.post("/api/chat", CHAT)) for one in both for _ in range(4)
             ]
-            await until(lambda: gateway.sample("replicas_ready", model=KEY) == 3)
+            await until(lambda: both[0].sample("replicas_ready", model=KEY) == 3)
             assert replicas(deployment.cluster.writes)[-1] == 3
             for one in both:
                 await until(
@@ -73,7 +75,7 @@ def test_requests_scale_out_and_in(tmp_path: Path) -> None:
             written = replicas(deployment.cluster.writes)
             top = written.index(3)
             assert written == [*sorted(written[:top]), 3, *sorted(written[top + 1 :])[::-1]]
-            assert (await gateway.get("/api/ps"))[1]["models"][0]["state"] == "ready"
+            assert (await both[0].get("/api/ps"))[1]["models"][0]["state"] == "ready"
 
     asyncio.run(run())
 

@@ -50,7 +50,7 @@ class Scaler:
     async def run(self) -> None:
         """Check every model until cancelled."""
         while True:
-            models = [m for m in self._models.by_key.values() if m.entry.scaled_deployment is not None]
+            models = [m for m in self._models.by_key.values() if m.entry.scaled_deployment]
             await asyncio.gather(*[self._check(model) for model in models])
             self._keep_only(set(models))
             await asyncio.sleep(_INTERVAL_SECONDS)
@@ -101,7 +101,8 @@ class Scaler:
 
     async def _read_scale(self, model: Model, entry: CatalogEntry, now: float) -> None:
         """Read the scale, unless it has just been read."""
-        if entry.scaled_deployment is None or now - self._read_at.get(model, -math.inf) < _SCALE_SECONDS:
+        deployment = entry.scaled_deployment
+        if deployment is None or now - self._read_at.get(model, -math.inf) < _SCALE_SECONDS:
             return
         self._read_at[model] = now
-        model.desired_replicas = (await self._scales.read_scale(entry.scaled_deployment)).replicas
+        model.desired_replicas = (await self._scales.read_scale(deployment)).replicas
