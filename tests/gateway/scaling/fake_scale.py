@@ -20,7 +20,7 @@ KEEP_ALIVE = 60.0
 AUTOSCALING = Autoscaling(
     deployment=NAME, max_replicas=4, target_requests=8, stabilization_seconds=KEEP_ALIVE
 )
-SLEEPING = ScaleToZero(deployment=NAME, keep_alive_seconds=KEEP_ALIVE)
+SLEEPING = ScaleToZero(deployment=NAME, keep_alive_seconds=KEEP_ALIVE, startup_seconds=600)
 
 
 def now() -> float:

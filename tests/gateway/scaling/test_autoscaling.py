@@ -101,7 +101,7 @@ def test_a_model_without_replicas_is_raised_to_the_minimum(tmp_path: Path) -> No
 def test_the_first_request_starts_as_many_replicas_as_are_configured(
     tmp_path: Path, autoscaling: Autoscaling | None
 ) -> None:
-    sleeping = ScaleToZero(deployment=DEPLOYMENT, replicas=2)
+    sleeping = ScaleToZero(deployment=DEPLOYMENT, replicas=2, startup_seconds=600)
     models = placed(scale_to_zero=sleeping, autoscaling=autoscaling)
 
     async def run() -> None:
