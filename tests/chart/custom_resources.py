@@ -1,4 +1,4 @@
-"""Custom resources of the Gateway API and the Prometheus operator, with the fields the chart uses.
+"""Custom resources of the Gateway API, the Prometheus operator and KEDA, with the fields in use.
 
 The schemas of Kubernetes do not include them, and API servers silently drop their unknown fields.
 """
@@ -128,11 +128,35 @@ class HTTPRouteSpec(Strict):
     rules: list[RouteRule]
 
 
+class ScaleTarget(Strict):
+    name: Name
+
+
+class PrometheusQuery(Strict):
+    serverAddress: Annotated[str, StringConstraints(pattern="^https?://")]
+    query: str
+    threshold: Annotated[str, StringConstraints(pattern="^[0-9.]+$")]
+
+
+class Trigger(Strict):
+    type: Literal["prometheus"]
+    metricType: Literal["AverageValue", "Value"]
+    metadata: PrometheusQuery
+
+
+class ScaledObjectSpec(Strict):
+    scaleTargetRef: ScaleTarget
+    minReplicaCount: Annotated[int, Field(ge=0)]
+    maxReplicaCount: Annotated[int, Field(ge=1)]
+    triggers: list[Trigger] = Field(min_length=1)
+
+
 KINDS: dict[str, tuple[str, type[Strict]]] = {
     "HTTPRoute": ("gateway.networking.k8s.io/v1", HTTPRouteSpec),
     "ServiceMonitor": ("monitoring.coreos.com/v1", ServiceMonitorSpec),
     "PodMonitor": ("monitoring.coreos.com/v1", PodMonitorSpec),
     "PrometheusRule": ("monitoring.coreos.com/v1", PrometheusRuleSpec),
+    "ScaledObject": ("keda.sh/v1alpha1", ScaledObjectSpec),
 }
 """apiVersion and type of the spec, by kind."""
 

@@ -125,6 +125,40 @@ SINGLE_NODE: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"]}}
 PER_MODEL: Json = {"modelCache": {"accessModes": ["ReadWriteOnce"], "mode": "perModel", "size": ""}}
 """One such volume per model."""
 
+SCALED: Json = {
+    "models": {
+        "several": {"id": "Qwen/Qwen1.5-0.5B-Chat", "profile": "cpu", "replicas": 3},
+        "ours": {
+            "id": "Qwen/Qwen1.5-1.8B-Chat",
+            "profile": "gpu-24g",
+            "maxModelLen": 2048,
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 4},
+        },
+        "foreign": {
+            "id": "Qwen/Qwen1.5-4B-Chat",
+            "profile": "gpu-24g",
+            "maxModelLen": 2048,
+            "replicas": None,
+        },
+        "sleeping": {
+            "id": "Qwen/Qwen1.5-7B-Chat",
+            "profile": "gpu-48g",
+            "maxModelLen": 2048,
+            "replicas": 4,
+            "scaleToZero": {"enabled": True},
+        },
+        "both": {
+            "id": "Qwen/Qwen1.5-14B-Chat",
+            "profile": "gpu-48g",
+            "maxModelLen": 2048,
+            "autoscaling": {"maxReplicas": 3, "targetRequests": 2.5},
+            "scaleToZero": {"enabled": True, "keepAlive": "90s"},
+        },
+    },
+    "profiles": {"gpu-24g": {"hourlyCost": 1.5}, "gpu-48g": {"hourlyCost": 2}},
+}
+"""Models whose replicas are set by the values, the gateway, others, and scale to zero."""
+
 VARIANTS: dict[str, Json] = {
     **{name: yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text()) for name in VALUES},
     "nothing": {},
@@ -133,6 +167,7 @@ VARIANTS: dict[str, Json] = {
     "measured": {**EVERYTHING, "auth": {}, "gateway": {}, "loadtest": MEASURED},
     "extended": EXTENDED,
     "traced": {**EVERYTHING, "tracing": {"endpoint": "http://collector.observability:4318"}},
+    "scaled": SCALED,
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
 }
 """Values for tests of properties that must hold for all of them."""

@@ -38,7 +38,8 @@ def test_misspelt_field_is_detected() -> None:
 
 @pytest.mark.parametrize("kind", custom_resources.KINDS)
 def test_misspelt_field_of_a_custom_resource_is_detected(kind: str) -> None:
-    (one,) = of_kind(render(EVERYTHING), kind)
+    values = {**EVERYTHING, "extraObjects": VARIANTS["keda"]["extraObjects"]}
+    (one,) = of_kind(render(values), kind)
     custom_resources.validate(one)
     one["spec"]["slector"] = {}
     with pytest.raises(ValueError, match="slector"):
@@ -54,7 +55,7 @@ def test_helm_lint_passes(variant: str) -> None:
 
 
 def test_documented_presets_exist() -> None:
-    documented = {"airgap", "cn-mirror", "gpu", "kind", "minikube", "scale-to-zero"}
+    documented = {"airgap", "cn-mirror", "gpu", "keda", "kind", "minikube", "scale-to-zero"}
     assert documented <= set(VALUES)
 
 

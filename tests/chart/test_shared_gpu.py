@@ -64,8 +64,9 @@ def test_parts_that_exceed_the_gpu_are_rejected(tmp_path: Path) -> None:
         {"b": {"id": "Qwen/Qwen2.5-0.5B", "gpuMemoryGiB": 12}},
         {"b": {"id": "Qwen/Qwen2.5-0.5B"}},
         {"a": {"replicas": 2}},
+        {"a": {"autoscaling": {"maxReplicas": 2}}},
     ],
-    ids=["parts", "a size without a part takes the GPU", "replicas"],
+    ids=["parts", "a size without a part takes the GPU", "replicas", "autoscaling"],
 )
 def test_every_pod_of_the_profile_counts(more: dict[str, Any]) -> None:
     shared = sizes(a={"gpuMemoryGiB": 12})

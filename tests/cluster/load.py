@@ -43,14 +43,18 @@ Send = Callable[[str, str], Awaitable[None]]
 
 
 async def during(
-    url: str, models: Sequence[str], change: Callable[[], None], at_least: int
+    url: str,
+    models: Sequence[str],
+    change: Callable[[], None],
+    at_least: int,
+    clients: int = CLIENTS,
 ) -> Tally:
     """Send requests while `change` runs, and afterwards until there were `at_least` of them."""
     tally = Tally()
     changed = asyncio.Event()
-    async with _clients(url) as clients, asyncio.TaskGroup() as group:
-        tally.overlapped.update({_kind(send): 0 for send in clients})
-        for number, send in enumerate(clients):
+    async with _clients(url, clients) as senders, asyncio.TaskGroup() as group:
+        tally.overlapped.update({_kind(send): 0 for send in senders})
+        for number, send in enumerate(senders):
             prompts = _prompts(models, number)
             group.create_task(_send_repeatedly(send, prompts, tally, changed, at_least))
         try:
@@ -101,7 +105,7 @@ def _prompts(models: Sequence[str], number: int) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.asynccontextmanager
-async def _clients(url: str) -> AsyncIterator[list[Send]]:
+async def _clients(url: str, count: int) -> AsyncIterator[list[Send]]:
     """Yield plain HTTP clients with a connection per request, and the official clients."""
     once = aiohttp.TCPConnector(force_close=True)
     async with (
@@ -112,7 +116,7 @@ async def _clients(url: str) -> AsyncIterator[list[Send]]:
     ):
         raw = (_ollama_raw(http), _openai_raw(http))
         kinds = (*raw, _ollama(ollama_client), _openai(openai_client))
-        yield list(itertools.islice(itertools.cycle(kinds), CLIENTS))
+        yield list(itertools.islice(itertools.cycle(kinds), count))
 
 
 def _ollama_raw(http: aiohttp.ClientSession) -> Send:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.fake_cluster import SELECTOR, FakeCluster, endpoint, endpoint_slice, fake_cluster
-from gateway.fake_inference import FakeInference
+from gateway.fake_inference import FakeInference, Script
 from gateway.harness import HUB_ID, KEY, MODEL, Gateway, running_gateway
 from sizeup_gateway.cluster.client import open_cluster
 from sizeup_wire.catalog import Catalog, CatalogEntry, ScaleToZero
@@ -36,6 +36,8 @@ class FakeDeployment:
         self.removed: list[FakeInference] = []
         self.starts = asyncio.Event()
         self.starts.set()
+        self.script: Script | None = None
+        """Of new pods."""
         self._made = 0
         cluster.add_deployment(DEPLOYMENT)
         cluster.on_scale = self._reconcile
@@ -46,7 +48,7 @@ class FakeDeployment:
         return pod
 
     async def add_pod(self, pod: FakeInference | None = None) -> FakeInference:
-        pod = pod or FakeInference()
+        pod = pod or FakeInference(self.script)
         self._made += 1
         name = f"pod-{self._made}"
         self.pods[name] = pod

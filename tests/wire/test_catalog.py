@@ -70,6 +70,9 @@ def test_an_id_with_a_path_in_it_is_rejected() -> None:
         CatalogEntry(id="../../etc/passwd", names=("x:1",))
 
 
+SCALED = {"deployment": "x", "max_replicas": 4, "target_requests": 64}
+
+
 def entry(**fields: object) -> CatalogEntry:
     return CatalogEntry.model_validate({"id": "a/b", "names": ["x:1"], **fields})
 
@@ -95,11 +98,28 @@ def test_a_model_with_fixed_addresses_can_scale_to_zero() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "deployment"),
+    [
+        ({}, None),
+        (on_cluster(deployment="a"), "a"),
+        ({"autoscaling": SCALED}, "x"),
+        ({"autoscaling": SCALED, **on_cluster()}, "x"),
+    ],
+)
+def test_the_deployment_that_is_scaled(fields: dict[str, object], deployment: str | None) -> None:
+    assert entry(**{"service": "x", **fields}).scaled_deployment == deployment
+
+
+@pytest.mark.parametrize(
     ("fields", "error"),
     [
         ({"replicas": ["http://a"], "service": "x"}, "value_error"),
         ({"scale_to_zero": {"deployment": "x", "startup_seconds": 1}}, "value_error"),
         ({"service": "x", "scale_to_zero": {"deployment": "x"}}, "missing"),
+        ({"replicas": ["http://a"], "autoscaling": SCALED}, "value_error"),
+        ({"service": "x", "autoscaling": {**SCALED, "min_replicas": 5}}, "value_error"),
+        ({**on_cluster(deployment="y"), "autoscaling": SCALED}, "value_error"),
+        ({"service": "x", "autoscaling": {**SCALED, "target_requests": 0}}, "greater_than"),
         ({"service": "Not_A_Label"}, "string_pattern_mismatch"),
         ({"service": "x" * 64}, "string_pattern_mismatch"),
         (on_cluster(deployment="../x"), "string_pattern_mismatch"),

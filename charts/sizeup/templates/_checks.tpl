@@ -11,6 +11,7 @@
 {{- include "sizeup.checkService" . -}}
 {{- include "sizeup.checkGatewayMemory" . -}}
 {{- include "sizeup.checkResources" . -}}
+{{- include "sizeup.checkGatewayAutoscaling" . -}}
 {{- include "sizeup.checkLoadtest" . -}}
 {{- end }}
 
@@ -171,6 +172,12 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- fail (printf "%s.resources: an extended resource has a limit that equals its request, but those of %s are %v and %v" $path $name $limit $request) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "sizeup.checkGatewayAutoscaling" -}}
+{{- with .Values.gateway.autoscaling -}}
+{{- if .enabled }}{{ include "sizeup.checkLimits" (list "gateway.autoscaling" .) }}{{ end -}}
 {{- end -}}
 {{- end }}
 

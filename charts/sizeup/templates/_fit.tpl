@@ -78,7 +78,7 @@ the length it will accept.
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
 {{- if and $model.gpu $model.needsWeights -}}
 {{- $sizes := get $profiles $model.profileName | default (dict "total" 0.0 "shared" false "parts" list) -}}
-{{- $pods := int $model.replicas -}}
+{{- $pods := max (int $model.minReplicas) (int $model.maxReplicas) -}}
 {{- $part := printf "models.%s %v GiB%s" $key $model.profile.gpuMemoryGiB (gt $pods 1 | ternary (printf " x %d" $pods) "") -}}
 {{- $_ := set $profiles $model.profileName (dict "parts" (append $sizes.parts $part) "shared" (or $sizes.shared $model.isShare)
   "total" (addf $sizes.total (mulf $model.memoryGiB $pods))) -}}

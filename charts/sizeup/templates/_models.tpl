@@ -30,7 +30,7 @@
 {{- $_ := set $model "names" ($values.names | default $known.names | default (list $key)) -}}
 {{- $_ := set $model "engine" ($values.engine | default "transformers") -}}
 {{- $_ := set $model "dtype" ($values.dtype | default "auto") -}}
-{{- $_ := set $model "replicas" ($values.replicas | default 1) -}}
+{{- $_ := merge $model (include "sizeup.limits" (list $key $values) | fromJson) -}}
 {{- $_ := set $model "maxModelLen" ($values.maxModelLen | default 0) -}}
 {{- $_ := set $model "concurrency" (dig "limits" "concurrency" 256 $values) -}}
 {{- $_ := set $model "queue" (dig "limits" "queue" 512 $values) -}}
@@ -159,7 +159,7 @@
 {{/* On a fully allocated GPU pool the old pod must release its GPU before a new one can start; on CPUs the new
      pod starts first. */}}
 {{- define "sizeup.strategy" -}}
-{{- if and .gpu (or (eq (int .replicas) 1) .scaleToZero) -}}
+{{- if and .gpu (not (include "sizeup.maySeveral" .)) -}}
 type: Recreate
 {{- else if .gpu -}}
 type: RollingUpdate

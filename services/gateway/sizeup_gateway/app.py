@@ -59,8 +59,8 @@ from sizeup_gateway.responses.event_response import Admission
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_gateway.scaling.activator import Activator, QueueLimits
-from sizeup_gateway.scaling.idle_scaler import IdleScaler
 from sizeup_gateway.scaling.keep_alive import KeepAlive
+from sizeup_gateway.scaling.scaler import Scaler
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
@@ -281,10 +281,10 @@ def _jobs(
             cluster, parts.endpoints, parts.discovery.endpoints_changed
         ).run
     if scales is not None:
-        scaler = IdleScaler(
+        scaler = Scaler(
             parts.models, parts.client, scales, parts.activator, settings.activation_seconds
         )
-        jobs["idle_scaler"] = scaler.run
+        jobs["scaler"] = scaler.run
     return jobs
 
 

@@ -5,7 +5,7 @@ the chart's ConfigMap. Callers read the YAML.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -29,13 +29,34 @@ class ScaleToZero(RequestModel):
     """Scale-to-zero of one model."""
 
     deployment: str = Field(pattern=_DNS_SUBDOMAIN)
-    """What is scaled between 0 and 1: a Kubernetes Deployment, or a process of `sizeup up`."""
+    """What is scaled to and from 0: a Kubernetes Deployment, or a process of `sizeup up`."""
+    replicas: int = Field(1, ge=1)
+    """Started by the first request; a process of `sizeup up` is one."""
     keep_alive_seconds: float = 300.0
     """Default time the model stays loaded after its last use, as in Ollama; negative is unlimited.
     Its inference processes have it as a setting."""
     startup_seconds: float = Field(gt=0)
     """Startup budget: scaled down again after this long without progress towards ready. Loading the
     weights counts as one step, so the budget depends on the model's size."""
+
+
+class Autoscaling(RequestModel):
+    """Autoscaling of one model by its load, as by a HorizontalPodAutoscaler."""
+
+    deployment: str = Field(pattern=_DNS_SUBDOMAIN)
+    """A Kubernetes Deployment."""
+    min_replicas: int = Field(1, ge=1)
+    max_replicas: int = Field(ge=1)
+    target_requests: float = Field(gt=0)
+    """Of running and waiting requests, per replica."""
+    stabilization_seconds: float = Field(300.0, ge=0)
+    """Scaled in to the most replicas that the load required within this time."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError("min_replicas exceeds max_replicas")
+        return self
 
 
 class Price(RequestModel):
@@ -67,6 +88,8 @@ class CatalogEntry(RequestModel):
     """Kubernetes Service in the gateway's namespace whose EndpointSlices list the replicas."""
     scale_to_zero: ScaleToZero | None = None
     """None keeps the model loaded."""
+    autoscaling: Autoscaling | None = None
+    """None leaves the number of replicas to others."""
     info: ModelInfo | None = None
     """The model by its files, where the writer of the catalog can read them: shown until a
     process describes it."""
@@ -77,7 +100,20 @@ class CatalogEntry(RequestModel):
             raise ValueError("replicas and service are mutually exclusive")
         if self.scale_to_zero and not (self.service or self.replicas):
             raise ValueError("scale_to_zero requires service or replicas")
+        if self.autoscaling and not self.service:
+            raise ValueError("autoscaling requires service")
+        if len({scaling.deployment for scaling in self._scalings}) > 1:
+            raise ValueError("scale_to_zero and autoscaling name different deployments")
         return self
+
+    @property
+    def scaled_deployment(self) -> str | None:
+        """What the gateway scales; None if the model is not scaled."""
+        return next((scaling.deployment for scaling in self._scalings), None)
+
+    @property
+    def _scalings(self) -> Sequence[ScaleToZero | Autoscaling]:
+        return [scaling for scaling in (self.scale_to_zero, self.autoscaling) if scaling]
 
 
 class Catalog(RequestModel):

@@ -63,8 +63,8 @@ def test_a_model_has_expired_if_every_replica_has(replicas: list[Stats], due: bo
 
 @pytest.fixture(autouse=True)
 def _checks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.1)
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._SCALE_SECONDS", 0.2)
+    monkeypatch.setattr("sizeup_gateway.scaling.scaler._INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("sizeup_gateway.scaling.scaler._SCALE_SECONDS", 0.2)
 
 
 def scaling(folder: Path, scenario: Scenario, **changes: Any) -> None:
@@ -256,8 +256,8 @@ def test_a_gateway_without_queued_requests_does_not_interrupt_a_startup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One gateway has queued a request; the other sees only a model that is not ready."""
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.01)
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._SCALE_SECONDS", 0.0)
+    monkeypatch.setattr("sizeup_gateway.scaling.scaler._INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr("sizeup_gateway.scaling.scaler._SCALE_SECONDS", 0.0)
     times = {"keep_alive_seconds": 0.0, "startup_seconds": 3600.0}
     models = placed(scale_to_zero=ScaleToZero(deployment=DEPLOYMENT, **times))
 

@@ -22,7 +22,7 @@ CHAT: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _checks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sizeup_gateway.scaling.idle_scaler._INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("sizeup_gateway.scaling.scaler._INTERVAL_SECONDS", 0.05)
 
 
 class FakeSupervisor:

@@ -1,14 +1,3 @@
-{{/* With scaleToZero the gateway owns the replica count: an upgrade keeps the current count. */}}
-{{- define "sizeup.replicas" -}}
-{{- $root := index . 0 -}}
-{{- $model := index . 1 -}}
-{{- if $model.scaleToZero -}}
-{{- include "sizeup.lookup" (list $root "Deployment" $model.name) | fromJson | dig "spec" "replicas" 0 -}}
-{{- else -}}
-{{- $model.replicas -}}
-{{- end -}}
-{{- end }}
-
 {{/* Model, weights and listen address, for the main container and the init container `wait`. */}}
 {{- define "sizeup.modelEnv" -}}
 - {name: SIZEUP_INFERENCE_MODEL, value: {{ .id | quote }}}

@@ -31,6 +31,8 @@ class Model:
     """By its files, then as a replica has loaded it; kept when that goes down."""
     desired_replicas: int | None = None
     """Scale of its Deployment; None if it has none or the scale has not been read."""
+    recommended_replicas: int | None = None
+    """What its load requires, within the limits of its autoscaling."""
     places: Places = field(default_factory=lambda: Places(_UNLIMITED))
     """Of requests that its replicas compute or have in their queues."""
     removed: bool = False

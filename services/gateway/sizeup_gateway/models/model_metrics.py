@@ -19,11 +19,24 @@ class ModelCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         ready = _gauge("replicas_ready", "Replicas that accept requests")
         states = _gauge("model_state", "1 for the state the model is in", "state")
+        current = _gauge("autoscaler_current_replicas", "Scale of the Deployment")
+        desired = _gauge(
+            "autoscaler_desired_replicas",
+            "Replicas that the load requires, from minReplicas to maxReplicas",
+        )
         for key, model in self._models.by_key.items():
             ready.add_metric([key], model.pool.ready_count)
             for state in ModelState:
                 states.add_metric([key, state], float(model.state is state))
-        yield from (ready, states)
+            if model.entry.autoscaling is not None:
+                _add_known(current, key, model.desired_replicas)
+                _add_known(desired, key, model.recommended_replicas)
+        yield from (ready, states, current, desired)
+
+
+def _add_known(gauge: GaugeMetricFamily, key: str, replicas: int | None) -> None:
+    if replicas is not None:
+        gauge.add_metric([key], replicas)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

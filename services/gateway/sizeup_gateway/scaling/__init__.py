@@ -1,1 +1,1 @@
-"""Scaling models from and to zero, and their keep-alive time."""
+"""Scaling models to and from zero and by their load; their keep-alive time."""

@@ -224,20 +224,24 @@ def _is_starting(model: Model) -> bool:
 
 
 async def _scale_up(model: Model, scales: ScaleApi) -> str:
-    """Ensure at least one replica; return "scaled" or "present". Raises ClusterError."""
-    if model.entry.scale_to_zero is None:
+    """Start the model's replicas unless it has any; return "scaled" or "present".
+
+    Raises ClusterError.
+    """
+    scaling = model.entry.scale_to_zero
+    if scaling is None:
         return "present"
-    deployment = model.entry.scale_to_zero.deployment
+    deployment = scaling.deployment
     for _ in range(_MAX_CONFLICTS):
         scale = await scales.read_scale(deployment)
         model.desired_replicas = scale.replicas
         if scale.replicas:
             return "present"
         try:
-            await scales.write_scale(deployment, Scale(1, scale.version))
+            await scales.write_scale(deployment, Scale(scaling.replicas, scale.version))
         except ConflictError:
             continue
-        model.desired_replicas = 1
+        model.desired_replicas = scaling.replicas
         return "scaled"
     raise ConflictError(f"the scale of {deployment} keeps changing")
 
