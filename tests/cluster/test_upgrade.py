@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.images import TAG
 from cluster.kubectl import Json
 from cluster.load import during
 from cluster.release import Release
@@ -20,7 +21,8 @@ _PREVIOUS = Path(__file__).parent / "previous"
 def release(new_release: Callable[[str], Release]) -> Release:
     [package] = _PREVIOUS.glob("sizeup-*.tgz")
     made = new_release("upgrade")
-    made.install(_values(maxModelLen=2048), chart=package)
+    image = {"fakeImage": {"tag": f"{TAG}-fake"}}  # now the tag of inference.image, with -fake
+    made.install(_values(maxModelLen=2048) | {"inference": image}, chart=package)
     made.wait()
     return made
 
