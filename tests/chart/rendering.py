@@ -134,6 +134,10 @@ VARIANTS: dict[str, Json] = {
     "extended": EXTENDED,
     "traced": {**EVERYTHING, "tracing": {"endpoint": "http://collector.observability:4318"}},
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
+    "prefetch": {
+        **EVERYTHING,
+        "modelCache": {"prefetch": [{"id": "Qwen/Qwen2.5-7B-Instruct", "revision": "v2"}]},
+    },
 }
 """Values for tests of properties that must hold for all of them."""
 

@@ -264,7 +264,7 @@ def test_claim_and_pod_are_valid() -> None:
 
 
 def test_argo_cd_ignores_replicas_of_scaled_models() -> None:
-    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "ignoreDifferences" in text]
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "[/spec/replicas]" in text]
     ignored = {one["name"] for one in yaml.safe_load(text)["spec"]["ignoreDifferences"]}
     deployments = models_of(rendered(with_file("scale-to-zero.yaml"))).values()
     assert ignored == {d["metadata"]["name"] for d in deployments if d["spec"]["replicas"] == 0}
@@ -282,6 +282,17 @@ def test_time_slices_are_those_of_the_preset() -> None:
     for size in sizes:
         (container,) = size["spec"]["template"]["spec"]["containers"]
         assert container["resources"]["limits"][f"{resource['name']}.shared"] == 1
+
+
+def test_argo_cd_ignores_what_the_gateway_resumes() -> None:
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "/spec/paused" in text]
+    (ignored,) = yaml.safe_load(text)["spec"]["ignoreDifferences"]
+    assert "name" not in ignored
+    (one, *_) = models_of(rendered(gpu_install())).values()
+    for pointer in ignored["jsonPointers"]:
+        place: Any = one
+        for part in pointer.split("/")[1:]:
+            place = place[part.replace("~1", "/")]
 
 
 def test_restrictive_network_policies() -> None:

@@ -6,6 +6,7 @@
 {{- include "sizeup.checkDependency" . -}}
 {{- include "sizeup.checkFit" . -}}
 {{- include "sizeup.checkCache" . -}}
+{{- include "sizeup.checkPrefetch" . -}}
 {{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}

@@ -92,7 +92,7 @@
 {{- end -}}
 {{- $known := include "sizeup.known" (list $root $values.id) | fromJson -}}
 {{- $parameters := $values.parameters | default $known.parameters | default 0 -}}
-{{- dict "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
+{{- dict "key" $draft "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
   "weightBytes" (mulf $parameters $model.bytesPerValue)
   "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) | toJson -}}
 {{- end }}

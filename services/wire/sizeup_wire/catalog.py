@@ -38,6 +38,13 @@ class ScaleToZero(RequestModel):
     weights counts as one step, so the budget depends on the model's size."""
 
 
+class Download(RequestModel):
+    """The rollout of a model that is paused until Jobs have downloaded its weights."""
+
+    deployment: str = Field(pattern=_DNS_SUBDOMAIN)
+    """The Kubernetes Deployment, whose annotation names the Jobs."""
+
+
 class Price(RequestModel):
     """What one replica costs."""
 
@@ -67,6 +74,8 @@ class CatalogEntry(RequestModel):
     """Kubernetes Service in the gateway's namespace whose EndpointSlices list the replicas."""
     scale_to_zero: ScaleToZero | None = None
     """None keeps the model loaded."""
+    download: Download | None = None
+    """None for a model whose rollout is never paused."""
     info: ModelInfo | None = None
     """The model by its files, where the writer of the catalog can read them: shown until a
     process describes it."""
@@ -77,6 +86,8 @@ class CatalogEntry(RequestModel):
             raise ValueError("replicas and service are mutually exclusive")
         if self.scale_to_zero and not (self.service or self.replicas):
             raise ValueError("scale_to_zero requires service or replicas")
+        if self.download and not self.service:
+            raise ValueError("download requires service")
         return self
 
 

@@ -81,6 +81,10 @@ spec:
 {{- $_ := set $claims $name (append (get $claims $name | default list) $model) -}}
 {{- end -}}
 {{- end -}}
+{{- with include "sizeup.prefetches" . | fromJsonArray -}}
+{{- $name := include "sizeup.name" (list $root "cache") -}}
+{{- $_ := set $claims $name (concat (get $claims $name | default list) .) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $claims -}}
 {{- end }}
