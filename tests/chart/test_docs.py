@@ -284,17 +284,6 @@ def test_time_slices_are_those_of_the_preset() -> None:
         assert container["resources"]["limits"][f"{resource['name']}.shared"] == 1
 
 
-def test_argo_cd_ignores_what_the_gateway_resumes() -> None:
-    (text,) = [text for kind, text in BLOCKS if kind == "yaml" and "/spec/paused" in text]
-    (ignored,) = yaml.safe_load(text)["spec"]["ignoreDifferences"]
-    assert "name" not in ignored
-    (one, *_) = models_of(rendered(gpu_install())).values()
-    for pointer in ignored["jsonPointers"]:
-        place: Any = one
-        for part in pointer.split("/")[1:]:
-            place = place[part.replace("~1", "/")]
-
-
 def test_restrictive_network_policies() -> None:
     text = json.dumps(of_kind(rendered(with_file("closed.yaml")), "NetworkPolicy"))
     assert "10.0.0.10/32" in text

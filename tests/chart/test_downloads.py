@@ -1,5 +1,6 @@
 """Rollouts that are paused until their downloads are complete, and downloads ahead of any size."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from chart.rendering import (
+    CHART,
     SINGLE_NODE,
     VARIANTS,
     Json,
@@ -151,6 +153,18 @@ def test_the_service_leads_to_the_pod_of_the_download() -> None:
     assert port["targetPort"] in [port["containerPort"] for port in container["ports"]]
 
 
+def test_argo_cd_is_told_to_ignore_the_pause() -> None:
+    """docs/kubernetes.md has the fields that the gateway changes."""
+    doc = (CHART.parents[1] / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n([^`]*/spec/paused[^`]*)```", doc)
+    (ignored,) = yaml.safe_load(text)["spec"]["ignoreDifferences"]
+    assert "name" not in ignored
+    for pointer in ignored["jsonPointers"]:
+        place: Any = named(render(GPU), "Deployment", "sizeup-q")
+        for part in pointer.split("/")[1:]:
+            place = place[part.replace("~1", "/")]
+
+
 NEXT: Json = {"id": SIZE["id"], "revision": "v2", "endpoint": "https://next.example.com:444"}
 PREFETCH = merge(GPU, {"modelCache": {"prefetch": [NEXT]}})
 
@@ -197,6 +211,14 @@ def test_an_unknown_model_is_not_prefetched_by_guess() -> None:
         render(values)
     assert prefetched(merge(values, {"modelCache": {"size": "100Gi"}}))
     assert prefetched(merge(GPU, {"modelCache": {"prefetch": [{**unknown, "parameters": 7e9}]}}))
+
+
+def test_what_no_size_could_serve_is_not_prefetched() -> None:
+    quantized = {"id": f"{SIZE['id']}-AWQ", "parameters": 7e9}
+    values = merge(GPU, {"modelCache": {"prefetch": [quantized]}})
+    with pytest.raises(RenderError, match=r"modelCache\.prefetch: .*-AWQ"):
+        render(values)
+    assert prefetched(merge(values, {"fit": {"onFailure": "warn"}}))
 
 
 def test_the_endpoint_of_a_prefetch_is_reachable() -> None:

@@ -7,6 +7,7 @@
 {{- include "sizeup.checkFit" . -}}
 {{- include "sizeup.checkCache" . -}}
 {{- include "sizeup.checkPrefetch" . -}}
+{{- include "sizeup.checkSources" . -}}
 {{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}

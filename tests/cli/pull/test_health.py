@@ -25,9 +25,9 @@ def report(port: int) -> Iterator[PullReport]:
         yield made
 
 
-def get(port: int, path: str) -> tuple[int, dict[str, Any]]:
+def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:
@@ -47,6 +47,11 @@ def test_readyz_reports_the_progress(port: int, report: PullReport) -> None:
 def test_other_paths(port: int, report: PullReport) -> None:
     assert get(port, "/livez") == (200, {"state": "alive"})
     assert get(port, "/metrics")[0] == 404
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6")
+def test_both_families_are_served(port: int, report: PullReport) -> None:
+    assert {get(port, "/livez", host)[0] for host in ("127.0.0.1", "[::1]")} == {200}
 
 
 def test_nothing_is_served_without_a_port_and_after_the_pull(port: int) -> None:

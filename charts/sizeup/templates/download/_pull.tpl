@@ -56,7 +56,7 @@
 {{/* sizeup.isDownloaded: list root, model. "yes" if a Job downloads its weights, else empty. */}}
 {{- define "sizeup.isDownloaded" -}}
 {{- $cache := (index . 0).Values.modelCache -}}
-{{- if and (index . 1).needsWeights $cache.download.enabled (ne $cache.mode "ephemeral") }}yes{{ end -}}
+{{- if and (index . 1).isCached $cache.download.enabled (ne $cache.mode "ephemeral") }}yes{{ end -}}
 {{- end }}
 
 {{/* sizeup.pullJobName: list root, model */}}

@@ -1,6 +1,7 @@
 """/livez and /readyz of a pull, by which gateways show its progress."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sizeup.errors import PortInUseError
+from sizeup.ports import every_address
 from sizeup_store.pull_report import PullProgress
 from sizeup_wire import routes
 
@@ -22,7 +24,7 @@ def serve_health(progress: PullProgress, port: int | None) -> Iterator[None]:
         yield
         return
     try:
-        server = ThreadingHTTPServer(("", port), partial(_Handler, progress))
+        server = _Server((every_address(), port), partial(_Handler, progress))
     except OSError as error:
         raise PortInUseError(f"--health-port {port}: {error.strerror}") from error
     with server:
@@ -33,6 +35,10 @@ def serve_health(progress: PullProgress, port: int | None) -> Iterator[None]:
         finally:
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if every_address() == "::" else socket.AF_INET
 
 
 class _Handler(BaseHTTPRequestHandler):
