@@ -169,6 +169,10 @@ VARIANTS: dict[str, Json] = {
     "traced": {**EVERYTHING, "tracing": {"endpoint": "http://collector.observability:4318"}},
     "scaled": SCALED,
     "per-model": {**EVERYTHING, "modelCache": {"mode": "perModel"}},
+    "prefetch": {
+        **EVERYTHING,
+        "modelCache": {"prefetch": [{"id": "Qwen/Qwen2.5-7B-Instruct", "revision": "v2"}]},
+    },
 }
 """Values for tests of properties that must hold for all of them."""
 
@@ -177,15 +181,21 @@ class RenderError(Exception):
     """Helm failed; the message is its stderr."""
 
 
-def render(values: Mapping[str, Any], release: str = "sizeup", chart: Path = CHART) -> list[Json]:
-    """Return the rendered objects, or raise RenderError."""
+def render(
+    values: Mapping[str, Any],
+    release: str = "sizeup",
+    chart: Path = CHART,
+    kube_version: str | None = None,
+) -> list[Json]:
+    """Return the objects, rendered for a version of Kubernetes; raises RenderError."""
     text = json.dumps(values, sort_keys=True)
-    return [json.loads(one) for one in _rendered(text, release, chart)]
+    return [json.loads(one) for one in _rendered(text, release, chart, kube_version)]
 
 
 @cache
-def _rendered(values: str, release: str, chart: Path) -> tuple[str, ...]:
+def _rendered(values: str, release: str, chart: Path, version: str | None) -> tuple[str, ...]:
     command = [str(HELM), "template", release, str(chart), "--namespace", "models", "--values", "-"]
+    command += [f"--kube-version={version}"] if version else []
     done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise RenderError(done.stderr)

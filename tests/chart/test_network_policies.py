@@ -25,6 +25,7 @@ INTENDED: list[Flow] = [
     ("test", "gateway", 11434, "TCP"),
     ("loadtest", "gateway", 11434, "TCP"),
     ("gateway", "inference", 8080, "TCP"),
+    ("gateway", "download", 8080, "TCP"),  # its progress
     ("gateway", "api server", 443, "TCP"),
     ("gateway", "api server", 6443, "TCP"),
     ("gateway", "api server 6", 443, "TCP"),
@@ -56,6 +57,7 @@ FORBIDDEN: list[Flow] = [
         for source in ("other pod", "other namespace", "internet", "test")
     ),
     *((source, "download", 9090, "TCP") for source in ("other pod", "gateway", "inference")),
+    *((source, "download", 8080, "TCP") for source in ("other pod", "prometheus", "inference")),
     ("download", "metadata", 443, "TCP"),
     ("download", "metadata 6", 443, "TCP"),
     ("download", "internet", 80, "TCP"),

@@ -114,7 +114,7 @@ def test_each_component_has_its_own_service_account(variant: str) -> None:
         assert f"sizeup-{component}" in accounts
 
 
-def test_gateway_role_covers_endpoints_scaled_deployments_and_created_models() -> None:
+def test_gateway_role_names_what_it_covers() -> None:
     assert named(render(EVERYTHING), "Role", "sizeup-gateway")["rules"] == [
         {
             "apiGroups": ["discovery.k8s.io"],
@@ -128,6 +128,18 @@ def test_gateway_role_covers_endpoints_scaled_deployments_and_created_models() -
             "verbs": ["get", "update"],
         },
         {
+            "apiGroups": ["apps"],
+            "resources": ["deployments"],
+            "resourceNames": ["sizeup-middle", "sizeup-scaled"],
+            "verbs": ["get", "patch"],
+        },
+        {
+            "apiGroups": ["batch"],
+            "resources": ["jobs"],
+            "resourceNames": downloads("middle", "scaled"),
+            "verbs": ["get"],
+        },
+        {
             "apiGroups": [""],
             "resources": ["configmaps"],
             "resourceNames": ["sizeup-created-models"],
@@ -136,8 +148,15 @@ def test_gateway_role_covers_endpoints_scaled_deployments_and_created_models() -
     ]
 
 
+def downloads(*models: str) -> list[str]:
+    """Return the names of the download Jobs of models."""
+    jobs = [one["metadata"] for one in of_kind(render(EVERYTHING), "Job")]
+    return [job["name"] for job in jobs if job["labels"].get("sizeup.dev/model") in models]
+
+
 def test_gateway_role_has_only_what_the_values_need() -> None:
-    values = merge(VARIANTS["gpu"], {"gateway": {"createdModels": {"enabled": False}}})
+    cpus = {"models": {"small": EVERYTHING["models"]["small"]}}
+    values = merge(cpus, {"gateway": {"createdModels": {"enabled": False}}})
     (rule,) = named(render(values), "Role", "sizeup-gateway")["rules"]
     assert rule["resources"] == ["endpointslices"]
 

@@ -22,6 +22,7 @@ _RESPONSE_SECONDS = 120.0
 _SHORT = "Hello"
 _LONG = "one two three four five six seven eight nine ten " * 3
 """The fake engine repeats the prompt, a byte every 20 ms: this one takes three seconds."""
+PROMPTS = (_SHORT, _SHORT, _SHORT, _LONG)
 
 
 class LostError(Exception):
@@ -48,6 +49,7 @@ async def during(
     change: Callable[[], None],
     at_least: int,
     clients: int = CLIENTS,
+    prompts: Sequence[str] = PROMPTS,
 ) -> Tally:
     """Send requests while `change` runs, and afterwards until there were `at_least` of them."""
     tally = Tally()
@@ -55,8 +57,8 @@ async def during(
     async with _clients(url, clients) as senders, asyncio.TaskGroup() as group:
         tally.overlapped.update({_kind(send): 0 for send in senders})
         for number, send in enumerate(senders):
-            prompts = _prompts(models, number)
-            group.create_task(_send_repeatedly(send, prompts, tally, changed, at_least))
+            requests = _requests(models, prompts, number)
+            group.create_task(_send_repeatedly(send, requests, tally, changed, at_least))
         try:
             await asyncio.to_thread(change)
         finally:
@@ -66,13 +68,13 @@ async def during(
 
 async def _send_repeatedly(
     send: Send,
-    prompts: Iterator[tuple[str, str]],
+    requests: Iterator[tuple[str, str]],
     tally: Tally,
     changed: asyncio.Event,
     at_least: int,
 ) -> None:
     while not changed.is_set() or tally.completed + len(tally.lost) < at_least:
-        model, prompt = next(prompts)
+        model, prompt = next(requests)
         overlaps = not changed.is_set()
         try:
             async with asyncio.timeout(_RESPONSE_SECONDS):
@@ -98,10 +100,12 @@ _LOSSES = (
 )
 
 
-def _prompts(models: Sequence[str], number: int) -> Iterator[tuple[str, str]]:
-    """Yield pairs of model and prompt forever; every fourth prompt is long."""
-    lengths = itertools.cycle((_SHORT, _SHORT, _SHORT, _LONG))
-    return zip(itertools.cycle(models), itertools.islice(lengths, number % 4, None), strict=False)
+def _requests(
+    models: Sequence[str], prompts: Sequence[str], number: int
+) -> Iterator[tuple[str, str]]:
+    """Yield pairs of model and prompt forever; each client starts with another prompt."""
+    texts = itertools.islice(itertools.cycle(prompts), number % len(prompts), None)
+    return zip(itertools.cycle(models), texts, strict=False)
 
 
 @contextlib.asynccontextmanager

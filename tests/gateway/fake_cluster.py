@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from gateway.fake_rollouts import FakeRollouts
+
 NAMESPACE = "models"
 SELECTOR = "app.kubernetes.io/component=inference"
 
@@ -60,6 +62,7 @@ class FakeCluster:
         self.slices: dict[str, Json] = {}
         self.scales: dict[str, Json] = {}
         self.config_maps: dict[str, Json] = {}
+        self.rollouts = FakeRollouts()
         self.lists = 0
         self.watches: list[int] = []
         """The version at which each watch started."""
@@ -88,6 +91,7 @@ class FakeCluster:
         app.router.add_get(f"/apis/discovery.k8s.io/v1{base}/endpointslices", self._slices)
         app.router.add_get(scale, self._read_scale)
         app.router.add_put(scale, self._write_scale)
+        self.rollouts.add_routes(app, base)
         app.router.add_get(f"/api/v1{base}/configmaps", self._config_maps)
         app.router.add_patch(f"/api/v1{base}/configmaps/{{name}}", self._patch_config_map)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.0)

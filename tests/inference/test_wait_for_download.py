@@ -111,6 +111,25 @@ def test_it_waits_for_the_draft_model_too(cache: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_what_nothing_downloads_is_an_error_until_it_is_there(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wait_for_download, "_CHECK_SECONDS", 0.002)
+    monkeypatch.setenv("SIZEUP_INFERENCE_AWAIT_DOWNLOAD", "false")
+
+    async def scenario() -> None:
+        async with waiting() as made:
+            await until(lambda: made.readyz()[1]["state"] == "failed")
+            assert str(cache) in made.readyz()[1]["stage"]
+            snapshot = cached_model(cache)  # as other tools leave it: without a marker
+            await until(lambda: "tokenizer.json" in made.readyz()[1]["stage"])
+            assert made.codes == []
+            (snapshot / "tokenizer.json").write_text("{}")
+            await until(lambda: made.codes == [0])
+
+    asyncio.run(scenario())
+
+
 def test_an_unreadable_volume_is_logged_once_and_waited_for(
     cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,8 @@
 {{- include "sizeup.checkDependency" . -}}
 {{- include "sizeup.checkFit" . -}}
 {{- include "sizeup.checkCache" . -}}
+{{- include "sizeup.checkPrefetch" . -}}
+{{- include "sizeup.checkSources" . -}}
 {{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}

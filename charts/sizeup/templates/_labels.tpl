@@ -11,6 +11,13 @@ sizeup.dev/model: {{ index . 2 }}
 {{- end }}
 {{- end }}
 
+{{/* sizeup.modelSelector: list root, model key. The pods of a model, whatever the component. */}}
+{{- define "sizeup.modelSelector" -}}
+app.kubernetes.io/name: sizeup
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+sizeup.dev/model: {{ index . 1 }}
+{{- end }}
+
 {{/* sizeup.labels: same arguments as sizeup.selector, and after them optionally further labels. Labels of the object itself;
      the chart's own hold, then those of the object, then those of all objects. */}}
 {{- define "sizeup.labels" -}}

@@ -44,6 +44,8 @@
 {{- /* 8.5 or 4.5 bits, and more for the head and the embedding */ -}}
 {{- $_ := set $model "bytesPerWeight" (get (dict "int8" 1.15 "int4" 0.75) $model.quantization | default $model.bytesPerValue) -}}
 {{- $_ := set $model "needsWeights" (ne $model.engine "fake") -}}
+{{- $_ := set $model "source" ($model.needsWeights | ternary $values.source dict) -}}
+{{- $_ := set $model "isCached" (and $model.needsWeights (empty $model.source)) -}}
 {{- with $values.draft }}{{ $_ := set $model "draft" (include "sizeup.draft" (list $root $key . $model) | fromJson) }}{{ end -}}
 {{- $_ := set $model "listen" $root.Values.listen -}}
 {{- $_ := set $model "endpoint" ($values.endpoint | default (include "sizeup.endpoint" $root)) -}}
@@ -87,12 +89,15 @@
 {{- if or (not $model.needsWeights) (eq ($values.engine | default "transformers") "fake") -}}
 {{- fail (printf "models.%s.draft: both models require engine transformers" $key) -}}
 {{- end -}}
+{{- if or $values.source $model.source -}}
+{{- fail (printf "models.%s.draft: both models are loaded from the model cache, remove source" $key) -}}
+{{- end -}}
 {{- if ne $root.Values.modelCache.mode "shared" -}}
 {{- fail (printf "models.%s.draft requires modelCache.mode=shared: with mode=%s a pod has the weights of its own model only" $key $root.Values.modelCache.mode) -}}
 {{- end -}}
 {{- $known := include "sizeup.known" (list $root $values.id) | fromJson -}}
 {{- $parameters := $values.parameters | default $known.parameters | default 0 -}}
-{{- dict "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
+{{- dict "key" $draft "id" $values.id "revision" ($values.revision | default "main") "parameters" $parameters
   "weightBytes" (mulf $parameters $model.bytesPerValue)
   "shape" ($values.shape | default (pick $known "layers" "kvHeads" "headDim")) | toJson -}}
 {{- end }}

@@ -59,6 +59,8 @@ Models = Annotated[list[str] | None, typer.Option(help="Comma-separated names; m
 Family = Annotated[str | None, typer.Option(help="Every size of this family, such as qwen2.5.")]
 Samples = Annotated[int, typer.Option(min=1, max=8, help="Answers of each size.")]
 OneAtATime = Annotated[bool, typer.Option("--one-at-a-time", help="One size after the other.")]
+MetricsPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for metrics.")]
+HealthPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for /readyz.")]
 WaitSeconds = Annotated[
     float | None,
     typer.Option(min=1, help="Longest silence of the gateway; default: SIZEUP_ANSWER_SECONDS."),
@@ -218,13 +220,10 @@ def pull(
     endpoint: Annotated[
         str | None, typer.Option(help="URL of the hub or a mirror; default: HF_ENDPOINT.")
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Cache folder; default: HF_HUB_CACHE or HF_HOME.")
-    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Default: HF_HUB_CACHE or HF_HOME.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-    metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port for Prometheus metrics.")
-    ] = None,
+    metrics_port: MetricsPort = None,
+    health_port: HealthPort = None,
     progress_file: Annotated[
         bool,
         typer.Option("--progress-file", help="Write the progress to the cache, for waiting pods."),
@@ -246,6 +245,7 @@ def pull(
         cache=(cache or settings.hub_cache).expanduser(),
         offline=settings.hf_hub_offline,
         metrics_port=metrics_port,
+        health_port=health_port,
         progress_file=progress_file,
         umask=settings.umask,
     )

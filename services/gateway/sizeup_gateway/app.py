@@ -30,7 +30,7 @@ from sizeup_gateway.api.openai.responses_api.routes import ResponsesRoutes
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
 from sizeup_gateway.api.unsupported_routes import unsupported_router
-from sizeup_gateway.cluster.api import ConfigMapApi, ScaleApi, SliceSource
+from sizeup_gateway.cluster.api import ConfigMapApi, RolloutApi, ScaleApi, SliceSource
 from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
 from sizeup_gateway.cluster.endpoints import Endpoints
 from sizeup_gateway.comparison.comparisons import Comparisons
@@ -60,6 +60,7 @@ from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_gateway.scaling.activator import Activator, QueueLimits
 from sizeup_gateway.scaling.keep_alive import KeepAlive
+from sizeup_gateway.scaling.rollout_resumer import RolloutResumer
 from sizeup_gateway.scaling.scaler import Scaler
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry import api_docs
@@ -88,7 +89,7 @@ _ON_THIS_MACHINE = "`sizeup pull NAME` downloads a model, `sizeup up NAME` serve
 _IN_CHART = "its operator serves a model by `models` in the values of the chart"
 
 
-class Cluster(SliceSource, ScaleApi, ConfigMapApi, Protocol):
+class Cluster(SliceSource, ScaleApi, RolloutApi, ConfigMapApi, Protocol):
     """The Kubernetes operations that the gateway needs."""
 
 
@@ -280,6 +281,7 @@ def _jobs(
         jobs["watch"] = EndpointWatch(
             cluster, parts.endpoints, parts.discovery.endpoints_changed
         ).run
+        jobs["rollout_resumer"] = RolloutResumer(parts.models, cluster).run
     if scales is not None:
         scaler = Scaler(
             parts.models, parts.client, scales, parts.activator, settings.activation_seconds

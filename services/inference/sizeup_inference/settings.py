@@ -25,6 +25,11 @@ class Settings(OpenMPSettings, HubCacheSettings):
     model: str = Field(description="folder of a Hugging Face model, or an id in the local cache")
     model_id: str | None = Field(None, description="id to report; default: the id or folder name")
     revision: str | None = Field(None, description="commit or branch of the cached id")
+    await_download: bool = Field(
+        True,
+        description="the init container waits for `sizeup pull` of a cached id; false: another "
+        "tool fills the cache, and what is missing is an error",
+    )
     draft_model: str | None = Field(
         None,
         description="smaller model of the same vocabulary that drafts tokens for this one, like "

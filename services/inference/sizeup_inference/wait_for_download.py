@@ -1,10 +1,11 @@
-"""The init container: wait until the model, and its draft model, are in the cache.
+"""The init container: wait until the model, and its draft model, can be loaded.
 
 Run as `python -m sizeup_inference.wait_for_download`.
 
 Serves /livez and /readyz on the port of the inference process, so that gateways see a download in
 progress and not a refused connection. Exits with 0 once the model is complete. A failed download,
-which may be restarted, and an unreadable volume are reported while the wait continues.
+which may be restarted, an unreadable volume, and missing files that nothing downloads are reported
+while the wait continues.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from sizeup_store.progress import (
     progress_path,
     read_progress,
 )
+from sizeup_store.stored import check_stored
+from sizeup_store.weights import WeightsError, is_hub_id
 from sizeup_telemetry.api_docs import create_app
 from sizeup_telemetry.background import in_thread
 from sizeup_telemetry.drain import Drain
@@ -41,6 +44,9 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 """Short beside a download; a poll costs a network file system two lookups."""
+
+_CHECK_SECONDS = 5.0
+"""A check of a folder that nothing downloads reads the header of every weight file."""
 
 _TERMINATED = 128 + signal.SIGTERM
 """Exit code when terminated, as of a shell; 0 would start the inference container."""
@@ -65,7 +71,7 @@ class Wait:
         try:
             # In a thread, because a network file system may hang; files have no event to await.
             while not await in_thread(self._poll):  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS if self._is_downloaded else _CHECK_SECONDS)
         except Exception:
             log.exception("wait.failed")
             self._on_end(1)
@@ -76,7 +82,7 @@ class Wait:
         """Look at the first model that is missing; return whether none is."""
         cache = self._settings.hub_cache
         try:
-            while is_complete(*self._models[0], cache):
+            while self._is_complete(*self._models[0]):
                 log.info("model.complete", extra={"model": self._models[0][0]})
                 if len(self._models) == 1:
                     return True
@@ -84,11 +90,25 @@ class Wait:
             model, revision = self._models[0]
             state = read_progress(progress_path(model, revision, cache))
             self._update(self._pulse.judge(state, time.monotonic()))
+        except WeightsError as error:
+            self._update(DownloadState("failed", message=str(error)))
         except OSError as error:
             path, reason = error.filename or cache, error.strerror or error
             message = f"cannot read {path}: {reason}"
             self._update(DownloadState("failed", self._state.progress, message))
         return False
+
+    @property
+    def _is_downloaded(self) -> bool:
+        return self._settings.await_download and is_hub_id(self._models[0][0])
+
+    def _is_complete(self, model: str, revision: str | None) -> bool:
+        """Raises WeightsError for a model that is incomplete and that nothing downloads."""
+        cache = self._settings.hub_cache
+        if self._is_downloaded:
+            return is_complete(model, revision, cache)
+        check_stored(model, revision, cache)
+        return True
 
     def _update(self, state: DownloadState) -> None:
         if (state.state, state.message) != (self._state.state, self._state.message):

@@ -32,6 +32,9 @@ _REMOTE_CODE_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation_inte
 """Config keys that make transformers import code from the model's folder or from a hub."""
 
 _REPOSITORY_PREFIX = "models--"
+_REPOSITORIES = f"{_REPOSITORY_PREFIX}*--*"
+_HUB = "hub"
+"""The cache in the folder HF_HOME."""
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -95,7 +98,16 @@ def is_pooling_config(name: str) -> bool:
 
 
 def repository_folder(model_id: str, cache: Path) -> Path:
-    return cache / f"{_REPOSITORY_PREFIX}{model_id.replace('/', '--')}"
+    """Return the folder of a model in a cache, or in the one below it if this is HF_HOME."""
+    name = f"{_REPOSITORY_PREFIX}{model_id.replace('/', '--')}"
+    below = cache / _HUB / name
+    return below if below.is_dir() and not (cache / name).is_dir() else cache / name
+
+
+def model_ids(cache: Path) -> list[str]:
+    """Return the ids of the models that a cache, or the cache below it, has a folder for."""
+    found = {path.name for parent in (cache, cache / _HUB) for path in parent.glob(_REPOSITORIES)}
+    return sorted(name.removeprefix(_REPOSITORY_PREFIX).replace("--", "/") for name in found)
 
 
 def find_model(model: str, revision: str | None, cache: Path) -> Path:

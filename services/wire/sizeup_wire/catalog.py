@@ -59,6 +59,13 @@ class Autoscaling(RequestModel):
         return self
 
 
+class Download(RequestModel):
+    """The rollout of a model that is paused until Jobs have downloaded its weights."""
+
+    deployment: str = Field(pattern=_DNS_SUBDOMAIN)
+    """The Kubernetes Deployment, whose annotation names the Jobs."""
+
+
 class Price(RequestModel):
     """What one replica costs."""
 
@@ -90,6 +97,8 @@ class CatalogEntry(RequestModel):
     """None keeps the model loaded."""
     autoscaling: Autoscaling | None = None
     """None leaves the number of replicas to others."""
+    download: Download | None = None
+    """None for a model whose rollout is never paused."""
     info: ModelInfo | None = None
     """The model by its files, where the writer of the catalog can read them: shown until a
     process describes it."""
@@ -104,6 +113,8 @@ class CatalogEntry(RequestModel):
             raise ValueError("autoscaling requires service")
         if len({scaling.deployment for scaling in self._scalings}) > 1:
             raise ValueError("scale_to_zero and autoscaling name different deployments")
+        if self.download and not self.service:
+            raise ValueError("download requires service")
         return self
 
     @property

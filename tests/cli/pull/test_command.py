@@ -229,11 +229,12 @@ def test_hf_hub_offline_makes_no_request(
     assert hub.seen == []
 
 
-def test_a_metrics_port_in_use_is_named(pull: Callable[..., Command]) -> None:
+@pytest.mark.parametrize("option", ["--metrics-port", "--health-port"])
+def test_a_port_in_use_is_named(pull: Callable[..., Command], option: str) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
-        done = pull("--metrics-port", str(taken.getsockname()[1]))
+        done = pull(option, str(taken.getsockname()[1]))
     assert done.code == 1
-    assert "--metrics-port" in done.err
+    assert option in done.err
 
 
 @pytest.mark.parametrize(

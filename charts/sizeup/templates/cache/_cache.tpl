@@ -76,10 +76,14 @@ spec:
 {{- $cache := .Values.modelCache -}}
 {{- if and (ne $cache.mode "ephemeral") (not $cache.existingClaim) (not $cache.nfs.server) -}}
 {{- range $model := include "sizeup.models" . | fromJson -}}
-{{- if $model.needsWeights -}}
+{{- if $model.isCached -}}
 {{- $name := eq $cache.mode "perModel" | ternary (list $root "cache" $model.key) (list $root "cache") | include "sizeup.name" -}}
 {{- $_ := set $claims $name (append (get $claims $name | default list) $model) -}}
 {{- end -}}
+{{- end -}}
+{{- with include "sizeup.prefetches" . | fromJsonArray -}}
+{{- $name := include "sizeup.name" (list $root "cache") -}}
+{{- $_ := set $claims $name (concat (get $claims $name | default list) .) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $claims -}}

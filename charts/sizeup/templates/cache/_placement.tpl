@@ -12,7 +12,7 @@
 {{- define "sizeup.disk" -}}
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
-{{- if and $model.needsWeights (include "sizeup.singleNodeCache" $root) -}}
+{{- if and $model.isCached (include "sizeup.singleNodeCache" $root) -}}
 {{- eq $root.Values.modelCache.mode "perModel" | ternary $model.key "shared" -}}
 {{- end -}}
 {{- end }}
@@ -62,7 +62,7 @@ sizeup.dev/disk: {{ . }}
 {{- end -}}
 {{- $first := dict -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
-{{- if and $model.needsWeights (eq $cache.mode "shared") -}}
+{{- if and $model.isCached (eq $cache.mode "shared") -}}
 {{- /* Tolerations are equal as written, or with those that the chart adds for extended resources. */ -}}
 {{- $nodes := list $model.nodeSelector (get $model.affinity "nodeAffinity") -}}
 {{- $own := include "sizeup.sortedObjects" $model.ownTolerations | append $nodes | toJson -}}
@@ -88,7 +88,7 @@ sizeup.dev/disk: {{ . }}
 {{- define "sizeup.conflictingPodAffinity" -}}
 {{- if include "sizeup.singleNodeCache" . -}}
 {{- range $key, $model := include "sizeup.models" . | fromJson -}}
-{{- if and $model.needsWeights (dig "podAffinity" "requiredDuringSchedulingIgnoredDuringExecution" "" $model.affinity) -}}
+{{- if and $model.isCached (dig "podAffinity" "requiredDuringSchedulingIgnoredDuringExecution" "" $model.affinity) -}}
 {{- printf "models.%s.affinity.podAffinity conflicts with the pod affinity of its ReadWriteOnce volume: use nodeSelector, or ReadWriteMany; " $key -}}
 {{- end -}}
 {{- end -}}

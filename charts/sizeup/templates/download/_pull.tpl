@@ -7,7 +7,7 @@
   image: {{ include "sizeup.image" (list $root $root.Values.modelCache.download.image "") }}
   {{- include "sizeup.container" $root | nindent 2 }}
   command: [sizeup]
-  args: [pull, {{ $model.id }}, --revision, {{ $model.revision | quote }}, --progress-file, --metrics-port, "9090"]
+  args: [pull, {{ $model.id }}, --revision, {{ $model.revision | quote }}, --progress-file, --health-port, "8080", --metrics-port, "9090"]
   env:
     - {name: HF_HUB_CACHE, value: /models}
     - {name: HOME, value: /tmp}
@@ -34,6 +34,7 @@
     - {name: SIZEUP_CA_FILE, value: /etc/sizeup-ca/{{ $hub.caConfigMap.key }}}
     {{- end }}
   ports:
+    - {name: http, containerPort: 8080}
     - {name: metrics, containerPort: 9090}
   resources:
     {{- toYaml $root.Values.modelCache.download.resources | nindent 4 }}
@@ -50,6 +51,18 @@
 - name: ca
   configMap: {name: {{ . }}}
 {{- end }}
+{{- end }}
+
+{{/* sizeup.isDownloaded: list root, model. "yes" if a Job downloads its weights, else empty. */}}
+{{- define "sizeup.isDownloaded" -}}
+{{- $cache := (index . 0).Values.modelCache -}}
+{{- if and (index . 1).isCached $cache.download.enabled (ne $cache.mode "ephemeral") }}yes{{ end -}}
+{{- end }}
+
+{{/* sizeup.pullJobName: list root, model */}}
+{{- define "sizeup.pullJobName" -}}
+{{- $spec := include "sizeup.pullJob" . | fromYaml | toJson -}}
+{{- include "sizeup.name" (without (list (index . 0) "pull" (index . 1).key ($spec | sha256sum | trunc 8)) "") -}}
 {{- end }}
 
 {{/* sizeup.pullJob: list root, model. The Job's spec; separate because its hash is part of the Job's name. */}}
@@ -76,7 +89,7 @@ template:
 {{- $model := index . 1 }}
   metadata:
     labels:
-      {{- include "sizeup.selector" (list $root "download" $model.key) | nindent 6 }}
+      {{- include "sizeup.selector" (without (list $root "download" $model.key) "") | nindent 6 }}
       {{- with include "sizeup.diskLabel" . }}
       {{- . | nindent 6 }}
       {{- end }}

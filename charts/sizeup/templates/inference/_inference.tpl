@@ -1,6 +1,11 @@
 {{/* Model, weights and listen address, for the main container and the init container `wait`. */}}
 {{- define "sizeup.modelEnv" -}}
+{{- if .source }}
+- {name: SIZEUP_INFERENCE_MODEL, value: {{ include "sizeup.sourceFolder" .source | quote }}}
+- {name: SIZEUP_INFERENCE_MODEL_ID, value: {{ .id | quote }}}
+{{- else }}
 - {name: SIZEUP_INFERENCE_MODEL, value: {{ .id | quote }}}
+{{- end }}
 - {name: SIZEUP_INFERENCE_REVISION, value: {{ .revision | quote }}}
 {{- with .draft }}
 - {name: SIZEUP_INFERENCE_DRAFT_MODEL, value: {{ .id | quote }}}
@@ -51,7 +56,7 @@
 {{- $root := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- $_ := set $model "affinity" (include "sizeup.sharedVolumeAffinity" (list $root $model $model.affinity) | fromJson) -}}
-{{- if and $model.needsWeights (eq $root.Values.modelCache.mode "ephemeral") -}}
+{{- if and $model.isCached (eq $root.Values.modelCache.mode "ephemeral") -}}
 {{- $download := include "sizeup.podFields" (list $root.Values.modelCache.download) | fromJson -}}
 {{- $pull := include "sizeup.pullContainer" . | fromYamlArray | first -}}
 {{- $pull = include "sizeup.extendedContainer" (list $pull $download) | fromJson -}}

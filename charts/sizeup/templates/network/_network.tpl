@@ -63,6 +63,7 @@ spec:
 {{- $hub := .Values.huggingface -}}
 {{- $urls := list $hub.endpoint $hub.proxy.http $hub.proxy.https -}}
 {{- range .Values.models }}{{ $urls = append $urls .endpoint }}{{ end -}}
+{{- range .Values.modelCache.prefetch }}{{ $urls = append $urls .endpoint }}{{ end -}}
 {{- $ports := .Values.networkPolicy.download.ports -}}
 {{- range compact $urls }}{{ $ports = append $ports (include "sizeup.urlPort" .) }}{{ end -}}
 {{- $numbers := list -}}

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sizeup.pull.console_report import make_pull_report
+from sizeup.pull.health import serve_health
 from sizeup.pull.metrics import PullMetrics, serve_metrics
 from sizeup.pull.progress_file import ProgressFile
 from sizeup.settings import Settings
@@ -31,6 +32,7 @@ class PullOptions:
     cache: Path
     offline: bool
     metrics_port: int | None
+    health_port: int | None
     progress_file: bool
     umask: str | None
     """Octal."""
@@ -56,7 +58,11 @@ def run_pull(options: PullOptions, console: Console) -> Path:
         if (file := token_file(options.hub)) and (warning := exposure_warning(file)):
             report.note(warning)
         metrics = PullMetrics(options.model_id, report.progress)
-        with serve_metrics(metrics, options.metrics_port), _progress_file(options, report):
+        with (
+            serve_metrics(metrics, options.metrics_port),
+            serve_health(report.progress, options.health_port),
+            _progress_file(options, report),
+        ):
             return pull(
                 options.hub,
                 options.model_id,

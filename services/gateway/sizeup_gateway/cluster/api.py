@@ -1,4 +1,5 @@
-"""The Kubernetes operations that the gateway needs, on EndpointSlices, scales and a ConfigMap."""
+"""The Kubernetes operations that the gateway needs, on EndpointSlices, scales, rollouts, Jobs and
+a ConfigMap."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ class ClusterError(Exception):
 
 class ConflictError(ClusterError):
     """The object has changed since it was read."""
+
+
+class NotFoundError(ClusterError):
+    """There is no object of this name."""
 
 
 class UnreachableError(ClusterError):
@@ -93,3 +98,34 @@ class ConfigMapApi(Protocol):
 
     async def write_config_map(self, name: str, data: Mapping[str, str], version: str) -> None:
         """Write these keys; raise ConflictError if the version is not the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The rollout of a Deployment."""
+
+    awaited_jobs: Sequence[str]
+    """Names of the Jobs that must be complete before it is resumed; empty if it awaits none."""
+    version: str
+    """Resource version: it is resumed only while this is the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a Job has ended."""
+
+    complete: bool
+    reason: str = ""
+    """Why it failed."""
+
+
+class RolloutApi(Protocol):
+    """Rollouts that are paused until Jobs are complete. Every method raises ClusterError."""
+
+    async def read_rollout(self, deployment: str) -> Rollout: ...
+
+    async def resume_rollout(self, deployment: str, version: str) -> None:
+        """Resume it, awaiting no Jobs; raise ConflictError if the version is not the latest."""
+
+    async def read_job(self, name: str) -> JobEnd | None:
+        """Return the end of a Job, None if it has not ended; raise NotFoundError without one."""

@@ -15,11 +15,15 @@ import aiohttp
 from kubernetes.aio import client, config
 from yaml import YAMLError
 
+from sizeup_gateway.cluster import rollouts
 from sizeup_gateway.cluster.api import (
     Change,
     ClusterError,
     ConfigMap,
     ConflictError,
+    JobEnd,
+    NotFoundError,
+    Rollout,
     Scale,
     SliceEvent,
     SliceList,
@@ -40,7 +44,14 @@ _WATCH: dict[str, Any] = {
     "_request_timeout": _WATCH_SECONDS + _WATCH_GRACE_SECONDS,
 }
 
+_MERGE_PATCH: dict[str, Any] = {
+    "_content_type": "application/merge-patch+json",
+    "_request_timeout": _CALL_SECONDS,
+}
+
 _SHOWN_CHARACTERS = 200
+_ERRORS: Mapping[int, type[ClusterError]] = {404: NotFoundError, 409: ConflictError}
+"""By status; others are a ClusterError."""
 
 
 @asynccontextmanager
@@ -74,11 +85,12 @@ async def _configuration(kubeconfig: Path | None) -> tuple[client.Configuration,
 
 
 class ClusterClient:
-    """EndpointSlices, scales and ConfigMaps of one namespace."""
+    """EndpointSlices, scales, rollouts, Jobs and ConfigMaps of one namespace."""
 
     def __init__(self, api: client.ApiClient, namespace: str, selector: str) -> None:
         self._slices = client.DiscoveryV1Api(api)
         self._deployments = client.AppsV1Api(api)
+        self._jobs = client.BatchV1Api(api)
         self._core = client.CoreV1Api(api)
         self._namespace = namespace
         self._selector = selector
@@ -136,6 +148,31 @@ class ClusterClient:
             )
         )
 
+    async def read_rollout(self, deployment: str) -> Rollout:
+        return rollouts.rollout(
+            await _json(
+                self._deployments.read_namespaced_deployment_without_preload_content(
+                    deployment, self._namespace, _request_timeout=_CALL_SECONDS
+                )
+            )
+        )
+
+    async def resume_rollout(self, deployment: str, version: str) -> None:
+        await _json(
+            self._deployments.patch_namespaced_deployment_without_preload_content(
+                deployment, self._namespace, rollouts.resumption(version), **_MERGE_PATCH
+            )
+        )
+
+    async def read_job(self, name: str) -> JobEnd | None:
+        return rollouts.job_end(
+            await _json(
+                self._jobs.read_namespaced_job_without_preload_content(
+                    name, self._namespace, _request_timeout=_CALL_SECONDS
+                )
+            )
+        )
+
     async def read_config_map(self, name: str) -> ConfigMap:
         """List the one object: a list has the version from which a watch can begin."""
         found = await _json(
@@ -175,8 +212,7 @@ class ClusterClient:
                 name,
                 self._namespace,
                 body,
-                _content_type="application/merge-patch+json",
-                _request_timeout=_CALL_SECONDS,
+                **_MERGE_PATCH,
             )
         )
 
@@ -237,4 +273,4 @@ async def _response(call: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientRe
 
 def _error(status: int | None, text: str) -> ClusterError:
     message = f"status {status}: {text[:_SHOWN_CHARACTERS]}"
-    return ConflictError(message) if status == 409 else ClusterError(message)
+    return _ERRORS.get(status or 0, ClusterError)(message)

@@ -20,6 +20,19 @@ _UNKNOWN_ROOM = 256
 """Requests for models whose places are not known: the event loop takes 0.1 s for as many."""
 
 
+@dataclass(frozen=True, slots=True)
+class PendingDownload:
+    """A download that the rollout of a model awaits."""
+
+    failure: str | None = None
+    """Why its Job has failed."""
+
+    @property
+    def state(self) -> str:
+        """As a replica would report it."""
+        return "downloading" if self.failure is None else "failed"
+
+
 @dataclass(slots=True, eq=False)
 class Model:
     """A model of the catalog and its current state."""
@@ -35,6 +48,8 @@ class Model:
     """What its load requires, within the limits of its autoscaling."""
     places: Places = field(default_factory=lambda: Places(_UNLIMITED))
     """Of requests that its replicas compute or have in their queues."""
+    download: PendingDownload | None = None
+    """None if its rollout awaits no download, or that is unknown."""
     removed: bool = False
     """True once it was removed from the catalog: running requests finish, new ones are rejected."""
 
@@ -60,10 +75,19 @@ class Model:
         self.places.capacity = (per_replica or 0) * self.pool.ready_count or _UNLIMITED
         return self.places
 
+    def set_download(self, download: PendingDownload | None) -> None:
+        """Set the download that its rollout awaits."""
+        changed, self.download = download != self.download, download
+        if changed:
+            self.pool.report_change()
+
     @property
     def state(self) -> ModelState:
+        states = [replica.state for replica in self.pool.replicas]
+        if self.download is not None:
+            states.append(self.download.state)
         return model_state(
-            [replica.state for replica in self.pool.replicas],
+            states,
             ready=self.pool.ready_count > 0,
             scales_to_zero=self.entry.scale_to_zero is not None,
             desired_replicas=self.desired_replicas,
@@ -78,8 +102,9 @@ class Model:
 
     @property
     def failure(self) -> str | None:
-        """Why a replica failed, if one has failed and said it."""
-        return next((r.stage for r in self.pool.replicas if r.state == "failed" and r.stage), None)
+        """Why a replica or the download failed, if one has failed and said it."""
+        reported = (r.stage for r in self.pool.replicas if r.state == "failed" and r.stage)
+        return next(reported, self.download.failure if self.download is not None else None)
 
     @property
     def progress(self) -> float | None:
@@ -133,6 +158,8 @@ def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
         return Model(key, entry, ReplicaPool(entry.replicas), entry.info)
     if (known.entry.id, known.entry.revision) != (entry.id, entry.revision):
         known.info = entry.info
+    if entry.download is None:
+        known.set_download(None)
     if entry.service is None or entry.service != known.entry.service:
         known.pool.set_endpoints(entry.replicas)
     known.entry = entry

@@ -69,22 +69,23 @@ class ReplicaPool:
         self._next = 0
 
     def on_change(self, call: Callable[[], None]) -> None:
-        """Register a callback for each time a replica becomes ready or changes its state."""
+        """Register a callback for each change of a replica's readiness or state."""
         self._on_change.append(call)
 
     def set_ready(self, replica: Replica, *, ready: bool) -> None:
         became_ready = ready and not replica.ready
         replica.ready = ready
         if became_ready:
-            self._report_change()
+            self.report_change()
 
     def set_state(self, replica: Replica, state: str | None) -> None:
         changed = state != replica.state
         replica.state = state
         if changed:
-            self._report_change()
+            self.report_change()
 
-    def _report_change(self) -> None:
+    def report_change(self) -> None:
+        """Call what was registered, for a change of the model that is no replica's."""
         for call in self._on_change:
             call()
 

@@ -93,7 +93,7 @@ class Activator:
         model = request.model
         if model.state is ModelState.FAILED:
             return False
-        if request.while_loading and model.pool.replicas:
+        if request.while_loading and (model.pool.replicas or model.download is not None):
             return True
         if not self.scales_to_zero(model):
             return False  # without a replica, it is not known to be starting

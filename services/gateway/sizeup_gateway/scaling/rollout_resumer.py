@@ -1,0 +1,94 @@
+"""Resumes the rollouts that are paused until their weights are downloaded. Every gateway replica
+runs this."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+from sizeup_gateway.cluster.api import (
+    ClusterError,
+    ConflictError,
+    NotFoundError,
+    RolloutApi,
+)
+from sizeup_gateway.cluster.backoff import pause_seconds
+from sizeup_gateway.models.catalog import Model, Models, PendingDownload
+from sizeup_wire.catalog import Download
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
+_AWAITING_SECONDS = 3.0
+"""Interval at which the Jobs of a paused rollout are read."""
+_OTHER_SECONDS = 15.0
+"""Interval at which a rollout that awaits nothing is read: an upgrade of the release may pause it.
+Until this is seen, the model has the state of its replicas, which serve on."""
+
+
+class RolloutResumer:
+    """Keeps the downloads that rollouts await current, and resumes the rollouts."""
+
+    def __init__(self, models: Models, rollouts: RolloutApi) -> None:
+        self._models = models
+        self._rollouts = rollouts
+        self._due: dict[Model, float] = {}
+        """When to look at a model again, by the clock of the event loop."""
+        self._failures: dict[Model, int] = {}
+
+    async def run(self) -> None:
+        """Look at every model whose rollout may be paused, until cancelled."""
+        while True:
+            gated = {
+                model: model.entry.download
+                for model in self._models.by_key.values()
+                if model.entry.download is not None
+            }
+            now = asyncio.get_running_loop().time()
+            due = [m for m in gated if self._due.get(m, now) <= now]
+            await asyncio.gather(*[self._look(model, gated[model]) for model in due])
+            self._due = {m: at for m, at in self._due.items() if m in gated}
+            self._failures = {m: n for m, n in self._failures.items() if m in gated}
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def _look(self, model: Model, download: Download) -> None:
+        try:
+            pause = await self._check(model, download.deployment)
+            self._failures.pop(model, None)
+        except ClusterError as error:
+            failures = self._failures[model] = self._failures.get(model, 0) + 1
+            pause = pause_seconds(failures, random.random())
+            extra = {"model": model.key, "error": str(error), "retry_in": round(pause, 3)}
+            _log.warning("model.rollout_unknown", extra=extra)
+        self._due[model] = asyncio.get_running_loop().time() + pause
+
+    async def _check(self, model: Model, deployment: str) -> float:
+        """Resume a rollout whose Jobs are complete; return the seconds until the next look."""
+        rollout = await self._rollouts.read_rollout(deployment)
+        pending = await self._pending(rollout.awaited_jobs)
+        if pending is None and rollout.awaited_jobs:
+            try:
+                await self._rollouts.resume_rollout(deployment, rollout.version)
+            except ConflictError:
+                return 0.0
+            _log.info("model.rollout_resumed", extra={"model": model.key})
+        if pending != model.download:
+            failure = None if pending is None else pending.failure
+            level = logging.INFO if failure is None else logging.WARNING
+            extra = {"model": model.key, "awaited": pending is not None, "failure": failure}
+            _log.log(level, "model.download", extra=extra)
+        model.set_download(pending)
+        return _OTHER_SECONDS if pending is None else _AWAITING_SECONDS
+
+    async def _pending(self, jobs: Sequence[str]) -> PendingDownload | None:
+        """Return the first download that is not complete, None if all are."""
+        for name in jobs:
+            try:
+                end = await self._rollouts.read_job(name)
+            except NotFoundError:
+                end = None  # an upgrade creates Deployments before Jobs
+            if end is None:
+                return PendingDownload()
+            if not end.complete:
+                return PendingDownload(f"the download Job {name} failed: {end.reason}")
+        return None
