@@ -13,8 +13,8 @@ sizeup.dev/model: {{ index . 2 }}
 
 {{/* sizeup.modelSelector: list root, model key. The pods of a model, whatever the component. */}}
 {{- define "sizeup.modelSelector" -}}
-app.kubernetes.io/name: sizeup
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 sizeup.dev/model: {{ index . 1 }}
 {{- end }}
 
