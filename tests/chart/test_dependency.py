@@ -103,6 +103,7 @@ def test_aliases_select_no_pod_of_each_other(cache: Json, tmp_path: Path) -> Non
             alias = one["metadata"]["labels"]["app.kubernetes.io/name"]
             matched = {name for name, own in labels.items() if wanted.items() <= own.items()}
             assert all(f"sizeup-{alias}-" in name for name in matched)
+            assert matched or one["kind"] not in ("Deployment", "Service"), identity(one)
             checked += bool(matched)
     assert checked > 10
     for _, pod in pods(objects):
