@@ -50,7 +50,7 @@ def _install(release: Release, download: Json, **model: object) -> None:
     environment = {"SIZEUP_INFERENCE_DEVICE": "cpu", "SIZEUP_INFERENCE_KV_CACHE_BYTES": "67108864"}
     toy = {
         "id": ID,
-        "profile": "gpu-24g",
+        "profile": "gpus",
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
@@ -60,7 +60,7 @@ def _install(release: Release, download: Json, **model: object) -> None:
     }
     values: Json = {
         "models": {KEY: toy},
-        "profiles": {"gpu-24g": {"resources": resources, "image": {"tag": TAG}}},
+        "profiles": {"gpus": {"resources": resources, "gpuMemoryGiB": 2, "image": {"tag": TAG}}},
         "mirror": {"enabled": True},
         "modelCache": {
             "accessModes": ["ReadWriteOnce"],
