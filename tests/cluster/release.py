@@ -118,8 +118,9 @@ class Release:
         return int(self.kubectl.get(f"deployment/{NAME}-{key}")["spec"]["replicas"])
 
     def pods(self, key: str) -> list[Json]:
-        """Return the pods of a model."""
-        return self.kubectl.items("pods", f"--selector=sizeup.dev/model={key}")
+        """Return the pods of a model, without those of its downloads."""
+        selector = f"app.kubernetes.io/component=inference,sizeup.dev/model={key}"
+        return self.kubectl.items("pods", f"--selector={selector}")
 
     def uids(self) -> dict[str, str]:
         """Return the uid of every pod, by name."""

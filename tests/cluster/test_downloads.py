@@ -81,8 +81,7 @@ def _wait_state(release: Release, state: str, seconds: float = _STATE_SECONDS) -
 
 def _serving(release: Release) -> set[str]:
     """Return the uids of the pods that hold GPUs."""
-    selector = f"--selector=app.kubernetes.io/component=inference,sizeup.dev/model={KEY}"
-    return {pod["metadata"]["uid"] for pod in release.kubectl.items("pods", selector)}
+    return {pod["metadata"]["uid"] for pod in release.pods(KEY)}
 
 
 def _is_paused(release: Release) -> bool:
