@@ -181,8 +181,14 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- end }}
 
 {{- define "sizeup.checkGatewayAutoscaling" -}}
+{{- $resources := .Values.gateway.resources | default dict -}}
 {{- with .Values.gateway.autoscaling -}}
-{{- if .enabled }}{{ include "sizeup.checkLimits" (list "gateway.autoscaling" .) }}{{ end -}}
+{{- if .enabled -}}
+{{- include "sizeup.checkLimits" (list "gateway.autoscaling" .) -}}
+{{- if not (or .metrics (dig "cpu" "" ($resources.requests | default dict)) (dig "cpu" "" ($resources.limits | default dict))) -}}
+{{- fail "gateway.autoscaling.targetCPUUtilizationPercentage is of the requested CPU: set gateway.resources.requests.cpu, or gateway.autoscaling.metrics" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
