@@ -54,6 +54,8 @@ SIZEUP_INFERENCE_ENGINE: use engine of the model, from which the image follows
 SIZEUP_INFERENCE_TENSOR_PARALLEL: use :count of the model's profile, from which the number of GPUs follows
 SIZEUP_INFERENCE_DRAIN_SECONDS: use inference.drainSeconds, from which the termination grace period follows
 SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, which the gateway reads as well
+OTEL_EXPORTER_OTLP_ENDPOINT: use tracing.endpoint, which the NetworkPolicies permit
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: use tracing.endpoint, which the NetworkPolicies permit
 {{- end }}
 
 {{- define "sizeup.checkEnv" -}}
