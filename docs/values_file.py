@@ -85,7 +85,7 @@ class _Reader:
         code, comment, text = _split(line)
         found = _KEY.match(code)
         if found is None:
-            return
+            raise ValueError(f"align this with the comment that it continues: {line.strip()}")
         while stack and stack[-1][0] >= len(found[1]):
             stack.pop()
         stack.append((len(found[1]), found[2].strip('"')))

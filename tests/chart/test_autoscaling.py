@@ -143,6 +143,7 @@ def test_one_replica_on_a_gpu_is_recreated(values: Json) -> None:
         (one(replicas=2, autoscaling={"maxReplicas": 4}), r"models\.one has replicas and autosc"),
         (one(autoscaling={"minReplicas": 3, "maxReplicas": 2}), r"models\.one\..* at least 3"),
         ({"gateway": {"autoscaling": {"enabled": True, "minReplicas": 8}}}, r"gateway\.a.* 8"),
+        ({"gateway": {"autoscaling": {"enabled": True}, "resources": None}}, r"requests\.cpu"),
     ],
 )
 def test_contradictions_are_rejected(values: Json, message: str) -> None:

@@ -1,6 +1,7 @@
 """The chart as a dependency of a parent chart: under a condition, and twice under aliases."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,12 @@ def test_aliases_share_no_name(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
     assert ("Deployment", "sizeup-chat-gateway") in names
     assert ("Deployment", "sizeup-batch-gateway") in names
+
+
+@pytest.mark.parametrize("alias", ["chatSizes", "chat_sizes"])
+def test_names_under_an_alias_are_valid(alias: str, tmp_path: Path) -> None:
+    for one in render({alias: MODEL}, chart=parent(tmp_path, alias)):
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", one["metadata"]["name"])
 
 
 def selected(one: Json) -> Json | None:

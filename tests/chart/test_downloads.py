@@ -240,3 +240,9 @@ def test_a_prefetch_to_a_single_node_volume_is_scheduled_with_the_models() -> No
     for field in ("affinity", "nodeSelector", "tolerations"):
         expected = own["spec"]["template"]["spec"].get(field)
         assert job["spec"]["template"]["spec"].get(field) == expected
+
+
+def test_a_single_node_volume_is_prefetched_before_there_is_a_size() -> None:
+    (job,) = prefetched(merge(merge(PREFETCH, SINGLE_NODE), {"models": {"q": {"enabled": False}}}))
+    affinity = job["spec"]["template"]["spec"]["affinity"]
+    assert affinity.keys() == {"podAffinity"}, "with the pods that mount the volume later"

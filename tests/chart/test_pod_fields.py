@@ -305,6 +305,8 @@ def test_rejected_variables_are_those_of_the_chart() -> None:
         ("inference", "SIZEUP_INFERENCE_PORT", "8080"),
         ("profile", "SIZEUP_INFERENCE_TENSOR_PARALLEL", ":count"),
         ("model", "SIZEUP_INFERENCE_ENGINE", "engine"),
+        ("gateway", "OTEL_EXPORTER_OTLP_ENDPOINT", "tracing.endpoint"),
+        ("inference", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "tracing.endpoint"),
     ],
 )
 def test_a_variable_on_which_other_objects_depend_is_rejected(

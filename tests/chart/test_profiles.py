@@ -161,6 +161,31 @@ def test_parts_of_gpus_cannot_be_multiplied(resource: str) -> None:
         pod({"profile": "mine:2"}, profiles=profile(resource))
 
 
+@pytest.mark.parametrize(
+    ("resource", "cure"),
+    [
+        ("nvidia.com/gpu", r"models\.one\.profile=mine:4"),
+        ("amd.com/gpu", r"models\.one\.profile=mine:4"),
+        ("nvidia.com/gpu.shared", "request 1, or"),
+        ("nvidia.com/mig-1g.10gb", "request 1, or"),
+    ],
+)
+@pytest.mark.parametrize("amount", [4, "4"])
+def test_a_profile_has_one_gpu(resource: str, cure: str, amount: int | str) -> None:
+    """The engine would use one, and the check of what fits counts one."""
+    four = profile(resource, image={"tag": "mine"})
+    four["mine"]["resources"]["limits"][resource] = amount
+    with pytest.raises(RenderError, match=cure):
+        pod({"profile": "mine"}, profiles=four)
+    assert pod({"profile": "mine"}, profiles=four, fit={"onFailure": "warn"})
+
+
+def test_devices_in_other_units_are_any_number() -> None:
+    units = profile("nvidia.com/gpu", "nvidia.com/gpumem")
+    units["mine"]["resources"]["limits"]["nvidia.com/gpumem"] = 1000
+    assert pod({"profile": "mine"}, profiles=units)
+
+
 @pytest.mark.parametrize("resource", ["nvidia.com/mig-1g.10gb", "nvidia.com/gpu.shared"])
 def test_no_number_of_parts_is_suggested(resource: str) -> None:
     with pytest.raises(RenderError, match="does not fit") as refused:

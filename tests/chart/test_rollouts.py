@@ -148,8 +148,10 @@ def test_disruption_budgets_require_several_replicas() -> None:
     assert budgets("perModel") == budgets("shared") == {"sizeup-gateway"}, (
         "all pods are on one node"
     )
-    single = {"gateway": {"replicas": 1}}
+    single: Json = {"gateway": {"replicas": 1}}
     assert of_kind(render(single), "PodDisruptionBudget") == []
+    for several in ({"replicas": None}, {"autoscaling": {"enabled": True, "minReplicas": 1}}):
+        assert of_kind(render({"gateway": several}), "PodDisruptionBudget")
 
 
 def budgets(mode: str) -> set[str]:
@@ -165,10 +167,15 @@ def test_autoscaler_owns_the_replica_count() -> None:
     assert scaler["spec"]["scaleTargetRef"]["name"] == "sizeup-gateway"
 
 
-def test_enabling_the_autoscaler_keeps_the_replica_count(tmp_path: Path) -> None:
+def test_an_autoscaler_of_the_operator_owns_the_replica_count() -> None:
+    assert "replicas" not in deployment("gateway", {"gateway": {"replicas": None}})["spec"]
+
+
+@pytest.mark.parametrize("values", [EVERYTHING, {"gateway": {"replicas": None}}])
+def test_enabling_the_autoscaler_keeps_the_replica_count(values: Json, tmp_path: Path) -> None:
     """A Deployment whose `replicas` is removed is scaled to one."""
     live = {"sizeup-gateway": {"spec": {"replicas": 5}}}
-    objects = upgraded(EVERYTHING, live, tmp_path)
+    objects = upgraded(values, live, tmp_path)
     assert named(objects, "Deployment", "sizeup-gateway")["spec"]["replicas"] == 5
 
 

@@ -123,7 +123,7 @@ def objects_of(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
         kinds = schema.get("type", ())
         object_like = "object" in kinds if isinstance(kinds, list) else kinds == "object"
         condition = path.rpartition("/")[2] in ("if", "then", "not")
-        if object_like or ("properties" in schema and path.count("/") > 0 and not condition):
+        if not condition and (object_like or ("properties" in schema and path.count("/") > 0)):
             yield path, schema
         for key, below in schema.items():
             yield from objects_of(below, f"{path}/{key}")

@@ -59,6 +59,12 @@ def test_a_comment_about_no_key_is_a_paragraph() -> None:
     ]
 
 
+@pytest.mark.parametrize("comment", ["#        # not below behind", "#      sentence"])
+def test_no_comment_is_lost(comment: str) -> None:
+    with pytest.raises(ValueError, match="align"):
+        read_values(f"a: 1  # text\nb: {{}}\n#  key: 1   # behind\n{comment}\n")
+
+
 def test_defaults_are_as_written_and_lists_in_one_line() -> None:
     values = yaml.safe_load(FILE)
     rows = [i for i in read_values(FILE) if isinstance(i, Entry)]

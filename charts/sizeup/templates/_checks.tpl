@@ -54,6 +54,8 @@ SIZEUP_INFERENCE_ENGINE: use engine of the model, from which the image follows
 SIZEUP_INFERENCE_TENSOR_PARALLEL: use :count of the model's profile, from which the number of GPUs follows
 SIZEUP_INFERENCE_DRAIN_SECONDS: use inference.drainSeconds, from which the termination grace period follows
 SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, which the gateway reads as well
+OTEL_EXPORTER_OTLP_ENDPOINT: use tracing.endpoint, which the NetworkPolicies permit
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: use tracing.endpoint, which the NetworkPolicies permit
 {{- end }}
 
 {{- define "sizeup.checkEnv" -}}
@@ -79,13 +81,15 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 
 {{- define "sizeup.checkAccounts" -}}
 {{- $owners := dict -}}
+{{- $components := dict "modelCache.download" "download" "tests" "test" -}}
 {{- range $path, $values := include "sizeup.podValues" . | fromJson -}}
 {{- $account := get $values "serviceAccount" | default dict -}}
-{{- if and $account.create $account.name -}}
-{{- with get $owners $account.name -}}
-{{- fail (printf "%s.serviceAccount and %s.serviceAccount create the same account %q: set create=false in one of them" . $path $account.name) -}}
+{{- if $account.create -}}
+{{- $name := include "sizeup.accountName" (list $ (get $components $path | default $path) $account) -}}
+{{- with get $owners $name -}}
+{{- fail (printf "%s.serviceAccount and %s.serviceAccount create the same account %q: set create=false in one of them" . $path $name) -}}
 {{- end -}}
-{{- $_ := set $owners $account.name $path -}}
+{{- $_ := set $owners $name $path -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -150,7 +154,7 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{/* 128 MiB: Python, the libraries and the state of requests in flight. */}}
 {{- define "sizeup.checkGatewayMemory" -}}
 {{- $limits := .Values.gateway.limits -}}
-{{- $memory := dig "limits" "memory" "" .Values.gateway.resources -}}
+{{- $memory := dig "limits" "memory" "" (.Values.gateway.resources | default dict) -}}
 {{- $available := mulf 1024 (include "sizeup.gibibytes" $memory | float64) -}}
 {{- $required := addf 128 $limits.bodiesMiB $limits.responsesMiB -}}
 {{- if and (gt $available 0.0) (gt $required $available) -}}
@@ -164,7 +168,8 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- range $model := include "sizeup.models" . | fromJson -}}
 {{- $_ := set $owners (printf "profiles.%s" $model.profileName) (get $.Values.profiles $model.profileName).resources -}}
 {{- end -}}
-{{- range $path, $resources := $owners -}}
+{{- range $path, $values := $owners -}}
+{{- $resources := $values | default dict -}}
 {{- range $name, $request := $resources.requests | default dict -}}
 {{- $limit := get ($resources.limits | default dict) $name -}}
 {{- if and $limit (gt (include "sizeup.gibibytes" $request | float64) (include "sizeup.gibibytes" $limit | float64)) -}}
@@ -178,8 +183,14 @@ SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, whi
 {{- end }}
 
 {{- define "sizeup.checkGatewayAutoscaling" -}}
+{{- $resources := .Values.gateway.resources | default dict -}}
 {{- with .Values.gateway.autoscaling -}}
-{{- if .enabled }}{{ include "sizeup.checkLimits" (list "gateway.autoscaling" .) }}{{ end -}}
+{{- if .enabled -}}
+{{- include "sizeup.checkLimits" (list "gateway.autoscaling" .) -}}
+{{- if not (or .metrics (dig "cpu" "" ($resources.requests | default dict)) (dig "cpu" "" ($resources.limits | default dict))) -}}
+{{- fail "gateway.autoscaling.targetCPUUtilizationPercentage is of the requested CPU: set gateway.resources.requests.cpu, or gateway.autoscaling.metrics" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 

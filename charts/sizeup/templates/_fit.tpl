@@ -64,6 +64,12 @@ the length it will accept.
 {{- if and $model.needsWeights $kvHeads (mod $kvHeads (int64 $model.count)) -}}
 {{- $errors = append $errors (printf "models.%s.profile is %s:%d, but the model's %d KV heads are not divisible by %d and the engine would not start: use a count of %s, or set fit.onFailure=warn if its config.json differs" $key $model.profileName (int $model.count) $kvHeads (int $model.count) (include "sizeup.counts" $kvHeads | fromJsonArray | join ", ")) -}}
 {{- end -}}
+{{- range $resource, $amount := (get $.Values.profiles $model.profileName).resources.limits | default dict -}}
+{{- if and $model.gpu (gt (int $amount) 1) (regexMatch `^(nvidia[.]com/(gpu([.]shared)?|mig-.+)|amd[.]com/gpu)$` $resource) -}}
+{{- $instead := hasSuffix "/gpu" $resource | ternary (printf ", and several by models.%s.profile=%s:%d" $key $model.profileName (int $amount)) "" -}}
+{{- $errors = append $errors (printf "profiles.%s requests %d of %s, but the resources of a profile are those of one GPU: request 1%s, or set fit.onFailure=warn" $model.profileName (int $amount) $resource $instead) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $model.gpu (not $model.resources.claims) (not (regexMatch `"[^"]+/[^"]+":` (toJson (dig "limits" dict $model.resources)))) -}}
 {{- $errors = append $errors (printf "profiles.%s has gpuMemoryGiB but requests no GPU: add nvidia.com/gpu or another extended resource to resources.limits, or a claim to resources.claims, or set fit.onFailure=warn if GPUs are assigned in another way" $model.profileName) -}}
 {{- end -}}

@@ -22,9 +22,10 @@ sizeup.dev/model: {{ index . 1 }}
      the chart's own hold, then those of the object, then those of all objects. */}}
 {{- define "sizeup.labels" -}}
 {{- $root := index . 0 -}}
+{{- $arguments := kindIs "string" (last .) | ternary . (initial .) -}}
 {{- $more := kindIs "map" (last .) | ternary (last .) dict -}}
-{{- $labels := include "sizeup.selector" (kindIs "map" (last .) | ternary (initial .) .) | fromYaml -}}
+{{- $labels := include "sizeup.selector" $arguments | fromYaml -}}
 {{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" -}}
 {{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" $chart -}}
-{{- merge $labels $own $more $root.Values.commonLabels | toYaml -}}
+{{- merge $labels $own $more ($root.Values.commonLabels | default dict) | toYaml -}}
 {{- end }}

@@ -133,7 +133,7 @@
 {{- $_ := set $fields "tolerations" (concat $own (include "sizeup.resourceTolerations" (list $extended $own) | fromJsonArray)) -}}
 {{- $memory := $gpu | ternary (mulf $gpuMemory $count) (include "sizeup.gibibytes" (dig "limits" "memory" "" $resources) | float64) -}}
 {{- $cost := $profile.hourlyCost | default 0 -}}
-{{- $isShare := hasKey $values "gpuMemoryGiB" -}}
+{{- $isShare := not (empty $values.gpuMemoryGiB) -}}
 {{- /* A part of a GPU, which no number of them makes larger for one process. */ -}}
 {{- $isPart := or $isShare (regexMatch `/mig-|[.]shared"` (toJson $extended)) -}}
 {{- if $isShare }}{{ $cost = divf (mulf $cost $gpuMemory) $profile.gpuMemoryGiB }}{{ end -}}

@@ -1,8 +1,9 @@
 {{/* Object names. Names that are too long are rejected rather than truncated: truncated names can collide. */}}
 
 {{- define "sizeup.fullname" -}}
-{{- $own := printf "%s-%s" .Release.Name .Chart.Name -}}
-{{- .Values.fullnameOverride | default (contains .Chart.Name .Release.Name | ternary .Release.Name $own) -}}
+{{- /* An alias may be written as a key of values is: chatSizes, chat_sizes. */ -}}
+{{- $chart := .Chart.Name | lower | replace "_" "-" -}}
+{{- .Values.fullnameOverride | default (contains $chart .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $chart)) -}}
 {{- end }}
 
 {{/* sizeup.name: list root, suffix... */}}

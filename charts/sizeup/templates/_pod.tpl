@@ -50,7 +50,7 @@
 {{- $fields := index . 3 -}}
 {{- $template := index . 4 | fromYaml -}}
 {{- $metadata := $template.metadata -}}
-{{- $_ := set $metadata "labels" (merge $metadata.labels $fields.podLabels $root.Values.commonLabels) -}}
+{{- $_ := set $metadata "labels" (merge $metadata.labels $fields.podLabels ($root.Values.commonLabels | default dict)) -}}
 {{- $_ := set $metadata "annotations" (mergeOverwrite ($metadata.annotations | default dict) $fields.podAnnotations) -}}
 {{- $spec := merge $template.spec (include "sizeup.pod" (list $root (index . 1) (index . 2)) | fromYaml) -}}
 {{- $names := list -}}

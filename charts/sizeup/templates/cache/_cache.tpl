@@ -45,7 +45,7 @@ metadata:
   namespace: {{ $root.Release.Namespace }}
   labels:
     {{- include "sizeup.labels" (list $root "cache" $cache.labels) | nindent 4 }}
-  {{- with mergeOverwrite ($cache.keep | ternary (dict "helm.sh/resource-policy" "keep") dict) $cache.annotations }}
+  {{- with mergeOverwrite ($cache.keep | ternary (dict "helm.sh/resource-policy" "keep") dict) ($cache.annotations | default dict) }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}

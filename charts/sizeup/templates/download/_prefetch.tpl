@@ -2,9 +2,9 @@
 {{- define "sizeup.prefetches" -}}
 {{- $root := . -}}
 {{- /* Pods on one single-node volume have equal rules: see _placement.tpl. */ -}}
-{{- $placement := dict -}}
+{{- $placement := dict "affinity" dict "nodeSelector" dict "tolerations" list -}}
 {{- range include "sizeup.models" . | fromJson -}}
-{{- if .isCached }}{{ $placement = $placement | default (pick . "affinity" "nodeSelector" "tolerations") }}{{ end -}}
+{{- if .isCached }}{{ $placement = pick . "affinity" "nodeSelector" "tolerations" }}{{ end -}}
 {{- end -}}
 {{- $prefetches := list -}}
 {{- range .Values.modelCache.prefetch -}}

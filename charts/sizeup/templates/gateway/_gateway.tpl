@@ -1,7 +1,7 @@
-{{/* The HorizontalPodAutoscaler owns the replica count. If it is enabled by an upgrade, the current count must be
-     kept: a Deployment whose `replicas` is removed is scaled to one. */}}
+{{/* Empty if an autoscaler, of the chart or with `replicas: null` of the operator, owns the replica count. An upgrade to it keeps
+     the current count: a Deployment whose `replicas` is removed is scaled to one. */}}
 {{- define "sizeup.gatewayReplicas" -}}
-{{- if .Values.gateway.autoscaling.enabled -}}
+{{- if or .Values.gateway.autoscaling.enabled (kindIs "invalid" .Values.gateway.replicas) -}}
 {{- include "sizeup.lookup" (list . "Deployment" (include "sizeup.name" (list . "gateway"))) | fromJson | dig "spec" "replicas" "" -}}
 {{- else -}}
 {{- .Values.gateway.replicas -}}

@@ -64,7 +64,7 @@ spec:
 {{- $urls := list $hub.endpoint $hub.proxy.http $hub.proxy.https -}}
 {{- range .Values.models }}{{ $urls = append $urls .endpoint }}{{ end -}}
 {{- range .Values.modelCache.prefetch }}{{ $urls = append $urls .endpoint }}{{ end -}}
-{{- $ports := .Values.networkPolicy.download.ports -}}
+{{- $ports := .Values.networkPolicy.download.ports | default list -}}
 {{- range compact $urls }}{{ $ports = append $ports (include "sizeup.urlPort" .) }}{{ end -}}
 {{- $numbers := list -}}
 {{- range $ports }}{{ $numbers = append $numbers (int .) }}{{ end -}}
