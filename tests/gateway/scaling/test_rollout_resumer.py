@@ -11,6 +11,9 @@ import pytest
 from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
 from gateway.fake_rollouts import FakeRollouts
 from gateway.harness import KEY, MODEL, Gateway, until
+from sizeup_gateway.cluster.api import JobEnd, Rollout, RolloutApi
+from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.scaling.rollout_resumer import RolloutResumer
 from sizeup_wire.catalog import Download
 
 CHAT: dict[str, Any] = {
@@ -142,6 +145,59 @@ def test_a_job_that_does_not_exist_yet_is_awaited(tmp_path: Path) -> None:
             assert await state(gateway) == "downloading"
 
     asyncio.run(scenario())
+
+
+def test_a_job_that_stays_missing_fails_the_model_until_it_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sizeup_gateway.scaling.rollout_resumer._CREATION_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with paused(tmp_path, JOB) as (deployment, gateway):
+            deployment.cluster.rollouts.jobs.clear()
+            await _looks_again(deployment.cluster.rollouts)
+            assert await state(gateway) == "failed"
+            _, _, body = await gateway.post("/api/pull", {"model": MODEL, "stream": False})
+            assert JOB in body
+            deployment.cluster.rollouts.put_job(JOB)
+            await _looks_again(deployment.cluster.rollouts)
+            assert await state(gateway) == "downloading"
+
+    asyncio.run(scenario())
+
+
+def test_a_download_that_a_catalog_no_longer_names_is_not_awaited() -> None:
+    """The catalog changes while the API server answers slowly."""
+
+    async def scenario() -> None:
+        models = Models(placed(scales=False, download=Download(deployment=DEPLOYMENT)))
+        rollouts = SlowRollouts()
+        resumer = asyncio.create_task(RolloutResumer(models, rollouts).run())
+        await rollouts.asked.wait()
+        models.apply(placed(scales=False))
+        rollouts.answers.set()
+        await until(lambda: rollouts.answered)
+        assert models.by_key[KEY].download is None
+        resumer.cancel()
+
+    asyncio.run(scenario())
+
+
+class SlowRollouts(RolloutApi):
+    """A rollout that awaits a Job which runs."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.answered = False
+
+    async def read_rollout(self, deployment: str) -> Rollout:
+        return Rollout((JOB,), "1")
+
+    async def read_job(self, name: str) -> JobEnd | None:
+        self.asked.set()
+        await self.answers.wait()
+        self.answered = True
+        return None
 
 
 def test_a_change_between_reading_and_resuming_is_not_overwritten(tmp_path: Path) -> None:

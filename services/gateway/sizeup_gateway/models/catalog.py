@@ -156,8 +156,9 @@ def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
     """Create a model, or update it to its present entry in the catalog."""
     if known is None:
         return Model(key, entry, ReplicaPool(entry.replicas), entry.info)
-    if (known.entry.id, known.entry.revision) != (entry.id, entry.revision):
-        known.info = entry.info
+    is_other = (known.entry.id, known.entry.revision) != (entry.id, entry.revision)
+    if is_other and (entry.info is not None or not known.pool.ready_count):
+        known.info = entry.info  # else it describes what serves until the other is downloaded
     if entry.download is None:
         known.set_download(None)
     if entry.service is None or entry.service != known.entry.service:
