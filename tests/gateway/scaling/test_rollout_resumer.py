@@ -199,6 +199,9 @@ class SlowRollouts(RolloutApi):
         self.answered = True
         return None
 
+    async def resume_rollout(self, deployment: str, version: str) -> None:
+        raise AssertionError("the Job is not complete")
+
 
 def test_a_change_between_reading_and_resuming_is_not_overwritten(tmp_path: Path) -> None:
     """An upgrade pauses the rollout for another Job: the end of the first does not resume it."""
