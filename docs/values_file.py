@@ -85,7 +85,7 @@ class _Reader:
         code, comment, text = _split(line)
         found = _KEY.match(code)
         if found is None:
-            return
+            raise ValueError(f"neither a key nor in the column of a comment above: {line!r}")
         while stack and stack[-1][0] >= len(found[1]):
             stack.pop()
         stack.append((len(found[1]), found[2].strip('"')))
@@ -110,7 +110,7 @@ class _Reader:
 
 
 def read_values(text: str) -> Sequence[Entry | Paragraph]:
-    """Return keys and paragraphs of a values file, in its order."""
+    """Return keys and paragraphs of a values file, in its order; ValueError for what is neither."""
     return list(_Reader().read(text.splitlines()))
 
 

@@ -59,6 +59,11 @@ def test_a_comment_about_no_key_is_a_paragraph() -> None:
     ]
 
 
+def test_a_comment_that_would_be_lost_is_an_error() -> None:
+    with pytest.raises(ValueError, match="beside"):
+        read_values("#    a: 1   # of a key\n#         # beside its column\n")
+
+
 def test_defaults_are_as_written_and_lists_in_one_line() -> None:
     values = yaml.safe_load(FILE)
     rows = [i for i in read_values(FILE) if isinstance(i, Entry)]
