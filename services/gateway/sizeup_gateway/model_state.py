@@ -27,7 +27,8 @@ _BY_REPLICA_STATE = {
 }
 """Any other replica state, None included, means that the replica is starting."""
 
-_DRAINING = "draining"
+DRAINING = "draining"
+"""Of a replica that will serve no further request: it says nothing about the model."""
 _ENDED = (None, "failed")
 """States of a process that was scaled down where its address stays, as of `sizeup up`."""
 
@@ -58,7 +59,7 @@ def model_state(
     found = {
         _BY_REPLICA_STATE.get(state or "", ModelState.LOADING)
         for state in replica_states
-        if state != _DRAINING
+        if state != DRAINING
     }
     for state in ModelState:
         if state in found:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
+from gateway.fake_inference import FakeInference, model_info
 from gateway.fake_rollouts import FakeRollouts
 from gateway.harness import KEY, MODEL, Gateway, until
 from sizeup_gateway.cluster.api import JobEnd, Rollout, RolloutApi
@@ -117,6 +118,28 @@ def test_an_earlier_revision_serves_while_the_next_is_downloaded(tmp_path: Path)
             deployment.cluster.rollouts.put_job(JOB, "Failed")
             await _looks_again(deployment.cluster.rollouts)
             assert await state(gateway) == "ready"
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_of_another_model_does_not_serve_this_one(tmp_path: Path) -> None:
+    """As after a change of `id`: the earlier pods run on while the rollout is paused."""
+
+    async def scenario() -> None:
+        async with AsyncExitStack() as stack:
+            deployment = await stack.enter_async_context(fake_deployment())
+            deployment.cluster.rollouts.put_job(JOB)
+            deployment.cluster.rollouts.pause(DEPLOYMENT, JOB)
+            download = Download(deployment=DEPLOYMENT)
+            models = placed(scales=False, id="Qwen/Qwen2.5-1.5B-Instruct", download=download)
+            gateway = await stack.enter_async_context(gateway_on(deployment, tmp_path, models))
+            earlier = await deployment.add_pod()
+            await until(lambda: earlier.probes > 2)
+            await _looks_again(deployment.cluster.rollouts)
+            assert gateway.sample("replicas_ready", model=KEY) == 0
+            assert await state(gateway) == "downloading"
+            await deployment.add_pod(FakeInference(info=model_info("Qwen/Qwen2.5-1.5B-Instruct")))
+            await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
 
     asyncio.run(scenario())
 

@@ -9,7 +9,7 @@ import yaml
 from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_gateway.model_state import ModelState, model_state
 from sizeup_gateway.models.created import CreatedModel
-from sizeup_gateway.models.replica_pool import ReplicaPool
+from sizeup_gateway.models.replica_pool import Replica, ReplicaPool
 from sizeup_telemetry.places import Places
 from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
 from sizeup_wire.model import ModelInfo
@@ -64,6 +64,17 @@ class Model:
         return "/" in self.entry.id and shortest_name(name).partition(":")[0].lower() == (
             self.entry.id.lower()
         )
+
+    def is_served_by(self, replica: Replica) -> bool:
+        """Whether a replica runs this model, not that of an earlier `id`.
+
+        Its pods run on while the rollout awaits the download of the present one. A folder's name,
+        which has no slash, says nothing.
+        """
+        reported = replica.model_id
+        if self.entry.download is None or reported is None or "/" not in reported:
+            return True
+        return reported.lower() == self.entry.id.lower()
 
     def current_places(self) -> Places:
         """Return its places, as many as its ready replicas accept.
@@ -157,13 +168,15 @@ def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
     if known is None:
         return Model(key, entry, ReplicaPool(entry.replicas), entry.info)
     is_other = (known.entry.id, known.entry.revision) != (entry.id, entry.revision)
-    if is_other and (entry.info is not None or not known.pool.ready_count):
-        known.info = entry.info  # else it describes what serves until the other is downloaded
     if entry.download is None:
         known.set_download(None)
     if entry.service is None or entry.service != known.entry.service:
         known.pool.set_endpoints(entry.replicas)
     known.entry = entry
+    for replica in known.pool.replicas:
+        known.pool.set_ready(replica, ready=replica.ready and known.is_served_by(replica))
+    if is_other and (entry.info is not None or not known.pool.ready_count):
+        known.info = entry.info  # else it describes what serves until the other is downloaded
     return known
 
 
