@@ -122,6 +122,35 @@ def test_an_earlier_revision_serves_while_the_next_is_downloaded(tmp_path: Path)
     asyncio.run(scenario())
 
 
+def test_a_sleeping_model_whose_download_has_failed_has_failed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with paused(tmp_path, JOB, scales=True) as (deployment, gateway):
+            deployment.cluster.rollouts.put_job(JOB, "Failed", reason="DeadlineExceeded")
+            await _looks_again(deployment.cluster.rollouts)
+            assert await state(gateway) == "failed"
+            status, _, _ = await gateway.post("/api/chat", CHAT)
+            assert (status, deployment.cluster.writes) == (503, [])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ended", [None, "Failed"])
+def test_a_sleeping_model_is_served_by_its_earlier_revision(
+    tmp_path: Path, ended: str | None
+) -> None:
+    async def scenario() -> None:
+        async with paused(tmp_path, JOB, scales=True) as (deployment, gateway):
+            rollouts = deployment.cluster.rollouts
+            rollouts.put_job(JOB, ended)
+            rollouts.pause(DEPLOYMENT, JOB, has_earlier=True)
+            await _looks_again(rollouts)
+            assert await state(gateway) == "unloaded"
+            assert (await gateway.post("/api/chat", CHAT))[0] == 200
+            assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
+
+    asyncio.run(scenario())
+
+
 def test_a_replica_of_another_model_does_not_serve_this_one(tmp_path: Path) -> None:
     """As after a change of `id`: the earlier pods run on while the rollout is paused."""
 
@@ -129,7 +158,7 @@ def test_a_replica_of_another_model_does_not_serve_this_one(tmp_path: Path) -> N
         async with AsyncExitStack() as stack:
             deployment = await stack.enter_async_context(fake_deployment())
             deployment.cluster.rollouts.put_job(JOB)
-            deployment.cluster.rollouts.pause(DEPLOYMENT, JOB)
+            deployment.cluster.rollouts.pause(DEPLOYMENT, JOB, has_earlier=True)
             download = Download(deployment=DEPLOYMENT)
             models = placed(scales=False, id="Qwen/Qwen2.5-1.5B-Instruct", download=download)
             gateway = await stack.enter_async_context(gateway_on(deployment, tmp_path, models))

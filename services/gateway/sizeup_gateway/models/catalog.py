@@ -26,6 +26,8 @@ class PendingDownload:
 
     failure: str | None = None
     """Why its Job has failed."""
+    has_earlier: bool = False
+    """Whether the Deployment has pods, or starts them, of an earlier template."""
 
     @property
     def state(self) -> str:
@@ -94,15 +96,21 @@ class Model:
 
     @property
     def state(self) -> ModelState:
-        states = [replica.state for replica in self.pool.replicas]
-        if self.download is not None:
-            states.append(self.download.state)
         return model_state(
-            states,
+            [replica.state for replica in self.pool.replicas],
             ready=self.pool.ready_count > 0,
             scales_to_zero=self.entry.scale_to_zero is not None,
             desired_replicas=self.desired_replicas,
+            download=self._required_download,
         )
+
+    @property
+    def _required_download(self) -> str | None:
+        """State of the download, unless an earlier revision serves until its end."""
+        download, replicas = self.download, self.pool.replicas
+        if download is None or (download.has_earlier and all(map(self.is_served_by, replicas))):
+            return None
+        return download.state
 
     @property
     def has_process(self) -> bool:

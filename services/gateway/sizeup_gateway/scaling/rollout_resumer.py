@@ -4,12 +4,12 @@ runs this."""
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
 
 from sizeup_gateway.cluster.api import (
     ClusterError,
     ConflictError,
     NotFoundError,
+    Rollout,
     RolloutApi,
 )
 from sizeup_gateway.cluster.backoff import pause_seconds
@@ -71,7 +71,7 @@ class RolloutResumer:
     async def _check(self, model: Model, deployment: str) -> float:
         """Resume a rollout whose Jobs are complete; return the seconds until the next look."""
         rollout = await self._rollouts.read_rollout(deployment)
-        pending = await self._pending(model, rollout.awaited_jobs)
+        pending = await self._pending(model, rollout)
         if pending is None and rollout.awaited_jobs:
             try:
                 await self._rollouts.resume_rollout(deployment, rollout.version)
@@ -82,25 +82,26 @@ class RolloutResumer:
             _set_download(model, pending)
         return _OTHER_SECONDS if pending is None else _AWAITING_SECONDS
 
-    async def _pending(self, model: Model, jobs: Sequence[str]) -> PendingDownload | None:
+    async def _pending(self, model: Model, rollout: Rollout) -> PendingDownload | None:
         """Return the first download that is not complete, None if all are."""
-        for name in jobs:
+        for name in rollout.awaited_jobs:
             try:
                 end = await self._rollouts.read_job(name)
             except NotFoundError:
-                return self._missing(model, name)
+                return PendingDownload(self._missing(model, name), rollout.has_earlier)
             if end is None or not end.complete:
                 self._missing_since.pop(model, None)
                 failure = None if end is None else f"the download Job {name} failed: {end.reason}"
-                return PendingDownload(failure)
+                return PendingDownload(failure, rollout.has_earlier)
         self._missing_since.pop(model, None)
         return None
 
-    def _missing(self, model: Model, job: str) -> PendingDownload:
+    def _missing(self, model: Model, job: str) -> str | None:
+        """Return the failure if a Job does not exist, None while it may still be created."""
         now = asyncio.get_running_loop().time()
         if now - self._missing_since.setdefault(model, now) < _CREATION_SECONDS:
-            return PendingDownload()
-        return PendingDownload(f"the download Job {job} does not exist; helm upgrade creates it")
+            return None
+        return f"the download Job {job} does not exist; helm upgrade creates it"
 
 
 def _set_download(model: Model, pending: PendingDownload | None) -> None:
