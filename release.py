@@ -19,6 +19,7 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("docker-bake.hcl", r'^variable "TAG" \{ default = "(.+)" \}$'),
     ("docs/kubernetes.md", rf"name: sizeup, version: ({_NUMBER})"),
     # Images by name and tag, and files named after them.
+    ("docs/operations.md", rf"sizeup-[a-z]+:({_NUMBER})"),
     ("docs/kubernetes.md", rf"(?:sizeup-[\w${{}}]+|gateway|inference|cli|toys)[:-]({_NUMBER})"),
 )
 """Globs, and patterns whose group is the version. The others follow the first."""

@@ -110,7 +110,7 @@ class _Reader:
 
 
 def read_values(text: str) -> Sequence[Entry | Paragraph]:
-    """Return keys and paragraphs of a values file, in its order."""
+    """Return keys and paragraphs of a values file, in its order; ValueError for what is neither."""
     return list(_Reader().read(text.splitlines()))
 
 

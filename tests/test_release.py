@@ -1,5 +1,6 @@
 """One version in every file, and how a release changes it."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,15 @@ def test_every_file_states_the_version_of_the_chart() -> None:
     stated = release.stated(ROOT)
     assert {str(p.relative_to(ROOT)) for p in ROOT.glob("services/*/pyproject.toml")} < set(stated)
     assert set(map(frozenset, stated.values())) == {frozenset({release.current(ROOT)})}
+
+
+def test_every_page_that_names_an_image_is_among_them() -> None:
+    image = re.compile(rf"sizeup-[a-z]+:{re.escape(release.current(ROOT))}")
+    pages = {
+        str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md") if image.search(p.read_text())
+    }
+    assert pages
+    assert pages <= set(release.stated(ROOT))
 
 
 def test_a_release_changes_every_file(copy: Path) -> None:

@@ -29,9 +29,11 @@ class FakeRollouts:
         app.router.add_patch(deployment, self._patch_deployment)
         app.router.add_get(f"/apis/batch/v1{base}/jobs/{{name}}", self._read_job)
 
-    def pause(self, name: str, *jobs: str) -> None:
+    def pause(self, name: str, *jobs: str, has_earlier: bool = False) -> None:
         """Pause a Deployment until these Jobs are complete, as the chart does."""
         annotations = {"sizeup.dev/download": ",".join(jobs), "other": "stays"}
+        if has_earlier:
+            annotations["deployment.kubernetes.io/revision"] = "1"
         metadata = {"resourceVersion": self._next_version(), "annotations": annotations}
         self.deployments[name] = {"metadata": metadata, "spec": {"paused": True, "replicas": 1}}
 

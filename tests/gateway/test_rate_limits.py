@@ -194,12 +194,23 @@ def test_limits_that_limit_nothing(limits: RateLimits, *, any_limit: bool) -> No
     assert limits.limits_anything == any_limit
 
 
-def test_a_client_starts_anew_when_its_limits_change() -> None:
-    by_client = {"a": RateLimits(requests_per_minute=1)}
+def test_a_limit_that_changes_starts_anew_and_the_others_are_kept() -> None:
+    by_client = {"a": RateLimits(requests_per_minute=1, tokens_per_minute=60)}
     limits = limiter(Clock(), by_client)
-    use(limits)
+    use(limits, tokens=60)
     assert refused(limits).exceeded is Exceeded.REQUESTS
+    by_client["a"] = RateLimits(requests_per_minute=2, tokens_per_minute=60)
+    assert refused(limits).exceeded is Exceeded.TOKENS
     by_client["a"] = RateLimits(requests_per_minute=2)
     use(limits)
     use(limits)
-    assert refused(limits).exceeded is Exceeded.REQUESTS
+    refused(limits)
+
+
+def test_what_runs_counts_after_a_change_of_the_limits() -> None:
+    by_client = {"a": RateLimits(concurrent_requests=2)}
+    limits = limiter(Clock(), by_client)
+    with running(limits):
+        by_client["a"] = RateLimits(concurrent_requests=1)
+        refused(limits)
+    use(limits)

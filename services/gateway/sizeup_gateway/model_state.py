@@ -27,7 +27,8 @@ _BY_REPLICA_STATE = {
 }
 """Any other replica state, None included, means that the replica is starting."""
 
-_DRAINING = "draining"
+DRAINING = "draining"
+"""Of a replica that will serve no further request: it says nothing about the model."""
 _ENDED = (None, "failed")
 """States of a process that was scaled down where its address stays, as of `sizeup up`."""
 
@@ -46,19 +47,22 @@ def model_state(
     ready: bool,
     scales_to_zero: bool,
     desired_replicas: int | None,
+    download: str | None = None,
 ) -> ModelState:
     """Combine what /readyz of each replica reports; None is a replica that does not respond.
 
-    `desired_replicas` is the scale of the Deployment, None if it is unknown.
+    `desired_replicas` is the scale of the Deployment, None if it is unknown; `download` the state
+    of a download without which no replica can start, None if there is none.
     """
     if ready:
         return ModelState.READY
     if scales_to_zero and desired_replicas == 0:
         replica_states = [state for state in replica_states if state not in _ENDED]
+    awaited = () if download is None else (download,)
     found = {
         _BY_REPLICA_STATE.get(state or "", ModelState.LOADING)
-        for state in replica_states
-        if state != _DRAINING
+        for state in (*replica_states, *awaited)
+        if state != DRAINING
     }
     for state in ModelState:
         if state in found:

@@ -80,6 +80,14 @@ class Client:
         self._tokens = _bucket(limits.tokens_per_minute, now)
         self.running = 0
 
+    def limit(self, limits: RateLimits, now: float) -> None:
+        """Apply other limits; what runs, and what is left of a limit that stays, is kept."""
+        before, self.limits = self.limits, limits
+        if limits.requests_per_minute != before.requests_per_minute:
+            self._requests = _bucket(limits.requests_per_minute, now)
+        if limits.tokens_per_minute != before.tokens_per_minute:
+            self._tokens = _bucket(limits.tokens_per_minute, now)
+
     def check(self, now: float) -> None:
         """Raise RateLimitedError for a further request."""
         for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
@@ -166,15 +174,12 @@ class RateLimiter:
         return self._client(client).headers(self._clock())
 
     def _client(self, name: str) -> Client:
-        """Return the use of a client, which starts anew when its limits change.
-
-        That of the least recent ones is forgotten.
-        """
-        found, limits = self._clients.get(name), self._limits_of(name)
+        """Return the use of a client; that of the least recent ones is forgotten."""
+        found, limits, now = self._clients.get(name), self._limits_of(name), self._clock()
         if found is None:
             self._forget()
-        if found is None or found.limits != limits:
-            found = self._clients[name] = Client(limits, self._clock())
+            found = self._clients[name] = Client(limits, now)
+        found.limit(limits, now)
         self._clients.move_to_end(name)
         return found
 

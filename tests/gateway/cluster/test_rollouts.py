@@ -20,6 +20,12 @@ def test_a_rollout_awaits_the_jobs_of_its_annotation(
     assert rollout(item) == Rollout(jobs, "7")
 
 
+def test_a_rollout_that_has_a_revision_has_an_earlier_template() -> None:
+    annotations = {DOWNLOAD: "a", "deployment.kubernetes.io/revision": "1"}
+    item = {"metadata": {"annotations": annotations, "resourceVersion": "7"}}
+    assert rollout(item) == Rollout(("a",), "7", has_earlier=True)
+
+
 def test_a_rollout_that_an_operator_has_paused_awaits_nothing() -> None:
     item = {"metadata": {"resourceVersion": "7"}, "spec": {"paused": True}}
     assert rollout(item).awaited_jobs == ()

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment, gateway_on, placed
+from gateway.fake_inference import FakeInference, model_info
 from gateway.fake_rollouts import FakeRollouts
 from gateway.harness import KEY, MODEL, Gateway, until
+from sizeup_gateway.cluster.api import JobEnd, Rollout, RolloutApi
+from sizeup_gateway.models.catalog import Models
+from sizeup_gateway.scaling.rollout_resumer import RolloutResumer
 from sizeup_wire.catalog import Download
 
 CHAT: dict[str, Any] = {
@@ -118,6 +122,57 @@ def test_an_earlier_revision_serves_while_the_next_is_downloaded(tmp_path: Path)
     asyncio.run(scenario())
 
 
+def test_a_sleeping_model_whose_download_has_failed_has_failed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with paused(tmp_path, JOB, scales=True) as (deployment, gateway):
+            deployment.cluster.rollouts.put_job(JOB, "Failed", reason="DeadlineExceeded")
+            await _looks_again(deployment.cluster.rollouts)
+            assert await state(gateway) == "failed"
+            status, _, _ = await gateway.post("/api/chat", CHAT)
+            assert (status, deployment.cluster.writes) == (503, [])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ended", [None, "Failed"])
+def test_a_sleeping_model_is_served_by_its_earlier_revision(
+    tmp_path: Path, ended: str | None
+) -> None:
+    async def scenario() -> None:
+        async with paused(tmp_path, JOB, scales=True) as (deployment, gateway):
+            rollouts = deployment.cluster.rollouts
+            rollouts.put_job(JOB, ended)
+            rollouts.pause(DEPLOYMENT, JOB, has_earlier=True)
+            await _looks_again(rollouts)
+            assert await state(gateway) == "unloaded"
+            assert (await gateway.post("/api/chat", CHAT))[0] == 200
+            assert deployment.cluster.writes == [(DEPLOYMENT, 1)]
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_of_another_model_does_not_serve_this_one(tmp_path: Path) -> None:
+    """As after a change of `id`: the earlier pods run on while the rollout is paused."""
+
+    async def scenario() -> None:
+        async with AsyncExitStack() as stack:
+            deployment = await stack.enter_async_context(fake_deployment())
+            deployment.cluster.rollouts.put_job(JOB)
+            deployment.cluster.rollouts.pause(DEPLOYMENT, JOB, has_earlier=True)
+            download = Download(deployment=DEPLOYMENT)
+            models = placed(scales=False, id="Qwen/Qwen2.5-1.5B-Instruct", download=download)
+            gateway = await stack.enter_async_context(gateway_on(deployment, tmp_path, models))
+            earlier = await deployment.add_pod()
+            await until(lambda: earlier.probes > 2)
+            await _looks_again(deployment.cluster.rollouts)
+            assert gateway.sample("replicas_ready", model=KEY) == 0
+            assert await state(gateway) == "downloading"
+            await deployment.add_pod(FakeInference(info=model_info("Qwen/Qwen2.5-1.5B-Instruct")))
+            await until(lambda: gateway.sample("replicas_ready", model=KEY) == 1)
+
+    asyncio.run(scenario())
+
+
 def test_a_request_wakes_a_model_that_is_downloaded(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with paused(tmp_path, JOB, scales=True) as (deployment, gateway):
@@ -142,6 +197,62 @@ def test_a_job_that_does_not_exist_yet_is_awaited(tmp_path: Path) -> None:
             assert await state(gateway) == "downloading"
 
     asyncio.run(scenario())
+
+
+def test_a_job_that_stays_missing_fails_the_model_until_it_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sizeup_gateway.scaling.rollout_resumer._CREATION_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with paused(tmp_path, JOB) as (deployment, gateway):
+            deployment.cluster.rollouts.jobs.clear()
+            await _looks_again(deployment.cluster.rollouts)
+            assert await state(gateway) == "failed"
+            _, _, body = await gateway.post("/api/pull", {"model": MODEL, "stream": False})
+            assert JOB in body
+            deployment.cluster.rollouts.put_job(JOB)
+            await _looks_again(deployment.cluster.rollouts)
+            assert await state(gateway) == "downloading"
+
+    asyncio.run(scenario())
+
+
+def test_a_download_that_a_catalog_no_longer_names_is_not_awaited() -> None:
+    """The catalog changes while the API server answers slowly."""
+
+    async def scenario() -> None:
+        models = Models(placed(scales=False, download=Download(deployment=DEPLOYMENT)))
+        rollouts = SlowRollouts()
+        resumer = asyncio.create_task(RolloutResumer(models, rollouts).run())
+        await rollouts.asked.wait()
+        models.apply(placed(scales=False))
+        rollouts.answers.set()
+        await until(lambda: rollouts.answered)
+        assert models.by_key[KEY].download is None
+        resumer.cancel()
+
+    asyncio.run(scenario())
+
+
+class SlowRollouts(RolloutApi):
+    """A rollout that awaits a Job which runs."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.answered = False
+
+    async def read_rollout(self, deployment: str) -> Rollout:
+        return Rollout((JOB,), "1")
+
+    async def read_job(self, name: str) -> JobEnd | None:
+        self.asked.set()
+        await self.answers.wait()
+        self.answered = True
+        return None
+
+    async def resume_rollout(self, deployment: str, version: str) -> None:
+        raise AssertionError("the Job is not complete")
 
 
 def test_a_change_between_reading_and_resuming_is_not_overwritten(tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ class Rollout:
     """Names of the Jobs that must be complete before it is resumed; empty if it awaits none."""
     version: str
     """Resource version: it is resumed only while this is the latest."""
+    has_earlier: bool = False
+    """Whether Kubernetes has rolled out an earlier template: its pods run on, and are scaled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from sizeup_gateway.cluster.api import ClusterError, JobEnd, Json, Rollout
 
 DOWNLOAD = "sizeup.dev/download"
 """Annotation of a Deployment that is paused for a download: names of Jobs, separated by commas."""
+_REVISION = "deployment.kubernetes.io/revision"
+"""Kubernetes' annotation of a Deployment that has a ReplicaSet."""
 
 
 class _Part(BaseModel):
@@ -51,8 +53,9 @@ def rollout(item: Json) -> Rollout:
         metadata = _Deployment.model_validate(item).metadata
     except ValidationError as error:
         raise ClusterError(f"malformed Deployment: {error}") from error
-    names = (metadata.annotations or {}).get(DOWNLOAD, "").split(",")
-    return Rollout(tuple(name for name in names if name), metadata.version)
+    annotations = metadata.annotations or {}
+    names = tuple(name for name in annotations.get(DOWNLOAD, "").split(",") if name)
+    return Rollout(names, metadata.version, has_earlier=_REVISION in annotations)
 
 
 def resumption(version: str) -> dict[str, Any]:

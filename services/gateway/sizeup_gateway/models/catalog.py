@@ -9,7 +9,7 @@ import yaml
 from sizeup_gateway.errors import ModelNotFoundError
 from sizeup_gateway.model_state import ModelState, model_state
 from sizeup_gateway.models.created import CreatedModel
-from sizeup_gateway.models.replica_pool import ReplicaPool
+from sizeup_gateway.models.replica_pool import Replica, ReplicaPool
 from sizeup_telemetry.places import Places
 from sizeup_wire.catalog import Catalog, CatalogEntry, NameIndex
 from sizeup_wire.model import ModelInfo
@@ -26,6 +26,8 @@ class PendingDownload:
 
     failure: str | None = None
     """Why its Job has failed."""
+    has_earlier: bool = False
+    """Whether the Deployment has pods, or starts them, of an earlier template."""
 
     @property
     def state(self) -> str:
@@ -65,6 +67,17 @@ class Model:
             self.entry.id.lower()
         )
 
+    def is_served_by(self, replica: Replica) -> bool:
+        """Whether a replica runs this model, not that of an earlier `id`.
+
+        Its pods run on while the rollout awaits the download of the present one. A folder's name,
+        which has no slash, says nothing.
+        """
+        reported = replica.model_id
+        if self.entry.download is None or reported is None or "/" not in reported:
+            return True
+        return reported.lower() == self.entry.id.lower()
+
     def current_places(self) -> Places:
         """Return its places, as many as its ready replicas accept.
 
@@ -83,15 +96,21 @@ class Model:
 
     @property
     def state(self) -> ModelState:
-        states = [replica.state for replica in self.pool.replicas]
-        if self.download is not None:
-            states.append(self.download.state)
         return model_state(
-            states,
+            [replica.state for replica in self.pool.replicas],
             ready=self.pool.ready_count > 0,
             scales_to_zero=self.entry.scale_to_zero is not None,
             desired_replicas=self.desired_replicas,
+            download=self._required_download,
         )
+
+    @property
+    def _required_download(self) -> str | None:
+        """State of the download, unless an earlier revision serves until its end."""
+        download, replicas = self.download, self.pool.replicas
+        if download is None or (download.has_earlier and all(map(self.is_served_by, replicas))):
+            return None
+        return download.state
 
     @property
     def has_process(self) -> bool:
@@ -156,13 +175,16 @@ def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
     """Create a model, or update it to its present entry in the catalog."""
     if known is None:
         return Model(key, entry, ReplicaPool(entry.replicas), entry.info)
-    if (known.entry.id, known.entry.revision) != (entry.id, entry.revision):
-        known.info = entry.info
+    is_other = (known.entry.id, known.entry.revision) != (entry.id, entry.revision)
     if entry.download is None:
         known.set_download(None)
     if entry.service is None or entry.service != known.entry.service:
         known.pool.set_endpoints(entry.replicas)
     known.entry = entry
+    for replica in known.pool.replicas:
+        known.pool.set_ready(replica, ready=replica.ready and known.is_served_by(replica))
+    if is_other and (entry.info is not None or not known.pool.ready_count):
+        known.info = entry.info  # else it describes what serves until the other is downloaded
     return known
 
 

@@ -19,6 +19,8 @@ class Replica:
     """Whether it stays ready although it does not respond, since it is the only one."""
     in_flight: int = 0
     """Requests of this gateway only; other gateways count their own."""
+    model_id: str | None = None
+    """As it reported when it became ready; None before."""
     state: str | None = None
     """As /readyz last reported it; None if it did not respond."""
     progress: float | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from sizeup_gateway.model_state import state_after_refused_connection
+from sizeup_gateway.model_state import DRAINING, state_after_refused_connection
 from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.health import Health
@@ -163,10 +163,17 @@ class Discovery:
         pool.set_ready(replica, ready=health.ready)
 
     async def _health(self, probe: _Probe) -> Health:
-        health = await self._client.health(probe.replica.url)
-        if health.ready and not probe.replica.ready:
+        """Probe a replica; one of an earlier model is as one that is shutting down."""
+        replica, model = probe.replica, probe.model
+        health = await self._client.health(replica.url)
+        if health.ready and not replica.ready:
             probe.link.is_older = False  # the process may be another one
-            probe.model.info = await self._client.model(probe.replica.url)
+            info = await self._client.model(replica.url)
+            replica.model_id = info.id
+            if model.is_served_by(replica):
+                model.info = info
+        if health.ready and not model.is_served_by(replica):
+            return Health(ready=False, state=DRAINING)
         return health
 
     async def _read_description(self, probe: _Probe) -> None:

@@ -4,12 +4,12 @@ runs this."""
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
 
 from sizeup_gateway.cluster.api import (
     ClusterError,
     ConflictError,
     NotFoundError,
+    Rollout,
     RolloutApi,
 )
 from sizeup_gateway.cluster.backoff import pause_seconds
@@ -24,6 +24,9 @@ _AWAITING_SECONDS = 3.0
 _OTHER_SECONDS = 15.0
 """Interval at which a rollout that awaits nothing is read: an upgrade of the release may pause it.
 Until this is seen, the model has the state of its replicas, which serve on."""
+_CREATION_SECONDS = 60.0
+"""Time for an upgrade to create the Jobs, which it does after the Deployments: one that is missing
+for longer was deleted."""
 
 
 class RolloutResumer:
@@ -35,6 +38,8 @@ class RolloutResumer:
         self._due: dict[Model, float] = {}
         """When to look at a model again, by the clock of the event loop."""
         self._failures: dict[Model, int] = {}
+        self._missing_since: dict[Model, float] = {}
+        """Since when a Job of a model does not exist."""
 
     async def run(self) -> None:
         """Look at every model whose rollout may be paused, until cancelled."""
@@ -49,6 +54,7 @@ class RolloutResumer:
             await asyncio.gather(*[self._look(model, gated[model]) for model in due])
             self._due = {m: at for m, at in self._due.items() if m in gated}
             self._failures = {m: n for m, n in self._failures.items() if m in gated}
+            self._missing_since = {m: at for m, at in self._missing_since.items() if m in gated}
             await asyncio.sleep(_TICK_SECONDS)
 
     async def _look(self, model: Model, download: Download) -> None:
@@ -65,30 +71,44 @@ class RolloutResumer:
     async def _check(self, model: Model, deployment: str) -> float:
         """Resume a rollout whose Jobs are complete; return the seconds until the next look."""
         rollout = await self._rollouts.read_rollout(deployment)
-        pending = await self._pending(rollout.awaited_jobs)
+        pending = await self._pending(model, rollout)
         if pending is None and rollout.awaited_jobs:
             try:
                 await self._rollouts.resume_rollout(deployment, rollout.version)
             except ConflictError:
                 return 0.0
             _log.info("model.rollout_resumed", extra={"model": model.key})
-        if pending != model.download:
-            failure = None if pending is None else pending.failure
-            level = logging.INFO if failure is None else logging.WARNING
-            extra = {"model": model.key, "awaited": pending is not None, "failure": failure}
-            _log.log(level, "model.download", extra=extra)
-        model.set_download(pending)
+        if model.entry.download is not None:  # a reload of the catalog may have ended the wait
+            _set_download(model, pending)
         return _OTHER_SECONDS if pending is None else _AWAITING_SECONDS
 
-    async def _pending(self, jobs: Sequence[str]) -> PendingDownload | None:
+    async def _pending(self, model: Model, rollout: Rollout) -> PendingDownload | None:
         """Return the first download that is not complete, None if all are."""
-        for name in jobs:
+        for name in rollout.awaited_jobs:
             try:
                 end = await self._rollouts.read_job(name)
             except NotFoundError:
-                end = None  # an upgrade creates Deployments before Jobs
-            if end is None:
-                return PendingDownload()
-            if not end.complete:
-                return PendingDownload(f"the download Job {name} failed: {end.reason}")
+                return PendingDownload(self._missing(model, name), rollout.has_earlier)
+            if end is None or not end.complete:
+                self._missing_since.pop(model, None)
+                failure = None if end is None else f"the download Job {name} failed: {end.reason}"
+                return PendingDownload(failure, rollout.has_earlier)
+        self._missing_since.pop(model, None)
         return None
+
+    def _missing(self, model: Model, job: str) -> str | None:
+        """Return the failure if a Job does not exist, None while it may still be created."""
+        now = asyncio.get_running_loop().time()
+        if now - self._missing_since.setdefault(model, now) < _CREATION_SECONDS:
+            return None
+        return f"the download Job {job} does not exist; helm upgrade creates it"
+
+
+def _set_download(model: Model, pending: PendingDownload | None) -> None:
+    """Set and log a change of the download that a rollout awaits."""
+    if pending != model.download:
+        failure = None if pending is None else pending.failure
+        level = logging.INFO if failure is None else logging.WARNING
+        extra = {"model": model.key, "awaited": pending is not None, "failure": failure}
+        _log.log(level, "model.download", extra=extra)
+    model.set_download(pending)
