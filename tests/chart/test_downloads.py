@@ -57,7 +57,9 @@ def rule(objects: list[Json], resource: str) -> tuple[set[str], set[str]]:
     """Return verbs and names of the gateway's rule on a resource."""
     rules = named(objects, "Role", "sizeup-gateway")["rules"]
     found = [one for one in rules if one["resources"] == [resource]]
-    return (set(found[0]["verbs"]), set(found[0]["resourceNames"])) if found else (set(), set())
+    if not found:
+        return set(), set()
+    return set(found[0]["verbs"]), set(found[0].get("resourceNames", []))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -77,7 +79,7 @@ def test_sizes_with_devices_await_their_own_downloads(variant: str) -> None:
     assert set(gated(objects).values()) == expected.keys()
     verbs = {"get", "patch"} if expected else set()
     assert rule(objects, "deployments") == (verbs, set(expected))
-    assert rule(objects, "jobs")[1] == {name for names in expected.values() for name in names}
+    assert rule(objects, "jobs") == ({"get"} if expected else set(), set())
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,6 @@ def test_a_draft_model_is_awaited_too() -> None:
     draft = {"id": "Qwen/Qwen2.5-0.5B-Instruct", "profile": "cpu"}
     objects = render({"models": {"q": {**SIZE, "draft": "d"}, "d": draft}})
     assert awaited(objects) == {"sizeup-q": sorted(downloads(objects), reverse=True)}
-    assert rule(objects, "jobs")[1] == downloads(objects).keys()
 
 
 def test_an_upgrade_pauses_only_what_must_be_downloaded(tmp_path: Path) -> None:

@@ -136,7 +136,6 @@ def test_gateway_role_names_what_it_covers() -> None:
         {
             "apiGroups": ["batch"],
             "resources": ["jobs"],
-            "resourceNames": downloads("middle", "scaled"),
             "verbs": ["get"],
         },
         {
@@ -146,12 +145,6 @@ def test_gateway_role_names_what_it_covers() -> None:
             "verbs": ["list", "watch", "patch"],
         },
     ]
-
-
-def downloads(*models: str) -> list[str]:
-    """Return the names of the download Jobs of models."""
-    jobs = [one["metadata"] for one in of_kind(render(EVERYTHING), "Job")]
-    return [job["name"] for job in jobs if job["labels"].get("sizeup.dev/model") in models]
 
 
 def test_gateway_role_has_only_what_the_values_need() -> None:
