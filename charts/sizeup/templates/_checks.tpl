@@ -25,11 +25,15 @@
 {{- fail (printf "models.%s: the object name %s is used by the chart itself, choose another key" $key $model.name) -}}
 {{- end -}}
 {{- range $name := concat (list $key $model.id) $model.names -}}
-{{- $owner := get $owners (lower $name) | default $key -}}
+{{- /* As shortest_name in services/wire: without Ollama's default host and namespace, and the hosts of the hub. */ -}}
+{{- $short := regexReplaceAll `^(registry[.]ollama[.]ai|hf[.]co|huggingface[.]co)/([^/]+/)` (lower $name) "${2}" -}}
+{{- $short = regexReplaceAll `^library/([^/]*)$` $short "${1}" -}}
+{{- $owner := get $owners $short | default $key -}}
 {{- if ne $owner $key -}}
-{{- fail (printf "models.%s and models.%s have the same name %q" $owner $key $name) -}}
+{{- $cure := eq $name $model.id | ternary ": a Hugging Face id is served once per release, variants of it by further releases" "" -}}
+{{- fail (printf "models.%s and models.%s have the same name %q%s" $owner $key $name $cure) -}}
 {{- end -}}
-{{- $_ := set $owners (lower $name) $key -}}
+{{- $_ := set $owners $short $key -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

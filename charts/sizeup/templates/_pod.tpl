@@ -119,7 +119,7 @@ imagePullSecrets: {{ toJson . }}
 {{/* Names, or objects with a name, of the chart and of a parent chart; as JSON. */}}
 {{- define "sizeup.pullSecrets" -}}
 {{- $secrets := list -}}
-{{- range concat (.Values.image.pullSecrets | default list) (.Values.global.imagePullSecrets | default list) -}}
+{{- range concat (.Values.image.pullSecrets | default list) (get (.Values.global | default dict) "imagePullSecrets" | default list) -}}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
 {{- end -}}
 {{- $secrets | uniq | toJson -}}
