@@ -69,3 +69,23 @@ def test_null_removes_a_model() -> None:
 def test_null_removes_a_value_of_a_model(field: str) -> None:
     one = {"id": "Qwen/Qwen2.5-0.5B-Instruct"}
     assert render({"models": {"one": {**one, field: None}}}) == render({"models": {"one": one}})
+
+
+@pytest.mark.parametrize("path", ["autoscaling.minReplicas", "autoscaling.targetRequests"])
+def test_null_removes_a_value_of_the_autoscaling(path: str) -> None:
+    one = {"id": "Qwen/Qwen2.5-0.5B-Instruct", "autoscaling": {"maxReplicas": 3}}
+    assert render({"models": {"one": merge(one, at(path, None))}}) == render(
+        {"models": {"one": one}}
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["limits.queue", "limits.concurrency", "scaleToZero.enabled", "scaleToZero.keepAlive"]
+    + [f"source.{key}" for key in ("claim", "image", "path", "pullPolicy")],
+)
+def test_null_removes_a_part_of_a_value(path: str) -> None:
+    one = {"id": "Qwen/Qwen2.5-0.5B-Instruct"}
+    assert render({"models": {"one": {**one, **at(path, None)}}}) == render(
+        {"models": {"one": one}}
+    )

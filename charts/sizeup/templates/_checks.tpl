@@ -11,6 +11,7 @@
 {{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}
+{{- include "sizeup.checkOrigins" . -}}
 {{- include "sizeup.checkGatewayMemory" . -}}
 {{- include "sizeup.checkResources" . -}}
 {{- include "sizeup.checkGatewayAutoscaling" . -}}

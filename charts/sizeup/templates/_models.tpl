@@ -27,6 +27,9 @@
 {{- if kindIs "invalid" $values }}{{ $_ := unset $.Values.models $key }}{{ end -}}
 {{- range $field, $value := $values | default dict -}}
 {{- if and (kindIs "invalid" $value) (not (has $field $meaningful)) }}{{ $_ := unset $values $field }}{{ end -}}
+{{- if has $field (list "autoscaling" "limits" "scaleToZero" "source") -}}
+{{- range $name, $part := $value | default dict }}{{ if kindIs "invalid" $part }}{{ $_ := unset $value $name }}{{ end }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

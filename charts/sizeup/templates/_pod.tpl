@@ -68,6 +68,13 @@
 {{- $_ := set $spec $kind $all -}}
 {{- end -}}
 {{- $_ := set $spec "volumes" (include "sizeup.mergedList" (list "name" $spec.volumes $fields.extraVolumes) | fromJsonArray) -}}
+{{- $volumes := list -}}
+{{- range $spec.volumes }}{{ $volumes = append $volumes .name }}{{ end -}}
+{{- range $fields.extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- fail (printf "%s: the volume %q of extraVolumeMounts is not in extraVolumes" (index $ 1) .name) -}}
+{{- end -}}
+{{- end -}}
 {{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "runtimeClassName" "priorityClassName" "schedulerName" "resourceClaims" -}}
 {{- with get $fields $field }}{{ $_ := set $spec $field . }}{{ end -}}
 {{- end -}}
