@@ -52,23 +52,6 @@ def test_amounts_of_devices_are_numbers_or_strings(amount: int | str) -> None:
     assert str(two["limits"]["nvidia.com/gpu"]) == "2"
 
 
-@pytest.mark.parametrize(
-    ("resource", "cure"),
-    [
-        ("nvidia.com/gpu", r"models\.one\.profile to g:2"),
-        ("amd.com/gpu", r"models\.one\.profile to g:2"),
-        ("nvidia.com/gpu.shared", "request 1"),
-        ("nvidia.com/mig-1g.10gb", "request 1"),
-    ],
-)
-@pytest.mark.parametrize("amount", [2, "2"])
-def test_a_profile_is_for_one_device(resource: str, cure: str, amount: int | str) -> None:
-    """A process uses one, and would leave the others idle."""
-    profile = {"resources": {"limits": {resource: amount}}, "gpuMemoryGiB": 44}
-    with pytest.raises(RenderError, match=cure):
-        serving(profile, "g")
-
-
 def test_a_gpu_has_memory() -> None:
     """Without, the pod would hold the GPU and compute on CPUs."""
     limits = {"memory": "32Gi", "nvidia.com/gpu": 1}

@@ -27,9 +27,11 @@ def sections() -> list[str]:
         for key in top
         if key not in ("profiles", "image")
         for name, value in DEFAULTS[key].items()
-        if isinstance(value, dict) and name not in EMPTY_BELOW.get(key, ())
+        if isinstance(value, dict)
+        and not name.lower().endswith("resources")
+        and name not in EMPTY_BELOW.get(key, ())
     ]
-    download = [f"modelCache.download.{one}" for one in ("image", "resources", "serviceAccount")]
+    download = [f"modelCache.download.{one}" for one in ("image", "serviceAccount")]
     return [*top, *below, *download]
 
 

@@ -134,7 +134,7 @@
 {{- fail (printf "models.%s.profile: profile %s has no GPU, so it cannot be multiplied by %d" $key (first $parts) $count) -}}
 {{- end -}}
 {{- $extended := include "sizeup.extendedResources" $profile.resources | fromJsonArray -}}
-{{- include "sizeup.checkDevices" (dict "key" $key "profile" (first $parts) "count" $count "gpu" $gpu "extended" $extended "resources" $profile.resources) -}}
+{{- include "sizeup.checkDevices" (dict "key" $key "profile" (first $parts) "count" $count "gpu" $gpu "extended" $extended) -}}
 {{- $gpuMemory := include "sizeup.gpuMemory" (list $key $values $profile (first $parts) $count) | float64 -}}
 {{- $resources := deepCopy $profile.resources -}}
 {{- range $amounts := list $resources.requests $resources.limits -}}

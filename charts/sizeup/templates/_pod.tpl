@@ -49,6 +49,7 @@
 {{- $root := index . 0 -}}
 {{- $fields := index . 3 -}}
 {{- $template := index . 4 | fromYaml -}}
+{{- with get $template "Error" }}{{ fail (printf "the pod of %s: %s" (index $ 1) .) }}{{ end -}}
 {{- $metadata := $template.metadata -}}
 {{- $_ := set $metadata "labels" (merge $metadata.labels $fields.podLabels ($root.Values.commonLabels | default dict)) -}}
 {{- $_ := set $metadata "annotations" (mergeOverwrite ($metadata.annotations | default dict) $fields.podAnnotations) -}}

@@ -9,7 +9,7 @@
 {{- toJson $names -}}
 {{- end }}
 
-{{/* dict key profile count gpu extended resources. Devices that the engine cannot use, or not several of. */}}
+{{/* dict key profile count gpu extended. Devices that the engine cannot use, or not several of. */}}
 {{- define "sizeup.checkDevices" -}}
 {{- range $name := .extended -}}
 {{- if and $.gpu (regexMatch (include "sizeup.otherDevices" .) $name) -}}
@@ -21,16 +21,8 @@
 {{- if and (gt $.count 1) (hasSuffix ".shared" $name) -}}
 {{- fail (printf "models.%s.profile is %s:%d, but several slices (%s) may be of the same GPU: use a profile of whole GPUs" $.key $.profile $.count $name) -}}
 {{- end -}}
-{{- if regexMatch `^(nvidia[.]com/(gpu|mig-.*)([.]shared)?|amd[.]com/gpu)$` $name -}}
-{{- if not $.gpu -}}
+{{- if and (not $.gpu) (regexMatch `^(nvidia[.]com/(gpu|mig-)|amd[.]com/gpu)` $name) -}}
 {{- fail (printf "profiles.%s requests %s, but its gpuMemoryGiB is 0, so that its pods compute on CPUs: set gpuMemoryGiB, or remove the request" $.profile $name) -}}
-{{- end -}}
-{{- $amount := get ($.resources.limits | default dict) $name | toString -}}
-{{- if and (hasKey ($.resources.limits | default dict) $name) (ne $amount "1") -}}
-{{- $isWhole := has $name (list "nvidia.com/gpu" "amd.com/gpu") -}}
-{{- $cure := $isWhole | ternary (printf ", and set models.%s.profile to %s:%s" $.key $.profile $amount) "" -}}
-{{- fail (printf "profiles.%s requests %s %s, but a profile is for one, which is all that a process uses: request 1%s" $.profile $amount $name $cure) -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -4,18 +4,18 @@ image: []
 rbac: []
 profiles: []
 fit: []
-gateway: [image, resources, limits, loadTestReport, createdModels, clientLimits, activation, serviceAccount, service,
+gateway: [image, limits, loadTestReport, createdModels, clientLimits, activation, serviceAccount, service,
   ingress, httpRoute, autoscaling, podDisruptionBudget]
 auth: [existingSecret]
-inference: [image, waitResources, service, serviceAccount]
+inference: [image, service, serviceAccount]
 huggingface: [existingSecret, proxy, caConfigMap]
 modelCache: [nfs, download]
-mirror: [image, service, resources, serviceAccount]
+mirror: [image, service, serviceAccount]
 tracing: []
 networkPolicy: [prometheus, apiServer, download]
 monitoring: [serviceMonitor, podMonitor, prometheusRule, dashboards]
-tests: [resources, serviceAccount]
-loadtest: [image, resources, serviceAccount]
+tests: [serviceAccount]
+loadtest: [image, serviceAccount]
 {{- end }}
 
 {{/* Helm removes the default values of a section that is null, as is a heading below which every line is a comment. */}}
@@ -27,7 +27,7 @@ loadtest: [image, resources, serviceAccount]
 {{- if not (kindIs "map" (get $section .)) }}{{ include "sizeup.nullSection" (printf "%s.%s" $name .) }}{{ end -}}
 {{- end -}}
 {{- end -}}
-{{- range list "image" "resources" "serviceAccount" -}}
+{{- range list "image" "serviceAccount" -}}
 {{- if not (kindIs "map" (get $.Values.modelCache.download .)) }}{{ include "sizeup.nullSection" (printf "modelCache.download.%s" .) }}{{ end -}}
 {{- end -}}
 {{- end }}
