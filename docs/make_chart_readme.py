@@ -138,16 +138,22 @@ def _named(entry: Entry) -> tuple[str, ...]:
 
 
 def type_of(schema: Mapping[str, Any], found: Mapping[str, Any], path: Iterable[str]) -> str:
-    """Return type and bounds of a value below a place: `integer, ≥ 1, ≤ 65535`."""
+    """Return type and bounds of a value below a place: `integer, ≥ 1, ≤ 65535`.
+
+    Without null, which values.yaml describes for all keys.
+    """
     for key in path:
         found = _below(schema, found, key)
     found = _resolved(schema, found)
     if options := found.get("enum"):
-        return ", ".join(f"`{option or json.dumps(option)}`" for option in options)
+        return ", ".join(
+            f"`{option or json.dumps(option)}`" for option in options if option is not None
+        )
     if alternatives := found.get("oneOf"):
-        return " or ".join(type_of(schema, one, ()) for one in alternatives)
+        names = [type_of(schema, one, ()) for one in alternatives]
+        return " or ".join(name for name in names if name != "null")
     kinds = found.get("type", "")
-    name = kinds if isinstance(kinds, str) else " or ".join(kinds)
+    name = kinds if isinstance(kinds, str) else " or ".join(k for k in kinds if k != "null")
     return ", ".join([name, *(f"{sign} {found[key]}" for key, sign in _BOUNDS if key in found)])
 
 

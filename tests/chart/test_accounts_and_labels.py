@@ -75,6 +75,11 @@ def test_one_account_of_several_components_is_created_once() -> None:
     again = merge(both, {"mirror": {"serviceAccount": {"name": "pods"}}})
     with pytest.raises(RenderError, match=r"inference\.serviceAccount and mirror\.serviceAccount"):
         render(again)
+    generated = with_account("gateway", {"name": "sizeup-inference"})
+    with pytest.raises(RenderError, match=r"gateway\.serviceAccount and inference\.serv"):
+        render(generated)
+    unused = {"tests": {"enabled": False}, **with_account("gateway", {"name": "sizeup-test"})}
+    assert len(of_kind(render(unused), "ServiceAccount")) == 5
 
 
 @pytest.mark.parametrize("component", PLACES)

@@ -50,3 +50,33 @@ def test_amounts_of_devices_are_numbers_or_strings(amount: int | str) -> None:
     one, two = (containers(serving(profile, name))[-1]["resources"] for name in ("g", "g:2"))
     assert str(one["limits"]["nvidia.com/gpu"]) == "1"
     assert str(two["limits"]["nvidia.com/gpu"]) == "2"
+
+
+def test_a_gpu_has_memory() -> None:
+    """Without, the pod would hold the GPU and compute on CPUs."""
+    limits = {"memory": "32Gi", "nvidia.com/gpu": 1}
+    with pytest.raises(RenderError, match=r"profiles\.g .* gpuMemoryGiB is 0"):
+        serving({"resources": {"limits": limits}, "gpuMemoryGiB": 0}, "g")
+
+
+def test_a_claim_must_exist() -> None:
+    with pytest.raises(RenderError, match=r'profiles\.dra\.resources\.claims has "gpus"'):
+        serving({**CLAIM, "resourceClaims": []})
+
+
+def test_parts_of_gpus_by_hami_are_those_of_each_gpu() -> None:
+    limits = {"memory": "16Gi", "nvidia.com/gpu": 1, "nvidia.com/gpumem": 20480}
+    profile = {"resources": {"limits": limits}, "gpuMemoryGiB": 20}
+    (found,) = containers(serving(profile, "hami:2"))[1:]
+    assert found["resources"]["limits"] == {
+        "memory": "32Gi",
+        "nvidia.com/gpu": "2",
+        "nvidia.com/gpumem": 20480,
+    }
+
+
+def test_amounts_may_be_fractions() -> None:
+    resources = {"requests": {"cpu": 0.5}, "limits": {"memory": "16Gi", "nvidia.com/gpu": 1}}
+    profile = {"resources": resources, "gpuMemoryGiB": 22}
+    assert containers(serving(profile, "g"))[-1]["resources"]["requests"] == {"cpu": 0.5}
+    assert containers(serving(profile, "g:2"))[-1]["resources"]["requests"] == {"cpu": "1"}

@@ -187,6 +187,11 @@ def test_a_prefetched_model_has_a_job_and_no_deployment() -> None:
     assert own in downloads(after)
 
 
+def test_a_model_is_prefetched_once() -> None:
+    twice = [{"id": NEXT["id"]}, {"id": NEXT["id"], "revision": "main", "endpoint": ""}]
+    assert len(prefetched(merge(GPU, {"modelCache": {"prefetch": twice}}))) == 1
+
+
 def test_prefetch_jobs_match_no_service() -> None:
     (job,) = prefetched(PREFETCH)
     labels = job["spec"]["template"]["metadata"]["labels"].items()

@@ -16,6 +16,7 @@ from chart.rendering import (
     of_kind,
     render,
 )
+from chart.validation import KUBERNETES, validate
 from sizeup_gateway.settings import Settings
 
 MIB = 2**20
@@ -148,3 +149,18 @@ def test_origins_are_a_list_or_what_the_gateway_reads() -> None:
 def test_idle_connections_outlive_those_of_load_balancers() -> None:
     """Google's close after 600 s."""
     assert int(gateway_variables({})["SIZEUP_GATEWAY_IDLE_CONNECTION_SECONDS"]) > 600
+
+
+@pytest.mark.parametrize("origin", ["chat.example", "https://chat.example/", "https://*/chat"])
+@pytest.mark.parametrize("form", [list, ", ".join])
+def test_what_is_no_origin_is_rejected(origin: str, form: Any) -> None:
+    with pytest.raises(RenderError, match=r"gateway\.origins"):
+        render({"gateway": {"origins": form(["https://*.example.com", origin])}})
+
+
+def test_a_disruption_budget_is_a_number_or_a_percentage() -> None:
+    for unavailable in (1, "50%"):
+        budget = {"podDisruptionBudget": {"maxUnavailable": unavailable}}
+        (found,) = of_kind(render({"gateway": budget}), "PodDisruptionBudget")
+        assert found["spec"]["maxUnavailable"] == unavailable
+        validate(found, KUBERNETES[-1])

@@ -76,7 +76,14 @@ def test_keep_alive_accepts_seconds_and_durations(written: Any, seconds: int) ->
 
 
 @pytest.mark.parametrize(
-    "second", [{"id": "Qwen/Qwen1.5-0.5B-Chat"}, {"id": "a/b", "names": ["QWEN:0.5b"]}]
+    "second",
+    [
+        {"id": "Qwen/Qwen1.5-0.5B-Chat"},
+        {"id": "a/b", "names": ["QWEN:0.5b"]},
+        {"id": "a/b", "names": ["library/qwen:0.5b"]},
+        {"id": "a/b", "names": ["registry.ollama.ai/library/qwen:0.5b"]},
+        {"id": "a/b", "names": ["hf.co/Qwen/Qwen1.5-0.5B-Chat"]},
+    ],
 )
 def test_duplicate_model_name_is_rejected(second: dict[str, Any]) -> None:
     values = {"models": {"first": {"id": "Qwen/Qwen1.5-0.5B-Chat"}, "second": second}}
@@ -105,3 +112,11 @@ def catalog_of(values: dict[str, Any]) -> Catalog:
         o for o in of_kind(render(values), "ConfigMap") if o["metadata"]["name"] == "sizeup-models"
     ]
     return Catalog.model_validate(yaml.safe_load(config["data"]["models.yaml"]))
+
+
+@pytest.mark.parametrize("release", ["1st", "qwen.models"])
+def test_a_release_name_that_services_cannot_have_is_rejected(release: str) -> None:
+    """Helm accepts it, and the API server would reject the Services alone."""
+    with pytest.raises(RenderError, match="fullnameOverride"):
+        render(EVERYTHING, release=release)
+    assert render({**EVERYTHING, "fullnameOverride": "qwen"}, release=release)

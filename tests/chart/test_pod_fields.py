@@ -169,6 +169,12 @@ def test_pods_with_every_field_are_valid(version: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_a_mount_of_no_volume_is_rejected(place: str) -> None:
+    with pytest.raises(RenderError, match='volume "absent" of extraVolumeMounts'):
+        render(at(place, {"extraVolumeMounts": [{"name": "absent", "mountPath": "/absent"}]}))
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_second_container_of_a_name_is_rejected(place: str) -> None:
     for name in ("mine", containers(pod_at(place, {}))[-1]["name"]):
         twice = {"initContainers": [CONTAINER], "extraContainers": [{**CONTAINER, "name": name}]}
@@ -238,7 +244,7 @@ def test_every_field_may_be_null(place: str) -> None:
 LISTS: dict[str, tuple[str, Json]] = {
     "env": ("SIZEUP_GATEWAY_LOG_LEVEL", {"value": "debug"}),
     "extraVolumes": ("tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
-    "extraVolumeMounts": ("/tmp", {"name": "mine", "subPath": "tmp"}),
+    "extraVolumeMounts": ("/tmp", {"name": "tmp", "subPath": "mine"}),
 }
 
 
@@ -322,11 +328,13 @@ def test_an_ephemeral_cache_downloads_with_the_fields_of_downloads() -> None:
         "env": [{"name": "SIZEUP_HUB_ATTEMPTS", "value": "3"}],
         "extraVolumes": [{"name": "netrc", "secret": {"secretName": "netrc"}}],
         "extraVolumeMounts": [{"name": "netrc", "mountPath": "/netrc"}],
+        "initContainers": [{**CONTAINER, "name": "proxy"}],
     }
     cache = {"mode": "ephemeral", "download": download}
     pod = pod_at("model", {"initContainers": [CONTAINER]}, modelCache=cache)
-    mine, pull, inference = containers(pod)
-    assert [mine["name"], pull["name"], inference["name"]] == ["mine", "pull", "inference"]
+    *before, pull, inference = containers(pod)
+    assert [one["name"] for one in before] == ["mine", "proxy"]
+    assert [pull["name"], inference["name"]] == ["pull", "inference"]
     assert environment(pull)["SIZEUP_HUB_ATTEMPTS"] == "3"
     assert "SIZEUP_HUB_ATTEMPTS" not in environment(inference)
     assert pull["volumeMounts"][-1]["name"] == "netrc"

@@ -205,19 +205,31 @@ def test_no_pod_has_a_toleration_twice(variant: str) -> None:
     [
         ({"cpu": "1500m"}, {"cpu": 1}),
         ({"memory": "2Gi"}, {"memory": "2G"}),
-        ({"nvidia.com/gpu": 1}, {"nvidia.com/gpu": 2}),
-        ({"nvidia.com/gpu": 1}, {}),
+        ({"cpu": 0.5}, {"cpu": 0.4}),
+        ({"example.com/device": 1}, {"example.com/device": 2}),
+        ({"example.com/device": 1}, {}),
     ],
 )
-@pytest.mark.parametrize("path", ["profiles.mine", "gateway", "modelCache.download", "mirror"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "profiles.mine.resources",
+        "gateway.resources",
+        "inference.waitResources",
+        "modelCache.download.resources",
+        "mirror.resources",
+        "tests.resources",
+    ],
+)
 def test_requests_above_limits_are_rejected(path: str, requests: Json, limits: Json) -> None:
     """The API server would accept the Deployment, and reject each of its pods."""
     values: Json = {"models": {"one": {**MODEL, "engine": "fake", "profile": "mine"}}}
     values["profiles"] = {"mine": {"gpuMemoryGiB": 0, "resources": {}}}
     assert render(values)
     place = values
-    for key in path.split("."):
+    *above, last = path.split(".")
+    for key in above:
         place = place.setdefault(key, {})
-    place["resources"] = {"requests": requests, "limits": limits}
-    with pytest.raises(RenderError, match=rf"{path}\.resources"):
+    place[last] = {"requests": requests, "limits": limits}
+    with pytest.raises(RenderError, match=path):
         render(values)

@@ -168,3 +168,27 @@ def test_rules_of_the_operator() -> None:
     assert found["metadata"]["labels"]["role"] == "alerts"
     (group,) = found["spec"]["groups"]
     assert group["rules"][-1:] == mine
+
+
+@pytest.mark.parametrize(
+    ("service", "listen", "cure"),
+    [
+        ({"ipFamilies": ["IPv6"]}, "0.0.0.0", "listen"),
+        ({"ipFamilyPolicy": "RequireDualStack"}, "0.0.0.0", "listen"),
+        ({"ipFamilies": ["IPv6", "IPv4"], "ipFamilyPolicy": "SingleStack"}, "::", "DualStack"),
+    ],
+)
+@pytest.mark.parametrize("component", ["gateway", "inference", "mirror"])
+def test_families_that_no_pod_serves_are_rejected(
+    component: str, service: Json, listen: str, cure: str
+) -> None:
+    with pytest.raises(RenderError, match=rf"{component}\.service.*{cure}"):
+        render({"listen": listen, component: {"service": service}})
+
+
+def test_utilization_requires_a_request_of_cpu() -> None:
+    """Without, the autoscaler would have no metric, and scale nothing."""
+    values = {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}
+    with pytest.raises(RenderError, match=r"gateway\.resources\.requests\.cpu"):
+        render({"gateway": values})
+    assert render({"gateway": {**values, "resources": {"requests": None, "limits": {"cpu": 1}}}})

@@ -123,7 +123,7 @@ def test_volumes_of_the_operators_own_are_mounted_in_both_containers() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        {},
+        {"claim": ""},
         {**CLAIM, **IMAGE},
         {"path": "relative"},
         {"claim": "weights", "path": "/absolute"},

@@ -111,3 +111,13 @@ def test_the_collector_can_be_selected() -> None:
 def test_an_endpoint_is_a_url_of_http(endpoint: str) -> None:
     with pytest.raises(RenderError, match="endpoint"):
         render(merge(EVERYTHING, {"tracing": {"endpoint": endpoint}}))
+
+
+@pytest.mark.parametrize("component", ["gateway", "inference"])
+def test_the_collector_is_not_named_by_a_variable_alone(component: str) -> None:
+    """The NetworkPolicies would permit no connection to it."""
+    own = {"env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://$(HOST_IP):4318"}]}
+    with pytest.raises(RenderError, match=rf"{component}\.env.*tracing\.endpoint"):
+        render({component: own})
+    assert render({component: own, "networkPolicy": {"enabled": False}})
+    assert render({component: own, "tracing": {"endpoint": ENDPOINT}})

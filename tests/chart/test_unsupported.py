@@ -20,6 +20,7 @@ QUANTIZED = [
     "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4",
     "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8",
     "Qwen/Qwen3-8B-GGUF",
+    "Qwen/QwQ-32B-AWQ",
     "Qwen/Qwen3-8B-MLX-8bit",
     "someone/Qwen3-8B-exl3",
     "mlx-community/Qwen3-8B-4bit",

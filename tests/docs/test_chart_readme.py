@@ -78,7 +78,7 @@ def test_defaults_are_as_written_and_lists_in_one_line() -> None:
     [
         ("a", "integer, ≥ 1, < 9"),
         ("b", '`x`, `""`'),
-        ("c.any", "string or null"),
+        ("c.any", "string"),
         ("d", "integer or string"),
         ("e", "boolean"),
         ("unknown", ""),

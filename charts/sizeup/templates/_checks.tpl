@@ -11,6 +11,7 @@
 {{- include "sizeup.checkAlerts" . -}}
 {{- include "sizeup.checkAccess" . -}}
 {{- include "sizeup.checkService" . -}}
+{{- include "sizeup.checkOrigins" . -}}
 {{- include "sizeup.checkGatewayMemory" . -}}
 {{- include "sizeup.checkResources" . -}}
 {{- include "sizeup.checkGatewayAutoscaling" . -}}
@@ -25,11 +26,15 @@
 {{- fail (printf "models.%s: the object name %s is used by the chart itself, choose another key" $key $model.name) -}}
 {{- end -}}
 {{- range $name := concat (list $key $model.id) $model.names -}}
-{{- $owner := get $owners (lower $name) | default $key -}}
+{{- /* As shortest_name in services/wire: without Ollama's default host and namespace, and the hosts of the hub. */ -}}
+{{- $short := regexReplaceAll `^(registry[.]ollama[.]ai|hf[.]co|huggingface[.]co)/([^/]+/)` (lower $name) "${2}" -}}
+{{- $short = regexReplaceAll `^library/([^/]*)$` $short "${1}" -}}
+{{- $owner := get $owners $short | default $key -}}
 {{- if ne $owner $key -}}
-{{- fail (printf "models.%s and models.%s have the same name %q" $owner $key $name) -}}
+{{- $cure := eq $name $model.id | ternary ": a Hugging Face id is served once per release, variants of it by further releases" "" -}}
+{{- fail (printf "models.%s and models.%s have the same name %q%s" $owner $key $name $cure) -}}
 {{- end -}}
-{{- $_ := set $owners (lower $name) $key -}}
+{{- $_ := set $owners $short $key -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -54,12 +59,16 @@ SIZEUP_INFERENCE_ENGINE: use engine of the model, from which the image follows
 SIZEUP_INFERENCE_TENSOR_PARALLEL: use :count of the model's profile, from which the number of GPUs follows
 SIZEUP_INFERENCE_DRAIN_SECONDS: use inference.drainSeconds, from which the termination grace period follows
 SIZEUP_INFERENCE_KEEP_ALIVE_SECONDS: use scaleToZero.keepAlive of the model, which the gateway reads as well
-OTEL_EXPORTER_OTLP_ENDPOINT: use tracing.endpoint, which the NetworkPolicies permit
-OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: use tracing.endpoint, which the NetworkPolicies permit
 {{- end }}
 
 {{- define "sizeup.checkEnv" -}}
 {{- $fixed := include "sizeup.fixedVariables" . | fromYaml -}}
+{{- /* With tracing.endpoint a variable may name another host of its port, such as the node: http://$(HOST_IP):4318. */ -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.tracing.endpoint) -}}
+{{- range list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" -}}
+{{- $_ := set $fixed . "set tracing.endpoint too, to whose port the NetworkPolicies permit connections" -}}
+{{- end -}}
+{{- end -}}
 {{- range $path, $values := include "sizeup.podValues" . | fromJson -}}
 {{- range get $values "env" | default list -}}
 {{- $name := .name -}}
@@ -84,8 +93,9 @@ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: use tracing.endpoint, which the NetworkPolic
 {{- $components := dict "modelCache.download" "download" "tests" "test" -}}
 {{- range $path, $values := include "sizeup.podValues" . | fromJson -}}
 {{- $account := get $values "serviceAccount" | default dict -}}
-{{- if $account.create -}}
-{{- $name := include "sizeup.accountName" (list $ (get $components $path | default $path) $account) -}}
+{{- $component := get $components $path | default $path -}}
+{{- if and $account.create (dig "enabled" true $values | or (eq $component "download")) -}}
+{{- $name := include "sizeup.accountName" (list $ $component $account) -}}
 {{- with get $owners $name -}}
 {{- fail (printf "%s.serviceAccount and %s.serviceAccount create the same account %q: set create=false in one of them" . $path $name) -}}
 {{- end -}}
@@ -139,6 +149,14 @@ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: use tracing.endpoint, which the NetworkPolic
 {{- end }}
 
 {{- define "sizeup.checkService" -}}
+{{- range $path, $service := dict "gateway" .Values.gateway.service "inference" .Values.inference.service "mirror" .Values.mirror.service -}}
+{{- if and (eq $service.ipFamilyPolicy "SingleStack") (gt (len $service.ipFamilies) 1) -}}
+{{- fail (printf "%s.service.ipFamilyPolicy=SingleStack has one of ipFamilies %s: set PreferDualStack or RequireDualStack" $path (join ", " $service.ipFamilies)) -}}
+{{- end -}}
+{{- if and (ne $.Values.listen "::") (or (has "IPv6" $service.ipFamilies) (eq $service.ipFamilyPolicy "RequireDualStack")) -}}
+{{- fail (printf "%s.service has an IPv6 address, but the pods listen on %s: set listen=\"::\", which accepts both families" $path $.Values.listen) -}}
+{{- end -}}
+{{- end -}}
 {{- $service := .Values.gateway.service -}}
 {{- if and $service.nodePort (eq $service.type "ClusterIP") -}}
 {{- fail "gateway.service.nodePort requires type NodePort or LoadBalancer" -}}
@@ -164,19 +182,29 @@ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: use tracing.endpoint, which the NetworkPolic
 
 {{/* As in the API server, which accepts the Deployment or Job and none of its pods. */}}
 {{- define "sizeup.checkResources" -}}
-{{- $owners := dict "gateway" .Values.gateway.resources "modelCache.download" .Values.modelCache.download.resources "mirror" .Values.mirror.resources -}}
-{{- range $model := include "sizeup.models" . | fromJson -}}
-{{- $_ := set $owners (printf "profiles.%s" $model.profileName) (get $.Values.profiles $model.profileName).resources -}}
+{{- $owners := dict "inference.waitResources" .Values.inference.waitResources -}}
+{{- range $path := list "gateway" "modelCache.download" "mirror" "tests" -}}
+{{- $_ := set $owners (printf "%s.resources" $path) (get (include "sizeup.podValues" $ | fromJson) $path).resources -}}
+{{- end -}}
+{{- range $key, $model := include "sizeup.models" . | fromJson -}}
+{{- $_ := set $owners (printf "profiles.%s.resources" $model.profileName) (get $.Values.profiles $model.profileName).resources -}}
+{{- $claims := list -}}
+{{- range $model.resourceClaims }}{{ $claims = append $claims .name }}{{ end -}}
+{{- range $model.resources.claims -}}
+{{- if not (has .name $claims) -}}
+{{- fail (printf "profiles.%s.resources.claims has %q, which is not in resourceClaims of the profile, of models.%s or of inference" $model.profileName .name $key) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $path, $values := $owners -}}
 {{- $resources := $values | default dict -}}
 {{- range $name, $request := $resources.requests | default dict -}}
 {{- $limit := get ($resources.limits | default dict) $name -}}
 {{- if and $limit (gt (include "sizeup.gibibytes" $request | float64) (include "sizeup.gibibytes" $limit | float64)) -}}
-{{- fail (printf "%s.resources.requests.%s is %v, more than its limit %v" $path $name $request $limit) -}}
+{{- fail (printf "%s.requests.%s is %v, more than its limit %v" $path $name $request $limit) -}}
 {{- end -}}
 {{- if and (contains "/" $name) (ne (toString $request) (toString $limit)) -}}
-{{- fail (printf "%s.resources: an extended resource has a limit that equals its request, but those of %s are %v and %v" $path $name $limit $request) -}}
+{{- fail (printf "%s: an extended resource has a limit that equals its request, but those of %s are %v and %v" $path $name $limit $request) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -134,7 +134,7 @@ models.{{ $model.key }} does not fit profile {{ $model.profileName }}:{{ $model.
 
 {{/* sizeup.gibibytes: a Kubernetes memory quantity, a number being bytes. In GiB; 0 if it is not a quantity. */}}
 {{- define "sizeup.gibibytes" -}}
-{{- $text := kindIs "string" . | ternary . (. | int64 | toString) -}}
+{{- $text := kindIs "string" . | ternary . (printf "%.3f" (float64 .)) -}}
 {{- $unit := regexFind "[A-Za-z]*$" $text -}}
 {{- $factors := dict "Ti" 1099511627776.0 "Gi" 1073741824.0 "Mi" 1048576.0 "Ki" 1024.0 "T" 1e12 "G" 1e9 "M" 1e6 "k" 1e3 "" 1.0 "m" 1e-3 -}}
 {{- divf (mulf (regexFind "^[0-9.]+" $text | float64) (get $factors $unit | default 0.0)) 1073741824.0 -}}

@@ -8,6 +8,7 @@
 {{- end }}
 
 {{- define "sizeup.resolvedModels" -}}
+{{- include "sizeup.dropNulls" . -}}
 {{- $models := dict -}}
 {{- range $key, $values := .Values.models -}}
 {{- if dig "enabled" true $values -}}
@@ -16,6 +17,21 @@
 {{- end -}}
 {{- end -}}
 {{- toJson $models -}}
+{{- end }}
+
+{{/* Null removes a model, or a value of one, that another values file sets. It has a meaning for `replicas` and names in pod
+     fields. */}}
+{{- define "sizeup.dropNulls" -}}
+{{- $meaningful := list "replicas" "topologySpreadConstraints" "priorityClassName" "schedulerName" "runtimeClassName" -}}
+{{- range $key, $values := .Values.models -}}
+{{- if kindIs "invalid" $values }}{{ $_ := unset $.Values.models $key }}{{ end -}}
+{{- range $field, $value := $values | default dict -}}
+{{- if and (kindIs "invalid" $value) (not (has $field $meaningful)) }}{{ $_ := unset $values $field }}{{ end -}}
+{{- if has $field (list "autoscaling" "limits" "scaleToZero" "source") -}}
+{{- range $name, $part := $value | default dict }}{{ if kindIs "invalid" $part }}{{ $_ := unset $value $name }}{{ end }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* sizeup.model: list root, key, values of the model, its entry in files/ladder.yaml */}}
@@ -123,7 +139,8 @@
 {{- $resources := deepCopy $profile.resources -}}
 {{- range $amounts := list $resources.requests $resources.limits -}}
 {{- range $resource, $amount := $amounts | default dict -}}
-{{- if and (gt $count 1) (or (contains "/" $resource) (has $resource (list "cpu" "memory"))) -}}
+{{- /* HAMi's memory and cores are those of each GPU. */ -}}
+{{- if and (gt $count 1) (or (contains "/" $resource) (has $resource (list "cpu" "memory"))) (not (regexMatch `^nvidia[.]com/gpu(mem|cores)` $resource)) -}}
 {{- $_ := set $amounts $resource (include "sizeup.multiple" (list $amount $count)) -}}
 {{- end -}}
 {{- end -}}

@@ -3,7 +3,11 @@
 {{- define "sizeup.fullname" -}}
 {{- /* An alias may be written as a key of values is: chatSizes, chat_sizes. */ -}}
 {{- $chart := .Chart.Name | lower | replace "_" "-" -}}
-{{- .Values.fullnameOverride | default (contains $chart .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $chart)) -}}
+{{- $name := .Values.fullnameOverride | default (contains $chart .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $chart)) -}}
+{{- if not (regexMatch `^[a-z]([-a-z0-9]*[a-z0-9])?$` $name) -}}
+{{- fail (printf "%s cannot begin the name of a Service, which is of lowercase letters, digits and - and starts with a letter: use another release name, or fullnameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end }}
 
 {{/* sizeup.name: list root, suffix... */}}
@@ -20,7 +24,7 @@
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
 {{- $tag := $image.tag | default (printf "%s%s" $root.Chart.AppVersion (index . 2)) -}}
-{{- with $root.Values.image.registry | default $root.Values.global.imageRegistry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- with $root.Values.image.registry | default (get ($root.Values.global | default dict) "imageRegistry") }}{{ trimSuffix "/" . }}/{{ end -}}
 {{- $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $tag }}{{ end -}}
 {{- end }}
 

@@ -49,6 +49,7 @@
 {{- $root := index . 0 -}}
 {{- $fields := index . 3 -}}
 {{- $template := index . 4 | fromYaml -}}
+{{- with get $template "Error" }}{{ fail (printf "the pod of %s: %s" (index $ 1) .) }}{{ end -}}
 {{- $metadata := $template.metadata -}}
 {{- $_ := set $metadata "labels" (merge $metadata.labels $fields.podLabels ($root.Values.commonLabels | default dict)) -}}
 {{- $_ := set $metadata "annotations" (mergeOverwrite ($metadata.annotations | default dict) $fields.podAnnotations) -}}
@@ -68,6 +69,13 @@
 {{- $_ := set $spec $kind $all -}}
 {{- end -}}
 {{- $_ := set $spec "volumes" (include "sizeup.mergedList" (list "name" $spec.volumes $fields.extraVolumes) | fromJsonArray) -}}
+{{- $volumes := list -}}
+{{- range $spec.volumes }}{{ $volumes = append $volumes .name }}{{ end -}}
+{{- range $fields.extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- fail (printf "%s: the volume %q of extraVolumeMounts is not in extraVolumes" (index $ 1) .name) -}}
+{{- end -}}
+{{- end -}}
 {{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "runtimeClassName" "priorityClassName" "schedulerName" "resourceClaims" -}}
 {{- with get $fields $field }}{{ $_ := set $spec $field . }}{{ end -}}
 {{- end -}}
@@ -119,7 +127,7 @@ imagePullSecrets: {{ toJson . }}
 {{/* Names, or objects with a name, of the chart and of a parent chart; as JSON. */}}
 {{- define "sizeup.pullSecrets" -}}
 {{- $secrets := list -}}
-{{- range concat (.Values.image.pullSecrets | default list) (.Values.global.imagePullSecrets | default list) -}}
+{{- range concat (.Values.image.pullSecrets | default list) (get (.Values.global | default dict) "imagePullSecrets" | default list) -}}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
 {{- end -}}
 {{- $secrets | uniq | toJson -}}

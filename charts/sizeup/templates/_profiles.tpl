@@ -21,6 +21,9 @@
 {{- if and (gt $.count 1) (hasSuffix ".shared" $name) -}}
 {{- fail (printf "models.%s.profile is %s:%d, but several slices (%s) may be of the same GPU: use a profile of whole GPUs" $.key $.profile $.count $name) -}}
 {{- end -}}
+{{- if and (not $.gpu) (regexMatch `^(nvidia[.]com/(gpu|mig-)|amd[.]com/gpu)` $name) -}}
+{{- fail (printf "profiles.%s requests %s, but its gpuMemoryGiB is 0, so that its pods compute on CPUs: set gpuMemoryGiB, or remove the request" $.profile $name) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 

@@ -17,7 +17,7 @@
 {{- end -}}
 {{- if and (not $error) (ne $plain $id) -}}
 {{- $name := splitList "/" $plain | last -}}
-{{- $instead := hasPrefix "Qwen" $name | ternary (printf "Qwen/%s" $name) "the unquantized model that it was made from" -}}
+{{- $instead := or (hasPrefix "Qwen" $name) (hasPrefix "Qwen/" $plain) | ternary (printf "Qwen/%s" $name) "the unquantized model that it was made from" -}}
 {{- $bits := regexMatch $list.quantized.eightBits (trimPrefix $plain $id) | ternary 8 4 -}}
 {{- $error = include "sizeup.unsupportedError" (list $model "weights of this format are not supported" (printf "%s with quantization: int%d" $instead $bits)) -}}
 {{- end -}}

@@ -37,7 +37,7 @@ def refusal(model: str, form: str) -> str:
     plain = _SUFFIX.sub("", model)
     bits = 8 if _EIGHT_BITS.search(model.removeprefix(plain)) else 4
     name = plain.rpartition("/")[2]
-    is_named = plain != model and name.startswith("Qwen")
+    is_named = plain != model and (name.startswith("Qwen") or plain.startswith("Qwen/"))
     instead = f"Qwen/{name}" if is_named else "the unquantized model that it was made from"
     return (
         f"{model}: {form} weights are not supported; "

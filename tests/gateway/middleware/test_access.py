@@ -297,9 +297,10 @@ def test_configured_origins_are_allowed() -> None:
     asyncio.run(scenario())
 
 
-def test_an_origin_without_a_scheme_is_a_configuration_error() -> None:
-    with pytest.raises(ValueError, match=r"chat\.example"):
-        create_app(settings(origins="chat.example"), catalog(), CollectorRegistry(), Drain())
+@pytest.mark.parametrize("origin", ["chat.example", "https://chat.example/", "https://*/chat"])
+def test_what_is_no_origin_is_a_configuration_error(origin: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(origin)):
+        create_app(settings(origins=origin), catalog(), CollectorRegistry(), Drain())
 
 
 @pytest.mark.parametrize("path", LIST_PATHS)

@@ -15,7 +15,7 @@
 {{- $_ := set $prefetch "endpoint" (.endpoint | default (include "sizeup.endpoint" $root)) -}}
 {{- $prefetches = append $prefetches (merge $prefetch (deepCopy $placement)) -}}
 {{- end -}}
-{{- toJson $prefetches -}}
+{{- $prefetches | uniq | toJson -}}
 {{- end }}
 
 {{- define "sizeup.checkPrefetch" -}}

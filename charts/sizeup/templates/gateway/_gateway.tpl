@@ -7,3 +7,17 @@
 {{- .Values.gateway.replicas -}}
 {{- end -}}
 {{- end }}
+
+{{/* As in the gateway, which would not start (middleware/access.py). */}}
+{{- define "sizeup.checkOrigins" -}}
+{{- $origins := .Values.gateway.origins | default list -}}
+{{- range kindIs "string" $origins | ternary (toString $origins | splitList ",") $origins -}}
+{{- $origin := trim . -}}
+{{- if and $origin (not (contains "://" $origin)) (not (contains "*" $origin)) -}}
+{{- fail (printf "gateway.origins: %s must have a scheme: https://%s" $origin $origin) -}}
+{{- end -}}
+{{- with regexFind `^[^/]*://[^/]+/` $origin -}}
+{{- fail (printf "gateway.origins: %s has a path, which no origin has: %s" $origin (trimSuffix "/" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

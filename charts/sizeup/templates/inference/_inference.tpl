@@ -60,7 +60,7 @@
 {{- $download := include "sizeup.podFields" (list $root.Values.modelCache.download) | fromJson -}}
 {{- $pull := include "sizeup.pullContainer" . | fromYamlArray | first -}}
 {{- $pull = include "sizeup.extendedContainer" (list $pull $download) | fromJson -}}
-{{- $_ := set $model "initContainers" (append $model.initContainers $pull) -}}
+{{- $_ := set $model "initContainers" (append (concat $model.initContainers $download.initContainers) $pull) -}}
 {{- $_ := set $model "extraVolumes" (include "sizeup.mergedList" (list "name" $download.extraVolumes $model.extraVolumes) | fromJsonArray) -}}
 {{- end -}}
 {{- toJson $model -}}

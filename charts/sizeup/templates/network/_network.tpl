@@ -62,7 +62,7 @@ spec:
 {{- define "sizeup.hubPorts" -}}
 {{- $hub := .Values.huggingface -}}
 {{- $urls := list $hub.endpoint $hub.proxy.http $hub.proxy.https -}}
-{{- range .Values.models }}{{ $urls = append $urls .endpoint }}{{ end -}}
+{{- range .Values.models }}{{ with . }}{{ $urls = append $urls .endpoint }}{{ end }}{{ end -}}
 {{- range .Values.modelCache.prefetch }}{{ $urls = append $urls .endpoint }}{{ end -}}
 {{- $ports := .Values.networkPolicy.download.ports | default list -}}
 {{- range compact $urls }}{{ $ports = append $ports (include "sizeup.urlPort" .) }}{{ end -}}

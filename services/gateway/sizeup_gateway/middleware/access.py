@@ -32,6 +32,8 @@ def origin_regex(origins: str) -> str:
     for entry in entries:
         if "://" not in entry and "*" not in entry:
             raise ValueError(f"origin {entry!r} must have a scheme, as in https://chat.example")
+        if "/" in entry.partition("://")[2]:
+            raise ValueError(f"origin {entry!r} must have no path, as in https://chat.example")
     listed = [re.escape(entry).replace(r"\*", ".*") for entry in entries]
     return f"(?i:{'|'.join((*_DEFAULT_ORIGINS, *listed))})"
 
