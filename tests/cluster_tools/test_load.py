@@ -29,7 +29,7 @@ def test_responses_during_the_change_are_counted_by_client(monkeypatch: pytest.M
         has_completed.set()
 
     @contextlib.asynccontextmanager
-    async def clients(_url: str) -> AsyncIterator[list[Send]]:
+    async def clients(_url: str, _number: int) -> AsyncIterator[list[Send]]:
         yield [recorded, lost]
 
     monkeypatch.setattr(load, "_clients", clients)

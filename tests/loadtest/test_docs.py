@@ -55,5 +55,5 @@ def test_links_resolve() -> None:
 
 
 def test_there_are_commands_and_configs() -> None:
-    assert len(commands()) >= 10
-    assert len(configs()) == 3
+    assert len(commands()) >= 9
+    assert len(configs()) == 2
