@@ -110,7 +110,7 @@ def _section(
 
 
 def _is_text(item: Entry | Paragraph) -> bool:
-    """Tell whether an item has no row: a top-level map only has a comment about all of its keys."""
+    """Return whether an item has no row: a map at the root only has a comment on all its keys."""
     return isinstance(item, Paragraph) or (len(item.path) == 1 and not item.value)
 
 

@@ -27,7 +27,7 @@
 {{- end }}
 
 {{/* sizeup.mergedList: list key, lists... One list, as JSON, in which an entry replaces those before it with the same key:
-     server-side apply refuses lists in which a key stands twice. */}}
+     server-side apply rejects lists with duplicate keys. */}}
 {{- define "sizeup.mergedList" -}}
 {{- $key := first . -}}
 {{- $merged := list -}}

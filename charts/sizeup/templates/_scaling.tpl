@@ -1,8 +1,8 @@
 {{/* How many replicas a model has. */}}
 
-{{/* sizeup.limits: list key, values of the model. As JSON: who chooses the number of replicas (values, gateway for
-     autoscaling, other for `replicas: null`), the fewest and the most of them while the model is not scaled to zero; the
-     most are 0 if they are not known. */}}
+{{/* sizeup.limits: list key, values of the model. As JSON: `scaledBy`, the owner of the number of replicas (values; gateway with
+     autoscaling; other with `replicas: null`), and its minimum and maximum while the model is not scaled to zero; the
+     maximum is 0 if it is unknown. */}}
 {{- define "sizeup.limits" -}}
 {{- $key := index . 0 -}}
 {{- $values := index . 1 -}}

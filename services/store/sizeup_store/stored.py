@@ -1,6 +1,6 @@
 """Check weights that `sizeup pull` does not bring: a folder, or a cache that another tool fills.
 
-Contents are not read here: whoever loads the weights verifies their checksums meanwhile.
+Contents are not read here: the engine verifies checksums while it loads the weights.
 """
 
 from collections.abc import Iterable

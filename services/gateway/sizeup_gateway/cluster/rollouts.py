@@ -48,7 +48,7 @@ class _Job(_Part):
 
 
 def rollout(item: Json) -> Rollout:
-    """Read a Deployment; raises ClusterError. One that somebody else has paused awaits no Jobs."""
+    """Read a Deployment; raises ClusterError. One paused by another client awaits no Jobs."""
     try:
         metadata = _Deployment.model_validate(item).metadata
     except ValidationError as error:

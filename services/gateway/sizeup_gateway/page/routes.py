@@ -83,7 +83,7 @@ def page_router() -> APIRouter:
 
 
 def is_public(scope: Scope) -> bool:
-    """Whether the page, one of its assets or the heartbeat is requested: they tell no secret.
+    """Whether the page, one of its assets or the heartbeat is requested: they contain no secret.
 
     Load balancers check the health at `/` unless they are configured, without a key.
     """
