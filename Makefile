@@ -116,7 +116,7 @@ browser:  ## Install a Chromium for the tests of the compare page, where there i
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 cluster-test: $(VENV)/.tools  ## Test the chart on a Kubernetes started here (CLUSTER=kind: an existing kind cluster)
-	@$(BIN)/python -m pytest -v -rs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
+	@$(BIN)/python -m pytest -v -rfEs -o log_cli=true -o log_cli_level=INFO --cluster=$(CLUSTER) --torch-index=$(TORCH_INDEX) $(PYTEST_ARGS) tests/cluster
 
 check: lint types contracts sanitizers page-check  ## Lint, types, import contracts, the C kernels under sanitizers, and the compare page
 

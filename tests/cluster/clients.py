@@ -26,9 +26,13 @@ def ollama_at(url: str) -> ollama.Client:
 def states(url: str) -> dict[str, str] | None:
     """Return the state of each model from /v1/models, or None while the gateways disagree.
 
-    Each gateway has its own copy of the catalog and its own view of the replicas.
+    Each gateway has its own copy of the catalog and its own view of the replicas. None too where a
+    connection fails: this is polled, and the tests of lost requests have clients of their own.
     """
-    lists = [_states_once(url) for _ in range(_LISTS)]
+    try:
+        lists = [_states_once(url) for _ in range(_LISTS)]
+    except openai.APIConnectionError:
+        return None
     return lists[0] if all(listed == lists[0] for listed in lists) else None
 
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import aiohttp
 import httpx
@@ -82,7 +83,8 @@ async def _send_repeatedly(
             tally.completed += 1
             tally.overlapped[_kind(send)] += overlaps
         except _LOSSES as error:
-            tally.lost.append(f"{_kind(send)} {model}: {error!r}")
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")  # as in the pods' logs
+            tally.lost.append(f"{now} {_kind(send)} {model}: {error!r}")
 
 
 def _kind(send: Send) -> str:

@@ -118,7 +118,8 @@ def test_a_change_of_the_revision_loses_no_request(release: Release) -> None:
     def change() -> None:
         _install(release, _HELD_UP, revision=commit)
         wait_for(lambda: _is_paused(release), "the pause", _STATE_SECONDS)
-        assert (_serving(release), _state(release)) == (before, "ready")
+        _wait_state(release, "ready")  # once the gateways agree
+        assert (_serving(release), _is_paused(release)) == (before, True)
         _install(release, {"requests": {"cpu": "10m"}}, revision=commit)
         wait_for(lambda: not _is_paused(release), "the end of the pause", _STATE_SECONDS)
         release.kubectl.rolled_out(DEPLOYMENT, _READY_SECONDS)
