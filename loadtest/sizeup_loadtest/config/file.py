@@ -34,9 +34,9 @@ def load(
     data |= _target(data, url, fallback_url)
     if models:
         data["models"] = _selected(data.get("models"), models)
-    prompts = _section(data, "prompts")
-    if isinstance(prompts.get("file"), str) and folder is not None:
-        data["prompts"] = prompts | {"file": str(folder / prompts["file"])}
+    if folder is not None:
+        _locate(_section(data, "prompts"), folder)
+        _locate(_section(_section(data, "load"), "trace"), folder)
     return validate(data, name)
 
 
@@ -97,6 +97,12 @@ def _read(path_or_name: str) -> tuple[str, str, Path | None]:
         return path.stem, path.read_text(encoding="utf-8"), path.parent
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path_or_name}: {error}") from None
+
+
+def _locate(section: dict[str, Any], folder: Path) -> None:
+    """Make the file of a section relative to the config's folder."""
+    if isinstance(section.get("file"), str):
+        section["file"] = str(folder / section["file"])
 
 
 def _section(data: dict[str, Any], key: str) -> dict[str, Any]:

@@ -63,6 +63,39 @@ class LatencyBreakdown(Result):
     decode: Distribution
 
 
+class TurnResult(Result):
+    """One turn of the conversations of a stage. Its prompt has all earlier turns and answers."""
+
+    turn: int
+    """From 1."""
+    n: int
+    failed: int
+    """Failed requests; each ended its conversation."""
+    prompt_tokens: Estimate | None
+    cached_tokens: Estimate | None
+    ttft: Distribution | None
+
+
+class MeanAndMax(Result):
+    """A gauge of the server while a stage ran."""
+
+    mean: float
+    max: float
+
+
+class ServerMetrics(Result):
+    """What the server's /metrics reported while a stage ran; None where it has no such metric."""
+
+    queue: MeanAndMax | None = None
+    """Requests waiting."""
+    kv_usage: MeanAndMax | None = None
+    """Fraction of the KV cache in use."""
+    running: MeanAndMax | None = None
+    """Requests in the batch."""
+    sources: Mapping[str, str] = {}
+    """Field -> name of the server's metric."""
+
+
 class StageResult(Result):
     """One model under one load."""
 
@@ -70,7 +103,7 @@ class StageResult(Result):
     mode: Literal["closed", "open"]
     level: float
     """Closed loop: concurrent requests. Open loop: requests per second."""
-    arrival: Literal["constant", "poisson"] | None = None
+    arrival: Literal["constant", "poisson", "trace"] | None = None
     length: Literal["until_eos", "fixed"]
     api: Literal["openai", "ollama"]
     n: int
@@ -116,8 +149,11 @@ class StageResult(Result):
     """Prompt tokens taken from the server's prefix cache."""
     cached_prompts: int = 0
     """Prompts of which at least half came from the prefix cache."""
+    turns: tuple[TurnResult, ...] = ()
+    """Of conversations, with `prompts.turns`."""
     reloads: int = 0
     """Blocks before which the model had to be loaded; no metric includes that time."""
+    server_metrics: ServerMetrics | None = None
 
 
 class CapacityPoint(Result):

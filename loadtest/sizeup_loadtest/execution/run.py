@@ -16,8 +16,9 @@ from sizeup_loadtest.execution.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.clock import SECOND_NS, Clock, sleep_until
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.load_generator import SendContext, is_sample, run_segment
+from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.schedule import Plan, Segment, share
 
 
@@ -46,6 +47,7 @@ class Run:
     console: Console
     shard: Shard
     lag: LoopLagSampler
+    server_metrics: ServerMetricsSampler = field(default_factory=lambda: ServerMetricsSampler({}))
     model_info: dict[str, ModelInfo] = field(default_factory=dict)
     load_seconds: dict[str, float] = field(default_factory=dict)
     invalid_models: dict[str, str] = field(default_factory=dict)
@@ -88,8 +90,10 @@ class Run:
             keep_text or _is_shown,
             known,
         )
-        with self.lag.during(segment.stage.key):
-            records = await run_segment(share(segment, self.shard), prompts, context)
+        stage = segment.stage.key
+        async with self.server_metrics.during(segment.model, stage):
+            with self.lag.during(stage):
+                records = await run_segment(share(segment, self.shard), prompts, context)
         self.recorder.flush()
         times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
         if times:

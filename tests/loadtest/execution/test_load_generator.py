@@ -14,7 +14,7 @@ from sizeup_loadtest.execution.client_lag import LoopLagSampler, sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import PRELOAD, Segment, Stage, with_preload, with_ramp
 
 PROMPTS = {"p": Prompt("p", (ChatMessage("user", "x"),)), PRELOAD.key: PRELOAD}

@@ -16,7 +16,7 @@ from sizeup_loadtest.config.schema import Mode, Sampling, Target
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage, with_ramp
 
 RESOLUTION = 0.02

@@ -6,7 +6,7 @@ import pytest
 from sizeup_loadtest.config.schema import Prompts, PromptSet
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import prompts
-from sizeup_loadtest.workload.prompts import ChatMessage
+from sizeup_loadtest.workload.prompt import ChatMessage
 
 SETS: tuple[PromptSet, ...] = ("chat-short", "chat-long", "rag", "text")
 
