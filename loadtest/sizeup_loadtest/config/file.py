@@ -125,7 +125,7 @@ def _selected(known: object, names: Sequence[str]) -> list[Any]:
 
 
 def _problem(details: Any) -> str:
-    path = ".".join(str(part) for part in details["loc"])
+    path = ".".join(str(part) for part in details["loc"] if not str(part).startswith("="))
     if details["type"] == "extra_forbidden":
         return f"{path}: unknown key{_suggestion(details['loc'])}"
     message = str(details["msg"]).removeprefix("Value error, ")
@@ -144,9 +144,9 @@ def _suggestion(location: Sequence[int | str]) -> str:
 
 
 def _subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
-    """Return the section under a key, also inside a list or a union."""
+    """Return the section under a key, also inside a list or a union, whose branches are no keys."""
     if section is None or key not in section.model_fields:
-        return None
+        return section
     found = [section.model_fields[key].annotation]
     while found:
         kind = found.pop()

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from sizeup_loadtest.config.section import ConfigSection
 
 MAX_LENGTH = 1_000_000
-Length1 = Annotated[int, Field(ge=1, le=MAX_LENGTH)]
+Length = Annotated[int, Field(ge=1, le=MAX_LENGTH)]
 
 
 class LengthDistribution(ConfigSection):
@@ -18,8 +18,8 @@ class LengthDistribution(ConfigSection):
     mean: Annotated[float, Field(ge=1, le=MAX_LENGTH)] | None = None
     """Of normal and lognormal lengths, before `min` and `max` cut them."""
     stdev: Annotated[float, Field(ge=0, le=MAX_LENGTH)] = 0
-    min: Length1 = 1
-    max: Length1 = MAX_LENGTH
+    min: Length = 1
+    max: Length = MAX_LENGTH
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -35,19 +35,20 @@ class LengthDistribution(ConfigSection):
         return self
 
 
+# Tags are part of the path of an error; `=` marks what is no key of the file.
 def _form(value: object) -> str:
-    return "distribution" if isinstance(value, Mapping | LengthDistribution) else "number"
+    return "=distribution" if isinstance(value, Mapping | LengthDistribution) else "=number"
 
 
 Lengths = Annotated[
-    Annotated[Length1, Tag("number")] | Annotated[LengthDistribution, Tag("distribution")],
+    Annotated[Length, Tag("=number")] | Annotated[LengthDistribution, Tag("=distribution")],
     Discriminator(_form),
 ]
 """A number, or a distribution."""
 
 StageLengths = Annotated[
-    Annotated[tuple[Length1, ...], Tag("number")]
-    | Annotated[LengthDistribution, Tag("distribution")],
+    Annotated[tuple[Length, ...], Tag("=number")]
+    | Annotated[LengthDistribution, Tag("=distribution")],
     Discriminator(_form),
 ]
 """Numbers, each of which adds its own stages, or a distribution."""
@@ -56,7 +57,7 @@ StageLengths = Annotated[
 class SharedPrefix(ConfigSection):
     """A system prompt that many requests have in common, as those of an application do."""
 
-    words: Length1
+    words: Length
     groups: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Different system prompts; requests take them in turn."""
 

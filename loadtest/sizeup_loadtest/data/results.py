@@ -64,7 +64,10 @@ class LatencyBreakdown(Result):
 
 
 class TurnResult(Result):
-    """One turn of the conversations of a stage. Its prompt has all earlier turns and answers."""
+    """One turn of the conversations of a stage, with those of ramp-up and ramp-down.
+
+    Its prompt has all earlier turns and answers.
+    """
 
     turn: int
     """From 1."""

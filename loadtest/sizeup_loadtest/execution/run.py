@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from sys import maxsize
 
 from rich.console import Console
@@ -80,7 +80,9 @@ class Run:
         if segment.model in self.invalid_models:
             return []
         first = segment.requests[0]
-        kind = (segment.model, segment.stage.words, first.length, first.max_tokens)
+        # Lengths of a distribution differ by block, by less than a power of two.
+        tokens = round(fmean(r.max_tokens for r in segment.requests)).bit_length()
+        kind = (segment.model, segment.stage.words, first.length, tokens)
         known = self.response_ns.get(kind, 0)
         context = SendContext(
             client or self.client,

@@ -1,7 +1,7 @@
 """Samples the server's /metrics while a stage runs.
 
 One request at a time, each after the last: a slow server gets fewer of them. A sample costs the
-client 2 ms of its event loop for 500 KB of metrics (benchmarks/loadtest_metrics.py).
+client 4 ms of its event loop for 500 kB of metrics (benchmarks/loadtest_metrics.py).
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class ServerMetricsSampler:
     @asynccontextmanager
     async def during(self, model: str, stage: str) -> AsyncIterator[None]:
         """Attribute the samples of the block to a stage of a model."""
-        task = asyncio.create_task(self._sample(model, stage))
+        task = asyncio.create_task(self.poll(model, stage))
         try:
             yield
         finally:
@@ -60,7 +60,8 @@ class ServerMetricsSampler:
                 result[model][stage] = summary
         return result
 
-    async def _sample(self, model: str, stage: str) -> None:
+    async def poll(self, model: str, stage: str) -> None:
+        """Sample until cancelled, or until the server turns out to have no metrics."""
         url = self.urls.get(model)
         if url is None or self._failures[url] >= MAX_FAILURES:
             return
