@@ -119,7 +119,7 @@ class LoadConfig(ConfigSection):
     """Concurrency levels, one stage each."""
     open: OpenLoop = OpenLoop()
     trace: TraceConfig | None = None
-    """Adds a stage in which requests arrive as recorded; every block sends the next part of it."""
+    """Adds a stage in which requests arrive as recorded, once."""
     requests_per_block: Annotated[int, Field(ge=1, le=100_000)] = 8
     """Per model and stage. In a closed loop at least the concurrency, plus the requests of ramp-up
     and ramp-down, which the latency metrics leave out."""

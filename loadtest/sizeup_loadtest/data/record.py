@@ -45,7 +45,8 @@ class PlannedRequest:
     max_tokens: int
     length: Length
     offset_ns: int | None
-    """Open loop: time to send, since the stage began. Closed loop: None."""
+    """Open loop: time to send, since the stage began; of a later turn that of the first. Closed
+    loop: None."""
     warm_up: bool = False
     ramp: bool = False
     """Sent during ramp-up or ramp-down of a closed loop, below the configured concurrency."""

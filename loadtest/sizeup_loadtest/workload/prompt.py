@@ -27,4 +27,4 @@ class Prompt:
     max_tokens: int | None = None
     """Of a trace: the output length."""
     offset_ns: int | None = None
-    """Of a trace: time of arrival, since the first request of the block."""
+    """Of a trace: time of arrival, since its first request."""

@@ -3,6 +3,7 @@
 A block runs every stage once, and a stage runs every model in turn, so that noise of the machine
 that outlasts a block affects all models alike. The order of the models rotates from block to
 block, and every second block runs in reverse, so that no model always follows the same other one.
+A trace is sent once, after the blocks.
 
 A closed loop sends more requests than its metrics use: workers start one after the other (ramp-up)
 and finish so (ramp-down). A model that follows another one is preloaded with a short request that
@@ -13,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, islice
+from itertools import accumulate, count, islice
 from random import Random
 
 from sizeup_loadtest.config.schema import Arrival, Config, Mode
@@ -148,14 +149,16 @@ def build_segment(
     return Segment(stage, block, model, requests, limit, think_seconds=think)
 
 
-def _offsets(stage: Stage, prompts: Sequence[Prompt], seed: str) -> Sequence[int | None]:
-    """Return the arrival times; None in a closed loop and for the later turns of conversations."""
+def _offsets(stage: Stage, prompts: Sequence[Prompt], seed: str) -> Iterator[int | None]:
+    """Yield the arrival of every request, of a later turn that of its conversation."""
     if stage.mode == "closed" or stage.arrival == "trace":
-        return [prompt.offset_ns for prompt in prompts]
+        yield from (prompt.offset_ns for prompt in prompts)
+        return
     starts = sum(prompt.turn == 0 for prompt in prompts)
     rate = stage.level * starts / len(prompts)
-    arriving = iter(arrivals.offsets(stage.arrival or "constant", rate, starts, seed))
-    return [next(arriving) if prompt.turn == 0 else None for prompt in prompts]
+    arriving = arrivals.offsets(stage.arrival or "constant", rate, starts, seed)
+    begun = accumulate(prompt.turn == 0 for prompt in prompts)
+    yield from (arriving[number - 1] for number in begun)
 
 
 def by_conversation(requests: Sequence[PlannedRequest]) -> list[list[PlannedRequest]]:
@@ -221,8 +224,6 @@ def _per_block(config: Config, stage: Stage) -> int:
 
 
 def _check_size(config: Config, planned: Sequence[Stage], traced: int) -> None:
-    if config.load.trace is not None and traced < config.load.blocks:
-        raise ConfigError(f"load.trace: {traced} requests are fewer than load.blocks")
     per_block = sum(_per_block(config, stage) for stage in planned if stage.arrival != "trace")
     of_trace = traced * sum(stage.arrival == "trace" for stage in planned)
     total = (per_block * config.load.blocks + of_trace) * len(config.models)
@@ -245,24 +246,40 @@ def _warm_up(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) ->
 
 
 def _segments(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) -> Iterator[Segment]:
+    last = config.models[0].name if len(config.models) == 1 else None
+    for segment in (
+        *_block_segments(config, planned, prompts),
+        *_trace_segments(config, planned, prompts),
+    ):
+        yield segment if segment.model == last else with_preload(segment)
+        last = segment.model
+
+
+def _block_segments(
+    config: Config, planned: Sequence[Stage], prompts: TakenPrompts
+) -> Iterator[Segment]:
     names = [model.name for model in config.models]
     numbers = {stage.key: count() for stage in planned}
-    last = names[0] if len(names) == 1 else None
     for block in range(config.load.blocks):
-        for stage in planned:
-            taken = _prompts(config, stage, block, prompts)
+        for stage in (stage for stage in planned if stage.arrival != "trace"):
+            taken = _prompts(config, stage, prompts)
             indices = tuple(islice(numbers[stage.key], len(taken)))
             for name in order(names, block):
                 segment = with_ramp(build_segment(config, stage, name, taken, block))
-                segment = _numbered(segment, indices)
-                yield segment if name == last else with_preload(segment)
-                last = name
+                yield _numbered(segment, indices)
 
 
-def _prompts(config: Config, stage: Stage, block: int, prompts: TakenPrompts) -> Sequence[Prompt]:
+def _trace_segments(
+    config: Config, planned: Sequence[Stage], prompts: TakenPrompts
+) -> Iterator[Segment]:
+    for stage in (stage for stage in planned if stage.arrival == "trace"):
+        taken = prompts.of_trace(config.load.trace, stage.key) if config.load.trace else ()
+        for model in config.models:
+            yield build_segment(config, stage, model.name, taken)
+
+
+def _prompts(config: Config, stage: Stage, prompts: TakenPrompts) -> Sequence[Prompt]:
     number, words = _per_block(config, stage), stage.words
-    if stage.arrival == "trace":
-        return prompts.of_trace(stage.key, block)
     if config.prompts.turns > 1:
         return prompts.conversations(
             number, words, int(stage.level) if stage.mode == "closed" else 1

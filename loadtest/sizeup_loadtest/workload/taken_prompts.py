@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice, zip_longest
 
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.workload import TraceConfig
 from sizeup_loadtest.workload import trace
 from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.prompts import PromptSource
@@ -37,14 +38,10 @@ class TakenPrompts:
             result += [turn for turns in zip_longest(*group) for turn in turns if turn is not None]
         return self._remember(result)
 
-    def of_trace(self, key: str, block: int) -> Sequence[Prompt]:
-        """Take a block's part of the trace."""
-        config, total = self._config.load, len(self._traced)
-        if config.trace is None:
-            return ()
-        first, end = (total * n // config.blocks for n in (block, block + 1))
-        seed = f"{key}-{self._config.prompts.seed}"
-        return self._remember([*trace.prompts(self._traced[first:end], config.trace, seed, first)])
+    def of_trace(self, config: TraceConfig, stage: str) -> Sequence[Prompt]:
+        """Take the requests of the trace; the texts of two stages differ."""
+        seed = f"{stage}-{self._config.prompts.seed}"
+        return self._remember([*trace.prompts(self._traced, config, seed)])
 
     def _next(self, words: int | None) -> Iterator[int]:
         return self._indices.setdefault(words, count())

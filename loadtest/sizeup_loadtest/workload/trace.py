@@ -82,11 +82,9 @@ def rate(requests: Sequence[TracedRequest], speed: float) -> float:
     return (len(requests) - 1) / seconds if seconds else float(len(requests))
 
 
-def prompts(
-    requests: Sequence[TracedRequest], config: TraceConfig, seed: str, first: int
-) -> Iterator[Prompt]:
-    """Yield requests that follow each other in a trace, from number `first` on, with their text."""
-    for number, request in enumerate(requests, first):
+def prompts(requests: Sequence[TracedRequest], config: TraceConfig, seed: str) -> Iterator[Prompt]:
+    """Yield the requests of a trace with their text."""
+    for number, request in enumerate(requests):
         key = f"{seed}-{number}"
         words = max(1, round(request.prompt_tokens / config.tokens_per_word))
         text = _text(request.blocks, words, config.tokens_per_word, seed, key)

@@ -120,7 +120,7 @@ def test_files_are_relative_to_the_config(tmp_path: Path) -> None:
     text = "models: [a]\nprompts: {file: p.jsonl}\nload: {trace: {file: t.csv, format: csv}}\n"
     (tmp_path / "c.yaml").write_text(text)
     config = load(str(tmp_path / "c.yaml"))
-    assert config.prompts.file == str(tmp_path / "p.jsonl")
+    assert (config.scenario, config.prompts.file) == ("c", str(tmp_path / "p.jsonl"))
     assert config.load.trace
     assert config.load.trace.file == str(tmp_path / "t.csv")
 

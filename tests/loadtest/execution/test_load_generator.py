@@ -280,9 +280,7 @@ def converse(mode: str, level: float, failing: str = "", think: float = 0.0) -> 
         f"{c}.{t}": Prompt(f"{c}.{t}", (ChatMessage("user", f"{c}.{t}?"),), c, t) for c, t in turns
     }
     requests = tuple(
-        PlannedRequest(
-            i, 0, "m", f"{c}.{t}", 4, "until_eos", c * 1000 if t == 0 else None, False, False, c, t
-        )
+        PlannedRequest(i, 0, "m", f"{c}.{t}", 4, "until_eos", c * 1000, False, False, c, t)
         for i, (c, t) in enumerate(turns)
     )
     watch = Watch()

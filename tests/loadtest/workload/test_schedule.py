@@ -209,7 +209,10 @@ def test_arrivals_of_an_open_loop_start_conversations_at_a_third_of_the_rate() -
     segment = plan(prompts=CONVERSATIONS, load=load | {"requests_per_block": 12}).segments[0]
     starts = [r.offset_ns for r in segment.requests if r.turn == 0]
     assert starts == [0, 500_000_000, 1_000_000_000, 1_500_000_000]
-    assert {r.offset_ns for r in segment.requests if r.turn} == {None}
+    assert all(
+        {r.offset_ns for r in group} == {group[0].offset_ns}
+        for group in schedule.by_conversation(segment.requests)
+    )
     assert segment.think_seconds == 2
 
 
@@ -222,37 +225,33 @@ def test_shards_share_conversations() -> None:
         assert sum(map(len, held)) == len({r.conversation for r in segment.requests})
 
 
-def traced(folder: Path, requests: int, **load: object) -> Plan:
+def traced(folder: Path, requests: int, **changes: object) -> Plan:
     rows = "".join(f"{0.1 * i},{13 * (i + 1)},{i + 1}\n" for i in range(requests))
     file = folder / "t.csv"
     file.write_text(f"seconds,prompt_tokens,completion_tokens\n{rows}")
     trace = {"file": str(file), "format": "csv", "speed": 2}
-    return plan(load={"closed": [], "open": {}, "blocks": 2, "trace": trace, **load})
+    return plan(load={"closed": [], "open": {}, "blocks": 2, "trace": trace}, **changes)
 
 
-def test_blocks_send_the_parts_of_a_trace(tmp_path: Path) -> None:
-    made = traced(tmp_path, 5)
+def test_a_trace_is_sent_once_to_every_model(tmp_path: Path) -> None:
+    made = traced(tmp_path, 3)
     assert [stage.key for stage in made.stages] == ["trace-fixed", "trace-until_eos"]
     assert {stage.level for stage in made.stages} == {20.0}
-    fixed = [s for s in made.segments if (s.model, s.stage.length) == ("b", "fixed")]
-    first, second = (segment.requests for segment in fixed)
-    assert [(r.index, r.max_tokens, r.offset_ns) for r in first] == [
-        (0, 1, 0),
-        (1, 2, 50_000_000),
+    sent = [
+        [(r.index, r.max_tokens, r.offset_ns) for r in segment.requests]
+        for segment in made.segments
     ]
-    assert [(r.index, r.max_tokens, r.offset_ns) for r in second] == [
-        (2, 3, 0),
-        (3, 4, 50_000_000),
-        (4, 5, 100_000_000),
+    assert sent == [[(0, 1, 0), (1, 2, 50_000_000), (2, 3, 100_000_000)]] * 6
+    assert [(s.stage.length, s.model) for s in made.segments[:4]] == [
+        ("fixed", "a"),
+        ("fixed", "b"),
+        ("fixed", "c"),
+        ("until_eos", "a"),
     ]
     texts = {p.messages[0].content for p in made.prompts.values()}
     assert len(texts) == len(made.prompts)  # nothing is in a prefix cache
 
 
-def test_a_trace_has_requests_for_every_block_and_within_the_limit(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"load\.blocks"):
-        traced(tmp_path, 5, blocks=6)
-    trace = {"file": str(tmp_path / "t.csv"), "format": "csv"}
-    load = {"closed": [], "open": {}, "trace": trace, "blocks": 1}
+def test_a_trace_is_within_the_limit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="30 requests"):
-        plan(load=load, limits={"max_requests": 29})
+        traced(tmp_path, 5, limits={"max_requests": 29})

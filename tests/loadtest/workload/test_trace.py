@@ -33,7 +33,7 @@ def config(folder: Path, text: str, form: Format, **changes: object) -> TraceCon
 
 
 def taken(trace_config: TraceConfig) -> list[Prompt]:
-    return [*trace.prompts(trace.read(trace_config), trace_config, "trace", 0)]
+    return [*trace.prompts(trace.read(trace_config), trace_config, "trace")]
 
 
 def due_ms(prompt: Prompt) -> int:
