@@ -65,16 +65,17 @@ class ServerMetricsSampler:
         url = self.urls.get(model)
         if url is None or self._failures[url] >= MAX_FAILURES:
             return
+        await asyncio.sleep(self.interval)
         # A session of its own: the measured requests never wait for its connection.
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while self._failures[url] < MAX_FAILURES:
-                await asyncio.sleep(self.interval)
                 if found := prometheus.read(await _body(session, url), model):
                     self._failures[url] = 0
                     self._samples[model, stage].append(found)
                 else:
                     self._failures[url] += 1
+                await asyncio.sleep(self.interval)
 
 
 async def _body(session: aiohttp.ClientSession, url: str) -> bytes:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+PRELOAD_KEY = "preload"
+"""Of the request that loads a model; prompts have other keys."""
 Role = Literal["system", "user", "assistant"]
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as short
 
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import input_file
-from sizeup_loadtest.workload.prompt import ChatMessage, Prompt, Role
+from sizeup_loadtest.workload.prompt import PRELOAD_KEY, ChatMessage, Prompt, Role
 
 KEY = "prompts.file"
 _ROLES: Mapping[str, Role] = {
@@ -25,8 +26,8 @@ def read(path: Path) -> Sequence[Prompt]:
     prompts: dict[str, Prompt] = {}
     for number, (where, entry) in enumerate(input_file.entries(path, KEY), 1):
         key = str(entry.get("key") or f"entry-{number}")
-        if key in prompts:
-            raise ConfigError(f"{where}: duplicate key {key!r}")
+        if key in prompts or key == PRELOAD_KEY:
+            raise ConfigError(f"{where}: key {short(key)} is already in use")
         prompts[key] = Prompt(key, _messages(entry, where))
     return [*prompts.values()]
 
@@ -57,7 +58,7 @@ def _message(item: object, role_key: str, text_key: str, where: str) -> ChatMess
     if role is None:
         raise ConfigError(
             f"{where}: a message needs a {role_key!r} (one of {', '.join(_ROLES)}), "
-            f"not {fields.get(role_key)!r}"
+            f"not {short(fields.get(role_key))}"
         )
     return ChatMessage(role, _text(fields.get(text_key), text_key, where))
 
@@ -75,5 +76,7 @@ def _text(content: object, key: str, where: str) -> str:
                 texts.append(text)
             case _:
                 kind = part.get("type") if isinstance(part, dict) else part
-                raise ConfigError(f"{where}: only parts of type text are supported, not {kind!r}")
+                raise ConfigError(
+                    f"{where}: only parts of type text are supported, not {short(kind)}"
+                )
     return "\n".join(texts)

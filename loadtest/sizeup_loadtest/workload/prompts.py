@@ -6,6 +6,7 @@ tokens depend on the model; reports show the server's count of prompt tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 
@@ -69,14 +70,19 @@ class PromptSource:
         prefix = self.config.shared_prefix
         if prefix is None:
             return prompt
-        group = number % prefix.groups
-        text = filler_text.text(Random(f"{self.config.seed}/prefix-{group}"), prefix.words)
+        text = _shared(self.config.seed, number % prefix.groups, prefix.words)
         first, *rest = prompt.messages
         if first.role == "system":
             text = f"{text}\n\n{first.content}"
         else:
             rest = [first, *rest]
         return replace(prompt, messages=(ChatMessage("system", text), *rest))
+
+
+@lru_cache
+def _shared(seed: int, group: int, words: int) -> str:
+    """Return the prefix of a group; requests in turn take one string of each."""
+    return filler_text.text(Random(f"{seed}/prefix-{group}"), words)
 
 
 def _user_messages(prompt: Prompt) -> list[Prompt]:

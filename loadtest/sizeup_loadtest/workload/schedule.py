@@ -22,13 +22,13 @@ from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.data.record import Length, PlannedRequest
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import arrivals, lengths, trace
-from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import PRELOAD_KEY, ChatMessage, Prompt
 from sizeup_loadtest.workload.prompts import PromptSource
 from sizeup_loadtest.workload.taken_prompts import TakenPrompts
 from sizeup_loadtest.workload.trace import TracedRequest
 
 WARM_UP = "warm-up"
-PRELOAD = Prompt("preload", (ChatMessage("user", "Hello"),))
+PRELOAD = Prompt(PRELOAD_KEY, (ChatMessage("user", "Hello"),))
 """Loads a model before its segment; one token."""
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from random import Random
+from reprlib import repr as short
 
 from sizeup_loadtest.config.workload import MAX_LENGTH, TraceConfig
 from sizeup_loadtest.errors import ConfigError
@@ -123,7 +124,7 @@ def _seconds(fields: Mapping[str, object], form: _Format, where: str) -> float:
     except (ValueError, OverflowError):
         seconds = math.nan
     if not abs(seconds) < 1e12:
-        raise ConfigError(f"{where}: {form.time} is {fields.get(form.time)!r}, not a time")
+        raise ConfigError(f"{where}: {form.time} is {short(fields.get(form.time))}, not a time")
     return seconds
 
 
@@ -135,7 +136,9 @@ def _count(fields: Mapping[str, object], name: str, where: str) -> int:
     except ValueError:
         count = -1
     if not 0 <= count <= MAX_LENGTH:
-        raise ConfigError(f"{where}: {name} is {value!r}, not a number of tokens to {MAX_LENGTH}")
+        raise ConfigError(
+            f"{where}: {name} is {short(value)}, not a number of tokens to {MAX_LENGTH}"
+        )
     return max(1, count)
 
 

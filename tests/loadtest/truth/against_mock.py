@@ -87,7 +87,7 @@ def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[S
         plan = compile_plan(config, prompts.source(config.prompts))
         async with (
             MockServer(behaviour) as server,
-            Client(Target(url=server.url), Sampling(), perf_counter_ns) as client,
+            Client(_target(config, server), Sampling(), perf_counter_ns) as client,
         ):
             loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             records = [
@@ -98,6 +98,10 @@ def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[S
         return records, [*server.truth]
 
     return asyncio.run(send())
+
+
+def _target(config: Config, server: MockServer) -> Target:
+    return config.target.model_copy(update={"url": server.url})
 
 
 def segment(load: LoadCase, model: str) -> Segment:

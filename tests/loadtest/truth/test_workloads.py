@@ -47,6 +47,13 @@ def test_a_conversation_is_sent_with_the_answers_of_the_server(load: dict[str, A
     assert [t.cached_tokens and t.cached_tokens.value for t in turns[1:]] == [20, 44]
 
 
+def test_a_conversation_by_ollamas_api() -> None:
+    made = config(prompts={"turns": 3}, target={"api": "ollama"})
+    records, served = run_plan(made, CACHING)
+    answers = Counter(request.prompt.count("t0 t1 t2 t3") for request in served)
+    assert answers == {turn: len(records) / 3 for turn in range(3)}
+
+
 def test_a_conversation_ends_where_a_turn_fails() -> None:
     behaviour = Behaviour((QUICK,), failures={Outcome.FAILED: 0.3})
     made = config(prompts={"turns": 3}, load={"requests_per_block": 60})

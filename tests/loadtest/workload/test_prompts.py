@@ -160,12 +160,14 @@ IMAGE = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url
         {"messages": [3]},
         {"messages": [{"role": "robot", "content": "x"}]},
         {"messages": [{"role": "tool", "content": "x"}]},
+        {"messages": [{"role": "x" * 10_000, "content": "x"}]},
         {"messages": [{"role": "user", "content": None}]},
         {"messages": [{"role": "user", "content": IMAGE}]},
         {"messages": [{"role": "user", "content": ["x"]}]},
         {"messages": [{"role": "system", "content": "x"}]},
         {"conversations": [{"from": "gpt", "value": "x"}]},
         {"prompt": "b", "key": "first"},
+        {"prompt": "b", "key": "preload"},
     ],
 )
 def test_an_invalid_entry_is_refused_with_its_line(tmp_path: Path, entry: object) -> None:
@@ -173,6 +175,7 @@ def test_an_invalid_entry_is_refused_with_its_line(tmp_path: Path, entry: object
     with pytest.raises(ConfigError, match=r"prompts\.file: .* line 2") as caught:
         prompts.source(config)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
