@@ -8,7 +8,6 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from reprlib import repr as short
 
 from sizeup_loadtest.errors import ConfigError
 
@@ -121,7 +120,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"duplicate key {short(duplicate)}")
+        raise ValueError(f"duplicate key {duplicate!r}")
     return result
 
 

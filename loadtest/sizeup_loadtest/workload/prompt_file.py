@@ -76,7 +76,5 @@ def _text(content: object, key: str, where: str) -> str:
                 texts.append(text)
             case _:
                 kind = part.get("type") if isinstance(part, dict) else part
-                raise ConfigError(
-                    f"{where}: only parts of type text are supported, not {short(kind)}"
-                )
+                raise ConfigError(f"{where}: only text parts are supported, not {short(kind)}")
     return "\n".join(texts)

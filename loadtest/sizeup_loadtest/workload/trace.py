@@ -136,9 +136,7 @@ def _count(fields: Mapping[str, object], name: str, where: str) -> int:
     except ValueError:
         count = -1
     if not 0 <= count <= MAX_LENGTH:
-        raise ConfigError(
-            f"{where}: {name} is {short(value)}, not a number of tokens to {MAX_LENGTH}"
-        )
+        raise ConfigError(f"{where}: {name} is {short(value)}, not a count up to {MAX_LENGTH}")
     return max(1, count)
 
 
