@@ -30,7 +30,7 @@ from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import load_generator
 from sizeup_loadtest.execution.load_generator import SendContext
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Stage
 
 GUIDELLM = "guidellm==0.8.1"

@@ -23,7 +23,7 @@ from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.execution import client_lag, load_generator
 from sizeup_loadtest.execution.load_generator import SendContext
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 MODEL = "mock:1b"

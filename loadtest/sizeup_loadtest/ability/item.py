@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from sizeup_loadtest.workload.prompts import ChatMessage
+from sizeup_loadtest.workload.prompt import ChatMessage
 
 AnswerFormat = Literal["number", "numbers", "words", "letters", "choice", "json", "rules"]
 """number: one number. numbers, words: an ordered list. letters: a sequence of characters.

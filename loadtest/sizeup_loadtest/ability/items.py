@@ -22,7 +22,7 @@ from sizeup_loadtest.ability import (
 from sizeup_loadtest.ability.held_out import BUCKETS, held_out
 from sizeup_loadtest.ability.item import Item, MakeQuestion, Question
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.workload.prompts import ChatMessage
+from sizeup_loadtest.workload.prompt import ChatMessage
 
 LEVELS = (1, 2, 3, 4, 5, 6)
 

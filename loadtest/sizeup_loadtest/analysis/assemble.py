@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from sizeup_loadtest.analysis import capacity, cost, latency, validity, verdict
+from sizeup_loadtest.analysis import capacity, cost, latency, turns, validity, verdict
 from sizeup_loadtest.config.schema import Config, ModelConfig
 from sizeup_loadtest.data.record import Api, Outcome, Record
 from sizeup_loadtest.data.results import (
@@ -172,10 +172,11 @@ def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
 
 
 def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
+    metrics = run.info.server_metrics.get(model, {})
     return tuple(
         latency.stage_result(
             to_load(stage, run.config.target.api), run.by_stage[model, stage.key], run.config.slo
-        )
+        ).model_copy(update={"server_metrics": metrics.get(stage.key)})
         for stage in run.plan.stages
         if any(not record.planned.warm_up for record in run.by_stage.get((model, stage.key), ()))
     )
@@ -204,7 +205,10 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
     planned = sum(
         len(s.requests) for s in run.plan.segments if s.model not in run.info.invalid_models
     )
+    never_due = turns.never_due((r for s in run.plan.segments for r in s.requests), sent)
     warnings = [] if run.info.complete else [validity.STOPPED]
+    if never_due:
+        warnings.append(f"{never_due} turns of conversations were not sent: an earlier one failed")
     if run.suites:
         warnings += [f"{name}: {reason}" for name, reason in run.suites.failed.items()]
     lags = run.info.stage_lag
@@ -221,9 +225,9 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
         invalid={model.name: model.invalid_reason for model in models if model.invalid_reason},
         paces=_lowest_tpot(models),
         searched=len(searched),
-        unsent=max(0, planned - len(sent)) if sent else 0,
+        unsent=max(0, planned - len(sent) - never_due) if sent else 0,
         complete=run.info.complete,
-        warnings=[*warnings, *validity.stage_warnings(models)],
+        warnings=[*warnings, *validity.stage_warnings(models, run.config.shares_prefixes)],
     )
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from sizeup_loadtest.analysis import intervals, throughput
+from sizeup_loadtest.analysis import intervals, throughput, turns
 from sizeup_loadtest.config.schema import Arrival, Mode, Slo
 from sizeup_loadtest.data.record import Api, Length, Outcome, Record
 from sizeup_loadtest.data.results import (
@@ -158,6 +158,7 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
         cached_tokens=mean(blocks, lambda r: r.cached_tokens),
         cached_prompts=sum(_is_cached_prompt(r) for r in ok),
         reloads=_reloads(everything, first),
+        turns=turns.by_turn(sent, ttft),
         **_rates(load, [*sent.values()], slo),
     )
 

@@ -131,10 +131,16 @@ def client_was_late(loop: Lag | None, limits: RunLimits) -> bool:
     return loop is not None and loop.n >= MIN_SAMPLES and loop.p99 > limits.max_loop_lag_seconds
 
 
-def stage_warnings(models: Sequence[ModelResult]) -> Iterator[str]:
-    """Yield what deviated from the plan, by model, with the stages."""
+def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False) -> Iterator[str]:
+    """Yield what deviated from the plan, by model, with the stages.
+
+    Cached prompts are no deviation where prompts share their beginnings.
+    """
+    unplanned = {
+        n: t for n, t in _STAGE_WARNINGS.items() if n != "cached_prompts" or not shares_prefixes
+    }
     for model in models:
-        for name, text in _STAGE_WARNINGS.items():
+        for name, text in unplanned.items():
             stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
             if stages:
                 yield f"{model.name}: {sum(stages.values())} {text} (in {', '.join(stages)})"

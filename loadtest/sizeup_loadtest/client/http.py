@@ -22,7 +22,7 @@ from sizeup_loadtest.client.response import (
 )
 from sizeup_loadtest.config.schema import Sampling, Target
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 
 READ_BUFFER_BYTES = 1 << 20
 """Per connection; aiohttp's default of 64 KiB pauses a fast stream, which would be measured."""

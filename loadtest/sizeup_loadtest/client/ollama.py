@@ -13,7 +13,7 @@ from sizeup_loadtest.client.response import (
 )
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.data.record import PlannedRequest, ServerTimes
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 
 
 class Ollama:

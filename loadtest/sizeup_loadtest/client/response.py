@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sizeup_loadtest.data.record import PlannedRequest, ServerTimes
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 
 Json = dict[str, Any]
 MAX_ERROR_CHARACTERS = 500

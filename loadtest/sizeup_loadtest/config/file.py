@@ -34,9 +34,9 @@ def load(
     data |= _target(data, url, fallback_url)
     if models:
         data["models"] = _selected(data.get("models"), models)
-    prompts = _section(data, "prompts")
-    if isinstance(prompts.get("file"), str) and folder is not None:
-        data["prompts"] = prompts | {"file": str(folder / prompts["file"])}
+    if folder is not None:
+        _locate(_section(data, "prompts"), folder)
+        _locate(_section(_section(data, "load"), "trace"), folder)
     return validate(data, name)
 
 
@@ -99,6 +99,12 @@ def _read(path_or_name: str) -> tuple[str, str, Path | None]:
         raise ConfigError(f"{path_or_name}: {error}") from None
 
 
+def _locate(section: dict[str, Any], folder: Path) -> None:
+    """Make the file of a section relative to the config's folder."""
+    if isinstance(section.get("file"), str):
+        section["file"] = str(folder / section["file"])
+
+
 def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
     value = data.get(key)
     return value if isinstance(value, dict) else {}
@@ -119,7 +125,7 @@ def _selected(known: object, names: Sequence[str]) -> list[Any]:
 
 
 def _problem(details: Any) -> str:
-    path = ".".join(str(part) for part in details["loc"])
+    path = ".".join(str(part) for part in details["loc"] if not str(part).startswith("="))
     if details["type"] == "extra_forbidden":
         return f"{path}: unknown key{_suggestion(details['loc'])}"
     message = str(details["msg"]).removeprefix("Value error, ")
@@ -138,9 +144,9 @@ def _suggestion(location: Sequence[int | str]) -> str:
 
 
 def _subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
-    """Return the section under a key, also inside a list or a union."""
+    """Return the section under a key, also inside a list or a union, whose branches are no keys."""
     if section is None or key not in section.model_fields:
-        return None
+        return section
     found = [section.model_fields[key].annotation]
     while found:
         kind = found.pop()

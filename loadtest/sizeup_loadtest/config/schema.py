@@ -8,35 +8,31 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AnyHttpUrl,
-    BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     field_validator,
     model_validator,
 )
 
+from sizeup_loadtest.config.section import ConfigSection, Name, Seconds, Share
+from sizeup_loadtest.config.workload import (
+    Lengths,
+    SharedPrefix,
+    StageLengths,
+    TraceConfig,
+)
 from sizeup_loadtest.data.record import Api, Length
 from sizeup_loadtest.data.results import Requirements
 
 Mode = Literal["closed", "open"]
-Arrival = Literal["constant", "poisson"]
+Arrival = Literal["constant", "poisson", "trace"]
 PromptSet = Literal["chat-short", "chat-long", "rag", "text"]
-Seconds = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 SLO_PRESETS: Mapping[str, Mapping[str, float]] = {
     # MLPerf Inference, llama3.1-8B: the Interactive and Server scenarios.
     "interactive": {"ttft_seconds": 0.5, "tpot_seconds": 0.03},
     "conversational": {"ttft_seconds": 2.0, "tpot_seconds": 0.1},
 }
-
-
-class ConfigSection(BaseModel):
-    """Rejects unknown keys, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Target(ConfigSection):
@@ -66,6 +62,8 @@ class ModelConfig(ConfigSection):
     """US dollars, for all hardware that serves the model."""
     bandwidth_gb_s: Annotated[float, Field(gt=0)] | None = None
     """Memory bandwidth of that hardware, 1e9 bytes per second: an upper bound of tokens/s."""
+    metrics_url: Annotated[str, Field(pattern="^https?://")] | None = None
+    """Prometheus metrics of the model's server; None: /metrics of its URL, where it has them."""
 
 
 class Prompts(ConfigSection):
@@ -73,9 +71,18 @@ class Prompts(ConfigSection):
 
     set: PromptSet = "chat-short"
     file: str | None = None
-    """JSON Lines with `prompt` or `messages`, instead of a built-in set; relative to the config."""
-    words: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = ()
-    """Prompt lengths for the sets `rag` and `text`; each adds its own stages."""
+    """JSON Lines, a JSON array or CSV with `prompt`, `messages` or ShareGPT's `conversations`, in
+    place of a built-in set; relative to the config."""
+    words: StageLengths = ()
+    """Prompt lengths for the sets `rag` and `text`: numbers, each of which adds its own stages, or
+    a distribution. A word is about 1.3 tokens."""
+    shared_prefix: SharedPrefix | None = None
+    """A system prompt before those of the set or the file."""
+    turns: Annotated[int, Field(ge=1, le=100)] = 1
+    """Above 1, conversations: a turn is sent with the server's answers to the earlier ones. Those
+    of a file have the messages of its user, up to this number."""
+    think_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Open loop: time between an answer and the next turn."""
     count: Annotated[int, Field(ge=1)] | None = None
     """Distinct prompts before they repeat. Built-in sets are endless; a repeated prompt hits the
     server's prefix cache."""
@@ -94,9 +101,10 @@ class Sampling(ConfigSection):
 class OpenLoop(ConfigSection):
     """Open loop: requests arrive whether or not earlier ones have finished."""
 
-    arrival: Arrival = "poisson"
+    arrival: Literal["constant", "poisson"] = "poisson"
     rates: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = ()
-    """Request rates per second, one stage each."""
+    """Request rates per second, one stage each; with `prompts.turns`, a conversation arrives for
+    every so many requests."""
 
 
 class LoadConfig(ConfigSection):
@@ -110,6 +118,8 @@ class LoadConfig(ConfigSection):
     closed: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = (1,)
     """Concurrency levels, one stage each."""
     open: OpenLoop = OpenLoop()
+    trace: TraceConfig | None = None
+    """Adds a stage in which requests arrive as recorded, once."""
     requests_per_block: Annotated[int, Field(ge=1, le=100_000)] = 8
     """Per model and stage. In a closed loop at least the concurrency, plus the requests of ramp-up
     and ramp-down, which the latency metrics leave out."""
@@ -209,8 +219,8 @@ class Config(ConfigSection):
     models: Annotated[tuple[ModelConfig, ...], Field(min_length=1, max_length=100)]
     prompts: Prompts = Prompts()
     length: Literal["until_eos", "fixed", "both"] = "both"
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 128
-    """Exact with fixed length, the maximum otherwise."""
+    max_tokens: Lengths = 128
+    """Exact with fixed length, the maximum otherwise; a number, or a distribution."""
     sampling: Sampling = Sampling()
     load: LoadConfig = LoadConfig()
     slo: Slo = Slo()
@@ -228,6 +238,13 @@ class Config(ConfigSection):
         if not isinstance(value, list | tuple):
             return value
         return tuple({"name": item} if isinstance(item, str) else item for item in value)
+
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether prompts have their beginnings in common, so that prefix caches are of use."""
+        prompts, trace = self.prompts, self.load.trace
+        hashed = trace is not None and trace.format == "mooncake"
+        return prompts.turns > 1 or prompts.shared_prefix is not None or hashed
 
     @property
     def lengths(self) -> tuple[Length, ...]:

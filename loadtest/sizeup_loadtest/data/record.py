@@ -45,10 +45,15 @@ class PlannedRequest:
     max_tokens: int
     length: Length
     offset_ns: int | None
-    """Open loop: time to send, since the stage began. Closed loop: None."""
+    """Open loop: time to send, since the stage began; of a later turn that of the first. Closed
+    loop: None."""
     warm_up: bool = False
     ramp: bool = False
     """Sent during ramp-up or ramp-down of a closed loop, below the configured concurrency."""
+    conversation: int | None = None
+    """Number of the conversation that it is a turn of; None for a request of its own."""
+    turn: int = 0
+    """From 0. A later turn is sent after the answer to the earlier one, with all answers so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,50 +7,12 @@ zero. `schema_version` changes when a field changes its meaning or is removed.
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from sizeup_loadtest.data.estimates import Distribution as Distribution
+from sizeup_loadtest.data.estimates import Estimate as Estimate
+from sizeup_loadtest.data.estimates import Proportion as Proportion
+from sizeup_loadtest.data.estimates import Result as Result
 
 SCHEMA_VERSION = 1
-
-
-class Result(BaseModel):
-    """Rejects unknown fields and non-finite numbers."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Estimate(Result):
-    """A value with its 95 % interval, bootstrapped over blocks; no interval below 5 blocks."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-class Proportion(Result):
-    """A fraction with its 95 % Wilson interval."""
-
-    successes: int
-    n: int
-    value: float
-    low: float
-    high: float
-
-
-class Distribution(Result):
-    """Times in seconds. A percentile is null where n is too small for its own 95 % interval."""
-
-    n: int
-    """Number of requests, also where each request has several values."""
-    mean: Estimate
-    p50: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    low: float
-    high: float
-    """Minimum and maximum."""
 
 
 class LatencyBreakdown(Result):
@@ -63,6 +25,42 @@ class LatencyBreakdown(Result):
     decode: Distribution
 
 
+class TurnResult(Result):
+    """One turn of the conversations of a stage, with those of ramp-up and ramp-down.
+
+    Its prompt has all earlier turns and answers.
+    """
+
+    turn: int
+    """From 1."""
+    n: int
+    failed: int
+    """Failed requests; each ended its conversation."""
+    prompt_tokens: Estimate | None
+    cached_tokens: Estimate | None
+    ttft: Distribution | None
+
+
+class MeanAndMax(Result):
+    """A gauge of the server while a stage ran."""
+
+    mean: float
+    max: float
+
+
+class ServerMetrics(Result):
+    """What the server's /metrics reported while a stage ran; None where it has no such metric."""
+
+    queue: MeanAndMax | None = None
+    """Requests waiting."""
+    kv_usage: MeanAndMax | None = None
+    """Fraction of the KV cache in use."""
+    running: MeanAndMax | None = None
+    """Requests in the batch."""
+    sources: Mapping[str, str] = {}
+    """Field -> name of the server's metric."""
+
+
 class StageResult(Result):
     """One model under one load."""
 
@@ -70,7 +68,7 @@ class StageResult(Result):
     mode: Literal["closed", "open"]
     level: float
     """Closed loop: concurrent requests. Open loop: requests per second."""
-    arrival: Literal["constant", "poisson"] | None = None
+    arrival: Literal["constant", "poisson", "trace"] | None = None
     length: Literal["until_eos", "fixed"]
     api: Literal["openai", "ollama"]
     n: int
@@ -116,8 +114,11 @@ class StageResult(Result):
     """Prompt tokens taken from the server's prefix cache."""
     cached_prompts: int = 0
     """Prompts of which at least half came from the prefix cache."""
+    turns: tuple[TurnResult, ...] = ()
+    """Of conversations, with `prompts.turns`."""
     reloads: int = 0
     """Blocks before which the model had to be loaded; no metric includes that time."""
+    server_metrics: ServerMetrics | None = None
 
 
 class CapacityPoint(Result):

@@ -12,7 +12,7 @@ from sizeup_loadtest.execution.load_generator import keep_all
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.storage.run_folder import AbilityFile
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 STAGE = "ability"

@@ -13,7 +13,8 @@ from sizeup_loadtest.data.results import CapacityPoint, CapacityResult
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.storage.run_folder import CapacityFile
 from sizeup_loadtest.workload import prompts, schedule
-from sizeup_loadtest.workload.prompts import Prompt, PromptSource
+from sizeup_loadtest.workload.prompt import Prompt
+from sizeup_loadtest.workload.prompts import PromptSource
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 _FIRST_PROMPT = 1_000_000
@@ -126,7 +127,7 @@ class LoadLevels:
         return self._segment(self._config.capacity.mode, level, attempt, self._count(level))
 
     def _segment(self, mode: Mode, level: float, attempt: int, requests: int) -> Segment:
-        config, words = self._config, (self._config.prompts.words or (None,))[0]
+        config, words = self._config, schedule.prompt_words(self._config)[0]
         arrival = config.load.open.arrival if mode == "open" else None
         key = capacity.stage_key(mode, level)
         stage = Stage(key, mode, level, config.lengths[0], arrival, words)

@@ -9,6 +9,7 @@ from rich.table import Table
 from sizeup_loadtest.ability.items import ladder
 from sizeup_loadtest.analysis.capacity import FIRST_RATE
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.workload import lengths
 from sizeup_loadtest.workload.schedule import Plan, Segment, Stage
 
 _BISECTIONS = 4
@@ -101,7 +102,7 @@ def _capacity(config: Config, tok_s: float) -> Iterator[Part]:
     capacity = config.capacity
     if capacity.enabled:
         limit = _users(int(capacity.max)) if capacity.mode == "closed" else f"{capacity.max:g}/s"
-        each = capacity.seconds + config.max_tokens / tok_s
+        each = capacity.seconds + lengths.typical(config.max_tokens) / tok_s
         models = len(config.models)
         yield Part("capacity", f"≤ {limit}", models, _loads(config) * each * models)
 

@@ -1,19 +1,20 @@
 """Sends one segment of the plan: a closed loop with workers, or an open loop by the clock.
 
-Both send a bounded number of requests, stop sending at a deadline, and return when every request
-sent has ended; each request has its own deadline.
+In both, a turn of a conversation follows the answer to the one before. Both send a bounded number
+of requests, stop sending at a deadline, and return when every request sent has ended; each request
+has its own deadline.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sizeup_loadtest.client.http import Request
-from sizeup_loadtest.data.record import PlannedRequest, Record
+from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.clock import SECOND_NS, sleep_until
-from sizeup_loadtest.workload.prompts import Prompt
-from sizeup_loadtest.workload.schedule import Segment
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import Segment, by_conversation
 
 SAMPLES_PER_STAGE = 8
 """Outputs per stage that are kept for the report."""
@@ -94,7 +95,7 @@ class _SegmentRun:
     async def send_preload(self, planned: PlannedRequest) -> None:
         now = self._context.clock()
         if now <= self._deadline:
-            await self._send(planned, now)
+            await self._send(planned, self._prompts[planned.prompt], now)
 
     async def closed_loop(self) -> None:
         """Keep a fixed number of requests in flight until none are left.
@@ -103,43 +104,64 @@ class _SegmentRun:
         together stay in lockstep, and each prefill waits for all others.
         """
         requests = self._segment.requests
-        remaining, count = iter(requests), min(int(self._segment.stage.level), len(requests))
+        conversations = by_conversation(requests)
+        remaining = iter(conversations)
+        count = min(int(self._segment.stage.level), len(conversations))
         ramp_ns = self._context.response_ns if any(r.ramp for r in requests) else 0
         async with asyncio.TaskGroup() as workers:
             for i in range(count):
                 workers.create_task(self._worker(remaining, self._began + ramp_ns * i // count))
 
-    async def _worker(self, remaining: Iterator[PlannedRequest], begin_ns: int) -> None:
+    async def _worker(self, remaining: Iterator[Sequence[PlannedRequest]], begin_ns: int) -> None:
         await sleep_until(begin_ns, self._context.clock)
-        for planned in remaining:
-            now = self._context.clock()
-            if now > self._deadline:
-                return
-            await self._send(planned, now)
+        for turns in remaining:
+            await self._converse(turns, self._context.clock())
 
     async def open_loop(self) -> None:
         """Send every request at its scheduled time, whether or not earlier ones have ended."""
         async with asyncio.TaskGroup() as tasks:
-            for planned in self._segment.requests:
-                due = self._began + (planned.offset_ns or 0)
+            for turns in by_conversation(self._segment.requests):
+                due = self._began + (turns[0].offset_ns or 0)
                 if due > self._deadline:
                     return
                 await sleep_until(due, self._context.clock)
-                tasks.create_task(self._send(planned, due))
+                tasks.create_task(self._converse(turns, due))
 
-    async def _send(self, planned: PlannedRequest, scheduled_ns: int) -> None:
+    async def _converse(self, turns: Sequence[PlannedRequest], due_ns: int) -> None:
+        """Send turns one after the other, each with the answers to the earlier ones.
+
+        A failed turn ends the conversation: there is no answer to go on from.
+        """
+        history: tuple[ChatMessage, ...] = ()
+        for planned in turns:
+            if due_ns > self._deadline:
+                return
+            await sleep_until(due_ns, self._context.clock)
+            prompt = self._prompts[planned.prompt]
+            prompt = replace(prompt, messages=(*history, *prompt.messages))
+            record = await self._send(planned, prompt, due_ns)
+            if record.outcome is not Outcome.OK:
+                return
+            history = (*prompt.messages, ChatMessage("assistant", record.text))
+            due_ns = self._context.clock() + round(self._segment.think_seconds * SECOND_NS)
+
+    async def _send(self, planned: PlannedRequest, prompt: Prompt, scheduled_ns: int) -> Record:
+        """Return the record of a request, with its text where it is a turn of a conversation."""
         context = self._context
+        keep_text = context.keep_text(planned)
         request = Request(
             stage=self._segment.stage.key,
             planned=planned,
-            prompt=self._prompts[planned.prompt],
+            prompt=prompt,
             scheduled_ns=scheduled_ns,
-            keep_text=context.keep_text(planned),
+            keep_text=keep_text or planned.conversation is not None,
         )
         context.observer.sent(request)
         record = await context.sender.send(request)
-        self.records.append(record)
-        context.observer.ended(record)
+        kept = record if keep_text else replace(record, text="")
+        self.records.append(kept)
+        context.observer.ended(kept)
+        return record
 
 
 def _deadline(segment: Segment, began_ns: int, deadline_ns: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from sys import maxsize
 
 from rich.console import Console
@@ -16,8 +16,9 @@ from sizeup_loadtest.execution.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.clock import SECOND_NS, Clock, sleep_until
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.load_generator import SendContext, is_sample, run_segment
+from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.schedule import Plan, Segment, share
 
 
@@ -46,6 +47,7 @@ class Run:
     console: Console
     shard: Shard
     lag: LoopLagSampler
+    server_metrics: ServerMetricsSampler = field(default_factory=lambda: ServerMetricsSampler({}))
     model_info: dict[str, ModelInfo] = field(default_factory=dict)
     load_seconds: dict[str, float] = field(default_factory=dict)
     invalid_models: dict[str, str] = field(default_factory=dict)
@@ -78,7 +80,9 @@ class Run:
         if segment.model in self.invalid_models:
             return []
         first = segment.requests[0]
-        kind = (segment.model, segment.stage.words, first.length, first.max_tokens)
+        # Lengths of a distribution differ by block, by less than a power of two.
+        tokens = round(fmean(r.max_tokens for r in segment.requests)).bit_length()
+        kind = (segment.model, segment.stage.words, first.length, tokens)
         known = self.response_ns.get(kind, 0)
         context = SendContext(
             client or self.client,
@@ -88,8 +92,10 @@ class Run:
             keep_text or _is_shown,
             known,
         )
-        with self.lag.during(segment.stage.key):
-            records = await run_segment(share(segment, self.shard), prompts, context)
+        stage = segment.stage.key
+        async with self.server_metrics.during(segment.model, stage):
+            with self.lag.during(stage):
+                records = await run_segment(share(segment, self.shard), prompts, context)
         self.recorder.flush()
         times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
         if times:

@@ -23,6 +23,7 @@ from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run, ShardOptions
+from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, metrics_urls
 from sizeup_loadtest.report import files, terminal
 from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder, RunInfo
@@ -118,8 +119,9 @@ async def execute(
     complete = False
     with folder.recorder() as recorder:
         async with client, sample_loop_lag(clock) as lag:
+            metrics = ServerMetricsSampler(metrics_urls(config))
             run = Run(
-                config, plan, client, clock, folder, recorder, view, console, shard, lag
+                config, plan, client, clock, folder, recorder, view, console, shard, lag, metrics
             )  # fmt: skip
             try:
                 with view:
@@ -170,6 +172,7 @@ def _info(run: Run, lag: LoopLagSampler, started: datetime, complete: bool) -> R
         environment=environment(),
         loop_lag=lag.lag(),
         stage_lag=lag.stages(),
+        server_metrics=run.server_metrics.stages(),
         model_info=run.model_info,
         load_seconds=run.load_seconds,
         invalid_models=run.invalid_models,

@@ -9,7 +9,7 @@ from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.errors import TargetError
 from sizeup_loadtest.execution import server_info
 from sizeup_loadtest.execution.run import Run
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 COLD_START = Stage("cold-start", "closed", 1, "until_eos")

@@ -24,6 +24,7 @@ from sizeup_loadtest.data.results import (
     ModelInfo,
     Paired,
     Results,
+    ServerMetrics,
     SuiteScore,
 )
 from sizeup_loadtest.errors import FolderError
@@ -50,6 +51,8 @@ class RunInfo(BaseModel):
     loop_lag: Lag | None
     stage_lag: Mapping[str, Lag] = {}
     """Event loop lag by stage, of all models together."""
+    server_metrics: Mapping[str, Mapping[str, ServerMetrics]] = {}
+    """Model -> stage -> what its server's metrics said meanwhile."""
     model_info: Mapping[str, ModelInfo] = {}
     load_seconds: Mapping[str, float] = {}
     """Measured cold starts, by model."""

@@ -1,135 +1,114 @@
-"""Prompts: endless built-in sets, and JSON Lines files.
+"""Prompts: endless built-in sets, and files.
 
 The n-th prompt of a set depends on the set, the seed and n only. Lengths are in words, because
 tokens depend on the model; reports show the server's count of prompt tokens.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Literal, Protocol
 
 from sizeup_loadtest.config.schema import Prompts
+from sizeup_loadtest.config.workload import LengthDistribution
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.workload import filler_text
+from sizeup_loadtest.workload import filler_text, lengths, prompt_file
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 
-MAX_FILE_BYTES = 256 << 20
 DEFAULT_WORDS = 1500
 """Of a `rag` or `text` prompt: about 2,000 tokens, a few retrieved pages."""
 
-Role = Literal["system", "user", "assistant"]
 
-
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """One message of a conversation."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """The messages of one request, the same for every model."""
-
-    key: str
-    messages: tuple[ChatMessage, ...]
-
-
-class PromptSource(Protocol):
-    """An indexed sequence of prompts."""
-
-    def __call__(self, index: int, words: int | None) -> Prompt:
-        """Return the prompt at an index from 0; `words` is None for a set of its own length."""
-
-
-def source(config: Prompts) -> PromptSource:
+def source(config: Prompts) -> "PromptSource":
     """Return the configured prompts; ConfigError when their file is invalid."""
-    if config.file is not None:
-        return partial(_from_file, read(Path(config.file)), config.count)
-    return partial(_built_in, config)
+    if config.file is None:
+        return PromptSource(config)
+    prompts = prompt_file.read(Path(config.file))
+    if config.turns > 1 and all(len(_user_messages(prompt)) < 2 for prompt in prompts):
+        raise ConfigError(
+            f"prompts.turns: no entry of {config.file} has more than one message of a user"
+        )
+    return PromptSource(config, prompts[: config.count])
 
 
-def read(path: Path) -> Sequence[Prompt]:
-    """Read JSON Lines with `prompt` or `messages`, and an optional `key`."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"prompts.file: {path} is larger than {MAX_FILE_BYTES} bytes")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"prompts.file: {error}") from None
-    prompts = [_line(line, i, path) for i, line in enumerate(lines, 1) if line.strip()]
-    if not prompts:
-        raise ConfigError(f"prompts.file: {path} has no prompts")
-    if len({prompt.key for prompt in prompts}) < len(prompts):
-        raise ConfigError(f"prompts.file: {path} has duplicate keys")
-    return prompts
+@dataclass(frozen=True, slots=True)
+class PromptSource:
+    """An indexed sequence of prompts, and one of conversations."""
+
+    config: Prompts
+    file: Sequence[Prompt] = ()
+
+    def __call__(self, index: int, words: int | None = None) -> Prompt:
+        """Return the prompt at an index from 0; `words` is None for a set of its own length."""
+        number = self._number(index)
+        name = (
+            f"{self.config.set}-{number}"
+            if words is None
+            else f"{self.config.set}-{words}-{number}"
+        )
+        prompt = self.file[number] if self.file else _built_in(self.config, name, words)
+        return self._with_prefix(prompt, number)
+
+    def conversation(self, index: int, words: int | None = None) -> Sequence[Prompt]:
+        """Return the turns of a conversation: the messages of its user, without answers."""
+        number = self._number(index)
+        if self.file:
+            turns = _user_messages(self.file[number])[: self.config.turns]
+        else:
+            size = "" if words is None else f"{words}-"
+            names = (f"{self.config.set}-{size}{number}.{i}" for i in range(self.config.turns))
+            turns = [_built_in(self.config, name, words) for name in names]
+        turns = [self._with_prefix(turns[0], number), *turns[1:]]
+        return [replace(turn, conversation=index, turn=i) for i, turn in enumerate(turns)]
+
+    def _number(self, index: int) -> int:
+        distinct = len(self.file) or self.config.count
+        return index % distinct if distinct else index
+
+    def _with_prefix(self, prompt: Prompt, number: int) -> Prompt:
+        prefix = self.config.shared_prefix
+        if prefix is None:
+            return prompt
+        text = _shared(self.config.seed, number % prefix.groups, prefix.words)
+        first, *rest = prompt.messages
+        if first.role == "system":
+            text = f"{text}\n\n{first.content}"
+        else:
+            rest = [first, *rest]
+        return replace(prompt, messages=(ChatMessage("system", text), *rest))
 
 
-def _line(line: str, number: int, path: Path) -> Prompt:
-    where = f"prompts.file: {path} line {number}"
-    try:
-        data = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{where}: not a JSON object")
-    if isinstance(data.get("prompt"), str):
-        messages: tuple[ChatMessage, ...] = (ChatMessage("user", data["prompt"]),)
-    else:
-        messages = _messages(data.get("messages"), where)
-    return Prompt(str(data.get("key", f"line-{number}")), messages)
+@lru_cache
+def _shared(seed: int, group: int, words: int) -> str:
+    """Return the prefix of a group; requests in turn take one string of each."""
+    return filler_text.text(Random(f"{seed}/prefix-{group}"), words)
 
 
-def _messages(value: object, where: str) -> tuple[ChatMessage, ...]:
-    if not isinstance(value, list) or not value:
-        raise ConfigError(f"{where}: needs a string `prompt` or a list `messages`")
-    return tuple(_message(item, where) for item in value)
+def _user_messages(prompt: Prompt) -> list[Prompt]:
+    """Split a conversation at the messages of its user; the first keeps the system prompt."""
+    system = [m for m in prompt.messages if m.role == "system"]
+    texts = [m for m in prompt.messages if m.role == "user"]
+    first, *later = texts
+    split = [(*system, first), *((message,) for message in later)]
+    return [Prompt(f"{prompt.key}.{i}", messages) for i, messages in enumerate(split)]
 
 
-def _message(item: object, where: str) -> ChatMessage:
-    if isinstance(item, dict) and isinstance(item.get("content"), str):
-        match item.get("role"):
-            case "system" | "user" | "assistant" as role:
-                return ChatMessage(role, item["content"])
-    raise ConfigError(
-        f"{where}: a message needs a role (system, user, assistant) and a string content"
-    )
-
-
-def _from_file(
-    prompts: Sequence[Prompt], count: int | None, index: int, words: int | None
-) -> Prompt:
-    return prompts[index % min(count or len(prompts), len(prompts))]
-
-
-def _built_in(config: Prompts, index: int, words: int | None) -> Prompt:
-    number = index % config.count if config.count else index
-    size = words or DEFAULT_WORDS
-    key = f"{config.set}-{number}" if words is None else f"{config.set}-{words}-{number}"
+def _built_in(config: Prompts, key: str, words: int | None) -> Prompt:
     random = Random(f"{config.seed}/{key}")
     match config.set:
         case "chat-short":
-            return _single_turn(key, filler_text.question(random))
+            text = filler_text.question(random)
         case "chat-long":
-            return Prompt(key, _conversation(random))
+            text = filler_text.task(random)
         case "rag":
-            return _single_turn(key, filler_text.retrieval(random, size))
+            text = filler_text.retrieval(random, _size(config, words, random))
         case "text":
-            return _single_turn(key, filler_text.text(random, size))
-
-
-def _single_turn(key: str, text: str) -> Prompt:
+            text = filler_text.text(random, _size(config, words, random))
     return Prompt(key, (ChatMessage("user", text),))
 
 
-def _conversation(random: Random) -> tuple[ChatMessage, ...]:
-    """Return three turns and a final question, about 600 words."""
-    turns: list[ChatMessage] = []
-    for _ in range(3):
-        turns.append(ChatMessage("user", filler_text.question(random)))
-        turns.append(ChatMessage("assistant", filler_text.text(random, 180)))
-    return (*turns, ChatMessage("user", filler_text.task(random)))
+def _size(config: Prompts, words: int | None, random: Random) -> int:
+    if isinstance(config.words, LengthDistribution):
+        return lengths.draw(config.words, random)
+    return words or DEFAULT_WORDS

@@ -1,8 +1,9 @@
-"""Config -> plan: every request of a run in order, with one hash. Pure.
+"""Config -> plan: every request of a run in order, with one hash. Pure, but for reading a trace.
 
 A block runs every stage once, and a stage runs every model in turn, so that noise of the machine
 that outlasts a block affects all models alike. The order of the models rotates from block to
 block, and every second block runs in reverse, so that no model always follows the same other one.
+A trace is sent once, after the blocks.
 
 A closed loop sends more requests than its metrics use: workers start one after the other (ramp-up)
 and finish so (ramp-down). A model that follows another one is preloaded with a short request that
@@ -13,17 +14,21 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, islice
+from itertools import accumulate, count, islice
+from random import Random
 
 from sizeup_loadtest.config.schema import Arrival, Config, Mode
 from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.data.record import Length, PlannedRequest
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt, PromptSource
+from sizeup_loadtest.workload import arrivals, lengths, trace
+from sizeup_loadtest.workload.prompt import PRELOAD_KEY, ChatMessage, Prompt
+from sizeup_loadtest.workload.prompts import PromptSource
+from sizeup_loadtest.workload.taken_prompts import TakenPrompts
+from sizeup_loadtest.workload.trace import TracedRequest
 
 WARM_UP = "warm-up"
-PRELOAD = Prompt("preload", (ChatMessage("user", "Hello"),))
+PRELOAD = Prompt(PRELOAD_KEY, (ChatMessage("user", "Hello"),))
 """Loads a model before its segment; one token."""
 
 
@@ -53,6 +58,8 @@ class Segment:
     """Time since the start of the segment after which nothing is sent."""
     preload: PlannedRequest | None = None
     """Sent alone, before the segment."""
+    think_seconds: float = 0.0
+    """Between an answer and the next turn of its conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +83,21 @@ class Plan:
 
 def compile_plan(config: Config, source: PromptSource) -> Plan:
     """Expand a config into its requests; ConfigError when they exceed `limits.max_requests`."""
-    planned = stages(config)
-    _check_size(config, planned)
-    prompts = _UsedPrompts(source)
+    traced = trace.read(config.load.trace) if config.load.trace else ()
+    planned = stages(config, traced)
+    _check_size(config, planned, len(traced))
+    prompts = TakenPrompts(config, source, traced)
     warm_up = tuple(_warm_up(config, planned, prompts)) if planned else ()
     segments = tuple(_segments(config, planned, prompts))
-    digest = _hash(config, warm_up, segments, prompts.used)
-    return Plan(planned, warm_up, segments, prompts.used, digest)
+    used = {PRELOAD.key: PRELOAD, **prompts.by_key}
+    return Plan(planned, warm_up, segments, used, _hash(config, warm_up, segments, used))
 
 
-def stages(config: Config) -> tuple[Stage, ...]:
-    """Return the stages of a config: by prompt length, output length, then load."""
+def stages(config: Config, traced: Sequence[TracedRequest] = ()) -> tuple[Stage, ...]:
+    """Return the stages of a config: by prompt length, output length, then load; last the trace."""
     load = config.load
     result: list[Stage] = []
-    for words in config.prompts.words or (None,):
+    for words in prompt_words(config):
         suffix = "" if words is None else f"-in{words}"
         for length in config.lengths:
             end = f"-{length}{suffix}"
@@ -100,9 +108,18 @@ def stages(config: Config) -> tuple[Stage, ...]:
                 Stage(f"open-{rate:g}{end}", "open", rate, length, load.open.arrival, words)
                 for rate in load.open.rates
             ]
+    if load.trace is not None:
+        rate = trace.rate(traced, load.trace.speed)
+        result += [Stage(f"trace-{n}", "open", rate, n, "trace") for n in config.lengths]
     if len({stage.key for stage in result}) < len(result):
         raise ConfigError("load: duplicate stage")
     return tuple(result)
+
+
+def prompt_words(config: Config) -> Sequence[int | None]:
+    """Return the prompt lengths that have stages of their own; None is one that the source sets."""
+    words = config.prompts.words
+    return (words if isinstance(words, tuple) else ()) or (None,)
 
 
 def build_segment(
@@ -110,16 +127,47 @@ def build_segment(
 ) -> Segment:
     """Plan one stage of one model: one request per prompt, in order."""
     seed = f"{config.prompts.seed}/{stage.key}/{block}"
-    if stage.mode == "open":
-        arrival = stage.arrival or "constant"
-        offsets: Sequence[int | None] = arrivals.offsets(arrival, stage.level, len(prompts), seed)
-    else:
-        offsets = [None] * len(prompts)
+    random = Random(f"{seed}/max_tokens")
     requests = tuple(
-        PlannedRequest(i, block, model, prompt.key, config.max_tokens, stage.length, offset)
-        for i, (prompt, offset) in enumerate(zip(prompts, offsets, strict=True))
+        PlannedRequest(
+            i,
+            block,
+            model,
+            prompt.key,
+            prompt.max_tokens or lengths.draw(config.max_tokens, random),
+            stage.length,
+            offset,
+            conversation=prompt.conversation,
+            turn=prompt.turn,
+        )
+        for i, (prompt, offset) in enumerate(
+            zip(prompts, _offsets(stage, prompts, seed), strict=True)
+        )
     )
-    return Segment(stage, block, model, requests, config.load.stage_seconds)
+    think = config.prompts.think_seconds if stage.mode == "open" else 0.0
+    limit = config.load.stage_seconds
+    return Segment(stage, block, model, requests, limit, think_seconds=think)
+
+
+def _offsets(stage: Stage, prompts: Sequence[Prompt], seed: str) -> Iterator[int | None]:
+    """Yield the arrival of every request, of a later turn that of its conversation."""
+    if stage.mode == "closed" or stage.arrival == "trace":
+        yield from (prompt.offset_ns for prompt in prompts)
+        return
+    starts = sum(prompt.turn == 0 for prompt in prompts)
+    rate = stage.level * starts / len(prompts)
+    arriving = arrivals.offsets(stage.arrival or "constant", rate, starts, seed)
+    begun = accumulate(prompt.turn == 0 for prompt in prompts)
+    yield from (arriving[number - 1] for number in begun)
+
+
+def by_conversation(requests: Sequence[PlannedRequest]) -> list[list[PlannedRequest]]:
+    """Group requests by conversation, in order of the first turns; others are alone."""
+    groups: dict[object, list[PlannedRequest]] = {}
+    for i, request in enumerate(requests):
+        alone = request.conversation is None
+        groups.setdefault((i,) if alone else request.conversation, []).append(request)
+    return [*groups.values()]
 
 
 def with_ramp(segment: Segment) -> Segment:
@@ -150,11 +198,13 @@ def share(segment: Segment, shard: Shard) -> Segment:
     if shard.count == 1:
         return segment
     stage, requests = segment.stage, segment.requests
+    groups = by_conversation(requests)
     if stage.mode == "open":
-        return replace(segment, requests=requests[shard.index :: shard.count])
+        groups = groups[shard.index :: shard.count]
+        return replace(segment, requests=tuple(r for group in groups for r in group))
     total = int(stage.level)
     workers = [worker for worker in range(total) if worker % shard.count == shard.index]
-    own = tuple(request for i, request in enumerate(requests) if i % total in workers)
+    own = tuple(r for i, group in enumerate(groups) if i % total in workers for r in group)
     return replace(segment, stage=replace(stage, level=len(workers)), requests=own)
 
 
@@ -162,21 +212,6 @@ def order(models: Sequence[str], block: int) -> Sequence[str]:
     turn = (block // 2) % len(models)
     rotated = [*models[turn:], *models[:turn]]
     return rotated[::-1] if block % 2 else rotated
-
-
-class _UsedPrompts:
-    """Takes prompts from a source, each index once, and remembers them."""
-
-    def __init__(self, source: PromptSource) -> None:
-        self.used: dict[str, Prompt] = {PRELOAD.key: PRELOAD}
-        self._source = source
-        self._indices: dict[int | None, Iterator[int]] = {}
-
-    def take(self, number: int, words: int | None) -> Sequence[Prompt]:
-        indices = islice(self._indices.setdefault(words, count()), number)
-        taken = [self._source(index, words) for index in indices]
-        self.used |= {prompt.key: prompt for prompt in taken}
-        return taken
 
 
 def _per_block(config: Config, stage: Stage) -> int:
@@ -188,9 +223,10 @@ def _per_block(config: Config, stage: Stage) -> int:
     return max(steady, users) + 2 * (users - 1)
 
 
-def _check_size(config: Config, planned: Sequence[Stage]) -> None:
-    per_block = sum(_per_block(config, stage) for stage in planned)
-    total = per_block * config.load.blocks * len(config.models)
+def _check_size(config: Config, planned: Sequence[Stage], traced: int) -> None:
+    per_block = sum(_per_block(config, stage) for stage in planned if stage.arrival != "trace")
+    of_trace = traced * sum(stage.arrival == "trace" for stage in planned)
+    total = (per_block * config.load.blocks + of_trace) * len(config.models)
     if total > config.limits.max_requests:
         raise ConfigError(
             f"limits.max_requests: the plan has {total} requests, "
@@ -198,7 +234,7 @@ def _check_size(config: Config, planned: Sequence[Stage]) -> None:
         )
 
 
-def _warm_up(config: Config, planned: Sequence[Stage], prompts: _UsedPrompts) -> Iterator[Segment]:
+def _warm_up(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) -> Iterator[Segment]:
     if not config.load.warmup:
         return
     stage = Stage(WARM_UP, "closed", 1, planned[0].length, None, planned[0].words)
@@ -209,19 +245,46 @@ def _warm_up(config: Config, planned: Sequence[Stage], prompts: _UsedPrompts) ->
         yield replace(segment, requests=requests, seconds=None)
 
 
-def _segments(config: Config, planned: Sequence[Stage], prompts: _UsedPrompts) -> Iterator[Segment]:
+def _segments(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) -> Iterator[Segment]:
+    last = config.models[0].name if len(config.models) == 1 else None
+    for segment in (
+        *_block_segments(config, planned, prompts),
+        *_trace_segments(config, planned, prompts),
+    ):
+        yield segment if segment.model == last else with_preload(segment)
+        last = segment.model
+
+
+def _block_segments(
+    config: Config, planned: Sequence[Stage], prompts: TakenPrompts
+) -> Iterator[Segment]:
     names = [model.name for model in config.models]
     numbers = {stage.key: count() for stage in planned}
-    last = names[0] if len(names) == 1 else None
     for block in range(config.load.blocks):
-        for stage in planned:
-            taken = prompts.take(_per_block(config, stage), stage.words)
+        for stage in (stage for stage in planned if stage.arrival != "trace"):
+            taken = _prompts(config, stage, prompts)
             indices = tuple(islice(numbers[stage.key], len(taken)))
             for name in order(names, block):
                 segment = with_ramp(build_segment(config, stage, name, taken, block))
-                segment = _numbered(segment, indices)
-                yield segment if name == last else with_preload(segment)
-                last = name
+                yield _numbered(segment, indices)
+
+
+def _trace_segments(
+    config: Config, planned: Sequence[Stage], prompts: TakenPrompts
+) -> Iterator[Segment]:
+    for stage in (stage for stage in planned if stage.arrival == "trace"):
+        taken = prompts.of_trace(config.load.trace, stage.key) if config.load.trace else ()
+        for model in config.models:
+            yield build_segment(config, stage, model.name, taken)
+
+
+def _prompts(config: Config, stage: Stage, prompts: TakenPrompts) -> Sequence[Prompt]:
+    number, words = _per_block(config, stage), stage.words
+    if config.prompts.turns > 1:
+        return prompts.conversations(
+            number, words, int(stage.level) if stage.mode == "closed" else 1
+        )
+    return prompts.take(number, words)
 
 
 def _numbered(segment: Segment, indices: Sequence[int]) -> Segment:

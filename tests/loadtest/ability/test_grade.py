@@ -4,7 +4,7 @@ import pytest
 
 from sizeup_loadtest.ability.grade import UNPARSED, grade
 from sizeup_loadtest.ability.item import AnswerFormat, Item
-from sizeup_loadtest.workload.prompts import ChatMessage
+from sizeup_loadtest.workload.prompt import ChatMessage
 
 
 def item(check: AnswerFormat, expected: str, *options: str) -> Item:

@@ -8,9 +8,16 @@ from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import assemble, capacity, validity
 from sizeup_loadtest.analysis.capacity import Bounds
 from sizeup_loadtest.analysis.intervals import wilson
-from sizeup_loadtest.config.schema import Config, ModelConfig
+from sizeup_loadtest.config.schema import Config, ModelConfig, Prompts
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.data.results import CapacityPoint, Lag, ModelInfo, Results
+from sizeup_loadtest.data.results import (
+    CapacityPoint,
+    Lag,
+    MeanAndMax,
+    ModelInfo,
+    Results,
+    ServerMetrics,
+)
 from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder, RunInfo
 from sizeup_loadtest.workload import prompts, schedule
 
@@ -169,3 +176,33 @@ def test_without_bandwidth_or_size_there_is_no_bound() -> None:
         assemble.bandwidth_bound(ModelConfig(name="a", bandwidth_gb_s=1), ModelInfo(parameters=10))
         is None
     )
+
+
+def test_a_stage_has_the_metrics_of_its_server(tmp_path: Path) -> None:
+    seen = ServerMetrics(queue=MeanAndMax(mean=1, max=2), sources={"queue": "tgi_queue_size"})
+    results = assembled(tmp_path, [*of("a"), *of("b")], server_metrics={"a": {STAGE: seen}})
+    a, b = results.models
+    assert (a.stages[0].server_metrics, b.stages[0].server_metrics) == (seen, None)
+
+
+def test_turns_after_a_failed_one_are_not_unsent(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"prompts": Prompts(turns=4)})
+    plan = schedule.compile_plan(config, prompts.source(config.prompts))
+    folder = RunFolder.create(tmp_path / "run")
+    folder.begin(config, plan)
+    with folder.recorder() as recorder:
+        for segment in plan.segments:
+            for i, planned in enumerate(segment.requests):
+                made = replace(of(segment.model)[i], planned=planned, cached_tokens=7)
+                if segment.model == "b":
+                    recorder.add(made)
+                elif i < 2:
+                    recorder.add(failed(made, Outcome.BUSY) if i else made)
+    folder.write_json("run", INFO)
+    results = assemble.assemble(folder)
+    warnings = results.validity.warnings
+    assert any(warning.startswith("2 turns") for warning in warnings)
+    assert not any("not sent: time limit" in warning for warning in warnings)
+    assert not any("prefix cache" in warning for warning in warnings)  # as planned
+    assert [turn.failed for turn in results.models[0].stages[0].turns] == [0, 1]
+    assert [turn.n for turn in results.models[1].stages[0].turns] == [1, 1, 1, 1]

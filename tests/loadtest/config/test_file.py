@@ -44,6 +44,32 @@ def test_all_problems_are_reported_together() -> None:
     assert "did you mean load?" in message
 
 
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("max_tokens: {maen: 3}", "max_tokens.maen: unknown key; did you mean mean?"),
+        ("max_tokens: 0", "max_tokens: "),
+        ("max_tokens: {mean: 5, min: 9}", "max_tokens: "),
+        ("prompts: {set: text, words: {mean: 9, x: 3}}", "prompts.words.x: unknown key"),
+        ("prompts: {set: text, words: [0]}", "prompts.words.0: "),
+        ("prompts: {words: {mean: 9}}", "prompts.words: "),
+        ("prompts: {shared_prefix: {}}", "prompts.shared_prefix.words: "),
+        ("load: {trace: {file: x, format: csv, sped: 2}}", "load.trace.sped: unknown key; did"),
+        ("load: {open: {arrival: trace}}", "load.open.arrival: "),
+    ],
+)
+def test_lengths_and_traces_are_checked_by_key(text: str, start: str) -> None:
+    line, *others = problems(f"models: [a]\n{text}\n").splitlines()[1:]
+    assert line.strip().startswith(start)
+    assert not others
+
+
+def test_a_config_with_distributions_is_read_again() -> None:
+    words = "{distribution: lognormal, mean: 200, stdev: 90, max: 900}"
+    config = read(f"models: [a]\nmax_tokens: {{mean: 9}}\nprompts: {{set: text, words: {words}}}")
+    assert validate(config.model_dump(mode="json"), "again") == config
+
+
 def test_an_unknown_key_of_a_model_is_corrected() -> None:
     message = problems("models: [{name: a, price: 2}]")
     assert "models.0.price: " in message
@@ -91,10 +117,12 @@ def test_ollama_allows_output_until_eos() -> None:
 
 
 def test_files_are_relative_to_the_config(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text("models: [a]\nprompts: {file: p.jsonl}\n")
-    config = load(str(file))
-    assert (config.scenario, config.prompts.file) == ("mine", str(tmp_path / "p.jsonl"))
+    text = "models: [a]\nprompts: {file: p.jsonl}\nload: {trace: {file: t.csv, format: csv}}\n"
+    (tmp_path / "c.yaml").write_text(text)
+    config = load(str(tmp_path / "c.yaml"))
+    assert (config.scenario, config.prompts.file) == ("c", str(tmp_path / "p.jsonl"))
+    assert config.load.trace
+    assert config.load.trace.file == str(tmp_path / "t.csv")
 
 
 def test_precedence_of_urls(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from sizeup_loadtest.execution.run import Run, ShardOptions
 from sizeup_loadtest.execution.start import StoppedError, execute
 from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.schedule import Segment
 
 ABILITY = Ability(enabled=True, kinds=("sorting", "addition"), levels=(2, 3), items=40)

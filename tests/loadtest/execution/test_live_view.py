@@ -7,7 +7,7 @@ from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome
 from sizeup_loadtest.execution.live_view import LiveView, sparkline
-from sizeup_loadtest.workload.prompts import Prompt
+from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 STAGE = Stage("closed-2-fixed", "closed", 2, "fixed")

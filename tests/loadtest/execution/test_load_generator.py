@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -14,7 +14,7 @@ from sizeup_loadtest.execution.client_lag import LoopLagSampler, sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import PRELOAD, Segment, Stage, with_preload, with_ramp
 
 PROMPTS = {"p": Prompt("p", (ChatMessage("user", "x"),)), PRELOAD.key: PRELOAD}
@@ -253,3 +253,72 @@ def test_a_blocked_loop_is_measured() -> None:
     assert stages["held up"].high == lag.high
     assert stages["held up"].n < lag.n
     assert "nothing" not in stages
+
+
+class Answering(FakeSender):
+    """Answers with the number of messages it got, and fails one prompt."""
+
+    def __init__(self, clock: Clock, failing: str = "") -> None:
+        super().__init__(clock)
+        self.failing = failing
+
+    async def send(self, request: Request) -> Record:
+        record = await super().send(request)
+        failed = request.prompt.key == self.failing
+        return replace(
+            record,
+            outcome=Outcome.FAILED if failed else Outcome.OK,
+            text=f"{len(request.prompt.messages)} messages",
+        )
+
+
+def converse(mode: str, level: float, failing: str = "", think: float = 0.0) -> Watch:
+    """Send two conversations of three turns."""
+    stage = Stage("s", mode, level, "until_eos")  # type: ignore[arg-type]
+    turns = [(c, t) for t in range(3) for c in range(2)]
+    made = {
+        f"{c}.{t}": Prompt(f"{c}.{t}", (ChatMessage("user", f"{c}.{t}?"),), c, t) for c, t in turns
+    }
+    requests = tuple(
+        PlannedRequest(i, 0, "m", f"{c}.{t}", 4, "until_eos", c * 1000, False, False, c, t)
+        for i, (c, t) in enumerate(turns)
+    )
+    watch = Watch()
+
+    async def go() -> None:
+        clock = Clock()
+        context = SendContext(Answering(clock, failing), watch, clock, FAR, lambda _: False)
+        await run_segment(Segment(stage, 0, "m", requests, think_seconds=think), made, context)
+
+    asyncio.run(go())
+    return watch
+
+
+LOOPS = pytest.mark.parametrize(("mode", "level"), [("closed", 2), ("closed", 1), ("open", 5.0)])
+
+
+@LOOPS
+def test_a_turn_has_the_answers_of_the_server_to_the_earlier_ones(mode: str, level: float) -> None:
+    watch = converse(mode, level)
+    last = next(r for r in watch.requests if r.prompt.key == "1.2")
+    assert [(m.role, m.content) for m in last.prompt.messages] == [
+        ("user", "1.0?"),
+        ("assistant", "1 messages"),
+        ("user", "1.1?"),
+        ("assistant", "3 messages"),
+        ("user", "1.2?"),
+    ]
+    assert (len(watch.records), watch.most) == (6, 1 if level == 1 else 2)
+    assert {record.text for record in watch.records} == {""}  # kept for the next turn only
+
+
+@LOOPS
+def test_a_failed_turn_ends_its_conversation_only(mode: str, level: float) -> None:
+    watch = converse(mode, level, failing="0.1")
+    assert {r.planned.prompt for r in watch.records} == {"0.0", "0.1", "1.0", "1.1", "1.2"}
+
+
+def test_a_turn_follows_its_answer_after_the_time_to_think() -> None:
+    records = {r.planned.prompt: r for r in converse("open", 5.0, think=0.02).records}
+    for before, after in (("0.0", "0.1"), ("0.1", "0.2"), ("1.1", "1.2")):
+        assert records[after].sent_ns - records[before].ended_ns >= 20_000_000

@@ -55,6 +55,10 @@ class Behaviour:
     """Send a comment before every event (SSE only)."""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Prompt -> correct answer; see `MockModel.ability`."""
+    prefix_cache: bool = False
+    """Report the longest common prefix with an earlier prompt as cached (OpenAI only)."""
+    metrics: bool = False
+    """Serve vLLM's metrics at /metrics; the KV cache is in use as the slots are."""
     max_waiting: int = 10_000
     """Queue length per model; more requests get 429."""
 

@@ -160,11 +160,14 @@ def _texts(script: Script) -> tuple[str, str]:
 
 
 def _usage(script: Script) -> Json:
-    return {
+    usage: Json = {
         "prompt_tokens": script.prompt_tokens,
         "completion_tokens": script.tokens,
         "total_tokens": script.prompt_tokens + script.tokens,
     }
+    if script.cached_tokens is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": script.cached_tokens}
+    return usage
 
 
 def _durations(script: Script, served: ServedRequest) -> Json:

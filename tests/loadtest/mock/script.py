@@ -53,6 +53,9 @@ class Script:
     right: bool | None
     """None where no correct answer is known."""
 
+    cached_tokens: int | None = None
+    """Of the prompt; None without a prefix cache."""
+
     @property
     def refused(self) -> bool:
         """Whether the failure is before the first byte."""

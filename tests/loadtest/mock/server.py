@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Self
@@ -68,6 +69,7 @@ class MockServer:
                 web.post("/api/chat", self._ollama(chat=True)),
                 web.post("/api/generate", self._ollama(chat=False)),
                 web.get("/truth", self._truth),
+                web.get("/metrics", self._metrics),
                 *catalog.routes(self._models),
             ]
         )
@@ -76,6 +78,20 @@ class MockServer:
     async def _truth(self, request: web.Request) -> web.Response:
         del request
         return web.json_response(self.truth.as_json())
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        del request
+        if not self.behaviour.metrics:
+            return web.Response(status=404)
+        lines = []
+        for name, model in self._models.items():
+            labels = f'{{engine="0",model_name="{name}"}}'
+            lines += [
+                f"vllm:num_requests_running{labels} {model.running}",
+                f"vllm:num_requests_waiting{labels} {model.waiting}",
+                f"vllm:kv_cache_usage_perc{labels} {model.running / model.size.parallel}",
+            ]
+        return web.Response(text="\n".join(lines) + "\n")
 
     def _openai(self, chat: bool) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -125,6 +141,8 @@ class MockServer:
             return web.json_response(dialect.error_response(404, message), status=404)
         script = write(self.behaviour, slots.size, wanted, slots.turns[wanted.prompt])
         slots.turns[wanted.prompt] += 1
+        if self.behaviour.prefix_cache:
+            script = replace(script, cached_tokens=slots.cached_words(wanted.prompt))
         served = ServedRequest(
             wanted.model, wanted.prompt, arrived, prompt_tokens=script.prompt_tokens
         )

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import takewhile
 from time import perf_counter_ns
 
 from loadtest.mock.behaviour import MockModel
@@ -16,6 +17,11 @@ async def until(moment_ns: int) -> None:
     await asyncio.sleep(max(0, disconnected) / 1e9)
 
 
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 class ModelSlots:
     """One model with its slots and its queue."""
 
@@ -23,8 +29,10 @@ class ModelSlots:
         self.size = size
         self.loaded = size.load_seconds == 0
         self.waiting = 0
+        self.running = 0
         self.turns: Counter[str] = Counter()
         """Prompt -> number of requests."""
+        self._seen: list[list[str]] = []
         self._slots = asyncio.Semaphore(size.parallel)
         self._loading = asyncio.Lock()
 
@@ -36,6 +44,7 @@ class ModelSlots:
             await self._slots.acquire()
         finally:
             self.waiting -= 1
+        self.running += 1
         try:
             served.begun_ns = perf_counter_ns()
             await self.load()
@@ -43,7 +52,15 @@ class ModelSlots:
             served.load_ns = ready - served.begun_ns
             yield ready
         finally:
+            self.running -= 1
             self._slots.release()
+
+    def cached_words(self, prompt: str) -> int:
+        """Return the words of a prompt that an earlier one began with, and remember it."""
+        words = prompt.split()
+        known = max((_common(words, seen) for seen in self._seen), default=0)
+        self._seen.append(words)
+        return known
 
     async def load(self) -> None:
         """Load the model once; concurrent requests wait for the same load."""

@@ -12,12 +12,12 @@ from time import perf_counter_ns
 
 from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Mode, Sampling, Target
+from sizeup_loadtest.config.schema import Config, Mode, Sampling, Target
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
-from sizeup_loadtest.workload import arrivals
-from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
-from sizeup_loadtest.workload.schedule import Segment, Stage, with_ramp
+from sizeup_loadtest.workload import arrivals, prompts
+from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
+from sizeup_loadtest.workload.schedule import Segment, Stage, compile_plan, with_ramp
 
 RESOLUTION = 0.02
 """Allowed deviation of a median in seconds: ten times that on a busy machine."""
@@ -71,13 +71,37 @@ async def _send_load(behaviour: Behaviour, load: LoadCase, model: str) -> list[S
         target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
         async with Client(target, Sampling(), perf_counter_ns) as client:
             loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
-            prompts = {
+            sent = {
                 f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
                 for i in range(load.requests)
             }
-            records = await run_segment(segment(load, model), prompts, loader)
+            records = await run_segment(segment(load, model), sent, loader)
     ordered = sorted(records, key=lambda r: r.planned.index)
     return [Seen(r, server.truth.of(r.planned.prompt)) for r in ordered]
+
+
+def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[ServedRequest]]:
+    """Send the plan of a config; return the requests as seen by the client, and by the server."""
+
+    async def send() -> tuple[list[Record], list[ServedRequest]]:
+        plan = compile_plan(config, prompts.source(config.prompts))
+        async with (
+            MockServer(behaviour) as server,
+            Client(_target(config, server), Sampling(), perf_counter_ns) as client,
+        ):
+            loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
+            records = [
+                record
+                for part in plan.segments
+                for record in await run_segment(part, plan.prompts, loader)
+            ]
+        return records, [*server.truth]
+
+    return asyncio.run(send())
+
+
+def _target(config: Config, server: MockServer) -> Target:
+    return config.target.model_copy(update={"url": server.url})
 
 
 def segment(load: LoadCase, model: str) -> Segment:

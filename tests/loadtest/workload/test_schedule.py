@@ -1,5 +1,6 @@
 from collections import Counter
 from itertools import groupby, pairwise
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -32,6 +33,10 @@ def test_the_same_config_has_the_same_hash() -> None:
     [
         {"prompts": {"seed": 8}},
         {"max_tokens": 7},
+        {"max_tokens": {"mean": 128, "stdev": 20}},
+        {"prompts": {"shared_prefix": {"words": 9}}},
+        {"prompts": {"turns": 2}},
+        {"prompts": {"turns": 2, "think_seconds": 1}},
         {"models": ["a", "b"]},
         {"models": ["b", "a", "c"]},
         {"load": {"blocks": 3}},
@@ -172,3 +177,81 @@ def test_poisson_arrivals_are_poisson() -> None:
     assert fmean((g - mean) ** 2 for g in gaps) ** 0.5 == pytest.approx(mean, rel=0.07)
     assert arrivals.offsets("poisson", 100, 50, "x") == at[:50]
     assert arrivals.offsets("poisson", 100, 50, "y") != at[:50]
+
+
+def test_output_lengths_of_a_distribution_are_the_same_for_every_model() -> None:
+    made = plan(max_tokens={"distribution": "uniform", "min": 5, "max": 50})
+    by_model: dict[str, list[int]] = {}
+    for segment in made.segments:
+        by_model.setdefault(segment.model, []).extend(r.max_tokens for r in segment.requests)
+    assert by_model["a"] == by_model["b"] == by_model["c"]
+    assert (min(by_model["a"]), max(by_model["a"])) == (5, 50)
+
+
+CONVERSATIONS = {"set": "chat-short", "turns": 3, "think_seconds": 2}
+
+
+def test_users_of_a_closed_loop_hold_whole_conversations() -> None:
+    made = plan(prompts=CONVERSATIONS, load={"open": {}, "closed": [4]})
+    keys = [r.prompt for s in made.segments if s.model == "a" for r in s.requests]
+    assert len(set(keys)) == len(keys)
+    for segment in made.segments:
+        groups = schedule.by_conversation(segment.requests)
+        assert all([r.turn for r in group] == [0, 1, 2] for group in groups)
+        assert len(groups) % 4 == 0
+        # as users who start together send them
+        assert [r.turn for r in segment.requests[:12]] == [0] * 4 + [1] * 4 + [2] * 4
+        assert segment.think_seconds == 0
+
+
+def test_arrivals_of_an_open_loop_start_conversations_at_a_third_of_the_rate() -> None:
+    load = {"closed": [], "open": {"rates": [6.0], "arrival": "constant"}, "blocks": 1}
+    segment = plan(prompts=CONVERSATIONS, load=load | {"requests_per_block": 12}).segments[0]
+    starts = [r.offset_ns for r in segment.requests if r.turn == 0]
+    assert starts == [0, 500_000_000, 1_000_000_000, 1_500_000_000]
+    assert all(
+        {r.offset_ns for r in group} == {group[0].offset_ns}
+        for group in schedule.by_conversation(segment.requests)
+    )
+    assert segment.think_seconds == 2
+
+
+def test_shards_share_conversations() -> None:
+    made = plan(prompts=CONVERSATIONS, load={"closed": [4]})
+    for segment in made.segments:
+        parts = [share(segment, Shard(i, 3)).requests for i in range(3)]
+        held = [{r.conversation for r in part} for part in parts]
+        assert sum(map(len, parts)) == len(segment.requests)
+        assert sum(map(len, held)) == len({r.conversation for r in segment.requests})
+
+
+def traced(folder: Path, requests: int, **changes: object) -> Plan:
+    rows = "".join(f"{0.1 * i},{13 * (i + 1)},{i + 1}\n" for i in range(requests))
+    file = folder / "t.csv"
+    file.write_text(f"seconds,prompt_tokens,completion_tokens\n{rows}")
+    trace = {"file": str(file), "format": "csv", "speed": 2}
+    return plan(load={"closed": [], "open": {}, "blocks": 2, "trace": trace}, **changes)
+
+
+def test_a_trace_is_sent_once_to_every_model(tmp_path: Path) -> None:
+    made = traced(tmp_path, 3)
+    assert [stage.key for stage in made.stages] == ["trace-fixed", "trace-until_eos"]
+    assert {stage.level for stage in made.stages} == {20.0}
+    sent = [
+        [(r.index, r.max_tokens, r.offset_ns) for r in segment.requests]
+        for segment in made.segments
+    ]
+    assert sent == [[(0, 1, 0), (1, 2, 50_000_000), (2, 3, 100_000_000)]] * 6
+    assert [(s.stage.length, s.model) for s in made.segments[:4]] == [
+        ("fixed", "a"),
+        ("fixed", "b"),
+        ("fixed", "c"),
+        ("until_eos", "a"),
+    ]
+    texts = {p.messages[0].content for p in made.prompts.values()}
+    assert len(texts) == len(made.prompts)  # nothing is in a prefix cache
+
+
+def test_a_trace_is_within_the_limit(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="30 requests"):
+        traced(tmp_path, 5, limits={"max_requests": 29})

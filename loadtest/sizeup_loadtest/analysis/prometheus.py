@@ -1,0 +1,113 @@
+"""Queue, batch and KV cache in the Prometheus metrics of known servers. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from sizeup_loadtest.data.results import MeanAndMax, ServerMetrics
+
+_SERVERS: Sequence[Mapping[str, str]] = (
+    {
+        "queue": "vllm:num_requests_waiting",
+        "running": "vllm:num_requests_running",
+        "kv_usage": "vllm:kv_cache_usage_perc",
+    },
+    {"kv_usage": "vllm:gpu_cache_usage_perc"},  # vLLM before V1
+    {
+        "queue": "sizeup_inference_requests_waiting",
+        "running": "sizeup_inference_requests_running",
+        "kv_usage": "sizeup_inference_kv_cache_pages_used",
+    },
+    {
+        "queue": "sglang:num_queue_reqs",
+        "running": "sglang:num_running_reqs",
+        "kv_usage": "sglang:token_usage",
+    },
+    {"queue": "tgi_queue_size", "running": "tgi_batch_current_size"},
+    {"queue": "llamacpp:requests_deferred", "running": "llamacpp:requests_processing"},
+    # Before the models, of which a gateway does not know batch and cache.
+    {
+        "queue": "sizeup_gateway_requests_queued",
+        "running": "sizeup_gateway_requests_in_flight",
+    },
+)
+"""By precedence; what a server lacks, the next one may have."""
+_TOTALS: Mapping[str, str] = {
+    "sizeup_inference_kv_cache_pages_used": "sizeup_inference_kv_cache_pages_total"
+}
+"""Metrics that are divided by another one."""
+_NAMES = tuple(
+    name.encode()
+    for name in {*_TOTALS.values(), *(name for server in _SERVERS for name in server.values())}
+)
+_MODEL_LABELS = ("model_name", "model")
+Kinds = Mapping[str, tuple[str, float]]
+"""queue, running, kv_usage -> name of the metric and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    models: frozenset[str]
+    value: float
+
+
+def read(body: bytes, model: str) -> Kinds:
+    """Return what a server's metrics say of a model; empty where none is known.
+
+    A server whose series have other names for the model is taken to serve this one only. Only lines
+    of known metrics are parsed: a server may have thousands of others.
+    """
+    lines = b"\n".join(line for line in body.split(b"\n") if line.startswith(_NAMES)) + b"\n"
+    found: dict[str, list[_Series]] = {}
+    try:
+        for family in text_string_to_metric_families(lines.decode(errors="replace")):
+            for sample in family.samples:
+                models = frozenset(sample.labels[n] for n in _MODEL_LABELS if n in sample.labels)
+                found.setdefault(sample.name, []).append(_Series(models, sample.value))
+    except ValueError:
+        return {}
+    result: dict[str, tuple[str, float]] = {}
+    for server in _SERVERS:
+        for kind, name in server.items():
+            if kind not in result and (value := _value(found, kind, name, model)) is not None:
+                result[kind] = (name, value)
+    return result
+
+
+def summary(samples: Sequence[Kinds]) -> ServerMetrics | None:
+    """Return mean and maximum of samples; None without any."""
+    known = [sample for sample in samples if sample]
+    sources = {kind: name for sample in known for kind, (name, _) in sample.items()}
+    gauges = {kind: [s[kind][1] for s in known if kind in s] for kind in sources}
+    figures = {kind: MeanAndMax(mean=fmean(v), max=max(v)) for kind, v in gauges.items()}
+    return (
+        ServerMetrics(
+            queue=figures.get("queue"),
+            kv_usage=figures.get("kv_usage"),
+            running=figures.get("running"),
+            sources=sources,
+        )
+        if known
+        else None
+    )
+
+
+def _value(
+    found: Mapping[str, Sequence[_Series]], kind: str, name: str, model: str
+) -> float | None:
+    """Return the sum over the replicas of a model; of the KV cache the fullest one's."""
+    values = _of_model(found.get(name, ()), model)
+    if not values:
+        return None
+    if name in _TOTALS:
+        total = sum(_of_model(found.get(_TOTALS[name], ()), model))
+        return sum(values) / total if total else None
+    return max(values) if kind == "kv_usage" else sum(values)
+
+
+def _of_model(series: Sequence[_Series], model: str) -> Sequence[float]:
+    numbers = [s for s in series if s.value >= 0]  # not NaN
+    own = [s.value for s in numbers if model in s.models]
+    return own or [s.value for s in numbers]
