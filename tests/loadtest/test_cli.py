@@ -26,7 +26,7 @@ def speed(tmp_path: Path, fake: FakeServer, config: str = CONFIG, *more: str) ->
     file = tmp_path / "sizes.yaml"
     file.write_text(config)
     arguments = ("--config", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
-    return bench("speed", *arguments, *more)
+    return bench("run", *arguments, *more)
 
 
 def test_from_the_command_line_to_results(
@@ -178,7 +178,7 @@ def test_shards_are_merged_from_the_command_line(
     with background(**WHOLE) as fake:
         for shard, folder in enumerate(folders):
             request = ("--url", fake.url, "--shards", "2", "--shard", str(shard), "--out", folder)
-            assert bench("speed", "-c", str(file), *request) == 0
+            assert bench("run", "-c", str(file), *request) == 0
     assert bench("merge", folders[0], "--out", str(tmp_path / "part")) == 2
     assert "1 of 2 shards" in capsys.readouterr().err
     assert bench("merge", *folders, "--out", str(tmp_path / "all")) == 0
@@ -198,8 +198,8 @@ def test_shards_need_stage_seconds(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["speed", "--config", "nowhere"], "smoke"),
-        (["speed", "--shards", "2", "--shard", "2"], "shard index 2"),
+        (["run", "--config", "nowhere"], "smoke"),
+        (["run", "--shards", "2", "--shard", "2"], "shard index 2"),
         (["plan", "--config", "nowhere"], "smoke"),
     ],
 )
@@ -223,9 +223,9 @@ def test_url_and_key_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     file.write_text(CONFIG + "target: {api_key_env: BENCH_KEY}\n")
     with background(**WHOLE) as fake:
         monkeypatch.setenv("SIZEUP_URL", fake.url)
-        assert bench("speed", "-c", str(file), "--out", str(tmp_path / "a")) == 2
+        assert bench("run", "-c", str(file), "--out", str(tmp_path / "a")) == 2
         monkeypatch.setenv("BENCH_KEY", "secret")
-        assert bench("speed", "-c", str(file), "--out", str(tmp_path / "b")) == 0
+        assert bench("run", "-c", str(file), "--out", str(tmp_path / "b")) == 0
     keys = {request.headers.get("authorization") for request in fake.requests}
     assert keys == {"Bearer secret"}
     written = b"".join(f.read_bytes() for f in (tmp_path / "b").iterdir())

@@ -10,7 +10,8 @@ from loadtest.fake_server import (
     fake_server,
 )
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Sampling, Target
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, PlannedRequest, Record
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.workload.prompts import ChatMessage, Prompt
@@ -31,8 +32,8 @@ async def one(
     seconds: float = 10,
     key: str | None = None,
 ) -> Record:
-    target = Target(url=fake.url, api=api, timeout_seconds=seconds)
-    async with Client(target, sampling or Sampling(), Clock(), key=key) as client:
+    server = Server(fake.url, "m", api, key, timeout_seconds=seconds)
+    async with Client({"m": server}, sampling or Sampling(), Clock()) as client:
         return await client.send(sent or request())
 
 

@@ -23,7 +23,8 @@ from loadtest.fake_server import (
     stream_of,
 )
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Sampling, Target
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Outcome, Record, ServerTimes
 from sizeup_loadtest.execution.clock import Clock
 
@@ -130,8 +131,8 @@ def test_bytes_are_timestamped_when_read() -> None:
 
     async def run() -> Record:
         async with fake_server(chat=stream_of(b"".join(openai_answer()))) as fake:
-            target = Target(url=fake.url)
-            async with Client(target, Sampling(), lambda: next(ticks)) as client:
+            servers = {"m": Server(fake.url, "m")}
+            async with Client(servers, Sampling(), lambda: next(ticks)) as client:
                 return await client.send(request())
 
     record = asyncio.run(run())
@@ -295,7 +296,7 @@ def test_concurrency_is_unlimited() -> None:
             yield STREAM + b"".join(openai_answer())
 
         async with fake_server(chat=response) as fake:
-            async with Client(Target(url=fake.url), Sampling(), Clock()) as client:
+            async with Client({"m": Server(fake.url, "m")}, Sampling(), Clock()) as client:
                 records = await asyncio.gather(*(client.send(request()) for _ in range(many)))
             return sum(record.outcome is Outcome.OK for record in records)
 

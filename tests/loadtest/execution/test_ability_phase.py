@@ -10,13 +10,12 @@ from rich.console import Console
 from loadtest.mock import Behaviour, MockModel, MockServer
 from sizeup_loadtest.ability.items import ladder
 from sizeup_loadtest.client.http import Client
+from sizeup_loadtest.config.models import ModelConfig, Target
 from sizeup_loadtest.config.schema import (
     Ability,
     Config,
     LoadConfig,
-    ModelConfig,
     RunLimits,
-    Target,
 )
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution import ability_phase

@@ -12,7 +12,8 @@ from time import perf_counter_ns
 
 from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Mode, Sampling, Target
+from sizeup_loadtest.config.schema import Mode, Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals
@@ -68,8 +69,8 @@ def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[See
 
 async def _send_load(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
     async with MockServer(behaviour) as server:
-        target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
-        async with Client(target, Sampling(), perf_counter_ns) as client:
+        sent_to = Server(server.url, model, load.api, timeout_seconds=load.timeout)
+        async with Client({model: sent_to}, Sampling(), perf_counter_ns) as client:
             loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             prompts = {
                 f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
