@@ -175,14 +175,14 @@ def _suggestion(location: Sequence[int | str]) -> str:
     """Suggest the closest key of the same section, else list them."""
     section: type[BaseModel] | None = Config
     for part in location[:-1]:
-        section = _subsection(section, part) if isinstance(part, str) else section
+        section = subsection(section, part) if isinstance(part, str) else section
     if section is None:
         return ""
     close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(section.model_fields)}"
 
 
-def _subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
+def subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
     """Return the section under a key, also inside a list or a union."""
     if section is None or key not in section.model_fields:
         return None

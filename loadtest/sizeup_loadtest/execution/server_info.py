@@ -111,10 +111,10 @@ async def _request(
         ) as response:
             data = await response.read()
             return as_mapping(json.loads(data)) if response.status == 200 else {}
-    except ValueError:
-        return {}
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise TargetError(f"{url}: {error or 'timeout'}") from None
+    except ValueError:  # as an error of a certificate is too
+        return {}
 
 
 def _items(value: Json, key: str) -> Sequence[Json]:

@@ -223,9 +223,11 @@ def test_an_error_inside_the_stream_is_a_failure(api: Api, pieces: tuple[bytes, 
     assert (record.outcome, record.error, len(record.chunk_ns)) == (Outcome.FAILED, "oh", 1)
 
 
-@pytest.mark.parametrize("api", ["openai", "ollama"])
-def test_invalid_json_is_a_failure(api: Api) -> None:
-    record = send(stream_of(b"data: {]\n\n"), api)
+@pytest.mark.parametrize(
+    ("api", "data"), [("openai", b"data: {]\n\n"), ("ollama", OLLAMA_ANSWER[0] + b"{]\n")]
+)
+def test_invalid_json_is_a_failure(api: Api, data: bytes) -> None:
+    record = send(stream_of(data), api)
     assert record.outcome is Outcome.FAILED
     assert "not a JSON object" in record.error
 
