@@ -52,7 +52,7 @@ WHOLE: dict[str, Response] = {
 
 
 def background(
-    tls: SSLContext | None = None, **responses: Response
+    tls: SSLContext | None = None, /, **responses: Response
 ) -> AbstractContextManager[FakeServer]:
     """Serve responses in a separate thread."""
     return in_background(fake_server(tls, **responses))

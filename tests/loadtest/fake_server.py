@@ -67,7 +67,7 @@ async def _read(reader: asyncio.StreamReader) -> ReceivedRequest:
 
 @asynccontextmanager
 async def fake_server(
-    tls: SSLContext | None = None, **responses: Response
+    tls: SSLContext | None = None, /, **responses: Response
 ) -> AsyncIterator[FakeServer]:
     """Serve responses by keyword (chat, ollama, ...) or by path."""
     paths = {_PATHS.get(name, name): response for name, response in responses.items()}

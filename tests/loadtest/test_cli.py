@@ -201,6 +201,9 @@ def test_shards_need_stage_seconds(tmp_path: Path, capsys: pytest.CaptureFixture
         (["run", "--config", "nowhere"], "smoke"),
         (["run", "--shards", "2", "--shard", "2"], "shard index 2"),
         (["plan", "--config", "nowhere"], "smoke"),
+        (["run", "--only", "speed,accuracy"], "capacity"),
+        (["run", "--only", ""], "capacity"),
+        (["run", "--url", "ftp://host"], "--url"),
     ],
 )
 def test_an_invalid_command_line_exits_with_2(
@@ -263,3 +266,31 @@ def test_a_run_can_be_extracted_from_its_log(
     extracted = {path.name: path.read_bytes() for path in (tmp_path / "extracted").iterdir()}
     assert extracted == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     assert {"results.json", "records.jsonl", "report.html"} <= extracted.keys()
+
+
+def test_a_report_is_written_beside_its_run(tmp_path: Path) -> None:
+    with background(**WHOLE) as fake:
+        assert speed(tmp_path, fake) == 0
+    page = tmp_path / "run" / "report.html"
+    for run in (page.parent, page.parent / "results.json"):
+        page.unlink()
+        assert bench("report", str(run)) == 0
+        assert page.is_file()
+
+
+def test_runs_without_a_common_model_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with background(**WHOLE) as fake:
+        for model in ("small", "large"):
+            out = ("--models", model, "--out", str(tmp_path / model))
+            assert (
+                bench("run", "--scenario", "smoke", "--only", "speed", "--url", fake.url, *out) == 0
+            )
+    compared = ("compare", str(tmp_path / "small"), str(tmp_path / "large"))
+    capsys.readouterr()
+    assert bench(*compared) == 1
+    assert "nothing was compared" in capsys.readouterr().err
+    assert bench(*compared, "--pair", "small=large") == 0
+    assert "| small | closed-1-fixed | tpot |" in capsys.readouterr().out
+    assert bench(*compared, "--pair", "small=medium") == 2

@@ -1,5 +1,8 @@
 """Responses that are no stream: the status decides the outcome, the body has the message."""
 
+import errno
+import os
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +57,15 @@ def outcome_of(status: int) -> Outcome:
     if status == 429:
         return Outcome.BUSY
     return Outcome.UNAVAILABLE if status >= 500 else Outcome.REFUSED
+
+
+def connection_error(error: aiohttp.ClientError | OSError) -> str:
+    """Return why a connection was not made or lost, without aiohttp's own words where possible."""
+    number = error.errno if isinstance(error, OSError) else None
+    of_tls = isinstance(error, ssl.SSLError | aiohttp.ClientSSLError)  # has numbers of its own
+    if number is not None and number in errno.errorcode and not of_tls:
+        return os.strerror(number)
+    return shorten(str(error) or type(error).__name__)
 
 
 def not_a_stream(api: Api, content_type: str, head: bytes) -> str:

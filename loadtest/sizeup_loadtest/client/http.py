@@ -12,7 +12,12 @@ from typing import Literal, Self
 import aiohttp
 
 from sizeup_loadtest.client import adaptation
-from sizeup_loadtest.client.error_response import ErrorResponse, error_response, not_a_stream
+from sizeup_loadtest.client.error_response import (
+    ErrorResponse,
+    connection_error,
+    error_response,
+    not_a_stream,
+)
 from sizeup_loadtest.client.ollama import Ollama
 from sizeup_loadtest.client.openai import OpenAi
 from sizeup_loadtest.client.response import (
@@ -216,8 +221,7 @@ class _Attempt:
 def _lost(error: aiohttp.ClientError | OSError) -> tuple[Outcome, str]:
     """Classify a connection that was not made, or lost."""
     mine = isinstance(error, OSError) and error.errno in CLIENT_FAULTS
-    text = shorten(f"{type(error).__name__}: {error}")
-    return Outcome.CLIENT if mine else Outcome.DISCONNECTED, text
+    return Outcome.CLIENT if mine else Outcome.DISCONNECTED, connection_error(error)
 
 
 def _count_tokens(

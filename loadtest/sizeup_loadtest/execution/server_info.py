@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from sizeup_loadtest.client.error_response import connection_error
 from sizeup_loadtest.client.response import as_count, as_mapping
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server
@@ -29,10 +30,10 @@ async def connect(config: Config) -> Config:
     TargetError when a server is unreachable or does not list its model. One that lists no models in
     either API is not checked.
     """
-    models = []
+    models, servers = [], config.servers
     async with aiohttp.ClientSession() as session:
         for model in config.models:
-            server = config.server(model.name)
+            server = servers[model.name]
             await _check_model(session, server)
             known = model.api or config.target.api
             api = known or await _detect_api(session, server)
@@ -112,7 +113,7 @@ async def _request(
             data = await response.read()
             return as_mapping(json.loads(data)) if response.status == 200 else {}
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise TargetError(f"{url}: {error or 'timeout'}") from None
+        raise TargetError(f"{url}: {connection_error(error)}") from None
     except ValueError:  # as an error of a certificate is too
         return {}
 

@@ -1,6 +1,7 @@
 """Send one request to a fake server."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from loadtest.fake_server import (
@@ -31,8 +32,9 @@ async def one(
     sampling: Sampling | None = None,
     seconds: float = 10,
     key: str | None = None,
+    extra_body: Mapping[str, object] | None = None,
 ) -> Record:
-    server = Server(fake.url, "m", api, key, timeout_seconds=seconds)
+    server = Server(fake.url, "m", api, key, extra_body=extra_body or {}, timeout_seconds=seconds)
     async with Client({"m": server}, sampling or Sampling(), Clock()) as client:
         return await client.send(sent or request())
 

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from itertools import count
@@ -140,6 +142,13 @@ def test_bytes_are_timestamped_when_read() -> None:
     assert set(record.chunk_ns) == {record.chunk_ns[0]}
 
 
+def test_further_parameters_are_merged() -> None:
+    extra = {"options": {"num_ctx": 8192}, "top_p": 0.5}
+    sent = received("ollama", extra_body=extra).body
+    assert (sent["options"]["num_ctx"], sent["options"]["num_predict"]) == (8192, 16)
+    assert received(extra_body=extra).body["top_p"] == 0.5
+
+
 def test_the_openai_request() -> None:
     sent = received(sampling=Sampling(temperature=0.5, seed=3, think=False), key="k")
     assert sent.headers["authorization"] == "Bearer k"
@@ -260,6 +269,23 @@ def test_a_refused_connection_is_classified() -> None:
         record = asyncio.run(one(fake))
     assert record.outcome is Outcome.DISCONNECTED
     assert record.error
+
+
+def test_without_file_descriptors_the_client_is_to_blame() -> None:
+    async def run() -> Record:
+        server = Server("http://127.0.0.1:9", "m")
+        async with Client({"m": server}, Sampling(), Clock()) as client:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            free = os.dup(0)  # the lowest number that is not taken
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                return await client.send(request())
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    record = asyncio.run(run())
+    assert (record.outcome, record.error) == (Outcome.CLIENT, "Too many open files")
 
 
 def test_a_silent_server_times_out() -> None:

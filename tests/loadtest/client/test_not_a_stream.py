@@ -27,7 +27,7 @@ def whole(body: bytes, content_type: str, status: str = "200 OK", more: str = ""
         (HTML, "text/html", "text/html: <html> <title>login</title>"),
         (b'{"id": "x", "choices": []}', "application/json", 'application/json: {"id": "x"'),
         (b"", "text/event-stream", "an empty response (text/event-stream)"),
-        (gzip.compress(b"data: x"), "text/event-stream", "gzip"),
+        (gzip.compress(b"data: x", mtime=0), "text/event-stream", "gzip"),
         (b"\xff\xfe", "application/octet-stream", "application/octet-stream"),
     ],
 )

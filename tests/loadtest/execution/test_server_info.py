@@ -29,7 +29,7 @@ TAGS = {"models": [{"name": "a", "size": 988, "digest": "d"}, {"name": "b:latest
 PS = {"models": [{"name": "a", "size": 1100, "size_vram": 0, "load_duration": 2_500_000_000}]}
 
 
-def connected(names: Sequence[str], api: Api | None = None, **responses: Response) -> Config:
+def connected(names: Sequence[str], api: Api | None = None, /, **responses: Response) -> Config:
     async def run() -> Config:
         async with fake_server(**responses) as fake:
             models = [ModelConfig(name=name) for name in names]
