@@ -292,5 +292,5 @@ def test_runs_without_a_common_model_are_not_compared(
     assert bench(*compared) == 1
     assert "nothing was compared" in capsys.readouterr().err
     assert bench(*compared, "--pair", "small=large") == 0
-    assert "| small | closed-1-fixed | tpot |" in capsys.readouterr().out
+    assert "| small | closed-1-fixed | e2e |" in capsys.readouterr().out
     assert bench(*compared, "--pair", "small=medium") == 2

@@ -81,6 +81,24 @@ def test_an_unwritable_run_folder_is_one_line(tmp_path: Path, out: str) -> None:
     assert out in only_line(done)
 
 
+@pytest.mark.parametrize("command", ["plan", "report"])
+def test_an_output_on_a_full_disk_is_one_line(tmp_path: Path, command: str) -> None:
+    measure(tmp_path)
+    what = {"plan": "--scenario=smoke", "report": str(tmp_path / "run")}
+    done = process(command, what[command], shell="exec >/dev/full")
+    assert done.returncode == 1
+    assert "No space left" in only_line(done)
+
+
+def test_an_output_on_a_full_disk_does_not_stop_the_run(tmp_path: Path) -> None:
+    assert measure(tmp_path, "exec >/dev/full").returncode == 0
+    assert RunFolder(tmp_path / "run").results().models[0].stages
+
+
+def test_a_terminal_without_unicode_is_no_error(tmp_path: Path) -> None:
+    assert measure(tmp_path, "export PYTHONIOENCODING=ascii").returncode == 0
+
+
 def test_a_closed_pipe_does_not_stop_the_run(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"  # opened for writing, and then without a reader
     done = measure(tmp_path, f"mkfifo {pipe}; exec 4<>{pipe} 1>{pipe} 4>&-")

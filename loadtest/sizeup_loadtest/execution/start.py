@@ -21,7 +21,7 @@ from sizeup_loadtest.errors import BenchError, ConfigError, FolderError
 from sizeup_loadtest.execution import client_environment, server_info
 from sizeup_loadtest.execution.client_lag import sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
-from sizeup_loadtest.execution.console import PipeSafeConsole
+from sizeup_loadtest.execution.console import run_console
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run, ShardOptions
@@ -49,7 +49,7 @@ def start(config: Config, out: Path, options: ShardOptions) -> None:
 
     Raises InvalidRunError, after writing everything, when results are invalid.
     """
-    console = PipeSafeConsole()
+    console = run_console()
     schedule.compile_plan(config, prompts.source(config.prompts))  # mistakes before any request
     client_environment.raise_file_limit(_users(config))
     config = asyncio.run(server_info.connect(config))
