@@ -61,6 +61,8 @@ def outcome_of(status: int) -> Outcome:
 
 def connection_error(error: aiohttp.ClientError | OSError) -> str:
     """Return why a connection was not made or lost, without aiohttp's own words where possible."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
     number = error.errno if isinstance(error, OSError) else None
     of_tls = isinstance(error, ssl.SSLError | aiohttp.ClientSSLError)  # has numbers of its own
     if number is not None and number in errno.errorcode and not of_tls:

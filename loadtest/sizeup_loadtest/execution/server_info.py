@@ -68,11 +68,25 @@ async def _detect_api(session: aiohttp.ClientSession, server: Server) -> Api:
 
 
 async def has_ollama_api(session: aiohttp.ClientSession, server: Server) -> bool:
-    return "models" in await _request(session, server, "/api/tags")
+    """Whether a server has Ollama's API; False when it has become unreachable."""
+    try:
+        return "models" in await _request(session, server, "/api/tags")
+    except TargetError:
+        return False
 
 
 async def model_info(session: aiohttp.ClientSession, server: Server) -> ModelInfo:
-    """Query Ollama's API about a model; what the server does not report is None."""
+    """Query Ollama's API about a model; what the server does not report is None.
+
+    Nothing is known of one that has become unreachable: its requests fail too, and count.
+    """
+    try:
+        return await _model_info(session, server)
+    except TargetError:
+        return ModelInfo()
+
+
+async def _model_info(session: aiohttp.ClientSession, server: Server) -> ModelInfo:
     tags = _items(await _request(session, server, "/api/tags"), "models")
     processes = _items(await _request(session, server, "/api/ps"), "models")
     name = server.model
@@ -108,7 +122,13 @@ async def _request(
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with session.request(
-            method, url, json=body, timeout=timeout, headers=server.request_headers, ssl=server.ssl
+            method,
+            url,
+            json=body,
+            timeout=timeout,
+            headers=server.request_headers,
+            ssl=server.ssl,
+            allow_redirects=False,
         ) as response:
             data = await response.read()
             return as_mapping(json.loads(data)) if response.status == 200 else {}

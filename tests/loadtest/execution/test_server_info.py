@@ -78,6 +78,16 @@ def test_model_info_comes_from_ollamas_api() -> None:
     assert fake.bodies("/api/show") == [{"model": "a"}, {"model": "b"}]
 
 
+def test_nothing_is_known_of_a_server_that_has_died() -> None:
+    async def run() -> tuple[ModelInfo, bool]:
+        server = Server("http://127.0.0.1:9", "a")
+        async with aiohttp.ClientSession() as session:
+            info = await server_info.model_info(session, server)
+            return info, await server_info.has_ollama_api(session, server)
+
+    assert asyncio.run(run()) == (ModelInfo(), False)
+
+
 @pytest.mark.parametrize("value", [{}, {"model_info": 3, "details": []}, {"model_info": None}])
 def test_unreported_values_are_unknown(value: dict[str, object]) -> None:
     assert server_info.to_model_info(value, {}, {}) == ModelInfo()
