@@ -25,7 +25,9 @@ from loadtest_streams import MODEL, NullObserver
 from mock_process import mock_process
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
+from sizeup_loadtest.config.models import ModelConfig
+from sizeup_loadtest.config.schema import Config, Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import load_generator
 from sizeup_loadtest.execution.load_generator import SendContext
@@ -86,7 +88,7 @@ async def ours(url: str, requests: int) -> Sequence[Record]:
     ]
     stage = Stage("closed", "closed", STREAMS, "fixed")
     segment = schedule.build_segment(config, stage, MODEL, prompts)
-    async with Client(Target(url=url), Sampling(), perf_counter_ns) as client:
+    async with Client({MODEL: Server(url, MODEL)}, Sampling(), perf_counter_ns) as client:
         loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, lambda planned: False)
         return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)
 

@@ -17,7 +17,9 @@ from time import perf_counter_ns, process_time
 from mock_process import mock_process
 from sizeup_loadtest.analysis import validity
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
+from sizeup_loadtest.config.models import ModelConfig
+from sizeup_loadtest.config.schema import Config, Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.execution import client_lag, load_generator
@@ -56,8 +58,8 @@ def lay_out(args: argparse.Namespace) -> tuple[Segment, dict[str, Prompt]]:
 async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag | None, str]:
     """Run all streams; return their records, the event loop lag, and the server's times."""
     segment, prompts = lay_out(args)
-    target = Target(url=url, timeout_seconds=_DEADLINE_NS / 1e9)
-    async with Client(target, Sampling(), perf_counter_ns) as client:
+    server = Server(url, MODEL, timeout_seconds=_DEADLINE_NS / 1e9)
+    async with Client({MODEL: server}, Sampling(), perf_counter_ns) as client:
         deadline = perf_counter_ns() + _DEADLINE_NS
         loader = SendContext(
             client, NullObserver(), perf_counter_ns, deadline, lambda planned: False

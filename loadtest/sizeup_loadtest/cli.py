@@ -1,6 +1,7 @@
 """The commands of `sizeup-bench`. Each imports what it needs, so that `--help` is fast."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sizeup_loadtest.config.file import load
-from sizeup_loadtest.config.schema import Config, Mode
+from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.settings import Shard, default_url, shard_index
-from sizeup_loadtest.errors import UsageError
+from sizeup_loadtest.errors import UncomparableError, UsageError
 
 if TYPE_CHECKING:
     from sizeup_loadtest.execution.run import ShardOptions
+
+PHASES = ("speed", "capacity", "ability")
 
 Scenario = Annotated[
     str,
@@ -28,11 +31,8 @@ Models = Annotated[
     str | None, typer.Option(help="Comma-separated model names, instead of the config's.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/<scenario>-<time>.")]
-Items = Annotated[
-    int | None, typer.Option(min=1, help="Total number of questions, instead of the config's.")
-]
-Loop = Annotated[
-    Mode | None, typer.Option(help="closed: concurrent requests; open: requests per second.")
+Only = Annotated[
+    str | None, typer.Option(help="Comma-separated phases: speed, capacity, ability; default: all.")
 ]
 Shards = Annotated[
     int, typer.Option(min=1, max=1000, help="Number of processes that share the plan.")
@@ -61,57 +61,16 @@ def run(
     scenario: Scenario = "size-sweep",
     url: Url = None,
     models: Models = None,
+    only: Only = None,
     out: Out = None,
     shards: Shards = 1,
     shard: ShardIndex = None,
     start_at: StartAt = None,
     print_files: PrintFiles = False,
 ) -> None:
-    """Run every phase that the config enables, and report the results."""
-    config = _config(scenario, url, models)
+    """Measure latency and throughput, capacity and ability of every model, and report them."""
+    config = _config(scenario, url, models, _phases(only))
     _start(config, out, _sharding(shards, shard, start_at, print_files))
-
-
-def speed(
-    scenario: Scenario = "smoke",
-    url: Url = None,
-    models: Models = None,
-    out: Out = None,
-    shards: Shards = 1,
-    shard: ShardIndex = None,
-    start_at: StartAt = None,
-) -> None:
-    """Measure latency and throughput of every model under the configured loads."""
-    config = _config(scenario, url, models)
-    _start(config, out, _sharding(shards, shard, start_at), {"warm_up", "speed"})
-
-
-def capacity(
-    scenario: Scenario = "size-sweep",
-    url: Url = None,
-    models: Models = None,
-    mode: Loop = None,
-    out: Out = None,
-) -> None:
-    """Find the maximum load of every model within the SLO."""
-    config = _config(scenario, url, models)
-    changes = {"enabled": True, "mode": mode or config.capacity.mode}
-    config = config.model_copy(update={"capacity": config.capacity.model_copy(update=changes)})
-    _start(config, out, _sharding(), {"warm_up", "capacity"})
-
-
-def ability(
-    scenario: Scenario = "size-sweep",
-    url: Url = None,
-    models: Models = None,
-    items: Items = None,
-    out: Out = None,
-) -> None:
-    """Grade every model on generated questions, and run lm-eval where it is enabled."""
-    config = _config(scenario, url, models)
-    changes = {"enabled": True, "items": items or config.ability.items}
-    config = config.model_copy(update={"ability": config.ability.model_copy(update=changes)})
-    _start(config, out, _sharding(), {"check_suites", "warm_up", "ability", "suites"})
 
 
 def plan(
@@ -137,13 +96,19 @@ def plan(
 def report(
     run: RunPath,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Output file; the suffix is .html, .md or .csv.")
-    ] = Path("report.html"),
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Output file, of suffix .html, .md or .csv; default: report.html beside the run.",
+        ),
+    ] = None,
 ) -> None:
     """Render the report of a run again."""
     from sizeup_loadtest.report.files import RENDERERS
     from sizeup_loadtest.storage import read_run
 
+    out = out or (run if run.is_dir() else run.parent) / "report.html"
     render = RENDERERS.get(out.suffix.lower())
     if render is None:
         raise UsageError(f"{out}: unknown suffix; use one of {', '.join(RENDERERS)}")
@@ -154,17 +119,28 @@ def report(
 def compare(
     first: RunPath,
     second: RunPath,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIRST=SECOND",
+            help="Model of the first run and its counterpart in the second; repeatable.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write Markdown to this file; default: print."),
     ] = None,
 ) -> None:
-    """Compare two runs with confidence intervals, paired by request where both have records."""
-    from sizeup_loadtest.analysis.compare import compare_runs
+    """Compare two runs with confidence intervals, paired by request where both have records.
+
+    Exits with 1 when they have nothing in common.
+    """
+    from sizeup_loadtest.analysis.compare import compare_runs, renamed
     from sizeup_loadtest.report import comparison
     from sizeup_loadtest.storage import read_run
 
     before, after = read_run.results(first), read_run.results(second)
+    after = renamed(before, after, pair or [])
     compared = compare_runs(before, after, read_run.records(first, second))
     text = comparison.render(before, after, compared)
     if out is None:
@@ -172,6 +148,8 @@ def compare(
     else:
         read_run.write(out, text)
         typer.echo(out)
+    if not compared.changes:
+        raise UncomparableError(comparison.nothing_compared(compared))
 
 
 def check(
@@ -248,12 +226,23 @@ def merge(
     start.finish(folder, Console())
 
 
-COMMANDS = (run, speed, capacity, ability, plan, report, compare, check, extract, merge)
+COMMANDS = (run, plan, report, compare, check, extract, merge)
 
 
-def _config(scenario: str, url: str | None, models: str | None) -> Config:
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    return load(scenario, url=url, models=names, fallback_url=default_url())
+def _config(scenario: str, url: str | None, models: str | None, only: Sequence[str] = ()) -> Config:
+    names = _listed(models)
+    return load(scenario, url=url, models=names, fallback_url=default_url(), only=only)
+
+
+def _listed(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _phases(only: str | None) -> list[str]:
+    phases = _listed(only)
+    if only is not None and (not phases or set(phases) - {*PHASES}):
+        raise UsageError(f"--only {only}: phases are {', '.join(PHASES)}")
+    return phases
 
 
 def _sharding(
@@ -268,10 +257,8 @@ def _sharding(
     return ShardOptions(shard, start_at, print_files)
 
 
-def _start(
-    config: Config, out: Path | None, options: "ShardOptions", phases: set[str] | None = None
-) -> None:
+def _start(config: Config, out: Path | None, options: "ShardOptions") -> None:
     from sizeup_loadtest.execution.start import start
 
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    start(config, out or Path("runs") / f"{config.scenario or 'run'}-{now}", options, phases)
+    start(config, out or Path("runs") / f"{config.scenario or 'run'}-{now}", options)

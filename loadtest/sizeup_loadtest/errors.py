@@ -23,3 +23,7 @@ class TargetError(BenchError):
 
 class FolderError(BenchError):
     """A run folder cannot be read or written."""
+
+
+class UncomparableError(BenchError):
+    """Two runs have nothing in common."""

@@ -1,5 +1,6 @@
 """The `sizeup-bench` program."""
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -28,10 +29,16 @@ def run(command: Callable[[], object]) -> int:
     except BenchError as error:
         print(f"sizeup-bench: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # of standard output, as on a full disk
+        print(f"sizeup-bench: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # characters that the terminal's encoding lacks
+            stream.reconfigure(errors="replace")
     sys.exit(run(build()))

@@ -1,9 +1,13 @@
 """A fake server in a thread, and the command line against it."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from ssl import SSLContext
+from typing import TypeVar
 
 from loadtest.fake_server import (
     OLLAMA_ANSWER,
@@ -16,6 +20,8 @@ from loadtest.fake_server import (
     stream_of,
 )
 from sizeup_loadtest import main as command_line
+
+Served = TypeVar("Served")
 
 LISTED = {"data": [{"id": "small"}, {"id": "large"}]}
 SIZES = {"small": 1_000, "large": 2_000}
@@ -45,16 +51,23 @@ WHOLE: dict[str, Response] = {
 }
 
 
+def background(
+    tls: SSLContext | None = None, /, **responses: Response
+) -> AbstractContextManager[FakeServer]:
+    """Serve responses in a separate thread."""
+    return in_background(fake_server(tls, **responses))
+
+
 @contextmanager
-def background(**responses: Response) -> Iterator[FakeServer]:
+def in_background(server: AbstractAsyncContextManager[Served]) -> Iterator[Served]:
     """Serve in a separate thread, because the command runs its own event loop."""
-    ready, box = threading.Event(), list[tuple[FakeServer, asyncio.Event]]()
+    ready, box = threading.Event(), list[tuple[Served, asyncio.Event]]()
     loop = asyncio.new_event_loop()
 
     async def run() -> None:
-        async with fake_server(**responses) as fake:
+        async with server as entered:
             over = asyncio.Event()
-            box.append((fake, over))
+            box.append((entered, over))
             ready.set()
             await over.wait()
 
@@ -76,3 +89,15 @@ def bench(*arguments: str) -> int:
     """Run the command line."""
     app = command_line.build()
     return command_line.run(lambda: app(list(arguments), standalone_mode=False))
+
+
+def process(*arguments: str, shell: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, after commands of a shell such as `ulimit`."""
+    program = [sys.executable, "-c", "from sizeup_loadtest.main import main; main()"]
+    return subprocess.run(
+        ["sh", "-c", f'{shell}\nexec "$@"', "sh", *program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 
 
@@ -65,12 +66,16 @@ async def _read(reader: asyncio.StreamReader) -> ReceivedRequest:
 
 
 @asynccontextmanager
-async def fake_server(**responses: Response) -> AsyncIterator[FakeServer]:
+async def fake_server(
+    tls: SSLContext | None = None, /, **responses: Response
+) -> AsyncIterator[FakeServer]:
     """Serve responses by keyword (chat, ollama, ...) or by path."""
     paths = {_PATHS.get(name, name): response for name, response in responses.items()}
     fake = FakeServer(paths)
-    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
-    fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0, ssl=tls)
+    fake.url = (
+        f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    )
     try:
         yield fake
     finally:
@@ -84,6 +89,7 @@ _PATHS = {
     "tags": "/api/tags",
     "show": "/api/show",
     "ps": "/api/ps",
+    "version": "/api/version",
 }
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"

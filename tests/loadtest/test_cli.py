@@ -26,7 +26,7 @@ def speed(tmp_path: Path, fake: FakeServer, config: str = CONFIG, *more: str) ->
     file = tmp_path / "sizes.yaml"
     file.write_text(config)
     arguments = ("--config", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
-    return bench("speed", *arguments, *more)
+    return bench("run", *arguments, *more)
 
 
 def test_from_the_command_line_to_results(
@@ -178,7 +178,7 @@ def test_shards_are_merged_from_the_command_line(
     with background(**WHOLE) as fake:
         for shard, folder in enumerate(folders):
             request = ("--url", fake.url, "--shards", "2", "--shard", str(shard), "--out", folder)
-            assert bench("speed", "-c", str(file), *request) == 0
+            assert bench("run", "-c", str(file), *request) == 0
     assert bench("merge", folders[0], "--out", str(tmp_path / "part")) == 2
     assert "1 of 2 shards" in capsys.readouterr().err
     assert bench("merge", *folders, "--out", str(tmp_path / "all")) == 0
@@ -198,9 +198,12 @@ def test_shards_need_stage_seconds(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["speed", "--config", "nowhere"], "smoke"),
-        (["speed", "--shards", "2", "--shard", "2"], "shard index 2"),
+        (["run", "--config", "nowhere"], "smoke"),
+        (["run", "--shards", "2", "--shard", "2"], "shard index 2"),
         (["plan", "--config", "nowhere"], "smoke"),
+        (["run", "--only", "speed,accuracy"], "capacity"),
+        (["run", "--only", ""], "capacity"),
+        (["run", "--url", "ftp://host"], "--url"),
     ],
 )
 def test_an_invalid_command_line_exits_with_2(
@@ -223,9 +226,9 @@ def test_url_and_key_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     file.write_text(CONFIG + "target: {api_key_env: BENCH_KEY}\n")
     with background(**WHOLE) as fake:
         monkeypatch.setenv("SIZEUP_URL", fake.url)
-        assert bench("speed", "-c", str(file), "--out", str(tmp_path / "a")) == 2
+        assert bench("run", "-c", str(file), "--out", str(tmp_path / "a")) == 2
         monkeypatch.setenv("BENCH_KEY", "secret")
-        assert bench("speed", "-c", str(file), "--out", str(tmp_path / "b")) == 0
+        assert bench("run", "-c", str(file), "--out", str(tmp_path / "b")) == 0
     keys = {request.headers.get("authorization") for request in fake.requests}
     assert keys == {"Bearer secret"}
     written = b"".join(f.read_bytes() for f in (tmp_path / "b").iterdir())
@@ -263,3 +266,31 @@ def test_a_run_can_be_extracted_from_its_log(
     extracted = {path.name: path.read_bytes() for path in (tmp_path / "extracted").iterdir()}
     assert extracted == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     assert {"results.json", "records.jsonl", "report.html"} <= extracted.keys()
+
+
+def test_a_report_is_written_beside_its_run(tmp_path: Path) -> None:
+    with background(**WHOLE) as fake:
+        assert speed(tmp_path, fake) == 0
+    page = tmp_path / "run" / "report.html"
+    for run in (page.parent, page.parent / "results.json"):
+        page.unlink()
+        assert bench("report", str(run)) == 0
+        assert page.is_file()
+
+
+def test_runs_without_a_common_model_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with background(**WHOLE) as fake:
+        for model in ("small", "large"):
+            out = ("--models", model, "--out", str(tmp_path / model))
+            assert (
+                bench("run", "--scenario", "smoke", "--only", "speed", "--url", fake.url, *out) == 0
+            )
+    compared = ("compare", str(tmp_path / "small"), str(tmp_path / "large"))
+    capsys.readouterr()
+    assert bench(*compared) == 1
+    assert "nothing was compared" in capsys.readouterr().err
+    assert bench(*compared, "--pair", "small=large") == 0
+    assert "| small | closed-1-fixed | e2e |" in capsys.readouterr().out
+    assert bench(*compared, "--pair", "small=medium") == 2

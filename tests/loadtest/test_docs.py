@@ -56,4 +56,4 @@ def test_links_resolve() -> None:
 
 def test_there_are_commands_and_configs() -> None:
     assert len(commands()) >= 9
-    assert len(configs()) == 2
+    assert len(configs()) == 3

@@ -7,7 +7,8 @@ from functools import cached_property
 from itertools import combinations
 
 from sizeup_loadtest.analysis import capacity, cost, latency, turns, validity, verdict
-from sizeup_loadtest.config.schema import Config, ModelConfig
+from sizeup_loadtest.config.models import ModelConfig
+from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Api, Outcome, Record
 from sizeup_loadtest.data.results import (
     CapacityResult,
@@ -94,7 +95,7 @@ def assemble(folder: RunFolder) -> Results:
         tool_version=run.info.tool_version,
         started_at=run.info.started_at,
         seconds=run.info.seconds,
-        target=run.config.target.url,
+        target=_target(run),
         scenario=run.config.scenario,
         config=run.config.model_dump(mode="json"),
         schedule_hash=run.plan.sha256,
@@ -105,6 +106,12 @@ def assemble(folder: RunFolder) -> Results:
         verdict=verdict.decide(models, run.config.requirements),
         samples=_samples(run.plan, run.measured),
     )
+
+
+def _target(run: _Run) -> str:
+    """Return the URLs of all servers, in the order of the models."""
+    config = run.config
+    return ", ".join(dict.fromkeys(model.url or config.target.url for model in config.models))
 
 
 def _models(run: _Run) -> tuple[ModelResult, ...]:
@@ -122,6 +129,7 @@ def _model(run: _Run, model: ModelConfig, invalid_reason: str | None) -> ModelRe
     cold = run.info.load_seconds.get(model.name)
     result = ModelResult(
         name=model.name,
+        server=run.info.servers.get(model.name),
         model_info=info,
         invalid_reason=invalid_reason,
         load_seconds=info.load_seconds if cold is None else cold,
@@ -174,11 +182,12 @@ def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
 def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
     metrics = run.info.server_metrics.get(model, {})
     return tuple(
-        latency.stage_result(
-            to_load(stage, run.config.target.api), run.by_stage[model, stage.key], run.config.slo
-        ).model_copy(update={"server_metrics": metrics.get(stage.key)})
+        latency.stage_result(to_load(stage, records[0].api), records, run.config.slo).model_copy(
+            update={"server_metrics": metrics.get(stage.key)}
+        )
         for stage in run.plan.stages
-        if any(not record.planned.warm_up for record in run.by_stage.get((model, stage.key), ()))
+        if (records := run.by_stage.get((model, stage.key), ()))
+        and any(not record.planned.warm_up for record in records)
     )
 
 
@@ -209,6 +218,11 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
     warnings = [] if run.info.complete else [validity.STOPPED]
     if never_due:
         warnings.append(f"{never_due} turns of conversations were not sent: an earlier one failed")
+    if run.config.ollama_models and run.config.length != "until_eos":
+        warnings.append(validity.UNTIL_EOS)
+    for model in models:
+        refused = model.server.adaptations if model.server else ()
+        warnings += [f"{model.name}: {adaptation}" for adaptation in refused]
     if run.suites:
         warnings += [f"{name}: {reason}" for name, reason in run.suites.failed.items()]
     lags = run.info.stage_lag
@@ -225,6 +239,7 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
         invalid={model.name: model.invalid_reason for model in models if model.invalid_reason},
         paces=_lowest_tpot(models),
         searched=len(searched),
+        not_sent=next((r.error for r in run.records if r.outcome is Outcome.CLIENT), None),
         unsent=max(0, planned - len(sent) - never_due) if sent else 0,
         complete=run.info.complete,
         warnings=[*warnings, *validity.stage_warnings(models, run.config.shares_prefixes)],

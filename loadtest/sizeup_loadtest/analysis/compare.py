@@ -7,8 +7,9 @@ method 10), made of both Wilson intervals.
 """
 
 import math
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,11 +23,13 @@ from sizeup_loadtest.data.results import (
     Results,
     StageResult,
 )
+from sizeup_loadtest.errors import UsageError
 
 Kind = Literal["ratio", "difference"]
 
 _TIMES = ("ttft", "tpot", "e2e")
 _RATES = ("out_tok_s", "goodput")
+_CHAT = frozenset({"instruct", "chat", "it", "latest"})
 _METRICS = (*_TIMES, *_RATES, "attainment")
 
 
@@ -86,6 +89,33 @@ def compare_runs(
     )
 
 
+def renamed(before: Results, after: Results, pairs: Sequence[str]) -> Results:
+    """Return the second run with the names of the first: pairs are FIRST=SECOND.
+
+    UsageError for a name that its run does not have, or has after renaming twice.
+    """
+    names = {model.name: model.name for model in after.models}
+    for pair in pairs:
+        first, second = _split(pair, {m.name for m in before.models}, names.keys())
+        names[second] = first
+    if len({*names.values()}) < len(names):
+        raise UsageError("--pair: two models of the second run would have the same name")
+    models = (model.model_copy(update={"name": names[model.name]}) for model in after.models)
+    return after.model_copy(update={"models": tuple(models)})
+
+
+def _split(pair: str, first: Set[str], second: Set[str]) -> tuple[str, str]:
+    """Split FIRST=SECOND where both are names; either may have a `=` itself."""
+    ends = [i for i, character in enumerate(pair) if character == "="]
+    for end in ends:
+        if pair[:end] in first and pair[end + 1 :] in second:
+            return pair[:end], pair[end + 1 :]
+    raise UsageError(
+        f"--pair {pair}: not FIRST=SECOND with a model of each run "
+        f"({', '.join(sorted(first))} and {', '.join(sorted(second))})"
+    )
+
+
 def _blocks(results: Results) -> int:
     """Return the number of blocks in the plan, from the config that the results carry."""
     load = results.config.get("load")
@@ -142,9 +172,19 @@ def _value(metric: Distribution | Estimate | Proportion | None) -> float | None:
 def _warnings(before: Results, after: Results, same: bool) -> Iterator[str]:
     if not same:
         yield "the schedules differ: the runs sent different requests"
-    names = [{m.name for m in results.models} for results in (before, after)]
-    for name in sorted(names[0] ^ names[1]):
+    first, second = ({m.name for m in results.models} for results in (before, after))
+    for name in sorted(first ^ second):
         yield f"{name} is in one run only"
+    for a in sorted(first - second):
+        for b in sorted(second - first):
+            if _plain(a) == _plain(b):
+                yield f"{a} and {b} may be the same model: --pair {a}={b}"
+
+
+def _plain(name: str) -> Sequence[str]:
+    """Return a model's name without its publisher, and what all chat models are called."""
+    words = re.split(r"[:_ -]+", name.rpartition("/")[2].lower())
+    return [word for word in words if word not in _CHAT]
 
 
 def _invalid(before: Results, after: Results) -> Iterator[str]:

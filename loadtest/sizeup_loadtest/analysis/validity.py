@@ -14,6 +14,8 @@ from sizeup_loadtest.data.results import Lag, ModelResult, Validity
 
 STOPPED = "the run was stopped before its end"
 """A warning."""
+UNTIL_EOS = "output until EOS: Ollama's API has no fixed length"
+"""A warning."""
 MIN_SAMPLES = intervals.smallest_n(0.99)
 """Samples of a stage from which its p99 is evaluated; with fewer, one stall would be the p99."""
 _NS = 1e-9
@@ -74,6 +76,7 @@ def evaluate(
     invalid: Mapping[str, str],
     paces: Mapping[str, float],
     searched: int = 0,
+    not_sent: str | None = None,
     unsent: int = 0,
     complete: bool = True,
     warnings: Sequence[str] = (),
@@ -81,8 +84,8 @@ def evaluate(
     """List every exceeded limit; one is enough to make a run invalid.
 
     `counts` has every model, `invalid` the reasons of the invalid ones, `paces` the lowest TPOT of
-    any model by stage. `searched` requests were of the capacity search, `unsent` of the plan; a run
-    that is not `complete` was interrupted.
+    any model by stage. `searched` requests were of the capacity search, `unsent` of the plan;
+    `not_sent` is why the client could not send one. A run that is not `complete` was interrupted.
     """
     sent, errors = (sum(getattr(c, n) for c in counts.values()) for n in ("sent", "errors"))
     stage = _worst(lag.stages)
@@ -92,6 +95,8 @@ def evaluate(
     ]
     if stage is not None:
         reasons += _late(f"{stage}: {_LOOP}", lag.stages[stage], limits.max_loop_lag_seconds)
+    if not_sent:
+        reasons.append(f"the client could not send every request: {not_sent}")
     notes = [f"{name} is invalid: {reason}" for name, reason in invalid.items()]
     if invalid.keys() >= counts.keys():
         reasons += notes

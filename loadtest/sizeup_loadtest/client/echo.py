@@ -4,6 +4,7 @@ import aiohttp
 
 from sizeup_loadtest.client.error_response import error_response
 from sizeup_loadtest.client.response import MalformedResponseError, as_mapping, parse, shorten
+from sizeup_loadtest.config.servers import Server
 
 TIMEOUT_SECONDS = 60.0
 """For one token of a model that is already loaded."""
@@ -14,15 +15,13 @@ _UNSUPPORTED = (400, 404)
 """Statuses of a server without echo; any other is inconclusive."""
 
 
-async def echo_unsupported_reason(
-    session: aiohttp.ClientSession, url: str, model: str
-) -> str | None:
+async def echo_unsupported_reason(session: aiohttp.ClientSession, server: Server) -> str | None:
     """Request an echo: None when every prompt token but the first has a logprob, else the reason.
 
     A 200 without prompt logprobs means that the server ignores the parameter.
     """
     body = {
-        "model": model,
+        "model": server.model,
         "prompt": "one two three",
         "max_tokens": 1,
         "temperature": 0,
@@ -31,10 +30,16 @@ async def echo_unsupported_reason(
     }
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
-        async with session.post(f"{url}/v1/completions", json=body, timeout=timeout) as response:
+        async with session.post(
+            f"{server.url}/v1/completions",
+            json=body,
+            timeout=timeout,
+            headers=server.request_headers,
+            ssl=server.ssl,
+        ) as response:
             if response.status == 200:
                 return None if _has_prompt_logprobs(await response.read()) else NO_ECHO
-            message = (await error_response(response))[1]
+            message = (await error_response(response)).message
             unsupported = response.status in _UNSUPPORTED
             return f"{NO_ECHO} ({message})" if unsupported else f"{UNKNOWN}: {message}"
     except MalformedResponseError:

@@ -1,17 +1,55 @@
-"""Responses with an error status: the status decides the outcome, the body has the message."""
+"""Responses that are no stream: the status decides the outcome, the body has the message."""
+
+import errno
+import os
+import ssl
+from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
-from sizeup_loadtest.client.response import MalformedResponseError, error_message, parse, shorten
-from sizeup_loadtest.data.record import Outcome
+from sizeup_loadtest.client.response import (
+    MalformedResponseError,
+    as_mapping,
+    error_message,
+    parse,
+    shorten,
+)
+from sizeup_loadtest.data.record import Api, Outcome
 
 MAX_ERROR_BYTES = 64 << 10
 
+_QUOTED_CHARACTERS = 120
+"""Of a body that is not what it should be."""
+_WANTED = {"openai": "an event stream", "ollama": "a stream of JSON lines"}
 
-async def error_response(response: aiohttp.ClientResponse) -> tuple[Outcome, str]:
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """A response whose status is not 200."""
+
+    outcome: Outcome
+    message: str
+    parameter: str | None = None
+    """OpenAI's `param`: the parameter of the request that is refused."""
+
+
+async def error_response(response: aiohttp.ClientResponse) -> ErrorResponse:
     """Read the body of a response whose status is not 200."""
     data = await response.content.read(MAX_ERROR_BYTES)
-    return outcome_of(response.status), shorten(f"HTTP {response.status}: {_message(data)}")
+    try:
+        body: Any = parse(data)
+    except MalformedResponseError:
+        body = {}
+    message = error_message(body) or data.decode(errors="replace")
+    if location := response.headers.get("Location"):
+        message = f"redirect to {location}"
+    parameter = as_mapping(body.get("error")).get("param")
+    return ErrorResponse(
+        outcome_of(response.status),
+        shorten(f"HTTP {response.status}: {message}"),
+        parameter if isinstance(parameter, str) else None,
+    )
 
 
 def outcome_of(status: int) -> Outcome:
@@ -21,8 +59,34 @@ def outcome_of(status: int) -> Outcome:
     return Outcome.UNAVAILABLE if status >= 500 else Outcome.REFUSED
 
 
-def _message(data: bytes) -> str:
-    try:
-        return error_message(parse(data)) or data.decode(errors="replace")
-    except MalformedResponseError:
-        return data.decode(errors="replace")
+def connection_error(error: aiohttp.ClientError | OSError) -> str:
+    """Return why a connection was not made or lost, without aiohttp's own words where possible."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    number = error.errno if isinstance(error, OSError) else None
+    of_tls = isinstance(error, ssl.SSLError | aiohttp.ClientSSLError)  # has numbers of its own
+    if number is not None and number in errno.errorcode and not of_tls:
+        return os.strerror(number)
+    return shorten(str(error) or type(error).__name__)
+
+
+def not_a_stream(api: Api, content_type: str, head: bytes) -> str:
+    """Return what a 200 without a single event is, from the beginning of its body."""
+    if not head.strip():
+        return f"an empty response ({content_type or 'no content type'})"
+    quoted = head.decode(errors="replace")
+    if head.startswith(b"\x1f\x8b"):
+        quoted = "gzip that no Content-Encoding declares"
+    text = " ".join(quoted.split())
+    shown = text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
+    message = f"not {_WANTED[api]}: {content_type or 'no content type'}: {shown}"
+    other = _dialect(head)
+    return message if other in (None, api) else f"{message} (this is the {other} API)"
+
+
+def _dialect(head: bytes) -> Api | None:
+    """Return the API whose stream begins so."""
+    start = head.lstrip()
+    if start.startswith((b"data:", b"event:")):
+        return "openai"
+    return "ollama" if start.startswith(b'{"model":') and b'"created_at":' in head else None

@@ -4,13 +4,20 @@ Bytes are timestamped when they are read and parsed afterwards; timestamps are o
 """
 
 import asyncio
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
 import aiohttp
 
-from sizeup_loadtest.client.error_response import error_response
+from sizeup_loadtest.client import adaptation
+from sizeup_loadtest.client.error_response import (
+    ErrorResponse,
+    connection_error,
+    error_response,
+    not_a_stream,
+)
 from sizeup_loadtest.client.ollama import Ollama
 from sizeup_loadtest.client.openai import OpenAi
 from sizeup_loadtest.client.response import (
@@ -20,8 +27,9 @@ from sizeup_loadtest.client.response import (
     StreamedResponse,
     shorten,
 )
-from sizeup_loadtest.config.schema import Sampling, Target
-from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
+from sizeup_loadtest.data.record import Api, Outcome, PlannedRequest, Record
 from sizeup_loadtest.workload.prompt import Prompt
 
 READ_BUFFER_BYTES = 1 << 20
@@ -32,6 +40,17 @@ KEEP_ALIVE_SECONDS = 3.0
 lost."""
 
 MAX_RESPONSE_BYTES = 64 << 20
+
+HEAD_BYTES = 1024
+"""Of a response that is quoted when it is not a stream."""
+
+DIALECTS: Mapping[Api, Callable[[Sampling, Server], Dialect]] = {
+    "openai": OpenAi,
+    "ollama": Ollama,
+}
+
+CLIENT_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL})
+"""No file descriptor or no port left on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +65,23 @@ class Request:
 
 
 class Client:
-    """Sends any number of concurrent requests to one server. An async context manager."""
+    """Sends any number of concurrent requests to the servers of the models.
+
+    An async context manager.
+    """
 
     def __init__(
         self,
-        target: Target,
+        servers: Mapping[str, Server],
         sampling: Sampling,
         clock: Callable[[], int],
         *,
-        key: str | None = None,
         shard: int = 0,
     ) -> None:
-        """Send `key` as a bearer token."""
-        self.target = target
+        """`servers` has the server of every model, by the name in the plan."""
+        self.servers = dict(servers)
         self.clock = clock
-        self._dialect: Dialect = OpenAi(sampling) if target.api == "openai" else Ollama(sampling)
-        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._sampling = sampling
         self._shard = shard
         self._session: aiohttp.ClientSession | None = None
 
@@ -71,14 +91,17 @@ class Client:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             read_bufsize=READ_BUFFER_BYTES,
-            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; twice is allowed."""
+        await self.session.close()
+        await asyncio.sleep(0)  # asyncio closes their sockets in its next iteration
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -89,52 +112,90 @@ class Client:
 
     async def send(self, request: Request) -> Record:
         """Send one request and read its response; never raises for a fault of the server."""
-        reader = self._dialect.reader()
-        body = self._dialect.body(request.planned, request.prompt)
-        sent = self.clock()
+        return self._record(request, await self._try(request, self.servers[request.planned.model]))
+
+    async def send_adapted(self, request: Request) -> Record:
+        """Send a request without the parameters that its server refuses, and remember them.
+
+        What was dropped is kept only if the server then accepts the request.
+        """
+        model = request.planned.model
+        server: Server | None = self.servers[model]
+        while server is not None:
+            attempt = await self._try(request, server)
+            if attempt.outcome is Outcome.OK:
+                self.servers[model] = server
+            server = adaptation.without(server, attempt.refused) if attempt.refused else None
+        return self._record(request, attempt)
+
+    async def _try(self, request: Request, server: Server) -> "_Attempt":
+        dialect = DIALECTS[server.api](self._sampling, server)
+        body = dialect.body(request.planned, request.prompt)
+        attempt = _Attempt(server.api, dialect.reader(), self.clock())
         try:
-            async with asyncio.timeout(self.target.timeout_seconds):
-                outcome, error = await self._exchange(body, reader)
+            async with asyncio.timeout(server.timeout_seconds):
+                outcome, error = await self._exchange(server, dialect.path, body, attempt)
         except TimeoutError:
             outcome = Outcome.TIMEOUT
-            error = f"not complete within {self.target.timeout_seconds:g} s"
+            error = f"not complete within {server.timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError) as lost:
-            outcome, error = Outcome.DISCONNECTED, shorten(f"{type(lost).__name__}: {lost}")
-        except MalformedResponseError as malformed:
-            outcome, error = Outcome.FAILED, shorten(str(malformed))
-        return self._record(request, reader.response, sent, outcome, error)
+            outcome, error = _lost(lost)
+        attempt.outcome, attempt.error = outcome, error
+        return attempt
 
-    async def _exchange(self, body: object, reader: ResponseReader) -> tuple[Outcome, str]:
-        url = self.target.url + self._dialect.path
-        async with self.session.post(url, json=body, allow_redirects=False) as response:
+    async def _exchange(
+        self, server: Server, path: str, body: object, attempt: "_Attempt"
+    ) -> tuple[Outcome, str]:
+        async with self.session.post(
+            server.url + path,
+            json=body,
+            headers=server.request_headers,
+            ssl=server.ssl,
+            allow_redirects=False,
+        ) as response:
             if response.status != 200:
-                return await error_response(response)
-            read = 0
+                attempt.refused = refused = await error_response(response)
+                return refused.outcome, refused.message
+            return await self._read(response, attempt)
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, attempt: "_Attempt"
+    ) -> tuple[Outcome, str]:
+        """Read a stream to its end."""
+        reader, head, read = attempt.reader, b"", 0
+        try:
             while data := await response.content.readany():
+                if not reader.response.is_stream:
+                    head = (head + data)[:HEAD_BYTES]
                 reader.feed(data, self.clock())
                 read += len(data)
                 if read > MAX_RESPONSE_BYTES:
                     return Outcome.FAILED, f"the response exceeds {MAX_RESPONSE_BYTES} bytes"
             reader.end(self.clock())
+        except MalformedResponseError as malformed:
+            if reader.response.is_stream:
+                return Outcome.FAILED, shorten(str(malformed))
+        if not reader.response.is_stream:
+            content_type = response.headers.get("Content-Type", "")
+            return Outcome.FAILED, not_a_stream(attempt.api, content_type, head)
         return _outcome(reader.response)
 
-    def _record(
-        self, request: Request, response: StreamedResponse, sent: int, outcome: Outcome, error: str
-    ) -> Record:
+    def _record(self, request: Request, attempt: "_Attempt") -> Record:
+        response = attempt.reader.response
         tokens, counted_by = _count_tokens(response)
         return Record(
             stage=request.stage,
             planned=request.planned,
-            api=self.target.api,
+            api=attempt.api,
             scheduled_ns=request.scheduled_ns,
-            sent_ns=sent,
+            sent_ns=attempt.sent_ns,
             ended_ns=self.clock(),
             chunk_ns=tuple(response.chunk_ns),
             prompt_tokens=response.prompt_tokens,
             completion_tokens=tokens,
             counted_by=counted_by,
-            outcome=outcome,
-            error=error,
+            outcome=attempt.outcome,
+            error=attempt.error,
             finish_reason=response.finish_reason,
             text="".join(response.text) if request.keep_text else "",
             server=response.server,
@@ -143,6 +204,24 @@ class Client:
             cached_tokens=response.cached_tokens,
             shard=self._shard,
         )
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One try of a request."""
+
+    api: Api
+    reader: ResponseReader
+    sent_ns: int
+    outcome: Outcome = Outcome.OK
+    error: str = ""
+    refused: ErrorResponse | None = None
+
+
+def _lost(error: aiohttp.ClientError | OSError) -> tuple[Outcome, str]:
+    """Classify a connection that was not made, or lost."""
+    mine = isinstance(error, OSError) and error.errno in CLIENT_FAULTS
+    return Outcome.CLIENT if mine else Outcome.DISCONNECTED, connection_error(error)
 
 
 def _count_tokens(

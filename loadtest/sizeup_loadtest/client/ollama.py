@@ -9,11 +9,16 @@ from sizeup_loadtest.client.response import (
     as_count,
     as_mapping,
     error_message,
+    merged,
     parse,
 )
 from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import PlannedRequest, ServerTimes
 from sizeup_loadtest.workload.prompt import Prompt
+
+_FIELDS = frozenset({"message", "done", "error"})
+"""Of which every line has one."""
 
 
 class Ollama:
@@ -21,12 +26,13 @@ class Ollama:
 
     path = "/api/chat"
 
-    def __init__(self, sampling: Sampling) -> None:
+    def __init__(self, sampling: Sampling, server: Server) -> None:
         self._sampling = sampling
+        self._server = server
 
     def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
         body: Json = {
-            "model": planned.model,
+            "model": self._server.model,
             "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
             "stream": True,
             "options": {
@@ -37,7 +43,7 @@ class Ollama:
         }
         if self._sampling.think is not None:
             body["think"] = self._sampling.think
-        return body
+        return merged(body, self._server.extra_body)
 
     def reader(self) -> "NdjsonReader":
         return NdjsonReader()
@@ -63,6 +69,7 @@ class NdjsonReader:
 
     def _chunk(self, chunk: Json, at_ns: int) -> None:
         response = self.response
+        response.is_stream |= not _FIELDS.isdisjoint(chunk)
         response.error = response.error or error_message(chunk)
         message = as_mapping(chunk.get("message"))
         content = message.get("content")

@@ -9,11 +9,16 @@ from sizeup_loadtest.client.response import (
     as_count,
     as_mapping,
     error_message,
+    merged,
     parse,
 )
 from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import PlannedRequest
 from sizeup_loadtest.workload.prompt import Prompt
+
+_LINES = (b"data:", b":", b"event:", b"id:", b"retry:")
+"""How the lines of an event stream begin."""
 
 
 class OpenAi:
@@ -21,14 +26,16 @@ class OpenAi:
 
     path = "/v1/chat/completions"
 
-    def __init__(self, sampling: Sampling) -> None:
+    def __init__(self, sampling: Sampling, server: Server) -> None:
         self._sampling = sampling
+        self._server = server
 
     def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
+        server = self._server
         body: Json = {
-            "model": planned.model,
+            "model": server.model,
             "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
-            "max_tokens": planned.max_tokens,
+            server.max_tokens_field: planned.max_tokens,
             "temperature": self._sampling.temperature,
             "seed": self._sampling.seed,
             "stream": True,
@@ -38,7 +45,8 @@ class OpenAi:
             body |= {"ignore_eos": True, "min_tokens": planned.max_tokens}
         if self._sampling.think is not None:
             body["chat_template_kwargs"] = {"enable_thinking": self._sampling.think}
-        return body
+        body = {name: value for name, value in body.items() if name not in server.omitted}
+        return merged(body, server.extra_body)
 
     def reader(self) -> "SseReader":
         return SseReader()
@@ -64,6 +72,7 @@ class SseReader:
         self.response.complete |= self.response.finish_reason is not None
 
     def _line(self, line: bytes, at_ns: int) -> None:
+        self.response.is_stream |= line.startswith(_LINES)
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
         elif not line and self._data:

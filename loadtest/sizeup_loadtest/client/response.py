@@ -18,6 +18,8 @@ class MalformedResponseError(Exception):
 
 @dataclass(slots=True)
 class StreamedResponse:
+    is_stream: bool = False
+    """Whether anything in the format of the API has arrived."""
     chunk_ns: list[int] = field(default_factory=list)
     """Arrival of every chunk with text, thinking or a tool call."""
     text: list[str] = field(default_factory=list)
@@ -49,7 +51,9 @@ class ResponseReader(Protocol):
 class Dialect(Protocol):
     """Request and response format of one API."""
 
-    path: str
+    @property
+    def path(self) -> str:
+        """Return the path of the endpoint."""
 
     def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
         """Return the JSON body of a request."""
@@ -75,6 +79,16 @@ def error_message(value: Mapping[str, Any]) -> str:
     if isinstance(error, dict):
         error = error.get("message") or json.dumps(error)
     return "" if error is None else shorten(str(error) or "error without a message")
+
+
+def merged(body: Json, extra: Mapping[str, Any]) -> Json:
+    """Return a body with further parameters; objects such as `options` are merged key by key."""
+    nested = {
+        name: merged(body[name], value)
+        for name, value in extra.items()
+        if isinstance(value, dict) and isinstance(body.get(name), dict)
+    }
+    return {**body, **extra, **nested}
 
 
 def shorten(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.errors import ConfigError
+from sizeup_loadtest.config.servers import base_url
+from sizeup_loadtest.errors import ConfigError, UsageError
 
 MAX_BYTES = 1 << 20
 
@@ -22,21 +23,24 @@ def load(
     url: str | None = None,
     models: Sequence[str] = (),
     fallback_url: str | None = None,
+    only: Collection[str] = (),
 ) -> Config:
     """Load a config file or a bundled scenario; ConfigError lists every problem.
 
-    `models` replaces the models of the file; a model that the file has keeps its price and
-    bandwidth. `url` overrides the URL of the file, `fallback_url` is used where it has none.
+    `models` replaces the models of the file; a model that the file has keeps its other keys. `url`
+    overrides the URL of the file's target, `fallback_url` (SIZEUP_URL) is used where it has none.
+    `only` enables these phases, and disables the others.
     """
     name, text, folder = _read(path_or_name)
     data = parse(text, name)
     data["scenario"] = name
-    data |= _target(data, url, fallback_url)
+    data |= _target(data, _given(url, "--url"), _given(fallback_url, "SIZEUP_URL"))
     if models:
         data["models"] = _selected(data.get("models"), models)
+    if only:
+        _limit(data, only)
     if folder is not None:
-        _locate(_section(data, "prompts"), folder)
-        _locate(_section(_section(data, "load"), "trace"), folder)
+        _resolve_files(data, folder)
     return validate(data, name)
 
 
@@ -46,7 +50,8 @@ def validate(data: dict[str, Any], name: str) -> Config:
         # Strict mode from JSON accepts a list for a tuple and no other conversion.
         return Config.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
-        lines = [f"  {_problem(details)}" for details in error.errors()]
+        problems = error.errors()
+        lines = [f"  {_problem(one)}" for one in problems if not _follows(one, problems)]
         raise ConfigError("\n".join([f"{name}: invalid config:", *lines])) from None
 
 
@@ -99,15 +104,41 @@ def _read(path_or_name: str) -> tuple[str, str, Path | None]:
         raise ConfigError(f"{path_or_name}: {error}") from None
 
 
-def _locate(section: dict[str, Any], folder: Path) -> None:
-    """Make the file of a section relative to the config's folder."""
-    if isinstance(section.get("file"), str):
-        section["file"] = str(folder / section["file"])
-
-
 def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
     value = data.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _given(url: str | None, source: str) -> str | None:
+    """Check a URL that is not of the file; UsageError blames where it is from."""
+    if not url:
+        return None
+    try:
+        return base_url(url)
+    except ValueError as error:
+        raise UsageError(f"{source}: {error}") from None
+
+
+def _limit(data: dict[str, Any], only: Collection[str]) -> None:
+    for phase in ("capacity", "ability"):
+        data[phase] = _section(data, phase) | {"enabled": phase in only}
+    if "speed" not in only:
+        load = _section(data, "load")
+        data["load"] = load | {"closed": [], "open": _section(load, "open") | {"rates": []}}
+    if "ability" not in only:
+        data["lm_eval"] = _section(data, "lm_eval") | {"enabled": False}
+
+
+def _resolve_files(data: dict[str, Any], folder: Path) -> None:
+    """Make files relative to the config's folder."""
+    models = data.get("models")
+    servers = [data.get("target"), *(models if isinstance(models, list) else [])]
+    trace = _section(_section(data, "load"), "trace")
+    files = [(data.get("prompts"), "file"), (trace, "file")]
+    places = [*files, *((server, "verify") for server in servers)]
+    for section, key in places:
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = str(folder / section[key])
 
 
 def _target(data: dict[str, Any], url: str | None, fallback: str | None) -> dict[str, Any]:
@@ -124,8 +155,18 @@ def _selected(known: object, names: Sequence[str]) -> list[Any]:
     return [by_name.get(name, {"name": name}) for name in names]
 
 
+def _follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """Whether a list is too short only because its items are invalid."""
+    path = problem["loc"]
+    inside = (p["loc"] for p in problems if len(p["loc"]) > len(path))
+    return problem["type"] == "too_short" and any(loc[: len(path)] == path for loc in inside)
+
+
 def _problem(details: Any) -> str:
     path = ".".join(str(part) for part in details["loc"] if not str(part).startswith("="))
+    value, most = details.get("input"), details.get("ctx", {}).get("le")
+    if details["type"] == "less_than_equal" and most == 1 and 1 < value <= 100:
+        return f"{path}: a fraction, not a percentage: {value / 100:g}"
     if details["type"] == "extra_forbidden":
         return f"{path}: unknown key{_suggestion(details['loc'])}"
     message = str(details["msg"]).removeprefix("Value error, ")
@@ -136,14 +177,14 @@ def _suggestion(location: Sequence[int | str]) -> str:
     """Suggest the closest key of the same section, else list them."""
     section: type[BaseModel] | None = Config
     for part in location[:-1]:
-        section = _subsection(section, part) if isinstance(part, str) else section
+        section = subsection(section, part) if isinstance(part, str) else section
     if section is None:
         return ""
     close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(section.model_fields)}"
 
 
-def _subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
+def subsection(section: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
     """Return the section under a key, also inside a list or a union, whose branches are no keys."""
     if section is None or key not in section.model_fields:
         return section

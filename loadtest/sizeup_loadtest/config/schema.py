@@ -6,22 +6,19 @@ Unknown keys, duplicate keys and values of the wrong type are errors, all report
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AnyHttpUrl,
-    Field,
-    TypeAdapter,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
+from sizeup_loadtest.config import settings
+from sizeup_loadtest.config.models import ModelConfig, Target
 from sizeup_loadtest.config.section import ConfigSection, Name, Seconds, Share
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.config.workload import (
     Lengths,
     SharedPrefix,
     StageLengths,
     TraceConfig,
 )
-from sizeup_loadtest.data.record import Api, Length
+from sizeup_loadtest.data.record import Length
 from sizeup_loadtest.data.results import Requirements
 
 Mode = Literal["closed", "open"]
@@ -33,37 +30,6 @@ SLO_PRESETS: Mapping[str, Mapping[str, float]] = {
     "interactive": {"ttft_seconds": 0.5, "tpot_seconds": 0.03},
     "conversational": {"ttft_seconds": 2.0, "tpot_seconds": 0.1},
 }
-
-
-class Target(ConfigSection):
-    """The server under test."""
-
-    url: str = "http://127.0.0.1:11434"
-    api: Api = "openai"
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the API key."""
-    timeout_seconds: Seconds = 300
-    """From sending the request to the last byte of the response."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        TypeAdapter(AnyHttpUrl).validate_python(value)
-        return value.rstrip("/").removesuffix("/v1")
-
-
-class ModelConfig(ConfigSection):
-    """One model of the ladder of sizes."""
-
-    name: Name
-    """As listed by the server."""
-    label: str | None = None
-    price_per_hour: Annotated[float, Field(ge=0)] | None = None
-    """US dollars, for all hardware that serves the model."""
-    bandwidth_gb_s: Annotated[float, Field(gt=0)] | None = None
-    """Memory bandwidth of that hardware, 1e9 bytes per second: an upper bound of tokens/s."""
-    metrics_url: Annotated[str, Field(pattern="^https?://")] | None = None
-    """Prometheus metrics of the model's server; None: /metrics of its URL, where it has them."""
 
 
 class Prompts(ConfigSection):
@@ -236,7 +202,7 @@ class Config(ConfigSection):
     def _from_names(cls, value: object) -> object:
         """Accept a plain string as a model name."""
         if not isinstance(value, list | tuple):
-            return value
+            raise ValueError("a list of names")  # noqa: TRY004 (pydantic reports a ValueError)
         return tuple({"name": item} if isinstance(item, str) else item for item in value)
 
     @property
@@ -248,24 +214,60 @@ class Config(ConfigSection):
 
     @property
     def lengths(self) -> tuple[Length, ...]:
-        """Output length modes, in the order they are measured."""
+        """Output length modes, in the order they are measured: the same for every model."""
+        if self.ollama_models:
+            return ("until_eos",)
         return ("fixed", "until_eos") if self.length == "both" else (self.length,)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [model.name for model in self.models]
-        if len(set(names)) < len(names):
-            raise ValueError("models: duplicate name")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"models: duplicate name {', '.join(twice)}")
         return self
 
     @model_validator(mode="after")
-    def _api_supports_length(self) -> Self:
-        if self.target.api == "ollama" and self.length != "until_eos":
+    def _measures_something(self) -> Self:
+        load = self.load
+        phases = (self.capacity, self.ability, self.lm_eval)
+        loads = load.closed or load.open.rates or load.trace
+        if not (loads or any(phase.enabled for phase in phases)):
             raise ValueError(
-                "length: Ollama's API has no ignore_eos; "
-                "use `length: until_eos`, or `target.api: openai`"
+                "load: nothing to measure: no level in `closed` or `open.rates`, no `trace`, and "
+                "neither capacity, ability nor lm_eval is enabled"
             )
         return self
+
+    @property
+    def ollama_models(self) -> tuple[str, ...]:
+        """Models that are measured by Ollama's API, which has no fixed length."""
+        return tuple(m.name for m in self.models if (m.api or self.target.api) == "ollama")
+
+    def server(self, name: str) -> Server:
+        """Return the server of a model; ConfigError when its key or CA file is missing."""
+        target, model = self.target, next(m for m in self.models if m.name == name)
+        variable, url = model.api_key_env or target.api_key_env, model.url or target.url
+        if variable is not None:
+            key: str | None = settings.api_key(variable)
+        else:  # the file is that of a gateway, whose key is not sent anywhere else
+            key = settings.gateway_key() if url == target.url else None
+        verify = target.verify if model.verify is None else model.verify
+        return Server(
+            url=url,
+            model=model.model or model.name,
+            api=model.api or target.api or "openai",
+            key=key,
+            headers={**target.headers, **model.headers},
+            extra_body={**target.extra_body, **model.extra_body},
+            verify=True if verify is None else verify,
+            max_tokens_field=model.max_tokens_field or target.max_tokens_field or "max_tokens",
+            timeout_seconds=target.timeout_seconds,
+        )
+
+    @property
+    def servers(self) -> Mapping[str, Server]:
+        """The server of every model, by name."""
+        return {model.name: self.server(model.name) for model in self.models}
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:

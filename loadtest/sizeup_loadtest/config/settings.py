@@ -24,17 +24,24 @@ def default_url() -> str | None:
     return os.environ.get("SIZEUP_URL") or None  # noqa: TID251
 
 
-def api_key(variable: str | None) -> str | None:
-    """Return the value of the variable that the config names, else the key in SIZEUP_API_KEY_FILE.
-
-    None when neither is configured; ConfigError when the configured one is empty.
-    """
-    if variable is None:
-        path = os.environ.get("SIZEUP_API_KEY_FILE")  # noqa: TID251
-        return _first_key(Path(path)) if path else None
-    key = os.environ.get(variable)  # noqa: TID251
+def api_key(variable: str) -> str:
+    """Return the value of a variable that the config names; ConfigError when it has none."""
+    key = os.environ.get(variable, "").strip()  # noqa: TID251
     if not key:
-        raise ConfigError(f"target.api_key_env: environment variable {variable} is not set")
+        raise ConfigError(f"api_key_env: environment variable {variable} is not set")
+    return _sendable(key, f"api_key_env: environment variable {variable}")
+
+
+def gateway_key() -> str | None:
+    """Return the key in SIZEUP_API_KEY_FILE, None when it is not configured."""
+    path = os.environ.get("SIZEUP_API_KEY_FILE")  # noqa: TID251
+    return _sendable(_first_key(Path(path)), "SIZEUP_API_KEY_FILE") if path else None
+
+
+def _sendable(key: str, source: str) -> str:
+    """Return a key that a header can carry."""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{source}: an API key is printable ASCII")
     return key
 
 

@@ -30,6 +30,8 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     DISCONNECTED = "disconnected"
     """The connection was refused or lost."""
+    CLIENT = "client"
+    """Not sent, by no fault of the server: no file descriptor or port is left on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ zero. `schema_version` changes when a field changes its meaning or is removed.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from sizeup_loadtest.data.estimates import Distribution as Distribution
 from sizeup_loadtest.data.estimates import Estimate as Estimate
@@ -228,10 +230,22 @@ class ModelInfo(Result):
     digest: str | None = None
 
 
+class ServerResult(Result):
+    """The server of a model, and how requests to it differ from the config."""
+
+    url: str
+    model: str
+    """The name of the model there."""
+    api: Literal["openai", "ollama"]
+    adaptations: tuple[str, ...] = ()
+    """Parameters that it refuses, and what that means for the results."""
+
+
 class ModelResult(Result):
     """Everything measured for one model."""
 
     name: str
+    server: ServerResult | None = None
     model_info: ModelInfo
     invalid_reason: str | None = None
     """Why its results are unusable; None when they are valid. Other models are unaffected."""
@@ -292,10 +306,10 @@ class Validity(Result):
 class Requirements(Result):
     """Minimum requirements for a model to be recommended; None means no requirement."""
 
-    ability: float | None = None
-    tok_s_user: float | None = None
-    ttft_p50: float | None = None
-    attainment: float | None = None
+    ability: Annotated[float, Field(ge=0, le=1)] | None = None
+    tok_s_user: Annotated[float, Field(ge=0)] | None = None
+    ttft_p50: Annotated[float, Field(ge=0)] | None = None
+    attainment: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class RequirementCheck(Result):

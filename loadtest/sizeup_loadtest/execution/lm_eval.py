@@ -63,7 +63,7 @@ class Suite:
 def generation(config: Config, model: str, folder: Path) -> Suite:
     """Return the process for one model's generation tasks; `folder` does not exist yet."""
     endpoint = {
-        "base_url": f"{config.target.url}/v1/chat/completions",
+        "base_url": f"{config.server(model).url}/v1/chat/completions",
         "tokenizer_backend": None,  # the server tokenizes, so no tokenizer is downloaded
     }
     kind = ("local-chat-completions", "--apply_chat_template")
@@ -75,7 +75,7 @@ def likelihood(config: Config, model: str, folder: Path) -> Suite:
     tokenizer = config.lm_eval.tokenizer or ""
     local = Path(tokenizer).absolute()  # the process has another working directory
     endpoint = {
-        "base_url": f"{config.target.url}/v1/completions",
+        "base_url": f"{config.server(model).url}/v1/completions",
         "tokenizer_backend": "huggingface",
         "tokenizer": str(local) if local.is_dir() else tokenizer,
     }
@@ -92,12 +92,14 @@ def _suite(
     tasks: tuple[str, ...],
     endpoint: Mapping[str, object],
 ) -> Suite:
-    options, folder = config.lm_eval, folder.absolute()
+    options, folder, server = config.lm_eval, folder.absolute(), config.server(model)
     arguments = {
-        "model": model,
+        "model": server.model,
         "num_concurrent": config.ability.concurrency,
         "max_retries": 2,
-        "timeout": round(config.target.timeout_seconds),
+        "timeout": round(server.timeout_seconds),
+        "verify_certificate": server.verify is not False,
+        "ca_cert_path": server.verify if isinstance(server.verify, str) else None,
         **endpoint,
     }
     command = [

@@ -15,7 +15,7 @@ from sizeup_loadtest.data.results import ModelInfo
 from sizeup_loadtest.execution.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.clock import SECOND_NS, Clock, sleep_until
 from sizeup_loadtest.execution.live_view import LiveView
-from sizeup_loadtest.execution.load_generator import SendContext, is_sample, run_segment
+from sizeup_loadtest.execution.load_generator import SendContext, Sender, is_sample, run_segment
 from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload.prompt import Prompt
@@ -71,7 +71,7 @@ class Run:
         segment: Segment,
         prompts: Mapping[str, Prompt],
         keep_text: Callable[[PlannedRequest], bool] | None = None,
-        client: Client | None = None,
+        client: Sender | None = None,
     ) -> list[Record]:
         """Send this shard's part of a segment; records are written as requests end.
 

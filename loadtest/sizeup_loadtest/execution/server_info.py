@@ -6,53 +6,92 @@ from typing import Any
 
 import aiohttp
 
+from sizeup_loadtest.client.error_response import connection_error
 from sizeup_loadtest.client.response import as_count, as_mapping
+from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.servers import Server
+from sizeup_loadtest.data.record import Api
 from sizeup_loadtest.data.results import ModelInfo
 from sizeup_loadtest.errors import TargetError
 
 TIMEOUT_SECONDS = 10.0
+
+_NOT_OLLAMA = frozenset({"sizeup", "vllm", "sglang", "llamacpp", "llama-swap", "koboldcpp"})
+"""Owners of models by /v1/models; that of Ollama is `library`, or the model's namespace."""
 
 _NS = 1e-9
 
 Json = Mapping[str, Any]
 
 
-async def check_models(session: aiohttp.ClientSession, url: str, models: Sequence[str]) -> None:
-    """Raise TargetError when the server is unreachable or does not list a model.
+async def connect(config: Config) -> Config:
+    """Check every server, and return the config with the API of each.
 
-    A server that lists no models in either API is not checked.
+    TargetError when a server is unreachable or does not list its model. One that lists no models in
+    either API is not checked.
     """
-    listed = await list_models(session, url)
-    if not listed:
-        return
-    missing = [name for name in models if not {name, f"{name}:latest"} & listed]
-    if missing:
-        known = ", ".join(sorted(listed)) or "none"
-        raise TargetError(f"{url}: model not found: {', '.join(missing)} (available: {known})")
+    models, servers = [], config.servers
+    async with aiohttp.ClientSession() as session:
+        for model in config.models:
+            server = servers[model.name]
+            await _check_model(session, server)
+            known = model.api or config.target.api
+            api = known or await _detect_api(session, server)
+            models.append(model.model_copy(update={"api": api}))
+    return config.model_copy(update={"models": tuple(models)})
 
 
-async def list_models(session: aiohttp.ClientSession, url: str) -> set[str]:
+async def _check_model(session: aiohttp.ClientSession, server: Server) -> None:
+    names = await list_models(session, server)
+    if names and not {server.model, f"{server.model}:latest"} & names:
+        known = ", ".join(sorted(names))
+        raise TargetError(f"{server.url}: model not found: {server.model} (available: {known})")
+
+
+async def list_models(session: aiohttp.ClientSession, server: Server) -> set[str]:
     """Return the names in /v1/models and /api/tags; TargetError when the server is unreachable."""
-    openai = await _request(session, f"{url}/v1/models")
-    ollama = await _request(session, f"{url}/api/tags")
+    openai = await _request(session, server, "/v1/models")
+    ollama = await _request(session, server, "/api/tags")
     return {*_texts(_items(openai, "data"), "id"), *_texts(_items(ollama, "models"), "name")}
 
 
-async def has_ollama_api(session: aiohttp.ClientSession, url: str) -> bool:
-    return "models" in await _request(session, f"{url}/api/tags")
+async def _detect_api(session: aiohttp.ClientSession, server: Server) -> Api:
+    """Return the API by which a server is measured.
+
+    Only Ollama itself is measured by its own API, whose durations give a latency breakdown. Others
+    that have it (sizeup) also have fixed lengths in OpenAI's, and list who owns their models.
+    """
+    if "version" not in await _request(session, server, "/api/version"):
+        return "openai"
+    models = _items(await _request(session, server, "/v1/models"), "data")
+    return "openai" if _NOT_OLLAMA & _texts(models, "owned_by") else "ollama"
 
 
-async def model_info(
-    session: aiohttp.ClientSession, url: str, models: Sequence[str]
-) -> Mapping[str, ModelInfo]:
-    """Query Ollama's API about models; what the server does not report is None."""
-    tags = _items(await _request(session, f"{url}/api/tags"), "models")
-    processes = _items(await _request(session, f"{url}/api/ps"), "models")
-    result = {}
-    for name in models:
-        shown = await _request(session, f"{url}/api/show", {"model": name})
-        result[name] = to_model_info(shown, _by_name(tags, name), _by_name(processes, name))
-    return result
+async def has_ollama_api(session: aiohttp.ClientSession, server: Server) -> bool:
+    """Whether a server has Ollama's API; False when it has become unreachable."""
+    try:
+        return "models" in await _request(session, server, "/api/tags")
+    except TargetError:
+        return False
+
+
+async def model_info(session: aiohttp.ClientSession, server: Server) -> ModelInfo:
+    """Query Ollama's API about a model; what the server does not report is None.
+
+    Nothing is known of one that has become unreachable: its requests fail too, and count.
+    """
+    try:
+        return await _model_info(session, server)
+    except TargetError:
+        return ModelInfo()
+
+
+async def _model_info(session: aiohttp.ClientSession, server: Server) -> ModelInfo:
+    tags = _items(await _request(session, server, "/api/tags"), "models")
+    processes = _items(await _request(session, server, "/api/ps"), "models")
+    name = server.model
+    shown = await _request(session, server, "/api/show", {"model": name})
+    return to_model_info(shown, _by_name(tags, name), _by_name(processes, name))
 
 
 def to_model_info(shown: Json, tag: Json, process: Json) -> ModelInfo:
@@ -75,18 +114,28 @@ def to_model_info(shown: Json, tag: Json, process: Json) -> ModelInfo:
     )
 
 
-async def _request(session: aiohttp.ClientSession, url: str, body: Json | None = None) -> Json:
+async def _request(
+    session: aiohttp.ClientSession, server: Server, path: str, body: Json | None = None
+) -> Json:
     """Return a JSON object; empty for any other response."""
-    method = "GET" if body is None else "POST"
+    method, url = "GET" if body is None else "POST", server.url + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
-        async with session.request(method, url, json=body, timeout=timeout) as response:
+        async with session.request(
+            method,
+            url,
+            json=body,
+            timeout=timeout,
+            headers=server.request_headers,
+            ssl=server.ssl,
+            allow_redirects=False,
+        ) as response:
             data = await response.read()
             return as_mapping(json.loads(data)) if response.status == 200 else {}
-    except ValueError:
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise TargetError(f"{url}: {connection_error(error)}") from None
+    except ValueError:  # as an error of a certificate is too
         return {}
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise TargetError(f"{url}: {error or 'timeout'}") from None
 
 
 def _items(value: Json, key: str) -> Sequence[Json]:

@@ -9,11 +9,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 import aiohttp
 
 from sizeup_loadtest.analysis import prometheus
+from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerMetrics
 
 INTERVAL_SECONDS = 1.0
@@ -23,18 +26,34 @@ MAX_FAILURES = 3
 """In a row, after which a server is not asked again."""
 
 
-def metrics_urls(config: Config) -> Mapping[str, str]:
-    """Return the URL of the metrics of every model's server."""
-    default = f"{config.target.url}/metrics"
-    return {model.name: model.metrics_url or default for model in config.models}
+@dataclass(frozen=True, slots=True)
+class MetricsSource:
+    """Where the metrics of a model are."""
+
+    url: str
+    model: str
+    """Its name there."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ssl: SSLContext | bool = True
+
+
+def sources(config: Config) -> Mapping[str, MetricsSource]:
+    """Return the metrics of every model's server, by model."""
+    return {model.name: _source(config.server(model.name), model) for model in config.models}
+
+
+def _source(server: Server, model: ModelConfig) -> MetricsSource:
+    if model.metrics_url is not None:  # maybe of another host, to which the key is not sent
+        return MetricsSource(model.metrics_url, server.model)
+    return MetricsSource(f"{server.url}/metrics", server.model, server.request_headers, server.ssl)
 
 
 @dataclass(slots=True)
 class ServerMetricsSampler:
     """The samples of a run, by model and stage."""
 
-    urls: Mapping[str, str]
-    """Model -> URL of the metrics of its server."""
+    sources: Mapping[str, MetricsSource]
+    """By model."""
     interval: float = INTERVAL_SECONDS
     _samples: dict[tuple[str, str], list[prometheus.Kinds]] = field(
         default_factory=lambda: defaultdict(list)
@@ -62,26 +81,28 @@ class ServerMetricsSampler:
 
     async def poll(self, model: str, stage: str) -> None:
         """Sample until cancelled, or until the server turns out to have no metrics."""
-        url = self.urls.get(model)
-        if url is None or self._failures[url] >= MAX_FAILURES:
+        source = self.sources.get(model)
+        if source is None or self._failures[source.url] >= MAX_FAILURES:
             return
         await asyncio.sleep(self.interval)
         # A session of its own: the measured requests never wait for its connection.
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            while self._failures[url] < MAX_FAILURES:
-                if found := prometheus.read(await _body(session, url), model):
-                    self._failures[url] = 0
+            while self._failures[source.url] < MAX_FAILURES:
+                if found := prometheus.read(await _body(session, source), source.model):
+                    self._failures[source.url] = 0
                     self._samples[model, stage].append(found)
                 else:
-                    self._failures[url] += 1
+                    self._failures[source.url] += 1
                 await asyncio.sleep(self.interval)
 
 
-async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
+async def _body(session: aiohttp.ClientSession, source: MetricsSource) -> bytes:
     """Return the metrics; empty where there are none, or not in time."""
     try:
-        async with session.get(url, allow_redirects=False) as response:
+        async with session.get(
+            source.url, headers=source.headers, ssl=source.ssl, allow_redirects=False
+        ) as response:
             if response.status != 200:
                 return b""
             data = b""

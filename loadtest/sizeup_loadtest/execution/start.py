@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,19 +11,21 @@ from pathlib import Path
 from rich.console import Console
 
 from sizeup_loadtest.analysis.assemble import assemble
+from sizeup_loadtest.analysis.validity import UNTIL_EOS
+from sizeup_loadtest.client.adaptation import adaptations
 from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.settings import api_key
-from sizeup_loadtest.data.results import Results
-from sizeup_loadtest.errors import BenchError, ConfigError
-from sizeup_loadtest.execution import server_info
-from sizeup_loadtest.execution.client_environment import environment, tool_version
-from sizeup_loadtest.execution.client_lag import LoopLagSampler, sample_loop_lag
+from sizeup_loadtest.config.servers import Server
+from sizeup_loadtest.data.results import ServerResult
+from sizeup_loadtest.errors import BenchError, ConfigError, FolderError
+from sizeup_loadtest.execution import client_environment, server_info
+from sizeup_loadtest.execution.client_lag import sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
+from sizeup_loadtest.execution.console import run_console
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run, ShardOptions
-from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, metrics_urls
+from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, sources
 from sizeup_loadtest.report import files, terminal
 from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder, RunInfo
@@ -43,38 +45,46 @@ class StoppedError(BenchError):
     exit_code = 130
 
 
-def start(
-    config: Config, out: Path, options: ShardOptions, names: Collection[str] | None = None
-) -> None:
-    """Run the phases with these names, or all that the config enables, and report the results.
+def start(config: Config, out: Path, options: ShardOptions) -> None:
+    """Run the phases that the config enables, and report the results.
 
     Raises InvalidRunError, after writing everything, when results are invalid.
     """
-    console = Console()
+    console = run_console()
+    schedule.compile_plan(config, prompts.source(config.prompts))  # mistakes before any request
+    client_environment.raise_file_limit(_users(config))
+    config = asyncio.run(server_info.connect(config))
+    if config.ollama_models and config.length != "until_eos":
+        console.print(f"note: {UNTIL_EOS}", soft_wrap=True)
     plan = schedule.compile_plan(config, prompts.source(config.prompts))
     folder = RunFolder.create(out)
-    phases = [phase for phase in PHASES if names is None or phase.name in names]
-    stopped: StoppedError | None = None
+    error: BenchError | None = None
     try:
-        asyncio.run(execute(config, plan, phases, folder, console, options))
-    except StoppedError as error:
-        stopped = error
+        asyncio.run(execute(config, plan, PHASES, folder, console, options))
+    except (StoppedError, FolderError) as ended:
+        error = ended
     try:
         if options.shard.count == 1:
             finish(folder, console)
+    except FolderError as unwritten:
+        error = error or unwritten
     finally:
         # Also of an invalid run: its report has the reason.
         if options.print_files:
             _print_files(folder)
     console.print(f"Run folder: {out}", soft_wrap=True)
-    if stopped is not None:
-        raise stopped
+    if error is not None:
+        raise error
 
 
 def finish(folder: RunFolder, console: Console) -> None:
-    """Compute the results of a folder, print and report them; InvalidRunError when invalid."""
-    results = write_results(folder)
+    """Compute the results of a folder, print and report them; InvalidRunError when invalid.
+
+    They are printed first, because a full disk has no room for them.
+    """
+    results = assemble(folder)
     terminal.show(results, console)
+    folder.write_json("results", results)
     for file in files.write(folder, results):
         console.print(f"report: {file}", soft_wrap=True)
     invalid = [f"{m.name}: {m.invalid_reason}" for m in results.models if m.invalid_reason]
@@ -82,11 +92,9 @@ def finish(folder: RunFolder, console: Console) -> None:
         raise InvalidRunError("; ".join(problems))
 
 
-def write_results(folder: RunFolder) -> Results:
-    """Compute results.json from the other files of a folder."""
-    results = assemble(folder)
-    folder.write_json("results", results)
-    return results
+def _users(config: Config) -> int:
+    """Return the most concurrent requests that the config names."""
+    return max(*config.load.closed, config.ability.concurrency if config.ability.enabled else 1, 1)
 
 
 def _print_files(folder: RunFolder) -> None:
@@ -111,25 +119,26 @@ async def execute(
     if options.shard.count > 1 and config.load.stage_seconds is None:
         raise ConfigError("load.stage_seconds: required with several shards, to keep them in step")
     clock, shard = Clock(options.start_at), options.shard
-    key = api_key(config.target.api_key_env)
+    # Now: reading it takes a file, and later there may be none left to open.
+    software, version = client_environment.environment(), client_environment.tool_version()
     folder.begin(config, plan)
     started = datetime.now(UTC)
     view = LiveView(console, [m.name for m in config.models], plan.requests, config.slo)
-    client = Client(config.target, config.sampling, clock, key=key, shard=shard.index)
+    client = Client(config.servers, config.sampling, clock, shard=shard.index)
     complete = False
     with folder.recorder() as recorder:
         async with client, sample_loop_lag(clock) as lag:
-            metrics = ServerMetricsSampler(metrics_urls(config))
+            metrics = ServerMetricsSampler(sources(config))
             run = Run(
                 config, plan, client, clock, folder, recorder, view, console, shard, lag, metrics
             )  # fmt: skip
             try:
                 with view:
-                    await server_info.check_models(client.session, config.target.url, run.models)
                     await _run_phases(run, phases)
                 complete = True
             finally:
-                folder.write_json("run", _info(run, lag, started, complete))
+                await client.close()  # its connections are files, of which there may be none left
+                folder.write_json("run", _info(run, version, software, started, complete))
 
 
 async def _run_phases(run: Run, phases: Sequence[Phase]) -> None:
@@ -164,18 +173,30 @@ async def _stop_on_signals() -> AsyncIterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _info(run: Run, lag: LoopLagSampler, started: datetime, complete: bool) -> RunInfo:
+def _info(
+    run: Run, version: str, software: Mapping[str, str], started: datetime, complete: bool
+) -> RunInfo:
     return RunInfo(
-        tool_version=tool_version(),
+        tool_version=version,
         started_at=started.isoformat(timespec="seconds"),
         seconds=(datetime.now(UTC) - started).total_seconds(),
-        environment=environment(),
-        loop_lag=lag.lag(),
-        stage_lag=lag.stages(),
+        environment=software,
+        loop_lag=run.lag.lag(),
+        stage_lag=run.lag.stages(),
         server_metrics=run.server_metrics.stages(),
         model_info=run.model_info,
+        servers={name: _server_result(server) for name, server in run.client.servers.items()},
         load_seconds=run.load_seconds,
         invalid_models=run.invalid_models,
         shards=run.shard.count,
         complete=complete,
+    )
+
+
+def _server_result(server: Server) -> ServerResult:
+    return ServerResult(
+        url=server.url,
+        model=server.model,
+        api=server.api,
+        adaptations=adaptations(server),
     )

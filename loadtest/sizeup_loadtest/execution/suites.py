@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sizeup_loadtest.client.echo import echo_unsupported_reason
-from sizeup_loadtest.config.settings import api_key, lm_eval_environment
+from sizeup_loadtest.config.settings import lm_eval_environment
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.execution import lm_eval
 from sizeup_loadtest.execution.clock import SECOND_NS
@@ -49,10 +49,13 @@ async def _score(run: Run, model: str, suite: Suite) -> Scores:
     remaining = (run.deadline_ns - run.clock()) / SECOND_NS
     if remaining <= 0:
         raise LmEvalError("out of time (limits.max_minutes)")
+    server = run.client.servers[model]
+    if server.headers:  # lm-eval writes its arguments, and with them the headers, to its results
+        raise LmEvalError("lm-eval does not send the headers of the config")
     if suite.needs_echo:
-        reason = await echo_unsupported_reason(run.client.session, run.config.target.url, model)
+        reason = await echo_unsupported_reason(run.client.session, server)
         if reason is not None:
             raise LmEvalError(reason)
     run.console.print(f"lm-eval  {model}  log: {suite.log}", highlight=False, soft_wrap=True)
-    environment = lm_eval_environment(api_key(run.config.target.api_key_env))
+    environment = lm_eval_environment(server.key)
     return await lm_eval.evaluate(suite, environment, remaining)

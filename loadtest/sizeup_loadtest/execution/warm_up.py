@@ -3,9 +3,11 @@
 Where the server has Ollama's API, the very first one uses it, because it reports the load time.
 """
 
-from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.settings import api_key
-from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
+from dataclasses import replace
+
+from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.config.servers import Server
+from sizeup_loadtest.data.record import Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.errors import TargetError
 from sizeup_loadtest.execution import server_info
 from sizeup_loadtest.execution.run import Run
@@ -20,6 +22,16 @@ MIN_LOAD_SECONDS = 0.05
 _NS = 1e-9
 
 
+class _Adapting:
+    """Sends requests, and finds out which parameters a server refuses."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def send(self, request: Request) -> Record:
+        return await self._client.send_adapted(request)
+
+
 async def run(run: Run) -> None:
     """Load, warm up and describe every model; TargetError when none responds.
 
@@ -27,31 +39,40 @@ async def run(run: Run) -> None:
     """
     names = run.models
     await _cold_starts(run)
-    for segment in run.plan.warm_up:
-        records = await run.load(segment, run.plan.prompts)
+    planned = {segment.model: segment for segment in run.plan.warm_up}
+    for model in names:
+        probe, prompt = _probe(model, run.config.lengths[0])
+        segment = planned.get(model, probe)
+        prompts = {**run.plan.prompts, prompt.key: prompt}
+        records = await run.load(segment, prompts, client=_Adapting(run.client))
         if records and all(record.outcome is not Outcome.OK for record in records):
             first = records[0]
-            run.invalid_models[segment.model] = f"no response: {first.outcome}: {first.error}"
+            run.invalid_models[model] = f"no response: {first.outcome}: {first.error}"
     if not run.models:
         raise TargetError("; ".join(f"{name}: {why}" for name, why in run.invalid_models.items()))
-    run.model_info |= await server_info.model_info(run.client.session, run.config.target.url, names)
+    for name in names:
+        server = run.client.servers[name]
+        run.model_info[name] = await server_info.model_info(run.client.session, server)
 
 
 async def _cold_starts(run: Run) -> None:
-    target = run.config.target.model_copy(update={"api": "ollama"})
-    if not await server_info.has_ollama_api(run.client.session, target.url):
-        return
-    key = api_key(target.api_key_env)
-    async with Client(target, run.config.sampling, run.clock, key=key) as client:
-        for model in run.models:
-            segment, prompt = _probe(model)
-            for record in await run.load(segment, {prompt.key: prompt}, client=client):
-                _note_load_time(run, record)
+    servers = {name: _by_ollama(run.client.servers[name]) for name in run.models}
+    async with Client(servers, run.config.sampling, run.clock) as client:
+        for model, server in servers.items():
+            if await server_info.has_ollama_api(client.session, server):
+                segment, prompt = _probe(model, "until_eos")
+                for record in await run.load(segment, {prompt.key: prompt}, client=client):
+                    _note_load_time(run, record)
 
 
-def _probe(model: str) -> tuple[Segment, Prompt]:
+def _by_ollama(server: Server) -> Server:
+    extra = server.extra_body if server.api == "ollama" else {}
+    return replace(server, api="ollama", extra_body=extra)
+
+
+def _probe(model: str, length: Length) -> tuple[Segment, Prompt]:
     prompt = Prompt(COLD_START.key, (ChatMessage("user", "Hello"),))
-    planned = PlannedRequest(0, 0, model, prompt.key, 1, "until_eos", None, warm_up=True)
+    planned = PlannedRequest(0, 0, model, prompt.key, 1, length, None, warm_up=True)
     return Segment(COLD_START, 0, model, (planned,)), prompt
 
 

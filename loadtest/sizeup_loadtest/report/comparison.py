@@ -27,6 +27,12 @@ def render(before: Results, after: Results, compared: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
+def nothing_compared(compared: Comparison) -> str:
+    """Return in one line that two runs have nothing in common, and how to pair their models."""
+    reasons = [w for w in compared.warnings if "--pair" in w] or compared.warnings
+    return "; ".join(("nothing was compared", *reasons))
+
+
 def row(change: Change) -> list[str]:
     """Return the cells of a change under HEADS."""
     return [

@@ -9,7 +9,8 @@ results.json   computed from all of the above
 """
 
 import gzip
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -25,6 +26,7 @@ from sizeup_loadtest.data.results import (
     Paired,
     Results,
     ServerMetrics,
+    ServerResult,
     SuiteScore,
 )
 from sizeup_loadtest.errors import FolderError
@@ -34,6 +36,7 @@ _RECORD = TypeAdapter(Record)
 _PLAN = TypeAdapter(Plan)
 
 RECORD_FILES = ("records.jsonl", "records.jsonl.gz")
+_BEFORE_RESULTS = frozenset({"config.json", "plan.json", "run.json", RECORD_FILES[0]})
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -54,6 +57,8 @@ class RunInfo(BaseModel):
     server_metrics: Mapping[str, Mapping[str, ServerMetrics]] = {}
     """Model -> stage -> what its server's metrics said meanwhile."""
     model_info: Mapping[str, ModelInfo] = {}
+    servers: Mapping[str, ServerResult] = {}
+    """By model."""
     load_seconds: Mapping[str, float] = {}
     """Measured cold starts, by model."""
     invalid_models: Mapping[str, str] = {}
@@ -90,21 +95,36 @@ class SuitesFile(BaseModel):
 class Recorder:
     """Appends records to an open file, as JSON Lines."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], name: str = RECORD_FILES[0]) -> None:
+        """`name` is that of the file in errors."""
         self._stream = stream
+        self._name = name
+        self._error: OSError | None = None
 
     def add(self, record: Record) -> None:
-        """Write a record to the buffer."""
-        self._stream.write(_RECORD.dump_json(record) + b"\n")
+        """Write a record to the buffer; an error is raised by `flush`, and ends the file."""
+        if self._error is None:
+            self._keep_error(lambda: self._stream.write(_RECORD.dump_json(record) + b"\n"))
 
     def flush(self) -> None:
-        self._stream.flush()
+        """Write the buffer; FolderError when that fails, as on a full disk."""
+        if self._error is None:
+            self._keep_error(self._stream.flush)
+        if self._error is not None:
+            raise FolderError(f"{self._name}: {self._error.strerror}")
+
+    def _keep_error(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._error = error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        with suppress(OSError):  # of what `flush` has reported
+            self._stream.close()
 
 
 class RunFolder:
@@ -112,17 +132,28 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._unwritten: dict[str, bytes] = {}
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Create a folder; an existing one has to be empty."""
+        """Create a folder; an existing one has to be empty, or of a run that measured nothing."""
+        folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            files = list(path.iterdir())
+            if files and not folder._measured_nothing({file.name for file in files}):
                 raise FolderError(f"{path}: not empty; give another folder with --out")
+            for file in files:
+                file.unlink()
         except OSError as error:
             raise FolderError(f"{path}: {error.strerror}") from None
-        return cls(path)
+        return folder
+
+    def _measured_nothing(self, files: Set[str]) -> bool:
+        """Whether a run has ended here, and before its first measurement."""
+        if not {"run.json"} <= files <= _BEFORE_RESULTS:
+            return False
+        return all(record.planned.warm_up for record in self.records())
 
     def begin(self, config: Config, plan: Plan) -> None:
         """Write the config and the plan."""
@@ -131,14 +162,18 @@ class RunFolder:
 
     def recorder(self) -> Recorder:
         try:
-            return Recorder((self.path / RECORD_FILES[0]).open("ab"))
+            return Recorder((self.path / RECORD_FILES[0]).open("ab"), f"{self.path}")
         except OSError as error:
             raise FolderError(f"{self.path}: {error.strerror}") from None
 
     def write(self, name: str, data: bytes) -> None:
+        """Write a file; after a FolderError its content can still be read from this object."""
         try:
             (self.path / name).write_bytes(data)
         except OSError as error:
+            self._unwritten[name] = data
+            with suppress(OSError):  # half a file is worse than none
+                (self.path / name).unlink()
             raise FolderError(f"{self.path / name}: {error.strerror}") from None
 
     def write_json(self, name: str, value: BaseModel) -> None:
@@ -163,7 +198,8 @@ class RunFolder:
     def read_json(self, name: str, schema: type[Schema]) -> Schema | None:
         """Read <name>.json; None when that phase did not run."""
         file = f"{name}.json"
-        return self.read(file, schema) if (self.path / file).exists() else None
+        exists = file in self._unwritten or (self.path / file).exists()
+        return self.read(file, schema) if exists else None
 
     def records(self) -> Iterator[Record]:
         """Yield the records; an incomplete last line is skipped."""
@@ -175,6 +211,8 @@ class RunFolder:
             raise FolderError(f"{self.path}: no records: {error}") from None
 
     def _bytes(self, name: str) -> bytes:
+        if name in self._unwritten:
+            return self._unwritten[name]
         try:
             return (self.path / name).read_bytes()
         except OSError as error:

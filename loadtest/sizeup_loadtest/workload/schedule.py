@@ -299,7 +299,8 @@ def _hash(
     prompts: Mapping[str, Prompt],
 ) -> str:
     digest = hashlib.sha256()
-    head = {"sampling": config.sampling.model_dump(), "api": config.target.api}
+    apis = {model.api or config.target.api or "openai" for model in config.models}
+    head = {"sampling": config.sampling.model_dump(), "api": sorted(apis)}
     for part in (
         head,
         *map(asdict, warm_up),

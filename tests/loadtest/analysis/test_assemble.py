@@ -8,7 +8,8 @@ from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import assemble, capacity, validity
 from sizeup_loadtest.analysis.capacity import Bounds
 from sizeup_loadtest.analysis.intervals import wilson
-from sizeup_loadtest.config.schema import Config, ModelConfig, Prompts
+from sizeup_loadtest.config.models import ModelConfig
+from sizeup_loadtest.config.schema import Config, Prompts
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import (
     CapacityPoint,

@@ -7,6 +7,7 @@ from sizeup_loadtest.analysis import compare, validity
 from sizeup_loadtest.analysis.compare import compare_runs
 from sizeup_loadtest.analysis.intervals import wilson
 from sizeup_loadtest.data.results import Estimate, Results
+from sizeup_loadtest.errors import UsageError
 
 RUN = sample.results()
 
@@ -74,6 +75,29 @@ def test_open_loop_throughput_may_be_unknown_in_one_run() -> None:
     stage = RUN.models[0].stages[0].model_copy(update={"mode": "open"})
     unknown = stage.model_copy(update={"out_tok_s": None})
     assert missing(with_stages(RUN, stage), with_stages(RUN, unknown)) == 0
+
+
+def named(*names: str) -> Results:
+    models = (m.model_copy(update={"name": n}) for m, n in zip(RUN.models, names, strict=False))
+    return RUN.model_copy(update={"models": tuple(models)})
+
+
+def test_models_of_other_names_are_paired_on_request() -> None:
+    before, after = named("qwen2.5:7b", "b"), named("Qwen/Qwen2.5-7B-Instruct", "c=d")
+    assert compare_runs(before, after).changes == ()
+    [suggestion] = [w for w in compare_runs(before, after).warnings if "--pair" in w]
+    pairs = [suggestion.rpartition(" ")[2], "b=c=d"]
+    assert pairs[0] == "qwen2.5:7b=Qwen/Qwen2.5-7B-Instruct"
+    paired = compare_runs(before, compare.renamed(before, after, pairs))
+    assert {change.model for change in paired.changes} == {"qwen2.5:7b", "b"}
+    assert paired.warnings == ()
+
+
+@pytest.mark.parametrize("pairs", [["a"], ["a=x"], ["x=c"], ["a=c", "a=d"], ["a=d"]])
+def test_a_pair_that_no_run_has_is_an_error(pairs: list[str]) -> None:
+    after = named("c", "d") if pairs != ["a=d"] else named("a", "d")
+    with pytest.raises(UsageError, match="--pair"):
+        compare.renamed(named("a", "b"), after, pairs)
 
 
 def test_a_stopped_run_is_incomplete() -> None:

@@ -16,6 +16,7 @@ def evaluated(
     paces: dict[str, float] | None = None,
     searched: int = 0,
     unsent: int = 0,
+    not_sent: str | None = None,
 ) -> Validity:
     counts = counts or {"a": RequestCount(100, 5)}
     return validity.evaluate(
@@ -26,6 +27,7 @@ def evaluated(
         paces=paces or {},
         searched=searched,
         unsent=unsent,
+        not_sent=not_sent,
     )
 
 
@@ -43,6 +45,7 @@ def test_a_run_within_its_limits_is_valid() -> None:
         (evaluated(ClientLag(stages={"x": lag(0.01), "y": lag(0.06)})), "y: "),
         (evaluated(counts={"a": RequestCount(100, 6)}), "6 of 100"),
         (evaluated(counts={"a": RequestCount(0, 0)}), "no request"),
+        (evaluated(not_sent="Too many open files"), "Too many open files"),
     ],
 )
 def test_each_limit_alone_makes_a_run_invalid(result: Validity, word: str) -> None:

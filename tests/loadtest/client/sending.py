@@ -1,6 +1,7 @@
 """Send one request to a fake server."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from loadtest.fake_server import (
@@ -10,7 +11,8 @@ from loadtest.fake_server import (
     fake_server,
 )
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Sampling, Target
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, PlannedRequest, Record
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
@@ -30,9 +32,10 @@ async def one(
     sampling: Sampling | None = None,
     seconds: float = 10,
     key: str | None = None,
+    extra_body: Mapping[str, object] | None = None,
 ) -> Record:
-    target = Target(url=fake.url, api=api, timeout_seconds=seconds)
-    async with Client(target, sampling or Sampling(), Clock(), key=key) as client:
+    server = Server(fake.url, "m", api, key, extra_body=extra_body or {}, timeout_seconds=seconds)
+    async with Client({"m": server}, sampling or Sampling(), Clock()) as client:
         return await client.send(sent or request())
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from loadtest.fake_server import Kill, ReceivedRequest, Response, fake_server, status
 from sizeup_loadtest.client.echo import NO_ECHO, UNKNOWN, echo_unsupported_reason
+from sizeup_loadtest.config.servers import Server
 
 
 def answer(found: object) -> Mapping[str, object]:
@@ -20,7 +21,7 @@ async def reset(_: ReceivedRequest) -> AsyncIterator[bytes]:
 async def ask(response: Response) -> str | None:
     responses = {"/v1/completions": response}
     async with fake_server(**responses) as fake, aiohttp.ClientSession() as session:
-        reason = await echo_unsupported_reason(session, fake.url, "m")
+        reason = await echo_unsupported_reason(session, Server(fake.url, "m"))
     body = fake.bodies("/v1/completions")[0]
     assert (body["model"], body["echo"], body["logprobs"]) == ("m", True, 1)
     return reason
@@ -64,6 +65,6 @@ def test_an_unrelated_error_leaves_echo_unknown(response: Response, words: str) 
 def test_a_lost_connection_leaves_echo_unknown() -> None:
     async def ask_closed_port() -> str | None:
         async with aiohttp.ClientSession() as session:
-            return await echo_unsupported_reason(session, "http://127.0.0.1:9", "m")
+            return await echo_unsupported_reason(session, Server("http://127.0.0.1:9", "m"))
 
     assert (asyncio.run(ask_closed_port()) or "").startswith(f"{UNKNOWN}: Client")

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from itertools import count
@@ -23,7 +25,8 @@ from loadtest.fake_server import (
     stream_of,
 )
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Sampling, Target
+from sizeup_loadtest.config.schema import Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Outcome, Record, ServerTimes
 from sizeup_loadtest.execution.clock import Clock
 
@@ -130,13 +133,20 @@ def test_bytes_are_timestamped_when_read() -> None:
 
     async def run() -> Record:
         async with fake_server(chat=stream_of(b"".join(openai_answer()))) as fake:
-            target = Target(url=fake.url)
-            async with Client(target, Sampling(), lambda: next(ticks)) as client:
+            servers = {"m": Server(fake.url, "m")}
+            async with Client(servers, Sampling(), lambda: next(ticks)) as client:
                 return await client.send(request())
 
     record = asyncio.run(run())
     assert record.sent_ns == 0
     assert set(record.chunk_ns) == {record.chunk_ns[0]}
+
+
+def test_further_parameters_are_merged() -> None:
+    extra = {"options": {"num_ctx": 8192}, "top_p": 0.5}
+    sent = received("ollama", extra_body=extra).body
+    assert (sent["options"]["num_ctx"], sent["options"]["num_predict"]) == (8192, 16)
+    assert received(extra_body=extra).body["top_p"] == 0.5
 
 
 def test_the_openai_request() -> None:
@@ -222,9 +232,11 @@ def test_an_error_inside_the_stream_is_a_failure(api: Api, pieces: tuple[bytes, 
     assert (record.outcome, record.error, len(record.chunk_ns)) == (Outcome.FAILED, "oh", 1)
 
 
-@pytest.mark.parametrize("api", ["openai", "ollama"])
-def test_invalid_json_is_a_failure(api: Api) -> None:
-    record = send(stream_of(b"data: {]\n\n"), api)
+@pytest.mark.parametrize(
+    ("api", "data"), [("openai", b"data: {]\n\n"), ("ollama", OLLAMA_ANSWER[0] + b"{]\n")]
+)
+def test_invalid_json_is_a_failure(api: Api, data: bytes) -> None:
+    record = send(stream_of(data), api)
     assert record.outcome is Outcome.FAILED
     assert "not a JSON object" in record.error
 
@@ -257,6 +269,23 @@ def test_a_refused_connection_is_classified() -> None:
         record = asyncio.run(one(fake))
     assert record.outcome is Outcome.DISCONNECTED
     assert record.error
+
+
+def test_without_file_descriptors_the_client_is_to_blame() -> None:
+    async def run() -> Record:
+        server = Server("http://127.0.0.1:9", "m")
+        async with Client({"m": server}, Sampling(), Clock()) as client:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            free = os.dup(0)  # the lowest number that is not taken
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                return await client.send(request())
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    record = asyncio.run(run())
+    assert (record.outcome, record.error) == (Outcome.CLIENT, "Too many open files")
 
 
 def test_a_silent_server_times_out() -> None:
@@ -295,7 +324,7 @@ def test_concurrency_is_unlimited() -> None:
             yield STREAM + b"".join(openai_answer())
 
         async with fake_server(chat=response) as fake:
-            async with Client(Target(url=fake.url), Sampling(), Clock()) as client:
+            async with Client({"m": Server(fake.url, "m")}, Sampling(), Clock()) as client:
                 records = await asyncio.gather(*(client.send(request()) for _ in range(many)))
             return sum(record.outcome is Outcome.OK for record in records)
 

@@ -1,13 +1,17 @@
 """Config files: lookup, strict parsing, and errors that name the key."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from sizeup_loadtest.config.file import load, parse, scenarios, validate
+import sizeup_loadtest as loadtest_package
+from sizeup_loadtest.config.file import load, parse, scenarios, subsection, validate
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.errors import ConfigError
+from sizeup_loadtest.errors import ConfigError, UsageError
 
 
 def read(text: str) -> Config:
@@ -91,8 +95,18 @@ def test_an_unknown_key_of_a_model_is_corrected() -> None:
         ("models: [a]\nlength: long", "length"),
         ("models: [a]\nload: {closed: 4}", "load.closed"),
         ("models: [a]\nload: {closed: [0]}", "load.closed"),
-        ("models: [a]\ntarget: {url: 'localhost:1'}", "target.url"),
-        ("models: [a]\ntarget: {api: ollama}", "length"),
+        ("models: [a]\ntarget: {url: 'ftp://localhost:1'}", "target.url: unknown scheme ftp"),
+        ("models: [{name: a, url: 'http://u:p@host'}]", "models.0.url: a URL with credentials"),
+        ("models: plain", "models: a list of names"),
+        ("models: [{name: a, label: b}]", "models.0.label: unknown key"),
+        ("models: [{name: a, price_per_hour: -1}]", "price_per_hour"),
+        ("models: [{name: a, headers: {'a b': c}}]", "models.0.headers"),
+        ('models: [{name: a, headers: {a: "b\\nc"}}]', "models.0.headers"),
+        ("models: [a]\ntarget: {extra_body: {max_tokens: 5}}", "max_tokens"),
+        ("models: [a]\nrequirements: {ability: 60}", "requirements.ability: a fraction, not a p"),
+        ("models: [a]\nrequirements: {tok_s_user: -4}", "requirements.tok_s_user"),
+        ("models: [a]\nslo: {attainment: 95}", "0.95"),
+        ("models: [a]\nload: {closed: []}", "nothing to measure"),
         ("models: [a]\nprompts: {words: [3]}", "prompts.words"),
         ("models: [a]\nlm_eval: {enabled: true}", "lm_eval"),
         (
@@ -112,15 +126,71 @@ def test_a_preset_can_be_overridden_in_part() -> None:
     assert (slo.ttft_seconds, slo.tpot_seconds) == (1.0, 0.03)
 
 
-def test_ollama_allows_output_until_eos() -> None:
-    assert read("models: [a]\ntarget: {api: ollama}\nlength: until_eos").lengths == ("until_eos",)
+@pytest.mark.parametrize("length", ["until_eos", "fixed", "both"])
+def test_ollama_generates_until_eos(length: str) -> None:
+    """So do the other models of the run, which are compared with it."""
+    config = read(f"models: [a, {{name: b, api: ollama}}]\nlength: {length}")
+    assert (config.lengths, config.ollama_models) == (("until_eos",), ("b",))
+
+
+@pytest.mark.parametrize(
+    "text", ["models: plain", "models: [{name: a, prize: 2}]", "models: [{name: a, label: b}, c]"]
+)
+def test_a_mistake_in_the_models_is_one_problem(text: str) -> None:
+    assert len(problems(text).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "fallback", "source"),
+    [("ftp://a", None, "--url: "), (None, "http://a:b@c", "SIZEUP_URL: ")],
+)
+def test_a_url_that_is_not_of_the_file_blames_its_source(
+    url: str | None, fallback: str | None, source: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load("smoke", url=url, fallback_url=fallback)
+    assert str(caught.value).startswith(source)
+    assert "a:b" not in str(caught.value)
+
+
+def test_only_enables_the_given_phases() -> None:
+    def enabled(*only: str) -> tuple[bool, bool, bool]:
+        config = load("size-sweep", only=only)
+        return bool(config.load.closed), config.capacity.enabled, config.ability.enabled
+
+    assert enabled() == (True, True, True)
+    assert enabled("speed") == (True, False, False)
+    assert enabled("capacity", "ability") == (False, True, True)
+
+
+def test_every_key_is_read() -> None:
+    """A key that nothing reads would be accepted, and change nothing."""
+    package = Path(loadtest_package.__file__).parent
+    code = "".join(
+        file.read_text(encoding="utf-8")
+        for file in package.rglob("*.py")
+        if file.parent.name != "config" or file.name == "schema.py"
+    )
+    read = set(re.findall(r"\.(\w+)", code)) | set(re.findall(r'\bget\("(\w+)', code))
+    assert {key for section in sections(Config) for key in section.model_fields} - read == set()
+
+
+def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield section
+    for key in section.model_fields:
+        if inner := subsection(section, key):
+            yield from sections(inner)
 
 
 def test_files_are_relative_to_the_config(tmp_path: Path) -> None:
-    text = "models: [a]\nprompts: {file: p.jsonl}\nload: {trace: {file: t.csv, format: csv}}\n"
-    (tmp_path / "c.yaml").write_text(text)
-    config = load(str(tmp_path / "c.yaml"))
-    assert (config.scenario, config.prompts.file) == ("c", str(tmp_path / "p.jsonl"))
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "models: [{name: a, verify: ca.pem}]\nprompts: {file: p.jsonl}\n"
+        "load: {trace: {file: t.csv, format: csv}}\n"
+    )
+    config = load(str(file))
+    assert (config.scenario, config.prompts.file) == ("mine", str(tmp_path / "p.jsonl"))
+    assert config.models[0].verify == str(tmp_path / "ca.pem")
     assert config.load.trace
     assert config.load.trace.file == str(tmp_path / "t.csv")
 

@@ -9,17 +9,16 @@ from rich.console import Console
 
 from loadtest.mock import Behaviour, MockModel, MockServer
 from sizeup_loadtest.ability.items import ladder
-from sizeup_loadtest.client.http import Client
+from sizeup_loadtest.config.models import ModelConfig, Target
 from sizeup_loadtest.config.schema import (
     Ability,
     Config,
     LoadConfig,
-    ModelConfig,
     RunLimits,
-    Target,
 )
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution import ability_phase
+from sizeup_loadtest.execution.load_generator import Sender
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run, ShardOptions
 from sizeup_loadtest.execution.start import StoppedError, execute
@@ -91,7 +90,7 @@ class Stopped(Run):
         segment: Segment,
         prompts: Mapping[str, Prompt],
         keep_text: Callable[[PlannedRequest], bool] | None = None,
-        client: Client | None = None,
+        client: Sender | None = None,
     ) -> list[Record]:
         if segment.block == 2 and segment.model == self.models[-1]:
             raise StoppedError("stopped")

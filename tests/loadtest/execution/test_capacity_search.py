@@ -24,7 +24,7 @@ def searched(tmp_path: Path, capacity: str) -> tuple[RunFolder, list[tuple[str, 
     file.write_text(f"{CONFIG}length: until_eos\ncapacity: {capacity}\n")
     with background(**WHOLE) as fake:
         options = ("-c", str(file), "--url", fake.url, "--out", str(tmp_path / "run"))
-        assert bench("capacity", *options) == 0
+        assert bench("run", "--only", "capacity", *options) == 0
     folder = RunFolder(tmp_path / "run")
     records = [r for r in folder.records() if not r.planned.warm_up]
     return folder, [key for key, _ in groupby((r.stage, r.planned.model) for r in records)]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sizeup_loadtest.ability import tasks_data
-from sizeup_loadtest.config.schema import Config, LmEval, ModelConfig
+from sizeup_loadtest.config.models import ModelConfig
+from sizeup_loadtest.config.schema import Config, LmEval
 from sizeup_loadtest.data.results import SuiteScore
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.execution import lm_eval

@@ -13,11 +13,12 @@ from aiohttp.test_utils import TestServer
 from loadtest.mock import Behaviour, MockServer
 from loadtest.truth.against_mock import MODEL, LoadCase, NullObserver, segment
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Config, Sampling, Target
+from sizeup_loadtest.config.schema import Config, Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerMetrics
 from sizeup_loadtest.execution import server_metrics
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
-from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, metrics_urls
+from sizeup_loadtest.execution.server_metrics import MetricsSource, ServerMetricsSampler, sources
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 
 TWO_SLOTS = replace(MODEL, parallel=2)
@@ -29,8 +30,10 @@ async def sampled(behaviour: Behaviour) -> ServerMetrics | None:
     load = LoadCase(5, 10)
     prompts = {f"p{i}": Prompt(f"p{i}", (ChatMessage("user", "x"),)) for i in range(load.requests)}
     async with MockServer(behaviour) as server:
-        sampler = ServerMetricsSampler({"m": f"{server.url}/metrics"}, interval=0.01)
-        async with Client(Target(url=server.url), Sampling(), perf_counter_ns) as client:
+        sampler = ServerMetricsSampler(
+            {"m": MetricsSource(f"{server.url}/metrics", "m")}, interval=0.01
+        )
+        async with Client({"m": Server(server.url, "m")}, Sampling(), perf_counter_ns) as client:
             context = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             async with sampler.during("m", "s"):
                 await run_segment(segment(load, "m"), prompts, context)
@@ -53,9 +56,16 @@ def test_a_server_without_metrics_has_none() -> None:
 
 
 def test_the_metrics_are_at_the_servers_url_or_where_the_config_says() -> None:
-    models = ["a", {"name": "b", "metrics_url": "http://b:8000/metrics"}]
-    config = Config.model_validate({"models": models, "target": {"url": "http://host:1/v1"}})
-    assert metrics_urls(config) == {"a": "http://host:1/metrics", "b": "http://b:8000/metrics"}
+    """The key of a server goes to no other host."""
+    models = ["a", {"name": "b", "model": "qwen", "metrics_url": "http://b:8000/metrics"}]
+    target = {"url": "http://host:1/v1", "headers": {"X-Key": "secret"}}
+    found = sources(Config.model_validate({"models": models, "target": target}))
+    assert {
+        name: (one.url, one.model, one.headers.get("X-Key")) for name, one in found.items()
+    } == {
+        "a": ("http://host:1/metrics", "a", "secret"),
+        "b": ("http://b:8000/metrics", "qwen", None),
+    }
 
 
 async def hangs(request: web.Request) -> web.StreamResponse:
@@ -93,7 +103,9 @@ def test_a_server_that_has_no_metrics_is_not_asked_again(
         app = web.Application()
         app.router.add_get("/metrics", counted)
         async with TestServer(app) as server:
-            sampler = ServerMetricsSampler({"m": str(server.make_url("/metrics"))}, interval=0)
+            sampler = ServerMetricsSampler(
+                {"m": MetricsSource(str(server.make_url("/metrics")), "m")}, interval=0
+            )
             await sampler.poll("m", "s")  # returns, as it has given up
             before = len(asked)
             await sampler.poll("m", "t")
@@ -111,7 +123,7 @@ def test_a_server_is_asked_on_after_a_failure_between(monkeypatch: pytest.Monkey
         return next(bodies)
 
     monkeypatch.setattr(server_metrics, "_body", body)
-    sampler = ServerMetricsSampler({"m": "http://host:1/metrics"}, interval=0)
+    sampler = ServerMetricsSampler({"m": MetricsSource("http://host:1/metrics", "m")}, interval=0)
     asyncio.run(sampler.poll("m", "s"))
     queue = sampler.stages()["m"]["s"].queue
     assert queue is not None

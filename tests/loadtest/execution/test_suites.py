@@ -55,7 +55,7 @@ def test_a_failed_suite_leaves_the_other_scores(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tasks = "tasks: [hard], likelihood_tasks: [choice], tokenizer: x"
-    results = run(tmp_path, "ability --items 1", tasks).results()
+    results = run(tmp_path, "run --only ability", tasks).results()
     assert {m.name: m.suites for m in results.models} == {
         "small": {"choice": HALF},
         "large": {"hard": HALF},

@@ -7,25 +7,30 @@ import argparse
 import asyncio
 import signal
 from dataclasses import fields
+from typing import get_args
 
-from loadtest.mock.behaviour import Behaviour, MockModel
+from loadtest.mock.behaviour import Behaviour, Kind, MockModel
 from loadtest.mock.server import MockServer
 
 
-def options() -> MockModel:
+def options() -> Behaviour:
     parser = argparse.ArgumentParser(description=__doc__)
     for field in fields(MockModel):
         if isinstance(field.default, int | float):
             flag = f"--{field.name.replace('_', '-')}"
             parser.add_argument(flag, type=type(field.default), default=field.default)
-    return MockModel("mock:1b", **vars(parser.parse_args()))
+    parser.add_argument("--kind", choices=get_args(Kind), default="sizeup")
+    parser.add_argument("--name", default="mock:1b")
+    numbers = vars(parser.parse_args())
+    kind, name = numbers.pop("kind"), numbers.pop("name")
+    return Behaviour(sizes=(MockModel(name, **numbers),), kind=kind)
 
 
-async def serve(size: MockModel) -> None:
+async def serve(behaviour: Behaviour) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with MockServer(Behaviour(sizes=(size,))) as server:
+    async with MockServer(behaviour) as server:
         print(server.url, flush=True)
         await stop.wait()
 

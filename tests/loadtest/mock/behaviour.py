@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sizeup_loadtest.data.record import Outcome
 
-FAILURES = frozenset(Outcome) - {Outcome.OK}
+FAILURES = frozenset(Outcome) - {Outcome.OK, Outcome.CLIENT}
+
+Kind = Literal["sizeup", "ollama", "vllm", "openai"]
+"""What the server is like: its routes, the owner of its models, and parameters that it refuses."""
+REFUSED: Mapping[Kind, frozenset[str]] = {
+    "openai": frozenset({"max_tokens", "ignore_eos", "min_tokens", "temperature"})
+}
+"""As OpenAI's own reasoning models do, each with a 400 that names the parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class Behaviour:
     """Report the longest common prefix with an earlier prompt as cached (OpenAI only)."""
     metrics: bool = False
     """Serve vLLM's metrics at /metrics; the KV cache is in use as the slots are."""
+    kind: Kind = "sizeup"
     max_waiting: int = 10_000
     """Queue length per model; more requests get 429."""
 

@@ -6,15 +6,24 @@ from typing import Any
 
 from aiohttp import web
 
-from loadtest.mock.behaviour import MockModel
+from loadtest.mock.behaviour import Kind, MockModel
 from loadtest.mock.slots import ModelSlots
 
 _LONG_AGO = "2025-01-01T00:00:00Z"
+_OWNERS: Mapping[Kind, str] = {
+    "sizeup": "sizeup",
+    "ollama": "library",
+    "vllm": "vllm",
+    "openai": "system",
+}
+BY_OLLAMA = frozenset({"sizeup", "ollama"})
+"""Kinds that have Ollama's API."""
 _BYTES_PER_PARAMETER = 2  # bf16
 
 
-def routes(served: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
-    """Return the routes."""
+def routes(served: Mapping[str, ModelSlots], kind: Kind) -> list[web.RouteDef]:
+    """Return the routes that this kind of server has."""
+    owner = _OWNERS[kind]
 
     async def health(request: web.Request) -> web.Response:
         del request
@@ -26,7 +35,7 @@ def routes(served: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
 
     async def models(request: web.Request) -> web.Response:
         del request
-        data = [{"id": n, "root": n, "object": "model", "owned_by": "mock"} for n in served]
+        data = [{"id": n, "root": n, "object": "model", "owned_by": owner} for n in served]
         return web.json_response({"object": "list", "data": data})
 
     async def tags(request: web.Request) -> web.Response:
@@ -46,10 +55,12 @@ def routes(served: Mapping[str, ModelSlots]) -> list[web.RouteDef]:
             return web.json_response({"error": "model not found"}, status=404)
         return web.json_response(_show(slots.size))
 
+    common = [web.get("/health", health), web.get("/v1/models", models)]
+    if kind not in BY_OLLAMA:
+        return common
     return [
-        web.get("/health", health),
+        *common,
         web.get("/api/version", version),
-        web.get("/v1/models", models),
         web.get("/api/tags", tags),
         web.get("/api/ps", running),
         web.post("/api/show", show),

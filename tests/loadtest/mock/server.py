@@ -1,17 +1,18 @@
 """The mock server: OpenAI's and Ollama's APIs on one socket."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from loadtest.mock import catalog
-from loadtest.mock.behaviour import Behaviour
+from loadtest.mock.behaviour import REFUSED, Behaviour, Kind
 from loadtest.mock.bodies import OllamaBody, OpenAiBody
 from loadtest.mock.dialects import MockDialect, MockOllama, MockOpenAi
 from loadtest.mock.script import MockRequest, Script, write
@@ -66,13 +67,14 @@ class MockServer:
             [
                 web.post("/v1/chat/completions", self._openai(chat=True)),
                 web.post("/v1/completions", self._openai(chat=False)),
-                web.post("/api/chat", self._ollama(chat=True)),
-                web.post("/api/generate", self._ollama(chat=False)),
                 web.get("/truth", self._truth),
                 web.get("/metrics", self._metrics),
-                *catalog.routes(self._models),
+                *catalog.routes(self._models, self.behaviour.kind),
             ]
         )
+        if self.behaviour.kind in catalog.BY_OLLAMA:
+            app.router.add_post("/api/chat", self._ollama(chat=True))
+            app.router.add_post("/api/generate", self._ollama(chat=False))
         return app
 
     async def _truth(self, request: web.Request) -> web.Response:
@@ -95,11 +97,13 @@ class MockServer:
 
     def _openai(self, chat: bool) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            arrived = perf_counter_ns()
+            arrived, data = perf_counter_ns(), await request.read()
             try:
-                wanted = OpenAiBody.model_validate_json(await request.read()).wanted()
+                wanted = OpenAiBody.model_validate_json(data).wanted()
             except ValidationError as error:
                 return web.json_response({"error": {"message": str(error)}}, status=400)
+            if response := _strict(json.loads(data), self.behaviour.kind):
+                return response
             return await self._answer(request, wanted, MockOpenAi(wanted, chat), arrived)
 
         return handle
@@ -222,6 +226,16 @@ async def _whole(
             return web.json_response(dialect.error_response(500, "mock failure"), status=500)
         served.tokens = script.tokens
         return web.json_response(dialect.whole(script, served))
+
+
+def _strict(body: dict[str, Any], kind: Kind) -> web.Response | None:
+    """Refuse the first parameter that this kind of server does not support."""
+    name = next((name for name in sorted(REFUSED.get(kind, ())) if name in body), None)
+    if name is None:
+        return None
+    message = f"Unsupported parameter: '{name}' is not supported with this model."
+    error = {"message": message, "type": "invalid_request_error", "param": name, "code": None}
+    return web.json_response({"error": error}, status=400)
 
 
 def _refuse(request: web.Request, served: ServedRequest, dialect: MockDialect) -> web.Response:

@@ -10,10 +10,10 @@ import pytest
 from loadtest import sample_results
 from loadtest.recording import record
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.data.record import ServerTimes
+from sizeup_loadtest.data.record import Record, ServerTimes
 from sizeup_loadtest.errors import FolderError
 from sizeup_loadtest.storage import read_run
-from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
+from sizeup_loadtest.storage.run_folder import AbilityFile, Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 
 CONFIG = Config.model_validate({"models": ["a", "b"], "load": {"blocks": 1}})
@@ -21,6 +21,8 @@ RECORDS = [
     record(0),
     replace(record(1), text="水\n", server=ServerTimes(4, 1, 1, 2), chunk_ns=()),
 ]
+
+WARM_UP = record(warm_up=True)
 
 
 def filled(path: Path) -> RunFolder:
@@ -75,6 +77,48 @@ def test_a_folder_with_files_is_rejected(tmp_path: Path) -> None:
     filled(tmp_path)
     with pytest.raises(FolderError, match="not empty"):
         RunFolder.create(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("first", "names", "reused"),
+    [
+        (WARM_UP, ["run.json"], True),
+        (RECORDS[0], ["run.json"], False),
+        (WARM_UP, [], False),
+        (WARM_UP, ["run.json", "results.json"], False),
+    ],
+    ids=["warm-up only", "measured", "not ended", "with results"],
+)
+def test_the_folder_of_a_run_that_measured_nothing_is_reused(
+    tmp_path: Path, first: Record, names: list[str], reused: bool
+) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    with folder.recorder() as recorder:
+        recorder.add(first)
+    for name in names:
+        folder.write(name, b"{}")
+    if not reused:
+        with pytest.raises(FolderError):
+            RunFolder.create(tmp_path / "run")
+    else:
+        assert list(RunFolder.create(tmp_path / "run").path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_error_and_later_records_are_dropped() -> None:
+    with Path("/dev/full").open("ab") as stream, Recorder(stream, "run") as recorder:
+        recorder.add(RECORDS[0])
+        for _ in range(2):
+            with pytest.raises(FolderError, match="run: No space left"):
+                recorder.flush()
+        recorder.add(RECORDS[1])
+
+
+def test_what_could_not_be_written_can_be_read(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    (tmp_path / "run").rmdir()
+    with pytest.raises(FolderError):
+        folder.write_json("ability", AbilityFile(results={}))
+    assert folder.read_json("ability", AbilityFile) == AbilityFile(results={})
 
 
 def test_a_file_instead_of_a_folder_is_an_error(tmp_path: Path) -> None:

@@ -5,14 +5,15 @@ next iteration of the loop after it was written.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter_ns
 
 from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
 from sizeup_loadtest.client.http import Client, Request
-from sizeup_loadtest.config.schema import Config, Mode, Sampling, Target
+from sizeup_loadtest.config.schema import Config, Mode, Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals, prompts
@@ -68,8 +69,8 @@ def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[See
 
 async def _send_load(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
     async with MockServer(behaviour) as server:
-        target = Target(url=server.url, api=load.api, timeout_seconds=load.timeout)
-        async with Client(target, Sampling(), perf_counter_ns) as client:
+        sent_to = Server(server.url, model, load.api, timeout_seconds=load.timeout)
+        async with Client({model: sent_to}, Sampling(), perf_counter_ns) as client:
             loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             sent = {
                 f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
@@ -87,7 +88,7 @@ def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[S
         plan = compile_plan(config, prompts.source(config.prompts))
         async with (
             MockServer(behaviour) as server,
-            Client(_target(config, server), Sampling(), perf_counter_ns) as client,
+            Client(_servers(config, server), Sampling(), perf_counter_ns) as client,
         ):
             loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             records = [
@@ -100,8 +101,9 @@ def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[S
     return asyncio.run(send())
 
 
-def _target(config: Config, server: MockServer) -> Target:
-    return config.target.model_copy(update={"url": server.url})
+def _servers(config: Config, server: MockServer) -> Mapping[str, Server]:
+    target = config.target.model_copy(update={"url": server.url})
+    return config.model_copy(update={"target": target}).servers
 
 
 def segment(load: LoadCase, model: str) -> Segment:

@@ -9,7 +9,9 @@ import pytest
 from loadtest.mock import Behaviour, MockModel, MockServer
 from loadtest.truth.against_mock import NullObserver
 from sizeup_loadtest.client.http import Client
-from sizeup_loadtest.config.schema import Config, ModelConfig, Sampling, Target
+from sizeup_loadtest.config.models import ModelConfig
+from sizeup_loadtest.config.schema import Config, Sampling
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityResult
 from sizeup_loadtest.execution import load_generator
@@ -38,7 +40,7 @@ def config(mode: str, seconds: float) -> Config:
 async def search(config: Config) -> tuple[CapacityResult, MockServer]:
     async with (
         MockServer(Behaviour((MODEL,))) as server,
-        Client(Target(url=server.url), Sampling(), perf_counter_ns) as client,
+        Client({"m": Server(server.url, "m")}, Sampling(), perf_counter_ns) as client,
     ):
         context = SendContext(
             client, NullObserver(), perf_counter_ns, 2**62, load_generator.keep_all

@@ -44,7 +44,8 @@ log = logging.getLogger(__name__)
 _SMALL = 20_000_000
 """Parameters. With one thread instead of two, the toy models (0.5 to 5 million) are 1.08 to 1.21
 times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or
-`2` and `sizeup-bench speed`. The smallest Qwen has 464 million and needs every core."""
+`2` and `sizeup-bench run --only speed`. The smallest Qwen has 464 million and needs every
+core."""
 
 _TRIAL_LENGTHS = (COMPILED_PAGE_SIZE + 5, 3)
 """Tokens of the prompts of the trial, two pages each: one crosses a page."""
