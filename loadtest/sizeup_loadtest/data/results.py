@@ -166,8 +166,19 @@ class AbilityKind(Result):
     """Outputs without a recognisable answer; graded as wrong."""
 
 
+class WrongAnswer(Result):
+    """A question that a model got wrong. Long texts are cut in their middle, to 500 characters."""
+
+    question: str
+    expected: str
+    answer: str
+    kind: str
+    parsed: bool
+    """False where the output has no recognisable answer."""
+
+
 class AbilityResult(Result):
-    """Accuracy of a model on generated questions."""
+    """Accuracy of a model on questions with one correct answer."""
 
     overall: Proportion
     kinds: tuple[AbilityKind, ...]
@@ -180,6 +191,8 @@ class AbilityResult(Result):
     tokens_per_answer: Estimate | None
     correct_per_second: Estimate | None = None
     """Correct answers / seconds spent on this model, at ability.concurrency."""
+    wrong: tuple[WrongAnswer, ...] = ()
+    """The first 20 of the questions, which are the same for every model."""
 
 
 class SuiteScore(Result):
@@ -247,6 +260,8 @@ class ModelResult(Result):
     name: str
     server: ServerResult | None = None
     model_info: ModelInfo
+    parameters_source: Literal["server", "config", "name"] | None = None
+    """Where `model_info.parameters` comes from."""
     invalid_reason: str | None = None
     """Why its results are unusable; None when they are valid. Other models are unaffected."""
     load_seconds: float | None = None
@@ -354,7 +369,11 @@ class Results(Result):
     """sha256 of the schedule; equal hashes mean the same requests in the same order."""
     environment: Mapping[str, str]
     models: tuple[ModelResult, ...]
-    """Smallest first."""
+    """Smallest first, where `ordered_by_size`; else as configured."""
+    ordered_by_size: bool = True
+    """False where the parameter count of a model is unknown: then no model is the smallest."""
+    ability_source: str | None = None
+    """`built-in` for generated questions, else the name of the file; None when none were asked."""
     paired: tuple[Paired, ...]
     validity: Validity
     verdict: Verdict | None

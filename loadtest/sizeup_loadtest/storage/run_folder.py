@@ -63,6 +63,8 @@ class RunInfo(BaseModel):
     """Measured cold starts, by model."""
     invalid_models: Mapping[str, str] = {}
     """Model -> why it was not measured."""
+    notes: tuple[str, ...] = ()
+    """What was left out because of the budget."""
     shards: int = 1
     complete: bool = True
     """False when the run was interrupted."""
