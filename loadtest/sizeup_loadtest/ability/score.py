@@ -7,8 +7,9 @@ from itertools import combinations, islice
 from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.analysis import intervals, latency
+from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.data.results import AbilityKind, AbilityResult, Paired, WrongAnswer
+from sizeup_loadtest.data.results import Paired
 
 MAX_WRONG = 20
 """Wrong answers of one model in a report."""

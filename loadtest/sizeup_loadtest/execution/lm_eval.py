@@ -19,7 +19,7 @@ from typing import Any, TypeGuard
 
 from sizeup_loadtest.client.response import as_count
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.errors import BenchError, UsageError
 
 Json = Mapping[str, Any]

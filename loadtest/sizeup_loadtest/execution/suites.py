@@ -1,7 +1,7 @@
 """Standard suites by lm-eval, one model after the other."""
 
 from sizeup_loadtest.config.settings import lm_eval_environment
-from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.execution import lm_eval
 from sizeup_loadtest.execution.clock import SECOND_NS
 from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite

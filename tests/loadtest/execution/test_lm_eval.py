@@ -8,7 +8,7 @@ import pytest
 
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config, LmEval
-from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.execution import lm_eval
 from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.background import CONFIG, WHOLE, background, bench
-from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.storage.run_folder import RunFolder
 
 HALF = SuiteScore(value=0.5, stderr=0.1, n=25)
