@@ -1,14 +1,18 @@
 """The commands of `sizeup-bench`. Each imports what it needs, so that `--help` is fast."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sizeup_loadtest.config import overrides
 from sizeup_loadtest.config.file import load
+from sizeup_loadtest.config.models import Target
+from sizeup_loadtest.config.overrides import Overrides
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.settings import Shard, default_url, shard_index
 from sizeup_loadtest.errors import UncomparableError, UsageError
@@ -25,10 +29,29 @@ Scenario = Annotated[
     ),
 ]
 Url = Annotated[
-    str | None, typer.Option(help="Server URL; default: the config's, else SIZEUP_URL.")
+    str | None,
+    typer.Option(
+        help="Server URL, or several, comma-separated; default: the config's, else SIZEUP_URL."
+    ),
 ]
 Models = Annotated[
     str | None, typer.Option(help="Comma-separated model names, instead of the config's.")
+]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Time to divide, instead of the config's.")
+]
+MinTokensPerSecond = Annotated[
+    float | None, typer.Option(min=0.01, help="Required tokens/s per user.")
+]
+MaxTtft = Annotated[
+    float | None, typer.Option(min=0.001, help="Required time to first token, in seconds.")
+]
+MinAbility = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Required fraction of correct answers.")
+]
+Price = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=USD", help="Price per hour of a model's hardware; repeatable."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/<scenario>-<time>.")]
 Only = Annotated[
@@ -58,10 +81,15 @@ AnySchedule = Annotated[
 
 
 def run(
-    scenario: Scenario = "size-sweep",
+    scenario: Scenario = "choose",
     url: Url = None,
     models: Models = None,
     only: Only = None,
+    minutes: Minutes = None,
+    min_tokens_per_second: MinTokensPerSecond = None,
+    max_ttft: MaxTtft = None,
+    min_ability: MinAbility = None,
+    price: Price = None,
     out: Out = None,
     shards: Shards = 1,
     shard: ShardIndex = None,
@@ -69,12 +97,15 @@ def run(
     print_files: PrintFiles = False,
 ) -> None:
     """Measure latency and throughput, capacity and ability of every model, and report them."""
-    config = _config(scenario, url, models, _phases(only))
+    changes = Overrides(
+        minutes, min_tokens_per_second, max_ttft, min_ability, overrides.prices(price or [])
+    )
+    config = _config(scenario, url, models, _phases(only), changes)
     _start(config, out, _sharding(shards, shard, start_at, print_files))
 
 
 def plan(
-    scenario: Scenario = "size-sweep",
+    scenario: Scenario = "choose",
     url: Url = None,
     models: Models = None,
     tok_s: Annotated[float, typer.Option(min=0.001, help="Assumed tokens/s per user.")] = 30,
@@ -229,9 +260,39 @@ def merge(
 COMMANDS = (run, plan, report, compare, check, extract, merge)
 
 
-def _config(scenario: str, url: str | None, models: str | None, only: Sequence[str] = ()) -> Config:
-    names = _listed(models)
-    return load(scenario, url=url, models=names, fallback_url=default_url(), only=only)
+def _config(
+    scenario: str,
+    url: str | None,
+    models: str | None,
+    only: Sequence[str] = (),
+    changes: Overrides | None = None,
+) -> Config:
+    urls, names = _listed(url), _listed(models)
+    return load(
+        scenario,
+        url=urls[0] if len(urls) == 1 else None,
+        models=names,
+        fallback_url=default_url(),
+        only=only,
+        overrides=changes,
+        discover=partial(_discover, urls, names),
+        always_discover=len(urls) > 1,
+    )
+
+
+def _discover(
+    urls: Sequence[str], names: Sequence[str], target: Target
+) -> Sequence[Mapping[str, str]]:
+    """Return the models of the servers, and print which they are."""
+    from sizeup_loadtest.execution import discovery
+
+    found = discovery.find(target, urls or [target.url], names)
+    typer.echo(f"models: {', '.join(model['name'] for model in found.models)}")
+    for name, reason in found.left_out.items():
+        typer.echo(f"  left out: {name}: {reason}")
+    if found.left_out:
+        typer.echo("  others: --models")
+    return found.models
 
 
 def _listed(text: str | None) -> list[str]:

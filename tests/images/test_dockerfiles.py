@@ -125,7 +125,7 @@ def test_other_files_are_not_in_the_context(path: str) -> None:
         "services/inference/sizeup_inference/engine/kernels/c/decoder.h",
         "services/cli/sizeup/models/qwen.yaml",
         "loadtest/sizeup_loadtest/scenarios/smoke.yaml",
-        "loadtest/sizeup_loadtest/ability/tasks/sizeup_addition.jsonl",
+        "loadtest/sizeup_loadtest/workload/chat.yaml",
         "models/toy/toy-0.5m/model.safetensors",
     ],
 )

@@ -6,9 +6,8 @@ from itertools import combinations
 
 from sizeup_loadtest.analysis import cost, verdict
 from sizeup_loadtest.analysis.intervals import mcnemar, wilson
+from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, SuiteScore
 from sizeup_loadtest.data.results import (
-    AbilityKind,
-    AbilityResult,
     CapacityPoint,
     CapacityResult,
     Distribution,
@@ -22,7 +21,6 @@ from sizeup_loadtest.data.results import (
     Results,
     SampleOutputs,
     StageResult,
-    SuiteScore,
     Validity,
 )
 

@@ -199,7 +199,7 @@ def test_shards_need_stage_seconds(tmp_path: Path, capsys: pytest.CaptureFixture
     ("arguments", "word"),
     [
         (["run", "--config", "nowhere"], "smoke"),
-        (["run", "--shards", "2", "--shard", "2"], "shard index 2"),
+        (["run", "-c", "smoke", "--shards", "2", "--shard", "2"], "shard index 2"),
         (["plan", "--config", "nowhere"], "smoke"),
         (["run", "--only", "speed,accuracy"], "capacity"),
         (["run", "--only", ""], "capacity"),

@@ -1,4 +1,4 @@
-"""Sums, differences and products; the level sets the number of digits."""
+"""Sums and products; the level sets the number of digits."""
 
 from random import Random
 
@@ -13,12 +13,6 @@ def addition(random: Random, digits: int) -> Question:
 def addition_zh(random: Random, digits: int) -> Question:
     a, b = _pair(random, digits)
     return _question(f"{min(a, b)}+{max(a, b)}", f"{a} 加 {b} 等于多少？", a + b)
-
-
-def subtraction(random: Random, digits: int) -> Question:
-    """Subtract; the result may be negative."""
-    a, b = _pair(random, digits)
-    return _question(f"{a}-{b}", f"What is {a} - {b}?", a - b)
 
 
 def multiplication(random: Random, digits: int) -> Question:

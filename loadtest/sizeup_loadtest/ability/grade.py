@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import regex
+
 from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.ability.rules import follows
 
@@ -28,7 +30,12 @@ _THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?")
 # An expression before "等于": "3乘4等于12" ends with the result, "12等于3乘4" begins with it.
 _SUM = re.compile(r"\d.*?(?:[-+*/×÷加减乘除倍]|的[和差积商])")
+_QUOTES = " \t\"'`*_.!“”‘’「」。！"
 _FENCE = re.compile(r"```(?:[\w-]*\n|(?i:json)(?=\s*\{))?(.*?)(?:```|\Z)", re.DOTALL)
+
+
+REGEX_SECONDS = 0.1
+"""Of one search. An ordinary one takes microseconds; nested repetitions can take forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,10 @@ def grade(item: Item, text: str) -> Grade:
     match item.check:
         case "rules":
             return Grade(follows(_unwrapped(answer), json.loads(item.expected)), parsed=True)
+        case "exact":
+            return Grade(_is_exactly(item.expected, answer), parsed=True)
+        case "regex":
+            return _regex(item.expected, answer)
         case "json":
             return _json(json.loads(item.expected), answer)
         case "number":
@@ -56,6 +67,28 @@ def grade(item: Item, text: str) -> Grade:
             return _choice(item, _plain(answer))
         case "numbers" | "words" | "letters" as check:
             return _row(check, item.expected, _plain(answer))
+
+
+def _is_exactly(expected: str, text: str) -> bool:
+    """Whether the text, its last line or what follows its last tag is the expected text."""
+    tagged = _tagged(unicodedata.normalize("NFKC", text))
+    parts = [_last_line(text), text] if tagged is None else [tagged]
+    return _bare(expected) in map(_bare, parts)
+
+
+def _bare(text: str) -> str:
+    """Ignore case, width, spacing, and quotation marks and full stops around the text."""
+    words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return words.strip(_QUOTES) or words
+
+
+def _regex(pattern: str, text: str) -> Grade:
+    try:
+        # concurrent: other threads go on, among them the one that reads responses.
+        found = regex.search(pattern, text, timeout=REGEX_SECONDS, concurrent=True)
+    except TimeoutError:
+        return UNPARSED
+    return Grade(found is not None, parsed=True)
 
 
 def _plain(text: str) -> str:
@@ -149,27 +182,36 @@ def _unwrapped(text: str) -> str:
 
 
 def _json(expected: Any, text: str) -> Grade:
-    """The last JSON object of the text must be equal, including types."""
-    found = [value for value in map(_parsed, _objects(text)) if value is not None]
+    """The last JSON value of the text that is an object or a list, as expected, must be equal."""
+    found = [value for value in map(_parsed, _candidate_values(text, expected)) if value != ""]
     if not found:
         return UNPARSED
-    return Grade(_canonical(found[-1]) == _canonical(expected), parsed=True)
+    return Grade(_equal(found[-1], expected), parsed=True)
 
 
-def _canonical(value: object) -> str:
-    # As text, because True == 1 in Python.
-    return json.dumps(value, sort_keys=True)
+def _equal(a: object, b: object) -> bool:
+    """Compare as JSON: 1 is 1.0, but not true, which Python's == takes for 1."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
 def _parsed(text: str) -> Any:
+    """Return the JSON value; an empty string where there is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return ""
 
 
-def _objects(text: str) -> Iterator[str]:
-    """Yield candidate JSON objects: fenced blocks, else from the first to the last brace."""
-    yield from (block for block in _FENCE.findall(text) if block.lstrip().startswith("{"))
-    if "```" not in text and "{" in text:
-        yield text[text.index("{") : text.rfind("}") + 1]
+def _candidate_values(text: str, expected: object) -> Iterator[str]:
+    """Yield fenced blocks, else from the first to the last bracket; for a scalar the last line."""
+    first, last = "{}" if isinstance(expected, dict) else "[]"
+    if not isinstance(expected, dict | list):
+        yield _tagged(text) or _last_line(_unwrapped(text))
+        return
+    yield from (block for block in _FENCE.findall(text) if block.lstrip().startswith(first))
+    if "```" not in text and first in text:
+        yield text[text.index(first) : text.rfind(last) + 1]

@@ -7,9 +7,12 @@ from typing import Literal
 
 from sizeup_loadtest.workload.prompt import ChatMessage
 
-AnswerFormat = Literal["number", "numbers", "words", "letters", "choice", "json", "rules"]
-"""number: one number. numbers, words: an ordered list. letters: a sequence of characters.
-choice: exactly one of `options`. json: an equal value. rules: see `rules.py`."""
+AnswerFormat = Literal[
+    "exact", "number", "choice", "regex", "json", "numbers", "words", "letters", "rules"
+]
+"""exact: this text, whatever its case. number: one number. choice: exactly one of `options`.
+regex: found anywhere. json: an equal value. numbers, words: an ordered list. letters: a sequence of
+characters. rules: see `rules.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Item:
     """Unique in a run, the same for every model."""
     messages: tuple[ChatMessage, ...]
     expected: str
-    """Lists are joined with spaces; `json` and `rules` are JSON."""
+    """Lists are joined with spaces; `json` and `rules` are JSON, `regex` is a pattern."""
     check: AnswerFormat
     options: tuple[str, ...] = ()
     """For `choice`, including `expected`."""

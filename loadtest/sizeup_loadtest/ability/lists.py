@@ -50,18 +50,3 @@ def sorting(random: Random, length: int) -> Question:
         "Answer with the sorted numbers only, on one line."
     )
     return Question(text, question, " ".join(map(str, sorted(numbers))), "numbers")
-
-
-def position(random: Random, length: int) -> Question:
-    """Find the word at an index in a list of distinct words."""
-    words = random.sample(WORDS, length)
-    place, text = random.randrange(length), " ".join(words)
-    question = f"Word number {place + 1} in this list is which word? {text}\nAnswer with it only."
-    return Question(f"{place}:{text}", question, words[place], "choice", tuple(words))
-
-
-def spelling(random: Random, length: int) -> Question:
-    """Reverse a string of letters."""
-    row = "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=length))
-    question = f"Write these letters in reverse order: {row}\nAnswer with the letters only."
-    return Question(row, question, row[::-1], "letters")

@@ -2,13 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.analysis import intervals, latency
+from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.data.results import AbilityKind, AbilityResult, Paired
+from sizeup_loadtest.data.results import Paired
+
+MAX_WRONG = 20
+"""Wrong answers of one model in a report."""
+MAX_TEXT = 500
+"""Characters of their texts."""
 
 _NS = 1e-9
 
@@ -40,7 +46,33 @@ def result(
         seconds_per_answer=latency.mean(blocks, latency.e2e),
         tokens_per_answer=latency.mean(blocks, lambda r: r.completion_tokens),
         correct_per_second=intervals.ratio_of_sums(_correct_by_time(records, given)),
+        wrong=_wrong(items, answered, given),
     )
+
+
+def _wrong(
+    items: Sequence[Item], answered: Iterable[Record], given: Mapping[str, Grade]
+) -> tuple[WrongAnswer, ...]:
+    texts = {record.planned.prompt: record.text for record in answered}
+    failed = (item for item in items if item.key in given and not given[item.key].correct)
+    return tuple(
+        WrongAnswer(
+            question=_cut(item.messages[-1].content),
+            expected=_cut(item.expected),
+            answer=_cut(texts[item.key]),
+            kind=item.kind,
+            parsed=given[item.key].parsed,
+        )
+        for item in islice(failed, MAX_WRONG)
+    )
+
+
+def _cut(text: str) -> str:
+    """Keep both ends: a long question has its question, a long answer its result, at the end."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def _truncated(answered: Iterable[Record]) -> int | None:

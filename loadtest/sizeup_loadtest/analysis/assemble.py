@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from sizeup_loadtest.analysis import capacity, cost, latency, turns, validity, verdict
+from sizeup_loadtest.analysis import capacity, cost, latency, sizes, turns, validity, verdict
+from sizeup_loadtest.analysis.sizes import Size
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Api, Outcome, Record
@@ -90,7 +91,8 @@ def assemble(folder: RunFolder) -> Results:
         folder.read_json("ability", AbilityFile),
         folder.read_json("suites", SuitesFile),
     )
-    models = _models(run)
+    known = _sizes(run)
+    models = _models(run, known)
     return Results(
         tool_version=run.info.tool_version,
         started_at=run.info.started_at,
@@ -101,6 +103,8 @@ def assemble(folder: RunFolder) -> Results:
         schedule_hash=run.plan.sha256,
         environment=run.info.environment,
         models=models,
+        ordered_by_size=sizes.ordered(known.values()),
+        ability_source=_ability_source(run),
         paired=_paired(run, [model.name for model in models]),
         validity=_validity(run, models),
         verdict=verdict.decide(models, run.config.requirements),
@@ -114,23 +118,49 @@ def _target(run: _Run) -> str:
     return ", ".join(dict.fromkeys(model.url or config.target.url for model in config.models))
 
 
-def _models(run: _Run) -> tuple[ModelResult, ...]:
-    """Return every model, smallest first where the server reports parameter counts."""
+def _ability_source(run: _Run) -> str | None:
+    if run.ability is None or not run.ability.results:
+        return None
+    file = run.config.ability.file
+    return "built-in" if file is None else file.replace("\\", "/").rpartition("/")[2]
+
+
+def _sizes(run: _Run) -> Mapping[str, Size | None]:
+    return {
+        model.name: sizes.size(
+            _info(run, model.name).parameters, model.parameters, model.model or model.name
+        )
+        for model in run.config.models
+    }
+
+
+def _info(run: _Run, model: str) -> ModelInfo:
+    return run.info.model_info.get(model, ModelInfo())
+
+
+def _models(run: _Run, known: Mapping[str, Size | None]) -> tuple[ModelResult, ...]:
+    """Return every model, smallest first where every size is known."""
     failing = validity.invalid_models(run.config.limits, run.counts)
     invalid = {**failing, **run.info.invalid_models}
-    models = [_model(run, model, invalid.get(model.name)) for model in run.config.models]
-    if any(model.model_info.parameters is None for model in models):
+    models = [
+        _model(run, model, known[model.name], invalid.get(model.name))
+        for model in run.config.models
+    ]
+    if not sizes.ordered(known.values()):
         return tuple(models)
     return tuple(sorted(models, key=lambda m: m.model_info.parameters or 0))
 
 
-def _model(run: _Run, model: ModelConfig, invalid_reason: str | None) -> ModelResult:
-    info = run.info.model_info.get(model.name, ModelInfo())
+def _model(
+    run: _Run, model: ModelConfig, size: Size | None, invalid_reason: str | None
+) -> ModelResult:
+    info = _info(run, model.name)
     cold = run.info.load_seconds.get(model.name)
     result = ModelResult(
         name=model.name,
         server=run.info.servers.get(model.name),
-        model_info=info,
+        model_info=info.model_copy(update={"parameters": size.parameters if size else None}),
+        parameters_source=size.source if size else None,
         invalid_reason=invalid_reason,
         load_seconds=info.load_seconds if cold is None else cold,
         load_source="cold start" if cold else "server" if info.load_seconds else None,
@@ -215,7 +245,7 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
         len(s.requests) for s in run.plan.segments if s.model not in run.info.invalid_models
     )
     never_due = turns.never_due((r for s in run.plan.segments for r in s.requests), sent)
-    warnings = [] if run.info.complete else [validity.STOPPED]
+    warnings = [*run.info.notes] if run.info.complete else [validity.STOPPED, *run.info.notes]
     if never_due:
         warnings.append(f"{never_due} turns of conversations were not sent: an earlier one failed")
     if run.config.ollama_models and run.config.length != "until_eos":
@@ -240,7 +270,10 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
         paces=_lowest_tpot(models),
         searched=len(searched),
         not_sent=next((r.error for r in run.records if r.outcome is Outcome.CLIENT), None),
-        unsent=max(0, planned - len(sent) - never_due) if sent else 0,
+        # A plan with a budget is the most that could be sent.
+        unsent=max(0, planned - len(sent) - never_due)
+        if sent and not run.config.limits.budget_minutes
+        else 0,
         complete=run.info.complete,
         warnings=[*warnings, *validity.stage_warnings(models, run.config.shares_prefixes)],
     )

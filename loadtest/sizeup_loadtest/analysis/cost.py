@@ -12,13 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sizeup_loadtest.data.results import (
-    AbilityResult,
-    CapacityResult,
-    Cost,
-    Estimate,
-    ModelResult,
-)
+from sizeup_loadtest.data.ability import AbilityResult
+from sizeup_loadtest.data.results import CapacityResult, Cost, Estimate, ModelResult
 
 _SECONDS_PER_HOUR = 3600
 _THOUSAND = 1e3

@@ -2,19 +2,23 @@
 
 import difflib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from sizeup_loadtest.config.models import Target
+from sizeup_loadtest.config.overrides import Overrides, apply
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import base_url
 from sizeup_loadtest.errors import ConfigError, UsageError
 
 MAX_BYTES = 1 << 20
+
+Section = TypeVar("Section", bound=BaseModel)
 
 
 def load(
@@ -24,19 +28,26 @@ def load(
     models: Sequence[str] = (),
     fallback_url: str | None = None,
     only: Collection[str] = (),
+    overrides: Overrides | None = None,
+    discover: Callable[[Target], Sequence[Mapping[str, str]]] | None = None,
+    always_discover: bool = False,
 ) -> Config:
     """Load a config file or a bundled scenario; ConfigError lists every problem.
 
     `models` replaces the models of the file; a model that the file has keeps its other keys. `url`
     overrides the URL of the file's target, `fallback_url` (SIZEUP_URL) is used where it has none.
-    `only` enables these phases, and disables the others.
+    `only` enables these phases, and disables the others. `discover` finds the models where neither
+    the file nor `models` has any, or always.
     """
     name, text, folder = _read(path_or_name)
     data = parse(text, name)
     data["scenario"] = name
     data |= _target(data, _given(url, "--url"), _given(fallback_url, "SIZEUP_URL"))
-    if models:
+    if discover is not None and (always_discover or not (models or "models" in data)):
+        data["models"] = [*discover(_validated(Target, data.get("target", {}), name, "target."))]
+    elif models:
         data["models"] = _selected(data.get("models"), models)
+    apply(data, overrides or Overrides())
     if only:
         _limit(data, only)
     if folder is not None:
@@ -46,12 +57,17 @@ def load(
 
 def validate(data: dict[str, Any], name: str) -> Config:
     """Validate a parsed file; ConfigError has one problem per line."""
+    return _validated(Config, data, name)
+
+
+def _validated(section: type[Section], data: object, name: str, prefix: str = "") -> Section:
     try:
         # Strict mode from JSON accepts a list for a tuple and no other conversion.
-        return Config.model_validate_json(json.dumps(data, default=str), strict=True)
+        return section.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         problems = error.errors()
-        lines = [f"  {_problem(one)}" for one in problems if not _follows(one, problems)]
+        shown = (one for one in problems if not _follows(one, problems))
+        lines = [f"  {prefix}{_problem(one)}" for one in shown]
         raise ConfigError("\n".join([f"{name}: invalid config:", *lines])) from None
 
 
@@ -134,7 +150,7 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     models = data.get("models")
     servers = [data.get("target"), *(models if isinstance(models, list) else [])]
     trace = _section(_section(data, "load"), "trace")
-    files = [(data.get("prompts"), "file"), (trace, "file")]
+    files = [*((data.get(key), "file") for key in ("prompts", "ability")), (trace, "file")]
     places = [*files, *((server, "verify") for server in servers)]
     for section, key in places:
         if isinstance(section, dict) and isinstance(section.get(key), str):

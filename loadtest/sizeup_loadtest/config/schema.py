@@ -23,7 +23,7 @@ from sizeup_loadtest.data.results import Requirements
 
 Mode = Literal["closed", "open"]
 Arrival = Literal["constant", "poisson", "trace"]
-PromptSet = Literal["chat-short", "chat-long", "rag", "text"]
+PromptSet = Literal["chat", "chat-short", "chat-long", "rag", "text"]
 
 SLO_PRESETS: Mapping[str, Mapping[str, float]] = {
     # MLPerf Inference, llama3.1-8B: the Interactive and Server scenarios.
@@ -123,15 +123,21 @@ class Capacity(ConfigSection):
 
 
 class Ability(ConfigSection):
-    """Generated questions with one correct answer."""
+    """Questions with one correct answer: generated, or one's own."""
 
     enabled: bool = False
+    file: str | None = None
+    """Own questions, instead of generated ones: JSON Lines, a JSON array or CSV with `question` and
+    `expected`, and optionally `check` (exact, number, choice, regex, json), `options`, `kind`,
+    `id` and `system`; relative to the config."""
+    system_prompt: str | None = None
+    """Before every question that has none of its own."""
     kinds: tuple[str, ...] | None = None
-    """None: all."""
+    """None: all of the file, or the kinds for real sizes; see `ability/items.py`."""
     levels: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    """None: all."""
-    items: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Total, spread over kinds and levels."""
+    """Of generated questions; None: all."""
+    items: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Exact number of questions, the kinds and levels in turn; None: all of the file, or 200."""
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 4
     max_tokens: Annotated[int, Field(ge=1)] = 512
     seed: int = 7
@@ -142,13 +148,13 @@ class LmEval(ConfigSection):
 
     enabled: bool = False
     tasks: tuple[Name, ...] = ()
-    """Generation tasks, through the chat endpoint."""
-    likelihood_tasks: tuple[Name, ...] = ()
-    """Loglikelihood tasks, which need `tokenizer` and a server whose /v1/completions supports
-    `echo` with `logprobs`. The only tasks for base models."""
-    tokenizer: Name | None = None
-    """Tokenizer of the models: a folder, or a name on the Hugging Face Hub. lm-eval sends token
-    ids."""
+    model: Name = "local-chat-completions"
+    """lm-eval's own model type. Loglikelihood tasks need `local-completions`, a `tokenizer` in
+    `model_args`, and a server whose /v1/completions has `echo` with `logprobs`."""
+    model_args: Mapping[str, str | int | float | bool | None] = {}
+    """Further arguments of that model type."""
+    options: tuple[str, ...] = ()
+    """Further options of lm-eval's command line."""
     limit: Annotated[int, Field(ge=1)] | None = None
     command: tuple[Name, ...] = ("lm_eval",)
 
@@ -165,6 +171,10 @@ class RunLimits(ConfigSection):
     """Limits of a run, and thresholds beyond which its results are invalid."""
 
     max_minutes: Seconds = 60
+    """After it nothing more is sent."""
+    budget_minutes: Seconds | None = None
+    """Divides this time among phases, models and loads: fewer answers of slow servers, more of fast
+    ones; None: the planned number, however long it takes."""
     max_error_share: Share = 0.05
     """Fraction of failed requests above which a model is invalid; a run without any valid model is
     invalid."""
@@ -280,9 +290,6 @@ class Config(ConfigSection):
 
     @model_validator(mode="after")
     def _has_tasks(self) -> Self:
-        lm_eval = self.lm_eval
-        if lm_eval.enabled and not (lm_eval.tasks or lm_eval.likelihood_tasks):
-            raise ValueError("lm_eval: at least one of `tasks` or `likelihood_tasks` is required")
-        if lm_eval.likelihood_tasks and lm_eval.tokenizer is None:
-            raise ValueError("lm_eval.tokenizer: required for likelihood_tasks")
+        if self.lm_eval.enabled and not self.lm_eval.tasks:
+            raise ValueError("lm_eval.tasks: at least one is required")
         return self

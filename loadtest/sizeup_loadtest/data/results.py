@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sizeup_loadtest.data.ability import AbilityResult, SuiteScore
 from sizeup_loadtest.data.estimates import Distribution as Distribution
 from sizeup_loadtest.data.estimates import Estimate as Estimate
 from sizeup_loadtest.data.estimates import Proportion as Proportion
@@ -156,43 +157,6 @@ class CapacityResult(Result):
     points: tuple[CapacityPoint, ...]
 
 
-class AbilityKind(Result):
-    """Score of one kind of question at one level."""
-
-    kind: str
-    level: int
-    score: Proportion
-    unparsed: int
-    """Outputs without a recognisable answer; graded as wrong."""
-
-
-class AbilityResult(Result):
-    """Accuracy of a model on generated questions."""
-
-    overall: Proportion
-    kinds: tuple[AbilityKind, ...]
-    unparsed: int
-    truncated: int | None = None
-    """Outputs that ended at ability.max_tokens; None where the server sends no finish reason."""
-    errors: int
-    """Failed requests; not graded, but counted in validity."""
-    seconds_per_answer: Estimate | None
-    tokens_per_answer: Estimate | None
-    correct_per_second: Estimate | None = None
-    """Correct answers / seconds spent on this model, at ability.concurrency."""
-
-
-class SuiteScore(Result):
-    """A score of a standard suite, by lm-eval."""
-
-    value: float
-    """0 to 1."""
-    stderr: float | None = None
-    """As reported by lm-eval; the 95 % interval is 1.96 of it to both sides."""
-    n: int | None = None
-    """Questions."""
-
-
 class Cost(Result):
     """Cost at the price in the config."""
 
@@ -247,6 +211,8 @@ class ModelResult(Result):
     name: str
     server: ServerResult | None = None
     model_info: ModelInfo
+    parameters_source: Literal["server", "config", "name"] | None = None
+    """Where `model_info.parameters` comes from."""
     invalid_reason: str | None = None
     """Why its results are unusable; None when they are valid. Other models are unaffected."""
     load_seconds: float | None = None
@@ -354,7 +320,11 @@ class Results(Result):
     """sha256 of the schedule; equal hashes mean the same requests in the same order."""
     environment: Mapping[str, str]
     models: tuple[ModelResult, ...]
-    """Smallest first."""
+    """Smallest first, where `ordered_by_size`; else as configured."""
+    ordered_by_size: bool = True
+    """False where the parameter count of a model is unknown: then no model is the smallest."""
+    ability_source: str | None = None
+    """`built-in` for generated questions, else the name of the file; None when none were asked."""
     paired: tuple[Paired, ...]
     validity: Validity
     verdict: Verdict | None

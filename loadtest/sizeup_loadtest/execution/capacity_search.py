@@ -59,17 +59,29 @@ async def _begin(run: Run, model: str) -> "CapacitySearch":
         levels.learn(records)
         return records
 
-    return CapacitySearch(run_level, levels.bounds, run.config.slo)
+    return CapacitySearch(run_level, levels.bounds, run.config.slo, _known(run, model))
+
+
+def _known(run: Run, model: str) -> Sequence[CapacityPoint]:
+    """Return the loads of the speed phase, where they are the same work: time is limited."""
+    mode, length = run.config.capacity.mode, run.config.lengths[0]
+    return [
+        capacity.point(records, mode, stage.level, run.config.slo)
+        for (name, stage), records in run.answered.items()
+        if name == model and (stage.mode, stage.length) == (mode, length) and records
+    ]
 
 
 class CapacitySearch:
     """The search of one model, one load per step."""
 
-    def __init__(self, run_level: RunLevel, bounds: Bounds, slo: Slo) -> None:
+    def __init__(
+        self, run_level: RunLevel, bounds: Bounds, slo: Slo, known: Sequence[CapacityPoint] = ()
+    ) -> None:
         self._run_level = run_level
         self._bounds = bounds
         self._slo = slo
-        self._points: dict[float, CapacityPoint] = {}
+        self._points = {point.level: point for point in known if point.level <= bounds.most}
         self._interrupted = False
 
     async def step(self) -> bool:

@@ -1,15 +1,15 @@
 """Estimated duration of a run, before anything is measured."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log2
 
 from rich.table import Table
 
-from sizeup_loadtest.ability.items import ladder
+from sizeup_loadtest.ability.questions import questions
 from sizeup_loadtest.analysis.capacity import FIRST_RATE
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.workload import lengths
+from sizeup_loadtest.workload import budget, lengths
 from sizeup_loadtest.workload.schedule import Plan, Segment, Stage
 
 _BISECTIONS = 4
@@ -42,8 +42,32 @@ def seconds(segment: Segment, tok_s: float) -> float:
 
 def parts(config: Config, plan: Plan, tok_s: float) -> list[Part]:
     """Return everything but warm-up and lm-eval, whose duration is unknown."""
+    if config.limits.budget_minutes is not None:
+        return _budgeted(config, config.limits.budget_minutes)
     stages = [_stage(stage, plan.segments, tok_s) for stage in plan.stages]
     return [*stages, *_capacity(config, tok_s), *_ability(config, tok_s)]
+
+
+def phases(config: Config, plan: Plan, tok_s: float) -> Mapping[str, float]:
+    """Return the expected seconds of every phase but warm-up and lm-eval."""
+    result: dict[str, float] = {}
+    for part in parts(config, plan, tok_s):
+        phase = part.name if part.name in budget.SHARES else "speed"
+        result[phase] = result.get(phase, 0) + part.seconds
+    return result
+
+
+def _budgeted(config: Config, minutes: float) -> list[Part]:
+    """Return the phases of a run that divides its time; a fast server needs less."""
+    enabled = {"speed": True, "capacity": config.capacity.enabled}
+    enabled["ability"] = config.ability.enabled
+    names, left = [name for name in budget.SHARES if enabled[name]], minutes * 60
+    result = []
+    for place, name in enumerate(names, 1):
+        seconds = budget.phase_seconds(name, names[place:], left)
+        result.append(Part(name, "at most", len(config.models), seconds))
+        left -= seconds
+    return result
 
 
 def table(rows: Sequence[Part]) -> Table:
@@ -61,7 +85,9 @@ def table(rows: Sequence[Part]) -> Table:
 def total(rows: Sequence[Part], tok_s: float, config: Config) -> str:
     """Return the duration of the whole run as text."""
     minutes, limit = sum(part.seconds for part in rows) / 60, config.limits.max_minutes
-    text = f"about {minutes:.1f} minutes at {tok_s:g} tokens/s per user and maximum output length"
+    text = f"about {minutes:.1f} minutes"
+    if config.limits.budget_minutes is None:
+        text += f" at {tok_s:g} tokens/s per user and maximum output length"
     if config.lm_eval.enabled:
         text += ", plus lm-eval"
     if minutes > limit:
@@ -118,7 +144,7 @@ def _loads(config: Config) -> int:
 def _ability(config: Config, tok_s: float) -> Iterator[Part]:
     ability = config.ability
     if ability.enabled:
-        items = len(ladder(ability.kinds, ability.levels, ability.seed, ability.items))
+        items = len(questions(ability))
         requests = items * len(config.models)
         tokens = requests * ability.max_tokens
         yield Part(

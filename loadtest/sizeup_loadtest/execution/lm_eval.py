@@ -1,8 +1,7 @@
 """Standard suites by lm-eval (EleutherAI), as a subprocess.
 
-The user installs lm-eval in its own environment: `pip install "lm-eval[api]"`. Generation tasks use
-the chat endpoint. Loglikelihood tasks use /v1/completions with token ids, and need a server that
-supports `echo` with `logprobs` (see `client/echo.py`).
+The user installs lm-eval in its own environment: `pip install "lm-eval[api]"`. Its model types
+other than that of the chat endpoint get /v1/completions.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import isfinite
 from pathlib import Path
@@ -20,13 +19,13 @@ from typing import Any, TypeGuard
 
 from sizeup_loadtest.client.response import as_count
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.errors import BenchError, UsageError
 
 Json = Mapping[str, Any]
 
-TASKS = Path(__file__).parents[1] / "ability" / "tasks"
-"""Bundled tasks; the working directory of lm-eval, because their data has relative paths."""
+CHAT = "local-chat-completions"
+"""lm-eval's model type of a chat endpoint."""
 
 STOP_SECONDS = 10
 """Between SIGTERM and SIGKILL."""
@@ -56,61 +55,34 @@ class Suite:
     tasks: tuple[str, ...]
     log: Path
     output: Path
-    needs_echo: bool = False
-    """Whether the server must support `echo` with `logprobs`."""
 
 
-def generation(config: Config, model: str, folder: Path) -> Suite:
-    """Return the process for one model's generation tasks; `folder` does not exist yet."""
-    endpoint = {
-        "base_url": f"{config.server(model).url}/v1/chat/completions",
-        "tokenizer_backend": None,  # the server tokenizes, so no tokenizer is downloaded
-    }
-    kind = ("local-chat-completions", "--apply_chat_template")
-    return _suite(config, model, folder, kind, config.lm_eval.tasks, endpoint)
-
-
-def likelihood(config: Config, model: str, folder: Path) -> Suite:
-    """Return the process for one model's loglikelihood tasks; `folder` does not exist yet."""
-    tokenizer = config.lm_eval.tokenizer or ""
-    local = Path(tokenizer).absolute()  # the process has another working directory
-    endpoint = {
-        "base_url": f"{config.server(model).url}/v1/completions",
-        "tokenizer_backend": "huggingface",
-        "tokenizer": str(local) if local.is_dir() else tokenizer,
-    }
-    tasks = config.lm_eval.likelihood_tasks
-    suite = _suite(config, model, folder, ("local-completions",), tasks, endpoint)
-    return replace(suite, needs_echo=True)
-
-
-def _suite(
-    config: Config,
-    model: str,
-    folder: Path,
-    kind: Sequence[str],
-    tasks: tuple[str, ...],
-    endpoint: Mapping[str, object],
-) -> Suite:
+def suite(config: Config, model: str, folder: Path) -> Suite:
+    """Return the process for one model's tasks; `folder` does not exist yet."""
     options, folder, server = config.lm_eval, folder.absolute(), config.server(model)
+    chat = options.model == CHAT
     arguments = {
         "model": server.model,
+        "base_url": f"{server.url}/v1/{'chat/' if chat else ''}completions",
         "num_concurrent": config.ability.concurrency,
         "max_retries": 2,
         "timeout": round(server.timeout_seconds),
         "verify_certificate": server.verify is not False,
         "ca_cert_path": server.verify if isinstance(server.verify, str) else None,
-        **endpoint,
+        # The server tokenizes chats, so no tokenizer is downloaded.
+        **({"tokenizer_backend": None} if chat else {}),
+        **options.model_args,
     }
     command = [
         *options.command,
-        *("--model", *kind, "--log_samples"),
+        *("--model", options.model, *(["--apply_chat_template"] if chat else []), "--log_samples"),
         *("--model_args", json.dumps(arguments)),  # JSON, because names may contain commas
-        *("--include_path", str(TASKS), "--tasks", ",".join(tasks)),
+        *("--tasks", ",".join(options.tasks)),
         *("--seed", str(config.ability.seed), "--output_path", str(folder / "out")),
     ]
     command += ["--limit", str(options.limit)] if options.limit else []
-    return Suite(tuple(command), tasks, folder / "log.txt", folder / "out")
+    command += options.options
+    return Suite(tuple(command), options.tasks, folder / "log.txt", folder / "out")
 
 
 def check_command(command: str) -> None:
@@ -135,7 +107,6 @@ async def evaluate(suite: Suite, environment: Mapping[str, str], seconds: float)
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
-                cwd=TASKS,
                 env=environment,
                 start_new_session=True,
             )

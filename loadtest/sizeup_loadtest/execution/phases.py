@@ -1,11 +1,12 @@
 """The phases of a run, in order."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.execution import ability_phase, capacity_search, suites, warm_up
 from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.workload import budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,29 @@ async def send_plan(run: Run) -> None:
         await run.load(segment, run.plan.prompts)
 
 
+async def send_within_budget(run: Run) -> None:
+    """Send what the time of the phase allows, and note the loads that were left out."""
+    segments = run.plan.segments
+    for place, segment in enumerate(segments):
+        seconds = budget.sending_seconds(segments[place:], run.seconds_left, run.pace)
+        if seconds is not None:
+            limited = replace(segment, seconds=min(seconds, segment.seconds or seconds))
+            records = await run.load(limited, run.plan.prompts)
+            run.answered.setdefault((segment.model, segment.stage), []).extend(records)
+    for stage in run.plan.stages:
+        slow = [model for model in run.models if not run.answered.get((model, stage))]
+        if slow:
+            run.notes.append(f"{stage.key}: too slow to measure in the time: {', '.join(slow)}")
+
+
+async def speed(run: Run) -> None:
+    await (send_within_budget if run.has_budget else send_plan)(run)
+
+
 PHASES = (
     Phase("check_suites", suites.check_installed, enabled=lambda config: config.lm_eval.enabled),
     Phase("warm_up", warm_up.run, sharded=True),
-    Phase("speed", send_plan, sharded=True),
+    Phase("speed", speed, sharded=True),
     Phase("capacity", capacity_search.run, enabled=lambda config: config.capacity.enabled),
     Phase("ability", ability_phase.run, enabled=lambda config: config.ability.enabled),
     Phase("suites", suites.run, enabled=lambda config: config.lm_eval.enabled),

@@ -1,6 +1,6 @@
 """The state of a run, which its phases share."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from sys import maxsize
@@ -18,8 +18,10 @@ from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.load_generator import SendContext, Sender, is_sample, run_segment
 from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
+from sizeup_loadtest.workload import budget
+from sizeup_loadtest.workload.budget import Pace
 from sizeup_loadtest.workload.prompt import Prompt
-from sizeup_loadtest.workload.schedule import Plan, Segment, share
+from sizeup_loadtest.workload.schedule import Plan, Segment, Stage, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ class Run:
     load_seconds: dict[str, float] = field(default_factory=dict)
     invalid_models: dict[str, str] = field(default_factory=dict)
     """Models that do not respond, with the reason; no more requests are sent to them."""
+    phase_end_ns: int = maxsize
+    """Time at which the current phase ends, where the run has a budget."""
+    pace: Pace = field(default_factory=Pace)
+    notes: list[str] = field(default_factory=list)
+    """What was left out because of the budget."""
+    answered: dict[tuple[str, Stage], list[Record]] = field(default_factory=dict)
+    """Records of the speed phase, for the capacity search of a run with a budget."""
     response_ns: dict[Hashable, int] = field(default_factory=dict)
     """Latency by kind of request, in the fastest segment so far."""
 
@@ -59,6 +68,24 @@ class Run:
     def deadline_ns(self) -> int:
         """Time at which the run stops sending."""
         return round(self.config.limits.max_minutes * 60 * SECOND_NS)
+
+    @property
+    def has_budget(self) -> bool:
+        return self.config.limits.budget_minutes is not None
+
+    def begin_phase(self, name: str, later: Collection[str]) -> None:
+        """Set the time of a phase, where the run has a budget."""
+        minutes = self.config.limits.budget_minutes
+        self.phase_end_ns = maxsize
+        if minutes is not None and name in budget.SHARES:
+            left = max(0.0, minutes * 60 - self.clock() / SECOND_NS)
+            seconds = budget.phase_seconds(name, later, left)
+            self.phase_end_ns = self.clock() + round(seconds * SECOND_NS)
+
+    @property
+    def seconds_left(self) -> float:
+        """Return what is left of the phase."""
+        return (min(self.phase_end_ns, self.deadline_ns) - self.clock()) / SECOND_NS
 
     @property
     def models(self) -> Sequence[str]:
@@ -88,7 +115,7 @@ class Run:
             client or self.client,
             self,
             self.clock,
-            self.deadline_ns,
+            min(self.deadline_ns, self.phase_end_ns),
             keep_text or _is_shown,
             known,
         )
@@ -100,6 +127,7 @@ class Run:
         times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
         if times:
             self.response_ns[kind] = min(round(median(times)), known or maxsize)
+            self.pace.learn(segment.model, segment.stage.level, median(times) / SECOND_NS)
         return records
 
     async def wait_for_slot(self, number: int) -> None:
@@ -110,7 +138,7 @@ class Run:
             await sleep_until(number * slot, self.clock)
 
     def out_of_time(self) -> bool:
-        return self.clock() > self.deadline_ns
+        return self.seconds_left < 0
 
     def began(self, segment: Segment) -> None:
         self.view.began(segment)

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from sizeup_loadtest.analysis import sizes
 from sizeup_loadtest.client.error_response import connection_error
 from sizeup_loadtest.client.response import as_count, as_mapping
 from sizeup_loadtest.config.schema import Config
@@ -50,9 +51,22 @@ async def _check_model(session: aiohttp.ClientSession, server: Server) -> None:
 
 async def list_models(session: aiohttp.ClientSession, server: Server) -> set[str]:
     """Return the names in /v1/models and /api/tags; TargetError when the server is unreachable."""
+    openai, ollama = await listed(session, server)
+    return {*_texts(openai, "id"), *_texts(ollama, "name")}
+
+
+async def listed(
+    session: aiohttp.ClientSession, server: Server
+) -> tuple[Sequence[Json], Sequence[Json]]:
+    """Return the entries of /v1/models and of /api/tags; TargetError when it is unreachable."""
     openai = await _request(session, server, "/v1/models")
     ollama = await _request(session, server, "/api/tags")
-    return {*_texts(_items(openai, "data"), "id"), *_texts(_items(ollama, "models"), "name")}
+    return _items(openai, "data"), _items(ollama, "models")
+
+
+async def show(session: aiohttp.ClientSession, server: Server, name: str) -> Json:
+    """Return what Ollama's API says of a model; empty where it says nothing."""
+    return await _request(session, server, "/api/show", {"model": name})
 
 
 async def _detect_api(session: aiohttp.ClientSession, server: Server) -> Api:
@@ -90,7 +104,7 @@ async def _model_info(session: aiohttp.ClientSession, server: Server) -> ModelIn
     tags = _items(await _request(session, server, "/api/tags"), "models")
     processes = _items(await _request(session, server, "/api/ps"), "models")
     name = server.model
-    shown = await _request(session, server, "/api/show", {"model": name})
+    shown = await show(session, server, name)
     return to_model_info(shown, _by_name(tags, name), _by_name(processes, name))
 
 
@@ -102,7 +116,8 @@ def to_model_info(shown: Json, tag: Json, process: Json) -> ModelInfo:
     load_ns = as_count(process.get("load_duration"))
     return ModelInfo(
         architecture=architecture if isinstance(architecture, str) else None,
-        parameters=as_count(info.get("general.parameter_count")),
+        parameters=as_count(info.get("general.parameter_count"))
+        or sizes.in_name(str(details.get("parameter_size", ""))),
         layers=as_count(info.get(f"{architecture}.block_count")),
         weight_bytes=as_count(tag.get("size")) or None,
         memory_bytes=as_count(process.get("size")) or None,

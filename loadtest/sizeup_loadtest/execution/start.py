@@ -143,9 +143,14 @@ async def execute(
 
 async def _run_phases(run: Run, phases: Sequence[Phase]) -> None:
     async with _stop_on_signals():
-        for phase in phases:
-            if phase.enabled(run.config) and (run.shard.count == 1 or phase.sharded):
-                await phase.run(run)
+        enabled = [
+            phase
+            for phase in phases
+            if phase.enabled(run.config) and (run.shard.count == 1 or phase.sharded)
+        ]
+        for place, phase in enumerate(enabled, 1):
+            run.begin_phase(phase.name, [later.name for later in enabled[place:]])
+            await phase.run(run)
 
 
 @asynccontextmanager
@@ -190,6 +195,7 @@ def _info(
         invalid_models=run.invalid_models,
         shards=run.shard.count,
         complete=complete,
+        notes=tuple(run.notes),
     )
 
 

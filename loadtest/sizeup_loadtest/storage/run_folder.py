@@ -17,9 +17,9 @@ from typing import IO, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.data.ability import AbilityResult, SuiteScore
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import (
-    AbilityResult,
     CapacityResult,
     Lag,
     ModelInfo,
@@ -27,7 +27,6 @@ from sizeup_loadtest.data.results import (
     Results,
     ServerMetrics,
     ServerResult,
-    SuiteScore,
 )
 from sizeup_loadtest.errors import FolderError
 from sizeup_loadtest.workload.schedule import Plan
@@ -63,6 +62,8 @@ class RunInfo(BaseModel):
     """Measured cold starts, by model."""
     invalid_models: Mapping[str, str] = {}
     """Model -> why it was not measured."""
+    notes: tuple[str, ...] = ()
+    """What was left out because of the budget."""
     shards: int = 1
     complete: bool = True
     """False when the run was interrupted."""

@@ -28,28 +28,29 @@ def read(path: Path) -> Sequence[Prompt]:
         key = str(entry.get("key") or f"entry-{number}")
         if key in prompts or key == PRELOAD_KEY:
             raise ConfigError(f"{where}: key {short(key)} is already in use")
-        prompts[key] = Prompt(key, _messages(entry, where))
+        prompts[key] = Prompt(key, messages(entry, where))
     return [*prompts.values()]
 
 
-def _messages(entry: Mapping[str, object], where: str) -> tuple[ChatMessage, ...]:
+def messages(entry: Mapping[str, object], where: str) -> tuple[ChatMessage, ...]:
+    """Return the conversation of an entry; ConfigError when it has no text of a user."""
     match entry:
         case {"prompt": str(text)}:
-            messages = [ChatMessage("user", text)]
+            found = [ChatMessage("user", text)]
         case {"messages": list(items)}:
-            messages = [_message(item, "role", "content", where) for item in items]
+            found = [_message(item, "role", "content", where) for item in items]
         case {"conversations": list(items)}:
-            messages = [_message(item, "from", "value", where) for item in items]
+            found = [_message(item, "from", "value", where) for item in items]
             # Those of ShareGPT end with an answer.
-            while messages and messages[-1].role == "assistant":
-                messages.pop()
+            while found and found[-1].role == "assistant":
+                found.pop()
         case _:
             raise ConfigError(
                 f"{where}: a string `prompt`, or a list `messages` or `conversations` is required"
             )
-    if not any(message.role == "user" and message.content.strip() for message in messages):
+    if not any(message.role == "user" and message.content.strip() for message in found):
         raise ConfigError(f"{where}: no text of a user")
-    return tuple(messages)
+    return tuple(found)
 
 
 def _message(item: object, role_key: str, text_key: str, where: str) -> ChatMessage:

@@ -13,7 +13,7 @@ from random import Random
 from sizeup_loadtest.config.schema import Prompts
 from sizeup_loadtest.config.workload import LengthDistribution
 from sizeup_loadtest.errors import ConfigError
-from sizeup_loadtest.workload import filler_text, lengths, prompt_file
+from sizeup_loadtest.workload import chat, filler_text, lengths, prompt_file
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 
 DEFAULT_WORDS = 1500
@@ -97,6 +97,8 @@ def _user_messages(prompt: Prompt) -> list[Prompt]:
 def _built_in(config: Prompts, key: str, words: int | None) -> Prompt:
     random = Random(f"{config.seed}/{key}")
     match config.set:
+        case "chat":
+            text = chat.question(random)
         case "chat-short":
             text = filler_text.question(random)
         case "chat-long":

@@ -57,6 +57,18 @@ RIGHT: list[tuple[Item, str]] = [
     (item("json", '{"a": 1}'), '```json\n{"a": 1}'),
     (item("json", '{"a": 1}'), 'First ```{"b": 2}```, then ```json {"a": 1}'),
     (item("json", '{"a": 1, "b": [true]}'), 'Here: {"b": [true], "a": 1} as asked.'),
+    (item("json", '{"a": 1.0}'), '{"a": 1}'),
+    (item("json", "[1, 2]"), "Here: [1, 2]."),
+    (item("json", "[1, 2]"), "```json\n[1, 2]\n```"),
+    (item("json", "true"), "Answer: true"),
+    (item("json", "null"), "null"),
+    (item("exact", "New York"), "new  york."),
+    (item("exact", "New York"), "I think so.\nAnswer: **New York**"),
+    (item("exact", "New York"), "It is on the coast.\n“New York”"),
+    (item("exact", "北京"), "答案：北京。"),
+    (item("exact", "..."), "..."),
+    (item("regex", r"(?i)\bparis\b"), "It is PARIS, of course."),
+    (item("regex", r"^\d+ km$"), "<think>no</think>12 km"),
     (item("rules", json.dumps({"words": 3, "upper": False})), '"the sea sleeps."'),
     (item("rules", json.dumps({"words": 3})), "```json is old```"),
     (item("rules", json.dumps({"first": "hat", "last": "key", "commas": 0})), "Hat and key."),
@@ -74,6 +86,13 @@ WRONG: list[tuple[Item, str]] = [
     (item("choice", "Ann", "Ann", "Tom"), "Anna and Tom"),
     (item("json", '{"a": 1}'), '{"a": true}'),
     (item("json", '{"a": 1}'), '{"a": 1, "b": 2}'),
+    (item("json", '{"a": 1}'), '{"a": 2}'),
+    (item("json", "[1, 2]"), "[2, 1]"),
+    (item("json", "[true]"), "[1]"),
+    (item("exact", "York"), "New York"),
+    (item("exact", "foo_bar"), "foobar"),
+    (item("exact", "..."), "!"),
+    (item("regex", "^yes$"), "yes, no"),
     (item("rules", json.dumps({"words": 3})), "the sea sleeps now"),
     (item("rules", json.dumps({"without": "z"})), "a Zoo"),
     (item("rules", json.dumps({"upper": True})), "Not all"),
@@ -85,6 +104,9 @@ NOTHING: list[tuple[Item, str]] = [
     (item("number", "5"), ""),
     (item("choice", "key", "key", "cup"), "Nothing."),
     (item("json", "{}"), "{not json}"),
+    (item("json", "[]"), '{"a": 1}'),
+    (item("json", "1"), "one"),
+    (item("exact", "a"), "<think>a"),
     (item("numbers", "3"), "three"),
 ]
 
@@ -106,3 +128,7 @@ def test_a_different_answer_is_wrong(question: Item, text: str) -> None:
 @pytest.mark.parametrize(("question", "text"), NOTHING)
 def test_a_missing_answer_is_wrong_and_unparsed(question: Item, text: str) -> None:
     assert grade(question, text) == UNPARSED
+
+
+def test_a_pattern_that_backtracks_forever_is_stopped() -> None:
+    assert grade(item("regex", "^(a|aa)+$"), "a" * 80 + "b") == UNPARSED

@@ -5,12 +5,12 @@ import pytest
 from loadtest.recording_ability import answered
 from sizeup_loadtest.ability import score
 from sizeup_loadtest.ability.grade import grade
-from sizeup_loadtest.ability.items import KINDS, LEVELS, items, ladder
+from sizeup_loadtest.ability.items import ALL_KINDS, KINDS, LEVELS, items, ladder
 from sizeup_loadtest.data.record import Outcome
 from sizeup_loadtest.errors import ConfigError
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_expected_answer_is_correct(kind: str) -> None:
     for level in LEVELS:
         for item in items(kind, level, seed=1, n=5):
@@ -34,6 +34,15 @@ def test_the_ladder_is_balanced() -> None:
     cells = [(item.kind, item.level) for item in made]
     counts = {cell: cells.count(cell) for cell in cells}
     assert sorted(counts.values()) == [2, 2, 2, 3]
+
+
+def test_the_first_items_are_a_fair_sample() -> None:
+    """A run of limited time asks them only: every kind and level once before any twice."""
+    made = ladder(None, None, 7, 200)
+    cells = len(KINDS) * len(LEVELS)
+    assert len({(item.kind, item.level) for item in made[:cells]}) == cells
+    assert {item.kind for item in made[: 2 * len(KINDS)]} > {"needle", "json"}
+    assert made[:60] == ladder(None, None, 7, 60)
 
 
 def test_unknown_kinds_and_levels_are_rejected() -> None:
@@ -102,3 +111,21 @@ def test_models_are_paired_by_item() -> None:
     pair = score.paired("small", "large", small, large)
     assert (pair.only_a_correct, pair.only_b_correct) == (0, 7)
     assert pair.mcnemar_p == pytest.approx(2 / 2**7)
+
+
+def test_wrong_answers_are_in_the_order_of_the_questions() -> None:
+    questions = items("addition", 4, 7, 30)
+    records = [answered(item, f"{item.expected}1") for item in reversed(questions[1:])]
+    records += [answered(questions[0], "x" * 900)]
+    found = score.result(questions, records, score.grades(questions, records))
+    assert found is not None
+    assert len(found.wrong) == score.MAX_WRONG
+    first, second = found.wrong[:2]
+    assert (first.parsed, second.parsed) == (False, True)
+    assert len(first.answer) <= score.MAX_TEXT
+    assert (second.question, second.expected, second.kind) == (
+        questions[1].messages[0].content,
+        questions[1].expected,
+        "addition",
+    )
+    assert second.answer == f"{second.expected}1"

@@ -207,3 +207,34 @@ def test_turns_after_a_failed_one_are_not_unsent(tmp_path: Path) -> None:
     assert not any("prefix cache" in warning for warning in warnings)  # as planned
     assert [turn.failed for turn in results.models[0].stages[0].turns] == [0, 1]
     assert [turn.n for turn in results.models[1].stages[0].turns] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("models", "found", "order"),
+    [
+        (["big:7b", "small:0.5b"], {}, ["small:0.5b", "big:7b"]),
+        ([{"name": "big", "parameters": 7e9}, {"name": "s:1b"}], {}, ["s:1b", "big"]),
+        ([{"name": "big", "model": "Qwen/Qwen-7B"}, {"name": "s:1b"}], {}, ["s:1b", "big"]),
+        (["a:7b", "b:0.5b"], {"a:7b": ModelInfo(parameters=1)}, ["a:7b", "b:0.5b"]),
+        (["big", "small:0.5b"], {}, None),
+    ],
+)
+def test_models_are_ordered_where_every_size_is_known(
+    tmp_path: Path, models: list[object], found: dict[str, ModelInfo], order: list[str] | None
+) -> None:
+    config = Config.model_validate(CONFIG.model_dump(exclude={"models"}) | {"models": models})
+    folder = RunFolder.create(tmp_path / "run")
+    folder.begin(config, schedule.compile_plan(config, prompts.source(config.prompts)))
+    (folder.path / "records.jsonl").touch()
+    folder.write_json("run", INFO.model_copy(update={"model_info": found}))
+    results = assemble.assemble(folder)
+    listed = [model.name for model in config.models]
+    assert [model.name for model in results.models] == (order or listed)
+    assert results.ordered_by_size == (order is not None)
+    if order is None:
+        assert [m.parameters_source for m in results.models] == [None, "name"]
+
+
+def test_what_a_budget_left_out_is_a_warning(tmp_path: Path) -> None:
+    results = assembled(tmp_path, [*of("a"), *of("b")], notes=("closed-16: too slow",))
+    assert results.validity.warnings == ("closed-16: too slow",)

@@ -109,10 +109,6 @@ def test_an_unknown_key_of_a_model_is_corrected() -> None:
         ("models: [a]\nload: {closed: []}", "nothing to measure"),
         ("models: [a]\nprompts: {words: [3]}", "prompts.words"),
         ("models: [a]\nlm_eval: {enabled: true}", "lm_eval"),
-        (
-            "models: [a]\nlm_eval: {enabled: true, likelihood_tasks: [b]}",
-            "lm_eval.tokenizer",
-        ),
         ("models: [a]\nlimits: {max_minutes: .inf}", "max_minutes"),
         ("models: [a]\nslo: {preset: fast}", "slo.preset"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from loadtest.mock import Behaviour, MockModel, MockServer
-from sizeup_loadtest.ability.items import ladder
+from sizeup_loadtest.ability.questions import questions
 from sizeup_loadtest.config.models import ModelConfig, Target
 from sizeup_loadtest.config.schema import (
     Ability,
@@ -37,7 +37,7 @@ def measured(
     path: Path, failures: dict[Outcome, float], phases: Sequence[Phase] = ALONE
 ) -> AbilityFile:
     """Run the phase against two models; the larger is correct wherever the smaller is."""
-    items = ladder(ABILITY.kinds, ABILITY.levels, ABILITY.seed, ABILITY.items)
+    items = questions(ABILITY)
     behaviour = Behaviour(
         sizes=tuple(
             MockModel(name, ttft_seconds=0, gap_seconds=0, ability=share)

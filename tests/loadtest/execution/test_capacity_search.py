@@ -15,7 +15,7 @@ from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import capacity_search
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.storage.run_folder import CapacityFile, RunFolder
-from sizeup_loadtest.workload.schedule import Segment
+from sizeup_loadtest.workload.schedule import Segment, Stage
 
 
 def searched(tmp_path: Path, capacity: str) -> tuple[RunFolder, list[tuple[str, str]]]:
@@ -57,6 +57,7 @@ class Stopping:
     def __init__(self, folder: RunFolder, loads: int) -> None:
         self.folder = folder
         self.models = ("m",)
+        self.answered: dict[tuple[str, Stage], list[Record]] = {}
         self.config = Config.model_validate(
             {"models": ["m"], "capacity": {"enabled": True, "max": 64}, "slo": {"ttft_seconds": 9}}
         )

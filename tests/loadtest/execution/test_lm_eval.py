@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sizeup_loadtest.ability import tasks_data
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config, LmEval
-from sizeup_loadtest.data.results import SuiteScore
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.execution import lm_eval
 from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite
@@ -120,43 +119,33 @@ def after(option: str, suite: Suite) -> str:
     return suite.command[suite.command.index(option) + 1]
 
 
-def test_the_command_of_generation_tasks(tmp_path: Path) -> None:
+def test_the_command_of_a_chat_endpoint(tmp_path: Path) -> None:
     requested = config(enabled=True, tasks=["a", "b"], limit=5, command=["uvx", "lm_eval"])
-    suite = lm_eval.generation(requested, "m:1b", tmp_path)
+    suite = lm_eval.suite(requested, "m:1b", tmp_path)
     assert suite.command[:2] == ("uvx", "lm_eval")
     arguments = json.loads(after("--model_args", suite))
     assert arguments["model"] == "m:1b"
     assert arguments["base_url"] == "http://127.0.0.1:11434/v1/chat/completions"
+    assert arguments["tokenizer_backend"] is None
     assert after("--model", suite) == "local-chat-completions"
+    assert "--apply_chat_template" in suite.command
     assert after("--tasks", suite) == "a,b"
     assert suite.command[-2:] == ("--limit", "5")
-    assert not suite.needs_echo
 
 
-def test_the_command_of_likelihood_tasks(tmp_path: Path) -> None:
-    requested = config(enabled=True, likelihood_tasks=["c"], tokenizer="Qwen/Qwen2.5-0.5B")
-    suite = lm_eval.likelihood(requested, "m:1b", tmp_path)
+def test_loglikelihood_tasks_are_a_matter_of_lm_evals_own_options(tmp_path: Path) -> None:
+    requested = config(
+        enabled=True,
+        tasks=["mmlu"],
+        model="local-completions",
+        model_args={"tokenizer": "Qwen/Qwen2.5-0.5B", "max_retries": 5},
+        options=["--num_fewshot", "5"],
+    )
+    suite = lm_eval.suite(requested, "m:1b", tmp_path)
     arguments = json.loads(after("--model_args", suite))
     assert arguments["base_url"] == "http://127.0.0.1:11434/v1/completions"
-    assert arguments["tokenizer"] == "Qwen/Qwen2.5-0.5B"
+    assert (arguments["tokenizer"], arguments["max_retries"]) == ("Qwen/Qwen2.5-0.5B", 5)
+    assert "tokenizer_backend" not in arguments
     assert after("--model", suite) == "local-completions"
     assert "--apply_chat_template" not in suite.command
-    assert after("--tasks", suite) == "c"
-    assert suite.needs_echo
-
-
-def test_a_local_tokenizer_has_an_absolute_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "tokenizer").mkdir()
-    monkeypatch.chdir(tmp_path)
-    requested = config(enabled=True, likelihood_tasks=["c"], tokenizer="tokenizer")
-    suite = lm_eval.likelihood(requested, "m:1b", tmp_path)
-    assert json.loads(after("--model_args", suite))["tokenizer"] == str(tmp_path / "tokenizer")
-
-
-@pytest.mark.parametrize("task", tasks_data.TASKS)
-def test_bundled_task_data_is_current(task: str) -> None:
-    written = (lm_eval.TASKS / f"{task}.jsonl").read_text(encoding="utf-8")
-    assert written == tasks_data.lines(task)
-    assert (lm_eval.TASKS / f"{task}.yaml").is_file()
+    assert suite.command[-2:] == ("--num_fewshot", "5")

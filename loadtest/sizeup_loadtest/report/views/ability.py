@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.cost import seconds_per_correct
-from sizeup_loadtest.data.results import AbilityKind, ModelResult, Results, SampleOutputs
+from sizeup_loadtest.data.ability import AbilityKind
+from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
 from sizeup_loadtest.report.charts import kinds
 from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (

@@ -2,6 +2,7 @@
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.data.results import (
     Cost,
     Distribution,
@@ -9,7 +10,6 @@ from sizeup_loadtest.data.results import (
     ModelInfo,
     ModelResult,
     Proportion,
-    SuiteScore,
 )
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.text import Format

@@ -1,0 +1,88 @@
+"""Models found at a server, from the command line."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from loadtest.background import WHOLE, background, bench
+from loadtest.fake_server import ReceivedRequest, Response, not_found, status
+from sizeup_loadtest.storage.run_folder import RunFolder
+
+VLLM = {
+    "models": status(
+        200,
+        {
+            "data": [
+                {"id": "Qwen2.5-7B", "root": "a", "parent": None},
+                {"id": "Qwen2.5-0.5B", "root": "b", "parent": None},
+                {"id": "sql", "root": "c", "parent": "Qwen2.5-7B"},
+            ]
+        },
+    ),
+    "tags": not_found,
+    "show": not_found,
+    "ps": not_found,
+}
+
+
+async def capabilities(request: ReceivedRequest) -> AsyncIterator[bytes]:
+    kind = "embedding" if request.body["model"] == "small" else "completion"
+    async for piece in status(200, {"capabilities": [kind]})(request):
+        yield piece
+
+
+def plan(folder: Path, **responses: Response) -> int:
+    with background(**WHOLE | responses) as fake:
+        return bench("plan", "--url", fake.url)
+
+
+def test_models_of_an_openai_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(tmp_path, **VLLM) == 0
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert "Qwen2.5-0.5B, Qwen2.5-7B" in first
+    assert "sql: adapter of Qwen2.5-7B" in second
+
+
+def test_models_of_an_ollama_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(tmp_path) == 0
+    assert "small, large" in capsys.readouterr().out.splitlines()[0]
+    assert plan(tmp_path, show=capabilities) == 0
+    assert "left out: small" in capsys.readouterr().out
+
+
+def test_a_server_without_models_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(tmp_path, models=status(200, {"data": []}), tags=not_found) == 1
+    assert "--models" in capsys.readouterr().err
+
+
+def test_models_that_are_named_are_not_searched_for() -> None:
+    with background(**WHOLE) as fake:
+        assert bench("plan", "--url", fake.url, "--models", "a,b") == 0
+        assert fake.requests == []
+
+
+def test_a_run_needs_a_url_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fast server of three words a response: everything is measured, within the minute given."""
+    monkeypatch.chdir(tmp_path)
+    with background(**WHOLE) as fake:
+        arguments = ("--minutes", "0.1", "--price", "large=3.6", "--min-ability", "0.5")
+        assert bench("run", "--url", fake.url, *arguments, "--out", "run") in (0, 3)
+    results = RunFolder(tmp_path / "run").results()
+    assert [m.name for m in results.models] == ["small", "large"]
+    assert results.ordered_by_size
+    assert [m.parameters_source for m in results.models] == ["server", "server"]
+    assert results.ability_source == "built-in"
+    for model in results.models:
+        assert model.capacity is not None
+        assert model.ability is not None
+        assert model.ability.wrong
+        assert {stage.level for stage in model.stages} == {1, 4, 16}
+    assert results.verdict is not None
+    assert results.verdict.smallest is None
+    assert not any("not sent" in warning for warning in results.validity.warnings)
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert len(plan["stages"]) == 3
