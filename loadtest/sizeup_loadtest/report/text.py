@@ -67,7 +67,7 @@ def max_load(capacity: CapacityResult | None) -> str | None:
 def max_load_note(capacity: CapacityResult) -> str | None:
     """Return why a maximum load is a lower bound."""
     if not capacity.finished:
-        return "the search was interrupted"
+        return "the search was not finished"
     if capacity.client_late:
         return "above it the client was late"
     return "the limit of the search" if capacity.bounded_by_limit else None

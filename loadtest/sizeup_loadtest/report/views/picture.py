@@ -11,15 +11,21 @@ from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series, Styl
 from sizeup_loadtest.report.views import cards
 from sizeup_loadtest.report.views.blocks import Figure, Grid, Section
 
+_WHOLE, _HALF = 800.0, 560.0
+"""Widths of a chart alone, and of one beside another."""
+
 
 def section(results: Results) -> Section | None:
     """Ability against speed, and against cost where there are prices."""
     required = cards.requirements(results)
     speed = Bound("tok_s_user", required.tok_s_user)
     cost = Bound("cost_per_million", required.cost_per_million, is_minimum=False)
+    width = _HALF if any(model.cost for model in results.models) else _WHOLE
     drawn = (
-        _against(results, speed, "tokens/s per user (faster →)", formatting.tick),
-        _against(results, cost, "$ per M output tokens (← cheaper)", formatting.dollars_tick),
+        _against(results, speed, "tokens/s per user (faster →)", formatting.tick, width),
+        _against(
+            results, cost, "$ per M output tokens (← cheaper)", formatting.dollars_tick, width
+        ),
     )
     charts = [one for one in drawn if one is not None]
     if not charts:
@@ -33,7 +39,9 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _against(results: Results, bound: Bound, title: str, write: text.Format) -> Markup | None:
+def _against(
+    results: Results, bound: Bound, title: str, write: text.Format, width: float
+) -> Markup | None:
     by_key = {one.key: one for one in verdict.REQUIREMENTS}
     series = []
     for i, model in enumerate(results.models):
@@ -52,7 +60,7 @@ def _against(results: Results, bound: Bound, title: str, write: text.Format) -> 
         series,
         Axis(title, write, 6, bound=bound),
         Axis("correct answers (more accurate ↑)", formatting.percent, range=(0, 1), bound=ability),
-        Style(f"ability-{bound.key}", title, 560, 400, joined=False),
+        Style(f"ability-{bound.key}", title, width, 400, joined=False),
     )
 
 
