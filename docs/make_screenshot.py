@@ -13,8 +13,8 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 PAGE, PICTURE = DOCS / "example-report.html", DOCS / "example-report.png"
-SIZE = "1200,1290"
-"""Width and height, to the end of the first chart."""
+SIZE = "1200,1450"
+"""Width and height, to the end of the first charts."""
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 

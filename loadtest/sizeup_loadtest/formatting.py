@@ -53,10 +53,6 @@ def size_of(value: float) -> str:
     return _scaled(value, _BYTES)
 
 
-def size_tick(value: float) -> str:
-    return _scaled_tick(value, _BYTES)
-
-
 def parameters(value: float) -> str:
     """Format a parameter count: 494 M, 7.62 B."""
     return _scaled(value, _COUNTS)
@@ -92,3 +88,23 @@ def milliseconds_tick(value: float) -> str:
 
 def times(value: float) -> str:
     return f"{number(value)} ×"
+
+
+def load(mode: str, level: float) -> str:
+    """Format a load: 1 user, 8 users, 2.5 requests/s."""
+    unit = "requests/s" if mode == "open" else "user" if level == 1 else "users"
+    return f"{tick(level)} {unit}"
+
+
+def stage(mode: str, level: float, length: str, words: int | None = None) -> str:
+    """Format a stage: 8 users, fixed length, 1500 words."""
+    ends = "fixed length" if length == "fixed" else "until EOS"
+    return ", ".join((load(mode, level), ends, *([] if words is None else [f"{words} words"])))
+
+
+def clock(value: float) -> str:
+    """Format a duration in whole units: 45 s, 3 min, 1 h 20 min."""
+    if value < 100:
+        return f"{value:.0f} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -123,6 +123,7 @@ def capacity(size: Size) -> CapacityResult:
                 attainment=seen.attainment,
                 out_tok_s=bent / size.gap * 0.8,
                 ttft_p50=seen.ttft.p50,
+                ttft_p95=seen.ttft.p95,
                 tpot_p50=seen.tpot.p50,
                 saturated=level > 40,
             )
@@ -301,5 +302,22 @@ def invalid() -> Results:
                 loop_lag=Lag(n=500, p50=0.1, p99=0.31, high=0.6),
                 error_share=0.02,
             )
+        }
+    )
+
+
+def stopped() -> Results:
+    """Return a run that was stopped in its speed phase, of models whose sizes are not known."""
+    run = results()
+    models = tuple(m.model_copy(update={"capacity": None, "ability": None}) for m in run.models)
+    validity = run.validity.model_copy(update={"complete": False, "share_done": 0.2})
+    enabled = {name: {"enabled": True} for name in ("capacity", "ability")}
+    return run.model_copy(
+        update={
+            "models": models,
+            "ordered_by_size": False,
+            "validity": validity,
+            "config": {**run.config, **enabled},
+            "verdict": verdict.decide(models, Requirements(tok_s_user=20), ordered_by_size=False),
         }
     )

@@ -147,6 +147,9 @@ def test_a_stopped_run_keeps_its_measurements(tmp_path: Path) -> None:
         assert speed(tmp_path, fake) == 130
     results = RunFolder(tmp_path / "run").results()
     assert "stopped before its end" in results.validity.warnings[0]
+    assert not results.validity.complete
+    assert results.validity.share_done
+    assert 0 < results.validity.share_done < 1
     assert 5 <= sum(s.n for m in results.models for s in m.stages) < 20
 
 

@@ -93,6 +93,7 @@ def assemble(folder: RunFolder) -> Results:
     )
     known = _sizes(run)
     models = _models(run, known)
+    ordered = sizes.ordered(known.values())
     return Results(
         tool_version=run.info.tool_version,
         started_at=run.info.started_at,
@@ -103,11 +104,11 @@ def assemble(folder: RunFolder) -> Results:
         schedule_hash=run.plan.sha256,
         environment=run.info.environment,
         models=models,
-        ordered_by_size=sizes.ordered(known.values()),
+        ordered_by_size=ordered,
         ability_source=_ability_source(run),
         paired=_paired(run, [model.name for model in models]),
         validity=_validity(run, models),
-        verdict=verdict.decide(models, run.config.requirements),
+        verdict=verdict.decide(models, run.config.requirements, ordered),
         samples=_samples(run.plan, run.measured),
     )
 
@@ -275,6 +276,7 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
         if sent and not run.config.limits.budget_minutes
         else 0,
         complete=run.info.complete,
+        share_done=run.info.share_done,
         warnings=[*warnings, *validity.stage_warnings(models, run.config.shares_prefixes)],
     )
 

@@ -134,6 +134,7 @@ def point(records: Sequence[Record], mode: Mode, level: float, slo: Slo) -> Capa
         attainment=stage.attainment,
         out_tok_s=stage.out_tok_s.value if stage.out_tok_s else None,
         ttft_p50=stage.ttft_sched.p50 if stage.ttft_sched else None,
+        ttft_p95=stage.ttft_sched.p95 if stage.ttft_sched else None,
         tpot_p50=stage.tpot.p50 if stage.tpot else None,
         saturated=mode == "open" and _mostly_saturated(records),
     )

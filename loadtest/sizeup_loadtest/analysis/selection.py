@@ -19,10 +19,16 @@ def family(stage: StageResult) -> str:
     return stage.stage.replace(f"-{stage.level:g}", "", 1)
 
 
-def load_curve(model: ModelResult) -> tuple[StageResult, ...]:
-    """Return the stages that differ from the lightest one in load only, by increasing load."""
+def load_curve(model: ModelResult, mode: str | None = None) -> tuple[StageResult, ...]:
+    """Return stages that differ in load only, by increasing load.
+
+    Those that the lightest stage is one of, unless others cover more loads; `mode` restricts the
+    choice.
+    """
     first = lightest_stage(model)
-    if first is None:
-        return ()
-    same = (s for s in model.stages if (family(s), s.length) == (family(first), first.length))
-    return tuple(sorted(same, key=lambda s: s.level))
+    curves: dict[str, list[StageResult]] = {} if first is None else {family(first): []}
+    for stage in sorted(model.stages, key=lambda s: s.level):
+        if mode in (None, stage.mode):
+            curves.setdefault(family(stage), []).append(stage)
+    widest = max(curves, key=lambda key: min(2, len(curves[key])), default="")
+    return tuple(curves.get(widest, ()))

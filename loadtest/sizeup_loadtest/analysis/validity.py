@@ -79,6 +79,7 @@ def evaluate(
     not_sent: str | None = None,
     unsent: int = 0,
     complete: bool = True,
+    share_done: float | None = None,
     warnings: Sequence[str] = (),
 ) -> Validity:
     """List every exceeded limit; one is enough to make a run invalid.
@@ -116,6 +117,8 @@ def evaluate(
         worst_stage=stage,
         worst_stage_lag=lag.stages[stage] if stage else None,
         error_share=errors / sent if sent else 0.0,
+        complete=complete,
+        share_done=share_done,
     )
 
 

@@ -1,11 +1,13 @@
 """The smallest model that meets the requirements. Pure.
 
 A model is judged by its point estimates, not by a confidence bound; where an interval contains the
-requirement, the verdict notes it: more questions or blocks could change the result.
+requirement, the verdict notes it: more questions or blocks could change the result. The script of
+the report (`report/templates/page.js`) applies the same rule to other requirements.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import lightest_stage
@@ -18,36 +20,76 @@ from sizeup_loadtest.data.results import (
     Verdict,
 )
 
+State = Literal["met", "missed", "unknown"]
+
+SENTENCES = {
+    "smallest": "The smallest model that meets the requirements ({requirements}) is {name}.",
+    "first": "The first listed model that meets the requirements ({requirements}) is {name}.",
+    "none": "No model is known to meet the requirements ({requirements}).",
+    "close": " The 95 % interval of its {names} contains the requirement.",
+    "unmeasured": " Not fully measured: {names}.",
+}
+"""Also used by the script of the report."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class Measured:
+    """A measurement that a requirement limits."""
+
     value: float
     low: float | None = None
     high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Requirement:
+class Requirement:
+    """What one field of Requirements limits, and how it is written."""
+
+    key: str
     name: str
-    is_minimum: bool
-    limit: Callable[[Requirements], float | None]
-    measured: Callable[[ModelResult], _Measured | None]
-    format: Callable[[float], str]
+    unit: str
+    measured: Callable[[ModelResult], Measured | None]
+    is_minimum: bool = True
+    scale: float = 1
+    """Of a value in its unit to the value in Results."""
 
-    def met_by(self, value: float, limit: float) -> bool:
-        return value >= limit if self.is_minimum else value <= limit
+    def limit(self, requirements: Requirements) -> float | None:
+        value: float | None = getattr(requirements, self.key)
+        return value
+
+    def state(self, model: ModelResult, limit: float) -> State:
+        """Compare a model with a limit; unknown where it was not measured."""
+        if (seen := self.measured(model)) is None:
+            return "unknown"
+        met = seen.value >= limit if self.is_minimum else seen.value <= limit
+        return "met" if met else "missed"
+
+    def number(self, value: float) -> str:
+        return formatting.tick(value * self.scale)
+
+    def describe(self, requirements: Requirements) -> str:
+        """Return the requirement as text: ability ≥ 60 %."""
+        sign = "≥" if self.is_minimum else "≤"
+        return f"{self.name} {sign} {self.number(self.limit(requirements) or 0.0)} {self.unit}"
+
+    def missed_by(self, model: ModelResult, limit: float) -> str:
+        seen = self.measured(model)
+        rounded = float(f"{seen.value:.3g}") if seen else 0.0
+        sign = "<" if self.is_minimum else ">"
+        values = (f"{self.number(value)} {self.unit}" for value in (rounded, limit))
+        return f"{self.name} {f' {sign} '.join(values)}"
 
 
-def decide(models: Sequence[ModelResult], requirements: Requirements) -> Verdict:
-    """Check every model; `models` are ordered from the smallest up."""
+def decide(
+    models: Sequence[ModelResult], requirements: Requirements, ordered_by_size: bool = True
+) -> Verdict:
+    """Check every model; `models` are ordered from the smallest up where `ordered_by_size`."""
     checks = tuple(check(model, requirements) for model in models)
-    any_set = bool(_set(requirements))
-    smallest = next((c.model for c in checks if c.passes), None) if any_set else None
     return Verdict(
         requirements=requirements,
-        smallest=smallest,
+        smallest=next((c.model for c in checks if c.passes), None),
         checks=checks,
-        sentence=_sentence(models, requirements, checks, smallest),
+        sentence=_sentence(models, requirements, checks, ordered_by_size),
     )
 
 
@@ -60,109 +102,107 @@ def check(model: ModelResult, requirements: Requirements) -> RequirementCheck:
         misses = (f"invalid: {model.invalid_reason}",)
         return RequirementCheck(model=model.name, passes=False, misses=misses)
     failed, unknown = [], []
-    for requirement in _set(requirements):
-        measured, limit = requirement.measured(model), requirement.limit(requirements) or 0.0
-        if measured is None:
+    for requirement in required(requirements):
+        limit = requirement.limit(requirements) or 0.0
+        state = requirement.state(model, limit)
+        if state == "unknown":
             unknown.append(f"{requirement.name} not measured")
-        elif not requirement.met_by(measured.value, limit):
-            sign = "<" if requirement.is_minimum else ">"
-            value = requirement.format(measured.value)
-            failed.append(f"{requirement.name} {value} {sign} {requirement.format(limit)}")
-    passes = False if failed else (None if unknown else True)
+        elif state == "missed":
+            failed.append(requirement.missed_by(model, limit))
+    passes = False if failed else None if unknown or not required(requirements) else True
     return RequirementCheck(model=model.name, passes=passes, misses=(*failed, *unknown))
+
+
+def required(requirements: Requirements) -> tuple[Requirement, ...]:
+    """Return the requirements that are set."""
+    return tuple(one for one in REQUIREMENTS if one.limit(requirements) is not None)
+
+
+def describe(requirements: Requirements) -> str:
+    """Return the requirements as text: ability ≥ 60 %, speed ≥ 20 tokens/s."""
+    return ", ".join(one.describe(requirements) for one in required(requirements))
 
 
 def close_calls(model: ModelResult, requirements: Requirements) -> tuple[str, ...]:
     """Return the requirements that lie inside the interval of the measurement."""
     return tuple(
         requirement.name
-        for requirement in _set(requirements)
+        for requirement in required(requirements)
         if _contains(requirement.measured(model), requirement.limit(requirements))
     )
 
 
-def _contains(measured: _Measured | None, limit: float | None) -> bool:
+def _contains(measured: Measured | None, limit: float | None) -> bool:
     if measured is None or limit is None or measured.low is None or measured.high is None:
         return False
     return measured.low < limit < measured.high
 
 
-def _set(requirements: Requirements) -> tuple[_Requirement, ...]:
-    return tuple(one for one in _ALL if one.limit(requirements) is not None)
+def _with_interval(seen: Proportion | Estimate | None) -> Measured | None:
+    return None if seen is None else Measured(seen.value, seen.low, seen.high)
 
 
-def _with_interval(seen: Proportion | Estimate | None) -> _Measured | None:
-    return None if seen is None else _Measured(seen.value, seen.low, seen.high)
-
-
-def _ability(model: ModelResult) -> _Measured | None:
+def _ability(model: ModelResult) -> Measured | None:
     return _with_interval(model.ability.overall) if model.ability else None
 
 
-def _speed(model: ModelResult) -> _Measured | None:
+def _speed(model: ModelResult) -> Measured | None:
     stage = lightest_stage(model)
     return _with_interval(stage.tok_s_user) if stage else None
 
 
-def _ttft(model: ModelResult) -> _Measured | None:
+def _ttft(model: ModelResult) -> Measured | None:
     stage = lightest_stage(model)
     if stage is None or stage.ttft is None or stage.ttft.p50 is None:
         return None
-    return _Measured(stage.ttft.p50)
+    return Measured(stage.ttft.p50)
 
 
-def _attainment(model: ModelResult) -> _Measured | None:
+def _attainment(model: ModelResult) -> Measured | None:
     stage = lightest_stage(model)
     return _with_interval(stage.attainment) if stage else None
 
 
-def _tokens_per_second(value: float) -> str:
-    return f"{formatting.tick(float(f'{value:.3g}'))} tokens/s"
+def _cost(model: ModelResult) -> Measured | None:
+    return _with_interval(model.cost.per_million_output_tokens) if model.cost else None
 
 
-_ALL = (
-    _Requirement("ability", True, lambda r: r.ability, _ability, formatting.percent),
-    _Requirement("speed", True, lambda r: r.tok_s_user, _speed, _tokens_per_second),
-    _Requirement("TTFT p50", False, lambda r: r.ttft_p50, _ttft, formatting.seconds),
-    _Requirement("SLO attainment", True, lambda r: r.attainment, _attainment, formatting.percent),
+REQUIREMENTS = (
+    Requirement("ability", "ability", "%", _ability, scale=100),
+    Requirement("tok_s_user", "speed", "tokens/s", _speed),
+    Requirement("ttft_p50", "TTFT p50", "s", _ttft, is_minimum=False),
+    Requirement("attainment", "SLO attainment", "%", _attainment, scale=100),
+    Requirement("cost_per_million", "cost", "$/M tokens", _cost, is_minimum=False),
 )
-
-
-def describe(requirements: Requirements) -> str:
-    """Return the requirements as text: ability ≥ 60 %, speed ≥ 20 tokens/s."""
-    return ", ".join(
-        f"{one.name} {'≥' if one.is_minimum else '≤'} {one.format(one.limit(requirements) or 0.0)}"
-        for one in _set(requirements)
-    )
 
 
 def _sentence(
     models: Sequence[ModelResult],
     requirements: Requirements,
     checks: Sequence[RequirementCheck],
-    smallest: str | None,
+    ordered_by_size: bool,
 ) -> str:
-    if not _set(requirements):
-        return _without_requirements(models)
+    if not required(requirements):
+        return without_requirements(models)
     text = describe(requirements)
-    if smallest is None:
-        return f"No model is known to meet the requirements ({text}).{_unmeasured(checks)}"
-    sentence = f"The smallest model that meets the requirements ({text}) is {smallest}."
-    smaller = checks[: [c.model for c in checks].index(smallest)]
-    chosen = next(m for m in models if m.name == smallest)
-    if close := close_calls(chosen, requirements):
-        sentence += f" The 95 % interval of its {' and '.join(close)} contains the requirement."
-    return sentence + _unmeasured(smaller)
+    chosen = next((i for i, check in enumerate(checks) if check.passes), None)
+    if chosen is None:
+        return SENTENCES["none"].format(requirements=text) + _unmeasured(checks)
+    key = "smallest" if ordered_by_size else "first"
+    sentence = SENTENCES[key].format(requirements=text, name=models[chosen].name)
+    if close := close_calls(models[chosen], requirements):
+        sentence += SENTENCES["close"].format(names=" and ".join(close))
+    return sentence + _unmeasured(checks[:chosen])
 
 
 def _unmeasured(checks: Sequence[RequirementCheck]) -> str:
     unknown = [c.model for c in checks if c.passes is None]
-    return f" Not fully measured: {', '.join(unknown)}." if unknown else ""
+    return SENTENCES["unmeasured"].format(names=", ".join(unknown)) if unknown else ""
 
 
-def _without_requirements(models: Sequence[ModelResult]) -> str:
+def without_requirements(models: Sequence[ModelResult]) -> str:
     """Name the most accurate and the fastest model."""
-    sentences = ["No requirements are configured, so no model is recommended."]
+    sentences = ["No requirements are set, so no model is recommended."]
     valid = [model for model in models if model.invalid_reason is None]
     accuracy = [(found.value, m.name) for m in valid if (found := _ability(m)) is not None]
     speed = [(found.value, m.name) for m in valid if (found := _speed(m)) is not None]
@@ -171,5 +211,5 @@ def _without_requirements(models: Sequence[ModelResult]) -> str:
         sentences.append(f"Most accurate: {name} ({formatting.percent(value)} correct).")
     if speed:
         value, name = max(speed)
-        sentences.append(f"Fastest: {name} ({_tokens_per_second(value)} per user).")
+        sentences.append(f"Fastest: {name} ({formatting.number(value)} tokens/s per user).")
     return " ".join(sentences)

@@ -10,58 +10,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sizeup_loadtest.data.ability import AbilityResult, SuiteScore
+from sizeup_loadtest.data.capacity import CapacityPoint as CapacityPoint
+from sizeup_loadtest.data.capacity import CapacityResult as CapacityResult
 from sizeup_loadtest.data.estimates import Distribution as Distribution
 from sizeup_loadtest.data.estimates import Estimate as Estimate
 from sizeup_loadtest.data.estimates import Proportion as Proportion
 from sizeup_loadtest.data.estimates import Result as Result
+from sizeup_loadtest.data.stage_parts import LatencyBreakdown as LatencyBreakdown
+from sizeup_loadtest.data.stage_parts import MeanAndMax as MeanAndMax
+from sizeup_loadtest.data.stage_parts import ServerMetrics as ServerMetrics
+from sizeup_loadtest.data.stage_parts import TurnResult as TurnResult
 
 SCHEMA_VERSION = 1
-
-
-class LatencyBreakdown(Result):
-    """Request latency by phase, from the durations that Ollama's API reports."""
-
-    load: Distribution
-    queue: Distribution
-    """The remainder: queueing and network."""
-    prefill: Distribution
-    decode: Distribution
-
-
-class TurnResult(Result):
-    """One turn of the conversations of a stage, with those of ramp-up and ramp-down.
-
-    Its prompt has all earlier turns and answers.
-    """
-
-    turn: int
-    """From 1."""
-    n: int
-    failed: int
-    """Failed requests; each ended its conversation."""
-    prompt_tokens: Estimate | None
-    cached_tokens: Estimate | None
-    ttft: Distribution | None
-
-
-class MeanAndMax(Result):
-    """A gauge of the server while a stage ran."""
-
-    mean: float
-    max: float
-
-
-class ServerMetrics(Result):
-    """What the server's /metrics reported while a stage ran; None where it has no such metric."""
-
-    queue: MeanAndMax | None = None
-    """Requests waiting."""
-    kv_usage: MeanAndMax | None = None
-    """Fraction of the KV cache in use."""
-    running: MeanAndMax | None = None
-    """Requests in the batch."""
-    sources: Mapping[str, str] = {}
-    """Field -> name of the server's metric."""
 
 
 class StageResult(Result):
@@ -79,6 +39,10 @@ class StageResult(Result):
     out: each of those has its own n."""
     errors: Mapping[str, int]
     """Outcome -> number of requests; without ok."""
+    frequent_errors: tuple[tuple[str, int], ...] = ()
+    """Messages of failed requests with their counts, at most 3, the most frequent first."""
+    invalid_reason: str | None = None
+    """Why this stage is unusable; None when it is valid."""
     prompt_tokens: Estimate | None
     completion_tokens: Estimate | None
     counted_by: Literal["usage", "chunks", "mixed"] | None
@@ -86,6 +50,8 @@ class StageResult(Result):
     """First token - sent."""
     ttft_sched: Distribution | None
     """First token - scheduled: corrected for coordinated omission."""
+    answer_ttft: Distribution | None = None
+    """First token of the answer, after thinking - sent; None where no model thought."""
     itl: Distribution | None
     """Gaps between chunks, pooled; n counts the requests."""
     tpot: Distribution | None
@@ -122,39 +88,6 @@ class StageResult(Result):
     reloads: int = 0
     """Blocks before which the model had to be loaded; no metric includes that time."""
     server_metrics: ServerMetrics | None = None
-
-
-class CapacityPoint(Result):
-    """One load that was tried."""
-
-    level: float
-    attainment: Proportion
-    """The value decides whether the load passes, whatever its interval."""
-    out_tok_s: float | None
-    ttft_p50: float | None
-    tpot_p50: float | None
-    saturated: bool
-    """Requests in flight and TTFT both kept growing."""
-
-
-class CapacityResult(Result):
-    """The maximum load within the SLO, and the knee of throughput over load."""
-
-    mode: Literal["closed", "open"]
-    max_load: float | None
-    """None when no load tried met the SLO."""
-    attainment: Proportion | None = None
-    """At that load."""
-    bounded_by_limit: bool
-    """True when the search ended at its configured upper limit."""
-    client_late: bool = False
-    """True when the client itself was late at the smallest failing load: a larger one may pass."""
-    finished: bool = True
-    """False when the search was interrupted: a larger load may pass."""
-    knee: float | None
-    effective_parallelism: float | None
-    """Throughput at the knee (interpolated between tried loads) / throughput of one stream."""
-    points: tuple[CapacityPoint, ...]
 
 
 class Cost(Result):
@@ -267,6 +200,10 @@ class Validity(Result):
     """The stage with the largest p99 of it, among stages long enough to have a p99."""
     worst_stage_lag: Lag | None = None
     error_share: float
+    complete: bool = True
+    """False when the run was stopped before its end."""
+    share_done: float | None = None
+    """Of the whole run, where it was stopped."""
 
 
 class Requirements(Result):
@@ -276,6 +213,8 @@ class Requirements(Result):
     tok_s_user: Annotated[float, Field(ge=0)] | None = None
     ttft_p50: Annotated[float, Field(ge=0)] | None = None
     attainment: Annotated[float, Field(ge=0, le=1)] | None = None
+    cost_per_million: Annotated[float, Field(ge=0)] | None = None
+    """Dollars per million output tokens."""
 
 
 class RequirementCheck(Result):
@@ -283,7 +222,7 @@ class RequirementCheck(Result):
 
     model: str
     passes: bool | None
-    """None when a required metric was not measured."""
+    """None without requirements, or when a required metric was not measured."""
     misses: tuple[str, ...]
 
 

@@ -16,6 +16,11 @@ _BISECTIONS = 4
 """Bisections of an octave until no more than `capacity.RESOLUTION` is left of it."""
 
 
+ASSUMED_TOK_S = 30
+"""Tokens/s per user before any is measured: an 8B model on one GPU under load, or a small one on a
+CPU."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A stage, or another phase."""
@@ -33,7 +38,7 @@ def seconds(segment: Segment, tok_s: float) -> float:
     """Return the duration of a segment if each user gets `tok_s` tokens/s under any load."""
     tokens = sum(request.max_tokens for request in segment.requests)
     if segment.stage.mode == "closed":
-        total = tokens / tok_s / segment.stage.level
+        total = tokens / tok_s / max(1, segment.stage.level)  # a shard may have no user
     else:
         last = max((request.offset_ns or 0 for request in segment.requests), default=0)
         total = last * 1e-9 + tokens / tok_s / max(1, len(segment.requests))

@@ -1,34 +1,36 @@
 """Progress of a run: a live table on a terminal, else one line per segment."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.latency import meets_slo, tpot, ttft
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.execution import estimate
+from sizeup_loadtest.execution.clock import SECOND_NS
+from sizeup_loadtest.execution.time_left import TimeLeft
 from sizeup_loadtest.formatting import NONE
 from sizeup_loadtest.workload.schedule import PRELOAD, Segment
 
 RECENT = 200
 """Latest requests per model that the table summarises."""
 
-_BARS = "▁▂▃▄▅▆▇█"
-_SPARKLINE_WIDTH = 16
-
 
 @dataclass(slots=True)
 class _Progress:
     """Running totals of one model, or of one segment."""
 
-    stage: str = ""
+    load: str = ""
     sent: int = 0
     done: int = 0
     errors: int = 0
@@ -49,13 +51,24 @@ class _Progress:
 class LiveView:
     """Observes a run and displays it; a context manager."""
 
-    def __init__(self, console: Console, models: Sequence[str], total: int, slo: Slo) -> None:
-        """`total` is the number of planned requests of all models."""
+    def __init__(
+        self,
+        console: Console,
+        models: Sequence[str],
+        slo: Slo,
+        time: TimeLeft,
+        clock: Callable[[], int],
+    ) -> None:
+        """`clock` returns nanoseconds since the start of the run."""
         self._console = console
-        self._total = total
         self._slo = slo
         self._models = {model: _Progress() for model in models}
         self._segment: tuple[Segment, _Progress] | None = None
+        self._phase = ""
+        self._first: dict[str, _Progress] | None = {}
+        """The first segment of every model; None after the table of them."""
+        self._time = time
+        self._clock = clock
         # Rendering takes milliseconds on the same interpreter as the measured requests.
         self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
 
@@ -65,17 +78,27 @@ class LiveView:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end_segment()
         if self._console.is_terminal:
             self._live.stop()
-        else:
-            self._print_segment()
+
+    def began_phase(self, name: str) -> None:
+        self._end_segment()
+        if self._first:
+            self._print_first()
+        self._phase = name
+        self._time.began_phase(name, self._now())
 
     def began(self, segment: Segment) -> None:
         """Start a segment; the previous one has ended."""
-        if not self._console.is_terminal:
-            self._print_segment()
-        self._segment = (segment, _Progress())
-        self._of(segment.model).stage = segment.stage.key
+        self._end_segment()
+        if self._first and segment.model in self._first:
+            self._print_first()
+        self._time.began_segment(estimate.seconds(segment, estimate.ASSUMED_TOK_S), self._now())
+        self._segment = (segment, _Progress(self._load(segment)))
+        self._of(segment.model).load = self._segment[1].load
+        if self._phase == "speed" and self._first is not None:
+            self._first[segment.model] = self._segment[1]
 
     def sent(self, request: Request) -> None:
         if request.planned.prompt != PRELOAD.key:
@@ -88,50 +111,91 @@ class LiveView:
         if self._segment is not None:
             self._segment[1].add(record, self._slo)
 
+    @property
+    def share_done(self) -> float | None:
+        """Of the run, as far as it is known."""
+        return self._time.share_done(self._now())
+
     def table(self) -> Table:
-        done = sum(progress.done for progress in self._models.values())
-        table = Table(title=f"{done} of {self._total} planned requests", title_justify="left")
-        table.add_column("model", no_wrap=True)
-        table.add_column("stage", no_wrap=True)
-        for heading in ("in flight", "done", "errors", "TTFT p50", "tokens/s/user"):
-            table.add_column(heading, justify="right")
-        table.add_column("")
-        table.add_column("within SLO", justify="right")
+        table = _table(self.progress(), "load")
         for model, progress in self._models.items():
-            in_flight = str(progress.sent - progress.done)
-            table.add_row(model, progress.stage, in_flight, *_cells(progress))
+            table.add_row(model, progress.load, *_cells(progress))
         return table
+
+    def progress(self) -> str:
+        """Return phase, block, share, elapsed time and time left as text."""
+        now, left = self._now(), self._left()
+        parts = [self._phase.replace("_", " ")]
+        if self._segment is not None:
+            parts.append(f"block {self._segment[0].block + 1}")
+        parts.append(f"{formatting.clock(now)} elapsed")
+        if left is not None:
+            parts.append(f"{now / (now + left or 1):.0%} done")
+            parts.append(f"about {formatting.clock(left)} left")
+        return ", ".join(part for part in parts if part)
+
+    def _now(self) -> float:
+        return self._clock() / SECOND_NS
+
+    def _left(self) -> float | None:
+        done = 0.0
+        if self._segment is not None:
+            segment, progress = self._segment
+            done = min(1.0, progress.done / max(1, len(segment.requests)))
+        return self._time.left(self._now(), done)
 
     def _of(self, model: str) -> _Progress:
         return self._models.setdefault(model, _Progress())
 
-    def _print_segment(self) -> None:
-        """Print the segment that has ended as one line."""
+    def _load(self, segment: Segment) -> str:
+        stage = segment.stage
+        load = formatting.stage(stage.mode, stage.level, stage.length, stage.words)
+        return load if self._phase == "speed" else formatting.load(stage.mode, stage.level)
+
+    def _end_segment(self) -> None:
+        """Print the segment that has ended as one line, where nothing is live."""
         if self._segment is None:
             return
         segment, progress = self._segment
-        done, errors, first, speed, _, within = _cells(progress)
+        self._segment = None
+        self._time.ended_segment(self._now())
+        if self._console.is_terminal:
+            return
+        _, done, errors, first, speed, within = _cells(progress)
         self._console.print(
-            f"block {segment.block + 1}  {segment.stage.key}  {segment.model}  "
+            f"{self._phase} block {segment.block + 1}  {progress.load}  {segment.model}  "
             f"done {done}  errors {errors}  TTFT p50 {first}  tokens/s/user {speed}  "
-            f"within SLO {within}",
+            f"within SLO {within}  ({self._remaining()})",
             highlight=False,
             soft_wrap=True,
         )
-        self._segment = None
+
+    def _remaining(self) -> str:
+        left = self._left()
+        return "time left unknown" if left is None else f"about {formatting.clock(left)} left"
+
+    def _print_first(self) -> None:
+        """Print what the first segment of every model measured."""
+        table = _table(f"First answers; {self._remaining()}", "load")
+        for model, progress in (self._first or {}).items():
+            table.add_row(model, progress.load, *_cells(progress))
+        self._first = None
+        self._console.print(table)
+
+
+def _table(title: str, load: str) -> Table:
+    """Return a table of 80 columns: models and loads wrap, figures never do."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", overflow="fold", min_width=8)
+    table.add_column(load, overflow="fold", min_width=8)
+    for heading in ("open", "done", "errors", "TTFT p50", "tok/s\nper user", "within\nSLO"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def _cells(progress: _Progress) -> tuple[str, str, str, str, str, str]:
-    first = f"{median(progress.ttft) * 1000:.0f} ms" if progress.ttft else NONE
+    first = formatting.seconds(median(progress.ttft)) if progress.ttft else NONE
     speed = f"{median(progress.speed):.1f}" if progress.speed else NONE
     within = f"{progress.within_slo / progress.done:.0%}" if progress.done else NONE
-    bars = sparkline([*progress.speed][-_SPARKLINE_WIDTH:])
-    return str(progress.done), str(progress.errors), first, speed, bars, within
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """Draw values as bars of eight heights, scaled to the maximum."""
-    top = max(values, default=0.0)
-    if top <= 0:
-        return ""
-    return "".join(_BARS[round(value / top * (len(_BARS) - 1))] for value in values)
+    in_flight = max(0, progress.sent - progress.done)
+    return str(in_flight), str(progress.done), str(progress.errors), first, speed, within

@@ -18,7 +18,7 @@ from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerResult
 from sizeup_loadtest.errors import BenchError, ConfigError, FolderError
-from sizeup_loadtest.execution import client_environment, server_info
+from sizeup_loadtest.execution import client_environment, estimate, server_info
 from sizeup_loadtest.execution.client_lag import sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.console import run_console
@@ -26,6 +26,7 @@ from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run, ShardOptions
 from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, sources
+from sizeup_loadtest.execution.time_left import TimeLeft
 from sizeup_loadtest.report import files, terminal
 from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder, RunInfo
@@ -123,7 +124,11 @@ async def execute(
     software, version = client_environment.environment(), client_environment.tool_version()
     folder.begin(config, plan)
     started = datetime.now(UTC)
-    view = LiveView(console, [m.name for m in config.models], plan.requests, config.slo)
+    expected = estimate.phases(config, plan, estimate.ASSUMED_TOK_S)
+    planned = {phase.name: expected[phase.name] for phase in phases if phase.name in expected}
+    budget = config.limits.budget_minutes
+    time = TimeLeft(planned, config.limits.max_minutes * 60, budgeted=budget is not None)
+    view = LiveView(console, [m.name for m in config.models], config.slo, time, clock)
     client = Client(config.servers, config.sampling, clock, shard=shard.index)
     complete = False
     with folder.recorder() as recorder:
@@ -150,6 +155,7 @@ async def _run_phases(run: Run, phases: Sequence[Phase]) -> None:
         ]
         for place, phase in enumerate(enabled, 1):
             run.begin_phase(phase.name, [later.name for later in enabled[place:]])
+            run.view.began_phase(phase.name)
             await phase.run(run)
 
 
@@ -196,6 +202,7 @@ def _info(
         shards=run.shard.count,
         complete=complete,
         notes=tuple(run.notes),
+        share_done=None if complete else run.view.share_done,
     )
 
 

@@ -9,12 +9,18 @@ from sizeup_loadtest.data.results import (
     Estimate,
     ModelResult,
     Proportion,
+    RequirementCheck,
     Results,
     StageResult,
 )
+from sizeup_loadtest.report import text
 
 HEADS = (
     "model", "stage", "mode", "level", "length", "metric", "unit", "value", "low", "high", "n"
+)  # fmt: skip
+
+_TIMES = (
+    "ttft", "ttft_sched", "answer_ttft", "itl", "tpot", "e2e", "e2e_sched", "norm_latency"
 )  # fmt: skip
 
 CsvRow = tuple[str, ...]
@@ -30,17 +36,19 @@ def render(results: Results) -> str:
 
 def rows(results: Results) -> Iterator[CsvRow]:
     """Yield every metric; the value of an unmeasured one is empty, never 0."""
+    checks = text.checks(results.verdict)
     for model in results.models:
-        yield from _model(model)
+        yield from _model(model, checks.get(model.name))
         for stage in model.stages:
             yield from _stage(model, stage)
 
 
-def _model(model: ModelResult) -> Iterator[CsvRow]:
+def _model(model: ModelResult, check: RequirementCheck | None) -> Iterator[CsvRow]:
     key = (model.name, "", "", "", "")
     info, cost, capacity, ability = model.model_info, model.cost, model.capacity, model.ability
     reported = model.load_source == "server"
     values: Sequence[tuple[str, str, float | None]] = (
+        ("meets_requirements", "", None if check is None else _number(check.passes)),
         ("parameters", "", info.parameters),
         ("layers", "", info.layers),
         ("weights", "bytes", info.weight_bytes),
@@ -69,6 +77,10 @@ def _model(model: ModelResult) -> Iterator[CsvRow]:
         yield _row(key, f"suite/{suite}/stderr", "fraction", score.stderr, n=score.n)
 
 
+def _number(answer: bool | None) -> int | None:
+    return None if answer is None else int(answer)
+
+
 def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
     key = (model.name, stage.stage, stage.mode, f"{stage.level:g}", stage.length)
     yield _row(key, "requests", "", stage.n)
@@ -85,8 +97,22 @@ def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
     for metric, unit, estimate in estimates:
         yield _estimate(key, metric, unit, estimate, stage.n)
     yield _proportion(key, "attainment", stage.attainment)
-    for metric in ("ttft", "ttft_sched", "itl", "tpot", "e2e", "e2e_sched", "norm_latency"):
+    for metric in (
+        "ttft",
+        "ttft_sched",
+        "answer_ttft",
+        "itl",
+        "tpot",
+        "e2e",
+        "e2e_sched",
+        "norm_latency",
+    ):
         yield from _times(key, metric, getattr(stage, metric))
+    gauges = stage.server_metrics
+    for name in ("queue", "kv_usage", "running") if gauges else ():
+        seen = getattr(gauges, name)
+        yield _row(key, f"server/{name}/mean", "", seen.mean if seen else None)
+        yield _row(key, f"server/{name}/max", "", seen.max if seen else None)
     if stage.breakdown is not None:
         for part in ("load", "queue", "prefill", "decode"):
             yield from _times(key, f"breakdown/{part}", getattr(stage.breakdown, part))
@@ -123,7 +149,13 @@ def _row(
     n: int | None = None,
 ) -> CsvRow:
     texts = tuple(_inert(text) for text in (*key, metric, unit))
-    return (*texts, *("" if v is None else repr(v) for v in (value, low, high, n)))
+    return (
+        *texts,
+        *(
+            "" if v is None else f"{v:d}" if isinstance(v, bool) else repr(v)
+            for v in (value, low, high, n)
+        ),
+    )
 
 
 def _inert(text: str) -> str:

@@ -17,7 +17,7 @@ from sizeup_loadtest.report import text
 
 _HEADS = (
     "model", "requirements", "ability (95 % CI)", "tokens/s per user (95 % CI)", "TTFT p50",
-    "max load", "$ per M tokens", "memory", "load time",
+    "TTFT p95", "max load", "$ per M tokens", "errors", "memory", "load time",
 )  # fmt: skip
 
 
@@ -45,13 +45,17 @@ def escape(value: str) -> str:
 
 
 def _banner(results: Results) -> list[str]:
+    lines: list[str] = []
+    if not results.validity.complete:
+        lines += [f"> **{text.stopped(results.validity)}**", ""]
     if not results.validity.valid:
         reasons = [f"> - {escape(reason)}" for reason in results.validity.reasons]
-        return ["> **This run is invalid: do not use its results.**", ">", *reasons, ""]
+        title = "> **This run is invalid: do not use its results.**"
+        return [*lines, title, ">", *reasons, ""]
     invalid = [f"> - {escape(f'{m.name}: {m.invalid_reason}')}" for m in results.models
                if m.invalid_reason]  # fmt: skip
     title = "> **Do not use the results of these models; the others are valid.**"
-    return [title, ">", *invalid, ""] if invalid else []
+    return [*lines, title, ">", *invalid, ""] if invalid else lines
 
 
 def _table(results: Results) -> list[str]:
@@ -61,26 +65,29 @@ def _table(results: Results) -> list[str]:
 
 def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
     stage, memory, load = lightest_stage(model), model.model_info.memory_bytes, model.load_seconds
-    first = stage.ttft.p50 if stage and stage.ttft else None
+    first = stage.ttft if stage else None
+    failed = sum(sum(s.errors.values()) for s in model.stages)
     return [
         model.name,
         _requirements(check),
         _proportion(model.ability.overall if model.ability else None),
         _estimate(stage.tok_s_user if stage else None),
-        NONE if first is None else formatting.seconds(first),
+        *(_seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
         text.max_load(model.capacity) or NONE,
         text.cost_per_million(model.cost) or NONE,
+        f"{failed}: {text.frequent_errors(model.stages)}" if failed else "0",
         NONE if memory is None else formatting.size_of(memory),
-        NONE if load is None else formatting.seconds(load),
+        _seconds(load),
     ]
 
 
+def _seconds(value: float | None) -> str:
+    return NONE if value is None else formatting.seconds(value)
+
+
 def _requirements(check: RequirementCheck | None) -> str:
-    if check is None:
-        return NONE
-    if check.passes:
-        return "✓"
-    return f"{'✗' if check.passes is False else '?'} {'; '.join(check.misses)}"
+    misses = "; ".join(check.misses) if check else ""
+    return f"{text.mark(check)} {misses}".rstrip()
 
 
 def _proportion(value: Proportion | None) -> str:

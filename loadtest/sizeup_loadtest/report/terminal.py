@@ -1,49 +1,74 @@
-"""The results of a run on a terminal."""
+"""The results of a run on a terminal, within 80 columns."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.selection import lightest_stage
-from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Results
+from sizeup_loadtest.data.results import Estimate, ModelResult, Results
 from sizeup_loadtest.formatting import NONE
 from sizeup_loadtest.report import text
 
+_HEADS = (
+    "", "ability", "tok/s\nper user", "TTFT\np50", "TTFT\np95", "max load", "$ per\nM tokens"
+)  # fmt: skip
+
 
 def show(results: Results, console: Console) -> None:
-    """Print a row per model, the verdict, and whether the results are valid."""
+    """Print a row per model, errors, the verdict, and whether the results are valid."""
+    validity = results.validity
+    if not validity.complete:
+        console.print(text.stopped(validity), style="bold red", soft_wrap=True)
     console.print(table(results))
+    for model in results.models:
+        if failed := sum(sum(s.errors.values()) for s in model.stages):
+            causes = text.frequent_errors(model.stages)
+            console.print(f"{model.name}: {failed} failed requests: {causes}", soft_wrap=True)
     if few := [model.name for model in results.models if _has_too_few(model)]:
         least = intervals.smallest_n(0.5)
         console.print(f"TTFT p50 needs {least} requests: {', '.join(few)}", soft_wrap=True)
     if results.verdict is not None:
         console.print(results.verdict.sentence, soft_wrap=True)
-    for warning in results.validity.warnings:
+    for warning in validity.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
-    for reason in results.validity.reasons:
+    for reason in validity.reasons:
         console.print(f"INVALID: {reason}", style="bold red", soft_wrap=True)
 
 
 def table(results: Results) -> Table:
-    """Return latency under the lightest load, capacity, ability and cost by model."""
+    """Return latency under the lightest load, capacity, ability and cost by model.
+
+    Names of models wrap; figures never do.
+    """
     title = f"{results.scenario}, {text.lightest_load(results.models)}"
-    result = Table(title=title, title_justify="left")
-    result.add_column("model", no_wrap=True)
-    for heading in ("TTFT p50", "tok/s/user", "max load", "errors", "ability", "$/M tokens"):
-        result.add_column(heading, justify="right")
+    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    result.add_column("model", overflow="fold", min_width=12)
+    for heading in (
+        "",
+        "ability",
+        "tok/s\nper user",
+        "TTFT\np50",
+        "TTFT\np95",
+        "max load",
+        "$ per\nM tokens",
+    ):
+        result.add_column(heading, justify="right", no_wrap=True)
+    checks = text.checks(results.verdict)
     for model in results.models:
-        result.add_row(model.name, *_cells(model))
+        result.add_row(model.name, text.mark(checks.get(model.name)), *_cells(model))
     return result
 
 
 def _cells(model: ModelResult) -> tuple[str, ...]:
     stage, ability = lightest_stage(model), model.ability
+    first = stage.ttft if stage else None
     return (
-        _milliseconds(stage.ttft if stage else None),
-        _estimate(stage.tok_s_user if stage else None),
-        text.max_load(model.capacity) or NONE,
-        str(sum(sum(s.errors.values()) for s in model.stages)),
         NONE if ability is None else f"{ability.overall.value:.0%}",
+        _estimate(stage.tok_s_user if stage else None),
+        *(_seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
+        (text.max_load(model.capacity) or NONE).replace(" requests/s", "\nrequests/s"),
         text.cost_per_million(model.cost) or NONE,
     )
 
@@ -53,13 +78,15 @@ def _has_too_few(model: ModelResult) -> bool:
     return stage is not None and stage.ttft is not None and stage.ttft.p50 is None
 
 
-def _milliseconds(times: Distribution | None) -> str:
-    return NONE if times is None or times.p50 is None else f"{times.p50 * 1000:.1f} ms"
+def _seconds(value: float | None) -> str:
+    return NONE if value is None else formatting.seconds(value)
 
 
 def _estimate(value: Estimate | None) -> str:
+    """Return a value with its interval below it."""
     if value is None:
         return NONE
     if value.low is None or value.high is None:
-        return f"{value.value:.1f}"
-    return f"{value.value:.1f} ({value.low:.1f}–{value.high:.1f})"
+        return formatting.number(value.value)
+    ends = "–".join(formatting.number(end) for end in (value.low, value.high))
+    return f"{formatting.number(value.value)}\n{ends}"

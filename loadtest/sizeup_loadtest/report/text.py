@@ -1,5 +1,6 @@
 """Results as short texts, which the page, Markdown and the terminal share. Pure."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from sizeup_loadtest import formatting
@@ -13,40 +14,63 @@ from sizeup_loadtest.data.results import (
     Proportion,
     RequirementCheck,
     StageResult,
+    Validity,
     Verdict,
 )
 
 Format = Callable[[float], str]
 
 
+def mark(check: RequirementCheck | None) -> str:
+    """Return whether a model meets the requirements; a dash where none is set."""
+    if check is None or (check.passes is None and not check.misses):
+        return formatting.NONE
+    return {True: "✓", False: "✗", None: "?"}[check.passes]
+
+
 def checks(verdict: Verdict | None) -> Mapping[str, RequirementCheck]:
-    """Return the checks by model; empty without requirements."""
-    if verdict is None or not verdict.requirements.model_dump(exclude_none=True):
-        return {}
-    return {check.model: check for check in verdict.checks}
+    """Return the checks by model."""
+    return {check.model: check for check in verdict.checks} if verdict else {}
 
 
 def lightest_load(models: Sequence[ModelResult], length: str | None = None) -> str:
-    """Return the loads of the lightest stages: a single stream, unless none was measured."""
+    """Return the loads of the lightest stages: a single user, unless none was measured."""
     stages = (lightest_stage(model, length) for model in models)
-    loads = dict.fromkeys(_load(stage) for stage in stages if stage is not None)
+    loads = dict.fromkeys(formatting.load(s.mode, s.level) for s in stages if s is not None)
     return " or ".join(loads) or "lightest load"
 
 
-def _load(stage: StageResult) -> str:
-    if stage.mode == "open":
-        return f"{formatting.tick(stage.level)} requests/s"
-    return "single stream" if stage.level == 1 else f"concurrency {formatting.tick(stage.level)}"
+def stage_name(stage: StageResult) -> str:
+    """Return a stage in words, with its prompt length, which only its key has."""
+    words = stage.stage.rpartition("-in")[2] if "-in" in stage.stage else None
+    return formatting.stage(stage.mode, stage.level, stage.length, int(words) if words else None)
+
+
+def frequent_errors(stages: Sequence[StageResult]) -> str:
+    """Return the most frequent causes of errors with their counts; outcomes without messages."""
+    causes: Counter[str] = Counter()
+    for stage in stages:
+        causes.update(dict(stage.frequent_errors) or stage.errors)
+    return "; ".join(f"{count} × {cause}" for cause, count in causes.most_common(3))
 
 
 def max_load(capacity: CapacityResult | None) -> str | None:
-    """Return the maximum load within the SLO; None where it was not searched."""
+    """Return the maximum load within the SLO: ≥ 64 users; None where it was not searched."""
     if capacity is None:
         return None
     if capacity.max_load is None:
-        return "none"
+        return "no load"
     at_least = capacity.bounded_by_limit or capacity.client_late or not capacity.finished
-    return f"{'≥ ' if at_least else ''}{formatting.tick(capacity.max_load)}"
+    return f"{'≥ ' if at_least else ''}{formatting.load(capacity.mode, capacity.max_load)}"
+
+
+def max_load_note(capacity: CapacityResult) -> str | None:
+    """Return why a maximum load is a lower bound."""
+    if not capacity.finished:
+        return "the search was not finished"
+    if capacity.client_late:
+        return "above it the client was late"
+    return "the limit of the search" if capacity.bounded_by_limit else None
 
 
 def cost_per_million(cost: Cost | None) -> str | None:
@@ -84,3 +108,10 @@ def min_requests(point: int) -> str:
     """Return why a percentile is blank."""
     least = intervals.smallest_n(point / 100)
     return f"p{point} needs {least} requests, for its own 95 % interval to exist"
+
+
+def stopped(validity: Validity) -> str:
+    """Return how much of an interrupted run was done."""
+    share = validity.share_done
+    after = "before its end" if share is None else f"after {formatting.percent(share)}"
+    return f"This run was stopped {after}: its results are those of the part that was done."

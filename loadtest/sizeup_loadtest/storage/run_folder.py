@@ -67,6 +67,8 @@ class RunInfo(BaseModel):
     shards: int = 1
     complete: bool = True
     """False when the run was interrupted."""
+    share_done: float | None = None
+    """Of the whole run, where it was interrupted."""
 
 
 class CapacityFile(BaseModel):

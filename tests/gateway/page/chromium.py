@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FILES = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",)
@@ -28,3 +30,14 @@ def chromium_or_skip() -> str:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start a browser; not for the session, since Playwright's event loop runs until it ends."""
+    path = chromium_or_skip()
+    with sync_playwright() as playwright:
+        # Without its sandbox it runs as root.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -3,24 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from gateway.page.chromium import chromium_or_skip
+from gateway.page.chromium import browser
 from gateway.page.fake_gateway import FakeGateway, running
 from gateway.page.opened import Opened, OpenPage
 
+__all__ = ["browser"]
+
 expect.set_options(timeout=10_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start a browser; not for the session, since Playwright's event loop runs until it ends."""
-    path = chromium_or_skip()
-    with sync_playwright() as playwright:
-        # Without its sandbox it runs as root.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

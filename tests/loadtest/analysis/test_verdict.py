@@ -47,9 +47,11 @@ def test_an_invalid_model_does_not_pass() -> None:
     )
 
 
-def test_without_requirements_nothing_is_recommended() -> None:
+def test_without_requirements_nothing_passes_and_nothing_is_recommended() -> None:
     found = verdict.decide(MODELS, Requirements())
     assert found.smallest is None
+    assert {check.passes for check in found.checks} == {None}
+    assert not any(check.misses for check in found.checks)
     assert "qwen2.5:14b" in found.sentence
     assert "qwen2.5:0.5b" in found.sentence
 
@@ -64,3 +66,18 @@ def test_a_requirement_inside_the_interval_is_reported() -> None:
 @pytest.mark.parametrize("requirements", [Requirements(ability=0.99), Requirements(tok_s_user=1e6)])
 def test_requirements_that_no_model_meets(requirements: Requirements) -> None:
     assert verdict.decide(MODELS, requirements).smallest is None
+
+
+def test_models_in_no_known_order_have_no_smallest() -> None:
+    found = verdict.decide(MODELS, Requirements(ability=0.4), ordered_by_size=False)
+    assert found.smallest == "qwen2.5:1.5b"
+    assert "mallest" not in found.sentence
+    assert "first listed" in found.sentence
+
+
+def test_cost_is_an_upper_limit() -> None:
+    found = verdict.decide(MODELS, Requirements(cost_per_million=0.1))
+    assert [check.passes for check in found.checks] == [True, True, False, False, False]
+    unpriced = [model.model_copy(update={"cost": None}) for model in MODELS]
+    checks = verdict.decide(unpriced, Requirements(cost_per_million=0.1)).checks
+    assert {check.passes for check in checks} == {None}

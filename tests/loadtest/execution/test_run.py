@@ -15,6 +15,7 @@ from sizeup_loadtest.execution.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.execution.time_left import TimeLeft
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 
@@ -36,15 +37,15 @@ class FixedLatencySender:
 
 def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
     """Send segments with these latencies; return the known latency after each."""
-    console = Console(file=StringIO())
+    console, clock = Console(file=StringIO()), Clock()
     run = Run(
         CONFIG,
         PLAN,
         cast(Client, FixedLatencySender(*(latency for times in segments for latency in times))),
-        Clock(),
+        clock,
         RunFolder(tmp_path),
         Recorder(BytesIO()),
-        LiveView(console, ["m"], 0, CONFIG.slo),
+        LiveView(console, ["m"], CONFIG.slo, TimeLeft({}, 0), clock),
         console,
         Shard(),
         LoopLagSampler(),

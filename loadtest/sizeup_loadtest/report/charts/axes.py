@@ -1,6 +1,6 @@
 """Axes, grids and error bars. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -47,17 +47,10 @@ def y_axis(frame: Frame, scale: Scale, write: Write, title: str) -> Markup:
     return svg.join(parts)
 
 
-def error_x(y: float, low: float, high: float) -> Markup:
-    ends = [((x, y - CAP), (x, y + CAP)) for x in (low, high)]
-    return _haloed([((low, y), (high, y)), *ends])
-
-
-def error_y(x: float, low: float, high: float) -> Markup:
-    ends = [((x - CAP, y), (x + CAP, y)) for y in (low, high)]
-    return _haloed([((x, low), (x, high)), *ends])
-
-
-def _haloed(lines: Sequence[tuple[svg.Point, svg.Point]]) -> Markup:
-    """Draw lines with an outline in the background colour, visible on any mark."""
-    halo = [svg.line(start, end, "halo") for start, end in lines]
-    return svg.join((*halo, *(svg.line(start, end, "error") for start, end in lines)))
+def error_bar(start: svg.Point, end: svg.Point) -> Markup:
+    """Return a horizontal or vertical error bar, with an outline in the background colour."""
+    dx, dy = (CAP, 0.0) if start[0] == end[0] else (0.0, CAP)
+    caps = [((x - dx, y - dy), (x + dx, y + dy)) for x, y in (start, end)]
+    lines = [(start, end), *caps]
+    halo = [svg.line(*ends, "halo") for ends in lines]
+    return svg.join((*halo, *(svg.line(*ends, "error") for ends in lines)))

@@ -1,16 +1,23 @@
 """Label placement without overlaps. Pure."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 """Start and end point."""
-CHARACTER = 7.3
-"""Width of a character of a label in pixels, as an upper bound for most."""
+_CHARACTER, _IDEOGRAPH = 8.2, 13.0
+"""Widths of characters of a label in pixels, in a wide font as DejaVu Sans."""
 HEIGHT = 15.0
 _BASELINE = 11.5
 """From the top of a label to its baseline."""
+
+
+def width(text: str) -> float:
+    """Return the width of a label, as an upper bound for most."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return wide * _IDEOGRAPH + (len(text) - wide) * _CHARACTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def around(
     occupied = [Box(x - r, y - r, x + r, y + r) for x, y, r in discs]
     placed = []
     for (x, y, radius), text in zip(discs, texts, strict=True):
-        options = _candidates(x, y, radius, len(text) * CHARACTER)
+        options = _candidates(x, y, radius, width(text))
         free = [
             option
             for option in options

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sizeup_loadtest.report.charts import axes, scales, svg
+from sizeup_loadtest.report.charts import axes, labels, scales, svg
 from sizeup_loadtest.report.charts.axes import Frame
-from sizeup_loadtest.report.charts.labels import CHARACTER
 
 WIDTH = 372
 _STEP, _TOP = 30, 24
@@ -63,9 +62,11 @@ def draw(rows: Sequence[BarRow], chart: RowChart) -> Markup | None:
 
 
 def _frame(rows: Sequence[BarRow], chart: RowChart) -> Frame:
-    names = max(len(shortened(row.name)) for row in rows) * CHARACTER
-    value_width = max((len(chart.write(r.value)) for r in rows if r.value is not None), default=4)
-    return Frame(names + 12, _TOP, WIDTH - value_width * CHARACTER - 12, _TOP + _STEP * len(rows))
+    names = max(labels.width(shortened(row.name)) for row in rows)
+    texts = [chart.write(row.value) for row in rows if row.value is not None]
+    return Frame(
+        names + 12, _TOP, WIDTH - max(map(labels.width, texts)) - 12, _TOP + _STEP * len(rows)
+    )
 
 
 def _scale(values: Sequence[float], chart: RowChart, frame: Frame) -> scales.Scale:
@@ -81,12 +82,12 @@ def _near(values: Sequence[float], reference: float) -> bool:
     return reference < 3 * max(values)
 
 
-def shortened(name: str, most: int = 22) -> str:
-    """Shorten a long name in the middle."""
+def shortened(name: str, most: int = 18) -> str:
+    """Shorten a long name at its ends: sizes differ before `-Instruct`, and after `Qwen/`."""
     if len(name) <= most:
         return name
-    head = (most - 1) // 2
-    return f"{name[:head]}…{name[-(most - 1 - head) :]}"
+    model = name.rpartition("/")[2] or name
+    return model if len(model) <= most else f"{model[: most - 1]}…"
 
 
 def _reference(chart: RowChart, scale: scales.Scale, frame: Frame) -> Markup | None:
@@ -120,7 +121,7 @@ def _marks(
     mark = _mark(row, x, y, scale, frame, chart)
     if row.low is None or row.high is None:
         return [mark]
-    error = axes.error_x(y, scale.at(row.low), scale.at(row.high))
+    error = axes.error_bar((scale.at(row.low), y), (scale.at(row.high), y))
     return [error, mark] if isinstance(scale, scales.Log) else [mark, error]
 
 

@@ -11,6 +11,12 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 class Scale(Protocol):
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
     def at(self, value: float) -> float:
         """Return the coordinate of a value."""
 

@@ -1,12 +1,16 @@
 """Ability by kind and level, and on standard suites; sample outputs. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.cost import seconds_per_correct
-from sizeup_loadtest.data.ability import AbilityKind
+from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
-from sizeup_loadtest.report.charts import kinds
+from sizeup_loadtest.report import text
+from sizeup_loadtest.report.charts import chart
+from sizeup_loadtest.report.charts.chart import Axis, Point, Series, Style
 from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (
     Cell,
@@ -14,6 +18,7 @@ from sizeup_loadtest.report.views.blocks import (
     Figure,
     Grid,
     Sample,
+    Samples,
     Section,
     Table,
     TableRow,
@@ -25,23 +30,52 @@ _MAX_CHARACTERS = 4000
 """Of an output on the page; the records have all of it."""
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> Section | None:
     models = results.models
-    names = kinds.names(models)
-    charts = tuple(Figure(kinds.draw(models, kind), cells.NO_ABILITY, title=kind) for kind in names)
+    if not any(model.ability or model.suites for model in models):
+        return None
+    names = _kinds(models)
+    charts = tuple(_chart(models, i, name) for i, name in enumerate(names))
+    source = results.ability_source or "built-in"
+    asked = "Generated questions" if source == "built-in" else f"The questions of {source}"
+    tables = (_overall(models), _suites(models), _by_kind(models, names), *_wrong(models))
     return Section(
         "ability",
         "Ability by kind of question",
         "Ability",
-        "Generated questions with one correct answer, the same for every model, harder from level"
-        " to level. An output without a recognisable answer counts as wrong.",
-        present(
-            Grid(charts, "grid small") if charts else Figure(None, cells.NO_ABILITY),
-            _overall(models),
-            _suites(models),
-            _by_kind(models, names),
-        ),
+        f"{asked} with one correct answer, the same for every model. An output without a"
+        " recognisable answer counts as wrong.",
+        present(Grid(charts, "grid small"), *tables),
     )
+
+
+def _kinds(models: Sequence[ModelResult]) -> list[str]:
+    """Return the kinds of questions, in the order of the results."""
+    return list(dict.fromkeys(k.kind for m in models if m.ability for k in m.ability.kinds))
+
+
+def _chart(models: Sequence[ModelResult], i: int, kind: str) -> Figure:
+    """Return the chart of one kind: the fraction of correct answers by level."""
+    scores = [sorted(_scores(model, kind), key=lambda k: k.level) for model in models]
+    levels = sorted({k.level for of_model in scores for k in of_model})
+    room = 0.5 if len(levels) == 1 else 0.15
+    across = Axis("level", formatting.tick, len(levels), (levels[0] - room, levels[-1] + room))
+    up = Axis("", formatting.percent, 2, (0, 1))
+    series = [
+        Series(model.name, f"s{j}", tuple(_point(model, k) for k in of_model))
+        for j, (model, of_model) in enumerate(zip(models, scores, strict=True))
+    ]
+    style = Style(f"kind-{i}", f"{kind}: fraction correct by level", 280, 200, left=44)
+    return Figure(chart.draw(series, across, up, style) or Markup(), title=kind)
+
+
+def _scores(model: ModelResult, kind: str) -> Sequence[AbilityKind]:
+    return [k for k in model.ability.kinds if k.kind == kind] if model.ability else []
+
+
+def _point(model: ModelResult, kind: AbilityKind) -> Point:
+    score = f"{text.with_interval(kind.score)}, n = {kind.score.n}"
+    return Point(kind.level, kind.score.value, f"{model.name}, level {kind.level}: {score}")
 
 
 def _overall(models: Sequence[ModelResult]) -> Table:
@@ -104,21 +138,70 @@ def _by_kind(models: Sequence[ModelResult], names: Sequence[str]) -> Details | N
 
 
 def _score(model: ModelResult, kind: str, level: int) -> Cell:
-    scores: Sequence[AbilityKind] = model.ability.kinds if model.ability else ()
-    score = next((k.score for k in scores if (k.kind, k.level) == (kind, level)), None)
+    score = next((k.score for k in _scores(model, kind) if k.level == level), None)
     return cells.proportion(score, "no question of this kind and level")
 
 
-def samples(results: Results) -> Section:
+def _wrong(models: Sequence[ModelResult]) -> Iterator[Samples]:
+    """Yield what each model got wrong, by kind: a question with the answers of all models."""
+    kinds: dict[str, dict[str, WrongAnswer]] = {}
+    for model in models:
+        for one in model.ability.wrong if model.ability else ():
+            kinds.setdefault(one.kind, {}).setdefault(one.question, one)
+    for kind, questions in kinds.items():
+        count = f"{len(questions)} question{'s' if len(questions) > 1 else ''}"
+        items = tuple(_question(models, one) for one in questions.values())
+        yield Samples(f"Wrong answers, {kind}: {count}", items)
+
+
+def _question(models: Sequence[ModelResult], asked: WrongAnswer) -> Sample:
+    graded = [model.ability for model in models if model.ability]
+    answers = tuple(
+        (model.name, _answer(model.ability, asked.question, graded), f"s{i}")
+        for i, model in enumerate(models)
+        if model.ability
+    )
+    return Sample(_truncated(asked.question), answers, _truncated(asked.expected))
+
+
+def _answer(ability: AbilityResult, question: str, graded: Sequence[AbilityResult]) -> str:
+    found = next((one for one in ability.wrong if one.question == question), None)
+    if found is None:
+        return "✓" if _was_correct(ability, question, graded) else "(not kept)"
+    unparsed = "" if found.parsed else "(no answer recognised) "
+    return f"✗ {unparsed}{_truncated(found.answer)}"
+
+
+def _was_correct(ability: AbilityResult, question: str, graded: Sequence[AbilityResult]) -> bool:
+    """Whether a question that is not among the wrong ones was answered correctly.
+
+    It may not have been asked, or come after the last wrong answer that was kept: all models have
+    the same order of questions, and another model's wrong ones show where in it this one is.
+    """
+    if ability.errors:
+        return False
+    whole = ability.overall.n == max(other.overall.n for other in graded)
+    if whole and len(ability.wrong) == ability.overall.n - ability.overall.successes:
+        return True
+    own = {one.question for one in ability.wrong}
+    orders = ([one.question for one in other.wrong] for other in graded)
+    return any(
+        own & set(order[order.index(question) + 1 :]) for order in orders if question in order
+    )
+
+
+def samples(results: Results) -> Section | None:
     """Outputs of all models side by side. Untrusted text."""
     names = [model.name for model in results.models]
     found = tuple(_sample(sample, names) for sample in results.samples)
+    if not found:
+        return None
     return Section(
         "samples",
         "Sample outputs",
         "Samples",
         "The same prompt for every model.",
-        found or (Figure(None, "no outputs were kept"),),
+        found,
     )
 
 

@@ -1,6 +1,6 @@
 """What a section of the page consists of; each block is rendered by a macro of its `kind`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from markupsafe import Markup
@@ -16,6 +16,9 @@ class Cell:
     bar: float | None = None
     """0 to 1: a bar under the value."""
 
+    def with_unit(self, unit: str) -> "Cell":
+        return self if self.text is None else replace(self, text=f"{self.text} {unit}")
+
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
@@ -26,8 +29,6 @@ class TableRow:
     class_: str | None = None
     detail: str | None = None
     """In small type under the name."""
-    data: tuple[tuple[str, float], ...] = ()
-    """data-<key> attributes, for the script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,21 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart, or why there is none."""
+    """A chart."""
 
     kind: ClassVar[str] = "figure"
-    chart: Markup | None
-    missing: str
-    caption: str | None = None
+    chart: Markup
     title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What was not measured, why, and the command that would measure it."""
+
+    kind: ClassVar[str] = "missing"
+    what: str
+    reason: str
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,17 @@ class Sample:
     kind: ClassVar[str] = "sample"
     prompt: str
     outputs: tuple[tuple[str, str, str | None], ...]
+    expected: str | None = None
+    """The correct answer, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Collapsed samples under one title."""
+
+    kind: ClassVar[str] = "samples"
+    title: str
+    items: tuple[Sample, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +131,9 @@ class Facts:
     text: str
 
 
-Block = Table | Details | Figure | Grid | BulletList | Sample | Definitions | Facts
+Block = (
+    Table | Details | Figure | Missing | Grid | BulletList | Sample | Samples | Definitions | Facts
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from sizeup_loadtest.report.text import Format
 from sizeup_loadtest.report.views.blocks import Cell, blank
 
 NO_STAGE = "no latency was measured for this model"
-NO_ABILITY = "ability was not measured (config: ability.enabled)"
-NO_CAPACITY = "capacity was not searched (config: capacity.enabled)"
-NO_PRICE = "no price in the config (models[].price_per_hour)"
+NO_ABILITY = "ability was not measured"
+NO_CAPACITY = "capacity was not searched"
+NO_PRICE = "no price in the config"
 NO_MEMORY = "the server does not report memory (/api/ps: size)"
 NO_LOAD = "no cold start was measured, and the server does not report a load time"
 
@@ -98,10 +98,12 @@ def cost_per_million(cost: Cost | None, interval: bool = True) -> Cell:
     return Cell(dollars, f"{ends}, {load}")
 
 
-def described(info: ModelInfo) -> str | None:
-    """Return parameters, layers and dtype as text."""
+def described(model: ModelResult) -> str | None:
+    """Return parameters, layers and dtype in one line."""
+    info, source = model.model_info, model.parameters_source
+    said = {"name": ", by its name", "config": ", by the config"}.get(source or "", "")
     parts = [
-        f"{formatting.parameters(info.parameters)} params" if info.parameters else None,
+        f"{formatting.parameters(info.parameters)} parameters{said}" if info.parameters else None,
         f"{info.layers} layers" if info.layers else None,
         info.dtype,
     ]

@@ -1,53 +1,18 @@
 """Cost, memory and load time. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.cost import per_thousand, seconds_per_correct
-from sizeup_loadtest.data.results import Estimate, ModelResult, Results
-from sizeup_loadtest.report.charts import rows
-from sizeup_loadtest.report.charts.rows import BarRow, RowChart
+from sizeup_loadtest.data.results import ModelResult, Results
 from sizeup_loadtest.report.views import cells
-from sizeup_loadtest.report.views.blocks import Figure, Grid, Section, Table, TableRow
+from sizeup_loadtest.report.views.blocks import Section, Table, TableRow
 
 _NO_CORRECT = "ability was not measured, or no answer was correct"
 _NO_COST = "needs a price, and at least one correct answer"
 
 
-def _value(value: float | None) -> Estimate | None:
-    return None if value is None else Estimate(value=value)
-
-
-_DOLLARS = (formatting.dollars, formatting.dollars_tick)
-_SECONDS = (formatting.seconds, formatting.seconds_tick)
-_BYTES = (formatting.size_of, formatting.size_tick)
-_CHARTS: tuple[tuple[RowChart, str, Callable[[ModelResult], Estimate | None]], ...] = (
-    (
-        RowChart("cost", "Cost per million tokens", *_DOLLARS),
-        cells.NO_PRICE,
-        lambda m: m.cost.per_million_output_tokens if m.cost else None,
-    ),
-    (
-        RowChart("cost-correct", "Cost per 1,000 correct answers", *_DOLLARS),
-        _NO_COST,
-        lambda m: per_thousand(m.cost),
-    ),
-    (
-        RowChart("time-correct", "Time per correct answer", *_SECONDS),
-        _NO_CORRECT,
-        lambda m: _value(seconds_per_correct(m.ability)),
-    ),
-    (
-        RowChart("memory", "Memory", *_BYTES),
-        cells.NO_MEMORY,
-        lambda m: _value(m.model_info.memory_bytes),
-    ),
-    (RowChart("start", "Load time", *_SECONDS), cells.NO_LOAD, lambda m: _value(m.load_seconds)),
-)
-
-
 def section(results: Results) -> Section:
-    models = results.models
     return Section(
         "cost",
         "Cost, memory, load time",
@@ -56,7 +21,7 @@ def section(results: Results) -> Section:
         " ≤ where that was the largest load tried, so that higher concurrency may be cheaper. Cost"
         f" of correct answers is the price of all questions{_concurrency(results.config)}, wrong"
         " answers included.",
-        (Grid(tuple(_chart(models, *chart) for chart in _CHARTS)), _table(models)),
+        (_table(results.models),),
     )
 
 
@@ -64,20 +29,6 @@ def _concurrency(config: Mapping[str, object]) -> str:
     ability = config.get("ability")
     concurrency = ability.get("concurrency") if isinstance(ability, Mapping) else None
     return f" at concurrency {concurrency}" if isinstance(concurrency, int) else ""
-
-
-def _chart(
-    models: Sequence[ModelResult],
-    chart: RowChart,
-    reason: str,
-    metric: Callable[[ModelResult], Estimate | None],
-) -> Figure:
-    found = []
-    for i, model in enumerate(models):
-        seen = metric(model)
-        values = (seen.value, seen.low, seen.high) if seen else (None, None, None)
-        found.append(BarRow(model.name, f"s{i}", *values))
-    return Figure(rows.draw(found, chart), f"{chart.title.lower()}: {reason}")
 
 
 def _table(models: Sequence[ModelResult]) -> Table:

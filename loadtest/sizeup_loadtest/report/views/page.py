@@ -9,6 +9,7 @@ from sizeup_loadtest.report.views import (
     cost,
     load,
     pairs,
+    picture,
     reference,
     speed,
     validity,
@@ -26,7 +27,7 @@ class Page:
     title: str
     subtitle: str
     schedule: str
-    banner: Banner | None
+    banners: tuple[Banner, ...]
     verdict: VerdictView
     sections: tuple[Section, ...]
 
@@ -37,22 +38,31 @@ def view(results: Results) -> Page:
         title=f"Which model size? {results.scenario}, {started}",
         subtitle=(
             f"{results.scenario or 'run'} against {results.target}, {started}, "
-            f"{formatting.seconds(results.seconds)}, {len(results.models)} models, schedule "
+            f"{formatting.seconds(results.seconds)}, {_count(results)}, schedule "
         ),
         schedule=results.schedule_hash[:12],
-        banner=validity.banner(results),
+        banners=tuple(validity.banners(results)),
         verdict=verdict.view(results),
-        sections=(
-            verdict.picture(results),
-            speed.section(results),
-            load.section(results),
-            pairs.section(results),
-            load.breakdown_section(results),
-            cost.section(results),
-            ability.section(results),
-            ability.samples(results),
-            validity.section(results),
-            reference.definitions(),
-            reference.environment(results),
-        ),
+        sections=tuple(section for section in _sections(results) if section is not None),
+    )
+
+
+def _count(results: Results) -> str:
+    count = len(results.models)
+    return f"{count} model{'' if count == 1 else 's'}"
+
+
+def _sections(results: Results) -> tuple[Section | None, ...]:
+    return (
+        picture.section(results),
+        load.section(results),
+        speed.section(results),
+        pairs.section(results),
+        load.breakdown_section(results),
+        cost.section(results),
+        ability.section(results),
+        ability.samples(results),
+        validity.section(results),
+        reference.definitions(),
+        reference.environment(results),
     )

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from markupsafe import Markup
+
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Estimate, ModelResult, Paired, Results
@@ -12,14 +14,12 @@ from sizeup_loadtest.report.charts.rows import BarRow, RowChart
 from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (
     Cell,
-    Details,
     Figure,
     Grid,
     Section,
     Table,
     TableRow,
     blank,
-    present,
 )
 
 _NO_RATIO = "no prompt was completed by both models in the same block"
@@ -67,27 +67,30 @@ def adjacent(results: Results, found: Sequence[Match]) -> list[Match]:
     return [match for match in found if (match.a, match.b) in pairs]
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> Section | None:
     found = matches(results)
     timed = [m for m in adjacent(results, found) if m.latency]
-    charts = Grid(tuple(_chart(timed, *ratio) for ratio in _RATIOS))
+    if not found:
+        return None
+    drawn = (_chart(timed, *ratio) for ratio in _RATIOS)
+    charts = Grid(tuple(Figure(one) for one in drawn if one is not None))
     return Section(
         "pairs",
         "Pairwise comparison",
         "Pairs",
         "Both models got the same prompts in the same blocks, so effects of a prompt or of the"
-        " time cancel. Right of 1 the larger model is slower; an interval that contains 1 shows"
+        " time cancel. Right of 1 model b is slower; an interval that contains 1 shows"
         " no significant difference.",
-        present(charts if timed else Figure(None, _NO_RATIO), _table(found), _all(results)),
+        (charts, _table(found)),
     )
 
 
 def _chart(
     pairs: Sequence[Match], key: str, title: str, ratio: Callable[[Paired], Estimate | None]
-) -> Figure:
+) -> Markup | None:
     found = [_row(match, ratio(match.latency) if match.latency else None) for match in pairs]
     chart = RowChart(key, title, formatting.times, formatting.tick, reference=1.0, log=True)
-    return Figure(rows.draw(found, chart), _NO_RATIO)
+    return rows.draw(found, chart)
 
 
 def _row(match: Match, ratio: Estimate | None) -> BarRow:
@@ -102,13 +105,13 @@ def _tag(name: str) -> str:
     return name.rpartition(":")[2] or name
 
 
-def _table(found: Sequence[Match]) -> Table | None:
+def _table(found: Sequence[Match]) -> Table:
     heads = (
-        "Larger / smaller", "TPOT|ratio", "TTFT|ratio", "E2E latency|ratio",
-        "Correct|smaller only", "Correct|larger only", "McNemar|exact p", "More accurate",
+        "Pair|b / a", "TPOT|ratio", "TTFT|ratio", "E2E latency|ratio",
+        "Correct|a only", "Correct|b only", "McNemar|exact p", "More accurate",
     )  # fmt: skip
     caption = "Every pair, under the lightest load"
-    return Table(heads, tuple(_numbers(match) for match in found), caption) if found else None
+    return Table(heads, tuple(_numbers(match) for match in found), caption)
 
 
 def _numbers(match: Match) -> TableRow:
@@ -122,7 +125,6 @@ def _numbers(match: Match) -> TableRow:
             cells.plain(ability.mcnemar_p if ability else None, p_value, _NO_ABILITY),
             _more_accurate(ability),
         ),
-        detail=match.latency.stage if match.latency else None,
     )
 
 
@@ -143,13 +145,3 @@ def _more_accurate(pair: Paired | None) -> Cell:
         return Cell("not significant")
     larger = (pair.only_b_correct or 0) > (pair.only_a_correct or 0)
     return Cell(pair.b if larger else pair.a)
-
-
-def _all(results: Results) -> Details | None:
-    """Return the ratios under every load, where there are several."""
-    timed = [p for p in results.paired if p.tpot_ratio or p.ttft_ratio or p.e2e_ratio]
-    if len({p.stage for p in timed}) < 2:
-        return None
-    heads = ("Larger / smaller|stage", "TPOT|ratio", "TTFT|ratio", "E2E latency|ratio")
-    found = tuple(TableRow(f"{p.b} / {p.a}", _ratio_cells(p), detail=p.stage) for p in timed)
-    return Details(Table(heads, found, "Every pair under every load"))

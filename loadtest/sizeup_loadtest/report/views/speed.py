@@ -11,14 +11,12 @@ from sizeup_loadtest.report.charts.rows import BarRow, RowChart
 from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (
     Cell,
-    Details,
     Figure,
     Grid,
     Section,
     Table,
     TableRow,
     blank,
-    present,
 )
 
 _NO_BOUND = (
@@ -30,31 +28,33 @@ _MAX_BOUND_RATIO = 20
 _NO_LAYERS = "the server does not report the number of layers"
 
 
-def section(results: Results) -> Section:
+def section(results: Results) -> Section | None:
     models = results.models
+    if not any(model.stages for model in models):
+        return None
     tpot = [_timed(i, m, "tpot") for i, m in enumerate(models)]
     lead = f"{_load(models)}; means with 95 % intervals over blocks. "
     if any(row.bound for row in tpot):
         lead += "The vertical tick is the bound by memory bandwidth. "
     lead += "Equal time per layer for every model means that software overhead dominates."
-    charts = Grid(
-        (
-            _chart(
-                "ttft", "Time to first token", [_timed(i, m, "ttft") for i, m in enumerate(models)]
-            ),
-            _chart("tpot", "Time per output token", tpot),
-            Figure(rows.draw([_layered(i, m) for i, m in enumerate(models)], _LAYERS), _NO_LAYERS),
-        )
+    drawn = (
+        rows.draw([_timed(i, m, "ttft") for i, m in enumerate(models)], _TTFT),
+        rows.draw(tpot, _TPOT),
+        rows.draw([_layered(i, m) for i, m in enumerate(models)], _LAYERS),
     )
+    charts = Grid(tuple(Figure(one) for one in drawn if one is not None))
     return Section(
         "speed",
         "Latency by model",
         "Latency",
         lead,
-        present(charts, _means(models), _percentiles(models)),
+        (charts, _means(models)),
     )
 
 
+_SECONDS = (formatting.seconds, formatting.seconds_tick)
+_TTFT = RowChart("ttft", "Time to first token", *_SECONDS)
+_TPOT = RowChart("tpot", "Time per output token", *_SECONDS)
 _LAYERS = RowChart(
     "layer",
     "Time per output token and layer",
@@ -66,11 +66,6 @@ _LAYERS = RowChart(
 def _load(models: Sequence[ModelResult]) -> str:
     load = text.lightest_load(models)
     return load[0].upper() + load[1:]
-
-
-def _chart(key: str, title: str, drawn: Sequence[BarRow]) -> Figure:
-    chart = RowChart(key, title, formatting.seconds, formatting.seconds_tick)
-    return Figure(rows.draw(drawn, chart), cells.NO_STAGE)
 
 
 def _timed(i: int, model: ModelResult, metric: str) -> BarRow:
@@ -139,7 +134,7 @@ def _row(i: int, model: ModelResult, stage: StageResult | None) -> TableRow:
             Cell(str(stage.n)) if stage else blank(cells.NO_STAGE),
         ),
         class_=f"s{i}",
-        detail=stage.stage if stage else None,
+        detail=text.stage_name(stage) if stage else None,
     )
 
 
@@ -157,42 +152,3 @@ def _of_bound(model: ModelResult, stage: StageResult | None) -> Cell:
         return blank(_NO_BOUND)
     fraction = stage.tok_s_user.value / model.bound_tok_s
     return Cell(formatting.percent(fraction), f"of {formatting.number(model.bound_tok_s)}")
-
-
-_POINTS = (50, 90, 95, 99)
-_METRICS = (
-    ("TTFT", "ttft"),
-    ("TTFT from schedule", "ttft_sched"),
-    ("TPOT", "tpot"),
-    ("ITL", "itl"),
-    ("E2E latency", "e2e"),
-    ("E2E latency from schedule", "e2e_sched"),
-    ("normalized latency", "norm_latency"),
-)
-
-
-def _percentiles(models: Sequence[ModelResult]) -> Details | None:
-    found = tuple(
-        _points(i, model, stage, title, getattr(stage, metric))
-        for i, model in enumerate(models)
-        for stage in _lightest(model)
-        if stage is not None
-        for title, metric in _METRICS
-    )
-    heads = ("Model|stage, metric", *(f"p{p}" for p in _POINTS), "Minimum", "Maximum", "n")
-    table = Table(heads, found, f"Percentiles, {text.lightest_load(models)}")
-    return Details(table) if found else None
-
-
-def _points(
-    i: int, model: ModelResult, stage: StageResult, title: str, seen: Distribution | None
-) -> TableRow:
-    if seen is None:
-        values: tuple[Cell, ...] = (blank("undefined for every request"),) * (len(_POINTS) + 3)
-    else:
-        values = (
-            *(cells.percentile(point, seen) for point in _POINTS),
-            *(Cell(formatting.seconds(end)) for end in (seen.low, seen.high)),
-            Cell(str(seen.n)),
-        )
-    return TableRow(model.name, values, class_=f"s{i}", detail=f"{stage.stage}, {title}")

@@ -28,13 +28,16 @@ class Banner:
     reasons: tuple[str, ...]
 
 
-def banner(results: Results) -> Banner | None:
-    """Return the warning of an invalid run, or of invalid models."""
+def banners(results: Results) -> Iterator[Banner]:
+    """Yield the warnings of a stopped run, and of an invalid run or model."""
+    if not results.validity.complete:
+        yield Banner(text.stopped(results.validity), ())
     if not results.validity.valid:
-        return Banner("This run is invalid: do not use its results.", results.validity.reasons)
+        yield Banner("This run is invalid: do not use its results.", results.validity.reasons)
+        return
     reasons = tuple(f"{m.name}: {m.invalid_reason}" for m in results.models if m.invalid_reason)
-    title = "Do not use the results of these models; the others are valid."
-    return Banner(title, reasons) if reasons else None
+    if reasons:
+        yield Banner("Do not use the results of these models; the others are valid.", reasons)
 
 
 def section(results: Results) -> Section:
@@ -64,8 +67,8 @@ def section(results: Results) -> Section:
             _list("Why it is invalid", validity.reasons),
             Table(("Check", "Median", "p99", "Maximum", "Limit"), checks, "Checks"),
             _outcomes(results),
+            _list("Invalid stages", tuple(_invalid_stages(results))),
             _list("Warnings", validity.warnings),
-            _list("Blank percentiles", tuple(_blank_percentiles(results))),
         ),
     )
 
@@ -89,6 +92,13 @@ def _errors(results: Results, limit: object) -> TableRow:
     return TableRow("Failed requests, of all", (share, none, none, end))
 
 
+def _invalid_stages(results: Results) -> Iterator[str]:
+    for model in results.models:
+        for stage in model.stages:
+            if stage.invalid_reason is not None:
+                yield f"{model.name}, {text.stage_name(stage)}: {stage.invalid_reason}"
+
+
 def _outcomes(results: Results) -> Table:
     found = []
     for i, model in enumerate(results.models):
@@ -97,24 +107,15 @@ def _outcomes(results: Results) -> Table:
             errors.update(stage.errors)
         sources = ", ".join(sorted({s.counted_by for s in model.stages if s.counted_by}))
         kinds = ", ".join(f"{n} {kind}" for kind, n in errors.most_common()) or "none"
+        causes = text.frequent_errors(model.stages) if errors else None
         cells = (
             Cell(str(sum(s.n for s in model.stages))),
-            Cell(kinds),
+            Cell(kinds, causes),
             Cell(sources) if sources else blank("no tokens were counted"),
         )
         found.append(TableRow(model.name, cells, class_=f"s{i}"))
     heads = ("Model", "Requests", "Errors by kind", "Tokens counted by")
     return Table(heads, tuple(found), "Requests, errors, and source of token counts")
-
-
-def _blank_percentiles(results: Results) -> Iterator[str]:
-    """Yield which percentiles of TTFT had too few requests."""
-    seen = [s for m in results.models for s in m.stages if s.ttft is not None]
-    for point in (50, 90, 95, 99):
-        few = [s.ttft.n for s in seen if s.ttft and getattr(s.ttft, f"p{point}") is None]
-        if few:
-            n = f"{min(few)} to {max(few)}" if min(few) < max(few) else str(min(few))
-            yield f"{text.min_requests(point)}; {len(few)} of {len(seen)} stages have {n}"
 
 
 def _list(title: str, items: tuple[str, ...]) -> BulletList | None:

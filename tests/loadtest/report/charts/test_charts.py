@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from sizeup_loadtest.report.charts import labels, scales
+from sizeup_loadtest.report.charts import labels, rows, scales
 
 
 def test_ticks_and_choice_of_scales() -> None:
@@ -32,3 +32,17 @@ def test_labels_do_not_overlap() -> None:
     ordered = sorted(labels.spread([10, 11, 12, 100], 15, 100))
     assert all(b - a >= 15 - 1e-9 for a, b in pairwise(ordered))
     assert max(ordered) <= 100
+
+
+def test_shortened_names_of_sizes_differ() -> None:
+    names = [f"Qwen/Qwen2.5-{size}-Instruct" for size in ("0.5B", "1.5B", "3B", "72B")]
+    for most in (14, 18):
+        short = [rows.shortened(name, most) for name in names]
+        assert len(set(short)) == len(names)
+        assert max(map(len, short)) <= most
+    assert rows.shortened("qwen2.5:7b") == "qwen2.5:7b"
+    assert rows.shortened("Qwen/Qwen3-8B-Instruct") == "Qwen3-8B-Instruct"
+
+
+def test_ideographs_are_wider_than_letters() -> None:
+    assert labels.width("千问") > 1.5 * labels.width("ab")

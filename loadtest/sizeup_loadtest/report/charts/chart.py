@@ -1,0 +1,258 @@
+"""Points of several series over two axes: joined lines, or marks with error bars."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from markupsafe import Markup
+
+from sizeup_loadtest.report.charts import axes, labels, scales, svg
+from sizeup_loadtest.report.charts.axes import Frame, Write
+from sizeup_loadtest.report.charts.rows import shortened
+
+Ends = tuple[float, float]
+Mark = Literal["dot", "hollow", "ring", "diamond"]
+_NAME = 14
+"""Characters of a name beside a line."""
+_TICK = 44.0
+"""Width of the last label of an axis, which is centred at its end."""
+_DISC = 7.0
+_LOG_FROM = 4.0
+"""Ratio of maximum to minimum from which an axis of marks is logarithmic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measurement; `tip` is shown on hover."""
+
+    x: float
+    y: float
+    tip: str
+    mark: Mark = "dot"
+    x_ends: Ends | None = None
+    y_ends: Ends | None = None
+    """Interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The points of one model."""
+
+    name: str
+    class_: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A requirement on the values of an axis, which the script of the page moves."""
+
+    key: str
+    limit: float | None
+    is_minimum: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Title and format of an axis; its range is that of the values, unless given."""
+
+    title: str
+    write: Write
+    count: int = 5
+    """Ticks, at most."""
+    range: Ends | None = None
+    line: float | None = None
+    """Of an objective: a dashed line, where it is near the values."""
+    bound: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Size of a drawing in pixels, and whether the points of a series are joined."""
+
+    key: str
+    title: str
+    width: float
+    height: float
+    joined: bool = True
+    left: float = 56
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    frame: Frame
+    x: scales.Scale
+    y: scales.Scale
+
+    def at(self, point: Point) -> svg.Point:
+        return self.x.at(point.x), self.y.at(point.y)
+
+
+def draw(series: Sequence[Series], x: Axis, y: Axis, style: Style) -> Markup | None:
+    """Return the chart; None without any point."""
+    drawn = [one for one in series if one.points]
+    if not drawn:
+        return None
+    names = max(labels.width(shortened(s.name, _NAME)) for s in drawn) if style.joined else 0
+    right = style.width - (names + 14 if names else _TICK / 2)
+    frame = Frame(style.left, 34, right, style.height - 50)
+    points = [p for s in drawn for p in s.points]
+    plot = _Plot(
+        frame,
+        _scale(x, _values(points, "x"), (frame.left, frame.right), style.joined),
+        _scale(y, _values(points, "y"), (frame.bottom, frame.top), style.joined),
+    )
+    return svg.drawing(
+        style.width,
+        style.height,
+        style.title,
+        "; ".join(p.tip for p in points) + ".",
+        axes.x_axis(frame, plot.x, x.write, _title(x, plot.x)),
+        axes.y_axis(frame, plot.y, y.write, _title(y, plot.y)),
+        _accepted(x, y, plot),
+        _objective(y, plot),
+        _lines(drawn, plot) if style.joined else _marks(drawn, x, y, plot),
+        key=style.key,
+    )
+
+
+def _values(points: Sequence[Point], axis: str) -> list[float]:
+    ends = [e for p in points for e in getattr(p, f"{axis}_ends") or ()]
+    return [*(getattr(p, axis) for p in points), *ends]
+
+
+def _scale(axis: Axis, values: list[float], ends: Ends, joined: bool) -> scales.Scale:
+    if axis.range is not None:
+        return scales.Linear(*axis.range, *ends, axis.count)
+    for limit in (axis.line, axis.bound.limit if axis.bound else None):
+        if limit and min(values) / 5 < limit < max(values) * 5:
+            values = [*values, limit]
+    log_from = scales.LOG_FROM if joined else _LOG_FROM
+    if min(values) > 0 and max(values) / min(values) >= log_from:
+        return scales.logarithmic(values, *ends, axis.count)
+    return scales.from_zero([max(values) * 1.04], *ends, axis.count)
+
+
+def _title(axis: Axis, scale: scales.Scale) -> str:
+    return f"{axis.title}, log scale" if isinstance(scale, scales.Log) else axis.title
+
+
+def _accepted(x: Axis, y: Axis, plot: _Plot) -> Markup | None:
+    """Shade what meets the bounds of both axes; hidden while neither is set."""
+    if x.bound is None or y.bound is None:
+        return None
+    frame = plot.frame
+    left, right = _side(x.bound, plot.x, frame.left, frame.right)
+    bottom, top = _side(y.bound, plot.y, frame.bottom, frame.top)
+    unset = x.bound.limit is None and y.bound.limit is None
+    return svg.group(
+        svg.rect((left, top), (right - left, bottom - top), "accepted"),
+        svg.label((right - 8, top + 17), "meets both", "limit", "end"),
+        class_="bounds",
+        data_x=_for_script(x.bound, plot.x, frame.left, frame.right),
+        data_y=_for_script(y.bound, plot.y, frame.bottom, frame.top),
+        visibility="hidden" if unset else None,
+    )
+
+
+def _side(bound: Bound, scale: scales.Scale, begin: float, end: float) -> Ends:
+    """Return the accepted part of an axis, in pixels."""
+    if bound.limit is None:
+        return begin, end
+    at = min(max(scale.at(bound.limit), min(begin, end)), max(begin, end))
+    return (at, end) if bound.is_minimum else (begin, at)
+
+
+def _for_script(bound: Bound, scale: scales.Scale, begin: float, end: float) -> str:
+    domain = {"log": isinstance(scale, scales.Log), "low": scale.low, "high": scale.high}
+    pixels = {"begin": begin, "end": end}
+    return json.dumps({"key": bound.key, "minimum": bound.is_minimum, **domain, **pixels})
+
+
+def _objective(y: Axis, plot: _Plot) -> Markup | None:
+    frame = plot.frame
+    if y.line is None or not frame.top <= plot.y.at(y.line) <= frame.bottom:
+        return None
+    at = plot.y.at(y.line)
+    return svg.join(
+        (
+            svg.line((frame.left, at), (frame.right, at), "limit"),
+            svg.label(
+                (frame.left + 5, at - 5), f"SLO {y.write(float(f'{y.line:.3g}'))}", "limit small"
+            ),
+        )
+    )
+
+
+def _lines(series: Sequence[Series], plot: _Plot) -> Markup:
+    """Draw joined points with the name of each series beside its last one, without overlaps."""
+    ends = [plot.at(one.points[-1]) for one in series]
+    heights = labels.spread([y for _, y in ends], labels.HEIGHT, plot.frame.bottom)
+    parts = []
+    for one, end, height in zip(series, ends, heights, strict=True):
+        pixels = [plot.at(p) for p in one.points]
+        marks = [_mark(p, at, 3) for p, at in zip(one.points, pixels, strict=True)]
+        beside = (plot.frame.right + 9, height)
+        leader = svg.line(end, beside, "leader")
+        name = svg.label((beside[0] + 3, height + 4), shortened(one.name, _NAME), "label")
+        parts.append(
+            svg.group(svg.polyline(pixels, "trace"), leader, *marks, name, class_=one.class_)
+        )
+    return svg.join(parts)
+
+
+def _mark(point: Point, at: svg.Point, radius: float) -> Markup:
+    if point.mark == "diamond":
+        return svg.diamond(at, radius * 2, "mark", point.tip)
+    dot = svg.circle(at, radius, "mark hollow" if point.mark == "hollow" else "mark", point.tip)
+    if point.mark == "ring":
+        return svg.join((dot, svg.circle(at, radius * 2.5, "knee", point.tip)))
+    return dot
+
+
+def _marks(series: Sequence[Series], x: Axis, y: Axis, plot: _Plot) -> Markup:
+    """Draw discs with error bars and a name beside each, linked in the order of the series."""
+    centres = [plot.at(one.points[0]) for one in series]
+    texts = [shortened(one.name) for one in series]
+    within = labels.Box(plot.frame.left, plot.frame.top + 20, plot.frame.right, plot.frame.bottom)
+    bars = [_bars(one.points[0], plot) for one in series]
+    lines = [*pairwise(centres), *(bar for each in bars for bar in each)]
+    circles = [(*centre, _DISC + 5) for centre in centres]
+    positions = labels.around(circles, texts, within, [*lines, *_corner(x, y, plot)])
+    parts = [svg.polyline(centres, "link")]
+    for one, centre, each, text, position in zip(
+        series, centres, bars, texts, positions, strict=True
+    ):
+        parts.append(
+            svg.group(
+                *(axes.error_bar(*ends) for ends in each),
+                svg.circle(centre, _DISC + 4.5, "ring"),
+                svg.circle(centre, _DISC, "disc", one.points[0].tip),
+                svg.label((position.x, position.y), text, "label", position.anchor),
+                class_=one.class_,
+            )
+        )
+    return svg.join(parts)
+
+
+def _bars(point: Point, plot: _Plot) -> list[labels.Line]:
+    x, y = plot.at(point)
+    found: list[labels.Line] = []
+    if point.y_ends:
+        found.append(((x, plot.y.at(point.y_ends[0])), (x, plot.y.at(point.y_ends[1]))))
+    if point.x_ends:
+        found.append(((plot.x.at(point.x_ends[0]), y), (plot.x.at(point.x_ends[1]), y)))
+    return found
+
+
+def _corner(x: Axis, y: Axis, plot: _Plot) -> list[labels.Line]:
+    """Return the edges of the accepted area, which labels avoid."""
+    if x.bound is None or y.bound is None:
+        return []
+    frame = plot.frame
+    left, right = _side(x.bound, plot.x, frame.left, frame.right)
+    bottom, top = _side(y.bound, plot.y, frame.bottom, frame.top)
+    inner = left if x.bound.is_minimum else right
+    return [((left, bottom), (right, bottom)), ((inner, bottom), (inner, top))]

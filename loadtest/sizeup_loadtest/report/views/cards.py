@@ -1,0 +1,225 @@
+"""A card for every model: what decides about it, and whether it meets the requirements. Pure."""
+
+from dataclasses import dataclass
+
+from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis import verdict
+from sizeup_loadtest.analysis.cost import per_thousand, seconds_per_correct
+from sizeup_loadtest.analysis.selection import lightest_stage
+from sizeup_loadtest.data.results import (
+    CapacityResult,
+    ModelResult,
+    RequirementCheck,
+    Requirements,
+    Results,
+)
+from sizeup_loadtest.report import text
+from sizeup_loadtest.report.views import cells, commands
+from sizeup_loadtest.report.views.blocks import Cell, blank
+
+MARKS = {"met": "✓", "missed": "✗", "unknown": "?"}
+VERDICTS = {
+    "": "– no requirements",
+    "met": "✓ passes",
+    "missed": "✗ does not pass",
+    "unknown": "? not fully measured",
+    "invalid": "✗ invalid: do not use",
+}
+"""Of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The next smaller or larger model, compared with the recommended one."""
+
+    step: str
+    name: str
+    difference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A line of a card; `key` is of the requirement that limits it, if any can."""
+
+    name: str
+    cell: Cell
+    key: str | None = None
+    mark: str = ""
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What decides about one model."""
+
+    name: str
+    class_: str
+    described: str | None
+    mark: str
+    chosen: bool
+    criteria: tuple[Criterion, ...]
+    details: tuple[Criterion, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+def requirements(results: Results) -> Requirements:
+    return results.verdict.requirements if results.verdict else Requirements()
+
+
+def is_chosen(results: Results, model: ModelResult) -> bool:
+    return results.verdict is not None and results.verdict.smallest == model.name
+
+
+def unbroken(sentence: str) -> str:
+    """Use no-break spaces around comparisons and before units."""
+    for sign in ("≥", "≤"):
+        sentence = sentence.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
+    return sentence.replace(" %", "\u00a0%")
+
+
+def card(results: Results, i: int) -> Card:
+    model, required = results.models[i], requirements(results)
+    check = verdict.check(model, required)
+    return Card(
+        name=model.name,
+        class_=f"s{i}",
+        described=cells.described(model),
+        mark=VERDICTS[_state(model, check)],
+        chosen=is_chosen(results, model),
+        criteria=_criteria(results, model, required),
+        details=_details(model),
+        neighbours=_neighbours(results, i),
+    )
+
+
+def _state(model: ModelResult, check: RequirementCheck) -> str:
+    if model.invalid_reason is not None:
+        return "invalid"
+    if check.passes is None:
+        return "unknown" if check.misses else ""
+    return "met" if check.passes else "missed"
+
+
+def _criteria(
+    results: Results, model: ModelResult, required: Requirements
+) -> tuple[Criterion, ...]:
+    stage = lightest_stage(model)
+    ability = model.ability.overall if model.ability else None
+    no_ability = commands.missing(results, "ability").reason
+    speed = cells.estimate(stage.tok_s_user if stage else None, formatting.number)
+    shown: tuple[tuple[str, Cell, str | None], ...] = (
+        ("Ability", cells.proportion(ability, no_ability, bar=True), "ability"),
+        ("Speed", speed.with_unit("tok/s"), "tok_s_user"),
+        ("First token", _first_token(model), "ttft_p50"),
+        ("Within SLO", cells.proportion(stage.attainment if stage else None, "no SLO"),
+         "attainment"),
+        ("Carries", _carries(model.capacity, commands.missing(results, "capacity").reason), None),
+        ("Cost", _cost(model),
+         "cost_per_million"),
+        ("Memory", cells.memory(model.model_info), None),
+        ("Errors", _errors(model), None),
+    )  # fmt: skip
+    rules = {one.key: one for one in verdict.REQUIREMENTS}
+    return tuple(
+        Criterion(name, cell, key, *(_judged(rules[key], model, required) if key else ()))
+        for name, cell, key in shown
+    )
+
+
+def _judged(
+    one: verdict.Requirement, model: ModelResult, required: Requirements
+) -> tuple[str, str]:
+    """Return the mark of a requirement, and the requirement; both empty where it is not set."""
+    limit = one.limit(required)
+    if limit is None:
+        return "", ""
+    described = one.describe(required).removeprefix(f"{one.name} ")
+    return MARKS[one.state(model, limit)], unbroken(described)
+
+
+def _first_token(model: ModelResult) -> Cell:
+    """Return the median TTFT, with p95 and that of the answer of a model that thinks."""
+    stage = lightest_stage(model)
+    cell = cells.percentile(50, stage.ttft if stage else None)
+    if cell.text is None or stage is None or stage.ttft is None:
+        return cell
+    p95 = "–" if stage.ttft.p95 is None else formatting.seconds(stage.ttft.p95)
+    notes = ["p50", f"p95 {p95}"]
+    if stage.answer_ttft and stage.answer_ttft.p50 is not None:
+        notes.append(f"answer {formatting.seconds(stage.answer_ttft.p50)}")
+    return Cell(cell.text, ", ".join(note.replace(" ", "\u00a0") for note in notes))
+
+
+def _cost(model: ModelResult) -> Cell:
+    cell = cells.cost_per_million(model.cost, interval=False)
+    return cell if cell.text is None else Cell(cell.text, f"per M tokens, {cell.note}")
+
+
+def _carries(capacity: CapacityResult | None, reason: str) -> Cell:
+    if capacity is None:
+        return blank(reason)
+    note = text.max_load_note(capacity) if capacity.max_load is not None else None
+    return Cell(text.max_load(capacity), note)
+
+
+def _errors(model: ModelResult) -> Cell:
+    failed = sum(sum(s.errors.values()) for s in model.stages)
+    total = sum(s.n for s in model.stages)
+    if not total:
+        return blank(cells.NO_STAGE)
+    return Cell(f"{failed} of {total:,}", text.frequent_errors(model.stages) or None)
+
+
+def _details(model: ModelResult) -> tuple[Criterion, ...]:
+    stage = lightest_stage(model)
+    until_eos = lightest_stage(model, "until_eos") or stage
+    e2e = until_eos.e2e.mean if until_eos and until_eos.e2e else None
+    correct = seconds_per_correct(model.ability)
+    thousand = per_thousand(model.cost)
+    return (
+        Criterion("Whole answer", cells.estimate(e2e, formatting.seconds)),
+        Criterion(
+            "Per correct answer",
+            cells.plain(correct, formatting.seconds, "no correct answer was timed"),
+        ),
+        Criterion(
+            "1,000 correct answers", cells.estimate(thousand, formatting.dollars, cells.NO_PRICE)
+        ),
+        Criterion("Load time", cells.load_time(model)),
+    )
+
+
+def _neighbours(results: Results, i: int) -> tuple[Neighbour, ...]:
+    models = results.models
+    words = ("One size down", "One size up")
+    if not results.ordered_by_size:
+        words = ("Listed before", "Listed after")
+    return tuple(
+        Neighbour(word, models[i + step].name, _difference(models[i], models[i + step]))
+        for step, word in zip((-1, 1), words, strict=True)
+        if 0 <= i + step < len(models)
+    )
+
+
+def _difference(chosen: ModelResult, other: ModelResult) -> str:
+    if other.invalid_reason is not None:
+        return "invalid"
+    parts = []
+    if chosen.ability and other.ability:
+        points = (other.ability.overall.value - chosen.ability.overall.value) * 100
+        parts.append(f"{points:+.0f} points of ability".replace("-", "−"))
+    own, theirs = (_measured("tok_s_user", model) for model in (chosen, other))
+    if own and theirs:
+        ratio = theirs / own
+        direction = "faster" if ratio >= 1 else "slower"
+        parts.append(f"{formatting.times(max(ratio, 1 / ratio))} {direction} per token")
+    own, theirs = (_measured("cost_per_million", model) for model in (chosen, other))
+    if own and theirs:
+        parts.append(f"{theirs / own:.2g} × the cost per token")
+    return ", ".join(parts) or "not measured"
+
+
+def _measured(key: str, model: ModelResult) -> float | None:
+    requirement = next(one for one in verdict.REQUIREMENTS if one.key == key)
+    seen = requirement.measured(model)
+    return seen.value if seen else None
