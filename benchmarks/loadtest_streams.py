@@ -37,9 +37,6 @@ _DEADLINE_NS = 600 * 10**9
 class NullObserver:
     """Ignores every event."""
 
-    def began(self, segment: Segment) -> None:
-        """Ignore it."""
-
     def sent(self, request: Request) -> None:
         """Ignore it."""
 

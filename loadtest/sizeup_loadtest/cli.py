@@ -14,11 +14,11 @@ from sizeup_loadtest.config.file import load
 from sizeup_loadtest.config.models import Target
 from sizeup_loadtest.config.overrides import Overrides
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.settings import Shard, default_url, shard_index
+from sizeup_loadtest.config.settings import default_url
 from sizeup_loadtest.errors import UncomparableError, UsageError
 
 if TYPE_CHECKING:
-    from sizeup_loadtest.execution.run import ShardOptions
+    from sizeup_loadtest.execution.start import RunOptions
 
 PHASES = ("speed", "capacity", "ability")
 
@@ -57,17 +57,11 @@ Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/<scena
 Only = Annotated[
     str | None, typer.Option(help="Comma-separated phases: speed, capacity, ability; default: all.")
 ]
-Shards = Annotated[
-    int, typer.Option(min=1, max=1000, help="Number of processes that share the plan.")
-]
-ShardIndex = Annotated[
-    int | None, typer.Option(min=0, help="Index of this process; default: JOB_COMPLETION_INDEX.")
+Workers = Annotated[
+    int, typer.Option(min=1, max=256, help="Number of processes that send the requests.")
 ]
 PrintFiles = Annotated[
     bool, typer.Option("--print-files", help="At the end, print the run's files for `extract`.")
-]
-StartAt = Annotated[
-    float | None, typer.Option(help="Common start of all shards, as Unix time in seconds.")
 ]
 RunPath = Annotated[Path, typer.Argument(help="Run folder, or results.json.")]
 Baseline = Annotated[Path, typer.Option(help="Run folder or results.json to compare with.")]
@@ -91,9 +85,7 @@ def run(
     min_ability: MinAbility = None,
     price: Price = None,
     out: Out = None,
-    shards: Shards = 1,
-    shard: ShardIndex = None,
-    start_at: StartAt = None,
+    workers: Workers = 1,
     print_files: PrintFiles = False,
 ) -> None:
     """Measure latency and throughput, capacity and ability of every model, and report them."""
@@ -101,7 +93,7 @@ def run(
         minutes, min_tokens_per_second, max_ttft, min_ability, overrides.prices(price or [])
     )
     config = _config(scenario, url, models, _phases(only), changes)
-    _start(config, out, _sharding(shards, shard, start_at, print_files))
+    _start(config, out, _options(workers, print_files))
 
 
 def plan(
@@ -242,22 +234,7 @@ def extract(
         typer.echo(out / name)
 
 
-def merge(
-    shards: Annotated[list[Path], typer.Argument(help="Folders of all shards of one run.")],
-    out: Annotated[Path, typer.Option(help="New folder for the merged run.")] = Path("merged"),
-) -> None:
-    """Merge the shards of a run and compute its results from all records."""
-    from rich.console import Console
-
-    from sizeup_loadtest.execution import start
-    from sizeup_loadtest.storage import merge_shards
-    from sizeup_loadtest.storage.run_folder import RunFolder
-
-    folder = merge_shards.merge([RunFolder(path) for path in shards], out)
-    start.finish(folder, Console())
-
-
-COMMANDS = (run, plan, report, compare, check, extract, merge)
+COMMANDS = (run, plan, report, compare, check, extract)
 
 
 def _config(
@@ -306,19 +283,13 @@ def _phases(only: str | None) -> list[str]:
     return phases
 
 
-def _sharding(
-    shards: int = 1,
-    index: int | None = None,
-    start_at: float | None = None,
-    print_files: bool = False,
-) -> "ShardOptions":
-    from sizeup_loadtest.execution.run import ShardOptions
+def _options(workers: int = 1, print_files: bool = False) -> "RunOptions":
+    from sizeup_loadtest.execution.start import RunOptions
 
-    shard = Shard() if shards == 1 else Shard(shard_index() if index is None else index, shards)
-    return ShardOptions(shard, start_at, print_files)
+    return RunOptions(workers, print_files)
 
 
-def _start(config: Config, out: Path | None, options: "ShardOptions") -> None:
+def _start(config: Config, out: Path | None, options: "RunOptions") -> None:
     from sizeup_loadtest.execution.start import start
 
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

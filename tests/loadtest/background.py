@@ -29,8 +29,8 @@ TAGS = {"models": [{"name": name, "size": 4 * size} for name, size in SIZES.item
 CONFIG = """
 models: [{name: large, price_per_hour: 3.6, bandwidth_gb_s: 1}, small]
 max_tokens: 3
-load: {blocks: 2, warmup: 1, closed: [1, 2], open: {arrival: constant, rates: [200]},
-       requests_per_block: 3}
+load: {blocks: 2, warmup: 1, closed: [1, 2], requests_per_block: 3,
+       open: {arrival: constant, rates: [200], seconds: 0.02, max_seconds: 0.03}}
 limits: {max_send_lag_seconds: 5, max_loop_lag_seconds: 5}
 """
 

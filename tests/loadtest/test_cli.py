@@ -1,9 +1,11 @@
 """Whole runs against a real socket, from the command line to results."""
 
 import json
+import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,11 +49,12 @@ def test_from_the_command_line_to_results(
 
 
 def _check_counts(fake: FakeServer, results: Results) -> None:
-    """2 blocks of 2 output lengths with 3 + 5 + 3 requests, and one warm-up request, of 2 models.
+    """2 output lengths with 2 blocks of 3 + 5 requests and an open stage of 6, and one warm-up
+    request, of 2 models.
 
-    Of 24 segments all but one follow another model, and have a preload request.
+    Of 20 segments all but three follow another model, and have a preload request.
     """
-    assert len(fake.bodies("/v1/chat/completions")) == 2 * (2 * 2 * 11 + 1) + 23
+    assert len(fake.bodies("/v1/chat/completions")) == 2 * (2 * (2 * 8 + 6) + 1) + 17
     per_stage = {s.stage: s.n for s in results.models[0].stages}
     assert per_stage == {
         f"{load}-{length}": n
@@ -123,7 +126,7 @@ def test_a_model_without_responses_leaves_the_others_valid(
     with background(**WHOLE | {"chat": only_large}) as fake:
         assert speed(tmp_path, fake) == 3
     request = [body["model"] for body in fake.bodies("/v1/chat/completions")]
-    assert request.count("small") == 1
+    assert request.count("small") == 3
     assert "small: " in capsys.readouterr().err
     results = RunFolder(tmp_path / "run").results()
     small, large = results.models
@@ -153,56 +156,63 @@ def test_a_stopped_run_keeps_its_measurements(tmp_path: Path) -> None:
     assert 5 <= sum(s.n for m in results.models for s in m.stages) < 20
 
 
-def test_shards_share_the_plan(tmp_path: Path) -> None:
-    config = CONFIG.replace("requests_per_block: 3", "requests_per_block: 3, stage_seconds: 0.05")
-    config = config.replace("load: {", "load: {drain_seconds: 0.01, ")
+def test_workers_send_the_plan(tmp_path: Path) -> None:
     with background(**WHOLE) as fake:
-        assert speed(tmp_path, fake, config, "--shards", "2", "--shard", "1") == 0
+        assert speed(tmp_path, fake, CONFIG, "--workers", "2") == 0
     folder = RunFolder(tmp_path / "run")
-    seen = [r for r in folder.records() if not r.planned.warm_up]
-    assert seen
-    assert {r.shard for r in seen} == {1}
-    assert not any(r.stage.startswith("closed-1-") for r in seen)
-    assert not (folder.path / "results.json").exists()
-    slots = {
-        (segment.stage.key, segment.block, segment.model): number * 60_000_000
-        for number, segment in enumerate(folder.plan().segments)
-    }
-    assert all(r.scheduled_ns >= slots[r.stage, r.planned.block, r.planned.model] for r in seen)
+    _check_counts(fake, folder.results())
+    sent = [r for r in folder.records() if not r.planned.warm_up]
+    planned = [r for s in folder.plan().segments for r in s.requests]
+    assert sorted(map(repr, (r.planned for r in sent))) == sorted(map(repr, planned))
+    at_once = [r for r in sent if r.stage.startswith("closed-1-")]
+    for before, after in pairwise(sorted(at_once, key=lambda r: r.sent_ns)):
+        assert before.ended_ns <= after.sent_ns
+    assert folder.info().loop_lag is not None
 
 
-def test_shards_are_merged_from_the_command_line(
+def test_a_lost_worker_ends_the_run_and_keeps_its_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = CONFIG.replace("requests_per_block: 3", "requests_per_block: 4, stage_seconds: 0.05")
-    file = tmp_path / "sizes.yaml"
-    file.write_text(config.replace("load: {", "load: {drain_seconds: 0.01, "))
-    folders = [str(tmp_path / name) for name in ("a", "b")]
-    with background(**WHOLE) as fake:
-        for shard, folder in enumerate(folders):
-            request = ("--url", fake.url, "--shards", "2", "--shard", str(shard), "--out", folder)
-            assert bench("run", "-c", str(file), *request) == 0
-    assert bench("merge", folders[0], "--out", str(tmp_path / "part")) == 2
-    assert "1 of 2 shards" in capsys.readouterr().err
-    assert bench("merge", *folders, "--out", str(tmp_path / "all")) == 0
-    made = RunFolder(tmp_path / "all").results()
-    planned = RunFolder(tmp_path / "all").plan().requests
-    assert sum(s.n for m in made.models for s in m.stages) <= planned
-    assert {r.shard for r in RunFolder(tmp_path / "all").records()} == {0, 1}
-    assert (tmp_path / "all" / "report.html").is_file()
+    calls: list[int] = []
+
+    async def killing(request: ReceivedRequest) -> AsyncIterator[bytes]:
+        calls.append(1)
+        if len(calls) == 30:
+            for process in multiprocessing.active_children():
+                process.kill()
+        yield STREAM + b"".join(openai_answer())
+
+    with background(**WHOLE | {"chat": killing}) as fake:
+        assert speed(tmp_path, fake, CONFIG, "--workers", "2") == 1
+    assert "exit code -9" in capsys.readouterr().err
+    results = RunFolder(tmp_path / "run").results()
+    assert sum(s.n for m in results.models for s in m.stages) > 5
 
 
-def test_shards_need_stage_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with background(**WHOLE) as fake:
-        assert speed(tmp_path, fake, CONFIG, "--shards", "2", "--shard", "1") == 2
-    assert "stage_seconds" in capsys.readouterr().err
+def test_a_model_that_fails_in_a_row_is_stopped_with_the_cause(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    async def dying(request: ReceivedRequest) -> AsyncIterator[bytes]:
+        small = request.body["model"] == "small"
+        calls.extend([1] * small)
+        dead = small and len(calls) > 10
+        async for piece in (status(500, {"error": "gone"}) if dead else WHOLE["chat"])(request):
+            yield piece
+
+    config = CONFIG.replace("requests_per_block: 3", "requests_per_block: 20")
+    with background(**WHOLE | {"chat": dying}) as fake:
+        assert speed(tmp_path, fake, config) == 3
+    small, large = RunFolder(tmp_path / "run").results().models
+    assert (small.invalid_reason or "").startswith("stopped after 10 failures in a row")
+    assert "gone (10)" in (small.invalid_reason or "")
+    assert large.invalid_reason is None
+    assert len(calls) < 25
 
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
         (["run", "--config", "nowhere"], "smoke"),
-        (["run", "-c", "smoke", "--shards", "2", "--shard", "2"], "shard index 2"),
         (["plan", "--config", "nowhere"], "smoke"),
         (["run", "--only", "speed,accuracy"], "capacity"),
         (["run", "--only", ""], "capacity"),

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from sizeup_loadtest.analysis import capacity, cost, latency, sizes, turns, validity, verdict
+from sizeup_loadtest.analysis import (
+    capacity,
+    cost,
+    latency,
+    pairing,
+    sizes,
+    turns,
+    validity,
+    verdict,
+)
 from sizeup_loadtest.analysis.sizes import Size
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
@@ -18,6 +27,7 @@ from sizeup_loadtest.data.results import (
     Paired,
     Results,
     SampleOutputs,
+    ServerMetrics,
     StageResult,
     Validity,
 )
@@ -74,10 +84,7 @@ class _Run:
         for record in self.measured:
             if not capacity.is_search(record.stage):
                 by[record.planned.model].append(record)
-        return {
-            name: validity.RequestCount(len(group), sum(r.outcome is not Outcome.OK for r in group))
-            for name, group in by.items()
-        }
+        return {name: validity.count(group) for name, group in by.items()}
 
 
 def assemble(folder: RunFolder) -> Results:
@@ -141,32 +148,27 @@ def _info(run: _Run, model: str) -> ModelInfo:
 
 def _models(run: _Run, known: Mapping[str, Size | None]) -> tuple[ModelResult, ...]:
     """Return every model, smallest first where every size is known."""
-    failing = validity.invalid_models(run.config.limits, run.counts)
-    invalid = {**failing, **run.info.invalid_models}
-    models = [
-        _model(run, model, known[model.name], invalid.get(model.name))
-        for model in run.config.models
-    ]
+    models = [_model(run, model, known[model.name]) for model in run.config.models]
     if not sizes.ordered(known.values()):
         return tuple(models)
     return tuple(sorted(models, key=lambda m: m.model_info.parameters or 0))
 
 
-def _model(
-    run: _Run, model: ModelConfig, size: Size | None, invalid_reason: str | None
-) -> ModelResult:
+def _model(run: _Run, model: ModelConfig, size: Size | None) -> ModelResult:
     info = _info(run, model.name)
     cold = run.info.load_seconds.get(model.name)
+    stages = _stages(run, model.name)
     result = ModelResult(
         name=model.name,
         server=run.info.servers.get(model.name),
         model_info=info.model_copy(update={"parameters": size.parameters if size else None}),
         parameters_source=size.source if size else None,
-        invalid_reason=invalid_reason,
+        invalid_reason=run.info.invalid_models.get(model.name)
+        or validity.invalid_model(run.config.limits, run.counts[model.name], stages),
         load_seconds=info.load_seconds if cold is None else cold,
         load_source="cold start" if cold else "server" if info.load_seconds else None,
         bound_tok_s=bandwidth_bound(model, info),
-        stages=_stages(run, model.name),
+        stages=stages,
         capacity=_capacity(run, model.name),
         ability=run.ability.results.get(model.name) if run.ability else None,
         suites=run.suites.results.get(model.name, {}) if run.suites else {},
@@ -213,13 +215,21 @@ def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
 def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
     metrics = run.info.server_metrics.get(model, {})
     return tuple(
-        latency.stage_result(to_load(stage, records[0].api), records, run.config.slo).model_copy(
-            update={"server_metrics": metrics.get(stage.key)}
-        )
+        _stage(run, stage, run.by_stage[model, stage.key], metrics.get(stage.key))
         for stage in run.plan.stages
         if (records := run.by_stage.get((model, stage.key), ()))
         and any(not record.planned.warm_up for record in records)
     )
+
+
+def _stage(
+    run: _Run, stage: Stage, records: Sequence[Record], metrics: ServerMetrics | None
+) -> StageResult:
+    load = to_load(stage, records[0].api)
+    result = latency.stage_result(load, records, run.config.slo)
+    counted = validity.count([r for r in records if not r.planned.warm_up])
+    reason = validity.too_many_errors(run.config.limits, counted)
+    return result.model_copy(update={"invalid_reason": reason, "server_metrics": metrics})
 
 
 def to_load(stage: Stage, api: Api) -> latency.StageLoad:
@@ -229,7 +239,7 @@ def to_load(stage: Stage, api: Api) -> latency.StageLoad:
 def _paired(run: _Run, models: Sequence[str]) -> tuple[Paired, ...]:
     """Compare every two models in every stage, and in ability."""
     pairs = [
-        latency.paired(a, b, stage.key, of_a, of_b)
+        pairing.paired(a, b, stage.key, of_a, of_b)
         for a, b in combinations(models, 2)
         for stage in run.plan.stages
         if (of_a := run.by_stage.get((a, stage.key))) and (of_b := run.by_stage.get((b, stage.key)))
@@ -242,9 +252,7 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
     searched = [record for record in run.measured if capacity.is_search(record.stage)]
     counted = [record for record in run.measured if not capacity.is_search(record.stage)]
     sent = [record for record in counted if record.stage in stages]
-    planned = sum(
-        len(s.requests) for s in run.plan.segments if s.model not in run.info.invalid_models
-    )
+    planned = sum(s.required for s in run.plan.segments if s.model not in run.info.invalid_models)
     never_due = turns.never_due((r for s in run.plan.segments for r in s.requests), sent)
     warnings = [*run.info.notes] if run.info.complete else [validity.STOPPED, *run.info.notes]
     if never_due:

@@ -5,14 +5,13 @@ significantly (the upper Wilson bound of its attainment is above the target), is
 requests pooled before its value decides. So is one that fails by saturation alone.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sizeup_loadtest.analysis import intervals, knee, latency
+from sizeup_loadtest.analysis import intervals, knee, latency, open_loop, throughput
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.record import Record
-from sizeup_loadtest.data.results import CapacityPoint, CapacityResult
+from sizeup_loadtest.data.results import CapacityPoint, CapacityResult, Proportion
 
 TRIES = 3
 """Tries per load; after them its value decides, significant or not."""
@@ -106,14 +105,10 @@ def saturated(records: Sequence[Record]) -> bool:
     """
     first_end = min((r.ended_ns for r in records), default=0)
     ordered = sorted(records, key=lambda r: r.scheduled_ns)
-    starts = [r.scheduled_ns for r in ordered]
-    ends = sorted(r.ended_ns for r in ordered)
-    steady = [r for r in ordered if r.scheduled_ns >= first_end]
-    in_flight = [
-        float(bisect_right(starts, r.scheduled_ns) - bisect_right(ends, r.scheduled_ns))
-        for r in steady
-    ]
-    return intervals.is_growing(in_flight) and intervals.is_growing([_waited(r) for r in steady])
+    numbers = zip(ordered, open_loop.in_flight_at_arrival(ordered), strict=True)
+    steady = [(r, float(n)) for r, n in numbers if r.scheduled_ns >= first_end]
+    in_flight = [n for _, n in steady]
+    return intervals.is_growing(in_flight) and intervals.is_growing([_waited(r) for r, _ in steady])
 
 
 def _waited(record: Record) -> float:
@@ -127,17 +122,25 @@ def point(records: Sequence[Record], mode: Mode, level: float, slo: Slo) -> Capa
     first = records[0]
     load = latency.StageLoad(first.stage, mode, level, first.planned.length, first.api)
     stage = latency.stage_result(load, records, slo)
-    if stage.attainment is None:
-        raise ValueError(f"{first.stage}: no measured requests")
     return CapacityPoint(
         level=level,
-        attainment=stage.attainment,
+        attainment=_attainment(records, mode, slo),
         out_tok_s=stage.out_tok_s.value if stage.out_tok_s else None,
         ttft_p50=stage.ttft_sched.p50 if stage.ttft_sched else None,
         ttft_p95=stage.ttft_sched.p95 if stage.ttft_sched else None,
         tpot_p50=stage.tpot.p50 if stage.tpot else None,
         saturated=mode == "open" and _mostly_saturated(records),
     )
+
+
+def _attainment(records: Sequence[Record], mode: Mode, slo: Slo) -> Proportion:
+    """Return the attainment of a load, also where it saturates the server."""
+    measured = [r for r in records if not r.planned.warm_up]
+    if mode == "closed":
+        blocks = throughput.steady([*latency.by_block(measured).values()])
+    else:
+        blocks = [part.arrivals for part in latency.open_parts(measured)]
+    return latency.attainment(mode, dict(enumerate(blocks)), slo)
 
 
 def _mostly_saturated(records: Sequence[Record]) -> bool:

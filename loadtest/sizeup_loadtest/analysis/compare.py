@@ -1,7 +1,7 @@
 """Comparison of two runs: ratios of latencies and rates, differences of proportions. Pure.
 
 Ratios are second run / first run. With the records of both runs of one schedule, latencies are
-paired by request (`latency.paired`); else the interval of a ratio combines those of both runs,
+paired by request (`pairing.paired`); else the interval of a ratio combines those of both runs,
 whose relative errors add in quadrature. Differences of proportions have Newcombe's interval (1998,
 method 10), made of both Wilson intervals.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sizeup_loadtest.analysis import intervals, latency, validity
+from sizeup_loadtest.analysis import intervals, pairing, validity
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import (
     Distribution,
@@ -212,7 +212,7 @@ def _paired(records: tuple[Records, Records]) -> Mapping[Key, Estimate]:
     first, second = (_by_stage(side) for side in records)
     result: dict[Key, Estimate] = {}
     for model, stage in sorted(first.keys() & second.keys()):
-        pair = latency.paired(model, model, stage, first[model, stage], second[model, stage])
+        pair = pairing.paired(model, model, stage, first[model, stage], second[model, stage])
         ratios = {"ttft": pair.ttft_ratio, "tpot": pair.tpot_ratio, "e2e": pair.e2e_ratio}
         result |= {(model, stage, name): r for name, r in ratios.items() if r is not None}
     return result

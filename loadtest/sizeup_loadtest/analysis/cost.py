@@ -28,7 +28,7 @@ class Throughput:
     level: float
     tokens_per_second: Estimate
     within_slo: bool
-    """True where no SLO was evaluated."""
+    """False where the SLO could not be evaluated, as in an open loop without a steady state."""
 
 
 def estimate_cost(
@@ -61,10 +61,13 @@ def throughputs(model: ModelResult, attainment: float = 0.95) -> list[Throughput
     """Return the throughput of every stage and of every load of the capacity search."""
     measured = [
         Throughput(
-            s.mode, s.level, s.out_tok_s, s.attainment is None or s.attainment.value >= attainment
+            s.mode,
+            s.level,
+            s.out_tok_s,
+            s.attainment is not None and s.attainment.value >= attainment,
         )
         for s in model.stages
-        if s.out_tok_s is not None
+        if s.out_tok_s is not None and s.invalid_reason is None
     ]
     if (capacity := model.capacity) is not None:
         for point in (point for point in capacity.points if point.out_tok_s):

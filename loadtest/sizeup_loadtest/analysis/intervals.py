@@ -28,12 +28,15 @@ def wilson(successes: int, n: int) -> Proportion:
     """Return a proportion with its 95 % interval; ValueError for n = 0."""
     if n == 0:
         raise ValueError("a proportion needs n > 0")
-    p, z2 = successes / n, Z95 * Z95
+    low, high = _wilson_interval(successes / n, n)
+    return Proportion(successes=successes, n=n, value=successes / n, low=low, high=high)
+
+
+def _wilson_interval(p: float, n: float) -> tuple[float, float]:
+    z2 = Z95 * Z95
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == n else centre + half
-    return Proportion(successes=successes, n=n, value=p, low=low, high=high)
+    return 0.0 if p <= 0 else centre - half, 1.0 if p >= 1 else centre + half
 
 
 def smallest_n(quantile: float) -> int:
@@ -44,6 +47,35 @@ def smallest_n(quantile: float) -> int:
     """
     rarer = max(quantile, 1 - quantile)
     return math.ceil(math.log(0.025) / math.log(rarer) - 1e-12)
+
+
+def clustered_proportion(blocks: Sequence[tuple[int, int]]) -> Proportion:
+    """Return a proportion with its interval, given successes and n of blocks.
+
+    Requests of one part of an open loop wait in the same queue. From MIN_BLOCKS on the interval is
+    that of the effective number of requests, with Student's t (Korn and Graubard 1998).
+    """
+    plain = wilson(sum(k for k, _ in blocks), sum(n for _, n in blocks))
+    if len(blocks) < MIN_BLOCKS:
+        return plain
+    n = effective_n(blocks) * (Z95 / student_quantile(len(blocks) - 1)) ** 2
+    if n >= plain.n:
+        return plain
+    low, high = _wilson_interval(plain.value, n)
+    return plain.model_copy(update={"low": low, "high": high})
+
+
+def effective_n(clusters: Sequence[tuple[int, int]]) -> float:
+    """Return the independent values that estimate a fraction as well as these; at most all.
+
+    Each cluster has its hits and its size (Kish 1965: the variance of a ratio over clusters).
+    """
+    hits, n = sum(k for k, _ in clusters), sum(m for _, m in clusters)
+    p, count = hits / n, len(clusters)
+    squares = math.fsum((k - p * m) ** 2 for k, m in clusters)
+    if squares <= 0 or count < 2:
+        return n
+    return min(n, p * (1 - p) * n * n / squares * (count - 1) / count)
 
 
 Parts = Sequence[tuple[float, float]]
@@ -127,23 +159,26 @@ def geometric_mean(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
 
 
 def distribution(
-    blocks: Mapping[int, Sequence[float]], independent: int | None = None
+    blocks: Mapping[int, Sequence[float]], requests: Sequence[Sequence[float]] | None = None
 ) -> Distribution | None:
     """Summarise values given by block; None without values.
 
-    `independent` is the number of requests where a request has several values. It decides which
-    percentiles are reported. Percentiles are interpolated linearly (type 7).
+    `requests` are the values by request, where one has several: they are correlated, and a
+    percentile is reported where enough of them are independent (`effective_n`, at least the number
+    of requests). Percentiles are interpolated linearly (type 7).
     """
     ordered = sorted(value for group in blocks.values() for value in group)
     mean = mean_estimate(blocks)
     if mean is None:
         return None
-    n = len(ordered) if independent is None else independent
+    n = len(ordered) if requests is None else len(requests)
+    cuts = quantiles(ordered, n=100, method="inclusive") if len(ordered) > 1 else ordered * 99
 
     def percentile(point: int) -> float | None:
-        if n < smallest_n(point / 100):
+        least, cut = smallest_n(point / 100), cuts[point - 1]
+        if n < least and (requests is None or _independent_from(cut, requests) < least):
             return None
-        return quantiles(ordered, n=100, method="inclusive")[point - 1]
+        return cut
 
     return Distribution(
         n=n,
@@ -155,6 +190,10 @@ def distribution(
         low=ordered[0],
         high=ordered[-1],
     )
+
+
+def _independent_from(cut: float, requests: Sequence[Sequence[float]]) -> float:
+    return effective_n([(sum(v >= cut for v in values), len(values)) for values in requests])
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

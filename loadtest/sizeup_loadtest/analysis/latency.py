@@ -3,13 +3,16 @@
 Per request, with t_sched the scheduled and t_send the actual send time, t_1 and t_n the first and
 last chunk with content, t_end the end of the stream and N the output tokens:
 
-    ttft = t_1 - t_send            ttft_sched = t_1 - t_sched
-    tpot = (t_n - t_1) / (N - 1)   itl = gaps between chunks
+    ttft = t_1 - t_send            ttft_sched = t_1 - t_sched       answer_ttft = t_a - t_send
+    tpot = (t_n - t_1) / (N - k)   itl = gaps between chunks
     e2e = t_end - t_send           e2e_sched = t_end - t_sched      norm_latency = e2e / N
 
-The `_sched` variants are corrected for coordinated omission. A metric that is undefined for a
+with t_a the first chunk of the answer, after thinking, and k the tokens of the first chunk.
+The `_sched` variants are corrected for coordinated omission, and have the waits of a user who was
+refused (429). A metric that is undefined for a
 request (tpot of one token, any of a failed request) is left out, never 0. So are requests of a
-closed loop's ramp-up and ramp-down (`throughput.ramp_indices`), which ran at lower concurrency.
+closed loop's ramp-up and ramp-down (`throughput.ramp_indices`), which ran at lower concurrency, and
+those of an open loop before its steady state (`open_loop`).
 Rates are in `throughput`.
 """
 
@@ -17,16 +20,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import Literal
 
-from sizeup_loadtest.analysis import intervals, throughput, turns
+from sizeup_loadtest.analysis import breakdown, intervals, open_loop, throughput, turns
 from sizeup_loadtest.config.schema import Arrival, Mode, Slo
 from sizeup_loadtest.data.record import Api, Length, Outcome, Record
 from sizeup_loadtest.data.results import (
     Distribution,
     Estimate,
-    LatencyBreakdown,
-    Paired,
+    Proportion,
     StageResult,
 )
 
@@ -63,6 +66,13 @@ def ttft_sched(record: Record) -> float | None:
     return _first_chunk_since(record, record.scheduled_ns)
 
 
+def answer_ttft(record: Record) -> float | None:
+    """Time to the first token of the answer, apart from thinking."""
+    if record.outcome is not Outcome.OK or record.answer_ns is None:
+        return None
+    return (record.answer_ns - record.sent_ns) * _NS
+
+
 def _first_chunk_since(record: Record, start_ns: int) -> float | None:
     if record.outcome is not Outcome.OK or not record.chunk_ns:
         return None
@@ -70,18 +80,35 @@ def _first_chunk_since(record: Record, start_ns: int) -> float | None:
 
 
 def tpot(record: Record) -> float | None:
-    """Seconds per output token after the first; None below two tokens or without streaming.
+    """Seconds per output token after those of the first chunk; None without any or unstreamed.
 
     A response that arrived at once, even as several chunks in one read, has no token pace. The
     last token is at the finish reason, because tokens without text have no chunk of their own.
     """
-    tokens = record.completion_tokens or 0
-    if record.outcome is not Outcome.OK or tokens < 2 or not record.chunk_ns:
+    after = (record.completion_tokens or 0) - first_tokens(record)
+    if record.outcome is not Outcome.OK or after < 1 or not record.chunk_ns:
         return None
     last = max(record.chunk_ns[-1], record.finished_ns or 0)
-    pace = (last - record.chunk_ns[0]) * _NS / (tokens - 1)
+    pace = (last - record.chunk_ns[0]) * _NS / after
     at_once = record.chunk_ns[0] == record.chunk_ns[-1]
     return None if at_once and pace < _MIN_TPOT else pace
+
+
+def first_tokens(record: Record) -> int:
+    """Return the tokens of the first chunk: from the server, else k where every chunk has k.
+
+    Every chunk has k tokens, the last one the rest, when that many tokens make that many chunks,
+    and the output ends with the last of them, not with tokens that have no text. Else it has 1.
+    """
+    if record.first_tokens is not None:
+        return record.first_tokens
+    tokens, chunks = record.completion_tokens or 0, len(record.chunk_ns)
+    if chunks < 2 or tokens <= chunks:
+        return 1
+    gap = (record.chunk_ns[-1] - record.chunk_ns[0]) / (chunks - 1)
+    silent = (record.finished_ns or 0) - record.chunk_ns[-1] >= gap > 0
+    each = ceil(tokens / chunks)
+    return each if ceil(tokens / each) == chunks and not silent else 1
 
 
 def e2e(record: Record) -> float | None:
@@ -125,11 +152,13 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
     counted = [r for r in everything if not r.planned.warm_up]
     if not counted:
         raise ValueError(f"{load.stage}: no records")
-    sent = by_block(counted)
-    blocks = dict(zip(sent, throughput.steady([*sent.values()]), strict=True))
-    steady = [record for group in blocks.values() for record in group]
+    of_mode = _open_loop if load.mode == "open" else _closed
+    measured = of_mode(load, counted, slo)
+    blocks = measured.blocks
     ok = [r for r in counted if r.outcome is Outcome.OK]
     pace, first = _distribution(blocks, tpot), _distribution(blocks, ttft)
+    settled = measured.state in (None, "steady")
+    in_slo = attainment(load.mode, blocks, slo) if settled else None
     return StageResult(
         stage=load.stage,
         mode=load.mode,
@@ -144,33 +173,93 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
         counted_by=_counted_by(ok),
         ttft=first,
         ttft_sched=_distribution(blocks, ttft_sched),
+        answer_ttft=_distribution(blocks, answer_ttft) if any(map(_thinks, ok)) else None,
         itl=_itl(blocks),
         tpot=pace,
         e2e=_distribution(blocks, e2e),
         e2e_sched=_distribution(blocks, e2e_sched),
         norm_latency=_distribution(blocks, norm_latency),
         tok_s_user=None if pace is None else _inverse(pace.mean),
-        attainment=intervals.wilson(sum(meets_slo(r, slo) for r in steady), len(steady)),
+        attainment=in_slo,
+        load_state=measured.state,
+        frequent_errors=frequent_errors(counted),
+        retries=sum(r.retries for r in counted),
         tokens_per_chunk=_tokens_per_chunk(ok),
-        breakdown=_breakdown(blocks),
+        breakdown=breakdown.breakdown(blocks),
         short_outputs=sum(_is_short(r) for r in ok),
         truncated_prompts=sum(_is_truncated_prompt(r) for r in ok),
         cached_tokens=mean(blocks, lambda r: r.cached_tokens),
         cached_prompts=sum(_is_cached_prompt(r) for r in ok),
         reloads=_reloads(everything, first),
-        turns=turns.by_turn(sent, ttft),
-        **_rates(load, [*sent.values()], slo),
+        turns=turns.by_turn(by_block(counted), ttft),
+        **_rates(measured.rates, settled=settled),
     )
 
 
-def _rates(
-    load: StageLoad, blocks: Sequence[Sequence[Record]], slo: Slo
-) -> dict[str, Estimate | None]:
-    rates = throughput.rates(blocks, load.mode, load.level, lambda r: meets_slo(r, slo))
-    return {
-        name: intervals.ratio_of_sums(dict(enumerate(block[name] for block in rates)))
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is measured of a stage."""
+
+    blocks: Blocks
+    rates: Sequence[throughput.Rates]
+    """By block."""
+    state: open_loop.LoadState | None = None
+
+
+def _closed(load: StageLoad, records: Sequence[Record], slo: Slo) -> _Measured:
+    sent = by_block(records)
+    blocks = dict(zip(sent, throughput.steady([*sent.values()]), strict=True))
+    rates = [
+        throughput.closed_rates(sent[b], inner, int(load.level), lambda r: meets_slo(r, slo))
+        for b, inner in blocks.items()
+    ]
+    return _Measured(blocks, rates)
+
+
+def _open_loop(load: StageLoad, records: Sequence[Record], slo: Slo) -> _Measured:
+    runs = [*by_block(records).values()]
+    if load.arrival == "trace":  # its load varies as it was recorded
+        whole = [open_loop.whole(run) for run in runs]
+        rates = [throughput.open_rates(part, lambda r: meets_slo(r, slo)) for part in whole]
+        return _Measured({i: part.arrivals for i, part in enumerate(whole)}, rates)
+    parts = open_parts(records)
+    rates = [throughput.open_rates(part, lambda r: meets_slo(r, slo)) for part in parts]
+    states = {open_loop.state(run, load.level) for run in runs}
+    worst = next(s for s in ("saturated", "transient", "steady") if s in states)
+    return _Measured({i: part.arrivals for i, part in enumerate(parts)}, rates, worst)
+
+
+def open_parts(records: Sequence[Record]) -> Sequence[open_loop.Part]:
+    """Return the blocks of an open loop: parts of one long stage, or each of several short ones."""
+    runs = [*by_block(records).values()]
+    count = intervals.MIN_BLOCKS if len(runs) == 1 else 1
+    return [part for run in runs for part in open_loop.parts(run, count)]
+
+
+def attainment(mode: Mode, blocks: Blocks, slo: Slo) -> Proportion:
+    """Return the fraction of requests within the SLO."""
+    counts = [(sum(meets_slo(r, slo) for r in group), len(group)) for group in blocks.values()]
+    if mode == "open":
+        return intervals.clustered_proportion([(k, n) for k, n in counts if n])
+    return intervals.wilson(sum(k for k, _ in counts), sum(n for _, n in counts))
+
+
+def frequent_errors(records: Iterable[Record], most: int = 3) -> tuple[tuple[str, int], ...]:
+    """Return the most frequent error messages, with the number of requests."""
+    failed = (r for r in records if r.outcome is not Outcome.OK)
+    return tuple(Counter(r.error or r.outcome.value for r in failed).most_common(most))
+
+
+def _thinks(record: Record) -> bool:
+    return bool(record.chunk_ns) and (record.answer_ns or 0) > record.chunk_ns[0]
+
+
+def _rates(blocks: Sequence[throughput.Rates], *, settled: bool) -> dict[str, Estimate | None]:
+    rates = {
+        name: intervals.ratio_of_sums(dict(enumerate(block[name] for block in blocks)))
         for name in throughput.NAMES
     }
+    return rates if settled else rates | {"goodput": None}
 
 
 def _is_short(record: Record) -> bool:
@@ -233,10 +322,10 @@ def _inverse(estimate: Estimate) -> Estimate | None:
 
 
 def _itl(blocks: Blocks) -> Distribution | None:
-    """Pool the gaps between chunks; n is the number of requests, whose gaps are correlated."""
-    gaps = {b: [gap for r in group for gap in _gaps(r)] for b, group in blocks.items()}
-    requests = sum(bool(_gaps(r)) for group in blocks.values() for r in group)
-    return intervals.distribution(gaps, requests)
+    """Pool the gaps between chunks; n is the number of requests, whose gaps may be correlated."""
+    gaps = {b: [g for r in group if (g := _gaps(r))] for b, group in blocks.items()}
+    pooled = {b: [gap for gaps in group for gap in gaps] for b, group in gaps.items()}
+    return intervals.distribution(pooled, [request for group in gaps.values() for request in group])
 
 
 def _gaps(record: Record) -> list[float]:
@@ -245,72 +334,12 @@ def _gaps(record: Record) -> list[float]:
     return [(later - earlier) * _NS for earlier, later in pairwise(record.chunk_ns)]
 
 
-def _counted_by(records: Sequence[Record]) -> Literal["usage", "chunks", "mixed"] | None:
+def _counted_by(records: Sequence[Record]) -> Literal["usage", "length", "chunks", "mixed"] | None:
     sources = {r.counted_by for r in records} - {None}
     return sources.pop() if len(sources) == 1 else ("mixed" if sources else None)
 
 
 def _tokens_per_chunk(records: Sequence[Record]) -> float | None:
-    known = [r for r in records if r.counted_by == "usage" and r.chunk_ns and r.completion_tokens]
+    known = [r for r in records if r.counted_by != "chunks" and r.chunk_ns and r.completion_tokens]
     chunks = sum(len(r.chunk_ns) for r in known)
     return sum(r.completion_tokens or 0 for r in known) / chunks if chunks else None
-
-
-def _breakdown(blocks: Blocks) -> LatencyBreakdown | None:
-    """Split the latency of requests for which the server reported durations."""
-
-    def part(of: Callable[[Record], int]) -> Distribution | None:
-        known = {
-            b: [of(r) * _NS for r in group if r.server is not None and r.outcome is Outcome.OK]
-            for b, group in blocks.items()
-        }
-        return intervals.distribution(known)
-
-    load = part(lambda r: r.server.load if r.server else 0)
-    prefill = part(lambda r: r.server.prompt_eval if r.server else 0)
-    decode = part(lambda r: r.server.eval if r.server else 0)
-    queue = part(_queue_ns)
-    if load is None or prefill is None or decode is None or queue is None:
-        return None
-    return LatencyBreakdown(load=load, queue=queue, prefill=prefill, decode=decode)
-
-
-def _queue_ns(record: Record) -> int:
-    """Return what the server's durations leave of the latency: queueing and network."""
-    if record.server is None:
-        return 0
-    spent = record.server.load + record.server.prompt_eval + record.server.eval
-    return max(0, record.ended_ns - record.sent_ns - spent)
-
-
-def paired(
-    a: str, b: str, stage: str | None, of_a: Iterable[Record], of_b: Iterable[Record]
-) -> Paired:
-    """Compare two models by request: the same prompt in the same block; ratios are b / a."""
-    first, second = _by_request(of_a), _by_request(of_b)
-    pairs = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
-
-    def ratio(metric: Metric) -> Estimate | None:
-        ratios: dict[int, list[float]] = defaultdict(list)
-        for one, other in pairs:
-            below, above = metric(one), metric(other)
-            if below and above:
-                ratios[one.planned.block].append(above / below)
-        return intervals.geometric_mean(ratios)
-
-    return Paired(
-        a=a, b=b, stage=stage, tpot_ratio=ratio(tpot), ttft_ratio=ratio(ttft), e2e_ratio=ratio(e2e)
-    )
-
-
-def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]:
-    """Index steady-state records by stage, block and index, which all models share."""
-    result: dict[tuple[str, int, int], Record] = {}
-    groups: dict[tuple[str, int], list[Record]] = defaultdict(list)
-    for record in records:
-        if not record.planned.warm_up:
-            groups[record.stage, record.planned.block].append(record)
-    for (stage, block), group in groups.items():
-        ramp = throughput.ramp_indices(group)
-        result |= {(stage, block, i): r for r in group if (i := r.planned.index) not in ramp}
-    return result

@@ -1,16 +1,16 @@
 """Whether the results of a run are valid. Pure.
 
 A fault of the client, or of every model, makes the run invalid; a fault of one model makes that
-model invalid, and the results of the others stand.
+model invalid, and one of a stage that stage; the other results stand.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis import intervals, latency
 from sizeup_loadtest.config.schema import RunLimits
-from sizeup_loadtest.data.record import Record
-from sizeup_loadtest.data.results import Lag, ModelResult, Validity
+from sizeup_loadtest.data.record import Outcome, Record
+from sizeup_loadtest.data.results import Lag, ModelResult, StageResult, Validity
 
 STOPPED = "the run was stopped before its end"
 """A warning."""
@@ -27,6 +27,13 @@ class RequestCount:
 
     sent: int
     errors: int
+    frequent: Sequence[tuple[str, int]] = ()
+    """The most frequent error messages, with their number."""
+
+
+def count(records: Sequence[Record]) -> RequestCount:
+    errors = sum(r.outcome is not Outcome.OK for r in records)
+    return RequestCount(len(records), errors, latency.frequent_errors(records))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class ClientLag:
 
 def send_lag(records: Sequence[Record]) -> Lag | None:
     """Summarise the send delay of open-loop requests; None without any."""
-    return lag_of([r.sent_ns - r.scheduled_ns for r in records if r.planned.offset_ns is not None])
+    return lag_of([r.begun_ns - r.scheduled_ns for r in records if r.planned.offset_ns is not None])
 
 
 def lag_of(samples_ns: Sequence[int]) -> Lag | None:
@@ -59,13 +66,26 @@ def lag_of(samples_ns: Sequence[int]) -> Lag | None:
     return Lag(n=len(ordered), p50=rank(0.5), p99=rank(0.99), high=ordered[-1] * _NS)
 
 
-def invalid_models(limits: RunLimits, counts: Mapping[str, RequestCount]) -> Mapping[str, str]:
-    """Return the models with too many failed requests, with the reason."""
-    return {
-        name: f"{count.errors} of {count.sent} requests failed (limit {limits.max_error_share:.0%})"
-        for name, count in counts.items()
-        if count.errors > limits.max_error_share * count.sent
-    }
+def too_many_errors(limits: RunLimits, count: RequestCount) -> str | None:
+    """Return why a stage, or a model, with these requests is invalid; None when it is valid."""
+    if count.errors <= limits.max_error_share * count.sent:
+        return None
+    text = f"{count.errors} of {count.sent} requests failed (limit {limits.max_error_share:.0%})"
+    return text + most_frequent(count.frequent)
+
+
+def most_frequent(errors: Sequence[tuple[str, int]]) -> str:
+    """Return the most frequent cause, to stand behind a number of errors; empty without errors."""
+    return f"; most frequent: {errors[0][0]} ({errors[0][1]})" if errors else ""
+
+
+def invalid_model(
+    limits: RunLimits, count: RequestCount, stages: Sequence[StageResult]
+) -> str | None:
+    """Return why a model is invalid: too many errors, and no stage that is valid without them."""
+    if any(stage.invalid_reason is None for stage in stages):
+        return None
+    return too_many_errors(limits, count)
 
 
 def evaluate(
@@ -125,7 +145,18 @@ def evaluate(
 _SEND = "send lag"
 _LOOP = "event loop lag"
 
+_LOAD_STATES = {
+    "transient": "transient: the stage was too short for a steady state at this load, so it has no "
+    "attainment; raise load.open.max_seconds",
+    "saturated": "saturated: the rate exceeds the server's capacity, so it has no attainment",
+}
+_CHUNKS = (
+    "the server sends no usage, so tokens are counted as chunks: with several tokens in a chunk, "
+    "TPOT is too high and tokens/s too low"
+)
 _STAGE_WARNINGS = {
+    "retries": "attempts were refused (429 or 503) and sent again; the wait is in latencies from "
+    "the schedule",
     "short_outputs": "fixed-length outputs were shorter than requested",
     "truncated_prompts": "prompts were truncated (fewer tokens than half their words)",
     "cached_prompts": "prompts were at least half in the server's prefix cache, so TTFT is lower; "
@@ -148,10 +179,23 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
         n: t for n, t in _STAGE_WARNINGS.items() if n != "cached_prompts" or not shares_prefixes
     }
     for model in models:
+        if model.invalid_reason is None:
+            yield from _invalid_stages(model)
+        for state, explained in _LOAD_STATES.items():
+            if found := [s.stage for s in model.stages if s.load_state == state]:
+                yield f"{model.name}: {', '.join(found)}: {explained}"
+        if counted := [s.stage for s in model.stages if s.counted_by in ("chunks", "mixed")]:
+            yield f"{model.name}: {', '.join(counted)}: {_CHUNKS}"
         for name, text in unplanned.items():
             stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
             if stages:
                 yield f"{model.name}: {sum(stages.values())} {text} (in {', '.join(stages)})"
+
+
+def _invalid_stages(model: ModelResult) -> Iterator[str]:
+    for stage in model.stages:
+        if stage.invalid_reason is not None:
+            yield f"{model.name}: {stage.stage} is invalid: {stage.invalid_reason}"
 
 
 def _worst(stages: Mapping[str, Lag]) -> str | None:

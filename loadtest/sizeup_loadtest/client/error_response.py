@@ -32,6 +32,9 @@ class ErrorResponse:
     message: str
     parameter: str | None = None
     """OpenAI's `param`: the parameter of the request that is refused."""
+    status: int = 400
+    retry_after: str | None = None
+    """The header of this name."""
 
 
 async def error_response(response: aiohttp.ClientResponse) -> ErrorResponse:
@@ -49,6 +52,8 @@ async def error_response(response: aiohttp.ClientResponse) -> ErrorResponse:
         outcome_of(response.status),
         shorten(f"HTTP {response.status}: {message}"),
         parameter if isinstance(parameter, str) else None,
+        response.status,
+        response.headers.get("Retry-After"),
     )
 
 

@@ -7,7 +7,8 @@ import asyncio
 import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from random import Random
+from typing import Self
 
 import aiohttp
 
@@ -27,9 +28,10 @@ from sizeup_loadtest.client.response import (
     StreamedResponse,
     shorten,
 )
+from sizeup_loadtest.client.retry import RetryPolicy
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.config.servers import Server
-from sizeup_loadtest.data.record import Api, Outcome, PlannedRequest, Record
+from sizeup_loadtest.data.record import Api, Counted, Outcome, PlannedRequest, Record
 from sizeup_loadtest.workload.prompt import Prompt
 
 READ_BUFFER_BYTES = 1 << 20
@@ -76,13 +78,14 @@ class Client:
         sampling: Sampling,
         clock: Callable[[], int],
         *,
-        shard: int = 0,
+        retry: RetryPolicy | None = None,
     ) -> None:
         """`servers` has the server of every model, by the name in the plan."""
         self.servers = dict(servers)
         self.clock = clock
         self._sampling = sampling
-        self._shard = shard
+        self._retry = retry or RetryPolicy()
+        self._random = Random()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,8 +114,11 @@ class Client:
         return self._session
 
     async def send(self, request: Request) -> Record:
-        """Send one request and read its response; never raises for a fault of the server."""
-        return self._record(request, await self._try(request, self.servers[request.planned.model]))
+        """Send one request and read its response; never raises for a fault of the server.
+
+        A request that is refused for load waits and is sent again (`RetryPolicy`).
+        """
+        return self._record(request, await self._retried(request))
 
     async def send_adapted(self, request: Request) -> Record:
         """Send a request without the parameters that its server refuses, and remember them.
@@ -122,18 +128,41 @@ class Client:
         model = request.planned.model
         server: Server | None = self.servers[model]
         while server is not None:
-            attempt = await self._try(request, server)
+            attempt = await self._retried(request, server)
             if attempt.outcome is Outcome.OK:
                 self.servers[model] = server
             server = adaptation.without(server, attempt.refused) if attempt.refused else None
         return self._record(request, attempt)
 
-    async def _try(self, request: Request, server: Server) -> "_Attempt":
+    async def _retried(self, request: Request, server: Server | None = None) -> "_Attempt":
+        """Return the last attempt of a request."""
+        server = server or self.servers[request.planned.model]
+        sent = begun = self.clock()
+        deadline, retries = begun + server.timeout_seconds * 1e9, 0
+        while True:
+            attempt = await self._try(request, server, sent, deadline)
+            attempt.retries, attempt.waited_ns = retries, sent - begun
+            delay = self._delay(attempt)
+            if delay is None or self.clock() + delay * 1e9 >= deadline:
+                return attempt
+            await asyncio.sleep(delay)
+            sent, retries = self.clock(), retries + 1
+
+    def _delay(self, attempt: "_Attempt") -> float | None:
+        """Return the seconds until a refused request is sent again, None when it is not."""
+        if attempt.refused is None:
+            return None
+        refused = attempt.refused
+        return self._retry.delay(refused.status, refused.retry_after, attempt.retries, self._random)
+
+    async def _try(
+        self, request: Request, server: Server, sent_ns: int, deadline: float
+    ) -> "_Attempt":
         dialect = DIALECTS[server.api](self._sampling, server)
         body = dialect.body(request.planned, request.prompt)
-        attempt = _Attempt(server.api, dialect.reader(), self.clock())
+        attempt = _Attempt(server.api, dialect.reader(), sent_ns)
         try:
-            async with asyncio.timeout(server.timeout_seconds):
+            async with asyncio.timeout((deadline - sent_ns) / 1e9):
                 outcome, error = await self._exchange(server, dialect.path, body, attempt)
         except TimeoutError:
             outcome = Outcome.TIMEOUT
@@ -182,7 +211,7 @@ class Client:
 
     def _record(self, request: Request, attempt: "_Attempt") -> Record:
         response = attempt.reader.response
-        tokens, counted_by = _count_tokens(response)
+        tokens, counted_by = _count_tokens(request.planned, response)
         return Record(
             stage=request.stage,
             planned=request.planned,
@@ -202,7 +231,10 @@ class Client:
             prompt_words=sum(len(m.content.split()) for m in request.prompt.messages),
             finished_ns=response.finished_ns,
             cached_tokens=response.cached_tokens,
-            shard=self._shard,
+            answer_ns=response.answer_ns,
+            first_tokens=response.first_tokens,
+            retries=attempt.retries,
+            waited_ns=attempt.waited_ns,
         )
 
 
@@ -216,6 +248,8 @@ class _Attempt:
     outcome: Outcome = Outcome.OK
     error: str = ""
     refused: ErrorResponse | None = None
+    retries: int = 0
+    waited_ns: int = 0
 
 
 def _lost(error: aiohttp.ClientError | OSError) -> tuple[Outcome, str]:
@@ -225,11 +259,13 @@ def _lost(error: aiohttp.ClientError | OSError) -> tuple[Outcome, str]:
 
 
 def _count_tokens(
-    response: StreamedResponse,
-) -> tuple[int | None, Literal["usage", "chunks"] | None]:
-    """Return the completion tokens of the usage, else the number of chunks."""
+    planned: PlannedRequest, response: StreamedResponse
+) -> tuple[int | None, Counted | None]:
+    """Return the tokens of the usage, else the fixed length that was reached, else the chunks."""
     if response.completion_tokens is not None:
         return response.completion_tokens, "usage"
+    if planned.length == "fixed" and response.finish_reason == "length":
+        return planned.max_tokens, "length"
     return (len(response.chunk_ns), "chunks") if response.chunk_ns else (None, None)
 
 

@@ -72,11 +72,9 @@ class NdjsonReader:
         response.is_stream |= not _FIELDS.isdisjoint(chunk)
         response.error = response.error or error_message(chunk)
         message = as_mapping(chunk.get("message"))
-        content = message.get("content")
-        if content or message.get("thinking") or message.get("tool_calls"):
-            response.chunk_ns.append(at_ns)
-        if isinstance(content, str):
-            response.text.append(content)
+        response.add(
+            at_ns, message.get("content"), message.get("thinking"), message.get("tool_calls")
+        )
         if chunk.get("done") is True:
             self._last(chunk)
             response.finished_ns = at_ns

@@ -1,6 +1,8 @@
 """OpenAI's API: POST /v1/chat/completions, streamed as server-sent events."""
 
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from sizeup_loadtest.client.response import (
     Json,
@@ -89,7 +91,7 @@ class SseReader:
         self._usage(chunk.get("usage"))
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            self._choice(as_mapping(choice), at_ns)
+            self._choice(as_mapping(choice), as_mapping(chunk.get("usage")), at_ns)
 
     def _usage(self, usage: object) -> None:
         counts = as_mapping(usage)
@@ -99,15 +101,15 @@ class SseReader:
             details = as_mapping(counts.get("prompt_tokens_details"))
             self.response.cached_tokens = as_count(details.get("cached_tokens"))
 
-    def _choice(self, choice: object, at_ns: int) -> None:
-        fields = as_mapping(choice)
-        delta = as_mapping(fields.get("delta"))
-        content = delta.get("content")
+    def _choice(self, fields: Mapping[str, Any], usage: Mapping[str, Any], at_ns: int) -> None:
+        response, delta = self.response, as_mapping(fields.get("delta"))
+        first = not response.chunk_ns
         thinking = delta.get("reasoning_content") or delta.get("reasoning")
-        if content or thinking or delta.get("tool_calls"):
-            self.response.chunk_ns.append(at_ns)
-        if isinstance(content, str):
-            self.response.text.append(content)
+        if response.add(at_ns, delta.get("content"), thinking, delta.get("tool_calls")) and first:
+            logprobs = as_mapping(fields.get("logprobs")).get("content")
+            response.first_tokens = as_count(usage.get("completion_tokens")) or (
+                len(logprobs) if isinstance(logprobs, list) and logprobs else None
+            )
         if isinstance(fields.get("finish_reason"), str):
             self.response.finish_reason = fields["finish_reason"]
             self.response.finished_ns = at_ns

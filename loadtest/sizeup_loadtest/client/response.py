@@ -10,6 +10,8 @@ from sizeup_loadtest.workload.prompt import Prompt
 
 Json = dict[str, Any]
 MAX_ERROR_CHARACTERS = 500
+_THINK, _END_THINK = "<think>", "</think>"
+"""What Qwen and DeepSeek put around their thinking where the server does not separate it."""
 
 
 class MalformedResponseError(Exception):
@@ -23,6 +25,10 @@ class StreamedResponse:
     chunk_ns: list[int] = field(default_factory=list)
     """Arrival of every chunk with text, thinking or a tool call."""
     text: list[str] = field(default_factory=list)
+    answer_ns: int | None = None
+    """Arrival of the first chunk of the answer, apart from thinking."""
+    first_tokens: int | None = None
+    """Tokens of the first chunk, where the server sends usage or logprobs with it."""
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     completion_tokens: int | None = None
@@ -34,6 +40,26 @@ class StreamedResponse:
     error: str = ""
     """An error inside the stream."""
     server: ServerTimes | None = None
+    _content_ns: int | None = None
+
+    def add(self, at_ns: int, content: object, thinking: object, tool_calls: object) -> bool:
+        """Add a chunk; False when it has none of the three, as one with only a role."""
+        if isinstance(content, str):
+            self.text.append(content)
+        if not (content or thinking or tool_calls):
+            return False
+        self.chunk_ns.append(at_ns)
+        if self.answer_ns is None and (content or tool_calls):
+            self._content_ns = self._content_ns or at_ns
+            self.answer_ns = at_ns if tool_calls else self._answer_begin(at_ns)
+        return True
+
+    def _answer_begin(self, at_ns: int) -> int | None:
+        """Return when the answer began, None while `<think>` is open or may still come."""
+        text = "".join(self.text).lstrip()
+        if text.startswith(_THINK):
+            return at_ns if text.partition(_END_THINK)[2].strip() else None
+        return None if _THINK.startswith(text) else self._content_ns
 
 
 class ResponseReader(Protocol):

@@ -71,14 +71,20 @@ class OpenLoop(ConfigSection):
     rates: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = ()
     """Request rates per second, one stage each; with `prompts.turns`, a conversation arrives for
     every so many requests."""
+    seconds: Seconds = 30
+    """Time that is measured, at least; 20 mean answers where those take longer. As long again as
+    half of it comes before, while the queue settles."""
+    max_seconds: Seconds = 300
+    """Of one stage of one model. A load near capacity settles slowly: one that needs longer is
+    reported as transient, without an attainment."""
 
 
 class LoadConfig(ConfigSection):
     """Load levels and their order."""
 
     blocks: Annotated[int, Field(ge=1, le=100)] = 5
-    """Each block runs every stage of every model once; confidence intervals are bootstrapped over
-    blocks."""
+    """Each block runs every closed stage of every model once; confidence intervals are bootstrapped
+    over blocks. The blocks of an open loop are parts of one stage."""
     warmup: Annotated[int, Field(ge=0, le=100)] = 2
     """Warm-up requests per model, excluded from every metric."""
     closed: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = (1,)
@@ -87,12 +93,10 @@ class LoadConfig(ConfigSection):
     trace: TraceConfig | None = None
     """Adds a stage in which requests arrive as recorded, once."""
     requests_per_block: Annotated[int, Field(ge=1, le=100_000)] = 8
-    """Per model and stage. In a closed loop at least the concurrency, plus the requests of ramp-up
+    """Of a closed loop, per model and stage; at least the concurrency, plus the requests of ramp-up
     and ramp-down, which the latency metrics leave out."""
     stage_seconds: Seconds | None = None
     """Time limit of one stage of one model in one block: nothing is sent later."""
-    drain_seconds: Seconds = 10
-    """With several shards: time between `stage_seconds` and the start of the next stage."""
 
 
 class Slo(ConfigSection):

@@ -1,22 +1,9 @@
 """Environment variables of the load test; no other module reads the environment."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from sizeup_loadtest.errors import ConfigError, UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """The part of the plan that this process sends."""
-
-    index: int = 0
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count:
-            raise UsageError(f"shard index {self.index} out of range (0 to {self.count - 1})")
+from sizeup_loadtest.errors import ConfigError
 
 
 def default_url() -> str | None:
@@ -61,11 +48,3 @@ def _first_key(file: Path) -> str:
 def lm_eval_environment(key: str | None) -> dict[str, str]:
     """Return the environment of the lm-eval subprocess, with the key where lm-eval reads it."""
     return {**os.environ} | ({} if key is None else {"OPENAI_API_KEY": key})  # noqa: TID251
-
-
-def shard_index() -> int:
-    """Return the completion index of an Indexed Job's pod, else 0."""
-    text = os.environ.get("JOB_COMPLETION_INDEX", "0")  # noqa: TID251
-    if not text.isdecimal():
-        raise UsageError(f"JOB_COMPLETION_INDEX is not a number: {text[:32]!r}")
-    return int(text)

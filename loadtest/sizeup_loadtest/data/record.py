@@ -9,6 +9,9 @@ from enum import StrEnum
 from typing import Literal
 
 Api = Literal["openai", "ollama"]
+Counted = Literal["usage", "length", "chunks"]
+"""Source of a token count: the server; the fixed length that was asked for, where the output ended
+by it; or the chunks, which may hold several tokens each."""
 Length = Literal["until_eos", "fixed"]
 """until_eos: the model ends its output; fixed: `ignore_eos`, every output has `max_tokens`."""
 
@@ -18,7 +21,7 @@ class Outcome(StrEnum):
 
     OK = "ok"
     BUSY = "busy"
-    """HTTP 429."""
+    """HTTP 429, on every attempt."""
     REFUSED = "refused"
     """Any other HTTP 4xx."""
     UNAVAILABLE = "unavailable"
@@ -86,8 +89,9 @@ class Record:
     not counted."""
     prompt_tokens: int | None
     completion_tokens: int | None
-    """From the server's usage, else the number of chunks; see `counted_by`."""
-    counted_by: Literal["usage", "chunks"] | None
+    """From the server's usage, else the length that was asked for, else the number of chunks; see
+    `counted_by`."""
+    counted_by: Counted | None
     outcome: Outcome
     error: str = ""
     """Message of the server or the client, cut to 500 characters."""
@@ -95,7 +99,6 @@ class Record:
     text: str = ""
     """The output, where a report shows it or ability is graded; else empty."""
     server: ServerTimes | None = None
-    shard: int = 0
     prompt_words: int = 0
     """Words of the prompt as it was sent."""
     finished_ns: int | None = None
@@ -104,3 +107,16 @@ class Record:
     cached_tokens: int | None = None
     """Of the prompt, the tokens that the server took from its prefix cache; None where its API does
     not report them, as Ollama's."""
+    answer_ns: int | None = None
+    """Arrival of the first chunk of the answer, apart from thinking; None without one."""
+    first_tokens: int | None = None
+    """Tokens of the first chunk, where the server sends usage or logprobs with it."""
+    retries: int = 0
+    """Attempts that were refused with 429 or 503 before this one."""
+    waited_ns: int = 0
+    """Time from sending the first of them to `sent_ns`."""
+
+    @property
+    def begun_ns(self) -> int:
+        """When the first attempt was sent."""
+        return self.sent_ns - self.waited_ns

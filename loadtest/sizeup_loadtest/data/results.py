@@ -35,8 +35,8 @@ class StageResult(Result):
     length: Literal["until_eos", "fixed"]
     api: Literal["openai", "ollama"]
     n: int
-    """Requests sent. Includes requests of ramp-up and ramp-down, which the latency metrics leave
-    out: each of those has its own n."""
+    """Requests sent. Includes those of ramp-up and ramp-down, and of an open loop's first third,
+    which the latency metrics leave out: each of those has its own n."""
     errors: Mapping[str, int]
     """Outcome -> number of requests; without ok."""
     frequent_errors: tuple[tuple[str, int], ...] = ()
@@ -45,7 +45,8 @@ class StageResult(Result):
     """Why this stage is unusable; None when it is valid."""
     prompt_tokens: Estimate | None
     completion_tokens: Estimate | None
-    counted_by: Literal["usage", "chunks", "mixed"] | None
+    counted_by: Literal["usage", "length", "chunks", "mixed"] | None
+    """Source of the token counts: the server's usage, the fixed length, or the number of chunks."""
     ttft: Distribution | None
     """First token - sent."""
     ttft_sched: Distribution | None
@@ -55,7 +56,7 @@ class StageResult(Result):
     itl: Distribution | None
     """Gaps between chunks, pooled; n counts the requests."""
     tpot: Distribution | None
-    """(last token - first token) / (tokens - 1), per request."""
+    """(last token - first token) / (tokens - those of the first chunk), per request."""
     e2e: Distribution | None
     e2e_sched: Distribution | None
     norm_latency: Distribution | None
@@ -63,16 +64,20 @@ class StageResult(Result):
     tok_s_user: Estimate | None
     """1 / tpot."""
     out_tok_s: Estimate | None
-    """Closed loop: requests in flight at full concurrency x tokens / e2e, means of the same
-    requests. Open loop: tokens / the time over which requests arrived, or the time the server
-    needed for them at its peak output where that is longer."""
+    """Of requests that succeeded. Closed loop: requests in flight at full concurrency x tokens /
+    e2e, means of the same requests. Open loop: tokens received in the measured time / that time."""
     requests_s: Estimate | None
     """The same for completed requests: in a closed loop requests in flight / e2e."""
     goodput: Estimate | None
-    """The same for requests within the SLO; in an open loop / the time over which requests
-    arrived."""
+    """The same for requests within the SLO, in an open loop by the time they were due."""
     attainment: Proportion | None
-    """Fraction of requests within the SLO; an error is not."""
+    """Fraction of requests within the SLO; an error is not. In an open loop the interval
+    is over parts of the stage. None where `load_state` is not steady."""
+    load_state: Literal["steady", "transient", "saturated"] | None = None
+    """Open loop: whether the stage reached its steady state. transient: it was too short for that;
+    saturated: the rate exceeds the server's capacity, so that latency grows without end."""
+    retries: int = 0
+    """Attempts that were refused with 429 or 503 and sent again; the wait is in `ttft_sched`."""
     tokens_per_chunk: float | None
     breakdown: LatencyBreakdown | None = None
     short_outputs: int = 0

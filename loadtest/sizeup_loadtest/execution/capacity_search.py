@@ -12,7 +12,7 @@ from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import CapacityPoint, CapacityResult
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.storage.run_folder import CapacityFile
-from sizeup_loadtest.workload import prompts, schedule
+from sizeup_loadtest.workload import arrivals, prompts, schedule
 from sizeup_loadtest.workload.prompt import Prompt
 from sizeup_loadtest.workload.prompts import PromptSource
 from sizeup_loadtest.workload.schedule import Segment, Stage
@@ -132,21 +132,30 @@ class LoadLevels:
 
     def single_stream(self) -> Segment:
         """Plan one request at a time: the bounds of an open loop depend on its latency."""
-        return self._segment("closed", 1, 0, _SINGLE_STREAM_REQUESTS)
+        return self._segment(self._stage("closed", 1), 0, _SINGLE_STREAM_REQUESTS)
 
     def segment(self, level: float, attempt: int) -> Segment:
         """Plan one load, with enough requests for its duration."""
-        return self._segment(self._config.capacity.mode, level, attempt, self._count(level))
+        stage, seconds = self._stage(self._config.capacity.mode, level), self._seconds()
+        if stage.mode == "closed":
+            return self._segment(stage, attempt, self._count(level))
+        offsets = schedule.open_offsets(self._config, stage, seconds, attempt)[:_MAX_REQUESTS]
+        return self._segment(stage, attempt, len(offsets), offsets)
 
-    def _segment(self, mode: Mode, level: float, attempt: int, requests: int) -> Segment:
+    def _stage(self, mode: Mode, level: float) -> Stage:
         config, words = self._config, schedule.prompt_words(self._config)[0]
         arrival = config.load.open.arrival if mode == "open" else None
         key = capacity.stage_key(mode, level)
-        stage = Stage(key, mode, level, config.lengths[0], arrival, words)
-        taken = [self._source(next(self._indices), words) for _ in range(requests)]
+        return Stage(key, mode, level, config.lengths[0], arrival, words)
+
+    def _segment(
+        self, stage: Stage, attempt: int, requests: int, offsets: Sequence[int] | None = None
+    ) -> Segment:
+        config = self._config
+        taken = [self._source(next(self._indices), stage.words) for _ in range(requests)]
         self.prompts |= {prompt.key: prompt for prompt in taken}
-        segment = schedule.build_segment(config, stage, self._model, taken, attempt)
-        segment = replace(schedule.with_ramp(segment), seconds=config.capacity.seconds)
+        segment = schedule.build_segment(config, stage, self._model, taken, attempt, offsets)
+        segment = replace(schedule.with_ramp(segment), seconds=self._seconds())
         preload = attempt == 0 and len(config.models) > 1
         return schedule.with_preload(segment) if preload else segment
 
@@ -155,14 +164,16 @@ class LoadLevels:
         times = [t for r in records if r.outcome is Outcome.OK and (t := latency.e2e(r))]
         self._fastest = min([*times, *([self._fastest] if self._fastest else [])], default=None)
 
-    def _count(self, level: float) -> int:
-        seconds = self._config.capacity.seconds
-        if self._config.capacity.mode == "open":
-            # From 100 requests on, a Poisson process exceeds its mean by a third less often than
-            # once in a thousand; requests after the time limit are not sent.
-            requests = ceil(level * seconds * 1.33) + 20
-        elif self._fastest is None:
-            requests = _FIRST_REQUESTS
-        else:
-            requests = ceil(level * seconds / self._fastest) + int(level)
+    def _seconds(self) -> float:
+        """Return the time in which a load is sent; an open loop's has to settle first."""
+        config = self._config
+        if config.capacity.mode == "closed":
+            return config.capacity.seconds
+        limit = max(config.load.open.max_seconds, config.capacity.seconds)
+        return arrivals.duration(config.capacity.seconds, self._fastest or 0, limit)
+
+    def _count(self, users: float) -> int:
+        if self._fastest is None:
+            return _FIRST_REQUESTS
+        requests = ceil(users * self._config.capacity.seconds / self._fastest) + int(users)
         return min(requests, _MAX_REQUESTS)

@@ -3,7 +3,7 @@
 import asyncio
 from array import array
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from sizeup_loadtest.analysis.validity import lag_of
@@ -23,6 +23,7 @@ class LoopLagSampler:
     def __init__(self) -> None:
         self.samples = array("q")
         self._spans: dict[str, list[slice]] = defaultdict(list)
+        self._workers: dict[int, tuple[Lag | None, Mapping[str, Lag]]] = {}
 
     async def watch(self, clock: Callable[[], int]) -> None:
         """Sample until cancelled.
@@ -38,8 +39,13 @@ class LoopLagSampler:
             self.samples.extend(max(0, now - at_ns) for at_ns in missed)
             due += len(missed) * INTERVAL_NS
 
+    def add_worker(self, index: int, run: Lag | None, stages: Mapping[str, Lag]) -> None:
+        """Replace what is known of a worker's event loop."""
+        self._workers[index] = run, stages
+
     def lag(self) -> Lag | None:
-        return lag_of(self.samples)
+        """Summarise the run; with workers, each value is that of the worst event loop."""
+        return worst([lag_of(self.samples), *(run for run, _ in self._workers.values())])
 
     @contextmanager
     def during(self, stage: str) -> Iterator[None]:
@@ -56,7 +62,24 @@ class LoopLagSampler:
             stage: [sample for span in spans for sample in self.samples[span]]
             for stage, spans in self._spans.items()
         }
-        return {s: lag for s, samples in by_stage.items() if (lag := lag_of(samples)) is not None}
+        lags = {stage: [lag_of(samples)] for stage, samples in by_stage.items()}
+        for _, stages in self._workers.values():
+            for stage, one in stages.items():
+                lags.setdefault(stage, []).append(one)
+        return {s: lag for s, known in lags.items() if (lag := worst(known)) is not None}
+
+
+def worst(lags: Sequence[Lag | None]) -> Lag | None:
+    """Return the maximum of each value; None without any. Percentiles cannot be averaged."""
+    known = [lag for lag in lags if lag is not None]
+    if not known:
+        return None
+    return Lag(
+        n=sum(lag.n for lag in known),
+        p50=max(lag.p50 for lag in known),
+        p99=max(lag.p99 for lag in known),
+        high=max(lag.high for lag in known),
+    )
 
 
 @asynccontextmanager

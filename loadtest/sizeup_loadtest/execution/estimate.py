@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, inf, log2
 
 from rich.table import Table
 
 from sizeup_loadtest.ability.questions import questions
 from sizeup_loadtest.analysis.capacity import FIRST_RATE
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.workload import budget, lengths
+from sizeup_loadtest.workload import arrivals, budget, lengths
 from sizeup_loadtest.workload.schedule import Plan, Segment, Stage
 
 _BISECTIONS = 4
@@ -40,8 +40,13 @@ def seconds(segment: Segment, tok_s: float) -> float:
     if segment.stage.mode == "closed":
         total = tokens / tok_s / max(1, segment.stage.level)  # a shard may have no user
     else:
-        last = max((request.offset_ns or 0 for request in segment.requests), default=0)
-        total = last * 1e-9 + tokens / tok_s / max(1, len(segment.requests))
+        answer = tokens / tok_s / max(1, len(segment.requests))
+        shortest = segment.shortest_seconds
+        if shortest is None:  # a trace, which is sent whole
+            shortest = max((r.offset_ns or 0 for r in segment.requests), default=0) * 1e-9
+        else:
+            shortest = max(shortest, arrivals.duration(0, answer, inf))
+        total = answer + shortest
     return total if segment.seconds is None else min(total, segment.seconds)
 
 
@@ -110,7 +115,7 @@ def summary(plan: Plan) -> str:
 
 def _stage(stage: Stage, segments: Sequence[Segment], tok_s: float) -> Part:
     own = [segment for segment in segments if segment.stage == stage]
-    requests = [request for segment in own for request in segment.requests]
+    requests = [request for segment in own for request in segment.requests[: segment.required]]
     return Part(
         stage.key,
         _users(int(stage.level))

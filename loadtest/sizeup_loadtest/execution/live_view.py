@@ -1,6 +1,6 @@
 """Progress of a run: a live table on a terminal, else one line per segment."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.latency import meets_slo, tpot, ttft
+from sizeup_loadtest.analysis.validity import most_frequent
 from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome, Record
@@ -35,12 +36,16 @@ class _Progress:
     done: int = 0
     errors: int = 0
     within_slo: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    """Error messages."""
     ttft: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     speed: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def add(self, record: Record, slo: Slo) -> None:
         self.done += 1
-        self.errors += record.outcome is not Outcome.OK
+        if record.outcome is not Outcome.OK:
+            self.errors += 1
+            self.causes[record.error or record.outcome.value] += 1
         self.within_slo += meets_slo(record, slo)
         if (first := ttft(record)) is not None:
             self.ttft.append(first)
@@ -141,7 +146,7 @@ class LiveView:
         done = 0.0
         if self._segment is not None:
             segment, progress = self._segment
-            done = min(1.0, progress.done / max(1, len(segment.requests)))
+            done = min(1.0, progress.done / max(1, segment.required))
         return self._time.left(self._now(), done)
 
     def _of(self, model: str) -> _Progress:
@@ -165,7 +170,8 @@ class LiveView:
         self._console.print(
             f"{self._phase} block {segment.block + 1}  {progress.load}  {segment.model}  "
             f"done {done}  errors {errors}  TTFT p50 {first}  tokens/s/user {speed}  "
-            f"within SLO {within}  ({self._remaining()})",
+            f"within SLO {within}{most_frequent(progress.causes.most_common(1))}  "
+            f"({self._remaining()})",
             highlight=False,
             soft_wrap=True,
         )

@@ -30,8 +30,6 @@ class Sender(Protocol):
 class Observer(Protocol):
     """Observes a run. Called on the event loop, so it must not block."""
 
-    def began(self, segment: Segment) -> None: ...
-
     def sent(self, request: Request) -> None:
         """Called just before the request is sent."""
 
@@ -50,6 +48,8 @@ class SendContext:
     keep_text: Callable[[PlannedRequest], bool]
     response_ns: int = 0
     """Latency of an undisturbed response, as far as known: the duration of a ramp-up."""
+    stopped: Callable[[str], bool] = lambda model: False
+    """Whether nothing more is sent to a model."""
 
 
 def is_sample(planned: PlannedRequest) -> bool:
@@ -63,17 +63,25 @@ def keep_all(planned: PlannedRequest) -> bool:
     return True
 
 
+async def preload(segment: Segment, prompts: Mapping[str, Prompt], context: SendContext) -> None:
+    """Send the request that loads the model of a segment, where it has one."""
+    if segment.preload is not None and context.clock() <= context.deadline_ns:
+        run = _SegmentRun(segment, prompts, context, context.clock())
+        await run.send(segment.preload, prompts[segment.preload.prompt], context.clock())
+
+
 async def run_segment(
-    segment: Segment, prompts: Mapping[str, Prompt], context: SendContext
+    segment: Segment,
+    prompts: Mapping[str, Prompt],
+    context: SendContext,
+    began_ns: int | None = None,
 ) -> list[Record]:
     """Send the requests of a segment; return the records of those sent, in order of completion.
 
-    The preload request is observed but not returned.
+    Offsets count from `began_ns`, by default now.
     """
-    context.observer.began(segment)
-    if segment.preload is not None and segment.requests:
-        await _SegmentRun(segment, prompts, context).send_preload(segment.preload)
-    run = _SegmentRun(segment, prompts, context)
+    began = context.clock() if began_ns is None else began_ns
+    run = _SegmentRun(segment, prompts, context, began)
     if segment.stage.mode == "open":
         await run.open_loop()
     else:
@@ -83,19 +91,18 @@ async def run_segment(
 
 class _SegmentRun:
     def __init__(
-        self, segment: Segment, prompts: Mapping[str, Prompt], context: SendContext
+        self,
+        segment: Segment,
+        prompts: Mapping[str, Prompt],
+        context: SendContext,
+        began_ns: int,
     ) -> None:
         self.records: list[Record] = []
         self._segment = segment
         self._prompts = prompts
         self._context = context
-        self._began = context.clock()
+        self._began = began_ns
         self._deadline = _deadline(segment, self._began, context.deadline_ns)
-
-    async def send_preload(self, planned: PlannedRequest) -> None:
-        now = self._context.clock()
-        if now <= self._deadline:
-            await self._send(planned, self._prompts[planned.prompt], now)
 
     async def closed_loop(self) -> None:
         """Keep a fixed number of requests in flight until none are left.
@@ -117,14 +124,17 @@ class _SegmentRun:
         for turns in remaining:
             await self._converse(turns, self._context.clock())
 
+    def _may_send(self, at_ns: int) -> bool:
+        return at_ns <= self._deadline and not self._context.stopped(self._segment.model)
+
     async def open_loop(self) -> None:
         """Send every request at its scheduled time, whether or not earlier ones have ended."""
         async with asyncio.TaskGroup() as tasks:
             for turns in by_conversation(self._segment.requests):
                 due = self._began + (turns[0].offset_ns or 0)
-                if due > self._deadline:
+                await sleep_until(min(due, self._deadline), self._context.clock)
+                if not self._may_send(due):
                     return
-                await sleep_until(due, self._context.clock)
                 tasks.create_task(self._converse(turns, due))
 
     async def _converse(self, turns: Sequence[PlannedRequest], due_ns: int) -> None:
@@ -134,18 +144,18 @@ class _SegmentRun:
         """
         history: tuple[ChatMessage, ...] = ()
         for planned in turns:
-            if due_ns > self._deadline:
+            if not self._may_send(due_ns):
                 return
             await sleep_until(due_ns, self._context.clock)
             prompt = self._prompts[planned.prompt]
             prompt = replace(prompt, messages=(*history, *prompt.messages))
-            record = await self._send(planned, prompt, due_ns)
+            record = await self.send(planned, prompt, due_ns)
             if record.outcome is not Outcome.OK:
                 return
             history = (*prompt.messages, ChatMessage("assistant", record.text))
             due_ns = self._context.clock() + round(self._segment.think_seconds * SECOND_NS)
 
-    async def _send(self, planned: PlannedRequest, prompt: Prompt, scheduled_ns: int) -> Record:
+    async def send(self, planned: PlannedRequest, prompt: Prompt, scheduled_ns: int) -> Record:
         """Return the record of a request, with its text where it is a turn of a conversation."""
         context = self._context
         keep_text = context.keep_text(planned)

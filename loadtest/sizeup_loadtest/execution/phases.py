@@ -16,14 +16,11 @@ class Phase:
     name: str
     run: Callable[[Run], Awaitable[None]]
     enabled: Callable[[Config], bool] = lambda config: True
-    sharded: bool = False
-    """Whether it runs in several shards; other phases need a single process."""
 
 
 async def send_plan(run: Run) -> None:
     """Send the segments of the plan in order, as many as the time limit allows."""
-    for number, segment in enumerate(run.plan.segments):
-        await run.wait_for_slot(number)
+    for segment in run.plan.segments:
         if run.out_of_time():
             return
         await run.load(segment, run.plan.prompts)
@@ -50,8 +47,8 @@ async def speed(run: Run) -> None:
 
 PHASES = (
     Phase("check_suites", suites.check_installed, enabled=lambda config: config.lm_eval.enabled),
-    Phase("warm_up", warm_up.run, sharded=True),
-    Phase("speed", speed, sharded=True),
+    Phase("warm_up", warm_up.run),
+    Phase("speed", speed),
     Phase("capacity", capacity_search.run, enabled=lambda config: config.capacity.enabled),
     Phase("ability", ability_phase.run, enabled=lambda config: config.ability.enabled),
     Phase("suites", suites.run, enabled=lambda config: config.lm_eval.enabled),

@@ -1,38 +1,38 @@
 """The state of a run, which its phases share."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from sys import maxsize
 
 from rich.console import Console
 
+from sizeup_loadtest.analysis import validity
+from sizeup_loadtest.analysis.latency import frequent_errors
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.data.results import ModelInfo
+from sizeup_loadtest.execution import open_stage
 from sizeup_loadtest.execution.client_lag import LoopLagSampler
-from sizeup_loadtest.execution.clock import SECOND_NS, Clock, sleep_until
+from sizeup_loadtest.execution.clock import SECOND_NS, Clock
+from sizeup_loadtest.execution.failures import FailureStreak
 from sizeup_loadtest.execution.live_view import LiveView
-from sizeup_loadtest.execution.load_generator import SendContext, Sender, is_sample, run_segment
+from sizeup_loadtest.execution.load_generator import (
+    SendContext,
+    Sender,
+    is_sample,
+    preload,
+    run_segment,
+)
 from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
+from sizeup_loadtest.execution.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import budget
 from sizeup_loadtest.workload.budget import Pace
 from sizeup_loadtest.workload.prompt import Prompt
-from sizeup_loadtest.workload.schedule import Plan, Segment, Stage, share
-
-
-@dataclass(frozen=True, slots=True)
-class ShardOptions:
-    """How this process takes part in a run."""
-
-    shard: Shard = field(default_factory=Shard)
-    start_at: float | None = None
-    """Common start of all shards, as Unix time in seconds."""
-    print_files: bool = False
-    """Print the run's files to standard output, for a Job whose log is its only storage."""
+from sizeup_loadtest.workload.schedule import PRELOAD, Plan, Segment, Stage
 
 
 @dataclass(slots=True)
@@ -47,7 +47,6 @@ class Run:
     recorder: Recorder
     view: LiveView
     console: Console
-    shard: Shard
     lag: LoopLagSampler
     server_metrics: ServerMetricsSampler = field(default_factory=lambda: ServerMetricsSampler({}))
     model_info: dict[str, ModelInfo] = field(default_factory=dict)
@@ -61,8 +60,14 @@ class Run:
     """What was left out because of the budget."""
     answered: dict[tuple[str, Stage], list[Record]] = field(default_factory=dict)
     """Records of the speed phase, for the capacity search of a run with a budget."""
-    response_ns: dict[Hashable, int] = field(default_factory=dict)
+    response_ns: dict[tuple[object, ...], int] = field(default_factory=dict)
     """Latency by kind of request, in the fastest segment so far."""
+    workers: WorkerPool | None = None
+    """Processes that send in place of this one."""
+    _streaks: dict[str, FailureStreak] = field(default_factory=lambda: defaultdict(FailureStreak))
+    _errors: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    _segment: list[Record] = field(default_factory=list)
+    """Requests of the current segment that have ended, in this order."""
 
     @property
     def deadline_ns(self) -> int:
@@ -100,12 +105,14 @@ class Run:
         keep_text: Callable[[PlannedRequest], bool] | None = None,
         client: Sender | None = None,
     ) -> list[Record]:
-        """Send this shard's part of a segment; records are written as requests end.
+        """Send a segment; return its records, in order of completion, which are written as well.
 
         The text of an output is kept where `keep_text` is true, by default where a report shows it.
+        A `client` of the caller sends from this process.
         """
         if segment.model in self.invalid_models:
             return []
+        self.view.began(segment)
         first = segment.requests[0]
         # Lengths of a distribution differ by block, by less than a power of two.
         tokens = round(fmean(r.max_tokens for r in segment.requests)).bit_length()
@@ -118,11 +125,14 @@ class Run:
             min(self.deadline_ns, self.phase_end_ns),
             keep_text or _is_shown,
             known,
+            self.invalid_models.__contains__,
         )
         stage = segment.stage.key
         async with self.server_metrics.during(segment.model, stage):
             with self.lag.during(stage):
-                records = await run_segment(share(segment, self.shard), prompts, context)
+                await preload(segment, prompts, context)
+                records = self._segment = []
+                await self._send(segment, prompts, context, workers=client is None)
         self.recorder.flush()
         times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
         if times:
@@ -130,18 +140,44 @@ class Run:
             self.pace.learn(segment.model, segment.stage.level, median(times) / SECOND_NS)
         return records
 
-    async def wait_for_slot(self, number: int) -> None:
-        """With several shards, wait for the common start time of a segment."""
-        seconds = self.config.load.stage_seconds
-        if self.shard.count > 1 and seconds is not None:
-            slot = round((seconds + self.config.load.drain_seconds) * SECOND_NS)
-            await sleep_until(number * slot, self.clock)
+    async def _send(
+        self,
+        segment: Segment,
+        prompts: Mapping[str, Prompt],
+        context: SendContext,
+        *,
+        workers: bool,
+    ) -> None:
+        pool = self.workers if workers else None
+        lead = 0 if pool is None else LEAD_NS
+
+        async def send(part: Segment, began_ns: int) -> None:
+            if pool is None:
+                await run_segment(part, prompts, context, began_ns)
+            else:
+                end, text, known = context.deadline_ns, context.keep_text, context.response_ns
+                server = self.client.servers[part.model]
+                await pool.run(part, server, prompts, began_ns, end, text, known)
+
+        if segment.stage.mode == "open":
+            response = context.response_ns or self._fastest(segment.model)
+            await open_stage.run(segment, send, self._segment, self.clock, response, lead)
+        else:
+            await send(segment, self.clock() + lead)
+
+    def _fastest(self, model: str) -> int:
+        """Return the longest known latency of a model, for a kind of request without its own."""
+        known = (ns for kind, ns in self.response_ns.items() if model in kind)
+        return max(known, default=0)
+
+    def stop_model(self, model: str, reason: str) -> None:
+        """Send nothing more to a model."""
+        self.invalid_models[model] = reason
+        if self.workers is not None:
+            self.workers.stop_model(model)
 
     def out_of_time(self) -> bool:
         return self.seconds_left < 0
-
-    def began(self, segment: Segment) -> None:
-        self.view.began(segment)
 
     def sent(self, request: Request) -> None:
         self.view.sent(request)
@@ -149,6 +185,20 @@ class Run:
     def ended(self, record: Record) -> None:
         self.recorder.add(record)
         self.view.ended(record)
+        if record.planned.prompt != PRELOAD.key:
+            self._segment.append(record)
+        self._note_failure(record)
+
+    def _note_failure(self, record: Record) -> None:
+        model, streak = record.planned.model, self._streaks[record.planned.model]
+        stop = streak.add(record)
+        if streak.length == 0:
+            self._errors.pop(model, None)
+        else:
+            self._errors[model].append(record)
+        if stop and model not in self.invalid_models:
+            cause = validity.most_frequent(frequent_errors(self._errors[model]))
+            self.stop_model(model, f"stopped after {streak.length} failures in a row{cause}")
 
 
 def _is_shown(planned: PlannedRequest) -> bool:

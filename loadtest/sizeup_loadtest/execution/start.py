@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,16 +18,17 @@ from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerResult
-from sizeup_loadtest.errors import BenchError, ConfigError, FolderError
+from sizeup_loadtest.errors import BenchError, FolderError
 from sizeup_loadtest.execution import client_environment, estimate, server_info
 from sizeup_loadtest.execution.client_lag import sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
 from sizeup_loadtest.execution.console import run_console
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.phases import PHASES, Phase
-from sizeup_loadtest.execution.run import Run, ShardOptions
+from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, sources
 from sizeup_loadtest.execution.time_left import TimeLeft
+from sizeup_loadtest.execution.worker_pool import WorkerError, WorkerPool
 from sizeup_loadtest.report import files, terminal
 from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder, RunInfo
@@ -46,7 +48,17 @@ class StoppedError(BenchError):
     exit_code = 130
 
 
-def start(config: Config, out: Path, options: ShardOptions) -> None:
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is executed, apart from its config."""
+
+    workers: int = 1
+    """Processes that send."""
+    print_files: bool = False
+    """Print the run's files to standard output, for a Job whose log is its only storage."""
+
+
+def start(config: Config, out: Path, options: RunOptions) -> None:
     """Run the phases that the config enables, and report the results.
 
     Raises InvalidRunError, after writing everything, when results are invalid.
@@ -62,11 +74,10 @@ def start(config: Config, out: Path, options: ShardOptions) -> None:
     error: BenchError | None = None
     try:
         asyncio.run(execute(config, plan, PHASES, folder, console, options))
-    except (StoppedError, FolderError) as ended:
+    except (StoppedError, FolderError, WorkerError) as ended:
         error = ended
     try:
-        if options.shard.count == 1:
-            finish(folder, console)
+        finish(folder, console)
     except FolderError as unwritten:
         error = error or unwritten
     finally:
@@ -111,15 +122,13 @@ async def execute(
     phases: Sequence[Phase],
     folder: RunFolder,
     console: Console,
-    options: ShardOptions,
+    options: RunOptions,
 ) -> None:
     """Run phases in order; afterwards the folder has everything but results.
 
     On SIGTERM or SIGINT, keeps what was measured and raises StoppedError.
     """
-    if options.shard.count > 1 and config.load.stage_seconds is None:
-        raise ConfigError("load.stage_seconds: required with several shards, to keep them in step")
-    clock, shard = Clock(options.start_at), options.shard
+    clock = Clock()
     # Now: reading it takes a file, and later there may be none left to open.
     software, version = client_environment.environment(), client_environment.tool_version()
     folder.begin(config, plan)
@@ -129,30 +138,35 @@ async def execute(
     budget = config.limits.budget_minutes
     time = TimeLeft(planned, config.limits.max_minutes * 60, budgeted=budget is not None)
     view = LiveView(console, [m.name for m in config.models], config.slo, time, clock)
-    client = Client(config.servers, config.sampling, clock, shard=shard.index)
+    client = Client(config.servers, config.sampling, clock)
     complete = False
     with folder.recorder() as recorder:
         async with client, sample_loop_lag(clock) as lag:
             metrics = ServerMetricsSampler(sources(config))
-            run = Run(
-                config, plan, client, clock, folder, recorder, view, console, shard, lag, metrics
-            )  # fmt: skip
+            run = Run(config, plan, client, clock, folder, recorder, view, console, lag, metrics)
             try:
                 with view:
-                    await _run_phases(run, phases)
+                    async with _workers(run, options.workers):
+                        await _run_phases(run, phases)
                 complete = True
             finally:
                 await client.close()  # its connections are files, of which there may be none left
                 folder.write_json("run", _info(run, version, software, started, complete))
 
 
+@asynccontextmanager
+async def _workers(run: Run, count: int) -> AsyncIterator[None]:
+    """Send from several processes during the block, where there are to be more than one."""
+    if count == 1:
+        yield
+        return
+    async with WorkerPool(run.config, count, run.clock, run, run.lag) as run.workers:
+        yield
+
+
 async def _run_phases(run: Run, phases: Sequence[Phase]) -> None:
     async with _stop_on_signals():
-        enabled = [
-            phase
-            for phase in phases
-            if phase.enabled(run.config) and (run.shard.count == 1 or phase.sharded)
-        ]
+        enabled = [phase for phase in phases if phase.enabled(run.config)]
         for place, phase in enumerate(enabled, 1):
             run.begin_phase(phase.name, [later.name for later in enabled[place:]])
             run.view.began_phase(phase.name)
@@ -199,7 +213,6 @@ def _info(
         servers={name: _server_result(server) for name, server in run.client.servers.items()},
         load_seconds=run.load_seconds,
         invalid_models=run.invalid_models,
-        shards=run.shard.count,
         complete=complete,
         notes=tuple(run.notes),
         share_done=None if complete else run.view.share_done,

@@ -3,6 +3,7 @@
 Where the server has Ollama's API, the very first one uses it, because it reports the load time.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sizeup_loadtest.client.http import Client, Request
@@ -15,6 +16,9 @@ from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 COLD_START = Stage("cold-start", "closed", 1, "until_eos")
+
+TRIES = 3
+"""Warm-ups of a model, each of `load.warmup` requests, after which it does not respond."""
 
 MIN_LOAD_SECONDS = 0.05
 """Below it, the model was already loaded."""
@@ -42,17 +46,24 @@ async def run(run: Run) -> None:
     planned = {segment.model: segment for segment in run.plan.warm_up}
     for model in names:
         probe, prompt = _probe(model, run.config.lengths[0])
-        segment = planned.get(model, probe)
         prompts = {**run.plan.prompts, prompt.key: prompt}
-        records = await run.load(segment, prompts, client=_Adapting(run.client))
-        if records and all(record.outcome is not Outcome.OK for record in records):
-            first = records[0]
-            run.invalid_models[model] = f"no response: {first.outcome}: {first.error}"
+        await _warm_up(run, planned.get(model, probe), prompts)
     if not run.models:
         raise TargetError("; ".join(f"{name}: {why}" for name, why in run.invalid_models.items()))
     for name in names:
         server = run.client.servers[name]
         run.model_info[name] = await server_info.model_info(run.client.session, server)
+
+
+async def _warm_up(run: Run, segment: Segment, prompts: Mapping[str, Prompt]) -> None:
+    """Send a warm-up until a request of it succeeds; a single error may be chance."""
+    records: list[Record] = []
+    for _ in range(TRIES):
+        records = await run.load(segment, prompts, client=_Adapting(run.client))
+        if not records or any(record.outcome is Outcome.OK for record in records):
+            return
+    first = records[0]
+    run.stop_model(segment.model, f"no response: {first.outcome}: {first.error}")
 
 
 async def _cold_starts(run: Run) -> None:

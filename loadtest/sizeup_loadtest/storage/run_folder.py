@@ -64,7 +64,6 @@ class RunInfo(BaseModel):
     """Model -> why it was not measured."""
     notes: tuple[str, ...] = ()
     """What was left out because of the budget."""
-    shards: int = 1
     complete: bool = True
     """False when the run was interrupted."""
     share_done: float | None = None

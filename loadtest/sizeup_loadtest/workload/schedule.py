@@ -1,9 +1,10 @@
 """Config -> plan: every request of a run in order, with one hash. Pure, but for reading a trace.
 
-A block runs every stage once, and a stage runs every model in turn, so that noise of the machine
-that outlasts a block affects all models alike. The order of the models rotates from block to
-block, and every second block runs in reverse, so that no model always follows the same other one.
-A trace is sent once, after the blocks.
+A block runs every closed stage once, and a stage runs every model in turn, so that noise of the
+machine that outlasts a block affects all models alike. The order of the models rotates from block
+to block, and every second block runs in reverse, so that no model always follows the same other.
+Open stages come last and run once, models in turn, because each has to reach its steady state; so
+do traces, after them.
 
 A closed loop sends more requests than its metrics use: workers start one after the other (ramp-up)
 and finish so (ramp-down). A model that follows another one is preloaded with a short request that
@@ -18,7 +19,6 @@ from itertools import accumulate, count, islice
 from random import Random
 
 from sizeup_loadtest.config.schema import Arrival, Config, Mode
-from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.data.record import Length, PlannedRequest
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import arrivals, lengths, trace
@@ -60,6 +60,14 @@ class Segment:
     """Sent alone, before the segment."""
     think_seconds: float = 0.0
     """Between an answer and the next turn of its conversation."""
+    shortest_seconds: float | None = None
+    """Open loop: its duration, unless it needs longer for its steady state; None: `seconds`."""
+
+    @property
+    def required(self) -> int:
+        """Number of requests that are sent in any case, without those of a longer open loop."""
+        shortest = None if self.shortest_seconds is None else self.shortest_seconds * 1e9
+        return sum(shortest is None or (r.offset_ns or 0) < shortest for r in self.requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class Plan:
     @property
     def requests(self) -> int:
         """Number of requests, without warm-up."""
-        return sum(len(segment.requests) for segment in self.segments)
+        return sum(segment.required for segment in self.segments)
 
 
 def compile_plan(config: Config, source: PromptSource) -> Plan:
@@ -123,11 +131,16 @@ def prompt_words(config: Config) -> Sequence[int | None]:
 
 
 def build_segment(
-    config: Config, stage: Stage, model: str, prompts: Sequence[Prompt], block: int = 0
+    config: Config,
+    stage: Stage,
+    model: str,
+    prompts: Sequence[Prompt],
+    block: int = 0,
+    offsets: Sequence[int] | None = None,
 ) -> Segment:
     """Plan one stage of one model: one request per prompt, in order."""
-    seed = f"{config.prompts.seed}/{stage.key}/{block}"
-    random = Random(f"{seed}/max_tokens")
+    random = Random(f"{config.prompts.seed}/{stage.key}/{block}/max_tokens")
+    due: Sequence[int | None] = offsets or [prompt.offset_ns for prompt in prompts]
     requests = tuple(
         PlannedRequest(
             i,
@@ -140,25 +153,11 @@ def build_segment(
             conversation=prompt.conversation,
             turn=prompt.turn,
         )
-        for i, (prompt, offset) in enumerate(
-            zip(prompts, _offsets(stage, prompts, seed), strict=True)
-        )
+        for i, (prompt, offset) in enumerate(zip(prompts, due, strict=True))
     )
     think = config.prompts.think_seconds if stage.mode == "open" else 0.0
     limit = config.load.stage_seconds
     return Segment(stage, block, model, requests, limit, think_seconds=think)
-
-
-def _offsets(stage: Stage, prompts: Sequence[Prompt], seed: str) -> Iterator[int | None]:
-    """Yield the arrival of every request, of a later turn that of its conversation."""
-    if stage.mode == "closed" or stage.arrival == "trace":
-        yield from (prompt.offset_ns for prompt in prompts)
-        return
-    starts = sum(prompt.turn == 0 for prompt in prompts)
-    rate = stage.level * starts / len(prompts)
-    arriving = arrivals.offsets(stage.arrival or "constant", rate, starts, seed)
-    begun = accumulate(prompt.turn == 0 for prompt in prompts)
-    yield from (arriving[number - 1] for number in begun)
 
 
 def by_conversation(requests: Sequence[PlannedRequest]) -> list[list[PlannedRequest]]:
@@ -168,6 +167,18 @@ def by_conversation(requests: Sequence[PlannedRequest]) -> list[list[PlannedRequ
         alone = request.conversation is None
         groups.setdefault((i,) if alone else request.conversation, []).append(request)
     return [*groups.values()]
+
+
+def open_offsets(config: Config, stage: Stage, seconds: float, block: int = 0) -> tuple[int, ...]:
+    """Return the arrivals of an open stage, of requests or conversations, alike for all models."""
+    seed, rate = f"{config.prompts.seed}/{stage.key}/{block}", stage.level / config.prompts.turns
+    return arrivals.offsets(stage.arrival or "constant", rate, seconds, seed)
+
+
+def open_limit(config: Config) -> float:
+    """Return the most seconds of an open stage."""
+    limits = (config.load.open.max_seconds, config.load.stage_seconds)
+    return min(limit for limit in limits if limit is not None)
 
 
 def with_ramp(segment: Segment) -> Segment:
@@ -190,46 +201,48 @@ def with_preload(segment: Segment) -> Segment:
     return replace(segment, preload=preload)
 
 
-def share(segment: Segment, shard: Shard) -> Segment:
-    """Return the part of one shard: some of the workers with their requests, or every n-th arrival.
+def share(segment: Segment, index: int, count: int) -> Segment:
+    """Return the part of one of `count` workers: some users with their requests, or arrivals.
 
-    An open loop keeps its offsets, so that all shards together send the whole schedule.
+    An open loop keeps its offsets, so that all workers together send the whole schedule.
     """
-    if shard.count == 1:
-        return segment
     stage, requests = segment.stage, segment.requests
     groups = by_conversation(requests)
     if stage.mode == "open":
-        groups = groups[shard.index :: shard.count]
+        groups = groups[index::count]
         return replace(segment, requests=tuple(r for group in groups for r in group))
     total = int(stage.level)
-    workers = [worker for worker in range(total) if worker % shard.count == shard.index]
-    own = tuple(r for i, group in enumerate(groups) if i % total in workers for r in group)
-    return replace(segment, stage=replace(stage, level=len(workers)), requests=own)
+    users = range(index, total, count)
+    own = tuple(r for i, group in enumerate(groups) if i % total in users for r in group)
+    return replace(segment, stage=replace(stage, level=len(users)), requests=own)
 
 
 def order(models: Sequence[str], block: int) -> Sequence[str]:
-    turn = (block // 2) % len(models)
+    turn = (block // 2) % max(1, len(models))
     rotated = [*models[turn:], *models[:turn]]
     return rotated[::-1] if block % 2 else rotated
 
 
 def _per_block(config: Config, stage: Stage) -> int:
-    """Return the requests of one model in one stage of one block, with ramp-up and ramp-down."""
-    steady = config.load.requests_per_block
-    if stage.mode == "open":
-        return steady
+    """Return the requests of one model in one closed stage of one block, with its ramps."""
     users = int(stage.level)
-    return max(steady, users) + 2 * (users - 1)
+    return max(config.load.requests_per_block, users) + 2 * (users - 1)
+
+
+def _expected(config: Config, stage: Stage) -> int:
+    """Return the requests of one model in one stage, those of an open loop on average."""
+    if stage.mode == "open":
+        return round(stage.level * open_limit(config))
+    return _per_block(config, stage) * config.load.blocks
 
 
 def _check_size(config: Config, planned: Sequence[Stage], traced: int) -> None:
-    per_block = sum(_per_block(config, stage) for stage in planned if stage.arrival != "trace")
-    of_trace = traced * sum(stage.arrival == "trace" for stage in planned)
-    total = (per_block * config.load.blocks + of_trace) * len(config.models)
+    each = (traced if s.arrival == "trace" else _expected(config, s) for s in planned)
+    total = sum(each) * len(config.models)
     if total > config.limits.max_requests:
+        longest = ", open loops of load.open.max_seconds" if config.load.open.rates else ""
         raise ConfigError(
-            f"limits.max_requests: the plan has {total} requests, "
+            f"limits.max_requests: the plan has {total} requests{longest}, "
             f"the limit is {config.limits.max_requests}"
         )
 
@@ -249,6 +262,7 @@ def _segments(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) -
     last = config.models[0].name if len(config.models) == 1 else None
     for segment in (
         *_block_segments(config, planned, prompts),
+        *_open_segments(config, planned, prompts),
         *_trace_segments(config, planned, prompts),
     ):
         yield segment if segment.model == last else with_preload(segment)
@@ -260,13 +274,31 @@ def _block_segments(
 ) -> Iterator[Segment]:
     names = [model.name for model in config.models]
     numbers = {stage.key: count() for stage in planned}
-    for block in range(config.load.blocks):
-        for stage in (stage for stage in planned if stage.arrival != "trace"):
-            taken = _prompts(config, stage, prompts)
+    closed = [stage for stage in planned if stage.mode == "closed"]
+    for block in range(config.load.blocks if closed else 0):
+        for stage in closed:
+            taken = _prompts(config, stage, prompts, _per_block(config, stage))
             indices = tuple(islice(numbers[stage.key], len(taken)))
             for name in order(names, block):
                 segment = with_ramp(build_segment(config, stage, name, taken, block))
                 yield _numbered(segment, indices)
+
+
+def _open_segments(
+    config: Config, planned: Sequence[Stage], prompts: TakenPrompts
+) -> Iterator[Segment]:
+    """Plan each open stage for as long as it may take; a run ends it when it is steady."""
+    names, limit = [model.name for model in config.models], open_limit(config)
+    shortest = arrivals.duration(config.load.open.seconds, 0, limit)
+    stages = (s for s in planned if s.mode == "open" and s.arrival != "trace")
+    for turn, stage in enumerate(stages):
+        starts = open_offsets(config, stage, limit)
+        taken = _prompts(config, stage, prompts, len(starts) * config.prompts.turns)
+        begun = accumulate(prompt.turn == 0 for prompt in taken)
+        offsets = [starts[number - 1] for number in begun]
+        for name in order(names, turn):
+            segment = build_segment(config, stage, name, taken, 0, offsets)
+            yield replace(segment, seconds=limit, shortest_seconds=shortest)
 
 
 def _trace_segments(
@@ -278,13 +310,11 @@ def _trace_segments(
             yield build_segment(config, stage, model.name, taken)
 
 
-def _prompts(config: Config, stage: Stage, prompts: TakenPrompts) -> Sequence[Prompt]:
-    number, words = _per_block(config, stage), stage.words
+def _prompts(config: Config, stage: Stage, prompts: TakenPrompts, number: int) -> Sequence[Prompt]:
     if config.prompts.turns > 1:
-        return prompts.conversations(
-            number, words, int(stage.level) if stage.mode == "closed" else 1
-        )
-    return prompts.take(number, words)
+        users = int(stage.level) if stage.mode == "closed" else 1
+        return prompts.conversations(number, stage.words, users)
+    return prompts.take(number, stage.words)
 
 
 def _numbered(segment: Segment, indices: Sequence[int]) -> Segment:

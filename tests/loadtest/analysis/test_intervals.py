@@ -25,7 +25,7 @@ def test_wilson_without_trials_is_an_error() -> None:
 def test_a_percentile_needs_enough_requests(q: float, n: int) -> None:
     values = [float(i) for i in range(n)]
     point = f"p{q * 100:g}"
-    enough, few = st.distribution({0: values}), st.distribution({0: values}, n - 1)
+    enough, few = st.distribution({0: values}), st.distribution({0: values[1:]})
     assert getattr(enough, point) == pytest.approx(q * (n - 1))
     assert getattr(few, point) is None
 
@@ -174,7 +174,21 @@ def test_a_distribution_has_minimum_and_maximum() -> None:
 
 
 def test_percentiles_need_independent_requests() -> None:
-    found = st.distribution({b: [0.1] * 100 for b in range(6)}, independent=6)
-    assert found is not None
-    assert (found.n, found.p90) == (6, None)
-    assert found.p50 == pytest.approx(0.1)
+    """Six requests of 100 values each: all of a request alike, or every value by itself."""
+    alike = [[float(b)] * 100 for b in range(6)]
+    mixed = [[float(i) for i in range(b, 100 + b)] for b in range(6)]
+    for requests, p99 in ((alike, None), (mixed, pytest.approx(101.01, abs=1))):
+        found = st.distribution(dict(enumerate(requests)), requests)
+        assert found is not None
+        assert (found.n, found.p99) == (6, p99)
+        assert found.p50 is not None
+
+
+def test_the_interval_of_a_proportion_is_over_blocks() -> None:
+    """Five blocks that are all good or all bad are worth five requests, not 500."""
+    apart = st.clustered_proportion([(100, 100), (0, 100), (100, 100), (0, 100), (100, 100)])
+    mixed = st.clustered_proportion([(60, 100)] * 5)
+    assert (apart.value, mixed.value) == (0.6, 0.6)
+    assert apart.high - apart.low > 0.7
+    assert mixed.high - mixed.low < 0.15
+    assert st.clustered_proportion([(100, 100), (0, 100)]) == st.wilson(100, 200)

@@ -1,9 +1,10 @@
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 
 from loadtest.recording import MS, failed, record
-from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.analysis import latency, pairing
 from sizeup_loadtest.analysis.latency import StageLoad
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
@@ -33,14 +34,30 @@ def test_the_definitions() -> None:
 
 
 def test_tokens_are_not_chunks() -> None:
-    made = record(tokens=21, chunks=11)
-    assert latency.tpot(made) == pytest.approx(0.1 / 20)
+    made = record(tokens=25, chunks=11)
+    assert latency.tpot(made) == pytest.approx(0.1 / 24)
+
+
+@pytest.mark.parametrize(
+    ("made", "first"),
+    [
+        (record(tokens=32, chunks=8), 4),
+        (record(tokens=31, chunks=8), 4),
+        (record(tokens=33, chunks=8), 1),
+        (record(tokens=32, chunks=32), 1),
+        (replace(record(tokens=32, chunks=10), first_tokens=5), 5),
+        (replace(record(tokens=32, chunks=31), first_tokens=2), 2),
+    ],
+)
+def test_tokens_of_the_first_chunk_are_not_in_tpot(made: Record, first: int) -> None:
+    assert latency.first_tokens(made) == first
+    span = (made.chunk_ns[-1] - made.chunk_ns[0]) / 1e9
+    assert latency.tpot(made) == pytest.approx(span / ((made.completion_tokens or 0) - first))
 
 
 def test_the_last_token_is_at_the_finish_reason() -> None:
     """The last 10 of 21 tokens have no text and take another 100 ms."""
     made = replace(record(tokens=11), completion_tokens=21)
-    assert latency.tpot(made) == pytest.approx(0.005)
     silent = replace(made, finished_ns=made.chunk_ns[-1] + 100 * MS)
     assert latency.tpot(silent) == pytest.approx(0.01)
 
@@ -90,7 +107,8 @@ def test_the_result_of_a_stage() -> None:
     assert result.requests_s is not None
     assert result.requests_s.value == pytest.approx(5)
     assert result.itl is not None
-    assert (result.itl.n, result.itl.p90) == (24, None)
+    assert result.itl.n == 24
+    assert result.itl.p90 == pytest.approx(0.01)
     assert result.tokens_per_chunk == 1
     assert result.breakdown is None
 
@@ -123,7 +141,7 @@ def test_ramp_requests_are_excluded() -> None:
     assert result.ttft.high == pytest.approx(0.1)
     assert result.attainment is not None
     assert result.attainment.n == 10
-    assert latency.paired("a", "a", "s", records, records).tpot_ratio == Estimate(
+    assert pairing.paired("a", "a", "s", records, records).tpot_ratio == Estimate(
         value=1, low=1, high=1
     )
 
@@ -149,7 +167,7 @@ def test_ramp_down_is_the_last_requests_sent() -> None:
     assert result.ttft.n == 5 * 8
     assert result.ttft.low == pytest.approx(0.1)
     full = [record(i, block=b, sent=100 * i, ramp=i < 2) for b in range(5) for i in range(20)]
-    ratio = latency.paired("a", "a", "s", records, full).ttft_ratio
+    ratio = pairing.paired("a", "a", "s", records, full).ttft_ratio
     assert ratio == Estimate(value=1, low=1, high=1)
 
 
@@ -216,7 +234,7 @@ def test_the_latency_breakdown() -> None:
 def test_models_are_paired_by_request() -> None:
     small, large = sequential(), [replace(r, chunk_ns=_slower(r)) for r in sequential()]
     large.append(record(77, gap=900))
-    found = latency.paired("a", "b", "closed-1", small, large)
+    found = pairing.paired("a", "b", "closed-1", small, large)
     assert found.tpot_ratio is not None
     assert found.tpot_ratio.value == pytest.approx(2)
     assert found.ttft_ratio is not None
@@ -226,3 +244,56 @@ def test_models_are_paired_by_request() -> None:
 def _slower(made: Record) -> tuple[int, ...]:
     first = made.chunk_ns[0]
     return tuple(first + 2 * (at_ns - first) for at_ns in made.chunk_ns)
+
+
+def test_the_answer_begins_after_thinking() -> None:
+    thinking = [replace(r, answer_ns=r.chunk_ns[5]) for r in sequential()]
+    result = latency.stage_result(CLOSED, thinking, SLO)
+    assert result.ttft is not None
+    assert result.answer_ttft is not None
+    assert result.ttft.p50 == pytest.approx(0.1)
+    assert result.answer_ttft.p50 == pytest.approx(0.15)
+    plain = [replace(r, answer_ns=r.chunk_ns[0]) for r in sequential()]
+    assert latency.stage_result(CLOSED, plain, SLO).answer_ttft is None
+
+
+def test_a_stall_in_two_percent_of_gaps_is_in_the_p99() -> None:
+    """75 requests of 32 tokens, as the default of a stage: too few for a p99 of their TTFT."""
+    made = []
+    for i in range(75):
+        gaps = [500 if (31 * i + j) % 50 == 0 else 20 for j in range(31)]
+        at = [0, *accumulate(gaps)]
+        one = record(i, sent=3000 * i, tokens=32)
+        made.append(replace(one, chunk_ns=tuple(one.chunk_ns[0] + ms * MS for ms in at)))
+    result = latency.stage_result(CLOSED, made, SLO)
+    assert result.ttft is not None
+    assert result.itl is not None
+    assert result.ttft.p99 is None
+    assert result.itl.p99 == pytest.approx(0.5)
+
+
+def test_tokens_of_failed_requests_are_not_throughput() -> None:
+    """Three of four end; each occupies its user for 200 ms."""
+    records = [
+        failed(r, Outcome.TRUNCATED) if i % 4 == 0 else r for i, r in enumerate(sequential())
+    ]
+    result = latency.stage_result(CLOSED, records, SLO)
+    assert result.out_tok_s is not None
+    assert result.out_tok_s.value == pytest.approx(0.75 * 11 / 0.2)
+
+
+def test_frequent_errors_are_named_with_their_number() -> None:
+    messages = [*["refused"] * 3, *["reset"] * 2, "odd", "rare"]
+    bad = [
+        replace(failed(record(i), Outcome.DISCONNECTED), error=m) for i, m in enumerate(messages)
+    ]
+    found = latency.stage_result(CLOSED, [*bad, record(9)], SLO).frequent_errors
+    assert found == (("refused", 3), ("reset", 2), ("odd", 1))
+
+
+def test_a_refused_user_is_in_flight_and_late_from_the_schedule() -> None:
+    made = replace(record(late=1000), waited_ns=1000 * MS, retries=2)
+    assert latency.ttft(made) == pytest.approx(0.1)
+    assert latency.ttft_sched(made) == pytest.approx(1.1)
+    assert made.begun_ns == made.scheduled_ns
+    assert latency.stage_result(CLOSED, [made], SLO).retries == 2

@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
+from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import validity
+from sizeup_loadtest.analysis.latency import StageLoad, stage_result
 from sizeup_loadtest.analysis.validity import MIN_SAMPLES, ClientLag, RequestCount
-from sizeup_loadtest.config.schema import RunLimits
+from sizeup_loadtest.config.schema import RunLimits, Slo
+from sizeup_loadtest.data.record import Outcome
 from sizeup_loadtest.data.results import Lag, Validity
 
 
@@ -23,7 +28,11 @@ def evaluated(
         RunLimits(),
         late or ClientLag(send=lag(0.05), loop=lag(0.05)),
         counts,
-        invalid=validity.invalid_models(RunLimits(), counts),
+        invalid={
+            name: reason
+            for name, count in counts.items()
+            if (reason := validity.invalid_model(RunLimits(), count, ()))
+        },
         paces=paces or {},
         searched=searched,
         unsent=unsent,
@@ -108,3 +117,28 @@ def test_unsent_requests_are_a_warning() -> None:
     result = evaluated(unsent=3)
     assert result.valid
     assert len(result.warnings) == 1
+
+
+def test_the_most_frequent_cause_stands_beside_the_count() -> None:
+    errors = [*["refused"] * 4, *["reset"] * 2]
+    records = [replace(failed(record(i), Outcome.BUSY), error=e) for i, e in enumerate(errors)]
+    reason = validity.too_many_errors(RunLimits(), validity.count([*records, record(9)]))
+    assert reason is not None
+    assert reason.startswith("6 of 7")
+    assert reason.endswith("refused (4)")
+
+
+def test_a_model_with_a_valid_stage_is_valid() -> None:
+    good = stage_result(StageLoad("s", "closed", 1, "fixed", "openai"), [record()], Slo())
+    bad = good.model_copy(update={"invalid_reason": "9 of 10 requests failed"})
+    counts = RequestCount(20, 9)
+    assert validity.invalid_model(RunLimits(), counts, [good, bad]) is None
+    assert validity.invalid_model(RunLimits(), counts, [bad, bad]) is not None
+
+
+def test_the_wait_of_a_refused_user_is_not_the_clients_delay() -> None:
+    made = record(late=1000)
+    planned = replace(made.planned, offset_ns=0)
+    lag = validity.send_lag([replace(made, planned=planned, waited_ns=990_000_000)])
+    assert lag is not None
+    assert lag.high == pytest.approx(0.01)

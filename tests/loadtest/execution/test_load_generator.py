@@ -12,7 +12,7 @@ from sizeup_loadtest.client.http import Request
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution.client_lag import LoopLagSampler, sample_loop_lag
 from sizeup_loadtest.execution.clock import Clock
-from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
+from sizeup_loadtest.execution.load_generator import SendContext, keep_all, preload, run_segment
 from sizeup_loadtest.workload import arrivals
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import PRELOAD, Segment, Stage, with_preload, with_ramp
@@ -25,16 +25,12 @@ FAR = 10**15
 class Watch:
     """Records the events of a segment."""
 
-    segments: list[Segment] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     """Those of measured requests."""
     all: list[Record] = field(default_factory=list)
     now: int = 0
     most: int = 0
-
-    def began(self, segment: Segment) -> None:
-        self.segments.append(segment)
 
     def sent(self, request: Request) -> None:
         self.requests.append(request)
@@ -84,7 +80,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def segment(count: int, level: float, rate: float | None = None, **changes: float) -> Segment:
     offsets: tuple[int | None, ...] = (None,) * count
     if rate is not None:
-        offsets = arrivals.offsets("constant", rate, count, "")
+        offsets = arrivals.offsets("constant", rate, count / rate, "")
     mode = "closed" if rate is None else "open"
     stage = Stage("s", mode, level, "fixed")  # type: ignore[arg-type]
     requests = tuple(PlannedRequest(i, 0, "m", "p", 4, "fixed", at) for i, at in enumerate(offsets))
@@ -97,6 +93,7 @@ def run(made: Segment, deadline: int = FAR) -> Watch:
     async def go() -> list[Record]:
         clock = Clock()
         loader = SendContext(FakeSender(clock), watch, clock, deadline, keep_all)
+        await preload(made, PROMPTS, loader)
         return await run_segment(made, PROMPTS, loader)
 
     assert asyncio.run(go()) == watch.records
@@ -155,8 +152,7 @@ def test_a_preload_request_is_sent_alone_and_not_counted() -> None:
     assert all(r.sent_ns >= first.ended_ns for r in rest)
 
 
-def test_no_preload_without_requests_or_time() -> None:
-    assert run(with_preload(segment(0, level=0))).requests == []
+def test_no_preload_without_time() -> None:
     assert run(with_preload(segment(3, level=1)), deadline=-1).requests == []
 
 

@@ -9,7 +9,6 @@ from rich.console import Console
 from loadtest.recording import MS, failed, record
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.execution.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.clock import Clock
@@ -47,7 +46,6 @@ def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
         Recorder(BytesIO()),
         LiveView(console, ["m"], CONFIG.slo, TimeLeft({}, 0), clock),
         console,
-        Shard(),
         LoopLagSampler(),
     )
     whole, known = PLAN.segments[0], []

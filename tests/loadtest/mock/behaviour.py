@@ -70,6 +70,12 @@ class Behaviour:
     kind: Kind = "sizeup"
     max_waiting: int = 10_000
     """Queue length per model; more requests get 429."""
+    retry_after: str = ""
+    """Retry-After of 429 and 503; empty: no such header."""
+    usage: Literal["wanted", "never", "continuous"] = "wanted"
+    """Token counts of OpenAI's API: where a request wants them, in no stream, or in every chunk."""
+    think_tags: bool = False
+    """Send thinking as content between <think> and </think> (OpenAI's API)."""
 
     def __post_init__(self) -> None:
         if not self.sizes or len({size.name for size in self.sizes}) < len(self.sizes):

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from loadtest.mock.behaviour import Behaviour
 from loadtest.mock.script import MockRequest, Piece, Script
 from loadtest.mock.truth import ServedRequest
 
@@ -36,15 +37,22 @@ class MockDialect(Protocol):
         """Return an error before the stream."""
 
 
+_TAGS = {(False, True): "<think>", (True, False): "</think>"}
+"""Between a chunk that thinks, or not, and the next one."""
+
+
 class MockOpenAi:
     """`/v1/chat/completions`, or `/v1/completions` when `chat` is false."""
 
     content_type = "text/event-stream"
     comment = b": still here\n\n"
 
-    def __init__(self, wanted: MockRequest, chat: bool) -> None:
+    def __init__(self, wanted: MockRequest, chat: bool, behaviour: Behaviour) -> None:
         self._request = wanted
         self._chat = chat
+        self._behaviour = behaviour
+        self._tokens = 0
+        self._thinking = False
         kind = ("chat.completion" if chat else "text_completion") + (
             ".chunk" if chat and wanted.stream else ""
         )
@@ -68,18 +76,25 @@ class MockOpenAi:
         if not self._chat:
             return self._event(f'"text": {text}')
         role = '"role": "assistant", ' if first else ""
-        field = "reasoning_content" if piece.thinking else "content"
+        self._tokens += piece.tokens
+        if self._behaviour.think_tags:
+            tag = _TAGS.get((self._thinking, piece.thinking), "")
+            self._thinking, text = piece.thinking, json.dumps(tag + piece.text)
+        separate = piece.thinking and not self._behaviour.think_tags
+        field = "reasoning_content" if separate else "content"
         return self._event(f'"delta": {{{role}"{field}": {text}}}')
 
     def _event(self, choice: str, finish: str = "null") -> bytes:
-        return f'data: {self._prefix}{choice}, "finish_reason": {finish}}}]}}\n\n'.encode()
+        counts = {"prompt_tokens": 1, "completion_tokens": self._tokens}
+        usage = f', "usage": {json.dumps(counts)}' if self._behaviour.usage == "continuous" else ""
+        return f'data: {self._prefix}{choice}, "finish_reason": {finish}}}]{usage}}}\n\n'.encode()
 
     def last(self, script: Script, served: ServedRequest) -> bytes:
         """Return the finish reason, the usage if wanted, and the end mark."""
         del served
         empty = '"delta": {}' if self._chat else '"text": ""'
         end = self._event(empty, json.dumps(script.finish))
-        if self._request.usage:
+        if self._request.usage and self._behaviour.usage != "never":
             extra = self._head | {"choices": [], "usage": _usage(script)}
             end += b"data: " + json.dumps(extra).encode() + b"\n\n"
         return end + b"data: [DONE]\n\n"

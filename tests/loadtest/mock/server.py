@@ -104,7 +104,9 @@ class MockServer:
                 return web.json_response({"error": {"message": str(error)}}, status=400)
             if response := _strict(json.loads(data), self.behaviour.kind):
                 return response
-            return await self._answer(request, wanted, MockOpenAi(wanted, chat), arrived)
+            return await self._answer(
+                request, wanted, MockOpenAi(wanted, chat, self.behaviour), arrived
+            )
 
         return handle
 
@@ -150,14 +152,14 @@ class MockServer:
         served = ServedRequest(
             wanted.model, wanted.prompt, arrived, prompt_tokens=script.prompt_tokens
         )
-        served.right = script.right
+        served.right, served.first_tokens = script.right, script.pieces[0].tokens
         served.outcome = script.failure or Outcome.OK
         if slots.waiting >= self.behaviour.max_waiting:
             served.outcome = Outcome.BUSY
         self.truth.add(served)
         try:
             if script.refused or served.outcome is Outcome.BUSY:
-                return _refuse(request, served, dialect)
+                return _refuse(request, served, dialect, self.behaviour.retry_after)
             if wanted.stream:
                 return await self._stream(request, slots, script, dialect, served)
             return await _whole(slots, script, dialect, served)
@@ -238,14 +240,16 @@ def _strict(body: dict[str, Any], kind: Kind) -> web.Response | None:
     return web.json_response({"error": error}, status=400)
 
 
-def _refuse(request: web.Request, served: ServedRequest, dialect: MockDialect) -> web.Response:
+def _refuse(
+    request: web.Request, served: ServedRequest, dialect: MockDialect, retry_after: str
+) -> web.Response:
     """Fail before the first byte."""
     status = _REFUSALS.get(served.outcome)
     if status is None:
         if request.transport is not None:
             request.transport.abort()
         return web.Response()  # not sent: the connection is aborted
-    headers = {"Retry-After": "1"} if status != 400 else {}
+    headers = {"Retry-After": retry_after} if retry_after and status != 400 else {}
     message = f"mock failure: {served.outcome.value}"
     return web.json_response(
         dialect.error_response(status, message), status=status, headers=headers

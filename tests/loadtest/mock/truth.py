@@ -32,6 +32,8 @@ class ServedRequest:
     prompt_tokens: int = 0
     tokens: int = 0
     """Tokens sent."""
+    first_tokens: int = 1
+    """Of the first chunk."""
     outcome: Outcome = Outcome.OK
     right: bool | None = None
     disconnected: bool = False
@@ -44,8 +46,9 @@ class ServedRequest:
 
     @property
     def tpot_seconds(self) -> float:
-        """Mean gap between tokens."""
-        return (self.written_ns[-1] - self.written_ns[0]) / 1e9 / (self.tokens - 1)
+        """Mean time of a token after those of the first chunk."""
+        span = self.written_ns[-1] - self.written_ns[0]
+        return span / 1e9 / (self.tokens - self.first_tokens)
 
     @property
     def queue_seconds(self) -> float:

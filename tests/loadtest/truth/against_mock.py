@@ -12,6 +12,7 @@ from time import perf_counter_ns
 
 from loadtest.mock import Behaviour, MockModel, MockServer, ServedRequest
 from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.client.retry import RetryPolicy
 from sizeup_loadtest.config.schema import Config, Mode, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
@@ -25,11 +26,11 @@ RESOLUTION = 0.02
 MODEL = MockModel("m", ttft_seconds=0.08, gap_seconds=0.005, parallel=2, tokens=13)
 
 
+NO_RETRIES = RetryPolicy(limit=0)
+
+
 class NullObserver:
     """Ignores every event."""
-
-    def began(self, segment: Segment) -> None:
-        pass
 
     def sent(self, request: Request) -> None:
         pass
@@ -52,6 +53,7 @@ class LoadCase:
     max_tokens: int = 64
     api: Api = "openai"
     timeout: float = 60
+    retry: RetryPolicy = NO_RETRIES
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def run_load(behaviour: Behaviour, load: LoadCase, model: str = "m") -> list[See
 async def _send_load(behaviour: Behaviour, load: LoadCase, model: str) -> list[Seen]:
     async with MockServer(behaviour) as server:
         sent_to = Server(server.url, model, load.api, timeout_seconds=load.timeout)
-        async with Client({model: sent_to}, Sampling(), perf_counter_ns) as client:
+        servers = {model: sent_to}
+        async with Client(servers, Sampling(), perf_counter_ns, retry=load.retry) as client:
             loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             sent = {
                 f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
@@ -112,7 +115,7 @@ def segment(load: LoadCase, model: str) -> Segment:
     stage = Stage("s", mode, load.level, load.length, "constant" if load.rate else None)
     offsets: Sequence[int | None] = [None] * load.requests
     if load.rate:
-        offsets = arrivals.offsets("constant", load.level, load.requests, "")
+        offsets = arrivals.offsets("constant", load.level, load.requests / load.level, "")
     planned = (
         PlannedRequest(i, 0, model, f"p{i}", load.max_tokens, load.length, offset)
         for i, offset in enumerate(offsets)

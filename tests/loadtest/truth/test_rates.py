@@ -64,12 +64,13 @@ def test_above_the_slots_rates_match_the_slots() -> None:
 
 
 def test_below_capacity_an_open_loop_gets_its_rate() -> None:
-    load = LoadCase(10, 24, rate=True)
+    load = LoadCase(10, 45, rate=True)
     seen = fine(run_load(Behaviour((replace(MODEL, parallel=8),)), load))
     result = found(seen, load, LENIENT)
     agree(result, 10, MODEL.tokens, service(seen))
+    assert result.load_state == "steady"
     assert result.goodput is not None
-    assert result.goodput.value == pytest.approx(10)
+    assert result.goodput.value == pytest.approx(10, rel=0.1)
 
 
 def test_above_capacity_an_open_loop_gets_the_servers_rate() -> None:
@@ -79,6 +80,4 @@ def test_above_capacity_an_open_loop_gets_the_servers_rate() -> None:
     service_seconds = service(seen)
     result = found(seen, load, PROMPT)
     agree(result, 2 / service_seconds, MODEL.tokens, service_seconds)
-    prompt = sum(s.truth.ttft_seconds <= PROMPT.ttft_seconds for s in seen)
-    assert result.goodput is not None
-    assert result.goodput.value * 60 / 40 == pytest.approx(prompt, abs=2)
+    assert (result.load_state, result.attainment, result.goodput) == ("saturated", None, None)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
+from typing import Literal
 
 import pytest
 
@@ -34,7 +35,13 @@ def agree(seen: list[Seen]) -> None:
         assert off([(figure(s.record), truth(s.truth)) for s in seen]) < RESOLUTION
     pairs = [(latency.tpot(s.record), s.truth.tpot_seconds) for s in seen]
     # The errors of two chunks are spread over all gaps between them.
-    assert off(pairs) < RESOLUTION / (seen[0].truth.tokens - 1)
+    assert off(pairs) < RESOLUTION / (seen[0].truth.tokens - seen[0].truth.first_tokens)
+
+
+def agreeing(behaviour: Behaviour, load: LoadCase) -> list[Seen]:
+    seen = run_load(behaviour, load)
+    agree(seen)
+    return seen
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -69,6 +76,35 @@ def test_several_tokens_per_chunk() -> None:
     assert result.counted_by == "usage"
     assert result.itl is not None
     assert result.itl.n == len(seen)
+
+
+@pytest.mark.parametrize("usage", ["wanted", "never", "continuous"])
+def test_four_tokens_a_chunk_have_the_same_tpot(
+    usage: Literal["wanted", "never", "continuous"],
+) -> None:
+    """Without usage the tokens are those of the fixed length, where the output ended by it."""
+    size = replace(MODEL, tokens_per_chunk=4)
+    load = LoadCase(2, 6, length="fixed", max_tokens=32)
+    for one in agreeing(Behaviour((size,), usage=usage), load):
+        assert one.record.completion_tokens == 32
+        assert one.record.counted_by == ("length" if usage == "never" else "usage")
+        assert one.record.first_tokens == (4 if usage == "continuous" else None)
+        assert latency.tpot(one.record) == pytest.approx(MODEL.gap_seconds, rel=0.3)
+
+
+def test_chunks_that_are_counted_as_tokens_are_said_to_be() -> None:
+    seen = run_load(Behaviour((replace(MODEL, tokens_per_chunk=4),), usage="never"), LoadCase(2, 4))
+    assert {(s.record.completion_tokens, s.record.counted_by) for s in seen} == {(4, "chunks")}
+
+
+@pytest.mark.parametrize(("api", "tags"), [("openai", False), ("openai", True), ("ollama", False)])
+def test_the_first_token_of_the_answer_is_after_thinking(api: Api, tags: bool) -> None:
+    behaviour = Behaviour((replace(MODEL, thinking=8),), think_tags=tags)
+    for one in agreeing(behaviour, LoadCase(2, 6, api=api)):
+        assert one.record.answer_ns == one.record.chunk_ns[8]
+        assert one.truth.written_ns[8] <= one.record.answer_ns
+    plain = run_load(Behaviour((MODEL,), think_tags=tags), LoadCase(2, 2, api=api))
+    assert all(s.record.answer_ns == s.record.chunk_ns[0] for s in plain)
 
 
 def test_above_the_slots_ttft_includes_queueing() -> None:

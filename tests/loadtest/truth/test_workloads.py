@@ -32,7 +32,10 @@ def stage(records: list[Record]) -> StageResult:
     return latency.stage_result(load, records, Slo())
 
 
-@pytest.mark.parametrize("load", [{}, {"closed": [], "open": {"rates": [200.0]}}])
+@pytest.mark.parametrize(
+    "load",
+    [{}, {"closed": [], "open": {"arrival": "constant", "rates": [20.0], "max_seconds": 0.2}}],
+)
 def test_a_conversation_is_sent_with_the_answers_of_the_server(load: dict[str, Any]) -> None:
     made = config(prompts={"set": "text", "words": [20], "turns": 3}, load=load)
     records, served = run_plan(made, CACHING)

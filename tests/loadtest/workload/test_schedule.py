@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.settings import Shard
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import arrivals, prompts, schedule
 from sizeup_loadtest.workload.schedule import Plan, share
@@ -67,9 +66,21 @@ def test_models_alternate_within_a_stage() -> None:
         assert sorted(segment.model for segment in segments) == ["a", "b", "c"]
 
 
-def test_blocks_are_outermost() -> None:
-    blocks = [segment.block for segment in plan().segments]
+def test_blocks_are_outermost_and_open_stages_come_last() -> None:
+    modes = [segment.stage.mode for segment in plan().segments]
+    assert modes == ["closed"] * 48 + ["open"] * 6
+    blocks = [segment.block for segment in plan().segments[:48]]
     assert blocks == sorted(blocks)
+
+
+def test_an_open_stage_is_planned_for_as_long_as_it_may_take() -> None:
+    made = plan(load={"open": {"rates": [2], "seconds": 20, "max_seconds": 100}}, length="fixed")
+    segment = made.segments[-1]
+    assert segment.seconds == 100
+    assert segment.shortest_seconds == pytest.approx(30)
+    due = [(request.offset_ns or 0) / 1e9 for request in segment.requests]
+    assert 90 < due[-1] < 100
+    assert segment.required == sum(at < 30 for at in due)
 
 
 def test_every_model_is_at_every_position() -> None:
@@ -117,7 +128,7 @@ def test_a_model_is_preloaded_after_another_one() -> None:
         before = segment.model
         if segment.preload is not None:
             assert (segment.preload.model, segment.preload.warm_up) == (segment.model, True)
-    assert plan().requests == sum(len(s.requests) for s in segments)
+    assert plan().requests == sum(s.required for s in segments)
     assert not any(s.preload for s in plan(models=["a"]).segments)
 
 
@@ -126,7 +137,7 @@ def test_warm_up_is_marked_and_separate() -> None:
     assert [s.model for s in made.warm_up] == ["a", "b", "c"]
     assert all(r.warm_up for s in made.warm_up for r in s.requests)
     assert not any(r.warm_up for s in made.segments for r in s.requests)
-    assert made.requests == sum(len(s.requests) for s in made.segments)
+    assert made.requests == sum(s.required for s in made.segments)
 
 
 def test_prompt_lengths_are_stages() -> None:
@@ -149,34 +160,38 @@ def test_a_duplicate_stage_is_rejected() -> None:
         plan(load={"closed": [2, 2]})
 
 
-def test_shards_add_up_to_the_plan() -> None:
+def test_shares_of_workers_add_up_to_the_plan() -> None:
     for segment in plan().segments:
-        shares = [share(segment, Shard(i, 3)) for i in range(3)]
+        shares = [share(segment, i, 3) for i in range(3)]
         together = sorted((r for part in shares for r in part.requests), key=lambda r: r.index)
         assert tuple(together) == segment.requests
         if segment.stage.mode == "closed":
             assert sum(part.stage.level for part in shares) == segment.stage.level
 
 
-def test_a_shard_without_a_worker_sends_nothing() -> None:
+def test_a_worker_without_a_user_sends_nothing() -> None:
     one = next(s for s in plan().segments if s.stage.level == 1)
-    assert share(one, Shard(0, 2)).requests == one.requests
-    assert share(one, Shard(1, 2)).requests == ()
+    assert share(one, 0, 2).requests == one.requests
+    assert share(one, 1, 2).requests == ()
 
 
 def test_constant_arrivals_are_evenly_spaced() -> None:
-    assert arrivals.offsets("constant", 4, 3, "x") == (0, 250_000_000, 500_000_000)
+    assert arrivals.offsets("constant", 4, 0.7, "x") == (0, 250_000_000, 500_000_000)
+    assert arrivals.offsets("constant", 0.1, 1, "x") == (0,)
 
 
 def test_poisson_arrivals_are_poisson() -> None:
     """Gaps of mean 1/rate whose deviation equals the mean; 5 sigma of 20,000 gaps is 3.5 %."""
-    at = arrivals.offsets("poisson", 100, 20_000, "x")
+    at = arrivals.offsets("poisson", 100, 200, "x")
     gaps = [(b - a) * 1e-9 for a, b in pairwise((0, *at))]
     mean = fmean(gaps)
     assert mean == pytest.approx(0.01, rel=0.035)
     assert fmean((g - mean) ** 2 for g in gaps) ** 0.5 == pytest.approx(mean, rel=0.07)
-    assert arrivals.offsets("poisson", 100, 50, "x") == at[:50]
-    assert arrivals.offsets("poisson", 100, 50, "y") != at[:50]
+    half = arrivals.offsets("poisson", 100, 100, "x")
+    assert half == at[: len(half)]
+    assert max(half) < 100e9
+    assert arrivals.offsets("poisson", 100, 100, "y") != half
+    assert len(arrivals.offsets("poisson", 0.1, 1e-9, "x")) == 1
 
 
 def test_output_lengths_of_a_distribution_are_the_same_for_every_model() -> None:
@@ -206,9 +221,9 @@ def test_users_of_a_closed_loop_hold_whole_conversations() -> None:
 
 def test_arrivals_of_an_open_loop_start_conversations_at_a_third_of_the_rate() -> None:
     load = {"closed": [], "open": {"rates": [6.0], "arrival": "constant"}, "blocks": 1}
-    segment = plan(prompts=CONVERSATIONS, load=load | {"requests_per_block": 12}).segments[0]
+    segment = plan(prompts=CONVERSATIONS, load=load).segments[0]
     starts = [r.offset_ns for r in segment.requests if r.turn == 0]
-    assert starts == [0, 500_000_000, 1_000_000_000, 1_500_000_000]
+    assert starts[:4] == [0, 500_000_000, 1_000_000_000, 1_500_000_000]
     assert all(
         {r.offset_ns for r in group} == {group[0].offset_ns}
         for group in schedule.by_conversation(segment.requests)
@@ -216,10 +231,10 @@ def test_arrivals_of_an_open_loop_start_conversations_at_a_third_of_the_rate() -
     assert segment.think_seconds == 2
 
 
-def test_shards_share_conversations() -> None:
+def test_workers_share_conversations() -> None:
     made = plan(prompts=CONVERSATIONS, load={"closed": [4]})
     for segment in made.segments:
-        parts = [share(segment, Shard(i, 3)).requests for i in range(3)]
+        parts = [share(segment, i, 3).requests for i in range(3)]
         held = [{r.conversation for r in part} for part in parts]
         assert sum(map(len, parts)) == len(segment.requests)
         assert sum(map(len, held)) == len({r.conversation for r in segment.requests})

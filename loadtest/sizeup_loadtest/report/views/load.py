@@ -191,6 +191,13 @@ def _capacity_row(i: int, model: ModelResult) -> TableRow:
 Column = tuple[str, Callable[[StageResult], Cell]]
 
 
+def _attainment(stage: StageResult) -> Cell:
+    """Return the attainment, or that the stage has none because it was not steady."""
+    if stage.load_state in ("transient", "saturated"):
+        return Cell(stage.load_state)
+    return cells.proportion(stage.attainment, _NO_SLO)
+
+
 def _stages(results: Results) -> Details | None:
     """Return every model under every load; a column that nothing filled is left out."""
     stages = [stage for model in results.models for stage in model.stages]
@@ -274,7 +281,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("E2E|p50", lambda s: cells.percentile(50, s.e2e)),
     ("E2E|p95", lambda s: cells.percentile(95, s.e2e)),
     ("E2E from schedule|p50", lambda s: cells.percentile(50, s.e2e_sched)),
-    ("SLO attainment", lambda s: cells.proportion(s.attainment, _NO_SLO)),
+    ("SLO attainment", _attainment),
     ("Goodput|requests/s", lambda s: cells.estimate(s.goodput, formatting.number, _NO_SLO)),
 )  # fmt: skip
 _GAUGES = (
