@@ -10,6 +10,7 @@ from sizeup_loadtest.data.results import (
     ModelInfo,
     ModelResult,
     Proportion,
+    StageResult,
 )
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.text import Format
@@ -18,6 +19,7 @@ from sizeup_loadtest.report.views.blocks import Cell, blank
 NO_STAGE = "no latency was measured for this model"
 NO_ABILITY = "ability was not measured"
 NO_CAPACITY = "capacity was not searched"
+NO_SLO = "no SLO was evaluated"
 NO_PRICE = "no price in the config"
 NO_MEMORY = "the server does not report memory (/api/ps: size)"
 NO_LOAD = "no cold start was measured, and the server does not report a load time"
@@ -35,6 +37,13 @@ def proportion(value: Proportion | None, reason: str = NO_ABILITY, bar: bool = F
         return blank(reason)
     interval = f"{value.low * 100:.0f} to {value.high * 100:.0f}"
     return Cell(formatting.percent(value.value), interval, bar=value.value if bar else None)
+
+
+def attainment(stage: StageResult) -> Cell:
+    """Return the attainment, or that the stage has none because it was not steady."""
+    if stage.load_state in ("transient", "saturated"):
+        return Cell(stage.load_state)
+    return proportion(stage.attainment, NO_SLO)
 
 
 def percentile(point: int, seen: Distribution | None) -> Cell:

@@ -191,13 +191,6 @@ def _capacity_row(i: int, model: ModelResult) -> TableRow:
 Column = tuple[str, Callable[[StageResult], Cell]]
 
 
-def _attainment(stage: StageResult) -> Cell:
-    """Return the attainment, or that the stage has none because it was not steady."""
-    if stage.load_state in ("transient", "saturated"):
-        return Cell(stage.load_state)
-    return cells.proportion(stage.attainment, _NO_SLO)
-
-
 def _stages(results: Results) -> Details | None:
     """Return every model under every load; a column that nothing filled is left out."""
     stages = [stage for model in results.models for stage in model.stages]
@@ -265,7 +258,6 @@ def _longest_gap(stage: StageResult) -> float | None:
 
 
 _NO_ITL = "no answer had two chunks"
-_NO_SLO = "no SLO was evaluated"
 _COLUMNS: tuple[Column, ...] = (
     ("Valid", _valid),
     ("Requests", lambda s: Cell(str(s.n))),
@@ -281,8 +273,9 @@ _COLUMNS: tuple[Column, ...] = (
     ("E2E|p50", lambda s: cells.percentile(50, s.e2e)),
     ("E2E|p95", lambda s: cells.percentile(95, s.e2e)),
     ("E2E from schedule|p50", lambda s: cells.percentile(50, s.e2e_sched)),
-    ("SLO attainment", _attainment),
-    ("Goodput|requests/s", lambda s: cells.estimate(s.goodput, formatting.number, _NO_SLO)),
+    ("SLO attainment", cells.attainment),
+    ("Retries|after 429, 503", lambda s: Cell(str(s.retries))),
+    ("Goodput|requests/s", lambda s: cells.estimate(s.goodput, formatting.number, cells.NO_SLO)),
 )  # fmt: skip
 _GAUGES = (
     ("Queue|of the server, mean", "queue", formatting.number),
