@@ -26,6 +26,20 @@ async def run(
 
     After each part the stage ends when it was long enough, or cannot be within its limit.
     """
+    try:
+        await _run(segment, send, done, clock, response_ns, lead_ns)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+async def _run(
+    segment: Segment,
+    send: Send,
+    done: Sequence[Record],
+    clock: Callable[[], int],
+    response_ns: int,
+    lead_ns: int,
+) -> None:
     limit = float("inf") if segment.seconds is None else segment.seconds
     shortest = limit if segment.shortest_seconds is None else segment.shortest_seconds
     began, sent = clock() + lead_ns, 0.0
