@@ -150,6 +150,8 @@ class Run:
     ) -> None:
         pool = self.workers if workers else None
         lead = 0 if pool is None else LEAD_NS
+        if pool is not None:
+            await pool.ready()
 
         async def send(part: Segment, began_ns: int) -> None:
             if pool is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
@@ -46,19 +47,35 @@ class WorkerPool:
         self._workers: list[tuple[BaseProcess, Connection]] = []
         self._numbers = count()
         self._running: dict[int, asyncio.Future[None]] = {}
+        self._started: list[asyncio.Future[None]] = []
 
     async def __aenter__(self) -> Self:
         """Start the processes; spawned, because a fork copies the event loop."""
         spawn, loop = multiprocessing.get_context("spawn"), asyncio.get_running_loop()
+        # Inherited: Ctrl-C reaches the whole group, and this process ends the others.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         for _ in range(self._count):
             ours, theirs = spawn.Pipe()
-            arguments = (theirs, self._config, self._clock.origin_ns)
+            number, started = self._expect()
+            self._started.append(started)
+            arguments = (theirs, self._config, self._clock.origin_ns, number)
             process: BaseProcess = spawn.Process(target=worker.main, args=arguments, daemon=True)
             process.start()
             theirs.close()
             loop.add_reader(ours.fileno(), self._read, len(self._workers))
             self._workers.append((process, ours))
+        signal.signal(signal.SIGINT, handler)
         return self
+
+    async def ready(self) -> None:
+        """Wait until every process has started: seconds, most of them for its imports."""
+        await asyncio.gather(*self._started)
+
+    def _expect(self) -> tuple[int, asyncio.Future[None]]:
+        """Return a number, and what becomes done when a worker reports it."""
+        number = next(self._numbers)
+        self._running[number] = asyncio.get_running_loop().create_future()
+        return number, self._running[number]
 
     async def __aexit__(self, *exception: object) -> None:
         loop = asyncio.get_running_loop()
@@ -86,10 +103,9 @@ class WorkerPool:
         for index, (_, connection) in enumerate(self._workers):
             part = schedule.share(segment, index, self._count)
             if part.requests:
-                number = next(self._numbers)
+                number, future = self._expect()
+                done.append(future)
                 used = {r.prompt: prompts[r.prompt] for r in part.requests}
-                self._running[number] = asyncio.get_running_loop().create_future()
-                done.append(self._running[number])
                 share = Share(
                     number, part, server, used, began_ns, deadline_ns, keep_text, response_ns
                 )
