@@ -71,6 +71,15 @@ def test_slow_servers_are_asked_less_and_one_user_comes_first(alone: float, grow
         assert counts[model, 1] >= (6 if alone < 20 else 1)
 
 
+def test_slow_models_do_not_starve_fast_ones() -> None:
+    """Two minutes for five models, the slowest of which would take all of the time."""
+    speeds = {"m0": 0.45, "m1": 0.85, "m2": 1.25, "m3": 2.85, "m4": 5.65}
+    counts, seconds = simulate(plan(5), speeds, 0.25, 120 * budget.SHARES["speed"])
+    assert seconds < 60
+    assert min(counts[model, 1] for model in ("m0", "m1", "m2", "m3")) >= 6
+    assert counts["m4", 1] >= 2
+
+
 def test_a_fast_server_ends_early_with_all_answers() -> None:
     counts, seconds = simulate(plan(3), {"m0": 0.01, "m1": 0.01, "m2": 0.01}, 0.0, 270)
     assert seconds < 60
