@@ -24,9 +24,8 @@ _FLUSH_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a segment that one worker sends."""
+    """A segment, or the part of it that one worker sends."""
 
-    number: int
     segment: Segment
     server: Server
     """That of its model, without what it was found to refuse."""
@@ -36,6 +35,8 @@ class Share:
     keep_text: Callable[[PlannedRequest], bool]
     """A function of a module, which can be pickled."""
     response_ns: int
+    number: int = 0
+    """By which a worker reports that it is done."""
 
 
 @dataclass(frozen=True, slots=True)

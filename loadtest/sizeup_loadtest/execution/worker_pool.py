@@ -3,16 +3,14 @@
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.servers import Server
-from sizeup_loadtest.data.record import PlannedRequest
 from sizeup_loadtest.errors import BenchError
 from sizeup_loadtest.execution import worker
 from sizeup_loadtest.execution.client_lag import LoopLagSampler
@@ -20,8 +18,6 @@ from sizeup_loadtest.execution.clock import SECOND_NS, Clock
 from sizeup_loadtest.execution.load_generator import Observer
 from sizeup_loadtest.execution.worker import Progress, Share, StopModel, WorkerLag
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompt import Prompt
-from sizeup_loadtest.workload.schedule import Segment
 
 LEAD_NS = SECOND_NS // 5
 """Between giving a share to a worker and its start: to pickle ten thousand requests (50 ms), with
@@ -88,28 +84,17 @@ class WorkerPool:
                 process.kill()
                 process.join()
 
-    async def run(
-        self,
-        segment: Segment,
-        server: Server,
-        prompts: Mapping[str, Prompt],
-        began_ns: int,
-        deadline_ns: int,
-        keep_text: Callable[[PlannedRequest], bool],
-        response_ns: int,
-    ) -> None:
-        """Send a segment in shares; returns when its last request has ended."""
+    async def run(self, share: Share) -> None:
+        """Divide a segment; returns when its last request has ended."""
         done = []
         for index, (_, connection) in enumerate(self._workers):
-            part = schedule.share(segment, index, self._count)
+            part = schedule.share(share.segment, index, self._count)
             if part.requests:
                 number, future = self._expect()
                 done.append(future)
-                used = {r.prompt: prompts[r.prompt] for r in part.requests}
-                share = Share(
-                    number, part, server, used, began_ns, deadline_ns, keep_text, response_ns
-                )
-                self._send(index, connection, share)
+                used = {r.prompt: share.prompts[r.prompt] for r in part.requests}
+                own = replace(share, number=number, segment=part, prompts=used)
+                self._send(index, connection, own)
         await asyncio.gather(*done)
 
     def stop_model(self, model: str) -> None:

@@ -78,10 +78,10 @@ def _of_faster(response: float, later: Sequence[Segment], pace: Pace) -> float:
 def _least_seconds(segment: Segment, pace: Pace) -> float:
     """Return the time of a figure: two responses after each other, or one with one user.
 
-    Above one user the first response is ramp-up. In the first block a second response of one user
-    makes six in five blocks.
+    Above one user the first response is ramp-up. With one user a second response in the second
+    block, when the pace is known, makes six in five blocks.
     """
-    alone = _is_first_load(segment) and segment.block > 0
+    alone = _is_first_load(segment) and segment.block != 1
     return pace.expected(segment.model, segment.stage.level) * (1 if alone else 1 + _MARGIN)
 
 

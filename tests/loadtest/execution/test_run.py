@@ -16,6 +16,7 @@ from sizeup_loadtest.execution.clock import SECOND_NS, Clock
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.execution.time_left import TimeLeft
+from sizeup_loadtest.execution.worker import Share
 from sizeup_loadtest.execution.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
@@ -79,8 +80,8 @@ def test_a_segment_is_due_when_every_worker_has_started(tmp_path: Path) -> None:
             calls.append("ready")
             run.clock = lambda: 60 * SECOND_NS  # type: ignore[assignment]
 
-        async def run(self, *share: object) -> None:
-            calls.append(f"due {share[3]}")
+        async def run(self, share: Share) -> None:
+            calls.append(f"due {share.began_ns}")
 
     run.workers = cast(WorkerPool, Starting())
     run.client.servers = {"m": Server("http://server", "m")}

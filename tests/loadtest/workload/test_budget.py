@@ -28,7 +28,7 @@ def simulate(
     """
     pace, counts, now = Pace(), Counter[tuple[str, float]](), 0.0
     for model, seconds in alone.items():
-        pace.learn(model, 1, seconds)  # the warm-up
+        pace.learn(model, 1, seconds / 10)  # the warm-up, which is short
     for place, segment in enumerate(plan.segments):
         window = budget.sending_seconds(plan.segments[place:], left - now, pace)
         if window is None:

@@ -137,13 +137,13 @@ def test_warm_up_is_marked_and_separate() -> None:
     assert [s.model for s in made.warm_up] == ["a", "b", "c"]
     assert all(r.warm_up for s in made.warm_up for r in s.requests)
     assert not any(r.warm_up for s in made.segments for r in s.requests)
+    assert made.requests == sum(s.required for s in made.segments)
 
 
 def test_a_warm_up_is_short_where_time_is_limited() -> None:
     limited = plan(limits={"budget_minutes": 10})
     assert {r.max_tokens for s in limited.warm_up for r in s.requests} == {16}
     assert all(r.max_tokens > 16 for s in plan().warm_up for r in s.requests)
-    assert made.requests == sum(s.required for s in made.segments)
 
 
 def test_prompt_lengths_are_stages() -> None:
