@@ -156,6 +156,19 @@ def test_a_stopped_run_keeps_its_measurements(tmp_path: Path) -> None:
     assert 5 <= sum(s.n for m in results.models for s in m.stages) < 20
 
 
+def test_a_run_stopped_before_its_first_request_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def stopping(request: ReceivedRequest) -> AsyncIterator[bytes]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield STREAM + b"".join(openai_answer())
+
+    with background(**WHOLE | {"chat": stopping}) as fake:
+        assert speed(tmp_path, fake) == 130
+    assert "SIGINT" in capsys.readouterr().err
+    assert not RunFolder(tmp_path / "run").results().validity.valid
+
+
 def test_workers_send_the_plan(tmp_path: Path) -> None:
     with background(**WHOLE) as fake:
         assert speed(tmp_path, fake, CONFIG, "--workers", "2") == 0

@@ -19,7 +19,7 @@ from sizeup_loadtest.analysis import (
 from sizeup_loadtest.analysis.sizes import Size
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.data.record import Api, Outcome, Record
+from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import (
     CapacityResult,
     ModelInfo,
@@ -225,15 +225,10 @@ def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
 def _stage(
     run: _Run, stage: Stage, records: Sequence[Record], metrics: ServerMetrics | None
 ) -> StageResult:
-    load = to_load(stage, records[0].api)
-    result = latency.stage_result(load, records, run.config.slo)
+    result = latency.stage_result(stage, records, run.config.slo)
     counted = validity.count([r for r in records if not r.planned.warm_up])
     reason = validity.too_many_errors(run.config.limits, counted)
     return result.model_copy(update={"invalid_reason": reason, "server_metrics": metrics})
-
-
-def to_load(stage: Stage, api: Api) -> latency.StageLoad:
-    return latency.StageLoad(stage.key, stage.mode, stage.level, stage.length, api, stage.arrival)
 
 
 def _paired(run: _Run, models: Sequence[str]) -> tuple[Paired, ...]:

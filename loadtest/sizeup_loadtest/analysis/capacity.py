@@ -12,6 +12,7 @@ from sizeup_loadtest.analysis import intervals, knee, latency, open_loop, throug
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityPoint, CapacityResult, Proportion
+from sizeup_loadtest.workload.schedule import Stage
 
 TRIES = 3
 """Tries per load; after them its value decides, significant or not."""
@@ -120,7 +121,7 @@ def _waited(record: Record) -> float:
 def point(records: Sequence[Record], mode: Mode, level: float, slo: Slo) -> CapacityPoint:
     """Summarise one load; several tries of it are pooled as blocks."""
     first = records[0]
-    load = latency.StageLoad(first.stage, mode, level, first.planned.length, first.api)
+    load = Stage(first.stage, mode, level, first.planned.length)
     stage = latency.stage_result(load, records, slo)
     return CapacityPoint(
         level=level,

@@ -24,14 +24,15 @@ from math import ceil
 from typing import Literal
 
 from sizeup_loadtest.analysis import breakdown, intervals, open_loop, throughput, turns
-from sizeup_loadtest.config.schema import Arrival, Mode, Slo
-from sizeup_loadtest.data.record import Api, Length, Outcome, Record
+from sizeup_loadtest.config.schema import Mode, Slo
+from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import (
     Distribution,
     Estimate,
     Proportion,
     StageResult,
 )
+from sizeup_loadtest.workload.schedule import Stage
 
 _NS = 1e-9
 _MIN_TPOT = 1e-4
@@ -40,17 +41,6 @@ generates 10,000 tokens/s for one user."""
 _RELOAD_SECONDS = 1.0
 _RELOAD_FACTOR = 5
 """A preload request slower than both (seconds; multiples of the median TTFT) loaded the model."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageLoad:
-    stage: str
-    mode: Mode
-    level: float
-    """Concurrent requests, or requests per second."""
-    length: Length
-    api: Api
-    arrival: Arrival | None = None
 
 
 Metric = Callable[[Record], float | None]
@@ -143,7 +133,7 @@ def meets_slo(record: Record, slo: Slo) -> bool:
 Blocks = Mapping[int, Sequence[Record]]
 
 
-def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageResult:
+def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResult:
     """Compute every metric of one model under one load; ValueError without records.
 
     Warm-up requests only show whether the model had to be reloaded.
@@ -151,7 +141,7 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
     everything = tuple(records)
     counted = [r for r in everything if not r.planned.warm_up]
     if not counted:
-        raise ValueError(f"{load.stage}: no records")
+        raise ValueError(f"{load.key}: no records")
     of_mode = _open_loop if load.mode == "open" else _closed
     measured = of_mode(load, counted, slo)
     blocks = measured.blocks
@@ -160,12 +150,12 @@ def stage_result(load: StageLoad, records: Iterable[Record], slo: Slo) -> StageR
     settled = measured.state in (None, "steady")
     in_slo = attainment(load.mode, blocks, slo) if settled else None
     return StageResult(
-        stage=load.stage,
+        stage=load.key,
         mode=load.mode,
         level=load.level,
         arrival=load.arrival,
         length=load.length,
-        api=load.api,
+        api=counted[0].api,
         n=len(counted),
         errors=dict(Counter(r.outcome.value for r in counted if r.outcome is not Outcome.OK)),
         prompt_tokens=mean(blocks, lambda r: r.prompt_tokens),
@@ -206,7 +196,7 @@ class _Measured:
     state: open_loop.LoadState | None = None
 
 
-def _closed(load: StageLoad, records: Sequence[Record], slo: Slo) -> _Measured:
+def _closed(load: Stage, records: Sequence[Record], slo: Slo) -> _Measured:
     sent = by_block(records)
     blocks = dict(zip(sent, throughput.steady([*sent.values()]), strict=True))
     rates = [
@@ -216,7 +206,7 @@ def _closed(load: StageLoad, records: Sequence[Record], slo: Slo) -> _Measured:
     return _Measured(blocks, rates)
 
 
-def _open_loop(load: StageLoad, records: Sequence[Record], slo: Slo) -> _Measured:
+def _open_loop(load: Stage, records: Sequence[Record], slo: Slo) -> _Measured:
     runs = [*by_block(records).values()]
     if load.arrival == "trace":  # its load varies as it was recorded
         whole = [open_loop.whole(run) for run in runs]

@@ -60,8 +60,8 @@ def ramp_indices(block: Sequence[Record]) -> frozenset[int]:
     """
     ordered = sorted(block, key=lambda r: r.planned.index)
     up = [r.planned.index for r in takewhile(lambda r: r.planned.ramp, ordered)]
-    sent = sorted(ordered, key=lambda r: r.sent_ns)
-    down = [r.planned.index for r in sent[len(sent) - len(up) :]]
+    begun = sorted(ordered, key=lambda r: r.begun_ns)
+    down = [r.planned.index for r in begun[len(begun) - len(up) :]]
     return frozenset([*up, *down])
 
 

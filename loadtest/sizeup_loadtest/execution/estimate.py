@@ -38,7 +38,7 @@ def seconds(segment: Segment, tok_s: float) -> float:
     """Return the duration of a segment if each user gets `tok_s` tokens/s under any load."""
     tokens = sum(request.max_tokens for request in segment.requests)
     if segment.stage.mode == "closed":
-        total = tokens / tok_s / max(1, segment.stage.level)  # a shard may have no user
+        total = tokens / tok_s / segment.stage.level
     else:
         answer = tokens / tok_s / max(1, len(segment.requests))
         shortest = segment.shortest_seconds

@@ -30,17 +30,20 @@ async def run(
     shortest = limit if segment.shortest_seconds is None else segment.shortest_seconds
     began, sent = clock() + lead_ns, 0.0
     end = max(shortest, arrivals.duration(0, response_ns / SECOND_NS, limit))
-    async with asyncio.TaskGroup() as tasks:
-        while part := _between(segment, sent, end):
-            tasks.create_task(send(part, began))
-            if end >= limit:
-                return
-            await sleep_until(began + round(end * SECOND_NS) - lead_ns, clock)
-            counted = [record for record in done if not record.planned.warm_up]
-            needed = open_loop.seconds_needed(counted, segment.stage.level) if counted else 0.0
-            if needed <= end or needed > limit:
-                return
-            sent, end = end, needed
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            while part := _between(segment, sent, end):
+                tasks.create_task(send(part, began))
+                if end >= limit:
+                    return
+                await sleep_until(began + round(end * SECOND_NS) - lead_ns, clock)
+                counted = [record for record in done if not record.planned.warm_up]
+                needed = open_loop.seconds_needed(counted, segment.stage.level) if counted else 0.0
+                if needed <= end or needed > limit:
+                    return
+                sent, end = end, needed
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 def _between(segment: Segment, begin: float, end: float) -> Segment | None:

@@ -36,9 +36,9 @@ async def send_within_budget(run: Run) -> None:
             records = await run.load(limited, run.plan.prompts)
             run.answered.setdefault((segment.model, segment.stage), []).extend(records)
     for stage in run.plan.stages:
-        slow = [model for model in run.models if not run.answered.get((model, stage))]
-        if slow:
-            run.notes.append(f"{stage.key}: too slow to measure in the time: {', '.join(slow)}")
+        left_out = [model for model in run.models if not run.answered.get((model, stage))]
+        if left_out:
+            run.notes.append(f"{stage.key}: no time to measure {', '.join(left_out)}")
 
 
 async def speed(run: Run) -> None:

@@ -27,6 +27,7 @@ from sizeup_loadtest.execution.load_generator import (
     run_segment,
 )
 from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
+from sizeup_loadtest.execution.worker import Share
 from sizeup_loadtest.execution.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import budget
@@ -150,14 +151,24 @@ class Run:
     ) -> None:
         pool = self.workers if workers else None
         lead = 0 if pool is None else LEAD_NS
+        if pool is not None:
+            await pool.ready()
 
         async def send(part: Segment, began_ns: int) -> None:
             if pool is None:
                 await run_segment(part, prompts, context, began_ns)
             else:
-                end, text, known = context.deadline_ns, context.keep_text, context.response_ns
-                server = self.client.servers[part.model]
-                await pool.run(part, server, prompts, began_ns, end, text, known)
+                await pool.run(
+                    Share(
+                        part,
+                        self.client.servers[part.model],
+                        prompts,
+                        began_ns,
+                        context.deadline_ns,
+                        context.keep_text,
+                        context.response_ns,
+                    )
+                )
 
         if segment.stage.mode == "open":
             response = context.response_ns or self._fastest(segment.model)

@@ -78,8 +78,8 @@ def start(config: Config, out: Path, options: RunOptions) -> None:
         error = ended
     try:
         finish(folder, console)
-    except FolderError as unwritten:
-        error = error or unwritten
+    except (FolderError, InvalidRunError) as later:
+        error = error or later  # that a run is invalid does not hide why it ended
     finally:
         # Also of an invalid run: its report has the reason.
         if options.print_files:

@@ -1,11 +1,11 @@
 """A worker: a process that sends its share of every segment, with an event loop of its own."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from threading import Thread
 
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
@@ -24,9 +24,8 @@ _FLUSH_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a segment that one worker sends."""
+    """A segment, or the part of it that one worker sends."""
 
-    number: int
     segment: Segment
     server: Server
     """That of its model, without what it was found to refuse."""
@@ -36,6 +35,8 @@ class Share:
     keep_text: Callable[[PlannedRequest], bool]
     """A function of a module, which can be pickled."""
     response_ns: int
+    number: int = 0
+    """By which a worker reports that it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,13 @@ class WorkerLag:
     stages: Mapping[str, Lag]
 
 
-def main(connection: Connection, config: Config, origin_ns: int) -> None:
-    """Serve the parent until it closes the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the parent ends us
+def main(connection: Connection, config: Config, origin_ns: int, number: int) -> None:
+    """Serve the parent until it closes the connection; the first message has `number` as done."""
     with suppress(OSError):  # the parent has ended
-        asyncio.run(_serve(connection, config, origin_ns))
+        asyncio.run(_serve(connection, config, origin_ns, number))
 
 
-async def _serve(connection: Connection, config: Config, origin_ns: int) -> None:
+async def _serve(connection: Connection, config: Config, origin_ns: int, number: int) -> None:
     clock, closed, loop = Clock(origin_ns), asyncio.Event(), asyncio.get_running_loop()
     async with (
         Client({}, config.sampling, clock) as client,
@@ -80,16 +80,16 @@ async def _serve(connection: Connection, config: Config, origin_ns: int) -> None
         worker = _Worker(connection, client, clock, lag, tasks)
 
         def read() -> None:
-            try:
-                while connection.poll():
-                    worker.receive(connection.recv())
-            except (EOFError, OSError):
-                closed.set()
+            with suppress(EOFError, OSError):
+                while True:
+                    loop.call_soon_threadsafe(worker.receive, connection.recv())
+            loop.call_soon_threadsafe(closed.set)
 
-        loop.add_reader(connection.fileno(), read)
+        # A thread: the parent waits until a large share is read, also while this loop waits for it.
+        Thread(target=read, daemon=True).start()
+        connection.send(Progress((), (), (number,)))
         flushing = tasks.create_task(worker.flush_forever())
         await closed.wait()
-        loop.remove_reader(connection.fileno())
         flushing.cancel()
         worker.cancel()
 

@@ -2,16 +2,15 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import Callable, Mapping
+import signal
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.servers import Server
-from sizeup_loadtest.data.record import PlannedRequest
 from sizeup_loadtest.errors import BenchError
 from sizeup_loadtest.execution import worker
 from sizeup_loadtest.execution.client_lag import LoopLagSampler
@@ -19,8 +18,6 @@ from sizeup_loadtest.execution.clock import SECOND_NS, Clock
 from sizeup_loadtest.execution.load_generator import Observer
 from sizeup_loadtest.execution.worker import Progress, Share, StopModel, WorkerLag
 from sizeup_loadtest.workload import schedule
-from sizeup_loadtest.workload.prompt import Prompt
-from sizeup_loadtest.workload.schedule import Segment
 
 LEAD_NS = SECOND_NS // 5
 """Between giving a share to a worker and its start: to pickle ten thousand requests (50 ms), with
@@ -46,19 +43,35 @@ class WorkerPool:
         self._workers: list[tuple[BaseProcess, Connection]] = []
         self._numbers = count()
         self._running: dict[int, asyncio.Future[None]] = {}
+        self._started: list[asyncio.Future[None]] = []
 
     async def __aenter__(self) -> Self:
         """Start the processes; spawned, because a fork copies the event loop."""
         spawn, loop = multiprocessing.get_context("spawn"), asyncio.get_running_loop()
+        # Inherited: Ctrl-C reaches the whole group, and this process ends the others.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         for _ in range(self._count):
             ours, theirs = spawn.Pipe()
-            arguments = (theirs, self._config, self._clock.origin_ns)
+            number, started = self._expect()
+            self._started.append(started)
+            arguments = (theirs, self._config, self._clock.origin_ns, number)
             process: BaseProcess = spawn.Process(target=worker.main, args=arguments, daemon=True)
             process.start()
             theirs.close()
             loop.add_reader(ours.fileno(), self._read, len(self._workers))
             self._workers.append((process, ours))
+        signal.signal(signal.SIGINT, handler)
         return self
+
+    async def ready(self) -> None:
+        """Wait until every process has started: seconds, most of them for its imports."""
+        await asyncio.gather(*self._started)
+
+    def _expect(self) -> tuple[int, asyncio.Future[None]]:
+        """Return a number, and what becomes done when a worker reports it."""
+        number = next(self._numbers)
+        self._running[number] = asyncio.get_running_loop().create_future()
+        return number, self._running[number]
 
     async def __aexit__(self, *exception: object) -> None:
         loop = asyncio.get_running_loop()
@@ -71,29 +84,17 @@ class WorkerPool:
                 process.kill()
                 process.join()
 
-    async def run(
-        self,
-        segment: Segment,
-        server: Server,
-        prompts: Mapping[str, Prompt],
-        began_ns: int,
-        deadline_ns: int,
-        keep_text: Callable[[PlannedRequest], bool],
-        response_ns: int,
-    ) -> None:
-        """Send a segment in shares; returns when its last request has ended."""
+    async def run(self, share: Share) -> None:
+        """Divide a segment; returns when its last request has ended."""
         done = []
         for index, (_, connection) in enumerate(self._workers):
-            part = schedule.share(segment, index, self._count)
+            part = schedule.share(share.segment, index, self._count)
             if part.requests:
-                number = next(self._numbers)
-                used = {r.prompt: prompts[r.prompt] for r in part.requests}
-                self._running[number] = asyncio.get_running_loop().create_future()
-                done.append(self._running[number])
-                share = Share(
-                    number, part, server, used, began_ns, deadline_ns, keep_text, response_ns
-                )
-                self._send(index, connection, share)
+                number, future = self._expect()
+                done.append(future)
+                used = {r.prompt: share.prompts[r.prompt] for r in part.requests}
+                own = replace(share, number=number, segment=part, prompts=used)
+                self._send(index, connection, own)
         await asyncio.gather(*done)
 
     def stop_model(self, model: str) -> None:

@@ -5,6 +5,7 @@ is cut short: a slow server gives fewer answers, and a load that would take too 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 
 from sizeup_loadtest.workload.schedule import Segment
 
@@ -62,18 +63,25 @@ def sending_seconds(segments: Sequence[Segment], left: float, pace: Pace) -> flo
         rivals = [s for s in segments if s.block == segment.block and not _is_first_load(s)]
         if least > (left - reserved) / len(rivals):
             return None
-    elif left <= 0:
+    elif left <= 0 or (segment.block > 0 and left - least < _of_faster(response, later, pace)):
         return None
     return max(least, left / len(segments), response + _FIRST_SECONDS) - response
+
+
+def _of_faster(response: float, later: Sequence[Segment], pace: Pace) -> float:
+    """Return what models that answer sooner still need with one user: they are not starved."""
+    alone = [s for s in later if _is_first_load(s)]
+    faster = [s for s in alone if pace.expected(s.model, 1) < response / _MARGIN]
+    return sum(_least_seconds(s, pace) for s in faster) or -inf
 
 
 def _least_seconds(segment: Segment, pace: Pace) -> float:
     """Return the time of a figure: two responses after each other, or one with one user.
 
-    Above one user the first response is ramp-up. In the first block a second response of one user
-    makes six in five blocks.
+    Above one user the first response is ramp-up. With one user a second response in the second
+    block, when the pace is known, makes six in five blocks.
     """
-    alone = _is_first_load(segment) and segment.block > 0
+    alone = _is_first_load(segment) and segment.block != 1
     return pace.expected(segment.model, segment.stage.level) * (1 if alone else 1 + _MARGIN)
 
 

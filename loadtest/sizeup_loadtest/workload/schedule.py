@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, count, islice
 from random import Random
+from sys import maxsize
 
 from sizeup_loadtest.config.schema import Arrival, Config, Mode
 from sizeup_loadtest.data.record import Length, PlannedRequest
@@ -28,6 +29,9 @@ from sizeup_loadtest.workload.taken_prompts import TakenPrompts
 from sizeup_loadtest.workload.trace import TracedRequest
 
 WARM_UP = "warm-up"
+SHORT_WARM_UP = 16
+"""Output tokens of a warm-up where time is limited: to load a model; a slow one needs a minute for
+a whole answer."""
 PRELOAD = Prompt(PRELOAD_KEY, (ChatMessage("user", "Hello"),))
 """Loads a model before its segment; one token."""
 
@@ -252,9 +256,13 @@ def _warm_up(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) ->
         return
     stage = Stage(WARM_UP, "closed", 1, planned[0].length, None, planned[0].words)
     taken = prompts.take(config.load.warmup, stage.words)
+    most = maxsize if config.limits.budget_minutes is None else SHORT_WARM_UP
     for model in config.models:
         segment = build_segment(config, stage, model.name, taken)
-        requests = tuple(replace(request, warm_up=True) for request in segment.requests)
+        requests = tuple(
+            replace(request, warm_up=True, max_tokens=min(most, request.max_tokens))
+            for request in segment.requests
+        )
         yield replace(segment, requests=requests, seconds=None)
 
 

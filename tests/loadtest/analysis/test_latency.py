@@ -5,13 +5,13 @@ import pytest
 
 from loadtest.recording import MS, failed, record
 from sizeup_loadtest.analysis import latency, pairing
-from sizeup_loadtest.analysis.latency import StageLoad
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
 from sizeup_loadtest.data.results import Estimate
+from sizeup_loadtest.workload.schedule import Stage
 
 SLO = Slo(ttft_seconds=0.2, tpot_seconds=0.02)
-CLOSED = StageLoad("closed-1", "closed", 1, "fixed", "openai")
+CLOSED = Stage("closed-1", "closed", 1, "fixed")
 
 
 def sequential(blocks: int = 6, requests: int = 4) -> list[Record]:

@@ -12,11 +12,11 @@ import pytest
 
 from loadtest.recording import MS, record
 from sizeup_loadtest.analysis import latency, open_loop
-from sizeup_loadtest.analysis.latency import StageLoad
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import StageResult
 from sizeup_loadtest.workload import arrivals
+from sizeup_loadtest.workload.schedule import Stage
 
 PLACES, ANSWER = 4, 0.82
 SLO = Slo(ttft_seconds=0.5, tpot_seconds=1)
@@ -45,7 +45,7 @@ def stage(rate: float, limit: float, seed: int) -> tuple[StageResult, float]:
         if needed <= end or needed > limit:
             break
         end = needed
-    load = StageLoad("s", "open", rate, "fixed", "openai", "poisson")
+    load = Stage("s", "open", rate, "fixed", "poisson")
     records = [r for r in sent if r.scheduled_ns <= end * 1e9]
     return latency.stage_result(load, records, SLO), end
 

@@ -146,6 +146,20 @@ def test_outputs_of_any_length(users: int, requests: int, sigma: float) -> None:
     assert found["goodput"] == pytest.approx(truth / 2, rel=0.04)
 
 
+def test_the_wait_of_refused_users_is_in_the_rate() -> None:
+    """Slow requests are those that were refused, and were let in a tenth of a second before."""
+    latency = Lengths(Random(6), 1)
+    blocks = [marked(8, 8, latency) for _ in range(900)]
+    waited = [[r if r.ended_ns - r.sent_ns < 10**9 else refused(r) for r in b] for b in blocks]
+    truth = 8 / fmean(latency.drawn)
+    assert together(waited, "closed", 8)["requests_s"] == pytest.approx(truth, rel=0.03)
+
+
+def refused(record: Record) -> Record:
+    sent_ns = record.ended_ns - 10**8
+    return replace(record, sent_ns=sent_ns, waited_ns=sent_ns - record.sent_ns, retries=1)
+
+
 @pytest.mark.parametrize("sigma", [0, 1])
 def test_a_queue_of_users_gets_the_rate_of_the_slots(sigma: float) -> None:
     latency = Lengths(Random(3), sigma)

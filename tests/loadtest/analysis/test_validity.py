@@ -4,11 +4,12 @@ import pytest
 
 from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import validity
-from sizeup_loadtest.analysis.latency import StageLoad, stage_result
+from sizeup_loadtest.analysis.latency import stage_result
 from sizeup_loadtest.analysis.validity import MIN_SAMPLES, ClientLag, RequestCount
 from sizeup_loadtest.config.schema import RunLimits, Slo
 from sizeup_loadtest.data.record import Outcome
 from sizeup_loadtest.data.results import Lag, Validity
+from sizeup_loadtest.workload.schedule import Stage
 
 
 def lag(p99: float, n: int = MIN_SAMPLES) -> Lag:
@@ -129,7 +130,7 @@ def test_the_most_frequent_cause_stands_beside_the_count() -> None:
 
 
 def test_a_model_with_a_valid_stage_is_valid() -> None:
-    good = stage_result(StageLoad("s", "closed", 1, "fixed", "openai"), [record()], Slo())
+    good = stage_result(Stage("s", "closed", 1, "fixed"), [record()], Slo())
     bad = good.model_copy(update={"invalid_reason": "9 of 10 requests failed"})
     counts = RequestCount(20, 9)
     assert validity.invalid_model(RunLimits(), counts, [good, bad]) is None

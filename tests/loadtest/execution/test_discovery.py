@@ -69,7 +69,7 @@ def test_a_run_needs_a_url_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A fast server of three words a response: everything is measured, within the minute given."""
     monkeypatch.chdir(tmp_path)
     with background(**WHOLE) as fake:
-        arguments = ("--minutes", "0.1", "--price", "large=3.6", "--min-ability", "0.5")
+        arguments = ("--minutes", "0.3", "--price", "large=3.6", "--min-ability", "0.5")
         assert bench("run", "--url", fake.url, *arguments, "--out", "run") in (0, 3)
     results = RunFolder(tmp_path / "run").results()
     assert [m.name for m in results.models] == ["small", "large"]

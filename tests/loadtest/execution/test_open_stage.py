@@ -9,6 +9,7 @@ import pytest
 from loadtest.analysis.test_open_loop import served
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution import open_stage
+from sizeup_loadtest.execution.worker_pool import WorkerError
 from sizeup_loadtest.workload.schedule import Segment, Stage
 
 
@@ -65,3 +66,15 @@ def test_without_requests_nothing_is_sent() -> None:
 
     asyncio.run(open_stage.run(empty, send, [], lambda: 0, 0, 0))
     assert calls == []
+
+
+def test_an_error_of_a_part_is_raised_as_it_is() -> None:
+    stage = Stage("s", "open", 2, "fixed", "poisson")
+    planned = tuple(r.planned for r in served(2, 60, 1))
+    segment = Segment(stage, 0, "m", planned, seconds=60, shortest_seconds=45)
+
+    async def lost(part: Segment, began_ns: int) -> None:
+        raise WorkerError("worker 1 of 2 ended")
+
+    with pytest.raises(WorkerError):
+        asyncio.run(open_stage.run(segment, lost, [], lambda: 0, 0, 0))

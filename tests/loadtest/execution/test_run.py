@@ -9,12 +9,15 @@ from rich.console import Console
 from loadtest.recording import MS, failed, record
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.execution.client_lag import LoopLagSampler
-from sizeup_loadtest.execution.clock import Clock
+from sizeup_loadtest.execution.clock import SECOND_NS, Clock
 from sizeup_loadtest.execution.live_view import LiveView
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.execution.time_left import TimeLeft
+from sizeup_loadtest.execution.worker import Share
+from sizeup_loadtest.execution.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 
@@ -34,13 +37,12 @@ class FixedLatencySender:
         return result if latency else failed(result, Outcome.BUSY)
 
 
-def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
-    """Send segments with these latencies; return the known latency after each."""
+def a_run(tmp_path: Path, *times: int) -> Run:
     console, clock = Console(file=StringIO()), Clock()
-    run = Run(
+    return Run(
         CONFIG,
         PLAN,
-        cast(Client, FixedLatencySender(*(latency for times in segments for latency in times))),
+        cast(Client, FixedLatencySender(*times)),
         clock,
         RunFolder(tmp_path),
         Recorder(BytesIO()),
@@ -48,6 +50,11 @@ def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
         console,
         LoopLagSampler(),
     )
+
+
+def known_latencies(tmp_path: Path, *segments: tuple[int, ...]) -> list[int]:
+    """Send segments with these latencies; return the known latency after each."""
+    run = a_run(tmp_path, *(latency for times in segments for latency in times))
     whole, known = PLAN.segments[0], []
     for times in segments:
         part = replace(whole, requests=whole.requests[: len(times)])
@@ -63,3 +70,20 @@ def test_the_undisturbed_latency_is_that_of_the_fastest_segment(tmp_path: Path) 
         300,
         100,
     ]
+
+
+def test_a_segment_is_due_when_every_worker_has_started(tmp_path: Path) -> None:
+    run, calls = a_run(tmp_path), list[str]()
+
+    class Starting:
+        async def ready(self) -> None:
+            calls.append("ready")
+            run.clock = lambda: 60 * SECOND_NS  # type: ignore[assignment]
+
+        async def run(self, share: Share) -> None:
+            calls.append(f"due {share.began_ns}")
+
+    run.workers = cast(WorkerPool, Starting())
+    run.client.servers = {"m": Server("http://server", "m")}
+    asyncio.run(run.load(PLAN.segments[0], PLAN.prompts))
+    assert calls == ["ready", f"due {60 * SECOND_NS + LEAD_NS}"]

@@ -11,6 +11,7 @@ from loadtest.truth.against_mock import MODEL, LoadCase, fine, run_load
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
+from sizeup_loadtest.workload.schedule import Stage
 
 APIS: list[Api] = ["openai", "ollama"]
 QUICK = replace(MODEL, ttft_seconds=0.005, gap_seconds=0.001, parallel=64)
@@ -50,7 +51,7 @@ def test_failures_are_counted_by_class_and_miss_the_slo() -> None:
     seen = run_load(Behaviour((QUICK,), failures=dict.fromkeys(kinds, 0.1)), LoadCase(8, 120))
     truth = Counter(s.truth.outcome for s in seen)
     assert set(truth) == {*kinds, Outcome.OK}
-    load = latency.StageLoad("s", "closed", 8, "until_eos", "openai")
+    load = Stage("s", "closed", 8, "until_eos")
     result = latency.stage_result(
         load, [s.record for s in seen], Slo(ttft_seconds=10, tpot_seconds=10)
     )

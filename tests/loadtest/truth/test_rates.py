@@ -11,6 +11,7 @@ from loadtest.truth.against_mock import MODEL, RESOLUTION, LoadCase, Seen, fine,
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.results import StageResult
+from sizeup_loadtest.workload.schedule import Stage
 
 LONG = replace(MODEL, tokens=61, parallel=8)
 """A response takes 0.38 s."""
@@ -23,7 +24,7 @@ PROMPT = Slo(ttft_seconds=0.16, tpot_seconds=10)
 
 def found(seen: Sequence[Seen], load: LoadCase, slo: Slo) -> StageResult:
     mode: Mode = "open" if load.rate else "closed"
-    stage = latency.StageLoad("s", mode, load.level, "until_eos", "openai")
+    stage = Stage("s", mode, load.level, "until_eos")
     return latency.stage_result(stage, [s.record for s in seen], slo)
 
 

@@ -12,6 +12,7 @@ from loadtest.truth.against_mock import MODEL, RESOLUTION, LoadCase, Seen, fine,
 from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
+from sizeup_loadtest.workload.schedule import Stage
 
 APIS: list[Api] = ["openai", "ollama"]
 
@@ -68,7 +69,7 @@ def test_several_tokens_per_chunk() -> None:
     size = replace(MODEL, tokens_per_chunk=4)
     seen = run_load(Behaviour((size,)), LoadCase(2, 6))
     agree(seen)
-    load = latency.StageLoad("s", "closed", 2, "until_eos", "openai")
+    load = Stage("s", "closed", 2, "until_eos")
     result = latency.stage_result(
         load, [s.record for s in seen], Slo(ttft_seconds=10, tpot_seconds=10)
     )

@@ -15,6 +15,7 @@ from sizeup_loadtest.analysis import latency
 from sizeup_loadtest.config.schema import Config, Slo
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import StageResult
+from sizeup_loadtest.workload.schedule import Stage
 
 QUICK = replace(MODEL, ttft_seconds=0.002, gap_seconds=0.0005, parallel=64, tokens=4)
 CACHING = Behaviour((QUICK,), prefix_cache=True)
@@ -28,7 +29,7 @@ def config(**keys: Any) -> Config:
 
 
 def stage(records: list[Record]) -> StageResult:
-    load = latency.StageLoad("s", "closed", 2, "until_eos", "openai")
+    load = Stage("s", "closed", 2, "until_eos")
     return latency.stage_result(load, records, Slo())
 
 

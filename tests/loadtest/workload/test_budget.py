@@ -28,7 +28,7 @@ def simulate(
     """
     pace, counts, now = Pace(), Counter[tuple[str, float]](), 0.0
     for model, seconds in alone.items():
-        pace.learn(model, 1, seconds)  # the warm-up
+        pace.learn(model, 1, seconds / 10)  # the warm-up, which is short
     for place, segment in enumerate(plan.segments):
         window = budget.sending_seconds(plan.segments[place:], left - now, pace)
         if window is None:
@@ -69,6 +69,15 @@ def test_slow_servers_are_asked_less_and_one_user_comes_first(alone: float, grow
     assert seconds <= left + alone  # one response
     for model in speeds:
         assert counts[model, 1] >= (6 if alone < 20 else 1)
+
+
+def test_slow_models_do_not_starve_fast_ones() -> None:
+    """Two minutes for five models, the slowest of which would take all of the time."""
+    speeds = {"m0": 0.45, "m1": 0.85, "m2": 1.25, "m3": 2.85, "m4": 5.65}
+    counts, seconds = simulate(plan(5), speeds, 0.25, 120 * budget.SHARES["speed"])
+    assert seconds < 60
+    assert min(counts[model, 1] for model in ("m0", "m1", "m2", "m3")) >= 6
+    assert counts["m4", 1] >= 2
 
 
 def test_a_fast_server_ends_early_with_all_answers() -> None:

@@ -140,6 +140,12 @@ def test_warm_up_is_marked_and_separate() -> None:
     assert made.requests == sum(s.required for s in made.segments)
 
 
+def test_a_warm_up_is_short_where_time_is_limited() -> None:
+    limited = plan(limits={"budget_minutes": 10})
+    assert {r.max_tokens for s in limited.warm_up for r in s.requests} == {16}
+    assert all(r.max_tokens > 16 for s in plan().warm_up for r in s.requests)
+
+
 def test_prompt_lengths_are_stages() -> None:
     made = plan(prompts={"set": "text", "words": [1, 50]}, length="fixed", load={"closed": [1]})
     keys = {stage.key for stage in made.stages}
