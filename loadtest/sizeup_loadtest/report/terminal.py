@@ -45,15 +45,7 @@ def table(results: Results) -> Table:
     title = f"{results.scenario}, {text.lightest_load(results.models)}"
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     result.add_column("model", overflow="fold", min_width=12)
-    for heading in (
-        "",
-        "ability",
-        "tok/s\nper user",
-        "TTFT\np50",
-        "TTFT\np95",
-        "max load",
-        "$ per\nM tokens",
-    ):
+    for heading in _HEADS:
         result.add_column(heading, justify="right", no_wrap=True)
     checks = text.checks(results.verdict)
     for model in results.models:

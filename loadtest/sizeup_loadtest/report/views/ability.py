@@ -2,21 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from markupsafe import Markup
-
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.cost import seconds_per_correct
 from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
-from sizeup_loadtest.report import text
-from sizeup_loadtest.report.charts import chart
-from sizeup_loadtest.report.charts.chart import Axis, Point, Series, Style
 from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (
     Cell,
     Details,
-    Figure,
-    Grid,
     Sample,
     Samples,
     Section,
@@ -35,17 +28,16 @@ def section(results: Results) -> Section | None:
     if not any(model.ability or model.suites for model in models):
         return None
     names = _kinds(models)
-    charts = tuple(_chart(models, i, name) for i, name in enumerate(names))
     source = results.ability_source or "built-in"
     asked = "Generated questions" if source == "built-in" else f"The questions of {source}"
     tables = (_overall(models), _suites(models), _by_kind(models, names), *_wrong(models))
     return Section(
         "ability",
-        "Ability by kind of question",
+        "Ability",
         "Ability",
         f"{asked} with one correct answer, the same for every model. An output without a"
         " recognisable answer counts as wrong.",
-        present(Grid(charts, "grid small"), *tables),
+        present(*tables),
     )
 
 
@@ -54,28 +46,8 @@ def _kinds(models: Sequence[ModelResult]) -> list[str]:
     return list(dict.fromkeys(k.kind for m in models if m.ability for k in m.ability.kinds))
 
 
-def _chart(models: Sequence[ModelResult], i: int, kind: str) -> Figure:
-    """Return the chart of one kind: the fraction of correct answers by level."""
-    scores = [sorted(_scores(model, kind), key=lambda k: k.level) for model in models]
-    levels = sorted({k.level for of_model in scores for k in of_model})
-    room = 0.5 if len(levels) == 1 else 0.15
-    across = Axis("level", formatting.tick, len(levels), (levels[0] - room, levels[-1] + room))
-    up = Axis("", formatting.percent, 2, (0, 1))
-    series = [
-        Series(model.name, f"s{j}", tuple(_point(model, k) for k in of_model))
-        for j, (model, of_model) in enumerate(zip(models, scores, strict=True))
-    ]
-    style = Style(f"kind-{i}", f"{kind}: fraction correct by level", 280, 200, left=44)
-    return Figure(chart.draw(series, across, up, style) or Markup(), title=kind)
-
-
 def _scores(model: ModelResult, kind: str) -> Sequence[AbilityKind]:
     return [k for k in model.ability.kinds if k.kind == kind] if model.ability else []
-
-
-def _point(model: ModelResult, kind: AbilityKind) -> Point:
-    score = f"{text.with_interval(kind.score)}, n = {kind.score.n}"
-    return Point(kind.level, kind.score.value, f"{model.name}, level {kind.level}: {score}")
 
 
 def _overall(models: Sequence[ModelResult]) -> Table:

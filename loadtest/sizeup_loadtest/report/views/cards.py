@@ -113,8 +113,7 @@ def _criteria(
         ("First token", _first_token(model), "ttft_p50"),
         ("Within SLO", cells.attainment(stage) if stage else blank(cells.NO_SLO), "attainment"),
         ("Carries", _carries(model.capacity, commands.missing(results, "capacity").reason), None),
-        ("Cost", _cost(model),
-         "cost_per_million"),
+        ("Cost", cells.cost_per_million(model.cost), "cost_per_million"),
         ("Memory", cells.memory(model.model_info), None),
         ("Errors", _errors(model), None),
     )  # fmt: skip
@@ -149,11 +148,6 @@ def _first_token(model: ModelResult) -> Cell:
     return Cell(cell.text, ", ".join(note.replace(" ", "\u00a0") for note in notes))
 
 
-def _cost(model: ModelResult) -> Cell:
-    cell = cells.cost_per_million(model.cost, interval=False)
-    return cell if cell.text is None else Cell(cell.text, f"per M tokens, {cell.note}")
-
-
 def _carries(capacity: CapacityResult | None, reason: str) -> Cell:
     if capacity is None:
         return blank(reason)
@@ -174,7 +168,8 @@ def _details(model: ModelResult) -> tuple[Criterion, ...]:
     until_eos = lightest_stage(model, "until_eos") or stage
     e2e = until_eos.e2e.mean if until_eos and until_eos.e2e else None
     correct = seconds_per_correct(model.ability)
-    thousand = per_thousand(model.cost)
+    thousand, weights = per_thousand(model.cost), model.model_info.weight_bytes
+    price = model.cost.price_per_hour if model.cost else None
     return (
         Criterion("Whole answer", cells.estimate(e2e, formatting.seconds)),
         Criterion(
@@ -184,6 +179,8 @@ def _details(model: ModelResult) -> tuple[Criterion, ...]:
         Criterion(
             "1,000 correct answers", cells.estimate(thousand, formatting.dollars, cells.NO_PRICE)
         ),
+        Criterion("Price per hour", cells.plain(price, formatting.dollars, cells.NO_PRICE)),
+        Criterion("Weights", cells.plain(weights, formatting.size_of, "size not reported")),
         Criterion("Load time", cells.load_time(model)),
     )
 

@@ -6,7 +6,6 @@ from sizeup_loadtest import formatting
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.views import (
     ability,
-    cost,
     load,
     pairs,
     picture,
@@ -59,7 +58,6 @@ def _sections(results: Results) -> tuple[Section | None, ...]:
         speed.section(results),
         pairs.section(results),
         load.breakdown_section(results),
-        cost.section(results),
         ability.section(results),
         ability.samples(results),
         validity.section(results),

@@ -2,32 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-
-from markupsafe import Markup
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Estimate, ModelResult, Paired, Results
-from sizeup_loadtest.report.charts import rows
-from sizeup_loadtest.report.charts.rows import BarRow, RowChart
 from sizeup_loadtest.report.views import cells
-from sizeup_loadtest.report.views.blocks import (
-    Cell,
-    Figure,
-    Grid,
-    Section,
-    Table,
-    TableRow,
-    blank,
-)
+from sizeup_loadtest.report.views.blocks import Cell, Section, Table, TableRow, blank
 
 _NO_RATIO = "no prompt was completed by both models in the same block"
 _NO_ABILITY = "ability was not measured for both models"
-_RATIOS: tuple[tuple[str, str, Callable[[Paired], Estimate | None]], ...] = (
-    ("pair-tpot", "TPOT ratio", lambda p: p.tpot_ratio),
-    ("pair-ttft", "TTFT ratio", lambda p: p.ttft_ratio),
-    ("pair-e2e", "E2E latency ratio", lambda p: p.e2e_ratio),
+_RATIOS: tuple[Callable[[Paired], Estimate | None], ...] = (
+    lambda p: p.tpot_ratio,
+    lambda p: p.ttft_ratio,
+    lambda p: p.e2e_ratio,
 )
 
 
@@ -61,48 +48,19 @@ def _stage(model: ModelResult) -> str | None:
     return stage.stage if stage else None
 
 
-def adjacent(results: Results, found: Sequence[Match]) -> list[Match]:
-    """Return the pairs of adjacent sizes: together they span all."""
-    pairs = set(pairwise(model.name for model in results.models))
-    return [match for match in found if (match.a, match.b) in pairs]
-
-
 def section(results: Results) -> Section | None:
     found = matches(results)
-    timed = [m for m in adjacent(results, found) if m.latency]
     if not found:
         return None
-    drawn = (_chart(timed, *ratio) for ratio in _RATIOS)
-    charts = Grid(tuple(Figure(one) for one in drawn if one is not None))
     return Section(
         "pairs",
         "Pairwise comparison",
         "Pairs",
         "Both models got the same prompts in the same blocks, so effects of a prompt or of the"
-        " time cancel. Right of 1 model b is slower; an interval that contains 1 shows"
+        " time cancel. Above 1 model b is slower; an interval that contains 1 shows"
         " no significant difference.",
-        (charts, _table(found)),
+        (_table(found),),
     )
-
-
-def _chart(
-    pairs: Sequence[Match], key: str, title: str, ratio: Callable[[Paired], Estimate | None]
-) -> Markup | None:
-    found = [_row(match, ratio(match.latency) if match.latency else None) for match in pairs]
-    chart = RowChart(key, title, formatting.times, formatting.tick, reference=1.0, log=True)
-    return rows.draw(found, chart)
-
-
-def _row(match: Match, ratio: Estimate | None) -> BarRow:
-    name = f"{_tag(match.b)} / {_tag(match.a)}"
-    if ratio is None:
-        return BarRow(name, "plain", None)
-    return BarRow(name, "plain", ratio.value, ratio.low, ratio.high)
-
-
-def _tag(name: str) -> str:
-    """Return the tag of a model name, which distinguishes the sizes of a family."""
-    return name.rpartition(":")[2] or name
 
 
 def _table(found: Sequence[Match]) -> Table:
@@ -129,7 +87,7 @@ def _numbers(match: Match) -> TableRow:
 
 
 def _ratio_cells(pair: Paired | None) -> tuple[Cell, ...]:
-    ratios = (ratio(pair) if pair else None for _, _, ratio in _RATIOS)
+    ratios = (ratio(pair) if pair else None for ratio in _RATIOS)
     return tuple(cells.estimate(ratio, formatting.times, _NO_RATIO) for ratio in ratios)
 
 
