@@ -1,6 +1,7 @@
 """Numbers as text: three significant digits and a unit."""
 
 import math
+import re
 
 NONE = "–"
 """Stands for a missing value."""
@@ -100,6 +101,15 @@ def stage(mode: str, level: float, length: str, words: int | None = None) -> str
     """Format a stage: 8 users, fixed length, 1500 words."""
     ends = "fixed length" if length == "fixed" else "until EOS"
     return ", ".join((load(mode, level), ends, *([] if words is None else [f"{words} words"])))
+
+
+def stage_key(key: str) -> str:
+    """Format the key of a stage as its words: closed-8-fixed-in1500; others are as they are."""
+    found = re.fullmatch(r"(closed|open)-([\d.e+-]+?)-(fixed|until_eos)(?:-in(\d+))?", key)
+    if found is None:
+        return key
+    mode, level, length, words = found.groups()
+    return stage(mode, float(level), length, None if words is None else int(words))
 
 
 def clock(value: float) -> str:

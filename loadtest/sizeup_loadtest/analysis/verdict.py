@@ -25,7 +25,7 @@ State = Literal["met", "missed", "unknown"]
 SENTENCES = {
     "smallest": "The smallest model that meets the requirements ({requirements}) is {name}.",
     "first": "The first listed model that meets the requirements ({requirements}) is {name}.",
-    "none": "No model is known to meet the requirements ({requirements}).",
+    "none": "No measured model meets the requirements ({requirements}).",
     "close": " The 95 % interval of its {names} contains the requirement.",
     "unmeasured": " Not fully measured: {names}.",
 }

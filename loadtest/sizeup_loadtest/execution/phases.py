@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from sizeup_loadtest import formatting
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.execution import ability_phase, capacity_search, suites, warm_up
 from sizeup_loadtest.execution.run import Run
@@ -38,7 +39,8 @@ async def send_within_budget(run: Run) -> None:
     for stage in run.plan.stages:
         slow = [model for model in run.models if not run.answered.get((model, stage))]
         if slow:
-            run.notes.append(f"{stage.key}: too slow to measure in the time: {', '.join(slow)}")
+            load = formatting.stage_key(stage.key)
+            run.notes.append(f"{load}: too slow to measure in the time: {', '.join(slow)}")
 
 
 async def speed(run: Run) -> None:

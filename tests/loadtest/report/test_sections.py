@@ -293,3 +293,16 @@ def test_a_chart_without_points_is_not_drawn() -> None:
 )
 def test_the_time_left_is_written_in_whole_units(seconds: float, written: str) -> None:
     assert formatting.clock(seconds) == written
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("closed-1-until_eos", "1 user, until EOS"),
+        ("closed-16-fixed-in1500", "16 users, fixed length, 1500 words"),
+        ("open-2.5-fixed", "2.5 requests/s, fixed length"),
+        ("capacity-64", "capacity-64"),
+    ],
+)
+def test_the_key_of_a_stage_is_written_in_words(key: str, words: str) -> None:
+    assert formatting.stage_key(key) == words

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.cost import seconds_per_correct
 from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
 from sizeup_loadtest.report.views import cells
@@ -54,7 +53,7 @@ def _overall(models: Sequence[ModelResult]) -> Table:
     heads = (
         "Model", "Correct|fraction, 95 % CI", "Questions", "No answer found",
         "Truncated|at max_tokens", "Failed requests",
-        "Tokens|per answer", "Time|per answer", "Time|per correct answer",
+        "Tokens|per answer", "Time|per answer",
     )  # fmt: skip
     return Table(heads, tuple(_row(i, m) for i, m in enumerate(models)), "Ability, overall")
 
@@ -62,7 +61,7 @@ def _overall(models: Sequence[ModelResult]) -> Table:
 def _row(i: int, model: ModelResult) -> TableRow:
     seen = model.ability
     if seen is None:
-        return TableRow(model.name, (blank(cells.NO_ABILITY),) * 8, class_=f"s{i}")
+        return TableRow(model.name, (blank(cells.NO_ABILITY),) * 7, class_=f"s{i}")
     seconds = formatting.seconds
     return TableRow(
         model.name,
@@ -74,7 +73,6 @@ def _row(i: int, model: ModelResult) -> TableRow:
             Cell(str(seen.errors)),
             cells.estimate(seen.tokens_per_answer, formatting.number, "tokens were not counted"),
             cells.estimate(seen.seconds_per_answer, seconds, "no answer was timed"),
-            cells.plain(seconds_per_correct(seen), seconds, "no answer was correct"),
         ),
         class_=f"s{i}",
     )
@@ -177,20 +175,13 @@ def samples(results: Results) -> Section | None:
     )
 
 
-def _sample(sample: SampleOutputs, names: list[str]) -> Sample:
-    order = [n for n in names if n in sample.outputs]
-    order += [n for n in sample.outputs if n not in names]
-    return Sample(
-        _truncated(sample.prompt),
-        tuple(
-            (
-                name,
-                _truncated(sample.outputs[name]),
-                f"s{names.index(name)}" if name in names else None,
-            )
-            for name in order
-        ),
+def _sample(sample: SampleOutputs, names: Sequence[str]) -> Sample:
+    outputs = tuple(
+        (name, _truncated(sample.outputs[name]), f"s{i}")
+        for i, name in enumerate(names)
+        if name in sample.outputs
     )
+    return Sample(_truncated(sample.prompt), outputs)
 
 
 def _truncated(text: str) -> str:

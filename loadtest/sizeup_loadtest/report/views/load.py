@@ -55,7 +55,13 @@ def section(results: Results) -> Section | None:
         "More load to the right. The dashed line is the SLO. A diamond is the maximum load within"
         " it, a ring the knee of throughput, a hollow dot a load under which the queue kept"
         " growing.",
-        present(Grid(charts), _capacity_table(results), _stages(results), _turns(results)),
+        present(
+            Grid(charts),
+            _capacity_table(results),
+            _breakdowns(results),
+            _stages(results),
+            _turns(results),
+        ),
     )
 
 
@@ -275,6 +281,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("TPOT|p50", lambda s: cells.percentile(50, s.tpot)),
     ("ITL|p99", lambda s: cells.percentile(99, s.itl)),
     ("ITL|maximum", lambda s: cells.plain(_longest_gap(s), formatting.seconds, _NO_ITL)),
+    ("Tokens|counted by", lambda s: Cell(s.counted_by, reason="no tokens were counted")),
     ("E2E|p50", lambda s: cells.percentile(50, s.e2e)),
     ("E2E|p95", lambda s: cells.percentile(95, s.e2e)),
     ("E2E from schedule|p50", lambda s: cells.percentile(50, s.e2e_sched)),
@@ -300,23 +307,15 @@ def _gauge(name: str, write: text.Format) -> Callable[[StageResult], Cell]:
     return cell
 
 
-def breakdown_section(results: Results) -> Section | None:
+def _breakdowns(results: Results) -> Table | None:
     """Latency by phase, from the server's own durations, which only Ollama's API reports."""
     found = tuple(
         TableRow(model.name, _phases(split), class_=f"s{i}")
         for i, model in enumerate(results.models)
         if (split := _breakdown(model)) is not None
     )
-    if not found:
-        return None
-    return Section(
-        "breakdown",
-        "Latency breakdown",
-        "Breakdown",
-        "From the server's own durations: model load, queueing and network (the remainder of the"
-        " latency), prefill, decode.",
-        (Table(("Model", *_PARTS), found, "Mean latency by phase"),),
-    )
+    heads = ("Model", "load", "queue|and network", "prefill", "decode")
+    return Table(heads, found, "Mean latency by phase, by the server") if found else None
 
 
 def _breakdown(model: ModelResult) -> LatencyBreakdown | None:

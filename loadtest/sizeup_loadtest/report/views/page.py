@@ -57,7 +57,6 @@ def _sections(results: Results) -> tuple[Section | None, ...]:
         load.section(results),
         speed.section(results),
         pairs.section(results),
-        load.breakdown_section(results),
         ability.section(results),
         ability.samples(results),
         validity.section(results),
