@@ -194,7 +194,8 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
         for name, text in unplanned.items():
             stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
             if stages:
-                yield f"{model.name}: {sum(stages.values())} {text} (in {', '.join(stages)})"
+                where = "; ".join(map(formatting.stage_key, stages))
+                yield f"{model.name}: {sum(stages.values())} {text} (in {where})"
 
 
 def _invalid_stages(model: ModelResult) -> Iterator[str]:
@@ -236,6 +237,6 @@ def _lag_above_tpot(lag: ClientLag, paces: Mapping[str, float]) -> Iterator[str]
     if stage is not None and ratios[stage] > 1:
         yield (
             f"{formatting.stage_key(stage)}: {_LOOP} p99 {lag.stages[stage].p99 * 1000:.1f} ms"
-            f" exceeds the lowest TPOT ({paces[stage] * 1000:.1f} ms): ITL is unreliable there, means per request are not "
-            "affected"
+            f" exceeds the lowest TPOT ({paces[stage] * 1000:.1f} ms): ITL is unreliable there,"
+            " means per request are not affected"
         )

@@ -22,13 +22,14 @@ def section(results: Results) -> Section | None:
     models = results.models
     if not any(model.stages for model in models):
         return None
-    load = text.lightest_load(models)
+    load, layers = text.lightest_load(models), ""
+    if any(model.model_info.layers for model in models):
+        layers = " Equal time per layer for every model means that software overhead dominates."
     return Section(
         "speed",
         "Latency by model",
         "Latency",
-        f"{load[0].upper()}{load[1:]}; means with 95 % intervals over blocks. Equal time per layer"
-        " for every model means that software overhead dominates.",
+        f"{load[0].upper()}{load[1:]}; means with 95 % intervals over blocks.{layers}",
         (_means(models),),
     )
 
