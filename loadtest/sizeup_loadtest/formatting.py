@@ -104,8 +104,11 @@ def stage(mode: str, level: float, length: str, words: int | None = None) -> str
 
 
 def stage_key(key: str) -> str:
-    """Format the key of a stage as its words: closed-8-fixed-in1500; others are as they are."""
-    found = re.fullmatch(r"(closed|open)-([\d.e+-]+?)-(fixed|until_eos)(?:-in(\d+))?", key)
+    """Format the key of a stage: closed-8-fixed-in1500 or capacity-closed-8; others as they are."""
+    searched = re.fullmatch(r"capacity-(closed|open)-([\d.]+)", key)
+    if searched is not None:
+        return f"capacity search, {load(searched[1], float(searched[2]))}"
+    found = re.fullmatch(r"(closed|open)-([\d.]+)-(fixed|until_eos)(?:-in(\d+))?", key)
     if found is None:
         return key
     mode, level, length, words = found.groups()

@@ -72,17 +72,13 @@ def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
         _requirements(check),
         _proportion(model.ability.overall if model.ability else None),
         _estimate(stage.tok_s_user if stage else None),
-        *(_seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
+        *(text.seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
         text.max_load(model.capacity) or NONE,
         text.cost_per_million(model.cost) or NONE,
         f"{failed}: {text.frequent_errors(model.stages)}" if failed else "0",
         NONE if memory is None else formatting.size_of(memory),
-        _seconds(load),
+        text.seconds(load),
     ]
-
-
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else formatting.seconds(value)
 
 
 def _requirements(check: RequirementCheck | None) -> str:

@@ -59,7 +59,7 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
     return (
         NONE if ability is None else f"{ability.overall.value:.0%}",
         _estimate(stage.tok_s_user if stage else None),
-        *(_seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
+        *(text.seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
         (text.max_load(model.capacity) or NONE).replace(" requests/s", "\nrequests/s"),
         text.cost_per_million(model.cost) or NONE,
     )
@@ -68,10 +68,6 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
 def _has_too_few(model: ModelResult) -> bool:
     stage = lightest_stage(model)
     return stage is not None and stage.ttft is not None and stage.ttft.p50 is None
-
-
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else formatting.seconds(value)
 
 
 def _estimate(value: Estimate | None) -> str:

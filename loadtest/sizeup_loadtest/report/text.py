@@ -89,6 +89,10 @@ def cost_load(cost: Cost) -> str | None:
     return f"at {formatting.load(cost.at_mode, cost.at_level)}{outside}"
 
 
+def seconds(value: float | None) -> str:
+    return formatting.NONE if value is None else formatting.seconds(value)
+
+
 def interval(estimate: Estimate, write: Format = formatting.number) -> str:
     """Return the interval of an estimate, or why there is none."""
     if estimate.low is None or estimate.high is None:

@@ -301,7 +301,8 @@ def test_the_time_left_is_written_in_whole_units(seconds: float, written: str) -
         ("closed-1-until_eos", "1 user, until EOS"),
         ("closed-16-fixed-in1500", "16 users, fixed length, 1500 words"),
         ("open-2.5-fixed", "2.5 requests/s, fixed length"),
-        ("capacity-64", "capacity-64"),
+        ("capacity-closed-8", "capacity search, 8 users"),
+        ("warm-up", "warm-up"),
     ],
 )
 def test_the_key_of_a_stage_is_written_in_words(key: str, words: str) -> None:

@@ -16,9 +16,6 @@ class Cell:
     bar: float | None = None
     """0 to 1: a bar under the value."""
 
-    def with_unit(self, unit: str) -> "Cell":
-        return self if self.text is None else replace(self, text=f"{self.text} {unit}")
-
 
 @dataclass(frozen=True, slots=True)
 class TableRow:

@@ -106,10 +106,10 @@ def _criteria(
     stage = lightest_stage(model)
     ability = model.ability.overall if model.ability else None
     no_ability = commands.missing(results, "ability").reason
-    speed = cells.estimate(stage.tok_s_user if stage else None, formatting.number)
+    speed = cells.estimate(stage.tok_s_user if stage else None, _tokens_per_second)
     shown: tuple[tuple[str, Cell, str | None], ...] = (
         ("Ability", cells.proportion(ability, no_ability, bar=True), "ability"),
-        ("Speed", speed.with_unit("tok/s"), "tok_s_user"),
+        ("Speed", speed, "tok_s_user"),
         ("First token", _first_token(model), "ttft_p50"),
         ("Within SLO", cells.attainment(stage) if stage else blank(cells.NO_SLO), "attainment"),
         ("Carries", _carries(model.capacity, commands.missing(results, "capacity").reason), None),
@@ -122,6 +122,10 @@ def _criteria(
         Criterion(name, cell, key, *(_judged(rules[key], model, required) if key else ()))
         for name, cell, key in shown
     )
+
+
+def _tokens_per_second(value: float) -> str:
+    return f"{formatting.number(value)} tokens/s"
 
 
 def _judged(
