@@ -83,10 +83,6 @@ def milliseconds(value: float) -> str:
     return f"{number(value * 1e3)} ms"
 
 
-def milliseconds_tick(value: float) -> str:
-    return "0" if value == 0 else f"{tick(value * 1e3)} ms"
-
-
 def times(value: float) -> str:
     return f"{number(value)} ×"
 
