@@ -1,6 +1,7 @@
 """Numbers as text: three significant digits and a unit."""
 
 import math
+import re
 
 NONE = "–"
 """Stands for a missing value."""
@@ -82,10 +83,6 @@ def milliseconds(value: float) -> str:
     return f"{number(value * 1e3)} ms"
 
 
-def milliseconds_tick(value: float) -> str:
-    return "0" if value == 0 else f"{tick(value * 1e3)} ms"
-
-
 def times(value: float) -> str:
     return f"{number(value)} ×"
 
@@ -100,6 +97,18 @@ def stage(mode: str, level: float, length: str, words: int | None = None) -> str
     """Format a stage: 8 users, fixed length, 1500 words."""
     ends = "fixed length" if length == "fixed" else "until EOS"
     return ", ".join((load(mode, level), ends, *([] if words is None else [f"{words} words"])))
+
+
+def stage_key(key: str) -> str:
+    """Format the key of a stage: closed-8-fixed-in1500 or capacity-closed-8; others as they are."""
+    searched = re.fullmatch(r"capacity-(closed|open)-([\d.]+)", key)
+    if searched is not None:
+        return f"capacity search, {load(searched[1], float(searched[2]))}"
+    found = re.fullmatch(r"(closed|open)-([\d.]+)-(fixed|until_eos)(?:-in(\d+))?", key)
+    if found is None:
+        return key
+    mode, level, length, words = found.groups()
+    return stage(mode, float(level), length, None if words is None else int(words))
 
 
 def clock(value: float) -> str:

@@ -20,14 +20,19 @@ from sizeup_loadtest.ability.rules import follows
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(
-    r"(?:final\s+answer|answer|答案|回答)\s*(?:is|是|为)?\s*[:=]|(?:答案|回答)\s*[是为]\s*(?=-?\d)",
+    r"(?:answer|答案|回答)\s*(?:is|是|为)?\s*[:=]|\banswer\s+is\s+(?!not\b)"
+    r"|答案\s*[是为](?!什么|不)|回答\s*[是为]\s*(?=-?\d)",
     re.IGNORECASE,
 )
 _MARKDOWN = re.compile(r"[*`_]{1,3}(?=\S)|(?<=\S)[*`_]{1,3}|\\boxed\{|[{}$]")
 _NUMBERING = re.compile(r"^\s*(?:\d+[.)、]|[-•])\s+", re.MULTILINE)
-_THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
+THOUSANDS = re.compile(r"(?<=\d)[,_'\u2009 ](?=\d{3}(?!\d))")
 # Chinese has no spaces: a number may follow a Chinese character, but no Latin letter.
-_NUMBER = re.compile(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?")
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.])(-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}\b)?)([万亿]?)"
+)
+_TIMES = {"": 1, "万": 10**4, "亿": 10**8}
+_NUMERAL = re.compile(r"[零一二两三四五六七八九十百千万亿]+")
 # An expression before "等于": "3乘4等于12" ends with the result, "12等于3乘4" begins with it.
 _SUM = re.compile(r"\d.*?(?:[-+*/×÷加减乘除倍]|的[和差积商])")
 _QUOTES = " \t\"'`*_.!“”‘’「」。！"
@@ -72,7 +77,7 @@ def grade(item: Item, text: str) -> Grade:
 def _is_exactly(expected: str, text: str) -> bool:
     """Whether the text, its last line or what follows its last tag is the expected text."""
     tagged = _tagged(unicodedata.normalize("NFKC", text))
-    parts = [_last_line(text), text] if tagged is None else [tagged]
+    parts = [_last_line(text) if tagged is None else tagged, text]
     return _bare(expected) in map(_bare, parts)
 
 
@@ -108,7 +113,7 @@ def _last_line(text: str) -> str:
 
 
 def _number(expected: str, text: str) -> Grade:
-    text = _THOUSANDS.sub("", text)
+    text = THOUSANDS.sub("", text)
     tagged = _tagged(text)
     if tagged is not None:
         line = tagged.partition("\n")[0]
@@ -131,23 +136,66 @@ def _result(line: str) -> str:
 
 
 def _numbers(text: str) -> list[Decimal]:
-    return [Decimal(found) for found in _NUMBER.findall(text)]
+    found = [Decimal(number) * _TIMES[unit] for number, unit in _NUMBER.findall(text)]
+    if found or not _NUMERAL.fullmatch(bare := text.strip(_QUOTES)):
+        return found
+    return [Decimal(_of_numeral(bare))]
+
+
+def _of_numeral(text: str) -> int:
+    """Return the value of a Chinese numeral: 42 of 四十二."""
+    total = section = digit = 0
+    for value in (
+        2 if character == "两" else int(unicodedata.numeric(character)) for character in text
+    ):
+        if value < 10:
+            digit = value
+        elif value < 10**4:
+            section, digit = section + (digit or 1) * value, 0
+        else:
+            whole = value == 10**8  # 亿 multiplies all before it, 万 what follows the last 亿
+            total = (
+                (total + section + digit) * value if whole else total + (section + digit) * value
+            )
+            section = digit = 0
+    return total + section + digit
 
 
 def _choice(item: Item, text: str) -> Grade:
-    """Exactly the expected option must be named; in a longer text, by its last line."""
+    """The answer begins with the expected option, as "B) ...", or names no other one.
+
+    Without a tag it is the last line, else the whole text.
+    """
     tagged = _tagged(text)
     for part in [tagged] if tagged is not None else [_last_line(text), text]:
-        named = {option for option in item.options if _names(part, option)}
+        begins = {option for option in item.options if _begins(part, option, tagged is not None)}
+        named = begins or {option for option in item.options if _names(part, option)}
         if named:
             return Grade(named == {item.expected}, parsed=True)
     return UNPARSED
 
 
+def _begins(text: str, option: str, tagged: bool) -> bool:
+    start = r"[\s(\"']*"
+    ends = rf"{start}{re.escape(option)}\s*(?:[).:,;\n]|\Z)"
+    if re.match(ends, text, re.IGNORECASE):
+        return True
+    return tagged and re.match(start + _word(option), text, _case(option)) is not None
+
+
 def _names(text: str, option: str) -> bool:
-    if not option.isascii():
-        return option in text
-    return re.search(rf"\b{re.escape(option)}\b", text, re.IGNORECASE) is not None
+    return re.search(_word(option), text, _case(option)) is not None
+
+
+def _word(option: str) -> str:
+    """Chinese has no spaces: only Latin letters around an option make it a part of a word."""
+    word = re.escape(option)
+    return rf"(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])" if option.isascii() else word
+
+
+def _case(option: str) -> re.RegexFlag:
+    """In a text, "a" is an article and not the option A."""
+    return re.NOFLAG if len(option) == 1 else re.IGNORECASE
 
 
 def _row(check: str, expected: str, text: str) -> Grade:
@@ -182,8 +230,13 @@ def _unwrapped(text: str) -> str:
 
 
 def _json(expected: Any, text: str) -> Grade:
-    """The last JSON value of the text that is an object or a list, as expected, must be equal."""
-    found = [value for value in map(_parsed, _candidate_values(text, expected)) if value != ""]
+    """The last JSON value of the text of the type that is expected must be equal."""
+    if isinstance(expected, dict | list):
+        opening = "{" if isinstance(expected, dict) else "["
+        fenced = [block for block in _FENCE.findall(text) if block.lstrip().startswith(opening)]
+        found = [value for part in fenced or [text] for value in _values(part, opening)]
+    else:
+        found = [*_values(_tagged(text) or _last_line(_unwrapped(text)))]
     if not found:
         return UNPARSED
     return Grade(_equal(found[-1], expected), parsed=True)
@@ -198,20 +251,17 @@ def _equal(a: object, b: object) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
-def _parsed(text: str) -> Any:
-    """Return the JSON value; an empty string where there is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _candidate_values(text: str, expected: object) -> Iterator[str]:
-    """Yield fenced blocks, else from the first to the last bracket; for a scalar the last line."""
-    first, last = "{}" if isinstance(expected, dict) else "[]"
-    if not isinstance(expected, dict | list):
-        yield _tagged(text) or _last_line(_unwrapped(text))
-        return
-    yield from (block for block in _FENCE.findall(text) if block.lstrip().startswith(first))
-    if "```" not in text and first in text:
-        yield text[text.index(first) : text.rfind(last) + 1]
+def _values(text: str, opening: str = "") -> Iterator[Any]:
+    """Yield the JSON values that begin with a bracket, or the one that is the whole text."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find(opening, at)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at
+        else:
+            if opening or not text[end:].strip():
+                yield value
+        if not opening:
+            return
+        at = max(end, at + 1)

@@ -10,6 +10,7 @@ from typing import get_args
 
 import regex
 
+from sizeup_loadtest.ability.grade import THOUSANDS
 from sizeup_loadtest.ability.item import AnswerFormat, Item
 from sizeup_loadtest.ability.items import ladder
 from sizeup_loadtest.config.schema import Ability
@@ -171,7 +172,7 @@ def _check(given: object, expected: object, options: Sequence[str], where: str) 
 
 def _decimal(value: object) -> Decimal | None:
     """Return a number; texts with a leading zero are codes, not numbers."""
-    text = str(value).strip().replace(",", "")
+    text = THOUSANDS.sub("", str(value).strip())
     if isinstance(value, bool) or (text.lstrip("-")[:1] == "0" and text.lstrip("-")[1:2].isdigit()):
         return None
     try:

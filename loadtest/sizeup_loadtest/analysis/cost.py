@@ -51,6 +51,7 @@ def estimate_cost(
             per_second * _MILLION, best.tokens_per_second if best else None
         ),
         at_level=best.level if best else None,
+        at_mode=best.mode if best else None,
         within_slo=best.within_slo if best else None,
         upper_bound=best is not None and _is_upper_bound(best, measured, model.capacity),
         per_correct_answer=_divide(per_second, correct),

@@ -42,7 +42,11 @@ def from_ollama(
     tag: Mapping[str, object], shown: Mapping[str, object], size: int | None
 ) -> ServedModel:
     """Describe an entry of /api/tags; `shown` is what /api/show says of it."""
-    name, digest, capabilities = str(tag.get("name")), tag.get("digest"), shown.get("capabilities")
+    name, digest, capabilities = (
+        _short(tag.get("name")),
+        tag.get("digest"),
+        shown.get("capabilities"),
+    )
     excluded = _excluded(name)
     if isinstance(capabilities, list):
         excluded = None if "completion" in capabilities else "no chat model"
@@ -52,9 +56,14 @@ def from_ollama(
     return ServedModel(name, size or sizes.in_name(name), weights, excluded)
 
 
+def _short(name: object) -> str:
+    """Return a name without the tag that servers of Ollama's API assume."""
+    return str(name).removesuffix(":latest")
+
+
 def from_openai(entry: Mapping[str, object]) -> ServedModel:
     """Describe an entry of /v1/models; vLLM's have `root` and, of an adapter, `parent`."""
-    name, root, parent = str(entry.get("id")), entry.get("root"), entry.get("parent")
+    name, root, parent = _short(entry.get("id")), entry.get("root"), entry.get("parent")
     excluded = f"adapter of {parent}" if parent else _excluded(name)
     weights = root if isinstance(root, str) else None
     return ServedModel(name, sizes.in_name(name) or sizes.in_name(weights or ""), weights, excluded)

@@ -7,6 +7,7 @@ model invalid, and one of a stage that stage; the other results stand.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals, latency
 from sizeup_loadtest.config.schema import RunLimits
 from sizeup_loadtest.data.record import Outcome, Record
@@ -115,7 +116,11 @@ def evaluate(
         *_late(_LOOP, lag.loop, limits.max_loop_lag_seconds),
     ]
     if stage is not None:
-        reasons += _late(f"{stage}: {_LOOP}", lag.stages[stage], limits.max_loop_lag_seconds)
+        reasons += _late(
+            f"{formatting.stage_key(stage)}: {_LOOP}",
+            lag.stages[stage],
+            limits.max_loop_lag_seconds,
+        )
     if not_sent:
         reasons.append(f"the client could not send every request: {not_sent}")
     notes = [f"{name} is invalid: {reason}" for name, reason in invalid.items()]
@@ -189,7 +194,8 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
         for name, text in unplanned.items():
             stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
             if stages:
-                yield f"{model.name}: {sum(stages.values())} {text} (in {', '.join(stages)})"
+                where = "; ".join(map(formatting.stage_key, stages))
+                yield f"{model.name}: {sum(stages.values())} {text} (in {where})"
 
 
 def _invalid_stages(model: ModelResult) -> Iterator[str]:
@@ -215,7 +221,9 @@ def _search_lag(limits: RunLimits, lag: ClientLag) -> Iterator[str]:
     stage = _worst(lag.search_stages)
     if stage is not None:
         worst = lag.search_stages[stage]
-        yield from _late(f"{stage}: {_LOOP}", worst, limits.max_loop_lag_seconds)
+        yield from _late(
+            f"{formatting.stage_key(stage)}: {_LOOP}", worst, limits.max_loop_lag_seconds
+        )
 
 
 def _lag_above_tpot(lag: ClientLag, paces: Mapping[str, float]) -> Iterator[str]:
@@ -228,7 +236,7 @@ def _lag_above_tpot(lag: ClientLag, paces: Mapping[str, float]) -> Iterator[str]
     stage = max(ratios, key=lambda name: ratios[name], default=None)
     if stage is not None and ratios[stage] > 1:
         yield (
-            f"{stage}: {_LOOP} p99 {lag.stages[stage].p99 * 1000:.1f} ms exceeds the lowest TPOT "
-            f"({paces[stage] * 1000:.1f} ms): ITL is unreliable there, means per request are not "
-            "affected"
+            f"{formatting.stage_key(stage)}: {_LOOP} p99 {lag.stages[stage].p99 * 1000:.1f} ms"
+            f" exceeds the lowest TPOT ({paces[stage] * 1000:.1f} ms): ITL is unreliable there,"
+            " means per request are not affected"
         )

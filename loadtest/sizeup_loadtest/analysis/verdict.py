@@ -21,24 +21,17 @@ from sizeup_loadtest.data.results import (
 )
 
 State = Literal["met", "missed", "unknown"]
+Measured = Estimate | Proportion
+"""A measurement that a requirement limits."""
 
 SENTENCES = {
     "smallest": "The smallest model that meets the requirements ({requirements}) is {name}.",
     "first": "The first listed model that meets the requirements ({requirements}) is {name}.",
-    "none": "No model is known to meet the requirements ({requirements}).",
+    "none": "No measured model meets the requirements ({requirements}).",
     "close": " The 95 % interval of its {names} contains the requirement.",
     "unmeasured": " Not fully measured: {names}.",
 }
 """Also used by the script of the report."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A measurement that a requirement limits."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,33 +131,31 @@ def _contains(measured: Measured | None, limit: float | None) -> bool:
     return measured.low < limit < measured.high
 
 
-def _with_interval(seen: Proportion | Estimate | None) -> Measured | None:
-    return None if seen is None else Measured(seen.value, seen.low, seen.high)
-
-
 def _ability(model: ModelResult) -> Measured | None:
-    return _with_interval(model.ability.overall) if model.ability else None
+    return model.ability.overall if model.ability else None
 
 
 def _speed(model: ModelResult) -> Measured | None:
     stage = lightest_stage(model)
-    return _with_interval(stage.tok_s_user) if stage else None
+    return stage.tok_s_user if stage else None
 
 
 def _ttft(model: ModelResult) -> Measured | None:
+    """Return the median; of too few requests for one, the mean."""
     stage = lightest_stage(model)
-    if stage is None or stage.ttft is None or stage.ttft.p50 is None:
+    if stage is None or stage.ttft is None:
         return None
-    return Measured(stage.ttft.p50)
+    seen = stage.ttft
+    return seen.mean if seen.p50 is None else Estimate(value=seen.p50)
 
 
 def _attainment(model: ModelResult) -> Measured | None:
     stage = lightest_stage(model)
-    return _with_interval(stage.attainment) if stage else None
+    return stage.attainment if stage else None
 
 
 def _cost(model: ModelResult) -> Measured | None:
-    return _with_interval(model.cost.per_million_output_tokens) if model.cost else None
+    return model.cost.per_million_output_tokens if model.cost else None
 
 
 REQUIREMENTS = (

@@ -103,6 +103,8 @@ class Cost(Result):
     """The interval is that of the throughput; a load of the capacity search has none."""
     at_level: float | None
     """The load whose throughput was used."""
+    at_mode: Literal["closed", "open"] | None = None
+    """Its unit: users of a closed loop, or requests per second of an open one."""
     within_slo: bool | None = None
     """Whether that load met the SLO; when none did, it is the one of highest throughput."""
     upper_bound: bool = False

@@ -192,7 +192,7 @@ class LiveView:
 def _table(title: str, load: str) -> Table:
     """Return a table of 80 columns: models and loads wrap, figures never do."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", overflow="fold", min_width=8)
+    table.add_column("model", overflow="fold", min_width=12)
     table.add_column(load, overflow="fold", min_width=8)
     for heading in ("open", "done", "errors", "TTFT p50", "tok/s\nper user", "within\nSLO"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from sizeup_loadtest import formatting
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.execution import ability_phase, capacity_search, suites, warm_up
 from sizeup_loadtest.execution.run import Run
@@ -38,7 +39,8 @@ async def send_within_budget(run: Run) -> None:
     for stage in run.plan.stages:
         left_out = [model for model in run.models if not run.answered.get((model, stage))]
         if left_out:
-            run.notes.append(f"{stage.key}: no time to measure {', '.join(left_out)}")
+            load = formatting.stage_key(stage.key)
+            run.notes.append(f"{load}: no time to measure {', '.join(left_out)}")
 
 
 async def speed(run: Run) -> None:
@@ -49,7 +51,8 @@ PHASES = (
     Phase("check_suites", suites.check_installed, enabled=lambda config: config.lm_eval.enabled),
     Phase("warm_up", warm_up.run),
     Phase("speed", speed),
-    Phase("capacity", capacity_search.run, enabled=lambda config: config.capacity.enabled),
     Phase("ability", ability_phase.run, enabled=lambda config: config.ability.enabled),
+    # Later than what has a known end, because it can use all time that is left.
+    Phase("capacity", capacity_search.run, enabled=lambda config: config.capacity.enabled),
     Phase("suites", suites.run, enabled=lambda config: config.lm_eval.enabled),
 )

@@ -23,6 +23,9 @@ _TIMES = (
     "ttft", "ttft_sched", "answer_ttft", "itl", "tpot", "e2e", "e2e_sched", "norm_latency"
 )  # fmt: skip
 
+_LOADS = {"closed": "users", "open": "requests/s", None: ""}
+"""Units of loads."""
+
 CsvRow = tuple[str, ...]
 
 
@@ -47,6 +50,8 @@ def _model(model: ModelResult, check: RequirementCheck | None) -> Iterator[CsvRo
     key = (model.name, "", "", "", "")
     info, cost, capacity, ability = model.model_info, model.cost, model.capacity, model.ability
     reported = model.load_source == "server"
+    load = _LOADS[capacity.mode if capacity else None]
+    cost_load = _LOADS[cost.at_mode if cost else None]
     values: Sequence[tuple[str, str, float | None]] = (
         ("meets_requirements", "", None if check is None else _number(check.passes)),
         ("parameters", "", info.parameters),
@@ -57,11 +62,11 @@ def _model(model: ModelResult, check: RequirementCheck | None) -> Iterator[CsvRo
         ("load_cold_start", "s", None if reported else model.load_seconds),
         ("load_reported", "s", model.load_seconds if reported else None),
         ("bound", "tokens/s", model.bound_tok_s),
-        ("max_load", "load", capacity.max_load if capacity else None),
-        ("knee", "load", capacity.knee if capacity else None),
+        ("max_load", load, capacity.max_load if capacity else None),
+        ("knee", load, capacity.knee if capacity else None),
         ("effective_parallelism", "", capacity.effective_parallelism if capacity else None),
         ("price", "$/h", cost.price_per_hour if cost else None),
-        ("cost_level", "load", cost.at_level if cost else None),
+        ("cost_level", cost_load, cost.at_level if cost else None),
         ("truncated_answers", "", ability.truncated if ability else None),
     )
     for metric, unit, value in values:
@@ -97,16 +102,7 @@ def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
     for metric, unit, estimate in estimates:
         yield _estimate(key, metric, unit, estimate, stage.n)
     yield _proportion(key, "attainment", stage.attainment)
-    for metric in (
-        "ttft",
-        "ttft_sched",
-        "answer_ttft",
-        "itl",
-        "tpot",
-        "e2e",
-        "e2e_sched",
-        "norm_latency",
-    ):
+    for metric in _TIMES:
         yield from _times(key, metric, getattr(stage, metric))
     gauges = stage.server_metrics
     for name in ("queue", "kv_usage", "running") if gauges else ():

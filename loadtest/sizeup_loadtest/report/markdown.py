@@ -1,6 +1,6 @@
 """The report as Markdown: the verdict, a table of models, and validity."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
@@ -14,6 +14,7 @@ from sizeup_loadtest.data.results import (
 )
 from sizeup_loadtest.formatting import NONE
 from sizeup_loadtest.report import text
+from sizeup_loadtest.report.views import validity
 
 _HEADS = (
     "model", "requirements", "ability (95 % CI)", "tokens/s per user (95 % CI)", "TTFT p50",
@@ -23,7 +24,7 @@ _HEADS = (
 
 def render(results: Results) -> str:
     """Return the report; a dash was not measured."""
-    lines = ["# Which model size do you need?", "", *_banner(results)]
+    lines = ["# Which model size do you need?", "", *_banners(results)]
     if results.verdict is not None:
         lines += [f"**{escape(results.verdict.sentence)}**", ""]
     lines += [*_table(results), "", *_warnings(results), *_origin(results)]
@@ -44,18 +45,12 @@ def escape(value: str) -> str:
     return " ".join(value.split())
 
 
-def _banner(results: Results) -> list[str]:
-    lines: list[str] = []
-    if not results.validity.complete:
-        lines += [f"> **{text.stopped(results.validity)}**", ""]
-    if not results.validity.valid:
-        reasons = [f"> - {escape(reason)}" for reason in results.validity.reasons]
-        title = "> **This run is invalid: do not use its results.**"
-        return [*lines, title, ">", *reasons, ""]
-    invalid = [f"> - {escape(f'{m.name}: {m.invalid_reason}')}" for m in results.models
-               if m.invalid_reason]  # fmt: skip
-    title = "> **Do not use the results of these models; the others are valid.**"
-    return [*lines, title, ">", *invalid, ""] if invalid else lines
+def _banners(results: Results) -> Iterator[str]:
+    for banner in validity.banners(results):
+        yield f"> **{banner.title}**"
+        yield ">"
+        yield from (f"> - {escape(reason)}" for reason in banner.reasons)
+        yield ""
 
 
 def _table(results: Results) -> list[str]:
@@ -72,17 +67,13 @@ def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
         _requirements(check),
         _proportion(model.ability.overall if model.ability else None),
         _estimate(stage.tok_s_user if stage else None),
-        *(_seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
+        *(text.seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
         text.max_load(model.capacity) or NONE,
         text.cost_per_million(model.cost) or NONE,
         f"{failed}: {text.frequent_errors(model.stages)}" if failed else "0",
         NONE if memory is None else formatting.size_of(memory),
-        _seconds(load),
+        text.seconds(load),
     ]
-
-
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else formatting.seconds(value)
 
 
 def _requirements(check: RequirementCheck | None) -> str:

@@ -1,5 +1,7 @@
 """The results of a run on a terminal, within 80 columns."""
 
+import re
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +30,11 @@ def show(results: Results, console: Console) -> None:
             console.print(f"{model.name}: {failed} failed requests: {causes}", soft_wrap=True)
     if few := [model.name for model in results.models if _has_too_few(model)]:
         least = intervals.smallest_n(0.5)
-        console.print(f"TTFT p50 needs {least} requests: {', '.join(few)}", soft_wrap=True)
+        few_names = ", ".join(few)
+        console.print(
+            f"the mean of TTFT in place of p50, which needs {least} requests: {few_names}",
+            soft_wrap=True,
+        )
     if results.verdict is not None:
         console.print(results.verdict.sentence, soft_wrap=True)
     for warning in validity.warnings:
@@ -45,15 +51,7 @@ def table(results: Results) -> Table:
     title = f"{results.scenario}, {text.lightest_load(results.models)}"
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     result.add_column("model", overflow="fold", min_width=12)
-    for heading in (
-        "",
-        "ability",
-        "tok/s\nper user",
-        "TTFT\np50",
-        "TTFT\np95",
-        "max load",
-        "$ per\nM tokens",
-    ):
+    for heading in _HEADS:
         result.add_column(heading, justify="right", no_wrap=True)
     checks = text.checks(results.verdict)
     for model in results.models:
@@ -67,8 +65,9 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
     return (
         NONE if ability is None else f"{ability.overall.value:.0%}",
         _estimate(stage.tok_s_user if stage else None),
-        *(_seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
-        (text.max_load(model.capacity) or NONE).replace(" requests/s", "\nrequests/s"),
+        text.seconds(first.p50 or first.mean.value if first else None),
+        text.seconds(first.p95 if first else None),
+        re.sub(" (?=users?$|requests/s$)", "\n", text.max_load(model.capacity) or NONE),
         text.cost_per_million(model.cost) or NONE,
     )
 
@@ -76,10 +75,6 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
 def _has_too_few(model: ModelResult) -> bool:
     stage = lightest_stage(model)
     return stage is not None and stage.ttft is not None and stage.ttft.p50 is None
-
-
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else formatting.seconds(value)
 
 
 def _estimate(value: Estimate | None) -> str:

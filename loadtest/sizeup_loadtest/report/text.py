@@ -83,10 +83,14 @@ def cost_per_million(cost: Cost | None) -> str | None:
 
 def cost_load(cost: Cost) -> str | None:
     """Return the load at which a cost was measured."""
-    if cost.at_level is None:
+    if cost.at_level is None or cost.at_mode is None:
         return None
     outside = ", outside the SLO" if cost.within_slo is False else ""
-    return f"at load {formatting.tick(cost.at_level)}{outside}"
+    return f"at {formatting.load(cost.at_mode, cost.at_level)}{outside}"
+
+
+def seconds(value: float | None) -> str:
+    return formatting.NONE if value is None else formatting.seconds(value)
 
 
 def interval(estimate: Estimate, write: Format = formatting.number) -> str:
@@ -100,8 +104,11 @@ def interval(estimate: Estimate, write: Format = formatting.number) -> str:
 
 def with_interval(proportion: Proportion) -> str:
     """Return a proportion with its interval, in percent."""
-    low, high = proportion.low * 100, proportion.high * 100
-    return f"{formatting.percent(proportion.value)} ({low:.0f} to {high:.0f})"
+    return f"{formatting.percent(proportion.value)} ({percents(proportion.low, proportion.high)})"
+
+
+def percents(low: float, high: float) -> str:
+    return f"{low * 100:.0f} to {high * 100:.0f} %"
 
 
 def min_requests(point: int) -> str:

@@ -29,6 +29,7 @@ def entry(folder: Path, **fields: object) -> Item:
         (42, "number", "42"),
         (-0.5, "number", "-0.5"),
         ("1,234", "number", "1234"),
+        ("1,5", "exact", "1,5"),
         ("007", "exact", "007"),
         ("7b", "exact", "7b"),
         ({"a": [1]}, "json", '{"a": [1]}'),

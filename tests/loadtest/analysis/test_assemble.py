@@ -91,9 +91,12 @@ def test_the_lag_of_a_stage_is_evaluated(tmp_path: Path) -> None:
     }
     found = assembled(tmp_path, [*of("a"), *of("b")], stage_lag=lags).validity
     assert found.worst_stage == STAGE
-    assert [reason.partition(":")[0] for reason in found.reasons] == [STAGE]
+    assert [reason.partition(":")[0] for reason in found.reasons] == ["1 user, fixed length"]
     stages = [warning.partition(":")[0] for warning in found.warnings]
-    assert stages == ["capacity-closed-8", STAGE]  # the second is above TPOT
+    assert stages == [
+        "capacity search, 8 users",
+        "1 user, fixed length",
+    ]  # the second is above TPOT
 
 
 def test_short_outputs_and_truncated_prompts_are_warnings(tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_short_outputs_and_truncated_prompts_are_warnings(tmp_path: Path) -> Non
     found = assembled(tmp_path, [*cut, *short, *of("b")[2:]]).validity
     assert found.valid
     assert [warning[:4] for warning in found.warnings] == ["a: 4", "b: 2"]
-    assert all(STAGE in warning for warning in found.warnings)
+    assert all("1 user, fixed length" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,20 @@ def test_ttft_is_an_upper_limit() -> None:
     assert [check.passes for check in found.checks] == [True, False, False, False, False]
 
 
+def test_the_mean_of_ttft_decides_where_there_are_too_few_requests_for_a_median() -> None:
+    first = MODELS[0]
+    stages = tuple(
+        stage.model_copy(update={"ttft": stage.ttft.model_copy(update={"p50": None})})
+        for stage in first.stages
+        if stage.ttft is not None
+    )
+    mean = min(stage.ttft.mean.value for stage in stages if stage.ttft)
+    few = first.model_copy(update={"stages": stages})
+    for limit, passes in ((mean * 2, True), (mean / 2, False)):
+        found = verdict.decide((few,), Requirements(ttft_p50=limit))
+        assert found.checks[0].passes is passes
+
+
 def test_an_unmeasured_requirement_neither_passes_nor_fails() -> None:
     blank = ModelResult(name="unknown", model_info=ModelInfo())
     found = verdict.decide((blank, *MODELS), Requirements(ability=0.2))

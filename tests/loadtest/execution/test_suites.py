@@ -56,7 +56,7 @@ def test_suites_run_without_the_ability_phase(tmp_path: Path) -> None:
     models = folder.results().models
     assert [(m.ability, m.suites) for m in models] == [(None, {"easy": HALF})] * 2
     page = (folder.path / "report.html").read_text()
-    assert "30 to 70, n = 25" in page
+    assert "30 to 70 %, n = 25" in page
 
 
 def test_a_task_without_a_score_leaves_the_other_scores(tmp_path: Path) -> None:

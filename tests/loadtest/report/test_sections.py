@@ -243,7 +243,7 @@ def test_the_summary_fits_80_columns_without_cutting_a_figure(name: str) -> None
 def charts(section: Section | None) -> list[str]:
     assert section
     [grid] = [block for block in section.blocks if isinstance(block, Grid)]
-    return [str(figure.chart) for figure in grid.figures]
+    return [str(chart) for chart in grid.charts]
 
 
 def test_load_charts_have_users_across() -> None:
@@ -267,7 +267,7 @@ def test_an_open_loop_has_requests_per_second_across() -> None:
 
 def test_a_bound_shades_the_accepted_side_of_each_axis() -> None:
     series = [Series("a", "s0", (Point(1, 0.5, "a"),)), Series("b", "s1", (Point(3, 0.9, "b"),))]
-    style = Style("k", "t", 500, 300, joined=False, left=50)
+    style = Style("k", "t", 500, 300, joined=False)
 
     def shaded(at_most: float | None, at_least: float | None) -> list[float]:
         x = Axis("x", formatting.tick, range=(0, 4), bound=Bound("x", at_most, is_minimum=False))
@@ -293,3 +293,17 @@ def test_a_chart_without_points_is_not_drawn() -> None:
 )
 def test_the_time_left_is_written_in_whole_units(seconds: float, written: str) -> None:
     assert formatting.clock(seconds) == written
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("closed-1-until_eos", "1 user, until EOS"),
+        ("closed-16-fixed-in1500", "16 users, fixed length, 1500 words"),
+        ("open-2.5-fixed", "2.5 requests/s, fixed length"),
+        ("capacity-closed-8", "capacity search, 8 users"),
+        ("warm-up", "warm-up"),
+    ],
+)
+def test_the_key_of_a_stage_is_written_in_words(key: str, words: str) -> None:
+    assert formatting.stage_key(key) == words

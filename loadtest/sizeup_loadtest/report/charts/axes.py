@@ -23,16 +23,15 @@ class Frame:
     bottom: float
 
 
-def x_axis(frame: Frame, scale: Scale, write: Write, title: str = "") -> Markup:
-    """Return the x axis with its grid, and an optional title."""
+def x_axis(frame: Frame, scale: Scale, write: Write, title: str) -> Markup:
+    """Return the x axis with its grid; the title is below it."""
     parts = [svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), "axis")]
     for value in scale.ticks():
         x = scale.at(value)
         parts.append(svg.line((x, frame.top), (x, frame.bottom), "grid"))
         parts.append(svg.label((x, frame.bottom + 16), write(value), "tick", "middle"))
     middle = (frame.left + frame.right) / 2
-    if title:
-        parts.append(svg.label((middle, frame.bottom + 35), title, "name", "middle"))
+    parts.append(svg.label((middle, frame.bottom + 35), title, "name", "middle"))
     return svg.join(parts)
 
 

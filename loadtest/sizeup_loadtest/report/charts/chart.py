@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from sizeup_loadtest.report.charts import axes, labels, scales, svg
 from sizeup_loadtest.report.charts.axes import Frame, Write
-from sizeup_loadtest.report.charts.rows import shortened
 
 Ends = tuple[float, float]
 Mark = Literal["dot", "hollow", "ring", "diamond"]
@@ -19,8 +18,10 @@ _NAME = 14
 _TICK = 44.0
 """Width of the last label of an axis, which is centred at its end."""
 _DISC = 7.0
-_LOG_FROM = 4.0
-"""Ratio of maximum to minimum from which an axis of marks is logarithmic."""
+_LEFT = 56.0
+"""Width of the labels of a vertical axis."""
+_LOG_FROM = {True: 12.0, False: 4.0}
+"""Ratio of maximum to minimum from which an axis is logarithmic, by whether points are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,6 @@ class Style:
     width: float
     height: float
     joined: bool = True
-    left: float = 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ def draw(series: Sequence[Series], x: Axis, y: Axis, style: Style) -> Markup | N
     drawn = [one for one in series if one.points]
     if not drawn:
         return None
-    names = max(labels.width(shortened(s.name, _NAME)) for s in drawn) if style.joined else 0
+    names = max(labels.width(labels.shortened(s.name, _NAME)) for s in drawn) if style.joined else 0
     right = style.width - (names + 14 if names else _TICK / 2)
-    frame = Frame(style.left, 34, right, style.height - 50)
+    frame = Frame(_LEFT, 34, right, style.height - 50)
     points = [p for s in drawn for p in s.points]
     plot = _Plot(
         frame,
@@ -129,8 +129,7 @@ def _scale(axis: Axis, values: list[float], ends: Ends, joined: bool) -> scales.
     for limit in (axis.line, axis.bound.limit if axis.bound else None):
         if limit and min(values) / 5 < limit < max(values) * 5:
             values = [*values, limit]
-    log_from = scales.LOG_FROM if joined else _LOG_FROM
-    if min(values) > 0 and max(values) / min(values) >= log_from:
+    if min(values) > 0 and max(values) / min(values) >= _LOG_FROM[joined]:
         return scales.logarithmic(values, *ends, axis.count)
     return scales.from_zero([max(values) * 1.04], *ends, axis.count)
 
@@ -149,7 +148,7 @@ def _accepted(x: Axis, y: Axis, plot: _Plot) -> Markup | None:
     unset = x.bound.limit is None and y.bound.limit is None
     return svg.group(
         svg.rect((left, top), (right - left, bottom - top), "accepted"),
-        svg.label((right - 8, top + 17), "meets both", "limit", "end"),
+        svg.label((right - 8, top + 17), "meets the requirements", "limit", "end"),
         class_="bounds",
         data_x=_for_script(x.bound, plot.x, frame.left, frame.right),
         data_y=_for_script(y.bound, plot.y, frame.bottom, frame.top),
@@ -196,7 +195,7 @@ def _lines(series: Sequence[Series], plot: _Plot) -> Markup:
         marks = [_mark(p, at, 3) for p, at in zip(one.points, pixels, strict=True)]
         beside = (plot.frame.right + 9, height)
         leader = svg.line(end, beside, "leader")
-        name = svg.label((beside[0] + 3, height + 4), shortened(one.name, _NAME), "label")
+        name = svg.label((beside[0] + 3, height + 4), labels.shortened(one.name, _NAME), "label")
         parts.append(
             svg.group(svg.polyline(pixels, "trace"), leader, *marks, name, class_=one.class_)
         )
@@ -215,7 +214,7 @@ def _mark(point: Point, at: svg.Point, radius: float) -> Markup:
 def _marks(series: Sequence[Series], x: Axis, y: Axis, plot: _Plot) -> Markup:
     """Draw discs with error bars and a name beside each, linked in the order of the series."""
     centres = [plot.at(one.points[0]) for one in series]
-    texts = [shortened(one.name) for one in series]
+    texts = [labels.shortened(one.name) for one in series]
     within = labels.Box(plot.frame.left, plot.frame.top + 20, plot.frame.right, plot.frame.bottom)
     bars = [_bars(one.points[0], plot) for one in series]
     lines = [*pairwise(centres), *(bar for each in bars for bar in each)]

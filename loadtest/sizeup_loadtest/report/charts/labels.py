@@ -20,6 +20,14 @@ def width(text: str) -> float:
     return wide * _IDEOGRAPH + (len(text) - wide) * _CHARACTER
 
 
+def shortened(name: str, most: int = 18) -> str:
+    """Shorten a long name at its ends: sizes differ before `-Instruct`, and after `Qwen/`."""
+    if len(name) <= most:
+        return name
+    model = name.rpartition("/")[2] or name
+    return model if len(model) <= most else f"{model[: most - 1]}…"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """An occupied rectangle."""

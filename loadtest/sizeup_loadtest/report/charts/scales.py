@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-LOG_FROM = 12.0
-"""Ratio of maximum to minimum from which a scale is logarithmic."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -86,15 +84,6 @@ def from_zero(values: Iterable[float], begin: float, end: float, count: int = 5)
     top = max((v for v in values if v > 0), default=1.0)
     step = _step(top, count)
     return Linear(0.0, math.ceil(top / step - 1e-9) * step, begin, end, count)
-
-
-def fitting(values: Iterable[float], begin: float, end: float, count: int = 5) -> Scale:
-    """Return a linear scale from 0, or a logarithmic one for a wide range."""
-    given = [v for v in values if v >= 0]
-    above = [v for v in given if v > 0]
-    if len(above) == len(given) and above and max(above) / min(above) >= LOG_FROM:
-        return logarithmic(above, begin, end, count)
-    return from_zero(given, begin, end, count)
 
 
 def logarithmic(values: Iterable[float], begin: float, end: float, count: int = 6) -> Log:

@@ -2,21 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from markupsafe import Markup
-
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.cost import seconds_per_correct
 from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
-from sizeup_loadtest.report import text
-from sizeup_loadtest.report.charts import chart
-from sizeup_loadtest.report.charts.chart import Axis, Point, Series, Style
 from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (
     Cell,
     Details,
-    Figure,
-    Grid,
     Sample,
     Samples,
     Section,
@@ -35,17 +27,16 @@ def section(results: Results) -> Section | None:
     if not any(model.ability or model.suites for model in models):
         return None
     names = _kinds(models)
-    charts = tuple(_chart(models, i, name) for i, name in enumerate(names))
     source = results.ability_source or "built-in"
     asked = "Generated questions" if source == "built-in" else f"The questions of {source}"
     tables = (_overall(models), _suites(models), _by_kind(models, names), *_wrong(models))
     return Section(
         "ability",
-        "Ability by kind of question",
+        "Ability",
         "Ability",
         f"{asked} with one correct answer, the same for every model. An output without a"
         " recognisable answer counts as wrong.",
-        present(Grid(charts, "grid small"), *tables),
+        present(*tables),
     )
 
 
@@ -54,35 +45,15 @@ def _kinds(models: Sequence[ModelResult]) -> list[str]:
     return list(dict.fromkeys(k.kind for m in models if m.ability for k in m.ability.kinds))
 
 
-def _chart(models: Sequence[ModelResult], i: int, kind: str) -> Figure:
-    """Return the chart of one kind: the fraction of correct answers by level."""
-    scores = [sorted(_scores(model, kind), key=lambda k: k.level) for model in models]
-    levels = sorted({k.level for of_model in scores for k in of_model})
-    room = 0.5 if len(levels) == 1 else 0.15
-    across = Axis("level", formatting.tick, len(levels), (levels[0] - room, levels[-1] + room))
-    up = Axis("", formatting.percent, 2, (0, 1))
-    series = [
-        Series(model.name, f"s{j}", tuple(_point(model, k) for k in of_model))
-        for j, (model, of_model) in enumerate(zip(models, scores, strict=True))
-    ]
-    style = Style(f"kind-{i}", f"{kind}: fraction correct by level", 280, 200, left=44)
-    return Figure(chart.draw(series, across, up, style) or Markup(), title=kind)
-
-
 def _scores(model: ModelResult, kind: str) -> Sequence[AbilityKind]:
     return [k for k in model.ability.kinds if k.kind == kind] if model.ability else []
-
-
-def _point(model: ModelResult, kind: AbilityKind) -> Point:
-    score = f"{text.with_interval(kind.score)}, n = {kind.score.n}"
-    return Point(kind.level, kind.score.value, f"{model.name}, level {kind.level}: {score}")
 
 
 def _overall(models: Sequence[ModelResult]) -> Table:
     heads = (
         "Model", "Correct|fraction, 95 % CI", "Questions", "No answer found",
         "Truncated|at max_tokens", "Failed requests",
-        "Tokens|per answer", "Time|per answer", "Time|per correct answer",
+        "Tokens|per answer", "Time|per answer",
     )  # fmt: skip
     return Table(heads, tuple(_row(i, m) for i, m in enumerate(models)), "Ability, overall")
 
@@ -90,7 +61,7 @@ def _overall(models: Sequence[ModelResult]) -> Table:
 def _row(i: int, model: ModelResult) -> TableRow:
     seen = model.ability
     if seen is None:
-        return TableRow(model.name, (blank(cells.NO_ABILITY),) * 8, class_=f"s{i}")
+        return TableRow(model.name, (blank(cells.NO_ABILITY),) * 7, class_=f"s{i}")
     seconds = formatting.seconds
     return TableRow(
         model.name,
@@ -102,7 +73,6 @@ def _row(i: int, model: ModelResult) -> TableRow:
             Cell(str(seen.errors)),
             cells.estimate(seen.tokens_per_answer, formatting.number, "tokens were not counted"),
             cells.estimate(seen.seconds_per_answer, seconds, "no answer was timed"),
-            cells.plain(seconds_per_correct(seen), seconds, "no answer was correct"),
         ),
         class_=f"s{i}",
     )
@@ -205,20 +175,13 @@ def samples(results: Results) -> Section | None:
     )
 
 
-def _sample(sample: SampleOutputs, names: list[str]) -> Sample:
-    order = [n for n in names if n in sample.outputs]
-    order += [n for n in sample.outputs if n not in names]
-    return Sample(
-        _truncated(sample.prompt),
-        tuple(
-            (
-                name,
-                _truncated(sample.outputs[name]),
-                f"s{names.index(name)}" if name in names else None,
-            )
-            for name in order
-        ),
+def _sample(sample: SampleOutputs, names: Sequence[str]) -> Sample:
+    outputs = tuple(
+        (name, _truncated(sample.outputs[name]), f"s{i}")
+        for i, name in enumerate(names)
+        if name in sample.outputs
     )
+    return Sample(_truncated(sample.prompt), outputs)
 
 
 def _truncated(text: str) -> str:

@@ -16,9 +16,6 @@ class Cell:
     bar: float | None = None
     """0 to 1: a bar under the value."""
 
-    def with_unit(self, unit: str) -> "Cell":
-        return self if self.text is None else replace(self, text=f"{self.text} {unit}")
-
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
@@ -42,6 +39,17 @@ class Table:
     caption: str
     class_: str | None = None
 
+    def filled(self) -> "Table":
+        """Leave out the columns that are blank in every row."""
+        kept = [
+            i
+            for i in range(len(self.heads) - 1)
+            if any(row.cells[i].text is not None for row in self.rows)
+        ]
+        rows = (replace(row, cells=tuple(row.cells[i] for i in kept)) for row in self.rows)
+        heads = (self.heads[0], *(self.heads[i + 1] for i in kept))
+        return replace(self, heads=heads, rows=tuple(rows))
+
     @property
     def reasons(self) -> list[str]:
         """Distinct reasons of blank cells."""
@@ -57,15 +65,6 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A chart."""
-
-    kind: ClassVar[str] = "figure"
-    chart: Markup
-    title: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Missing:
     """What was not measured, why, and the command that would measure it."""
 
@@ -77,10 +76,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Figures side by side where there is room."""
+    """Charts side by side where there is room."""
 
     kind: ClassVar[str] = "grid"
-    figures: tuple[Figure, ...]
+    charts: tuple[Markup, ...]
     class_: str = "grid"
 
 
@@ -131,9 +130,7 @@ class Facts:
     text: str
 
 
-Block = (
-    Table | Details | Figure | Missing | Grid | BulletList | Sample | Samples | Definitions | Facts
-)
+Block = Table | Details | Missing | Grid | BulletList | Sample | Samples | Definitions | Facts
 
 
 @dataclass(frozen=True, slots=True)

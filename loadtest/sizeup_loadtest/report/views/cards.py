@@ -106,15 +106,14 @@ def _criteria(
     stage = lightest_stage(model)
     ability = model.ability.overall if model.ability else None
     no_ability = commands.missing(results, "ability").reason
-    speed = cells.estimate(stage.tok_s_user if stage else None, formatting.number)
+    speed = cells.estimate(stage.tok_s_user if stage else None, _tokens_per_second)
     shown: tuple[tuple[str, Cell, str | None], ...] = (
         ("Ability", cells.proportion(ability, no_ability, bar=True), "ability"),
-        ("Speed", speed.with_unit("tok/s"), "tok_s_user"),
+        ("Speed", speed, "tok_s_user"),
         ("First token", _first_token(model), "ttft_p50"),
         ("Within SLO", cells.attainment(stage) if stage else blank(cells.NO_SLO), "attainment"),
         ("Carries", _carries(model.capacity, commands.missing(results, "capacity").reason), None),
-        ("Cost", _cost(model),
-         "cost_per_million"),
+        ("Cost", cells.cost_per_million(model.cost), "cost_per_million"),
         ("Memory", cells.memory(model.model_info), None),
         ("Errors", _errors(model), None),
     )  # fmt: skip
@@ -123,6 +122,10 @@ def _criteria(
         Criterion(name, cell, key, *(_judged(rules[key], model, required) if key else ()))
         for name, cell, key in shown
     )
+
+
+def _tokens_per_second(value: float) -> str:
+    return f"{formatting.number(value)} tokens/s"
 
 
 def _judged(
@@ -137,21 +140,22 @@ def _judged(
 
 
 def _first_token(model: ModelResult) -> Cell:
-    """Return the median TTFT, with p95 and that of the answer of a model that thinks."""
+    """Return the median TTFT, with p95 and that of the answer of a model that thinks.
+
+    Of too few requests for a median, the mean.
+    """
     stage = lightest_stage(model)
     cell = cells.percentile(50, stage.ttft if stage else None)
-    if cell.text is None or stage is None or stage.ttft is None:
+    if stage is None or stage.ttft is None:
         return cell
+    if cell.text is None:
+        few = f"mean of {stage.ttft.n}: {text.min_requests(50)}"
+        return Cell(formatting.seconds(stage.ttft.mean.value), few)
     p95 = "–" if stage.ttft.p95 is None else formatting.seconds(stage.ttft.p95)
     notes = ["p50", f"p95 {p95}"]
     if stage.answer_ttft and stage.answer_ttft.p50 is not None:
         notes.append(f"answer {formatting.seconds(stage.answer_ttft.p50)}")
     return Cell(cell.text, ", ".join(note.replace(" ", "\u00a0") for note in notes))
-
-
-def _cost(model: ModelResult) -> Cell:
-    cell = cells.cost_per_million(model.cost, interval=False)
-    return cell if cell.text is None else Cell(cell.text, f"per M tokens, {cell.note}")
 
 
 def _carries(capacity: CapacityResult | None, reason: str) -> Cell:
@@ -174,7 +178,8 @@ def _details(model: ModelResult) -> tuple[Criterion, ...]:
     until_eos = lightest_stage(model, "until_eos") or stage
     e2e = until_eos.e2e.mean if until_eos and until_eos.e2e else None
     correct = seconds_per_correct(model.ability)
-    thousand = per_thousand(model.cost)
+    thousand, weights = per_thousand(model.cost), model.model_info.weight_bytes
+    price = model.cost.price_per_hour if model.cost else None
     return (
         Criterion("Whole answer", cells.estimate(e2e, formatting.seconds)),
         Criterion(
@@ -184,6 +189,8 @@ def _details(model: ModelResult) -> tuple[Criterion, ...]:
         Criterion(
             "1,000 correct answers", cells.estimate(thousand, formatting.dollars, cells.NO_PRICE)
         ),
+        Criterion("Price per hour", cells.plain(price, formatting.dollars, cells.NO_PRICE)),
+        Criterion("Weights", cells.plain(weights, formatting.size_of, "size not reported")),
         Criterion("Load time", cells.load_time(model)),
     )
 

@@ -35,8 +35,11 @@ def estimate(value: Estimate | None, write: Format, reason: str = NO_STAGE) -> C
 def proportion(value: Proportion | None, reason: str = NO_ABILITY, bar: bool = False) -> Cell:
     if value is None:
         return blank(reason)
-    interval = f"{value.low * 100:.0f} to {value.high * 100:.0f}"
-    return Cell(formatting.percent(value.value), interval, bar=value.value if bar else None)
+    return Cell(
+        formatting.percent(value.value),
+        text.percents(value.low, value.high),
+        bar=value.value if bar else None,
+    )
 
 
 def attainment(stage: StageResult) -> Cell:
@@ -66,7 +69,7 @@ def suite(score: SuiteScore | None) -> Cell:
         return Cell(formatting.percent(score.value), n)
     half_width = intervals.Z95 * score.stderr
     low, high = max(0.0, score.value - half_width), min(1.0, score.value + half_width)
-    notes = (f"{low * 100:.0f} to {high * 100:.0f}", n)
+    notes = (text.percents(low, high), n)
     return Cell(formatting.percent(score.value), ", ".join(note for note in notes if note))
 
 
@@ -93,18 +96,18 @@ def load_time(model: ModelResult) -> Cell:
     return Cell(formatting.seconds(model.load_seconds), source)
 
 
-def cost_per_million(cost: Cost | None, interval: bool = True) -> Cell:
+def cost_per_million(cost: Cost | None) -> Cell:
     """Return dollars per million tokens, and the load they were measured at."""
     if cost is None:
         return blank(NO_PRICE)
     dollars = text.cost_per_million(cost)
     if dollars is None or cost.per_million_output_tokens is None:
         return blank("no throughput was measured")
-    load = text.cost_load(cost)
-    if not interval or cost.per_million_output_tokens.low is None:
-        return Cell(dollars, load)
-    ends = text.interval(cost.per_million_output_tokens, formatting.dollars)
-    return Cell(dollars, f"{ends}, {load}")
+    ends = None
+    if cost.per_million_output_tokens.low is not None:
+        ends = text.interval(cost.per_million_output_tokens, formatting.dollars)
+    notes = ("per M tokens", ends, text.cost_load(cost))
+    return Cell(dollars, ", ".join(note for note in notes if note))
 
 
 def described(model: ModelResult) -> str | None:

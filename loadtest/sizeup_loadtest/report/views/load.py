@@ -21,7 +21,6 @@ from sizeup_loadtest.report.views import cells
 from sizeup_loadtest.report.views.blocks import (
     Cell,
     Details,
-    Figure,
     Grid,
     Section,
     Table,
@@ -48,7 +47,7 @@ class LoadPoint:
 def section(results: Results) -> Section | None:
     if not any(model.capacity or model.stages for model in results.models):
         return None
-    figures = tuple(Figure(drawn) for drawn in _charts(results) if drawn is not None)
+    charts = tuple(drawn for drawn in _charts(results) if drawn is not None)
     return Section(
         "load",
         "How much each size carries",
@@ -56,14 +55,20 @@ def section(results: Results) -> Section | None:
         "More load to the right. The dashed line is the SLO. A diamond is the maximum load within"
         " it, a ring the knee of throughput, a hollow dot a load under which the queue kept"
         " growing.",
-        present(Grid(figures), _capacity_table(results), _stages(results), _turns(results)),
+        present(
+            Grid(charts),
+            _capacity_table(results),
+            _breakdowns(results),
+            _stages(results),
+            _turns(results),
+        ),
     )
 
 
 def _charts(results: Results) -> list[Markup | None]:
     mode = _mode(results.models)
     curves = [_points(model, mode) for model in results.models]
-    across = Axis("requests/s" if mode == "open" else "users", formatting.tick, 6)
+    across = Axis(_unit(mode), formatting.tick, 6)
     point = 95 if _has_p95(curves) else 50
     slo = results.config.get("slo")
     limits = slo if isinstance(slo, Mapping) else {}
@@ -84,6 +89,10 @@ def _charts(results: Results) -> list[Markup | None]:
         )
         for metric, marked, up in panels
     ]  # fmt: skip
+
+
+def _unit(mode: str) -> str:
+    return "requests/s" if mode == "open" else "users"
 
 
 def _positive(value: object) -> float | None:
@@ -156,9 +165,10 @@ def _series(
 def _capacity_table(results: Results) -> Table | None:
     if not any(model.capacity for model in results.models):
         return None
+    unit = _unit(_mode(results.models))
     heads = (
-        "Model", "Max load|within SLO", "SLO attainment|at that load", "Knee|load",
-        "Effective parallelism", "Loads tried",
+        "Model", "Max load|within SLO", "SLO attainment|at that load", f"Knee|{unit}",
+        "Effective parallelism", f"Loads tried|{unit}",
     )  # fmt: skip
     found = tuple(_capacity_row(i, model) for i, model in enumerate(results.models))
     return Table(heads, found, "Capacity", "capacity")
@@ -192,7 +202,7 @@ Column = tuple[str, Callable[[StageResult], Cell]]
 
 
 def _stages(results: Results) -> Details | None:
-    """Return every model under every load; a column that nothing filled is left out."""
+    """Return every model under every load, with the metrics that its server has."""
     stages = [stage for model in results.models for stage in model.stages]
     columns: list[Column] = [*_COLUMNS]
     if any(stage.answer_ttft for stage in stages):
@@ -213,7 +223,8 @@ def _stages(results: Results) -> Details | None:
         for stage in model.stages
     )
     heads = ("Model|load", *(head for head, _ in columns))
-    return Details(Table(heads, found, "Every model under every load")) if found else None
+    table = Table(heads, found, "Every model under every load")
+    return Details(table) if found else None
 
 
 def _turns(results: Results) -> Details | None:
@@ -270,6 +281,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("TPOT|p50", lambda s: cells.percentile(50, s.tpot)),
     ("ITL|p99", lambda s: cells.percentile(99, s.itl)),
     ("ITL|maximum", lambda s: cells.plain(_longest_gap(s), formatting.seconds, _NO_ITL)),
+    ("Tokens|counted by", lambda s: Cell(s.counted_by, reason="no tokens were counted")),
     ("E2E|p50", lambda s: cells.percentile(50, s.e2e)),
     ("E2E|p95", lambda s: cells.percentile(95, s.e2e)),
     ("E2E from schedule|p50", lambda s: cells.percentile(50, s.e2e_sched)),
@@ -295,23 +307,15 @@ def _gauge(name: str, write: text.Format) -> Callable[[StageResult], Cell]:
     return cell
 
 
-def breakdown_section(results: Results) -> Section | None:
+def _breakdowns(results: Results) -> Table | None:
     """Latency by phase, from the server's own durations, which only Ollama's API reports."""
     found = tuple(
         TableRow(model.name, _phases(split), class_=f"s{i}")
         for i, model in enumerate(results.models)
         if (split := _breakdown(model)) is not None
     )
-    if not found:
-        return None
-    return Section(
-        "breakdown",
-        "Latency breakdown",
-        "Breakdown",
-        "From the server's own durations: model load, queueing and network (the remainder of the"
-        " latency), prefill, decode.",
-        (Table(("Model", *_PARTS), found, "Mean latency by phase"),),
-    )
+    heads = ("Model", "load", "queue|and network", "prefill", "decode")
+    return Table(heads, found, "Mean latency by phase, by the server") if found else None
 
 
 def _breakdown(model: ModelResult) -> LatencyBreakdown | None:

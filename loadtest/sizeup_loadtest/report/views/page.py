@@ -6,7 +6,6 @@ from sizeup_loadtest import formatting
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.views import (
     ability,
-    cost,
     load,
     pairs,
     picture,
@@ -58,8 +57,6 @@ def _sections(results: Results) -> tuple[Section | None, ...]:
         load.section(results),
         speed.section(results),
         pairs.section(results),
-        load.breakdown_section(results),
-        cost.section(results),
         ability.section(results),
         ability.samples(results),
         validity.section(results),

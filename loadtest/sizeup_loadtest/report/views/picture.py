@@ -9,7 +9,7 @@ from sizeup_loadtest.report import text
 from sizeup_loadtest.report.charts import chart
 from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series, Style
 from sizeup_loadtest.report.views import cards
-from sizeup_loadtest.report.views.blocks import Figure, Grid, Section
+from sizeup_loadtest.report.views.blocks import Grid, Section
 
 _WHOLE, _HALF = 800.0, 560.0
 """Widths of a chart alone, and of one beside another."""
@@ -35,7 +35,7 @@ def section(results: Results) -> Section | None:
         "Ability against speed and cost",
         "Ability and speed",
         "Up is more accurate. The shaded area meets the requirements; bars are 95 % intervals.",
-        (Grid(tuple(Figure(one) for one in charts), "grid wide"),),
+        (Grid(tuple(charts), "grid wide"),),
     )
 
 

@@ -1,30 +1,20 @@
 """Latency of a single user by model, and how much of it is overhead. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Results, StageResult
 from sizeup_loadtest.report import text
-from sizeup_loadtest.report.charts import rows
-from sizeup_loadtest.report.charts.rows import BarRow, RowChart
 from sizeup_loadtest.report.views import cells
-from sizeup_loadtest.report.views.blocks import (
-    Cell,
-    Figure,
-    Grid,
-    Section,
-    Table,
-    TableRow,
-    blank,
-)
+from sizeup_loadtest.report.views.blocks import Cell, Section, Table, TableRow, blank
 
 _NO_BOUND = (
     "no bandwidth in the config (models[].bandwidth_gb_s), or a mixture of experts, where the"
     " number of weights read per token is unknown"
 )
-_MAX_BOUND_RATIO = 20
-"""TPOT over its bound, above which the tick would compress the axis."""
 _NO_LAYERS = "the server does not report the number of layers"
 
 
@@ -32,65 +22,16 @@ def section(results: Results) -> Section | None:
     models = results.models
     if not any(model.stages for model in models):
         return None
-    tpot = [_timed(i, m, "tpot") for i, m in enumerate(models)]
-    lead = f"{_load(models)}; means with 95 % intervals over blocks. "
-    if any(row.bound for row in tpot):
-        lead += "The vertical tick is the bound by memory bandwidth. "
-    lead += "Equal time per layer for every model means that software overhead dominates."
-    drawn = (
-        rows.draw([_timed(i, m, "ttft") for i, m in enumerate(models)], _TTFT),
-        rows.draw(tpot, _TPOT),
-        rows.draw([_layered(i, m) for i, m in enumerate(models)], _LAYERS),
-    )
-    charts = Grid(tuple(Figure(one) for one in drawn if one is not None))
+    load, layers = text.lightest_load(models), ""
+    if any(model.model_info.layers for model in models):
+        layers = " Equal time per layer for every model means that software overhead dominates."
     return Section(
         "speed",
         "Latency by model",
         "Latency",
-        lead,
-        (charts, _means(models)),
+        f"{load[0].upper()}{load[1:]}; means with 95 % intervals over blocks.{layers}",
+        (_means(models),),
     )
-
-
-_SECONDS = (formatting.seconds, formatting.seconds_tick)
-_TTFT = RowChart("ttft", "Time to first token", *_SECONDS)
-_TPOT = RowChart("tpot", "Time per output token", *_SECONDS)
-_LAYERS = RowChart(
-    "layer",
-    "Time per output token and layer",
-    formatting.milliseconds,
-    formatting.milliseconds_tick,
-)
-
-
-def _load(models: Sequence[ModelResult]) -> str:
-    load = text.lightest_load(models)
-    return load[0].upper() + load[1:]
-
-
-def _timed(i: int, model: ModelResult, metric: str) -> BarRow:
-    stage = lightest_stage(model)
-    seen = (stage.ttft if metric == "ttft" else stage.tpot) if stage else None
-    if seen is None:
-        return BarRow(model.name, f"s{i}", None)
-    mean = seen.mean
-    bound = _bound(model, mean.value) if metric == "tpot" else None
-    return BarRow(model.name, f"s{i}", mean.value, mean.low, mean.high, bound)
-
-
-def _bound(model: ModelResult, seconds: float) -> float | None:
-    """Return the lower bound of TPOT, where an axis can show both."""
-    if not model.bound_tok_s or seconds * model.bound_tok_s > _MAX_BOUND_RATIO:
-        return None
-    return 1 / model.bound_tok_s
-
-
-def _layered(i: int, model: ModelResult) -> BarRow:
-    each = _per_layer(model, lightest_stage(model))
-    if each is None:
-        note = "not measured" if model.model_info.layers else "layers unknown"
-        return BarRow(model.name, f"s{i}", None, note=note)
-    return BarRow(model.name, f"s{i}", each.value, each.low, each.high)
 
 
 def _per_layer(model: ModelResult, stage: StageResult | None) -> Estimate | None:
@@ -107,8 +48,13 @@ def _means(models: Sequence[ModelResult]) -> Table:
         "Model|stage", "TTFT|mean", "TPOT|mean", "Tokens/s|per user", "Per layer|mean",
         "Of bandwidth bound|tokens/s", "Output|tokens", "Prompt|tokens", "Requests",
     )  # fmt: skip
-    found = (_row(i, model, stage) for i, model in enumerate(models) for stage in _lightest(model))
-    return Table(heads, tuple(found), f"{_load(models)}: means")
+    staged = [(i, model, stage) for i, model in enumerate(models) for stage in _lightest(model)]
+    longest = tuple(
+        max((mean.value for *_, stage in staged if (mean := _mean(stage, metric))), default=1.0)
+        for metric in ("ttft", "tpot")
+    )
+    found = tuple(_row(i, model, stage, longest) for i, model, stage in staged)
+    return Table(heads, found, "Means").filled()
 
 
 def _lightest(model: ModelResult) -> list[StageResult | None]:
@@ -117,15 +63,23 @@ def _lightest(model: ModelResult) -> list[StageResult | None]:
     return [stage for stage in stages if stage is not None] or [None]
 
 
-def _row(i: int, model: ModelResult, stage: StageResult | None) -> TableRow:
+def _timed(mean: Estimate | None, longest: float) -> Cell:
+    """Return a time with a bar beside those of the other models."""
+    share = mean.value / longest if mean and longest else None
+    return replace(cells.estimate(mean, formatting.seconds), bar=share)
+
+
+def _row(
+    i: int, model: ModelResult, stage: StageResult | None, longest: tuple[float, ...]
+) -> TableRow:
     no_layers = cells.NO_STAGE if stage is None else _NO_LAYERS
-    number, seconds, estimate = formatting.number, formatting.seconds, cells.estimate
+    number, estimate = formatting.number, cells.estimate
     no_count = "the server does not count prompt tokens"
     return TableRow(
         model.name,
         (
-            estimate(_mean(stage, lambda s: s.ttft), seconds),
-            estimate(_mean(stage, lambda s: s.tpot), seconds),
+            _timed(_mean(stage, "ttft"), longest[0]),
+            _timed(_mean(stage, "tpot"), longest[1]),
             estimate(stage.tok_s_user if stage else None, number),
             estimate(_per_layer(model, stage), formatting.milliseconds, no_layers),
             _of_bound(model, stage),
@@ -138,10 +92,8 @@ def _row(i: int, model: ModelResult, stage: StageResult | None) -> TableRow:
     )
 
 
-def _mean(
-    stage: StageResult | None, metric: Callable[[StageResult], Distribution | None]
-) -> Estimate | None:
-    seen = metric(stage) if stage else None
+def _mean(stage: StageResult | None, metric: Literal["ttft", "tpot"]) -> Estimate | None:
+    seen: Distribution | None = getattr(stage, metric) if stage else None
     return seen.mean if seen else None
 
 

@@ -1,6 +1,5 @@
 """Whether the results are valid, and why not. Pure."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ def banners(results: Results) -> Iterator[Banner]:
 
 def section(results: Results) -> Section:
     validity = results.validity
-    stage = f", {validity.worst_stage}" if validity.worst_stage else ""
+    stage = f", {formatting.stage_key(validity.worst_stage)}" if validity.worst_stage else ""
     limits = results.config.get("limits")
     allowed = limits if isinstance(limits, Mapping) else {}
     send, loop = (allowed.get(f"max_{name}_lag_seconds") for name in ("send", "loop"))
@@ -66,7 +65,6 @@ def section(results: Results) -> Section:
         present(
             _list("Why it is invalid", validity.reasons),
             Table(("Check", "Median", "p99", "Maximum", "Limit"), checks, "Checks"),
-            _outcomes(results),
             _list("Invalid stages", tuple(_invalid_stages(results))),
             _list("Warnings", validity.warnings),
         ),
@@ -97,25 +95,6 @@ def _invalid_stages(results: Results) -> Iterator[str]:
         for stage in model.stages:
             if stage.invalid_reason is not None:
                 yield f"{model.name}, {text.stage_name(stage)}: {stage.invalid_reason}"
-
-
-def _outcomes(results: Results) -> Table:
-    found = []
-    for i, model in enumerate(results.models):
-        errors: Counter[str] = Counter()
-        for stage in model.stages:
-            errors.update(stage.errors)
-        sources = ", ".join(sorted({s.counted_by for s in model.stages if s.counted_by}))
-        kinds = ", ".join(f"{n} {kind}" for kind, n in errors.most_common()) or "none"
-        causes = text.frequent_errors(model.stages) if errors else None
-        cells = (
-            Cell(str(sum(s.n for s in model.stages))),
-            Cell(kinds, causes),
-            Cell(sources) if sources else blank("no tokens were counted"),
-        )
-        found.append(TableRow(model.name, cells, class_=f"s{i}"))
-    heads = ("Model", "Requests", "Errors by kind", "Tokens counted by")
-    return Table(heads, tuple(found), "Requests, errors, and source of token counts")
 
 
 def _list(title: str, items: tuple[str, ...]) -> BulletList | None:

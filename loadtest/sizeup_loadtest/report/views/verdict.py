@@ -11,21 +11,14 @@ from sizeup_loadtest.report.views.cards import Card
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """An input of the form that changes a requirement."""
-
-    requirement: verdict.Requirement
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class VerdictView:
     """The verdict; `before` and `after` are the sentence around the name of the model."""
 
     before: str
     recommended: str | None
     after: str
-    controls: tuple[Control, ...]
+    controls: tuple[tuple[verdict.Requirement, str], ...]
+    """An input and its value for every requirement that is set or was measured."""
     cards: tuple[Card, ...]
     missing: tuple[Missing, ...]
     rules: Mapping[str, object]
@@ -48,10 +41,11 @@ def view(results: Results) -> VerdictView:
     )
 
 
-def _controls(models: Sequence[ModelResult], required: Requirements) -> tuple[Control, ...]:
-    """Return an input for every requirement that is set or was measured."""
+def _controls(
+    models: Sequence[ModelResult], required: Requirements
+) -> tuple[tuple[verdict.Requirement, str], ...]:
     return tuple(
-        Control(one, "" if limit is None else one.number(limit).replace(",", ""))
+        (one, "" if limit is None else one.number(limit).replace(",", ""))
         for one in verdict.REQUIREMENTS
         for limit in [one.limit(required)]
         if limit is not None or any(one.measured(m) for m in models)

@@ -2,13 +2,11 @@ from itertools import pairwise
 
 import pytest
 
-from sizeup_loadtest.report.charts import labels, rows, scales
+from sizeup_loadtest.report.charts import labels, scales
 
 
-def test_ticks_and_choice_of_scales() -> None:
+def test_ticks() -> None:
     assert scales.from_zero([3, 93], 0, 100).ticks() == (0, 20, 40, 60, 80, 100)
-    assert isinstance(scales.fitting([1, 100], 0, 1), scales.Log)
-    assert isinstance(scales.fitting([0, 100], 0, 1), scales.Linear)
     log = scales.Log(1, 100, 0, 200)
     assert log.at(10) == pytest.approx(100)
     assert log.ticks() == pytest.approx((1, 3, 10, 30, 100))
@@ -37,11 +35,11 @@ def test_labels_do_not_overlap() -> None:
 def test_shortened_names_of_sizes_differ() -> None:
     names = [f"Qwen/Qwen2.5-{size}-Instruct" for size in ("0.5B", "1.5B", "3B", "72B")]
     for most in (14, 18):
-        short = [rows.shortened(name, most) for name in names]
+        short = [labels.shortened(name, most) for name in names]
         assert len(set(short)) == len(names)
         assert max(map(len, short)) <= most
-    assert rows.shortened("qwen2.5:7b") == "qwen2.5:7b"
-    assert rows.shortened("Qwen/Qwen3-8B-Instruct") == "Qwen3-8B-Instruct"
+    assert labels.shortened("qwen2.5:7b") == "qwen2.5:7b"
+    assert labels.shortened("Qwen/Qwen3-8B-Instruct") == "Qwen3-8B-Instruct"
 
 
 def test_ideographs_are_wider_than_letters() -> None:
