@@ -49,7 +49,13 @@ def table(results: Results) -> Table:
     Names of models wrap; figures never do.
     """
     title = f"{results.scenario}, {text.lightest_load(results.models)}"
-    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    result = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     result.add_column("model", overflow="fold", min_width=12)
     for heading in _HEADS:
         result.add_column(heading, justify="right", no_wrap=True)

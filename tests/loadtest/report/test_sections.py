@@ -12,6 +12,7 @@ from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import verdict
 from sizeup_loadtest.data.ability import WrongAnswer
 from sizeup_loadtest.data.results import (
+    Estimate,
     MeanAndMax,
     ModelResult,
     Requirements,
@@ -238,6 +239,24 @@ def test_the_summary_fits_80_columns_without_cutting_a_figure(name: str) -> None
     assert "…" not in text
     assert "requests/s" in text
     assert "186–197" in text
+
+
+def test_the_summary_of_a_fast_model_fits_80_columns() -> None:
+    first = FULL.models[0]
+    assert first.capacity
+    assert first.cost
+    capacity = first.capacity.model_copy(
+        update={"mode": "closed", "max_load": 1152, "bounded_by_limit": True}
+    )
+    million = Estimate(value=0.00144)
+    cost = first.cost.model_copy(update={"per_million_output_tokens": million})
+    speed = Estimate(value=14_257, low=13_688, high=14_914)
+    stages = tuple(s.model_copy(update={"tok_s_user": speed}) for s in first.stages)
+    changed = {"capacity": capacity, "cost": cost, "stages": stages}
+    lines = shown(with_first(first.model_copy(update=changed))).split("The smallest")[0]
+    assert max(len(line.rstrip()) for line in lines.splitlines()) <= 80
+    for figure in ("1,152", "users", "13,688–14,914", "$0.0014"):
+        assert figure in lines
 
 
 def charts(section: Section | None) -> list[str]:
