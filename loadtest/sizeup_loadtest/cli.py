@@ -265,9 +265,13 @@ def _discover(
 
     found = discovery.find(target, urls or [target.url], names)
     typer.echo(f"models: {', '.join(model['name'] for model in found.models)}")
+    reasons: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
-        typer.echo(f"  left out: {name}: {reason}")
-    if found.left_out:
+        reasons.setdefault(reason, []).append(name)
+    for reason, left_out in reasons.items():
+        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+        typer.echo(f"  left out: {', '.join(left_out[:5])}{more}: {reason}")
+    if reasons:
         typer.echo("  others: --models")
     return found.models
 

@@ -68,9 +68,16 @@ def connection_error(error: aiohttp.ClientError | OSError) -> str:
     """Return why a connection was not made or lost, without aiohttp's own words where possible."""
     if isinstance(error, TimeoutError):
         return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        invalid = error.certificate_error
+        reason = getattr(invalid, "verify_message", "") or str(invalid)
+        return shorten(f"invalid certificate: {reason} (see `verify`)")
+    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):  # has numbers of its own
+        failed = getattr(error, "os_error", error)
+        reason = getattr(failed, "reason", None) or failed
+        return shorten(f"TLS: {reason}".replace("_", " "))
     number = error.errno if isinstance(error, OSError) else None
-    of_tls = isinstance(error, ssl.SSLError | aiohttp.ClientSSLError)  # has numbers of its own
-    if number is not None and number in errno.errorcode and not of_tls:
+    if number is not None and number in errno.errorcode:
         return os.strerror(number)
     return shorten(str(error) or type(error).__name__)
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,12 @@ from sizeup_loadtest.config.servers import base_url
 from sizeup_loadtest.errors import ConfigError, UsageError
 
 MAX_BYTES = 1 << 20
+_MESSAGES = {
+    "too_short": "at least one is required",
+    "model_type": "keys and values are required here",
+    "model_attributes_type": "keys and values are required here",
+}
+"""Where pydantic speaks of its own types."""
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -44,7 +51,7 @@ def load(
     data["scenario"] = name
     data |= _target(data, _given(url, "--url"), _given(fallback_url, "SIZEUP_URL"))
     if discover is not None and (always_discover or not (models or "models" in data)):
-        data["models"] = [*discover(_validated(Target, data.get("target", {}), name, "target."))]
+        data["models"] = [*discover(_validated(Target, data.get("target", {}), name, ("target",)))]
     elif models:
         data["models"] = _selected(data.get("models"), models)
     apply(data, overrides or Overrides())
@@ -60,23 +67,35 @@ def validate(data: dict[str, Any], name: str) -> Config:
     return _validated(Config, data, name)
 
 
-def _validated(section: type[Section], data: object, name: str, prefix: str = "") -> Section:
+def _validated(
+    section: type[Section], data: object, name: str, prefix: tuple[str, ...] = ()
+) -> Section:
     try:
         # Strict mode from JSON accepts a list for a tuple and no other conversion.
-        return section.model_validate_json(json.dumps(data, default=str), strict=True)
+        text = json.dumps(data, default=str, ensure_ascii=False).encode()
+        return section.model_validate_json(text, strict=True)
+    except UnicodeEncodeError as error:
+        surrogate = ascii(error.object[error.start])[1:-1]
+        raise ConfigError(f"{name}: {surrogate} is half a character") from None
     except ValidationError as error:
         problems = error.errors()
         shown = (one for one in problems if not _follows(one, problems))
-        lines = [f"  {prefix}{_problem(one)}" for one in shown]
+        lines = [f"  {_problem(one, prefix)}" for one in shown]
         raise ConfigError("\n".join([f"{name}: invalid config:", *lines])) from None
 
 
 def parse(text: str, name: str) -> dict[str, Any]:
     """Parse YAML that must be a mapping without duplicate keys."""
     try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)
+        data = yaml.load(text, Loader=_Loader)
+        json.dumps(data, default=str, skipkeys=True)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"{name}: invalid YAML: {line}{error.problem}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: invalid YAML: {error}") from None
+        raise ConfigError(f"{name}: invalid YAML: {' '.join(str(error).split())}") from None
+    except (RecursionError, ValueError):  # the latter: an anchor that contains its alias
+        raise ConfigError(f"{name}: invalid YAML: nested without end") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{name}: not a mapping")
     return data
@@ -87,16 +106,25 @@ def scenarios() -> list[str]:
     return sorted(Path(file.name).stem for file in folder.iterdir() if _is_yaml(file.name))
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):
     """A safe loader that rejects duplicate keys, of which YAML would keep the last."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        duplicate = next((key for key in keys if keys.count(key) > 1), None)
-        if duplicate is not None:
-            problem = f"duplicate key {duplicate!r}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        known = list[object]()
+        for key, _ in node.value:
+            if key.value in known:
+                problem = f"duplicate key {key.value!r}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            known.append(key.value)
         return super().construct_mapping(node, deep)
+
+
+# YAML 1.2, and everyone who writes 7.6e9; of YAML 1.1 PyYAML requires 7.6e+9.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    [*"-+0123456789"],
+)
 
 
 def _is_yaml(name: str) -> bool:
@@ -178,14 +206,15 @@ def _follows(problem: Any, problems: Sequence[Any]) -> bool:
     return problem["type"] == "too_short" and any(loc[: len(path)] == path for loc in inside)
 
 
-def _problem(details: Any) -> str:
-    path = ".".join(str(part) for part in details["loc"] if not str(part).startswith("="))
+def _problem(details: Any, prefix: tuple[str, ...]) -> str:
+    location = (*prefix, *details["loc"])
+    path = ".".join(str(part) for part in location if not str(part).startswith("="))
     value, most = details.get("input"), details.get("ctx", {}).get("le")
     if details["type"] == "less_than_equal" and most == 1 and 1 < value <= 100:
         return f"{path}: a fraction, not a percentage: {value / 100:g}"
     if details["type"] == "extra_forbidden":
-        return f"{path}: unknown key{_suggestion(details['loc'])}"
-    message = str(details["msg"]).removeprefix("Value error, ")
+        return f"{path}: unknown key{_suggestion(location)}"
+    message = _MESSAGES.get(details["type"]) or str(details["msg"]).removeprefix("Value error, ")
     return f"{path}: {message}" if path else message
 
 

@@ -217,6 +217,8 @@ class Config(ConfigSection):
         """Accept a plain string as a model name."""
         if not isinstance(value, list | tuple):
             raise ValueError("a list of names")  # noqa: TRY004 (pydantic reports a ValueError)
+        if odd := [item for item in value if not isinstance(item, str | Mapping | ModelConfig)]:
+            raise ValueError(f"names are texts: quote {odd[0]}")
         return tuple({"name": item} if isinstance(item, str) else item for item in value)
 
     @property

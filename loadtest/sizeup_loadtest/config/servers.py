@@ -54,9 +54,10 @@ class Server:
 def _trusting(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or "not a PEM file of certificates"
-        raise ConfigError(f"verify: {ca_file}: {reason}") from None
+    except ssl.SSLError:
+        raise ConfigError(f"verify: {ca_file}: not a PEM file of certificates") from None
+    except OSError as error:
+        raise ConfigError(f"verify: {ca_file}: {error.strerror}") from None
 
 
 def base_url(text: str) -> str:

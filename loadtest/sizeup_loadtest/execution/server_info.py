@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,30 @@ _NS = 1e-9
 Json = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The models that a server lists."""
+
+    openai: Sequence[Json]
+    """Entries of /v1/models."""
+    ollama: Sequence[Json]
+    """Entries of /api/tags."""
+    failed: Sequence[str] = ()
+    """Lists that the server has and does not give, as without a key."""
+
+    @property
+    def any(self) -> bool:
+        return bool(self.openai or self.ollama)
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    url: str
+    status: int
+    body: Json
+    """Empty for any other response than a JSON object with status 200."""
+
+
 async def connect(config: Config) -> Config:
     """Check every server, and return the config with the API of each.
 
@@ -43,25 +68,23 @@ async def connect(config: Config) -> Config:
 
 
 async def _check_model(session: aiohttp.ClientSession, server: Server) -> None:
-    names = await list_models(session, server)
+    models = await listed(session, server)
+    names = {*_texts(models.openai, "id"), *_texts(models.ollama, "name")}
     if names and not {server.model, f"{server.model}:latest"} & names:
         known = ", ".join(sorted(names))
         raise TargetError(f"{server.url}: model not found: {server.model} (available: {known})")
 
 
-async def list_models(session: aiohttp.ClientSession, server: Server) -> set[str]:
-    """Return the names in /v1/models and /api/tags; TargetError when the server is unreachable."""
-    openai, ollama = await listed(session, server)
-    return {*_texts(openai, "id"), *_texts(ollama, "name")}
-
-
-async def listed(
-    session: aiohttp.ClientSession, server: Server
-) -> tuple[Sequence[Json], Sequence[Json]]:
-    """Return the entries of /v1/models and of /api/tags; TargetError when it is unreachable."""
-    openai = await _request(session, server, "/v1/models")
-    ollama = await _request(session, server, "/api/tags")
-    return _items(openai, "data"), _items(ollama, "models")
+async def listed(session: aiohttp.ClientSession, server: Server) -> Listed:
+    """Return which models a server lists; TargetError when it is unreachable."""
+    openai = await _response(session, server, "/v1/models")
+    ollama = await _response(session, server, "/api/tags")
+    failed = [response for response in (openai, ollama) if response.status not in (200, 404)]
+    return Listed(
+        _named(openai.body, "data", "id"),
+        _named(ollama.body, "models", "name"),
+        tuple(f"{response.url}: HTTP {response.status}" for response in failed),
+    )
 
 
 async def show(session: aiohttp.ClientSession, server: Server, name: str) -> Json:
@@ -133,6 +156,13 @@ async def _request(
     session: aiohttp.ClientSession, server: Server, path: str, body: Json | None = None
 ) -> Json:
     """Return a JSON object; empty for any other response."""
+    return (await _response(session, server, path, body)).body
+
+
+async def _response(
+    session: aiohttp.ClientSession, server: Server, path: str, body: Json | None = None
+) -> _Response:
+    """Return a response; TargetError when there is none."""
     method, url = "GET" if body is None else "POST", server.url + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
@@ -145,17 +175,21 @@ async def _request(
             ssl=server.ssl,
             allow_redirects=False,
         ) as response:
-            data = await response.read()
-            return as_mapping(json.loads(data)) if response.status == 200 else {}
+            data = await response.read() if response.status == 200 else b"{}"
+            return _Response(url, response.status, as_mapping(json.loads(data)))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise TargetError(f"{url}: {connection_error(error)}") from None
     except ValueError:  # as an error of a certificate is too
-        return {}
+        return _Response(url, 200, {})
 
 
 def _items(value: Json, key: str) -> Sequence[Json]:
     items = value.get(key)
     return [as_mapping(item) for item in items] if isinstance(items, list) else []
+
+
+def _named(value: Json, key: str, name: str) -> Sequence[Json]:
+    return [item for item in _items(value, key) if isinstance(item.get(name), str)]
 
 
 def _texts(items: Iterable[Json], key: str) -> set[str]:

@@ -41,6 +41,32 @@ def test_a_model_can_be_a_plain_string() -> None:
     assert [m.name for m in read("models: [a, {name: b, price_per_hour: 2}]").models] == ["a", "b"]
 
 
+@pytest.mark.parametrize("number", ["7.6e9", "7.6E+9", "76e8", "+7.6e09", "7600000000.0"])
+def test_numbers_with_exponents_are_numbers(number: str) -> None:
+    config = read(f"models: [{{name: a, parameters: {number}}}]")
+    assert config.models[0].parameters == 7.6e9
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "models: &x [*x]",
+        "models: &x {a: *x}",
+        "models: " + "[" * 5_000,
+        "? [a, b]\n: 3",
+        "models: [a\n",
+        "models: '\x01'",
+        'models: ["half \\ud800"]',
+    ],
+)
+def test_what_cannot_be_read_is_one_line(text: str) -> None:
+    assert "\n" not in problems(text)
+
+
+def test_a_duplicate_key_is_named_with_its_line() -> None:
+    assert "line 3: duplicate key 'models'" in problems("models: [a]\nload: {}\nmodels: [b]\n")
+
+
 def test_all_problems_are_reported_together() -> None:
     message = problems("models: [a]\nlaod: {}\nload: {blokcs: 3, warmup: -1}\n")
     lines = [line.split(": ")[0].strip() for line in message.splitlines()[1:]]
@@ -53,6 +79,7 @@ def test_all_problems_are_reported_together() -> None:
     [
         ("max_tokens: {maen: 3}", "max_tokens.maen: unknown key; did you mean mean?"),
         ("max_tokens: 0", "max_tokens: "),
+        ("target: ", "target: "),
         ("max_tokens: {mean: 5, min: 9}", "max_tokens: "),
         ("prompts: {set: text, words: {mean: 9, x: 3}}", "prompts.words.x: unknown key"),
         ("prompts: {set: text, words: [0]}", "prompts.words.0: "),

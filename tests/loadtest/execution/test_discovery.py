@@ -59,6 +59,46 @@ def test_a_server_without_models_is_an_error(
     assert "--models" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("code", [401, 403, 500])
+def test_a_list_that_is_refused_is_named_with_its_status(
+    code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(tmp_path, models=status(code, {}), tags=not_found) == 1
+    message = capsys.readouterr().err
+    assert f"/v1/models: HTTP {code}" in message
+    assert ("api_key_env" in message) == (code < 500)
+
+
+def test_every_server_of_several_has_models(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else a comparison would lack a server that wants a key, and say nothing."""
+    with background(**WHOLE) as whole, background(models=status(401, {})) as closed:
+        assert bench("plan", "--url", f"{whole.url},{closed.url}") == 1
+    assert f"{closed.url}/v1/models: HTTP 401" in capsys.readouterr().err
+
+
+def test_a_server_that_is_named_twice_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with background(**WHOLE) as fake:
+        assert bench("plan", "--url", f"{fake.url},{fake.url}/v1") == 0
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_entries_without_a_name_are_no_models(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = status(200, {"data": [1, None, {}, {"id": 5}, {"id": "a-1b"}]})
+    with background(models=odd) as fake:
+        assert bench("plan", "--url", fake.url) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "models: a-1b"
+
+
+def test_many_models_take_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    many = status(200, {"data": [{"id": f"m-{size}b"} for size in range(1, 201)]})
+    with background(models=many) as fake:
+        assert bench("plan", "--url", fake.url) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "models: m-1b, m-51b, m-101b, m-150b, m-200b"
+    assert "and 190 more" in shown[1]
+    assert "left out" not in shown[2]
+
+
 def test_models_that_are_named_are_not_searched_for() -> None:
     with background(**WHOLE) as fake:
         assert bench("plan", "--url", fake.url, "--models", "a,b") == 0
