@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from sizeup_loadtest.config.overrides import Overrides
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.settings import default_url
 from sizeup_loadtest.errors import UncomparableError, UsageError
-
-if TYPE_CHECKING:
-    from sizeup_loadtest.execution.start import RunOptions
 
 PHASES = ("speed", "capacity", "ability")
 
@@ -89,11 +86,14 @@ def run(
     print_files: PrintFiles = False,
 ) -> None:
     """Measure latency and throughput, capacity and ability of every model, and report them."""
+    from sizeup_loadtest.execution.start import start
+
     changes = Overrides(
         minutes, min_tokens_per_second, max_ttft, min_ability, overrides.prices(price or [])
     )
     config = _config(scenario, url, models, _phases(only), changes)
-    _start(config, out, _options(workers, print_files))
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    start(config, out or Path("runs") / f"{config.scenario or 'run'}-{now}", workers, print_files)
 
 
 def plan(
@@ -264,7 +264,8 @@ def _discover(
     from sizeup_loadtest.execution import discovery
 
     found = discovery.find(target, urls or [target.url], names)
-    typer.echo(f"models: {', '.join(model['name'] for model in found.models)}")
+    models = discovery.entries(found.models)
+    typer.echo(f"models: {', '.join(model['name'] for model in models)}")
     reasons: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
         reasons.setdefault(reason, []).append(name)
@@ -273,7 +274,7 @@ def _discover(
         typer.echo(f"  left out: {', '.join(left_out[:5])}{more}: {reason}")
     if reasons:
         typer.echo("  others: --models")
-    return found.models
+    return models
 
 
 def _listed(text: str | None) -> list[str]:
@@ -285,16 +286,3 @@ def _phases(only: str | None) -> list[str]:
     if only is not None and (not phases or set(phases) - {*PHASES}):
         raise UsageError(f"--only {only}: phases are {', '.join(PHASES)}")
     return phases
-
-
-def _options(workers: int = 1, print_files: bool = False) -> "RunOptions":
-    from sizeup_loadtest.execution.start import RunOptions
-
-    return RunOptions(workers, print_files)
-
-
-def _start(config: Config, out: Path | None, options: "RunOptions") -> None:
-    from sizeup_loadtest.execution.start import start
-
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    start(config, out or Path("runs") / f"{config.scenario or 'run'}-{now}", options)

@@ -91,14 +91,4 @@ def not_a_stream(api: Api, content_type: str, head: bytes) -> str:
         quoted = "gzip that no Content-Encoding declares"
     text = " ".join(quoted.split())
     shown = text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
-    message = f"not {_WANTED[api]}: {content_type or 'no content type'}: {shown}"
-    other = _dialect(head)
-    return message if other in (None, api) else f"{message} (this is the {other} API)"
-
-
-def _dialect(head: bytes) -> Api | None:
-    """Return the API whose stream begins so."""
-    start = head.lstrip()
-    if start.startswith((b"data:", b"event:")):
-        return "openai"
-    return "ollama" if start.startswith(b'{"model":') and b'"created_at":' in head else None
+    return f"not {_WANTED[api]}: {content_type or 'no content type'}: {shown}"

@@ -19,15 +19,9 @@ from sizeup_loadtest.client.error_response import (
     error_response,
     not_a_stream,
 )
-from sizeup_loadtest.client.ollama import Ollama
-from sizeup_loadtest.client.openai import OpenAi
-from sizeup_loadtest.client.response import (
-    Dialect,
-    MalformedResponseError,
-    ResponseReader,
-    StreamedResponse,
-    shorten,
-)
+from sizeup_loadtest.client.ollama import NdjsonReader, Ollama
+from sizeup_loadtest.client.openai import OpenAi, SseReader
+from sizeup_loadtest.client.response import MalformedResponseError, StreamedResponse, shorten
 from sizeup_loadtest.client.retry import RetryPolicy
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.config.servers import Server
@@ -46,10 +40,7 @@ MAX_RESPONSE_BYTES = 64 << 20
 HEAD_BYTES = 1024
 """Of a response that is quoted when it is not a stream."""
 
-DIALECTS: Mapping[Api, Callable[[Sampling, Server], Dialect]] = {
-    "openai": OpenAi,
-    "ollama": Ollama,
-}
+APIS: Mapping[Api, type[OpenAi | Ollama]] = {"openai": OpenAi, "ollama": Ollama}
 
 CLIENT_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL})
 """No file descriptor or no port left on this machine."""
@@ -158,12 +149,12 @@ class Client:
     async def _try(
         self, request: Request, server: Server, sent_ns: int, deadline: float
     ) -> "_Attempt":
-        dialect = DIALECTS[server.api](self._sampling, server)
-        body = dialect.body(request.planned, request.prompt)
-        attempt = _Attempt(server.api, dialect.reader(), sent_ns)
+        api = APIS[server.api](self._sampling, server)
+        body = api.body(request.planned, request.prompt)
+        attempt = _Attempt(server.api, api.reader(), sent_ns)
         try:
             async with asyncio.timeout((deadline - sent_ns) / 1e9):
-                outcome, error = await self._exchange(server, dialect.path, body, attempt)
+                outcome, error = await self._exchange(server, api.path, body, attempt)
         except TimeoutError:
             outcome = Outcome.TIMEOUT
             error = f"not complete within {server.timeout_seconds:g} s"
@@ -243,7 +234,7 @@ class _Attempt:
     """One try of a request."""
 
     api: Api
-    reader: ResponseReader
+    reader: SseReader | NdjsonReader
     sent_ns: int
     outcome: Outcome = Outcome.OK
     error: str = ""

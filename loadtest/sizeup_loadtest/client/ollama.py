@@ -57,6 +57,7 @@ class NdjsonReader:
         self._rest = b""
 
     def feed(self, data: bytes, at_ns: int) -> None:
+        """Parse bytes that arrived together; MalformedResponseError when they are invalid."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if line.strip():

@@ -63,6 +63,7 @@ class SseReader:
         self._data: list[bytes] = []
 
     def feed(self, data: bytes, at_ns: int) -> None:
+        """Parse bytes that arrived together; MalformedResponseError when they are invalid."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._line(line.removesuffix(b"\r"), at_ns)

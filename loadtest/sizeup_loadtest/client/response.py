@@ -1,12 +1,11 @@
-"""A streamed response, and what reads it."""
+"""A streamed response, and the parts that both APIs have in common."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from sizeup_loadtest.data.record import PlannedRequest, ServerTimes
-from sizeup_loadtest.workload.prompt import Prompt
+from sizeup_loadtest.data.record import ServerTimes
 
 Json = dict[str, Any]
 MAX_ERROR_CHARACTERS = 500
@@ -60,32 +59,6 @@ class StreamedResponse:
         if text.startswith(_THINK):
             return at_ns if text.partition(_END_THINK)[2].strip() else None
         return None if _THINK.startswith(text) else self._content_ns
-
-
-class ResponseReader(Protocol):
-    """Parses one stream incrementally."""
-
-    response: StreamedResponse
-
-    def feed(self, data: bytes, at_ns: int) -> None:
-        """Parse bytes that arrived together; MalformedResponseError when they are invalid."""
-
-    def end(self, at_ns: int) -> None:
-        """Parse the rest after a regular end of stream; an incomplete event is dropped."""
-
-
-class Dialect(Protocol):
-    """Request and response format of one API."""
-
-    @property
-    def path(self) -> str:
-        """Return the path of the endpoint."""
-
-    def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
-        """Return the JSON body of a request."""
-
-    def reader(self) -> ResponseReader:
-        """Return a reader for one response."""
 
 
 def parse(data: bytes) -> Json:

@@ -13,8 +13,9 @@ from sizeup_loadtest.data.record import Api
 REDACTED = "redacted"
 OWN_PARAMETERS = frozenset(
     {
-        *("model", "messages", "stream", "temperature", "seed"),
+        *("model", "messages", "stream", "stream_options", "temperature", "seed", "n"),
         *("max_tokens", "max_completion_tokens"),
+        *("options.num_predict", "options.temperature", "options.seed"),
     }
 )
 
@@ -33,7 +34,9 @@ def _is_sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _leaves_the_load(body: Mapping[str, object]) -> Mapping[str, object]:
-    if taken := sorted(OWN_PARAMETERS & body.keys()):
+    options = body.get("options")
+    nested = options if isinstance(options, Mapping) else {}
+    if taken := sorted(OWN_PARAMETERS & {*body, *(f"options.{name}" for name in nested)}):
         raise ValueError(f"set by the load test itself: {', '.join(taken)}")
     return body
 

@@ -17,28 +17,18 @@ class Overrides:
     min_ability: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
 
-    def sections(self) -> Mapping[str, Mapping[str, float]]:
-        """Return the keys to replace. A requirement is also the limit of the SLO."""
+    def keys(self) -> Mapping[tuple[str, str], float | None]:
+        """Return the values of keys, by section. A requirement is also the limit of the SLO."""
         speed, minutes = self.min_tokens_per_second, self.minutes
-        given: Mapping[str, Mapping[str, float | None]] = {
-            # Loading models takes its time too: the run ends anyway after three times as long.
-            "limits": {
-                "budget_minutes": minutes,
-                "max_minutes": None if minutes is None else 3 * minutes,
-            },
-            "requirements": {
-                "tok_s_user": speed,
-                "ttft_p50": self.max_ttft,
-                "ability": self.min_ability,
-            },
-            "slo": {
-                "tpot_seconds": None if speed is None else 1 / speed,
-                "ttft_seconds": self.max_ttft,
-            },
-        }
         return {
-            name: {key: value for key, value in keys.items() if value is not None}
-            for name, keys in given.items()
+            ("limits", "budget_minutes"): minutes,
+            # Loading models takes its time too: the run ends anyway after three times as long.
+            ("limits", "max_minutes"): minutes and 3 * minutes,
+            ("requirements", "tok_s_user"): speed,
+            ("requirements", "ttft_p50"): self.max_ttft,
+            ("requirements", "ability"): self.min_ability,
+            ("slo", "tpot_seconds"): speed and 1 / speed,
+            ("slo", "ttft_seconds"): self.max_ttft,
         }
 
 
@@ -48,33 +38,28 @@ def prices(options: Sequence[str]) -> Mapping[str, float]:
     for option in options:
         name, _, text = option.rpartition("=")
         try:
-            result[name] = float(text)
+            result[name] = float(text if name else "")  # which is no number
         except ValueError:
             raise UsageError(f"--price {option}: NAME=USD is required, as qwen2.5:7b=1.2") from None
-        if not name:
-            raise UsageError(f"--price {option}: NAME=USD is required, as qwen2.5:7b=1.2")
     return result
 
 
 def apply(data: dict[str, Any], overrides: Overrides) -> None:
     """Change the parsed config; UsageError for the price of a model that it lacks."""
-    for name, keys in overrides.sections().items():
+    for (name, key), value in overrides.keys().items():
         section = data.get(name, {})
-        if keys and isinstance(section, dict):
-            data[name] = {**section, **keys}
-    if overrides.prices and isinstance(data.get("models"), list):
-        data["models"] = _priced(data["models"], overrides.prices)
+        if value is not None and isinstance(section, dict):
+            data[name] = {**section, key: value}
+    models = data.get("models")
+    if overrides.prices and isinstance(models, list):
+        data["models"] = [_priced(model, overrides.prices) for model in models]
+        known = {model.get("name") for model in data["models"] if isinstance(model, dict)}
+        if unknown := sorted(overrides.prices.keys() - known):
+            raise UsageError(f"--price: no model {', '.join(unknown)} in this run")
 
 
-def _priced(models: Sequence[object], prices: Mapping[str, float]) -> list[object]:
-    named = [{"name": model} if isinstance(model, str) else model for model in models]
-    priced = [
-        {**model, "price_per_hour": prices[model["name"]]}
-        if isinstance(model, dict) and model.get("name") in prices
-        else model
-        for model in named
-    ]
-    known = [model.get("name") for model in named if isinstance(model, dict)]
-    if unknown := sorted(prices.keys() - known):
-        raise UsageError(f"--price: no model {', '.join(unknown)} in this run")
-    return priced
+def _priced(model: object, prices: Mapping[str, float]) -> object:
+    named = {"name": model} if isinstance(model, str) else model
+    if isinstance(named, dict) and named.get("name") in prices:
+        return {**named, "price_per_hour": prices[named["name"]]}
+    return named

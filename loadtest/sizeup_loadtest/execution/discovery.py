@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import aiohttp
 
 from sizeup_loadtest.analysis import served_models
-from sizeup_loadtest.analysis.served_models import ServedModel
+from sizeup_loadtest.analysis.served_models import Choice, ServedModel
 from sizeup_loadtest.config.models import ModelConfig, Target
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server, base_url
@@ -18,17 +18,7 @@ SHOWN_AT_ONCE = 8
 """Requests for details of models: Ollama reads a file for each, and some have hundreds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The models to compare."""
-
-    models: Sequence[Mapping[str, str]]
-    """As entries of `models` in a config."""
-    left_out: Mapping[str, str]
-    """Name -> reason."""
-
-
-def find(target: Target, urls: Sequence[str], names: Sequence[str] = ()) -> Found:
+def find(target: Target, urls: Sequence[str], names: Sequence[str] = ()) -> Choice:
     """Return the models of all servers that are compared, or those with these names.
 
     TargetError when a server is unreachable, or none of them lists a model that chats.
@@ -44,7 +34,7 @@ def find(target: Target, urls: Sequence[str], names: Sequence[str] = ()) -> Foun
         raise TargetError(
             f"{', '.join(urls)}: {wanted}; name others with --models (listed: {known})"
         )
-    return Found(_entries(choice.models), choice.left_out)
+    return choice
 
 
 def _server(target: Target, url: str) -> Server:
@@ -89,7 +79,7 @@ async def _models(
     return [replace(model, url=server.url) for model in models]
 
 
-def _entries(models: Sequence[ServedModel]) -> list[Mapping[str, str]]:
+def entries(models: Sequence[ServedModel]) -> list[Mapping[str, str]]:
     """Return a config's entries; where two servers have a name, the name has its server."""
     names = [model.name for model in models]
     return [

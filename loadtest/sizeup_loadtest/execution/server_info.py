@@ -60,15 +60,14 @@ async def connect(config: Config) -> Config:
     async with aiohttp.ClientSession() as session:
         for model in config.models:
             server = servers[model.name]
-            await _check_model(session, server)
-            known = model.api or config.target.api
-            api = known or await _detect_api(session, server)
+            known = await listed(session, server)
+            _check_model(server, known)
+            api = model.api or config.target.api or await _detect_api(session, server, known)
             models.append(model.model_copy(update={"api": api}))
     return config.model_copy(update={"models": tuple(models)})
 
 
-async def _check_model(session: aiohttp.ClientSession, server: Server) -> None:
-    models = await listed(session, server)
+def _check_model(server: Server, models: Listed) -> None:
     names = {*_texts(models.openai, "id"), *_texts(models.ollama, "name")}
     if names and not {server.model, f"{server.model}:latest"} & names:
         known = ", ".join(sorted(names))
@@ -92,7 +91,7 @@ async def show(session: aiohttp.ClientSession, server: Server, name: str) -> Jso
     return await _request(session, server, "/api/show", {"model": name})
 
 
-async def _detect_api(session: aiohttp.ClientSession, server: Server) -> Api:
+async def _detect_api(session: aiohttp.ClientSession, server: Server, models: Listed) -> Api:
     """Return the API by which a server is measured.
 
     Only Ollama itself is measured by its own API, whose durations give a latency breakdown. Others
@@ -100,8 +99,7 @@ async def _detect_api(session: aiohttp.ClientSession, server: Server) -> Api:
     """
     if "version" not in await _request(session, server, "/api/version"):
         return "openai"
-    models = _items(await _request(session, server, "/v1/models"), "data")
-    return "openai" if _NOT_OLLAMA & _texts(models, "owned_by") else "ollama"
+    return "openai" if _NOT_OLLAMA & _texts(models.openai, "owned_by") else "ollama"
 
 
 async def has_ollama_api(session: aiohttp.ClientSession, server: Server) -> bool:
@@ -117,17 +115,13 @@ async def model_info(session: aiohttp.ClientSession, server: Server) -> ModelInf
 
     Nothing is known of one that has become unreachable: its requests fail too, and count.
     """
+    name = server.model
     try:
-        return await _model_info(session, server)
+        tags = _items(await _request(session, server, "/api/tags"), "models")
+        processes = _items(await _request(session, server, "/api/ps"), "models")
+        shown = await show(session, server, name)
     except TargetError:
         return ModelInfo()
-
-
-async def _model_info(session: aiohttp.ClientSession, server: Server) -> ModelInfo:
-    tags = _items(await _request(session, server, "/api/tags"), "models")
-    processes = _items(await _request(session, server, "/api/ps"), "models")
-    name = server.model
-    shown = await show(session, server, name)
     return to_model_info(shown, _by_name(tags, name), _by_name(processes, name))
 
 
@@ -175,8 +169,9 @@ async def _response(
             ssl=server.ssl,
             allow_redirects=False,
         ) as response:
-            data = await response.read() if response.status == 200 else b"{}"
-            return _Response(url, response.status, as_mapping(json.loads(data)))
+            data = await response.read()
+            body = json.loads(data) if response.status == 200 else {}
+            return _Response(url, response.status, as_mapping(body))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise TargetError(f"{url}: {connection_error(error)}") from None
     except ValueError:  # as an error of a certificate is too

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,20 +47,12 @@ class StoppedError(BenchError):
     exit_code = 130
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a run is executed, apart from its config."""
-
-    workers: int = 1
-    """Processes that send."""
-    print_files: bool = False
-    """Print the run's files to standard output, for a Job whose log is its only storage."""
-
-
-def start(config: Config, out: Path, options: RunOptions) -> None:
+def start(config: Config, out: Path, workers: int = 1, print_files: bool = False) -> None:
     """Run the phases that the config enables, and report the results.
 
-    Raises InvalidRunError, after writing everything, when results are invalid.
+    `workers` processes send. `print_files` prints the run's files to standard output, for a Job
+    whose log is its only storage. Raises InvalidRunError, after writing everything, when results
+    are invalid.
     """
     console = run_console()
     schedule.compile_plan(config, prompts.source(config.prompts))  # mistakes before any request
@@ -73,7 +64,7 @@ def start(config: Config, out: Path, options: RunOptions) -> None:
     folder = RunFolder.create(out)
     error: BenchError | None = None
     try:
-        asyncio.run(execute(config, plan, PHASES, folder, console, options))
+        asyncio.run(execute(config, plan, PHASES, folder, console, workers))
     except (StoppedError, FolderError, WorkerError) as ended:
         error = ended
     try:
@@ -82,7 +73,7 @@ def start(config: Config, out: Path, options: RunOptions) -> None:
         error = error or later  # that a run is invalid does not hide why it ended
     finally:
         # Also of an invalid run: its report has the reason.
-        if options.print_files:
+        if print_files:
             _print_files(folder)
     console.print(f"Run folder: {out}", soft_wrap=True)
     if error is not None:
@@ -122,7 +113,7 @@ async def execute(
     phases: Sequence[Phase],
     folder: RunFolder,
     console: Console,
-    options: RunOptions,
+    workers: int = 1,
 ) -> None:
     """Run phases in order; afterwards the folder has everything but results.
 
@@ -146,7 +137,7 @@ async def execute(
             run = Run(config, plan, client, clock, folder, recorder, view, console, lag, metrics)
             try:
                 with view:
-                    async with _workers(run, options.workers):
+                    async with _workers(run, workers):
                         await _run_phases(run, phases)
                 complete = True
             finally:

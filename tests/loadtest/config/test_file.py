@@ -130,6 +130,8 @@ def test_an_unknown_key_of_a_model_is_corrected() -> None:
         ("models: [{name: a, headers: {'a b': c}}]", "models.0.headers"),
         ('models: [{name: a, headers: {a: "b\\nc"}}]', "models.0.headers"),
         ("models: [a]\ntarget: {extra_body: {max_tokens: 5}}", "max_tokens"),
+        ("models: [a]\ntarget: {extra_body: {n: 2}}", "extra_body"),
+        ("models: [a]\ntarget: {extra_body: {options: {num_predict: 5}}}", "options.num_predict"),
         ("models: [a]\nrequirements: {ability: 60}", "requirements.ability: a fraction, not a p"),
         ("models: [a]\nrequirements: {tok_s_user: -4}", "requirements.tok_s_user"),
         ("models: [a]\nslo: {attainment: 95}", "0.95"),

@@ -21,7 +21,7 @@ from sizeup_loadtest.execution import ability_phase
 from sizeup_loadtest.execution.load_generator import Sender
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run
-from sizeup_loadtest.execution.start import RunOptions, StoppedError, execute
+from sizeup_loadtest.execution.start import StoppedError, execute
 from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 from sizeup_loadtest.workload.prompt import Prompt
@@ -58,7 +58,7 @@ def measured(
             )
             plan = schedule.compile_plan(config, prompts.source(config.prompts))
             folder, console = RunFolder.create(path), Console(file=io.StringIO())
-            await execute(config, plan, phases, folder, console, RunOptions())
+            await execute(config, plan, phases, folder, console)
 
     asyncio.run(run())
     file = RunFolder(path).read_json("ability", AbilityFile)
