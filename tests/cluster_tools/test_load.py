@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 
@@ -41,7 +42,9 @@ def test_responses_during_the_change_are_counted_by_client(monkeypatch: pytest.M
     assert tally.overlapped["recorded"] > 0
     assert tally.overlapped["lost"] == 0
     assert tally.completed + len(tally.lost) >= 20
-    assert tally.lost[0] == "lost small: LostError('cut')"
+    when, _, what = tally.lost[0].partition(" ")
+    assert datetime.fromisoformat(when).tzinfo is not None
+    assert what == "lost small: LostError('cut')"
 
 
 def test_responses_after_the_change_do_not_overlap_it() -> None:
