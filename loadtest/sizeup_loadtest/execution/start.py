@@ -57,16 +57,17 @@ def start(config: Config, out: Path, workers: int = 1, print_files: bool = False
     console = run_console()
     schedule.compile_plan(config, prompts.source(config.prompts))  # mistakes before any request
     client_environment.raise_file_limit(_users(config))
-    config = asyncio.run(server_info.connect(config))
-    if config.ollama_models and config.length != "until_eos":
-        console.print(f"note: {UNTIL_EOS}", soft_wrap=True)
-    plan = schedule.compile_plan(config, prompts.source(config.prompts))
-    folder = RunFolder.create(out)
     error: BenchError | None = None
-    try:
-        asyncio.run(execute(config, plan, PHASES, folder, console, workers))
-    except (StoppedError, FolderError, WorkerError) as ended:
-        error = ended
+    with asyncio.Runner() as loop:  # one for both: connections over TLS take a while to close
+        config = loop.run(server_info.connect(config))
+        if config.ollama_models and config.length != "until_eos":
+            console.print(f"note: {UNTIL_EOS}", soft_wrap=True)
+        plan = schedule.compile_plan(config, prompts.source(config.prompts))
+        folder = RunFolder.create(out)
+        try:
+            loop.run(execute(config, plan, PHASES, folder, console, workers))
+        except (StoppedError, FolderError, WorkerError) as ended:
+            error = ended
     try:
         finish(folder, console)
     except (FolderError, InvalidRunError) as later:
