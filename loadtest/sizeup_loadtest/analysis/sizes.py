@@ -23,7 +23,7 @@ _BY_RANK = ("b", "m", "t")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A parameter count and who says so."""
+    """A parameter count and its source."""
 
     parameters: int
     source: Source

@@ -2,8 +2,8 @@
 
 Closed loop: concurrency sets the load and latency decides the rate. By Little's law the rate is
 requests in flight / mean latency, whatever the output lengths. Counting completions in a short
-window would be biased: fresh workers have not reached their long outputs yet. A user who waits to
-be let in again is in flight too.
+window would be biased: fresh workers have not reached their long outputs yet. A request
+that waits for its retry is in flight too.
 
 Open loop: the request rate is given. The rates are of what arrived in a part of the measured time
 (`open_loop`), a request that was served at its edge in proportion; goodput counts the requests that

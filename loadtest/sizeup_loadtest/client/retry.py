@@ -1,7 +1,7 @@
 """When a refused request is sent again: 429, and 503 with Retry-After. Pure.
 
-A user who is refused waits and tries again, so a refusal is latency, not a failure, until the
-limits here or the deadline of the request end it.
+A retry counts as latency, not as a failure, until the limits here or the deadline of the
+request end it.
 """
 
 from dataclasses import dataclass

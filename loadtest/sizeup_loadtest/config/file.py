@@ -119,7 +119,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# YAML 1.2, and everyone who writes 7.6e9; of YAML 1.1 PyYAML requires 7.6e+9.
+# As in YAML 1.2: PyYAML implements 1.1, in which 7.6e9 without a sign is a text.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),

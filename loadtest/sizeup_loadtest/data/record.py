@@ -80,7 +80,7 @@ class Record:
     planned: PlannedRequest
     api: Api
     scheduled_ns: int
-    """Intended send time: from the schedule, or when its worker became free (closed loop)."""
+    """Intended send time: from the schedule, or when its user became free (closed loop)."""
     sent_ns: int
     ended_ns: int
     """When the stream was closed or the error was detected."""

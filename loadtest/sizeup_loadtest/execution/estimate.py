@@ -55,7 +55,7 @@ def parts(config: Config, plan: Plan, tok_s: float) -> list[Part]:
     if config.limits.budget_minutes is not None:
         return _budgeted(config, config.limits.budget_minutes)
     stages = [_stage(stage, plan.segments, tok_s) for stage in plan.stages]
-    return [*stages, *_capacity(config, tok_s), *_ability(config, tok_s)]
+    return [*stages, *_ability(config, tok_s), *_capacity(config, tok_s)]
 
 
 def phases(config: Config, plan: Plan, tok_s: float) -> Mapping[str, float]:
@@ -69,8 +69,11 @@ def phases(config: Config, plan: Plan, tok_s: float) -> Mapping[str, float]:
 
 def _budgeted(config: Config, minutes: float) -> list[Part]:
     """Return the phases of a run that divides its time; a fast server needs less."""
-    enabled = {"speed": True, "capacity": config.capacity.enabled}
-    enabled["ability"] = config.ability.enabled
+    enabled = {
+        "speed": True,
+        "ability": config.ability.enabled,
+        "capacity": config.capacity.enabled,
+    }
     names, left = [name for name in budget.SHARES if enabled[name]], minutes * 60
     result = []
     for place, name in enumerate(names, 1):

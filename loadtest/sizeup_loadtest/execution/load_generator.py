@@ -1,4 +1,4 @@
-"""Sends one segment of the plan: a closed loop with workers, or an open loop by the clock.
+"""Sends one segment of the plan: a closed loop with users, or an open loop by the clock.
 
 In both, a turn of a conversation follows the answer to the one before. Both send a bounded number
 of requests, stop sending at a deadline, and return when every request sent has ended; each request
@@ -107,7 +107,7 @@ class _SegmentRun:
     async def closed_loop(self) -> None:
         """Keep a fixed number of requests in flight until none are left.
 
-        With a ramp, workers start evenly over the latency of one response: workers that start
+        With a ramp, users start evenly over the latency of one response: users that start
         together stay in lockstep, and each prefill waits for all others.
         """
         requests = self._segment.requests
@@ -115,11 +115,11 @@ class _SegmentRun:
         remaining = iter(conversations)
         count = min(int(self._segment.stage.level), len(conversations))
         ramp_ns = self._context.response_ns if any(r.ramp for r in requests) else 0
-        async with asyncio.TaskGroup() as workers:
+        async with asyncio.TaskGroup() as users:
             for i in range(count):
-                workers.create_task(self._worker(remaining, self._began + ramp_ns * i // count))
+                users.create_task(self._user(remaining, self._began + ramp_ns * i // count))
 
-    async def _worker(self, remaining: Iterator[Sequence[PlannedRequest]], begin_ns: int) -> None:
+    async def _user(self, remaining: Iterator[Sequence[PlannedRequest]], begin_ns: int) -> None:
         await sleep_until(begin_ns, self._context.clock)
         for turns in remaining:
             await self._converse(turns, self._context.clock())

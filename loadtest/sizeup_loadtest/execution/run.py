@@ -171,12 +171,12 @@ class Run:
                 )
 
         if segment.stage.mode == "open":
-            response = context.response_ns or self._fastest(segment.model)
+            response = context.response_ns or self._longest_response(segment.model)
             await open_stage.run(segment, send, self._segment, self.clock, response, lead)
         else:
             await send(segment, self.clock() + lead)
 
-    def _fastest(self, model: str) -> int:
+    def _longest_response(self, model: str) -> int:
         """Return the longest known latency of a model, for a kind of request without its own."""
         known = (ns for kind, ns in self.response_ns.items() if model in kind)
         return max(known, default=0)

@@ -95,7 +95,7 @@ async def _detect_api(session: aiohttp.ClientSession, server: Server, models: Li
     """Return the API by which a server is measured.
 
     Only Ollama itself is measured by its own API, whose durations give a latency breakdown. Others
-    that have it (sizeup) also have fixed lengths in OpenAI's, and list who owns their models.
+    that have it (sizeup) also have fixed lengths in OpenAI's, and another `owned_by` than Ollama.
     """
     if "version" not in await _request(session, server, "/api/version"):
         return "openai"

@@ -9,7 +9,7 @@ from math import inf
 
 from sizeup_loadtest.workload.schedule import Segment
 
-SHARES: Mapping[str, float] = {"speed": 0.45, "capacity": 0.25, "ability": 0.3}
+SHARES: Mapping[str, float] = {"speed": 0.45, "ability": 0.3, "capacity": 0.25}
 """Of the time after the warm-up. Speed has the most answers to wait for: six of every model with
 one user, the fewest of which a median has a 95 % interval, and those of every other load."""
 

@@ -6,7 +6,7 @@ to block, and every second block runs in reverse, so that no model always follow
 Open stages come last and run once, models in turn, because each has to reach its steady state; so
 do traces, after them.
 
-A closed loop sends more requests than its metrics use: workers start one after the other (ramp-up)
+A closed loop sends more requests than its metrics use: users start one after the other (ramp-up)
 and finish so (ramp-down). A model that follows another one is preloaded with a short request that
 no metric uses, because a server may keep fewer models in memory than there are in the ladder.
 """
