@@ -27,14 +27,14 @@ from typing import Any
 
 from loadtest_streams import MODEL, NullObserver
 from mock_process import mock_process
-from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.analysis.stages import latency
 from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Record
-from sizeup_loadtest.execution import load_generator
-from sizeup_loadtest.execution.load_generator import SendContext
+from sizeup_loadtest.execution.sending import load_generator
+from sizeup_loadtest.execution.sending.load_generator import SendContext
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Stage

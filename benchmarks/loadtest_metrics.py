@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from sizeup_loadtest.analysis import prometheus
+from sizeup_loadtest.analysis.stages import prometheus
 
 MODELS, BUCKETS, ROUNDS = 20, 300, 50
 

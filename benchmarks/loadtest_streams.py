@@ -22,8 +22,8 @@ from sizeup_loadtest.config.schema import Config, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag
-from sizeup_loadtest.execution import client_lag, load_generator
-from sizeup_loadtest.execution.load_generator import SendContext
+from sizeup_loadtest.execution.sending import client_lag, load_generator
+from sizeup_loadtest.execution.sending.load_generator import SendContext
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage

@@ -105,7 +105,7 @@ def plan(
     """Print the schedule, its hash and the estimated duration; sends nothing."""
     from rich.console import Console
 
-    from sizeup_loadtest.execution import estimate
+    from sizeup_loadtest.execution.progress import estimate
     from sizeup_loadtest.workload import prompts, schedule
 
     config = _config(scenario, url, models)
@@ -158,7 +158,7 @@ def compare(
 
     Exits with 1 when they have nothing in common.
     """
-    from sizeup_loadtest.analysis.compare import compare_runs, renamed
+    from sizeup_loadtest.analysis.comparison.compare import compare_runs, renamed
     from sizeup_loadtest.report import comparison
     from sizeup_loadtest.storage import read_run
 
@@ -187,8 +187,8 @@ def check(
     any_schedule: AnySchedule = False,
 ) -> None:
     """Exit with 1 where confidence intervals exclude the allowed regression."""
-    from sizeup_loadtest.analysis.compare import compare_runs
-    from sizeup_loadtest.analysis.regression_gate import AllowedChange, evaluate
+    from sizeup_loadtest.analysis.comparison.compare import compare_runs
+    from sizeup_loadtest.analysis.comparison.regression_gate import AllowedChange, evaluate
     from sizeup_loadtest.report import gate as gate_report
     from sizeup_loadtest.storage import read_run
 
@@ -261,7 +261,7 @@ def _discover(
     urls: Sequence[str], names: Sequence[str], target: Target
 ) -> Sequence[Mapping[str, str]]:
     """Return the models of the servers, and print which they are."""
-    from sizeup_loadtest.execution import discovery
+    from sizeup_loadtest.execution.servers import discovery
 
     found = discovery.find(target, urls or [target.url], names)
     models = discovery.entries(found.models)

@@ -16,7 +16,7 @@ from typing import Any
 import regex
 
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.ability.rules import follows
+from sizeup_loadtest.ability.kinds.rules import follows
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(

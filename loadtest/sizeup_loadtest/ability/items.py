@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from random import Random
 
-from sizeup_loadtest.ability import (
+from sizeup_loadtest.ability.held_out import held_out
+from sizeup_loadtest.ability.item import Item, MakeQuestion, Question
+from sizeup_loadtest.ability.kinds import (
     arithmetic,
     facts,
     haystack,
@@ -19,8 +21,6 @@ from sizeup_loadtest.ability import (
     rules,
     tracking,
 )
-from sizeup_loadtest.ability.held_out import held_out
-from sizeup_loadtest.ability.item import Item, MakeQuestion, Question
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload.prompt import ChatMessage
 

@@ -6,7 +6,8 @@ from itertools import combinations, islice
 
 from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
-from sizeup_loadtest.analysis import intervals, latency
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis.stages import latency
 from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Paired

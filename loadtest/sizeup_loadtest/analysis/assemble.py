@@ -6,17 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from sizeup_loadtest.analysis import (
-    capacity,
-    cost,
-    latency,
-    pairing,
-    sizes,
-    turns,
-    validity,
-    verdict,
-)
+from sizeup_loadtest.analysis import cost, sizes, validity, verdict
+from sizeup_loadtest.analysis.comparison import pairing
 from sizeup_loadtest.analysis.sizes import Size
+from sizeup_loadtest.analysis.stages import capacity, latency, turns
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Outcome, Record

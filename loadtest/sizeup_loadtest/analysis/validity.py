@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis import intervals, latency
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis.stages import latency
 from sizeup_loadtest.config.schema import RunLimits
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag, ModelResult, StageResult, Validity

@@ -10,9 +10,9 @@ from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.ability.questions import questions
 from sizeup_loadtest.analysis.intervals import MIN_BLOCKS
 from sizeup_loadtest.data.record import Record
-from sizeup_loadtest.execution.clock import SECOND_NS
-from sizeup_loadtest.execution.load_generator import keep_all
 from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.execution.sending.clock import SECOND_NS
+from sizeup_loadtest.execution.sending.load_generator import keep_all
 from sizeup_loadtest.storage.run_folder import AbilityFile
 from sizeup_loadtest.workload import budget, schedule
 from sizeup_loadtest.workload.prompt import Prompt

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import count
 from math import ceil
 
-from sizeup_loadtest.analysis import capacity, latency
-from sizeup_loadtest.analysis.capacity import Bounds
+from sizeup_loadtest.analysis.stages import capacity, latency
+from sizeup_loadtest.analysis.stages.capacity import Bounds
 from sizeup_loadtest.config.schema import Config, Mode, Slo
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import CapacityPoint, CapacityResult

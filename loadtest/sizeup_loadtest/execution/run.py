@@ -9,26 +9,26 @@ from sys import maxsize
 from rich.console import Console
 
 from sizeup_loadtest.analysis import validity
-from sizeup_loadtest.analysis.latency import frequent_errors
+from sizeup_loadtest.analysis.stages.latency import frequent_errors
 from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.data.results import ModelInfo
-from sizeup_loadtest.execution import open_stage
-from sizeup_loadtest.execution.client_lag import LoopLagSampler
-from sizeup_loadtest.execution.clock import SECOND_NS, Clock
-from sizeup_loadtest.execution.failures import FailureStreak
-from sizeup_loadtest.execution.live_view import LiveView
-from sizeup_loadtest.execution.load_generator import (
+from sizeup_loadtest.execution.progress.live_view import LiveView
+from sizeup_loadtest.execution.sending import open_stage
+from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler
+from sizeup_loadtest.execution.sending.clock import SECOND_NS, Clock
+from sizeup_loadtest.execution.sending.failures import FailureStreak
+from sizeup_loadtest.execution.sending.load_generator import (
     SendContext,
     Sender,
     is_sample,
     preload,
     run_segment,
 )
-from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler
-from sizeup_loadtest.execution.worker import Share
-from sizeup_loadtest.execution.worker_pool import LEAD_NS, WorkerPool
+from sizeup_loadtest.execution.sending.worker import Share
+from sizeup_loadtest.execution.sending.worker_pool import LEAD_NS, WorkerPool
+from sizeup_loadtest.execution.servers.server_metrics import ServerMetricsSampler
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import budget
 from sizeup_loadtest.workload.budget import Pace

@@ -18,16 +18,18 @@ from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerResult
 from sizeup_loadtest.errors import BenchError, FolderError
-from sizeup_loadtest.execution import client_environment, estimate, server_info
-from sizeup_loadtest.execution.client_lag import sample_loop_lag
-from sizeup_loadtest.execution.clock import Clock
-from sizeup_loadtest.execution.console import run_console
-from sizeup_loadtest.execution.live_view import LiveView
+from sizeup_loadtest.execution import client_environment
 from sizeup_loadtest.execution.phases import PHASES, Phase
+from sizeup_loadtest.execution.progress import estimate
+from sizeup_loadtest.execution.progress.console import run_console
+from sizeup_loadtest.execution.progress.live_view import LiveView
+from sizeup_loadtest.execution.progress.time_left import TimeLeft
 from sizeup_loadtest.execution.run import Run
-from sizeup_loadtest.execution.server_metrics import ServerMetricsSampler, sources
-from sizeup_loadtest.execution.time_left import TimeLeft
-from sizeup_loadtest.execution.worker_pool import WorkerError, WorkerPool
+from sizeup_loadtest.execution.sending.client_lag import sample_loop_lag
+from sizeup_loadtest.execution.sending.clock import Clock
+from sizeup_loadtest.execution.sending.worker_pool import WorkerError, WorkerPool
+from sizeup_loadtest.execution.servers import server_info
+from sizeup_loadtest.execution.servers.server_metrics import ServerMetricsSampler, sources
 from sizeup_loadtest.report import files, terminal
 from sizeup_loadtest.storage import job_log
 from sizeup_loadtest.storage.run_folder import RunFolder, RunInfo

@@ -3,9 +3,9 @@
 from sizeup_loadtest.config.settings import lm_eval_environment
 from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.execution import lm_eval
-from sizeup_loadtest.execution.clock import SECOND_NS
 from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite
 from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.execution.sending.clock import SECOND_NS
 from sizeup_loadtest.storage.run_folder import SuitesFile
 
 

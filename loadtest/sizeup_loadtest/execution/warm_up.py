@@ -10,8 +10,8 @@ from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.errors import TargetError
-from sizeup_loadtest.execution import server_info
 from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.execution.servers import server_info
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
 

@@ -1,7 +1,7 @@
 """The comparison of two runs, as Markdown."""
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.compare import Change, Comparison
+from sizeup_loadtest.analysis.comparison.compare import Change, Comparison
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.markdown import escape, table
 

@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from sizeup_loadtest.analysis.regression_gate import Case, CaseOutcome, Gate
+from sizeup_loadtest.analysis.comparison.regression_gate import Case, CaseOutcome, Gate
 from sizeup_loadtest.report.comparison import HEADS, amount, row, with_interval
 from sizeup_loadtest.report.markdown import escape, table
 

@@ -7,7 +7,7 @@ from random import Random
 from sizeup_loadtest.config.schema import Arrival
 
 SETTLING = 1 / 3
-"""Fraction of a stage that is left out; see `analysis.open_loop`."""
+"""Fraction of a stage that is left out; see `analysis.stages.open_loop`."""
 MIN_ANSWERS = 20
 """Mean answers that the rest lasts, at least."""
 _SECOND_NS = 1_000_000_000

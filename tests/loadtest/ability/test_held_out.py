@@ -1,9 +1,9 @@
 import pytest
 
 import tasks
-from sizeup_loadtest.ability import vocabulary
 from sizeup_loadtest.ability.held_out import held_out
 from sizeup_loadtest.ability.items import ALL_KINDS, LEVELS, items
+from sizeup_loadtest.ability.kinds import vocabulary
 from words import NAMES, WORDS
 
 TOY_KINDS = {

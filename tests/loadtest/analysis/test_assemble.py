@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.recording import failed, record
-from sizeup_loadtest.analysis import assemble, capacity, validity
-from sizeup_loadtest.analysis.capacity import Bounds
+from sizeup_loadtest.analysis import assemble, validity
 from sizeup_loadtest.analysis.intervals import wilson
+from sizeup_loadtest.analysis.stages import capacity
+from sizeup_loadtest.analysis.stages.capacity import Bounds
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config, Prompts
 from sizeup_loadtest.data.record import Outcome, Record

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import validity
-from sizeup_loadtest.analysis.latency import stage_result
+from sizeup_loadtest.analysis.stages.latency import stage_result
 from sizeup_loadtest.analysis.validity import MIN_SAMPLES, ClientLag, RequestCount
 from sizeup_loadtest.config.schema import RunLimits, Slo
 from sizeup_loadtest.data.record import Outcome

@@ -14,7 +14,7 @@ from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, PlannedRequest, Record
-from sizeup_loadtest.execution.clock import Clock
+from sizeup_loadtest.execution.sending.clock import Clock
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 
 PROMPT = Prompt("p", (ChatMessage("system", "Be brief."), ChatMessage("user", "你好")))

@@ -28,7 +28,7 @@ from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Outcome, Record, ServerTimes
-from sizeup_loadtest.execution.clock import Clock
+from sizeup_loadtest.execution.sending.clock import Clock
 
 
 def test_cached_tokens_are_read_from_the_usage() -> None:

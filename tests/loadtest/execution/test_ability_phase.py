@@ -18,9 +18,9 @@ from sizeup_loadtest.config.schema import (
 )
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution import ability_phase
-from sizeup_loadtest.execution.load_generator import Sender
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.execution.sending.load_generator import Sender
 from sizeup_loadtest.execution.start import StoppedError, execute
 from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule

@@ -11,13 +11,13 @@ from sizeup_loadtest.client.http import Client, Request
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.execution.client_lag import LoopLagSampler
-from sizeup_loadtest.execution.clock import SECOND_NS, Clock
-from sizeup_loadtest.execution.live_view import LiveView
+from sizeup_loadtest.execution.progress.live_view import LiveView
+from sizeup_loadtest.execution.progress.time_left import TimeLeft
 from sizeup_loadtest.execution.run import Run
-from sizeup_loadtest.execution.time_left import TimeLeft
-from sizeup_loadtest.execution.worker import Share
-from sizeup_loadtest.execution.worker_pool import LEAD_NS, WorkerPool
+from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler
+from sizeup_loadtest.execution.sending.clock import SECOND_NS, Clock
+from sizeup_loadtest.execution.sending.worker import Share
+from sizeup_loadtest.execution.sending.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
 

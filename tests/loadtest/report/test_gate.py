@@ -2,8 +2,13 @@ from xml.etree.ElementTree import fromstring
 
 from loadtest import sample_results as sample
 from loadtest.analysis.runs import slower
-from sizeup_loadtest.analysis.compare import Comparison, compare_runs
-from sizeup_loadtest.analysis.regression_gate import AllowedChange, CaseOutcome, Gate, evaluate
+from sizeup_loadtest.analysis.comparison.compare import Comparison, compare_runs
+from sizeup_loadtest.analysis.comparison.regression_gate import (
+    AllowedChange,
+    CaseOutcome,
+    Gate,
+    evaluate,
+)
 from sizeup_loadtest.report import gate as gate_report
 
 RUN = sample.results()

@@ -16,7 +16,7 @@ from sizeup_loadtest.client.retry import RetryPolicy
 from sizeup_loadtest.config.schema import Config, Mode, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
-from sizeup_loadtest.execution.load_generator import SendContext, keep_all, run_segment
+from sizeup_loadtest.execution.sending.load_generator import SendContext, keep_all, run_segment
 from sizeup_loadtest.workload import arrivals, prompts
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage, compile_plan, with_ramp

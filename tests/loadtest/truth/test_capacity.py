@@ -14,9 +14,9 @@ from sizeup_loadtest.config.schema import Config, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityResult
-from sizeup_loadtest.execution import load_generator
 from sizeup_loadtest.execution.capacity_search import CapacitySearch, LoadLevels
-from sizeup_loadtest.execution.load_generator import SendContext
+from sizeup_loadtest.execution.sending import load_generator
+from sizeup_loadtest.execution.sending.load_generator import SendContext
 from sizeup_loadtest.workload import prompts
 
 MODEL = MockModel("m", ttft_seconds=0.05, gap_seconds=0.01, parallel=2, tokens=16)

@@ -8,7 +8,7 @@ import pytest
 from loadtest.mock import Behaviour
 from loadtest.mock.behaviour import FAILURES
 from loadtest.truth.against_mock import MODEL, LoadCase, fine, run_load
-from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.analysis.stages import latency
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
 from sizeup_loadtest.workload.schedule import Stage

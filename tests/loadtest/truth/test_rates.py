@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.mock import Behaviour
 from loadtest.truth.against_mock import MODEL, RESOLUTION, LoadCase, Seen, fine, run_load
-from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.analysis.stages import latency
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.results import StageResult
 from sizeup_loadtest.workload.schedule import Stage

@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.mock import Behaviour
 from loadtest.truth.against_mock import MODEL, RESOLUTION, run_plan
-from sizeup_loadtest.analysis import latency
+from sizeup_loadtest.analysis.stages import latency
 from sizeup_loadtest.config.schema import Config, Slo
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import StageResult

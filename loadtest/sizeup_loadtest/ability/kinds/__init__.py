@@ -1,0 +1,1 @@
+"""Generated questions, one module per kind."""

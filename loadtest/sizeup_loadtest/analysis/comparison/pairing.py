@@ -1,0 +1,50 @@
+"""Two models request by request: the same prompt in the same block. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis.stages import latency, throughput
+from sizeup_loadtest.analysis.stages.latency import Metric, e2e, tpot, ttft
+from sizeup_loadtest.data.record import Record
+from sizeup_loadtest.data.results import Estimate, Paired
+
+
+def paired(
+    a: str, b: str, stage: str | None, of_a: Iterable[Record], of_b: Iterable[Record]
+) -> Paired:
+    """Compare two models by request: the same prompt in the same block; ratios are b / a."""
+    first, second = _by_request(of_a), _by_request(of_b)
+    pairs = [(key, first[key], second[key]) for key in sorted(first.keys() & second.keys())]
+
+    def ratio(metric: Metric) -> Estimate | None:
+        ratios: dict[int, list[float]] = defaultdict(list)
+        for (_, block, _), one, other in pairs:
+            below, above = metric(one), metric(other)
+            if below and above:
+                ratios[block].append(above / below)
+        return intervals.geometric_mean(ratios)
+
+    return Paired(
+        a=a, b=b, stage=stage, tpot_ratio=ratio(tpot), ttft_ratio=ratio(ttft), e2e_ratio=ratio(e2e)
+    )
+
+
+def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]:
+    """Index steady-state records by stage, block and index, which all models share."""
+    result: dict[tuple[str, int, int], Record] = {}
+    groups: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for record in records:
+        if not record.planned.warm_up:
+            groups[record.stage, record.planned.block].append(record)
+    for (stage, block), group in groups.items():
+        for number, steady in _steady(block, group):
+            result |= {(stage, number, r.planned.index): r for r in steady}
+    return result
+
+
+def _steady(block: int, group: Sequence[Record]) -> Iterable[tuple[int, Sequence[Record]]]:
+    if group[0].planned.offset_ns is not None:
+        return enumerate(part.arrivals for part in latency.open_parts(group))
+    ramp = throughput.ramp_indices(group)
+    return [(block, [r for r in group if r.planned.index not in ramp])]

@@ -1,0 +1,1 @@
+"""Metrics of a stage from its records."""

@@ -1,0 +1,122 @@
+"""Rates per second over the time in which a block ran at its configured load. Pure.
+
+Closed loop: concurrency sets the load and latency decides the rate. By Little's law the rate is
+requests in flight / mean latency, whatever the output lengths. Counting completions in a short
+window would be biased: fresh workers have not reached their long outputs yet. A request
+that waits for its retry is in flight too.
+
+Open loop: the request rate is given. The rates are of what arrived in a part of the measured time
+(`open_loop`), a request that was served at its edge in proportion; goodput counts the requests that
+were due in it and met the SLO.
+
+Output tokens are those of requests that succeeded: the rest of a broken answer is of no use.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+
+from sizeup_loadtest.analysis.stages.open_loop import Part
+from sizeup_loadtest.data.record import Outcome, Record
+
+_NS = 1e-9
+
+NAMES = ("out_tok_s", "requests_s", "goodput")
+
+Rates = Mapping[str, tuple[float, float]]
+"""For each of NAMES the count and the seconds."""
+WithinSlo = Callable[[Record], bool]
+Blocks = Sequence[Sequence[Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of the run's clock, in nanoseconds."""
+
+    begin_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        return max(0, self.end_ns - self.begin_ns) * _NS
+
+
+def open_rates(part: Part, within_slo: WithinSlo) -> Rates:
+    """Return the rates of a part of an open loop."""
+    served = [(r, part.fraction(r)) for r in part.run if r.outcome is Outcome.OK]
+    return {
+        "out_tok_s": (math.fsum(tokens(r) * share for r, share in served), part.seconds),
+        "requests_s": (math.fsum(share for _, share in served), part.seconds),
+        "goodput": (float(sum(map(within_slo, part.arrivals))), part.seconds),
+    }
+
+
+def ramp_indices(block: Sequence[Record]) -> frozenset[int]:
+    """Return the indices of a block's requests in ramp-up and ramp-down of a closed loop.
+
+    Ramp-down has as many requests as ramp-up: the last ones sent, which differ from the last ones
+    planned where the time limit ended the block early.
+    """
+    ordered = sorted(block, key=lambda r: r.planned.index)
+    up = [r.planned.index for r in takewhile(lambda r: r.planned.ramp, ordered)]
+    begun = sorted(ordered, key=lambda r: r.begun_ns)
+    down = [r.planned.index for r in begun[len(begun) - len(up) :]]
+    return frozenset([*up, *down])
+
+
+def steady(blocks: Blocks) -> list[Sequence[Record]]:
+    """Return each block's requests at full concurrency: those outside ramp-up and ramp-down.
+
+    All requests where the time limit left fewer than a third outside: too few would be noisier
+    than the bias of including some at lower concurrency.
+    """
+    ramps = [ramp_indices(block) for block in blocks]
+    inner = [
+        [r for r in block if r.planned.index not in ramp]
+        for block, ramp in zip(blocks, ramps, strict=True)
+    ]
+    kept, sent = sum(map(len, inner)), sum(map(len, blocks))
+    return [*inner] if 2 * kept >= sent - kept else [*blocks]
+
+
+def closed_rates(
+    block: Sequence[Record], inner: Sequence[Record], level: int, within_slo: WithinSlo
+) -> Rates:
+    """Count the steady requests, over the time in which that many users issue them."""
+    window = full_window(block, level)
+    in_flight = sum(_overlap(r, window) for r in block) / window.seconds if window.seconds else 0.0
+    latency = sum(r.ended_ns - r.begun_ns for r in inner) * _NS
+    seconds = latency / in_flight if in_flight else 0.0
+    return {
+        "out_tok_s": (float(sum(map(tokens, inner))), seconds),
+        "requests_s": (float(sum(r.outcome is Outcome.OK for r in inner)), seconds),
+        "goodput": (float(sum(map(within_slo, inner))), seconds),
+    }
+
+
+def _overlap(record: Record, window: Window) -> float:
+    begin, end = max(record.begun_ns, window.begin_ns), min(record.ended_ns, window.end_ns)
+    return Window(begin, end).seconds
+
+
+def tokens(record: Record) -> int:
+    """Return the output tokens of a request that succeeded, else 0."""
+    return (record.completion_tokens or 0) if record.outcome is Outcome.OK else 0
+
+
+def full_window(block: Sequence[Record], level: int) -> Window:
+    """Return the time from the first to the last time at full concurrency."""
+    peak = min(level, len(block))
+    full = [window for window, in_flight in _in_flight(block) if in_flight == peak]
+    return Window(full[0].begin_ns, full[-1].end_ns) if full else Window(0, 0)
+
+
+def _in_flight(block: Sequence[Record]) -> Iterator[tuple[Window, int]]:
+    """Yield the number of requests in flight, for each window in which it was constant."""
+    # An end sorts before a send at the same time, as it is what freed the worker.
+    events = sorted((at, step) for r in block for at, step in ((r.begun_ns, 1), (r.ended_ns, -1)))
+    in_flight = 0
+    for (at, step), (later, _) in pairwise(events):
+        in_flight += step
+        yield Window(at, later), in_flight

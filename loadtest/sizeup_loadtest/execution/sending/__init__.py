@@ -1,0 +1,1 @@
+"""Sending of requests: closed and open loops, in this process or in workers."""
