@@ -157,6 +157,21 @@ def test_cancels_are_confirmed_in_prefill_and_in_the_queue(
     assert stuck.stats().pages_used == 0
 
 
+def test_a_cancel_between_admission_and_the_wait_for_a_step_is_not_lost(
+    recorder: Recorder,
+) -> None:
+    def deliver(batch: Sequence[EngineEvent]) -> None:
+        recorder.deliver(batch)
+        for event in batch:
+            if isinstance(event, Admitted):
+                engine.cancel(event.request_id)
+
+    engine = FakeEngine(deliver, STUCK)
+    engine.submit(request())
+    recorder.until(Cancelled)
+    engine.close(DEADLINE_SECONDS)
+
+
 def test_unknown_and_finished_ids_are_ignored(engine: FakeEngine, recorder: Recorder) -> None:
     engine.submit(request())
     recorder.until_finished()

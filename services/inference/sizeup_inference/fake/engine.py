@@ -183,9 +183,10 @@ class FakeEngine:
         end = time.monotonic() + self._limits.token_seconds
         with self._changed:
             while not self._closing and (left := end - time.monotonic()) > 0:
-                self._changed.wait(left)
                 if batch := [*self._cancel(), *self._admit()]:
                     self._deliver(batch)
+                else:
+                    self._changed.wait(left)
 
     def _cancel(self) -> list[EngineEvent]:
         events: list[EngineEvent] = []
