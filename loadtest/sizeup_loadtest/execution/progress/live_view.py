@@ -71,7 +71,8 @@ class LiveView:
         self._segment: tuple[Segment, _Progress] | None = None
         self._phase = ""
         self._first: dict[str, _Progress] | None = {}
-        """The first segment of every model; None after the table of them."""
+        """The warm-up of every model, or without output there its first segment; None after the
+        table of them."""
         self._time = time
         self._clock = clock
         # Rendering takes milliseconds on the same interpreter as the measured requests.
@@ -89,20 +90,19 @@ class LiveView:
 
     def began_phase(self, name: str) -> None:
         self._end_segment()
-        if self._first:
-            self._print_first()
+        self._print_first()
         self._phase = name
         self._time.began_phase(name, self._now())
 
     def began(self, segment: Segment) -> None:
         """Start a segment; the previous one has ended."""
         self._end_segment()
-        if self._first and segment.model in self._first:
+        if self._phase == "speed" and segment.model in (self._first or {}):
             self._print_first()
         self._time.began_segment(estimate.seconds(segment, estimate.ASSUMED_TOK_S), self._now())
         self._segment = (segment, _Progress(self._load(segment)))
         self._of(segment.model).load = self._segment[1].load
-        if self._phase == "speed" and self._first is not None:
+        if self._first is not None:
             self._first[segment.model] = self._segment[1]
 
     def sent(self, request: Request) -> None:
@@ -181,7 +181,9 @@ class LiveView:
         return "time left unknown" if left is None else f"about {formatting.clock(left)} left"
 
     def _print_first(self) -> None:
-        """Print what the first segment of every model measured."""
+        """Print what the first requests to every model measured, if they were long enough."""
+        if not any(progress.speed for progress in (self._first or {}).values()):
+            return
         table = _table(f"First answers; {self._remaining()}", "load")
         for model, progress in (self._first or {}).items():
             table.add_row(model, progress.load, *_cells(progress))

@@ -69,6 +69,19 @@ def test_a_first_table_of_all_models_comes_after_their_first_segments() -> None:
     assert [row(table, name)[0] for name in ("m", "n")] == ["m", "n"]
 
 
+def test_the_first_table_is_of_the_warm_up_where_that_has_output() -> None:
+    shown = Shown(terminal=False)
+    with shown.view:
+        shown.view.began_phase("warm_up")
+        shown.block(0)
+        shown.view.began_phase("speed")
+        first = shown.stream.getvalue()
+        shown.block(0)
+        shown.block(1)
+    assert first.count("First answers") == shown.stream.getvalue().count("First answers") == 1
+    assert row(first, "n")[-3:] == ["100 ms", "100.0", "50%"]
+
+
 def row(table: str, name: str) -> list[str]:
     """Return the cells of the last row of a model."""
     found = [line for line in table.splitlines() if line.startswith(f" {name} ")]
