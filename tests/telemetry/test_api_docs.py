@@ -49,7 +49,7 @@ def client(*, enabled: bool) -> TestClient:
     async def ask() -> None: ...
 
     app = create_app(router)
-    serve_api_docs(app, requests=[Question], responses=[Chunk, Whole], enabled=enabled)
+    serve_api_docs(app, enabled=enabled)
     return TestClient(app)
 
 
@@ -80,14 +80,26 @@ def test_nothing_is_served_when_disabled(path: str) -> None:
     assert client(enabled=False).get(path).status_code == 404
 
 
+def documented(*bodies: type[BaseModel]) -> FastAPI:
+    """Create an application with a route for each body."""
+    router = direct_router("Test")
+    for body in bodies:
+
+        @router.post(f"/{id(body)}", openapi_extra=request_body(body))
+        async def ask(_request: Request) -> Response:
+            return Response()
+
+    return create_app(router)
+
+
 class Limited(BaseModel):
     count: Annotated[int, BeforeValidator(lambda value: value), Field(ge=1, lt=9)]
     ge: Annotated[dict[str, int], Field(max_length=3)]
 
 
 def test_limits_are_keywords_of_json_schema() -> None:
-    app = create_app(direct_router("Test"))
-    serve_api_docs(app, requests=[Limited], responses=[], enabled=True)
+    app = documented(Limited)
+    serve_api_docs(app, enabled=True)
     schemas = TestClient(app).get(OPENAPI_PATH).json()["components"]["schemas"]
     properties = schemas["Limited"]["properties"]
     count = {"type": "integer", "minimum": 1, "exclusiveMaximum": 9}
@@ -105,7 +117,7 @@ def test_the_parameters_of_a_path_are_documented() -> None:
         return Response()
 
     app = create_app(router)
-    serve_api_docs(app, requests=[], responses=[], enabled=True)
+    serve_api_docs(app, enabled=True)
     paths = TestClient(app).get(OPENAPI_PATH).json()["paths"]
     described, added = paths["/things/{id}/parts/{rest}"]["get"]["parameters"]
     assert described == one
@@ -116,4 +128,4 @@ def test_the_parameters_of_a_path_are_documented() -> None:
 def test_two_schemas_of_one_name_are_rejected() -> None:
     other = type("Question", (BaseModel,), {"__annotations__": {"x": int}})
     with pytest.raises(ValueError, match="Question"):
-        serve_api_docs(FastAPI(), requests=[Question, other], responses=[], enabled=True)
+        serve_api_docs(documented(Question, other), enabled=True)

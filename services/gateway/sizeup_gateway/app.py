@@ -14,18 +14,13 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
 from sizeup_gateway.api import health
-from sizeup_gateway.api.anthropic import documentation as anthropic
 from sizeup_gateway.api.anthropic.routes import AnthropicRoutes
-from sizeup_gateway.api.compare import documentation as compare
 from sizeup_gateway.api.compare.routes import CompareRoutes
 from sizeup_gateway.api.dependencies import COMPUTING_PATHS, Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
-from sizeup_gateway.api.ollama import documentation as ollama
 from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
 from sizeup_gateway.api.ollama.manage.routes import ManageRoutes
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
-from sizeup_gateway.api.openai import documentation as openai
-from sizeup_gateway.api.openai.responses_api import documentation as responses_api
 from sizeup_gateway.api.openai.responses_api.routes import ResponsesRoutes
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
@@ -170,21 +165,6 @@ def create_app(
     app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes), traced)
     api_docs.serve_api_docs(
         app,
-        requests=[
-            *ollama.REQUESTS,
-            *openai.REQUESTS,
-            *responses_api.REQUESTS,
-            *anthropic.REQUESTS,
-            *compare.REQUESTS,
-        ],
-        responses=[
-            *ollama.RESPONSES,
-            *openai.RESPONSES,
-            *responses_api.RESPONSES,
-            *anthropic.RESPONSES,
-            *compare.RESPONSES,
-            *health.RESPONSES,
-        ],
         enabled=settings.api_docs,
         security_schemes=None if settings.api_keys_file is None else API_KEY_SCHEMES,
     )

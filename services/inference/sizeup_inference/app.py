@@ -106,12 +106,7 @@ def create_app(composition: Composition) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
-    api_docs.serve_api_docs(
-        app,
-        requests=routes.REQUESTS,
-        responses=(*routes.RESPONSES, *health.RESPONSES),
-        enabled=settings.api_docs,
-    )
+    api_docs.serve_api_docs(app, enabled=settings.api_docs)
     return app
 
 

@@ -5,7 +5,7 @@ its own shape), so they declare what they read with `request_body` and FastAPI o
 """
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -120,14 +120,17 @@ def create_app(*routers: APIRouter, **options: Any) -> FastAPI:
     )
 
 
-def reference(model: type[BaseModel]) -> Json:
-    """Return a reference to the schema of a model that is given to `serve_api_docs`."""
-    return {"$ref": _REF.format(model=model.__name__)}
+class Reference(Json):
+    """A reference to the schema of a model, which `serve_api_docs` adds to the document."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        super().__init__({"$ref": _REF.format(model=model.__name__)})
+        self.model = model
 
 
 def request_body(model: type[BaseModel], description: str = "", *, required: bool = True) -> Json:
     """Return the `openapi_extra` of a route that reads a JSON body itself."""
-    content = {"application/json": {"schema": reference(model)}}
+    content = {"application/json": {"schema": Reference(model)}}
     return {
         "requestBody": {"description": description, "required": required, "content": content},
     }
@@ -137,7 +140,7 @@ def json_response(model: type[BaseModel], description: str) -> Json:
     """Return an entry of `responses` for one JSON object."""
     return {
         "description": description,
-        "content": {"application/json": {"schema": reference(model)}},
+        "content": {"application/json": {"schema": Reference(model)}},
     }
 
 
@@ -154,30 +157,25 @@ def stream_response(
         "type": "string",
         "description": framing,
         "contentMediaType": "application/json",
-        "contentSchema": reference(item),
+        "contentSchema": Reference(item),
     }
     content: Json = {media_type: {"schema": stream}}
     if whole is not None:
-        content["application/json"] = {"schema": reference(whole)}
+        content["application/json"] = {"schema": Reference(whole)}
     return {"description": framing, "content": content}
 
 
 def serve_api_docs(
-    app: FastAPI,
-    *,
-    requests: Iterable[type[BaseModel]],
-    responses: Iterable[type[BaseModel]],
-    enabled: bool,
-    security_schemes: Mapping[str, Json] | None = None,
+    app: FastAPI, *, enabled: bool, security_schemes: Mapping[str, Json] | None = None
 ) -> None:
-    """Serve the OpenAPI document with these models' schemas, and /docs; nothing when disabled.
+    """Serve the OpenAPI document of the routes, and /docs; nothing when disabled.
 
     `app` is made by `create_app`. Raises ValueError when two models share a name, or one is both a
     request and a response: references go by name.
     """
     if not enabled:
         return
-    schemas = _schemas(requests, responses)
+    schemas = _schemas(route for route in app.routes if isinstance(route, APIRoute))
     document: Json = {}
 
     def openapi() -> Json:
@@ -211,19 +209,28 @@ def _without_head(route: BaseRoute) -> BaseRoute:
     return shown
 
 
-def _schemas(
-    requests: Iterable[type[BaseModel]], responses: Iterable[type[BaseModel]]
-) -> Mapping[str, Json]:
-    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((model, "validation") for model in requests),
-        *((model, "serialization") for model in responses),
-    ]
-    by_model, schema = models_json_schema(models, ref_template=_REF)
+def _schemas(routes: Iterable[APIRoute]) -> Mapping[str, Json]:
+    models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}  # in order, each once
+    for route in routes:
+        models |= {(model, "validation"): None for model in referenced(route.openapi_extra)}
+        models |= {(model, "serialization"): None for model in referenced(route.responses)}
+    by_model, schema = models_json_schema(tuple(models), ref_template=_REF)
     for (model, _), found in by_model.items():
         if found != {"$ref": _REF.format(model=model.__name__)}:
             raise ValueError(f"the schema name {model.__name__} is not unique")
     definitions: Mapping[str, Json] = _with_limits(schema.get("$defs", {}))
     return definitions
+
+
+def referenced(description: object) -> Iterator[type[BaseModel]]:
+    """Yield the models of the references in `openapi_extra` or `responses` of a route."""
+    if isinstance(description, Reference):
+        yield description.model
+    elif isinstance(description, Mapping):
+        yield from referenced(list(description.values()))
+    elif isinstance(description, list):
+        for part in description:
+            yield from referenced(part)
 
 
 def _with_limits(schema: Any) -> Any:

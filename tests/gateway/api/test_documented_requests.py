@@ -1,36 +1,30 @@
 """The documented schemas of requests beside what the routes accept."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from gateway.harness import catalog, settings
-from sizeup_gateway.api.anthropic import documentation as anthropic
-from sizeup_gateway.api.compare import documentation as compare
-from sizeup_gateway.api.ollama import documentation as ollama
-from sizeup_gateway.api.openai import documentation as openai
-from sizeup_gateway.api.openai.responses_api import documentation as responses
-from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.app import create_app
+from sizeup_telemetry.api_docs import referenced
 from sizeup_telemetry.drain import Drain
 
-_BY_DIALECT: Sequence[Sequence[type[RequestBody]]] = (
-    anthropic.REQUESTS,
-    compare.REQUESTS,
-    ollama.REQUESTS,
-    openai.REQUESTS,
-    responses.REQUESTS,
-)
-REQUESTS = {model.__name__: model for models in _BY_DIALECT for model in models}
+APP = create_app(settings(), catalog(), CollectorRegistry(), Drain())
+REQUESTS = {
+    model.__name__: model
+    for route in APP.routes
+    if isinstance(route, APIRoute)
+    for model in referenced(route.openapi_extra)
+}
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return create_app(settings(), catalog(), CollectorRegistry(), Drain()).openapi()
+    return APP.openapi()
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,6 @@ class HealthResponse(StatusResponse):
     """Ready replicas of each model, by its key in the catalog."""
 
 
-RESPONSES = (StatusResponse, HealthResponse)
-
 _OK = json_response(StatusResponse, "Ready")
 _UNAVAILABLE = json_response(StatusResponse, "Starting or draining")
 

@@ -80,9 +80,6 @@ class Readiness(BaseModel):
     """0 to 1."""
 
 
-RESPONSES = (Liveness, Readiness)
-
-
 class Health:
     """The inputs of readiness; belongs to the event loop."""
 

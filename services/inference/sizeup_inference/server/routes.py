@@ -30,7 +30,6 @@ from sizeup_telemetry.api_docs import (
 )
 from sizeup_wire import routes as paths
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
-from sizeup_wire.errors import Failure
 from sizeup_wire.events import Event, Failed, Finished
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import (
@@ -79,11 +78,6 @@ _DETAILS = stream_response(
 )
 _TOKENS = json_response(TokenizeResponse, "Token ids")
 _EXPIRY = json_response(KeepAliveResponse, "When it expires")
-REQUESTS = (GenerateRequest, EmbedRequest, TokenizeRequest, KeepAliveRequest)
-RESPONSES = (
-    GenerateEvent, EmbeddingsEvent, DetailsLine, TokenizeResponse, KeepAliveResponse, ModelInfo,
-    Stats, Failure,
-)  # fmt: skip
 
 Body = TypeVar("Body", bound=BaseModel)
 

@@ -5,14 +5,6 @@ from sizeup_gateway.api.documentation import ACCESS, GENERATION, errors, operati
 from sizeup_gateway.api.error_schemas import AnthropicErrorResponse
 from sizeup_telemetry.api_docs import json_response, stream_response
 
-REQUESTS = (schema.MessagesRequest, schema.CountTokensRequest)
-RESPONSES = (
-    AnthropicErrorResponse,
-    response_schema.AnthropicMessage,
-    response_schema.MessageStreamEvent,
-    response_schema.MessageTokensCount,
-)
-
 _FRAMING = (
     "Server-sent events, named by their `type`; the last is message_stop, or an error, which is an "
     "AnthropicErrorResponse. Without `stream: true`, one object."

@@ -12,20 +12,6 @@ from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorRes
 from sizeup_gateway.responses.framing import NDJSON_TYPE, SSE_TYPE
 from sizeup_telemetry.api_docs import json_response, stream_response
 
-REQUESTS = (
-    schema.OllamaCompareRequest,
-    schema.OpenAICompareRequest,
-    schema.StopRequest,
-)
-RESPONSES = (
-    response_schema.CompareChunk,
-    response_schema.CompareResponse,
-    response_schema.OpenAICompareChunk,
-    response_schema.OpenAICompareResponse,
-    response_schema.StopResponse,
-    response_schema.SizesResponse,
-)
-
 _CHUNKS = (
     "The first and the last chunk are of the comparison; the others name their `model` and "
     "`sample`. Every answer ends in one chunk with `figures` or with its `failure`; an answer that "

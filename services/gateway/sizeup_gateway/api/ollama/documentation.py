@@ -14,32 +14,7 @@ from sizeup_gateway.api.error_schemas import OllamaErrorResponse
 from sizeup_gateway.api.ollama import response_schema, schema
 from sizeup_gateway.api.ollama.manage import schema as manage_schema
 from sizeup_gateway.responses.framing import NDJSON_TYPE
-from sizeup_telemetry.api_docs import json_response, reference, stream_response
-
-REQUESTS = (
-    schema.ShowRequest,
-    schema.ChatRequest,
-    schema.GenerateRequest,
-    schema.EmbedRequest,
-    schema.EmbeddingRequest,
-    manage_schema.PullRequest,
-    manage_schema.CopyRequest,
-    manage_schema.CreateRequest,
-    manage_schema.DeleteRequest,
-)
-RESPONSES = (
-    OllamaErrorResponse,
-    response_schema.VersionResponse,
-    response_schema.ListResponse,
-    response_schema.ProcessResponse,
-    response_schema.ShowResponse,
-    response_schema.ChatResponse,
-    response_schema.GenerateResponse,
-    response_schema.EmbedResponse,
-    response_schema.EmbeddingResponse,
-    response_schema.DebugTemplateResponse,
-    response_schema.ProgressResponse,
-)
+from sizeup_telemetry.api_docs import Reference, json_response, stream_response
 
 _FRAMING = (
     "NDJSON: one object per line, the last with `done: true`. An error after the first line is a "
@@ -53,7 +28,7 @@ def _stream(
     item: type[response_schema.ChatResponse] | type[response_schema.GenerateResponse],
 ) -> dict[str, object]:
     response = stream_response(NDJSON_TYPE, item, _FRAMING)
-    whole = [reference(item), reference(response_schema.DebugTemplateResponse)]
+    whole = [Reference(item), Reference(response_schema.DebugTemplateResponse)]
     response["content"]["application/json"] = {"schema": {"anyOf": whole}}
     return response
 
@@ -123,7 +98,7 @@ _PROGRESS = stream_response(
     response_schema.ProgressResponse,
     "NDJSON: one status per line, the last `success`. With `stream: false`, the last one.",
 )
-_PROGRESS["content"]["application/json"] = {"schema": reference(response_schema.ProgressResponse)}
+_PROGRESS["content"]["application/json"] = {"schema": Reference(response_schema.ProgressResponse)}
 
 PULL = operation(
     "Wait until a model is served",

@@ -5,21 +5,6 @@ from sizeup_gateway.api.error_schemas import OpenAIErrorResponse
 from sizeup_gateway.api.openai import response_schema, schema
 from sizeup_telemetry.api_docs import json_response, stream_response
 
-REQUESTS = (
-    schema.ChatCompletionRequest,
-    schema.CompletionRequest,
-    schema.CreateEmbeddingRequest,
-)
-RESPONSES = (
-    OpenAIErrorResponse,
-    response_schema.ModelList,
-    response_schema.Model,
-    response_schema.ChatCompletion,
-    response_schema.ChatCompletionChunk,
-    response_schema.Completion,
-    response_schema.CreateEmbeddingResponse,
-)
-
 _SSE = "text/event-stream"
 _FRAMING = (
     "Server-sent events: `data: ` and one object, the last `data: [DONE]`. An error after the "

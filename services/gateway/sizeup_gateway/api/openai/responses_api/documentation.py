@@ -5,14 +5,6 @@ from sizeup_gateway.api.error_schemas import OpenAIErrorResponse
 from sizeup_gateway.api.openai.responses_api import response_schema, schema
 from sizeup_telemetry.api_docs import json_response, stream_response
 
-REQUESTS = (schema.ResponsesRequest, schema.ResponseInput)
-RESPONSES = (
-    OpenAIErrorResponse,
-    response_schema.ResponseObject,
-    response_schema.ResponseStreamEvent,
-    response_schema.InputTokens,
-)
-
 _FRAMING = (
     "Server-sent events, named by their `type`. Exactly one of response.completed, "
     "response.incomplete and response.failed is the last. Without `stream: true`, one object."
