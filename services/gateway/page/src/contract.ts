@@ -1,32 +1,20 @@
-/** What the gateway sends and receives: /api/sizes and /api/compare. */
-
-export type SizeState = "ready" | "loading" | "downloading" | "failed" | "unloaded";
+/** What the page sends, and what it reads of the gateway's answers: /api/sizes and /api/compare. */
 
 export interface Measured {
   tokens_per_second: number | null;
-  ttft_seconds: number | null;
-  max_load: number | null;
   ability: number | null;
   ability_low: number | null;
   ability_high: number | null;
-  per_million_tokens: number | null;
   at: string | null;
-}
-
-export interface Price {
-  per_hour: number;
-  currency: string;
 }
 
 export interface Size {
   model: string;
   family: string;
   parameters: number | null;
-  state: SizeState;
+  state: "ready" | "loading" | "downloading" | "failed" | "unloaded";
   progress: number | null;
-  context_length: number | null;
   capabilities: string[];
-  price: Price | null;
   measured: Measured | null;
 }
 
@@ -78,17 +66,10 @@ export interface Figures {
   decode_seconds: number;
   total_seconds: number;
   prompt_tokens: number;
-  cached_tokens: number;
   tokens: number;
   tokens_per_second: number | null;
   at_once: number;
   cost: Cost | null;
-}
-
-export interface ComparedModel {
-  model: string;
-  parameters: number | null;
-  state: SizeState;
 }
 
 export interface Agreement {
@@ -99,18 +80,13 @@ export interface Agreement {
 
 export interface Header {
   id: string;
-  models: ComparedModel[];
+  models: { model: string; parameters: number | null }[];
   samples: number;
   seed: number;
   one_at_a_time: boolean;
 }
 
 export interface Summary {
-  id: string;
-  answered: number;
-  failed: number;
-  cancelled: number;
-  seconds: number;
   agreement: Agreement | null;
 }
 

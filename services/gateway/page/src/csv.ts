@@ -1,16 +1,18 @@
 /** CSV as RFC 4180 has it, in which a spreadsheet finds no formulas. */
 
-export type Cell = string | number | boolean | null;
+type Cell = string | number | boolean | null | undefined;
 
 /** The first characters by which spreadsheets recognize a formula, full-width forms included. */
 const FORMULA = /^[\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/;
 
-export function csv(rows: Cell[][]): string {
-  return rows.map((row) => row.map(cell).join(",") + "\r\n").join("");
+/** Rows that have the same names, in the same order, below these names. */
+export function csv(rows: Record<string, Cell>[]): string {
+  const lines = [Object.keys(rows[0] ?? {}), ...rows.map(Object.values<Cell>)];
+  return lines.map((line) => line.map(cell).join(",") + "\r\n").join("");
 }
 
 function cell(value: Cell): string {
-  if (value === null) return "";
+  if (value === null || value === undefined) return "";
   if (typeof value !== "string") return String(value);
   const text = FORMULA.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

@@ -1,7 +1,7 @@
 /** What the page shows of an answer: live while it runs, the gateway's figures once it has ended. */
 
-import type { Figures } from "./contract";
-import { SEGMENTS, type Answer, type Durations, type Run } from "./run";
+import type { Cost, Figures } from "./contract";
+import { answersOf, SEGMENTS, type Answer, type Durations, type Run } from "./run";
 
 export interface Shown {
   durations: Durations;
@@ -57,7 +57,6 @@ export function durationsOf(figures: Figures): Durations {
 /** Figures of one size over its samples. */
 export interface SizeFigures {
   model: string;
-  parameters: number | null;
   answers: Answer[];
   answered: number;
   ttft: number | null;
@@ -66,21 +65,25 @@ export interface SizeFigures {
   /** Prefill and decode: the size's own speed, without the queue and the start of a cold size. */
   work: number | null;
   tokens: number | null;
-  cost: { amount: number; currency: string } | null;
+  cost: Cost | null;
   /** The most sizes that generated at the same time. */
   atOnce: number | null;
+  /** Whether it said the same as the largest; null where the gateway has not compared them. */
+  isSame: boolean | null;
+  /** The smallest of those that said the same, if there is a smaller one. */
+  isChosen: boolean;
 }
 
 /** Medians of the samples that ended with figures; the cost is that of all of them. */
 export function sizeFigures(run: Run): SizeFigures[] {
-  return run.models.map(({ model, parameters }) => {
-    const answers = run.answers.filter((answer) => answer.model === model);
+  const agreement = run.summary?.agreement;
+  return run.models.map(({ model }) => {
+    const answers = answersOf(run, model);
     const figures = answers.flatMap((answer) => answer.figures ?? []);
     const costs = figures.flatMap((each) => each.cost ?? []);
     const [first] = costs;
     return {
       model,
-      parameters,
       answers,
       answered: answers.filter(({ ending }) => ending === "stop" || ending === "length").length,
       ttft: median(figures.map((each) => each.ttft_seconds)),
@@ -88,11 +91,10 @@ export function sizeFigures(run: Run): SizeFigures[] {
       total: median(figures.map((each) => each.total_seconds)),
       work: median(figures.map(durationsOf).map(({ prefill, decode }) => prefill + decode)),
       tokens: median(figures.map((each) => each.tokens)),
-      cost: first && {
-        amount: costs.reduce((sum, { amount }) => sum + amount, 0),
-        currency: first.currency,
-      } || null,
+      cost: first ? { ...first, amount: costs.reduce((sum, { amount }) => sum + amount, 0) } : null,
       atOnce: figures.length > 0 ? Math.max(...figures.map((each) => each.at_once)) : null,
+      isSame: agreement ? agreement.same.includes(model) : null,
+      isChosen: agreement?.smallest === model && agreement.largest !== model,
     };
   });
 }

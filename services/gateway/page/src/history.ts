@@ -6,12 +6,6 @@ export const MOST_COMPARISONS = 50;
 /** A longer answer is stored up to here. */
 const LONGEST_TEXT = 200_000;
 
-const DATABASE = "sizeup";
-const VERSION = 1;
-/** Lists are read without the texts. */
-const ENTRIES = "entries";
-const COMPARISONS = "comparisons";
-
 export interface Entry {
   id: string;
   at: string;
@@ -33,51 +27,41 @@ export function entryOf(comparison: Comparison): Entry {
 
 /** Entries beyond the bound, the oldest. */
 export function surplus(entries: Entry[], most = MOST_COMPARISONS): Entry[] {
-  return [...entries].sort((a, b) => b.at.localeCompare(a.at)).slice(most);
+  return newestFirst(entries).slice(most);
+}
+
+function newestFirst(entries: Entry[]): Entry[] {
+  return [...entries].sort((a, b) => b.at.localeCompare(a.at));
 }
 
 /** The newest first; null where the browser keeps none. */
 export async function list(): Promise<Entry[] | null> {
-  const database = await open();
-  if (database === null) return null;
-  const entries = await result(database.transaction(ENTRIES).objectStore(ENTRIES).getAll());
-  return (entries as Entry[]).sort((a, b) => b.at.localeCompare(a.at));
+  const entries = await within("readonly", ({ entries }) => result<Entry[]>(entries.getAll()));
+  return entries && newestFirst(entries);
 }
 
 export async function load(id: string): Promise<Comparison | null> {
-  const database = await open();
-  if (database === null) return null;
-  const found: unknown = await result(
-    database.transaction(COMPARISONS).objectStore(COMPARISONS).get(id),
+  const found = await within("readonly", ({ comparisons }) =>
+    result<Comparison | undefined>(comparisons.get(id)),
   );
-  return (found as Comparison | undefined) ?? null;
+  return found ?? null;
 }
 
 export async function save(comparison: Comparison): Promise<void> {
   if (comparison.turns.length === 0) return;
-  const database = await open();
-  if (database === null) return;
-  const transaction = database.transaction([ENTRIES, COMPARISONS], "readwrite");
-  const entries = transaction.objectStore(ENTRIES);
-  const comparisons = transaction.objectStore(COMPARISONS);
-  entries.put(entryOf(comparison));
-  comparisons.put(shortened(comparison));
-  for (const { id } of surplus((await result(entries.getAll())) as Entry[])) {
-    entries.delete(id);
-    comparisons.delete(id);
-  }
-  await completed(transaction);
+  await within("readwrite", async (stores) => {
+    stores.entries.put(entryOf(comparison));
+    stores.comparisons.put(shortened(comparison));
+    drop(stores, surplus(await result<Entry[]>(stores.entries.getAll())).map(({ id }) => id));
+  });
 }
 
 export async function remove(ids: string[]): Promise<void> {
-  const database = await open();
-  if (database === null) return;
-  const transaction = database.transaction([ENTRIES, COMPARISONS], "readwrite");
-  for (const id of ids) {
-    transaction.objectStore(ENTRIES).delete(id);
-    transaction.objectStore(COMPARISONS).delete(id);
-  }
-  await completed(transaction);
+  await within("readwrite", (stores) => drop(stores, ids));
+}
+
+function drop(stores: Stores, ids: string[]): void {
+  for (const id of ids) for (const store of Object.values(stores)) store.delete(id);
 }
 
 function shortened(comparison: Comparison): Comparison {
@@ -89,25 +73,35 @@ function shortened(comparison: Comparison): Comparison {
   return copy;
 }
 
+/** Lists are read from `entries`, without the texts. */
+const NAMES = ["entries", "comparisons"] as const;
+type Stores = Record<(typeof NAMES)[number], IDBObjectStore>;
+
+/** What `use` returns, once its transaction has completed; null where the browser keeps nothing. */
+async function within<Value>(
+  mode: IDBTransactionMode,
+  use: (stores: Stores) => Value | Promise<Value>,
+): Promise<Value | null> {
+  opened ??= open();
+  const transaction = (await opened)?.transaction(NAMES, mode);
+  if (transaction === undefined) return null;
+  const stores = { entries: transaction.objectStore("entries"), comparisons: transaction.objectStore("comparisons") };
+  const [value] = await Promise.all([use(stores), completed(transaction)]);
+  return value;
+}
+
 let opened: Promise<IDBDatabase | null> | undefined;
 
-function open(): Promise<IDBDatabase | null> {
-  opened ??= new Promise((resolve) => {
-    let request: IDBOpenDBRequest;
-    try {
-      request = indexedDB.open(DATABASE, VERSION);
-    } catch {
-      resolve(null);
-      return;
-    }
+async function open(): Promise<IDBDatabase | null> {
+  try {
+    const request = indexedDB.open("sizeup", 1);
     request.onupgradeneeded = () => {
-      request.result.createObjectStore(ENTRIES, { keyPath: "id" });
-      request.result.createObjectStore(COMPARISONS, { keyPath: "id" });
+      for (const name of NAMES) request.result.createObjectStore(name, { keyPath: "id" });
     };
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => resolve(null);
-  });
-  return opened;
+    return await result(request);
+  } catch {
+    return null;
+  }
 }
 
 function result<Value>(request: IDBRequest<Value>): Promise<Value> {

@@ -1,65 +1,68 @@
-/** Numbers as the page shows them: three significant digits, and the unit beside them. */
+/** Numbers as the page shows them, in its language: three significant digits, and the unit beside them. */
+
+import type { Cost } from "./contract";
+import { language } from "./language";
 
 export const NONE = "–";
 
-function rounded(value: number, language: string): string {
+function format(value: number, options: Intl.NumberFormatOptions = {}): string {
+  return new Intl.NumberFormat(language(), options).format(value);
+}
+
+function rounded(value: number): string {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return new Intl.NumberFormat(language, {
-    maximumFractionDigits: digits,
-    minimumFractionDigits: digits,
-  }).format(value);
+  return format(value, { maximumFractionDigits: digits, minimumFractionDigits: digits });
 }
 
 /** "6.2 ms", "340 ms", "1.24 s", "75.0 s", "3 min 20 s". */
-export function seconds(value: number | null, language: string): string {
+export function seconds(value: number | null): string {
   if (value === null) return NONE;
-  if (value < 0.9995) return `${rounded(value * 1000, language)} ms`;
-  if (value < 120) return `${rounded(value, language)} s`;
+  if (value < 0.9995) return `${rounded(value * 1000)} ms`;
+  if (value < 120) return `${rounded(value)} s`;
   const whole = Math.round(value);
   return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 /** A mark of the time scale: as short as its value allows. */
-export function tick(value: number, end: number, language: string): string {
-  const format = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
-  if (end < 1) return value === 0 ? "0" : `${format.format(value * 1000)} ms`;
-  return value === 0 ? "0" : `${format.format(value)} s`;
+export function tick(value: number, end: number): string {
+  if (value === 0) return "0";
+  const [size, unit] = end < 1 ? [1000, "ms"] : [1, "s"];
+  return `${format(value * size, { maximumSignificantDigits: 3 })} ${unit}`;
 }
 
-export function rate(value: number | null, language: string): string {
-  return value === null ? NONE : rounded(value, language).replace(/^(\d\.\d)\d$/, "$1");
+export function rate(value: number | null): string {
+  return value === null ? NONE : rounded(value).replace(/^(\d\.\d)\d$/, "$1");
 }
 
-export function count(value: number | null, language: string): string {
-  return value === null ? NONE : new Intl.NumberFormat(language).format(value);
+export function count(value: number | null): string {
+  return value === null ? NONE : format(value);
 }
 
-export function percent(share: number | null, language: string): string {
-  if (share === null) return NONE;
-  return `${new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(share * 100)} %`;
+export function percent(share: number | null): string {
+  return share === null ? NONE : `${format(share * 100, { maximumFractionDigits: 0 })} %`;
 }
 
 /** A ratio: "1.7", "12". */
-export function ratio(value: number, language: string): string {
-  return new Intl.NumberFormat(language, { maximumSignificantDigits: 2 }).format(value);
+export function ratio(value: number): string {
+  return format(value, { maximumSignificantDigits: 2 });
 }
 
-export function money(cost: { amount: number; currency: string } | null, language: string): string {
+export function money(cost: Cost | null): string {
   if (cost === null) return NONE;
+  const { amount, currency } = cost;
   const digits = { maximumSignificantDigits: 2, minimumSignificantDigits: 1 };
   try {
-    const style = { style: "currency", currency: cost.currency, currencyDisplay: "narrowSymbol" } as const;
-    return new Intl.NumberFormat(language, { ...style, ...digits }).format(cost.amount);
+    return format(amount, { style: "currency", currency, currencyDisplay: "narrowSymbol", ...digits });
   } catch {
     // Not the code of a currency: whatever the operator wrote.
-    return `${new Intl.NumberFormat(language, digits).format(cost.amount)} ${cost.currency}`;
+    return `${format(amount, digits)} ${currency}`;
   }
 }
 
 /** "494 M", "7.6 B": parameters as model cards write them. */
-export function parameters(value: number | null, language: string): string {
+export function parameters(value: number | null): string {
   if (value === null) return "";
   const [unit, size] = value >= 999.5e6 ? ["B", 1e9] : value >= 999.5e3 ? ["M", 1e6] : ["k", 1e3];
   const digits = value / size >= 100 ? 3 : 2;
-  return `${new Intl.NumberFormat(language, { maximumSignificantDigits: digits }).format(value / size)} ${unit}`;
+  return `${format(value / size, { maximumSignificantDigits: digits })} ${unit}`;
 }

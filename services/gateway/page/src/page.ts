@@ -13,7 +13,7 @@ import {
 import { shown } from "./figures";
 import * as gateway from "./gateway";
 import * as history from "./history";
-import { language, t, type Key } from "./language";
+import { t, type Key } from "./language";
 import { BrokenStream } from "./ndjson";
 import * as numbers from "./numbers";
 import { apply, answersOf, end, ignore, isRunning, newRun, type Run } from "./run";
@@ -21,7 +21,7 @@ import { firstChoice, limit } from "./selection";
 import { readSetting, writeSetting } from "./settings";
 import { DEFAULT_OPTIONS, readLink, type Options } from "./share";
 import { SizesWatch } from "./sizes_watch";
-import { verdictText } from "./verdict_text";
+import { verdictText } from "./verdict";
 import { storedVotes, storeVotes, toggle, type Vote } from "./votes";
 
 export type Dialog = "history" | "help" | "key" | null;
@@ -231,7 +231,7 @@ export class Page {
       this.announcer.say(t("saidStopped", { model }));
     } else {
       const { total } = shown(answer, performance.now());
-      this.announcer.say(t("saidFinished", { model, total: numbers.seconds(total, language()) }));
+      this.announcer.say(t("saidFinished", { model, total: numbers.seconds(total) }));
     }
   }
 

@@ -26,14 +26,11 @@ export interface Answer {
   spent: Durations;
   segment: Segment | null;
   segmentSince: number;
-  firstTokenAt: number | null;
   /** Seconds to the first token, as the browser saw it. */
   ttft: number | null;
   ending: Ending | null;
   failure: Failure | null;
   figures: Figures | null;
-  /** The gateway could not stop it: what still arrives is dropped. */
-  ignored: boolean;
 }
 
 export interface Run {
@@ -47,15 +44,14 @@ export interface Run {
   seconds: number | null;
   answers: Answer[];
   summary: Summary | null;
-  /** Why the stream ended early; the key of a text, or the gateway's words. */
+  /** Why the stream ended early. */
   broken: string | null;
 }
 
 export function newRun(sizes: Size[], samples: number, oneAtATime: boolean, now: number): Run {
-  const models = sizes.map(({ model, parameters }) => ({ model, parameters }));
   const run: Run = {
     id: null,
-    models,
+    models: sizes.map(({ model, parameters }) => ({ model, parameters })),
     samples,
     seed: null,
     oneAtATime,
@@ -88,12 +84,10 @@ function newAnswer(model: string, sample: number, run: Run, now: number): Answer
     spent: { queue: 0, load: 0, prefill: 0, decode: 0 },
     segment: run.oneAtATime ? null : "queue",
     segmentSince: now,
-    firstTokenAt: null,
     ttft: null,
     ending: null,
     failure: null,
     figures: null,
-    ignored: false,
   };
 }
 
@@ -115,7 +109,8 @@ export function apply(run: Run, chunk: Chunk, now: number): void {
   const answer = run.answers.find(
     ({ model, sample }) => model === chunk.model && sample === (chunk.sample ?? 0),
   );
-  if (answer === undefined || answer.ignored || answer.ending !== null) return;
+  // What still arrives of an answer that was ended here is dropped.
+  if (answer === undefined || answer.ending !== null) return;
   if (chunk.done) finish(answer, chunk, now);
   else if (chunk.status !== undefined) setStatus(answer, chunk, chunk.status, now);
   else addText(answer, chunk, now);
@@ -151,9 +146,8 @@ function addText(answer: Answer, chunk: Chunk, now: number): void {
   answer.text += chunk.message?.content ?? "";
   answer.thinking += chunk.message?.thinking ?? "";
   answer.tokens += chunk.tokens ?? 0;
-  if (answer.firstTokenAt === null) {
+  if (answer.ttft === null) {
     enter(answer, "decode", now);
-    answer.firstTokenAt = now;
     answer.ttft = answer.spent.queue + answer.spent.load + answer.spent.prefill;
   }
   answer.status = "answering";
@@ -166,11 +160,6 @@ function finish(answer: Answer, chunk: Chunk, now: number): void {
   answer.figures = chunk.figures ?? null;
   answer.text = chunk.text ?? answer.text + (chunk.message?.content ?? "");
   answer.thinking = chunk.thinking ?? answer.thinking;
-  if (chunk.figures) {
-    answer.tokens = chunk.figures.tokens;
-    answer.ttft = chunk.figures.ttft_seconds;
-    answer.promptTokens = chunk.figures.prompt_tokens;
-  }
 }
 
 function enter(answer: Answer, segment: Segment | null, now: number): void {
@@ -188,7 +177,6 @@ export function ignore(run: Run, model: string, now: number): void {
     if (answer.ending !== null) continue;
     enter(answer, null, now);
     answer.ending = "cancelled";
-    answer.ignored = true;
   }
 }
 

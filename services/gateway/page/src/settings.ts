@@ -1,6 +1,6 @@
 /** Small settings that stay in this browser. A browser may forbid storage: then they last as long as the page. */
 
-type Name = "language" | "models" | "options" | "shortcuts" | "theme" | "votes";
+type Name = "language" | "models" | "shortcuts" | "theme" | "votes";
 
 const PREFIX = "sizeup.";
 const unsaved = new Map<Name, string>();
@@ -13,13 +13,11 @@ export function readSetting(name: Name): string | null {
   }
 }
 
-/** Returns whether the browser keeps it. */
-export function writeSetting(name: Name, value: string): boolean {
+export function writeSetting(name: Name, value: string): void {
   unsaved.set(name, value);
   try {
     localStorage.setItem(PREFIX + name, value);
-    return true;
   } catch {
-    return false;
+    // It lasts as long as the page.
   }
 }

@@ -1,8 +1,7 @@
-/** Keys of the page outside of fields. Enter in the question is the field's own. */
+/** Keys of the page outside of fields, and Enter in a field. */
 
-export type Action =
-  | { name: "focusQuestion" | "history" | "help" | "new" | "stopAll" }
-  | { name: "focusColumn"; index: number };
+/** A number is the place of a column. */
+export type Action = "focusQuestion" | "history" | "help" | "new" | "stopAll" | number;
 
 export interface Pressed {
   key: string;
@@ -12,20 +11,19 @@ export interface Pressed {
   modified: boolean;
 }
 
-const SINGLE: Record<string, "focusQuestion" | "history" | "help" | "new"> = {
-  "/": "focusQuestion",
-  h: "history",
-  "?": "help",
-  n: "new",
-};
+const SINGLE: Record<string, Action> = { "/": "focusQuestion", h: "history", "?": "help", n: "new" };
 
 /** `singleKeys` can be switched off: speech input types letters. */
-export function action(pressed: Pressed, singleKeys: boolean): Action | null {
-  if (pressed.modified) return null;
-  if (pressed.key === "Escape") return { name: "stopAll" };
-  if (pressed.inField || !singleKeys) return null;
-  const name = SINGLE[pressed.key];
-  if (name !== undefined) return { name };
-  if (/^[1-9]$/.test(pressed.key)) return { name: "focusColumn", index: Number(pressed.key) - 1 };
-  return null;
+export function action({ key, inField, modified }: Pressed, singleKeys: boolean): Action | null {
+  if (modified) return null;
+  if (key === "Escape") return "stopAll";
+  if (inField || !singleKeys) return null;
+  return /^[1-9]$/.test(key) ? Number(key) - 1 : (SINGLE[key] ?? null);
+}
+
+/** Sends the form of a field; Enter that chooses a word of an input method belongs to it. */
+export function sendOnEnter(event: KeyboardEvent & { currentTarget: HTMLTextAreaElement }): void {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  event.currentTarget.form?.requestSubmit();
 }

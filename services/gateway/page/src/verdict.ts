@@ -1,18 +1,20 @@
-/** Which size is enough: what the gateway found to agree, and what the reader voted for. */
+/** Which size is enough, in words: what the gateway found to agree. */
 
 import { sizeFigures } from "./figures";
+import { parts, t, type Key } from "./language";
+import { ratio } from "./numbers";
 import type { Run } from "./run";
 
-export type Verdict =
-  | { kind: "running"; finished: number; answers: number }
-  | { kind: "broken"; reason: string }
-  | { kind: "nothing" }
-  /** A smaller size said the same as the largest; `faster` is the ratio of their prefill and decode. */
-  | { kind: "smaller"; smallest: string; largest: string; faster: number | null }
-  /** Only the largest said it. */
-  | { kind: "largest"; largest: string }
-  /** One size, or one that answered: there is nothing to compare. */
-  | { kind: "single"; model: string };
+/** A size in the sentence, which is set off: as `smallest`, for example. */
+export interface Named {
+  role: string;
+  model: string;
+}
+
+export interface Verdict {
+  kind: "running" | "broken" | "nothing" | "smaller" | "largest" | "single";
+  sentence: (string | Named)[];
+}
 
 /** Below this ratio two sizes are equally fast. */
 const NOTICEABLE = 1.05;
@@ -20,22 +22,35 @@ const NOTICEABLE = 1.05;
 export function verdict(run: Run): Verdict {
   if (run.seconds === null) {
     const finished = run.answers.filter(({ ending }) => ending !== null).length;
-    return { kind: "running", finished, answers: run.answers.length };
+    const answers = run.answers.length;
+    return say("running", answers === 1 ? "answeringOne" : "answering", {}, { finished, answers });
   }
-  if (run.broken !== null) return { kind: "broken", reason: run.broken };
+  if (run.broken !== null) return { kind: "broken", sentence: [run.broken] };
   const sizes = sizeFigures(run).filter(({ answered }) => answered > 0);
-  const largest = sizes.at(-1);
-  if (largest === undefined) return { kind: "nothing" };
+  const last = sizes.at(-1);
+  if (last === undefined) return say("nothing", "verdictNothing");
   const agreement = run.summary?.agreement;
-  if (sizes.length === 1 || !agreement) return { kind: "single", model: largest.model };
-  if (agreement.smallest === agreement.largest) return { kind: "largest", largest: agreement.largest };
-  const work = (model: string) => sizes.find((size) => size.model === model)?.work ?? null;
-  const [small, large] = [work(agreement.smallest), work(agreement.largest)];
-  const ratio = small && large ? large / small : null;
-  return {
-    kind: "smaller",
-    smallest: agreement.smallest,
-    largest: agreement.largest,
-    faster: ratio !== null && ratio >= NOTICEABLE ? ratio : null,
-  };
+  if (sizes.length === 1 || !agreement) return say("single", "verdictSingle", { model: last.model });
+  const { smallest, largest } = agreement;
+  if (smallest === largest) return say("largest", "verdictLargest", { largest });
+  const work = (model: string) => sizes.find((size) => size.model === model)?.work ?? 0;
+  const times = work(largest) / work(smallest);
+  const isFaster = work(smallest) > 0 && times >= NOTICEABLE;
+  const faster = isFaster ? t("verdictFaster", { ratio: ratio(times) }) : "";
+  return say("smaller", "verdictSmaller", { smallest, largest }, { faster });
+}
+
+function say(
+  kind: Verdict["kind"],
+  key: Key,
+  models: Record<string, string> = {},
+  values: Record<string, string | number> = {},
+): Verdict {
+  const named = Object.entries(models).map(([role, model]) => [role, { role, model }]);
+  const texts = Object.entries(values).map(([name, value]) => [name, String(value)]);
+  return { kind, sentence: parts<string | Named>(key, Object.fromEntries([...named, ...texts])) };
+}
+
+export function verdictText(run: Run): string {
+  return verdict(run).sentence.map((part) => (typeof part === "string" ? part : part.model)).join("");
 }

@@ -1,6 +1,6 @@
 /** Which sizes were good enough for which questions, as the reader judged them. */
 
-import { csv, type Cell } from "./csv";
+import { csv } from "./csv";
 import { sizeFigures } from "./figures";
 import type { Turn } from "./conversation";
 import { readSetting, writeSetting } from "./settings";
@@ -39,7 +39,6 @@ export function toggle(votes: Vote[], turn: Turn, model: string): Vote[] {
 }
 
 function entries(turn: Turn, good: Set<string>): Vote[] {
-  const same = turn.run.summary?.agreement?.same;
   return sizeFigures(turn.run).map((size) => ({
     turn: turn.id,
     at: turn.at,
@@ -51,7 +50,7 @@ function entries(turn: Turn, good: Set<string>): Vote[] {
     total: size.total,
     tokens: size.tokens,
     atOnce: size.atOnce,
-    sameAsLargest: same ? same.includes(size.model) : null,
+    sameAsLargest: size.isSame,
   }));
 }
 
@@ -72,41 +71,33 @@ export function tally(votes: Vote[]): Tally[] {
 }
 
 export function votesCsv(votes: Vote[]): string {
-  const head = [
-    "asked_at", "question", "model", "good_enough", "ttft_seconds", "tokens_per_second",
-    "total_seconds", "tokens", "at_once", "same_as_largest",
-  ];
-  const rows: Cell[][] = votes.map((vote) => [
-    vote.at, vote.prompt, vote.model, vote.good, vote.ttft, vote.tokensPerSecond,
-    vote.total, vote.tokens, vote.atOnce, vote.sameAsLargest,
-  ]);
-  return csv([head, ...rows]);
+  return csv(
+    votes.map((vote) => ({
+      asked_at: vote.at, question: vote.prompt, model: vote.model, good_enough: vote.good,
+      ttft_seconds: vote.ttft, tokens_per_second: vote.tokensPerSecond, total_seconds: vote.total,
+      tokens: vote.tokens, at_once: vote.atOnce, same_as_largest: vote.sameAsLargest,
+    })),
+  );
 }
 
 /** The table of one question, a row per answer. */
 export function turnCsv(turn: Turn, votes: Vote[]): string {
-  const same = turn.run.summary?.agreement?.same;
-  const head = [
-    "asked_at", "question", "model", "parameters", "sample", "seed", "ended", "ttft_seconds",
-    "tokens_per_second", "total_seconds", "queue_seconds", "load_seconds", "prefill_seconds",
-    "decode_seconds", "prompt_tokens", "tokens", "at_once", "cost", "currency", "same_as_largest",
-    "good_enough", "text",
-  ];
-  const parameters = new Map(turn.run.models.map((each) => [each.model, each.parameters]));
-  const rows: Cell[][] = turn.run.answers.map((answer) => {
-    const { figures } = answer;
-    return [
-      turn.at, turn.prompt, answer.model, parameters.get(answer.model) ?? null, answer.sample,
-      turn.run.seed === null ? null : turn.run.seed + answer.sample, answer.ending,
-      figures?.ttft_seconds ?? null, figures?.tokens_per_second ?? null,
-      figures?.total_seconds ?? null, figures?.queue_seconds ?? null, figures?.load_seconds ?? null,
-      figures?.prefill_seconds ?? null, figures?.decode_seconds ?? null,
-      figures?.prompt_tokens ?? null, figures?.tokens ?? null, figures?.at_once ?? null,
-      figures?.cost?.amount ?? null, figures?.cost?.currency ?? null,
-      same ? same.includes(answer.model) : null, isGood(votes, turn.id, answer.model), answer.text,
-    ];
-  });
-  return csv([head, ...rows]);
+  const { models, seed, answers, summary } = turn.run;
+  const same = summary?.agreement?.same;
+  const parameters = new Map(models.map((each) => [each.model, each.parameters]));
+  return csv(
+    answers.map(({ model, sample, ending, text, figures }) => ({
+      asked_at: turn.at, question: turn.prompt, model, parameters: parameters.get(model), sample,
+      seed: seed === null ? null : seed + sample, ended: ending,
+      ttft_seconds: figures?.ttft_seconds, tokens_per_second: figures?.tokens_per_second,
+      total_seconds: figures?.total_seconds, queue_seconds: figures?.queue_seconds,
+      load_seconds: figures?.load_seconds, prefill_seconds: figures?.prefill_seconds,
+      decode_seconds: figures?.decode_seconds, prompt_tokens: figures?.prompt_tokens,
+      tokens: figures?.tokens, at_once: figures?.at_once, cost: figures?.cost?.amount,
+      currency: figures?.cost?.currency, same_as_largest: same?.includes(model),
+      good_enough: isGood(votes, turn.id, model), text,
+    })),
+  );
 }
 
 export function storedVotes(): Vote[] {

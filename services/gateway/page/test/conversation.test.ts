@@ -10,8 +10,8 @@ import { tally, toggle, turnCsv, votesCsv, type Vote } from "../src/votes";
 function answer(model: string, text: string, changes: Partial<Answer> = {}): Answer {
   return {
     model, sample: 0, status: "answering", progress: null, promptTokens: null, text, thinking: "", tokens: 1,
-    spent: { queue: 0, load: 0, prefill: 0, decode: 0 }, segment: null, segmentSince: 0, firstTokenAt: 0,
-    ttft: null, ending: "stop", failure: null, figures: null, ignored: false, ...changes,
+    spent: { queue: 0, load: 0, prefill: 0, decode: 0 }, segment: null, segmentSince: 0, ttft: null,
+    ending: "stop", failure: null, figures: null, ...changes,
   };
 }
 
@@ -82,10 +82,10 @@ test("the oldest comparisons leave the history", () => {
 
 test("single keys act outside of fields only, and can be switched off", () => {
   const press = (key: string, inField = false, modified = false) => action({ key, inField, modified }, true);
-  assert.deepEqual(press("/"), { name: "focusQuestion" });
-  assert.deepEqual(press("3"), { name: "focusColumn", index: 2 });
+  assert.equal(press("/"), "focusQuestion");
+  assert.equal(press("3"), 2);
   assert.equal(press("/", true), null);
   assert.equal(press("n", false, true), null);
   assert.equal(action({ key: "n", inField: false, modified: false }, false), null);
-  assert.deepEqual(action({ key: "Escape", inField: true, modified: false }, false), { name: "stopAll" });
+  assert.equal(action({ key: "Escape", inField: true, modified: false }, false), "stopAll");
 });

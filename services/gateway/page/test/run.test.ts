@@ -3,18 +3,15 @@ import { test } from "node:test";
 import type { Chunk, Figures, Size } from "../src/contract";
 import { durationsOf, median, shown, sizeFigures } from "../src/figures";
 import { apply, end, ignore, newRun, type Run } from "../src/run";
-import { verdict, type Verdict } from "../src/verdict";
+import { verdict, verdictText } from "../src/verdict";
 
 export const FIGURES: Figures = {
   queue_seconds: 0.1, load_seconds: 0, ttft_seconds: 0.3, prefill_seconds: 0.2, decode_seconds: 0.7,
-  total_seconds: 1, prompt_tokens: 9, cached_tokens: 0, tokens: 7, tokens_per_second: 10, at_once: 2, cost: null,
+  total_seconds: 1, prompt_tokens: 9, tokens: 7, tokens_per_second: 10, at_once: 2, cost: null,
 };
 
 function size(model: string, parameters: number): Size {
-  return {
-    model, family: "a", parameters, state: "ready", progress: null, context_length: null, capabilities: [],
-    price: null, measured: null,
-  };
+  return { model, family: "a", parameters, state: "ready", progress: null, capabilities: [], measured: null };
 }
 
 function run(samples = 1, oneAtATime = false): Run {
@@ -74,7 +71,7 @@ test("one at a time, waiting for a turn is not part of the time", () => {
 
 test("the header replaces what was expected", () => {
   const found = run();
-  const header = { id: "cmp-1", models: [{ model: "a:2", parameters: 2, state: "ready" as const }], samples: 2, seed: 7, one_at_a_time: false };
+  const header = { id: "cmp-1", models: [{ model: "a:2", parameters: 2 }], samples: 2, seed: 7, one_at_a_time: false };
   apply(found, { done: false, compare: header }, 0);
   assert.deepEqual(found.answers.map(({ model, sample }) => [model, sample]), [["a:2", 0], ["a:2", 1]]);
   assert.equal(found.seed, 7);
@@ -94,25 +91,27 @@ test("a stream that breaks loses the answers that had not ended", () => {
   apply(found, finish("a:1", 1), 10);
   end(found, 2000, "lost");
   assert.deepEqual(found.answers.map(({ ending }) => ending), ["stop", "error"]);
-  assert.deepEqual(verdict(found), { kind: "broken", reason: "lost" });
+  assert.deepEqual(verdict(found), { kind: "broken", sentence: ["lost"] });
 });
 
 test("the verdict names the smallest size that agrees, and how much faster it was", () => {
   const found = run();
-  assert.deepEqual(verdict(found), { kind: "running", finished: 0, answers: 2 });
+  assert.equal(verdictText(found), "0 of 2 answered");
   apply(found, finish("a:1", 1), 0);
   apply(found, finish("a:2", 3), 0);
-  const summary = { id: "c", answered: 2, failed: 0, cancelled: 0, seconds: 3 };
   const agreement = { largest: "a:2", same: ["a:1", "a:2"], smallest: "a:1" };
-  apply(found, { done: true, compare: { ...summary, agreement } }, 0);
+  apply(found, { done: true, compare: { agreement } }, 0);
   end(found, 3000, null);
-  const { faster, ...rest } = verdict(found) as Extract<Verdict, { kind: "smaller" }>;
-  assert.deepEqual(rest, { kind: "smaller", smallest: "a:1", largest: "a:2" });
-  assert.equal(faster?.toFixed(3), "3.222"); // 2.9 s and 0.9 s without the queue
-  found.summary = { ...summary, agreement: { largest: "a:2", same: ["a:2"], smallest: "a:2" } };
-  assert.deepEqual(verdict(found), { kind: "largest", largest: "a:2" });
-  found.summary = { ...summary, agreement: null };
-  assert.deepEqual(verdict(found), { kind: "single", model: "a:2" });
+  assert.deepEqual(verdict(found).sentence.filter((part) => typeof part !== "string"), [
+    { role: "largest", model: "a:2" }, { role: "smallest", model: "a:1" },
+  ]);
+  // 2.9 s and 0.9 s without the queue
+  assert.equal(verdictText(found), "The smallest size that says the same as a:2 is a:1, 3.2 × as fast.");
+  assert.deepEqual(sizeFigures(found).map(({ isSame, isChosen }) => [isSame, isChosen]), [[true, true], [true, false]]);
+  found.summary = { agreement: { largest: "a:2", same: ["a:2"], smallest: "a:2" } };
+  assert.equal(verdictText(found), "No smaller size says the same as a:2.");
+  found.summary = { agreement: null };
+  assert.equal(verdictText(found), "a:2 has answered.");
 });
 
 test("samples have medians, and their costs add up", () => {

@@ -1,6 +1,6 @@
 import { Component, createRef } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { language, t, type Key } from "../language";
+import { t, type Key } from "../language";
 import { AnswerView } from "../markdown/answer_view";
 import * as numbers from "../numbers";
 import type { Answer } from "../run";
@@ -117,14 +117,14 @@ function Ending({ answer }: { answer: Answer }) {
 function Waiting({ answer }: { answer: Answer }) {
   const { status, progress, promptTokens } = answer;
   if (status === "answering") return <span class="caret" aria-hidden="true" />;
-  const n = numbers.count(promptTokens, language());
+  const n = numbers.count(promptTokens);
   const isReading = status === "generating" && promptTokens !== null;
   const what = isReading ? t("statusGeneratingTokens", { n }) : t(STATUSES[status] ?? "statusQueued");
   return (
     <div class="waiting soft">
       <p>
         {what}
-        {progress !== null && <b> {numbers.percent(progress, language())}</b>}
+        {progress !== null && <b class="number"> {numbers.percent(progress)}</b>}
       </p>
       {progress !== null && <progress aria-label={what} value={progress} max={1} />}
     </div>

@@ -55,7 +55,7 @@ function listen(page: Page): () => void {
     const modified = event.ctrlKey || event.altKey || event.metaKey;
     const found = action({ key: event.key, inField, modified }, page.singleKeys);
     if (found === null) return;
-    if (found.name !== "stopAll") event.preventDefault();
+    if (found !== "stopAll") event.preventDefault();
     perform(page, found);
   };
   document.addEventListener("keydown", onKey);
@@ -63,13 +63,13 @@ function listen(page: Page): () => void {
 }
 
 function perform(page: Page, found: Action): void {
-  if (found.name === "stopAll") page.stopAll();
-  else if (found.name === "focusQuestion") focusQuestion();
-  else if (found.name === "focusColumn") focusColumn(found.index);
-  else if (found.name === "new") {
+  if (found === "stopAll") page.stopAll();
+  else if (found === "focusQuestion") focusQuestion();
+  else if (typeof found === "number") focusColumn(found);
+  else if (found === "new") {
     page.startNew();
     requestAnimationFrame(focusQuestion);
-  } else page.show(found.name);
+  } else page.show(found);
 }
 
 function focusQuestion(): void {
@@ -78,7 +78,6 @@ function focusQuestion(): void {
 
 /** The answer of the n-th size to the last question. */
 function focusColumn(index: number): void {
-  const turns = document.querySelectorAll(".turn");
-  const columns = turns[turns.length - 1]?.querySelectorAll<HTMLElement>(".column");
-  columns?.[index]?.focus();
+  const last = document.querySelector(".turn:last-of-type");
+  last?.querySelectorAll<HTMLElement>(".column")[index]?.focus();
 }

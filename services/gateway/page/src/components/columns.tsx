@@ -3,14 +3,14 @@ import { perRow } from "../balance";
 import { sizeColor } from "../colors";
 import type { Turn } from "../conversation";
 import { shown, sizeFigures, type Shown, type SizeFigures } from "../figures";
-import { language, t } from "../language";
+import { t } from "../language";
 import * as numbers from "../numbers";
 import type { Page } from "../page";
 import type { Answer } from "../run";
 import { isGood } from "../votes";
 import { AnswerBody } from "./answer_body";
 import { CopyButton } from "./copy_button";
-import { StopIcon } from "./icons";
+import { QuietButton } from "./quiet_button";
 import { VoteButton } from "./vote_button";
 
 /** Of more columns than stand beside each other, each has a bounded height and scrolls. */
@@ -55,14 +55,12 @@ interface ColumnProps extends Props {
 
 function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
   const { model } = size;
-  const agreement = turn.run.summary?.agreement ?? null;
-  const isSame = agreement?.same.includes(model) === true && agreement.largest !== model;
+  const largest = turn.run.summary?.agreement?.largest ?? model;
   const runs = size.answers.some(({ ending }) => ending === null);
-  const chosen = agreement !== null && agreement.smallest !== agreement.largest && agreement.smallest === model;
   const id = `answer-${turn.id}-${model}`;
   return (
     <article
-      class={`column sized${chosen ? " chosen" : ""}`}
+      class={size.isChosen ? "column sized chosen" : "column sized"}
       style={color}
       tabIndex={-1}
       aria-labelledby={id}
@@ -74,12 +72,16 @@ function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
           {model}
         </h3>
         {runs ? (
-          <button type="button" class="quiet small" aria-label={t("stopModel", { model })} onClick={() => void page.stopModel(model)}>
-            <StopIcon />
+          <QuietButton
+            icon="stop"
+            look="small"
+            aria-label={t("stopModel", { model })}
+            onClick={() => void page.stopModel(model)}
+          >
             {t("stop")}
-          </button>
+          </QuietButton>
         ) : (
-          isSame && <span class="badge">{t("sameAs", { model: agreement.largest })}</span>
+          size.isSame && largest !== model && <span class="badge">{t("sameAs", { model: largest })}</span>
         )}
       </header>
       <ColumnFigures size={size} now={now} />
@@ -90,10 +92,14 @@ function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
       </div>
       <footer>
         {!runs && size.answered > 0 && (
-          <VoteButton model={model} isGood={isGood(page.votes, turn.id, model)} onClick={() => page.vote(turn, model)} />
-        )}
-        {!runs && size.answered > 0 && (
-          <CopyButton label={t("copyAnswer", { model })} text={() => size.answers.map(({ text }) => text).join("\n\n")} />
+          <>
+            <VoteButton model={model} isGood={isGood(page.votes, turn.id, model)} onClick={() => page.vote(turn, model)} />
+            <CopyButton
+              look="small"
+              aria-label={t("copyAnswer", { model })}
+              text={() => size.answers.map(({ text }) => text).join("\n\n")}
+            />
+          </>
         )}
       </footer>
     </article>
@@ -113,12 +119,11 @@ function ColumnFigures({ size, now }: { size: SizeFigures; now: number }) {
   } else if (size.total === null && size.answers[0]) {
     figures = shown(size.answers[0], now); // stopped or failed: as far as it came
   }
-  const seconds = (value: number | null) => numbers.seconds(value, language());
   return (
     <dl class={live ? "figures live" : "figures"}>
-      <Figure name={t("ttft")} value={seconds(figures.ttft)} />
-      <Figure name={t("tokensPerSecond")} value={numbers.rate(figures.tokensPerSecond, language())} />
-      <Figure name={t("tokens")} value={numbers.count(figures.tokens, language())} />
+      <Figure name={t("ttft")} value={numbers.seconds(figures.ttft)} />
+      <Figure name={t("tokensPerSecond")} value={numbers.rate(figures.tokensPerSecond)} />
+      <Figure name={t("tokens")} value={numbers.count(figures.tokens)} />
     </dl>
   );
 }
@@ -127,7 +132,7 @@ function Figure({ name, value }: { name: string; value: string }) {
   return (
     <div>
       <dt>{name}</dt>
-      <dd>{value}</dd>
+      <dd class="number">{value}</dd>
     </div>
   );
 }
@@ -145,7 +150,7 @@ function Sample({ answer, samples, bounded, now }: SampleProps) {
       {samples > 1 && (
         <h4 class="sample-head">
           <span>{t("sample", { n: answer.sample + 1 })}</span>
-          <span class="soft">{numbers.seconds(shown(answer, now).total, language())}</span>
+          <span class="soft number">{numbers.seconds(shown(answer, now).total)}</span>
         </h4>
       )}
       <AnswerBody answer={answer} bounded={bounded} />

@@ -4,9 +4,11 @@ import { examples } from "../examples";
 import { language, plural, t } from "../language";
 import type { Page } from "../page";
 import { DEFAULT_OPTIONS, type Options } from "../share";
-import { Icon, StopIcon } from "./icons";
+import { sendOnEnter } from "../shortcuts";
+import { Icon } from "./icons";
 import { OptionsPanel } from "./options_panel";
 import { SizePicker } from "./size_picker";
+import { Switch } from "./switch";
 
 /** The sizes, the question and its options: the middle of an empty page, and later its lower edge. */
 export function Composer({ page }: { page: Page }) {
@@ -46,15 +48,12 @@ export function Composer({ page }: { page: Page }) {
           <Toggle panel="options-panel" isOpen={open === "options"} onClick={() => toggle("options")}>
             {optionsLabel(page.options)}
           </Toggle>
-          <label class="switch" title={t("oneAtATimeHint")}>
-            <input
-              type="checkbox"
-              role="switch"
-              checked={page.options.oneAtATime}
-              onChange={(event) => page.setOptions({ oneAtATime: event.currentTarget.checked })}
-            />
-            <span>{t("oneAtATime")}</span>
-          </label>
+          <Switch
+            text={t("oneAtATime")}
+            title={t("oneAtATimeHint")}
+            isOn={page.options.oneAtATime}
+            onChange={(oneAtATime) => page.setOptions({ oneAtATime })}
+          />
           <Obstacle page={page} />
           <AskButton page={page} />
         </div>
@@ -115,12 +114,7 @@ function Question({ page }: { page: Page }) {
       aria-label={t("question")}
       placeholder={t(page.turns.length > 0 ? "followUpHint" : "questionHint")}
       onInput={(event) => page.setDraft(event.currentTarget.value)}
-      onKeyDown={(event) => {
-        // Enter that chooses a word of an input method belongs to it.
-        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-        event.preventDefault();
-        page.ask();
-      }}
+      onKeyDown={sendOnEnter}
     />
   );
 }
@@ -140,7 +134,7 @@ function AskButton({ page }: { page: Page }) {
   if (page.running !== null) {
     return (
       <button type="button" class="primary stop" onClick={() => page.stopAll()}>
-        <StopIcon />
+        <Icon name="stop" />
         <span>{t("stopAll")}</span>
       </button>
     );

@@ -1,13 +1,26 @@
+import type { ComponentProps } from "preact";
 import { useState } from "preact/hooks";
 import { copyText } from "../clipboard";
-import { t } from "../language";
+import { t, type Key } from "../language";
+import { QuietButton } from "./quiet_button";
 
-export function CopyButton({ label, text }: { label: string; text: () => string }) {
+type Props = ComponentProps<typeof QuietButton> & {
+  text: () => string;
+  /** What it says before and after. */
+  words?: [before: Key, after: Key];
+};
+
+/** Says that it has copied until it loses the focus. */
+export function CopyButton({ text, icon, words: [before, after] = ["copy", "copied"], ...others }: Props) {
   const [copied, setCopied] = useState(false);
-  const copy = () => void copyText(text()).then(setCopied);
   return (
-    <button type="button" class="quiet small" aria-label={label} onClick={copy} onBlur={() => setCopied(false)}>
-      {t(copied ? "copied" : "copy")}
-    </button>
+    <QuietButton
+      icon={copied && icon ? "check" : icon}
+      onClick={() => void copyText(text()).then(setCopied)}
+      onBlur={() => setCopied(false)}
+      {...others}
+    >
+      {t(copied ? after : before)}
+    </QuietButton>
   );
 }

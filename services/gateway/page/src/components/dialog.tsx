@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../language";
-import { Icon } from "./icons";
+import { QuietButton } from "./quiet_button";
 
 interface Props {
   title: string;
@@ -32,9 +32,7 @@ export function Dialog({ title, onClose, children }: Props) {
       <div class="dialog">
         <header>
           <h2 id="dialog-title">{title}</h2>
-          <button type="button" class="quiet only-icon" aria-label={t("close")} onClick={onClose}>
-            <Icon name="close" />
-          </button>
+          <QuietButton icon="close" look="only-icon" aria-label={t("close")} onClick={onClose} />
         </header>
         {children}
       </div>

@@ -1,6 +1,7 @@
 import { t } from "../language";
 import type { Page } from "../page";
 import { Dialog } from "./dialog";
+import { Switch } from "./switch";
 
 export function HelpDialog({ page }: { page: Page }) {
   const keys: [string, string][] = [
@@ -18,15 +19,7 @@ export function HelpDialog({ page }: { page: Page }) {
   return (
     <Dialog title={t("helpTitle")} onClose={() => page.show(null)}>
       <Keys keys={keys} />
-      <label class="switch">
-        <input
-          type="checkbox"
-          role="switch"
-          checked={page.singleKeys}
-          onChange={(event) => page.setSingleKeys(event.currentTarget.checked)}
-        />
-        <span>{t("singleKeys")}</span>
-      </label>
+      <Switch text={t("singleKeys")} isOn={page.singleKeys} onChange={(isOn) => page.setSingleKeys(isOn)} />
       <Keys keys={single} />
     </Dialog>
   );

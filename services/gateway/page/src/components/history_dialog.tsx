@@ -4,8 +4,9 @@ import { list, MOST_COMPARISONS, remove, type Entry } from "../history";
 import { language, t } from "../language";
 import type { Page } from "../page";
 import { tally, votesCsv } from "../votes";
+import { Bar } from "./bar";
 import { Dialog } from "./dialog";
-import { Icon } from "./icons";
+import { QuietButton } from "./quiet_button";
 
 export function HistoryDialog({ page }: { page: Page }) {
   const [entries, setEntries] = useState<Entry[] | null | undefined>(undefined);
@@ -25,9 +26,7 @@ export function HistoryDialog({ page }: { page: Page }) {
           </ul>
           <div class="tools">
             <span class="soft note spring">{t("historyNote", { n: MOST_COMPARISONS })}</span>
-            <button type="button" class="quiet" onClick={() => removeAll(entries.map(({ id }) => id))}>
-              {t("removeAll")}
-            </button>
+            <QuietButton onClick={() => removeAll(entries.map(({ id }) => id))}>{t("removeAll")}</QuietButton>
           </div>
         </>
       )}
@@ -41,20 +40,18 @@ function EntryRow({ page, entry, onRemove }: { page: Page; entry: Entry; onRemov
   return (
     <li>
       <button type="button" class="entry" onClick={() => void page.open(entry.id)}>
-        <span class="entry-prompt">{entry.prompt}</span>
+        <span>{entry.prompt}</span>
         <small class="soft">
           {at} · {entry.models.join(", ")}
         </small>
       </button>
-      <button
-        type="button"
-        class="quiet only-icon"
+      <QuietButton
+        icon="close"
+        look="only-icon"
         aria-label={t("removeItem", { prompt: entry.prompt.slice(0, 60) })}
         title={t("remove")}
         onClick={onRemove}
-      >
-        <Icon name="close" />
-      </button>
+      />
     </li>
   );
 }
@@ -69,17 +66,14 @@ function Votes({ page }: { page: Page }) {
         {counts.map(({ model, good, asked }) => (
           <li key={model}>
             <b>{model}</b>
-            <span class="bar" aria-hidden="true">
-              <span style={{ width: `${(good / asked) * 100}%` }} />
-            </span>
+            <Bar share={good / asked} />
             <span class="soft">{t("votesTally", { good, asked })}</span>
           </li>
         ))}
       </ul>
-      <button type="button" class="quiet" onClick={() => download("sizeup-votes.csv", votesCsv(page.votes))}>
-        <Icon name="file" />
-        <span>{t("votesCsv")}</span>
-      </button>
+      <QuietButton icon="file" onClick={() => download("sizeup-votes.csv", votesCsv(page.votes))}>
+        {t("votesCsv")}
+      </QuietButton>
     </section>
   );
 }

@@ -15,21 +15,16 @@ const PATHS = {
   pen: "M5 19l1-4L16.5 4.5l3 3L9 18z",
   repeat: "M4 12a8 8 0 0 1 13.7-5.6L20 8.5M20 4v4.5h-4.5M20 12a8 8 0 0 1-13.7 5.6L4 15.5M4 20v-4.5h4.5",
   send: "M12 19V5M6 11l6-6l6 6",
+  stop: "M8.5 6.5h7a2 2 0 0 1 2 2v7a2 2 0 0 1-2 2h-7a2 2 0 0 1-2-2v-7a2 2 0 0 1 2-2",
   system: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18M12 3v18M12 7h6.5M12 11h8.8M12 15h8",
 } as const;
 
-export function Icon({ name }: { name: keyof typeof PATHS }) {
-  return (
-    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path d={PATHS[name]} />
-    </svg>
-  );
-}
+export type IconName = keyof typeof PATHS;
 
-export function StopIcon() {
+export function Icon({ name }: { name: IconName }) {
   return (
-    <svg class="icon solid" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <rect x="6.5" y="6.5" width="11" height="11" rx="2" />
+    <svg class={name === "stop" ? "icon solid" : "icon"} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
     </svg>
   );
 }
@@ -38,8 +33,8 @@ export function StopIcon() {
 export function Mark() {
   return (
     <svg class="mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
-      <rect class="small" x="3" y="19" width="7" height="9" rx="2" />
-      <rect class="medium" x="12.5" y="12" width="7" height="16" rx="2" />
+      <rect fill="#3a9bbf" x="3" y="19" width="7" height="9" rx="2" />
+      <rect fill="#4f63c6" x="12.5" y="12" width="7" height="16" rx="2" />
       <rect class="large" x="22" y="4" width="7" height="24" rx="2" />
     </svg>
   );

@@ -2,8 +2,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Turn } from "../conversation";
 import { t } from "../language";
 import type { Page } from "../page";
+import { sendOnEnter } from "../shortcuts";
 import { Actions } from "./actions";
-import { Icon } from "./icons";
+import { QuietButton } from "./quiet_button";
 
 interface Props {
   page: Page;
@@ -29,16 +30,14 @@ export function Prompt({ page, turn, index, isRunning }: Props) {
         <span class="unseen">{t("turn", { n: index + 1 })}: </span>
         {turn.prompt}
       </h2>
-      <button
-        type="button"
-        class="quiet only-icon"
+      <QuietButton
+        icon="pen"
+        look="only-icon"
         aria-label={t("editTitle")}
         title={t("editTitle")}
         disabled={page.running !== null}
         onClick={() => setEditing(true)}
-      >
-        <Icon name="pen" />
-      </button>
+      />
       {!isRunning && <Actions page={page} turn={turn} />}
       {system !== "" && (
         <p class="soft system">
@@ -78,17 +77,11 @@ function Editor({ text, onSend, onCancel }: EditorProps) {
         value={draft}
         aria-label={t("editTitle")}
         onInput={(event) => setDraft(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-          event.preventDefault();
-          if (draft.trim() !== "") onSend(draft);
-        }}
+        onKeyDown={sendOnEnter}
       />
       <div class="tools">
         <span class="spring" />
-        <button type="button" class="quiet" onClick={onCancel}>
-          {t("cancel")}
-        </button>
+        <QuietButton onClick={onCancel}>{t("cancel")}</QuietButton>
         <button type="submit" class="primary" disabled={draft.trim() === ""}>
           {t("send")}
         </button>

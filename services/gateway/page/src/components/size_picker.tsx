@@ -5,6 +5,8 @@ import { language, t, type Key } from "../language";
 import * as numbers from "../numbers";
 import type { Page } from "../page";
 import { families, tag, type Family } from "../selection";
+import { Bar } from "./bar";
+import { QuietButton } from "./quiet_button";
 
 const MOST_BESIDE = 5;
 
@@ -15,9 +17,7 @@ export function SizePicker({ page }: { page: Page }) {
       {sizesError !== null && (
         <p class="problem" role="alert">
           {sizesError}{" "}
-          <button type="button" class="quiet" onClick={() => page.refreshSizes()}>
-            {t("tryAgain")}
-          </button>
+          <QuietButton onClick={() => page.refreshSizes()}>{t("tryAgain")}</QuietButton>
         </p>
       )}
       {sizes === null && sizesError === null && <p class="soft">{t("loadingSizes")}</p>}
@@ -40,20 +40,18 @@ function FamilyGroup({ page, family }: { page: Page; family: Family }) {
   const models = family.sizes.map(({ model }) => model);
   const isComplete = models.every((model) => page.selected.has(model));
   const fastest = Math.max(...family.sizes.map((size) => size.measured?.tokens_per_second ?? 0));
-  const allKey = isComplete ? "none" : "all";
   return (
     <fieldset class="family">
       <legend>
         {family.name}
         {models.length > 1 && (
-          <button
-            type="button"
-            class="quiet small"
+          <QuietButton
+            look="small"
             aria-label={t(isComplete ? "noneOf" : "allOf", { family: family.name })}
             onClick={() => page.select(models, !isComplete)}
           >
-            {t(allKey)}
-          </button>
+            {t(isComplete ? "none" : "all")}
+          </QuietButton>
         )}
       </legend>
       <div class="chips" style={{ "--per-row": perRow(models.length, MOST_BESIDE) }}>
@@ -75,7 +73,7 @@ interface ChipProps {
 function Chip({ page, size, color, fastest }: ChipProps) {
   const selected = page.selected.has(size.model);
   const state = stateText(size);
-  const parameters = numbers.parameters(size.parameters, language());
+  const parameters = numbers.parameters(size.parameters);
   return (
     <label class={`chip sized ${size.state}${selected ? " selected" : ""}`} style={color}>
       <span class="chip-head">
@@ -108,10 +106,10 @@ function MeasuredBars({ size, fastest }: { size: Size; fastest: number }) {
   return (
     <span class="measured" title={measuredText(size)}>
       {speed !== null && (
-        <MeasuredBar name="speed" share={speed / fastest} value={numbers.rate(speed, language())} unit />
+        <MeasuredBar name="speed" share={speed / fastest} value={numbers.rate(speed)} unit />
       )}
       {ability !== null && (
-        <MeasuredBar name="ability" share={ability} value={numbers.percent(ability, language())} />
+        <MeasuredBar name="ability" share={ability} value={numbers.percent(ability)} />
       )}
     </span>
   );
@@ -128,9 +126,7 @@ function MeasuredBar({ name, share, value, unit }: BarProps) {
   return (
     <span class="measured-row">
       <span class="soft">{t(name)}</span>
-      <span class="bar" aria-hidden="true">
-        <span style={{ width: `${Math.max(2, Math.min(1, share) * 100)}%` }} />
-      </span>
+      <Bar share={share} least={0.02} />
       <span class="value">
         {value}
         {unit && <small> {t("tokensPerSecondUnit")}</small>}
@@ -142,10 +138,10 @@ function MeasuredBar({ name, share, value, unit }: BarProps) {
 function measuredText({ measured }: Size): string {
   if (measured === null) return "";
   const { ability_low: low, ability_high: high, at } = measured;
-  const percent = (share: number | null) => numbers.percent(share, language());
+  const { percent } = numbers;
   const range = low !== null && high !== null ? t("measuredRange", { low: percent(low), high: percent(high) }) : "";
   const date = at === null ? "" : t("measuredDate", { date: new Date(at).toLocaleDateString(language()) });
-  const speed = numbers.rate(measured.tokens_per_second, language());
+  const speed = numbers.rate(measured.tokens_per_second);
   return t("measuredHint", { speed, ability: percent(measured.ability), range, date });
 }
 
@@ -160,5 +156,5 @@ const STATES = {
 function stateText(size: Size): string {
   const what = t(STATES[size.state] ?? "stateUnloaded");
   if (size.progress === null || size.state === "ready") return what;
-  return t("withProgress", { what, percent: numbers.percent(size.progress, language()) });
+  return t("withProgress", { what, percent: numbers.percent(size.progress) });
 }

@@ -1,23 +1,10 @@
 import { sizeColor } from "../colors";
 import { shown, sizeFigures, type Shown } from "../figures";
-import { language, t, type Key } from "../language";
+import { t } from "../language";
 import * as numbers from "../numbers";
-import { isRunning, SEGMENTS, type Answer, type Run, type Segment } from "../run";
+import { isRunning, SEGMENTS, type Answer, type Run } from "../run";
 import { scaleEnd, ticks } from "../scale";
-
-const NAMES = {
-  queue: "segmentQueue",
-  load: "segmentLoad",
-  prefill: "segmentPrefill",
-  decode: "segmentDecode",
-} as const satisfies Record<Segment, Key>;
-
-const HINTS = {
-  queue: "segmentQueueHint",
-  load: "segmentLoadHint",
-  prefill: "segmentPrefillHint",
-  decode: "segmentDecodeHint",
-} as const satisfies Record<Segment, Key>;
+import { QuietButton } from "./quiet_button";
 
 interface Props {
   run: Run;
@@ -28,9 +15,7 @@ interface Props {
 
 /** Where the time of every answer went, on one scale. */
 export function TimeBars({ run, now, onAskAlone }: Props) {
-  const figures = new Map(run.answers.map((answer) => [answer, shown(answer, now)]));
-  const longest = Math.max(0, ...[...figures.values()].map(({ total }) => total));
-  const end = scaleEnd(longest);
+  const end = scaleEnd(Math.max(0, ...run.answers.map((answer) => shown(answer, now).total)));
   const width = Math.max(...run.models.map(({ model }) => model.length));
   return (
     <section class="times" aria-label={t("time")} style={{ "--name": `${width}ch` }}>
@@ -39,27 +24,25 @@ export function TimeBars({ run, now, onAskAlone }: Props) {
         <SharedNote run={run} onAskAlone={onAskAlone} />
       </div>
       <ul>
-        {run.models.map(({ model }, rank) => (
+        {sizeFigures(run).map(({ model, answers, total }, rank) => (
           <li key={model} class="time-row sized" style={sizeColor(rank, run.models.length)}>
             <span class="name">
               <span class="dot" aria-hidden="true" />
               {model}
             </span>
             <span class="tracks">
-              {run.answers.map((answer) =>
-                answer.model === model ? (
-                  <Track key={answer.sample} answer={answer} figures={figures.get(answer)} end={end} samples={run.samples} />
-                ) : null,
-              )}
+              {answers.map((answer) => (
+                <Track key={answer.sample} answer={answer} figures={shown(answer, now)} end={end} samples={run.samples} />
+              ))}
             </span>
-            <Total run={run} model={model} figures={figures} />
+            <Total live={answers.find(({ ending }) => ending === null)} median={total} now={now} />
           </li>
         ))}
       </ul>
-      <div class="axis" aria-hidden="true">
+      <div class="axis number" aria-hidden="true">
         {ticks(end).map((value) => (
           <span key={value} style={{ left: `${(value / end) * 100}%` }}>
-            {numbers.tick(value, end, language())}
+            {numbers.tick(value, end)}
           </span>
         ))}
       </div>
@@ -69,59 +52,49 @@ export function TimeBars({ run, now, onAskAlone }: Props) {
 
 interface TrackProps {
   answer: Answer;
-  figures: Shown | undefined;
+  figures: Shown;
   end: number;
   samples: number;
 }
 
 function Track({ answer, figures, end, samples }: TrackProps) {
-  if (figures === undefined) return null;
-  let left = 0;
-  const segments = SEGMENTS.map((segment) => {
-    const from = left;
-    left += figures.durations[segment];
-    return { segment, from, seconds: figures.durations[segment] };
-  });
+  const { durations } = figures;
+  const percent = (seconds: number) => `${(seconds / end) * 100}%`;
+  let from = 0;
   const label = figures.isFinal ? spoken(answer, figures, samples) : answer.model;
   return (
     <span class={`track ${answer.ending ?? "open"}`} role="img" aria-label={label} title={figures.isFinal ? label : undefined}>
-      {segments.map(({ segment, from, seconds }) =>
-        seconds > 0 ? (
-          <i
-            key={segment}
-            class={`segment ${segment}`}
-            style={{ left: `${(from / end) * 100}%`, width: `${(seconds / end) * 100}%` }}
-          />
-        ) : null,
-      )}
+      {SEGMENTS.filter((segment) => durations[segment] > 0).map((segment) => {
+        const style = { left: percent(from), width: percent(durations[segment]) };
+        from += durations[segment];
+        return <i key={segment} class={`segment ${segment}`} style={style} />;
+      })}
     </span>
   );
 }
 
 function spoken(answer: Answer, figures: Shown, samples: number): string {
   const parts = SEGMENTS.filter((segment) => figures.durations[segment] > 0)
-    .map((segment) => `${t(NAMES[segment])} ${numbers.seconds(figures.durations[segment], language())}`)
+    .map((segment) => `${t(`segment.${segment}`)} ${numbers.seconds(figures.durations[segment])}`)
     .join(", ");
-  const total = numbers.seconds(figures.total, language());
+  const total = numbers.seconds(figures.total);
   const values = { model: answer.model, sample: answer.sample + 1, parts, total };
   return t(samples > 1 ? "timeOfSample" : "timeOf", values);
 }
 
 /** The median of the samples that have ended, or the time of the first that runs. */
-function Total({ run, model, figures }: { run: Run; model: string; figures: Map<Answer, Shown> }) {
-  const median = sizeFigures(run).find((size) => size.model === model)?.total ?? null;
-  const live = run.answers.find((answer) => answer.model === model && answer.ending === null);
-  const value = live ? (figures.get(live)?.total ?? null) : median;
-  return <span class={live ? "value live" : "value"}>{numbers.seconds(value, language())}</span>;
+function Total({ live, median, now }: { live: Answer | undefined; median: number | null; now: number }) {
+  const value = live ? shown(live, now).total : median;
+  return <span class={live ? "value live" : "value"}>{numbers.seconds(value)}</span>;
 }
 
 function Legend() {
   return (
     <p class="legend">
       {SEGMENTS.map((segment) => (
-        <span key={segment} title={t(HINTS[segment])}>
+        <span key={segment} title={t(`segmentHint.${segment}`)}>
           <i class={`segment ${segment}`} />
-          {t(NAMES[segment])}
+          {t(`segment.${segment}`)}
         </span>
       ))}
     </p>
@@ -138,9 +111,9 @@ function SharedNote({ run, onAskAlone }: Pick<Props, "run" | "onAskAlone">) {
     <p class="soft note">
       {t("sharedNote", { n: most })}
       {onAskAlone && (
-        <button type="button" class="quiet small" title={t("oneAtATimeHint")} onClick={onAskAlone}>
+        <QuietButton look="small" title={t("oneAtATimeHint")} onClick={onAskAlone}>
           {t("askAlone")}
-        </button>
+        </QuietButton>
       )}
     </p>
   );

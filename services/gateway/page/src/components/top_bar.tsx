@@ -1,11 +1,10 @@
-import { useReducer } from "preact/hooks";
 import { apiKey } from "../gateway";
 import { chooseLanguage, LANGUAGES, language, t, type Language } from "../language";
 import type { Page } from "../page";
 import { chooseTheme, storedTheme, THEMES, type Theme } from "../theme_choice";
-import { Icon, Mark } from "./icons";
+import { Mark } from "./icons";
+import { QuietButton } from "./quiet_button";
 
-const THEME_TEXTS = { auto: "themeAuto", light: "themeLight", dark: "themeDark" } as const;
 const THEME_ICONS = { auto: "system", light: "light", dark: "dark" } as const;
 
 export function TopBar({ page }: { page: Page }) {
@@ -17,26 +16,21 @@ export function TopBar({ page }: { page: Page }) {
       </div>
       <nav aria-label="sizeup">
         {page.turns.length > 0 && (
-          <button type="button" class="quiet" title={t("newComparisonHint")} onClick={() => page.startNew()}>
-            <Icon name="add" />
-            <span>{t("newComparison")}</span>
-          </button>
+          <QuietButton icon="add" title={t("newComparisonHint")} onClick={() => page.startNew()}>
+            {t("newComparison")}
+          </QuietButton>
         )}
         {apiKey() !== "" && (
-          <button type="button" class="quiet" onClick={() => page.forgetKey()}>
-            <span>{t("forgetKey")}</span>
-          </button>
+          <QuietButton onClick={() => page.forgetKey()}>{t("forgetKey")}</QuietButton>
         )}
-        <button type="button" class="quiet" onClick={() => page.show("history")}>
-          <Icon name="clock" />
-          <span>{t("history")}</span>
-        </button>
-        <button type="button" class="quiet wide-only" onClick={() => page.show("help")}>
-          <Icon name="keyboard" />
-          <span>{t("help")}</span>
-        </button>
+        <QuietButton icon="clock" onClick={() => page.show("history")}>
+          {t("history")}
+        </QuietButton>
+        <QuietButton icon="keyboard" look="wide-only" onClick={() => page.show("help")}>
+          {t("help")}
+        </QuietButton>
         <LanguageSwitch page={page} />
-        <ThemeSwitch />
+        <ThemeSwitch page={page} />
       </nav>
     </header>
   );
@@ -50,24 +44,21 @@ function LanguageSwitch({ page }: { page: Page }) {
     page.changed();
   };
   return (
-    <button type="button" class="quiet" lang={other} onClick={choose}>
+    <QuietButton lang={other} onClick={choose}>
       {LANGUAGES[other]}
-    </button>
+    </QuietButton>
   );
 }
 
-function ThemeSwitch() {
-  const [, update] = useReducer<number, null>((count) => count + 1, 0);
+function ThemeSwitch({ page }: { page: Page }) {
   const theme = storedTheme();
   const next: Theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "auto";
-  const label = `${t("themeSwitch")}: ${t(THEME_TEXTS[theme])}`;
+  const label = `${t("themeSwitch")}: ${t(`theme.${theme}`)}`;
   const choose = () => {
     chooseTheme(next);
-    update(null);
+    page.changed();
   };
   return (
-    <button type="button" class="quiet only-icon" aria-label={label} title={label} onClick={choose}>
-      <Icon name={THEME_ICONS[theme]} />
-    </button>
+    <QuietButton icon={THEME_ICONS[theme]} look="only-icon" aria-label={label} title={label} onClick={choose} />
   );
 }

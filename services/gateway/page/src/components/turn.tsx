@@ -2,8 +2,7 @@ import { Component, createRef } from "preact";
 import type { Turn } from "../conversation";
 import { t } from "../language";
 import type { Page } from "../page";
-import { verdict } from "../verdict";
-import { verdictParts } from "../verdict_text";
+import { verdict, type Verdict } from "../verdict";
 import { isGood } from "../votes";
 import { Columns } from "./columns";
 import { FiguresTable } from "./figures_table";
@@ -52,24 +51,23 @@ export class TurnView extends Component<Props> {
 }
 
 function Headline({ page, turn }: { page: Page; turn: Turn }) {
-  const { run } = turn;
-  const found = verdict(run);
-  const name = (model: string, role: string) => <strong class={role}>{model}</strong>;
+  const { kind, sentence } = verdict(turn.run);
   return (
-    <div class={`headline ${found.kind}`}>
-      <p class="verdict">{verdictParts(run, name)}</p>
-      <p class="soft note">
-        <Note page={page} turn={turn} kind={found.kind} />
+    <div class={`headline ${kind}`}>
+      <p class="verdict">
+        {sentence.map((part) =>
+          typeof part === "string" ? part : <strong class={part.role}>{part.model}</strong>,
+        )}
       </p>
+      <p class="soft note">{note(page, turn, kind)}</p>
     </div>
   );
 }
 
-function Note({ page, turn, kind }: { page: Page; turn: Turn; kind: string }) {
-  const { run } = turn;
-  const enough = run.models.find(({ model }) => isGood(page.votes, turn.id, model));
-  if (enough) return <>{t("voteEnough", { model: enough.model })}</>;
-  if (kind === "smaller") return <>{t(run.samples > 1 ? "verdictNoteSamples" : "verdictNote")}</>;
-  if (kind === "largest") return <>{t("verdictRead")}</>;
-  return <>{"\u00a0"}</>;
+function note(page: Page, turn: Turn, kind: Verdict["kind"]): string {
+  const { models, samples } = turn.run;
+  const enough = models.find(({ model }) => isGood(page.votes, turn.id, model));
+  if (enough) return t("voteEnough", { model: enough.model });
+  if (kind === "smaller") return t(samples > 1 ? "verdictNoteSamples" : "verdictNote");
+  return kind === "largest" ? t("verdictRead") : "\u00a0";
 }

@@ -11,11 +11,10 @@ export const en = {
   help: "Keyboard",
   newComparison: "New",
   newComparisonHint: "Start a new comparison",
-  languageSwitch: "Language",
   themeSwitch: "Theme",
-  themeAuto: "System",
-  themeLight: "Light",
-  themeDark: "Dark",
+  "theme.auto": "System",
+  "theme.light": "Light",
+  "theme.dark": "Dark",
   forgetKey: "Forget API key",
 
   // Sizes
@@ -77,7 +76,6 @@ export const en = {
 
   // A turn
   turn: "Question {n}",
-  edit: "Edit",
   editTitle: "Edit the question",
   cancel: "Cancel",
   send: "Ask again",
@@ -101,14 +99,14 @@ export const en = {
   time: "Time",
   timeOf: "{model}: {parts}; {total} in all",
   timeOfSample: "{model}, sample {sample}: {parts}; {total} in all",
-  segmentQueue: "queue",
-  segmentLoad: "load",
-  segmentPrefill: "prefill",
-  segmentDecode: "decode",
-  segmentQueueHint: "waiting for a place",
-  segmentLoadHint: "starting the size",
-  segmentPrefillHint: "reading the prompt, to the first token",
-  segmentDecodeHint: "writing",
+  "segment.queue": "queue",
+  "segment.load": "load",
+  "segment.prefill": "prefill",
+  "segment.decode": "decode",
+  "segmentHint.queue": "waiting for a place",
+  "segmentHint.load": "starting the size",
+  "segmentHint.prefill": "reading the prompt, to the first token",
+  "segmentHint.decode": "writing",
   sharedNote: "Up to {n} sizes shared the machine while these figures were made.",
   askAlone: "Ask one at a time",
   aloneNote: "Each size had the machine to itself.",
@@ -203,7 +201,6 @@ export const en = {
   saidFinished: "{model} has answered in {total}.",
   saidFailed: "{model} has failed: {reason}",
   saidStopped: "{model} was stopped.",
-  saidStillRunning: "{n} still answering.",
 };
 
 export type Texts = Record<keyof typeof en, string>;
