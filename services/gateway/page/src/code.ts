@@ -24,21 +24,15 @@ const lowlight = createLowlight({
 type Highlighted = ReturnType<typeof lowlight.highlight>["children"][number];
 
 /** The code as text and spans; null for an unknown language. */
-export function highlighted(language: string, source: string): DocumentFragment | null {
-  if (!lowlight.registered(language)) return null;
-  return fragment(lowlight.highlight(language, source).children);
+export function highlighted(language: string, source: string): (Node | string)[] | null {
+  return lowlight.registered(language) ? lowlight.highlight(language, source).children.map(shown) : null;
 }
 
-function fragment(nodes: Highlighted[]): DocumentFragment {
-  const created = document.createDocumentFragment();
-  for (const node of nodes) {
-    if (node.type === "text") created.append(node.value);
-    if (node.type !== "element") continue;
-    const span = document.createElement("span");
-    const names = node.properties["className"];
-    span.className = Array.isArray(names) ? names.join(" ") : "";
-    span.append(fragment(node.children as Highlighted[]));
-    created.append(span);
-  }
-  return created;
+function shown(node: Highlighted): Node | string {
+  if (node.type !== "element") return node.type === "text" ? node.value : "";
+  const names = node.properties["className"];
+  const span = document.createElement("span");
+  span.className = Array.isArray(names) ? names.join(" ") : "";
+  span.append(...(node.children as Highlighted[]).map(shown));
+  return span;
 }

@@ -16,7 +16,7 @@ export function App({ page }: { page: Page }) {
   const hasTurns = page.turns.length > 0;
   return (
     <div class={hasTurns ? "page asked" : "page"} key={language()}>
-      <button type="button" class="skip" onClick={focusQuestion}>
+      <button type="button" class="quiet skip" onClick={focusQuestion}>
         {t("skip")}
       </button>
       <TopBar page={page} />

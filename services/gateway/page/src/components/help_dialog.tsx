@@ -17,7 +17,7 @@ export function HelpDialog({ page }: { page: Page }) {
     ["?", t("keyHelp")],
   ];
   return (
-    <Dialog title={t("helpTitle")} onClose={() => page.show(null)}>
+    <Dialog title={t("help")} onClose={() => page.show(null)}>
       <Keys keys={keys} />
       <Switch text={t("singleKeys")} isOn={page.singleKeys} onChange={(isOn) => page.setSingleKeys(isOn)} />
       <Keys keys={single} />

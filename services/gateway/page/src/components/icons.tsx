@@ -32,7 +32,7 @@ export function Icon({ name }: { name: IconName }) {
 /** Three sizes, ascending. */
 export function Mark() {
   return (
-    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+    <svg class="mark" width="22" height="22" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
       <rect fill="#3a9bbf" x="3" y="19" width="7" height="9" rx="2" />
       <rect fill="#4f63c6" x="12.5" y="12" width="7" height="16" rx="2" />
       <rect class="large" x="22" y="4" width="7" height="24" rx="2" />

@@ -23,7 +23,7 @@ export function SizePicker({ page }: { page: Page }) {
       {sizes === null && sizesError === null && <p class="soft">{t("loadingSizes")}</p>}
       {sizes?.length === 0 && (
         <p class="soft">
-          {t("noSizes")} {t("noSizesHint")} <code>sizeup up --models toy:0.5m,toy:2m,toy:5m</code>
+          {t("noSizes")} <code>sizeup up --models toy:0.5m,toy:2m,toy:5m</code>
         </p>
       )}
       {page.missing.length > 0 && (

@@ -1,6 +1,7 @@
 /** The text of one answer, kept up to date while it grows. */
 
 import { BlockSplitter, type Block } from "./blocks";
+import { create } from "./create";
 import { elements } from "./elements";
 import { parse } from "./parser";
 import { codeElement, formulaElement } from "./rich";
@@ -114,17 +115,15 @@ export class AnswerView {
 
 function render(block: Block, grows = false): HTMLElement {
   if (block.kind === "plain") return plain(block.source);
-  const holder = document.createElement("div");
-  holder.className = "block";
-  if (block.kind === "code") holder.append(codeElement(block.language, block.source, grows));
-  else if (block.kind === "formula") holder.append(formulaElement(block.source, true));
-  else holder.append(elements(parse(block.source)));
-  return holder;
+  return create("div", { class: "block" }, content(block, grows));
+}
+
+function content(block: Block, grows: boolean): Node {
+  if (block.kind === "code") return codeElement(block.language, block.source, grows);
+  if (block.kind === "formula") return formulaElement(block.source, true);
+  return elements(parse(block.source));
 }
 
 function plain(source: string): HTMLElement {
-  const holder = document.createElement("div");
-  holder.className = "block plain";
-  holder.textContent = source;
-  return holder;
+  return create("div", { class: "block plain" }, source);
 }

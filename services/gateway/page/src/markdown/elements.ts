@@ -1,6 +1,7 @@
 /** Elements of parsed Markdown. No string of HTML is parsed anywhere: HTML in an answer is text. */
 
-import type { Token, Tokens } from "marked";
+import type { MarkedToken, Token, Tokens } from "marked";
+import { create } from "./create";
 import { decodeEntities } from "./entities";
 import { safeLink } from "./links";
 import type { FormulaToken } from "./parser";
@@ -10,54 +11,51 @@ import { codeElement, formulaElement } from "./rich";
 const DEEPEST = 24;
 /** The headings of an answer stand below the name of its size, a heading of level 3. */
 const HEADING_OFFSET = 3;
+/** Elements without attributes, by the type of their token. */
+const NAMES = { paragraph: "p", blockquote: "blockquote", strong: "strong", em: "em", del: "del" };
 
 export function elements(tokens: Token[], depth = 0): DocumentFragment {
   const fragment = document.createDocumentFragment();
   for (const token of tokens) {
-    fragment.append(depth > DEEPEST ? token.raw : element(token, depth + 1));
+    fragment.append(depth > DEEPEST ? token.raw : element(token as MarkedToken | FormulaToken, depth + 1));
   }
   return fragment;
 }
 
-function element(token: Token, depth: number): Node | string {
+function element(token: MarkedToken | FormulaToken, depth: number): Node | string {
   switch (token.type) {
     case "space":
     case "def":
       return "";
     case "paragraph":
-      return wrap("p", token, depth);
-    case "heading":
-      return wrap(headingName(token as Tokens.Heading), token, depth);
     case "blockquote":
-      return wrap("blockquote", token, depth);
     case "strong":
-      return wrap("strong", token, depth);
     case "em":
-      return wrap("em", token, depth);
     case "del":
-      return wrap("del", token, depth);
+      return create(NAMES[token.type], {}, elements(token.tokens, depth));
+    case "heading":
+      return create(`h${Math.min(6, token.depth + HEADING_OFFSET)}`, {}, elements(token.tokens, depth));
     case "list":
-      return list(token as Tokens.List, depth);
+      return list(token, depth);
     case "table":
-      return table(token as Tokens.Table, depth);
+      return table(token, depth);
     case "code":
-      return codeElement((token as Tokens.Code).lang ?? "", (token as Tokens.Code).text);
+      return codeElement(token.lang ?? "", token.text);
     case "codespan":
-      return create("code", (token as Tokens.Codespan).text);
+      return create("code", {}, token.text);
     case "formula":
-      return formulaElement((token as FormulaToken).source, (token as FormulaToken).display);
+      return formulaElement(token.source, token.display);
     case "hr":
-      return create("hr");
     case "br":
-      return create("br");
+      return create(token.type);
     case "link":
-      return link(token as Tokens.Link, depth);
+      return linkTo(token.href, elements(token.tokens, depth));
     case "image":
-      return image(token as Tokens.Image);
+      return image(token);
     case "html":
-      return /^<br\s*\/?>\s*$/i.test(token.raw) ? create("br") : html(token as Tokens.HTML);
+      return html(token);
     case "escape":
-      return (token as Tokens.Escape).text;
+      return token.text;
     default:
       return text(token, depth);
   }
@@ -68,72 +66,31 @@ function text(token: Token, depth: number): Node | string {
   return decodeEntities("text" in token ? String(token.text) : token.raw);
 }
 
-/** A block of HTML keeps its lines. */
+/** A line break, or text; a block of HTML keeps its lines. */
 function html(token: Tokens.HTML | Tokens.Tag): Node | string {
-  if (!("block" in token) || !token.block) return token.raw;
-  const paragraph = create("p", token.raw.trim());
-  paragraph.className = "source";
-  return paragraph;
+  if (/^<br\s*\/?>\s*$/i.test(token.raw)) return create("br");
+  return token.block ? create("p", { class: "source" }, token.raw.trim()) : token.raw;
 }
 
-function create(name: string, content = ""): HTMLElement {
-  const created = document.createElement(name);
-  if (content !== "") created.textContent = content;
-  return created;
-}
-
-function wrap(name: string, token: Token, depth: number): HTMLElement {
-  const wrapper = create(name);
-  wrapper.append(elements(("tokens" in token && token.tokens) || [], depth));
-  return wrapper;
-}
-
-function headingName(token: Tokens.Heading): string {
-  return `h${Math.min(6, token.depth + HEADING_OFFSET)}`;
-}
-
-function list(token: Tokens.List, depth: number): HTMLElement {
-  const created = create(token.ordered ? "ol" : "ul");
-  if (token.ordered && typeof token.start === "number" && token.start !== 1) {
-    created.setAttribute("start", String(token.start));
-  }
-  for (const item of token.items) {
-    const entry = create("li");
-    if (item.task) entry.append(item.checked ? "☑ " : "☐ ");
-    entry.append(elements(item.tokens, depth));
-    created.append(entry);
-  }
-  return created;
+function list({ ordered, start, items }: Tokens.List, depth: number): HTMLElement {
+  const isNumbered = ordered && start !== "" && start !== 1;
+  const entries = items.map(({ task, checked, tokens }) =>
+    create("li", {}, task ? (checked ? "☑ " : "☐ ") : "", elements(tokens, depth)),
+  );
+  return create(ordered ? "ol" : "ul", isNumbered ? { start: String(start) } : {}, ...entries);
 }
 
 /** A table scrolls inside its column, by keyboard as well. */
-function table(token: Tokens.Table, depth: number): HTMLElement {
-  const created = create("table");
+function table({ align, header, rows }: Tokens.Table, depth: number): HTMLElement {
   const row = (name: string, cells: Tokens.TableCell[]) => {
-    const line = create("tr");
-    cells.forEach((cell, index) => {
-      const entry = create(name);
-      const align = token.align[index];
-      if (align) entry.className = `align-${align}`;
-      entry.append(elements(cell.tokens, depth));
-      line.append(entry);
-    });
-    return line;
+    const entries = cells.map(({ tokens }, index) =>
+      create(name, align[index] ? { class: `align-${align[index]}` } : {}, elements(tokens, depth)),
+    );
+    return create("tr", {}, ...entries);
   };
-  const head = create("thead");
-  head.append(row("th", token.header));
-  const body = create("tbody");
-  body.append(...token.rows.map((cells) => row("td", cells)));
-  created.append(head, body);
-  const scroll = create("div");
-  scroll.className = "scroll";
-  scroll.tabIndex = 0;
-  scroll.append(created);
-  return scroll;
-}
-
-function link(token: Tokens.Link, depth: number): HTMLElement {
-  return linkTo(token.href, elements(token.tokens, depth));
+  const head = create("thead", {}, row("th", header));
+  const body = create("tbody", {}, ...rows.map((cells) => row("td", cells)));
+  return create("div", { class: "scroll", tabindex: "0" }, create("table", {}, head, body));
 }
 
 /** An image is never loaded: its description leads to its address. */
@@ -144,16 +101,8 @@ function image(token: Tokens.Image): HTMLElement {
 }
 
 function linkTo(address: string, content: Node | string): HTMLElement {
-  const target = safeLink(decodeEntities(address));
-  const shown = create(target === null ? "span" : "a");
-  shown.title = address.slice(0, 300);
-  if (target === null) {
-    shown.className = "inert";
-  } else {
-    shown.setAttribute("href", target);
-    shown.setAttribute("target", "_blank");
-    shown.setAttribute("rel", "noopener noreferrer nofollow");
-  }
-  shown.append(content);
-  return shown;
+  const href = safeLink(decodeEntities(address));
+  const title = address.slice(0, 300);
+  if (href === null) return create("span", { title, class: "inert" }, content);
+  return create("a", { title, href, target: "_blank", rel: "noopener noreferrer nofollow" }, content);
 }

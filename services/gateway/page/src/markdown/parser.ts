@@ -1,12 +1,8 @@
 /** Markdown as GitHub has it, with formulas: `$x$`, `\(x\)`, `$$x$$`, `\[x\]`. */
 
-import { Marked, type Token, type Tokens } from "marked";
+import { Marked, type Token } from "marked";
 
-export interface FormulaToken extends Tokens.Generic {
-  type: "formula";
-  source: string;
-  display: boolean;
-}
+export type FormulaToken = { type: "formula"; raw: string; source: string; display: boolean };
 
 const DISPLAY = /^(?:\$\$(?!\s*\$)([^$]+?)\$\$|\\\[([\s\S]+?)\\\])/;
 /** As in pandoc: no space inside the dollars and no digit after them, so that "$5 and $6" is money. */

@@ -4,6 +4,7 @@
 
 import { copyText } from "../clipboard";
 import { t } from "../language";
+import { create } from "./create";
 
 /** Longer code is not highlighted, and a longer formula is not set. */
 const LONGEST_CODE = 20_000;
@@ -14,38 +15,26 @@ let typesetting: Promise<typeof import("../formulas")> | undefined;
 
 /** Code that still grows is not highlighted yet. */
 export function codeElement(language: string, source: string, grows = false): HTMLElement {
-  const block = document.createElement("div");
-  block.className = "code";
-  const bar = document.createElement("div");
-  bar.className = "code-bar";
-  const name = document.createElement("span");
-  name.textContent = language.slice(0, 30);
-  bar.append(name, copyButton(() => source));
-  const pre = document.createElement("pre");
-  pre.tabIndex = 0;
-  const code = document.createElement("code");
-  code.textContent = source;
-  pre.append(code);
-  block.append(bar, pre);
+  const name = create("span", {}, language.slice(0, 30));
+  const bar = create("div", { class: "code-bar" }, name, copyButton(source));
+  const code = create("code", {}, source);
   const isHighlighted = !grows && language !== "" && source.length <= LONGEST_CODE;
   if (isHighlighted) void highlight(code, language, source);
-  return block;
+  return create("div", { class: "code" }, bar, create("pre", { tabindex: "0" }, code));
 }
 
 async function highlight(code: HTMLElement, language: string, source: string): Promise<void> {
   highlighting ??= import("../code");
   const { highlighted } = await highlighting;
   const nodes = highlighted(language.toLowerCase(), source);
-  if (nodes !== null) code.replaceChildren(nodes);
+  if (nodes !== null) code.replaceChildren(...nodes);
 }
 
 export function formulaElement(source: string, display: boolean): HTMLElement {
-  const shown = document.createElement(display ? "div" : "span");
-  shown.className = display ? "formula display" : "formula";
-  if (display) shown.tabIndex = 0;
-  const code = document.createElement("code");
-  code.textContent = source;
-  shown.append(code);
+  const code = create("code", {}, source);
+  const shown = display
+    ? create("div", { class: "formula display", tabindex: "0" }, code)
+    : create("span", { class: "formula" }, code);
   if (source.length <= LONGEST_FORMULA) void typeset(shown, source, display);
   return shown;
 }
@@ -57,13 +46,10 @@ async function typeset(shown: HTMLElement, source: string, display: boolean): Pr
   if (math !== null) shown.replaceChildren(math);
 }
 
-export function copyButton(source: () => string): HTMLButtonElement {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "quiet small";
-  button.textContent = t("copy");
+function copyButton(source: string): HTMLElement {
+  const button = create("button", { type: "button", class: "quiet small" }, t("copy"));
   button.addEventListener("click", () => {
-    void copyText(source()).then((copied) => {
+    void copyText(source).then((copied) => {
       if (copied) button.textContent = t("copied");
     });
   });

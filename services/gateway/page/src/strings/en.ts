@@ -39,8 +39,7 @@ export const en = {
   stateDownloading: "downloading",
   stateFailed: "failed",
   withProgress: "{what}, {percent}",
-  noSizes: "This gateway serves no model yet.",
-  noSizesHint: "Start some, for example with",
+  noSizes: "This gateway serves no model yet. Start some, for example with",
   sizesFailed: "The gateway does not answer: {reason}",
   tryAgain: "Try again",
   loadingSizes: "Looking for sizes…",
@@ -165,7 +164,6 @@ export const en = {
   historyEmpty: "Nothing yet. Comparisons are kept in this browser, the last {n}.",
   historyNote: "Kept in this browser only: the last {n} comparisons.",
   historyUnavailable: "This browser keeps no history.",
-  open: "Open",
   remove: "Delete",
   removeItem: "Delete: {prompt}",
   removeAll: "Delete all",
@@ -182,7 +180,6 @@ export const en = {
   keySave: "Use this key",
 
   // Help
-  helpTitle: "Keyboard",
   keyAsk: "ask",
   keyNewLine: "new line",
   keyStop: "stop all",
