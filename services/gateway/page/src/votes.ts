@@ -1,21 +1,16 @@
 /** Which sizes were good enough for which questions, as the reader judged them. */
 
 import { csv } from "./csv";
-import { sizeFigures } from "./figures";
+import { sizeFigures, type SizeFigures } from "./figures";
 import type { Turn } from "./conversation";
 import { readSetting, writeSetting } from "./settings";
 
-export interface Vote {
+export interface Vote
+  extends Pick<SizeFigures, "model" | "ttft" | "tokensPerSecond" | "total" | "tokens" | "atOnce"> {
   turn: string;
   at: string;
   prompt: string;
-  model: string;
   good: boolean;
-  ttft: number | null;
-  tokensPerSecond: number | null;
-  total: number | null;
-  tokens: number | null;
-  atOnce: number | null;
   sameAsLargest: boolean | null;
 }
 
@@ -39,19 +34,12 @@ export function toggle(votes: Vote[], turn: Turn, model: string): Vote[] {
 }
 
 function entries(turn: Turn, good: Set<string>): Vote[] {
-  return sizeFigures(turn.run).map((size) => ({
-    turn: turn.id,
-    at: turn.at,
-    prompt: turn.prompt.slice(0, LONGEST_PROMPT),
-    model: size.model,
-    good: good.has(size.model),
-    ttft: size.ttft,
-    tokensPerSecond: size.tokensPerSecond,
-    total: size.total,
-    tokens: size.tokens,
-    atOnce: size.atOnce,
-    sameAsLargest: size.isSame,
-  }));
+  const { id, at } = turn;
+  const prompt = turn.prompt.slice(0, LONGEST_PROMPT);
+  return sizeFigures(turn.run).map(({ model, ttft, tokensPerSecond, total, tokens, atOnce, isSame }) => {
+    const figures = { ttft, tokensPerSecond, total, tokens, atOnce };
+    return { turn: id, at, prompt, model, good: good.has(model), ...figures, sameAsLargest: isSame };
+  });
 }
 
 export interface Tally {

@@ -63,9 +63,13 @@ class Text extends Component<{ answer: Answer }> {
   }
 
   private show(): void {
-    const { answer } = this.props;
-    if (this.root.current) this.view ??= new AnswerView(this.root.current);
-    this.view?.update(answer.text, answer.ending !== null);
+    const { text, ending } = this.props.answer;
+    const isDone = ending !== null;
+    if (this.root.current && !this.view?.continues(text, isDone)) {
+      this.view?.destroy();
+      this.view = new AnswerView(this.root.current);
+    }
+    this.view?.update(text, isDone);
   }
 
   render() {

@@ -23,7 +23,7 @@ export function App({ page }: { page: Page }) {
       <main>
         <div class={hasTurns ? "unseen" : "hero"}>
           <h1>{t("heading")}</h1>
-          <p class="lead">{t("lead")}</p>
+          <p class="soft lead">{t("lead")}</p>
         </div>
         {page.turns.map((turn, index) => (
           <TurnView

@@ -110,7 +110,7 @@ function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
 function ColumnFigures({ size, now }: { size: SizeFigures; now: number }) {
   const live = size.answers.find(({ ending }) => ending === null);
   const kept = useRef<{ at: number; figures: Shown } | null>(null);
-  let figures: Pick<Shown, "ttft" | "tokensPerSecond"> & { total: number | null; tokens: number | null } = size;
+  let figures: Pick<SizeFigures, "ttft" | "tokensPerSecond" | "tokens"> = size;
   if (live) {
     if (kept.current === null || now - kept.current.at >= CALM_MS) {
       kept.current = { at: now, figures: shown(live, now) };
@@ -120,7 +120,7 @@ function ColumnFigures({ size, now }: { size: SizeFigures; now: number }) {
     figures = shown(size.answers[0], now); // stopped or failed: as far as it came
   }
   return (
-    <dl class={live ? "figures live" : "figures"}>
+    <dl class={live ? "figures soft" : "figures"}>
       <Figure name={t("ttft")} value={numbers.seconds(figures.ttft)} />
       <Figure name={t("tokensPerSecond")} value={numbers.rate(figures.tokensPerSecond)} />
       <Figure name={t("tokens")} value={numbers.count(figures.tokens)} />

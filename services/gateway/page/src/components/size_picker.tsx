@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import type { Size } from "../contract";
 import { perRow } from "../balance";
 import { sizeColor } from "../colors";
@@ -106,10 +107,15 @@ function MeasuredBars({ size, fastest }: { size: Size; fastest: number }) {
   return (
     <span class="measured" title={measuredText(size)}>
       {speed !== null && (
-        <MeasuredBar name="speed" share={speed / fastest} value={numbers.rate(speed)} unit />
+        <MeasuredBar name="speed" share={speed / fastest}>
+          {numbers.rate(speed)}
+          <small class="soft"> {t("tokensPerSecondUnit")}</small>
+        </MeasuredBar>
       )}
       {ability !== null && (
-        <MeasuredBar name="ability" share={ability} value={numbers.percent(ability)} />
+        <MeasuredBar name="ability" share={ability}>
+          {numbers.percent(ability)}
+        </MeasuredBar>
       )}
     </span>
   );
@@ -118,19 +124,15 @@ function MeasuredBars({ size, fastest }: { size: Size; fastest: number }) {
 interface BarProps {
   name: "speed" | "ability";
   share: number;
-  value: string;
-  unit?: boolean;
+  children: ComponentChildren;
 }
 
-function MeasuredBar({ name, share, value, unit }: BarProps) {
+function MeasuredBar({ name, share, children }: BarProps) {
   return (
     <span class="measured-row">
       <span class="soft">{t(name)}</span>
       <Bar share={share} least={0.02} />
-      <span class="value">
-        {value}
-        {unit && <small> {t("tokensPerSecondUnit")}</small>}
-      </span>
+      <span class="value">{children}</span>
     </span>
   );
 }

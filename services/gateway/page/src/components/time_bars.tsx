@@ -39,7 +39,7 @@ export function TimeBars({ run, now, onAskAlone }: Props) {
           </li>
         ))}
       </ul>
-      <div class="axis number" aria-hidden="true">
+      <div class="axis soft number" aria-hidden="true">
         {ticks(end).map((value) => (
           <span key={value} style={{ left: `${(value / end) * 100}%` }}>
             {numbers.tick(value, end)}
@@ -85,12 +85,12 @@ function spoken(answer: Answer, figures: Shown, samples: number): string {
 /** The median of the samples that have ended, or the time of the first that runs. */
 function Total({ live, median, now }: { live: Answer | undefined; median: number | null; now: number }) {
   const value = live ? shown(live, now).total : median;
-  return <span class={live ? "value live" : "value"}>{numbers.seconds(value)}</span>;
+  return <span class={live ? "value soft" : "value"}>{numbers.seconds(value)}</span>;
 }
 
 function Legend() {
   return (
-    <p class="legend">
+    <p class="soft legend">
       {SEGMENTS.map((segment) => (
         <span key={segment} title={t(`segmentHint.${segment}`)}>
           <i class={`segment ${segment}`} />

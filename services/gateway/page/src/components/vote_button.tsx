@@ -13,7 +13,7 @@ export function VoteButton({ model, isGood, onClick, onlyIcon = false }: Props) 
   return (
     <button
       type="button"
-      class={`vote small${isGood ? " given" : ""}${onlyIcon ? " only-icon" : ""}`}
+      class={`vote ${onlyIcon ? "only-icon" : "small"}${isGood ? " given" : ""}`}
       aria-pressed={isGood}
       aria-label={t("goodEnoughModel", { model })}
       onClick={onClick}

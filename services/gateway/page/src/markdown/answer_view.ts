@@ -13,48 +13,44 @@ const PATIENCE = 8;
 /** Milliseconds of a frame that closed blocks may take; the rest waits for the next frame. */
 const BUDGET = 6;
 
+/** What is shown of the block that still grows. */
+interface Tail {
+  block: Block;
+  element: HTMLElement;
+}
+
 export class AnswerView {
-  private splitter = new BlockSplitter();
+  private readonly splitter = new BlockSplitter();
+  private readonly queue: Block[] = [];
   private shown = "";
-  private queue: Block[] = [];
-  private tail: HTMLElement | null = null;
-  private tailKind = "";
-  private tailSource = "";
+  private tail: Tail | null = null;
   private notBefore = 0;
   private ended = false;
   private frame = 0;
 
-  constructor(private readonly root: HTMLElement) {}
+  constructor(private readonly root: HTMLElement) {
+    root.replaceChildren();
+  }
+
+  /** Whether the text goes on where the one that is shown ends. */
+  continues(text: string, done: boolean): boolean {
+    if (this.ended) return text === this.shown;
+    // The end of the stream repeats the text: only then is it compared as a whole.
+    return text.length >= this.shown.length && (!done || text.startsWith(this.shown));
+  }
 
   /** Shows the text; `done` when it will not grow any more. */
   update(text: string, done: boolean): void {
-    if (this.ended && text === this.shown) return;
-    const grows = !this.ended && text.length >= this.shown.length;
-    // The end of the stream repeats the text: only then is it compared as a whole.
-    if (!grows || (done && !text.startsWith(this.shown))) this.reset();
-    if (text.length > this.shown.length) {
-      this.queue.push(...this.splitter.push(text.slice(this.shown.length)));
-      this.shown = text;
-    }
-    if (done && !this.ended) {
-      this.queue.push(...this.splitter.end());
-      this.ended = true;
-    }
+    if (this.ended) return;
+    this.queue.push(...this.splitter.push(text.slice(this.shown.length)));
+    if (done) this.queue.push(...this.splitter.end());
+    this.shown = text;
+    this.ended = done;
     this.drain();
   }
 
   destroy(): void {
     cancelAnimationFrame(this.frame);
-  }
-
-  private reset(): void {
-    this.splitter = new BlockSplitter();
-    this.shown = "";
-    this.queue = [];
-    this.tail = null;
-    this.tailSource = "";
-    this.ended = false;
-    this.root.replaceChildren();
   }
 
   private drain(): void {
@@ -63,7 +59,10 @@ export class AnswerView {
     for (; next < this.queue.length; next += 1) {
       if (next > 0 && performance.now() - begun > BUDGET) break;
       const block = this.queue[next];
-      if (block) this.append(render(block));
+      // A closed block takes the place of the open one.
+      if (block) this.putLast(render(block));
+      this.tail = null;
+      this.notBefore = 0;
     }
     this.queue.splice(0, next);
     cancelAnimationFrame(this.frame);
@@ -71,46 +70,41 @@ export class AnswerView {
     else this.showTail(begun);
   }
 
-  /** A closed block takes the place of the open one. */
-  private append(block: HTMLElement): void {
-    if (this.tail) this.tail.replaceWith(block);
-    else this.root.append(block);
-    this.tail = null;
-    this.tailSource = "";
-    this.notBefore = 0;
+  private putLast(element: HTMLElement): void {
+    if (this.tail) this.tail.element.replaceWith(element);
+    else this.root.append(element);
   }
 
   private showTail(now: number): void {
-    const open = this.ended ? null : this.splitter.open;
-    if (open === null) {
-      this.tail?.remove();
+    const block = this.ended ? null : this.splitter.open;
+    const { tail } = this;
+    if (block === null) {
+      tail?.element.remove();
       this.tail = null;
       return;
     }
-    if (this.tail && open.source === this.tailSource && open.kind === this.tailKind) return;
+    if (tail && block.source === tail.block.source && block.kind === tail.block.kind) return;
     if (now < this.notBefore) return;
-    const text = this.tailText(open);
-    if (text && open.source.startsWith(this.tailSource)) {
-      text.appendData(open.source.slice(this.tailSource.length));
+    const text = tail && growingText(tail, block);
+    if (text) {
+      text.appendData(block.source.slice(text.length));
+      tail.block = block;
     } else {
-      const element = open.source.length > LONGEST_OPEN ? plain(open.source) : render(open, true);
-      if (this.tail) this.tail.replaceWith(element);
-      else this.root.append(element);
-      this.tail = element;
+      const element = block.source.length > LONGEST_OPEN ? plain(block.source) : render(block, true);
+      this.putLast(element);
+      this.tail = { block, element };
     }
-    this.tailKind = open.kind;
-    this.tailSource = open.source;
     this.notBefore = now + (performance.now() - now) * PATIENCE;
   }
+}
 
-  /** The text node that grows, where the open block is not parsed. */
-  private tailText(open: Block): Text | null {
-    if (!this.tail || this.tailKind !== open.kind) return null;
-    const holder = open.kind === "code" ? this.tail.querySelector("code") : this.tail;
-    const isPlain = open.kind === "code" || this.tail.classList.contains("plain");
-    const text = isPlain ? holder?.firstChild : null;
-    return text instanceof Text && holder?.childNodes.length === 1 ? text : null;
-  }
+/** The text node to which the rest of the block is added, where the block is not parsed. */
+function growingText({ block, element }: Tail, next: Block): Text | null {
+  if (block.kind !== next.kind || !next.source.startsWith(block.source)) return null;
+  const holder = block.kind === "code" ? element.querySelector("code") : element;
+  const isPlain = block.kind === "code" || element.classList.contains("plain");
+  const text = isPlain ? holder?.firstChild : null;
+  return text instanceof Text && holder?.childNodes.length === 1 ? text : null;
 }
 
 function render(block: Block, grows = false): HTMLElement {

@@ -81,7 +81,7 @@ export class BlockSplitter {
 
   private addLine(line: string): void {
     if (this.inLongLine) {
-      this.emit({ kind: "plain", source: line });
+      this.closed.push({ kind: "plain", source: line });
       this.inLongLine = false;
       return;
     }
@@ -142,14 +142,14 @@ export class BlockSplitter {
     }
     if (HEADING.test(line)) {
       this.close();
-      this.emit({ kind: "text", source: line });
+      this.closed.push({ kind: "text", source: line });
       return true;
     }
     const opening = formulaOpening(line);
     if (opening === null) return false;
     this.close();
     if ("whole" in opening) {
-      this.emit({ kind: "formula", source: opening.whole });
+      this.closed.push({ kind: "formula", source: opening.whole });
     } else {
       this.state = { kind: "formula", opening: opening.opening, closing: opening.closing };
       if (opening.rest.trim() !== "") this.current = `${opening.rest}\n`;
@@ -186,10 +186,10 @@ export class BlockSplitter {
     this.state = { kind: "text" };
     this.current = "";
     if (state.kind === "code") {
-      this.emit({ kind: "code", language: state.language, source: current.replace(/\n$/, "") });
+      this.closed.push({ kind: "code", language: state.language, source: current.replace(/\n$/, "") });
     } else if (current.trim() !== "") {
       const isFormula = state.kind === "formula" && !current.startsWith(state.opening);
-      this.emit({ kind: isFormula || isEnvironment(current) ? "formula" : "text", source: current });
+      this.closed.push({ kind: isFormula || isEnvironment(current) ? "formula" : "text", source: current });
     }
   }
 
@@ -198,23 +198,19 @@ export class BlockSplitter {
     this.partial = this.partial.slice(LONGEST_LINE);
     if (this.state.kind === "code") {
       const { language } = this.state;
-      this.emit({ kind: "code", language, source: this.current + piece });
+      this.closed.push({ kind: "code", language, source: this.current + piece });
       this.current = "";
       return;
     }
     if (!this.inLongLine) this.close();
     this.inLongLine = true;
-    this.emit({ kind: "plain", source: piece });
+    this.closed.push({ kind: "plain", source: piece });
   }
 
   private divideBlock(): void {
     const { state } = this;
     this.close();
     if (state.kind === "code") this.state = state;
-  }
-
-  private emit(block: Block): void {
-    this.closed.push(block);
   }
 }
 
