@@ -7,13 +7,12 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import esbuild from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "../sizeup_gateway/page/static");
-const copied = ["index.html", "favicon.svg"];
 
 const settings = {
   absWorkingDir: here,
@@ -26,49 +25,47 @@ const settings = {
 
 /** The files of the page by name, as built from the sources. */
 async function build() {
+  const ofPage = { ...settings, minify: true, outdir: "out", write: false };
   const modules = await esbuild.build({
-    ...settings,
+    ...ofPage,
     // Names without a hash: the gateway answers with an ETag, and a rebuild changes no file name.
     chunkNames: "[name]",
     entryPoints: { app: "src/main.tsx" },
     format: "esm",
     jsx: "automatic",
     jsxImportSource: "preact",
-    minify: true,
-    outdir: "out",
     splitting: true,
-    write: false,
   });
   const others = await esbuild.build({
-    ...settings,
-    entryPoints: { app: "src/styles/page.css", theme: "src/theme.ts" },
+    ...ofPage,
+    entryPoints: {
+      app: "src/styles/page.css",
+      favicon: "src/favicon.svg",
+      index: "src/index.html",
+      theme: "src/theme.ts",
+    },
     format: "iife",
-    minify: true,
-    outdir: "out",
-    write: false,
+    loader: { ".html": "copy", ".svg": "copy" },
   });
-  const files = new Map(copied.map((name) => [name, readFileSync(join(here, "src", name))]));
-  for (const file of [...modules.outputFiles, ...others.outputFiles]) {
-    files.set(file.path.slice(file.path.lastIndexOf("/") + 1), Buffer.from(file.contents));
-  }
-  return files;
+  return new Map([...modules.outputFiles, ...others.outputFiles].map(({ path, contents }) => [basename(path), contents]));
 }
 
 async function write() {
   const files = await build();
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
-  for (const [name, content] of files) writeFileSync(join(target, name), content);
-  for (const [name, content] of files) console.log(`${name}\t${content.length}`);
+  for (const [name, content] of files) {
+    writeFileSync(join(target, name), content);
+    console.log(`${name}\t${content.length}`);
+  }
 }
 
 async function check() {
   const files = await build();
-  const committed = new Set(readdirSync(target));
-  const stale = [...files].filter(
-    ([name, content]) => !committed.has(name) || !readFileSync(join(target, name)).equals(content),
+  const committed = new Map(readdirSync(target).map((name) => [name, readFileSync(join(target, name))]));
+  const names = [...new Set([...files.keys(), ...committed.keys()])].filter(
+    (name) => !files.has(name) || !committed.get(name)?.equals(files.get(name)),
   );
-  const names = [...stale.map(([name]) => name), ...[...committed].filter((name) => !files.has(name))];
   if (names.length === 0) return;
   console.error(`differs from a build of the sources: ${names.sort().join(", ")}; run \`make page\``);
   process.exit(1);
@@ -77,10 +74,9 @@ async function check() {
 async function test() {
   const folder = mkdtempSync(join(tmpdir(), "page-tests-"));
   try {
-    const names = readdirSync(join(here, "test")).filter((name) => name.endsWith(".test.ts"));
     await esbuild.build({
       ...settings,
-      entryPoints: names.map((name) => join("test", name)),
+      entryPoints: ["test/*.test.ts"],
       format: "esm",
       outdir: folder,
       outExtension: { ".js": ".mjs" },

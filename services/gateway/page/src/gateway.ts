@@ -40,7 +40,7 @@ export async function* compare(
   request: CompareRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Chunk> {
-  const response = await call("api/compare", { ...json(request), signal });
+  const response = await call("api/compare", { body: request, signal });
   if (response.body === null) return;
   for await (const object of objects(response.body)) yield object as Chunk;
 }
@@ -48,7 +48,7 @@ export async function* compare(
 /** Ends one size's answers; false where the gateway does not know the comparison. */
 export async function stop(id: string, model: string): Promise<boolean> {
   try {
-    await call("api/compare/stop", json({ id, model }));
+    await call("api/compare/stop", { body: { id, model } });
     return true;
   } catch (error) {
     if (error instanceof GatewayError) return false;
@@ -56,20 +56,14 @@ export async function stop(id: string, model: string): Promise<boolean> {
   }
 }
 
-function json(body: unknown): RequestInit {
-  return {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  };
-}
-
-async function call(path: string, init: RequestInit): Promise<Response> {
-  const headers = new Headers(init.headers);
-  headers.set("Accept", "application/json, application/x-ndjson");
+/** Sends the body, if there is one, as JSON. */
+async function call(path: string, { body, signal }: { body?: unknown; signal?: AbortSignal }): Promise<Response> {
+  const headers = new Headers({ Accept: "application/json, application/x-ndjson" });
   const key = apiKey();
   if (key !== "") headers.set("Authorization", `Bearer ${key}`);
-  const response = await fetch(path, { ...init, headers, cache: "no-store" });
+  if (body !== undefined) headers.set("Content-Type", "application/json");
+  const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const response = await fetch(path, { ...sent, headers, signal: signal ?? null, cache: "no-store" });
   if (!response.ok) throw new GatewayError(response.status, await reason(response));
   return response;
 }

@@ -15,7 +15,7 @@ export function App({ page }: { page: Page }) {
   useEffect(() => listen(page), [page]);
   const hasTurns = page.turns.length > 0;
   return (
-    <div class={hasTurns ? "page asked" : "page"} key={language()}>
+    <div class="page" key={language()}>
       <button type="button" class="quiet skip" onClick={focusQuestion}>
         {t("skip")}
       </button>

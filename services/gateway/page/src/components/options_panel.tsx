@@ -19,9 +19,9 @@ export function OptionsPanel({ page }: { page: Page }) {
           onInput={(event) => page.setOptions({ system: event.currentTarget.value })}
         />
       </label>
-      <NumberInput page={page} field="temperature" label="temperature" hint="byModel" />
-      <NumberInput page={page} field="seed" label="seed" hint="seedHint" />
-      <NumberInput page={page} field="maxTokens" label="maxTokens" hint="byModel" />
+      <NumberInput page={page} field="temperature" hint="byModel" />
+      <NumberInput page={page} field="seed" hint="seedHint" />
+      <NumberInput page={page} field="maxTokens" hint="byModel" />
       <label class="field">
         <span>{t("samples")}</span>
         <input
@@ -53,18 +53,11 @@ function setSamples(page: Page, value: number): void {
   if (Number.isInteger(value)) page.setOptions({ samples: Math.min(MAX_SAMPLES, Math.max(1, value)) });
 }
 
-interface NumberInputProps {
-  page: Page;
-  field: NumberField;
-  label: Key;
-  hint: Key;
-}
-
-function NumberInput({ page, field, label, hint }: NumberInputProps) {
+function NumberInput({ page, field, hint }: { page: Page; field: NumberField; hint: Key }) {
   const value = page.options[field];
   return (
     <label class="field">
-      <span>{t(label)}</span>
+      <span>{t(field)}</span>
       <input
         type="text"
         inputMode="decimal"

@@ -68,7 +68,7 @@ export class BlockSplitter {
     if (this.partial !== "") this.addLine(this.partial);
     this.partial = "";
     // A formula that never ends is text with a dollar sign.
-    if (this.state.kind === "formula") this.current = this.state.opening + this.current;
+    if (this.state.kind === "formula") this.turnIntoText(this.state);
     this.close();
     return this.take();
   }
@@ -145,15 +145,12 @@ export class BlockSplitter {
       this.closed.push({ kind: "text", source: line });
       return true;
     }
-    const opening = formulaOpening(line);
-    if (opening === null) return false;
+    const found = formulaOpening(line);
+    if (found === null) return false;
     this.close();
-    if ("whole" in opening) {
-      this.closed.push({ kind: "formula", source: opening.whole });
-    } else {
-      this.state = { kind: "formula", opening: opening.opening, closing: opening.closing };
-      if (opening.rest.trim() !== "") this.current = `${opening.rest}\n`;
-    }
+    const state: State = { kind: "formula", opening: found.opening, closing: found.closing };
+    this.state = state;
+    if (found.rest.trim() !== "") this.addToFormula(found.rest, state);
     return true;
   }
 
@@ -166,19 +163,23 @@ export class BlockSplitter {
   }
 
   private addToFormula(line: string, state: Extract<State, { kind: "formula" }>): void {
-    const end = line.indexOf(state.closing);
+    const keeps = state.opening === ""; // an environment, with its begin and end
+    const end = keeps ? line.lastIndexOf(state.closing) : line.indexOf(state.closing);
     if (line.trim() === "") {
       // TeX knows no blank line in a formula: it was none.
-      this.current = state.opening + this.current;
-      this.state = { kind: "text" };
+      this.turnIntoText(state);
       this.close();
     } else if (end >= 0 && line.slice(end + state.closing.length).trim() === "") {
-      const keeps = state.closing.startsWith("\\end");
       this.current += keeps ? line : line.slice(0, end);
       this.close();
     } else {
       this.current += `${line}\n`;
     }
+  }
+
+  private turnIntoText(state: Extract<State, { kind: "formula" }>): void {
+    this.current = state.opening + this.current;
+    this.state = { kind: "text" };
   }
 
   private close(): void {
@@ -188,8 +189,8 @@ export class BlockSplitter {
     if (state.kind === "code") {
       this.closed.push({ kind: "code", language: state.language, source: current.replace(/\n$/, "") });
     } else if (current.trim() !== "") {
-      const isFormula = state.kind === "formula" && !current.startsWith(state.opening);
-      this.closed.push({ kind: isFormula || isEnvironment(current) ? "formula" : "text", source: current });
+      const isFormula = state.kind === "formula" || isEnvironment(current);
+      this.closed.push({ kind: isFormula ? "formula" : "text", source: current });
     }
   }
 
@@ -218,22 +219,16 @@ function isEnvironment(source: string): boolean {
   return ENVIRONMENT.test(source) && /\\end\{[a-z*]+\}\s*$/.test(source);
 }
 
-type FormulaOpening = { whole: string } | { opening: string; closing: string; rest: string };
-
-/** A line that begins a formula in a block of its own, or is a whole one. */
-function formulaOpening(line: string): FormulaOpening | null {
+/** The beginning of a formula in a block of its own, and the rest of its line, which may end it. */
+function formulaOpening(line: string): { opening: string; closing: string; rest: string } | null {
   const text = line.trim();
-  const environment = ENVIRONMENT.exec(text);
-  if (environment) {
-    const closing = `\\end{${environment[1] ?? ""}}`;
-    return text.endsWith(closing) ? { whole: text } : { opening: "", closing, rest: text };
-  }
-  for (const [opening, closing] of [["$$", "$$"], ["\\[", "\\]"]] as const) {
-    if (!text.startsWith(opening)) continue;
-    const rest = text.slice(opening.length);
-    const end = rest.indexOf(closing);
-    if (end < 0) return { opening, closing, rest };
-    if (end > 0 && end + closing.length === rest.length) return { whole: rest.slice(0, end) };
-  }
-  return null;
+  const environment = ENVIRONMENT.exec(text)?.[1];
+  if (environment !== undefined) return { opening: "", closing: `\\end{${environment}}`, rest: text };
+  const opening = text.slice(0, 2);
+  if (opening !== "$$" && opening !== "\\[") return null;
+  const closing = opening === "$$" ? "$$" : "\\]";
+  const rest = text.slice(opening.length);
+  const end = rest.indexOf(closing);
+  const isWhole = end > 0 && end + closing.length === rest.length;
+  return end < 0 || isWhole ? { opening, closing, rest } : null;
 }

@@ -10,9 +10,6 @@ import { create } from "./create";
 const LONGEST_CODE = 20_000;
 const LONGEST_FORMULA = 4_000;
 
-let highlighting: Promise<typeof import("../code")> | undefined;
-let typesetting: Promise<typeof import("../formulas")> | undefined;
-
 /** Code that still grows is not highlighted yet. */
 export function codeElement(language: string, source: string, grows = false): HTMLElement {
   const name = create("span", {}, language.slice(0, 30));
@@ -24,8 +21,7 @@ export function codeElement(language: string, source: string, grows = false): HT
 }
 
 async function highlight(code: HTMLElement, language: string, source: string): Promise<void> {
-  highlighting ??= import("../code");
-  const { highlighted } = await highlighting;
+  const { highlighted } = await import("../code");
   const nodes = highlighted(language.toLowerCase(), source);
   if (nodes !== null) code.replaceChildren(...nodes);
 }
@@ -40,8 +36,7 @@ export function formulaElement(source: string, display: boolean): HTMLElement {
 }
 
 async function typeset(shown: HTMLElement, source: string, display: boolean): Promise<void> {
-  typesetting ??= import("../formulas");
-  const { formula } = await typesetting;
+  const { formula } = await import("../formulas");
   const math = formula(source, display);
   if (math !== null) shown.replaceChildren(math);
 }
