@@ -4,7 +4,7 @@
  * them, until an answer ends: then the gateway's figures replace them.
  */
 
-import type { Chunk, Failure, Figures, Header, Size, Status, Summary } from "./contract";
+import type { Chunk, Failure, Figures, Header, Status, Summary } from "./contract";
 
 export const SEGMENTS = ["queue", "load", "prefill", "decode"] as const;
 export type Segment = (typeof SEGMENTS)[number];
@@ -48,41 +48,37 @@ export interface Run {
   broken: string | null;
 }
 
-export function newRun(sizes: Size[], samples: number, oneAtATime: boolean, now: number): Run {
-  const run: Run = {
+export function newRun(sizes: Run["models"], samples: number, oneAtATime: boolean, now: number): Run {
+  const models = sizes.map(({ model, parameters }) => ({ model, parameters }));
+  const answers = models.flatMap(({ model }) =>
+    Array.from({ length: samples }, (_, sample) => newAnswer(model, sample, oneAtATime, now)),
+  );
+  return {
     id: null,
-    models: sizes.map(({ model, parameters }) => ({ model, parameters })),
+    models,
     samples,
     seed: null,
     oneAtATime,
     startedAt: now,
     seconds: null,
-    answers: [],
+    answers,
     summary: null,
     broken: null,
   };
-  run.answers = expected(run, now);
-  return run;
 }
 
-function expected(run: Run, now: number): Answer[] {
-  return run.models.flatMap(({ model }) =>
-    Array.from({ length: run.samples }, (_, sample) => newAnswer(model, sample, run, now)),
-  );
-}
-
-function newAnswer(model: string, sample: number, run: Run, now: number): Answer {
+function newAnswer(model: string, sample: number, oneAtATime: boolean, now: number): Answer {
   return {
     model,
     sample,
-    status: run.oneAtATime ? "waiting" : "asked",
+    status: oneAtATime ? "waiting" : "asked",
     progress: null,
     promptTokens: null,
     text: "",
     thinking: "",
     tokens: 0,
     spent: { queue: 0, load: 0, prefill: 0, decode: 0 },
-    segment: run.oneAtATime ? null : "queue",
+    segment: oneAtATime ? null : "queue",
     segmentSince: now,
     ttft: null,
     ending: null,
@@ -117,12 +113,8 @@ export function apply(run: Run, chunk: Chunk, now: number): void {
 }
 
 function begin(run: Run, header: Header, now: number): void {
-  run.id = header.id;
-  run.models = header.models.map(({ model, parameters }) => ({ model, parameters }));
-  run.samples = header.samples;
-  run.seed = header.seed;
-  run.oneAtATime = header.one_at_a_time;
-  run.answers = expected(run, now);
+  const { id, seed, models, samples, one_at_a_time: oneAtATime } = header;
+  Object.assign(run, newRun(models, samples, oneAtATime, now), { id, seed, startedAt: run.startedAt });
 }
 
 const SEGMENT_OF: Record<Status, Segment | null> = {

@@ -7,7 +7,6 @@ import { t } from "../language";
 import * as numbers from "../numbers";
 import type { Page } from "../page";
 import type { Answer } from "../run";
-import { isGood } from "../votes";
 import { AnswerBody } from "./answer_body";
 import { CopyButton } from "./copy_button";
 import { QuietButton } from "./quiet_button";
@@ -93,7 +92,7 @@ function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
       <footer>
         {!runs && size.answered > 0 && (
           <>
-            <VoteButton model={model} isGood={isGood(page.votes, turn.id, model)} onClick={() => page.vote(turn, model)} />
+            <VoteButton page={page} turn={turn} model={model} />
             <CopyButton
               look="small"
               aria-label={t("copyAnswer", { model })}

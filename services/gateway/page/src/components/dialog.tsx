@@ -1,16 +1,18 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../language";
+import type { Page } from "../page";
 import { QuietButton } from "./quiet_button";
 
 interface Props {
+  page: Page;
   title: string;
-  onClose: () => void;
   children: ComponentChildren;
 }
 
 /** A modal dialog: the browser keeps the focus inside, closes it on Escape, and returns the focus. */
-export function Dialog({ title, onClose, children }: Props) {
+export function Dialog({ page, title, children }: Props) {
+  const close = () => page.show(null);
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = element.current;
@@ -23,16 +25,16 @@ export function Dialog({ title, onClose, children }: Props) {
       aria-labelledby="dialog-title"
       onCancel={(event) => {
         event.preventDefault();
-        onClose();
+        close();
       }}
       onClick={(event) => {
-        if (event.target === element.current) onClose();
+        if (event.target === element.current) close();
       }}
     >
       <div class="dialog">
         <header>
           <h2 id="dialog-title">{title}</h2>
-          <QuietButton icon="close" look="only-icon" aria-label={t("close")} onClick={onClose} />
+          <QuietButton icon="close" look="only-icon" aria-label={t("close")} onClick={close} />
         </header>
         {children}
       </div>

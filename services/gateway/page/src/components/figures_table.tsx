@@ -5,7 +5,6 @@ import { sizeFigures, type SizeFigures } from "../figures";
 import { t } from "../language";
 import * as numbers from "../numbers";
 import type { Page } from "../page";
-import { isGood } from "../votes";
 import { Bar } from "./bar";
 import { VoteButton } from "./vote_button";
 
@@ -87,14 +86,7 @@ function columns(page: Page, turn: Turn, sizes: SizeFigures[]): Column[] {
     },
     {
       name: t("vote"),
-      cell: ({ model, answered }) => answered > 0 && (
-        <VoteButton
-          model={model}
-          isGood={isGood(page.votes, turn.id, model)}
-          onClick={() => page.vote(turn, model)}
-          onlyIcon
-        />
-      ),
+      cell: ({ model, answered }) => answered > 0 && <VoteButton page={page} turn={turn} model={model} onlyIcon />,
     },
   ];
   return all.filter((column) => column !== false);

@@ -17,7 +17,7 @@ export function HelpDialog({ page }: { page: Page }) {
     ["?", t("keyHelp")],
   ];
   return (
-    <Dialog title={t("help")} onClose={() => page.show(null)}>
+    <Dialog page={page} title={t("help")}>
       <Keys keys={keys} />
       <Switch text={t("singleKeys")} isOn={page.singleKeys} onChange={(isOn) => page.setSingleKeys(isOn)} />
       <Keys keys={single} />

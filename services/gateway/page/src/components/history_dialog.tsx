@@ -14,7 +14,7 @@ export function HistoryDialog({ page }: { page: Page }) {
   useEffect(refresh, []);
   const removeAll = (ids: string[]) => void remove(ids).then(refresh);
   return (
-    <Dialog title={t("history")} onClose={() => page.show(null)}>
+    <Dialog page={page} title={t("history")}>
       {entries === null && <p class="soft">{t("historyUnavailable")}</p>}
       {entries?.length === 0 && <p class="soft">{t("historyEmpty", { n: MOST_COMPARISONS })}</p>}
       {entries && entries.length > 0 && (

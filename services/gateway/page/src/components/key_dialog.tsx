@@ -10,7 +10,7 @@ export function KeyDialog({ page }: { page: Page }) {
   const [key, setKey] = useState("");
   const isUsable = KEY.test(key.trim());
   return (
-    <Dialog title={t("keyTitle")} onClose={() => page.show(null)}>
+    <Dialog page={page} title={t("keyTitle")}>
       <form
         class="key-form"
         onSubmit={(event) => {
