@@ -5,8 +5,7 @@
 //   node build.mjs --test     bundle and run the tests of test/
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import esbuild from "esbuild";
@@ -72,26 +71,21 @@ async function check() {
 }
 
 async function test() {
-  const folder = mkdtempSync(join(tmpdir(), "page-tests-"));
-  try {
-    await esbuild.build({
-      ...settings,
-      entryPoints: ["test/*.test.ts"],
-      format: "esm",
-      outdir: folder,
-      outExtension: { ".js": ".mjs" },
-      platform: "node",
-      target: "node20",
-    });
-    const files = readdirSync(folder).map((name) => join(folder, name));
-    const { status, stdout, stderr } = spawnSync(process.execPath, ["--test", ...files]);
-    if (status === 0) return;
-    process.stdout.write(stdout);
-    process.stderr.write(stderr);
-    process.exitCode = 1;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const names = readdirSync(join(here, "test")).filter((name) => name.endsWith(".test.ts"));
+  const { outputFiles } = await esbuild.build({
+    ...settings,
+    format: "esm",
+    platform: "node",
+    stdin: { contents: names.map((name) => `import "./${name}";`).join("\n"), resolveDir: join(here, "test") },
+    target: "node20",
+    write: false,
+  });
+  const [{ contents: input }] = outputFiles;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module"], { input });
+  if (status === 0) return;
+  process.stdout.write(stdout);
+  process.stderr.write(stderr);
+  process.exitCode = 1;
 }
 
 const run = { "--check": check, "--test": test }[process.argv[2]] ?? write;

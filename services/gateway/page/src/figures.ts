@@ -58,6 +58,8 @@ export function durationsOf(figures: Figures): Durations {
 export interface SizeFigures {
   model: string;
   answers: Answer[];
+  /** The first that still runs. */
+  live: Answer | undefined;
   answered: number;
   ttft: number | null;
   tokensPerSecond: number | null;
@@ -85,6 +87,7 @@ export function sizeFigures(run: Run): SizeFigures[] {
     return {
       model,
       answers,
+      live: answers.find(({ ending }) => ending === null),
       answered: answers.filter(({ ending }) => ending === "stop" || ending === "length").length,
       ttft: median(figures.map((each) => each.ttft_seconds)),
       tokensPerSecond: median(figures.map((each) => each.tokens_per_second)),

@@ -55,7 +55,7 @@ interface ColumnProps extends Props {
 function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
   const { model } = size;
   const largest = turn.run.summary?.agreement?.largest ?? model;
-  const runs = size.answers.some(({ ending }) => ending === null);
+  const runs = size.live !== undefined;
   const id = `answer-${turn.id}-${model}`;
   return (
     <article
@@ -107,7 +107,7 @@ function Column({ page, turn, size, now, color, bounded }: ColumnProps) {
 
 /** The median of the samples once they have ended, and before the figures of the first that runs. */
 function ColumnFigures({ size, now }: { size: SizeFigures; now: number }) {
-  const live = size.answers.find(({ ending }) => ending === null);
+  const { live } = size;
   const kept = useRef<{ at: number; figures: Shown } | null>(null);
   let figures: Pick<SizeFigures, "ttft" | "tokensPerSecond" | "tokens"> = size;
   if (live) {

@@ -24,7 +24,7 @@ export function TimeBars({ run, now, onAskAlone }: Props) {
         <SharedNote run={run} onAskAlone={onAskAlone} />
       </div>
       <ul>
-        {sizeFigures(run).map(({ model, answers, total }, rank) => (
+        {sizeFigures(run).map(({ model, answers, live, total }, rank) => (
           <li key={model} class="time-row sized" style={sizeColor(rank, run.models.length)}>
             <span class="name">
               <span class="dot" aria-hidden="true" />
@@ -35,7 +35,9 @@ export function TimeBars({ run, now, onAskAlone }: Props) {
                 <Track key={answer.sample} answer={answer} figures={shown(answer, now)} end={end} samples={run.samples} />
               ))}
             </span>
-            <Total live={answers.find(({ ending }) => ending === null)} median={total} now={now} />
+            <span class={live ? "value soft" : "value"}>
+              {numbers.seconds(live ? shown(live, now).total : total)}
+            </span>
           </li>
         ))}
       </ul>
@@ -80,12 +82,6 @@ function spoken(answer: Answer, figures: Shown, samples: number): string {
   const total = numbers.seconds(figures.total);
   const values = { model: answer.model, sample: answer.sample + 1, parts, total };
   return t(samples > 1 ? "timeOfSample" : "timeOf", values);
-}
-
-/** The median of the samples that have ended, or the time of the first that runs. */
-function Total({ live, median, now }: { live: Answer | undefined; median: number | null; now: number }) {
-  const value = live ? shown(live, now).total : median;
-  return <span class={live ? "value soft" : "value"}>{numbers.seconds(value)}</span>;
 }
 
 function Legend() {
