@@ -45,15 +45,9 @@ export async function* compare(
   for await (const object of objects(response.body)) yield object as Chunk;
 }
 
-/** Ends one size's answers; false where the gateway does not know the comparison. */
-export async function stop(id: string, model: string): Promise<boolean> {
-  try {
-    await call("api/compare/stop", { body: { id, model } });
-    return true;
-  } catch (error) {
-    if (error instanceof GatewayError) return false;
-    throw error;
-  }
+/** Ends one size's answers; whether the gateway knew the comparison, and could be reached. */
+export function stop(id: string, model: string): Promise<boolean> {
+  return call("api/compare/stop", { body: { id, model } }).then(() => true, () => false);
 }
 
 /** Sends the body, if there is one, as JSON. */

@@ -2,14 +2,7 @@
 
 import { Announcer } from "./announcer";
 import type { Size } from "./contract";
-import {
-  areValid,
-  newComparison,
-  randomId,
-  toRequest,
-  type Comparison,
-  type Turn,
-} from "./conversation";
+import { areValid, newComparison, randomId, toRequest, type Comparison, type Turn } from "./conversation";
 import { shown } from "./figures";
 import * as gateway from "./gateway";
 import * as history from "./history";
@@ -45,7 +38,6 @@ export class Page {
   private abort: AbortController | null = null;
   private afterKey: (() => void) | null = null;
   private wanted: string[] = [];
-  private listeners = new Set<() => void>();
   private frame = 0;
   private readonly watch = new SizesWatch({
     found: (sizes) => this.setSizes(sizes),
@@ -56,6 +48,8 @@ export class Page {
     this.announcement = text;
     this.changed();
   });
+
+  constructor(private readonly draw: () => void) {}
 
   get turns(): Turn[] {
     return this.comparison.turns;
@@ -76,17 +70,12 @@ export class Page {
     this.watch.start();
   }
 
-  subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
   /** Renders with the next frame, and while answers arrive at every frame: their bars grow. */
   changed(): void {
     if (this.frame !== 0) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
-      for (const listener of this.listeners) listener();
+      this.draw();
       if (this.running !== null) this.changed();
     });
   }
@@ -107,10 +96,9 @@ export class Page {
 
   private selectFirst(served: Set<string>, sizes: Size[]): void {
     const stored = (readSetting("models") ?? "").split(",");
-    const [wanted, known] = [this.wanted, stored].map((names) => names.filter((name) => served.has(name)));
+    const choices = [this.wanted, stored].map((names) => names.filter((name) => served.has(name)));
     this.missing = this.wanted.filter((name) => !served.has(name));
-    const chosen = [wanted, known].find((names) => names !== undefined && names.length > 0);
-    this.selected = new Set(chosen ?? firstChoice(sizes));
+    this.selected = new Set(choices.find((names) => names.length > 0) ?? firstChoice(sizes));
     this.wanted = [];
   }
 
@@ -243,7 +231,7 @@ export class Page {
     const turn = this.running;
     if (turn === null) return;
     const { id } = turn.run;
-    const stopped = id !== null && (await gateway.stop(id, model).catch(() => false));
+    const stopped = id !== null && (await gateway.stop(id, model));
     if (stopped || !isRunning(turn.run)) return;
     ignore(turn.run, model, performance.now());
     turn.version += 1;

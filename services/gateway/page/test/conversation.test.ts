@@ -2,32 +2,24 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { areValid, historyOf, toRequest, type Turn } from "../src/conversation";
 import { surplus } from "../src/history";
-import type { Answer, Run } from "../src/run";
+import { apply, end, newRun } from "../src/run";
 import { action } from "../src/shortcuts";
 import { DEFAULT_OPTIONS } from "../src/share";
 import { tally, toggle, turnCsv, votesCsv, type Vote } from "../src/votes";
 
-function answer(model: string, text: string, changes: Partial<Answer> = {}): Answer {
-  return {
-    model, sample: 0, status: "answering", progress: null, promptTokens: null, text, thinking: "", tokens: 1,
-    spent: { queue: 0, load: 0, prefill: 0, decode: 0 }, segment: null, segmentSince: 0, ttft: null,
-    ending: "stop", failure: null, figures: null, ...changes,
-  };
-}
-
-function turn(id: string, prompt: string, answers: Answer[]): Turn {
-  const models = answers.map(({ model }) => model);
-  const run: Run = {
-    id: "cmp", models: models.map((model) => ({ model, parameters: 1 })), samples: 1, seed: 3, oneAtATime: false,
-    startedAt: 0, seconds: 1, answers, summary: null, broken: null,
-  };
+/** A turn that has ended, with one answer of each size. */
+function turn(id: string, prompt: string, texts: Record<string, string>): Turn {
+  const models = Object.keys(texts);
+  const run = newRun(models.map((model) => ({ model, parameters: 1 })), 1, false, 0);
+  for (const [model, text] of Object.entries(texts)) apply(run, { model, done: true, text }, 0);
+  end(run, 1000, null);
   return { id, at: "2026-11-30T00:00:00Z", prompt, models, options: DEFAULT_OPTIONS, run, version: 0 };
 }
 
-const FIRST = turn("t1", "1 + 1?", [answer("a:1", "3"), answer("a:2", "2")]);
+const FIRST = turn("t1", "1 + 1?", { "a:1": "3", "a:2": "2" });
 
 test("each size sees its own earlier answers", () => {
-  const second = turn("t2", "Sure?", [answer("a:1", ""), answer("a:2", ""), answer("a:3", "")]);
+  const second = turn("t2", "Sure?", { "a:1": "", "a:2": "", "a:3": "" });
   const request = toRequest(second, [FIRST]);
   assert.deepEqual(request.messages, [{ role: "user", content: "Sure?" }]);
   assert.deepEqual(Object.keys(request.history!), ["a:1", "a:2"]);
@@ -35,7 +27,8 @@ test("each size sees its own earlier answers", () => {
 });
 
 test("failed and empty answers are not part of the conversation", () => {
-  const failed = turn("t", "x", [answer("a:1", "part", { ending: "error" }), answer("a:2", "")]);
+  const failed = turn("t", "x", { "a:1": "part", "a:2": "" });
+  failed.run.answers[0]!.ending = "error";
   assert.deepEqual(historyOf("a:1", [failed]), []);
   assert.deepEqual(historyOf("a:2", [failed]), []);
 });
@@ -61,14 +54,14 @@ test("a vote enters every size of the question, and its withdrawal removes them"
   let votes: Vote[] = toggle([], FIRST, "a:2");
   assert.deepEqual(votes.map(({ model, good }) => [model, good]), [["a:1", false], ["a:2", true]]);
   votes = toggle(votes, FIRST, "a:1");
-  votes = toggle(votes, turn("t3", "y", [answer("a:1", "z")]), "a:1");
+  votes = toggle(votes, turn("t3", "y", { "a:1": "z" }), "a:1");
   assert.deepEqual(tally(votes), [{ model: "a:1", good: 2, asked: 2 }, { model: "a:2", good: 1, asked: 1 }]);
   votes = toggle(toggle(votes, FIRST, "a:1"), FIRST, "a:2");
   assert.deepEqual(votes.map(({ turn: id }) => id), ["t3"]);
 });
 
 test("exports have a row per answer, and no formula in them", () => {
-  const hostile = turn("t4", "=1+1", [answer("a:1", "@SUM(A1)")]);
+  const hostile = turn("t4", "=1+1", { "a:1": "@SUM(A1)" });
   const rows = turnCsv(hostile, []).trimEnd().split("\r\n");
   assert.equal(rows.length, 2);
   assert.ok(rows[1]!.includes(",'=1+1,") && rows[1]!.endsWith(",'@SUM(A1)"));

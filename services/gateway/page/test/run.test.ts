@@ -1,21 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Chunk, Figures, Size } from "../src/contract";
+import type { Chunk, Figures } from "../src/contract";
 import { durationsOf, median, shown, sizeFigures } from "../src/figures";
 import { apply, end, ignore, newRun, type Run } from "../src/run";
 import { verdict, verdictText } from "../src/verdict";
 
-export const FIGURES: Figures = {
+const FIGURES: Figures = {
   queue_seconds: 0.1, load_seconds: 0, ttft_seconds: 0.3, prefill_seconds: 0.2, decode_seconds: 0.7,
   total_seconds: 1, prompt_tokens: 9, tokens: 7, tokens_per_second: 10, at_once: 2, cost: null,
 };
 
-function size(model: string, parameters: number): Size {
-  return { model, family: "a", parameters, state: "ready", progress: null, capabilities: [], measured: null };
-}
-
 function run(samples = 1, oneAtATime = false): Run {
-  return newRun([size("a:1", 1), size("a:2", 2)], samples, oneAtATime, 0);
+  return newRun([{ model: "a:1", parameters: 1 }, { model: "a:2", parameters: 2 }], samples, oneAtATime, 0);
 }
 
 function finish(model: string, total: number): Chunk {

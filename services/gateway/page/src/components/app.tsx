@@ -1,7 +1,6 @@
-import { useEffect, useReducer } from "preact/hooks";
 import { language, t } from "../language";
 import type { Page } from "../page";
-import { action, type Action } from "../shortcuts";
+import { focusQuestion } from "../shortcuts";
 import { Composer } from "./composer";
 import { HelpDialog } from "./help_dialog";
 import { HistoryDialog } from "./history_dialog";
@@ -10,9 +9,6 @@ import { TopBar } from "./top_bar";
 import { TurnView } from "./turn";
 
 export function App({ page }: { page: Page }) {
-  const [, update] = useReducer<number, null>((count) => count + 1, 0);
-  useEffect(() => page.subscribe(() => update(null)), [page]);
-  useEffect(() => listen(page), [page]);
   const hasTurns = page.turns.length > 0;
   return (
     <div class="page" key={language()}>
@@ -45,39 +41,4 @@ export function App({ page }: { page: Page }) {
       </div>
     </div>
   );
-}
-
-function listen(page: Page): () => void {
-  const onKey = (event: KeyboardEvent) => {
-    if (event.defaultPrevented || event.isComposing || page.dialog !== null) return;
-    const target = event.target instanceof HTMLElement ? event.target : null;
-    const inField = target?.closest("input, textarea, select") != null;
-    const modified = event.ctrlKey || event.altKey || event.metaKey;
-    const found = action({ key: event.key, inField, modified }, page.singleKeys);
-    if (found === null) return;
-    if (found !== "stopAll") event.preventDefault();
-    perform(page, found);
-  };
-  document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
-}
-
-function perform(page: Page, found: Action): void {
-  if (found === "stopAll") page.stopAll();
-  else if (found === "focusQuestion") focusQuestion();
-  else if (typeof found === "number") focusColumn(found);
-  else if (found === "new") {
-    page.startNew();
-    requestAnimationFrame(focusQuestion);
-  } else page.show(found);
-}
-
-function focusQuestion(): void {
-  document.getElementById("question")?.focus();
-}
-
-/** The answer of the n-th size to the last question. */
-function focusColumn(index: number): void {
-  const last = document.querySelector(".turn:last-of-type");
-  last?.querySelectorAll<HTMLElement>(".column")[index]?.focus();
 }

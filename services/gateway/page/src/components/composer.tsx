@@ -4,7 +4,7 @@ import { examples } from "../examples";
 import { language, plural, t } from "../language";
 import type { Page } from "../page";
 import { DEFAULT_OPTIONS, type Options } from "../share";
-import { sendOnEnter } from "../shortcuts";
+import { focusQuestion, sendOnEnter } from "../shortcuts";
 import { Icon } from "./icons";
 import { OptionsPanel } from "./options_panel";
 import { SizePicker } from "./size_picker";
@@ -150,7 +150,7 @@ function AskButton({ page }: { page: Page }) {
 function Examples({ page }: { page: Page }) {
   const choose = (text: string) => {
     page.setDraft(text);
-    document.getElementById("question")?.focus();
+    focusQuestion();
   };
   return (
     <p class="examples">
