@@ -95,6 +95,28 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     expect(page.get_by_role("heading", name="What is 47 + 385?")).to_be_in_viewport()
 
 
+def test_a_phone_shows_the_whole_bar_with_a_key_and_the_names_of_votes(
+    fake: FakeGateway, open_page: OpenPage
+) -> None:
+    fake.script = answer_all("432")
+    page = open_page(viewport=PHONE)
+    page.evaluate("sessionStorage.setItem('sizeup.key', 'k')")
+    page.reload()
+    ask(page)
+    page.get_by_role("article", name="toy:2m").get_by_role("button", name="good enough").click()
+    buttons = page.get_by_role("navigation").get_by_role("button")
+    boxes = [box for one in buttons.all() if (box := one.bounding_box())]
+    assert len(boxes) >= 5
+    assert max(box["x"] + box["width"] for box in boxes) <= PHONE["width"]
+    page.get_by_role("button", name="History").click()
+    vote = page.locator(".votes li").first
+    name, bar = vote.locator("b").bounding_box(), vote.locator(".bar").bounding_box()
+    assert name is not None
+    assert bar is not None
+    shown: int = vote.locator("b").evaluate("one => one.scrollWidth")
+    assert name["x"] + max(shown, name["width"]) <= bar["x"]
+
+
 def focused(page: Page) -> str:
     name: str = page.evaluate(
         "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.innerText)"
