@@ -15,13 +15,12 @@ from sizeup_loadtest.client.response import (
     parse,
     shorten,
 )
-from sizeup_loadtest.data.record import Api, Outcome
+from sizeup_loadtest.data.record import Outcome
 
 MAX_ERROR_BYTES = 64 << 10
 
 _QUOTED_CHARACTERS = 120
 """Of a body that is not what it should be."""
-_WANTED = {"openai": "an event stream", "ollama": "a stream of JSON lines"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def connection_error(error: aiohttp.ClientError | OSError) -> str:
     return shorten(str(error) or type(error).__name__)
 
 
-def not_a_stream(api: Api, content_type: str, head: bytes) -> str:
+def not_a_stream(wanted: str, content_type: str, head: bytes) -> str:
     """Return what a 200 without a single event is, from the beginning of its body."""
     if not head.strip():
         return f"an empty response ({content_type or 'no content type'})"
@@ -91,4 +90,4 @@ def not_a_stream(api: Api, content_type: str, head: bytes) -> str:
         quoted = "gzip that no Content-Encoding declares"
     text = " ".join(quoted.split())
     shown = text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
-    return f"not {_WANTED[api]}: {content_type or 'no content type'}: {shown}"
+    return f"not {wanted}: {content_type or 'no content type'}: {shown}"

@@ -19,9 +19,14 @@ from sizeup_loadtest.client.error_response import (
     error_response,
     not_a_stream,
 )
-from sizeup_loadtest.client.ollama import NdjsonReader, Ollama
-from sizeup_loadtest.client.openai import OpenAi, SseReader
-from sizeup_loadtest.client.response import MalformedResponseError, StreamedResponse, shorten
+from sizeup_loadtest.client.ollama import Ollama
+from sizeup_loadtest.client.openai import OpenAi
+from sizeup_loadtest.client.response import (
+    MalformedResponseError,
+    StreamedResponse,
+    merged,
+    shorten,
+)
 from sizeup_loadtest.client.retry import RetryPolicy
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.config.servers import Server
@@ -109,7 +114,8 @@ class Client:
 
         A request that is refused for load waits and is sent again (`RetryPolicy`).
         """
-        return self._record(request, await self._retried(request))
+        server = self.servers[request.planned.model]
+        return self._record(request, await self._retried(request, server))
 
     async def send_adapted(self, request: Request) -> Record:
         """Send a request without the parameters that its server refuses, and remember them.
@@ -125,36 +131,28 @@ class Client:
             server = adaptation.without(server, attempt.refused) if attempt.refused else None
         return self._record(request, attempt)
 
-    async def _retried(self, request: Request, server: Server | None = None) -> "_Attempt":
+    async def _retried(self, request: Request, server: Server) -> "_Attempt":
         """Return the last attempt of a request."""
-        server = server or self.servers[request.planned.model]
         sent = begun = self.clock()
         deadline, retries = begun + server.timeout_seconds * 1e9, 0
         while True:
             attempt = await self._try(request, server, sent, deadline)
             attempt.retries, attempt.waited_ns = retries, sent - begun
-            delay = self._delay(attempt)
+            if (refused := attempt.refused) is None:
+                return attempt
+            delay = self._retry.delay(refused.status, refused.retry_after, retries, self._random)
             if delay is None or self.clock() + delay * 1e9 >= deadline:
                 return attempt
             await asyncio.sleep(delay)
             sent, retries = self.clock(), retries + 1
 
-    def _delay(self, attempt: "_Attempt") -> float | None:
-        """Return the seconds until a refused request is sent again, None when it is not."""
-        if attempt.refused is None:
-            return None
-        refused = attempt.refused
-        return self._retry.delay(refused.status, refused.retry_after, attempt.retries, self._random)
-
     async def _try(
         self, request: Request, server: Server, sent_ns: int, deadline: float
     ) -> "_Attempt":
-        api = APIS[server.api](self._sampling, server)
-        body = api.body(request.planned, request.prompt)
-        attempt = _Attempt(server.api, api.reader(), sent_ns)
+        attempt = _Attempt(server.api, APIS[server.api](), sent_ns)
         try:
             async with asyncio.timeout((deadline - sent_ns) / 1e9):
-                outcome, error = await self._exchange(server, api.path, body, attempt)
+                outcome, error = await self._exchange(request, server, attempt)
         except TimeoutError:
             outcome = Outcome.TIMEOUT
             error = f"not complete within {server.timeout_seconds:g} s"
@@ -164,11 +162,17 @@ class Client:
         return attempt
 
     async def _exchange(
-        self, server: Server, path: str, body: object, attempt: "_Attempt"
+        self, request: Request, server: Server, attempt: "_Attempt"
     ) -> tuple[Outcome, str]:
+        body = {
+            "model": server.model,
+            "messages": [{"role": m.role, "content": m.content} for m in request.prompt.messages],
+            "stream": True,
+            **attempt.reader.parameters(request.planned, self._sampling, server),
+        }
         async with self.session.post(
-            server.url + path,
-            json=body,
+            server.url + attempt.reader.path,
+            json=merged(body, server.extra_body),
             headers=server.request_headers,
             ssl=server.ssl,
             allow_redirects=False,
@@ -197,7 +201,7 @@ class Client:
                 return Outcome.FAILED, shorten(str(malformed))
         if not reader.response.is_stream:
             content_type = response.headers.get("Content-Type", "")
-            return Outcome.FAILED, not_a_stream(attempt.api, content_type, head)
+            return Outcome.FAILED, not_a_stream(reader.stream, content_type, head)
         return _outcome(reader.response)
 
     def _record(self, request: Request, attempt: "_Attempt") -> Record:
@@ -234,7 +238,7 @@ class _Attempt:
     """One try of a request."""
 
     api: Api
-    reader: SseReader | NdjsonReader
+    reader: OpenAi | Ollama
     sent_ns: int
     outcome: Outcome = Outcome.OK
     error: str = ""

@@ -1,75 +1,42 @@
 """Ollama's API: POST /api/chat, streamed as NDJSON with the server's own durations."""
 
-from contextlib import suppress
-
 from sizeup_loadtest.client.response import (
     Json,
-    MalformedResponseError,
-    StreamedResponse,
+    LineReader,
     as_count,
     as_mapping,
     error_message,
-    merged,
     parse,
 )
 from sizeup_loadtest.config.schema import Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import PlannedRequest, ServerTimes
-from sizeup_loadtest.workload.prompt import Prompt
 
 _FIELDS = frozenset({"message", "done", "error"})
 """Of which every line has one."""
 
 
-class Ollama:
-    """Chat requests. The API has no fixed output length."""
+class Ollama(LineReader):
+    """A chat: its parameters, and its response of one JSON object per line."""
 
     path = "/api/chat"
+    stream = "a stream of JSON lines"
 
-    def __init__(self, sampling: Sampling, server: Server) -> None:
-        self._sampling = sampling
-        self._server = server
-
-    def body(self, planned: PlannedRequest, prompt: Prompt) -> Json:
-        body: Json = {
-            "model": self._server.model,
-            "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
-            "stream": True,
-            "options": {
-                "num_predict": planned.max_tokens,
-                "temperature": self._sampling.temperature,
-                "seed": self._sampling.seed,
-            },
+    @staticmethod
+    def parameters(planned: PlannedRequest, sampling: Sampling, server: Server) -> Json:
+        """The API has no fixed output length, and no parameter that a server refuses."""
+        think = {} if sampling.think is None else {"think": sampling.think}
+        options = {
+            "num_predict": planned.max_tokens,
+            "temperature": sampling.temperature,
+            "seed": sampling.seed,
         }
-        if self._sampling.think is not None:
-            body["think"] = self._sampling.think
-        return merged(body, self._server.extra_body)
+        return {"options": options, **think}
 
-    def reader(self) -> "NdjsonReader":
-        return NdjsonReader()
-
-
-class NdjsonReader:
-    """One JSON object per line."""
-
-    def __init__(self) -> None:
-        self.response = StreamedResponse()
-        self._rest = b""
-
-    def feed(self, data: bytes, at_ns: int) -> None:
-        """Parse bytes that arrived together; MalformedResponseError when they are invalid."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if line.strip():
-                self._chunk(parse(line), at_ns)
-
-    def end(self, at_ns: int) -> None:
-        """Parse a last line without a newline."""
-        with suppress(MalformedResponseError):
-            self.feed(b"\n", at_ns)
-
-    def _chunk(self, chunk: Json, at_ns: int) -> None:
-        response = self.response
+    def line(self, line: bytes, at_ns: int) -> None:
+        if not line.strip():
+            return
+        response, chunk = self.response, parse(line)
         response.is_stream |= not _FIELDS.isdisjoint(chunk)
         response.error = response.error or error_message(chunk)
         message = as_mapping(chunk.get("message"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,29 @@ class StreamedResponse:
         if text.startswith(_THINK):
             return at_ns if text.partition(_END_THINK)[2].strip() else None
         return None if _THINK.startswith(text) else self._content_ns
+
+
+class LineReader:
+    """Reads a stream line by line into `response`; the subclass of an API parses the lines."""
+
+    def __init__(self) -> None:
+        self.response = StreamedResponse()
+        self._rest = b""
+
+    def feed(self, data: bytes, at_ns: int) -> None:
+        """Parse bytes that arrived together; MalformedResponseError when they are invalid."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self.line(line, at_ns)
+
+    def line(self, line: bytes, at_ns: int) -> None:
+        raise NotImplementedError
+
+    def end(self, at_ns: int) -> None:
+        """Parse what no newline or empty line ends; some servers of OpenAI's API send no [DONE]."""
+        with suppress(MalformedResponseError):
+            self.feed(b"\n\n", at_ns)
+        self.response.complete |= self.response.finish_reason is not None
 
 
 def parse(data: bytes) -> Json:
