@@ -32,6 +32,13 @@ _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.])(-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}\b)?)([万亿]?)"
 )
 _TIMES = {"": 1, "万": 10**4, "亿": 10**8}
+_WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+)|(%|percent|thousand|million|billion))")
+_UNITS = {
+    **dict.fromkeys(("%", "percent"), Decimal("0.01")),
+    "thousand": Decimal(10**3),
+    "million": Decimal(10**6),
+    "billion": Decimal(10**9),
+}
 _NUMERAL = re.compile(r"[零一二两三四五六七八九十百千万亿]+")
 # An expression before "等于": "3乘4等于12" ends with the result, "12等于3乘4" begins with it.
 _SUM = re.compile(r"\d.*?(?:[-+*/×÷加减乘除倍]|的[和差积商])")
@@ -115,14 +122,23 @@ def _last_line(text: str) -> str:
 def _number(expected: str, text: str) -> Grade:
     text = THOUSANDS.sub("", text)
     tagged = _tagged(text)
-    if tagged is not None:
-        line = tagged.partition("\n")[0]
-        numbers = _numbers(_result(line)) or _numbers(line)
+    if tagged is None:
+        numbers = _with_unit(text) or _numbers(text)[-1:]
     else:
-        numbers = _numbers(text)
-    if not numbers:
-        return UNPARSED
-    return Grade(numbers[0 if tagged is not None else -1] == Decimal(expected), parsed=True)
+        line = tagged.partition("\n")[0]
+        numbers = _with_unit(line) or (_numbers(_result(line)) or _numbers(line))[:1]
+    return Grade(Decimal(expected) in numbers, parsed=True) if numbers else UNPARSED
+
+
+def _with_unit(text: str) -> list[Decimal]:
+    """Return the values of a whole answer: of a fraction, or of "50 %", which is 50 and 0.5."""
+    whole = _WITH_UNIT.fullmatch(text.strip(_QUOTES).lower())
+    if whole is None:
+        return []
+    number, divisor, unit = whole.groups()
+    if unit:
+        return [Decimal(number), Decimal(number) * _UNITS[unit]]
+    return [Decimal(number) / Decimal(divisor)] if int(divisor) else []
 
 
 def _result(line: str) -> str:

@@ -1,8 +1,7 @@
 import pytest
 
 import tasks
-from sizeup_loadtest.ability.held_out import held_out
-from sizeup_loadtest.ability.items import ALL_KINDS, LEVELS, items
+from sizeup_loadtest.ability.items import ALL_KINDS, LEVELS, held_out, items
 from sizeup_loadtest.ability.kinds import vocabulary
 from words import NAMES, WORDS
 
