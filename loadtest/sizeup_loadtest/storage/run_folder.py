@@ -9,8 +9,8 @@ results.json   computed from all of the above
 """
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -32,12 +32,22 @@ from sizeup_loadtest.errors import FolderError
 from sizeup_loadtest.workload.schedule import Plan
 
 _RECORD = TypeAdapter(Record)
-_PLAN = TypeAdapter(Plan)
 
 RECORD_FILES = ("records.jsonl", "records.jsonl.gz")
 _BEFORE_RESULTS = frozenset({"config.json", "plan.json", "run.json", RECORD_FILES[0]})
 
-Schema = TypeVar("Schema", bound=BaseModel)
+Schema = TypeVar("Schema")
+
+
+@contextmanager
+def faults_of(where: Path | str) -> Iterator[None]:
+    """Turn a file that cannot be read, parsed or written into a FolderError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{where}: {error.strerror}") from None
+    except ValidationError as error:
+        raise FolderError(f"{where}: {schema_mismatch(error)}") from None
 
 
 class RunInfo(BaseModel):
@@ -105,21 +115,22 @@ class Recorder:
 
     def add(self, record: Record) -> None:
         """Write a record to the buffer; an error is raised by `flush`, and ends the file."""
-        if self._error is None:
-            self._keep_error(lambda: self._stream.write(_RECORD.dump_json(record) + b"\n"))
+        try:
+            if self._error is None:
+                self._stream.write(_RECORD.dump_json(record) + b"\n")
+        except OSError as error:
+            self._error = error
 
     def flush(self) -> None:
         """Write the buffer; FolderError when that fails, as on a full disk."""
-        if self._error is None:
-            self._keep_error(self._stream.flush)
-        if self._error is not None:
-            raise FolderError(f"{self._name}: {self._error.strerror}")
-
-    def _keep_error(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except OSError as error:
-            self._error = error
+        with faults_of(self._name):
+            try:
+                if self._error is not None:
+                    raise self._error
+                self._stream.flush()
+            except OSError as error:
+                self._error = error
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -140,15 +151,13 @@ class RunFolder:
     def create(cls, path: Path) -> Self:
         """Create a folder; an existing one has to be empty, or of a run that measured nothing."""
         folder = cls(path)
-        try:
+        with faults_of(path):
             path.mkdir(parents=True, exist_ok=True)
             files = list(path.iterdir())
             if files and not folder._measured_nothing({file.name for file in files}):
                 raise FolderError(f"{path}: not empty; give another folder with --out")
             for file in files:
                 file.unlink()
-        except OSError as error:
-            raise FolderError(f"{path}: {error.strerror}") from None
         return folder
 
     def _measured_nothing(self, files: Set[str]) -> bool:
@@ -159,24 +168,24 @@ class RunFolder:
 
     def begin(self, config: Config, plan: Plan) -> None:
         """Write the config and the plan."""
-        self.write("config.json", config.model_dump_json(indent=1).encode())
-        self.write("plan.json", _PLAN.dump_json(plan))
+        self.write_json("config", config)
+        self.write("plan.json", TypeAdapter(Plan).dump_json(plan))
 
     def recorder(self) -> Recorder:
-        try:
+        with faults_of(self.path):
             return Recorder((self.path / RECORD_FILES[0]).open("ab"), f"{self.path}")
-        except OSError as error:
-            raise FolderError(f"{self.path}: {error.strerror}") from None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file; after a FolderError its content can still be read from this object."""
-        try:
-            (self.path / name).write_bytes(data)
-        except OSError as error:
-            self._unwritten[name] = data
-            with suppress(OSError):  # half a file is worse than none
-                (self.path / name).unlink()
-            raise FolderError(f"{self.path / name}: {error.strerror}") from None
+        file = self.path / name
+        with faults_of(file):
+            try:
+                file.write_bytes(data)
+            except OSError:
+                self._unwritten[name] = data
+                with suppress(OSError):  # half a file is worse than none
+                    file.unlink()
+                raise
 
     def write_json(self, name: str, value: BaseModel) -> None:
         """Write <name>.json."""
@@ -186,10 +195,7 @@ class RunFolder:
         return self.read("config.json", Config)
 
     def plan(self) -> Plan:
-        try:
-            return _PLAN.validate_json(self._bytes("plan.json"))
-        except ValidationError as error:
-            raise FolderError(f"{self.path / 'plan.json'}: {schema_mismatch(error)}") from None
+        return self.read("plan.json", Plan)
 
     def info(self) -> RunInfo:
         return self.read("run.json", RunInfo)
@@ -203,39 +209,54 @@ class RunFolder:
         exists = file in self._unwritten or (self.path / file).exists()
         return self.read(file, schema) if exists else None
 
+    def read(self, name: str, schema: type[Schema]) -> Schema:
+        with faults_of(self.path / name):
+            data = self._unwritten.get(name) or (self.path / name).read_bytes()
+            return TypeAdapter(schema).validate_json(data)
+
     def records(self) -> Iterator[Record]:
         """Yield the records; an incomplete last line is skipped."""
         plain, packed = (self.path / name for name in RECORD_FILES)
         try:
             with plain.open("rb") if plain.exists() else gzip.open(packed, "rb") as lines:
-                yield from read_records(lines, str(self.path))
+                yield from _parsed(lines, self.path)
         except OSError as error:
             raise FolderError(f"{self.path}: no records: {error}") from None
 
-    def _bytes(self, name: str) -> bytes:
-        if name in self._unwritten:
-            return self._unwritten[name]
-        try:
-            return (self.path / name).read_bytes()
-        except OSError as error:
-            raise FolderError(f"{self.path / name}: {error.strerror}") from None
-
-    def read(self, name: str, schema: type[Schema]) -> Schema:
-        try:
-            return schema.model_validate_json(self._bytes(name))
-        except ValidationError as error:
-            raise FolderError(f"{self.path / name}: {schema_mismatch(error)}") from None
+    @property
+    def has_records(self) -> bool:
+        return any((self.path / name).is_file() for name in RECORD_FILES)
 
 
-def read_records(lines: Iterable[bytes], where: str) -> Iterator[Record]:
+def _parsed(lines: Iterable[bytes], folder: Path) -> Iterator[Record]:
     """Parse lines of records; FolderError for a complete line that is invalid."""
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             return
-        try:
-            yield _RECORD.validate_json(line)
-        except ValidationError as error:
-            raise FolderError(f"{where}: record {number}: {schema_mismatch(error)}") from None
+        with faults_of(f"{folder}: record {number}"):
+            record = _RECORD.validate_json(line)
+        yield record
+
+
+def read_results(path: Path) -> Results:
+    """Read the results of a run, of which `path` is the folder or results.json alone."""
+    if path.is_dir():
+        return RunFolder(path).results()
+    return RunFolder(path.parent).read(path.name, Results)
+
+
+def read_records(before: Path, after: Path) -> tuple[list[Record], list[Record]] | None:
+    """Read the records of two runs, or None where one has none beside its results."""
+    first, second = RunFolder(before), RunFolder(after)
+    if not (first.has_records and second.has_records):
+        return None
+    return list(first.records()), list(second.records())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file; FolderError when that fails."""
+    with faults_of(path):
+        path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def schema_mismatch(error: ValidationError) -> str:

@@ -12,8 +12,12 @@ from loadtest.recording import record
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Record, ServerTimes
 from sizeup_loadtest.errors import FolderError
-from sizeup_loadtest.storage import read_run
-from sizeup_loadtest.storage.run_folder import AbilityFile, Recorder, RunFolder
+from sizeup_loadtest.storage.run_folder import (
+    AbilityFile,
+    Recorder,
+    RunFolder,
+    read_results,
+)
 from sizeup_loadtest.workload import prompts, schedule
 
 CONFIG = Config.model_validate({"models": ["a", "b"], "load": {"blocks": 1}})
@@ -142,7 +146,7 @@ def test_results_of_another_schema_are_rejected_in_one_line(tmp_path: Path) -> N
     file.write_text(json.dumps(made))
     for path in (file, tmp_path):
         with pytest.raises(FolderError) as caught:
-            read_run.results(path)
+            read_results(path)
         message = str(caught.value)
         assert message.startswith(f"{file}: ")
         assert "models.1.model_info.colour" in message
@@ -153,7 +157,7 @@ def test_incomplete_results_are_rejected_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text('{"schema_version": 1')
     with pytest.raises(FolderError, match=r"results\.json: [^\n]*\(EOF [^\n]*\)$"):
-        read_run.results(file)
+        read_results(file)
 
 
 def test_a_phase_that_did_not_run_has_no_file(tmp_path: Path) -> None:
