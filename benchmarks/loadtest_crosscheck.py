@@ -34,7 +34,7 @@ from sizeup_loadtest.config.schema import Config, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.execution.sending import load_generator
-from sizeup_loadtest.execution.sending.load_generator import SendContext
+from sizeup_loadtest.execution.sending.load_generator import SendContext, Share
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Stage
@@ -93,8 +93,10 @@ async def ours(url: str, requests: int) -> Sequence[Record]:
     stage = Stage("closed", "closed", STREAMS, "fixed")
     segment = schedule.build_segment(config, stage, MODEL, prompts)
     async with Client({MODEL: Server(url, MODEL)}, Sampling(), perf_counter_ns) as client:
-        loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, lambda planned: False)
-        return await load_generator.run_segment(segment, {p.key: p for p in prompts}, loader)
+        by_key = {p.key: p for p in prompts}
+        share = Share(segment, by_key, perf_counter_ns(), 2**62, lambda planned: False)
+        context = SendContext(client.send, NullObserver(), perf_counter_ns)
+        return await load_generator.run_segment(share, context)
 
 
 SERVERS: Mapping[str, Sequence[str]] = {

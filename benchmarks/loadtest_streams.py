@@ -23,7 +23,7 @@ from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag
 from sizeup_loadtest.execution.sending import client_lag, load_generator
-from sizeup_loadtest.execution.sending.load_generator import SendContext
+from sizeup_loadtest.execution.sending.load_generator import SendContext, Share
 from sizeup_loadtest.workload import schedule
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage
@@ -57,12 +57,11 @@ async def measure(url: str, args: argparse.Namespace) -> tuple[list[Record], Lag
     segment, prompts = lay_out(args)
     server = Server(url, MODEL, timeout_seconds=_DEADLINE_NS / 1e9)
     async with Client({MODEL: server}, Sampling(), perf_counter_ns) as client:
-        deadline = perf_counter_ns() + _DEADLINE_NS
-        loader = SendContext(
-            client, NullObserver(), perf_counter_ns, deadline, lambda planned: False
-        )
+        now = perf_counter_ns()
+        share = Share(segment, prompts, now, now + _DEADLINE_NS, lambda planned: False)
+        context = SendContext(client.send, NullObserver(), perf_counter_ns)
         async with client_lag.sample_loop_lag(perf_counter_ns) as watched:
-            records = await load_generator.run_segment(segment, prompts, loader)
+            records = await load_generator.run_segment(share, context)
         async with client.session.get(f"{url}/truth") as response:
             return records, watched.lag(), await response.text()
 

@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from loadtest.fake_server import (
     status,
 )
 from sizeup_loadtest.analysis.assemble import assemble
-from sizeup_loadtest.data.results import Results
+from sizeup_loadtest.data.results import Lag, Results
+from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler
 from sizeup_loadtest.storage.run_folder import RunFolder
 
 
@@ -169,7 +170,9 @@ def test_a_run_stopped_before_its_first_request_says_so(
     assert not RunFolder(tmp_path / "run").results().validity.valid
 
 
-def test_workers_send_the_plan(tmp_path: Path) -> None:
+def test_workers_send_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lags: list[Mapping[str, Lag]] = []
+    monkeypatch.setattr(LoopLagSampler, "add_worker", lambda _, run, stages: lags.append(stages))
     with background(**WHOLE) as fake:
         assert speed(tmp_path, fake, CONFIG, "--workers", "2") == 0
     folder = RunFolder(tmp_path / "run")
@@ -180,7 +183,8 @@ def test_workers_send_the_plan(tmp_path: Path) -> None:
     at_once = [r for r in sent if r.stage.startswith("closed-1-")]
     for before, after in pairwise(sorted(at_once, key=lambda r: r.sent_ns)):
         assert before.ended_ns <= after.sent_ns
-    assert folder.info().loop_lag is not None
+    assert len(lags) == 2
+    assert all(lag.keys() & {s.key for s in folder.plan().stages} for lag in lags)
 
 
 def test_a_lost_worker_ends_the_run_and_keeps_its_results(

@@ -1,4 +1,4 @@
-"""Standard suites by lm-eval (EleutherAI), as a subprocess.
+"""Standard suites by lm-eval (EleutherAI), a subprocess for one model after the other.
 
 The user installs lm-eval in its own environment: `pip install "lm-eval[api]"`. Its model types
 other than that of the chat endpoint get /v1/completions.
@@ -19,8 +19,12 @@ from typing import Any, TypeGuard
 
 from sizeup_loadtest.client.response import as_count
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.settings import lm_eval_environment
 from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.errors import BenchError, UsageError
+from sizeup_loadtest.execution.run import Run
+from sizeup_loadtest.execution.sending.clock import SECOND_NS
+from sizeup_loadtest.storage.run_folder import SuitesFile
 
 Json = Mapping[str, Any]
 
@@ -57,6 +61,45 @@ class Suite:
     output: Path
 
 
+async def check_installed(run: Run) -> None:
+    """Raise UsageError without lm-eval: before hours of measurements, not after."""
+    command = run.config.lm_eval.command[0]
+    if shutil.which(command) is None:
+        raise UsageError(
+            f"lm_eval.command: {command} not found; install lm-eval in its own environment "
+            '(pip install "lm-eval[api]") and give its path'
+        )
+
+
+async def run(run: Run) -> None:
+    """Score every model within the remaining time; scores so far are kept."""
+    results: dict[str, Mapping[str, SuiteScore]] = {}
+    failed: dict[str, str] = {}
+    for number, model in enumerate(run.models):
+        # Numbered, because the name of a model may not be valid for a folder.
+        of_model = suite(run.config, model, run.folder.path / f"lm-eval-{number}")
+        try:
+            scores = await _score(run, model, of_model)
+            results[model] = scores.by_task
+            missing, reason = scores.missing, "lm-eval's results have no metric of 0 to 1"
+        except LmEvalError as error:  # the other measurements are still to be reported
+            missing, reason = of_model.tasks, str(error)
+        if missing:
+            failed[model] = f"no score for {', '.join(missing)}: {reason}"
+        run.folder.write_json("suites", SuitesFile(results=results, failed=failed))
+
+
+async def _score(run: Run, model: str, suite: Suite) -> Scores:
+    remaining = (run.deadline_ns - run.clock()) / SECOND_NS
+    if remaining <= 0:
+        raise LmEvalError("out of time (limits.max_minutes)")
+    server = run.client.servers[model]
+    if server.headers:  # lm-eval writes its arguments, and with them the headers, to its results
+        raise LmEvalError("lm-eval does not send the headers of the config")
+    run.console.print(f"lm-eval  {model}  log: {suite.log}", highlight=False, soft_wrap=True)
+    return await evaluate(suite, lm_eval_environment(server.key), remaining)
+
+
 def suite(config: Config, model: str, folder: Path) -> Suite:
     """Return the process for one model's tasks; `folder` does not exist yet."""
     options, folder, server = config.lm_eval, folder.absolute(), config.server(model)
@@ -83,15 +126,6 @@ def suite(config: Config, model: str, folder: Path) -> Suite:
     command += ["--limit", str(options.limit)] if options.limit else []
     command += options.options
     return Suite(tuple(command), options.tasks, folder / "log.txt", folder / "out")
-
-
-def check_command(command: str) -> None:
-    """Raise UsageError when the command is not installed."""
-    if shutil.which(command) is None:
-        raise UsageError(
-            f"lm_eval.command: {command} not found; install lm-eval in its own environment "
-            '(pip install "lm-eval[api]") and give its path'
-        )
 
 
 async def evaluate(suite: Suite, environment: Mapping[str, str], seconds: float) -> Scores:
@@ -159,13 +193,14 @@ def read_scores(output: Path, tasks: Sequence[str]) -> Scores:
         raise LmEvalError(f"lm-eval left no results in {output}")
     try:
         content = json.loads(files[-1].read_text(encoding="utf-8"))
-        results, subtasks = content["results"], _subtasks(content)
+        results = content["results"]
+        in_groups = {task for parts in content.get("group_subtasks", {}).values() for task in parts}
         named = {task for task in results if any(fnmatchcase(task, name) for name in tasks)}
         found = {
             task: score
-            for task, metrics in results.items()
-            if task in named or task not in subtasks
-            if (score := _score(metrics, _directions(content, task), _samples(content, task)))
+            for task in results
+            if task in named or task not in in_groups
+            if (score := _first_metric(content, task))
         }
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise LmEvalError(f"{files[-1]}: not lm-eval results: {error!r}") from None
@@ -173,14 +208,6 @@ def read_scores(output: Path, tasks: Sequence[str]) -> Scores:
     tags = found.keys() - named
     missing = [name for name in tasks if not any(fnmatchcase(task, name) for task in found)]
     return Scores(found, () if tags else tuple(missing))
-
-
-def _subtasks(content: Json) -> set[str]:
-    return {task for tasks in content.get("group_subtasks", {}).values() for task in tasks}
-
-
-def _directions(content: Json, task: str) -> Json:
-    return content.get("higher_is_better", {}).get(task) or {}
 
 
 def _samples(content: Json, task: str) -> int | None:
@@ -193,16 +220,17 @@ def _samples(content: Json, task: str) -> int | None:
     return sum(n for n in parts if n is not None) if parts and None not in parts else None
 
 
-def _score(metrics: Json, directions: Json, n: int | None) -> SuiteScore | None:
+def _first_metric(content: Json, task: str) -> SuiteScore | None:
     """Return the first metric from 0 to 1 where higher is better; keys are `metric,filter`."""
+    metrics, directions = content["results"][task], content.get("higher_is_better", {}).get(task)
     for key, value in metrics.items():
         name, comma, filter_name = key.partition(",")
-        if not comma or name.endswith("_stderr") or directions.get(name) is False:
+        if not comma or name.endswith("_stderr") or (directions or {}).get(name) is False:
             continue
         if _is_number(value) and 0 <= value <= 1:
             stderr = metrics.get(f"{name}_stderr,{filter_name}")
             error = float(stderr) if _is_number(stderr) and isfinite(stderr) else None
-            return SuiteScore(value=value, stderr=error, n=n)
+            return SuiteScore(value=value, stderr=error, n=_samples(content, task))
     return None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.execution import ability_phase, capacity_search, suites, warm_up
+from sizeup_loadtest.execution import ability_phase, capacity_search, lm_eval, warm_up
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.workload import budget
 
@@ -48,11 +48,11 @@ async def speed(run: Run) -> None:
 
 
 PHASES = (
-    Phase("check_suites", suites.check_installed, enabled=lambda config: config.lm_eval.enabled),
+    Phase("check_suites", lm_eval.check_installed, enabled=lambda config: config.lm_eval.enabled),
     Phase("warm_up", warm_up.run),
     Phase("speed", speed),
     Phase("ability", ability_phase.run, enabled=lambda config: config.ability.enabled),
     # Later than what has a known end, because it can use all time that is left.
     Phase("capacity", capacity_search.run, enabled=lambda config: config.capacity.enabled),
-    Phase("suites", suites.run, enabled=lambda config: config.lm_eval.enabled),
+    Phase("suites", lm_eval.run, enabled=lambda config: config.lm_eval.enabled),
 )

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from sys import maxsize
 
@@ -20,13 +20,13 @@ from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.sending.clock import SECOND_NS, Clock
 from sizeup_loadtest.execution.sending.failures import FailureStreak
 from sizeup_loadtest.execution.sending.load_generator import (
+    Send,
     SendContext,
-    Sender,
+    Share,
     is_sample,
     preload,
     run_segment,
 )
-from sizeup_loadtest.execution.sending.worker import Share
 from sizeup_loadtest.execution.sending.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.execution.servers.server_metrics import ServerMetricsSampler
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
@@ -66,7 +66,6 @@ class Run:
     workers: WorkerPool | None = None
     """Processes that send in place of this one."""
     _streaks: dict[str, FailureStreak] = field(default_factory=lambda: defaultdict(FailureStreak))
-    _errors: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     _segment: list[Record] = field(default_factory=list)
     """Requests of the current segment that have ended, in this order."""
 
@@ -104,12 +103,12 @@ class Run:
         segment: Segment,
         prompts: Mapping[str, Prompt],
         keep_text: Callable[[PlannedRequest], bool] | None = None,
-        client: Sender | None = None,
+        send: Send | None = None,
     ) -> list[Record]:
         """Send a segment; return its records, in order of completion, which are written as well.
 
         The text of an output is kept where `keep_text` is true, by default where a report shows it.
-        A `client` of the caller sends from this process.
+        `send` sends from this process, in place of the run's client or workers.
         """
         if segment.model in self.invalid_models:
             return []
@@ -119,21 +118,16 @@ class Run:
         tokens = round(fmean(r.max_tokens for r in segment.requests)).bit_length()
         kind = (segment.model, segment.stage.words, first.length, tokens)
         known = self.response_ns.get(kind, 0)
-        context = SendContext(
-            client or self.client,
-            self,
-            self.clock,
-            min(self.deadline_ns, self.phase_end_ns),
-            keep_text or _is_shown,
-            known,
-            self.invalid_models.__contains__,
-        )
+        deadline = min(self.deadline_ns, self.phase_end_ns)
+        share = Share(segment, prompts, self.clock(), deadline, keep_text or _is_shown, known)
+        stopped = self.invalid_models.__contains__
+        context = SendContext(send or self.client.send, self, self.clock, stopped)
         stage = segment.stage.key
         async with self.server_metrics.during(segment.model, stage):
             with self.lag.during(stage):
-                await preload(segment, prompts, context)
+                await preload(share, context)
                 records = self._segment = []
-                await self._send(segment, prompts, context, workers=client is None)
+                await self._send(share, context, None if send else self.workers)
         self.recorder.flush()
         times = [r.ended_ns - r.sent_ns for r in records if r.outcome is Outcome.OK]
         if times:
@@ -141,37 +135,21 @@ class Run:
             self.pace.learn(segment.model, segment.stage.level, median(times) / SECOND_NS)
         return records
 
-    async def _send(
-        self,
-        segment: Segment,
-        prompts: Mapping[str, Prompt],
-        context: SendContext,
-        *,
-        workers: bool,
-    ) -> None:
-        pool = self.workers if workers else None
-        lead = 0 if pool is None else LEAD_NS
+    async def _send(self, share: Share, context: SendContext, pool: WorkerPool | None) -> None:
+        lead, segment = 0, share.segment
         if pool is not None:
+            lead = LEAD_NS
             await pool.ready()
 
         async def send(part: Segment, began_ns: int) -> None:
+            own = replace(share, segment=part, began_ns=began_ns)
             if pool is None:
-                await run_segment(part, prompts, context, began_ns)
+                await run_segment(own, context)
             else:
-                await pool.run(
-                    Share(
-                        part,
-                        self.client.servers[part.model],
-                        prompts,
-                        began_ns,
-                        context.deadline_ns,
-                        context.keep_text,
-                        context.response_ns,
-                    )
-                )
+                await pool.run(own, self.client.servers[part.model])
 
         if segment.stage.mode == "open":
-            response = context.response_ns or self._longest_response(segment.model)
+            response = share.response_ns or self._longest_response(segment.model)
             await open_stage.run(segment, send, self._segment, self.clock, response, lead)
         else:
             await send(segment, self.clock() + lead)
@@ -198,17 +176,9 @@ class Run:
         self.view.ended(record)
         if record.planned.prompt != PRELOAD.key:
             self._segment.append(record)
-        self._note_failure(record)
-
-    def _note_failure(self, record: Record) -> None:
         model, streak = record.planned.model, self._streaks[record.planned.model]
-        stop = streak.add(record)
-        if streak.length == 0:
-            self._errors.pop(model, None)
-        else:
-            self._errors[model].append(record)
-        if stop and model not in self.invalid_models:
-            cause = validity.most_frequent(frequent_errors(self._errors[model]))
+        if streak.add(record) and model not in self.invalid_models:
+            cause = validity.most_frequent(frequent_errors(streak.failures))
             self.stop_model(model, f"stopped after {streak.length} failures in a row{cause}")
 
 

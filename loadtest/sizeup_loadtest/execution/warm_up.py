@@ -6,7 +6,7 @@ Where the server has Ollama's API, the very first one uses it, because it report
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sizeup_loadtest.client.http import Client, Request
+from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Length, Outcome, PlannedRequest, Record
 from sizeup_loadtest.errors import TargetError
@@ -24,16 +24,6 @@ MIN_LOAD_SECONDS = 0.05
 """Below it, the model was already loaded."""
 
 _NS = 1e-9
-
-
-class _Adapting:
-    """Sends requests, and finds out which parameters a server refuses."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def send(self, request: Request) -> Record:
-        return await self._client.send_adapted(request)
 
 
 async def run(run: Run) -> None:
@@ -56,12 +46,18 @@ async def run(run: Run) -> None:
 
 
 async def _warm_up(run: Run, segment: Segment, prompts: Mapping[str, Prompt]) -> None:
-    """Send a warm-up until a request of it succeeds; a single error may be chance."""
+    """Send a warm-up until a request of it succeeds; what is refused, as without a key, stays so.
+
+    A single other error may be chance.
+    """
     records: list[Record] = []
     for _ in range(TRIES):
-        records = await run.load(segment, prompts, client=_Adapting(run.client))
-        if not records or any(record.outcome is Outcome.OK for record in records):
+        records = await run.load(segment, prompts, send=run.client.send_adapted)
+        outcomes = {record.outcome for record in records}
+        if not records or Outcome.OK in outcomes:
             return
+        if outcomes == {Outcome.REFUSED}:
+            break
     first = records[0]
     run.stop_model(segment.model, f"no response: {first.outcome}: {first.error}")
 
@@ -72,7 +68,7 @@ async def _cold_starts(run: Run) -> None:
         for model, server in servers.items():
             if await server_info.has_ollama_api(client.session, server):
                 segment, prompt = _probe(model, "until_eos")
-                for record in await run.load(segment, {prompt.key: prompt}, client=client):
+                for record in await run.load(segment, {prompt.key: prompt}, send=client.send):
                     _note_load_time(run, record)
 
 

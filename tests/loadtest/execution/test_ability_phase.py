@@ -20,7 +20,7 @@ from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.execution import ability_phase
 from sizeup_loadtest.execution.phases import PHASES, Phase
 from sizeup_loadtest.execution.run import Run
-from sizeup_loadtest.execution.sending.load_generator import Sender
+from sizeup_loadtest.execution.sending.load_generator import Send
 from sizeup_loadtest.execution.start import StoppedError, execute
 from sizeup_loadtest.storage.run_folder import AbilityFile, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
@@ -90,11 +90,11 @@ class Stopped(Run):
         segment: Segment,
         prompts: Mapping[str, Prompt],
         keep_text: Callable[[PlannedRequest], bool] | None = None,
-        client: Sender | None = None,
+        send: Send | None = None,
     ) -> list[Record]:
         if segment.block == 2 and segment.model == self.models[-1]:
             raise StoppedError("stopped")
-        return await super().load(segment, prompts, keep_text, client)
+        return await super().load(segment, prompts, keep_text, send)
 
 
 async def stopped(run: Run) -> None:

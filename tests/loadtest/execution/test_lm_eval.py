@@ -3,6 +3,8 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -12,6 +14,7 @@ from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.errors import UsageError
 from sizeup_loadtest.execution import lm_eval
 from sizeup_loadtest.execution.lm_eval import LmEvalError, Scores, Suite
+from sizeup_loadtest.execution.run import Run
 
 RESULTS = {
     "results": {
@@ -86,9 +89,13 @@ def test_a_name_can_stand_for_several_tasks(
 
 
 def test_a_missing_command_is_an_error() -> None:
+    def check(command: str) -> None:
+        made = config(command=[command])
+        asyncio.run(lm_eval.check_installed(cast(Run, SimpleNamespace(config=made))))
+
     with pytest.raises(UsageError, match=r"/nowhere/lm_eval.*lm-eval\[api\]"):
-        lm_eval.check_command("/nowhere/lm_eval")
-    lm_eval.check_command(sys.executable)
+        check("/nowhere/lm_eval")
+    check(sys.executable)
 
 
 def test_a_command_that_cannot_start_is_an_error(tmp_path: Path) -> None:

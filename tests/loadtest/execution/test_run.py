@@ -16,7 +16,7 @@ from sizeup_loadtest.execution.progress.time_left import TimeLeft
 from sizeup_loadtest.execution.run import Run
 from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.sending.clock import SECOND_NS, Clock
-from sizeup_loadtest.execution.sending.worker import Share
+from sizeup_loadtest.execution.sending.load_generator import Share
 from sizeup_loadtest.execution.sending.worker_pool import LEAD_NS, WorkerPool
 from sizeup_loadtest.storage.run_folder import Recorder, RunFolder
 from sizeup_loadtest.workload import prompts, schedule
@@ -80,7 +80,7 @@ def test_a_segment_is_due_when_every_worker_has_started(tmp_path: Path) -> None:
             calls.append("ready")
             run.clock = lambda: 60 * SECOND_NS  # type: ignore[assignment]
 
-        async def run(self, share: Share) -> None:
+        async def run(self, share: Share, server: Server) -> None:
             calls.append(f"due {share.began_ns}")
 
     run.workers = cast(WorkerPool, Starting())

@@ -16,7 +16,12 @@ from sizeup_loadtest.client.retry import RetryPolicy
 from sizeup_loadtest.config.schema import Config, Mode, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Api, Length, Outcome, PlannedRequest, Record
-from sizeup_loadtest.execution.sending.load_generator import SendContext, keep_all, run_segment
+from sizeup_loadtest.execution.sending.load_generator import (
+    SendContext,
+    Share,
+    keep_all,
+    run_segment,
+)
 from sizeup_loadtest.workload import arrivals, prompts
 from sizeup_loadtest.workload.prompt import ChatMessage, Prompt
 from sizeup_loadtest.workload.schedule import Segment, Stage, compile_plan, with_ramp
@@ -74,12 +79,14 @@ async def _send_load(behaviour: Behaviour, load: LoadCase, model: str) -> list[S
         sent_to = Server(server.url, model, load.api, timeout_seconds=load.timeout)
         servers = {model: sent_to}
         async with Client(servers, Sampling(), perf_counter_ns, retry=load.retry) as client:
-            loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
             sent = {
                 f"p{i}": Prompt(f"p{i}", (ChatMessage("user", f"p{i}"),))
                 for i in range(load.requests)
             }
-            records = await run_segment(segment(load, model), sent, loader)
+            share = Share(segment(load, model), sent, perf_counter_ns(), 2**62, keep_all)
+            records = await run_segment(
+                share, SendContext(client.send, NullObserver(), perf_counter_ns)
+            )
     ordered = sorted(records, key=lambda r: r.planned.index)
     return [Seen(r, server.truth.of(r.planned.prompt)) for r in ordered]
 
@@ -93,11 +100,13 @@ def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[S
             MockServer(behaviour) as server,
             Client(_servers(config, server), Sampling(), perf_counter_ns) as client,
         ):
-            loader = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
+            loader = SendContext(client.send, NullObserver(), perf_counter_ns)
             records = [
                 record
                 for part in plan.segments
-                for record in await run_segment(part, plan.prompts, loader)
+                for record in await run_segment(
+                    Share(part, plan.prompts, perf_counter_ns(), 2**62, keep_all), loader
+                )
             ]
         return records, [*server.truth]
 

@@ -15,8 +15,12 @@ from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityResult
 from sizeup_loadtest.execution.capacity_search import CapacitySearch, LoadLevels
-from sizeup_loadtest.execution.sending import load_generator
-from sizeup_loadtest.execution.sending.load_generator import SendContext
+from sizeup_loadtest.execution.sending.load_generator import (
+    SendContext,
+    Share,
+    keep_all,
+    run_segment,
+)
 from sizeup_loadtest.workload import prompts
 
 MODEL = MockModel("m", ttft_seconds=0.05, gap_seconds=0.01, parallel=2, tokens=16)
@@ -42,14 +46,13 @@ async def search(config: Config) -> tuple[CapacityResult, MockServer]:
         MockServer(Behaviour((MODEL,))) as server,
         Client({"m": Server(server.url, "m")}, Sampling(), perf_counter_ns) as client,
     ):
-        context = SendContext(
-            client, NullObserver(), perf_counter_ns, 2**62, load_generator.keep_all
-        )
+        context = SendContext(client.send, NullObserver(), perf_counter_ns)
         levels = LoadLevels(config, "m", prompts.source(config.prompts))
 
         async def run_level(level: float, attempt: int) -> Sequence[Record]:
             segment = levels.segment(level, attempt)
-            records = await load_generator.run_segment(segment, levels.prompts, context)
+            share = Share(segment, levels.prompts, perf_counter_ns(), 2**62, keep_all)
+            records = await run_segment(share, context)
             levels.learn(records)
             return records
 

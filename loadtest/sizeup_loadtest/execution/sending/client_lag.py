@@ -23,7 +23,7 @@ class LoopLagSampler:
     def __init__(self) -> None:
         self.samples = array("q")
         self._spans: dict[str, list[slice]] = defaultdict(list)
-        self._workers: dict[int, tuple[Lag | None, Mapping[str, Lag]]] = {}
+        self._workers: list[tuple[Lag | None, Mapping[str, Lag]]] = []
 
     async def watch(self, clock: Callable[[], int]) -> None:
         """Sample until cancelled.
@@ -39,13 +39,13 @@ class LoopLagSampler:
             self.samples.extend(max(0, now - at_ns) for at_ns in missed)
             due += len(missed) * INTERVAL_NS
 
-    def add_worker(self, index: int, run: Lag | None, stages: Mapping[str, Lag]) -> None:
-        """Replace what is known of a worker's event loop."""
-        self._workers[index] = run, stages
+    def add_worker(self, run: Lag | None, stages: Mapping[str, Lag]) -> None:
+        """Add the event loop of a worker that has ended."""
+        self._workers.append((run, stages))
 
     def lag(self) -> Lag | None:
         """Summarise the run; with workers, each value is that of the worst event loop."""
-        return worst([lag_of(self.samples), *(run for run, _ in self._workers.values())])
+        return worst([lag_of(self.samples), *(run for run, _ in self._workers)])
 
     @contextmanager
     def during(self, stage: str) -> Iterator[None]:
@@ -63,7 +63,7 @@ class LoopLagSampler:
             for stage, spans in self._spans.items()
         }
         lags = {stage: [lag_of(samples)] for stage, samples in by_stage.items()}
-        for _, stages in self._workers.values():
+        for _, stages in self._workers:
             for stage, one in stages.items():
                 lags.setdefault(stage, []).append(one)
         return {s: lag for s, known in lags.items() if (lag := worst(known)) is not None}

@@ -1,6 +1,6 @@
 """Stops a model that fails again and again. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sizeup_loadtest.analysis.stages import capacity
 from sizeup_loadtest.data.record import Outcome, Record
@@ -17,17 +17,19 @@ class FailureStreak:
     """The failures of one model since its last success."""
 
     length: int = 0
-    _last_end_ns: int | None = None
+    failures: list[Record] = field(default_factory=list)
+    """From the first that counts on."""
+    _last_end_ns: int = 0
 
     def add(self, record: Record) -> bool:
         """Add a request that has ended; True when the model is to be stopped."""
         if record.outcome is Outcome.OK:
-            self.length, self._last_end_ns = 0, None
-        elif self._counts(record):
-            self.length, self._last_end_ns = self.length + 1, record.ended_ns
-        return self.length >= IN_A_ROW
-
-    def _counts(self, record: Record) -> bool:
+            self.length, self._last_end_ns = 0, 0
+            self.failures.clear()
+            return False
         provoked = capacity.is_search(record.stage) and record.outcome in _OVERLOAD
-        together = self._last_end_ns is not None and record.begun_ns < self._last_end_ns
-        return not (provoked or together)
+        if not provoked and record.begun_ns >= self._last_end_ns:
+            self.length, self._last_end_ns = self.length + 1, record.ended_ns
+        if self.length:
+            self.failures.append(record)
+        return self.length >= IN_A_ROW

@@ -11,12 +11,19 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from sizeup_loadtest.config.schema import Config
+from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.errors import BenchError
 from sizeup_loadtest.execution.sending import worker
 from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler
 from sizeup_loadtest.execution.sending.clock import SECOND_NS, Clock
-from sizeup_loadtest.execution.sending.load_generator import Observer
-from sizeup_loadtest.execution.sending.worker import Progress, Share, StopModel, WorkerLag
+from sizeup_loadtest.execution.sending.load_generator import Observer, Share
+from sizeup_loadtest.execution.sending.worker import (
+    Message,
+    Order,
+    Progress,
+    StopModel,
+    WorkerLag,
+)
 from sizeup_loadtest.workload import schedule
 
 LEAD_NS = SECOND_NS // 5
@@ -74,37 +81,38 @@ class WorkerPool:
         return number, self._running[number]
 
     async def __aexit__(self, *exception: object) -> None:
-        loop = asyncio.get_running_loop()
-        for _, connection in self._workers:
-            loop.remove_reader(connection.fileno())
-            connection.close()
-        for process, _ in self._workers:
+        """End the processes, each of which sends its lag at last."""
+        for index in range(len(self._workers)):
+            self._send(index, None)
+        for process, connection in self._workers:
             await asyncio.to_thread(process.join, _JOIN_SECONDS)
             if process.is_alive():
                 process.kill()
                 process.join()
+            asyncio.get_running_loop().remove_reader(connection.fileno())
+            connection.close()
 
-    async def run(self, share: Share) -> None:
+    async def run(self, share: Share, server: Server) -> None:
         """Divide a segment; returns when its last request has ended."""
         done = []
-        for index, (_, connection) in enumerate(self._workers):
+        for index in range(self._count):
             part = schedule.share(share.segment, index, self._count)
             if part.requests:
                 number, future = self._expect()
                 done.append(future)
                 used = {r.prompt: share.prompts[r.prompt] for r in part.requests}
-                own = replace(share, number=number, segment=part, prompts=used)
-                self._send(index, connection, own)
+                own = replace(share, segment=part, prompts=used)
+                self._send(index, Order(number, own, server))
         await asyncio.gather(*done)
 
     def stop_model(self, model: str) -> None:
         """Send nothing more to a model."""
-        for index, (_, connection) in enumerate(self._workers):
-            self._send(index, connection, StopModel(model))
+        for index in range(self._count):
+            self._send(index, StopModel(model))
 
-    def _send(self, index: int, connection: Connection, message: Share | StopModel) -> None:
+    def _send(self, index: int, message: Message) -> None:
         try:
-            connection.send(message)
+            self._workers[index][1].send(message)
         except OSError:
             self._lost(index)
 
@@ -112,16 +120,18 @@ class WorkerPool:
         process, connection = self._workers[index]
         try:
             while connection.poll():
-                self._receive(index, connection.recv())
+                message: Progress | WorkerLag = connection.recv()
+                if isinstance(message, WorkerLag):
+                    self._lag.add_worker(message.run, message.stages)
+                    asyncio.get_running_loop().remove_reader(connection.fileno())
+                    return
+                self._receive(message)
         except (EOFError, OSError):
             asyncio.get_running_loop().remove_reader(connection.fileno())
             process.join(_JOIN_SECONDS)
             self._lost(index)
 
-    def _receive(self, index: int, message: Progress | WorkerLag) -> None:
-        if isinstance(message, WorkerLag):
-            self._lag.add_worker(index, message.run, message.stages)
-            return
+    def _receive(self, message: Progress) -> None:
         for request in message.sent:
             self._observer.sent(request)
         for record in message.ended:

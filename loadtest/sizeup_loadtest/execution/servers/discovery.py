@@ -58,8 +58,8 @@ async def _served(servers: Sequence[Server], *, required: bool) -> list[ServedMo
 def _without_models(server: Server, listed: server_info.Listed) -> str:
     if not listed.failed:
         return f"{server.url}: lists no models"
-    hint = " (a key is target.api_key_env of a config)" if "HTTP 40" in listed.failed[0] else ""
-    return f"{', '.join(listed.failed)}{hint}"
+    key = " (a key: SIZEUP_BENCH_API_KEY, or target.api_key_env of a config)"
+    return ", ".join(listed.failed) + (key if "HTTP 40" in listed.failed[0] else "")
 
 
 async def _models(

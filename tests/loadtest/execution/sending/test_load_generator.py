@@ -14,6 +14,7 @@ from sizeup_loadtest.execution.sending.client_lag import LoopLagSampler, sample_
 from sizeup_loadtest.execution.sending.clock import Clock
 from sizeup_loadtest.execution.sending.load_generator import (
     SendContext,
+    Share,
     keep_all,
     preload,
     run_segment,
@@ -97,9 +98,10 @@ def run(made: Segment, deadline: int = FAR) -> Watch:
 
     async def go() -> list[Record]:
         clock = Clock()
-        loader = SendContext(FakeSender(clock), watch, clock, deadline, keep_all)
-        await preload(made, PROMPTS, loader)
-        return await run_segment(made, PROMPTS, loader)
+        loader = SendContext(FakeSender(clock).send, watch, clock)
+        share = Share(made, PROMPTS, clock(), deadline, keep_all)
+        await preload(share, loader)
+        return await run_segment(share, loader)
 
     assert asyncio.run(go()) == watch.records
     return watch
@@ -129,8 +131,8 @@ def begins(made: Segment, response_ns: int) -> list[int]:
         clock, watch = Clock(), Watch()
         sender = FakeSender(clock)
         sender.gate.clear()
-        loader = SendContext(sender, watch, clock, FAR, keep_all, response_ns)
-        task = asyncio.create_task(run_segment(made, PROMPTS, loader))
+        share = Share(made, PROMPTS, clock(), FAR, keep_all, response_ns)
+        task = asyncio.create_task(run_segment(share, SendContext(sender.send, watch, clock)))
         await until(lambda: watch.now == made.stage.level)
         sender.gate.set()
         return await task
@@ -170,8 +172,8 @@ def test_an_open_loop_does_not_wait_for_responses() -> None:
         watch, clock = Watch(), Clock()
         sender = FakeSender(clock)
         sender.gate.clear()
-        loader = SendContext(sender, watch, clock, FAR, keep_all)
-        task = asyncio.create_task(run_segment(segment(10, 1000, rate=1000), PROMPTS, loader))
+        share = Share(segment(10, 1000, rate=1000), PROMPTS, clock(), FAR, keep_all)
+        task = asyncio.create_task(run_segment(share, SendContext(sender.send, watch, clock)))
         await until(lambda: watch.now == 10)
         sender.gate.set()
         return watch.most, await task
@@ -199,8 +201,8 @@ def test_a_late_sender_keeps_the_schedule() -> None:
 
     async def go() -> list[Record]:
         clock = Clock()
-        loader = SendContext(SlowSender(clock), Watch(), clock, FAR, keep_all)
-        return await run_segment(segment(4, 100, rate=100), PROMPTS, loader)
+        share = Share(segment(4, 100, rate=100), PROMPTS, clock(), FAR, keep_all)
+        return await run_segment(share, SendContext(SlowSender(clock).send, Watch(), clock))
 
     records = sorted(asyncio.run(go()), key=lambda r: r.planned.index)
     gaps = {b.scheduled_ns - a.scheduled_ns for a, b in pairwise(records)}
@@ -288,8 +290,9 @@ def converse(mode: str, level: float, failing: str = "", think: float = 0.0) -> 
 
     async def go() -> None:
         clock = Clock()
-        context = SendContext(Answering(clock, failing), watch, clock, FAR, lambda _: False)
-        await run_segment(Segment(stage, 0, "m", requests, think_seconds=think), made, context)
+        whole = Segment(stage, 0, "m", requests, think_seconds=think)
+        context = SendContext(Answering(clock, failing).send, watch, clock)
+        await run_segment(Share(whole, made, clock(), FAR, lambda _: False), context)
 
     asyncio.run(go())
     return watch

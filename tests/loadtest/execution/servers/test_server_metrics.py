@@ -16,7 +16,12 @@ from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Config, Sampling
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerMetrics
-from sizeup_loadtest.execution.sending.load_generator import SendContext, keep_all, run_segment
+from sizeup_loadtest.execution.sending.load_generator import (
+    SendContext,
+    Share,
+    keep_all,
+    run_segment,
+)
 from sizeup_loadtest.execution.servers import server_metrics
 from sizeup_loadtest.execution.servers.server_metrics import (
     MetricsSource,
@@ -38,9 +43,10 @@ async def sampled(behaviour: Behaviour) -> ServerMetrics | None:
             {"m": MetricsSource(f"{server.url}/metrics", "m")}, interval=0.01
         )
         async with Client({"m": Server(server.url, "m")}, Sampling(), perf_counter_ns) as client:
-            context = SendContext(client, NullObserver(), perf_counter_ns, 2**62, keep_all)
+            context = SendContext(client.send, NullObserver(), perf_counter_ns)
+            share = Share(segment(load, "m"), prompts, perf_counter_ns(), 2**62, keep_all)
             async with sampler.during("m", "s"):
-                await run_segment(segment(load, "m"), prompts, context)
+                await run_segment(share, context)
     return sampler.stages().get("m", {}).get("s")
 
 
