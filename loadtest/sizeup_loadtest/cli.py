@@ -34,56 +34,42 @@ Url = Annotated[
 Models = Annotated[
     str | None, typer.Option(help="Comma-separated model names, instead of the config's.")
 ]
-Minutes = Annotated[
-    float | None, typer.Option(min=0.01, help="Time to divide, instead of the config's.")
-]
-MinTokensPerSecond = Annotated[
-    float | None, typer.Option(min=0.01, help="Required tokens/s per user.")
-]
-MaxTtft = Annotated[
-    float | None, typer.Option(min=0.001, help="Required time to first token, in seconds.")
-]
-MinAbility = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Required fraction of correct answers.")
-]
-Price = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=USD", help="Price per hour of a model's hardware; repeatable."),
-]
-Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/<scenario>-<time>.")]
-Only = Annotated[
-    str | None, typer.Option(help="Comma-separated phases: speed, capacity, ability; default: all.")
-]
-Workers = Annotated[
-    int, typer.Option(min=1, max=256, help="Number of processes that send the requests.")
-]
-PrintFiles = Annotated[
-    bool, typer.Option("--print-files", help="At the end, print the run's files for `extract`.")
-]
 RunPath = Annotated[Path, typer.Argument(help="Run folder, or results.json.")]
-Baseline = Annotated[Path, typer.Option(help="Run folder or results.json to compare with.")]
-Share = Annotated[float, typer.Option(min=0, max=10, help="Fraction: 0.05 is 5 % slower.")]
-Loss = Annotated[float, typer.Option(min=0, max=1, help="Fraction: 0.05 is 5 % less.")]
 Points = Annotated[float, typer.Option(min=0, max=1, help="0.05 is 5 percentage points less.")]
-Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")]
-AnySchedule = Annotated[
-    bool, typer.Option("--any-schedule", help="Accept runs with different schedules.")
-]
 
 
 def run(
     scenario: Scenario = "choose",
     url: Url = None,
     models: Models = None,
-    only: Only = None,
-    minutes: Minutes = None,
-    min_tokens_per_second: MinTokensPerSecond = None,
-    max_ttft: MaxTtft = None,
-    min_ability: MinAbility = None,
-    price: Price = None,
-    out: Out = None,
-    workers: Workers = 1,
-    print_files: PrintFiles = False,
+    only: Annotated[
+        str | None, typer.Option(help=f"Comma-separated phases: {', '.join(PHASES)}; default: all.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time to divide, instead of the config's.")
+    ] = None,
+    min_tokens_per_second: Annotated[
+        float | None, typer.Option(min=0.01, help="Required tokens/s per user.")
+    ] = None,
+    max_ttft: Annotated[
+        float | None, typer.Option(min=0.001, help="Required time to first token, in seconds.")
+    ] = None,
+    min_ability: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Required fraction of correct answers.")
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=USD", help="Price per hour of a model's hardware; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; default: runs/<scenario>-<time>.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Number of processes that send the requests.")
+    ] = 1,
+    print_files: Annotated[
+        bool, typer.Option("--print-files", help="At the end, print the run's files for `extract`.")
+    ] = False,
 ) -> None:
     """Measure latency and throughput, capacity and ability of every model, and report them."""
     from sizeup_loadtest.execution.start import start
@@ -129,13 +115,13 @@ def report(
 ) -> None:
     """Render the report of a run again."""
     from sizeup_loadtest.report.files import RENDERERS
-    from sizeup_loadtest.storage import read_run
+    from sizeup_loadtest.storage import run_folder
 
     out = out or (run if run.is_dir() else run.parent) / "report.html"
     render = RENDERERS.get(out.suffix.lower())
     if render is None:
         raise UsageError(f"{out}: unknown suffix; use one of {', '.join(RENDERERS)}")
-    read_run.write(out, render(read_run.results(run)))
+    run_folder.write_text(out, render(run_folder.read_results(run)))
     typer.echo(out)
 
 
@@ -160,16 +146,16 @@ def compare(
     """
     from sizeup_loadtest.analysis.comparison.compare import compare_runs, renamed
     from sizeup_loadtest.report import comparison
-    from sizeup_loadtest.storage import read_run
+    from sizeup_loadtest.storage import run_folder
 
-    before, after = read_run.results(first), read_run.results(second)
+    before, after = run_folder.read_results(first), run_folder.read_results(second)
     after = renamed(before, after, pair or [])
-    compared = compare_runs(before, after, read_run.records(first, second))
+    compared = compare_runs(before, after, run_folder.read_records(first, second))
     text = comparison.render(before, after, compared)
     if out is None:
         typer.echo(text, nl=False)
     else:
-        read_run.write(out, text)
+        run_folder.write_text(out, text)
         typer.echo(out)
     if not compared.changes:
         raise UncomparableError(comparison.nothing_compared(compared))
@@ -177,32 +163,38 @@ def compare(
 
 def check(
     candidate: RunPath,
-    baseline: Baseline,
-    max_slowdown: Share = 0.05,
-    max_throughput_loss: Loss = 0.05,
+    baseline: Annotated[Path, typer.Option(help="Run folder or results.json to compare with.")],
+    max_slowdown: Annotated[
+        float, typer.Option(min=0, max=10, help="Fraction: 0.05 is 5 % slower.")
+    ] = 0.05,
+    max_throughput_loss: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction: 0.05 is 5 % less.")
+    ] = 0.05,
     max_ability_loss: Points = 0.0,
     max_attainment_loss: Points = 0.02,
-    junit: Junit = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write Markdown to this file.")] = None,
-    any_schedule: AnySchedule = False,
+    any_schedule: Annotated[
+        bool, typer.Option("--any-schedule", help="Accept runs with different schedules.")
+    ] = False,
 ) -> None:
     """Exit with 1 where confidence intervals exclude the allowed regression."""
     from sizeup_loadtest.analysis.comparison.compare import compare_runs
     from sizeup_loadtest.analysis.comparison.regression_gate import AllowedChange, evaluate
     from sizeup_loadtest.report import gate as gate_report
-    from sizeup_loadtest.storage import read_run
+    from sizeup_loadtest.storage import run_folder
 
-    before, after = read_run.results(baseline), read_run.results(candidate)
+    before, after = run_folder.read_results(baseline), run_folder.read_results(candidate)
     allowed = AllowedChange(
         max_slowdown, max_throughput_loss, max_ability_loss, max_attainment_loss
     )
-    compared = compare_runs(before, after, read_run.records(baseline, candidate))
+    compared = compare_runs(before, after, run_folder.read_records(baseline, candidate))
     gate = evaluate(compared, allowed, any_schedule=any_schedule)
     text = gate_report.markdown(gate)
     if junit is not None:
-        read_run.write(junit, gate_report.junit(gate))
+        run_folder.write_text(junit, gate_report.junit(gate))
     if markdown is not None:
-        read_run.write(markdown, text)
+        run_folder.write_text(markdown, text)
     typer.echo(text, nl=False)
     if not gate.passes:
         raise typer.Exit(1)
@@ -258,14 +250,14 @@ def _config(
 
 
 def _discover(
-    urls: Sequence[str], names: Sequence[str], target: Target
+    urls: Sequence[str], names: Sequence[str], target: Target, replaced: str
 ) -> Sequence[Mapping[str, str]]:
-    """Return the models of the servers, and print which they are."""
+    """Return the models of the servers, and print which they are, and what they replace."""
     from sizeup_loadtest.execution.servers import discovery
 
     found = discovery.find(target, urls or [target.url], names)
     models = discovery.entries(found.models)
-    typer.echo(f"models: {', '.join(model['name'] for model in models)}")
+    typer.echo(f"models: {', '.join(model['name'] for model in models)}{replaced}")
     reasons: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
         reasons.setdefault(reason, []).append(name)

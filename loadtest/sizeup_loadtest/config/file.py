@@ -36,7 +36,7 @@ def load(
     fallback_url: str | None = None,
     only: Collection[str] = (),
     overrides: Overrides | None = None,
-    discover: Callable[[Target], Sequence[Mapping[str, str]]] | None = None,
+    discover: Callable[[Target, str], Sequence[Mapping[str, str]]] | None = None,
     always_discover: bool = False,
 ) -> Config:
     """Load a config file or a bundled scenario; ConfigError lists every problem.
@@ -44,16 +44,20 @@ def load(
     `models` replaces the models of the file; a model that the file has keeps its other keys. `url`
     overrides the URL of the file's target, `fallback_url` (SIZEUP_URL) is used where it has none.
     `only` enables these phases, and disables the others. `discover` finds the models where neither
-    the file nor `models` has any, or always.
+    the file nor `models` has any, or always; its second argument says in words what they replace.
     """
     name, text, folder = _read(path_or_name)
     data = parse(text, name)
     data["scenario"] = name
     data |= _target(data, _given(url, "--url"), _given(fallback_url, "SIZEUP_URL"))
     if discover is not None and (always_discover or not (models or "models" in data)):
-        data["models"] = [*discover(_validated(Target, data.get("target", {}), name, ("target",)))]
+        target = _validated(Target, data.get("target", {}), name, ("target",))
+        replaced = f" (of --url, instead of those of {name})" if "models" in data else ""
+        known = _by_name(data.get("models"))
+        data["models"] = [known.get(m["name"], {}) | m for m in discover(target, replaced)]
     elif models:
-        data["models"] = _selected(data.get("models"), models)
+        known = _by_name(data.get("models"))
+        data["models"] = [known.get(name, {"name": name}) for name in models]
     apply(data, overrides or Overrides())
     if only:
         _limit(data, only)
@@ -193,10 +197,9 @@ def _target(data: dict[str, Any], url: str | None, fallback: str | None) -> dict
     return {"target": target | {"url": chosen}} if chosen else {}
 
 
-def _selected(known: object, names: Sequence[str]) -> list[Any]:
-    items = known if isinstance(known, list) else []
-    by_name = {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
-    return [by_name.get(name, {"name": name}) for name in names]
+def _by_name(models: object) -> dict[str, dict[str, Any]]:
+    items = models if isinstance(models, list) else []
+    return {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
 
 
 def _follows(problem: Any, problems: Sequence[Any]) -> bool:

@@ -54,7 +54,8 @@ class ServerKeys(ConfigSection):
     api: Api | None = None
     """None: found out from the server."""
     api_key_env: Name | None = None
-    """Name of the environment variable that holds the API key."""
+    """Name of the environment variable that holds the API key; None: SIZEUP_BENCH_API_KEY, which
+    may be unset."""
     headers: Headers = Field({})
     """Sent with every request; those of a model are added to the target's."""
     extra_body: ExtraBody = Field({})

@@ -262,11 +262,10 @@ class Config(ConfigSection):
     def server(self, name: str) -> Server:
         """Return the server of a model; ConfigError when its key or CA file is missing."""
         target, model = self.target, next(m for m in self.models if m.name == name)
-        variable, url = model.api_key_env or target.api_key_env, model.url or target.url
-        if variable is not None:
-            key: str | None = settings.api_key(variable)
-        else:  # the file is that of a gateway, whose key is not sent anywhere else
-            key = settings.gateway_key() if url == target.url else None
+        url = model.url or target.url
+        key = settings.api_key(model.api_key_env or target.api_key_env)
+        if key is None and url == target.url:  # the file's key is sent to its gateway only
+            key = settings.gateway_key()
         verify = target.verify if model.verify is None else model.verify
         return Server(
             url=url,

@@ -3,8 +3,10 @@
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -65,6 +67,8 @@ def base_url(text: str) -> str:
 
     Accepts host:port without a scheme, and URLs with /v1, /api, or an endpoint at the end.
     """
+    with suppress(ValueError):
+        text = f"[{IPv6Address(text.strip())}]"
     whole = text.strip() if "://" in text else f"http://{text.strip()}"
     parts = urlsplit(whole)
     try:
@@ -73,7 +77,9 @@ def base_url(text: str) -> str:
     except UnicodeError:
         raise ValueError("no such host: a URL looks like http://127.0.0.1:11434") from None
     except ValueError:
-        raise ValueError("invalid port: a URL looks like http://127.0.0.1:11434") from None
+        ipv6 = parts.netloc.count(":") > 1 and "[" not in parts.netloc
+        problem = "IPv6 needs brackets, as [::1]:11434" if ipv6 else "invalid port"
+        raise ValueError(f"{problem}: a URL looks like http://127.0.0.1:11434") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError(f"unknown scheme {parts.scheme}: use http:// or https://")
     if parts.username is not None or parts.password is not None:

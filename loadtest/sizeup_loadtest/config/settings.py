@@ -11,12 +11,20 @@ def default_url() -> str | None:
     return os.environ.get("SIZEUP_URL") or None  # noqa: TID251
 
 
-def api_key(variable: str) -> str:
-    """Return the value of a variable that the config names; ConfigError when it has none."""
-    key = os.environ.get(variable, "").strip()  # noqa: TID251
-    if not key:
-        raise ConfigError(f"api_key_env: environment variable {variable} is not set")
-    return _sendable(key, f"api_key_env: environment variable {variable}")
+DEFAULT_KEY = "SIZEUP_BENCH_API_KEY"
+"""Holds the API key of servers for which the config names no other variable."""
+
+
+def api_key(variable: str | None) -> str | None:
+    """Return the key in a variable that the config names; ConfigError when it has none.
+
+    Without one it is that in DEFAULT_KEY; None when that is not set.
+    """
+    key = os.environ.get(variable or DEFAULT_KEY, "").strip()  # noqa: TID251
+    source = f"api_key_env: environment variable {variable}" if variable else DEFAULT_KEY
+    if variable and not key:
+        raise ConfigError(f"{source} is not set")
+    return _sendable(key, source) if key else None
 
 
 def gateway_key() -> str | None:
