@@ -54,7 +54,7 @@ def load(
         target = _validated(Target, data.get("target", {}), name, ("target",))
         replaced = f" (of --url, instead of those of {name})" if "models" in data else ""
         known = _by_name(data.get("models"))
-        data["models"] = [known.get(m["name"], {}) | m for m in discover(target, replaced)]
+        data["models"] = [{**known.get(m["name"], {}), **m} for m in discover(target, replaced)]
     elif models:
         known = _by_name(data.get("models"))
         data["models"] = [known.get(name, {"name": name}) for name in models]

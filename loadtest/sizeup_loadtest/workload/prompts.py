@@ -42,12 +42,7 @@ class PromptSource:
     def __call__(self, index: int, words: int | None = None) -> Prompt:
         """Return the prompt at an index from 0; `words` is None for a set of its own length."""
         number = self._number(index)
-        name = (
-            f"{self.config.set}-{number}"
-            if words is None
-            else f"{self.config.set}-{words}-{number}"
-        )
-        prompt = self.file[number] if self.file else _built_in(self.config, name, words)
+        prompt = self.file[number] if self.file else _built_in(self.config, f"{number}", words)
         return self._with_prefix(prompt, number)
 
     def conversation(self, index: int, words: int | None = None) -> Sequence[Prompt]:
@@ -56,8 +51,7 @@ class PromptSource:
         if self.file:
             turns = _user_messages(self.file[number])[: self.config.turns]
         else:
-            size = "" if words is None else f"{words}-"
-            names = (f"{self.config.set}-{size}{number}.{i}" for i in range(self.config.turns))
+            names = (f"{number}.{i}" for i in range(self.config.turns))
             turns = [_built_in(self.config, name, words) for name in names]
         turns = [self._with_prefix(turns[0], number), *turns[1:]]
         return [replace(turn, conversation=index, turn=i) for i, turn in enumerate(turns)]
@@ -88,13 +82,13 @@ def _shared(seed: int, group: int, words: int) -> str:
 def _user_messages(prompt: Prompt) -> list[Prompt]:
     """Split a conversation at the messages of its user; the first keeps the system prompt."""
     system = [m for m in prompt.messages if m.role == "system"]
-    texts = [m for m in prompt.messages if m.role == "user"]
-    first, *later = texts
+    first, *later = (m for m in prompt.messages if m.role == "user")
     split = [(*system, first), *((message,) for message in later)]
     return [Prompt(f"{prompt.key}.{i}", messages) for i, messages in enumerate(split)]
 
 
-def _built_in(config: Prompts, key: str, words: int | None) -> Prompt:
+def _built_in(config: Prompts, name: str, words: int | None) -> Prompt:
+    key = f"{config.set}-{name}" if words is None else f"{config.set}-{words}-{name}"
     random = Random(f"{config.seed}/{key}")
     match config.set:
         case "chat":

@@ -13,9 +13,10 @@ no metric uses, because a server may keep fewer models in memory than there are 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, count, islice
+from itertools import accumulate, chain
 from random import Random
 from sys import maxsize
 
@@ -102,7 +103,8 @@ def compile_plan(config: Config, source: PromptSource) -> Plan:
     warm_up = tuple(_warm_up(config, planned, prompts)) if planned else ()
     segments = tuple(_segments(config, planned, prompts))
     used = {PRELOAD.key: PRELOAD, **prompts.by_key}
-    return Plan(planned, warm_up, segments, used, _hash(config, warm_up, segments, used))
+    parts = chain(warm_up, segments, used.values())
+    return Plan(planned, warm_up, segments, used, _hash(config, map(asdict, parts)))
 
 
 def stages(config: Config, traced: Sequence[TracedRequest] = ()) -> tuple[Stage, ...]:
@@ -141,8 +143,9 @@ def build_segment(
     prompts: Sequence[Prompt],
     block: int = 0,
     offsets: Sequence[int] | None = None,
+    first: int = 0,
 ) -> Segment:
-    """Plan one stage of one model: one request per prompt, in order."""
+    """Plan one stage of one model: one request per prompt, in order, with indices from `first`."""
     random = Random(f"{config.prompts.seed}/{stage.key}/{block}/max_tokens")
     due: Sequence[int | None] = offsets or [prompt.offset_ns for prompt in prompts]
     requests = tuple(
@@ -157,7 +160,7 @@ def build_segment(
             conversation=prompt.conversation,
             turn=prompt.turn,
         )
-        for i, (prompt, offset) in enumerate(zip(prompts, due, strict=True))
+        for i, (prompt, offset) in enumerate(zip(prompts, due, strict=True), first)
     )
     think = config.prompts.think_seconds if stage.mode == "open" else 0.0
     limit = config.load.stage_seconds
@@ -280,16 +283,14 @@ def _segments(config: Config, planned: Sequence[Stage], prompts: TakenPrompts) -
 def _block_segments(
     config: Config, planned: Sequence[Stage], prompts: TakenPrompts
 ) -> Iterator[Segment]:
-    names = [model.name for model in config.models]
-    numbers = {stage.key: count() for stage in planned}
-    closed = [stage for stage in planned if stage.mode == "closed"]
-    for block in range(config.load.blocks if closed else 0):
-        for stage in closed:
-            taken = _prompts(config, stage, prompts, _per_block(config, stage))
-            indices = tuple(islice(numbers[stage.key], len(taken)))
+    names, numbers = [model.name for model in config.models], Counter[str]()
+    for block in range(config.load.blocks):
+        for stage in (stage for stage in planned if stage.mode == "closed"):
+            taken = prompts.take(_per_block(config, stage), stage.words, int(stage.level))
+            first = numbers[stage.key]
             for name in order(names, block):
-                segment = with_ramp(build_segment(config, stage, name, taken, block))
-                yield _numbered(segment, indices)
+                yield with_ramp(build_segment(config, stage, name, taken, block, first=first))
+            numbers[stage.key] += len(taken)
 
 
 def _open_segments(
@@ -301,7 +302,7 @@ def _open_segments(
     stages = (s for s in planned if s.mode == "open" and s.arrival != "trace")
     for turn, stage in enumerate(stages):
         starts = open_offsets(config, stage, limit)
-        taken = _prompts(config, stage, prompts, len(starts) * config.prompts.turns)
+        taken = prompts.take(len(starts) * config.prompts.turns, stage.words, 1)
         begun = accumulate(prompt.turn == 0 for prompt in taken)
         offsets = [starts[number - 1] for number in begun]
         for name in order(names, turn):
@@ -313,37 +314,15 @@ def _trace_segments(
     config: Config, planned: Sequence[Stage], prompts: TakenPrompts
 ) -> Iterator[Segment]:
     for stage in (stage for stage in planned if stage.arrival == "trace"):
-        taken = prompts.of_trace(config.load.trace, stage.key) if config.load.trace else ()
+        taken = prompts.of_trace(stage.key)
         for model in config.models:
             yield build_segment(config, stage, model.name, taken)
 
 
-def _prompts(config: Config, stage: Stage, prompts: TakenPrompts, number: int) -> Sequence[Prompt]:
-    if config.prompts.turns > 1:
-        users = int(stage.level) if stage.mode == "closed" else 1
-        return prompts.conversations(number, stage.words, users)
-    return prompts.take(number, stage.words)
-
-
-def _numbered(segment: Segment, indices: Sequence[int]) -> Segment:
-    pairs = zip(segment.requests, indices, strict=True)
-    return replace(segment, requests=tuple(replace(request, index=i) for request, i in pairs))
-
-
-def _hash(
-    config: Config,
-    warm_up: Sequence[Segment],
-    segments: Sequence[Segment],
-    prompts: Mapping[str, Prompt],
-) -> str:
+def _hash(config: Config, parts: Iterable[Mapping[str, object]]) -> str:
     digest = hashlib.sha256()
     apis = {model.api or config.target.api or "openai" for model in config.models}
     head = {"sampling": config.sampling.model_dump(), "api": sorted(apis)}
-    for part in (
-        head,
-        *map(asdict, warm_up),
-        *map(asdict, segments),
-        *map(asdict, prompts.values()),
-    ):
+    for part in chain([head], parts):
         digest.update(json.dumps(part, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()

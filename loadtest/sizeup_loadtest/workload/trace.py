@@ -48,18 +48,16 @@ def _timestamp(value: object) -> float:
     return (moment.replace(tzinfo=None) - datetime(2000, 1, 1)).total_seconds()
 
 
+def _float(value: object) -> float:
+    return float(str(value))
+
+
 _FORMATS: Mapping[str, _Format] = {
     "azure": _Format("TIMESTAMP", "ContextTokens", "GeneratedTokens", _timestamp),
     "mooncake": _Format(
-        "timestamp",
-        "input_length",
-        "output_length",
-        lambda value: float(str(value)) / 1000,
-        "hash_ids",
+        "timestamp", "input_length", "output_length", lambda ms: _float(ms) / 1000, "hash_ids"
     ),
-    "csv": _Format(
-        "seconds", "prompt_tokens", "completion_tokens", lambda value: float(str(value))
-    ),
+    "csv": _Format("seconds", "prompt_tokens", "completion_tokens", _float),
 }
 
 

@@ -8,13 +8,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from ssl import SSLContext
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 
 from sizeup_loadtest.analysis.stages import prometheus
-from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerMetrics
@@ -26,33 +24,23 @@ MAX_FAILURES = 3
 """In a row, after which a server is not asked again."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsSource:
-    """Where the metrics of a model are."""
-
-    url: str
-    model: str
-    """Its name there."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ssl: SSLContext | bool = True
-
-
-def sources(config: Config) -> Mapping[str, MetricsSource]:
-    """Return the metrics of every model's server, by model."""
-    return {model.name: _source(config.server(model.name), model) for model in config.models}
-
-
-def _source(server: Server, model: ModelConfig) -> MetricsSource:
-    if model.metrics_url is not None:  # maybe of another host, to which the key is not sent
-        return MetricsSource(model.metrics_url, server.model)
-    return MetricsSource(f"{server.url}/metrics", server.model, server.request_headers, server.ssl)
+def sources(config: Config) -> Mapping[str, Server]:
+    """Return where the metrics of every model are, by model; `url` is that of the metrics."""
+    servers = config.servers
+    return {
+        model.name: replace(servers[model.name], url=f"{servers[model.name].url}/metrics")
+        if model.metrics_url is None
+        # Maybe of another host, to which the key is not sent.
+        else Server(model.metrics_url, servers[model.name].model)
+        for model in config.models
+    }
 
 
 @dataclass(slots=True)
 class ServerMetricsSampler:
     """The samples of a run, by model and stage."""
 
-    sources: Mapping[str, MetricsSource]
+    sources: Mapping[str, Server]
     """By model."""
     interval: float = INTERVAL_SECONDS
     _samples: dict[tuple[str, str], list[prometheus.Kinds]] = field(
@@ -97,11 +85,11 @@ class ServerMetricsSampler:
                 await asyncio.sleep(self.interval)
 
 
-async def _body(session: aiohttp.ClientSession, source: MetricsSource) -> bytes:
+async def _body(session: aiohttp.ClientSession, source: Server) -> bytes:
     """Return the metrics; empty where there are none, or not in time."""
     try:
         async with session.get(
-            source.url, headers=source.headers, ssl=source.ssl, allow_redirects=False
+            source.url, headers=source.request_headers, ssl=source.ssl, allow_redirects=False
         ) as response:
             if response.status != 200:
                 return b""

@@ -24,7 +24,6 @@ from sizeup_loadtest.execution.sending.load_generator import (
 )
 from sizeup_loadtest.execution.servers import server_metrics
 from sizeup_loadtest.execution.servers.server_metrics import (
-    MetricsSource,
     ServerMetricsSampler,
     sources,
 )
@@ -39,9 +38,7 @@ async def sampled(behaviour: Behaviour) -> ServerMetrics | None:
     load = LoadCase(5, 10)
     prompts = {f"p{i}": Prompt(f"p{i}", (ChatMessage("user", "x"),)) for i in range(load.requests)}
     async with MockServer(behaviour) as server:
-        sampler = ServerMetricsSampler(
-            {"m": MetricsSource(f"{server.url}/metrics", "m")}, interval=0.01
-        )
+        sampler = ServerMetricsSampler({"m": Server(f"{server.url}/metrics", "m")}, interval=0.01)
         async with Client({"m": Server(server.url, "m")}, Sampling(), perf_counter_ns) as client:
             context = SendContext(client.send, NullObserver(), perf_counter_ns)
             share = Share(segment(load, "m"), prompts, perf_counter_ns(), 2**62, keep_all)
@@ -114,7 +111,7 @@ def test_a_server_that_has_no_metrics_is_not_asked_again(
         app.router.add_get("/metrics", counted)
         async with TestServer(app) as server:
             sampler = ServerMetricsSampler(
-                {"m": MetricsSource(str(server.make_url("/metrics")), "m")}, interval=0
+                {"m": Server(str(server.make_url("/metrics")), "m")}, interval=0
             )
             await sampler.poll("m", "s")  # returns, as it has given up
             before = len(asked)
@@ -133,7 +130,7 @@ def test_a_server_is_asked_on_after_a_failure_between(monkeypatch: pytest.Monkey
         return next(bodies)
 
     monkeypatch.setattr(server_metrics, "_body", body)
-    sampler = ServerMetricsSampler({"m": MetricsSource("http://host:1/metrics", "m")}, interval=0)
+    sampler = ServerMetricsSampler({"m": Server("http://host:1/metrics", "m")}, interval=0)
     asyncio.run(sampler.poll("m", "s"))
     queue = sampler.stages()["m"]["s"].queue
     assert queue is not None
