@@ -185,7 +185,9 @@ def _choice(item: Item, text: str) -> Grade:
     tagged = _tagged(text)
     for part in [tagged] if tagged is not None else [_last_line(text), text]:
         begins = {option for option in item.options if _begins(part, option, tagged is not None)}
-        named = begins or {option for option in item.options if _names(part, option)}
+        named = begins or {
+            option for option in item.options if re.search(_word(option), part, _case(option))
+        }
         if named:
             return Grade(named == {item.expected}, parsed=True)
     return UNPARSED
@@ -197,10 +199,6 @@ def _begins(text: str, option: str, tagged: bool) -> bool:
     if re.match(ends, text, re.IGNORECASE):
         return True
     return tagged and re.match(start + _word(option), text, _case(option)) is not None
-
-
-def _names(text: str, option: str) -> bool:
-    return re.search(_word(option), text, _case(option)) is not None
 
 
 def _word(option: str) -> str:

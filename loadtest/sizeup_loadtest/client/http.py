@@ -53,8 +53,6 @@ CLIENT_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that is due."""
-
     stage: str
     planned: PlannedRequest
     prompt: Prompt

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from sizeup_loadtest.config.models import Target
-from sizeup_loadtest.config.overrides import Overrides, apply
+from sizeup_loadtest.config.overrides import Overrides
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.config.servers import base_url
 from sizeup_loadtest.errors import ConfigError, UsageError
@@ -58,7 +58,8 @@ def load(
     elif models:
         known = _by_name(data.get("models"))
         data["models"] = [known.get(name, {"name": name}) for name in models]
-    apply(data, overrides or Overrides())
+    if overrides is not None:
+        overrides.apply(data)
     if only:
         _limit(data, only)
     if folder is not None:

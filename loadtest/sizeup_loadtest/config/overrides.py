@@ -17,19 +17,29 @@ class Overrides:
     min_ability: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
 
-    def keys(self) -> Mapping[tuple[str, str], float | None]:
-        """Return the values of keys, by section. A requirement is also the limit of the SLO."""
+    def apply(self, data: dict[str, Any]) -> None:
+        """Change the parsed config; UsageError for the price of a model that it lacks."""
         speed, minutes = self.min_tokens_per_second, self.minutes
-        return {
-            ("limits", "budget_minutes"): minutes,
+        for name, key, value in (
+            ("limits", "budget_minutes", minutes),
             # Loading models takes its time too: the run ends anyway after three times as long.
-            ("limits", "max_minutes"): minutes and 3 * minutes,
-            ("requirements", "tok_s_user"): speed,
-            ("requirements", "ttft_p50"): self.max_ttft,
-            ("requirements", "ability"): self.min_ability,
-            ("slo", "tpot_seconds"): speed and 1 / speed,
-            ("slo", "ttft_seconds"): self.max_ttft,
-        }
+            ("limits", "max_minutes", minutes and 3 * minutes),
+            # A requirement is also the limit of the SLO.
+            ("requirements", "tok_s_user", speed),
+            ("requirements", "ttft_p50", self.max_ttft),
+            ("requirements", "ability", self.min_ability),
+            ("slo", "tpot_seconds", speed and 1 / speed),
+            ("slo", "ttft_seconds", self.max_ttft),
+        ):
+            section = data.get(name, {})
+            if value is not None and isinstance(section, dict):
+                data[name] = {**section, key: value}
+        models = data.get("models")
+        if self.prices and isinstance(models, list):
+            data["models"] = [_priced(model, self.prices) for model in models]
+            known = {model.get("name") for model in data["models"] if isinstance(model, dict)}
+            if unknown := sorted(self.prices.keys() - known):
+                raise UsageError(f"--price: no model {', '.join(unknown)} in this run")
 
 
 def prices(options: Sequence[str]) -> Mapping[str, float]:
@@ -42,20 +52,6 @@ def prices(options: Sequence[str]) -> Mapping[str, float]:
         except ValueError:
             raise UsageError(f"--price {option}: NAME=USD is required, as qwen2.5:7b=1.2") from None
     return result
-
-
-def apply(data: dict[str, Any], overrides: Overrides) -> None:
-    """Change the parsed config; UsageError for the price of a model that it lacks."""
-    for (name, key), value in overrides.keys().items():
-        section = data.get(name, {})
-        if value is not None and isinstance(section, dict):
-            data[name] = {**section, key: value}
-    models = data.get("models")
-    if overrides.prices and isinstance(models, list):
-        data["models"] = [_priced(model, overrides.prices) for model in models]
-        known = {model.get("name") for model in data["models"] if isinstance(model, dict)}
-        if unknown := sorted(overrides.prices.keys() - known):
-            raise UsageError(f"--price: no model {', '.join(unknown)} in this run")
 
 
 def _priced(model: object, prices: Mapping[str, float]) -> object:

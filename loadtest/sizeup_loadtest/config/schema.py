@@ -56,8 +56,6 @@ class Prompts(ConfigSection):
 
 
 class Sampling(ConfigSection):
-    """Sampling parameters."""
-
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     seed: int = 7
     think: bool | None = None

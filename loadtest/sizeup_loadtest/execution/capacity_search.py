@@ -1,7 +1,7 @@
 """The search for the maximum load of every model; models take turns, one load each."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import ceil
 
@@ -112,23 +112,25 @@ class CapacitySearch:
         return capacity.next_level(list(self._points.values()), self._bounds)
 
 
+@dataclass(slots=True)
 class LoadLevels:
     """Plans the loads of one model's search, each with new prompts."""
 
-    def __init__(self, config: Config, model: str, source: PromptSource) -> None:
-        self.prompts: dict[str, Prompt] = {schedule.PRELOAD.key: schedule.PRELOAD}
-        """Every prompt used so far, by key."""
-        self._config = config
-        self._model = model
-        self._source = source
-        self._indices = count(_FIRST_PROMPT)
-        self._fastest: float | None = None
+    config: Config
+    model: str
+    source: PromptSource
+    prompts: dict[str, Prompt] = field(
+        default_factory=lambda: {schedule.PRELOAD.key: schedule.PRELOAD}
+    )
+    """Every prompt used so far, by key."""
+    _indices: Iterator[int] = field(default_factory=lambda: count(_FIRST_PROMPT))
+    _fastest: float | None = None
 
     @property
     def bounds(self) -> Bounds:
-        config = self._config.capacity
+        config = self.config.capacity
         first = capacity.first_rate(self._fastest) if config.mode == "open" else 1
-        return Bounds(config.mode, self._config.slo.attainment, config.max, first)
+        return Bounds(config.mode, self.config.slo.attainment, config.max, first)
 
     def single_stream(self) -> Segment:
         """Plan one request at a time: the bounds of an open loop depend on its latency."""
@@ -136,14 +138,14 @@ class LoadLevels:
 
     def segment(self, level: float, attempt: int) -> Segment:
         """Plan one load, with enough requests for its duration."""
-        stage, seconds = self._stage(self._config.capacity.mode, level), self._seconds()
+        stage, seconds = self._stage(self.config.capacity.mode, level), self._seconds()
         if stage.mode == "closed":
             return self._segment(stage, attempt, self._count(level))
-        offsets = schedule.open_offsets(self._config, stage, seconds, attempt)[:_MAX_REQUESTS]
+        offsets = schedule.open_offsets(self.config, stage, seconds, attempt)[:_MAX_REQUESTS]
         return self._segment(stage, attempt, len(offsets), offsets)
 
     def _stage(self, mode: Mode, level: float) -> Stage:
-        config, words = self._config, schedule.prompt_words(self._config)[0]
+        config, words = self.config, schedule.prompt_words(self.config)[0]
         arrival = config.load.open.arrival if mode == "open" else None
         key = capacity.stage_key(mode, level)
         return Stage(key, mode, level, config.lengths[0], arrival, words)
@@ -151,10 +153,10 @@ class LoadLevels:
     def _segment(
         self, stage: Stage, attempt: int, requests: int, offsets: Sequence[int] | None = None
     ) -> Segment:
-        config = self._config
-        taken = [self._source(next(self._indices), stage.words) for _ in range(requests)]
+        config = self.config
+        taken = [self.source(next(self._indices), stage.words) for _ in range(requests)]
         self.prompts |= {prompt.key: prompt for prompt in taken}
-        segment = schedule.build_segment(config, stage, self._model, taken, attempt, offsets)
+        segment = schedule.build_segment(config, stage, self.model, taken, attempt, offsets)
         segment = replace(schedule.with_ramp(segment), seconds=self._seconds())
         preload = attempt == 0 and len(config.models) > 1
         return schedule.with_preload(segment) if preload else segment
@@ -166,7 +168,7 @@ class LoadLevels:
 
     def _seconds(self) -> float:
         """Return the time in which a load is sent; an open loop's has to settle first."""
-        config = self._config
+        config = self.config
         if config.capacity.mode == "closed":
             return config.capacity.seconds
         limit = max(config.load.open.max_seconds, config.capacity.seconds)
@@ -175,5 +177,5 @@ class LoadLevels:
     def _count(self, users: float) -> int:
         if self._fastest is None:
             return _FIRST_REQUESTS
-        requests = ceil(users * self._config.capacity.seconds / self._fastest) + int(users)
+        requests = ceil(users * self.config.capacity.seconds / self._fastest) + int(users)
         return min(requests, _MAX_REQUESTS)

@@ -53,8 +53,6 @@ class LmEvalError(BenchError):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One lm-eval process."""
-
     command: tuple[str, ...]
     tasks: tuple[str, ...]
     log: Path

@@ -12,8 +12,6 @@ from sizeup_loadtest.workload import budget
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One phase of a run."""
-
     name: str
     run: Callable[[Run], Awaitable[None]]
     enabled: Callable[[Config], bool] = lambda config: True

@@ -38,8 +38,6 @@ from sizeup_loadtest.workload.schedule import PRELOAD, Plan, Segment, Stage
 
 @dataclass(slots=True)
 class Run:
-    """The context of a phase."""
-
     config: Config
     plan: Plan
     client: Client
@@ -149,15 +147,12 @@ class Run:
                 await pool.run(own, self.client.servers[part.model])
 
         if segment.stage.mode == "open":
-            response = share.response_ns or self._longest_response(segment.model)
+            # Else that of another kind of request.
+            known = (ns for kind, ns in self.response_ns.items() if segment.model in kind)
+            response = share.response_ns or max(known, default=0)
             await open_stage.run(segment, send, self._segment, self.clock, response, lead)
         else:
             await send(segment, self.clock() + lead)
-
-    def _longest_response(self, model: str) -> int:
-        """Return the longest known latency of a model, for a kind of request without its own."""
-        known = (ns for kind, ns in self.response_ns.items() if model in kind)
-        return max(known, default=0)
 
     def stop_model(self, model: str, reason: str) -> None:
         """Send nothing more to a model."""

@@ -15,7 +15,6 @@ from sizeup_loadtest.analysis.validity import UNTIL_EOS
 from sizeup_loadtest.client.adaptation import adaptations
 from sizeup_loadtest.client.http import Client
 from sizeup_loadtest.config.schema import Config
-from sizeup_loadtest.config.servers import Server
 from sizeup_loadtest.data.results import ServerResult
 from sizeup_loadtest.errors import BenchError, FolderError
 from sizeup_loadtest.execution import client_environment
@@ -204,19 +203,13 @@ def _info(
         stage_lag=run.lag.stages(),
         server_metrics=run.server_metrics.stages(),
         model_info=run.model_info,
-        servers={name: _server_result(server) for name, server in run.client.servers.items()},
+        servers={
+            name: ServerResult(url=s.url, model=s.model, api=s.api, adaptations=adaptations(s))
+            for name, s in run.client.servers.items()
+        },
         load_seconds=run.load_seconds,
         invalid_models=run.invalid_models,
         complete=complete,
         notes=tuple(run.notes),
         share_done=None if complete else run.view.share_done,
-    )
-
-
-def _server_result(server: Server) -> ServerResult:
-    return ServerResult(
-        url=server.url,
-        model=server.model,
-        api=server.api,
-        adaptations=adaptations(server),
     )

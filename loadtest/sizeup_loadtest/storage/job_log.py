@@ -66,18 +66,12 @@ def _check_name(name: str) -> str:
 def _unpack(name: str, parts: list[str], digest: str) -> bytes:
     try:
         packed = b"".join(base64.b64decode(part, validate=True) for part in parts)
-        data = _gunzip(name, packed)
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            data = stream.read(MAX_BYTES + 1)
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise UsageError(f"{name}: corrupt in the log: {error}") from None
-    actual = hashlib.sha256(data).hexdigest()
-    if actual != digest:
-        raise UsageError(f"{name}: checksum mismatch: expected {digest}, got {actual}")
-    return data
-
-
-def _gunzip(name: str, packed: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
-        data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: larger than {MAX_BYTES} bytes")
+    if (actual := hashlib.sha256(data).hexdigest()) != digest:
+        raise UsageError(f"{name}: checksum mismatch: expected {digest}, got {actual}")
     return data

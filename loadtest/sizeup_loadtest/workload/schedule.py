@@ -14,9 +14,9 @@ no metric uses, because a server may keep fewer models in memory than there are 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, chain
+from itertools import accumulate
 from random import Random
 from sys import maxsize
 
@@ -77,8 +77,6 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every request of a run."""
-
     stages: tuple[Stage, ...]
     warm_up: tuple[Segment, ...]
     segments: tuple[Segment, ...]
@@ -103,8 +101,8 @@ def compile_plan(config: Config, source: PromptSource) -> Plan:
     warm_up = tuple(_warm_up(config, planned, prompts)) if planned else ()
     segments = tuple(_segments(config, planned, prompts))
     used = {PRELOAD.key: PRELOAD, **prompts.by_key}
-    parts = chain(warm_up, segments, used.values())
-    return Plan(planned, warm_up, segments, used, _hash(config, map(asdict, parts)))
+    digest = _hash(config, [*warm_up, *segments, *used.values()])
+    return Plan(planned, warm_up, segments, used, digest)
 
 
 def stages(config: Config, traced: Sequence[TracedRequest] = ()) -> tuple[Stage, ...]:
@@ -319,10 +317,10 @@ def _trace_segments(
             yield build_segment(config, stage, model.name, taken)
 
 
-def _hash(config: Config, parts: Iterable[Mapping[str, object]]) -> str:
+def _hash(config: Config, parts: Sequence[Segment | Prompt]) -> str:
     digest = hashlib.sha256()
     apis = {model.api or config.target.api or "openai" for model in config.models}
     head = {"sampling": config.sampling.model_dump(), "api": sorted(apis)}
-    for part in chain([head], parts):
+    for part in (head, *map(asdict, parts)):
         digest.update(json.dumps(part, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()

@@ -24,8 +24,6 @@ _SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class TracedRequest:
-    """One request of a trace."""
-
     seconds: float
     """Time of arrival, of any epoch."""
     prompt_tokens: int

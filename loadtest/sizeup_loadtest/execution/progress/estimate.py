@@ -69,12 +69,8 @@ def phases(config: Config, plan: Plan, tok_s: float) -> Mapping[str, float]:
 
 def _budgeted(config: Config, minutes: float) -> list[Part]:
     """Return the phases of a run that divides its time; a fast server needs less."""
-    enabled = {
-        "speed": True,
-        "ability": config.ability.enabled,
-        "capacity": config.capacity.enabled,
-    }
-    names, left = [name for name in budget.SHARES if enabled[name]], minutes * 60
+    enabled = {"ability": config.ability.enabled, "capacity": config.capacity.enabled}
+    names, left = [name for name in budget.SHARES if enabled.get(name, True)], minutes * 60
     result = []
     for place, name in enumerate(names, 1):
         seconds = budget.phase_seconds(name, names[place:], left)

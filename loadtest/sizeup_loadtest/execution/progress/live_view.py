@@ -1,7 +1,7 @@
 """Progress of a run: a live table on a terminal, else one line per segment."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Self
@@ -122,10 +122,7 @@ class LiveView:
         return self._time.share_done(self._now())
 
     def table(self) -> Table:
-        table = _table(self.progress(), "load")
-        for model, progress in self._models.items():
-            table.add_row(model, progress.load, *_cells(progress))
-        return table
+        return _table(self.progress(), self._models)
 
     def progress(self) -> str:
         """Return phase, block, share, elapsed time and time left as text."""
@@ -182,22 +179,21 @@ class LiveView:
 
     def _print_first(self) -> None:
         """Print what the first requests to every model measured, if they were long enough."""
-        if not any(progress.speed for progress in (self._first or {}).values()):
-            return
-        table = _table(f"First answers; {self._remaining()}", "load")
-        for model, progress in (self._first or {}).items():
-            table.add_row(model, progress.load, *_cells(progress))
-        self._first = None
-        self._console.print(table)
+        models = self._first or {}
+        if any(progress.speed for progress in models.values()):
+            self._console.print(_table(f"First answers; {self._remaining()}", models))
+            self._first = None
 
 
-def _table(title: str, load: str) -> Table:
+def _table(title: str, models: Mapping[str, _Progress]) -> Table:
     """Return a table of 80 columns: models and loads wrap, figures never do."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold", min_width=12)
-    table.add_column(load, overflow="fold", min_width=8)
+    table.add_column("load", overflow="fold", min_width=8)
     for heading in ("open", "done", "errors", "TTFT p50", "tok/s\nper user", "within\nSLO"):
         table.add_column(heading, justify="right", no_wrap=True)
+    for model, progress in models.items():
+        table.add_row(model, progress.load, *_cells(progress))
     return table
 
 

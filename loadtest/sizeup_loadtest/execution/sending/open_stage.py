@@ -48,10 +48,5 @@ async def run(
 
 def _between(segment: Segment, begin: float, end: float) -> Segment | None:
     """Return the part of a stage that is due in a time; None without any request."""
-    first, last = (round(at * SECOND_NS) if at < float("inf") else None for at in (begin, end))
-    requests = tuple(
-        r
-        for r in segment.requests
-        if (first or 0) <= (r.offset_ns or 0) and (last is None or (r.offset_ns or 0) < last)
-    )
+    requests = tuple(r for r in segment.requests if begin <= (r.offset_ns or 0) / SECOND_NS < end)
     return replace(segment, requests=requests) if requests else None

@@ -28,8 +28,6 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The models that a server lists."""
-
     openai: Sequence[Json]
     """Entries of /v1/models."""
     ollama: Sequence[Json]
@@ -40,14 +38,6 @@ class Listed:
     @property
     def any(self) -> bool:
         return bool(self.openai or self.ollama)
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    url: str
-    status: int
-    body: Json
-    """Empty for any other response than a JSON object with status 200."""
 
 
 async def connect(config: Config) -> Config:
@@ -76,14 +66,14 @@ def _check_model(server: Server, models: Listed) -> None:
 
 async def listed(session: aiohttp.ClientSession, server: Server) -> Listed:
     """Return which models a server lists; TargetError when it is unreachable."""
-    openai = await _response(session, server, "/v1/models")
-    ollama = await _response(session, server, "/api/tags")
-    failed = [response for response in (openai, ollama) if response.status not in (200, 404)]
-    return Listed(
-        _named(openai.body, "data", "id"),
-        _named(ollama.body, "models", "name"),
-        tuple(f"{response.url}: HTTP {response.status}" for response in failed),
-    )
+    lists, failed = list[Sequence[Json]](), list[str]()
+    for path, key, name in (("/v1/models", "data", "id"), ("/api/tags", "models", "name")):
+        status, body = await _response(session, server, path)
+        lists.append([item for item in _items(body, key) if isinstance(item.get(name), str)])
+        if status not in (200, 404):
+            failed.append(f"{server.url}{path}: HTTP {status}")
+    openai, ollama = lists
+    return Listed(openai, ollama, failed)
 
 
 async def show(session: aiohttp.ClientSession, server: Server, name: str) -> Json:
@@ -150,13 +140,16 @@ async def _request(
     session: aiohttp.ClientSession, server: Server, path: str, body: Json | None = None
 ) -> Json:
     """Return a JSON object; empty for any other response."""
-    return (await _response(session, server, path, body)).body
+    return (await _response(session, server, path, body))[1]
 
 
 async def _response(
     session: aiohttp.ClientSession, server: Server, path: str, body: Json | None = None
-) -> _Response:
-    """Return a response; TargetError when there is none."""
+) -> tuple[int, Json]:
+    """Return status and JSON object of a response, which is empty where there is none.
+
+    TargetError when there is no response.
+    """
     method, url = "GET" if body is None else "POST", server.url + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
@@ -170,21 +163,16 @@ async def _response(
             allow_redirects=False,
         ) as response:
             data = await response.read()
-            body = json.loads(data) if response.status == 200 else {}
-            return _Response(url, response.status, as_mapping(body))
+            return response.status, as_mapping(json.loads(data) if response.status == 200 else {})
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise TargetError(f"{url}: {connection_error(error)}") from None
     except ValueError:  # as an error of a certificate is too
-        return _Response(url, 200, {})
+        return 200, {}
 
 
 def _items(value: Json, key: str) -> Sequence[Json]:
     items = value.get(key)
     return [as_mapping(item) for item in items] if isinstance(items, list) else []
-
-
-def _named(value: Json, key: str, name: str) -> Sequence[Json]:
-    return [item for item in _items(value, key) if isinstance(item.get(name), str)]
 
 
 def _texts(items: Iterable[Json], key: str) -> set[str]:
