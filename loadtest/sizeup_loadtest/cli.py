@@ -239,13 +239,12 @@ def _config(
     urls, names = _listed(url), _listed(models)
     return load(
         scenario,
-        url=urls[0] if len(urls) == 1 else None,
+        urls=urls,
         models=names,
         fallback_url=default_url(),
         only=only,
         overrides=changes,
         discover=partial(_discover, urls, names),
-        always_discover=len(urls) > 1,
     )
 
 

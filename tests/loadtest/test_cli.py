@@ -138,6 +138,15 @@ def test_a_model_without_responses_leaves_the_others_valid(
     assert not any("not sent" in warning for warning in results.validity.warnings)
 
 
+def test_what_waiting_does_not_change_is_not_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with background(**WHOLE | {"chat": status(401, {"error": "no key"})}) as fake:
+        assert speed(tmp_path, fake) == 1
+    assert len(fake.bodies("/v1/chat/completions")) == 2  # one of each model
+    assert "no key" in capsys.readouterr().err
+
+
 def test_a_stopped_run_keeps_its_measurements(tmp_path: Path) -> None:
     calls: list[int] = []
 

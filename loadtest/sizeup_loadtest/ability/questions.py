@@ -107,19 +107,15 @@ def _text(value: object, key: str, where: str) -> str:
 
 def _messages(value: object, where: str) -> tuple[ChatMessage, ...]:
     """Accept a text, text parts, or a conversation of OpenAI's or ShareGPT's form."""
-    keys = (
-        {key for part in value if isinstance(part, dict) for key in part}
-        if isinstance(value, list)
-        else set()
-    )
-    if isinstance(value, str):
-        entry: Mapping[str, object] = {"prompt": value}
-    elif "role" in keys:
-        entry = {"messages": value}
-    elif "from" in keys:
-        entry = {"conversations": value}
-    else:
-        entry = {"messages": [{"role": "user", "content": value}]}
+    match value:
+        case str():
+            entry: Mapping[str, object] = {"prompt": value}
+        case [{"role": _}, *_]:
+            entry = {"messages": value}
+        case [{"from": _}, *_]:
+            entry = {"conversations": value}
+        case _:
+            entry = {"messages": [{"role": "user", "content": value}]}
     found = prompt_file.messages(entry, f"{where}: question")
     if found[-1].role != "user":
         raise ConfigError(f"{where}: question: the last message has to be the user's")

@@ -31,26 +31,27 @@ Section = TypeVar("Section", bound=BaseModel)
 def load(
     path_or_name: str,
     *,
-    url: str | None = None,
+    urls: Sequence[str] = (),
     models: Sequence[str] = (),
     fallback_url: str | None = None,
     only: Collection[str] = (),
     overrides: Overrides | None = None,
     discover: Callable[[Target, str], Sequence[Mapping[str, str]]] | None = None,
-    always_discover: bool = False,
 ) -> Config:
     """Load a config file or a bundled scenario; ConfigError lists every problem.
 
-    `models` replaces the models of the file; a model that the file has keeps its other keys. `url`
-    overrides the URL of the file's target, `fallback_url` (SIZEUP_URL) is used where it has none.
-    `only` enables these phases, and disables the others. `discover` finds the models where neither
-    the file nor `models` has any, or always; its second argument says in words what they replace.
+    `models` replaces the models of the file; a model that the file has keeps its other keys. One
+    URL overrides that of the file's target, `fallback_url` (SIZEUP_URL) is used where it has none.
+    `only` enables these phases, and disables the others. `discover` finds the models of several
+    URLs, and where neither the file nor `models` has any; its second argument says in words what
+    they replace.
     """
     name, text, folder = _read(path_or_name)
     data = parse(text, name)
     data["scenario"] = name
-    data |= _target(data, _given(url, "--url"), _given(fallback_url, "SIZEUP_URL"))
-    if discover is not None and (always_discover or not (models or "models" in data)):
+    url = _given(urls[0], "--url") if len(urls) == 1 else None
+    data |= _target(data, url, _given(fallback_url, "SIZEUP_URL"))
+    if discover is not None and (len(urls) > 1 or not (models or "models" in data)):
         target = _validated(Target, data.get("target", {}), name, ("target",))
         replaced = f" (of --url, instead of those of {name})" if "models" in data else ""
         known = _by_name(data.get("models"))

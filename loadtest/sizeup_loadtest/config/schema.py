@@ -234,22 +234,26 @@ class Config(ConfigSection):
         return ("fixed", "until_eos") if self.length == "both" else (self.length,)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _is_consistent(self) -> Self:
+        load, lm_eval, prompts = self.load, self.lm_eval, self.prompts
         names = [model.name for model in self.models]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"models: duplicate name {', '.join(twice)}")
-        return self
-
-    @model_validator(mode="after")
-    def _measures_something(self) -> Self:
-        load = self.load
-        phases = (self.capacity, self.ability, self.lm_eval)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        phases = (self.capacity, self.ability, lm_eval)
         loads = load.closed or load.open.rates or load.trace
+        sized = prompts.file is None and prompts.set in ("rag", "text")
+        if twice:
+            raise ValueError(f"models: duplicate name {', '.join(twice)}")
         if not (loads or any(phase.enabled for phase in phases)):
             raise ValueError(
                 "load: nothing to measure: no level in `closed` or `open.rates`, no `trace`, and "
                 "neither capacity, ability nor lm_eval is enabled"
             )
+        if prompts.words and not sized:
+            raise ValueError(
+                "prompts.words: only the sets `rag` and `text` have a configurable length"
+            )
+        if lm_eval.enabled and not lm_eval.tasks:
+            raise ValueError("lm_eval.tasks: at least one is required")
         return self
 
     @property
@@ -281,18 +285,3 @@ class Config(ConfigSection):
     def servers(self) -> Mapping[str, Server]:
         """The server of every model, by name."""
         return {model.name: self.server(model.name) for model in self.models}
-
-    @model_validator(mode="after")
-    def _has_words(self) -> Self:
-        sized = self.prompts.file is None and self.prompts.set in ("rag", "text")
-        if self.prompts.words and not sized:
-            raise ValueError(
-                "prompts.words: only the sets `rag` and `text` have a configurable length"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_tasks(self) -> Self:
-        if self.lm_eval.enabled and not self.lm_eval.tasks:
-            raise ValueError("lm_eval.tasks: at least one is required")
-        return self

@@ -4,7 +4,6 @@ import os
 import platform
 import resource
 from collections.abc import Mapping
-from importlib import metadata
 
 import aiohttp
 
@@ -14,10 +13,6 @@ _OTHER_FILES = 32
 """Files that are no connections: of Python, its modules, and the run folder."""
 _MACOS_FILES = 10_240
 """OPEN_MAX of macOS, where the hard limit is infinite and cannot be set."""
-
-
-def tool_version() -> str:
-    return metadata.version("sizeup-loadtest")
 
 
 def environment() -> Mapping[str, str]:

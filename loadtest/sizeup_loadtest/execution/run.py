@@ -117,7 +117,7 @@ class Run:
         kind = (segment.model, segment.stage.words, first.length, tokens)
         known = self.response_ns.get(kind, 0)
         deadline = min(self.deadline_ns, self.phase_end_ns)
-        share = Share(segment, prompts, self.clock(), deadline, keep_text or _is_shown, known)
+        share = Share(segment, prompts, self.clock(), deadline, keep_text or is_sample, known)
         stopped = self.invalid_models.__contains__
         context = SendContext(send or self.client.send, self, self.clock, stopped)
         stage = segment.stage.key
@@ -175,7 +175,3 @@ class Run:
         if streak.add(record) and model not in self.invalid_models:
             cause = validity.most_frequent(frequent_errors(streak.failures))
             self.stop_model(model, f"stopped after {streak.length} failures in a row{cause}")
-
-
-def _is_shown(planned: PlannedRequest) -> bool:
-    return not planned.warm_up and is_sample(planned)

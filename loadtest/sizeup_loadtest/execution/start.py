@@ -4,8 +4,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
@@ -123,7 +124,7 @@ async def execute(
     """
     clock = Clock()
     # Now: reading it takes a file, and later there may be none left to open.
-    software, version = client_environment.environment(), client_environment.tool_version()
+    software, version = client_environment.environment(), metadata.version("sizeup-loadtest")
     folder.begin(config, plan)
     started = datetime.now(UTC)
     expected = estimate.phases(config, plan, estimate.ASSUMED_TOK_S)
@@ -139,22 +140,15 @@ async def execute(
             run = Run(config, plan, client, clock, folder, recorder, view, console, lag, metrics)
             try:
                 with view:
-                    async with _workers(run, workers):
+                    async with AsyncExitStack() as processes:
+                        if workers > 1:
+                            pool = WorkerPool(config, workers, clock, run, lag)
+                            run.workers = await processes.enter_async_context(pool)
                         await _run_phases(run, phases)
                 complete = True
             finally:
                 await client.close()  # its connections are files, of which there may be none left
                 folder.write_json("run", _info(run, version, software, started, complete))
-
-
-@asynccontextmanager
-async def _workers(run: Run, count: int) -> AsyncIterator[None]:
-    """Send from several processes during the block, where there are to be more than one."""
-    if count == 1:
-        yield
-        return
-    async with WorkerPool(run.config, count, run.clock, run, run.lag) as run.workers:
-        yield
 
 
 async def _run_phases(run: Run, phases: Sequence[Phase]) -> None:

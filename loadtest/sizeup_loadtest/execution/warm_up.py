@@ -69,7 +69,9 @@ async def _cold_starts(run: Run) -> None:
             if await server_info.has_ollama_api(client.session, server):
                 segment, prompt = _probe(model, "until_eos")
                 for record in await run.load(segment, {prompt.key: prompt}, send=client.send):
-                    _note_load_time(run, record)
+                    seconds = record.server.load * _NS if record.server else 0
+                    if seconds >= MIN_LOAD_SECONDS:
+                        run.load_seconds[model] = seconds
 
 
 def _by_ollama(server: Server) -> Server:
@@ -81,8 +83,3 @@ def _probe(model: str, length: Length) -> tuple[Segment, Prompt]:
     prompt = Prompt(COLD_START.key, (ChatMessage("user", "Hello"),))
     planned = PlannedRequest(0, 0, model, prompt.key, 1, length, None, warm_up=True)
     return Segment(COLD_START, 0, model, (planned,)), prompt
-
-
-def _note_load_time(run: Run, record: Record) -> None:
-    if record.server is not None and record.server.load * _NS >= MIN_LOAD_SECONDS:
-        run.load_seconds[record.planned.model] = record.server.load * _NS

@@ -123,14 +123,13 @@ class Recorder:
 
     def flush(self) -> None:
         """Write the buffer; FolderError when that fails, as on a full disk."""
-        with faults_of(self._name):
-            try:
-                if self._error is not None:
-                    raise self._error
+        try:
+            if self._error is None:
                 self._stream.flush()
-            except OSError as error:
-                self._error = error
-                raise
+        except OSError as error:
+            self._error = error
+        if self._error is not None:
+            raise FolderError(f"{self._name}: {self._error.strerror}")
 
     def __enter__(self) -> Self:
         return self

@@ -25,8 +25,7 @@ from sizeup_loadtest.data.record import Length, PlannedRequest
 from sizeup_loadtest.errors import ConfigError
 from sizeup_loadtest.workload import arrivals, lengths, trace
 from sizeup_loadtest.workload.prompt import PRELOAD_KEY, ChatMessage, Prompt
-from sizeup_loadtest.workload.prompts import PromptSource
-from sizeup_loadtest.workload.taken_prompts import TakenPrompts
+from sizeup_loadtest.workload.prompts import PromptSource, TakenPrompts
 from sizeup_loadtest.workload.trace import TracedRequest
 
 WARM_UP = "warm-up"

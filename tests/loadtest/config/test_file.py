@@ -26,7 +26,7 @@ def problems(text: str) -> str:
 
 @pytest.mark.parametrize("name", scenarios())
 def test_bundled_scenarios_are_valid_with_other_models(name: str) -> None:
-    config = load(name, url="http://host:1/v1/", models=["a", "b"])
+    config = load(name, urls=["http://host:1/v1/"], models=["a", "b"])
     assert config.scenario == name
     assert config.target.url == "http://host:1"
     assert [model.name for model in config.models] == ["a", "b"]
@@ -173,7 +173,7 @@ def test_a_url_that_is_not_of_the_file_blames_its_source(
     url: str | None, fallback: str | None, source: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        load("smoke", url=url, fallback_url=fallback)
+        load("smoke", urls=[url] if url else [], fallback_url=fallback)
     assert str(caught.value).startswith(source)
     assert "a:b" not in str(caught.value)
 
@@ -224,7 +224,7 @@ def test_precedence_of_urls(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("models: [a]\ntarget: {url: 'http://file:1'}\n")
     assert load(str(file), fallback_url="http://env:1").target.url == "http://file:1"
-    assert load(str(file), url="http://cli:1").target.url == "http://cli:1"
+    assert load(str(file), urls=["http://cli:1"]).target.url == "http://cli:1"
     assert load("smoke", fallback_url="http://env:1").target.url == "http://env:1"
 
 

@@ -28,6 +28,7 @@ def read(text: str) -> Config:
         ("https://openrouter.ai/api/v1", "https://openrouter.ai/api"),
         ("http://host:1/prefix/v1//", "http://host:1/prefix"),
         ("[::1]:8000", "http://[::1]:8000"),
+        (" ::1", "http://[::1]"),
         ("HTTPS://host", "HTTPS://host"),
     ],
 )
@@ -48,6 +49,12 @@ def test_another_url_is_rejected_in_one_line(text: str) -> None:
         base_url(text)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["::1:11434", "http://::1", "fe80::1:11434/v1"])
+def test_ipv6_with_a_port_needs_brackets(text: str) -> None:
+    with pytest.raises(ValueError, match=r"brackets.*\[::1\]:11434"):
+        base_url(text)
 
 
 SEVERAL = """
@@ -97,6 +104,20 @@ def test_the_gateways_key_is_sent_to_no_other_server(
     monkeypatch.setenv("SIZEUP_API_KEY_FILE", str(tmp_path / "keys"))
     servers = read("models: [a, {name: b, url: other}]").servers
     assert (servers["a"].key, servers["b"].key) == ("secret", None)
+
+
+def test_a_key_of_the_environment_is_that_of_servers_without_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text("of-the-gateway\n")
+    monkeypatch.setenv("SIZEUP_API_KEY_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("SIZEUP_BENCH_API_KEY", "secret\n")
+    monkeypatch.setenv("KEY", "own")
+    config = read("models: [a, {name: b, url: other}, {name: c, api_key_env: KEY}]")
+    assert [server.key for server in config.servers.values()] == ["secret", "secret", "own"]
+    assert "secret" not in config.model_dump_json() + repr(config.servers)
+    monkeypatch.setenv("SIZEUP_BENCH_API_KEY", " ")
+    assert config.server("a").key == "of-the-gateway"
 
 
 @pytest.mark.parametrize("key", ["", "schlüssel", "a\tb"])

@@ -68,8 +68,8 @@ class Share:
 
 def is_sample(planned: PlannedRequest) -> bool:
     """Whether a report shows the output: the first ones that end with EOS."""
-    until_eos = planned.length == "until_eos"
-    return until_eos and planned.block == 0 and planned.index < SAMPLES_PER_STAGE
+    measured = planned.length == "until_eos" and not planned.warm_up
+    return measured and planned.block == 0 and planned.index < SAMPLES_PER_STAGE
 
 
 def keep_all(planned: PlannedRequest) -> bool:

@@ -76,6 +76,32 @@ def test_every_server_of_several_has_models(capsys: pytest.CaptureFixture[str]) 
     assert f"{closed.url}/v1/models: HTTP 401" in capsys.readouterr().err
 
 
+def test_what_several_servers_replace_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("models: [other, {name: small, price_per_hour: 2}]\n")
+    with background(**WHOLE) as fake:
+        several = f"{fake.url},{fake.url}/v1"
+        assert bench("plan", "-c", str(file), "--url", several) == 0
+        assert bench("plan", "--url", several) == 0
+    first, *_, last = (line for line in capsys.readouterr().out.splitlines() if "models: " in line)
+    assert first == "models: small, large (of --url, instead of those of mine)"
+    assert last == "models: small, large"
+
+
+def test_a_key_of_the_environment_is_sent_and_not_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIZEUP_BENCH_API_KEY", "secret")
+    with background(**WHOLE) as fake:
+        assert bench("plan", "--url", fake.url) == 0
+        sent = {request.headers.get("authorization") for request in fake.requests}
+    assert sent == {"Bearer secret"}
+    shown = capsys.readouterr()
+    assert "secret" not in shown.out + shown.err
+
+
 def test_a_server_that_is_named_twice_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     with background(**WHOLE) as fake:
         assert bench("plan", "--url", f"{fake.url},{fake.url}/v1") == 0
