@@ -25,8 +25,6 @@ _QUOTED_CHARACTERS = 120
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A response whose status is not 200."""
-
     outcome: Outcome
     message: str
     parameter: str | None = None
@@ -57,7 +55,6 @@ async def error_response(response: aiohttp.ClientResponse) -> ErrorResponse:
 
 
 def outcome_of(status: int) -> Outcome:
-    """Classify a status other than 200."""
     if status == 429:
         return Outcome.BUSY
     return Outcome.UNAVAILABLE if status >= 500 else Outcome.REFUSED

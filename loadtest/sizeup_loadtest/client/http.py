@@ -6,7 +6,7 @@ Bytes are timestamped when they are read and parsed afterwards; timestamps are o
 import asyncio
 import errno
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
@@ -60,27 +60,20 @@ class Request:
     keep_text: bool = False
 
 
+@dataclass(slots=True)
 class Client:
     """Sends any number of concurrent requests to the servers of the models.
 
     An async context manager.
     """
 
-    def __init__(
-        self,
-        servers: Mapping[str, Server],
-        sampling: Sampling,
-        clock: Callable[[], int],
-        *,
-        retry: RetryPolicy | None = None,
-    ) -> None:
-        """`servers` has the server of every model, by the name in the plan."""
-        self.servers = dict(servers)
-        self.clock = clock
-        self._sampling = sampling
-        self._retry = retry or RetryPolicy()
-        self._random = Random()
-        self._session: aiohttp.ClientSession | None = None
+    servers: dict[str, Server]
+    """By the name of the model in the plan."""
+    sampling: Sampling
+    clock: Callable[[], int]
+    retry: RetryPolicy = field(default_factory=RetryPolicy, kw_only=True)
+    _random: Random = field(default_factory=Random)
+    _session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open an unlimited connection pool: waiting for a connection would count as latency."""
@@ -130,7 +123,6 @@ class Client:
         return self._record(request, attempt)
 
     async def _retried(self, request: Request, server: Server) -> "_Attempt":
-        """Return the last attempt of a request."""
         sent = begun = self.clock()
         deadline, retries = begun + server.timeout_seconds * 1e9, 0
         while True:
@@ -138,7 +130,7 @@ class Client:
             attempt.retries, attempt.waited_ns = retries, sent - begun
             if (refused := attempt.refused) is None:
                 return attempt
-            delay = self._retry.delay(refused.status, refused.retry_after, retries, self._random)
+            delay = self.retry.delay(refused.status, refused.retry_after, retries, self._random)
             if delay is None or self.clock() + delay * 1e9 >= deadline:
                 return attempt
             await asyncio.sleep(delay)
@@ -166,7 +158,7 @@ class Client:
             "model": server.model,
             "messages": [{"role": m.role, "content": m.content} for m in request.prompt.messages],
             "stream": True,
-            **attempt.reader.parameters(request.planned, self._sampling, server),
+            **attempt.reader.parameters(request.planned, self.sampling, server),
         }
         async with self.session.post(
             server.url + attempt.reader.path,
@@ -233,8 +225,6 @@ class Client:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One try of a request."""
-
     api: Api
     reader: OpenAi | Ollama
     sent_ns: int

@@ -1,7 +1,8 @@
 """OpenAI's API: POST /v1/chat/completions, streamed as server-sent events."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from sizeup_loadtest.client.response import (
     Json,
@@ -19,18 +20,16 @@ _LINES = (b"data:", b":", b"event:", b"id:", b"retry:")
 """How the lines of an event stream begin."""
 
 
+@dataclass(slots=True)
 class OpenAi(LineReader):
     """A chat completion: its parameters, and its response of server-sent events.
 
     Comments and unknown fields are skipped, the data lines of an event are joined.
     """
 
-    path = "/v1/chat/completions"
-    stream = "an event stream"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._data: list[bytes] = []
+    path: ClassVar = "/v1/chat/completions"
+    stream: ClassVar = "an event stream"
+    _data: list[bytes] = field(default_factory=list)
 
     @staticmethod
     def parameters(planned: PlannedRequest, sampling: Sampling, server: Server) -> Json:

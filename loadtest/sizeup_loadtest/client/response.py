@@ -62,12 +62,12 @@ class StreamedResponse:
         return None if _THINK.startswith(text) else self._content_ns
 
 
+@dataclass(slots=True)
 class LineReader:
     """Reads a stream line by line into `response`; the subclass of an API parses the lines."""
 
-    def __init__(self) -> None:
-        self.response = StreamedResponse()
-        self._rest = b""
+    response: StreamedResponse = field(default_factory=StreamedResponse)
+    _rest: bytes = b""
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Parse bytes that arrived together; MalformedResponseError when they are invalid."""

@@ -109,7 +109,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
 
 def scenarios() -> list[str]:
     folder = resources.files("sizeup_loadtest") / "scenarios"
-    return sorted(Path(file.name).stem for file in folder.iterdir() if _is_yaml(file.name))
+    names = (file.name for file in folder.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 class _Loader(yaml.SafeLoader):
@@ -131,10 +132,6 @@ _Loader.add_implicit_resolver(
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     [*"-+0123456789"],
 )
-
-
-def _is_yaml(name: str) -> bool:
-    return Path(name).suffix in (".yaml", ".yml")
 
 
 def _read(path_or_name: str) -> tuple[str, str, Path | None]:

@@ -189,8 +189,6 @@ class RunLimits(ConfigSection):
 
 
 class Config(ConfigSection):
-    """The config of a run."""
-
     scenario: str = ""
     """Name of the config file, without folder and suffix."""
     target: Target = Target()
@@ -282,6 +280,5 @@ class Config(ConfigSection):
         )
 
     @property
-    def servers(self) -> Mapping[str, Server]:
-        """The server of every model, by name."""
+    def servers(self) -> dict[str, Server]:
         return {model.name: self.server(model.name) for model in self.models}

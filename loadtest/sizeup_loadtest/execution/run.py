@@ -155,7 +155,6 @@ class Run:
             await send(segment, self.clock() + lead)
 
     def stop_model(self, model: str, reason: str) -> None:
-        """Send nothing more to a model."""
         self.invalid_models[model] = reason
         if self.workers is not None:
             self.workers.stop_model(model)

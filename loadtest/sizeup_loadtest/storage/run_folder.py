@@ -11,6 +11,7 @@ results.json   computed from all of the above
 import gzip
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -104,20 +105,20 @@ class SuitesFile(BaseModel):
     """Model -> why suites of it have no score."""
 
 
+@dataclass(slots=True)
 class Recorder:
     """Appends records to an open file, as JSON Lines."""
 
-    def __init__(self, stream: IO[bytes], name: str = RECORD_FILES[0]) -> None:
-        """`name` is that of the file in errors."""
-        self._stream = stream
-        self._name = name
-        self._error: OSError | None = None
+    stream: IO[bytes]
+    name: str = RECORD_FILES[0]
+    """Of the file in errors."""
+    _error: OSError | None = None
 
     def add(self, record: Record) -> None:
         """Write a record to the buffer; an error is raised by `flush`, and ends the file."""
         try:
             if self._error is None:
-                self._stream.write(_RECORD.dump_json(record) + b"\n")
+                self.stream.write(_RECORD.dump_json(record) + b"\n")
         except OSError as error:
             self._error = error
 
@@ -125,26 +126,26 @@ class Recorder:
         """Write the buffer; FolderError when that fails, as on a full disk."""
         try:
             if self._error is None:
-                self._stream.flush()
+                self.stream.flush()
         except OSError as error:
             self._error = error
         if self._error is not None:
-            raise FolderError(f"{self._name}: {self._error.strerror}")
+            raise FolderError(f"{self.name}: {self._error.strerror}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # of what `flush` has reported
-            self._stream.close()
+            self.stream.close()
 
 
+@dataclass(frozen=True, slots=True)
 class RunFolder:
     """An existing folder of a run; FolderError names a file that cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._unwritten: dict[str, bytes] = {}
+    path: Path
+    _unwritten: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -166,7 +167,6 @@ class RunFolder:
         return all(record.planned.warm_up for record in self.records())
 
     def begin(self, config: Config, plan: Plan) -> None:
-        """Write the config and the plan."""
         self.write_json("config", config)
         self.write("plan.json", TypeAdapter(Plan).dump_json(plan))
 

@@ -5,6 +5,7 @@ is cut short: a slow server gives fewer answers, and a load that would take too 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf
 
 from sizeup_loadtest.workload.schedule import Segment
@@ -34,11 +35,11 @@ def phase_seconds(phase: str, later: Collection[str], left: float) -> float:
     return left * SHARES[phase] / (SHARES[phase] + rest)
 
 
+@dataclass(frozen=True, slots=True)
 class Pace:
     """How long one response of each model takes, by number of users."""
 
-    def __init__(self) -> None:
-        self._seconds: dict[str, dict[float, float]] = {}
+    _seconds: dict[str, dict[float, float]] = field(default_factory=dict)
 
     def learn(self, model: str, users: float, seconds: float) -> None:
         self._seconds.setdefault(model, {})[users] = seconds

@@ -64,7 +64,18 @@ def read(config: TraceConfig) -> Sequence[TracedRequest]:
     path = Path(config.file)
     form = _FORMATS[config.format]
     entries = islice(input_file.entries(path, KEY), config.max_requests)
-    requests = sorted((_request(entry, form) for entry in entries), key=lambda r: r.seconds)
+    requests = sorted(
+        (
+            TracedRequest(
+                _seconds(fields, form, where),
+                _count(fields, form.prompt, where),
+                _count(fields, form.completion, where),
+                _blocks(fields, form.blocks, where),
+            )
+            for where, fields in entries
+        ),
+        key=lambda request: request.seconds,
+    )
     if (tokens := sum(request.prompt_tokens for request in requests)) > MAX_PROMPT_TOKENS:
         raise ConfigError(
             f"{KEY}.max_requests: the first {len(requests)} requests have {tokens} prompt tokens, "
@@ -102,16 +113,6 @@ def _text(blocks: Sequence[int], words: int, tokens_per_word: float, seed: str, 
     parts = [filler_text.text(Random(f"{seed}/block-{block}"), size) for block in blocks]
     rest = filler_text.text(Random(key), max(0, words - size * len(parts)))
     return " ".join(" ".join([*parts, rest]).split(" ")[:words])
-
-
-def _request(entry: tuple[str, Mapping[str, object]], form: _Format) -> TracedRequest:
-    where, fields = entry
-    return TracedRequest(
-        _seconds(fields, form, where),
-        _count(fields, form.prompt, where),
-        _count(fields, form.completion, where),
-        _blocks(fields, form.blocks, where),
-    )
 
 
 def _seconds(fields: Mapping[str, object], form: _Format, where: str) -> float:

@@ -5,7 +5,7 @@ next iteration of the loop after it was written.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter_ns
@@ -113,7 +113,7 @@ def run_plan(config: Config, behaviour: Behaviour) -> tuple[list[Record], list[S
     return asyncio.run(send())
 
 
-def _servers(config: Config, server: MockServer) -> Mapping[str, Server]:
+def _servers(config: Config, server: MockServer) -> dict[str, Server]:
     target = config.target.model_copy(update={"url": server.url})
     return config.model_copy(update={"target": target}).servers
 

@@ -73,7 +73,6 @@ def is_sample(planned: PlannedRequest) -> bool:
 
 
 def keep_all(planned: PlannedRequest) -> bool:
-    """Keep the text of every output."""
     return True
 
 

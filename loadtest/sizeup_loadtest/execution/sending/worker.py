@@ -22,8 +22,6 @@ _FLUSH_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A share that is to be sent."""
-
     number: int
     """By which the worker reports that it is done."""
     share: Share

@@ -1,11 +1,12 @@
 """The workers of a run, as their parent sees them: it plans and records, they send."""
 
 import asyncio
+import itertools
 import multiprocessing
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from itertools import count
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
@@ -36,32 +37,30 @@ class WorkerError(BenchError):
     """A worker process ended by itself."""
 
 
+@dataclass(slots=True)
 class WorkerPool:
     """Shares segments among processes. An async context manager."""
 
-    def __init__(
-        self, config: Config, workers: int, clock: Clock, observer: Observer, lag: LoopLagSampler
-    ) -> None:
-        self._config = config
-        self._clock = clock
-        self._observer = observer
-        self._lag = lag
-        self._count = workers
-        self._workers: list[tuple[BaseProcess, Connection]] = []
-        self._numbers = count()
-        self._running: dict[int, asyncio.Future[None]] = {}
-        self._started: list[asyncio.Future[None]] = []
+    config: Config
+    count: int
+    clock: Clock
+    observer: Observer
+    lag: LoopLagSampler
+    _workers: list[tuple[BaseProcess, Connection]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _running: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+    _started: list[asyncio.Future[None]] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         """Start the processes; spawned, because a fork copies the event loop."""
         spawn, loop = multiprocessing.get_context("spawn"), asyncio.get_running_loop()
         # Inherited: Ctrl-C reaches the whole group, and this process ends the others.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for _ in range(self._count):
+        for _ in range(self.count):
             ours, theirs = spawn.Pipe()
             number, started = self._expect()
             self._started.append(started)
-            arguments = (theirs, self._config, self._clock.origin_ns, number)
+            arguments = (theirs, self.config, self.clock.origin_ns, number)
             process: BaseProcess = spawn.Process(target=worker.main, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -95,8 +94,8 @@ class WorkerPool:
     async def run(self, share: Share, server: Server) -> None:
         """Divide a segment; returns when its last request has ended."""
         done = []
-        for index in range(self._count):
-            part = schedule.share(share.segment, index, self._count)
+        for index in range(self.count):
+            part = schedule.share(share.segment, index, self.count)
             if part.requests:
                 number, future = self._expect()
                 done.append(future)
@@ -106,8 +105,7 @@ class WorkerPool:
         await asyncio.gather(*done)
 
     def stop_model(self, model: str) -> None:
-        """Send nothing more to a model."""
-        for index in range(self._count):
+        for index in range(self.count):
             self._send(index, StopModel(model))
 
     def _send(self, index: int, message: Message) -> None:
@@ -122,7 +120,7 @@ class WorkerPool:
             while connection.poll():
                 message: Progress | WorkerLag = connection.recv()
                 if isinstance(message, WorkerLag):
-                    self._lag.add_worker(message.run, message.stages)
+                    self.lag.add_worker(message.run, message.stages)
                     asyncio.get_running_loop().remove_reader(connection.fileno())
                     return
                 self._receive(message)
@@ -133,9 +131,9 @@ class WorkerPool:
 
     def _receive(self, message: Progress) -> None:
         for request in message.sent:
-            self._observer.sent(request)
+            self.observer.sent(request)
         for record in message.ended:
-            self._observer.ended(record)
+            self.observer.ended(record)
         for number in message.done:
             with suppress(asyncio.InvalidStateError):  # cancelled with its run
                 self._running.pop(number).set_result(None)
@@ -143,7 +141,7 @@ class WorkerPool:
     def _lost(self, index: int) -> None:
         """End the run: the load of a lost worker is missing, and so are its records."""
         code = self._workers[index][0].exitcode
-        error = WorkerError(f"worker {index + 1} of {self._count} ended (exit code {code})")
+        error = WorkerError(f"worker {index + 1} of {self.count} ended (exit code {code})")
         for future in self._running.values():
             if not future.done():
                 future.set_exception(error)
