@@ -147,7 +147,9 @@ class Client:
             outcome = Outcome.TIMEOUT
             error = f"not complete within {server.timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError) as lost:
-            outcome, error = _lost(lost)
+            own = isinstance(lost, OSError) and lost.errno in CLIENT_FAULTS
+            outcome = Outcome.CLIENT if own else Outcome.DISCONNECTED
+            error = connection_error(lost)
         attempt.outcome, attempt.error = outcome, error
         return attempt
 
@@ -233,12 +235,6 @@ class _Attempt:
     refused: ErrorResponse | None = None
     retries: int = 0
     waited_ns: int = 0
-
-
-def _lost(error: aiohttp.ClientError | OSError) -> tuple[Outcome, str]:
-    """Classify a connection that was not made, or lost."""
-    mine = isinstance(error, OSError) and error.errno in CLIENT_FAULTS
-    return Outcome.CLIENT if mine else Outcome.DISCONNECTED, connection_error(error)
 
 
 def _count_tokens(

@@ -54,8 +54,7 @@ def load(
     if discover is not None and (len(urls) > 1 or not (models or "models" in data)):
         target = _validated(Target, data.get("target", {}), name, ("target",))
         replaced = f" (of --url, instead of those of {name})" if "models" in data else ""
-        known = _by_name(data.get("models"))
-        data["models"] = [{**known.get(m["name"], {}), **m} for m in discover(target, replaced)]
+        data["models"] = [*discover(target, replaced)]
     elif models:
         known = _by_name(data.get("models"))
         data["models"] = [known.get(name, {"name": name}) for name in models]

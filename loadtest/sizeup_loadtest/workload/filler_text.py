@@ -45,7 +45,7 @@ def question(random: Random) -> str:
 def task(random: Random) -> str:
     """Return a request for a long text."""
     subject, person = random.choice(_SUBJECTS), random.choice(_PEOPLE)
-    words = _hundreds(random)
+    words = random.choice((100, 200, 300))
     return f"Write a letter to {person} that explains {subject}, in about {words} words."
 
 
@@ -104,7 +104,3 @@ def _who_has(random: Random) -> str:
 def _explain(random: Random) -> str:
     person, subject = random.choice(_PEOPLE), random.choice(_SUBJECTS)
     return f"{person} asks {subject}. Explain it in {random.randint(2, 9)} sentences."
-
-
-def _hundreds(random: Random) -> int:
-    return random.choice((100, 200, 300))

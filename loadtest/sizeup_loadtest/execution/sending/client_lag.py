@@ -58,14 +58,12 @@ class LoopLagSampler:
 
     def stages(self) -> Mapping[str, Lag]:
         """Summarise the samples of every stage that has any."""
-        by_stage = {
-            stage: [sample for span in spans for sample in self.samples[span]]
-            for stage, spans in self._spans.items()
-        }
-        lags = {stage: [lag_of(samples)] for stage, samples in by_stage.items()}
+        lags: dict[str, list[Lag | None]] = defaultdict(list)
+        for stage, spans in self._spans.items():
+            lags[stage].append(lag_of([at for span in spans for at in self.samples[span]]))
         for _, stages in self._workers:
-            for stage, one in stages.items():
-                lags.setdefault(stage, []).append(one)
+            for stage, of_worker in stages.items():
+                lags[stage].append(of_worker)
         return {s: lag for s, known in lags.items() if (lag := worst(known)) is not None}
 
 

@@ -49,7 +49,9 @@ async def _served(servers: Sequence[Server], *, required: bool) -> list[ServedMo
     """Return the models of all servers; when required, TargetError for a server without any."""
     async with aiohttp.ClientSession() as session:
         lists = [(server, await server_info.listed(session, server)) for server in servers]
-        empty = [_without_models(server, one) for server, one in lists if not one.any]
+        empty = [
+            _without_models(server, one) for server, one in lists if not (one.openai or one.ollama)
+        ]
         if required and empty:
             raise TargetError(f"{'; '.join(empty)}; name models with --models")
         return [model for server, one in lists for model in await _models(session, server, one)]

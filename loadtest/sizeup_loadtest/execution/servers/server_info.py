@@ -35,10 +35,6 @@ class Listed:
     failed: Sequence[str] = ()
     """Lists that the server has and does not give, as without a key."""
 
-    @property
-    def any(self) -> bool:
-        return bool(self.openai or self.ollama)
-
 
 async def connect(config: Config) -> Config:
     """Check every server, and return the config with the API of each.
