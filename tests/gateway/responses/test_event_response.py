@@ -16,12 +16,12 @@ from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
 from sizeup_gateway.responses.event_response import Admission, EventResponse, accept_event
 from sizeup_gateway.responses.framing import (
+    NDJSON,
+    SSE,
     Framing,
     Json,
-    NamedEventFraming,
-    NdjsonFraming,
-    SseFraming,
     Timing,
+    named_events,
 )
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain
@@ -52,7 +52,7 @@ class Connection:
             events=events,
             accept=accept_event,
             chunks=TypedChunks("m"),
-            framing=framing or NdjsonFraming(),
+            framing=framing or NDJSON,
             streams=memory is None,
             admission=Admission(1, total_seconds, drain, bound),
             to_client_error=lambda error: error,
@@ -189,9 +189,9 @@ def named_error(error: GatewayError) -> Sequence[Json]:
 @pytest.mark.parametrize(
     ("framing", "error", "end"),
     [
-        (NdjsonFraming(), b'\n{"error"', b'"}\n'),
-        (SseFraming(), b'\n\ndata: {"error"', b"}\n\ndata: [DONE]\n\n"),
-        (NamedEventFraming(named_error), b"\n\nevent: error\ndata: {", b"}\n\n"),
+        (NDJSON, b'\n{"error"', b'"}\n'),
+        (SSE, b'\n\ndata: {"error"', b"}\n\ndata: [DONE]\n\n"),
+        (named_events(named_error), b"\n\nevent: error\ndata: {", b"}\n\n"),
     ],
 )
 def test_a_batch_that_ends_in_a_failure_sends_its_tokens_and_then_the_error(

@@ -165,7 +165,7 @@ class EventResponse(Response, Generic[EventT]):
                 await connection.write(self.framing.frame(chunks))
             if error is not None:
                 raise error
-        await connection.end(self.framing.end())
+        await connection.end(self.framing.end)
 
     def _to_chunks(
         self, events: Sequence[EventT], metrics: RequestMetrics

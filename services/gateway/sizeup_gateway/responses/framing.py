@@ -19,8 +19,6 @@ STREAM_HEADERS: Mapping[str, str] = {
     "X-Accel-Buffering": "no",  # disables nginx's response buffering
 }
 
-_SSE_DONE = b"data: [DONE]\n\n"
-
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -49,69 +47,43 @@ class Chunks(Protocol[EventT]):
         """
 
 
-class Framing(Protocol):
+@dataclass(frozen=True, slots=True)
+class Framing:
     """Delimits the chunks of a stream."""
 
     media_type: str
+    encode: Callable[[Json], bytes]
+    to_error: Callable[[GatewayError], Sequence[Json]]
+    """Returns the last chunks of a stream that ends in an error."""
+    end: bytes = b""
+    """The bytes after the last chunk."""
 
     def frame(self, chunks: Sequence[Json]) -> bytes:
         """Return the bytes of some chunks; empty for none."""
-
-    def end(self) -> bytes:
-        """Return the bytes after the last chunk of a completed stream."""
+        return b"".join(map(self.encode, chunks))
 
     def error(self, error: GatewayError) -> bytes:
-        """Return the last bytes of a stream that ends in an error."""
+        return self.frame(self.to_error(error)) + self.end
 
 
-class NdjsonFraming:
-    """Ollama's framing: one JSON object per line and nothing else: clients parse every line."""
+NDJSON = Framing(
+    NDJSON_TYPE, lambda chunk: encode(chunk) + b"\n", lambda error: [ollama_body(error)]
+)
+"""Ollama's: one JSON object per line and nothing else: clients parse every line."""
 
-    media_type = NDJSON_TYPE
-
-    def frame(self, chunks: Sequence[Json]) -> bytes:
-        return b"".join(encode(chunk) + b"\n" for chunk in chunks)
-
-    def end(self) -> bytes:
-        return b""  # the chunk with `done: true` ends the stream
-
-    def error(self, error: GatewayError) -> bytes:
-        return self.frame([ollama_body(error)])
-
-
-class SseFraming:
-    """OpenAI's framing: `data:` events, the last of them [DONE]."""
-
-    media_type = SSE_TYPE
-
-    def frame(self, chunks: Sequence[Json]) -> bytes:
-        return b"".join(b"data: " + encode(chunk) + b"\n\n" for chunk in chunks)
-
-    def end(self) -> bytes:
-        return _SSE_DONE
-
-    def error(self, error: GatewayError) -> bytes:
-        """Return the error and [DONE]: clients that ignore the error still see the end."""
-        return self.frame([openai_body(error)]) + _SSE_DONE
+SSE = Framing(
+    SSE_TYPE,
+    lambda chunk: b"data: " + encode(chunk) + b"\n\n",
+    lambda error: [openai_body(error)],
+    end=b"data: [DONE]\n\n",  # after an error as well, which some clients ignore
+)
+"""OpenAI's: `data:` events, the last of them [DONE]."""
 
 
-class NamedEventFraming:
-    """Anthropic's framing, and that of OpenAI's Responses API: events named by their `type`."""
+def named_events(to_error: Callable[[GatewayError], Sequence[Json]]) -> Framing:
+    """Frame as Anthropic's API and OpenAI's Responses API do: events are named by their `type`."""
+    return Framing(SSE_TYPE, _named_event, to_error)
 
-    media_type = SSE_TYPE
 
-    def __init__(self, to_error: Callable[[GatewayError], Sequence[Json]]) -> None:
-        """`to_error` returns the last objects of a stream that ends in an error."""
-        self._to_error = to_error
-
-    def frame(self, chunks: Sequence[Json]) -> bytes:
-        return b"".join(
-            b"event: %b\ndata: %b\n\n" % (chunk["type"].encode(), encode_whole(chunk))
-            for chunk in chunks
-        )
-
-    def end(self) -> bytes:
-        return b""  # the last object ends the stream
-
-    def error(self, error: GatewayError) -> bytes:
-        return self.frame(self._to_error(error))
+def _named_event(chunk: Json) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (chunk["type"].encode(), encode_whole(chunk))

@@ -9,7 +9,7 @@ import pytest
 from gateway.api.anthropic.parsing import parse, whole
 from gateway.fake_inference import finished, started
 from sizeup_gateway.api.anthropic.chunks import MessageChunks
-from sizeup_gateway.responses.framing import NamedEventFraming, Timing
+from sizeup_gateway.responses.framing import Timing, named_events
 from sizeup_gateway.responses.json_bytes import encode_pieces
 from sizeup_wire.events import (
     Event,
@@ -32,9 +32,9 @@ CALL: list[Event] = [
 
 def streamed(*events: Event, **options: Any) -> list[dict[str, Any]]:
     chunks = MessageChunks("msg_1", "m", **options)
-    framing = NamedEventFraming(lambda _error: [])
+    framing = named_events(lambda _error: [])
     sent = b"".join(framing.frame(chunks.to_chunks(event, AT)) for event in events)
-    return parse((sent + framing.end()).decode())
+    return parse((sent + framing.end).decode())
 
 
 def collected(*events: Event, **options: Any) -> Any:

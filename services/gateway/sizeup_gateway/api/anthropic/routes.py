@@ -23,7 +23,7 @@ from sizeup_gateway.errors import (
     anthropic_body,
 )
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
-from sizeup_gateway.responses.framing import Json, NamedEventFraming
+from sizeup_gateway.responses.framing import Json, named_events
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry import request_id
 from sizeup_telemetry.api_docs import direct_router
@@ -58,7 +58,7 @@ class AnthropicRoutes:
             events=self._dependencies.generate(request, selected, [wire], translate.given(body)),
             accept=accept_event,
             chunks=chunks,
-            framing=NamedEventFraming(partial(_last_events, chunks, request_id.current.get())),
+            framing=named_events(partial(_last_events, chunks, request_id.current.get())),
             streams=bool(body.stream),
             admission=self._dependencies.admission,
             to_client_error=partial(_to_client_error, model=selected.name),

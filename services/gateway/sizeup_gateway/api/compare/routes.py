@@ -36,7 +36,7 @@ from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.metrics import SEVERAL_MODELS
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.event_response import EventResponse
-from sizeup_gateway.responses.framing import Framing, NdjsonFraming, SseFraming
+from sizeup_gateway.responses.framing import NDJSON, SSE, Framing
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.generate import GenerateRequest
@@ -76,7 +76,7 @@ class CompareRoutes:
         given = from_ollama.given(body)
         plan = self._plan(request, body, Message, body.messages, body.history, to_wire, given)
         streams = body.stream is not False
-        return self._respond(request, plan, OllamaForm(), NdjsonFraming(), streams=streams)
+        return self._respond(request, plan, OllamaForm(), NDJSON, streams=streams)
 
     async def openai(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.OpenAICompareRequest, describe_openai)
@@ -87,7 +87,7 @@ class CompareRoutes:
         kind, given = ChatCompletionMessageParam, from_openai.given(body)
         plan = self._plan(request, body, kind, body.messages, body.history, to_wire, given)
         streams = bool(body.stream)
-        return self._respond(request, plan, OpenAIForm(plan), SseFraming(), streams=streams)
+        return self._respond(request, plan, OpenAIForm(plan), SSE, streams=streams)
 
     def _plan(
         self,

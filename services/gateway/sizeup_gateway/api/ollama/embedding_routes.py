@@ -28,7 +28,7 @@ from sizeup_gateway.responses.event_response import (
     accept_embedding,
     accept_event,
 )
-from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
+from sizeup_gateway.responses.framing import NDJSON, Chunks, Json
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.embeddings import EmbedEvent, EmbedRequest
 from sizeup_wire.errors import ErrorCode
@@ -86,7 +86,7 @@ class EmbeddingRoutes:
             events=events,
             accept=accept,
             chunks=chunks,
-            framing=NdjsonFraming(),
+            framing=NDJSON,
             streams=False,
             admission=self._dependencies.admission,
             to_client_error=partial(_to_client_error, model=selected.name),

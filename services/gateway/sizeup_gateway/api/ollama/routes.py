@@ -28,7 +28,7 @@ from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
-from sizeup_gateway.responses.framing import Chunks, Json, NdjsonFraming
+from sizeup_gateway.responses.framing import NDJSON, Chunks, Json
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
@@ -107,7 +107,7 @@ class OllamaRoutes:
             events=partial(self._details, selected.model),
             accept=lambda _details, _metrics: False,
             chunks=ShowChunks(to_response),
-            framing=NdjsonFraming(),
+            framing=NDJSON,
             streams=False,
             admission=self._dependencies.admission,
             to_client_error=partial(to_client_error, model=name, to_param=str),
@@ -165,7 +165,7 @@ class OllamaRoutes:
             events=events,
             accept=accept_event,
             chunks=chunks,
-            framing=NdjsonFraming(),
+            framing=NDJSON,
             streams=streams,
             admission=self._dependencies.admission,
             to_client_error=partial(to_client_error, model=selected.name, to_param=str),

@@ -23,7 +23,7 @@ from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_embedding, accept_event
-from sizeup_gateway.responses.framing import Chunks, Json, SseFraming
+from sizeup_gateway.responses.framing import SSE, Chunks, Json
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
@@ -105,7 +105,7 @@ class OpenAIRoutes:
             events=self._dependencies.embed(request, selected, wire),
             accept=accept_embedding,
             chunks=EmbeddingChunks(selected.name, body.encoding_format or "float", body.dimensions),
-            framing=SseFraming(),
+            framing=SSE,
             streams=False,
             admission=self._dependencies.admission,
             to_client_error=partial(to_client_error, model=selected.name, to_param=to_param),
@@ -124,7 +124,7 @@ class OpenAIRoutes:
             events=events,
             accept=accept_event,
             chunks=chunks,
-            framing=SseFraming(),
+            framing=SSE,
             streams=bool(body.stream),
             admission=self._dependencies.admission,
             to_client_error=partial(

@@ -14,7 +14,7 @@ from sizeup_gateway.api.openai.responses_api.items import ItemOptions
 from sizeup_gateway.api.openai.responses_api.schema import ResponsesRequest
 from sizeup_gateway.api.openai.responses_api.translate import from_responses
 from sizeup_gateway.errors import BusyError, GatewayError, InvalidRequestError, UpstreamError
-from sizeup_gateway.responses.framing import NamedEventFraming, Timing
+from sizeup_gateway.responses.framing import Timing, named_events
 from sizeup_gateway.responses.json_bytes import encode_pieces
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import (
@@ -48,11 +48,11 @@ def new_chunks(**options: Any) -> ResponsesChunks:
 
 def streamed(*events: Event, error: GatewayError | None = None, **options: Any) -> list[Any]:
     chunks = new_chunks(**options)
-    framing = NamedEventFraming(chunks.to_failed)
+    framing = named_events(chunks.to_failed)
     sent = b"".join(framing.frame(chunks.to_chunks(event, AT)) for event in events)
     if error is not None:
         sent += framing.error(error)
-    return parse((sent + framing.end()).decode())
+    return parse((sent + framing.end).decode())
 
 
 def whole(*events: Event, **options: Any) -> Any:

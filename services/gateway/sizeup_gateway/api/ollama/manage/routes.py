@@ -34,7 +34,7 @@ from sizeup_gateway.errors import (
 from sizeup_gateway.models.selection import close_names
 from sizeup_gateway.observability.request_metrics import RequestMetrics
 from sizeup_gateway.responses.event_response import EventResponse
-from sizeup_gateway.responses.framing import Json, NdjsonFraming, Timing
+from sizeup_gateway.responses.framing import NDJSON, Json, Timing
 from sizeup_telemetry.api_docs import direct_router
 
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
@@ -129,7 +129,7 @@ class ManageRoutes:
             events=batches,
             accept=_accept,
             chunks=_StatusChunks(),
-            framing=NdjsonFraming(),
+            framing=NDJSON,
             streams=streams,
             admission=self._dependencies.admission,
             to_client_error=_unchanged,

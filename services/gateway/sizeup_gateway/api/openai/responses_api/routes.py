@@ -20,7 +20,7 @@ from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ResponseNotFoundError
 from sizeup_gateway.models.selection import Selected
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
-from sizeup_gateway.responses.framing import NamedEventFraming
+from sizeup_gateway.responses.framing import named_events
 from sizeup_gateway.responses.json_response import JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
@@ -71,7 +71,7 @@ class ResponsesRoutes:
             events=events,
             accept=accept_event,
             chunks=chunks,
-            framing=NamedEventFraming(chunks.to_failed),
+            framing=named_events(chunks.to_failed),
             streams=bool(body.stream),
             admission=self._dependencies.admission,
             to_client_error=partial(
