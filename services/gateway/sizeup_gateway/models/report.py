@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 _log = logging.getLogger(__name__)
 
@@ -14,25 +14,52 @@ _MAX_BYTES = 64 * 2**20
 """A run of ten models has 2 MB."""
 
 
-class Measured(BaseModel):
-    """One model; None is what was not measured."""
+class _Part(BaseModel):
+    """A part of results.json; its other fields are ignored, and what has no value is None."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+_OVERALL = ("ability", "overall")
+
+
+class Measured(_Part):
+    """One model; None is what was not measured."""
 
     tokens_per_second: float | None = None
     """Of one stream at the lowest load."""
     ttft_seconds: float | None = None
     """The median at the lowest load."""
-    max_load: float | None = None
+    max_load: float | None = Field(None, validation_alias=AliasPath("capacity", "max_load"))
     """Within the objectives: streams, or requests per second."""
-    ability: float | None = None
+    ability: float | None = Field(None, validation_alias=AliasPath(*_OVERALL, "value"))
     """Share of questions answered correctly, with its 95 % interval."""
-    ability_low: float | None = None
-    ability_high: float | None = None
-    per_million_tokens: float | None = None
+    ability_low: float | None = Field(None, validation_alias=AliasPath(*_OVERALL, "low"))
+    ability_high: float | None = Field(None, validation_alias=AliasPath(*_OVERALL, "high"))
+    per_million_tokens: float | None = Field(
+        None, validation_alias=AliasPath("cost", "per_million_output_tokens", "value")
+    )
     """Cost of output tokens."""
     at: str | None = None
     """When the run began, as in ISO 8601."""
+
+
+class _Stage(_Part):
+    level: float
+    ttft_seconds: float | None = Field(None, validation_alias=AliasPath("ttft", "p50"))
+    tokens_per_second: float | None = Field(None, validation_alias=AliasPath("tok_s_user", "value"))
+
+
+class _ModelResult(Measured):
+    name: str = Field(exclude=True)
+    invalid_reason: str | None = Field(None, exclude=True)
+    stages: tuple[_Stage, ...] = Field((), exclude=True)
+
+
+class _Results(_Part):
+    schema_version: Literal[1]
+    started_at: str
+    models: tuple[_ModelResult, ...]
 
 
 class LoadTestReport:
@@ -79,71 +106,8 @@ def parse_report(content: bytes) -> Mapping[str, Measured]:
     }
 
 
-def _measured(model: "_ModelResult", started_at: str) -> Measured:
-    stages = [stage for stage in model.stages if stage.tok_s_user is not None]
+def _measured(model: _ModelResult, started_at: str) -> Measured:
+    stages = [stage for stage in model.stages if stage.tokens_per_second is not None]
     alone = min(stages, key=lambda stage: stage.level, default=None)
-    ability = None if model.ability is None else model.ability.overall
-    cost = None if model.cost is None else model.cost.per_million_output_tokens
-    return Measured(
-        tokens_per_second=alone.tok_s_user.value if alone and alone.tok_s_user else None,
-        ttft_seconds=alone.ttft.p50 if alone and alone.ttft else None,
-        max_load=model.capacity.max_load if model.capacity else None,
-        ability=ability.value if ability else None,
-        ability_low=ability.low if ability else None,
-        ability_high=ability.high if ability else None,
-        per_million_tokens=cost.value if cost else None,
-        at=started_at,
-    )
-
-
-class _Part(BaseModel):
-    """A part of results.json; its other fields are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class _Estimate(_Part):
-    value: float
-
-
-class _Proportion(_Part):
-    value: float
-    low: float
-    high: float
-
-
-class _Distribution(_Part):
-    p50: float | None
-
-
-class _Stage(_Part):
-    level: float
-    ttft: _Distribution | None
-    tok_s_user: _Estimate | None
-
-
-class _Capacity(_Part):
-    max_load: float | None
-
-
-class _Ability(_Part):
-    overall: _Proportion
-
-
-class _Cost(_Part):
-    per_million_output_tokens: _Estimate | None
-
-
-class _ModelResult(_Part):
-    name: str
-    invalid_reason: str | None = None
-    stages: tuple[_Stage, ...] = ()
-    capacity: _Capacity | None = None
-    ability: _Ability | None = None
-    cost: _Cost | None = None
-
-
-class _Results(_Part):
-    schema_version: Literal[1]
-    started_at: str
-    models: tuple[_ModelResult, ...]
+    lowest = {} if alone is None else alone.model_dump(exclude={"level"})
+    return model.model_copy(update={**lowest, "at": started_at})
