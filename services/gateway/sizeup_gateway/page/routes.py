@@ -5,10 +5,8 @@
 
 import gzip
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
@@ -56,12 +54,7 @@ _HEADERS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Asset:
-    media_type: str
-    content: bytes
-    compressed: bytes
-    etag: str
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def page_router() -> APIRouter:
@@ -69,15 +62,15 @@ def page_router() -> APIRouter:
 
     Raises RuntimeError when the package lacks the page.
     """
-    assets = _read_assets()
-    if _INDEX not in assets:
+    endpoints = _endpoints()
+    if _INDEX not in endpoints:
         raise RuntimeError("the package has no compare page: run `make page`")
     router = APIRouter(include_in_schema=False)
-    index = _PageRoute(PAGE_PATH, _endpoint(assets.pop(_INDEX)), methods=["GET"])
-    router.routes.append(index)
-    for name, asset in assets.items():
+    index = endpoints.pop(_INDEX)
+    router.routes.append(_PageRoute(PAGE_PATH, index, methods=["GET"], include_in_schema=False))
+    for name, endpoint in endpoints.items():
         path = f"{ASSETS_PATH}/{name}"
-        route = DirectRoute(path, _endpoint(asset), methods=["GET"], include_in_schema=False)
+        route = DirectRoute(path, endpoint, methods=["GET"], include_in_schema=False)
         router.routes.append(route)
     return router
 
@@ -110,42 +103,36 @@ def _is_zero(parameter: str) -> bool:
 class _PageRoute(DirectRoute):
     """Matches browsers only; all other requests, and other methods, find the heartbeat."""
 
-    def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
-        super().__init__(path, endpoint, include_in_schema=False, **options)
-
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         wanted = is_public(scope) and accepts_html(Headers(scope=scope))
         return super().matches(scope) if wanted else (Match.NONE, {})
 
 
-def _read_assets() -> dict[str, _Asset]:
-    """Read the built files by name, the index included."""
+def _endpoints() -> dict[str, Endpoint]:
+    """Return what serves the built files, the index included, by their names."""
     folder = resources.files(__package__) / "static"
     files = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []
     kinds = {file.name: file.name.rpartition(".")[2] for file in files}
     return {
-        file.name: _asset(file.read_bytes(), _MEDIA_TYPES[kinds[file.name]])
+        file.name: _endpoint(file.read_bytes(), _MEDIA_TYPES[kinds[file.name]])
         for file in files
         if kinds[file.name] in _MEDIA_TYPES
     }
 
 
-def _asset(content: bytes, media_type: str) -> _Asset:
+def _endpoint(content: bytes, media_type: str) -> Endpoint:
     # Weak: the compressed form has the same tag.
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return _Asset(media_type, content, gzip.compress(content, mtime=0), etag)
-
-
-def _endpoint(asset: _Asset) -> Any:
-    headers = {**_HEADERS, "ETag": asset.etag, "Vary": "Accept, Accept-Encoding"}
+    compressed = gzip.compress(content, mtime=0)
+    headers = {**_HEADERS, "ETag": etag, "Vary": "Accept, Accept-Encoding"}
 
     async def endpoint(request: Request) -> Response:
-        if _is_known(request.headers.get("if-none-match", ""), asset.etag):
+        if _is_known(request.headers.get("if-none-match", ""), etag):
             return Response(status_code=304, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", "").lower():
             encoded = {**headers, "Content-Encoding": "gzip"}
-            return Response(asset.compressed, headers=encoded, media_type=asset.media_type)
-        return Response(asset.content, headers=headers, media_type=asset.media_type)
+            return Response(compressed, headers=encoded, media_type=media_type)
+        return Response(content, headers=headers, media_type=media_type)
 
     return endpoint
 
