@@ -31,7 +31,7 @@ SETTINGS: Sequence[tuple[str, type[BaseSettings]]] = (
 def gateway_metrics() -> CollectorRegistry:
     """Register the metrics of a gateway without models."""
     registry = CollectorRegistry()
-    Metrics.register(registry)
+    Metrics(registry)
     registry.register(ModelCollector(Models(Catalog(models={}))))
     return registry
 

@@ -45,7 +45,7 @@ FOREIGN = {"kube_job_failed": {"namespace", "job_name", "condition"}}
 def registries() -> tuple[CollectorRegistry, ...]:
     """Return the registries of gateway, inference and download."""
     gateway, inference, pull = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
-    Metrics.register(gateway)
+    Metrics(gateway)
     catalog = Catalog(models={"toy": CatalogEntry(id="sizeup/toy", names=("toy",))})
     gateway.register(ModelCollector(Models(catalog)))
     InferenceMetrics(inference, "toy").watch(lambda: EngineStats(*[0] * len(fields(EngineStats))))

@@ -17,8 +17,9 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from gateway.fake_inference import FakeInference
-from sizeup_gateway.app import Cluster, create_app, refused_requests
+from sizeup_gateway.app import create_app, refused_requests
 from sizeup_gateway.cluster.api import ScaleApi
+from sizeup_gateway.cluster.client import ClusterClient
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.limits import Limits
@@ -113,7 +114,7 @@ def settings(**changes: Any) -> Settings:
 async def running_gateway(
     *fakes: FakeInference,
     models: Catalog | None = None,
-    cluster: Cluster | None = None,
+    cluster: ClusterClient | None = None,
     scales: ScaleApi | None = None,
     tracing: Tracing | None = None,
     wait: bool = True,

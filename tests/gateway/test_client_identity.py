@@ -3,7 +3,7 @@
 import pytest
 from starlette.types import Scope
 
-from sizeup_gateway.client_identity import attach, client_of
+from sizeup_gateway.client_identity import attach, client_of, of_key
 
 
 def scope(peer: str | None) -> Scope:
@@ -29,5 +29,5 @@ def test_addresses_of_one_client(one: str | None, other: str | None, *, same: bo
 
 def test_a_key_comes_before_the_address() -> None:
     identified = scope("10.0.0.1")
-    attach(identified, "name:team-a")
+    attach(identified, of_key("secret", "team-a"))
     assert client_of(identified) == "name:team-a"

@@ -2,15 +2,15 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sizeup_gateway.app import Cluster, backlog, create_app, refused_requests
+from sizeup_gateway.app import backlog, create_app, refused_requests
 from sizeup_gateway.cluster.api import ScaleApi
-from sizeup_gateway.models.catalog import load_catalog
+from sizeup_gateway.cluster.client import ClusterClient, open_cluster
+from sizeup_gateway.models.catalog import parse_catalog
 from sizeup_gateway.scaling.local_scale import open_local_scale
 from sizeup_gateway.settings import Settings
 from sizeup_telemetry.background import share_interpreter
@@ -27,7 +27,7 @@ def main() -> None:
     """Serve until SIGTERM; exit with one line for an invalid configuration."""
     try:
         settings = Settings()
-        catalog = load_catalog(settings.catalog)
+        catalog = parse_catalog(settings.catalog.read_bytes())
         tracing = open_tracing("sizeup-gateway")
         configure_logging(settings.log_level, trace_ids if tracing else dict)
         share_interpreter()
@@ -53,29 +53,17 @@ async def _serve(settings: Settings, catalog: Catalog, tracing: Tracing | None) 
         await serve(app, metrics, listen, drain, refused_requests(app), backlog(app))
 
 
-@asynccontextmanager
-async def _cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
+def _cluster(settings: Settings) -> AbstractAsyncContextManager[ClusterClient | None]:
     if settings.discovery == "static":
-        yield None
-        return
-    # The import takes most of a second: skipped without Kubernetes.
-    from sizeup_gateway.cluster.client import open_cluster
-
+        return nullcontext()
     if settings.kubeconfig_file is not None:
         log_exposure(settings.kubeconfig_file)
-    async with open_cluster(
-        settings.kubeconfig_file, settings.namespace, settings.endpoint_selector
-    ) as cluster:
-        yield cluster
+    return open_cluster(settings.kubeconfig_file, settings.namespace, settings.endpoint_selector)
 
 
-@asynccontextmanager
-async def _scales(settings: Settings) -> AsyncIterator[ScaleApi | None]:
-    if settings.scale_socket is None:
-        yield None
-        return
-    async with open_local_scale(settings.scale_socket) as scales:
-        yield scales
+def _scales(settings: Settings) -> AbstractAsyncContextManager[ScaleApi | None]:
+    path = settings.scale_socket
+    return nullcontext() if path is None else open_local_scale(path)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
@@ -25,7 +24,8 @@ from sizeup_gateway.api.openai.responses_api.routes import ResponsesRoutes
 from sizeup_gateway.api.openai.routes import OpenAIRoutes
 from sizeup_gateway.api.request_body import BodyLimits, BodyReader
 from sizeup_gateway.api.unsupported_routes import unsupported_router
-from sizeup_gateway.cluster.api import ConfigMapApi, RolloutApi, ScaleApi, SliceSource
+from sizeup_gateway.cluster.api import ScaleApi
+from sizeup_gateway.cluster.client import ClusterClient
 from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
 from sizeup_gateway.cluster.endpoints import Endpoints
 from sizeup_gateway.comparison.comparisons import Comparisons
@@ -34,19 +34,18 @@ from sizeup_gateway.created_models.config_map_store import ConfigMapStore
 from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.created_models.store import Store
-from sizeup_gateway.middleware.api_keys import ApiKeys, read_keys
+from sizeup_gateway.middleware.api_keys import ApiKeys, keys_file
 from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
-from sizeup_gateway.middleware.keys_file import KeysFile
 from sizeup_gateway.middleware.paths import without_extra_slashes
-from sizeup_gateway.middleware.refusals import RefusedRequests
+from sizeup_gateway.middleware.refusals import refuser
 from sizeup_gateway.middleware.stack import default_limits, middleware_stack
 from sizeup_gateway.models.catalog import Models, check_placement
-from sizeup_gateway.models.catalog_file import CatalogFile
+from sizeup_gateway.models.catalog_file import catalog_file
 from sizeup_gateway.models.model_metrics import ModelCollector
 from sizeup_gateway.models.report import LoadTestReport
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetricsMiddleware
-from sizeup_gateway.observability.route_labels import RouteLabels
+from sizeup_gateway.observability.route_labels import route_labels
 from sizeup_gateway.page.routes import page_router
 from sizeup_gateway.replicas.discovery import Discovery
 from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
@@ -61,6 +60,7 @@ from sizeup_gateway.settings import Settings
 from sizeup_telemetry import api_docs
 from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.backlog import Backlog
+from sizeup_telemetry.http.refusal import Refuse
 from sizeup_telemetry.metrics import metrics_router
 from sizeup_telemetry.tracing.spans import Tracing, no_client_spans
 from sizeup_wire.catalog import Catalog
@@ -84,16 +84,12 @@ _ON_THIS_MACHINE = "`sizeup pull NAME` downloads a model, `sizeup up NAME` serve
 _IN_CHART = "its operator serves a model by `models` in the values of the chart"
 
 
-class Cluster(SliceSource, ScaleApi, RolloutApi, ConfigMapApi, Protocol):
-    """The Kubernetes operations that the gateway needs."""
-
-
 def create_app(
     settings: Settings,
     catalog: Catalog,
     registry: CollectorRegistry,
     drain: Drain,
-    cluster: Cluster | None = None,
+    cluster: ClusterClient | None = None,
     scales: ScaleApi | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
@@ -112,9 +108,11 @@ def create_app(
     metrics, page = metrics_router(registry, settings.metrics_port), page_router()
     dependencies = _dependencies(settings, parts, drain)
     jobs = {
-        **_jobs(settings, catalog, parts, cluster, scales),
+        **_jobs(settings, parts, cluster, scales),
         "created_models": created.run,
     }
+    queue_seconds = settings.activation_seconds
+    answer_limits = AnswerLimits(queue_seconds, settings.total_seconds + queue_seconds)
     routers = (
         OpenAIRoutes(dependencies).router(),
         ResponsesRoutes(dependencies).router(),
@@ -130,7 +128,7 @@ def create_app(
         ).router(),
         CompareRoutes(
             dependencies,
-            _comparisons(settings, dependencies),
+            Comparisons(dependencies.dispatcher, answer_limits, settings.max_compare_answers),
             LoadTestReport(settings.load_test_report),
         ).router(),
         unsupported_router(),
@@ -146,14 +144,21 @@ def create_app(
         exception_handlers=exception_handlers(),
         lifespan=lambda _app: _lifespan(parts.client, jobs),
     )
-    route_label = RouteLabels(app.routes).label
-    app.state.refuse = RefusedRequests(
+    route_label = route_labels(app.routes)
+    app.state.refuse = refuser(
         parts.metrics, route_label, lambda scope: allowed_methods(app.routes, scope)
     )
-    keys = read_keys(settings.api_keys_file, default_limits(settings))
+    limits, poll_seconds = default_limits(settings), settings.catalog_poll_seconds
+    keys = ApiKeys({}, limits)
     if settings.api_keys_file is not None:
-        jobs["api_keys"] = _keys_file(settings, settings.api_keys_file, keys, parts.metrics).run
-    app.state.backlog = Backlog(_computes, parts.models.room, keys.client_of)
+        file = keys_file(settings.api_keys_file, keys, limits, parts.metrics, poll_seconds)
+        file.load()
+        jobs["api_keys"] = file.run
+    app.state.backlog = Backlog(
+        lambda path: without_extra_slashes(path) in COMPUTING_PATHS,
+        parts.models.room,
+        keys.client_of,
+    )
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
@@ -171,18 +176,9 @@ def create_app(
     return app
 
 
-def _keys_file(settings: Settings, path: Path, keys: ApiKeys, metrics: Metrics) -> KeysFile:
-    return KeysFile(path, keys, default_limits(settings), metrics, settings.catalog_poll_seconds)
-
-
-def _computes(path: str) -> bool:
-    """Whether a model computes the response to a request, by its path as the client wrote it."""
-    return without_extra_slashes(path) in COMPUTING_PATHS
-
-
-def refused_requests(app: FastAPI) -> RefusedRequests:
+def refused_requests(app: FastAPI) -> Refuse:
     """Return what responds to the requests that do not reach an application of `create_app`."""
-    refuse: RefusedRequests = app.state.refuse
+    refuse: Refuse = app.state.refuse
     return refuse
 
 
@@ -192,7 +188,7 @@ def backlog(app: FastAPI) -> Backlog:
     return found
 
 
-def _store(settings: Settings, cluster: Cluster | None) -> Store | None:
+def _store(settings: Settings, cluster: ClusterClient | None) -> Store | None:
     path, name = settings.created_models, settings.created_models_config_map
     if name is not None and (path is not None or cluster is None):
         required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes and no SIZEUP_GATEWAY_CREATED_MODELS"
@@ -222,14 +218,20 @@ def _parts(
     settings: Settings,
     catalog: Catalog,
     registry: CollectorRegistry,
-    cluster: Cluster | None,
+    cluster: ClusterClient | None,
     scales: ScaleApi | None,
     tracing: Tracing | None,
 ) -> _Parts:
-    models, metrics = Models(catalog), Metrics.register(registry)
+    models, metrics = Models(catalog), Metrics(registry)
     registry.register(ModelCollector(models))
     client_spans = no_client_spans if tracing is None else tracing.client_span
-    client = InferenceClient(_timeouts(settings), client_spans)
+    timeouts = Timeouts(
+        connect=settings.connect_seconds,
+        first_event=settings.first_event_seconds,
+        between_events=settings.between_events_seconds,
+        probe=settings.probe_timeout_seconds,
+    )
+    client = InferenceClient(timeouts, client_spans)
     limits = QueueLimits(
         settings.activation_queue, settings.activation_seconds, settings.queue_while_loading
     )
@@ -241,11 +243,7 @@ def _parts(
 
 
 def _jobs(
-    settings: Settings,
-    catalog: Catalog,
-    parts: _Parts,
-    cluster: Cluster | None,
-    scales: ScaleApi | None,
+    settings: Settings, parts: _Parts, cluster: ClusterClient | None, scales: ScaleApi | None
 ) -> Mapping[str, Job]:
     def apply(changed: Catalog) -> None:
         check_placement(changed, discovers=cluster is not None, scales=scales is not None)
@@ -253,9 +251,8 @@ def _jobs(
             parts.activator.remove(model)
         parts.discovery.refresh()
 
-    file = CatalogFile(
-        settings.catalog, catalog, apply, parts.metrics, settings.catalog_poll_seconds
-    )
+    poll_seconds = settings.catalog_poll_seconds
+    file = catalog_file(settings.catalog, parts.models, apply, parts.metrics, poll_seconds)
     jobs: dict[str, Job] = {"discovery": parts.discovery.run, "catalog": file.run}
     if cluster is not None:
         jobs["watch"] = EndpointWatch(
@@ -287,21 +284,6 @@ def _dependencies(settings: Settings, parts: _Parts, drain: Drain) -> Dependenci
         admission,
         BodyReader(bodies, drain),
         settings.fallback,
-    )
-
-
-def _comparisons(settings: Settings, dependencies: Dependencies) -> Comparisons:
-    total_seconds = settings.total_seconds + settings.activation_seconds
-    limits = AnswerLimits(settings.activation_seconds, total_seconds)
-    return Comparisons(dependencies.dispatcher, limits, settings.max_compare_answers)
-
-
-def _timeouts(settings: Settings) -> Timeouts:
-    return Timeouts(
-        connect=settings.connect_seconds,
-        first_event=settings.first_event_seconds,
-        between_events=settings.between_events_seconds,
-        probe=settings.probe_timeout_seconds,
     )
 
 

@@ -39,14 +39,18 @@ class GatewayError(Exception):
     """Overrides the HTTP status of the code, in all dialects."""
 
     def __init__(
-        self, code: ErrorCode | AccessCode, message: str, param: str | None = None
+        self,
+        code: ErrorCode | AccessCode,
+        message: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
         """The field at fault, dotted, as the dialect names it."""
-        self.headers: Mapping[str, str] = {}
+        self.headers = headers or {}
         """Response headers beside those of the code, such as Allow."""
 
 
@@ -163,17 +167,9 @@ class ReplicaUnavailableError(GatewayError):
 class AccessError(GatewayError):
     """The request is rejected before it reaches a handler."""
 
-    def __init__(
-        self, code: AccessCode, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(code, message)
-        self.headers = headers or {}
-
 
 @dataclass(frozen=True, slots=True)
 class HttpForm:
-    """A code over HTTP."""
-
     status: int
     openai_type: str = "invalid_request_error"
     openai_code: str | None = None

@@ -40,7 +40,7 @@ def test_a_crash_reaches_the_reader() -> None:
         models = Models(Catalog(models={"m": CatalogEntry(id="m", names=("m:1b",))}))
         request = GenerateRequest(prompt=TextPrompt(text="x"))
         answers = [Answer(models.by_key["m"], "m:1b", i, request) for i in range(3)]
-        metrics = Metrics.register(CollectorRegistry())
+        metrics = Metrics(CollectorRegistry())
         fan_out = FanOut(
             Plan("id", answers, 3, 0, one_at_a_time=False),
             NoEvents(),  # type: ignore[arg-type]

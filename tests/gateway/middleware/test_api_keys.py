@@ -3,13 +3,21 @@
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.datastructures import Headers
 
 from sizeup_gateway.client_identity import of_address
-from sizeup_gateway.middleware.api_keys import ApiKey, ApiKeys, parse_keys, read_keys
+from sizeup_gateway.middleware.api_keys import ApiKey, ApiKeys, keys_file, parse_keys
+from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.rate_limits import RateLimits
 
 DEFAULT = RateLimits(requests_per_minute=10, tokens_per_minute=1000)
+
+
+def keys_of(file: Path) -> ApiKeys:
+    keys = ApiKeys({}, DEFAULT)
+    keys_file(file, keys, DEFAULT, Metrics(CollectorRegistry()), 1.0).load()
+    return keys
 
 
 @pytest.mark.parametrize(
@@ -105,11 +113,11 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("key limit=1", encoding="utf-8")
     with pytest.raises(ValueError, match=str(file)):
-        read_keys(file, DEFAULT)
+        keys_of(file)
 
 
 def test_without_a_file_there_are_no_keys() -> None:
-    keys = read_keys(None, DEFAULT)
+    keys = ApiKeys({}, DEFAULT)
     assert not keys
     assert keys.client_of([(b"x-api-key", b"key")], "10.0.0.1") == of_address("10.0.0.1")
 
@@ -118,7 +126,7 @@ def test_only_a_valid_key_names_a_client(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("one\ntwo", encoding="utf-8")
     file.chmod(0o600)
-    keys = read_keys(file, DEFAULT)
+    keys = keys_of(file)
     address = of_address("10.0.0.1")
     one = keys.client_of([(b"authorization", b"Bearer one")], "10.0.0.1")
     two = keys.client_of([(b"x-api-key", b"two")], "10.0.0.1")

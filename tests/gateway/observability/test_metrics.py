@@ -20,7 +20,7 @@ from gateway.harness import (
 )
 from sizeup_gateway.app import create_app
 from sizeup_gateway.observability.metrics import Metrics
-from sizeup_gateway.observability.route_labels import RouteLabels
+from sizeup_gateway.observability.route_labels import route_labels
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, FinishReason, PromptTokens, Text, Thinking, ToolCall
@@ -154,7 +154,7 @@ def test_inter_token_latency_is_measured_per_choice() -> None:
 
 def test_queue_duration_buckets_cover_an_hour() -> None:
     registry = CollectorRegistry()
-    Metrics.register(registry).queue_duration.labels(KEY).observe(3000)
+    Metrics(registry).queue_duration.labels(KEY).observe(3000)
 
     def up_to(seconds: float) -> float | None:
         labels = {"model": KEY, "le": str(seconds)}
@@ -166,7 +166,7 @@ def test_queue_duration_buckets_cover_an_hour() -> None:
 def test_every_route_has_its_own_label() -> None:
     app = create_app(settings(), catalog(), CollectorRegistry(), Drain())
     paths = [route.path for route in app.routes if isinstance(route, Route)]
-    label = RouteLabels(app.routes).label
+    label = route_labels(app.routes)
     assert [label(path.replace("{id:path}", "a/b")) for path in paths] == [
         path.replace(":path}", "}") for path in paths
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.fake_inference import fake_inference
 from gateway.harness import KEY, MODEL, running_gateway, until
-from sizeup_gateway.replicas.own_fault import is_own_fault
+from sizeup_gateway.replicas.inference_client import is_own_fault
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": False}
 

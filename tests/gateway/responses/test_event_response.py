@@ -57,7 +57,7 @@ class Connection:
             admission=Admission(1, total_seconds, drain, bound),
             to_client_error=lambda error: error,
         )
-        metrics = Metrics.register(self.registry)
+        metrics = Metrics(self.registry)
         measured = RequestMetricsMiddleware(response, metrics, lambda path: path, ())
         scope = {"type": "http", "path": "/api/chat"}
         self.task = asyncio.create_task(measured(scope, self._receive, self._send))

@@ -114,7 +114,7 @@ class FakeGateway:
         )
         models = Models(Catalog(models={"x": entry}))
         limits = QueueLimits(requests=100, seconds=600.0)
-        self.activator = Activator(scale, limits, Metrics.register(CollectorRegistry()))
+        self.activator = Activator(scale, limits, Metrics(CollectorRegistry()))
         self.model = models.by_key["x"]
         self._scale = scale
         self._scaler = Scaler(models, scale, scale, self.activator, limits.seconds)

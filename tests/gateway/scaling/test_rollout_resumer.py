@@ -12,7 +12,8 @@ from gateway.fake_deployment import DEPLOYMENT, FakeDeployment, fake_deployment,
 from gateway.fake_inference import FakeInference, model_info
 from gateway.fake_rollouts import FakeRollouts
 from gateway.harness import KEY, MODEL, Gateway, until
-from sizeup_gateway.cluster.api import JobEnd, Rollout, RolloutApi
+from sizeup_gateway.cluster.api import JobEnd, Rollout
+from sizeup_gateway.cluster.client import ClusterClient
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.scaling.rollout_resumer import RolloutResumer
 from sizeup_wire.catalog import Download
@@ -235,7 +236,7 @@ def test_a_download_that_a_catalog_no_longer_names_is_not_awaited() -> None:
     asyncio.run(scenario())
 
 
-class SlowRollouts(RolloutApi):
+class SlowRollouts(ClusterClient):
     """A rollout that awaits a Job which runs."""
 
     def __init__(self) -> None:

@@ -10,7 +10,6 @@ from sizeup_gateway import client_identity
 from sizeup_gateway.api.ollama.manage.presets import prompt_with_preset, with_preset
 from sizeup_gateway.api.request_body import BodyReader, BodyT, Describe, parse
 from sizeup_gateway.api.upstream_errors import to_client_error
-from sizeup_gateway.cache_salt import salt_of
 from sizeup_gateway.errors import BusyError, GatewayError, InvalidRequestError, UpstreamError
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.models.selection import Selected, select
@@ -142,7 +141,8 @@ class Dependencies:
 
 def identity_of(request: Request) -> Mapping[str, str | None]:
     """Return the fields of a wire request that say whose it is."""
-    return {"cache_salt": salt_of(request.scope), "client": client_identity.current.get() or None}
+    salt, client = client_identity.salt_of(request.scope), client_identity.current.get()
+    return {"cache_salt": salt, "client": client or None}
 
 
 def model_headers(selected: Selected) -> Mapping[str, str]:

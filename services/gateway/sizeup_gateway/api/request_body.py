@@ -172,7 +172,7 @@ class BodyReader:
             error.headers = _CLOSE
             return error
         message = "the request body was not received in time"
-        return AccessError(AccessCode.BODY_TIMEOUT, message, _CLOSE)
+        return AccessError(AccessCode.BODY_TIMEOUT, message, headers=_CLOSE)
 
     def _too_large(self) -> AccessError:
         message = f"the request body is larger than {self._limits.max_bytes} bytes"

@@ -6,14 +6,9 @@ import random
 from collections.abc import Callable
 from contextlib import aclosing
 
-from sizeup_gateway.cluster.api import (
-    Change,
-    ClusterError,
-    SliceEvent,
-    SliceSource,
-    UnreachableError,
-)
+from sizeup_gateway.cluster.api import Change, ClusterError, SliceEvent, UnreachableError
 from sizeup_gateway.cluster.backoff import pause_seconds
+from sizeup_gateway.cluster.client import ClusterClient
 from sizeup_gateway.cluster.endpoints import Endpoints
 
 _log = logging.getLogger(__name__)
@@ -23,10 +18,10 @@ class EndpointWatch:
     """Keeps `endpoints` current; its content stays while the API server is unreachable."""
 
     def __init__(
-        self, source: SliceSource, endpoints: Endpoints, changed: Callable[[], None]
+        self, cluster: ClusterClient, endpoints: Endpoints, changed: Callable[[], None]
     ) -> None:
         """`changed` is called after every list and every change."""
-        self._source = source
+        self._cluster = cluster
         self._endpoints = endpoints
         self._changed = changed
         self._version: str | None = None
@@ -47,13 +42,13 @@ class EndpointWatch:
     async def _list_and_watch(self) -> None:
         """List if there is no version to resume from, then watch until the watch ends."""
         if self._version is None:
-            found = await self._source.list_slices()
-            self._endpoints.replace(found.items)
-            self._version = found.version
+            items, version = await self._cluster.list_slices()
+            self._endpoints.replace(items)
+            self._version = version
             self._changed()
-            _log.info("cluster.listed", extra={"slices": len(found.items)})
+            _log.info("cluster.listed", extra={"slices": len(items)})
         begun_at = self._version
-        async with aclosing(self._source.watch_slices(self._version)) as events:
+        async with aclosing(self._cluster.watch_slices(self._version)) as events:
             async for event in events:
                 self._failures = 0
                 self._apply(event)

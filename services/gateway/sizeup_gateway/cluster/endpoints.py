@@ -5,13 +5,12 @@ dual-stack Service has an address of each family; either way a pod is one replic
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, Field
 
-Json = Mapping[str, Any]
+from sizeup_gateway.cluster.api import Json
 
 PORT_NAME = "http"
 """The port of inference's internal API; pods have other ports as well."""
@@ -21,39 +20,23 @@ _FAMILIES = ("IPv4", "IPv6")
 """In order of preference; the third address type, FQDN, is for endpoints outside the cluster."""
 
 
-class _Part(BaseModel):
-    """The part of an EndpointSlice that is used; null stands for Go's empty list."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Metadata(_Part):
-    name: str
-    labels: dict[str, str] | None = None
-
-
-class _Conditions(_Part):
-    terminating: bool | None = None
-
-
-class _TargetRef(_Part):
-    uid: str | None = None
-
-
-class _Endpoint(_Part):
+class _Endpoint(BaseModel):
     addresses: tuple[str, ...]
-    conditions: _Conditions | None = None
-    target: _TargetRef | None = Field(None, alias="targetRef")
+    terminating: bool | None = Field(None, validation_alias=AliasPath("conditions", "terminating"))
+    pod: str | None = Field(None, validation_alias=AliasPath("targetRef", "uid"))
 
 
-class _Port(_Part):
+class _Port(BaseModel):
     name: str | None = None
     port: int | None = None
 
 
-class _Slice(_Part):
-    metadata: _Metadata
-    family: str = Field(alias="addressType")
+class _Slice(BaseModel):
+    """The part of an EndpointSlice that is used; null stands for Go's empty list."""
+
+    name: str = Field(validation_alias=AliasPath("metadata", "name"))
+    service: str = Field("", validation_alias=AliasPath("metadata", "labels", _SERVICE_LABEL))
+    family: str = Field(validation_alias="addressType")
     endpoints: tuple[_Endpoint, ...] | None = None
     ports: tuple[_Port, ...] | None = None
 
@@ -86,7 +69,7 @@ class Endpoints:
         self._slices[name] = addresses
 
     def remove(self, item: Json) -> None:
-        self._slices.pop(_Slice.model_validate(item).metadata.name, None)
+        self._slices.pop(_Slice.model_validate(item).name, None)
 
     def urls(self, service: str) -> tuple[str, ...]:
         """Return one base URL per pod of a Service, without terminating pods, in stable order."""
@@ -102,12 +85,11 @@ class Endpoints:
 
 
 def _read(item: _Slice) -> tuple[str, tuple[str, tuple[_Address, ...]]]:
-    service = (item.metadata.labels or {}).get(_SERVICE_LABEL, "")
     port = next((p.port for p in item.ports or () if p.name == PORT_NAME), None)
     if port is None or item.family not in _FAMILIES:
-        return item.metadata.name, (service, ())
+        return item.name, (item.service, ())
     addresses = [_address(item.family, port, e) for e in item.endpoints or () if e.addresses]
-    return item.metadata.name, (service, tuple(addresses))
+    return item.name, (item.service, tuple(addresses))
 
 
 def _address(family: str, port: int, endpoint: _Endpoint) -> _Address:
@@ -115,6 +97,4 @@ def _address(family: str, port: int, endpoint: _Endpoint) -> _Address:
     ip = ipaddress.ip_address(endpoint.addresses[0])
     host = f"[{ip}]" if ip.version == 6 else str(ip)
     url = f"http://{host}:{port}"
-    pod = (endpoint.target.uid if endpoint.target else None) or url
-    terminating = endpoint.conditions is not None and endpoint.conditions.terminating is True
-    return _Address(pod, family, url, terminating)
+    return _Address(endpoint.pod or url, family, url, endpoint.terminating is True)

@@ -7,7 +7,7 @@ pod of its present template; the pods of an earlier one serve on, and are scaled
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from sizeup_gateway.cluster.api import ClusterError, JobEnd, Json, Rollout
 
@@ -17,45 +17,35 @@ _REVISION = "deployment.kubernetes.io/revision"
 """Kubernetes' annotation of a Deployment that has a ReplicaSet."""
 
 
-class _Part(BaseModel):
-    """The part of an object that is used."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Metadata(_Part):
-    annotations: Mapping[str, str] | None = None
-    version: str = Field(alias="resourceVersion")
+class _Deployment(BaseModel):
+    annotations: Mapping[str, str] | None = Field(
+        None, validation_alias=AliasPath("metadata", "annotations")
+    )
+    version: str = Field(validation_alias=AliasPath("metadata", "resourceVersion"))
 
 
-class _Deployment(_Part):
-    metadata: _Metadata
-
-
-class _Condition(_Part):
+class _Condition(BaseModel):
     type: str
     status: str
     reason: str | None = None
     message: str | None = None
 
 
-class _Status(_Part):
-    conditions: tuple[_Condition, ...] | None = None
-
-
-class _Job(_Part):
-    status: _Status | None = None
+class _Job(BaseModel):
+    conditions: tuple[_Condition, ...] | None = Field(
+        None, validation_alias=AliasPath("status", "conditions")
+    )
 
 
 def rollout(item: Json) -> Rollout:
     """Read a Deployment; raises ClusterError. One paused by another client awaits no Jobs."""
     try:
-        metadata = _Deployment.model_validate(item).metadata
+        deployment = _Deployment.model_validate(item)
     except ValidationError as error:
         raise ClusterError(f"malformed Deployment: {error}") from error
-    annotations = metadata.annotations or {}
+    annotations = deployment.annotations or {}
     names = tuple(name for name in annotations.get(DOWNLOAD, "").split(",") if name)
-    return Rollout(names, metadata.version, has_earlier=_REVISION in annotations)
+    return Rollout(names, deployment.version, has_earlier=_REVISION in annotations)
 
 
 def resumption(version: str) -> dict[str, Any]:
@@ -67,10 +57,10 @@ def resumption(version: str) -> dict[str, Any]:
 def job_end(item: Json) -> JobEnd | None:
     """Read how a Job has ended, None if it has not; raises ClusterError."""
     try:
-        status = _Job.model_validate(item).status or _Status()
+        conditions = _Job.model_validate(item).conditions or ()
     except ValidationError as error:
         raise ClusterError(f"malformed Job: {error}") from error
-    for condition in status.conditions or ():
+    for condition in conditions:
         if condition.status == "True" and condition.type == "Complete":
             return JobEnd(complete=True)
         if condition.status == "True" and condition.type == "Failed":

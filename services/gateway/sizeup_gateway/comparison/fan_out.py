@@ -32,15 +32,7 @@ from sizeup_gateway.model_state import ModelState
 from sizeup_gateway.observability.request_metrics import RequestMetrics
 from sizeup_gateway.routing.dispatcher import Dispatcher
 from sizeup_wire.errors import ErrorCode
-from sizeup_wire.events import (
-    Event,
-    Failed,
-    Finished,
-    Started,
-    Text,
-    Thinking,
-    ToolCall,
-)
+from sizeup_wire.events import Event, Failed, Finished, Started, Text, Thinking, ToolCall
 
 _log = logging.getLogger(__name__)
 
@@ -66,24 +58,20 @@ class AnswerLimits:
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """An answer that is being made."""
-
     answer: Answer
-    stopwatch: Stopwatch
-    metrics: RequestMetrics
+    stopwatch: Stopwatch = field(init=False)
+    metrics: RequestMetrics = field(init=False)
+    """Like the task, from its turn on."""
     status: tuple[Status, float | None] | None = None
     text: list[str] = field(default_factory=list)
     thinking: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     task: asyncio.Task[Finished] | None = None
-    """None until its turn comes."""
     stopped: bool = False
     ended: bool = False
 
 
 class FanOut:
-    """One comparison."""
-
     def __init__(
         self, plan: Plan, dispatcher: Dispatcher, measure: Measure, limits: AnswerLimits
     ) -> None:
@@ -95,10 +83,7 @@ class FanOut:
         self._begun = self._loop.time()
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue(_MAX_QUEUED_UPDATES)
         """None: making the answers has crashed."""
-        self._running = [
-            _Running(answer, Stopwatch(self._begun), measure(answer.model.key))
-            for answer in plan.answers
-        ]
+        self._running = [_Running(answer) for answer in plan.answers]
         self._generating: set[_Running] = set()
 
     async def updates(self) -> AsyncGenerator[Sequence[Update]]:

@@ -59,9 +59,6 @@ class Stopwatch:
         self.last_token = now
         self.tokens += count
 
-    def _seconds_before_tokens(self, now: float) -> float:
-        return (self.first_token or now) - self.begun
-
     def figures(self, now: float, finished: Finished | None, price: Price | None) -> Figures:
         """Return the figures; for an answer that was stopped, by the gateway's clock alone."""
         started = self.started
@@ -74,8 +71,11 @@ class Stopwatch:
         else:
             prefill, decode = finished.prompt_eval_ns / 1e9, finished.eval_ns / 1e9
             tokens, cached = finished.completion_tokens, finished.cached_tokens
+        cost = None
+        if price is not None:
+            cost = Cost(price.per_hour * (prefill + decode) / 3600, price.currency)
         return Figures(
-            queue_seconds=max(0.0, self._seconds_before_tokens(now) - load - prefill),
+            queue_seconds=max(0.0, (self.first_token or now) - self.begun - load - prefill),
             load_seconds=load,
             ttft_seconds=ttft,
             prefill_seconds=prefill,
@@ -86,9 +86,5 @@ class Stopwatch:
             tokens=tokens,
             tokens_per_second=(tokens - 1) / decode if tokens > 1 and decode > 0 else None,
             at_once=self.at_once,
-            cost=None if price is None else _cost(price, prefill + decode),
+            cost=cost,
         )
-
-
-def _cost(price: Price, seconds: float) -> Cost:
-    return Cost(price.per_hour * seconds / 3600, price.currency)

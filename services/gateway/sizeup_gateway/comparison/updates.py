@@ -42,8 +42,6 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole comparison."""
-
     id: str
     answers: Sequence[Answer]
     """Ascending by the size of the model, then by sample."""

@@ -68,7 +68,6 @@ def with_model(document: Document, model: CreatedModel) -> str:
 
 
 def without_model(document: Document, key: str) -> str:
-    """Return the text without a model."""
     return _text({k: entry for k, entry in document.entries.items() if k != key})
 
 

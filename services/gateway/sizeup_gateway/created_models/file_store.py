@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from sizeup_gateway.created_models.document import MAX_BYTES
@@ -62,13 +63,10 @@ class FileStore:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold a lock that ends with the process."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self._path.with_suffix(".lock"), flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        path = self._path.with_suffix(".lock")
+        with open(path, "ab", opener=partial(os.open, mode=0o600)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(descriptor)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sizeup_gateway import cache_salt, client_identity
+from sizeup_gateway import client_identity
 from sizeup_gateway.errors import AccessCode, AccessError, InvalidRequestError
 from sizeup_gateway.middleware.api_keys import ApiKeys
 from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.rate_limits import RATE_LIMIT_HEADERS
-from sizeup_telemetry.hosts import HostFault, HostRule
+from sizeup_telemetry.hosts import HostFault
 
 _DEFAULT_ORIGINS = (
     r"https?://(([\w-]+\.)*localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?",
@@ -45,7 +47,7 @@ def origin_middleware(allowed: str) -> list[Middleware]:
     origin_regex.
     """
     return [
-        Middleware(OriginMiddleware, allowed=allowed),
+        Middleware(ScopeMiddleware, call=partial(_check_origin, re.compile(allowed))),
         Middleware(
             CORSMiddleware,
             allow_origin_regex=allowed,
@@ -63,32 +65,33 @@ def origin_middleware(allowed: str) -> list[Middleware]:
     ]
 
 
-def host_middleware(bound_to: str) -> list[Middleware]:
-    """Check the Host header; its name only if bound to a loopback address."""
-    return [Middleware(HostMiddleware, rule=HostRule(bound_to))]
-
-
 def key_middleware(keys: ApiKeys, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
     """Require one of the API keys of all but exempt requests; without any key, of none."""
-    return [Middleware(KeyMiddleware, keys=keys, is_exempt=is_exempt)] if keys else []
+    check = partial(_check_key, keys, is_exempt)
+    return [Middleware(ScopeMiddleware, call=check)] if keys else []
 
 
-class OriginMiddleware:
-    """Rejects requests by pages of other origins: text/plain needs no CORS preflight."""
+class ScopeMiddleware:
+    """Calls a function with the scope of each request, which it may change or reject."""
 
-    def __init__(self, app: ASGIApp, allowed: str) -> None:
+    def __init__(self, app: ASGIApp, call: Callable[[Scope], None]) -> None:
+        """`call` raises GatewayError."""
         self._app = app
-        self._allowed = re.compile(allowed)
+        self._call = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises AccessError."""
         if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            host = headers.get("host", "")
-            for origin in headers.getlist("origin"):
-                if not self._allowed.fullmatch(origin) and not is_same_origin(origin, host):
-                    raise AccessError(AccessCode.FORBIDDEN_ORIGIN, "origin not allowed")
+            self._call(scope)
         await self._app(scope, receive, send)
+
+
+def _check_origin(allowed: re.Pattern[str], scope: Scope) -> None:
+    """Reject requests by pages of other origins: text/plain needs no CORS preflight."""
+    headers = Headers(scope=scope)
+    host = headers.get("host", "")
+    for origin in headers.getlist("origin"):
+        if not allowed.fullmatch(origin) and not is_same_origin(origin, host):
+            raise AccessError(AccessCode.FORBIDDEN_ORIGIN, "origin not allowed")
 
 
 def is_same_origin(origin: str, host: str) -> bool:
@@ -97,41 +100,20 @@ def is_same_origin(origin: str, host: str) -> bool:
     return bool(separator and address) and scheme in ("http", "https") and address == host.lower()
 
 
-class HostMiddleware:
-    """Rejects foreign Host headers: protection against DNS rebinding."""
-
-    def __init__(self, app: ASGIApp, rule: HostRule) -> None:
-        self._app = app
-        self._rule = rule
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises AccessError or InvalidRequestError."""
-        fault = await self._rule.fault(scope) if scope["type"] == "http" else None
-        if fault is HostFault.FOREIGN:
-            raise AccessError(AccessCode.FORBIDDEN_HOST, fault.value)
-        if fault is not None:
-            raise InvalidRequestError(fault.value)
-        await self._app(scope, receive, send)
+def refuse_host(fault: HostFault) -> NoReturn:
+    """Raise the error of a Host header: protection against DNS rebinding."""
+    if fault is HostFault.FOREIGN:
+        raise AccessError(AccessCode.FORBIDDEN_HOST, fault.value)
+    raise InvalidRequestError(fault.value)
 
 
-class KeyMiddleware:
-    """Requires an API key: `Authorization: Bearer` or `X-Api-Key`."""
-
-    def __init__(self, app: ASGIApp, keys: ApiKeys, is_exempt: Callable[[Scope], bool]) -> None:
-        """`is_exempt` selects the requests that need none."""
-        self._app = app
-        self._is_exempt = is_exempt
-        self._keys = keys
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises AccessError."""
-        if scope["type"] == "http" and not self._is_exempt(scope):
-            identity = self._keys.identify(Headers(scope=scope))
-            if identity is None:
-                message = "a valid API key is required"
-                challenge = {"WWW-Authenticate": "Bearer"}
-                raise AccessError(AccessCode.INVALID_API_KEY, message, challenge)
-            cache_salt.attach(scope, identity.salt)
-            client_identity.attach(scope, identity.client)
-            metrics_of(scope).api_key_name = identity.name
-        await self._app(scope, receive, send)
+def _check_key(keys: ApiKeys, is_exempt: Callable[[Scope], bool], scope: Scope) -> None:
+    """Require an API key: `Authorization: Bearer` or `X-Api-Key`."""
+    if is_exempt(scope):
+        return
+    identity = keys.identify(Headers(scope=scope))
+    if identity is None:
+        message, challenge = "a valid API key is required", {"WWW-Authenticate": "Bearer"}
+        raise AccessError(AccessCode.INVALID_API_KEY, message, headers=challenge)
+    client_identity.attach(scope, identity)
+    metrics_of(scope).api_key_name = identity.name

@@ -1,6 +1,7 @@
 """The API keys: one per line of a file, with the name and the limits that a key may have."""
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -8,10 +9,14 @@ from pathlib import Path
 
 from starlette.datastructures import Headers
 
-from sizeup_gateway import cache_salt, client_identity
+from sizeup_gateway import client_identity
+from sizeup_gateway.client_identity import Identity
+from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.rate_limits import MAX_RATE, RateLimits
+from sizeup_gateway.watched_file import WatchedFile
 from sizeup_telemetry.secret_files import log_exposure
 
+_log = logging.getLogger(__name__)
 _LIMITS = tuple(sorted(field.name for field in fields(RateLimits)))
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Of label values and of the wire's client."""
@@ -26,15 +31,6 @@ class ApiKey:
     """Keys of one name are one client: they share its limits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whose key it is."""
-
-    client: str
-    salt: str
-    name: str | None
-
-
 class ApiKeys:
     """The accepted keys, of which only hashes are kept."""
 
@@ -44,8 +40,7 @@ class ApiKeys:
         self.replace(keys)
 
     def replace(self, keys: Mapping[str, ApiKey]) -> None:
-        """Accept these keys and no others."""
-        found = {key: _identity(key, one.name) for key, one in keys.items()}
+        found = {key: client_identity.of_key(key, one.name) for key, one in keys.items()}
         self._identities = {_digest(key): identity for key, identity in found.items()}
         self._limits = {found[key].client: one.limits for key, one in keys.items()}
 
@@ -68,26 +63,29 @@ class ApiKeys:
         return self._limits.get(client, self._default)
 
 
-def _identity(key: str, name: str | None) -> Identity:
-    salt = cache_salt.derive(key)
-    client = client_identity.of_salt(salt) if name is None else client_identity.of_name(name)
-    return Identity(client, salt, name)
-
-
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def read_keys(path: Path | None, default: RateLimits) -> ApiKeys:
-    """Return the keys of a file, none without one; raise OSError or ValueError."""
-    if path is None:
-        return ApiKeys({}, default)
-    keys = ApiKeys(keys_in(path, path.read_bytes(), default), default)
-    log_exposure(path)
-    return keys
+def keys_file(
+    path: Path, keys: ApiKeys, default: RateLimits, metrics: Metrics, poll_seconds: float
+) -> WatchedFile:
+    """Return the file of the accepted keys; an empty one is invalid and changes nothing."""
+
+    def apply(content: bytes) -> None:
+        is_reload, found = bool(keys), _keys_in(path, content, default)
+        keys.replace(found)
+        if is_reload:
+            _log.info("api_keys.reloaded", extra={"keys": len(found)})
+        log_exposure(path)
+
+    def note(error: str) -> None:
+        _log.error("api_keys.invalid", extra={"error": error})
+
+    return WatchedFile(path, poll_seconds, apply, metrics.api_keys_invalid.set, note)
 
 
-def keys_in(path: Path, content: bytes, default: RateLimits) -> Mapping[str, ApiKey]:
+def _keys_in(path: Path, content: bytes, default: RateLimits) -> Mapping[str, ApiKey]:
     """Return the keys of a file's content; raise ValueError, which names the file."""
     try:
         found = parse_keys(content.decode("utf-8"), default)

@@ -1,7 +1,6 @@
 """The client of a request, and the limits that apply to it. Pure ASGI: never buffers."""
 
 import math
-from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,28 +10,10 @@ from sizeup_gateway.errors import AccessCode, AccessError
 from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.rate_limits import Exceeded, RateLimitedError, RateLimiter, Use
 
-_CODES: Mapping[Exceeded, AccessCode] = {
-    Exceeded.REQUESTS: AccessCode.REQUEST_LIMIT,
-    Exceeded.TOKENS: AccessCode.TOKEN_LIMIT,
-    Exceeded.CONCURRENT_REQUESTS: AccessCode.REQUEST_LIMIT,
-}
 
-
-class ClientMiddleware:
-    """Sets the client of the request; inside of the API keys, which identify it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        token = client_identity.current.set(client_identity.client_of(scope))
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            client_identity.current.reset(token)
+def set_client(scope: Scope) -> None:
+    """Set the client of the request; inside of the API keys, which identify it."""
+    client_identity.current.set(client_identity.client_of(scope))
 
 
 class RateLimitMiddleware:
@@ -63,7 +44,9 @@ class RateLimitMiddleware:
         headers = dict(self._limiter.headers(client))
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_seconds)))
         message = str(error) if name is None else f"{error} by the API keys named {name}"
-        return AccessError(_CODES[error.exceeded], message, headers)
+        is_tokens = error.exceeded is Exceeded.TOKENS
+        code = AccessCode.TOKEN_LIMIT if is_tokens else AccessCode.REQUEST_LIMIT
+        return AccessError(code, message, headers=headers)
 
 
 def _counting(send: Send, use: Use) -> Send:

@@ -54,10 +54,7 @@ def respond_with(error: GatewayError, scope: Scope) -> Response:
 
 
 def exception_handlers() -> dict[int | type[Exception], Handler]:
-    """Return handlers of the exceptions that routing and the routes raise."""
-
-    async def on_gateway_error(request: Request, error: GatewayError) -> Response:
-        return respond_with(error, request.scope)
+    """Return handlers of exceptions that ErrorResponseMiddleware does not respond to."""
 
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
         return respond_with(_from_routing(request, error), request.scope)
@@ -66,7 +63,6 @@ def exception_handlers() -> dict[int | type[Exception], Handler]:
         return respond_with(GatewayError(ErrorCode.INTERNAL, INTERNAL_ERROR), request.scope)
 
     return {
-        GatewayError: on_gateway_error,
         HTTPException: on_http_exception,
         Exception: on_bug,  # outside of ErrorResponseMiddleware
     }
@@ -76,7 +72,7 @@ def _from_routing(request: Request, error: HTTPException) -> AccessError:
     if error.status_code == 405:
         message = f"method {request.method} is not allowed"
         allow = allowed_methods(request.app.routes, request.scope)
-        return AccessError(AccessCode.METHOD_NOT_ALLOWED, message, {"Allow": allow})
+        return AccessError(AccessCode.METHOD_NOT_ALLOWED, message, headers={"Allow": allow})
     return AccessError(AccessCode.ROUTE_NOT_FOUND, "not found")
 
 

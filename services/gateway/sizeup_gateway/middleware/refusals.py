@@ -9,7 +9,7 @@ from sizeup_gateway.middleware.error_responses import respond_with
 from sizeup_gateway.middleware.paths import without_extra_slashes
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetrics, attach_metrics
-from sizeup_telemetry.http.refusal import Refusal, RefusalResponse
+from sizeup_telemetry.http.refusal import Refusal, RefusalResponse, Refuse
 from sizeup_wire.errors import ErrorCode
 
 _CODES: Mapping[int, ErrorCode | AccessCode] = {
@@ -22,35 +22,31 @@ _CODES: Mapping[int, ErrorCode | AccessCode] = {
 }
 
 
-class RefusedRequests:
-    """Responds, counts and logs as for any other request that fails."""
+def refuser(
+    metrics: Metrics, route_label: Callable[[str], str], allowed: Callable[[Scope], str]
+) -> Refuse:
+    """Return what responds, counts and logs as for any other request that fails.
 
-    def __init__(
-        self,
-        metrics: Metrics,
-        route_label: Callable[[str], str],
-        allowed: Callable[[Scope], str],
-    ) -> None:
-        """`allowed` returns the methods of a path, for the Allow header."""
-        self._metrics = metrics
-        self._route_label = route_label
-        self._allowed = allowed
+    `allowed` returns the methods of a path, for the Allow header.
+    """
 
-    def __call__(self, path: str, refusal: Refusal) -> RefusalResponse:
+    def respond(path: str, refusal: Refusal) -> RefusalResponse:
         path = without_extra_slashes(path)
-        request = RequestMetrics(self._metrics, self._route_label(path))
+        request = RequestMetrics(metrics, route_label(path))
         scope: Scope = {"type": "http", "path": path, "method": ""}
         attach_metrics(scope, request)
-        response = respond_with(self._error(refusal, scope), scope)
+        response = respond_with(_error(refusal, allowed(scope)), scope)
         request.status = response.status_code
         request.finish()
         return RefusalResponse(response.status_code, response.headers, bytes(response.body))
 
-    def _error(self, refusal: Refusal, scope: Scope) -> GatewayError:
-        """Return the error of a status; other statuses than those of the server are bugs."""
-        if refusal.status != 405:
-            return GatewayError(_CODES.get(refusal.status, ErrorCode.INTERNAL), refusal.message)
-        allow = self._allowed(scope)
-        if not allow:
-            return AccessError(AccessCode.ROUTE_NOT_FOUND, "not found")
-        return AccessError(AccessCode.METHOD_NOT_ALLOWED, refusal.message, {"Allow": allow})
+    return respond
+
+
+def _error(refusal: Refusal, allow: str) -> GatewayError:
+    """Return the error of a status; other statuses than those of the server are bugs."""
+    if refusal.status != 405:
+        return GatewayError(_CODES.get(refusal.status, ErrorCode.INTERNAL), refusal.message)
+    if not allow:
+        return AccessError(AccessCode.ROUTE_NOT_FOUND, "not found")
+    return AccessError(AccessCode.METHOD_NOT_ALLOWED, refusal.message, headers={"Allow": allow})

@@ -6,18 +6,20 @@ from collections.abc import Collection, Sequence
 from starlette.middleware import Middleware
 
 from sizeup_gateway.middleware.access import (
-    host_middleware,
+    ScopeMiddleware,
     key_middleware,
     origin_middleware,
     origin_regex,
+    refuse_host,
 )
 from sizeup_gateway.middleware.api_keys import ApiKeys
-from sizeup_gateway.middleware.clients import ClientMiddleware, RateLimitMiddleware
+from sizeup_gateway.middleware.clients import RateLimitMiddleware, set_client
 from sizeup_gateway.middleware.error_responses import ErrorResponseMiddleware
-from sizeup_gateway.middleware.paths import PathMiddleware
+from sizeup_gateway.middleware.paths import remove_extra_slashes
 from sizeup_gateway.page.routes import is_public
 from sizeup_gateway.rate_limits import RateLimiter, RateLimits
 from sizeup_gateway.settings import Settings
+from sizeup_telemetry.hosts import HostMiddleware
 from sizeup_telemetry.request_id import RequestIdMiddleware
 
 
@@ -33,18 +35,20 @@ def middleware_stack(
     `measured` measures requests, `traced` traces them if that is enabled; `probes` are paths that
     need no API key.
     """
+    # A changed file of keys may add limits.
+    limited = [Middleware(RateLimitMiddleware, limiter=RateLimiter(keys.limits_of, time.monotonic))]
     return [
         Middleware(RequestIdMiddleware),
-        Middleware(PathMiddleware),
+        Middleware(ScopeMiddleware, call=remove_extra_slashes),
         *traced,
         measured,
         Middleware(ErrorResponseMiddleware),
         *origin_middleware(origin_regex(settings.origins)),
         Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
-        *host_middleware(settings.host),
+        Middleware(HostMiddleware, bound_to=settings.host, respond=refuse_host),
         *key_middleware(keys, lambda scope: scope["path"] in probes or is_public(scope)),
-        Middleware(ClientMiddleware),
-        *_rate_limit_middleware(default_limits(settings), keys),
+        Middleware(ScopeMiddleware, call=set_client),
+        *(limited if keys or default_limits(settings).limits_anything else ()),
     ]
 
 
@@ -53,10 +57,3 @@ def default_limits(settings: Settings) -> RateLimits:
     return RateLimits(
         settings.requests_per_minute, settings.tokens_per_minute, settings.concurrent_requests
     )
-
-
-def _rate_limit_middleware(default: RateLimits, keys: ApiKeys) -> list[Middleware]:
-    """A changed file of keys may add limits."""
-    if not (keys or default.limits_anything):
-        return []
-    return [Middleware(RateLimitMiddleware, limiter=RateLimiter(keys.limits_of, time.monotonic))]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import yaml
 
@@ -29,16 +28,9 @@ class PendingDownload:
     has_earlier: bool = False
     """Whether the Deployment has pods, or starts them, of an earlier template."""
 
-    @property
-    def state(self) -> str:
-        """As a replica would report it."""
-        return "downloading" if self.failure is None else "failed"
-
 
 @dataclass(slots=True, eq=False)
 class Model:
-    """A model of the catalog and its current state."""
-
     key: str
     entry: CatalogEntry
     pool: ReplicaPool
@@ -89,7 +81,6 @@ class Model:
         return self.places
 
     def set_download(self, download: PendingDownload | None) -> None:
-        """Set the download that its rollout awaits."""
         changed, self.download = download != self.download, download
         if changed:
             self.pool.report_change()
@@ -106,11 +97,11 @@ class Model:
 
     @property
     def _required_download(self) -> str | None:
-        """State of the download, unless an earlier revision serves until its end."""
+        """As a replica would report it, unless an earlier revision serves until its end."""
         download, replicas = self.download, self.pool.replicas
         if download is None or (download.has_earlier and all(map(self.is_served_by, replicas))):
             return None
-        return download.state
+        return "downloading" if download.failure is None else "failed"
 
     @property
     def has_process(self) -> bool:
@@ -186,11 +177,6 @@ def _updated(known: Model | None, key: str, entry: CatalogEntry) -> Model:
     if is_other and (entry.info is not None or not known.pool.ready_count):
         known.info = entry.info  # else it describes what serves until the other is downloaded
     return known
-
-
-def load_catalog(path: Path) -> Catalog:
-    """Read a catalog file; raise OSError, yaml.YAMLError or ValueError."""
-    return parse_catalog(path.read_bytes())
 
 
 def parse_catalog(content: bytes) -> Catalog:

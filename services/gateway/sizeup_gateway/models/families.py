@@ -35,6 +35,5 @@ def family(models: Iterable[Model], name: str) -> Sequence[Model]:
 
 
 def size_order(model: Model) -> tuple[bool, int, str]:
-    """Return the sort key of `by_size`."""
     parameters = parameters_of(model)
     return parameters is None, parameters or 0, model.key

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,7 +69,6 @@ class RequestMetrics:
         return part
 
     def record_event(self, event: Event) -> None:
-        """Record the time and the token counts of one event."""
         match event:
             case Text() | Thinking():
                 self._record_tokens(event.choice, event.tokens)
@@ -102,15 +101,9 @@ class RequestMetrics:
                 self._observe_latency(seconds)
         self._last_token_ns[choice] = now
 
-    @contextmanager
-    def in_flight(self) -> Iterator[None]:
+    def in_flight(self) -> AbstractContextManager[object]:
         """Count the request as in flight while the block runs."""
-        gauge = self.metrics.requests_in_flight.labels(self.model)
-        gauge.inc()
-        try:
-            yield
-        finally:
-            gauge.dec()
+        return self.metrics.requests_in_flight.labels(self.model).track_inprogress()
 
     def finish(self) -> None:
         """Update the counters and write the log line; called once."""

@@ -11,9 +11,8 @@ from sizeup_gateway.model_state import DRAINING, state_after_refused_connection
 from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.health import Health
-from sizeup_gateway.replicas.inference_client import InferenceClient
+from sizeup_gateway.replicas.inference_client import InferenceClient, is_own_fault
 from sizeup_gateway.replicas.link import Link
-from sizeup_gateway.replicas.own_fault import is_own_fault
 from sizeup_gateway.replicas.within import within
 
 _log = logging.getLogger(__name__)

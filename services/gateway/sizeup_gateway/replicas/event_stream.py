@@ -23,8 +23,6 @@ EventT = TypeVar("EventT")
 
 
 class _EndError(Exception):
-    """The stream ends with this event."""
-
     def __init__(self, event: Failed) -> None:
         super().__init__(event.message)
         self.event = event

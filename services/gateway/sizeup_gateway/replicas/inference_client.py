@@ -1,6 +1,7 @@
 """HTTP client of inference's internal API."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from sizeup_gateway.replicas.event_stream import (
 )
 from sizeup_gateway.replicas.health import Health, health_of
 from sizeup_gateway.replicas.link import Link
-from sizeup_gateway.replicas.own_fault import is_own_fault
 from sizeup_telemetry import request_id
 from sizeup_telemetry.drain import expire_now
 from sizeup_telemetry.tracing.spans import ClientSpans, no_client_spans
@@ -46,6 +46,11 @@ _log = logging.getLogger(__name__)
 _UNREACHABLE = "cannot connect to the inference process"
 _DOWN = (ErrorCode.NOT_READY, ErrorCode.DRAINING)
 """Codes of a replica that accepts no requests."""
+
+_OWN_ERRNOS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
+"""Of connections that fail for want of the gateway's own descriptors, memory or local ports."""
 
 _MAX_ERROR_BYTES = 64 * 2**10
 _MAX_DETAILS_BYTES = 32 * 2**20
@@ -77,7 +82,6 @@ class InferenceClient:
     def __init__(self, timeouts: Timeouts, client_spans: ClientSpans = no_client_spans) -> None:
         self._timeouts = timeouts
         self._client_spans = client_spans
-        self._session: aiohttp.ClientSession | None = None
         self._links: WeakValueDictionary[str, Link] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
@@ -91,8 +95,7 @@ class InferenceClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
     @property
     def probe_seconds(self) -> float:
@@ -100,10 +103,7 @@ class InferenceClient:
 
     def link(self, base_url: str) -> Link:
         """Return the requests to a replica: the same object as long as anyone holds it."""
-        link = self._links.get(base_url)
-        if link is None:
-            link = self._links[base_url] = Link()
-        return link
+        return self._links.setdefault(base_url, Link())
 
     def generate(
         self,
@@ -202,7 +202,7 @@ class InferenceClient:
     async def health(self, base_url: str) -> Health:
         """Probe readiness; raises OSError, as aiohttp does. The caller limits the time."""
         url = base_url + routes.READYZ
-        response = await self._open_session.get(url, timeout=_NO_TIMEOUT)
+        response = await self._session.get(url, timeout=_NO_TIMEOUT)
         body = await _read_all(response, _MAX_ERROR_BYTES)
         return health_of(response.status, body)
 
@@ -219,7 +219,7 @@ class InferenceClient:
         try:
             async with asyncio.timeout(self._timeouts.first_event) as deadline:
                 with self.link(base_url).interruptible(partial(expire_now, deadline)):
-                    response = await self._open_session.get(url)
+                    response = await self._session.get(url)
                     body = await _read_all(response, _MAX_DETAILS_BYTES)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             _log.warning("replica.no_details", extra={"url": url, "error": repr(error)})
@@ -233,7 +233,7 @@ class InferenceClient:
 
     async def _get(self, url: str) -> bytes:
         async with asyncio.timeout(self._timeouts.probe):
-            response = await self._open_session.get(url)
+            response = await self._session.get(url)
             return await _read_all(response, MAX_LINE_BYTES)
 
     async def _post_and_read(
@@ -251,12 +251,6 @@ class InferenceClient:
             except aiohttp.ClientError as error:
                 raise UpstreamError(LOST.code, LOST.message) from error
 
-    @property
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("the client is used outside its context manager")
-        return self._session
-
     async def _post(
         self,
         link: Link,
@@ -272,9 +266,7 @@ class InferenceClient:
         try:
             async with asyncio.timeout(seconds) as deadline:
                 with link.interruptible(partial(expire_now, deadline)):
-                    response = await self._open_session.post(
-                        url, data=body.to_json(), headers=headers
-                    )
+                    response = await self._session.post(url, data=body.to_json(), headers=headers)
         except aiohttp.ClientConnectorError as error:
             is_down = not is_own_fault(error)
             raise ReplicaUnavailableError(_UNREACHABLE, is_down=is_down) from error
@@ -287,6 +279,11 @@ class InferenceClient:
         if response.status == 200:
             return response
         raise await _error_of(response)
+
+
+def is_own_fault(error: aiohttp.ClientConnectorError) -> bool:
+    """Whether a connection failed before the replica could have refused it."""
+    return error.os_error.errno in _OWN_ERRNOS
 
 
 def _in_older_form(request: RequestModel) -> RequestModel:

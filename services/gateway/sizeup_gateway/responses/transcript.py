@@ -50,12 +50,10 @@ class Transcript:
     def add(self, event: Event) -> int:
         """Add an event other than Failed and return its encoded size in bytes."""
         match event:
-            case Text():
+            case Text() | Thinking():
                 choice = self.choices[event.choice]
-                return choice.text.add(event.text) + choice.logprobs.extend(event.logprobs)
-            case Thinking():
-                choice = self.choices[event.choice]
-                return choice.thinking.add(event.text) + choice.logprobs.extend(event.logprobs)
+                said = choice.text if isinstance(event, Text) else choice.thinking
+                return said.add(event.text) + choice.logprobs.extend(event.logprobs)
             case ToolCallStarted() | ToolCallArguments() | ToolCall():
                 return _add_call(self.choices[event.choice].tool_calls, event)
             case Finished():

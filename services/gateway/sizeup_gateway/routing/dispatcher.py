@@ -23,6 +23,8 @@ from sizeup_wire.message import ResponseModel
 from sizeup_wire.model import TokenizeRequest, TokenizeResponse
 
 _EventT = TypeVar("_EventT", bound=ResponseModel)
+_Send = Callable[[str], AsyncGenerator[Sequence[_EventT]]]
+"""Sends a request to an address; by then it is known what the model can take."""
 
 
 class Dispatcher:
@@ -44,10 +46,16 @@ class Dispatcher:
         Raises GatewayError before the first event. `name` is the model's as the client wrote it.
         Without `waits_while_loading`, only a model that these requests activate is waited for.
         """
+
+        def sender(request: GenerateRequest, accepted: asyncio.Event) -> _Send[Event]:
+            return lambda url: self._client.generate(
+                url, within_context(request, model.info), accepted.set
+            )
+
         queued = self._activator.new_request(model, name, while_loading=waits_while_loading)
         accepted = [asyncio.Event() for _ in requests]
         streams = [
-            self._dispatch(queued, request.n, self._sender(model, request, event.set))
+            self._dispatch(queued, request.n, sender(request, event))
             for request, event in zip(requests, accepted, strict=True)
         ]
         return streams[0] if len(streams) == 1 else merge(streams, requests[0].n, accepted)
@@ -60,28 +68,12 @@ class Dispatcher:
         Raises GatewayError. `name` is the model's as the client wrote it.
         """
         queued = self._activator.new_request(model, name)
-
-        def send(url: str) -> AsyncGenerator[Sequence[EmbedEvent]]:
-            return self._client.embed(url, within_context(request, model.info))
-
-        return self._dispatch(queued, 1, send)
-
-    def _sender(
-        self, model: Model, request: GenerateRequest, on_accepted: Callable[[], None]
-    ) -> Callable[[str], AsyncGenerator[Sequence[Event]]]:
-        """Return what sends a request to an address, once it is known what the model can take."""
-
-        def send(url: str) -> AsyncGenerator[Sequence[Event]]:
-            fitting = within_context(request, model.info)
-            return self._client.generate(url, fitting, on_accepted)
-
-        return send
+        return self._dispatch(
+            queued, 1, lambda url: self._client.embed(url, within_context(request, model.info))
+        )
 
     async def _dispatch(
-        self,
-        queued: QueuedRequest,
-        choices: int,
-        send: Callable[[str], AsyncGenerator[Sequence[_EventT]]],
+        self, queued: QueuedRequest, choices: int, send: _Send[_EventT]
     ) -> AsyncGenerator[Sequence[_EventT]]:
         """Yield the events of one request, which `send` sends to the address of a replica.
 

@@ -113,7 +113,11 @@ class Activator:
             if request.error is not None:
                 raise request.error
             if not request.model.pool.ready_count:
-                await self._wait(request)
+                try:
+                    await self._wait_in_queue(request)
+                except GatewayError as error:
+                    request.error = error
+                    raise
         return round((loop.time() - started) * 1e9)
 
     def remove(self, model: Model) -> None:
@@ -121,13 +125,6 @@ class Activator:
         queue = self._queues.pop(model, None)
         if queue is not None:
             queue.wake.set()
-
-    async def _wait(self, request: QueuedRequest) -> None:
-        try:
-            await self._wait_in_queue(request)
-        except GatewayError as error:
-            request.error = error
-            raise
 
     async def _wait_in_queue(self, request: QueuedRequest) -> None:
         model = request.model
@@ -166,7 +163,10 @@ class Activator:
             with queue.places.held(client_identity.current.get()):
                 queue.emptied.clear()
                 self._start_activation(model, queue)
-                with self._measured(model):
+                with (
+                    self._metrics.requests_queued.labels(model.key).track_inprogress(),
+                    self._metrics.queue_duration.labels(model.key).time(),
+                ):
                     yield
         finally:
             if not queue.places.total:
@@ -176,17 +176,6 @@ class Activator:
         if queue.activation is None and self._scales is not None and self.scales_to_zero(model):
             queue.activation = asyncio.create_task(self._activate(model, queue, self._scales))
             queue.activation.add_done_callback(_log_failure)
-
-    @contextmanager
-    def _measured(self, model: Model) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        started, gauge = loop.time(), self._metrics.requests_queued.labels(model.key)
-        gauge.inc()
-        try:
-            yield
-        finally:
-            gauge.dec()
-            self._metrics.queue_duration.labels(model.key).observe(loop.time() - started)
 
     async def _activate(self, model: Model, queue: _Queue, scales: ScaleApi) -> None:
         """Keep a model scaled up as long as requests are queued for it.

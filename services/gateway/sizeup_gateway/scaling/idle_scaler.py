@@ -96,16 +96,12 @@ class IdleScaler:
             self._starting.pop(model, None)
             return
         progress = self._starting.setdefault(model, StartupProgress(now))
-        if progress.stalled_seconds(model.pool.replicas, now) > self._startup_timeout_seconds(
-            scaling
-        ):
+        # Time without progress; never below the deadline of requests queued in other gateways.
+        startup = max(scaling.startup_seconds, self._activation_seconds)
+        limit = startup + max(scaling.keep_alive_seconds, 0.0)
+        if progress.stalled_seconds(model.pool.replicas, now) > limit:
             await self._scale_down(model, scaling, "never ready")
             self._starting.pop(model, None)
-
-    def _startup_timeout_seconds(self, scaling: ScaleToZero) -> float:
-        """Time without progress; never below the deadline of requests queued in other gateways."""
-        startup = max(scaling.startup_seconds, self._activation_seconds)
-        return startup + max(scaling.keep_alive_seconds, 0.0)
 
     async def _scale_down(self, model: Model, scaling: ScaleToZero, reason: str) -> None:
         """Scale to zero unless there are requests; a concurrent change of the scale wins."""

@@ -40,7 +40,6 @@ class LoadHistory:
         self.require(now, max(self.recommended, held))
 
     def require(self, now: float, replicas: int) -> None:
-        """Note that this many replicas are required now."""
         while self._required and self._required[-1][1] <= replicas:
             self._required.pop()
         self._required.append((now, replicas))

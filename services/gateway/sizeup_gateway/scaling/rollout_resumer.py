@@ -5,14 +5,9 @@ import asyncio
 import logging
 import random
 
-from sizeup_gateway.cluster.api import (
-    ClusterError,
-    ConflictError,
-    NotFoundError,
-    Rollout,
-    RolloutApi,
-)
+from sizeup_gateway.cluster.api import ClusterError, ConflictError, NotFoundError, Rollout
 from sizeup_gateway.cluster.backoff import pause_seconds
+from sizeup_gateway.cluster.client import ClusterClient
 from sizeup_gateway.models.catalog import Model, Models, PendingDownload
 from sizeup_wire.catalog import Download
 
@@ -32,9 +27,9 @@ for longer was deleted."""
 class RolloutResumer:
     """Keeps the downloads that rollouts await current, and resumes the rollouts."""
 
-    def __init__(self, models: Models, rollouts: RolloutApi) -> None:
+    def __init__(self, models: Models, cluster: ClusterClient) -> None:
         self._models = models
-        self._rollouts = rollouts
+        self._cluster = cluster
         self._due: dict[Model, float] = {}
         """When to look at a model again, by the clock of the event loop."""
         self._failures: dict[Model, int] = {}
@@ -70,11 +65,11 @@ class RolloutResumer:
 
     async def _check(self, model: Model, deployment: str) -> float:
         """Resume a rollout whose Jobs are complete; return the seconds until the next look."""
-        rollout = await self._rollouts.read_rollout(deployment)
+        rollout = await self._cluster.read_rollout(deployment)
         pending = await self._pending(model, rollout)
         if pending is None and rollout.awaited_jobs:
             try:
-                await self._rollouts.resume_rollout(deployment, rollout.version)
+                await self._cluster.resume_rollout(deployment, rollout.version)
             except ConflictError:
                 return 0.0
             _log.info("model.rollout_resumed", extra={"model": model.key})
@@ -86,7 +81,7 @@ class RolloutResumer:
         """Return the first download that is not complete, None if all are."""
         for name in rollout.awaited_jobs:
             try:
-                end = await self._rollouts.read_job(name)
+                end = await self._cluster.read_job(name)
             except NotFoundError:
                 return PendingDownload(self._missing(model, name), rollout.has_earlier)
             if end is None or not end.complete:
