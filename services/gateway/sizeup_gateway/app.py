@@ -62,6 +62,7 @@ from sizeup_telemetry.drain import Drain
 from sizeup_telemetry.http.backlog import Backlog
 from sizeup_telemetry.http.refusal import Refuse
 from sizeup_telemetry.metrics import metrics_router
+from sizeup_telemetry.places import Places
 from sizeup_telemetry.tracing.spans import Tracing, no_client_spans
 from sizeup_wire.catalog import Catalog
 
@@ -107,11 +108,9 @@ def create_app(
     )
     metrics, page = metrics_router(registry, settings.metrics_port), page_router()
     dependencies = _dependencies(settings, parts, drain)
-    jobs = {
-        **_jobs(settings, parts, cluster, scales),
-        "created_models": created.run,
-    }
+    jobs = {**_jobs(settings, parts, cluster, scales), "created_models": created.run}
     queue_seconds = settings.activation_seconds
+    remedy = _ON_THIS_MACHINE if cluster is None else _IN_CHART
     answer_limits = AnswerLimits(queue_seconds, settings.total_seconds + queue_seconds)
     routers = (
         OpenAIRoutes(dependencies).router(),
@@ -120,12 +119,7 @@ def create_app(
         page,  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
         EmbeddingRoutes(dependencies).router(),
-        ManageRoutes(
-            dependencies,
-            created,
-            settings.activation_seconds,
-            _IN_CHART if cluster is not None else _ON_THIS_MACHINE,
-        ).router(),
+        ManageRoutes(dependencies, created, queue_seconds, remedy).router(),
         CompareRoutes(
             dependencies,
             Comparisons(dependencies.dispatcher, answer_limits, settings.max_compare_answers),
@@ -190,12 +184,12 @@ def backlog(app: FastAPI) -> Backlog:
 
 def _store(settings: Settings, cluster: ClusterClient | None) -> Store | None:
     path, name = settings.created_models, settings.created_models_config_map
-    if name is not None and (path is not None or cluster is None):
+    if name is None:
+        return None if path is None else FileStore(path, settings.catalog_poll_seconds)
+    if path is not None or cluster is None:
         required = "SIZEUP_GATEWAY_DISCOVERY=kubernetes and no SIZEUP_GATEWAY_CREATED_MODELS"
         raise ValueError(f"SIZEUP_GATEWAY_CREATED_MODELS_CONFIG_MAP requires {required}")
-    if name is not None and cluster is not None:
-        return ConfigMapStore(cluster, name)
-    return None if path is None else FileStore(path, settings.catalog_poll_seconds)
+    return ConfigMapStore(cluster, name)
 
 
 def _paths(router: APIRouter) -> frozenset[str]:
@@ -255,9 +249,8 @@ def _jobs(
     file = catalog_file(settings.catalog, parts.models, apply, parts.metrics, poll_seconds)
     jobs: dict[str, Job] = {"discovery": parts.discovery.run, "catalog": file.run}
     if cluster is not None:
-        jobs["watch"] = EndpointWatch(
-            cluster, parts.endpoints, parts.discovery.endpoints_changed
-        ).run
+        changed = parts.discovery.endpoints_changed
+        jobs["watch"] = EndpointWatch(cluster, parts.endpoints, changed).run
         jobs["rollout_resumer"] = RolloutResumer(parts.models, cluster).run
     if scales is not None:
         scaler = Scaler(
@@ -270,13 +263,8 @@ def _jobs(
 def _dependencies(settings: Settings, parts: _Parts, drain: Drain) -> Dependencies:
     bodies = BodyLimits(settings.max_body_bytes, settings.max_bodies_bytes, settings.body_seconds)
     memory = ResponseMemoryLimiter(settings.max_response_bytes, settings.max_responses_bytes)
-    admission = Admission(
-        settings.max_in_flight,
-        settings.total_seconds,
-        drain,
-        memory,
-        queue_seconds=settings.activation_seconds,
-    )
+    places, seconds = Places(settings.max_in_flight), settings.total_seconds
+    admission = Admission(places, seconds, drain, memory, settings.activation_seconds)
     return Dependencies(
         parts.models,
         Dispatcher(parts.client, parts.activator, parts.metrics),

@@ -88,16 +88,14 @@ class Client:
         if limits.tokens_per_minute != before.tokens_per_minute:
             self._tokens = _bucket(limits.tokens_per_minute, now)
 
-    def check(self, now: float) -> None:
-        """Raise RateLimitedError for a further request."""
+    def begin(self, now: float) -> None:
+        """Count a further request, or raise RateLimitedError."""
         for kind, bucket in ((Exceeded.REQUESTS, self._requests), (Exceeded.TOKENS, self._tokens)):
             if bucket is not None and bucket.level(now) < 1:
                 raise RateLimitedError(kind, bucket.capacity, bucket.seconds_until(1, now))
         most = self.limits.concurrent_requests
         if most is not None and self.running >= most:
             raise RateLimitedError(Exceeded.CONCURRENT_REQUESTS, most, 1.0)
-
-    def begin(self, now: float) -> None:
         self.running += 1
         if self._requests is not None:
             self._requests.take(1, now)
@@ -121,24 +119,22 @@ def _bucket(per_minute: int | None, now: float) -> TokenBucket | None:
     return None if per_minute is None else TokenBucket(per_minute, now)
 
 
+@dataclass(slots=True)
 class Use:
     """One request of a client, which has begun."""
 
-    def __init__(
-        self, client: Client, tokens: Callable[[], int], clock: Callable[[], float]
-    ) -> None:
-        """`tokens` returns those of the request so far."""
-        self._client = client
-        self._tokens = tokens
-        self._clock = clock
-        self._counted = 0
-        self._ended = False
+    client: Client
+    tokens: Callable[[], int]
+    """Returns those of the request so far."""
+    clock: Callable[[], float]
+    _counted: int = 0
+    _ended: bool = False
 
     def count(self) -> None:
         """Count the tokens since the last time."""
-        tokens = self._tokens()
+        tokens = self.tokens()
         if tokens != self._counted:
-            self._client.take_tokens(tokens - self._counted, self._clock())
+            self.client.take_tokens(tokens - self._counted, self.clock())
             self._counted = tokens
 
     def end(self) -> None:
@@ -146,10 +142,10 @@ class Use:
         self.count()
         if not self._ended:
             self._ended = True
-            self._client.running -= 1
+            self.client.running -= 1
 
     def headers(self) -> Iterator[tuple[str, str]]:
-        return self._client.headers(self._clock())
+        return self.client.headers(self.clock())
 
 
 class RateLimiter:
@@ -165,7 +161,6 @@ class RateLimiter:
     def begin(self, client: str, tokens: Callable[[], int]) -> Use:
         """Begin a request, which the caller ends; raise RateLimitedError."""
         found, now = self._client(client), self._clock()
-        found.check(now)
         found.begin(now)
         return Use(found, tokens, self._clock)
 

@@ -25,6 +25,7 @@ from sizeup_gateway.responses.framing import (
 )
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_telemetry.drain import Drain
+from sizeup_telemetry.places import Places
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event, Failed, Text
 
@@ -54,7 +55,7 @@ class Connection:
             chunks=TypedChunks("m"),
             framing=framing or NDJSON,
             streams=memory is None,
-            admission=Admission(1, total_seconds, drain, bound),
+            admission=Admission(Places(1), total_seconds, drain, bound),
             to_client_error=lambda error: error,
         )
         metrics = Metrics(self.registry)

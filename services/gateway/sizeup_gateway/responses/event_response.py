@@ -49,29 +49,23 @@ Accept = Callable[[EventT, RequestMetrics], bool]
 that ends the request in an error."""
 
 
+@dataclass(frozen=True, slots=True)
 class Admission:
-    """Limits the number of concurrent requests; holds the limits that all of them share."""
+    """The limits that all requests share."""
 
-    def __init__(
-        self,
-        limit: int,
-        total_seconds: float,
-        drain: Drain,
-        memory: ResponseMemoryLimiter,
-        queue_seconds: float = 0.0,
-    ) -> None:
-        self.total_seconds = total_seconds
-        self.queue_seconds = queue_seconds
-        """Before its first event, a request may have been queued for this long."""
-        self.drain = drain
-        self.memory = memory
-        self._places = Places(limit)
+    places: Places
+    """Of concurrent requests."""
+    total_seconds: float
+    drain: Drain
+    memory: ResponseMemoryLimiter
+    queue_seconds: float = 0.0
+    """Before its first event, a request may have been queued for this long."""
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Count a request while the block runs; raise BusyError if the limit is reached."""
         try:
-            with self._places.held(client_identity.current.get()):
+            with self.places.held(client_identity.current.get()):
                 yield
         except FullError:
             raise BusyError from None
@@ -207,19 +201,19 @@ class EventResponse(Response, Generic[EventT]):
             await connection.end(b"")
 
 
+@dataclass(slots=True)
 class _FirstEvent:
     """Moves a deadline forward once a request has left the queues."""
 
-    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
-        self._deadline: asyncio.Timeout | None = deadline
-        self._seconds = seconds
+    deadline: asyncio.Timeout | None
+    seconds: float
 
     def note(self) -> None:
         """Count the seconds from here; no effect after the first event."""
-        if self._deadline is None:
+        if self.deadline is None:
             return
-        deadline, self._deadline = self._deadline, None
-        latest = asyncio.get_running_loop().time() + self._seconds
+        deadline, self.deadline = self.deadline, None
+        latest = asyncio.get_running_loop().time() + self.seconds
         if not deadline.expired() and latest < (deadline.when() or latest):
             deadline.reschedule(latest)
 

@@ -88,10 +88,7 @@ class Dispatcher:
         while True:
             begun_ns = time.perf_counter_ns()
             try:
-                with (
-                    self._place(model, choices),
-                    model.pool.lease(avoid=failed) as replica,
-                ):
+                with self._place(model, choices), model.pool.lease(avoid=failed) as replica:
                     load_ns += time.perf_counter_ns() - begun_ns
                     if failed is not None:
                         self._metrics.upstream_retries.labels(model.key).inc()
