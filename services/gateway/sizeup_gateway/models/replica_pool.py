@@ -96,7 +96,8 @@ class ReplicaPool:
 
         The one to avoid is returned only if it is the only one.
         """
-        ready = [r for r in self._rotated() if r.ready]
+        rotated = self.replicas[self._next :] + self.replicas[: self._next]
+        ready = [r for r in rotated if r.ready]
         others = [r for r in ready if r is not avoid] or ready
         return min(others, key=lambda r: (r.hung, r.in_flight), default=None)
 
@@ -114,6 +115,3 @@ class ReplicaPool:
             replica.in_flight -= 1
             if not replica.in_flight and replica in self._removed:
                 self._removed.remove(replica)
-
-    def _rotated(self) -> tuple[Replica, ...]:
-        return self.replicas[self._next :] + self.replicas[: self._next]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 
@@ -35,6 +35,7 @@ class _Probe:
     model: Model
     replica: Replica
     link: Link
+    task: asyncio.Task[None] = field(init=False)
     timeouts: int = 0
     described: bool = False
     """Whether the process has described its model, since it began to load it."""
@@ -99,19 +100,16 @@ class Discovery:
 
     async def run(self) -> None:
         """Probe every replica until cancelled, each in its own task: a hung one delays no other."""
-        tasks: dict[Replica, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
                 wanted = {r: m for m in self._models.by_key.values() for r in m.pool.replicas}
-                for replica in tasks.keys() - wanted.keys():
-                    tasks.pop(replica).cancel()
-                    del self._probes[replica]
-                for replica in wanted.keys() - tasks.keys():
+                for replica in self._probes.keys() - wanted.keys():
+                    self._probes.pop(replica).task.cancel()
+                for replica in wanted.keys() - self._probes.keys():
                     link = self._client.link(replica.url)
-                    probe = _Probe(wanted[replica], replica, link)
-                    self._probes[replica] = probe
-                    tasks[replica] = group.create_task(self._probe_forever(probe))
+                    probe = self._probes[replica] = _Probe(wanted[replica], replica, link)
+                    probe.task = group.create_task(self._probe_forever(probe))
                 self._update_synced()
                 await self._changed.wait()
 

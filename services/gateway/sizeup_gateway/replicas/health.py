@@ -1,14 +1,12 @@
 """Readiness of one replica."""
 
-import json
-from dataclasses import dataclass
+from pydantic import BaseModel
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(BaseModel):
     """What /readyz of a replica reports."""
 
-    ready: bool
+    ready: bool = False
     state: str | None = None
     progress: float | None = None
     stage: str | None = None
@@ -18,13 +16,7 @@ class Health:
 def health_of(status: int, body: bytes) -> Health:
     """Parse the response of /readyz; an unknown body leaves state and progress unknown."""
     try:
-        fields = json.loads(body)
-        state, progress, stage = (fields.get(key) for key in ("state", "progress", "stage"))
-    except (ValueError, AttributeError):
-        state = progress = stage = None
-    return Health(
-        ready=status == 200,
-        state=state if isinstance(state, str) else None,
-        progress=float(progress) if isinstance(progress, int | float) else None,
-        stage=stage if isinstance(stage, str) else None,
-    )
+        health = Health.model_validate_json(body)
+    except ValueError:
+        health = Health()
+    return health.model_copy(update={"ready": status == 200})

@@ -21,7 +21,6 @@ Encode = Callable[[int, bytes], bytes]
 class Vectors:
     def __init__(self) -> None:
         self._vectors: list[bytes] = []
-        self._size = 0
 
     def add(self, event: Embedding) -> int:
         """Keep a vector and return its size in bytes; 0 for one that came from a replica before."""
@@ -31,13 +30,13 @@ class Vectors:
             raise ValueError(f"vector {len(self._vectors)} is missing")
         vector = to_bytes(event)
         self._vectors.append(vector)
-        self._size += len(vector)
         return len(vector)
 
     def to_json(self, encode: Encode) -> JsonFragment | JsonStream:
         """Return the array of the encoded vectors."""
         pieces = self._pieces(encode)
-        return JsonFragment(tuple(pieces)) if self._size < _WHOLE_BYTES else JsonStream(pieces)
+        is_small = sum(map(len, self._vectors)) < _WHOLE_BYTES
+        return JsonFragment(tuple(pieces)) if is_small else JsonStream(pieces)
 
     def _pieces(self, encode: Encode) -> Iterator[bytes]:
         yield b"["
