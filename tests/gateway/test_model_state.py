@@ -1,8 +1,8 @@
 import pytest
 
 from sizeup_gateway.model_state import (
+    DESCRIPTIONS,
     ModelState,
-    describe,
     model_state,
     state_after_refused_connection,
 )
@@ -84,7 +84,7 @@ def test_a_refused_connection_is_interpreted_by_the_previous_state(
 
 
 def test_every_state_has_a_description() -> None:
-    assert {describe(state) for state in ModelState} == {
+    assert {DESCRIPTIONS[state] for state in ModelState} == {
         "is loading",
         "is downloading",
         "has failed",

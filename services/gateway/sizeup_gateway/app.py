@@ -48,11 +48,11 @@ from sizeup_gateway.observability.request_metrics import RequestMetricsMiddlewar
 from sizeup_gateway.observability.route_labels import route_labels
 from sizeup_gateway.page.routes import page_router
 from sizeup_gateway.replicas.discovery import Discovery
-from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
+from sizeup_gateway.replicas.inference_client import InferenceClient
 from sizeup_gateway.responses.event_response import Admission
 from sizeup_gateway.responses.memory_limit import ResponseMemoryLimiter
 from sizeup_gateway.routing.dispatcher import Dispatcher
-from sizeup_gateway.scaling.activator import Activator, QueueLimits
+from sizeup_gateway.scaling.activator import Activator
 from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_gateway.scaling.rollout_resumer import RolloutResumer
 from sizeup_gateway.scaling.scaler import Scaler
@@ -219,20 +219,23 @@ def _parts(
     models, metrics = Models(catalog), Metrics(registry)
     registry.register(ModelCollector(models))
     client_spans = no_client_spans if tracing is None else tracing.client_span
-    timeouts = Timeouts(
+    client = InferenceClient(
         connect=settings.connect_seconds,
         first_event=settings.first_event_seconds,
         between_events=settings.between_events_seconds,
         probe=settings.probe_timeout_seconds,
-    )
-    client = InferenceClient(timeouts, client_spans)
-    limits = QueueLimits(
-        settings.activation_queue, settings.activation_seconds, settings.queue_while_loading
+        client_spans=client_spans,
     )
     endpoints = Endpoints()
     resolve = None if cluster is None else endpoints.urls
     discovery = Discovery(models, client, settings.probe_interval_seconds, resolve)
-    activator = Activator(scales, limits, metrics)
+    activator = Activator(
+        scales,
+        metrics,
+        max_queued=settings.activation_queue,
+        queue_seconds=settings.activation_seconds,
+        while_loading=settings.queue_while_loading,
+    )
     return _Parts(models, metrics, client, activator, endpoints, discovery)
 
 

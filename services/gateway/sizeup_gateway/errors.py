@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sizeup_gateway.model_state import ModelState, describe
+from sizeup_gateway.model_state import DESCRIPTIONS, ModelState
 from sizeup_wire.errors import ErrorCode
 
 INTERNAL_ERROR = "internal error, see the log for this request id"
@@ -136,7 +136,7 @@ class NotReadyError(GatewayError):
 
     def __init__(self, name: str, state: ModelState) -> None:
         """`name` is the model's name as the client wrote it."""
-        message = f"model '{name}' {describe(state)}, please try again"
+        message = f"model '{name}' {DESCRIPTIONS[state]}, please try again"
         super().__init__(ErrorCode.NOT_READY, message)
 
 

@@ -32,13 +32,14 @@ DRAINING = "draining"
 _ENDED = (None, "failed")
 """States of a process that was scaled down where its address stays, as of `sizeup up`."""
 
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     ModelState.READY: "is loading",  # between two states: a replica was or will be ready
     ModelState.LOADING: "is loading",
     ModelState.DOWNLOADING: "is downloading",
     ModelState.FAILED: "has failed",
     ModelState.UNLOADED: "is unloaded",
 }
+"""The predicates of "model 'x' ..." in an error message."""
 
 
 def model_state(
@@ -77,8 +78,3 @@ def state_after_refused_connection(previous: str | None) -> str | None:
     container to loading, and one that was ready restarts: both count as starting.
     """
     return "failed" if previous in ("loading", "failed") else None
-
-
-def describe(state: ModelState) -> str:
-    """Return the predicate of "model 'x' ..." in an error message."""
-    return _DESCRIPTIONS[state]

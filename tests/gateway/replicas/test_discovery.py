@@ -7,15 +7,14 @@ from gateway.fake_inference import FakeInference, fake_inference, model_info
 from gateway.harness import KEY, catalog, until
 from sizeup_gateway.models.catalog import Models
 from sizeup_gateway.replicas.discovery import Discovery
-from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
+from sizeup_gateway.replicas.inference_client import InferenceClient
 
 Scenario = Callable[[Models], Awaitable[None]]
 
 
 async def discovering(scenario: Scenario, *urls: str) -> None:
     models = Models(catalog(*urls))
-    timeouts = Timeouts(connect=1, first_event=1, between_events=1, probe=0.2)
-    async with InferenceClient(timeouts) as client:
+    async with InferenceClient(1, first_event=1, between_events=1, probe=0.2) as client:
         running = asyncio.create_task(Discovery(models, client, 0.02).run())
         try:
             await scenario(models)

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from sizeup_gateway.cluster.api import ClusterError, ConflictError, Scale
 from sizeup_gateway.models.catalog import Model, Models
 from sizeup_gateway.observability.metrics import Metrics
-from sizeup_gateway.replicas.inference_client import InferenceClient, Timeouts
-from sizeup_gateway.scaling.activator import Activator, QueueLimits
+from sizeup_gateway.replicas.inference_client import InferenceClient
+from sizeup_gateway.scaling.activator import Activator
 from sizeup_gateway.scaling.scaler import Scaler
 from sizeup_wire.catalog import Autoscaling, Catalog, CatalogEntry, ScaleToZero
 from sizeup_wire.model import Stats
@@ -31,7 +31,7 @@ class FakeScale(InferenceClient):
     """A ScaleApi of one Deployment, and the client of its replicas, which share the load evenly."""
 
     def __init__(self, replicas: int = 1) -> None:
-        super().__init__(Timeouts(1.0, 1.0, 1.0, 1.0))
+        super().__init__(1.0, 1.0, 1.0, 1.0)
         self.replicas = replicas
         self.version = 1
         self.load = 0
@@ -113,11 +113,11 @@ class FakeGateway:
             scale_to_zero=scale_to_zero,
         )
         models = Models(Catalog(models={"x": entry}))
-        limits = QueueLimits(requests=100, seconds=600.0)
-        self.activator = Activator(scale, limits, Metrics(CollectorRegistry()))
+        metrics = Metrics(CollectorRegistry())
+        self.activator = Activator(scale, metrics, max_queued=100, queue_seconds=600.0)
         self.model = models.by_key["x"]
         self._scale = scale
-        self._scaler = Scaler(models, scale, scale, self.activator, limits.seconds)
+        self._scaler = Scaler(models, scale, scale, self.activator, self.activator.queue_seconds)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -88,10 +88,7 @@ async def _configuration(kubeconfig: Path | None) -> tuple["Configuration", str]
 
 
 class ClusterClient:
-    """EndpointSlices, scales, rollouts, Jobs and ConfigMaps of one namespace.
-
-    Every method raises ClusterError.
-    """
+    """Objects of one namespace; every method raises ClusterError."""
 
     def __init__(self, api: "ApiClient", namespace: str, selector: str) -> None:
         self._api = api
@@ -152,10 +149,7 @@ class ClusterClient:
                     return
 
     async def write_config_map(self, name: str, data: Mapping[str, str], version: str) -> None:
-        """Write these keys; raise ConflictError if the version is not the latest.
-
-        By a patch: the rest of the object is other people's.
-        """
+        """Write these keys only, if the version is the latest, else raise ConflictError."""
         body = {"metadata": {"resourceVersion": version}, "data": dict(data)}
         await _json(self._call("PATCH", _CONFIG_MAP, name, body=body))
 

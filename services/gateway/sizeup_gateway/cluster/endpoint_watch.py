@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from sizeup_gateway.cluster.api import Change, ClusterError, SliceEvent, UnreachableError
 from sizeup_gateway.cluster.backoff import pause_seconds
@@ -14,19 +15,17 @@ from sizeup_gateway.cluster.endpoints import Endpoints
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
 class EndpointWatch:
     """Keeps `endpoints` current; its content stays while the API server is unreachable."""
 
-    def __init__(
-        self, cluster: ClusterClient, endpoints: Endpoints, changed: Callable[[], None]
-    ) -> None:
-        """`changed` is called after every list and every change."""
-        self._cluster = cluster
-        self._endpoints = endpoints
-        self._changed = changed
-        self._version: str | None = None
-        """Resource version to resume from; None requires a list."""
-        self._failures = 0
+    cluster: ClusterClient
+    endpoints: Endpoints
+    changed: Callable[[], None]
+    """Called after every list and every change."""
+    _version: str | None = None
+    """Resource version to resume from; None requires a list."""
+    _failures: int = 0
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -42,13 +41,13 @@ class EndpointWatch:
     async def _list_and_watch(self) -> None:
         """List if there is no version to resume from, then watch until the watch ends."""
         if self._version is None:
-            items, version = await self._cluster.list_slices()
-            self._endpoints.replace(items)
+            items, version = await self.cluster.list_slices()
+            self.endpoints.replace(items)
             self._version = version
-            self._changed()
+            self.changed()
             _log.info("cluster.listed", extra={"slices": len(items)})
         begun_at = self._version
-        async with aclosing(self._cluster.watch_slices(self._version)) as events:
+        async with aclosing(self.cluster.watch_slices(self._version)) as events:
             async for event in events:
                 self._failures = 0
                 self._apply(event)
@@ -62,10 +61,10 @@ class EndpointWatch:
         if event.change is Change.BOOKMARK:
             return
         if event.change is Change.DELETED:
-            self._endpoints.remove(event.item)
+            self.endpoints.remove(event.item)
         else:
-            self._endpoints.set(event.item)
-        self._changed()
+            self.endpoints.set(event.item)
+        self.changed()
 
     async def _pause(self, error: Exception) -> None:
         self._failures += 1

@@ -61,12 +61,11 @@ class Endpoints:
 
     def replace(self, slices: Iterable[Json]) -> None:
         """Replace all slices; raise ValueError for an invalid one."""
-        self._slices = dict(_read(_Slice.model_validate(item)) for item in slices)
+        self._slices = dict(map(_read, slices))
 
     def set(self, item: Json) -> None:
         """Add or update a slice; raise ValueError if it is invalid."""
-        name, addresses = _read(_Slice.model_validate(item))
-        self._slices[name] = addresses
+        self._slices.update([_read(item)])
 
     def remove(self, item: Json) -> None:
         self._slices.pop(_Slice.model_validate(item).name, None)
@@ -84,12 +83,13 @@ class Endpoints:
         return tuple(dict.fromkeys(by_pod.values()))
 
 
-def _read(item: _Slice) -> tuple[str, tuple[str, tuple[_Address, ...]]]:
-    port = next((p.port for p in item.ports or () if p.name == PORT_NAME), None)
-    if port is None or item.family not in _FAMILIES:
-        return item.name, (item.service, ())
-    addresses = [_address(item.family, port, e) for e in item.endpoints or () if e.addresses]
-    return item.name, (item.service, tuple(addresses))
+def _read(item: Json) -> tuple[str, tuple[str, tuple[_Address, ...]]]:
+    found = _Slice.model_validate(item)
+    port = next((p.port for p in found.ports or () if p.name == PORT_NAME), None)
+    if port is None or found.family not in _FAMILIES:
+        return found.name, (found.service, ())
+    addresses = [_address(found.family, port, e) for e in found.endpoints or () if e.addresses]
+    return found.name, (found.service, tuple(addresses))
 
 
 def _address(family: str, port: int, endpoint: _Endpoint) -> _Address:

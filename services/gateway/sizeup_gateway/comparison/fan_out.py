@@ -87,10 +87,7 @@ class FanOut:
         self._generating: set[_Running] = set()
 
     async def updates(self) -> AsyncGenerator[Sequence[Update]]:
-        """Yield every update, in batches as they come, the last of them AllEnded.
-
-        Closing it cancels the answers.
-        """
+        """Yield every update in batches, AllEnded the last; closing it cancels the answers."""
         ended: list[Ended | FailedAnswer] = []
         work = asyncio.create_task(self._make_all())
         work.add_done_callback(self._wake_after_crash)

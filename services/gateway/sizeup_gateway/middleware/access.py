@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
@@ -65,24 +66,18 @@ def origin_middleware(allowed: str) -> list[Middleware]:
     ]
 
 
-def key_middleware(keys: ApiKeys, is_exempt: Callable[[Scope], bool]) -> list[Middleware]:
-    """Require one of the API keys of all but exempt requests; without any key, of none."""
-    check = partial(_check_key, keys, is_exempt)
-    return [Middleware(ScopeMiddleware, call=check)] if keys else []
-
-
+@dataclass(frozen=True, slots=True)
 class ScopeMiddleware:
     """Calls a function with the scope of each request, which it may change or reject."""
 
-    def __init__(self, app: ASGIApp, call: Callable[[Scope], None]) -> None:
-        """`call` raises GatewayError."""
-        self._app = app
-        self._call = call
+    app: ASGIApp
+    call: Callable[[Scope], None]
+    """Raises GatewayError."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            self._call(scope)
-        await self._app(scope, receive, send)
+            self.call(scope)
+        await self.app(scope, receive, send)
 
 
 def _check_origin(allowed: re.Pattern[str], scope: Scope) -> None:
@@ -107,7 +102,7 @@ def refuse_host(fault: HostFault) -> NoReturn:
     raise InvalidRequestError(fault.value)
 
 
-def _check_key(keys: ApiKeys, is_exempt: Callable[[Scope], bool], scope: Scope) -> None:
+def check_key(keys: ApiKeys, is_exempt: Callable[[Scope], bool], scope: Scope) -> None:
     """Require an API key: `Authorization: Bearer` or `X-Api-Key`."""
     if is_exempt(scope):
         return

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from starlette.middleware import Middleware
 
 from sizeup_gateway.middleware.access import (
     ScopeMiddleware,
-    key_middleware,
+    check_key,
     origin_middleware,
     origin_regex,
     refuse_host,
@@ -35,6 +36,7 @@ def middleware_stack(
     `measured` measures requests, `traced` traces them if that is enabled; `probes` are paths that
     need no API key.
     """
+    check = partial(check_key, keys, lambda scope: scope["path"] in probes or is_public(scope))
     # A changed file of keys may add limits.
     limited = [Middleware(RateLimitMiddleware, limiter=RateLimiter(keys.limits_of, time.monotonic))]
     return [
@@ -46,7 +48,7 @@ def middleware_stack(
         *origin_middleware(origin_regex(settings.origins)),
         Middleware(ErrorResponseMiddleware),  # inside CORS: allowed pages may read the error
         Middleware(HostMiddleware, bound_to=settings.host, respond=refuse_host),
-        *key_middleware(keys, lambda scope: scope["path"] in probes or is_public(scope)),
+        *([Middleware(ScopeMiddleware, call=check)] if keys else []),
         Middleware(ScopeMiddleware, call=set_client),
         *(limited if keys or default_limits(settings).limits_anything else ()),
     ]

@@ -109,12 +109,8 @@ def _select_virtual(models: Models, name: str) -> Selected:
     return Selected(model, model.listed_name, virtual=tag.lower())
 
 
-def _largest_ready(sizes: Sequence[Model]) -> Model | None:
-    return next((model for model in reversed(sizes) if model.pool.responds), None)
-
-
 _VIRTUAL_TAGS: Mapping[str, Callable[[Sequence[Model]], Model | None]] = {
     "smallest": lambda sizes: sizes[0],
     "largest": lambda sizes: sizes[-1],
-    "largest-ready": _largest_ready,
+    "largest-ready": lambda sizes: next((m for m in reversed(sizes) if m.pool.responds), None),
 }

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -152,27 +153,21 @@ def metrics_of(scope: Scope) -> RequestMetrics:
     return found
 
 
+@dataclass(frozen=True, slots=True)
 class RequestMetricsMiddleware:
     """Measure every request except those for `unmeasured` paths. Pure ASGI: never buffers."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        metrics: Metrics,
-        route_label: Callable[[str], str],
-        unmeasured: Collection[str],
-    ) -> None:
-        """`route_label` maps a path to the `route` label, a closed set."""
-        self._app = app
-        self._metrics = metrics
-        self._route_label = route_label
-        self._unmeasured = unmeasured
+    app: ASGIApp
+    metrics: Metrics
+    route_label: Callable[[str], str]
+    """Maps a path to the `route` label, a closed set."""
+    unmeasured: Collection[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        request = RequestMetrics(self._metrics, self._route_label(scope["path"]))
+        request = RequestMetrics(self.metrics, self.route_label(scope["path"]))
         attach_metrics(scope, request)
 
         async def send_and_record(message: Message) -> None:
@@ -181,7 +176,7 @@ class RequestMetricsMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_record)
+            await self.app(scope, receive, send_and_record)
         finally:
-            if scope["path"] not in self._unmeasured:
+            if scope["path"] not in self.unmeasured:
                 request.finish()

@@ -63,27 +63,21 @@ def _timed_out(probe: _Probe, begun: float) -> None:
     _log.warning("replica.unresponsive", extra=fields)
 
 
+@dataclass(slots=True, eq=False)
 class Discovery:
     """Keeps the readiness of every replica and the info of every model current."""
 
-    def __init__(
-        self,
-        models: Models,
-        client: InferenceClient,
-        interval_seconds: float,
-        resolve: Resolve | None = None,
-    ) -> None:
-        """Without `resolve`, the replicas are those that the catalog lists."""
-        self._models = models
-        self._client = client
-        self._interval_seconds = interval_seconds
-        self._resolve = resolve
-        self._probes: dict[Replica, _Probe] = {}
-        self._changed = asyncio.Event()
-        self._endpoints_synced = resolve is None
-        self.has_synced = False
-        """True once every replica known at the start has been probed: before, a model with ready
-        replicas would be reported as not ready."""
+    models: Models
+    client: InferenceClient
+    interval_seconds: float
+    resolve: Resolve | None = None
+    """None: the replicas are those that the catalog lists."""
+    has_synced: bool = False
+    """True once every replica known at the start has been probed: before, a model with ready
+    replicas would be reported as not ready."""
+    _endpoints_synced: bool = False
+    _probes: dict[Replica, _Probe] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def endpoints_changed(self) -> None:
         """Take over the current endpoints of the Services."""
@@ -92,10 +86,10 @@ class Discovery:
 
     def refresh(self) -> None:
         """Take over the catalog and the endpoints of the Services."""
-        if self._resolve is not None:
-            for model in self._models.by_key.values():
+        if self.resolve is not None:
+            for model in self.models.by_key.values():
                 if model.entry.service is not None:
-                    model.pool.set_endpoints(self._resolve(model.entry.service))
+                    model.pool.set_endpoints(self.resolve(model.entry.service))
         self._changed.set()
 
     async def run(self) -> None:
@@ -103,19 +97,20 @@ class Discovery:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
-                wanted = {r: m for m in self._models.by_key.values() for r in m.pool.replicas}
+                wanted = {r: m for m in self.models.by_key.values() for r in m.pool.replicas}
                 for replica in self._probes.keys() - wanted.keys():
                     self._probes.pop(replica).task.cancel()
                 for replica in wanted.keys() - self._probes.keys():
-                    link = self._client.link(replica.url)
+                    link = self.client.link(replica.url)
                     probe = self._probes[replica] = _Probe(wanted[replica], replica, link)
                     probe.task = group.create_task(self._probe_forever(probe))
                 self._update_synced()
                 await self._changed.wait()
 
     def _update_synced(self) -> None:
+        has_addresses = self._endpoints_synced or self.resolve is None
         all_probed = all(probe.done_once for probe in self._probes.values())
-        self.has_synced = self.has_synced or (self._endpoints_synced and all_probed)
+        self.has_synced = self.has_synced or (has_addresses and all_probed)
 
     async def _probe_forever(self, probe: _Probe) -> None:
         replica = probe.replica
@@ -130,7 +125,7 @@ class Discovery:
             if not probe.done_once:
                 probe.done_once = True
                 self._update_synced()
-            seconds = self._interval_seconds
+            seconds = self.interval_seconds
             await asyncio.sleep(seconds if replica.ready else seconds / _NOT_READY_RATE)
 
     async def _probe_once(self, probe: _Probe) -> None:
@@ -141,7 +136,7 @@ class Discovery:
         replica, pool = probe.replica, probe.model.pool
         begun = asyncio.get_running_loop().time()
         try:
-            health = await within(self._client.probe_seconds, self._health(probe))
+            health = await within(self.client.probe, self._health(probe))
         except TimeoutError:
             _timed_out(probe, begun)
             return
@@ -162,10 +157,10 @@ class Discovery:
     async def _health(self, probe: _Probe) -> Health:
         """Probe a replica; one of an earlier model is as one that is shutting down."""
         replica, model = probe.replica, probe.model
-        health = await self._client.health(replica.url)
+        health = await self.client.health(replica.url)
         if health.ready and not replica.ready:
             probe.link.is_older = False  # the process may be another one
-            info = await self._client.model(replica.url)
+            info = await self.client.model(replica.url)
             replica.model_id = info.id
             if model.is_served_by(replica):
                 model.info = info
@@ -181,7 +176,7 @@ class Discovery:
         """
         model = probe.model
         try:
-            info = await self._client.model(probe.replica.url)
+            info = await self.client.model(probe.replica.url)
         except (aiohttp.ClientError, OSError, ValueError):
             return
         probe.described = True

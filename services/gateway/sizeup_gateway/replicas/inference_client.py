@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 from weakref import WeakValueDictionary
@@ -60,35 +60,28 @@ _KEEP_ALIVE_SECONDS = 30
 """Shorter than the replicas' own timeout, so that they seldom close a connection in use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Deadlines of one request to a replica, in seconds."""
+_NOT_OF_THE_OUTPUT: Mapping[str, object] = {"stream_tool_calls": False, "client": None}
+"""Fields that change when an output is computed and sent, and not the output, and their defaults:
+it is requested again without them where a replica of an older release rejects one."""
+
+
+@dataclass(eq=False)
+class InferenceClient:
+    """Client of the internal API, an async context manager. Its time limits are in seconds."""
 
     connect: float
     first_event: float
     """In the queue, and again for each prefill, which ends with the first token or a vector."""
     between_events: float
     probe: float
-
-
-_NOT_OF_THE_OUTPUT: Mapping[str, object] = {"stream_tool_calls": False, "client": None}
-"""Fields that change when an output is computed and sent, and not the output, and their defaults:
-it is requested again without them where a replica of an older release rejects one."""
-
-
-class InferenceClient:
-    """Client of the internal API. Use as an async context manager."""
-
-    def __init__(self, timeouts: Timeouts, client_spans: ClientSpans = no_client_spans) -> None:
-        self._timeouts = timeouts
-        self._client_spans = client_spans
-        self._links: WeakValueDictionary[str, Link] = WeakValueDictionary()
+    client_spans: ClientSpans = no_client_spans
+    _links: WeakValueDictionary[str, Link] = field(default_factory=WeakValueDictionary, init=False)
 
     async def __aenter__(self) -> Self:
         """Open the connection pool; its size is bounded by the limit of concurrent requests."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
@@ -96,10 +89,6 @@ class InferenceClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
-
-    @property
-    def probe_seconds(self) -> float:
-        return self._timeouts.probe
 
     def link(self, base_url: str) -> Link:
         """Return the requests to a replica: the same object as long as anyone holds it."""
@@ -141,8 +130,8 @@ class InferenceClient:
         *,
         restarts: bool,
     ) -> AsyncGenerator[Sequence[EventT | Failed]]:
-        seconds = self._timeouts.first_event
-        with self._client_spans(url) as span:
+        seconds = self.first_event
+        with self.client_spans(url) as span:
             response = await self._post_in_its_form(link, url, request, seconds, span.headers)
             on_accepted()
             started = ended = False
@@ -158,7 +147,7 @@ class InferenceClient:
                         if ended:
                             span.end(last.code if isinstance(last, Failed) else None)
                         if not isinstance(last, Started | PromptTokens | Embedding):
-                            seconds = self._timeouts.between_events
+                            seconds = self.between_events
                         yield events
             finally:
                 stream.close()
@@ -188,15 +177,13 @@ class InferenceClient:
 
     async def tokenize(self, base_url: str, request: TokenizeRequest) -> TokenizeResponse:
         """Tokenize a prompt; raises like `generate`."""
-        body = await self._post_and_read(
-            base_url, routes.TOKENIZE, request, self._timeouts.first_event
-        )
+        body = await self._post_and_read(base_url, routes.TOKENIZE, request, self.first_event)
         return TokenizeResponse.model_validate_json(body)
 
     async def set_keep_alive(self, base_url: str, seconds: float | None) -> KeepAliveResponse:
         """Set the keep-alive time, as in KeepAliveRequest; raises like `generate`."""
         request = KeepAliveRequest(keep_alive_seconds=seconds)
-        body = await self._post_and_read(base_url, routes.KEEP_ALIVE, request, self._timeouts.probe)
+        body = await self._post_and_read(base_url, routes.KEEP_ALIVE, request, self.probe)
         return KeepAliveResponse.model_validate_json(body)
 
     async def health(self, base_url: str) -> Health:
@@ -217,7 +204,7 @@ class InferenceClient:
         """Return the JSON arrays of routes.MODEL_DETAILS; None if the replica has none."""
         url = base_url + routes.MODEL_DETAILS
         try:
-            async with asyncio.timeout(self._timeouts.first_event) as deadline:
+            async with asyncio.timeout(self.first_event) as deadline:
                 with self.link(base_url).interruptible(partial(expire_now, deadline)):
                     response = await self._session.get(url)
                     body = await _read_all(response, _MAX_DETAILS_BYTES)
@@ -232,7 +219,7 @@ class InferenceClient:
         return Stats.model_validate_json(await self._get(base_url + routes.STATS))
 
     async def _get(self, url: str) -> bytes:
-        async with asyncio.timeout(self._timeouts.probe):
+        async with asyncio.timeout(self.probe):
             response = await self._session.get(url)
             return await _read_all(response, MAX_LINE_BYTES)
 
@@ -240,7 +227,7 @@ class InferenceClient:
         self, base_url: str, path: str, request: RequestModel, seconds: float
     ) -> bytes:
         link, url = self.link(base_url), base_url + path
-        with self._client_spans(url) as span:
+        with self.client_spans(url) as span:
             response = await self._post(link, url, request, seconds, span.headers)
             try:
                 async with asyncio.timeout(seconds) as deadline:

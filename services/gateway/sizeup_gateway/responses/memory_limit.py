@@ -57,10 +57,7 @@ class ResponseMemoryLimiter:
     async def stream(
         self, events: Callable[[], AsyncGenerator[Sequence[_EventT]]], kept_bytes: Callable[[], int]
     ) -> AsyncGenerator[Sequence[_EventT]]:
-        """Yield the events of a stream; raise as counting does for what it keeps.
-
-        `kept_bytes` is the size so far.
-        """
+        """Yield the events of a stream, and count what it keeps: `kept_bytes` so far."""
         counted = 0
         with self.response() as count:
             async with aclosing(events()) as stream:

@@ -32,15 +32,6 @@ _MAX_CONFLICTS = 5
 """Consecutive: two gateways cause one; more means that another client writes continuously."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
-    requests: int
-    """Of each model."""
-    seconds: float
-    while_loading: bool = True
-    """Queue for a model that is loading although no request has activated it."""
-
-
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
     """A request that may be queued: one deadline and one slot, however many prompts it has."""
@@ -51,7 +42,7 @@ class QueuedRequest:
     deadline: float
     """By the clock of the event loop."""
     while_loading: bool
-    """As in QueueLimits."""
+    """As in Activator."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Locked by the one prompt that waits for all of them."""
     error: GatewayError | None = None
@@ -66,27 +57,31 @@ class _Queue:
     activation: asyncio.Task[None] | None = None
 
 
+@dataclass(eq=False)
 class Activator:
     """Queues requests until a replica is ready, and scales their model up."""
 
-    def __init__(self, scales: ScaleApi | None, limits: QueueLimits, metrics: Metrics) -> None:
-        """Without a scale API, no model scales to zero."""
-        self._scales = scales
-        self._limits = limits
-        self._metrics = metrics
-        self._queues: dict[Model, _Queue] = {}
+    scales: ScaleApi | None
+    """None: no model scales to zero."""
+    metrics: Metrics
+    max_queued: int
+    """Requests of each model."""
+    queue_seconds: float
+    while_loading: bool = True
+    """Queue for a model that is loading although no request has activated it."""
+    _queues: dict[Model, _Queue] = field(default_factory=dict, init=False)
 
     def scales_to_zero(self, model: Model) -> bool:
         """Whether a model is scaled to zero when idle."""
-        return self._scales is not None and model.entry.scale_to_zero is not None
+        return self.scales is not None and model.entry.scale_to_zero is not None
 
     def queue_length(self, model: Model) -> int:
         return self._queues[model].places.total if model in self._queues else 0
 
     def new_request(self, model: Model, name: str, *, while_loading: bool = True) -> QueuedRequest:
         """Start the deadline of a request that may be queued."""
-        deadline = asyncio.get_running_loop().time() + self._limits.seconds
-        return QueuedRequest(model, name, deadline, while_loading and self._limits.while_loading)
+        deadline = asyncio.get_running_loop().time() + self.queue_seconds
+        return QueuedRequest(model, name, deadline, while_loading and self.while_loading)
 
     def awaits(self, request: QueuedRequest) -> bool:
         """Whether a request may wait for its model, which has no ready replica."""
@@ -149,23 +144,20 @@ class Activator:
     def _queue(self, model: Model) -> _Queue:
         queue = self._queues.get(model)
         if queue is None:
-            queue = self._queues[model] = _Queue(Places(self._limits.requests))
+            queue = self._queues[model] = _Queue(Places(self.max_queued))
             model.pool.on_change(queue.wake.set)
         return queue
 
     @contextmanager
     def _slot(self, model: Model, queue: _Queue) -> Iterator[None]:
-        """Take a slot of the queue while the block runs; the first request activates the model.
-
-        Raises FullError.
-        """
+        """Take a slot while the block runs, or raise FullError; the first activates the model."""
         try:
             with queue.places.held(client_identity.current.get()):
                 queue.emptied.clear()
                 self._start_activation(model, queue)
                 with (
-                    self._metrics.requests_queued.labels(model.key).track_inprogress(),
-                    self._metrics.queue_duration.labels(model.key).time(),
+                    self.metrics.requests_queued.labels(model.key).track_inprogress(),
+                    self.metrics.queue_duration.labels(model.key).time(),
                 ):
                     yield
         finally:
@@ -173,8 +165,8 @@ class Activator:
                 queue.emptied.set()
 
     def _start_activation(self, model: Model, queue: _Queue) -> None:
-        if queue.activation is None and self._scales is not None and self.scales_to_zero(model):
-            queue.activation = asyncio.create_task(self._activate(model, queue, self._scales))
+        if queue.activation is None and self.scales is not None and self.scales_to_zero(model):
+            queue.activation = asyncio.create_task(self._activate(model, queue, self.scales))
             queue.activation.add_done_callback(_log_failure)
 
     async def _activate(self, model: Model, queue: _Queue, scales: ScaleApi) -> None:
@@ -196,7 +188,7 @@ class Activator:
                         "model.activation_failed", extra={"model": model.key, "error": str(error)}
                     )
                 if outcome != previous or outcome != "present":
-                    self._metrics.activations.labels(model.key, outcome).inc()
+                    self.metrics.activations.labels(model.key, outcome).inc()
                     _log.info("model.activation", extra={"model": model.key, "outcome": outcome})
                 previous = outcome
                 with contextlib.suppress(TimeoutError):
@@ -213,10 +205,7 @@ def _is_starting(model: Model) -> bool:
 
 
 async def _scale_up(model: Model, scales: ScaleApi) -> str:
-    """Start the model's replicas unless it has any; return "scaled" or "present".
-
-    Raises ClusterError.
-    """
+    """Start the model's replicas: "scaled", or "present" if there are any. Raises ClusterError."""
     scaling = model.entry.scale_to_zero
     if scaling is None:
         return "present"
