@@ -30,10 +30,8 @@ from sizeup_gateway.cluster.endpoint_watch import EndpointWatch
 from sizeup_gateway.cluster.endpoints import Endpoints
 from sizeup_gateway.comparison.comparisons import Comparisons
 from sizeup_gateway.comparison.fan_out import AnswerLimits
-from sizeup_gateway.created_models.config_map_store import ConfigMapStore
-from sizeup_gateway.created_models.file_store import FileStore
 from sizeup_gateway.created_models.registry import CreatedModels
-from sizeup_gateway.created_models.store import Store
+from sizeup_gateway.created_models.store import ConfigMapStore, FileStore, Store
 from sizeup_gateway.middleware.api_keys import ApiKeys, keys_file
 from sizeup_gateway.middleware.error_responses import allowed_methods, exception_handlers
 from sizeup_gateway.middleware.paths import without_extra_slashes
@@ -256,10 +254,7 @@ def _jobs(
         jobs["watch"] = EndpointWatch(cluster, parts.endpoints, changed).run
         jobs["rollout_resumer"] = RolloutResumer(parts.models, cluster).run
     if scales is not None:
-        scaler = Scaler(
-            parts.models, parts.client, scales, parts.activator, settings.activation_seconds
-        )
-        jobs["scaler"] = scaler.run
+        jobs["scaler"] = Scaler(parts.models, parts.client, scales, parts.activator).run
     return jobs
 
 

@@ -83,12 +83,8 @@ class NotServedError(GatewayError):
     def __init__(self, name: str, close: Sequence[str], remedy: str) -> None:
         """`close` are served names like it. The text begins with that of Ollama's registry."""
         served = f" (served: {', '.join(close)})" if close else ""
-        message = f"'{name[:128]}' is not served here{served}; {remedy}"
-        super().__init__(
-            ErrorCode.MODEL_NOT_FOUND,
-            f"pull model manifest: file does not exist: {message}",
-            "model",
-        )
+        message = f"pull model manifest: file does not exist: '{name[:128]}' is not served here"
+        super().__init__(ErrorCode.MODEL_NOT_FOUND, f"{message}{served}; {remedy}", "model")
 
 
 class OperatorModelError(GatewayError):
@@ -104,9 +100,8 @@ class ComparisonNotFoundError(GatewayError):
 
     def __init__(self, id: str) -> None:
         """Quote at most 128 characters: the id is untrusted input."""
-        super().__init__(
-            AccessCode.COMPARISON_NOT_FOUND, f"comparison '{id[:128]}' not found", "id"
-        )
+        message = f"comparison '{id[:128]}' not found"
+        super().__init__(AccessCode.COMPARISON_NOT_FOUND, message, "id")
 
 
 class ResponseNotFoundError(GatewayError):

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from sizeup_gateway.created_models.document import MAX_BYTES
-from sizeup_gateway.created_models.file_store import FileStore
-from sizeup_gateway.created_models.store import StoreConflictError, StoreError
+from sizeup_gateway.created_models.store import FileStore, StoreConflictError, StoreError
 
 
 def test_a_text_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from gateway.fake_deployment import fake_deployment, gateway_on, placed
 from gateway.fake_inference import fake_inference
 from gateway.harness import MODEL, Gateway, running_gateway, settings, until
 from sizeup_gateway.app import create_app
-from sizeup_gateway.created_models.config_map_store import KEY
+from sizeup_gateway.created_models.store import KEY
 from sizeup_telemetry.drain import Drain
 from sizeup_wire.catalog import Catalog
 

@@ -117,7 +117,7 @@ class FakeGateway:
         self.activator = Activator(scale, metrics, max_queued=100, queue_seconds=600.0)
         self.model = models.by_key["x"]
         self._scale = scale
-        self._scaler = Scaler(models, scale, scale, self.activator, self.activator.queue_seconds)
+        self._scaler = Scaler(models, scale, scale, self.activator)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from sizeup_gateway.api.documentation import NO_API_KEY, ResponseBody
 from sizeup_gateway.models.catalog import Models
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import JsonResponse
 from sizeup_telemetry.api_docs import direct_router, json_response
 from sizeup_telemetry.drain import Drain
 

@@ -81,8 +81,7 @@ class FanOut:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
-        self._queue: asyncio.Queue[Update | None] = asyncio.Queue(_MAX_QUEUED_UPDATES)
-        """None: making the answers has crashed."""
+        self._queue: asyncio.Queue[Update] = asyncio.Queue(_MAX_QUEUED_UPDATES)
         self._running = [_Running(answer) for answer in plan.answers]
         self._generating: set[_Running] = set()
 
@@ -95,9 +94,8 @@ class FanOut:
             yield [Begun(self._plan)]
             while len(ended) < len(self._running):
                 updates = await self._next_updates()
-                if updates is None:
-                    await work
-                    return
+                if work.done():
+                    work.result()  # raises after a crash
                 ended += [one for one in updates if isinstance(one, Ended | FailedAnswer)]
                 yield updates
             yield [_summary(self._plan, ended, self._loop.time() - self._begun)]
@@ -105,20 +103,19 @@ class FanOut:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
-    async def _next_updates(self) -> Sequence[Update] | None:
-        """Return all updates that are queued, at least one; None after a crash."""
+    async def _next_updates(self) -> Sequence[Update]:
+        """Return all updates that are queued, at least one."""
         updates = [await self._queue.get()]
         while not self._queue.empty():
             updates.append(self._queue.get_nowait())
-        whole = [update for update in updates if update is not None]
-        return whole if len(whole) == len(updates) else None
+        return updates
 
     def _wake_after_crash(self, work: asyncio.Task[None]) -> None:
         if work.cancelled() or work.exception() is None:
             return
         while self._queue.full():
             self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        self._queue.put_nowait(Begun(self._plan))  # any update does
 
     def stop(self, model: str, sample: int | None) -> int:
         """Stop the answers of a model, or one of them; return how many had not ended."""

@@ -26,7 +26,7 @@ from sizeup_gateway.errors import (
     openai_body,
 )
 from sizeup_gateway.observability.request_metrics import metrics_of
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import JsonResponse
 from sizeup_telemetry import request_id
 from sizeup_wire.errors import ErrorCode
 

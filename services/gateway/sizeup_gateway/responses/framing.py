@@ -1,9 +1,11 @@
-"""Chunks -> bytes: server-sent events for OpenAI and Anthropic, NDJSON for Ollama."""
+"""JSON -> bytes: server-sent events of OpenAI and Anthropic, NDJSON of Ollama, whole responses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
+
+from starlette.responses import Response
 
 from sizeup_gateway.errors import GatewayError, ollama_body, openai_body
 from sizeup_gateway.responses.json_bytes import encode, encode_whole
@@ -18,6 +20,15 @@ STREAM_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",  # disables nginx's response buffering
 }
+
+
+class JsonResponse(Response):
+    """JSON with a charset in its Content-Type, as Ollama sends it."""
+
+    media_type = JSON_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return encode(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,9 @@ def _stage(replica: Replica) -> tuple[int, float]:
 class IdleScaler:
     """Scales expired models, and models that fail to start, to zero."""
 
-    def __init__(self, scales: ScaleApi, activator: Activator, activation_seconds: float) -> None:
+    def __init__(self, scales: ScaleApi, activator: Activator) -> None:
         self._scales = scales
         self._activator = activator
-        self._activation_seconds = activation_seconds
         self._starting: dict[Model, StartupProgress] = {}
         """Models that are scaled up and not ready."""
         self._expired: set[Model] = set()
@@ -97,7 +96,7 @@ class IdleScaler:
             return
         progress = self._starting.setdefault(model, StartupProgress(now))
         # Time without progress; never below the deadline of requests queued in other gateways.
-        startup = max(scaling.startup_seconds, self._activation_seconds)
+        startup = max(scaling.startup_seconds, self._activator.queue_seconds)
         limit = startup + max(scaling.keep_alive_seconds, 0.0)
         if progress.stalled_seconds(model.pool.replicas, now) > limit:
             await self._scale_down(model, scaling, "never ready")

@@ -30,17 +30,12 @@ class Scaler:
     """Reads stats and scales; the rules decide and write."""
 
     def __init__(
-        self,
-        models: Models,
-        client: InferenceClient,
-        scales: ScaleApi,
-        activator: Activator,
-        activation_seconds: float,
+        self, models: Models, client: InferenceClient, scales: ScaleApi, activator: Activator
     ) -> None:
         self._models = models
         self._client = client
         self._scales = scales
-        self._idle = IdleScaler(scales, activator, activation_seconds)
+        self._idle = IdleScaler(scales, activator)
         self._autoscaler = Autoscaler(scales, activator)
         self._read_at: dict[Model, float] = {}
         """When a scale was read, by the clock of the event loop."""

@@ -23,8 +23,7 @@ from sizeup_gateway.errors import (
     anthropic_body,
 )
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
-from sizeup_gateway.responses.framing import Json, named_events
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import Json, JsonResponse, named_events
 from sizeup_telemetry import request_id
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.errors import ErrorCode

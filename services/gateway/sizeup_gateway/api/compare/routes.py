@@ -36,8 +36,7 @@ from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.metrics import SEVERAL_MODELS
 from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
 from sizeup_gateway.responses.event_response import EventResponse
-from sizeup_gateway.responses.framing import NDJSON, SSE, Framing
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import NDJSON, SSE, Framing, JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.generate import GenerateRequest
 

@@ -28,8 +28,7 @@ from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
-from sizeup_gateway.responses.framing import NDJSON, Chunks, Json
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import NDJSON, Chunks, Json, JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Prompt

@@ -23,8 +23,7 @@ from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_embedding, accept_event
-from sizeup_gateway.responses.framing import SSE, Chunks, Json
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import SSE, Chunks, Json, JsonResponse
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
 

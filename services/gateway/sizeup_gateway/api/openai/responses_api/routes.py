@@ -20,8 +20,7 @@ from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import InvalidRequestError, ResponseNotFoundError
 from sizeup_gateway.models.selection import Selected
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
-from sizeup_gateway.responses.framing import named_events
-from sizeup_gateway.responses.json_response import JsonResponse
+from sizeup_gateway.responses.framing import JsonResponse, named_events
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Sampling
