@@ -151,14 +151,14 @@ def create_app(
         parts.models.room,
         keys.client_of,
     )
+    unmeasured = _paths(probes) | _paths(metrics)
     measured = Middleware(
         RequestMetricsMiddleware,
         metrics=parts.metrics,
         route_label=route_label,
-        unmeasured=_paths(probes) | _paths(metrics),
+        unmeasured=unmeasured,
     )
-    untraced = _paths(probes) | _paths(metrics) | _paths(page)
-    traced = [] if tracing is None else [tracing.middleware(untraced)]
+    traced = [] if tracing is None else [tracing.middleware(unmeasured | _paths(page))]
     app.user_middleware = middleware_stack(settings, keys, measured, _paths(probes), traced)
     api_docs.serve_api_docs(
         app,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sizeup_gateway.replicas.within import within
+from sizeup_gateway.replicas.discovery import within
 
 
 def test_the_result_and_the_error_of_the_work() -> None:

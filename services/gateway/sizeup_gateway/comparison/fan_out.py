@@ -245,8 +245,6 @@ class FanOut:
                 else:
                     running.calls.append(event)
                 await self._queue.put(Output(running.answer, event))
-            case _:
-                pass
 
     async def _report_waiting(self, running: _Running) -> None:
         """Report what the answer waits for at each change, until it is cancelled."""

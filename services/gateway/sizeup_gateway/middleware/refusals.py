@@ -35,7 +35,8 @@ def refuser(
         request = RequestMetrics(metrics, route_label(path))
         scope: Scope = {"type": "http", "path": path, "method": ""}
         attach_metrics(scope, request)
-        response = respond_with(_error(refusal, allowed(scope)), scope)
+        allow = allowed(scope) if refusal.status == 405 else ""
+        response = respond_with(_error(refusal, allow), scope)
         request.status = response.status_code
         request.finish()
         return RefusalResponse(response.status_code, response.headers, bytes(response.body))

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -13,7 +14,6 @@ from sizeup_gateway.models.replica_pool import Replica
 from sizeup_gateway.replicas.health import Health
 from sizeup_gateway.replicas.inference_client import InferenceClient, is_own_fault
 from sizeup_gateway.replicas.link import Link
-from sizeup_gateway.replicas.within import within
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ _NOT_READY_RATE = 4
 _LOADING = "loading"
 """The state of a process that has its files and not yet its model."""
 
+_SLICES = 10
+"""Turns of the event loop that a probe has at least; a request takes about four of them."""
+
+T = TypeVar("T")
 Resolve = Callable[[str], Sequence[str]]
 """Service name -> base URLs of its replicas."""
 
@@ -183,3 +187,21 @@ class Discovery:
         is_other = model.info is None or model.info.digest != info.digest
         if is_other and not model.pool.ready_count:
             model.info = info
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`, or raise TimeoutError after that many seconds.
+
+    The time passes in slices, and a slice that ends late counts with its own length: what the loop
+    spends on other work is not counted against `work`.
+    """
+    task = asyncio.create_task(work)
+    try:
+        for _ in range(_SLICES):
+            done, _ = await asyncio.wait({task}, timeout=seconds / _SLICES)
+            if done:
+                return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    raise TimeoutError

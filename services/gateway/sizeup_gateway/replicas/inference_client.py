@@ -132,7 +132,7 @@ class InferenceClient:
     ) -> AsyncGenerator[Sequence[EventT | Failed]]:
         seconds = self.first_event
         with self.client_spans(url) as span:
-            response = await self._post_in_its_form(link, url, request, seconds, span.headers)
+            response = await self._post_in_its_form(link, url, request, span.headers)
             on_accepted()
             started = ended = False
             stream = EventStream(response.content, adapter, link)
@@ -157,23 +157,17 @@ class InferenceClient:
                     response.close()
 
     async def _post_in_its_form(
-        self,
-        link: Link,
-        url: str,
-        request: RequestModel,
-        seconds: float,
-        trace_context: Mapping[str, str],
+        self, link: Link, url: str, request: RequestModel, trace: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         """Send a request without the fields that a replica of an older release has rejected."""
-        if link.is_older:
-            return await self._post(link, url, _in_older_form(request), seconds, trace_context)
-        try:
-            return await self._post(link, url, request, seconds, trace_context)
-        except UpstreamError as error:
-            if error.param not in _NOT_OF_THE_OUTPUT:
-                raise
-        link.is_older = True
-        return await self._post(link, url, _in_older_form(request), seconds, trace_context)
+        if not link.is_older:
+            try:
+                return await self._post(link, url, request, self.first_event, trace)
+            except UpstreamError as error:
+                if error.param not in _NOT_OF_THE_OUTPUT:
+                    raise
+            link.is_older = True
+        return await self._post(link, url, _in_older_form(request), self.first_event, trace)
 
     async def tokenize(self, base_url: str, request: TokenizeRequest) -> TokenizeResponse:
         """Tokenize a prompt; raises like `generate`."""
@@ -239,14 +233,10 @@ class InferenceClient:
                 raise UpstreamError(LOST.code, LOST.message) from error
 
     async def _post(
-        self,
-        link: Link,
-        url: str,
-        body: RequestModel,
-        seconds: float,
-        trace_context: Mapping[str, str],
+        self, link: Link, url: str, body: RequestModel, seconds: float, trace: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        headers = {"Content-Type": "application/json", **trace_context}
+        """Send a request; `trace` are the headers of its trace context."""
+        headers = {"Content-Type": "application/json", **trace}
         if request_id.current.get():
             headers[request_id.HEADER] = request_id.current.get()
         interruptions = link.interruptions
