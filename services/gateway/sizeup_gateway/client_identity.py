@@ -38,11 +38,14 @@ def of_key(key: str, name: str | None) -> Identity:
 
 
 def of_address(peer: str) -> str:
-    """Return the client of an address.
+    """Return the client of an address, or of the /64 of IPv6: a client may use any of these.
 
     Behind a proxy, all clients without keys are one: a header could name any address.
     """
-    return f"address:{_network_of(peer)}" if peer else "address:unknown"
+    if ":" not in peer:
+        return f"address:{peer or 'unknown'}"
+    parsed = IPv6Address(peer.partition("%")[0])
+    return f"address:{parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False)}"
 
 
 def attach(scope: Scope, identity: Identity) -> None:
@@ -59,12 +62,3 @@ def salt_of(scope: Scope) -> str | None:
     """Return the cache salt of a request; None where no API keys are configured."""
     identity: Identity | None = scope.get(_SCOPE_KEY)
     return None if identity is None else identity.salt
-
-
-def _network_of(address: str) -> str:
-    """Return the /64 of an IPv6 address: its client may use any of them."""
-    if ":" not in address:
-        return address
-    parsed = IPv6Address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped
-    return str(mapped or IPv6Network((parsed, 64), strict=False))
