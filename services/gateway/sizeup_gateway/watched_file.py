@@ -39,20 +39,16 @@ class WatchedFile:
         while True:
             try:
                 content = await asyncio.to_thread(self.path.read_bytes)
-            except OSError as error:
-                self._report(str(error))
-            else:
                 if content != self._seen:
-                    self._seen, self._fault = content, self._fault_of(content)
-                self._report(self._fault)
+                    self._seen, self._fault = content, None
+                    self.apply(content)
+                error = self._fault
+            except OSError as caught:
+                error = str(caught)
+            except (ValueError, YAMLError) as caught:
+                error = self._fault = str(caught)
+            self._report(error)
             await asyncio.sleep(self.poll_seconds)
-
-    def _fault_of(self, content: bytes) -> str | None:
-        try:
-            self.apply(content)
-        except (ValueError, YAMLError) as error:
-            return str(error)
-        return None
 
     def _report(self, error: str | None) -> None:
         self.set_invalid(error is not None)
