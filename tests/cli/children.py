@@ -10,6 +10,7 @@ from pathlib import Path
 from sizeup.deployment.backoff import Policy
 from sizeup.deployment.process import Command
 from sizeup.deployment.readiness import Progress
+from sizeup.deployment.report import Report
 from sizeup.deployment.supervisor import Supervisor
 
 DEADLINE_SECONDS = 60.0
@@ -37,8 +38,8 @@ time.sleep(600)
 """
 
 
-class Recorder:
-    """An observer that records its calls."""
+class Recorder(Report):
+    """A report that records its calls."""
 
     def __init__(self) -> None:
         self.stages: list[str] = []

@@ -14,10 +14,10 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from sizeup.client.ask_client import Question, ask_once, options
-from sizeup.client.chat import Chat, Conversation, read_line
+from sizeup.client.chat import Chat, read_line
 from sizeup.client.compare.command import Compare, Request
 from sizeup.client.compare.output import make_output
+from sizeup.client.conversation import Conversation, ask_once, sampling_options
 from sizeup.client.model_list import list_models, served_names, table_of
 from sizeup.client.smoke_test import not_ready, read_key, smoke_test
 from sizeup.client.terminal_text import json_line
@@ -140,7 +140,8 @@ def ask(
 ) -> None:
     """Send one prompt to a model; print the response and its length in tokens."""
     settings = Settings()
-    question = Question(model, prompt, system, max_tokens, temperature, seed)
+    question = Conversation(model, system, sampling_options(max_tokens, temperature, seed))
+    question.add("user", prompt)
     answer = asyncio.run(ask_once(question, url or settings.url, settings.answer_seconds))
     typer.echo(json_line(answer) if as_json else repr(answer))
 
@@ -156,9 +157,7 @@ def chat(
 ) -> None:
     """Chat with a model. /bye or Ctrl-D exits, Ctrl-C stops a response."""
     settings = Settings()
-    conversation = Conversation(model, options(max_tokens, temperature, seed))
-    if system:
-        conversation.messages.append({"role": "system", "content": system})
+    conversation = Conversation(model, system, sampling_options(max_tokens, temperature, seed))
     session = Chat(conversation, url or settings.url, settings.answer_seconds, Console())
     if not session.run(read_line):
         raise typer.Exit(1)
@@ -185,7 +184,7 @@ def compare(
     """
     settings = Settings()
     names = tuple(dict.fromkeys(split_names(models))) if models else None
-    sampling = options(max_tokens, temperature, seed)
+    sampling = sampling_options(max_tokens, temperature, seed)
     request = Request(prompt, names, family, system, sampling, samples, one_at_a_time)
     if fault := request.fault():
         raise typer.BadParameter(fault)
@@ -232,24 +231,23 @@ def pull(
 ) -> None:
     """Download a model into the Hugging Face cache and verify the checksums of its files."""
     # huggingface_hub takes half a second to import, and no other command needs it.
-    from sizeup.pull.command import PullOptions, hub_options, run_pull
+    from sizeup.pull.command import run_pull
 
     settings = Settings()
     _, entry = ModelRegistry(load_catalog(settings, catalog), settings).resolve(model)
     if "/" not in entry.id:
         raise UsageError(f"{model} is part of the source tree and cannot be pulled")
-    pull_options = PullOptions(
-        hub=hub_options(settings, endpoint),
+    snapshot = run_pull(
+        settings,
+        Console(),
+        endpoint=endpoint,
         model_id=entry.id,
         revision=revision or entry.revision or "main",
         cache=(cache or settings.hub_cache).expanduser(),
-        offline=settings.hf_hub_offline,
         metrics_port=metrics_port,
         health_port=health_port,
         progress_file=progress_file,
-        umask=settings.umask,
     )
-    snapshot = run_pull(pull_options, Console())
     typer.echo(f"{entry.id} is complete and verified: {snapshot}")
 
 

@@ -1,8 +1,11 @@
-"""Find free TCP ports, and detect ports in use."""
+"""TCP ports: free ones, ports in use, and HTTP servers beside a command."""
 
 import errno
 import socket
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from socketserver import BaseServer
+from threading import Thread
 
 from sizeup.errors import PortInUseError, UsageError
 
@@ -30,6 +33,29 @@ def require_free(host: str, port: int) -> None:
                 f"stop it or choose another: --port {port + 1}"
             ) from error
         raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+@contextmanager
+def serving(
+    option: str, port: int | None, start: Callable[[int, str], tuple[BaseServer, Thread]]
+) -> Iterator[None]:
+    """Serve on all interfaces during the block, unless the port is None; raises PortInUseError.
+
+    `start` takes port and address, and raises OSError; `option` names the port to the user.
+    """
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start(port, every_address())
+    except OSError as error:
+        raise PortInUseError(f"{option} {port}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def free_loopback_ports(count: int) -> list[int]:

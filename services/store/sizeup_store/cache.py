@@ -202,10 +202,8 @@ def _owner_of(partial: Path, abandoned_seconds: float) -> _Owner:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return error.errno == errno.EPERM  # of another user
     return True
 
 

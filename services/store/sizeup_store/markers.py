@@ -7,19 +7,26 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""git's blob id, or the sha256 of a file in large-file storage."""
 
 
-def expected_sha256(path: Path) -> str | None:
-    """Return the sha256 that is the name of the cache blob behind a link; None for other files.
+def blob_digest(path: Path) -> str | None:
+    """Return the digest that is the name of the cache blob behind a link; None for other files.
 
     Only the first link is followed: a blob may be a link into a store shared by caches.
     """
     if not path.is_symlink():
         return None
     target = path.readlink()
-    is_blob = target.parent.name == "blobs" and _SHA256.fullmatch(target.name)
+    is_blob = target.parent.name == "blobs" and DIGEST.fullmatch(target.name)
     return target.name if is_blob else None
+
+
+def expected_sha256(path: Path) -> str | None:
+    """Return the digest of the cache blob behind a link if it is a sha256."""
+    digest = blob_digest(path)
+    return digest if digest and len(digest) == 64 else None
 
 
 def fingerprint(path: Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from huggingface_hub.hf_api import RepoSibling
 
 from sizeup_store.errors import HubResponseError, UnsupportedModelError
 from sizeup_store.hub import HubClient
+from sizeup_store.markers import DIGEST
 from sizeup_store.quantized_checkpoints import refusal
 from sizeup_store.weights import (
     CONFIG,
@@ -24,7 +25,6 @@ _SMALL_FILES = re.compile(
     r"|model\.safetensors\.index\.json|modules\.json|LICENSE(?:\.txt|\.md)?"
 )
 """All that a Qwen model needs besides its weights and the config of its pooling: no code."""
-_HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _from_headers(client: HubClient, model_id: str, commit: str, name: str) -> R
 def _checked(name: str, size: object, digest: object) -> RemoteFile | None:
     if not isinstance(size, int) or size < 0:
         return None
-    if not isinstance(digest, str) or not _HEX.fullmatch(digest):
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         return None
     if is_shard_name(name) and len(digest) != 64:  # weights are verified by sha256 only
         return None

@@ -37,7 +37,7 @@ def check_stored(model: str, revision: str | None, cache: Path) -> Path:
         raise WeightsError(
             f"{folder} is a Hugging Face cache, not the folder of a model; it has {_listed(ids)}"
         )
-    if not _exists(folder / CONFIG):
+    if not (folder / CONFIG).is_file():
         raise WeightsError(f"{folder}: {CONFIG} is missing; it has {_listed(_names(folder))}")
     if missing := _missing(folder):
         raise WeightsError(f"{folder}: missing {_listed(missing)}")
@@ -55,13 +55,13 @@ def _instead(model: str, revision: str | None, cache: Path) -> str | None:
     repository = repository_folder(model, cache)
     if not repository.is_dir():
         return f"{model} is not in {cache}, which has {_listed(model_ids(cache))}"
-    refs, commits = (
-        sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if kind(p))
-        for folder, kind in (
-            (repository / "refs", Path.is_file),
-            (repository / "snapshots", lambda path: path.parent.name == "snapshots"),
-        )
+    refs_folder = repository / "refs"
+    refs = sorted(
+        path.relative_to(refs_folder).as_posix()
+        for path in refs_folder.rglob("*")
+        if path.is_file()
     )
+    commits = sorted(path.name for path in (repository / "snapshots").glob("*"))
     return (
         f"{model} is in {cache}, but not its revision {revision or 'main'}; "
         f"it has the branches {_listed(refs)} and the commits {_listed(commits)}"
@@ -73,18 +73,13 @@ def _missing(folder: Path) -> list[str]:
     if not any(folder.glob("*.safetensors*")):
         return []  # check_structure says what there is instead
     names = list(weight_names(folder))
-    if not any(all(_exists(folder / name) for name in names) for names in _TOKENIZERS):
+    if not any(all((folder / name).is_file() for name in files) for files in _TOKENIZERS):
         names.append(_TOKENIZERS[0][0])
-    return [_described(folder / name) for name in names if not _exists(folder / name)]
+    return [_described(folder / name) for name in names if not (folder / name).is_file()]
 
 
 def _described(path: Path) -> str:
     return f"{path.name} (a link to {path.readlink()})" if path.is_symlink() else path.name
-
-
-def _exists(path: Path) -> bool:
-    """Return whether a file exists, and so does what it links to."""
-    return path.is_file()
 
 
 def _names(folder: Path) -> list[str]:

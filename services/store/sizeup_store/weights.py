@@ -45,8 +45,6 @@ _POOLING_CONFIG = re.compile(r"[0-9]{1,2}_Pooling/config\.json")
 _HEADER_LIMIT = 100_000_000
 """Largest header in bytes that the safetensors library reads."""
 _MAX_DIMENSION = 2**63
-_READ_BYTES = 1 << 20
-"""Large enough that hashing, not the system call, is the cost."""
 _HASH_THREADS = 4
 """As many as transformers reads weights with: more slow down a network volume."""
 
@@ -120,28 +118,24 @@ def find_model(model: str, revision: str | None, cache: Path) -> Path:
         return folder
     if not is_hub_id(model):
         raise ModelNotFoundError(f"{model}: not a folder, and not a Hugging Face id (org/name)")
-    return _find_snapshot(model, revision or "main", cache)
+    return find_snapshot(model, revision or "main", cache)
 
 
-def _find_snapshot(model_id: str, revision: str, cache: Path) -> Path:
+def find_snapshot(model_id: str, revision: str, cache: Path) -> Path:
+    """Return the folder of a branch, tag or commit in the cache; raises ModelNotFoundError."""
     if not is_revision(revision):
         raise ModelNotFoundError(f"{model_id}: {revision!r} is not a revision")
     repository = repository_folder(model_id, cache)
-    commit = read_reference(repository / "refs" / revision) or revision
+    try:
+        commit = (repository / "refs" / revision).read_text(encoding="ascii").strip() or revision
+    except (OSError, UnicodeDecodeError):  # no branch or tag
+        commit = revision
     snapshot = repository / "snapshots" / commit
     if not is_commit(commit) or not snapshot.is_dir():
         raise ModelNotFoundError(
             f"{model_id} (revision {revision}) is not in {cache}; run: sizeup pull {model_id}"
         )
     return snapshot
-
-
-def read_reference(path: Path) -> str | None:
-    """Return the commit of a branch or tag by its file in refs; None if there is none."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def verify(folder: Path) -> None:
@@ -317,11 +311,8 @@ def _tensor_end(offsets: list[int]) -> int:
 
 
 def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_READ_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_blob_id(path: Path) -> str:

@@ -22,16 +22,12 @@ class Places:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._held: Counter[str] = Counter()
-        self._total = 0
-
-    @property
-    def total(self) -> int:
+        self.total = 0
         """Places that are taken."""
-        return self._total
 
     def has_room(self, client: str, count: int = 1) -> bool:
         """Whether a client may take so many more places."""
-        total = self._total + count
+        total = self.total + count
         if total <= self.capacity - self.capacity // _RESERVE:
             return True
         sharers = len(self._held) + 1  # another client may come
@@ -47,11 +43,11 @@ class Places:
         if not self.has_room(client, count):
             raise FullError
         self._held[client] += count
-        self._total += count
+        self.total += count
         try:
             yield
         finally:
-            self._total -= count
+            self.total -= count
             self._held[client] -= count
             if not self._held[client]:
                 del self._held[client]

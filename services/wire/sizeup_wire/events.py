@@ -38,12 +38,9 @@ class TopLogprob(ResponseModel):
     logprob: float
 
 
-class TokenLogprob(ResponseModel):
+class TokenLogprob(TopLogprob):
     """The sampled token, by the distribution after penalties and before temperature."""
 
-    token: str
-    bytes: tuple[int, ...]
-    logprob: float
     top: tuple[TopLogprob, ...] = ()
 
 

@@ -58,8 +58,7 @@ class CharacterRuler:
     def start(self, text: str, size: int) -> int:
         return min(len(text), size)
 
-    def end(self, text: str, size: int) -> int:
-        return min(len(text), size)
+    end = start
 
 
 def exceeds(prompt: Prompt, ruler: Ruler, budget: int) -> bool:

@@ -12,7 +12,8 @@ from rich.console import Console
 from cli.children import DEADLINE_SECONDS
 from cli.client.fake_gateway import FakeGateway
 from cli.command import Command
-from sizeup.client.chat import Chat, Conversation, speed
+from sizeup.client.chat import Chat, speed
+from sizeup.client.conversation import Conversation
 
 
 def messages(*texts: str | type[BaseException]) -> Callable[[], str]:
@@ -33,7 +34,7 @@ class Session:
 
     def __init__(self, gateway: FakeGateway) -> None:
         self.screen = io.StringIO()
-        self.conversation = Conversation("toy:5m", {"seed": 1})
+        self.conversation = Conversation("toy:5m", None, {"seed": 1})
         console = Console(file=self.screen, width=80)
         self.chat = Chat(self.conversation, gateway.url, 10.0, console)
 

@@ -1,4 +1,4 @@
-from sizeup.deployment.backoff import History, Policy, next_start, wait_seconds
+from sizeup.deployment.backoff import History, Policy, next_start
 
 POLICY = Policy(first_seconds=0.5, longest_seconds=30.0, steady_seconds=10.0, attempts=5)
 
@@ -10,12 +10,13 @@ def after_exits(history: History, count: int, now: float = 0.0) -> History:
 
 
 def test_waits_double_up_to_the_maximum() -> None:
-    waits = [wait_seconds(failures, POLICY) for failures in range(1, 10)]
+    exits = [History(failures, ever_ready=True) for failures in range(1, 10)]
+    waits = [next_start(history, POLICY) for history in exits]
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
 def test_many_failures_do_not_overflow() -> None:
-    assert wait_seconds(100_000, POLICY) == 30.0
+    assert next_start(History(100_000, ever_ready=True), POLICY) == 30.0
 
 
 def test_a_child_that_was_never_ready_is_given_up_after_its_attempts() -> None:

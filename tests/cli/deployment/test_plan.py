@@ -8,7 +8,6 @@ from cli.models.toy_registry import registry
 from sizeup.deployment.backoff import Policy
 from sizeup.deployment.plan import (
     Options,
-    catalog_file,
     plan_gateway,
     plan_inference,
     scale_name,
@@ -35,8 +34,8 @@ def options(tmp_path: Path, **environment: str) -> Options:
 def test_the_environment_of_a_child(tmp_path: Path) -> None:
     model = registry(tmp_path).find("toy:5m")
     planned = plan_inference(model, 4242, options(tmp_path, PATH="/bin"))
-    assert planned.base_url == "http://127.0.0.1:4242"
-    assert planned.command.environment == {
+    assert planned.url == "http://127.0.0.1:4242"
+    assert planned.environment == {
         "PATH": "/bin",
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -58,11 +57,12 @@ def test_a_draft_is_a_setting_of_its_model_and_unknown_to_the_gateway(tmp_path: 
     entry = model.entry.model_copy(update={"draft": "qwen2.5:0.5b"})
     model = dataclasses.replace(model, entry=entry, draft=dataclasses.replace(draft, entry=pinned))
     planned = plan_inference(model, 4242, options(tmp_path))
-    environment = planned.command.environment
+    environment = planned.environment
     assert environment["SIZEUP_INFERENCE_DRAFT_MODEL"] == "Qwen/Qwen2.5-0.5B-Instruct"
     assert environment["SIZEUP_INFERENCE_DRAFT_REVISION"] == "a" * 40
-    write_catalog(catalog_file(tmp_path), [model], [planned], [None])
-    assert "draft" not in catalog_file(tmp_path).read_text()
+    path = tmp_path / "catalog.yaml"
+    write_catalog(path, [model], [planned], [None])
+    assert "draft" not in path.read_text()
 
 
 @pytest.mark.parametrize("own", [None, "/mine.json"])
@@ -72,14 +72,14 @@ def test_created_models_have_a_file_unless_the_environment_has_one(
     variable = "SIZEUP_GATEWAY_CREATED_MODELS"
     environment = {variable: own} if own else {}
     planned = plan_gateway(tmp_path, tmp_path, options(tmp_path, **environment))
-    file = planned.command.environment[variable]
+    file = planned.environment[variable]
     assert file == (own or str(tmp_path / "created-models.json"))
 
 
 def test_the_gateway_catalog_has_every_replica(tmp_path: Path) -> None:
     models = [registry(tmp_path).find(name) for name in ("toy:0.5m",)]
     inference = [plan_inference(model, 4242, options(tmp_path)) for model in models]
-    path = catalog_file(tmp_path)
+    path = tmp_path / "catalog.yaml"
     write_catalog(path, models, inference, [None])
     catalog = Catalog.model_validate(yaml.safe_load(path.read_text()))
     key = NameIndex(catalog).find("toy:0.5m")
@@ -88,9 +88,9 @@ def test_the_gateway_catalog_has_every_replica(tmp_path: Path) -> None:
     assert entry.scale_to_zero is not None
     assert entry.scale_to_zero.deployment == scale_name(0)
     gateway = plan_gateway(path, tmp_path / "socket", options(tmp_path))
-    assert gateway.base_url == "http://127.0.0.1:11434"
-    assert gateway.command.environment["SIZEUP_GATEWAY_CATALOG"] == str(path)
-    assert gateway.command.environment["SIZEUP_GATEWAY_SCALE_SOCKET"] == str(tmp_path / "socket")
+    assert gateway.url == "http://127.0.0.1:11434"
+    assert gateway.environment["SIZEUP_GATEWAY_CATALOG"] == str(path)
+    assert gateway.environment["SIZEUP_GATEWAY_SCALE_SOCKET"] == str(tmp_path / "socket")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,7 @@ import pytest
 
 from cli.mirror.running_mirror import CACHED_ID, PLAIN_ID, write_cached, write_plain
 from hub_server import COMMIT, WEIGHTS, git_blob_id, sha256, tiny_model
-from sizeup.mirror.library import (
-    Library,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-    Snapshot,
-)
+from sizeup.mirror.library import Library, NotFoundError, Snapshot
 
 FILES = tiny_model()
 
@@ -81,7 +76,7 @@ def test_a_file_is_hashed_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model_id", ["sizeup/..", "../tiny", "tiny", "sizeup/none", "a/b/c", ""])
 def test_an_id_cannot_be_a_path(tmp_path: Path, model_id: str) -> None:
     write_plain(tmp_path / "tiny")
-    with pytest.raises(RepositoryNotFoundError):
+    with pytest.raises(NotFoundError, match="Repository"):
         snapshot_of(tmp_path, model_id)
 
 
@@ -90,7 +85,7 @@ def test_a_revision_cannot_be_a_path(tmp_path: Path, revision: str) -> None:
     write_plain(tmp_path / "tiny")
     write_cached(tmp_path)
     for model_id in (PLAIN_ID, CACHED_ID):
-        with pytest.raises(RevisionNotFoundError):
+        with pytest.raises(NotFoundError, match="rev id"):
             snapshot_of(tmp_path, model_id, revision)
 
 
@@ -99,5 +94,5 @@ def test_a_folder_without_a_config_is_not_a_model(tmp_path: Path) -> None:
     library = Library(tmp_path)
     (plain / "config.json").unlink()
     (plain / "config.json").mkdir()
-    with pytest.raises(RepositoryNotFoundError):
+    with pytest.raises(NotFoundError, match="Repository"):
         asyncio.run(library.snapshot(PLAIN_ID, "main"))

@@ -3,12 +3,15 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import pytest
 
-from sizeup.pull.health import serve_health
-from sizeup_store.pull_report import PullReport
+from sizeup.ports import serving
+from sizeup.pull.health import start_health
+from sizeup_store.pull_report import PullProgress, PullReport
 
 
 @pytest.fixture
@@ -16,6 +19,10 @@ def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found: int = taken.getsockname()[1]
         return found
+
+
+def serve_health(progress: PullProgress, port: int | None) -> AbstractContextManager[None]:
+    return serving("--health-port", port, partial(start_health, progress))
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 
+from sizeup.client.conversation import Conversation
 from sizeup.client.gateway_client import connect
 from sizeup.client.terminal_text import printable
 from sizeup.errors import SizeupError
@@ -16,19 +16,6 @@ from sizeup.errors import SizeupError
 _BYE = "/bye"
 _PROMPT = ">>> "
 _HELP = "Ctrl-C stops the response; /bye or Ctrl-D exits"
-
-
-@dataclass
-class Conversation:
-    """The messages so far, the text of interrupted responses included."""
-
-    model: str
-    options: Mapping[str, float]
-    messages: list[dict[str, str]] = field(default_factory=list)
-
-    def body(self) -> dict[str, Any]:
-        """Return the body of the next POST /api/chat."""
-        return {"model": self.model, "messages": self.messages, "options": dict(self.options)}
 
 
 class Chat:
@@ -65,8 +52,7 @@ class Chat:
 
     def _respond(self, message: str) -> bool:
         """Stream one response; a message without a response is dropped from the conversation."""
-        messages = self._conversation.messages
-        messages.append({"role": "user", "content": message})
+        self._conversation.add("user", message)
         received: list[str] = []
         complete = False
         try:
@@ -77,9 +63,9 @@ class Chat:
         except SizeupError as error:
             print(f"sizeup: {error}", file=sys.stderr)
         if received:
-            messages.append({"role": "assistant", "content": "".join(received)})
+            self._conversation.add("assistant", "".join(received))
         else:
-            messages.pop()
+            self._conversation.messages.pop()
         return complete
 
     async def _stream(self, received: list[str]) -> None:

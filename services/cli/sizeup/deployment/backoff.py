@@ -39,12 +39,6 @@ class History:
         return replace(self, failures=1 if steady else self.failures + 1, ready_at=None)
 
 
-def wait_seconds(failures: int, policy: Policy) -> float:
-    """Return the wait after this many failures in a row (1 is the first)."""
-    doublings = min(failures - 1, _DOUBLINGS)
-    return float(min(policy.longest_seconds, policy.first_seconds * 2.0**doublings))
-
-
 def next_start(history: History, policy: Policy) -> float | None:
     """Return the seconds to wait before the next start, or None to give the child up.
 
@@ -52,4 +46,5 @@ def next_start(history: History, policy: Policy) -> float | None:
     """
     if not history.ever_ready and history.failures >= policy.attempts:
         return None
-    return wait_seconds(history.failures, policy)
+    doublings = min(history.failures - 1, _DOUBLINGS)
+    return min(policy.longest_seconds, policy.first_seconds * 2.0**doublings)

@@ -6,7 +6,6 @@ import importlib.util
 import signal
 import tempfile
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from sizeup.deployment.describe import describe_models
 from sizeup.deployment.fork_client import ForkServer, can_fork
 from sizeup.deployment.plan import (
     Options,
-    Planned,
-    catalog_file,
     keys_file_warning,
     plan_gateway,
     plan_inference,
@@ -27,6 +24,7 @@ from sizeup.deployment.plan import (
     shared_environment,
     write_catalog,
 )
+from sizeup.deployment.process import Command
 from sizeup.deployment.report import Report, example_commands, make_report, models_table
 from sizeup.deployment.scale_server import scale_server, socket_path
 from sizeup.deployment.supervisor import Start, Supervisor, stop_in_order
@@ -126,19 +124,13 @@ async def serve_until_signal(
                 report.note(warning)
             with socket_path(Path(private)) as scale_socket:
                 async with aiohttp.ClientSession() as session:
-                    files = Files(catalog_file(Path(private)), scale_socket)
-                    deployment = LocalDeployment(models, options, files, report, session)
+                    catalog = Path(private) / "catalog.yaml"
+                    deployment = LocalDeployment(
+                        models, options, catalog, scale_socket, report, session
+                    )
                     return await deployment.serve(interrupts, console)
     finally:
         report.finish()
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What the gateway and `up` share; only the user can read them."""
-
-    catalog: Path
-    scale_socket: Path
 
 
 class LocalDeployment:
@@ -148,36 +140,41 @@ class LocalDeployment:
         self,
         models: Sequence[LocalModel],
         options: Options,
-        files: Files,
+        catalog: Path,
+        scale_socket: Path,
         report: Report,
         session: aiohttp.ClientSession,
     ) -> None:
-        """Plan every process; ports stay the same across restarts."""
+        """Plan every process; ports stay the same across restarts.
+
+        The gateway reads the catalog and connects to the socket; only the user may.
+        """
         self._models = models
         self._options = options
-        self._files = files
+        self._catalog = catalog
+        self._scale_socket = scale_socket
         self._report = report
         self._session = session
         ports = free_loopback_ports(len(models))
         self._inference = [
             plan_inference(model, port, options) for model, port in zip(models, ports, strict=True)
         ]
-        gateway = plan_gateway(files.catalog, files.scale_socket, options)
+        gateway = plan_gateway(catalog, scale_socket, options)
         self._fork_server = _make_fork_server(options)
         start = self._fork_server.start if self._fork_server else process.start
-        self._backends = [self._supervise(planned, start) for planned in self._inference]
+        self._backends = [self._supervise(command, start) for command in self._inference]
         self._gateway = self._supervise(gateway, process.start)
 
-    def _supervise(self, planned: Planned, start: Start) -> Supervisor:
+    def _supervise(self, command: Command, start: Start) -> Supervisor:
         async def probe() -> readiness.Progress:
-            return await readiness.probe(self._session, planned.base_url)
+            return await readiness.probe(self._session, command.url)
 
-        return Supervisor(planned.command, probe, self._report, self._options.restart, start)
+        return Supervisor(command, probe, self._report, self._options.restart, start)
 
     async def serve(self, interrupts: Interrupts, console: Console) -> int:
         """Run until a signal or until a child is given up; then stop everything."""
         scales = {scale_name(i): supervisor for i, supervisor in enumerate(self._backends)}
-        async with scale_server(self._files.scale_socket, scales, self._stop_seconds):
+        async with scale_server(self._scale_socket, scales, self._stop_seconds):
             return await self._serve(interrupts, console)
 
     async def _serve(self, interrupts: Interrupts, console: Console) -> int:
@@ -194,7 +191,7 @@ class LocalDeployment:
 
     async def _run_gateway(self) -> None:
         infos = await describe_models(self._models, self._options)
-        write_catalog(self._files.catalog, self._models, self._inference, infos)
+        write_catalog(self._catalog, self._models, self._inference, infos)
         await self._gateway.run()
 
     @property
@@ -205,7 +202,7 @@ class LocalDeployment:
     async def _announce(self, console: Console) -> None:
         """When everything is ready, print the models and example commands."""
         children = zip(self._backends, self._inference, strict=True)
-        infos = await asyncio.gather(*(self._info(s, planned) for s, planned in children))
+        infos = await asyncio.gather(*(self._info(s, command) for s, command in children))
         await self._gateway.ready.wait()
         await readiness.until_routed(self._session, self._options.local_url, self._loaded)
         self._report.finish()
@@ -214,15 +211,15 @@ class LocalDeployment:
             self._report.note(line)
         self._report.note("press Ctrl-C to stop")
 
-    async def _info(self, supervisor: Supervisor, planned: Planned) -> ModelInfo:
+    async def _info(self, supervisor: Supervisor, command: Command) -> ModelInfo:
         """Return the model of a child once it is ready, with retries when it exits meanwhile."""
         for _ in range(_INFO_ATTEMPTS - 1):
             await supervisor.ready.wait()
             with contextlib.suppress(ChildFailedError):
-                return await readiness.model_info(self._session, planned.base_url)
+                return await readiness.model_info(self._session, command.url)
             await asyncio.sleep(1.0)
         await supervisor.ready.wait()
-        return await readiness.model_info(self._session, planned.base_url)
+        return await readiness.model_info(self._session, command.url)
 
     def _loaded(self) -> Sequence[str]:
         """Return the keys of the models that are ready; a client may have unloaded others."""

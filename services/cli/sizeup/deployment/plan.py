@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from sizeup_telemetry.secret_files import exposure_warning
 from sizeup_wire.catalog import Catalog, ScaleToZero
 from sizeup_wire.model import ModelInfo
 
-_CATALOG_FILE = "catalog.yaml"
 _STARTUP_SECONDS = 86_400.0
 """For the gateway: a child that does not start is given up here, by its exits."""
 
@@ -46,15 +45,7 @@ class Options:
         return url(host, self.port)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A process and its address."""
-
-    command: Command
-    base_url: str
-
-
-def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
+def plan_inference(model: LocalModel, port: int, options: Options) -> Command:
     """Plan the process that serves one model on a loopback port."""
     settings = {
         "MODEL": model.model,
@@ -67,10 +58,8 @@ def plan_inference(model: LocalModel, port: int, options: Options) -> Planned:
         "ENGINE": options.engine,
         "THREADS": options.threads,
     }
-    return Planned(
-        _command(model.key, "sizeup_inference", "SIZEUP_INFERENCE_", settings, options),
-        f"http://127.0.0.1:{port}",
-    )
+    command = _command(model.key, "sizeup_inference", "SIZEUP_INFERENCE_", settings, options)
+    return replace(command, url=url("127.0.0.1", port))
 
 
 def plan_describe(options: Options) -> Command:
@@ -79,7 +68,7 @@ def plan_describe(options: Options) -> Command:
     return _command("describe", "sizeup_inference.describe", "SIZEUP_INFERENCE_", settings, options)
 
 
-def plan_gateway(catalog_file: Path, scale_socket: Path, options: Options) -> Planned:
+def plan_gateway(catalog_file: Path, scale_socket: Path, options: Options) -> Command:
     settings = {
         "HOST": options.host,
         "PORT": options.port,
@@ -88,20 +77,14 @@ def plan_gateway(catalog_file: Path, scale_socket: Path, options: Options) -> Pl
     }
     if "SIZEUP_GATEWAY_CREATED_MODELS" not in options.environment:
         settings["CREATED_MODELS"] = options.created_models
-    return Planned(
-        _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", settings, options),
-        options.local_url,
-    )
+    command = _command("gateway", "sizeup_gateway", "SIZEUP_GATEWAY_", settings, options)
+    return replace(command, url=options.local_url)
 
 
 def keys_file_warning(environment: Mapping[str, str]) -> str | None:
     """Return a line about an API key file of the gateway that other users have access to."""
     path = environment.get("SIZEUP_GATEWAY_API_KEYS_FILE")
     return exposure_warning(Path(path)) if path else None
-
-
-def catalog_file(folder: Path) -> Path:
-    return folder / _CATALOG_FILE
 
 
 def scale_name(index: int) -> str:
@@ -112,17 +95,17 @@ def scale_name(index: int) -> str:
 def write_catalog(
     path: Path,
     models: Sequence[LocalModel],
-    inference: Sequence[Planned],
+    inference: Sequence[Command],
     infos: Sequence[ModelInfo | None],
 ) -> None:
     """Write the gateway's catalog: these models with one replica each, and their descriptions."""
     entries = {}
-    for i, (model, planned, info) in enumerate(zip(models, inference, infos, strict=True)):
+    for i, (model, command, info) in enumerate(zip(models, inference, infos, strict=True)):
         scale = ScaleToZero(
             deployment=scale_name(i), keep_alive_seconds=-1, startup_seconds=_STARTUP_SECONDS
         )
         changes = {
-            "replicas": (planned.base_url,),
+            "replicas": (command.url,),
             "scale_to_zero": scale,
             "info": info,
             "draft": None,  # of the processes, not of the gateway

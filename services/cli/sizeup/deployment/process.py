@@ -23,6 +23,8 @@ class Command:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     log_path: Path
+    url: str = ""
+    """Base URL of a server."""
 
 
 class Child(Protocol):
@@ -60,14 +62,10 @@ class Process:
         finally:
             self._copying.cancel()
             await asyncio.gather(self._copying, return_exceptions=True)
-            self._close_output()
+            if self._process.returncode is not None:  # a grandchild may keep the other end open
+                self._close_pipe()
         reason = self._log.exit_reason()
         return f"{describe_exit(code)}: {reason}" if reason else describe_exit(code)
-
-    def _close_output(self) -> None:
-        """Close the pipe of an exited child, whose other end a grandchild may keep open."""
-        if self._process.returncode is not None:
-            self._close_pipe()
 
     def terminate(self) -> None:
         """Send SIGTERM; does nothing after the exit."""

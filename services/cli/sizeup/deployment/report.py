@@ -42,16 +42,18 @@ class Report:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, name: str, progress: readiness.Progress) -> None:
-        """Print each stage once."""
+        """Print each stage of a start once; the last is ready."""
         if self._stages.get(name) != progress.stage:
             self._stages[name] = progress.stage
             self.note(f"{name}: {progress.stage}")
 
     def exited(self, name: str, reason: str, wait_seconds: float) -> None:
+        """A child exited unexpectedly and is restarted after the wait."""
         self._stages.pop(name, None)
         self.note(f"{name} exited ({reason}); restarting in {wait_seconds:g} s")
 
     def unloaded(self, name: str) -> None:
+        """A child exited because it was scaled to zero."""
         self._stages.pop(name, None)
         self.note(f"{name}: unloaded")
 

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from sizeup.deployment import process
 from sizeup.deployment.backoff import History, Policy, next_start
 from sizeup.deployment.child_log import ChildLog
 from sizeup.deployment.process import Command, Process
 from sizeup.deployment.readiness import Probe, Progress, until_hung, until_ready
+from sizeup.deployment.report import Report
 from sizeup.errors import ChildFailedError
 
 _KILLED_SECONDS = 10.0
@@ -20,19 +20,6 @@ _KILLED_SECONDS = 10.0
 Start = Callable[[Command, ChildLog], Awaitable[Process]]
 
 
-class Observer(Protocol):
-    """Receives the events of the children."""
-
-    def progress(self, name: str, progress: Progress) -> None:
-        """A child reports startup progress; the last is ready."""
-
-    def exited(self, name: str, reason: str, wait_seconds: float) -> None:
-        """A child exited unexpectedly and is restarted after the wait."""
-
-    def unloaded(self, name: str) -> None:
-        """A child exited because it was scaled to zero."""
-
-
 class Supervisor:
     """Keep one child running until stop, unless scaled to zero. Belongs to one event loop."""
 
@@ -40,7 +27,7 @@ class Supervisor:
         self,
         command: Command,
         probe: Probe,
-        observer: Observer,
+        report: Report,
         policy: Policy,
         start: Start = process.start,
     ) -> None:
@@ -53,7 +40,7 @@ class Supervisor:
         """Of the scale."""
         self._command = command
         self._probe = probe
-        self._observer = observer
+        self._report = report
         self._policy = policy
         self._start = start
         self._history = History()
@@ -150,7 +137,7 @@ class Supervisor:
         if progress.ready:
             self._history = self._history.after_ready(time.monotonic())
             self.ready.set()
-        self._observer.progress(self.name, progress)
+        self._report.progress(self.name, progress)
 
     async def _wait_before_restart(self, reason: str) -> None:
         self._process = None
@@ -159,7 +146,7 @@ class Supervisor:
             return
         if was_unloaded:
             self._history = replace(self._history, ready_at=None)
-            self._observer.unloaded(self.name)
+            self._report.unloaded(self.name)
             return
         self._history = self._history.after_exit(time.monotonic(), self._policy)
         wait = next_start(self._history, self._policy)
@@ -168,7 +155,7 @@ class Supervisor:
                 f"{self.name} failed to start {self._history.failures} times: {reason}\n"
                 f"log: {self._command.log_path}"
             )
-        self._observer.exited(self.name, reason, wait)
+        self._report.exited(self.name, reason, wait)
         await _within(wait, self._stopping)
 
 

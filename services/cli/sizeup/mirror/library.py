@@ -10,19 +10,17 @@ Only digests are cached: files added to the folder are served with the next requ
 import asyncio
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sizeup_store.markers import fingerprint
+from sizeup_store.markers import blob_digest, fingerprint
 from sizeup_store.weights import (
     CONFIG,
+    ModelNotFoundError,
+    find_snapshot,
     git_blob_id,
-    is_commit,
     is_hub_id,
-    is_revision,
-    read_reference,
     repository_folder,
     sha256_of,
 )
@@ -35,15 +33,15 @@ _CACHE_PREFIX = "models--"
 _LARGE_BYTES = 10 << 20
 """From this size the hub uses large-file storage, whatever the name."""
 _LARGE_SUFFIXES = (".safetensors", ".bin", ".gguf", ".pt", ".onnx", ".msgpack", ".h5")
-_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class RepositoryNotFoundError(Exception):
-    """The model does not exist."""
+class NotFoundError(Exception):
+    """No such model, revision or file, in the words of the hub."""
 
-
-class RevisionNotFoundError(Exception):
-    """The model exists, but not the revision."""
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        """X-Error-Code: RepoNotFound, RevisionNotFound or EntryNotFound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +109,14 @@ class Library:
     async def snapshot(self, model_id: str, revision: str) -> Snapshot:
         """Return a model at a branch, tag or commit; hashes files that are new or changed.
 
-        Raises RepositoryNotFoundError or RevisionNotFoundError.
+        Raises NotFoundError.
         """
-        if not is_hub_id(model_id):
-            raise RepositoryNotFoundError(model_id)
-        if plain := self._plain_folder(model_id):
-            return await self._plain(model_id, plain, revision)
-        return await self._cached(model_id, revision)
+        if is_hub_id(model_id):
+            if plain := self._plain_folder(model_id):
+                return await self._plain(model_id, plain, revision)
+            if (repository_folder(model_id, self._root) / "snapshots").is_dir():
+                return await self._cached(model_id, revision)
+        raise NotFoundError("RepoNotFound", f"Repository not found: {model_id}")
 
     def _plain_folder(self, model_id: str) -> Path | None:
         own = model_id.removeprefix(f"{OWN_ORGANISATION}/")
@@ -128,18 +127,15 @@ class Library:
         files = await self._files(folder)
         commit = content_commit(files)
         if revision not in (MAIN, commit):
-            raise RevisionNotFoundError(revision)
+            raise _no_revision(revision)
         return Snapshot(model_id, commit, files)
 
     async def _cached(self, model_id: str, revision: str) -> Snapshot:
-        repository = repository_folder(model_id, self._root)
-        if not (repository / "snapshots").is_dir():
-            raise RepositoryNotFoundError(model_id)
-        commit = _commit_of(repository, revision)
-        folder = repository / "snapshots" / commit
-        if not is_commit(commit) or not folder.is_dir():
-            raise RevisionNotFoundError(revision)
-        return Snapshot(model_id, commit, await self._files(folder))
+        try:
+            folder = find_snapshot(model_id, revision, self._root)
+        except ModelNotFoundError as error:
+            raise _no_revision(revision) from error
+        return Snapshot(model_id, folder.name, await self._files(folder))
 
     async def _files(self, folder: Path) -> tuple[ModelFile, ...]:
         found = await asyncio.to_thread(self._find, folder)
@@ -166,7 +162,7 @@ class Library:
             paths += [Path(parent) / name for name in names if not name.startswith(".")]
         return [
             _DiskFile(
-                path.relative_to(folder).as_posix(), target, fingerprint(target), _blob_digest(path)
+                path.relative_to(folder).as_posix(), target, fingerprint(target), blob_digest(path)
             )
             for path in sorted(paths)
             if self._is_served(target := path.resolve())
@@ -183,19 +179,8 @@ def content_commit(files: tuple[ModelFile, ...]) -> str:
     return hashlib.sha1(lines.encode(), usedforsecurity=False).hexdigest()
 
 
-def _commit_of(repository: Path, revision: str) -> str:
-    """Resolve a branch or tag; any other revision is returned unchanged."""
-    if not is_revision(revision):
-        raise RevisionNotFoundError(revision)
-    return read_reference(repository / "refs" / revision) or revision
-
-
-def _blob_digest(path: Path) -> str | None:
-    """Return the digest that is the name of the cache blob behind a link, if any."""
-    if not path.is_symlink():
-        return None
-    target = path.readlink()
-    return target.name if target.parent.name == "blobs" and _DIGEST.fullmatch(target.name) else None
+def _no_revision(revision: str) -> NotFoundError:
+    return NotFoundError("RevisionNotFound", f"Invalid rev id: {revision}")
 
 
 def _hash(path: Path, size: int) -> str:

@@ -13,21 +13,14 @@ from urllib.parse import unquote
 from fastapi import APIRouter, FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sizeup.errors import UsageError
-from sizeup.mirror.file_response import StreamedFile
-from sizeup.mirror.library import (
-    MAIN,
-    Library,
-    ModelFile,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-    Snapshot,
-)
+from sizeup.mirror.library import MAIN, Library, ModelFile, NotFoundError
 from sizeup.ports import require_free, url
 from sizeup_telemetry.api_docs import create_app, json_response, serve_api_docs
 from sizeup_telemetry.drain import Drain
@@ -109,15 +102,6 @@ class HubError(BaseModel):
     error: str
 
 
-class NotFoundError(Exception):
-    """Becomes a 404 in the hub's format."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        """X-Error-Code: RepoNotFound, RevisionNotFound or EntryNotFound."""
-
-
 class Mirror:
     """The hub's routes over a library."""
 
@@ -195,7 +179,7 @@ class Mirror:
     async def _describe(
         self, org: str, name: str, revision: str, blobs: Blobs = ""
     ) -> ModelDescription:
-        snapshot = await self._snapshot(org, name, revision)
+        snapshot = await self._library.snapshot(f"{org}/{name}", revision)
         detailed = blobs.lower() == "true"
         return ModelDescription(
             object_id=snapshot.commit,
@@ -207,7 +191,7 @@ class Mirror:
 
     async def _tree(self, request: Request, org: str, name: str, rest: str) -> list[TreeEntry]:
         revision, folder = _split(request, "/tree/")
-        snapshot = await self._snapshot(org, name, revision)
+        snapshot = await self._library.snapshot(f"{org}/{name}", revision)
         below = [f for f in snapshot.files if not folder or f.name.startswith(f"{folder}/")]
         if folder and not below:
             raise NotFoundError("EntryNotFound", f"{folder} does not exist on {revision!r}")
@@ -215,7 +199,7 @@ class Mirror:
 
     async def _resolve(self, request: Request, org: str, name: str, rest: str) -> Response:
         revision, filename = _split(request, "/resolve/")
-        snapshot = await self._snapshot(org, name, revision)
+        snapshot = await self._library.snapshot(f"{org}/{name}", revision)
         file = snapshot.file(filename)
         if file is None:
             raise NotFoundError("EntryNotFound", f"{filename} does not exist on {revision!r}")
@@ -225,14 +209,28 @@ class Mirror:
         log.info("mirror.file", extra={"model": snapshot.id, "file": filename, "bytes": file.size})
         return StreamedFile(file.path, headers=headers, media_type=_OCTETS)
 
-    async def _snapshot(self, org: str, name: str, revision: str) -> Snapshot:
-        model_id = f"{org}/{name}"
-        try:
-            return await self._library.snapshot(model_id, revision)
-        except RepositoryNotFoundError as error:
-            raise NotFoundError("RepoNotFound", f"Repository not found: {model_id}") from error
-        except RevisionNotFoundError as error:
-            raise NotFoundError("RevisionNotFound", f"Invalid rev id: {revision}") from error
+
+class StreamedFile(FileResponse):
+    """A file as a response, with errors in the shape of the hub."""
+
+    chunk_size = 1 << 20
+    """Larger chunks are not faster."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises HTTPException for a range that cannot be served: Starlette sends plain text."""
+
+        async def send_checked(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                raise HTTPException(message["status"], headers=_content_range(message))
+            await send(message)
+
+        await super().__call__(scope, receive, send_checked)
+
+
+def _content_range(start: Message) -> dict[str, str]:
+    """Return that of a 416: the size of the file."""
+    found = Headers(raw=start["headers"]).get("Content-Range")
+    return {} if found is None else {"Content-Range": found}
 
 
 class InFlightLimit:
@@ -314,10 +312,7 @@ async def _internal_error(_request: Request, _error: Exception) -> Response:
 
 def _printable(text: str) -> str:
     """Make text from a client safe for a header: a line break would start another header."""
-    return text.encode("ascii", "replace").decode("ascii").translate(_NO_CONTROLS)
-
-
-_NO_CONTROLS = dict.fromkeys((*range(32), 127), "?")
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
 async def _live() -> Response:
@@ -337,7 +332,5 @@ def serve_mirror(folder: Path, host: str, port: int, *, api_docs: bool) -> None:
     print(f"serving {folder} on {url(host, port)}: {', '.join(ids)}", flush=True)
     configure_logging("info")
     app = Mirror(library, drain).app(host, api_docs=api_docs)
-    asyncio.run(serve(app, _NO_METRICS, Listen(host, port, None, _DRAIN_SECONDS), drain))
-
-
-_NO_METRICS = Starlette()
+    listen = Listen(host, port, metrics_port=None, drain_seconds=_DRAIN_SECONDS)
+    asyncio.run(serve(app, Starlette(), listen, drain))

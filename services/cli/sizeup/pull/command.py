@@ -4,14 +4,15 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from sizeup.ports import serving
 from sizeup.pull.console_report import make_pull_report
-from sizeup.pull.health import serve_health
-from sizeup.pull.metrics import PullMetrics, serve_metrics
+from sizeup.pull.health import start_health
+from sizeup.pull.metrics import start_metrics
 from sizeup.pull.progress_file import ProgressFile
 from sizeup.settings import Settings
 from sizeup_store.errors import PullError
@@ -22,23 +23,36 @@ from sizeup_store.pull_report import PullReport
 from sizeup_telemetry.secret_files import exposure_warning
 
 
-@dataclass(frozen=True, slots=True)
-class PullOptions:
-    """What to download, from where, and how to report it."""
+def run_pull(
+    settings: Settings,
+    console: Console,
+    *,
+    endpoint: str | None,
+    model_id: str,
+    revision: str,
+    cache: Path,
+    metrics_port: int | None,
+    health_port: int | None,
+    progress_file: bool,
+) -> Path:
+    """Return the snapshot once it is complete; raises PullError or PortInUseError."""
+    if settings.umask is not None:
+        os.umask(int(settings.umask, 8))
+    hub = _hub_options(settings, endpoint)
+    path = progress_path(model_id, revision, cache) if progress_file else None
+    with make_pull_report(console) as report:
+        if (file := token_file(hub)) and (warning := exposure_warning(file)):
+            report.note(warning)
+        progress = report.progress
+        with (
+            serving("--metrics-port", metrics_port, partial(start_metrics, model_id, progress)),
+            serving("--health-port", health_port, partial(start_health, progress)),
+            _progress_file(path, report),
+        ):
+            return pull(hub, model_id, revision, cache, report, offline=settings.hf_hub_offline)
 
-    hub: HubOptions
-    model_id: str
-    revision: str
-    cache: Path
-    offline: bool
-    metrics_port: int | None
-    health_port: int | None
-    progress_file: bool
-    umask: str | None
-    """Octal."""
 
-
-def hub_options(settings: Settings, endpoint: str | None) -> HubOptions:
+def _hub_options(settings: Settings, endpoint: str | None) -> HubOptions:
     """Return the hub of the settings; an endpoint overrides theirs."""
     return HubOptions(
         endpoint=endpoint or settings.hf_endpoint,
@@ -50,36 +64,12 @@ def hub_options(settings: Settings, endpoint: str | None) -> HubOptions:
     )
 
 
-def run_pull(options: PullOptions, console: Console) -> Path:
-    """Return the snapshot once it is complete; raises PullError or PortInUseError."""
-    if options.umask is not None:
-        os.umask(int(options.umask, 8))
-    with make_pull_report(console) as report:
-        if (file := token_file(options.hub)) and (warning := exposure_warning(file)):
-            report.note(warning)
-        metrics = PullMetrics(options.model_id, report.progress)
-        with (
-            serve_metrics(metrics, options.metrics_port),
-            serve_health(report.progress, options.health_port),
-            _progress_file(options, report),
-        ):
-            return pull(
-                options.hub,
-                options.model_id,
-                options.revision,
-                options.cache,
-                report,
-                offline=options.offline,
-            )
-
-
 @contextmanager
-def _progress_file(options: PullOptions, report: PullReport) -> Iterator[None]:
-    """Keep the progress in a file, if requested; after a failure it states the reason."""
-    if not options.progress_file:
+def _progress_file(path: Path | None, report: PullReport) -> Iterator[None]:
+    """Keep the progress in a file, if there is to be one; after a failure it states the reason."""
+    if path is None:
         yield
         return
-    path = progress_path(options.model_id, options.revision, options.cache)
     file = ProgressFile(path, time.monotonic)
     report.watchers.append(file.write)
     try:

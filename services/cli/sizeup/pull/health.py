@@ -2,13 +2,11 @@
 
 import json
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
+from threading import Thread
 
-from sizeup.errors import PortInUseError
 from sizeup.ports import every_address
 from sizeup_store.pull_report import PullProgress
 from sizeup_wire import routes
@@ -17,24 +15,12 @@ _CLIENT_SECONDS = 10.0
 """A client that sends nothing must not keep a thread."""
 
 
-@contextmanager
-def serve_health(progress: PullProgress, port: int | None) -> Iterator[None]:
-    """Serve on all interfaces during the block; None: do not serve. Raises PortInUseError."""
-    if port is None:
-        yield
-        return
-    try:
-        server = _Server((every_address(), port), partial(_Handler, progress))
-    except OSError as error:
-        raise PortInUseError(f"--health-port {port}: {error.strerror}") from error
-    with server:
-        thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
+def start_health(progress: PullProgress, port: int, address: str) -> tuple[BaseServer, Thread]:
+    """Serve in a thread; raises OSError."""
+    server = _Server((address, port), partial(_Handler, progress))
+    thread = Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    return server, thread
 
 
 class _Server(ThreadingHTTPServer):

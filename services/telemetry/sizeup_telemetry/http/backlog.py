@@ -4,15 +4,13 @@ An overloaded loop otherwise takes in everything, and lets what it could serve w
 will refuse.
 """
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
+
+from starlette.types import Scope
 
 from sizeup_telemetry.http.refusal import Header, Refusal
 from sizeup_telemetry.places import Places
-
-Scope = MutableMapping[str, Any]
-"""As Starlette's."""
 
 ClientOf = Callable[[Sequence[Header], str], str]
 """The name of a client by its headers and its address, neither of them checked."""

@@ -4,12 +4,13 @@ import asyncio
 from enum import Enum, auto
 from typing import ClassVar, cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sizeup_telemetry import request_id
 from sizeup_telemetry.http import head
-from sizeup_telemetry.http.backlog import Backlog, Scope, leave
+from sizeup_telemetry.http.backlog import Backlog, leave
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.cycle import Cycle
 from sizeup_telemetry.http.half_close import EARLY_SECONDS, HalfClosed

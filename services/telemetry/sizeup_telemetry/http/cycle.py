@@ -1,56 +1,32 @@
 """uvicorn's request and response, with responses of ours where it has plain text."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from sizeup_telemetry import request_id
-from sizeup_telemetry.http.refusal import INTERNAL_ERROR, RefusalResponse, Refuse, asgi_headers
-
-
-class Connection(Protocol):
-    """What a response needs of its connection."""
-
-    def write(self, data: bytes) -> None: ...
-
-    def close(self) -> None: ...
-
-    def is_closing(self) -> bool: ...
+from sizeup_telemetry.http.refusal import INTERNAL_ERROR, Refuse, as_asgi
 
 
 class Cycle(RequestResponseCycle):
     """One request and its response."""
 
-    def __init__(self, connection: Connection, refuse: Refuse, **options: Any) -> None:
-        """`options` are uvicorn's."""
-        super().__init__(transport=connection, **options)  # type: ignore[arg-type]
+    def __init__(self, refuse: Refuse, **options: Any) -> None:
+        """`options` are uvicorn's; `transport` is the connection."""
+        super().__init__(**options)
         self._refuse = refuse
 
     async def send_500_response(self) -> None:
         """Respond to a request whose application has failed without a response."""
         response = self._refuse(self.scope["path"], INTERNAL_ERROR)
-        headers = asgi_headers(response, request_id.of(self.scope["headers"]))
-        await self.send(
-            {"type": "http.response.start", "status": response.status, "headers": headers}
-        )
-        await self.send({"type": "http.response.body", "body": response.body})
+        app = as_asgi(response, request_id.of(self.scope["headers"]))
+        await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]  # uvicorn's types
 
     def disconnect(self) -> None:
         """Let the application see that the client is gone, and drop what it still sends."""
         self.disconnected = True
         self.message_event.set()
-
-
-def refuse_with(response: RefusalResponse, id: str) -> ASGIApp:
-    """Return an application that sends a refusal, after which the connection may be kept."""
-
-    async def run(_scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = asgi_headers(response, id, closes=False)
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
-
-    return run
 
 
 def without_chunks(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:

@@ -8,16 +8,17 @@ import asyncio
 from typing import cast
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from sizeup_telemetry.http import head
-from sizeup_telemetry.http.backlog import FULL, Backlog, Scope, leave
+from sizeup_telemetry.http.backlog import FULL, Backlog, leave
 from sizeup_telemetry.http.chunks import Chunks
 from sizeup_telemetry.http.connection import ConnectionProtocol, Phase
 from sizeup_telemetry.http.connections import Connections
-from sizeup_telemetry.http.cycle import Cycle, refuse_with, without_chunks
+from sizeup_telemetry.http.cycle import Cycle, without_chunks
 from sizeup_telemetry.http.limits import Limits
-from sizeup_telemetry.http.refusal import Refuse, json_refusal
+from sizeup_telemetry.http.refusal import Refuse, as_asgi, json_refusal
 
 PROBE_PATHS = frozenset({"/livez", "/readyz"})
 """Served beyond the limit of requests: the process ends when its liveness probe is refused."""
@@ -142,8 +143,8 @@ class LimitedProtocol(ConnectionProtocol):
 
     def _start(self) -> None:
         self.cycle = Cycle(
-            self,
             type(self).refuse,
+            transport=self,
             scope=self.scope,
             flow=self.flow,
             logger=self.logger,
@@ -156,7 +157,7 @@ class LimitedProtocol(ConnectionProtocol):
             on_response=self.on_response_complete,
         )
         is_old = self.scope["http_version"] == "1.0"
-        app = self.app if self._is_admitted else refuse_with(*self._respond(FULL))
+        app = self.app if self._is_admitted else as_asgi(*self._respond(FULL), closes=False)
         app = without_chunks(self.cycle, app) if is_old else app
         self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's types
 

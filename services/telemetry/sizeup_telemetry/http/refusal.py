@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 Header = tuple[bytes, bytes]
@@ -37,21 +38,20 @@ def json_refusal(_path: str, refusal: Refusal) -> RefusalResponse:
     return RefusalResponse(refusal.status, {"Content-Type": "application/json"}, body)
 
 
-def asgi_headers(
-    response: RefusalResponse, request_id: str, *, closes: bool = True
-) -> list[Header]:
-    """Return all headers of a response; `closes`: the connection ends with it."""
+def as_asgi(response: RefusalResponse, request_id: str, *, closes: bool = True) -> Response:
+    """Return a response with all of its headers; `closes`: the connection ends with it."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     headers |= {"x-request-id": request_id, "content-length": str(len(response.body))}
     if closes:
         headers["connection"] = "close"
-    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return Response(response.body, response.status, headers)
 
 
 def encode(
     response: RefusalResponse, request_id: str, defaults: Sequence[Header], *, has_body: bool
 ) -> bytes:
     """Return the response as it is sent; that to a HEAD request has no body."""
-    lines = (b"%s: %s\r\n" % header for header in (*defaults, *asgi_headers(response, request_id)))
+    headers = (*defaults, *as_asgi(response, request_id).raw_headers)
+    lines = (b"%s: %s\r\n" % header for header in headers)
     body = response.body if has_body else b""
     return b"".join((STATUS_LINE[response.status], *lines, b"\r\n", body))

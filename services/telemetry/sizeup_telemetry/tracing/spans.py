@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
+from starlette.datastructures import URL
 from starlette.middleware import Middleware
+from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
+from starlette.types import Receive, Scope, Send
 
 from sizeup_telemetry.background import in_thread
-from sizeup_telemetry.tracing.middleware import TracingMiddleware
 from sizeup_telemetry.tracing.settings import TracingSettings
 
 if TYPE_CHECKING:
@@ -80,6 +82,25 @@ def trace_ids() -> Mapping[str, str]:
     }
 
 
+class _ServerSpans(OpenTelemetryMiddleware):
+    """Starlette's, which a Host header that is no address would make fail: that is not traced.
+
+    A span ends when the application returns: with its stream, or when the client disconnects.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_traced = scope["type"] == "http" and _has_valid_host(scope)
+        await (super().__call__ if is_traced else self.app)(scope, receive, send)
+
+
+def _has_valid_host(scope: Scope) -> bool:
+    try:
+        _ = URL(scope=scope).port
+    except ValueError:
+        return False
+    return True
+
+
 class Tracing:
     def __init__(self, provider: "TracerProvider", excluded_urls: Iterable[str]) -> None:
         self._provider = provider
@@ -90,7 +111,7 @@ class Tracing:
         """Return the middleware that traces requests, except those for `untraced` paths."""
         paths = "|".join(map(re.escape, sorted(untraced)))
         patterns = [rf"^\w+://[^/]*({paths})(\?|$)", *self._excluded_urls]
-        return Middleware(TracingMiddleware, excluded_urls=patterns, tracer_provider=self._provider)
+        return Middleware(_ServerSpans, excluded_urls=patterns, tracer_provider=self._provider)
 
     @contextmanager
     def client_span(self, url: str) -> Iterator[ClientSpan]:

@@ -21,10 +21,9 @@ from sizeup.client.compare.state import Comparison, apply
 
 def feed(output: Output, lines: Sequence[Line]) -> Comparison:
     comparison = Comparison()
-    with output:
-        for at, line in enumerate(lines):
-            comparison = apply(comparison, line, float(at))
-            output.show(comparison, float(at))
+    for at, line in enumerate(lines):
+        comparison = apply(comparison, line, float(at))
+        output.show(comparison, float(at))
     return comparison
 
 
@@ -36,7 +35,7 @@ def plain(lines: Sequence[Line]) -> list[str]:
 
 
 def live(lines: Sequence[Line], width: int) -> str:
-    """Return what remains after the alternate screen."""
+    """Return what is printed when the alternate screen is left."""
     file = io.StringIO()
     console = Console(file=file, width=width, height=24, force_terminal=True, no_color=True)
     output = LiveOutput(console, "What is 12 + 30?")

@@ -76,8 +76,7 @@ class Compare:
         connection and thereby cancels every answer.
         """
         try:
-            with output:
-                asyncio.run(self._stream(output))
+            asyncio.run(self._stream(output))
         finally:
             output.finish(self._comparison)
             answered = self._report_failures()

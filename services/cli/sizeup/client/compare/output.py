@@ -2,8 +2,7 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -20,32 +19,6 @@ _WIDEST_TABLE = 10_000
 """Columns, at which no figure is cut."""
 
 
-class Output(Protocol):
-    """Shows a compare while it runs, and its end after leaving the block."""
-
-    def __enter__(self) -> "Output": ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    def show(self, comparison: Comparison, at: float) -> None:
-        """Show a new state, `at` seconds after the request."""
-
-    def finish(self, comparison: Comparison) -> None:
-        """Show the answers and figures; of an interrupted compare what has arrived."""
-
-
-def make_output(prompt: str) -> Output:
-    console = Console()
-    if sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal:
-        return LiveOutput(console, prompt)
-    return PlainOutput(sys.stdout)
-
-
 class PlainOutput:
     """Each answer once it is complete, every line prefixed with its size."""
 
@@ -53,23 +26,14 @@ class PlainOutput:
         self._file = file
         self._printed: set[Key] = set()
 
-    def __enter__(self) -> "PlainOutput":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """There is nothing to restore."""
-
-    def show(self, comparison: Comparison, at: float) -> None:
+    def show(self, comparison: Comparison, _at: float) -> None:
+        """Print the answers that have ended since the last state."""
         for key, answer in comparison.answers.items():
             if answer.ended is not None and key not in self._printed:
                 self._print(key, answer, comparison)
 
     def finish(self, comparison: Comparison) -> None:
+        """Print the other answers and the figures; of an interrupted compare what has arrived."""
         if not comparison.answers:
             return
         for key, answer in comparison.answers.items():
@@ -108,19 +72,8 @@ class LiveOutput:
             get_renderable=self._frame,
         )
 
-    def __enter__(self) -> "LiveOutput":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the alternate screen."""
-        self._live.stop()
-
     def show(self, comparison: Comparison, at: float) -> None:
+        """Draw a new state, `at` seconds after the request, from now on."""
         self._shown = comparison, time.monotonic() - at
         if not self._live.is_started:  # only now: an error before the stream needs no screen
             self._live.start(refresh=True)
@@ -130,6 +83,8 @@ class LiveOutput:
         return Screen(comparison, self._prompt, time.monotonic() - begin)
 
     def finish(self, comparison: Comparison) -> None:
+        """Leave the alternate screen; print as PlainOutput does."""
+        self._live.stop()
         if not comparison.answers:
             return
         for answer in comparison.answers.values():
@@ -161,3 +116,13 @@ class LiveOutput:
             return
         for line in summary.listed(rows):
             self._console.print(Text(line))
+
+
+Output = PlainOutput | LiveOutput
+
+
+def make_output(prompt: str) -> Output:
+    console = Console()
+    if sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal:
+        return LiveOutput(console, prompt)
+    return PlainOutput(sys.stdout)
