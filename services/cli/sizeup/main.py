@@ -5,10 +5,9 @@ import io
 import signal
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -67,13 +66,9 @@ WaitSeconds = Annotated[
 ]
 
 
-class LogLevel(StrEnum):
-    """Minimum level of the services' logs."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"], typer.Option(help="Log level of all processes.")
+]
 
 
 @app.command()
@@ -100,9 +95,7 @@ def up(
     drain_seconds: Annotated[
         float | None, typer.Option(min=0, help="Time for requests in flight after Ctrl-C.")
     ] = None,
-    log_level: Annotated[LogLevel, typer.Option(help="Log level of all processes.")] = (
-        LogLevel.INFO
-    ),
+    log_level: LogLevel = "info",
     catalog: CatalogFile = None,
 ) -> None:
     """Serve models behind one gateway until Ctrl-C. Default: the toy models."""
@@ -114,7 +107,7 @@ def up(
         host=host,
         port=port,
         drain_seconds=settings.drain_seconds if drain_seconds is None else drain_seconds,
-        log_level=log_level.value,
+        log_level=log_level,
         log_dir=log_folder(settings.log_dir, port),
         created_models=settings.created_models,
         engine=settings.engine,
@@ -335,7 +328,6 @@ def run(command: Callable[[], object]) -> int:
 
 
 def main() -> None:
-    """Entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # the terminal's encoding may lack characters
             stream.reconfigure(errors="backslashreplace")

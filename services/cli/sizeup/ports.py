@@ -18,7 +18,6 @@ def every_address() -> str:
 
 
 def url(host: str, port: int) -> str:
-    """Return the URL of a listen address."""
     return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}"
 
 

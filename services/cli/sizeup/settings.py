@@ -40,9 +40,7 @@ class Settings(HubCacheSettings):
         0.5, gt=0, le=30, description="first wait before `up` restarts a process; doubles"
     )
     answer_seconds: float = Field(
-        600.0,
-        gt=0,
-        description="ask, chat, compare and check fail after this long without data",
+        600.0, gt=0, description="ask, chat, compare and check fail after this long without data"
     )
     hub_seconds: float = Field(
         30.0, gt=0, le=3600, description="pull retries after this long without data from the hub"
@@ -93,7 +91,6 @@ class Settings(HubCacheSettings):
 
     @property
     def log_dir(self) -> Path:
-        """Folder of the logs of `up`."""
         return self.xdg_state_home.expanduser() / "sizeup"
 
     @property

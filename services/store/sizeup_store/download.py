@@ -77,7 +77,6 @@ class Download:
                 self.client.back_off(failures, error, partial.touch)
 
     def _append(self, partial: Path, begin: int) -> None:
-        """Append the body of one response."""
         repository, name = self.repository, self.file.name
         with self.client.open_file(repository.id, repository.commit, name, begin) as response:
             if begin and response.status_code != 206:  # the server ignores Range

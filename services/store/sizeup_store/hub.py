@@ -40,12 +40,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
     parse_ratelimit_headers,
 )
 
-from sizeup_store.errors import (
-    HubRefusedError,
-    HubResponseError,
-    InvalidOptionError,
-    PullError,
-)
+from sizeup_store.errors import HubRefusedError, HubResponseError, InvalidOptionError, PullError
 from sizeup_store.hub_http import (
     IS_FILE,
     TransientError,
@@ -176,8 +171,6 @@ class HubClient:
     def _translated(self, model_id: str) -> Iterator[None]:
         try:
             yield
-        except PullError:
-            raise
         except HfHubHTTPError as error:
             raise self._status_error(error, model_id) from error
         except httpx2.RequestError as error:

@@ -48,7 +48,6 @@ class Repository:
     """Those that may be downloaded, by name."""
 
     def small_files(self) -> list[RemoteFile]:
-        """Return everything but weights."""
         return [file for name, file in self.files.items() if _is_small_file(name)]
 
     def weights(self, names: Iterable[str]) -> list[RemoteFile]:

@@ -78,7 +78,6 @@ def is_revision(revision: str) -> bool:
 
 
 def is_commit(revision: str) -> bool:
-    """Return whether a revision is a full commit hash."""
     return _COMMIT.fullmatch(revision) is not None
 
 

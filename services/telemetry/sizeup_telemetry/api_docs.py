@@ -131,9 +131,7 @@ class Reference(Json):
 def request_body(model: type[BaseModel], description: str = "", *, required: bool = True) -> Json:
     """Return the `openapi_extra` of a route that reads a JSON body itself."""
     content = {"application/json": {"schema": Reference(model)}}
-    return {
-        "requestBody": {"description": description, "required": required, "content": content},
-    }
+    return {"requestBody": {"description": description, "required": required, "content": content}}
 
 
 def json_response(model: type[BaseModel], description: str) -> Json:

@@ -42,7 +42,6 @@ class HostRule:
         self._fqdn: str | None = None
 
     async def fault(self, scope: Scope) -> HostFault | None:
-        """Check an HTTP request."""
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) > 1:
             return HostFault.MULTIPLE

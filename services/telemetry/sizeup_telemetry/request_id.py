@@ -16,15 +16,10 @@ current: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the current task's request; empty outside a request."""
 
 
-def new_request_id() -> str:
-    """Return an id that is unique across processes."""
-    return uuid.uuid4().hex
-
-
 def of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the id of a request by its headers, as ASGI has them."""
     given = Headers(raw=list(headers)).get(HEADER, "")
-    return given if _VALID.fullmatch(given) else new_request_id()
+    return given if _VALID.fullmatch(given) else uuid.uuid4().hex
 
 
 class RequestIdMiddleware:

@@ -24,7 +24,6 @@ def exposed_mode(path: Path) -> str | None:
 
 
 def log_exposure(path: Path) -> None:
-    """Log a warning about a file that others may read or write."""
     if mode := exposed_mode(path):
         _log.warning("secret_file.exposed", extra={"file": str(path), "mode": mode})
 

@@ -150,7 +150,6 @@ class NameIndex:
                     raise ValueError(f"models {taken!r} and {key!r} share the name {name!r}")
 
     def find(self, name: str) -> str | None:
-        """Return the key of the model with this name, or None."""
         short = shortest_name(name).lower()
         return next((self._keys[c] for c in _candidates(short) if c in self._keys), None)
 

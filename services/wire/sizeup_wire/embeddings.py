@@ -49,10 +49,7 @@ class Embedding(ResponseModel):
     prompt_tokens: int
 
 
-EmbedEvent = Annotated[
-    Started | Embedding | Finished | Failed,
-    Field(discriminator="event"),
-]
+EmbedEvent = Annotated[Started | Embedding | Finished | Failed, Field(discriminator="event")]
 
 embed_event_adapter: TypeAdapter[EmbedEvent] = TypeAdapter(EmbedEvent)
 """Parses one line of the stream."""

@@ -1,6 +1,6 @@
 """`sizeup models`: the catalog, the models on this machine, and the served models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,6 @@ from sizeup.client.gateway_client import connect
 from sizeup.errors import SizeupError, UsageError
 from sizeup.models.local_models import ModelRegistry
 from sizeup_wire.catalog import CatalogEntry
-
-_BILLION = 1_000_000_000
-_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +54,7 @@ def _row(registry: ModelRegistry, entry: CatalogEntry, *, served: bool) -> Row:
 
 def size_on_disk(folder: Path) -> int:
     """Return the size of a model's files, the blobs behind links included."""
-    return sum(path.stat().st_size for path in _files(folder))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file())
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
 def table_of(rows: Sequence[Row]) -> Table:
@@ -81,6 +74,4 @@ def short_count(count: int | None) -> str:
     """Format a number of parameters: 620M, 7.7B."""
     if count is None:
         return ""
-    if count >= _BILLION:
-        return f"{count / _BILLION:.3g}B"
-    return f"{count / _MILLION:.3g}M"
+    return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.3g}M"

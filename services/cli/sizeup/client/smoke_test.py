@@ -15,7 +15,7 @@ from sizeup.errors import GatewayUnreachableError, InvalidResponseError, UsageEr
 _QUESTION = "What is 12 + 30?"
 _MAX_TOKENS = 16
 """Enough for a stream; a model of any size generates them within seconds."""
-_LIST_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
+_LIST_SECONDS = 30.0
 _SHOWN_CHARACTERS = 200
 """Of an invalid response, in messages."""
 
@@ -59,7 +59,6 @@ class Result:
 
 
 def read_ollama(body: bytes) -> int:
-    """Return the tokens of an Ollama response without streaming."""
     return _ollama_tokens(_object(body))
 
 
@@ -72,10 +71,7 @@ def read_ollama_stream(body: bytes) -> int:
 
 
 def read_openai(body: bytes) -> int:
-    """Return the tokens of an OpenAI response without streaming."""
-    response = _object(body)
-    _require_finish([response])
-    return _openai_tokens(response)
+    return _openai_tokens([_object(body)])
 
 
 def read_openai_stream(body: bytes) -> int:
@@ -83,9 +79,7 @@ def read_openai_stream(body: bytes) -> int:
     events = [event.removeprefix(b"data: ") for event in body.split(b"\n\n") if event.strip()]
     if not events or events[-1].strip() != b"[DONE]":
         raise InvalidResponseError(f"stream without [DONE]: {_shown(body)}")
-    chunks = [_object(event) for event in events[:-1]]
-    _require_finish(chunks)
-    return _openai_tokens(chunks[-1]) if chunks else 0
+    return _openai_tokens([_object(event) for event in events[:-1]])
 
 
 def read_embed(body: bytes) -> int:
@@ -139,7 +133,7 @@ async def not_ready(url: str, models: Collection[str], key: str | None) -> dict[
     Raises GatewayUnreachableError, and InvalidResponseError for a model that is not served.
     """
     try:
-        async with aiohttp.ClientSession(headers=_headers(key), timeout=_LIST_TIMEOUT) as session:
+        async with _session(key, _LIST_SECONDS) as session:
             states = {model: await _state(session, url, model) for model in models}
     except (aiohttp.ClientError, TimeoutError) as error:
         raise GatewayUnreachableError(f"no model list from {url}: {error}") from error
@@ -155,8 +149,7 @@ async def smoke_test(
     url: str, models: Sequence[str], key: str | None, response_seconds: float
 ) -> AsyncIterator[Result]:
     """Yield a result for each call to each model; one call at a time."""
-    timeout = aiohttp.ClientTimeout(total=response_seconds)
-    async with aiohttp.ClientSession(timeout=timeout, headers=_headers(key)) as session:
+    async with _session(key, response_seconds) as session:
         for model in models:
             only_embeds = await _capabilities(session, url, model) == ["embedding"]
             for call in EMBEDDING_CALLS if only_embeds else CALLS:
@@ -189,8 +182,9 @@ async def _run(session: aiohttp.ClientSession, url: str, model: str, call: Call)
     return Result(model, call, tokens, time.monotonic() - begin)
 
 
-def _headers(key: str | None) -> dict[str, str]:
-    return {} if key is None else {"Authorization": f"Bearer {key}"}
+def _session(key: str | None, seconds: float) -> aiohttp.ClientSession:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=seconds))
 
 
 def _object(text: bytes) -> Mapping[str, Any]:
@@ -216,15 +210,13 @@ def _ollama_tokens(response: Mapping[str, Any]) -> int:
     return int(response.get("eval_count") or 0)
 
 
-def _require_finish(chunks: Sequence[Mapping[str, Any]]) -> None:
+def _openai_tokens(chunks: Sequence[Mapping[str, Any]]) -> int:
+    """Return the usage in the last chunk; one choice has to have ended."""
     choices = [choice for chunk in chunks for choice in chunk.get("choices") or ()]
     reasons = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
     if len(reasons) != 1:
         raise InvalidResponseError(f"{len(reasons)} finish_reasons, expected one")
-
-
-def _openai_tokens(response: Mapping[str, Any]) -> int:
-    return int((response.get("usage") or {}).get("completion_tokens") or 0)
+    return int((chunks[-1].get("usage") or {}).get("completion_tokens") or 0)
 
 
 def _shown(text: bytes) -> str:

@@ -35,7 +35,6 @@ def set_name(name: str) -> None:
 
 
 def main() -> None:
-    """Read the command line and run the module."""
     _, parent_pid, name, module = sys.argv
     die_with(int(parent_pid))
     set_name(name)

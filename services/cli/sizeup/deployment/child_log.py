@@ -15,8 +15,6 @@ _LINE_CHARACTERS = 300
 
 
 class ChildLog:
-    """Append a child's output to a file."""
-
     def __init__(self, path: Path, file_bytes: int = _FILE_BYTES) -> None:
         """Append to the file of an earlier run."""
         self.path = path

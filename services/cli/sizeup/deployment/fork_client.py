@@ -148,15 +148,12 @@ class ForkedChild:
 
     @property
     def returncode(self) -> int | None:
-        """As asyncio.subprocess.Process.returncode."""
         return self._exit.result() if self._exit.done() else None
 
     async def wait(self) -> int:
-        """Wait for the exit; return the returncode."""
         return await asyncio.shield(self._exit)
 
     def terminate(self) -> None:
-        """Send SIGTERM; may raise ProcessLookupError."""
         if self.returncode is None:
             os.kill(self.pid, signal.SIGTERM)
 

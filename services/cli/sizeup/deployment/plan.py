@@ -23,8 +23,6 @@ _STARTUP_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of `up` for all processes."""
-
     host: str
     port: int
     drain_seconds: float
@@ -46,7 +44,6 @@ class Options:
 
 
 def plan_inference(model: LocalModel, port: int, options: Options) -> Command:
-    """Plan the process that serves one model on a loopback port."""
     settings = {
         "MODEL": model.model,
         "MODEL_ID": model.entry.id,
@@ -63,7 +60,6 @@ def plan_inference(model: LocalModel, port: int, options: Options) -> Command:
 
 
 def plan_describe(options: Options) -> Command:
-    """Plan the process that describes models by their files."""
     settings = {"ENGINE": options.engine}
     return _command("describe", "sizeup_inference.describe", "SIZEUP_INFERENCE_", settings, options)
 
@@ -129,18 +125,11 @@ def _command(
 ) -> Command:
     shared = {"DRAIN_SECONDS": options.drain_seconds, "LOG_LEVEL": options.log_level}
     variables = {prefix + key: str(v) for key, v in {**settings, **shared}.items() if v is not None}
+    # -P: the working directory must not shadow modules
+    child = (sys.executable, "-P", "-m", "sizeup.deployment.child", str(os.getpid()))
     return Command(
         name=name,
-        # -P: the working directory must not shadow modules
-        argv=(
-            sys.executable,
-            "-P",
-            "-m",
-            "sizeup.deployment.child",
-            str(os.getpid()),
-            name,
-            module,
-        ),
+        argv=(*child, name, module),
         environment={**shared_environment(options), **variables},
         log_path=options.log_dir / f"{name}.log",
     )

@@ -118,7 +118,6 @@ async def _is_routed(
 
 
 async def model_info(session: aiohttp.ClientSession, base_url: str) -> ModelInfo:
-    """Return the model that a ready inference process serves."""
     try:
         async with session.get(base_url + routes.MODEL, timeout=_TIMEOUT) as response:
             response.raise_for_status()

@@ -93,7 +93,6 @@ class Library:
         self._hashing = asyncio.Lock()  # one file at a time: the disk is shared
 
     def ids(self) -> list[str]:
-        """Return the id of every model, sorted."""
         return sorted(set(self._ids()))
 
     def _ids(self) -> Iterator[str]:

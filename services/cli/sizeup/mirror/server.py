@@ -221,16 +221,12 @@ class StreamedFile(FileResponse):
 
         async def send_checked(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                raise HTTPException(message["status"], headers=_content_range(message))
+                size = Headers(raw=message["headers"]).get("Content-Range")  # of a 416
+                headers = None if size is None else {"Content-Range": size}
+                raise HTTPException(message["status"], headers=headers)
             await send(message)
 
         await super().__call__(scope, receive, send_checked)
-
-
-def _content_range(start: Message) -> dict[str, str]:
-    """Return that of a 416: the size of the file."""
-    found = Headers(raw=start["headers"]).get("Content-Range")
-    return {} if found is None else {"Content-Range": found}
 
 
 class InFlightLimit:

@@ -21,16 +21,14 @@ def load_catalog(settings: Settings, extra: Path | None = None) -> Catalog:
     Raises UsageError for an invalid file.
     """
     models: Models = shipped().models
-    if settings.user_catalog.is_file():
-        models = merge(models, read_catalog(settings.user_catalog).models)
-    for path in (settings.catalog, extra):
+    user_catalog = settings.user_catalog if settings.user_catalog.is_file() else None
+    for path in (user_catalog, settings.catalog, extra):
         if path is not None:
             models = merge(models, read_catalog(path).models)
     return Catalog(models=models)
 
 
 def shipped() -> Catalog:
-    """Return the catalog of this release."""
     text = resources.files("sizeup.models").joinpath("qwen.yaml").read_text(encoding="utf-8")
     return Catalog.model_validate(yaml.safe_load(text))
 
@@ -53,14 +51,10 @@ def read_catalog(path: Path) -> Catalog:
 
 def merge(below: Models, above: Models) -> dict[str, CatalogEntry]:
     """Merge two catalogs: names, keys and ids of `above` are removed from `below`."""
-    taken = {name for key, entry in above.items() for name in _identifiers(key, entry)}
+    taken = {name.lower() for key, entry in above.items() for name in (key, entry.id, *entry.names)}
     kept: dict[str, CatalogEntry] = {}
     for key, entry in below.items():
         names = tuple(name for name in entry.names if name.lower() not in taken)
         if names and not {key.lower(), entry.id.lower()} & taken:
             kept[key] = entry.model_copy(update={"names": names})
     return kept | dict(above)
-
-
-def _identifiers(key: str, entry: CatalogEntry) -> set[str]:
-    return {name.lower() for name in (key, entry.id, *entry.names)}

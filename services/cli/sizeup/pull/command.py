@@ -53,7 +53,6 @@ def run_pull(
 
 
 def _hub_options(settings: Settings, endpoint: str | None) -> HubOptions:
-    """Return the hub of the settings; an endpoint overrides theirs."""
     return HubOptions(
         endpoint=endpoint or settings.hf_endpoint,
         token=settings.hf_token.get_secret_value() if settings.hf_token else None,

@@ -96,7 +96,6 @@ def _gib(size: int) -> str:
 
 @contextmanager
 def make_pull_report(console: Console) -> Iterator[PullReport]:
-    """Yield the report that fits the console."""
     if not console.is_terminal:
         yield PlainPullReport(console)
         return

@@ -25,7 +25,6 @@ class ProgressFile:
         self._beats = itertools.count(1)
 
     def write(self, progress: PullProgress) -> None:
-        """Write the progress if one is due."""
         if self._throttle.is_due(self._clock()):
             self._downloading(progress)
 

@@ -103,7 +103,6 @@ class ConnectionProtocol(HttpToolsProtocol):
         self.scope = None  # type: ignore[assignment]  # as uvicorn initializes it
 
     def evict(self) -> None:
-        """Close in favour of another connection."""
         self.transport.abort()
 
     def refuse_body(self) -> None:
@@ -114,7 +113,6 @@ class ConnectionProtocol(HttpToolsProtocol):
             self._refuse(head.OVERLOADED)
 
     def write(self, data: bytes) -> None:
-        """Send a part of a response."""
         self.transport.write(data)
 
     def is_closing(self) -> bool:

@@ -36,7 +36,6 @@ class Request:
         return min(_MAX_MODELS, MAX_ANSWERS // self.samples)
 
     def fault(self) -> str | None:
-        """Return what is wrong with the options."""
         if self.models is None:
             return None
         if self.family is not None:

@@ -29,7 +29,6 @@ class Figures:
 
 
 def figures_of(value: object) -> Figures | None:
-    """Return the figures of a finished answer."""
     if not isinstance(value, Mapping):
         return None
     return Figures(
@@ -43,10 +42,10 @@ def figures_of(value: object) -> Figures | None:
 
 
 def _cost(value: object) -> Cost | None:
-    amount = number(value.get("amount")) if isinstance(value, Mapping) else None
-    if amount is None or not isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
         return None
-    return Cost(amount, text(value.get("currency")))
+    amount = number(value.get("amount"))
+    return None if amount is None else Cost(amount, text(value.get("currency")))
 
 
 def number(value: object) -> float | None:

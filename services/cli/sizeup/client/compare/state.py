@@ -47,7 +47,6 @@ class Answer:
 
     @property
     def answered(self) -> bool:
-        """Whether it ended with an answer."""
         return self.ended is not None and self.reason not in ("cancelled", "error")
 
 

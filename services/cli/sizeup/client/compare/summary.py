@@ -78,7 +78,6 @@ def agreement(comparison: Comparison) -> str | None:
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
-    """Yield the lines after the table."""
     if said := agreement(comparison):
         yield said
     if comparison.seed is not None:
@@ -86,7 +85,6 @@ def notes(comparison: Comparison) -> Iterator[str]:
 
 
 def answer_lines(answer: Answer) -> list[str]:
-    """Return the whole answer."""
     return printable(answer.text.rstrip()).split("\n")
 
 

@@ -31,7 +31,6 @@ def outcome(answer: Answer) -> str:
 
 
 def fault(answer: Answer) -> str:
-    """Return why there is no answer."""
     if answer.ended is None:
         return "the stream has no end of this answer"
     return "cancelled" if answer.fault is None else one_line(answer.fault)
