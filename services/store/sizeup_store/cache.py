@@ -179,10 +179,7 @@ class _Owner(Enum):
 
 
 def _owner_of(partial: Path, abandoned_seconds: float) -> _Owner:
-    """Return whether the owner of a partial file is alive.
-
-    Known by its pid on this host, and on any other by the time of the last write.
-    """
+    """Return whether the owner is alive: by its pid on this host, else by the last write's time."""
     try:
         if time.time() - partial.stat().st_mtime > abandoned_seconds:
             return _Owner.DEAD

@@ -154,10 +154,7 @@ class HubClient:
     def back_off(
         self, failures: int, error: TransientError, on_wait: Callable[[], None] = lambda: None
     ) -> None:
-        """Sleep before the retry that follows this many failures in a row.
-
-        `on_wait` is called at least once in silence_seconds.
-        """
+        """Sleep after so many failures in a row; calls `on_wait` at least each silence_seconds."""
         self._on_retry(str(error))
         first = self.options.backoff_seconds
         backoff = min(max(first, _MAX_BACKOFF_SECONDS), first * 2.0 ** min(failures - 1, 64))
@@ -228,10 +225,7 @@ def token_file(options: HubOptions) -> Path | None:
 def connect(
     options: HubOptions, on_retry: OnRetry, sleep: Sleep = time.sleep
 ) -> Iterator[HubClient]:
-    """Open a client; raises InvalidOptionError.
-
-    huggingface_hub has one HTTP client per process, so only one hub can be connected at a time.
-    """
+    """Open a client, or raise InvalidOptionError; huggingface_hub has one HTTP client a process."""
     constants.HF_HUB_DISABLE_TELEMETRY = True  # the user agent would list installed packages
     # Its warnings are about failures that are retried and reported here.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -58,10 +58,7 @@ class Pulse:
 
 
 def is_complete(model: str, revision: str | None, cache: Path) -> bool:
-    """Return whether a folder exists, or an id of the cache is completely downloaded and verified.
-
-    Raises OSError if the cache cannot be read.
-    """
+    """Return whether a folder exists, or an id is complete and verified; may raise OSError."""
     try:
         folder = find_model(model, revision, cache)
     except ModelNotFoundError:
@@ -77,10 +74,7 @@ def progress_path(model_id: str, revision: str | None, cache: Path) -> Path:
 
 
 def read_progress(path: Path) -> DownloadState:
-    """Return the last state of a download; the default without a valid file.
-
-    Raises OSError if the file cannot be read.
-    """
+    """Return the last state of a download, the default without a file; may raise OSError."""
     try:
         values = json.loads(path.read_bytes())
         state, beat = values["state"], values.get("beat")

@@ -25,10 +25,7 @@ _LISTED = 10
 
 
 def check_stored(model: str, revision: str | None, cache: Path) -> Path:
-    """Return the folder of a model that can be loaded; raises WeightsError.
-
-    The message says what is missing, and what there is instead.
-    """
+    """Return the folder of a loadable model, or raise WeightsError with what there is instead."""
     try:
         folder = find_model(model, revision, cache)
     except ModelNotFoundError as error:

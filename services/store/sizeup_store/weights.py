@@ -87,10 +87,7 @@ def is_shard_name(name: str) -> bool:
 
 
 def is_pooling_config(name: str) -> bool:
-    """Return whether a file configures the pooling step of sentence-transformers.
-
-    No other file of a model is read from a subfolder.
-    """
+    """Return whether it configures sentence-transformers' pooling: no other subfolder is read."""
     return _POOLING_CONFIG.fullmatch(name) is not None
 
 
@@ -278,10 +275,7 @@ def _is_size(number: object) -> bool:
 
 
 def _read_header(path: Path) -> Mapping[str, Any]:
-    """Return the header's tensors; raise WeightsError unless they describe the size of the file.
-
-    A file without tensors is invalid, too.
-    """
+    """Return the header's tensors, at least one; WeightsError unless they describe the size."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -30,12 +30,10 @@ class EmbedRequest(RequestModel):
     """Keep the first components (Matryoshka); a vector that has no more stays whole."""
     normalize: bool = False
     """Scale each vector to length 1, after the cut. A model may do so in any case."""
+    # As in GenerateRequest:
     cache_salt: str | None = Field(None, min_length=1, max_length=128)
-    """As in GenerateRequest."""
     client: str | None = Field(None, min_length=1, max_length=128)
-    """As in GenerateRequest."""
     keep_alive_seconds: float | None = None
-    """As in GenerateRequest."""
 
 
 class Embedding(ResponseModel):

@@ -102,10 +102,7 @@ class Gateway:
 
 @asynccontextmanager
 async def connect(url: str, response_seconds: float) -> AsyncIterator[Gateway]:
-    """Open a client, with the API key of the settings.
-
-    response_seconds is the longest silence while waiting for a response.
-    """
+    """Open a client with the API key of the settings; response_seconds is the longest silence."""
     key = Settings().api_key
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     timeout = aiohttp.ClientTimeout(

@@ -110,10 +110,7 @@ EMBEDDING_CALLS = (
 
 
 def read_key(file: Path | None) -> str | None:
-    """Return the first key of an API key file of the gateway, or raise UsageError.
-
-    Limits of a key follow it, and # begins a comment.
-    """
+    """Return a file's first key; its limits follow, and # begins a comment. Raises UsageError."""
     if file is None:
         return None
     try:

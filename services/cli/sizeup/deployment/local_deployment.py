@@ -145,10 +145,7 @@ class LocalDeployment:
         report: Report,
         session: aiohttp.ClientSession,
     ) -> None:
-        """Plan every process; ports stay the same across restarts.
-
-        The gateway reads the catalog and connects to the socket; only the user may.
-        """
+        """Plan every process; ports stay the same. Only the user may use catalog and socket."""
         self._models = models
         self._options = options
         self._catalog = catalog

@@ -63,10 +63,7 @@ def _read(status: int, body: bytes) -> Progress:
 
 
 async def until_ready(probe_once: Probe, report: Callable[[Progress], None]) -> None:
-    """Poll until ready, and report every change.
-
-    Without a deadline: the caller cancels it when the process exits.
-    """
+    """Poll until ready, and report every change; the caller cancels it when the process exits."""
     before: Progress | None = None
     while True:
         now = await probe_once()
@@ -99,7 +96,7 @@ async def until_routed(
     try:
         async with asyncio.timeout(_ROUTED_SECONDS):
             while True:
-                if await _is_routed(session, gateway_url, loaded):
+                if await _is_routed(session, gateway_url, loaded()):
                     return
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError as error:
@@ -107,12 +104,12 @@ async def until_routed(
 
 
 async def _is_routed(
-    session: aiohttp.ClientSession, gateway_url: str, loaded: Callable[[], Iterable[str]]
+    session: aiohttp.ClientSession, gateway_url: str, loaded: Iterable[str]
 ) -> bool:
     try:
         async with session.get(gateway_url + "/health", timeout=_TIMEOUT) as response:
             replicas = (await response.json())["replicas_ready"]
-            return all(replicas[key] > 0 for key in loaded())
+            return all(replicas[key] > 0 for key in loaded)
     except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

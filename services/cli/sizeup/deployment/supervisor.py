@@ -53,10 +53,7 @@ class Supervisor:
         self._exited = asyncio.Event()
 
     async def run(self) -> None:
-        """Restart the child whenever it exits; return after stop.
-
-        Raises ChildFailedError when the policy gives up a child that was never ready.
-        """
+        """Restart the child whenever it exits, until stop; ChildFailedError if it is given up."""
         log = ChildLog(self._command.log_path)
         try:
             while await self._until_wanted():

@@ -106,10 +106,7 @@ class Library:
                 yield from (name for name in inner if self._is_served(self._root / name / CONFIG))
 
     async def snapshot(self, model_id: str, revision: str) -> Snapshot:
-        """Return a model at a branch, tag or commit; hashes files that are new or changed.
-
-        Raises NotFoundError.
-        """
+        """Return a model at a branch, tag or commit, hash what is new, or raise NotFoundError."""
         if is_hub_id(model_id):
             if plain := self._plain_folder(model_id):
                 return await self._plain(model_id, plain, revision)

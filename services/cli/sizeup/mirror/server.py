@@ -316,10 +316,7 @@ async def _live() -> Response:
 
 
 def serve_mirror(folder: Path, host: str, port: int, *, api_docs: bool) -> None:
-    """Serve the models of a folder until SIGTERM or Ctrl-C.
-
-    Raises UsageError or PortInUseError.
-    """
+    """Serve a folder until SIGTERM or Ctrl-C; raises UsageError or PortInUseError."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     require_free(host, port)

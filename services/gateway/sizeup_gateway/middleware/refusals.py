@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from starlette.responses import Response
 from starlette.types import Scope
 
 from sizeup_gateway.errors import AccessCode, AccessError, GatewayError
@@ -9,7 +10,7 @@ from sizeup_gateway.middleware.error_responses import respond_with
 from sizeup_gateway.middleware.paths import without_extra_slashes
 from sizeup_gateway.observability.metrics import Metrics
 from sizeup_gateway.observability.request_metrics import RequestMetrics, attach_metrics
-from sizeup_telemetry.http.refusal import Refusal, RefusalResponse, Refuse
+from sizeup_telemetry.http.refusal import Refusal, Refuse
 from sizeup_wire.errors import ErrorCode
 
 _CODES: Mapping[int, ErrorCode | AccessCode] = {
@@ -30,7 +31,7 @@ def refuser(
     `allowed` returns the methods of a path, for the Allow header.
     """
 
-    def respond(path: str, refusal: Refusal) -> RefusalResponse:
+    def respond(path: str, refusal: Refusal) -> Response:
         path = without_extra_slashes(path)
         request = RequestMetrics(metrics, route_label(path))
         scope: Scope = {"type": "http", "path": path, "method": ""}
@@ -39,7 +40,7 @@ def refuser(
         response = respond_with(_error(refusal, allow), scope)
         request.status = response.status_code
         request.finish()
-        return RefusalResponse(response.status_code, response.headers, bytes(response.body))
+        return response
 
     return respond
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from sizeup_inference.errors import InferenceError
 from sizeup_telemetry.api_docs import json_response
 from sizeup_telemetry.hosts import HostFault
-from sizeup_telemetry.http.refusal import Refusal, RefusalResponse
+from sizeup_telemetry.http.refusal import Refusal
 from sizeup_wire.errors import ErrorCode, Failure
 
 REQUEST_FAILURES: dict[int | str, dict[str, Any]] = {
@@ -57,11 +57,10 @@ async def _on_unexpected_error(_request: Request, _error: Exception) -> Response
     return _failure(500, ErrorCode.INTERNAL, "internal error")
 
 
-def refuse(_path: str, refusal: Refusal) -> RefusalResponse:
+def refuse(_path: str, refusal: Refusal) -> Response:
     """Respond to a request that the server refuses before it reaches the application."""
     code = _REFUSAL_CODES.get(refusal.status, ErrorCode.INVALID_REQUEST)
-    body = Failure(code=code, message=refusal.message).model_dump_json().encode()
-    return RefusalResponse(refusal.status, {"Content-Type": "application/json"}, body)
+    return _failure(refusal.status, code, refusal.message)
 
 
 def host_refused(fault: HostFault) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 from enum import Enum, auto
 from typing import ClassVar, cast
 
+from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,7 +17,7 @@ from sizeup_telemetry.http.cycle import Cycle
 from sizeup_telemetry.http.half_close import EARLY_SECONDS, HalfClosed
 from sizeup_telemetry.http.limits import Limits
 from sizeup_telemetry.http.pieces import Pieces
-from sizeup_telemetry.http.refusal import Refusal, RefusalResponse, Refuse, encode
+from sizeup_telemetry.http.refusal import Refusal, Refuse, encode
 
 
 class Phase(Enum):
@@ -149,20 +150,23 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._write_refusal(refusal)
         self._linger()
 
-    def _respond(self, refusal: Refusal) -> tuple[RefusalResponse, str]:
-        """Return the response to what has been received, and its request id."""
+    def _respond(self, refusal: Refusal) -> Response:
+        """Return the response to what has been received, with its request id."""
         id = request_id.of(self.headers)
         token = request_id.current.set(id)
         try:
-            return type(self).refuse(head.path_of(self.url, self._piece), refusal), id
+            response = type(self).refuse(head.path_of(self.url, self._piece), refusal)
         finally:
             request_id.current.reset(token)
+        response.headers[request_id.HEADER] = id
+        return response
 
     def _write_refusal(self, refusal: Refusal) -> None:
-        response, id = self._respond(refusal)
+        response = self._respond(refusal)
+        response.headers["Connection"] = "close"
         has_body = self._phase is Phase.REQUEST or self.parser.get_method() != b"HEAD"
         defaults = self.server_state.default_headers
-        self.transport.write(encode(response, id, defaults, has_body=has_body))
+        self.transport.write(encode(response, defaults, has_body=has_body))
 
     def _linger(self) -> None:
         """Close in an orderly way: unread input would reset the connection, and lose the output."""

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from sizeup_telemetry import request_id
-from sizeup_telemetry.http.refusal import INTERNAL_ERROR, Refuse, as_asgi
+from sizeup_telemetry.http.refusal import INTERNAL_ERROR, Refuse
 
 
 class Cycle(RequestResponseCycle):
@@ -20,8 +20,10 @@ class Cycle(RequestResponseCycle):
     async def send_500_response(self) -> None:
         """Respond to a request whose application has failed without a response."""
         response = self._refuse(self.scope["path"], INTERNAL_ERROR)
-        app = as_asgi(response, request_id.of(self.scope["headers"]))
-        await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]  # uvicorn's types
+        response.headers[request_id.HEADER] = request_id.of(self.scope["headers"])
+        response.headers["Connection"] = "close"
+        scope, receive, send = self.scope, self.receive, self.send
+        await response(scope, receive, send)  # type: ignore[arg-type]  # uvicorn's types
 
     def disconnect(self) -> None:
         """Let the application see that the client is gone, and drop what it still sends."""

@@ -18,7 +18,7 @@ from sizeup_telemetry.http.connection import ConnectionProtocol, Phase
 from sizeup_telemetry.http.connections import Connections
 from sizeup_telemetry.http.cycle import Cycle, without_chunks
 from sizeup_telemetry.http.limits import Limits
-from sizeup_telemetry.http.refusal import Refuse, as_asgi, json_refusal
+from sizeup_telemetry.http.refusal import Refuse, json_refusal
 
 PROBE_PATHS = frozenset({"/livez", "/readyz"})
 """Served beyond the limit of requests: the process ends when its liveness probe is refused."""
@@ -157,7 +157,7 @@ class LimitedProtocol(ConnectionProtocol):
             on_response=self.on_response_complete,
         )
         is_old = self.scope["http_version"] == "1.0"
-        app = self.app if self._is_admitted else as_asgi(*self._respond(FULL), closes=False)
+        app = self.app if self._is_admitted else self._respond(FULL)
         app = without_chunks(self.cycle, app) if is_old else app
         self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]  # uvicorn's types
 

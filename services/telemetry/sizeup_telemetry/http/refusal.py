@@ -1,7 +1,7 @@
 """Responses to requests that do not reach the application."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -18,40 +18,20 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalResponse:
-    status: int
-    headers: Mapping[str, str]
-    """Beside those of the connection: Content-Length, Connection, Date, X-Request-Id."""
-    body: bytes
-
-
-Refuse = Callable[[str, Refusal], RefusalResponse]
+Refuse = Callable[[str, Refusal], Response]
 """The response of a service, by the path of the request; "" where it is unknown."""
 
 INTERNAL_ERROR = Refusal(500, "internal error")
 
 
-def json_refusal(_path: str, refusal: Refusal) -> RefusalResponse:
+def json_refusal(_path: str, refusal: Refusal) -> Response:
     """Respond with `{"error": message}`."""
-    body = json.dumps({"error": refusal.message}).encode()
-    return RefusalResponse(refusal.status, {"Content-Type": "application/json"}, body)
+    body = json.dumps({"error": refusal.message})
+    return Response(body, refusal.status, media_type="application/json")
 
 
-def as_asgi(response: RefusalResponse, request_id: str, *, closes: bool = True) -> Response:
-    """Return a response with all of its headers; `closes`: the connection ends with it."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    headers |= {"x-request-id": request_id, "content-length": str(len(response.body))}
-    if closes:
-        headers["connection"] = "close"
-    return Response(response.body, response.status, headers)
-
-
-def encode(
-    response: RefusalResponse, request_id: str, defaults: Sequence[Header], *, has_body: bool
-) -> bytes:
+def encode(response: Response, defaults: Sequence[Header], *, has_body: bool) -> bytes:
     """Return the response as it is sent; that to a HEAD request has no body."""
-    headers = (*defaults, *as_asgi(response, request_id).raw_headers)
-    lines = (b"%s: %s\r\n" % header for header in headers)
+    lines = (b"%s: %s\r\n" % header for header in (*defaults, *response.raw_headers))
     body = response.body if has_body else b""
-    return b"".join((STATUS_LINE[response.status], *lines, b"\r\n", body))
+    return b"".join((STATUS_LINE[response.status_code], *lines, b"\r\n", body))
