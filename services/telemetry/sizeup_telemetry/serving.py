@@ -46,7 +46,6 @@ class Listen:
     """Additional port for the metrics application; None disables it."""
     drain_seconds: float
     stalled_write_seconds: float = 60.0
-    """Abort a connection whose client reads nothing for this long."""
     header_seconds: float = 10.0
     """Deadline for the headers of a request; slow mobile networks need less."""
     idle_connection_seconds: int = 75

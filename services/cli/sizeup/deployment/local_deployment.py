@@ -179,7 +179,7 @@ class LocalDeployment:
         tasks = _tasks((self._announce(console), interrupts.stop.wait()))
         announcing, stopping = tasks
         try:
-            await _until_end(running, stopping, announcing)
+            await _until_end(stopping, announcing, *running)
             self._report.finish()
             self._report.note("draining; press Ctrl-C again to stop at once")
             return await self._stop(interrupts)
@@ -254,19 +254,12 @@ def _make_fork_server(options: Options) -> ForkServer | None:
     return ForkServer(module, f"{module}.shared_imports", environment, log_path)
 
 
-async def _until_end(
-    running: Sequence[asyncio.Task[None]],
-    stopping: asyncio.Task[Any],
-    announcing: asyncio.Task[Any],
-) -> None:
+async def _until_end(stopping: asyncio.Task[Any], *others: asyncio.Task[Any]) -> None:
     """Wait for the signal; raise the error that ends a supervisor or the announcement."""
-    first = asyncio.FIRST_COMPLETED
-    await asyncio.wait((*running, stopping, announcing), return_when=first)
-    if announcing.done():
-        announcing.result()
-        await asyncio.wait((*running, stopping), return_when=first)
-    for task in running:
-        if task.done():
+    pending = {stopping, *others}
+    while stopping in pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
             task.result()
 
 
