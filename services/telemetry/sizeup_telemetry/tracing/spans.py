@@ -104,6 +104,7 @@ def _has_valid_host(scope: Scope) -> bool:
 class Tracing:
     def __init__(self, provider: "TracerProvider", excluded_urls: Iterable[str]) -> None:
         self._provider = provider
+        self.shutdown = provider.shutdown
         self._tracer = provider.get_tracer(_TRACER)
         self._excluded_urls = tuple(excluded_urls)
 
@@ -143,19 +144,15 @@ class Tracing:
             if span.is_recording():
                 span.end()
 
-    async def close(self) -> None:
-        """Send the last spans, within seconds."""
-        await asyncio.wait({in_thread(self._provider.shutdown, "tracing")}, timeout=_CLOSE_SECONDS)
-
 
 @asynccontextmanager
 async def closing(tracing: Tracing | None) -> AsyncIterator[None]:
-    """Send the last spans at the end of the block."""
+    """Send the last spans at the end of the block, within seconds."""
     try:
         yield
     finally:
         if tracing is not None:
-            await tracing.close()
+            await asyncio.wait({in_thread(tracing.shutdown, "tracing")}, timeout=_CLOSE_SECONDS)
 
 
 def open_tracing(service: str) -> Tracing | None:

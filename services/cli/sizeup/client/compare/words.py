@@ -39,9 +39,9 @@ def fault(answer: Answer) -> str:
 def state(answer: Answer) -> str:
     """Return the speed once there are tokens, before that the status."""
     if answer.first_token is not None or answer.figures is not None:
-        speed = rate(tokens_per_second(answer))
-        first = ttft_seconds(answer)
-        return ", ".join(filter(None, (speed, "" if first is None else f"TTFT {seconds(first)}")))
+        speed, first = tokens_per_second(answer), ttft_seconds(answer)
+        rate = "" if speed is None else f"{speed:.1f} tokens/s"
+        return ", ".join(filter(None, (rate, "" if first is None else f"TTFT {seconds(first)}")))
     if answer.ended is not None:
         return outcome(answer)
     words = _STATUS.get(answer.status) or one_line(answer.status)
@@ -85,10 +85,6 @@ def seconds(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f} s" if value < _TWO_DECIMALS_BELOW else f"{value:.1f} s"
-
-
-def rate(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} tokens/s"
 
 
 def cost(value: Cost | None) -> str:
