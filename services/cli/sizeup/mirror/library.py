@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sizeup_store.markers import blob_digest, fingerprint
@@ -51,10 +51,14 @@ class ModelFile:
     name: str
     """Path relative to the model, with slashes."""
     path: Path
-    size: int
-    """Bytes."""
+    fingerprint: tuple[int, int]
+    """Size and mtime."""
     digest: str
-    """sha256 (64 digits) of a large file, else git's blob id (40 digits)."""
+    """sha256 (64 digits) of a large file, else git's blob id (40 digits); empty until computed."""
+
+    @property
+    def size(self) -> int:
+        return self.fingerprint[0]
 
     @property
     def is_large(self) -> bool:
@@ -72,16 +76,6 @@ class Snapshot:
 
     def file(self, name: str) -> ModelFile | None:
         return next((file for file in self.files if file.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _DiskFile:
-    name: str
-    path: Path
-    fingerprint: tuple[int, int]
-    """Size and mtime."""
-    digest: str | None
-    """None: to be computed from the content."""
 
 
 class Library:
@@ -137,28 +131,30 @@ class Library:
         found = await asyncio.to_thread(self._find, folder)
         return tuple([await self._with_digest(file) for file in found])
 
-    async def _with_digest(self, found: _DiskFile) -> ModelFile:
-        digest = found.digest or await self._digest(found)
-        return ModelFile(found.name, found.path, found.fingerprint[0], digest)
+    async def _with_digest(self, found: ModelFile) -> ModelFile:
+        return found if found.digest else replace(found, digest=await self._digest(found))
 
-    async def _digest(self, found: _DiskFile) -> str:
+    async def _digest(self, found: ModelFile) -> str:
         """Return the digest of a file, read once per fingerprint."""
         async with self._hashing:
             known, digest = self._digests.get(found.path, (None, ""))
             if known != found.fingerprint:
-                digest = await asyncio.to_thread(_hash, found.path, found.fingerprint[0])
+                digest = await asyncio.to_thread(_hash, found.path, found.size)
                 self._digests[found.path] = (found.fingerprint, digest)
         return digest
 
-    def _find(self, folder: Path) -> list[_DiskFile]:
+    def _find(self, folder: Path) -> list[ModelFile]:
         """Return the files by name, without hidden ones and those outside the root."""
         paths: list[Path] = []
         for parent, folders, names in os.walk(folder, onerror=_raise):
             folders[:] = [name for name in folders if not name.startswith(".")]
             paths += [Path(parent) / name for name in names if not name.startswith(".")]
         return [
-            _DiskFile(
-                path.relative_to(folder).as_posix(), target, fingerprint(target), blob_digest(path)
+            ModelFile(
+                path.relative_to(folder).as_posix(),
+                target,
+                fingerprint(target),
+                blob_digest(path) or "",
             )
             for path in sorted(paths)
             if self._is_served(target := path.resolve())
