@@ -45,7 +45,7 @@ from sizeup_store.hub_http import (
     IS_FILE,
     TransientError,
     http_client,
-    raise_request_error,
+    request_error,
     retry_after_seconds,
     shown,
 )
@@ -171,7 +171,7 @@ class HubClient:
         except HfHubHTTPError as error:
             raise self._status_error(error, model_id) from error
         except httpx2.RequestError as error:
-            raise_request_error(error, self.options.silence_seconds)
+            raise request_error(error, self.options.silence_seconds) from error
         except httpx2.InvalidURL as error:
             raise HubResponseError(f"{self.host} redirects to an invalid URL") from error
         except HFValidationError as error:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from sizeup_store.errors import HubResponseError, HubUnreachableError, InvalidOptionError
+from sizeup_store.errors import HubResponseError, HubUnreachableError, InvalidOptionError, PullError
 
 Cause = TypeVar("Cause", bound=BaseException)
 
@@ -166,27 +166,25 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def raise_request_error(error: httpx2.RequestError, silence_seconds: float) -> NoReturn:
+def request_error(error: httpx2.RequestError, silence_seconds: float) -> PullError:
     """Translate a failed exchange, without httpx's text, which has URLs with secrets."""
     url = error.request.url
     if isinstance(error, httpx2.TimeoutException):
-        raise TransientError(
-            f"{url.host} was silent or too slow for {silence_seconds:g} s"
-        ) from error
+        return TransientError(f"{url.host} was silent or too slow for {silence_seconds:g} s")
     if (certificate := _cause(error, ssl.SSLCertVerificationError)) is not None:
-        raise HubResponseError(
+        return HubResponseError(
             f"{url.host} has an untrusted certificate ({certificate.verify_message}); "
             "set SIZEUP_CA_FILE to its authority's"
-        ) from error
+        )
     if isinstance(error, httpx2.ProxyError):
-        raise HubResponseError(f"the proxy for {url.host} failed: {error}") from error
+        return HubResponseError(f"the proxy for {url.host} failed: {error}")
     if isinstance(error, httpx2.NetworkError):
-        raise TransientError(f"cannot connect to {_peer(url)}: {_reason(error)}") from error
+        return TransientError(f"cannot connect to {_peer(url)}: {_reason(error)}")
     if isinstance(error, httpx2.RemoteProtocolError) and _was_closed(error):
-        raise TransientError(f"{url.host} closed the connection early") from error
+        return TransientError(f"{url.host} closed the connection early")
     if isinstance(error, httpx2.TooManyRedirects):
-        raise HubResponseError(f"{shown(url)}: more than {_MAX_REDIRECTS} redirects") from error
-    raise HubResponseError(f"{url.host} did not speak HTTP: {type(error).__name__}") from error
+        return HubResponseError(f"{shown(url)}: more than {_MAX_REDIRECTS} redirects")
+    return HubResponseError(f"{url.host} did not speak HTTP: {type(error).__name__}")
 
 
 def _cause(error: BaseException, kind: type[Cause]) -> Cause | None:

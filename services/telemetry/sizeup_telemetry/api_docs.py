@@ -136,10 +136,8 @@ def request_body(model: type[BaseModel], description: str = "", *, required: boo
 
 def json_response(model: type[BaseModel], description: str) -> Json:
     """Return an entry of `responses` for one JSON object."""
-    return {
-        "description": description,
-        "content": {"application/json": {"schema": Reference(model)}},
-    }
+    content = {"application/json": {"schema": Reference(model)}}
+    return {"description": description, "content": content}
 
 
 def stream_response(
@@ -174,25 +172,23 @@ def serve_api_docs(
     if not enabled:
         return
     schemas = _schemas(route for route in app.routes if isinstance(route, APIRoute))
-    document: Json = {}
 
     def openapi() -> Json:
-        if not document:
-            document.update(
-                get_openapi(
-                    title=app.title,
-                    version=app.version,
-                    description=app.description,
-                    routes=[_without_head(route) for route in app.routes],
-                    tags=app.openapi_tags,
-                )
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=[_without_head(route) for route in app.routes],
+                tags=app.openapi_tags,
             )
             components = document.setdefault("components", {})
             components["schemas"] = {**schemas, **components.get("schemas", {})}
             if security_schemes:
                 components["securitySchemes"] = dict(security_schemes)
                 document["security"] = [{name: []} for name in security_schemes]
-        return document
+            app.openapi_schema = document
+        return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
     app.router.routes.extend(_router(app).routes)
