@@ -125,7 +125,7 @@ class Mirror:
         )
         app.add_middleware(InFlightLimit, limit=_MAX_IN_FLIGHT)
         app.add_middleware(HostMiddleware, bound_to=bound_to)
-        serve_api_docs(app, requests=(), responses=(HubError,), enabled=api_docs)
+        serve_api_docs(app, enabled=api_docs)
         return app
 
     def _health_router(self) -> APIRouter:
