@@ -33,11 +33,13 @@ from sizeup_wire import routes
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import (
     Event,
+    Failed,
     Finished,
     FinishReason,
     Started,
     Text,
     ToolCall,
+    event_adapter,
 )
 from sizeup_wire.model import ModelInfo, Stats, TokenizeResponse
 
@@ -164,6 +166,22 @@ def test_liveness_is_served_while_a_long_prompt_is_encoded() -> None:
             task.cancel()
             await until(lambda: process.sample("requests_total", outcome="cancelled") == 1)
             hold.set()
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_ended_without_delivering_anything_fails_its_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        async with running(FakeLimits(token_seconds=600.0)) as process:
+            async with process.stream(prompt=text_prompt("x")) as response:
+                assert event_adapter.validate_json(await response.content.readline())
+                monkeypatch.setattr(process.engine, "is_alive", lambda: False)
+                event = event_adapter.validate_json(await response.content.readline())
+            assert isinstance(event, Failed)
+            assert event.code is ErrorCode.INTERNAL
+            await until(lambda: process.fatal == ["fatal"])
 
     asyncio.run(scenario())
 

@@ -37,12 +37,14 @@ from sizeup_telemetry.places import Places
 from sizeup_telemetry.request_id import RequestIdMiddleware
 from sizeup_telemetry.serving import exempt_from_collection
 from sizeup_telemetry.tracing.spans import Tracing
+from sizeup_wire.errors import ErrorCode
 from sizeup_wire.model import ModelInfo
 
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 1.0
-"""Interval of checking whether the engine is dead or lost; a dead one has failed its requests."""
+"""Interval of checking whether the engine is dead or lost. A dead one has failed its requests,
+unless its thread ended without delivering anything."""
 
 _CLOSE_SECONDS = 5.0
 """At shutdown the engine's thread gets this long to end its current step."""
@@ -142,6 +144,7 @@ async def _run_model(composition: Composition, state: ServerState) -> None:
         composition.drain.expire()
     else:
         log.error("engine.died", extra=extra)
+        state.model.mailboxes.interrupt(ErrorCode.INTERNAL, "the engine stopped")
     composition.on_fatal()
 
 

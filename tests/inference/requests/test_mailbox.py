@@ -60,8 +60,16 @@ def take_all(
 
 
 def test_events_after_the_terminal_one_are_dropped() -> None:
-    end = Cancelled("r", 1)
-    assert take_all(end, token("r", 2), Failed("r", "late", 3)) == [end]
+    events = take_all(Failed("r", "bug", 1), token("r", 2), Cancelled("r", 3))
+    assert events == [Interrupted(ErrorCode.INTERNAL, "bug")]
+
+
+def test_the_engine_s_end_of_a_request_has_an_error_code() -> None:
+    invalid = Failed("r", "too complex", 1, is_invalid=True)
+    assert take_all(invalid) == [Interrupted(ErrorCode.INVALID_REQUEST, "too complex")]
+    (unexpected,) = take_all(Cancelled("r", 1))
+    assert isinstance(unexpected, Interrupted)
+    assert unexpected.code is ErrorCode.INTERNAL
 
 
 def test_a_request_ends_with_its_last_choice() -> None:
@@ -110,11 +118,11 @@ def test_a_closed_loop_does_not_disturb_the_engine() -> None:
     asyncio.run(make()).deliver([token("r", 1)])
 
 
-def test_a_dead_engine_ends_the_wait() -> None:
+def test_an_interruption_ends_every_request() -> None:
     async def scenario() -> list[MailboxEvent]:
-        mailboxes = Mailboxes(asyncio.get_running_loop(), alive_check_seconds=0.01)
+        mailboxes = Mailboxes(asyncio.get_running_loop())
         with mailboxes.open("r", choices=1, on_overflow=ignore) as box:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return list(await box.take_while(lambda: False))
+            mailboxes.interrupt(ErrorCode.INTERNAL, "the engine stopped")
+            return list(await box.take())
 
     assert asyncio.run(scenario()) == [Interrupted(ErrorCode.INTERNAL, "the engine stopped")]

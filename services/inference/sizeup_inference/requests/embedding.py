@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from sizeup_inference.engine import protocol as engine_events
 from sizeup_inference.engine.protocol import Admitted, Embedded, EngineRequest, SamplingParams
 from sizeup_inference.errors import BusyError, InferenceError, RequestFailedError
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
@@ -19,7 +18,6 @@ from sizeup_inference.requests.timing import RequestTiming
 from sizeup_inference.requests.truncation import encode_to_embed
 from sizeup_inference.requests.vectors import shorten, to_base64
 from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedPrompt, EmbedRequest
-from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Failed, Finished, Started
 
 log = logging.getLogger(__name__)
@@ -132,7 +130,7 @@ class _Batch:
 
     async def next_events(self) -> Sequence[EmbedEvent]:
         """Wait for the oldest prompt in the engine and return its events; raises InferenceError."""
-        received = await self.in_engine[0].mailbox.take_while(self._model.engine.is_alive)
+        received = await self.in_engine[0].mailbox.take()
         return [event for one in received for event in self._translate(one)]
 
     def _translate(self, event: MailboxEvent) -> Iterator[EmbedEvent]:
@@ -146,8 +144,6 @@ class _Batch:
                 yield self._embedding(event)
             case Interrupted():
                 raise RequestFailedError(event.code, event.message)
-            case engine_events.Failed():
-                raise RequestFailedError(ErrorCode.INTERNAL, event.message)
 
     def _start(self, event: Admitted) -> Started:
         self._timing.admitted(event.at_ns)

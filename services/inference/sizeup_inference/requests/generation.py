@@ -8,10 +8,10 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sizeup_inference.engine import protocol as engine_events
 from sizeup_inference.engine.protocol import (
     Admitted,
     Constraint,
+    Embedded,
     EngineRequest,
     PromptLogprobs,
     Token,
@@ -182,7 +182,7 @@ class Generation:
         while True:
             batch: list[Event] = []
             empty = True
-            for engine_event in await self._mailbox.take_while(self._model.engine.is_alive):
+            for engine_event in await self._mailbox.take():
                 for event in self._translate(engine_event):
                     batch.append(event)
                     empty = False
@@ -227,10 +227,7 @@ class Generation:
                 return self._token(event)
             case Interrupted():
                 return [self._failed(event.code, event.message)]
-            case engine_events.Failed():
-                code = ErrorCode.INVALID_REQUEST if event.is_invalid else ErrorCode.INTERNAL
-                return [self._failed(code, event.message)]
-            case _:  # an unexpected Cancelled or Embedded
+            case Embedded():  # unexpected
                 return [self._failed(ErrorCode.INTERNAL, "the engine ended the request")]
 
     def _started(self, event: Admitted) -> Started:
