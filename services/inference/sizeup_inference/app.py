@@ -22,9 +22,9 @@ from sizeup_inference.requests.keep_alive import KeepAlive
 from sizeup_inference.requests.mailbox import Mailboxes
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.worker_thread import WorkerThread
-from sizeup_inference.server import health, routes
+from sizeup_inference.server import routes
 from sizeup_inference.server.error_responses import EXCEPTION_HANDLERS, host_refused
-from sizeup_inference.server.health import Health, StallLimits
+from sizeup_inference.server.health import Health, health_router
 from sizeup_inference.server.state import ServerState
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, StartEngine, reported_id
@@ -76,8 +76,10 @@ def create_app(composition: Composition) -> FastAPI:
     """Create the application; its lifespan loads the model."""
     settings, drain = composition.settings, composition.drain
     metrics = InferenceMetrics(composition.registry, reported_id(settings))
-    stall = StallLimits(settings.stalled_seconds, settings.lost_seconds)
-    state = ServerState(settings, drain, metrics, Health(drain, stall))
+    health = Health(
+        drain, stalled_seconds=settings.stalled_seconds, lost_seconds=settings.lost_seconds
+    )
+    state = ServerState(settings, drain, metrics, health)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -90,7 +92,7 @@ def create_app(composition: Composition) -> FastAPI:
             await _close(state)
 
     untraced = (
-        health.health_router(lambda: state.health.readiness(time.monotonic())),
+        health_router(lambda: health.readiness(time.monotonic())),
         routes.model_router(state),
         metrics_router(composition.registry, settings.metrics_port),
     )
@@ -134,7 +136,7 @@ async def _run_model(composition: Composition, state: ServerState) -> None:
             },
             exc_info=log.isEnabledFor(logging.DEBUG),
         )
-        state.health.set_failed(str(error))
+        state.health.failure = str(error)
         composition.on_fatal()
         return
     extra = {"model": state.model.info.id}
@@ -170,7 +172,7 @@ async def _load(composition: Composition, state: ServerState) -> ServedModel:
     running = await in_thread(job, "loading")
     state.metrics.loaded(running.info, time.monotonic() - started)
     state.metrics.watch(running.engine.stats)
-    state.health.set_running(running.engine)
+    state.health.engine = running.engine
     exempt_from_collection()
     log.info("model.ready", extra=_facts(running.info))
     capacity = state.capacity

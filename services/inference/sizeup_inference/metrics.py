@@ -46,7 +46,7 @@ class InferenceMetrics:
 
     def __init__(self, registry: CollectorRegistry, model_id: str) -> None:
         self._registry = registry
-        self._model_id = model_id
+        self.model_id = model_id
         self._requests = Counter(
             _PREFIX + "requests", "Requests by outcome", ["model", "outcome"], registry=registry
         )
@@ -95,18 +95,18 @@ class InferenceMetrics:
     def loaded(self, info: ModelInfo, seconds: float) -> None:
         """Report a loaded model."""
         self.model_load_duration.set(seconds)
-        self._kernels_info.labels(self._model_id, info.kernels).set(1)
+        self._kernels_info.labels(self.model_id, info.kernels).set(1)
         for path in info.fast_paths:
-            self._fast_path_enabled.labels(self._model_id, path.name).set(path.enabled)
+            self._fast_path_enabled.labels(self.model_id, path.name).set(path.enabled)
 
     def _histogram(self, name: str, text: str, limits: Iterable[float]) -> Histogram:
         return Histogram(
             _PREFIX + name, text, ["model"], buckets=tuple(limits), registry=self._registry
-        ).labels(self._model_id)
+        ).labels(self.model_id)
 
     def count(self, outcome: str) -> None:
         """Count a request that ended."""
-        self._requests.labels(self._model_id, outcome).inc()
+        self._requests.labels(self.model_id, outcome).inc()
 
     def on_step(self, sequences: int) -> None:
         """Observe a step by the sequences that got tokens; a step of prefill has none."""
@@ -115,7 +115,7 @@ class InferenceMetrics:
 
     def watch(self, stats: Callable[[], EngineStats]) -> None:
         """Export an engine's statistics, read at every scrape."""
-        self._registry.register(_EngineCollector(stats, self._model_id))
+        self._registry.register(_EngineCollector(stats, self.model_id))
 
 
 class _EngineCollector(Collector):

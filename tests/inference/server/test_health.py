@@ -1,11 +1,14 @@
 import pytest
 
 from sizeup_inference.engine.protocol import EngineRequest, EngineStats
-from sizeup_inference.server.health import Health, Readiness, StallDetector, StallLimits
+from sizeup_inference.server.health import Health, Readiness
 from sizeup_telemetry.drain import Drain
 
 STALLED, LOST = 60.0, 90.0
-LIMITS = StallLimits(STALLED, LOST)
+
+
+def make_health(drain: Drain | None = None) -> Health:
+    return Health(drain or Drain(), stalled_seconds=STALLED, lost_seconds=LOST)
 
 
 class FixedEngine:
@@ -38,7 +41,7 @@ def engine() -> FixedEngine:
 
 
 def test_loading_reports_progress() -> None:
-    health = Health(Drain(), LIMITS)
+    health = make_health()
     assert health.readiness(0.0) == Readiness(state="loading", stage="starting", progress=0.0)
     health.set_progress("weights", 7.0)
     assert health.readiness(0.0) == Readiness(state="loading", stage="weights", progress=1.0)
@@ -46,8 +49,8 @@ def test_loading_reports_progress() -> None:
 
 def test_a_running_engine_is_ready_until_it_drains_or_dies(engine: FixedEngine) -> None:
     drain = Drain()
-    health = Health(drain, LIMITS)
-    health.set_running(engine)
+    health = make_health(drain)
+    health.engine = engine
     assert health.readiness(0.0) == Readiness(state="ready")
     engine.alive = False
     assert health.readiness(0.0) == Readiness(state="dead")
@@ -56,8 +59,8 @@ def test_a_running_engine_is_ready_until_it_drains_or_dies(engine: FixedEngine) 
 
 
 def test_an_engine_with_work_and_no_steps_is_stalled(engine: FixedEngine) -> None:
-    health = Health(Drain(), LIMITS)
-    health.set_running(engine)
+    health = make_health()
+    health.engine = engine
     engine.running = 1
     assert health.readiness(0.0) == Readiness(state="ready")
     assert health.readiness(STALLED) == Readiness(state="ready")
@@ -66,17 +69,18 @@ def test_an_engine_with_work_and_no_steps_is_stalled(engine: FixedEngine) -> Non
     assert health.readiness(STALLED + 2) == Readiness(state="ready")
 
 
-def test_an_idle_engine_is_not_stalled() -> None:
-    stall = StallDetector(LIMITS)
-    assert not stall.is_stalled(running=0, steps=5, now=0.0)
-    assert not stall.is_stalled(running=0, steps=5, now=10 * STALLED)
-    assert not stall.is_stalled(running=1, steps=5, now=10 * STALLED + 1)
+def test_an_idle_engine_is_not_stalled(engine: FixedEngine) -> None:
+    health = make_health()
+    health.engine = engine
+    for running, now in ((0, 0.0), (0, 10 * STALLED), (1, 10 * STALLED + 1)):
+        engine.running = running
+        assert health.readiness(now) == Readiness(state="ready")
 
 
 def test_an_engine_that_stays_stalled_is_lost(engine: FixedEngine) -> None:
-    health = Health(Drain(), LIMITS)
+    health = make_health()
     assert not health.is_lost(0.0)
-    health.set_running(engine)
+    health.engine = engine
     engine.running = 1
     assert not health.is_lost(0.0)
     assert not health.is_lost(STALLED + LOST)
@@ -87,8 +91,8 @@ def test_an_engine_that_stays_stalled_is_lost(engine: FixedEngine) -> None:
 
 def test_an_engine_without_work_or_in_a_drain_is_never_lost(engine: FixedEngine) -> None:
     drain = Drain()
-    health = Health(drain, LIMITS)
-    health.set_running(engine)
+    health = make_health(drain)
+    health.engine = engine
     assert not health.is_lost(0.0)
     assert not health.is_lost(10 * (STALLED + LOST))
     engine.running = 1

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from sizeup_inference.engine.protocol import Admitted, Embedded, EngineRequest, SamplingParams
 from sizeup_inference.errors import BusyError, InferenceError, RequestFailedError
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
+from sizeup_inference.requests.request_record import RequestRecord
 from sizeup_inference.requests.resolve import check_token_ids
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.span_attributes import annotate_span
-from sizeup_inference.requests.timing import RequestTiming
 from sizeup_inference.requests.truncation import encode_to_embed
 from sizeup_inference.requests.vectors import shorten, to_base64
 from sizeup_wire.embeddings import Embedding, EmbedEvent, EmbedPrompt, EmbedRequest
@@ -82,7 +81,7 @@ class _Batch:
         self._request = request
         context = model.info.context_length
         self._limit = min(request.max_context or context, context)
-        self._timing = RequestTiming(model.metrics, time.monotonic_ns())
+        self._record = RequestRecord(model.metrics, time.monotonic_ns())
         self._prompt_tokens = self._cached_tokens = 0
 
     async def encode(self, prompt: EmbedPrompt) -> tuple[int, ...]:
@@ -146,14 +145,14 @@ class _Batch:
                 raise RequestFailedError(event.code, event.message)
 
     def _start(self, event: Admitted) -> Started:
-        self._timing.admitted(event.at_ns)
+        self._record.admitted(event.at_ns)
         first = self.in_engine[0].prompt_tokens
-        return Started(queued_ns=self._timing.queued_ns, load_ns=0, prompt_tokens=first)
+        return Started(queued_ns=self._record.queued_ns, load_ns=0, prompt_tokens=first)
 
     def _embedding(self, event: Embedded) -> Embedding:
         prompt = self.in_engine.popleft()
         prompt.release.close()
-        self._timing.prompt_evaluated(event.at_ns)
+        self._record.prompt_evaluated(event.at_ns)
         self._prompt_tokens += prompt.prompt_tokens
         request, own = self._request, self._model.embedding
         vector = shorten(
@@ -169,7 +168,7 @@ class _Batch:
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             completion_tokens=0,
-            prompt_eval_ns=self._timing.prompt_eval_ns,
+            prompt_eval_ns=self._record.prompt_eval_ns,
             eval_ns=0,
         )
 
@@ -180,17 +179,9 @@ class _Batch:
 
     def record(self, outcome: str) -> None:
         """Count and log the ended batch."""
-        total_ns = self._timing.finish()
-        self._model.metrics.count(outcome)
-        fields = {
-            "model": self._model.info.id,
-            "outcome": outcome,
+        counts = {
             "prompts": len(self._request.prompts),
             "prompt_tokens": self._prompt_tokens,
             "cached_tokens": self._cached_tokens,
-            "queued_ns": self._timing.queued_ns,
-            "prompt_eval_ns": self._timing.prompt_eval_ns,
-            "total_ns": total_ns,
         }
-        log.info("request.finished", extra=fields)
-        annotate_span(fields)
+        log.info("request.finished", extra=self._record.finish(outcome, counts))

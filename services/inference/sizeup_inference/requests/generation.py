@@ -25,10 +25,9 @@ from sizeup_inference.requests.constraints import (
 )
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
 from sizeup_inference.requests.prompt_echo import PromptEcho
+from sizeup_inference.requests.request_record import RequestRecord
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.span_attributes import annotate_span
-from sizeup_inference.requests.timing import RequestTiming
 from sizeup_inference.requests.truncation import NUM_KEEP, Cut, encode_to_fit
 from sizeup_inference.text.stop_strings import StopStrings
 from sizeup_inference.text.tokenizer import EncodedPrompt
@@ -133,14 +132,14 @@ def accept(model: ServedModel, prepared: PreparedRequest) -> Iterator["Generatio
     Raises DrainingError, or the InferenceError for which the engine rejects it.
     """
     model.check_not_draining()
-    timing = RequestTiming(model.metrics, prepared.arrived_ns)
+    record = RequestRecord(model.metrics, prepared.arrived_ns)
     submitted = (
         model.submitted(prepared.to_engine_request())
         if prepared.needs_engine
         else contextlib.nullcontext()
     )
     with submitted as mailbox:
-        generation = Generation(model, prepared, mailbox, timing)
+        generation = Generation(model, prepared, mailbox, record)
         try:
             yield generation
         finally:
@@ -155,7 +154,7 @@ class Generation:
         model: ServedModel,
         prepared: PreparedRequest,
         mailbox: Mailbox | None,
-        timing: RequestTiming,
+        record: RequestRecord,
     ) -> None:
         """`mailbox` is None for a request that does not need the engine."""
         self._model = model
@@ -163,7 +162,7 @@ class Generation:
         self._prompt_ids = prepared.prompt.token_ids
         self._generates = prepared.max_tokens > 0
         self._mailbox = mailbox
-        self._timing = timing
+        self._record = record
         self._echo = PromptEcho(
             model.tokenizer, self._prompt_ids, logprobs=prepared.resolved.wants_prompt_logprobs
         )
@@ -198,24 +197,16 @@ class Generation:
 
     def record(self) -> None:
         """Count and log the ended request."""
-        total_ns = self._timing.finish()
-        self._model.metrics.count(self._outcome)
-        fields = {
-            "model": self._model.info.id,
-            "outcome": self._outcome,
+        counts = {
             "reasons": [choice.reason for choice in self._choices],
             "prompt_tokens": len(self._prompt_ids),
             "cached_tokens": self._cached_tokens,
             "completion_tokens": self._completion_tokens(),
             "draft_tokens": self._draft_tokens,
             "accepted_draft_tokens": self._accepted_draft_tokens,
-            "queued_ns": self._timing.queued_ns,
-            "prompt_eval_ns": self._timing.prompt_eval_ns,
-            "eval_ns": self._timing.eval_ns,
-            "total_ns": total_ns,
+            "eval_ns": self._record.eval_ns,
         }
-        log.info("request.finished", extra=fields)
-        annotate_span(fields)
+        log.info("request.finished", extra=self._record.finish(self._outcome, counts))
 
     def _translate(self, event: MailboxEvent) -> Iterable[Event]:
         match event:
@@ -231,10 +222,10 @@ class Generation:
                 return [self._failed(ErrorCode.INTERNAL, "the engine ended the request")]
 
     def _started(self, event: Admitted) -> Started:
-        self._timing.admitted(event.at_ns)
+        self._record.admitted(event.at_ns)
         self._cached_tokens = event.cached_tokens
         return Started(
-            queued_ns=self._timing.queued_ns,
+            queued_ns=self._record.queued_ns,
             load_ns=0,
             prompt_tokens=len(self._prompt_ids),
         )
@@ -244,12 +235,12 @@ class Generation:
 
     def _token(self, token: Token) -> Sequence[Event]:
         if not self._generates:
-            self._timing.prompt_evaluated(token.at_ns)
+            self._record.prompt_evaluated(token.at_ns)
             return [self._finish_without_tokens()]
         choice = self._choices[token.choice]
         if choice.reason is not None:
             return []  # stopped by a stop string, while the engine still computes it
-        self._timing.token(token.choice, token.at_ns)
+        self._record.token(token.choice, token.at_ns)
         self._draft_tokens += token.draft_tokens
         self._accepted_draft_tokens += token.accepted
         events: list[Event] = [*choice.feed(token)]
@@ -274,8 +265,8 @@ class Generation:
             reasoning_tokens=sum(choice.reasoning_tokens for choice in self._choices),
             draft_tokens=self._draft_tokens,
             accepted_draft_tokens=self._accepted_draft_tokens,
-            prompt_eval_ns=self._timing.prompt_eval_ns,
-            eval_ns=self._timing.eval_ns,
+            prompt_eval_ns=self._record.prompt_eval_ns,
+            eval_ns=self._record.eval_ns,
             context=(*self._prompt_ids, *self._choices[0].token_ids) if with_context else None,
             stop_strings=tuple(choice.stop_string for choice in self._choices),
         )

@@ -37,24 +37,20 @@ def to_response(error: InferenceError) -> Response:
     return _failure(error.status, error.code, error.message, error.param, headers)
 
 
-async def _on_inference_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, InferenceError):
-        raise error
-    return to_response(error)
+async def _respond(_request: Request, error: Exception) -> Response:
+    match error:
+        case InferenceError():
+            return to_response(error)
+        case HTTPException():  # an unknown path, or a method that a path does not support
+            code = ErrorCode.INVALID_REQUEST
+            return _failure(error.status_code, code, error.detail, headers=error.headers)
+        case _:  # a bug; the traceback is logged under the request id
+            return _failure(500, ErrorCode.INTERNAL, "internal error")
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
-    """Handle an unknown path and a method that a path does not support."""
-    if not isinstance(error, HTTPException):
-        raise error
-    return _failure(
-        error.status_code, ErrorCode.INVALID_REQUEST, error.detail, headers=error.headers
-    )
-
-
-async def _on_unexpected_error(_request: Request, _error: Exception) -> Response:
-    """Handle a bug; the traceback is logged under the request id."""
-    return _failure(500, ErrorCode.INTERNAL, "internal error")
+EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Coroutine[Any, Any, Response]]] = (
+    dict.fromkeys((InferenceError, HTTPException, Exception), _respond)
+)
 
 
 def refuse(_path: str, refusal: Refusal) -> Response:
@@ -77,10 +73,3 @@ def _failure(
 ) -> Response:
     body = Failure(code=code, message=message, param=param)
     return JSONResponse(body.model_dump(mode="json"), status, headers)
-
-
-EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Coroutine[Any, Any, Response]]] = {
-    InferenceError: _on_inference_error,
-    HTTPException: _on_http_error,
-    Exception: _on_unexpected_error,
-}

@@ -20,41 +20,6 @@ from sizeup_wire import routes as paths
 
 
 @dataclass(frozen=True, slots=True)
-class StallLimits:
-    """How long an engine with running sequences may go without finishing a step."""
-
-    stalled_seconds: float
-    """After this it is not ready: the engine or the machine hangs."""
-    lost_seconds: float
-    """After this much longer it is lost: the process exits."""
-
-
-class StallDetector:
-    """Detects an engine that has work and makes no steps. Pure: the clock is an argument."""
-
-    def __init__(self, limits: StallLimits) -> None:
-        self._limits = limits
-        self._steps = -1
-        self._since = 0.0
-
-    def is_stalled(self, *, running: int, steps: int, now: float) -> bool:
-        """Add a sample; return whether the engine is stalled. `now` is in seconds."""
-        return self._idle_seconds(running, steps, now) > self._limits.stalled_seconds
-
-    def is_lost(self, *, running: int, steps: int, now: float) -> bool:
-        """Add a sample; return whether the engine is lost. `now` is in seconds."""
-        limits = self._limits
-        return (
-            self._idle_seconds(running, steps, now) > limits.stalled_seconds + limits.lost_seconds
-        )
-
-    def _idle_seconds(self, running: int, steps: int, now: float) -> float:
-        if not running or steps != self._steps:
-            self._steps, self._since = steps, now
-        return now - self._since
-
-
-@dataclass(frozen=True, slots=True)
 class Loading:
     """Progress of loading the model, 0 to 1."""
 
@@ -81,49 +46,53 @@ class Readiness(BaseModel):
 
 
 class Health:
-    """The inputs of readiness; belongs to the event loop."""
+    """The inputs of readiness; belongs to the event loop. Times are in seconds."""
 
-    def __init__(self, drain: Drain, stall: StallLimits) -> None:
+    def __init__(self, drain: Drain, *, stalled_seconds: float, lost_seconds: float) -> None:
+        """Set the limits of an engine with work that makes no steps, as in Settings."""
         self.loading = Loading()
+        self.engine: EngineClient | None = None
+        """None until it has generated its first token."""
+        self.failure: str | None = None
+        """Why the model cannot be loaded; the process is about to end."""
         self._drain = drain
-        self._engine: EngineClient | None = None
-        self._failure: str | None = None
-        self._stall = StallDetector(stall)
+        self._stalled_seconds = stalled_seconds
+        self._lost_seconds = lost_seconds
+        self._steps = -1
+        self._last_progress = 0.0
 
     def set_progress(self, stage: str, progress: float) -> None:
         """Set the progress of loading, 0 to 1."""
         self.loading = Loading(stage, min(max(progress, 0.0), 1.0))
 
-    def set_running(self, engine: EngineClient) -> None:
-        """Set the engine, which has generated its first token."""
-        self._engine = engine
-
-    def set_failed(self, reason: str) -> None:
-        """Record that the model cannot be loaded; the process is about to end."""
-        self._failure = reason
-
     def is_lost(self, now: float) -> bool:
         """Return whether the engine is lost; never while the process drains."""
-        if self._engine is None or self._drain.draining:
+        if self.engine is None or self._drain.draining:
             return False
-        stats = self._engine.stats()
-        return self._stall.is_lost(running=stats.running, steps=stats.steps, now=now)
+        limit = self._stalled_seconds + self._lost_seconds
+        return self._seconds_without_step(self.engine, now) > limit
 
     def readiness(self, now: float) -> Readiness:
-        """Return the state at `now`, in seconds."""
-        if self._failure is not None:
-            return Readiness(state="failed", stage=self._failure, progress=self.loading.progress)
+        """Return the state at `now`."""
+        loading = self.loading
+        if self.failure is not None:
+            return Readiness(state="failed", stage=self.failure, progress=loading.progress)
         if self._drain.draining:
             return Readiness(state="draining")
-        if self._engine is None:
-            loading = self.loading
+        if self.engine is None:
             return Readiness(state="loading", stage=loading.stage, progress=loading.progress)
-        if not self._engine.is_alive():
+        if not self.engine.is_alive():
             return Readiness(state="dead")
-        stats = self._engine.stats()
-        if self._stall.is_stalled(running=stats.running, steps=stats.steps, now=now):
+        if self._seconds_without_step(self.engine, now) > self._stalled_seconds:
             return Readiness(state="stalled")
         return Readiness(state="ready")
+
+    def _seconds_without_step(self, engine: EngineClient, now: float) -> float:
+        """Return for how long an engine with work has been seen to make no step."""
+        stats = engine.stats()
+        if not stats.running or stats.steps != self._steps:
+            self._steps, self._last_progress = stats.steps, now
+        return now - self._last_progress
 
 
 def health_router(readiness: Callable[[], Readiness]) -> APIRouter:
