@@ -32,13 +32,8 @@ TEMPLATE = "{% for message in messages %}ChatML of {{ message.role }}, tools fir
 class ByteTokenizer:
     """One token per byte of UTF-8, with ChatML around messages."""
 
-    @property
-    def longest_token(self) -> int:
-        return max(map(len, _SPECIAL))
-
-    @property
-    def infill(self) -> Infill | None:
-        return None
+    longest_token = max(map(len, _SPECIAL))
+    infill: Infill | None = None
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
         """Render ChatML; content becomes bytes, never special tokens."""
@@ -65,10 +60,6 @@ class ByteTokenizer:
     def is_special(self, token_id: int) -> bool:
         """Return whether it is no byte."""
         return token_id >= 256
-
-    def text_bytes(self, token_id: int) -> bytes:
-        """Return the byte; nothing for a special token."""
-        return bytes([token_id]) if token_id < 256 else b""
 
 
 def _content(message: ChatMessage) -> str:
@@ -139,7 +130,7 @@ def describe(settings: Settings) -> ModelInfo:
         heads=1,
         kv_heads=1,
         vocab_size=VOCAB_SIZE,
-        longest_token=ByteTokenizer().longest_token,
+        longest_token=ByteTokenizer.longest_token,
         rope_theta=None,
         context_length=settings.max_model_len or CONTEXT_LENGTH,
         template=TEMPLATE,

@@ -120,9 +120,10 @@ async def _constraint(
     if (grammars := model.grammars) is None:
         raise UnsupportedError("structured output is not supported", param="structured_output")
     reasoning = reasoning_of(resolved, model.info, prompt)
-    return await model.grammar_thread.run(
-        lambda: compile_constraint(grammars, resolved, reasoning), resolved.wire.client
-    )
+    with model.metrics.grammar_compilation.time():
+        return await model.grammar_thread.run(
+            lambda: compile_constraint(grammars, resolved, reasoning), resolved.wire.client
+        )
 
 
 @contextlib.contextmanager

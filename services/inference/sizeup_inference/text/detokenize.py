@@ -20,7 +20,9 @@ class TextStream:
 
     def feed(self, token_id: int) -> str:
         """Return the characters that this token completes."""
-        return self._decoder.decode(self._tokenizer.text_bytes(token_id))
+        if self._tokenizer.is_special(token_id):
+            return ""
+        return self._decoder.decode(self._tokenizer.token_bytes(token_id))
 
     def flush(self) -> str:
         """Return U+FFFD for an incomplete character at the end, else nothing."""

@@ -56,15 +56,22 @@ class HuggingFaceTokenizer:
         self._plain = FastTokenizer(fast.model)  # the same merges without added tokens
         self._plain.normalizer = fast.normalizer
         self._plain.pre_tokenizer = fast.pre_tokenizer
-        added = self._fast.get_added_tokens_decoder()
+        template = tokenizer.chat_template
+        self.template = template if isinstance(template, str) else ""
+        """The chat template's text; empty for a base model without one."""
+        self.eos_token_id: int | None = tokenizer.eos_token_id
+        """The end-of-sequence token of tokenizer_config.json."""
+        added = fast.get_added_tokens_decoder()
         self._special_ids = frozenset(i for i, token in added.items() if token.special)
         self._control = _any_of([t.content for t in added.values() if _is_control(t)])
         self._added = _any_of([token.content for token in added.values()])
-        self._bytes = self._token_table()
-        self._vocab_size = max(self._bytes) + 1
-        self._longest_token = max(map(len, self._bytes.values()))
+        table = piece_table()
+        self._bytes = {i: piece_bytes(piece, table) for piece, i in self.vocabulary.items()}
+        self.vocab_size = max(self._bytes) + 1
+        """The largest token id plus one."""
+        self.longest_token = max(map(len, self._bytes.values()))
         self._check_plain({i: token.content for i, token in added.items()})
-        self._infill = Infill.of({t.content: i for i, t in added.items()}, self._encode_plain)
+        self.infill = Infill.of({t.content: i for i, t in added.items()}, self._encode_plain)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -72,35 +79,10 @@ class HuggingFaceTokenizer:
         return cls(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
 
     @property
-    def template(self) -> str:
-        """The chat template's text; empty for a base model without one."""
-        template = self._tokenizer.chat_template
-        return template if isinstance(template, str) else ""
-
-    @property
-    def infill(self) -> Infill | None:
-        return self._infill
-
-    @property
-    def vocab_size(self) -> int:
-        """The largest token id plus one."""
-        return self._vocab_size
-
-    @property
     def vocabulary(self) -> dict[str, int]:
         """Every token's id, added tokens included."""
         vocabulary: dict[str, int] = self._fast.get_vocab(with_added_tokens=True)
         return vocabulary
-
-    @property
-    def longest_token(self) -> int:
-        return self._longest_token
-
-    @property
-    def eos_token_id(self) -> int | None:
-        """The end-of-sequence token of tokenizer_config.json."""
-        token_id: int | None = self._tokenizer.eos_token_id
-        return token_id
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedPrompt:
         shield = _Shield(self._control, self._added)
@@ -124,15 +106,8 @@ class HuggingFaceTokenizer:
     def is_special(self, token_id: int) -> bool:
         return token_id in self._special_ids
 
-    def text_bytes(self, token_id: int) -> bytes:
-        return b"" if self.is_special(token_id) else self.token_bytes(token_id)
-
     def _encode_plain(self, text: str) -> list[int]:
         return list(_encode(self._plain, text).ids)
-
-    def _token_table(self) -> dict[int, bytes]:
-        table = piece_table()
-        return {i: piece_bytes(piece, table) for piece, i in self.vocabulary.items()}
 
     def _check_plain(self, added: dict[int, str]) -> None:
         """Raise ValueError for a vocabulary whose merges can produce an added token."""

@@ -48,6 +48,3 @@ class Tokenizer(Protocol):
 
     def is_special(self, token_id: int) -> bool:
         """Whether a token controls the model, so that it is no text."""
-
-    def text_bytes(self, token_id: int) -> bytes:
-        """Return the bytes that a token adds to the text; none for a special token."""

@@ -7,10 +7,16 @@ twice. What remains unreadable is no call.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 BEGIN, END = "<tool_call>", "</tool_call>"
+
+_MARK = re.compile(rf'"|\\.|{END}', re.DOTALL)
+"""What begins or ends a string, an escape in one, or the end of a call."""
+_STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|,(?=\s*[\]}])', re.DOTALL)
+"""A string, which may be open and hold commas, or a comma before a closing bracket."""
 
 _MAX_DEPTH = 64
 """As deep as the gateway accepts it back in a later request."""
@@ -36,32 +42,17 @@ class EndFinder:
 
         `text` is all of the call so far; what was looked at before is not looked at again.
         """
-        while self._position < len(text):
-            if self._in_string:
-                if not self._skip_string(text):
-                    return None
-            elif (tail := text[self._position : self._position + len(END)]) == END:
-                return self._position
-            elif END.startswith(tail):
-                return None
-            else:
-                self._in_string = text[self._position] == '"'
-                self._position += 1
+        while found := _MARK.search(text, self._position):
+            if found[0] == END and not self._in_string:
+                return found.start()
+            if found[0] == '"':
+                self._in_string = not self._in_string
+            # a backslash outside of a string escapes nothing
+            escapes_nothing = found[0][0] == "\\" and not self._in_string
+            self._position = found.start() + 1 if escapes_nothing else found.end()
+        # the end of the text may begin a mark
+        self._position = max(self._position, len(text) - len(END) + 1)
         return None
-
-    def _skip_string(self, text: str) -> bool:
-        """Move behind the string; False if its end has not been written."""
-        while self._position < len(text):
-            character = text[self._position]
-            if character == "\\":
-                if self._position + 1 == len(text):
-                    return False
-                self._position += 1
-            self._position += 1
-            if character == '"':
-                self._in_string = False
-                return True
-        return False
 
 
 def parse_call(body: str) -> Call | None:
@@ -131,20 +122,4 @@ _DECODER = json.JSONDecoder(strict=False, parse_constant=_reject_constant)
 
 def _without_trailing_commas(text: str) -> str:
     """Drop commas before a closing bracket, outside of strings."""
-    kept: list[str] = []
-    in_string = escaped = False
-    comma: int | None = None
-    for character in text:
-        if in_string:
-            in_string = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character in "}]" and comma is not None:
-            kept[comma] = ""
-            comma = None
-        elif character == ",":
-            comma = len(kept)
-        elif not character.isspace():
-            comma = None
-            in_string = character == '"'
-        kept.append(character)
-    return "".join(kept)
+    return _STRING_OR_COMMA.sub(lambda found: found[1] or "", text)
