@@ -7,7 +7,7 @@ import pytest
 
 from qwen_tokenizer import qwen_tokenizer
 from sizeup_inference.errors import ContextLengthError
-from sizeup_inference.requests.truncation import Cut, check_fits, encode_to_embed, encode_to_fit
+from sizeup_inference.requests.truncation import check_fits, encode_to_embed, encode_to_fit
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.generate import ChatMessage, ChatPrompt, InfillPrompt, TextPrompt
@@ -85,7 +85,7 @@ def test_a_text_that_is_cut_has_the_tokens_of_the_whole(
     for prompt in (TextPrompt(text=TEXTS[name]), ChatPrompt(messages=(user(TEXTS[name]),))):
         ids = encoded(tokenizer, prompt).token_ids
         for limit in (100, 1000, len(ids) - 1):
-            cut = encode_to_fit(tokenizer, prompt, limit, truncate=True, cut=Cut(num_keep=4))
+            cut = encode_to_fit(tokenizer, prompt, limit, truncate=True, num_keep=4)
             assert cut.token_ids == ids[:4] + ids[4 - limit :]
 
 
@@ -95,9 +95,7 @@ def test_texts_of_many_kinds_are_cut_like_the_whole(tokenizer: HuggingFaceTokeni
         text = mixed(chance)
         ids = tokenizer.encode_text(text).token_ids
         limit = chance.randrange(10, 5000)
-        cut = encode_to_fit(
-            tokenizer, TextPrompt(text=text), limit, truncate=True, cut=Cut(num_keep=5)
-        )
+        cut = encode_to_fit(tokenizer, TextPrompt(text=text), limit, truncate=True, num_keep=5)
         assert cut.token_ids == ids[:5] + ids[5 - limit :]
 
 

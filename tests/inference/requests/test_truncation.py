@@ -3,7 +3,7 @@ import pytest
 from sizeup_inference.errors import ContextLengthError, InvalidRequestError, PromptError
 from sizeup_inference.fake.model import ByteTokenizer
 from sizeup_inference.requests.resolve import ModelPrompt
-from sizeup_inference.requests.truncation import Cut, encode_to_embed, encode_to_fit
+from sizeup_inference.requests.truncation import encode_to_embed, encode_to_fit
 from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.generate import ChatMessage, ChatPrompt, InfillPrompt, TextPrompt, TokenPrompt
@@ -61,8 +61,7 @@ def test_text_and_tokens_keep_their_first_tokens_and_their_end(
 ) -> None:
     text = b"abcdefghij"
     for prompt in (TextPrompt(text=text.decode()), TokenPrompt(token_ids=tuple(text))):
-        cut = Cut() if num_keep is None else Cut(num_keep)
-        fitting = encode_to_fit(BYTES, prompt, limit, truncate=True, cut=cut)
+        fitting = encode_to_fit(BYTES, prompt, limit, truncate=True, num_keep=num_keep)
         assert bytes(fitting.token_ids) == kept
 
 
@@ -141,10 +140,9 @@ def test_the_fewest_oldest_turns_are_dropped() -> None:
 def test_a_prompt_that_is_cut_leaves_room_for_output() -> None:
     history = turns("a" * 30, "b" * 30, "c" * 30)
     prompt, last = ChatPrompt(messages=history), ChatPrompt(messages=history[2:])
-    cut = Cut(num_keep=0, room=20)
 
     def tokens(prompt: ModelPrompt, limit: int) -> tuple[int, ...]:
-        return encode_to_fit(BYTES, prompt, limit, truncate=True, cut=cut).token_ids
+        return encode_to_fit(BYTES, prompt, limit, truncate=True, num_keep=0, room=20).token_ids
 
     whole, kept = BYTES.encode_chat(prompt).token_ids, BYTES.encode_chat(last).token_ids
     assert tokens(prompt, len(whole)) == whole

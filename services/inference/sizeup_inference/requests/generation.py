@@ -28,7 +28,7 @@ from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.request_record import RequestRecord
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
 from sizeup_inference.requests.served_model import ServedModel
-from sizeup_inference.requests.truncation import NUM_KEEP, Cut, encode_to_fit
+from sizeup_inference.requests.truncation import encode_to_fit
 from sizeup_inference.text.stop_strings import StopStrings
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.errors import ErrorCode
@@ -91,13 +91,13 @@ async def prepare(model: ServedModel, request: GenerateRequest) -> PreparedReque
     resolved = resolve(request, model.info)
 
     def encode() -> tuple[EncodedPrompt, StopStrings]:
-        limit = resolved.context_length - 1
         encoded = encode_to_fit(
             model.tokenizer,
             resolved.prompt,
-            limit,
+            resolved.context_length - 1,
             truncate=request.truncate,
-            cut=Cut(NUM_KEEP if request.num_keep is None else request.num_keep, resolved.room),
+            num_keep=request.num_keep,
+            room=resolved.room,
         )
         check_token_ids(encoded.token_ids, model.info, "prompt")
         return encoded, StopStrings(request.stop)

@@ -1,7 +1,7 @@
 """Encoding of prompts within the context length. Blocking: runs on the tokenizer thread."""
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from sizeup_inference.errors import (
@@ -35,16 +35,6 @@ _USUAL_CHARACTERS = 8
 PromptT = TypeVar("PromptT", bound=ModelPrompt)
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How a prompt is shortened."""
-
-    num_keep: int = NUM_KEEP
-    """First tokens that are kept where tokens are dropped."""
-    room: int = 0
-    """Tokens below the limit, for the output."""
-
-
 def encode(tokenizer: Tokenizer, prompt: ModelPrompt) -> EncodedPrompt:
     if isinstance(prompt, ChatPrompt):
         return tokenizer.encode_chat(prompt)
@@ -70,13 +60,15 @@ def encode_to_fit(
     limit: int,
     *,
     truncate: bool,
-    cut: Cut = Cut(),
+    num_keep: int | None = None,
+    room: int = 0,
 ) -> EncodedPrompt:
     """Encode a prompt in at most `limit` tokens, or raise ContextLengthError.
 
     With `truncate` a conversation loses its oldest turns, but no system message and not its last
     message, and an infill prompt what is far from the gap; if that is not enough, and from other
-    prompts, tokens are dropped.
+    prompts, tokens are dropped behind the first `num_keep`. A prompt that is cut leaves `room`
+    tokens below the limit, for the output.
     """
     fitting = _without_excess(tokenizer, prompt, limit, truncate=truncate)
     encoded = encode_nonempty(tokenizer, fitting)
@@ -84,11 +76,11 @@ def encode_to_fit(
         return encoded
     if not truncate:
         raise _too_long(prompt, limit, len(encoded.token_ids))
-    target = limit - cut.room
+    target = limit - room
     shorter = _shorten(tokenizer, fitting, target, encoded)
     if len(shorter.token_ids) <= limit:
         return shorter
-    return _drop_tokens(shorter, target, cut.num_keep)
+    return _drop_tokens(shorter, target, NUM_KEEP if num_keep is None else num_keep)
 
 
 def check_fits(tokenizer: Tokenizer, prompt: ModelPrompt, limit: int) -> None:

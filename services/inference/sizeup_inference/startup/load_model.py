@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -83,17 +83,16 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     torch.set_num_threads(loaded.threads)
     progress("warm up", 0.9)
     engine = _start_thread(limits, settings.max_waiting, loaded, draft, deliver)
-    load_ns = time.monotonic_ns() - started
-    context = _within_pool(context, loaded.forward.pool)
-    running = LoadedModel(folder, loaded, tokenizer, context, load_ns, draft)
-    info = describe(settings, running)
-    return RunningModel(
-        engine,
-        info,
-        tokenizer,
-        embedding or NO_EMBEDDING_CONFIG,
-        _grammars(info, tokenizer),
-    )
+    decided = {
+        "context_length": _within_pool(context, loaded.forward.pool),
+        "longest_token": tokenizer.longest_token,
+        "eos_token_ids": read_eos_token_ids(folder, tokenizer.eos_token_id),
+        "load_ns": time.monotonic_ns() - started,
+        **_computation(loaded, draft),
+    }
+    info = describe_folder(settings, folder).model_copy(update=decided)
+    grammars = _grammars(info, tokenizer)
+    return RunningModel(engine, info, tokenizer, embedding or NO_EMBEDDING_CONFIG, grammars)
 
 
 def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompiler | None:
@@ -206,18 +205,6 @@ def _cpu_quota(cgroup: Path) -> tuple[str, str]:
     return quota, period
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """The parts of a loaded model that `describe` reports."""
-
-    folder: Path
-    model: LoadedForward
-    tokenizer: HuggingFaceTokenizer
-    context_length: int
-    load_ns: int
-    draft: LoadedDraft | None = None
-
-
 class _WarmUp:
     """Receives events until the first token of the warm-up, then passes them on."""
 
@@ -279,28 +266,21 @@ def _start_thread(
     return engine
 
 
-def describe(settings: Settings, loaded: LoadedModel) -> ModelInfo:
-    """Describe a model by its files and by what loading has decided."""
-    model, tokenizer, pool = loaded.model, loaded.tokenizer, loaded.model.forward.pool
-    draft = loaded.draft.forward if loaded.draft else None
-    models = [model] if draft is None else [model, draft]
+def _computation(model: LoadedForward, draft: LoadedDraft | None) -> dict[str, object]:
+    """Return where and how the models are computed, as fields of ModelInfo."""
+    models = [model] if draft is None or draft.forward is None else [model, draft.forward]
     # The ranks' pools are alike.
     pool_bytes = sum(_device_bytes(m.forward.pool) * m.tensor_parallel for m in models)
-    return describe_folder(settings, loaded.folder).model_copy(
-        update={
-            "memory_bytes": sum(m.memory_bytes for m in models) + pool_bytes,
-            "device_bytes": sum(m.device_bytes for m in models) + pool_bytes,
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "device": ", ".join(dict.fromkeys(str(keys.device) for keys in pool.keys)),
-            "tensor_parallel": model.tensor_parallel,
-            "kernels": model.kernels,
-            "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
-            "context_length": loaded.context_length,
-            "longest_token": tokenizer.longest_token,
-            "eos_token_ids": read_eos_token_ids(loaded.folder, tokenizer.eos_token_id),
-            "load_ns": loaded.load_ns,
-        }
-    )
+    devices = dict.fromkeys(str(keys.device) for keys in model.forward.pool.keys)
+    return {
+        "memory_bytes": sum(m.memory_bytes for m in models) + pool_bytes,
+        "device_bytes": sum(m.device_bytes for m in models) + pool_bytes,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": ", ".join(devices),
+        "tensor_parallel": model.tensor_parallel,
+        "kernels": model.kernels,
+        "fast_paths": tuple(FastPath(**asdict(path)) for path in model.fast_paths),
+    }
 
 
 def _device_bytes(pool: KVPool) -> int:
