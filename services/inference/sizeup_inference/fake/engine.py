@@ -7,7 +7,6 @@ that a deployment can run and be tested without a model.
 import threading
 import time
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
@@ -91,17 +90,18 @@ class FakeEngine:
         self._thread.start()
 
     def submit(self, request: EngineRequest) -> None:
-        tokens, capacity = len(request.prompt_ids) + request.max_tokens, self._limits.max_num_seqs
-        if request.choices > capacity:
-            raise TooManyChoicesError(f"n={request.choices} exceeds capacity {capacity}")
-        if tokens * request.choices > self._limits.pages * PAGE_SIZE:
+        tokens, limits = len(request.prompt_ids) + request.max_tokens, self._limits
+        if request.choices > limits.max_num_seqs:
+            raise TooManyChoicesError(f"n={request.choices} exceeds capacity {limits.max_num_seqs}")
+        if tokens * request.choices > limits.pages * PAGE_SIZE:
             raise RequestTooLargeError("prompt and output exceed the KV cache")
         with self._changed:
             if self._closing or not self._thread.is_alive():
                 raise EngineDeadError("the engine has stopped")
-            free = self._limits.max_num_seqs - self._sequences()
-            if not self._has_room(request, free):
-                raise QueueFullError("queue full")
+            unfinished = self._sequences() + sum(waiting.choices for waiting in self._waiting)
+            capacity = limits.max_num_seqs + limits.max_waiting
+            if unfinished + request.choices > capacity:
+                raise QueueFullError(f"queue full: capacity {capacity} sequences")
             self._waiting.append(request)
             self._changed.notify()
 
@@ -136,23 +136,13 @@ class FakeEngine:
             self._changed.notify()
         self._thread.join(timeout_seconds)
 
-    def _has_room(self, request: EngineRequest, free: int) -> bool:
-        """Bound the queue without the requests that the thread is about to admit."""
-        queued = deque(self._waiting)
-        while queued and queued[0].choices <= free:
-            free -= queued.popleft().choices
-        if not queued and request.choices <= free:
-            return True
-        return len(queued) < self._limits.max_waiting
-
     def _sequences(self) -> int:
         return sum(len(running.scripts) for running in self._running.values())
 
     def _run(self) -> None:
         message = "the engine is shutting down"
         try:
-            while self._wait_for_work():
-                self._wait_for_step()
+            while self._wait_for_step():
                 with self._changed:
                     batch = self._step()
                 self._deliver(batch)
@@ -166,42 +156,34 @@ class FakeEngine:
                 self._waiting.remove(request)
         self._deliver([Failed(i, message, time.monotonic_ns()) for i in ids])
 
-    def _wait_for_work(self) -> bool:
-        """Process commands until there is work; return False after close."""
+    def _wait_for_step(self) -> bool:
+        """Process commands until there is work for the time of a step; return False after close."""
+        end: float | None = None
         with self._changed:
             while not self._closing:
-                batch = [*self._cancel(), *self._admit()]
-                if batch:
-                    self._deliver(batch)
-                if self._running:
-                    return True
-                self._changed.wait()
-            return False
-
-    def _wait_for_step(self) -> None:
-        """Wait for the duration of a step, processing commands meanwhile."""
-        end = time.monotonic() + self._limits.token_seconds
-        with self._changed:
-            while not self._closing and (left := end - time.monotonic()) > 0:
                 if batch := [*self._cancel(), *self._admit()]:
                     self._deliver(batch)
+                elif not self._running:
+                    end = None
+                    self._changed.wait()
                 else:
-                    self._changed.wait(left)
+                    now = time.monotonic()
+                    end = end or now + self._limits.token_seconds
+                    if now >= end:
+                        return True
+                    self._changed.wait(end - now)
+        return False
 
     def _cancel(self) -> list[EngineEvent]:
-        events: list[EngineEvent] = []
         if not self._cancelled:
-            return events
-        waiting = {request.id for request in self._waiting}
-        for request_id in self._cancelled:
-            if self._running.pop(request_id, None) or request_id in waiting:
-                events.append(Cancelled(request_id, time.monotonic_ns()))
-        if not self._cancelled.isdisjoint(waiting):
-            for request in tuple(self._waiting):
-                if request.id in self._cancelled:
-                    self._waiting.remove(request)
+            return []
+        waiting = [request for request in self._waiting if request.id in self._cancelled]
+        for request in waiting:
+            self._waiting.remove(request)
+        ids = [request.id for request in waiting]
+        ids += [i for i in self._cancelled if self._running.pop(i, None)]
         self._cancelled.clear()
-        return events
+        return [Cancelled(i, time.monotonic_ns()) for i in ids]
 
     def _admit(self) -> list[EngineEvent]:
         events: list[EngineEvent] = []

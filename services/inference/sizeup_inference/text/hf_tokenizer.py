@@ -22,9 +22,9 @@ from tokenizers import AddedToken, Encoding
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import ByteLevel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from sizeup_inference.errors import PromptError
-from sizeup_inference.text.detokenize import piece_bytes, piece_table
 from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.generate import ChatMessage, ChatPrompt, ToolCallRequest
@@ -39,6 +39,9 @@ _MARKUP = re.compile(r"</?\w+>")
 
 _ERROR_CHARACTERS = 300
 """Limit of a template's error message: some quote the whole conversation."""
+
+_ALPHABET = {character: byte for byte, character in bytes_to_unicode().items()}
+"""GPT-2's byte-level alphabet."""
 
 
 class HuggingFaceTokenizer:
@@ -65,8 +68,7 @@ class HuggingFaceTokenizer:
         self._special_ids = frozenset(i for i, token in added.items() if token.special)
         self._control = _any_of([t.content for t in added.values() if _is_control(t)])
         self._added = _any_of([token.content for token in added.values()])
-        table = piece_table()
-        self._bytes = {i: piece_bytes(piece, table) for piece, i in self.vocabulary.items()}
+        self._bytes = {i: _piece_bytes(piece) for piece, i in self.vocabulary.items()}
         self.vocab_size = max(self._bytes) + 1
         """The largest token id plus one."""
         self.longest_token = max(map(len, self._bytes.values()))
@@ -168,6 +170,14 @@ def _encode(tokenizer: FastTokenizer, text: str, *, add_special_tokens: bool = F
         if type(error).__name__ != "PanicException":  # which is no Exception
             raise
         raise PromptError("the text cannot be tokenized", param="prompt") from None
+
+
+def _piece_bytes(piece: str) -> bytes:
+    """Return the bytes of a vocabulary entry; one outside the alphabet is UTF-8 text."""
+    try:
+        return bytes(map(_ALPHABET.__getitem__, piece))
+    except KeyError:
+        return piece.encode()
 
 
 def _is_control(token: AddedToken) -> bool:
