@@ -15,8 +15,9 @@ from sizeup_inference.fake.model import IM_END, VOCAB_SIZE, ByteTokenizer
 from sizeup_inference.requests.constraints import compile_constraint
 from sizeup_inference.requests.generation import accept, prepare
 from sizeup_inference.requests.resolve import resolve
-from sizeup_inference.text.grammar import Grammar, GrammarError
+from sizeup_inference.text.grammar import Grammar
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
+from sizeup_inference.text.output_schema import GrammarError
 from sizeup_wire.generate import GenerateRequest
 from sizeup_wire.model import ModelInfo
 

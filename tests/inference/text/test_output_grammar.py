@@ -11,13 +11,12 @@ from sizeup_inference.fake.model import IM_END, VOCAB_SIZE, ByteTokenizer
 from sizeup_inference.text.grammar import (
     FunctionTool,
     Grammar,
-    GrammarError,
     Reasoning,
     ToolCalls,
     output_grammar,
 )
 from sizeup_inference.text.llguidance_compiler import LLGuidanceCompiler
-from sizeup_inference.text.output_schema import MAX_OPTIONAL
+from sizeup_inference.text.output_schema import MAX_OPTIONAL, GrammarError
 from sizeup_wire.generate import (
     ChoiceOutput,
     JsonObjectOutput,

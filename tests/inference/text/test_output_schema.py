@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sizeup_inference.text.output_schema import SchemaError, is_plain, output_schema
+from sizeup_inference.text.output_schema import GrammarError, is_plain, output_schema
 
 TEXT = {"type": "string"}
 CLOSED = {"properties": {"a": TEXT}, "additionalProperties": False}
@@ -47,7 +47,7 @@ def test_a_property_may_be_called_properties() -> None:
 
 def test_a_schema_that_is_a_boolean() -> None:
     assert output_schema(True) == {}
-    with pytest.raises(SchemaError):
+    with pytest.raises(GrammarError):
         output_schema(False)
 
 

@@ -14,12 +14,12 @@ from sizeup_inference.requests.resolve import ResolvedRequest, tool_name
 from sizeup_inference.text.grammar import (
     FunctionTool,
     GrammarCompiler,
-    GrammarError,
     Reasoning,
     ToolCalls,
     arguments_grammar,
     output_grammar,
 )
+from sizeup_inference.text.output_schema import GrammarError
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.generate import ChatPrompt
 from sizeup_wire.model import ModelInfo

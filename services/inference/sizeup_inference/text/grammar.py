@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from sizeup_inference.engine.protocol import Constraint
-from sizeup_inference.text.output_schema import SchemaError, is_plain, output_schema
+from sizeup_inference.text.output_schema import GrammarError, is_plain, output_schema
+from sizeup_inference.text.tool_call import BEGIN, END
 from sizeup_wire.generate import (
     ChoiceOutput,
     JsonObjectOutput,
@@ -29,10 +30,6 @@ _END_ANCHOR = re.compile(r"((?:^|[^\\])(?:\\\\)*)\$\Z")
 
 _MAX_PLAIN_CHARACTERS = 2**16
 """Of rules, which are compiled in some 10 ms."""
-
-
-class GrammarError(Exception):
-    """The schema or pattern is invalid, not supported, or too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class GrammarCompiler(Protocol):
 
 def arguments_grammar(tool: FunctionTool) -> Grammar:
     """Return the grammar of a tool's arguments alone; raise GrammarError."""
-    return Grammar("start: @arguments", {"arguments": _arguments(tool)})
+    return Grammar("start: @arguments", {"arguments": _schema(tool.parameters, tool.strict)})
 
 
 def output_grammar(
@@ -109,7 +106,8 @@ def output_grammar(
         rules.add("answer", _answer(structured, schemas))
     if calls is not None and calls.tools:
         bodies.append("calls")
-        schemas |= {f"tool_{i}": _arguments(tool) for i, tool in enumerate(calls.tools)}
+        for i, tool in enumerate(calls.tools):
+            schemas[f"tool_{i}"] = _schema(tool.parameters, tool.strict)
         if structured is None and not calls.required:
             rules.free_calls(calls)
         else:
@@ -142,7 +140,7 @@ class _Rules:
         """Add calls without text around them."""
         more = r' ("\n" call)*' if calls.parallel else ""
         self.add("calls", f"call{more}")
-        self.add("call", f'"{_CALL}" ({_alternatives(calls)})')
+        self.add("call", f'"{BEGIN}" ({_alternatives(calls)})')
         self._add_tools(calls)
 
     def free_calls(self, calls: ToolCalls) -> None:
@@ -150,18 +148,15 @@ class _Rules:
         more = "call* TEXT" if calls.parallel else "call | TEXT"
         self.add("calls", more)
         self.add("call", f"head ({_alternatives(calls)})")
-        self.add("head[lazy]", f'TEXT "{_CALL}"')
+        self.add("head[lazy]", f'TEXT "{BEGIN}"')
         self.add("TEXT", r"/(.|\n)*/")
         self._add_tools(calls)
 
     def _add_tools(self, calls: ToolCalls) -> None:
         for i, tool in enumerate(calls.tools):
-            before = f'\n{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": '
-            after = f"}}\n{_END_CALL}"
-            self.add(f"tool_{i}", f"{_quoted(before)} @tool_{i} {_quoted(after)}")
-
-
-_CALL, _END_CALL = "<tool_call>", "</tool_call>"
+            before = _quoted(f'\n{{"name": {_quoted(tool.name)}, "arguments": ')
+            after = _quoted(f"}}\n{END}")
+            self.add(f"tool_{i}", f"{before} @tool_{i} {after}")
 
 
 def _alternatives(calls: ToolCalls) -> str:
@@ -183,10 +178,6 @@ def _answer(structured: StructuredOutput, schemas: dict[str, dict[str, Any]]) ->
         case ChoiceOutput():
             return " | ".join(map(_quoted, structured.choices))
     return "@answer"
-
-
-def _arguments(tool: FunctionTool) -> dict[str, Any]:
-    return _schema(tool.parameters, tool.strict)
 
 
 def _escaped(pattern: str) -> str:
@@ -212,13 +203,9 @@ def _escaped(pattern: str) -> str:
 
 def _schema(schema: dict[str, Any] | bool, strict: bool) -> dict[str, Any]:
     """Return a schema with llguidance's options in it; raise GrammarError."""
-    try:
-        rules = output_schema(schema, strict=strict)
-    except SchemaError as error:
-        raise GrammarError(str(error)) from error
     options = {
         "whitespace_pattern": _WHITESPACE,
         "lenient": not strict,
         "json_allow_general_unicode_escapes": True,
     }
-    return {**rules, "x-guidance": options}
+    return {**output_schema(schema, strict=strict), "x-guidance": options}

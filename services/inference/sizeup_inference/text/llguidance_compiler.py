@@ -14,8 +14,9 @@ from typing import Any
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from sizeup_inference.engine.protocol import Constraint, ConstraintError, ConstraintState
-from sizeup_inference.text.grammar import Grammar, GrammarError
+from sizeup_inference.text.grammar import Grammar
 from sizeup_inference.text.grammar_check import check, first_mask_error
+from sizeup_inference.text.output_schema import GrammarError
 from sizeup_inference.text.tokenizer import Tokenizer
 
 _LIMITS = LLParserLimits(

@@ -14,19 +14,19 @@ MAX_DEPTH = 64
 """As deep as the gateway accepts JSON."""
 
 
-class SchemaError(Exception):
-    """The schema is too large, or no value is valid."""
+class GrammarError(Exception):
+    """The schema or pattern is invalid, not supported, or too large."""
 
 
 def output_schema(schema: dict[str, Any] | bool, *, strict: bool = False) -> dict[str, Any]:
-    """Return the schema of an output; raise SchemaError.
+    """Return the schema of an output; raise GrammarError.
 
     As in OpenAI, vLLM and llama.cpp, an object has the properties that its schema names and no
     others, unless it says so: models would go on writing properties until the output is full.
     Patterns and bounds that cannot be enforced are dropped, unless the schema is `strict`.
     """
     if schema is False:
-        raise SchemaError("no value is valid by the schema false")
+        raise GrammarError("no value is valid by the schema false")
     rules = {} if schema is True else schema
     has_all_of = _has_key_within_limits(rules, "allOf")
     if not strict:
@@ -82,36 +82,16 @@ def is_plain(schema: dict[str, Any]) -> bool:
 
 
 _SLOW = (
-    "allOf",
-    "oneOf",
-    "not",
-    "if",
-    "pattern",
-    "patternProperties",
-    "propertyNames",
-    "dependentSchemas",
-    "multipleOf",
-)
+    "allOf", "oneOf", "not", "if",
+    "pattern", "patternProperties", "propertyNames", "dependentSchemas", "multipleOf",
+)  # fmt: skip
 """Intersections and complements of languages."""
 _UNIONS = ("$ref", "anyOf")
 """Intersected with the keywords beside them, at every level of a chain: in exponential time."""
-_ANNOTATIONS = frozenset(
-    (
-        "$comment",
-        "$defs",
-        "$id",
-        "$schema",
-        "default",
-        "definitions",
-        "deprecated",
-        "description",
-        "examples",
-        "readOnly",
-        "title",
-        "writeOnly",
-        "x-guidance",
-    )
-)
+_ANNOTATIONS = {
+    "$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description",
+    "examples", "readOnly", "title", "writeOnly", "x-guidance",
+}  # fmt: skip
 """Keywords that exclude no value."""
 _MAX_PLAIN_VALUES = 4_000
 """Compiled in less than 100 ms."""
@@ -127,7 +107,7 @@ def _is_slow(schema: dict[str, Any]) -> bool:
 
 
 def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
-    """Return whether a key occurs anywhere; raise SchemaError for a schema that is too large."""
+    """Return whether a key occurs anywhere; raise GrammarError for a schema that is too large."""
     values = characters = 0
     found = False
     for depth, (containers, texts) in enumerate(_levels(schema), 1):
@@ -139,7 +119,7 @@ def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
                 characters += sum(map(len, each))
         characters += sum(map(len, texts))
         if values > MAX_VALUES or characters > MAX_CHARACTERS or depth > MAX_DEPTH:
-            raise SchemaError("the schema is too large")
+            raise GrammarError("the schema is too large")
     return found
 
 
@@ -158,24 +138,15 @@ def _check_optional(schema: dict[str, Any]) -> None:
         return
     optional = len(properties) - (len(required) if isinstance(required, list) else 0)
     if optional > MAX_OPTIONAL:
-        raise SchemaError(f"an object has {optional} optional properties, over {MAX_OPTIONAL}")
+        raise GrammarError(f"an object has {optional} optional properties, over {MAX_OPTIONAL}")
 
 
 _DATA = ("const", "default", "enum", "examples")
 """Keywords whose values are no schemas."""
 _OTHERS = (
-    "additionalProperties",
-    "unevaluatedProperties",
-    "patternProperties",
-    "$ref",
-    "anyOf",
-    "oneOf",
-    "if",
-    "not",
-    "dependentSchemas",
-    "propertyNames",
-    "minProperties",
-)
+    "additionalProperties", "unevaluatedProperties", "patternProperties", "propertyNames",
+    "minProperties", "$ref", "anyOf", "oneOf", "if", "not", "dependentSchemas",
+)  # fmt: skip
 """Keywords that speak of properties elsewhere."""
 
 
