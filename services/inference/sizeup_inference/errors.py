@@ -83,7 +83,3 @@ class RequestFailedError(InferenceError):
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-class ClientDisconnectedError(Exception):
-    """The client disconnected while it sent its request; there is no response."""

@@ -73,31 +73,29 @@ class InferenceMetrics:
             "Time to compile the grammar of a structured output, with its queue",
             buckets.TIME_TO_FIRST_TOKEN_SECONDS,
         )
-        self.model_load_duration = Gauge(
-            _PREFIX + "model_load_duration_seconds",
-            "Time to load and warm up the model",
-            ["model"],
-            registry=registry,
+        self._load_duration = self._gauge(
+            "model_load_duration_seconds", "Time to load and warm up the model"
         ).labels(model_id)
-        self._kernels_info = Gauge(
-            _PREFIX + "kernels_info",
+        self._kernels_info = self._gauge(
+            "kernels_info",
             "What computes a step: transformers, or compiled kernels by instruction set",
-            ["model", "kernels"],
-            registry=registry,
+            "kernels",
         )
-        self._fast_path_enabled = Gauge(
-            _PREFIX + "fast_path_enabled",
+        self._fast_path_enabled = self._gauge(
+            "fast_path_enabled",
             "Whether a fast path computes steps, 0 or 1; the model's description has the reasons",
-            ["model", "path"],
-            registry=registry,
+            "path",
         )
 
     def loaded(self, info: ModelInfo, seconds: float) -> None:
         """Report a loaded model."""
-        self.model_load_duration.set(seconds)
+        self._load_duration.set(seconds)
         self._kernels_info.labels(self.model_id, info.kernels).set(1)
         for path in info.fast_paths:
             self._fast_path_enabled.labels(self.model_id, path.name).set(path.enabled)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(_PREFIX + name, text, ["model", *labels], registry=self._registry)
 
     def _histogram(self, name: str, text: str, limits: Iterable[float]) -> Histogram:
         return Histogram(
@@ -125,11 +123,8 @@ class _EngineCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         stats = self._stats()
-        for name, (attribute, text) in _GAUGES.items():
-            gauge = GaugeMetricFamily(_PREFIX + name, text, labels=["model"])
-            gauge.add_metric(self._labels, getattr(stats, attribute))
-            yield gauge
-        for name, (attribute, text) in _COUNTERS.items():
-            counter = CounterMetricFamily(_PREFIX + name, text, labels=["model"])
-            counter.add_metric(self._labels, getattr(stats, attribute))
-            yield counter
+        for family, metrics in ((GaugeMetricFamily, _GAUGES), (CounterMetricFamily, _COUNTERS)):
+            for name, (attribute, text) in metrics.items():
+                metric = family(_PREFIX + name, text, labels=["model"])
+                metric.add_metric(self._labels, getattr(stats, attribute))
+                yield metric

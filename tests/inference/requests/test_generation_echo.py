@@ -16,7 +16,7 @@ from sizeup_inference.engine.protocol import (
 )
 from sizeup_inference.fake.model import IM_END, IM_START
 from sizeup_inference.requests.generation import accept, prepare
-from sizeup_inference.requests.prompt_echo import TOKENS_PER_EVENT
+from sizeup_inference.requests.logprobs import TOKENS_PER_EVENT
 from sizeup_wire.events import Event, Finished, FinishReason, PromptTokens, Started, Text
 
 

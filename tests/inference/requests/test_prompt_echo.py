@@ -2,7 +2,7 @@
 
 from sizeup_inference.engine.protocol import Logprobs
 from sizeup_inference.fake.model import IM_END, ByteTokenizer
-from sizeup_inference.requests.prompt_echo import TOKENS_PER_EVENT, PromptEcho
+from sizeup_inference.requests.logprobs import TOKENS_PER_EVENT, PromptEcho
 from sizeup_wire.events import PromptTokens
 
 READERS_BOUND_BYTES = 8 * 2**20

@@ -3,8 +3,8 @@
 from transformers import AddedToken
 
 from qwen_tokenizer import qwen_tokenizer
+from sizeup_inference.startup.model_info import capabilities
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
-from sizeup_inference.text.tokenizer_files import capabilities
 from sizeup_wire.generate import InfillPrompt
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sizeup_inference.engine.protocol import Deliver
 from sizeup_inference.fake.engine import EMBEDDING_SIZE, FakeEngine, FakeLimits
-from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
+from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel, reported_id
+from sizeup_inference.startup.model_info import capabilities
 from sizeup_inference.text.infill import Infill
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
-from sizeup_inference.text.tokenizer_files import capabilities
 from sizeup_wire.generate import ChatMessage, ChatPrompt
 from sizeup_wire.model import ModelInfo, SamplingDefaults
 
@@ -96,7 +96,7 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
     progress("ready", 1.0)
     load_ns = time.monotonic_ns() - started
     info = info.model_copy(update={"load_ns": load_ns})
-    return RunningModel(engine, info, tokenizer, embedding or NO_EMBEDDING_CONFIG)
+    return RunningModel(engine, info, tokenizer, embedding or EmbeddingConfig())
 
 
 def _load_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, object]]:

@@ -4,7 +4,7 @@ Pure except for the random ids of tool calls.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sizeup_inference.engine.protocol import Finish, Token
@@ -34,13 +34,9 @@ class TextRules:
 
     stops: StopStrings
     min_tokens: int
-    thinking: bool
-    is_thinking: bool
-    """The prompt ends inside <think>."""
-    tools: bool
+    parser: Callable[[], AnswerParser]
     parallel_calls: bool
     """False ends the output after its first tool call."""
-    streams_calls: bool
     every_logprob: bool
     """Include those of tokens without text: the end-of-sequence token, special tokens."""
 
@@ -49,17 +45,10 @@ class Choice:
     def __init__(self, index: int, tokenizer: Tokenizer, rules: TextRules) -> None:
         self._index = index
         self._tokenizer = tokenizer
-        self._min_tokens = rules.min_tokens
-        self._every_logprob = rules.every_logprob
+        self._rules = rules
         self._text = TextStream(tokenizer)
         self._stop = StopMatcher(rules.stops)
-        self._parser = AnswerParser(
-            thinking=rules.thinking,
-            is_thinking=rules.is_thinking,
-            tools=rules.tools,
-            streams_calls=rules.streams_calls,
-        )
-        self._parallel_calls = rules.parallel_calls
+        self._parser = rules.parser()
         self._next_call = 0
         """Index of the next call; of the one that is streamed, the last before."""
         self._call_id = ""
@@ -81,7 +70,7 @@ class Choice:
         self.token_ids.append(token.token_id)
         thinking = self._parser.is_thinking
         if token.finish is Finish.STOP:
-            if self._every_logprob:
+            if self._rules.every_logprob:
                 self._keep_logprob(token)
             parts = self._end(FinishReason.STOP)
         else:
@@ -98,10 +87,10 @@ class Choice:
 
     def _feed_text(self, token: Token) -> list[Part]:
         text = self._text.feed(token.token_id)
-        if len(self.token_ids) > self._min_tokens:
+        if len(self.token_ids) > self._rules.min_tokens:
             text = self._stop.feed(text)
         parts = self._parser.feed(text)
-        if self._parser.calls and not self._parallel_calls:
+        if self._parser.calls and not self._rules.parallel_calls:
             self.reason = FinishReason.TOOL_CALLS
             return _up_to_call(parts)
         if self._stop.matched:
@@ -150,7 +139,7 @@ class Choice:
         A stop string's are dropped like its text.
         """
         ended = self.reason is not None and not self._stop.matched
-        if ended and self._every_logprob and self._pending_logprobs:
+        if ended and self._rules.every_logprob and self._pending_logprobs:
             yield Text(
                 choice=self._index, text="", tokens=0, logprobs=tuple(self._pending_logprobs)
             )

@@ -29,8 +29,8 @@ _MAX_PROMPTS = 16
 """Prompts of one batch in the engine: 48 batches fill the waiting queue, which chats share."""
 
 
-async def embed(model: ServedModel, request: EmbedRequest) -> AsyncGenerator[EmbedEvent]:
-    """Yield `started`, an embedding for each prompt in order, and `finished`.
+async def embed(model: ServedModel, request: EmbedRequest) -> AsyncGenerator[Sequence[EmbedEvent]]:
+    """Yield `started`, an embedding for each prompt in order, and `finished`, some at a time.
 
     Raises InferenceError before the first event; afterwards an error is `failed`. Closing the
     generator cancels what the engine has of the batch.
@@ -42,18 +42,16 @@ async def embed(model: ServedModel, request: EmbedRequest) -> AsyncGenerator[Emb
         for index, prompt in enumerate(request.prompts):
             token_ids = await batch.encode(prompt)
             while not batch.submit(index, token_ids):
-                for event in await batch.next_events():
-                    yield event
+                yield await batch.next_events()
         while batch.in_engine:
-            for event in await batch.next_events():
-                yield event
+            yield await batch.next_events()
         outcome = "ok"
-        yield batch.finished()
+        yield [batch.finished()]
     except InferenceError as error:
         outcome = error.code if batch.started else None  # else counted with its HTTP response
         if not batch.started:
             raise
-        yield Failed(code=error.code, message=error.message, param=error.param)
+        yield [Failed(code=error.code, message=error.message, param=error.param)]
     finally:
         batch.close()
         if outcome is not None:
@@ -129,8 +127,11 @@ class _Batch:
 
     async def next_events(self) -> Sequence[EmbedEvent]:
         """Wait for the oldest prompt in the engine and return its events; raises InferenceError."""
-        received = await self.in_engine[0].mailbox.take()
-        return [event for one in received for event in self._translate(one)]
+        events: Sequence[EmbedEvent] = ()
+        while not events:  # later admissions give none
+            received = await self.in_engine[0].mailbox.take()
+            events = [event for one in received for event in self._translate(one)]
+        return events
 
     def _translate(self, event: MailboxEvent) -> Iterator[EmbedEvent]:
         match event:

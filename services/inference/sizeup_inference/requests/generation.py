@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 import uuid
@@ -23,12 +24,13 @@ from sizeup_inference.requests.constraints import (
     is_constrained,
     reasoning_of,
 )
+from sizeup_inference.requests.logprobs import PromptEcho
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
-from sizeup_inference.requests.prompt_echo import PromptEcho
 from sizeup_inference.requests.request_record import RequestRecord
 from sizeup_inference.requests.resolve import ResolvedRequest, check_token_ids, resolve
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.truncation import encode_to_fit
+from sizeup_inference.text.answer_parser import AnswerParser
 from sizeup_inference.text.stop_strings import StopStrings
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_wire.errors import ErrorCode
@@ -283,13 +285,17 @@ class Generation:
 def _text_rules(model: ServedModel, prepared: PreparedRequest) -> TextRules:
     resolved = prepared.resolved
     chat = resolved.prompt if isinstance(resolved.prompt, ChatPrompt) else None
-    return TextRules(
-        stops=prepared.stops,
-        min_tokens=prepared.min_tokens,
+    parser = functools.partial(
+        AnswerParser,
         thinking=chat is not None and "thinking" in model.info.capabilities,
         is_thinking=chat is not None and prepared.prompt.is_thinking,
         tools=chat is not None and bool(chat.tools),
-        parallel_calls=resolved.wire.parallel_tool_calls,
         streams_calls=resolved.wire.stream_tool_calls,
+    )
+    return TextRules(
+        stops=prepared.stops,
+        min_tokens=prepared.min_tokens,
+        parser=parser,
+        parallel_calls=resolved.wire.parallel_tool_calls,
         every_logprob=resolved.wants_prompt_logprobs,
     )

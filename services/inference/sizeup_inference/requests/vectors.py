@@ -14,12 +14,9 @@ class EmbeddingConfig:
     """How a model makes vectors."""
 
     pooling: Pooling = Pooling.MEAN
+    """Of a model that is not made for it the mean, as in llama.cpp."""
     normalize: bool = False
     """Every vector has length 1."""
-
-
-NO_EMBEDDING_CONFIG = EmbeddingConfig()
-"""For a model that is not made for it: the mean, as llama.cpp does."""
 
 
 def shorten(vector: "array[float]", dimensions: int | None, *, normalize: bool) -> "array[float]":

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
 
@@ -154,11 +155,7 @@ async def _generate(model: ServedModel, body: bytes, writer: ResponseWriter) -> 
         prepared = await prepare(model, request)
         with accept(model, prepared) as generation:
             await writer.start()
-            async for events in generation.events():
-                if isinstance(events[-1], Finished | Failed):
-                    places.close()  # before the client can read it and send the next request
-                await writer.write(events)
-            await writer.end()
+            await _stream(generation.events(), writer, places)
 
 
 async def _embeddings(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:
@@ -167,14 +164,17 @@ async def _embeddings(model: ServedModel, body: bytes, writer: ResponseWriter) -
     with ExitStack() as places:
         places.enter_context(model.holding_places(request.client, 1))
         async with aclosing(embed(model, request)) as events:
-            first = await anext(events)
-            await writer.start()
-            await writer.write([first])
-            async for event in events:
-                if isinstance(event, Finished | Failed):
-                    places.close()
-                await writer.write([event])
-            await writer.end()
+            await _stream(events, writer, places)
+
+
+async def _stream(
+    batches: AsyncIterator[Sequence[Event | EmbedEvent]], writer: ResponseWriter, places: ExitStack
+) -> None:
+    async for events in batches:
+        if isinstance(events[-1], Finished | Failed):
+            places.close()  # before the client can read it and send the next request
+        await writer.write(events)
+    await writer.end()
 
 
 async def _tokenize(model: ServedModel, body: bytes, writer: ResponseWriter) -> None:

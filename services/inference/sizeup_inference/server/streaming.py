@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sizeup_inference.errors import BodyTooLargeError, ClientDisconnectedError, InferenceError
+from sizeup_inference.errors import BodyTooLargeError, InferenceError
 from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.server.error_responses import to_response
 from sizeup_inference.server.state import ServerState
@@ -27,18 +28,22 @@ class ResponseWriter:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._asgi = (scope, receive, send)
         self._send = send
+        self._started = False
 
     async def json(self, body: BaseModel) -> None:
         await Response(body.model_dump_json(), media_type="application/json")(*self._asgi)
 
     async def start(self) -> None:
-        """Send status and headers of a stream."""
+        """Send status and headers of a stream, before its first events."""
+        self._started = True
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def write(self, events: Sequence[BaseModel]) -> None:
         """Send a line for each event, all in one chunk; waits while the client reads too slowly."""
+        if not self._started:
+            await self.start()
         body = b"".join(event.model_dump_json().encode() + b"\n" for event in events)
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
@@ -61,34 +66,29 @@ class CancellableResponse:
         try:
             model = self._state.accepting_model()
             with model.in_use():
-                body = await read_body(receive)
+                body = await _read_body(Request(scope, receive))
                 handling = self._handler(model, body, ResponseWriter(scope, receive, send))
-                await cancel_on_disconnect(receive, handling)
-        except ClientDisconnectedError:
+                await _cancel_on_disconnect(receive, handling)
+        except ClientDisconnect:
             self._state.metrics.count("cancelled")
         except InferenceError as error:
             self._state.metrics.count(error.code.value)
             await to_response(error)(scope, receive, send)
 
 
-async def read_body(receive: Receive) -> bytes:
+async def _read_body(request: Request) -> bytes:
     """Return a request's body whatever its Content-Type, or raise BodyTooLargeError."""
     chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnectedError
-        chunk = message.get("body", b"")
+    size = 0
+    async for chunk in request.stream():
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise BodyTooLargeError(f"the body exceeds {MAX_BODY_BYTES} bytes")
         chunks.append(chunk)
-        more = message.get("more_body", False)
     return b"".join(chunks)
 
 
-async def cancel_on_disconnect(receive: Receive, work: Coroutine[None, None, None]) -> None:
+async def _cancel_on_disconnect(receive: Receive, work: Coroutine[None, None, None]) -> None:
     """Run `work`; when the client disconnects, cancel it and wait for its cleanup."""
     task = asyncio.create_task(work)
     watcher = asyncio.create_task(_disconnected(receive))

@@ -37,7 +37,7 @@ from sizeup_inference.engine.quantization.formats import Format
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig
 from sizeup_inference.engine.thread import EngineThread
-from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG
+from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.settings import Settings
 from sizeup_inference.startup.draft_model import find_draft
 from sizeup_inference.startup.embedding_config import read_embedding_config
@@ -92,7 +92,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
     }
     info = describe_folder(settings, folder).model_copy(update=decided)
     grammars = _grammars(info, tokenizer)
-    return RunningModel(engine, info, tokenizer, embedding or NO_EMBEDDING_CONFIG, grammars)
+    return RunningModel(engine, info, tokenizer, embedding or EmbeddingConfig(), grammars)
 
 
 def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompiler | None:

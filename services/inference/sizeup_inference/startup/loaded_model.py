@@ -1,11 +1,11 @@
 """The result of starting an engine, and the id that the process reports. No torch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sizeup_inference.engine.protocol import Deliver, EngineClient
-from sizeup_inference.requests.vectors import NO_EMBEDDING_CONFIG, EmbeddingConfig
+from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.settings import Settings
 from sizeup_inference.text.grammar import GrammarCompiler
 from sizeup_inference.text.tokenizer import Tokenizer
@@ -19,7 +19,7 @@ class RunningModel:
     engine: EngineClient
     info: ModelInfo
     tokenizer: Tokenizer
-    embedding: EmbeddingConfig = NO_EMBEDDING_CONFIG
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     grammars: GrammarCompiler | None = None
     """None where output cannot be constrained."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import reported_id
 from sizeup_inference.startup.stored_weights import count_parameters, storage_format
 from sizeup_inference.text.infill import can_infill
-from sizeup_inference.text.tokenizer_files import capabilities, read_added_tokens, read_template
 from sizeup_store.weights import CONFIG, MODULES, read_json, stored_tensors, weight_names
 from sizeup_wire.model import ModelInfo, SamplingDefaults
 
 log = logging.getLogger(__name__)
 
+_TOKENIZER_CONFIG = "tokenizer_config.json"
 _SAMPLING_KEYS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 """Values of generation_config.json that a request can set as well. As in vLLM do_sample is ignored
 and temperature decides: a base model's `do_sample: false` would make all output greedy."""
@@ -62,6 +63,35 @@ def _capabilities(folder: Path, template: str) -> tuple[str, ...]:
     if read_embedding_config(folder) is not None:
         return ("embedding",)
     return capabilities(template, infills=can_infill(read_added_tokens(folder)))
+
+
+def read_template(folder: Path) -> str:
+    """Return the chat template, as transformers does; empty for a base model without one."""
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    template = _read(folder / _TOKENIZER_CONFIG).get("chat_template")
+    return template if isinstance(template, str) else ""  # not several by name
+
+
+def read_added_tokens(folder: Path) -> frozenset[str]:
+    """Return the added tokens, of the small file where it has them: tokenizer.json has 10 MB."""
+    by_id = _read(folder / _TOKENIZER_CONFIG).get("added_tokens_decoder")
+    listed = by_id.values() if isinstance(by_id, dict) else None
+    tokens = listed or _read(folder / "tokenizer.json").get("added_tokens") or ()
+    return frozenset(str(token["content"]) for token in tokens if isinstance(token, dict))
+
+
+def capabilities(template: str, *, infills: bool = False) -> tuple[str, ...]:
+    """Return what a chat template and a tokenizer support, as ModelInfo.capabilities."""
+    found = ["completion"]
+    if infills:
+        found.append("insert")
+    if re.search(r"\btools\b", template):
+        found.append("tools")
+    if "enable_thinking" in template or "<think>" in template:
+        found.append("thinking")
+    return tuple(found)
 
 
 def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,9 +146,12 @@ def read_eos_token_ids(folder: Path, others: object) -> tuple[int, ...]:
     return tuple(sorted(ids - {None}))
 
 
-def _read_generation_config(folder: Path) -> dict[str, Any]:
-    file = folder / "generation_config.json"
-    return read_json(file) if file.exists() else {}
+def _read_generation_config(folder: Path) -> Mapping[str, Any]:
+    return _read(folder / "generation_config.json")
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    return read_json(file) if file.is_file() else {}
 
 
 def _read_license(folder: Path) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from sizeup_inference.startup.model_info import capabilities, read_added_tokens, read_template
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
-from sizeup_inference.text.tokenizer_files import capabilities, read_added_tokens, read_template
 
 TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
 
