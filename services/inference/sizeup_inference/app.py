@@ -68,7 +68,6 @@ class Composition:
     on_fatal: Callable[[], None]
     """Ends the process: the model cannot be loaded, or its engine is dead or hangs."""
     load: StartEngine = start_model
-    describe: Callable[[Settings], ModelInfo | None] = describe
     tracing: Tracing | None = None
 
 
@@ -122,9 +121,8 @@ def _traced(tracing: Tracing | None, untraced: Iterable[APIRouter]) -> list[Midd
 
 async def _run_model(composition: Composition, state: ServerState) -> None:
     """Describe and load the model, then watch its engine until it dies or hangs."""
-    state.described = await in_thread(
-        functools.partial(composition.describe, composition.settings), "describing"
-    )
+    job = functools.partial(describe, composition.settings)
+    state.described = await in_thread(job, "describing")
     try:
         state.model = await _load(composition, state)
     except Exception as error:  # any error that prevents loading

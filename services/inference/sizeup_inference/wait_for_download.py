@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from types import FrameType
 
 from fastapi import FastAPI
@@ -58,63 +59,57 @@ class Wait:
     def __init__(self, settings: Settings, on_end: Callable[[int], None]) -> None:
         """`on_end` is called once, with the exit code of the process."""
         self._settings = settings
-        self._models = [(settings.model, settings.revision)]
-        """Model and revision of those that may be missing."""
-        if settings.draft_model is not None:
-            self._models.append((settings.draft_model, settings.draft_revision))
         self._on_end = on_end
         self._state = DownloadState()
         self._pulse = Pulse()
 
     async def run(self) -> None:
-        """Poll until the model is complete, or an unexpected error."""
+        """Poll until the models are complete, or an unexpected error."""
+        settings = self._settings
         try:
-            # In a thread, because a network file system may hang; files have no event to await.
-            while not await in_thread(self._poll):  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS if self._is_downloaded else _CHECK_SECONDS)
+            await self._until_complete(settings.model, settings.revision)
+            if settings.draft_model is not None:
+                await self._until_complete(settings.draft_model, settings.draft_revision)
         except Exception:
             log.exception("wait.failed")
             self._on_end(1)
         else:
             self._on_end(0)
 
-    def _poll(self) -> bool:
-        """Look at the first model that is missing; return whether none is."""
+    async def _until_complete(self, model: str, revision: str | None) -> None:
+        seconds = _POLL_SECONDS if self._is_downloaded(model) else _CHECK_SECONDS
+        # In a thread, because a network file system may hang; files have no event to await.
+        while not await in_thread(partial(self._poll, model, revision)):  # noqa: ASYNC110
+            await asyncio.sleep(seconds)
+        log.info("model.complete", extra={"model": model})
+
+    def _poll(self, model: str, revision: str | None) -> bool:
+        """Look at a model, and return whether it is complete."""
         cache = self._settings.hub_cache
         try:
-            while self._is_complete(*self._models[0]):
-                log.info("model.complete", extra={"model": self._models[0][0]})
-                if len(self._models) == 1:
-                    return True
-                del self._models[0]
-            model, revision = self._models[0]
+            if not self._is_downloaded(model):
+                check_stored(model, revision, cache)
+                return True
+            if is_complete(model, revision, cache):
+                return True
             state = read_progress(progress_path(model, revision, cache))
-            self._update(self._pulse.judge(state, time.monotonic()))
+            self._update(model, self._pulse.judge(state, time.monotonic()))
         except WeightsError as error:
-            self._update(DownloadState("failed", message=str(error)))
+            self._update(model, DownloadState("failed", message=str(error)))
         except OSError as error:
             path, reason = error.filename or cache, error.strerror or error
             message = f"cannot read {path}: {reason}"
-            self._update(DownloadState("failed", self._state.progress, message))
+            self._update(model, DownloadState("failed", self._state.progress, message))
         return False
 
-    @property
-    def _is_downloaded(self) -> bool:
-        return self._settings.await_download and is_hub_id(self._models[0][0])
+    def _is_downloaded(self, model: str) -> bool:
+        return self._settings.await_download and is_hub_id(model)
 
-    def _is_complete(self, model: str, revision: str | None) -> bool:
-        """Raises WeightsError for a model that is incomplete and that nothing downloads."""
-        cache = self._settings.hub_cache
-        if self._is_downloaded:
-            return is_complete(model, revision, cache)
-        check_stored(model, revision, cache)
-        return True
-
-    def _update(self, state: DownloadState) -> None:
+    def _update(self, model: str, state: DownloadState) -> None:
         if (state.state, state.message) != (self._state.state, self._state.message):
             level = logging.WARNING if state.state == "failed" else logging.INFO
             fields = _readiness(state).model_dump()  # LogRecord reserves `message`
-            log.log(level, "model.waiting", extra=fields | {"model": self._models[0][0]})
+            log.log(level, "model.waiting", extra=fields | {"model": model})
         self._state = state
 
     def app(self) -> FastAPI:

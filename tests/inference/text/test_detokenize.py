@@ -7,8 +7,8 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from qwen_tokenizer import qwen_tokenizer
-from sizeup_inference.text.detokenize import TextStream
 from sizeup_inference.text.hf_tokenizer import HuggingFaceTokenizer
+from sizeup_inference.text.tokenizer import TextStream
 
 TOY = Path(__file__).parents[3] / "models" / "toy" / "toy-0.5m"
 TEMPLATE = (TOY / "chat_template.jinja").read_text(encoding="utf-8")

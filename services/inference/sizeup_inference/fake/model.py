@@ -78,15 +78,14 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
     """Start a fake engine, with the tokenizer of the model's folder where it has one."""
     started = time.monotonic_ns()
     folder = Path(settings.model)
-    info = describe(settings)
+    decided: dict[str, object] = {}
     embedding = read_embedding_config(folder)
     tokenizer: Tokenizer = ByteTokenizer()
     if (folder / "tokenizer.json").is_file():
         progress("tokenizer", 0.0)
-        tokenizer, described = _load_tokenizer(folder)
-        info = info.model_copy(update=described)
+        tokenizer, decided = _load_tokenizer(folder)
     if embedding is not None:
-        info = info.model_copy(update={"capabilities": ("embedding",)})
+        decided["capabilities"] = ("embedding",)
     limits = FakeLimits(
         max_num_seqs=settings.max_num_seqs,
         max_waiting=settings.max_waiting,
@@ -94,8 +93,8 @@ def start_fake(settings: Settings, deliver: Deliver, progress: Progress) -> Runn
     )
     engine = FakeEngine(deliver, limits)
     progress("ready", 1.0)
-    load_ns = time.monotonic_ns() - started
-    info = info.model_copy(update={"load_ns": load_ns})
+    decided["load_ns"] = time.monotonic_ns() - started
+    info = describe(settings).model_copy(update=decided)
     return RunningModel(engine, info, tokenizer, embedding or EmbeddingConfig())
 
 

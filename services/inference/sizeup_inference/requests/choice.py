@@ -11,9 +11,8 @@ from sizeup_inference.engine.protocol import Finish, Token
 from sizeup_inference.requests.logprobs import token_logprob
 from sizeup_inference.text.answer_parser import AnswerParser, Content, Part, Reasoning
 from sizeup_inference.text.call_stream import CallArguments, CallEnded, CallStarted
-from sizeup_inference.text.detokenize import TextStream
 from sizeup_inference.text.stop_strings import StopMatcher, StopStrings
-from sizeup_inference.text.tokenizer import Tokenizer
+from sizeup_inference.text.tokenizer import TextStream, Tokenizer
 from sizeup_inference.text.tool_call import Call
 from sizeup_wire.events import (
     FinishReason,

@@ -80,7 +80,9 @@ def encode_to_fit(
     shorter = _shorten(tokenizer, fitting, target, encoded)
     if len(shorter.token_ids) <= limit:
         return shorter
-    return _drop_tokens(shorter, target, NUM_KEEP if num_keep is None else num_keep)
+    keep = min(NUM_KEEP if num_keep is None else num_keep, target - 1)
+    ids = shorter.token_ids
+    return replace(shorter, token_ids=ids[:keep] + ids[len(ids) - (target - keep) :])
 
 
 def check_fits(tokenizer: Tokenizer, prompt: ModelPrompt, limit: int) -> None:
@@ -165,10 +167,3 @@ def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> Encod
 
     count = bisect_left(range(len(droppable)), True, key=fits)
     return tokenizer.encode_chat(without(count))
-
-
-def _drop_tokens(encoded: EncodedPrompt, limit: int, num_keep: int) -> EncodedPrompt:
-    """Drop the tokens that follow the first few."""
-    ids = encoded.token_ids
-    keep = min(num_keep, limit - 1)
-    return replace(encoded, token_ids=ids[:keep] + ids[len(ids) - (limit - keep) :])

@@ -83,12 +83,12 @@ class CallStream:
             if len(text) > _MAX_HEAD_CHARACTERS:
                 self._state = _State.DONE
             return None
-        self._state, self._position, self.started = _State.ARGUMENTS, found.end(), True
         try:
             name: str = json.loads(found[1])
         except ValueError:
-            self._state, self.started = _State.DONE, False
+            self._state = _State.DONE
             return None
+        self._state, self._position, self.started = _State.ARGUMENTS, found.end(), True
         return name
 
     def _add(self, character: str) -> str:

@@ -28,13 +28,9 @@ def output_schema(schema: dict[str, Any] | bool, *, strict: bool = False) -> dic
     if schema is False:
         raise GrammarError("no value is valid by the schema false")
     rules = {} if schema is True else schema
-    has_all_of = _has_key_within_limits(rules, "allOf")
-    if not strict:
-        rules = _without_unsupported(rules)
-    if has_all_of:
-        return rules  # the parts of an object cannot be closed one by one
-    closed: dict[str, Any] = _closed(rules)
-    return closed
+    closes = not _has_key_within_limits(rules, "allOf")  # whose parts cannot be closed one by one
+    adapted: dict[str, Any] = _adapted(rules, drops=not strict, closes=closes)
+    return adapted
 
 
 _REGEX_PARTS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]?|\\.|\(\?<?[=!]", re.DOTALL)
@@ -49,16 +45,20 @@ _MAX_BOUND = 2**63
 """llguidance computes with 64-bit integers."""
 
 
-def _without_unsupported(value: Any) -> Any:
+def _adapted(value: Any, *, drops: bool, closes: bool) -> Any:
+    """Drop what cannot be enforced, and close objects, in a schema and those inside of it."""
     if isinstance(value, list):
-        return [_without_unsupported(item) for item in value]
+        return [_adapted(item, drops=drops, closes=closes) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: each if key in _DATA else _without_unsupported(each)
+    rules = {
+        key: each if key in _DATA else _adapted(each, drops=drops, closes=closes)
         for key, each in value.items()
-        if not _is_unsupported(key, each)
+        if not (drops and _is_unsupported(key, each))
     }
+    if closes and _names_all_properties(rules):
+        rules["additionalProperties"] = False
+    return rules
 
 
 def _is_unsupported(key: str, value: Any) -> bool:
@@ -72,7 +72,7 @@ def _is_unsupported(key: str, value: Any) -> bool:
 def is_plain(schema: dict[str, Any]) -> bool:
     """Whether a schema of at most this size has no keyword that may take long to compile."""
     values = 0
-    for containers, texts in _levels(schema):
+    for containers, texts in levels(schema):
         values += sum(map(len, containers))
         if any(_is_slow(each) for each in containers if isinstance(each, dict)):
             return False
@@ -110,7 +110,7 @@ def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
     """Return whether a key occurs anywhere; raise GrammarError for a schema that is too large."""
     values = characters = 0
     found = False
-    for depth, (containers, texts) in enumerate(_levels(schema), 1):
+    for depth, (containers, texts) in enumerate(levels(schema), 1):
         for each in containers:
             values += len(each)
             if isinstance(each, dict):
@@ -123,7 +123,7 @@ def _has_key_within_limits(schema: dict[str, Any], key: str) -> bool:
     return found
 
 
-def _levels(schema: dict[str, Any]) -> Iterator[tuple[list[Any], list[str]]]:
+def levels(schema: dict[str, Any]) -> Iterator[tuple[list[Any], list[str]]]:
     """Yield the objects and arrays of each depth, and the texts in them."""
     level: list[Any] = [schema]
     while level:
@@ -148,17 +148,6 @@ _OTHERS = (
     "minProperties", "$ref", "anyOf", "oneOf", "if", "not", "dependentSchemas",
 )  # fmt: skip
 """Keywords that speak of properties elsewhere."""
-
-
-def _closed(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_closed(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    closed = {k: each if k in _DATA else _closed(each) for k, each in value.items()}
-    if _names_all_properties(value):
-        closed["additionalProperties"] = False
-    return closed
 
 
 def _names_all_properties(schema: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
-"""The tokenizer interface. Standard library only, so that fakes need no files."""
+"""The tokenizer interface, and text from its tokens. Standard library only: fakes need no files."""
 
+import codecs
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,3 +49,27 @@ class Tokenizer(Protocol):
 
     def is_special(self, token_id: int) -> bool:
         """Whether a token controls the model, so that it is no text."""
+
+
+class TextStream:
+    """The text of one choice in whole characters; it starts on one, since the prompt ends on one.
+
+    A token of a byte-level BPE is a sequence of bytes, so an incremental UTF-8 decoder gives the
+    same text as decoding all ids at once. tokenizers' DecodeStream is unsuitable: it cannot be
+    flushed at the end of the output, raises on invalid UTF-8, and does not expose the bytes of a
+    token, which logprobs need.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, token_id: int) -> str:
+        """Return the characters that this token completes."""
+        if self._tokenizer.is_special(token_id):
+            return ""
+        return self._decoder.decode(self._tokenizer.token_bytes(token_id))
+
+    def flush(self) -> str:
+        """Return U+FFFD for an incomplete character at the end, else nothing."""
+        return self._decoder.decode(b"", final=True)

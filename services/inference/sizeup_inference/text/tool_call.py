@@ -9,7 +9,10 @@ twice. What remains unreadable is no call.
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+from sizeup_inference.text.output_schema import MAX_DEPTH, levels
 
 BEGIN, END = "<tool_call>", "</tool_call>"
 
@@ -17,9 +20,6 @@ _MARK = re.compile(rf'"|\\.|{END}', re.DOTALL)
 """What begins or ends a string, an escape in one, or the end of a call."""
 _STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|,(?=\s*[\]}])', re.DOTALL)
 """A string, which may be open and hold commas, or a comma before a closing bracket."""
-
-_MAX_DEPTH = 64
-"""As deep as the gateway accepts it back in a later request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +99,9 @@ def _parse_object(text: str) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict) and not candidate[end:].strip("}], \t\r\n"):
-            return value if _is_shallow(value) else None
+            # Deeper ones the gateway would not accept back in a later request.
+            return None if any(islice(levels(value), MAX_DEPTH, None)) else value
     return None
-
-
-def _is_shallow(value: dict[str, Any]) -> bool:
-    level: list[Any] = [value]
-    for _ in range(_MAX_DEPTH):
-        values = (v for v in level for v in (v.values() if isinstance(v, dict) else v))
-        level = [v for v in values if isinstance(v, dict | list)]
-        if not level:
-            return True
-    return False
 
 
 def _reject_constant(name: str) -> None:
