@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -36,7 +35,7 @@ def main() -> int:
     share_interpreter()
     log.info("process.starting", extra={"settings": settings.model_dump(mode="json")})
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore_signal)
+        signal.signal(number, lambda *_: None)  # before and after serving, which has its own
     fatal: list[str] = []
 
     def on_fatal() -> None:
@@ -64,10 +63,6 @@ async def _serve(composition: Composition) -> None:
     metrics = metrics_app(composition.registry, settings.host)
     async with closing(composition.tracing):
         await serve(create_app(composition), metrics, listen, composition.drain, refuse)
-
-
-def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
-    """Handle signals before and after serving, including the one uvicorn raises again."""
 
 
 def _exit(code: int) -> NoReturn:

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from types import FrameType
 
 from fastapi import FastAPI
 from pydantic import ValidationError
@@ -142,7 +141,7 @@ def main() -> int:
         return 1
     configure_logging(settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore_signal)
+        signal.signal(number, lambda *_: None)  # before and after serving, which has its own
     codes: list[int] = []
 
     def on_end(code: int) -> None:
@@ -157,10 +156,6 @@ def main() -> int:
         log.error("serving.failed", extra={"error": str(error)})  # noqa: TRY400  # expected error
         return 1
     return codes[0] if codes else _TERMINATED
-
-
-def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
-    """Handle signals before and after serving, which has its own handler."""
 
 
 if __name__ == "__main__":

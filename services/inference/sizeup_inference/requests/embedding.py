@@ -139,26 +139,21 @@ class _Batch:
                 self._cached_tokens += event.cached_tokens
                 if not self.started:
                     self.started = True
-                    yield self._start(event)
+                    self._record.admitted(event.at_ns)
+                    first, queued_ns = self.in_engine[0].prompt_tokens, self._record.queued_ns
+                    yield Started(queued_ns=queued_ns, load_ns=0, prompt_tokens=first)
             case Embedded():
                 yield self._embedding(event)
             case Interrupted():
                 raise RequestFailedError(event.code, event.message)
-
-    def _start(self, event: Admitted) -> Started:
-        self._record.admitted(event.at_ns)
-        first = self.in_engine[0].prompt_tokens
-        return Started(queued_ns=self._record.queued_ns, load_ns=0, prompt_tokens=first)
 
     def _embedding(self, event: Embedded) -> Embedding:
         prompt = self.in_engine.popleft()
         prompt.release.close()
         self._record.prompt_evaluated(event.at_ns)
         self._prompt_tokens += prompt.prompt_tokens
-        request, own = self._request, self._model.embedding
-        vector = shorten(
-            event.vector, request.dimensions, normalize=request.normalize or own.normalize
-        )
+        normalize = self._request.normalize or self._model.embedding.normalize
+        vector = shorten(event.vector, self._request.dimensions, normalize=normalize)
         return Embedding(
             index=prompt.index, vector=to_base64(vector), prompt_tokens=prompt.prompt_tokens
         )

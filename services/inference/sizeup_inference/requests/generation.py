@@ -56,11 +56,6 @@ class PreparedRequest:
     arrived_ns: int
 
     @property
-    def needs_engine(self) -> bool:
-        """Whether output or log-probabilities of the prompt are requested."""
-        return bool(self.max_tokens) or self.resolved.wants_prompt_logprobs
-
-    @property
     def min_tokens(self) -> int:
         """A constraint decides alone where the output ends."""
         return 0 if self.constraint else self.resolved.wire.min_tokens
@@ -136,10 +131,9 @@ def accept(model: ServedModel, prepared: PreparedRequest) -> Iterator["Generatio
     """
     model.check_not_draining()
     record = RequestRecord(model.metrics, prepared.arrived_ns)
+    needs_engine = prepared.max_tokens or prepared.resolved.wants_prompt_logprobs
     submitted = (
-        model.submitted(prepared.to_engine_request())
-        if prepared.needs_engine
-        else contextlib.nullcontext()
+        model.submitted(prepared.to_engine_request()) if needs_engine else contextlib.nullcontext()
     )
     with submitted as mailbox:
         generation = Generation(model, prepared, mailbox, record)
@@ -178,8 +172,7 @@ class Generation:
     async def events(self) -> AsyncIterator[Sequence[Event]]:
         """Yield the events of each step; the last one is `finished` or `failed`."""
         if self._mailbox is None:
-            started = Started(queued_ns=0, load_ns=0, prompt_tokens=len(self._prompt_ids))
-            yield [started, *self._echo_prompt(), self._finish_without_tokens()]
+            yield [*self._start(), self._finish_without_tokens()]
             return
         while True:
             batch: list[Event] = []
@@ -214,7 +207,9 @@ class Generation:
     def _translate(self, event: MailboxEvent) -> Iterable[Event]:
         match event:
             case Admitted():
-                return [self._started(event), *self._echo_prompt()]
+                self._record.admitted(event.at_ns)
+                self._cached_tokens = event.cached_tokens
+                return self._start()
             case PromptLogprobs():
                 return self._echo.feed(event.logprobs)
             case Token():
@@ -224,17 +219,10 @@ class Generation:
             case Embedded():  # unexpected
                 return [self._failed(ErrorCode.INTERNAL, "the engine ended the request")]
 
-    def _started(self, event: Admitted) -> Started:
-        self._record.admitted(event.at_ns)
-        self._cached_tokens = event.cached_tokens
-        return Started(
-            queued_ns=self._record.queued_ns,
-            load_ns=0,
-            prompt_tokens=len(self._prompt_ids),
-        )
-
-    def _echo_prompt(self) -> Iterable[PromptTokens]:
-        return self._echo.begin() if self._wire.echo else ()
+    def _start(self) -> Sequence[Event]:
+        queued_ns, prompt_tokens = self._record.queued_ns, len(self._prompt_ids)
+        started = Started(queued_ns=queued_ns, load_ns=0, prompt_tokens=prompt_tokens)
+        return [started, *self._echo.begin()] if self._wire.echo else [started]
 
     def _token(self, token: Token) -> Sequence[Event]:
         if not self._generates:

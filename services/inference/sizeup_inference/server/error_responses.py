@@ -65,11 +65,7 @@ def host_refused(fault: HostFault) -> Response:
 
 
 def _failure(
-    status: int,
-    code: ErrorCode,
-    message: str,
-    param: str | None = None,
-    headers: Any = None,
+    status: int, code: ErrorCode, message: str, param: str | None = None, headers: Any = None
 ) -> Response:
     body = Failure(code=code, message=message, param=param)
     return JSONResponse(body.model_dump(mode="json"), status, headers)

@@ -26,6 +26,9 @@ _WHITESPACE = r"( |\n {0,32})?"
 models write white space until the output is full."""
 
 _END_ANCHOR = re.compile(r"((?:^|[^\\])(?:\\\\)*)\$\Z")
+_LONE_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+_PATTERN_PART = re.compile(r"\\.|[^\\]", re.DOTALL)
+_ESCAPED = {"/": r"\/", "\n": r"\n", "\\\n": r"\n"}
 
 
 _MAX_PLAIN_CHARACTERS = 2**16
@@ -186,19 +189,9 @@ def _escaped(pattern: str) -> str:
     The pattern matches the whole text, so anchors around it are dropped.
     """
     pattern = _END_ANCHOR.sub(r"\1", pattern.removeprefix("^"))
-    escaped = ""
-    backslash = False
-    for character in pattern:
-        if character == "\n":
-            escaped += "n" if backslash else r"\n"
-        elif character == "/" and not backslash:
-            escaped += r"\/"
-        else:
-            escaped += character
-        backslash = character == "\\" and not backslash
-    if backslash:
+    if _LONE_BACKSLASH.search(pattern):
         raise GrammarError("the pattern ends with a backslash")
-    return escaped
+    return _PATTERN_PART.sub(lambda part: _ESCAPED.get(part[0], part[0]), pattern)
 
 
 def _schema(schema: dict[str, Any] | bool, strict: bool) -> dict[str, Any]:

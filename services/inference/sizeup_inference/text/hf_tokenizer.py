@@ -147,7 +147,7 @@ class HuggingFaceTokenizer:
         return str(rendered)
 
     def _encode_rendered(self, rendered: str, shield: "_Shield") -> list[int]:
-        if not shield.is_used:
+        if not shield.placeholders:
             return list(_encode(self._fast, rendered).ids)
         ids: list[int] = []
         for i, piece in enumerate(self._added.split(rendered)):
@@ -203,12 +203,8 @@ class _Shield:
         self._added = added
         # 16 random bytes: a client cannot guess the placeholders of its prompt
         self._key = "".join(chr(0xE000 + byte) for byte in secrets.token_bytes(16))
-        self._placeholders: dict[str, str] = {}
-
-    @property
-    def is_used(self) -> bool:
-        """Whether any text was replaced."""
-        return bool(self._placeholders)
+        self.placeholders: dict[str, str] = {}
+        """By the text that each replaced."""
 
     def hide(self, value: Any, *, keep_markup: bool = False) -> Any:
         """Replace added tokens in every string of a JSON value, keys included."""
@@ -222,14 +218,14 @@ class _Shield:
 
     def reveal(self, text: str) -> str:
         """Replace every placeholder by its original."""
-        for original, placeholder in self._placeholders.items():
+        for original, placeholder in self.placeholders.items():
             text = text.replace(placeholder, original)
         return text
 
     def _placeholder(self, match: re.Match[str]) -> str:
         # the last character is the token's index, from 0xE100 to differ from those of the key
-        number = chr(0xE100 + len(self._placeholders))
-        return self._placeholders.setdefault(match[0], self._key + number)
+        number = chr(0xE100 + len(self.placeholders))
+        return self.placeholders.setdefault(match[0], self._key + number)
 
 
 def _to_template(message: ChatMessage, shield: _Shield, text_arguments: bool) -> dict[str, Any]:
