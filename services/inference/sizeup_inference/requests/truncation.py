@@ -1,6 +1,7 @@
 """Encoding of prompts within the context length. Blocking: runs on the tokenizer thread."""
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,26 +12,33 @@ from sizeup_inference.errors import (
     UnsupportedError,
 )
 from sizeup_inference.requests.resolve import ModelPrompt
-from sizeup_inference.text.long_text import BUDGET, TokenRuler
 from sizeup_inference.text.tokenizer import EncodedPrompt, Tokenizer
 from sizeup_wire.generate import ChatPrompt, InfillPrompt, TextPrompt, TokenPrompt
 from sizeup_wire.long_prompts import (
     CharacterRuler,
+    characters,
+    cut,
     exceeds,
     has_long_tools,
     input_too_long,
     too_long,
 )
-from sizeup_wire.long_prompts import cut as cut_prompt
 
 NUM_KEEP = 4
 """Ollama's default of num_keep, which covers the opening of a turn."""
-
 
 _FEW_CHARACTERS = 2**16
 """Encoded and rendered in less than 50 ms."""
 _USUAL_CHARACTERS = 8
 """Of a token, at most; a text of a language has 1 to 5. Below, a prompt is encoded as it is."""
+_BUDGET = 2
+"""Times the tokens that a prompt may have. A text that is measured in pieces has other tokens only
+where it is cut, and a piece has thousands."""
+
+_PIECE_CHARACTERS = 2**14
+"""Encoded in 10 ms."""
+_MARGIN = 120
+"""Percent of the expected length."""
 
 PromptT = TypeVar("PromptT", bound=ModelPrompt)
 
@@ -99,12 +107,12 @@ def _without_excess(
     """
     if not exceeds(prompt, CharacterRuler(), max(_FEW_CHARACTERS, _USUAL_CHARACTERS * limit)):
         return prompt
-    ruler, budget = TokenRuler(tokenizer), BUDGET * limit
+    ruler, budget = _TokenRuler(tokenizer), _BUDGET * limit
     if not exceeds(prompt, ruler, budget):
         return prompt
     if not truncate or has_long_tools(prompt, ruler, budget):
         raise _too_long(prompt, limit)
-    return cut_prompt(prompt, ruler, budget)
+    return cut(prompt, ruler, budget)
 
 
 def _too_long(prompt: ModelPrompt, limit: int, tokens: int | None = None) -> ContextLengthError:
@@ -167,3 +175,38 @@ def _shorten_chat(tokenizer: Tokenizer, prompt: ChatPrompt, limit: int) -> Encod
 
     count = bisect_left(range(len(droppable)), True, key=fits)
     return tokenizer.encode_chat(without(count))
+
+
+class _TokenRuler:
+    """Measures texts in tokens; `sizeup_wire.long_prompts.Ruler`."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def size(self, text: str, enough: int) -> int:
+        if len(text) > characters(enough + 1, self._tokenizer.longest_token):
+            return enough + 1
+        tokens = 0
+        for start in range(0, len(text), _PIECE_CHARACTERS):
+            tokens += self._tokens(text[start : start + _PIECE_CHARACTERS])
+            if tokens > enough:
+                break
+        return tokens
+
+    def start(self, text: str, size: int) -> int:
+        return self._reach(len(text), size, lambda length: text[:length])
+
+    def end(self, text: str, size: int) -> int:
+        return self._reach(len(text), size, lambda length: text[len(text) - length :])
+
+    def _reach(self, longest: int, size: int, part: Callable[[int], str]) -> int:
+        """Encode parts that grow, by what the last one says about the next."""
+        length = _PIECE_CHARACTERS
+        while length < longest and (tokens := self._tokens(part(length))) < size:
+            length = max(2 * length, _MARGIN * length * size // max(tokens, 1) // 100)
+        return min(length, longest)
+
+    def _tokens(self, text: str) -> int:
+        """Added tokens count as one, wherever they stand: fewer are not possible."""
+        encoded = self._tokenizer.encode_text(text)
+        return len(encoded.token_ids) - encoded.appended

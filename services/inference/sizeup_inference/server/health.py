@@ -5,7 +5,6 @@ terminates itself.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import APIRouter
@@ -17,14 +16,6 @@ from sizeup_inference.engine.protocol import EngineClient
 from sizeup_telemetry.api_docs import direct_router, json_response
 from sizeup_telemetry.drain import Drain
 from sizeup_wire import routes as paths
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """Progress of loading the model, 0 to 1."""
-
-    stage: str = "starting"
-    progress: float = 0.0
 
 
 class Liveness(BaseModel):
@@ -50,7 +41,8 @@ class Health:
 
     def __init__(self, drain: Drain, *, stalled_seconds: float, lost_seconds: float) -> None:
         """Set the limits of an engine with work that makes no steps, as in Settings."""
-        self.loading = Loading()
+        self.stage, self.progress = "starting", 0.0
+        """Of loading the model, 0 to 1."""
         self.engine: EngineClient | None = None
         """None until it has generated its first token."""
         self.failure: str | None = None
@@ -63,7 +55,7 @@ class Health:
 
     def set_progress(self, stage: str, progress: float) -> None:
         """Set the progress of loading, 0 to 1."""
-        self.loading = Loading(stage, min(max(progress, 0.0), 1.0))
+        self.stage, self.progress = stage, min(max(progress, 0.0), 1.0)
 
     def is_lost(self, now: float) -> bool:
         """Return whether the engine is lost; never while the process drains."""
@@ -74,13 +66,12 @@ class Health:
 
     def readiness(self, now: float) -> Readiness:
         """Return the state at `now`."""
-        loading = self.loading
         if self.failure is not None:
-            return Readiness(state="failed", stage=self.failure, progress=loading.progress)
+            return Readiness(state="failed", stage=self.failure, progress=self.progress)
         if self._drain.draining:
             return Readiness(state="draining")
         if self.engine is None:
-            return Readiness(state="loading", stage=loading.stage, progress=loading.progress)
+            return Readiness(state="loading", stage=self.stage, progress=self.progress)
         if not self.engine.is_alive():
             return Readiness(state="dead")
         if self._seconds_without_step(self.engine, now) > self._stalled_seconds:

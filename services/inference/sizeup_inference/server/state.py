@@ -57,8 +57,8 @@ class ServerState:
     def loaded_model(self) -> ServedModel:
         """Return the model, or raise NotReadyError."""
         if self.model is None:
-            loading = self.health.loading
-            raise NotReadyError(f"the model is loading: {loading.stage}, {loading.progress:.0%}")
+            stage, progress = self.health.stage, self.health.progress
+            raise NotReadyError(f"the model is loading: {stage}, {progress:.0%}")
         return self.model
 
     def accepting_model(self) -> ServedModel:

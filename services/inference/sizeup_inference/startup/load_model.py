@@ -39,7 +39,6 @@ from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerCon
 from sizeup_inference.engine.thread import EngineThread
 from sizeup_inference.requests.vectors import EmbeddingConfig
 from sizeup_inference.settings import Settings
-from sizeup_inference.startup.draft_model import find_draft
 from sizeup_inference.startup.embedding_config import read_embedding_config
 from sizeup_inference.startup.loaded_model import Progress, RunningModel
 from sizeup_inference.startup.model_info import describe_folder, read_eos_token_ids
@@ -74,7 +73,7 @@ def start_engine(settings: Settings, deliver: Deliver, progress: Progress) -> Ru
         embedding = read_embedding_config(folder)
         context = context_length(config.max_position_embeddings, settings.max_model_len)
         limits = _scheduler_config(settings)
-        draft_folder = find_draft(settings, folder, tokenizer)
+        draft_folder = _find_draft(settings, folder, tokenizer)
         progress("load", 0.1)
         loaded = _load(settings, folder, context, draft_folder, only_embeds=embedding is not None)
     draft = _load_draft(settings, loaded, context, draft_folder) if draft_folder else None
@@ -103,6 +102,34 @@ def _grammars(info: ModelInfo, tokenizer: HuggingFaceTokenizer) -> GrammarCompil
     except ValueError as error:
         log.warning("structured_output.disabled", extra={"reason": str(error)})
         return None
+
+
+def _find_draft(settings: Settings, model: Path, tokenizer: HuggingFaceTokenizer) -> Path | None:
+    """Return the folder of the draft model for that of a model; None without one.
+
+    Raises WeightsError for a folder that is unsafe or incomplete, and LoadError for models that
+    embed, for one on several ranks and for a vocabulary that is not `tokenizer`'s.
+    """
+    if settings.draft_model is None:
+        return None
+    if settings.tensor_parallel > 1:
+        raise LoadError(
+            f"draft_model {settings.draft_model} with tensor_parallel {settings.tensor_parallel}: "
+            "a model on several ranks is computed without drafts"
+        )
+    folder = find_model(settings.draft_model, settings.draft_revision, settings.hub_cache)
+    check_structure(folder)
+    for path, name in ((model, settings.model), (folder, settings.draft_model)):
+        if read_embedding_config(path) is not None:
+            raise LoadError(f"draft_model: {name} is made for embeddings, and generates no text")
+    own, other = tokenizer.vocabulary, HuggingFaceTokenizer.load(folder).vocabulary
+    if own != other:
+        differing = sorted(token for token, _ in own.items() ^ other.items())
+        raise LoadError(
+            f"draft_model {settings.draft_model} has another vocabulary than {settings.model}: "
+            f"{len(set(differing))} tokens differ, such as {differing[0]!r}"
+        )
+    return folder
 
 
 def _load(
