@@ -66,9 +66,7 @@ def test_text_and_tokens_keep_their_first_tokens_and_their_end(
 
 
 class InfillTokenizer(ByteTokenizer):
-    @property
-    def infill(self) -> Infill:
-        return Infill(300, 301, 302, frozenset({303}), str.encode)
+    infill = Infill(300, 301, 302, frozenset({303}), str.encode)
 
 
 def test_an_infill_prompt_keeps_what_is_next_to_the_gap() -> None:

@@ -10,7 +10,7 @@ def run(text: str, stops: list[str], size: int) -> tuple[str, bool]:
     out = ""
     for start in range(0, len(text), size):
         out += matcher.feed(text[start : start + size])
-        if matcher.matched:
+        if matcher.match is not None:
             return out, True
     return out + matcher.flush(), False
 

@@ -46,7 +46,7 @@ class Choice:
         self._tokenizer = tokenizer
         self._rules = rules
         self._text = TextStream(tokenizer)
-        self._stop = StopMatcher(rules.stops)
+        self.stop = StopMatcher(rules.stops)
         self._parser = rules.parser()
         self._next_call = 0
         """Index of the next call; of the one that is streamed, the last before."""
@@ -58,11 +58,6 @@ class Choice:
         self.reasoning_tokens = 0
         self.reason: FinishReason | None = None
         """Why the choice ended; None before."""
-
-    @property
-    def stop_string(self) -> str | None:
-        """The stop string that ended the choice, if one did."""
-        return self._stop.match
 
     def feed(self, token: Token) -> list[ChoiceEvent]:
         """Add one token of this choice and return the events that it completes."""
@@ -87,19 +82,19 @@ class Choice:
     def _feed_text(self, token: Token) -> list[Part]:
         text = self._text.feed(token.token_id)
         if len(self.token_ids) > self._rules.min_tokens:
-            text = self._stop.feed(text)
+            text = self.stop.feed(text)
         parts = self._parser.feed(text)
         if self._parser.calls and not self._rules.parallel_calls:
             self.reason = FinishReason.TOOL_CALLS
             return _up_to_call(parts)
-        if self._stop.matched:
+        if self.stop.match is not None:
             return parts + self._end(FinishReason.STOP)
         if token.finish is Finish.LENGTH:
             return parts + self._end(FinishReason.LENGTH)
         return parts
 
     def _end(self, reason: FinishReason) -> list[Part]:
-        rest = "" if self._stop.matched else self._stop.flush() + self._text.flush()
+        rest = "" if self.stop.match is not None else self.stop.flush() + self._text.flush()
         parts = self._parser.feed(rest) + self._parser.flush()
         has_calls = reason is FinishReason.STOP and self._parser.calls
         self.reason = FinishReason.TOOL_CALLS if has_calls else reason
@@ -137,7 +132,7 @@ class Choice:
 
         A stop string's are dropped like its text.
         """
-        ended = self.reason is not None and not self._stop.matched
+        ended = self.reason is not None and self.stop.match is None
         if ended and self._rules.every_logprob and self._pending_logprobs:
             yield Text(
                 choice=self._index, text="", tokens=0, logprobs=tuple(self._pending_logprobs)

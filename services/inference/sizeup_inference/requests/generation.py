@@ -259,7 +259,7 @@ class Generation:
             prompt_eval_ns=self._record.prompt_eval_ns,
             eval_ns=self._record.eval_ns,
             context=(*self._prompt_ids, *self._choices[0].token_ids) if with_context else None,
-            stop_strings=tuple(choice.stop_string for choice in self._choices),
+            stop_strings=tuple(choice.stop.match for choice in self._choices),
         )
 
     def _failed(self, code: ErrorCode, message: str) -> Failed:

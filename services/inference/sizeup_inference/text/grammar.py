@@ -102,64 +102,58 @@ def output_grammar(
 
     Raises GrammarError for a schema that is too large.
     """
-    rules, schemas = _Rules(), dict[str, dict[str, Any]]()
+    rules: dict[str, str] = {}
+    schemas: dict[str, dict[str, Any]] = {}
     bodies: list[str] = []
     if structured is not None:
         bodies.append("answer")
-        rules.add("answer", _answer(structured, schemas))
+        rules["answer"] = _answer(structured, schemas)
     if calls is not None and calls.tools:
         bodies.append("calls")
         for i, tool in enumerate(calls.tools):
             schemas[f"tool_{i}"] = _schema(tool.parameters, tool.strict)
-        if structured is None and not calls.required:
-            rules.free_calls(calls)
-        else:
-            rules.only_calls(calls)
-    rules.start(bodies, reasoning)
-    return Grammar(rules.text, schemas, isinstance(structured, RegexOutput))
+        only_calls = structured is not None or calls.required
+        rules |= _only_calls(calls) if only_calls else _free_calls(calls)
+    rules |= _start(bodies, reasoning)
+    text = "\n".join(f"{name}: {body}" for name, body in rules.items())
+    return Grammar(text, schemas, isinstance(structured, RegexOutput))
 
 
-class _Rules:
-    def __init__(self) -> None:
-        self._rules: list[str] = []
+def _start(bodies: Sequence[str], reasoning: Reasoning) -> dict[str, str]:
+    before = {"none": "", "possible": "think? ", "begun": "thought GAP? "}[reasoning]
+    rules = {"start": f"{before}({' | '.join(bodies)})"}
+    if reasoning != "none":
+        rules |= {"thought[lazy]": r"/(.|\n)*<\/think>/", "GAP": r"/\n{1,2}/"}
+    if reasoning == "possible":
+        rules["think"] = '"<think>" thought GAP?'
+    return rules
 
-    @property
-    def text(self) -> str:
-        return "\n".join(self._rules)
 
-    def add(self, name: str, body: str) -> None:
-        self._rules.append(f"{name}: {body}")
+def _only_calls(calls: ToolCalls) -> dict[str, str]:
+    """Return the rules of calls without text around them."""
+    more = r' ("\n" call)*' if calls.parallel else ""
+    call = f'"{BEGIN}" ({_alternatives(calls)})'
+    return {"calls": f"call{more}", "call": call, **_tools(calls)}
 
-    def start(self, bodies: Sequence[str], reasoning: Reasoning) -> None:
-        before = {"none": "", "possible": "think? ", "begun": "thought GAP? "}[reasoning]
-        self.add("start", f"{before}({' | '.join(bodies)})")
-        if reasoning != "none":
-            self.add("thought[lazy]", r"/(.|\n)*<\/think>/")
-            self.add("GAP", r"/\n{1,2}/")
-        if reasoning == "possible":
-            self.add("think", '"<think>" thought GAP?')
 
-    def only_calls(self, calls: ToolCalls) -> None:
-        """Add calls without text around them."""
-        more = r' ("\n" call)*' if calls.parallel else ""
-        self.add("calls", f"call{more}")
-        self.add("call", f'"{BEGIN}" ({_alternatives(calls)})')
-        self._add_tools(calls)
+def _free_calls(calls: ToolCalls) -> dict[str, str]:
+    """Return the rules of text in which calls may occur, each valid once its tag is written."""
+    return {
+        "calls": "call* TEXT" if calls.parallel else "call | TEXT",
+        "call": f"head ({_alternatives(calls)})",
+        "head[lazy]": f'TEXT "{BEGIN}"',
+        "TEXT": r"/(.|\n)*/",
+        **_tools(calls),
+    }
 
-    def free_calls(self, calls: ToolCalls) -> None:
-        """Add text in which calls may occur, each valid once its tag is written."""
-        more = "call* TEXT" if calls.parallel else "call | TEXT"
-        self.add("calls", more)
-        self.add("call", f"head ({_alternatives(calls)})")
-        self.add("head[lazy]", f'TEXT "{BEGIN}"')
-        self.add("TEXT", r"/(.|\n)*/")
-        self._add_tools(calls)
 
-    def _add_tools(self, calls: ToolCalls) -> None:
-        for i, tool in enumerate(calls.tools):
-            before = _quoted(f'\n{{"name": {_quoted(tool.name)}, "arguments": ')
-            after = _quoted(f"}}\n{END}")
-            self.add(f"tool_{i}", f"{before} @tool_{i} {after}")
+def _tools(calls: ToolCalls) -> dict[str, str]:
+    rules: dict[str, str] = {}
+    for i, tool in enumerate(calls.tools):
+        before = _quoted(f'\n{{"name": {_quoted(tool.name)}, "arguments": ')
+        after = _quoted(f"}}\n{END}")
+        rules[f"tool_{i}"] = f"{before} @tool_{i} {after}"
+    return rules
 
 
 def _alternatives(calls: ToolCalls) -> str:

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import jinja2
-from tokenizers import AddedToken, Encoding
+from tokenizers import Encoding
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import ByteLevel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from sizeup_inference.errors import PromptError
 from sizeup_inference.text.infill import Infill
@@ -40,8 +39,10 @@ _MARKUP = re.compile(r"</?\w+>")
 _ERROR_CHARACTERS = 300
 """Limit of a template's error message: some quote the whole conversation."""
 
-_ALPHABET = {character: byte for byte, character in bytes_to_unicode().items()}
-"""GPT-2's byte-level alphabet."""
+_PRINTABLE = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+_ALPHABET = {chr(byte): byte for byte in _PRINTABLE}
+"""GPT-2's byte-level alphabet: printable bytes are themselves, the others from U+0100 on."""
+_ALPHABET |= {chr(256 + i): byte for i, byte in enumerate(sorted({*range(256)} - _PRINTABLE))}
 
 
 class HuggingFaceTokenizer:
@@ -66,7 +67,9 @@ class HuggingFaceTokenizer:
         """The end-of-sequence token of tokenizer_config.json."""
         added = fast.get_added_tokens_decoder()
         self._special_ids = frozenset(i for i, token in added.items() if token.special)
-        self._control = _any_of([t.content for t in added.values() if _is_control(t)])
+        self._control = _any_of(
+            [t.content for t in added.values() if t.special or not _MARKUP.fullmatch(t.content)]
+        )
         self._added = _any_of([token.content for token in added.values()])
         self._bytes = {i: _piece_bytes(piece) for piece, i in self.vocabulary.items()}
         self.vocab_size = max(self._bytes) + 1
@@ -178,10 +181,6 @@ def _piece_bytes(piece: str) -> bytes:
         return bytes(map(_ALPHABET.__getitem__, piece))
     except KeyError:
         return piece.encode()
-
-
-def _is_control(token: AddedToken) -> bool:
-    return bool(token.special) or not _MARKUP.fullmatch(token.content)
 
 
 def _any_of(strings: list[str]) -> re.Pattern[str]:

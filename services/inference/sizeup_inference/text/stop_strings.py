@@ -33,10 +33,6 @@ class StopMatcher:
         self.match: str | None = None
         """The stop string that has matched, after which there is no more text."""
 
-    @property
-    def matched(self) -> bool:
-        return self.match is not None
-
     def feed(self, text: str) -> str:
         """Add text and return what cannot be part of a stop string."""
         if not self._automata:
