@@ -164,12 +164,12 @@ def test_a_cancel_between_admission_and_the_wait_for_a_step_is_not_lost(
         recorder.deliver(batch)
         for event in batch:
             if isinstance(event, Admitted):
-                engine.cancel(event.request_id)
+                made.cancel(event.request_id)
 
-    engine = FakeEngine(deliver, STUCK)
-    engine.submit(request())
+    made = FakeEngine(deliver, STUCK)
+    made.submit(request())
     recorder.until(Cancelled)
-    engine.close(DEADLINE_SECONDS)
+    made.close(DEADLINE_SECONDS)
 
 
 def test_unknown_and_finished_ids_are_ignored(engine: FakeEngine, recorder: Recorder) -> None:

@@ -93,13 +93,10 @@ def _annotate_span(fields: Mapping[str, Any]) -> None:
         return
     for field, value in fields.items():
         if field in _NAMES:
-            span.set_attribute(_NAMES[field], _without_none(value))
+            # choices that have not ended have no reason
+            known = [v for v in value if v is not None] if isinstance(value, list) else value
+            span.set_attribute(_NAMES[field], known)
         elif field in _DURATIONS:
             span.set_attribute(_DURATIONS[field], value / 1e9)
     if fields["outcome"] != "ok":
         fail(span, fields["outcome"])
-
-
-def _without_none(value: Any) -> Any:
-    """Choices that have not ended have no reason."""
-    return [one for one in value if one is not None] if isinstance(value, list) else value

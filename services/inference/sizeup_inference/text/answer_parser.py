@@ -87,7 +87,7 @@ class AnswerParser:
     def _flush_call(self, parts: list[Part]) -> None:
         """Take what is left as one call, else cut it at every tag: a string was not closed."""
         cut = len(self._held) - _overlap(self._held, _END_CALL)
-        call = parse_call(self._held[:cut].strip().removeprefix(_CALL))
+        call = parse_call(self._held[:cut])
         if call is not None or self._stream.started:
             parts.append(self._ended(call))
             self._held = ""
@@ -174,18 +174,19 @@ class AnswerParser:
             parts += self._stream.feed(self._held[:end])
         if end is None:
             return False
-        self._take_call(parts, end + len(_END_CALL))
+        self._take_call(parts, end)
         return True
 
-    def _take_call(self, parts: list[Part], length: int) -> None:
-        """Take a call of this length, with both tags, from the held text.
+    def _take_call(self, parts: list[Part], end: int) -> None:
+        """Take a call, whose closing tag begins at `end`, from the held text.
 
         One that is unreadable ends at its first tag: what looks like a string may be none.
         """
-        call = _parse_whole(self._held[:length])
+        call = parse_call(self._held[:end])
         if call is None:
-            length = self._held.find(_END_CALL) + len(_END_CALL)
-            call = _parse_whole(self._held[:length])
+            end = self._held.find(_END_CALL)
+            call = parse_call(self._held[:end])
+        length = end + len(_END_CALL)
         is_call = call is not None or self._stream.started
         parts.append(self._ended(call) if is_call else Content(self._held[:length]))
         self._held, self._end, self._stream = self._held[length:], EndFinder(), CallStream()
@@ -202,10 +203,6 @@ class AnswerParser:
         text = self._held[:keep].rstrip()
         parts.append(kind(text))
         self._held = self._held[len(text) :]
-
-
-def _parse_whole(text: str) -> Call | None:
-    return parse_call(text.strip().removeprefix(_CALL).removesuffix(_END_CALL))
 
 
 def _overlap(text: str, tag: str) -> int:

@@ -16,6 +16,7 @@ from sizeup_inference.text.output_schema import MAX_DEPTH, levels
 
 BEGIN, END = "<tool_call>", "</tool_call>"
 
+_DECODER = json.JSONDecoder(strict=False)
 _MARK = re.compile(rf'"|\\.|{END}', re.DOTALL)
 """What begins or ends a string, an escape in one, or the end of a call."""
 _STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|,(?=\s*[\]}])', re.DOTALL)
@@ -56,7 +57,7 @@ class EndFinder:
 
 
 def parse_call(body: str) -> Call | None:
-    """Parse what stands between the tags, or return None."""
+    """Parse a call, with its opening tag or without, or return None."""
     text = body.strip()
     while text.startswith(BEGIN):
         text = text.removeprefix(BEGIN).lstrip()
@@ -94,7 +95,7 @@ def _parse_object(text: str) -> dict[str, Any] | None:
     for candidate in (text, _without_trailing_commas(text)):
         try:
             value, end = _DECODER.raw_decode(candidate)
-            # Unpaired surrogates have no UTF-8, 1e999 no JSON.
+            # Unpaired surrogates have no UTF-8, NaN and 1e999 no JSON.
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             continue
@@ -102,13 +103,6 @@ def _parse_object(text: str) -> dict[str, Any] | None:
             # Deeper ones the gateway would not accept back in a later request.
             return None if any(islice(levels(value), MAX_DEPTH, None)) else value
     return None
-
-
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is not valid JSON")
-
-
-_DECODER = json.JSONDecoder(strict=False, parse_constant=_reject_constant)
 
 
 def _without_trailing_commas(text: str) -> str:
