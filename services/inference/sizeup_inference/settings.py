@@ -112,9 +112,7 @@ class Settings(OpenMPSettings, HubCacheSettings):
         "and an eighth of all is reserved for clients with less than an equal share",
     )
     kv_cache_bytes: int | None = Field(
-        None,
-        ge=1,
-        description="size of the KV cache; default: a share of the available memory",
+        None, ge=1, description="size of the KV cache; default: a share of the available memory"
     )
 
     gpu_memory_bytes: int | None = Field(

@@ -24,13 +24,7 @@ from starlette.middleware import Middleware
 from sizeup_inference.server.error_responses import host_refused
 from sizeup_inference.server.health import Readiness, health_router
 from sizeup_inference.settings import Settings
-from sizeup_store.progress import (
-    DownloadState,
-    Pulse,
-    is_complete,
-    progress_path,
-    read_progress,
-)
+from sizeup_store.progress import DownloadState, Pulse, is_complete, progress_path, read_progress
 from sizeup_store.stored import check_stored
 from sizeup_store.weights import WeightsError, is_hub_id
 from sizeup_telemetry.api_docs import create_app

@@ -19,11 +19,7 @@ from sizeup_inference.engine.protocol import (
 )
 from sizeup_inference.errors import UnsupportedError
 from sizeup_inference.requests.choice import Choice, TextRules
-from sizeup_inference.requests.constraints import (
-    compile_constraint,
-    is_constrained,
-    reasoning_of,
-)
+from sizeup_inference.requests.constraints import compile_constraint, is_constrained, reasoning_of
 from sizeup_inference.requests.logprobs import PromptEcho
 from sizeup_inference.requests.mailbox import Interrupted, Mailbox, MailboxEvent
 from sizeup_inference.requests.request_record import RequestRecord

@@ -22,7 +22,7 @@ REQUEST_FAILURES: dict[int | str, dict[str, Any]] = {
 """The error responses of routes with a body, for the OpenAPI document."""
 
 NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: json_response(Failure, "The model is loading; see Retry-After"),
+    503: json_response(Failure, "The model is loading; see Retry-After")
 }
 """The error responses of routes that describe the model."""
 

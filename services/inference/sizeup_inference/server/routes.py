@@ -20,7 +20,7 @@ from sizeup_inference.requests.served_model import ServedModel
 from sizeup_inference.requests.truncation import check_fits, encode
 from sizeup_inference.server.error_responses import NOT_READY, REQUEST_FAILURES
 from sizeup_inference.server.state import ServerState
-from sizeup_inference.server.streaming import CancellableResponse, Handler, ResponseWriter
+from sizeup_inference.server.streaming import Handler, ResponseWriter, cancellable_response
 from sizeup_inference.text.tokenizer import EncodedPrompt
 from sizeup_telemetry.api_docs import (
     Json,
@@ -91,7 +91,7 @@ def request_router(state: ServerState) -> APIRouter:
         path: str, handler: Handler, summary: str, body: type[BaseModel], success: Json
     ) -> None:
         async def endpoint(_request: Request) -> ASGIApp:
-            return CancellableResponse(state, handler)
+            return cancellable_response(state, handler)
 
         router.add_api_route(
             path,
@@ -106,13 +106,7 @@ def request_router(state: ServerState) -> APIRouter:
     add(paths.GENERATE, _generate, "Generate text as a stream of events", GenerateRequest, _STREAM)
     add(paths.EMBEDDINGS, _embeddings, "Embed prompts", EmbedRequest, _EMBEDDINGS)
     add(paths.TOKENIZE, _tokenize, "Tokenize a prompt as generate does", TokenizeRequest, _TOKENS)
-    add(
-        paths.KEEP_ALIVE,
-        _keep_alive,
-        "Set the keep-alive of the model",
-        KeepAliveRequest,
-        _EXPIRY,
-    )
+    add(paths.KEEP_ALIVE, _keep_alive, "Set the keep-alive of the model", KeepAliveRequest, _EXPIRY)
     return router
 
 

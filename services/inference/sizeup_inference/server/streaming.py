@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sizeup_inference.errors import BodyTooLargeError, InferenceError
 from sizeup_inference.requests.served_model import ServedModel
@@ -54,26 +54,26 @@ class ResponseWriter:
 Handler = Callable[[ServedModel, bytes, ResponseWriter], Coroutine[None, None, None]]
 
 
-class CancellableResponse:
-    """An ASGI app that reads the body and runs a handler until the client disconnects."""
+def cancellable_response(state: ServerState, handler: Handler) -> ASGIApp:
+    """Return an app that reads the body and runs a handler until the client disconnects.
 
-    def __init__(self, state: ServerState, handler: Handler) -> None:
-        self._state = state
-        self._handler = handler
+    It counts the error of a request; the handler counts everything else.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request and count its error; the handler counts everything else."""
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            model = self._state.accepting_model()
+            model = state.accepting_model()
             with model.in_use():
                 body = await _read_body(Request(scope, receive))
-                handling = self._handler(model, body, ResponseWriter(scope, receive, send))
+                handling = handler(model, body, ResponseWriter(scope, receive, send))
                 await _cancel_on_disconnect(receive, handling)
         except ClientDisconnect:
-            self._state.metrics.count("cancelled")
+            state.metrics.count("cancelled")
         except InferenceError as error:
-            self._state.metrics.count(error.code.value)
+            state.metrics.count(error.code.value)
             await to_response(error)(scope, receive, send)
+
+    return respond
 
 
 async def _read_body(request: Request) -> bytes:

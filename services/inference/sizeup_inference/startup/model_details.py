@@ -1,7 +1,7 @@
 """Tensors and vocabulary of a model folder: megabytes of JSON, sent on request only."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ def read_details(folder: Path) -> bytes:
     file = folder / "tokenizer.json"
     tokenizer = read_json(file) if file.is_file() else {}
     try:
-        vocabulary = _vocabulary(tokenizer)
-        merges = [m if isinstance(m, str) else " ".join(m) for m in _model(tokenizer)["merges"]]
+        model = tokenizer.get("model") or {"vocab": {}, "merges": []}
+        vocabulary = _vocabulary(model["vocab"], tokenizer.get("added_tokens") or ())
+        merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"{file}: not a byte-level BPE ({error!r})") from error
     tokens, types = zip(*vocabulary, strict=True) if vocabulary else ((), ())
@@ -37,17 +38,14 @@ def to_lines(*arrays: Sequence[Any]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _model(tokenizer: Mapping[str, Any]) -> Mapping[str, Any]:
-    model: Mapping[str, Any] = tokenizer.get("model") or {"vocab": {}, "merges": []}
-    return model
-
-
-def _vocabulary(tokenizer: Mapping[str, Any]) -> Sequence[tuple[str, int]]:
+def _vocabulary(
+    ids: Mapping[str, Any], added: Iterable[Mapping[str, Any]]
+) -> Sequence[tuple[str, int]]:
     """Return every token with its type, at the index of its id."""
-    by_id = {int(i): (str(token), _NORMAL) for token, i in _model(tokenizer)["vocab"].items()}
-    for added in tokenizer.get("added_tokens") or ():
-        kind = _CONTROL if added.get("special") else _USER_DEFINED
-        by_id[int(added["id"])] = str(added["content"]), kind
+    by_id = {int(i): (str(token), _NORMAL) for token, i in ids.items()}
+    for token in added:
+        kind = _CONTROL if token.get("special") else _USER_DEFINED
+        by_id[int(token["id"])] = str(token["content"]), kind
     if not all(0 <= i < _MAX_TOKENS for i in by_id):
         raise ValueError("token id out of range")
     return [by_id.get(i, (f"[PAD{i}]", _UNUSED)) for i in range(max(by_id, default=-1) + 1)]

@@ -96,17 +96,14 @@ class _State:
 
     def mask(self) -> "array[int]":
         words = array("I", self._matcher.compute_bitmask())
-        self._check()
+        if self._matcher.is_error():
+            message = _summary(self._matcher.get_error())
+            raise ConstraintError(f"the structured output cannot be generated: {message}")
         return words
 
     def accept(self, token_id: int) -> None:
         # An error is kept, and raised by the next mask.
         self._matcher.consume_token(token_id)
-
-    def _check(self) -> None:
-        if self._matcher.is_error():
-            message = _summary(self._matcher.get_error())
-            raise ConstraintError(f"the structured output cannot be generated: {message}")
 
 
 class _Vocabulary:
