@@ -46,6 +46,17 @@ def allows(constrained: EngineRequest, text: str) -> bool:
     return begins(constrained.constraint, text)
 
 
+def test_the_time_of_a_compilation_is_measured() -> None:
+    async def scenario() -> float | None:
+        compiler = LLGuidanceCompiler(ByteTokenizer(), VOCAB_SIZE, (IM_END,))
+        async with scene(INFO, compiler) as stage:
+            await prepare(stage.model, request(structured_output={"kind": "json_object"}))
+            name = "sizeup_inference_grammar_compilation_seconds_count"
+            return stage.registry.get_sample_value(name, {"model": INFO.id})
+
+    assert asyncio.run(scenario()) == 1
+
+
 SCHEMA = {"kind": "json_schema", "json_schema": {"type": "array", "items": {"type": "integer"}}}
 
 

@@ -58,8 +58,12 @@ class Mailbox:
             self.interrupt(ErrorCode.SLOW_CONSUMER, "client too slow, output buffer full")
             self._on_overflow()
             return
+        if isinstance(event, Cancelled | Failed):
+            self.is_finished = True
+            self.interrupt(*_error(event))
+            return
         self._closed = self.is_finished = self._is_terminal(event)
-        self._append(_received(event))
+        self._append(event)
 
     def interrupt(self, code: ErrorCode, message: str) -> None:
         """End the request without the engine."""
@@ -80,21 +84,16 @@ class Mailbox:
         self._arrived.set()
 
     def _is_terminal(self, event: EngineEvent) -> bool:
-        if isinstance(event, Token) and event.finish is not None:
-            self._open_choices -= 1
-            return self._open_choices == 0
-        return isinstance(event, Embedded | Cancelled | Failed)
+        if isinstance(event, Token):
+            self._open_choices -= event.finish is not None
+            return not self._open_choices
+        return isinstance(event, Embedded)
 
 
-def _received(event: EngineEvent) -> MailboxEvent:
-    match event:
-        case Failed():
-            code = ErrorCode.INVALID_REQUEST if event.is_invalid else ErrorCode.INTERNAL
-            return Interrupted(code, event.message)
-        case Cancelled():  # unexpected: a request is cancelled after its last read
-            return Interrupted(ErrorCode.INTERNAL, "the engine ended the request")
-        case _:
-            return event
+def _error(event: Cancelled | Failed) -> tuple[ErrorCode, str]:
+    if isinstance(event, Cancelled):  # unexpected: a request is cancelled after its last read
+        return ErrorCode.INTERNAL, "the engine ended the request"
+    return ErrorCode.INVALID_REQUEST if event.is_invalid else ErrorCode.INTERNAL, event.message
 
 
 class Mailboxes:
