@@ -83,16 +83,13 @@ class LLGuidanceCompiler:
 
 
 class _Compiled:
+    """A constraint, and what of it may come next in one choice, which begins as a copy."""
+
     def __init__(self, matcher: LLMatcher) -> None:
         self._matcher = matcher
 
     def start(self) -> ConstraintState:
-        return _State(self._matcher.deep_copy())
-
-
-class _State:
-    def __init__(self, matcher: LLMatcher) -> None:
-        self._matcher = matcher
+        return _Compiled(self._matcher.deep_copy())
 
     def mask(self) -> "array[int]":
         words = array("I", self._matcher.compute_bitmask())
